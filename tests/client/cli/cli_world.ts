@@ -10,6 +10,7 @@ import {
   type TestOidcProvider,
 } from "../../support/oidc_provider.ts";
 import { OwnEnv } from "../../support/own_env.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { type Captured, type CaptureOptions, captureTerminal } from "../../support/terminal.ts";
@@ -111,27 +112,9 @@ async function runHere(
   stdin = "",
 ): Promise<ProcessResult> {
   using _ = new OwnEnv(env);
-  const written = { stdout: "", stderr: "" };
-  const sink = (name: keyof typeof written) => {
-    const writeSync = (bytes: Uint8Array) => {
-      written[name] += new TextDecoder().decode(bytes);
-      return bytes.length;
-    };
-    return { isTerminal: () => false, writeSync, write: (bytes: Uint8Array) => writeSync(bytes) };
-  };
-  const { stdin: outerIn, stdout, stderr } = Deno;
-  const readable = new Response(stdin).body;
-  Object.assign(Deno, {
-    stdin: { isTerminal: () => false, readable },
-    stdout: sink("stdout"),
-    stderr: sink("stderr"),
-  });
-  try {
-    const code = await runCli(args);
-    return { code, ...written };
-  } finally {
-    Object.assign(Deno, { stdin: outerIn, stdout, stderr });
-  }
+  using streams = new OwnStreams({ stdin });
+  const code = await runCli(args);
+  return { code, ...streams.written };
 }
 
 /** The command line in a terminal, which its three streams are. */

@@ -1,7 +1,13 @@
-import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { openNotebookPrompt } from "../../../client/prompt/open_prompt.ts";
 import type { Outcome, SignInPage } from "../../../client/prompt/prompt.ts";
-import { ManualIntervals } from "../../support/manual_intervals.ts";
+import { decodeModules } from "../../support/decode_qr.ts";
 
 const NOW = 1_800_000_000_000;
 const PAGE: SignInPage = {
@@ -27,95 +33,92 @@ interface Message {
   id: string;
 }
 
-/** A kernel that takes down what is displayed. */
-function fakeKernel() {
-  const messages: Message[] = [];
+/** A prompt in a kernel that takes down what is displayed. */
+async function open(page: SignInPage = PAGE) {
+  const kernel = { messages: [] as Message[], isBroken: false };
   const broadcast = (type: string, content: Record<string, unknown>) => {
+    if (kernel.isBroken) return Promise.reject(new Error("gone"));
     const { data, transient } = content as {
       data: Record<string, string>;
       transient: { display_id: string };
     };
-    messages.push({ type, data, id: transient.display_id });
+    kernel.messages.push({ type, data, id: transient.display_id });
     return Promise.resolve();
   };
-  const html = () => messages.at(-1)!.data["text/html"]!;
-  const text = () => messages.at(-1)!.data["text/plain"]!;
-  return { messages, broadcast, html, text };
+  const prompt = await openNotebookPrompt({ broadcast }, { page, now: () => NOW });
+  const last = () => {
+    const { "text/html": html, "text/plain": text } = kernel.messages.at(-1)!.data;
+    return { html: html!, text: text! };
+  };
+  return { kernel, prompt, last };
 }
 
 Deno.test("prompt in a notebook: one display, which only a note and the end change", async () => {
-  using intervals = new ManualIntervals();
-  const kernel = fakeKernel();
-  const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
-  assertEquals(intervals.count, 0, "each new display takes away the focus and the selection");
+  const { kernel, prompt, last } = await open();
   await prompt.note("Hear.");
-  assertStringIncludes(kernel.html(), "Hear.");
+  assertStringIncludes(last().html, "Hear.");
   await prompt.end(SIGNED_IN);
-  assertEquals(kernel.messages.map(({ type }) => type), [
-    "display_data",
-    "update_display_data",
-    "update_display_data",
-  ]);
-  assertEquals(new Set(kernel.messages.map(({ id }) => id)).size, 1);
   await prompt.note("too late");
+  const types = ["display_data", "update_display_data", "update_display_data"];
+  assertEquals(kernel.messages.map(({ type }) => type), types);
+  assertEquals(new Set(kernel.messages.map(({ id }) => id)).size, 1);
+  kernel.isBroken = true; // which costs the display alone
+  await prompt.end({ kind: "denied" });
   assertEquals(kernel.messages.length, 3);
+  const broadcast = () => Promise.reject(new Error("no display"));
+  await assertRejects(() => openNotebookPrompt({ broadcast }, { page: PAGE, now: () => NOW }));
 });
 
-Deno.test("prompt in a notebook: without scripts it tells the end by the clock, with the zone", async () => {
-  const kernel = fakeKernel();
-  const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
-  const end = /\d{4}-\d\d-\d\d \d\d:\d\d \S+/;
-  const [html] = kernel.html().split("<script>");
-  assertMatch(html!, new RegExp(`The code ends at ${end.source}\\. Was this page reloaded\\?`));
-  assertMatch(kernel.text(), new RegExp(`the code ends at ${end.source}\\)`));
-  assertEquals(/expires in|Waiting/.test(html!), false, "untrue as soon as it is saved");
-  await prompt.end(SIGNED_IN);
-});
-
-Deno.test("prompt in a notebook: a link in a new tab, the code, and both as text", async () => {
-  const kernel = fakeKernel();
-  const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
+Deno.test("prompt in a notebook: link, code and end are there without scripts, and as text", async () => {
+  const { last } = await open();
+  const [html] = last().html.split("<script>");
   const link = `<a href="https://login.example.com/activate?user_code=WDJB-MJHT&#38;a=b" ` +
     `target="_blank" rel="noopener noreferrer">https://login.example.com/activate</a>`;
-  assertStringIncludes(kernel.html(), link);
-  assertStringIncludes(kernel.html(), "<samp>WDJB-MJHT</samp>");
-  assertStringIncludes(kernel.html(), "<svg");
-  assertEquals(/<(button|form|input)/.test(kernel.html()), false, "dead without scripts");
-  assertStringIncludes(kernel.text(), PAGE.url);
-  assertStringIncludes(kernel.text(), "WDJB-MJHT");
-  await prompt.end(SIGNED_IN);
+  assertStringIncludes(html!, link);
+  assertStringIncludes(html!, "<samp>WDJB-MJHT</samp>");
+  const end = /\d{4}-\d\d-\d\d \d\d:\d\d \S+/;
+  assertMatch(html!, new RegExp(`The code ends at ${end.source}\\. Was this page reloaded\\?`));
+  assertEquals(/<(button|form|input)|expires in|Waiting/.test(html!), false, "untrue when saved");
+  assertMatch(last().text, new RegExp(`the code ends at ${end.source}\\)`));
+  for (const part of [PAGE.url, "WDJB-MJHT"]) assertStringIncludes(last().text, part);
+
+  const { code: _, ...page } = PAGE;
+  const without = (await open(page)).last();
+  assertEquals(without.html.split("<script>")[0]!.includes("<samp>"), false);
+  assertStringIncludes(without.html, "The link ends at ");
+  assertStringIncludes(without.text, "the link ends at ");
 });
 
-Deno.test("prompt in a notebook: a page without a code has neither a code nor its button", async () => {
-  const kernel = fakeKernel();
-  const { code: _1, ...page } = PAGE;
-  const prompt = await openNotebookPrompt(kernel, { page, now: () => NOW });
-  const [html] = kernel.html().split("<script>");
-  assertEquals(html!.includes("<samp>"), false);
-  assertStringIncludes(html!, "The link ends at ");
-  assertStringIncludes(kernel.text(), "the link ends at ");
-  assertEquals(kernel.text().includes("this code"), false);
-  await prompt.end(SIGNED_IN);
+Deno.test("prompt in a notebook: the picture can be scanned, with a quiet zone around", async () => {
+  const { html } = (await open()).last();
+  const size = Number(/viewBox="0 0 (\d+) \1"/.exec(html)![1]);
+  const modules = Array.from({ length: size }, () => Array<boolean>(size).fill(false));
+  const dark = /fill="#000" d="([^"]+)"/.exec(html)![1]!;
+  for (const [, x, y, length] of dark.matchAll(/M(\d+) (\d+)h(\d+)v1h-\3z/g)) {
+    for (let i = 0; i < Number(length); i++) modules[Number(y)]![Number(x) + i] = true;
+  }
+  assertEquals(decodeModules(modules), PAGE.url);
+  const isEmpty = (line: boolean[]) => line.every((dark) => !dark);
+  assert(modules.slice(0, 4).every(isEmpty) && modules.slice(-4).every(isEmpty));
+  assert(modules.every((row) => isEmpty(row.slice(0, 4)) && isEmpty(row.slice(-4))));
 });
 
 Deno.test("prompt in a notebook: no link, code, picture or style sheet is left after the end", async () => {
   for (const kind of ["signed_in", "denied", "expired", "interrupted", "failed"] as const) {
-    const kernel = fakeKernel();
-    const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
+    const { prompt, last } = await open();
     await prompt.end(kind === "signed_in" ? SIGNED_IN : { kind });
-    for (const text of [kernel.html(), kernel.text()]) {
+    for (const text of Object.values(last())) {
       assertEquals(/<(a|svg|samp|script|style)\b|WDJB|activate/.test(text), false, kind);
     }
-    assertStringIncludes(kernel.html(), kind === "signed_in" ? ">Signed in as ada@" : "✕");
-    assertMatch(kernel.text(), kind === "signed_in" ? /^Signed in as ada@/ : /\.$/);
+    assertStringIncludes(last().html, kind === "signed_in" ? ">Signed in as ada@" : "✕");
+    assertMatch(last().text, kind === "signed_in" ? /^Signed in as ada@/ : /\.$/);
   }
 });
 
 Deno.test("prompt in a notebook: what comes from outside is text", async () => {
-  const kernel = fakeKernel();
   const code = { text: HOSTILE, isFilledIn: false };
   const page = { ...PAGE, issuer: HOSTILE, url: HOSTILE, shortUrl: HOSTILE, code };
-  const prompt = await openNotebookPrompt(kernel, { page, now: () => NOW });
+  const { kernel, prompt, last } = await open(page);
   await prompt.note(HOSTILE);
   await prompt.end({ ...SIGNED_IN, who: HOSTILE, place: HOSTILE, isRefreshable: false });
   for (const { data } of kernel.messages) {
@@ -126,22 +129,5 @@ Deno.test("prompt in a notebook: what comes from outside is text", async () => {
       assertEquals(/[\p{Cf}\p{Cc}]/u.test(text.replaceAll("\n", "")), false);
     }
   }
-  assertStringIncludes(kernel.html(), "&#60;img src=x");
-});
-
-Deno.test("prompt in a notebook: a display that fails later costs the display alone", async () => {
-  const kernel = fakeKernel();
-  let isBroken = false;
-  const broadcast: typeof kernel.broadcast = (type, content) =>
-    isBroken ? Promise.reject(new Error("gone")) : kernel.broadcast(type, content);
-  const prompt = await openNotebookPrompt({ broadcast }, { page: PAGE, now: () => NOW });
-  isBroken = true;
-  await prompt.note("Lost.");
-  await prompt.end({ kind: "denied" });
-  assertEquals(kernel.messages.length, 1);
-});
-
-Deno.test("prompt in a notebook: a kernel that cannot display fails at once", async () => {
-  const broadcast = () => Promise.reject(new Error("no display"));
-  await assertRejects(() => openNotebookPrompt({ broadcast }, { page: PAGE, now: () => NOW }));
+  assertStringIncludes(last().html, "&#60;img src=x");
 });
