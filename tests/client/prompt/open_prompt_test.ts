@@ -76,7 +76,7 @@ Deno.test("prompt in a kernel without display support: the plain lines, where th
   await using world = await scriptedProviderWorld();
   const { error } = console;
   const lines: string[] = [];
-  console.error = (text: string) => void lines.push(text);
+  Object.assign(console, { error: (text: string) => void lines.push(text) });
   try {
     using kernel = new FakeKernel();
     kernel.onDisplay = () => {
@@ -85,7 +85,7 @@ Deno.test("prompt in a kernel without display support: the plain lines, where th
     const { onDeviceCode: _, ...options } = world.options;
     await createSession(options);
   } finally {
-    console.error = error;
+    Object.assign(console, { error });
   }
   assertEquals(lines.length, 2);
   assertStringIncludes(lines[0]!, "  2. Confirm this code   WDJB-MJHT\n");
