@@ -16,7 +16,10 @@ Deno.test("a notebook says who is signed in where nobody was asked, and until wh
   assertEquals(kernel.displays.map(({ type }) => type), ["display_data", "update_display_data"]);
   kernel.displays.length = 0;
   await createSession(options);
-  assertMatch(kernel.displays[0]!.data["text/html"]!, />Signed in as \S+\.<.*token is valid until \d/);
+  assertMatch(
+    kernel.displays[0]!.data["text/html"]!,
+    />Signed in as \S+\.<.*token is valid until \d/,
+  );
   world.clock.advance(7200_000);
   await createSession(options); // after a refresh
   await using signIn = await startSignIn(options); // and of a sign-in in two steps
