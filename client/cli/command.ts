@@ -13,6 +13,8 @@ export const EXIT = {
   failure: 1,
   usage: 2,
   signInNeeded: 4,
+  programRefused: 126,
+  programAbsent: 127,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -22,6 +24,8 @@ export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.failure, "failed: see standard error"],
   [EXIT.usage, "a command, flag, value or variable is unknown, wrong or missing"],
   [EXIT.signInNeeded, "a person has to sign in: run login"],
+  [EXIT.programRefused, "exec could not start the program"],
+  [EXIT.programAbsent, "exec did not find the program"],
   [EXIT.interrupted, "the person ended a sign-in in the browser"],
   [EXIT.terminated, "SIGTERM ended a sign-in in the browser"],
 ];

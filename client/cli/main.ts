@@ -1,8 +1,10 @@
 import { VERSION } from "../signed_in/session.ts";
 import { applySettings, type Command, EXIT, PROGRAM } from "./command.ts";
+import { api } from "./commands/api.ts";
 import { completionsCommand } from "./commands/completions.ts";
 import { config } from "./commands/config.ts";
 import { doctor } from "./commands/doctor.ts";
+import { exec } from "./commands/exec.ts";
 import { helpText } from "./commands/help.ts";
 import { list } from "./commands/list.ts";
 import { login } from "./commands/login.ts";
@@ -24,6 +26,8 @@ export const COMMANDS: readonly Command[] = [
   status,
   list,
   token,
+  exec,
+  api,
   logout,
   migrate,
   doctor,
@@ -91,7 +95,7 @@ export function parseCommandLine(
 ): CommandLine {
   const { words: [word, ...words], given } = splitArguments(args, commands);
   const known = commands.find(({ name }) => name === word);
-  given.forEach(assertKnown);
+  for (const flag of given) assertKnown(flag, known?.flags ?? NAMES);
   if (given.some(({ name }) => name === "version")) return { kind: "version" };
   const isHelp = given.some(({ name }) => name === "help");
   if (word === undefined && (isHelp || given.length === 0)) return { kind: "help" };
@@ -130,13 +134,15 @@ function splitArguments(
   return { words, given };
 }
 
-function assertKnown({ name, raw }: GivenFlag): void {
+function assertKnown({ name, raw }: GivenFlag, offered: readonly string[]): void {
   if ((NAMES as string[]).includes(name)) return;
   const letters = name.replaceAll("-", "").toLowerCase();
   const { variable } = OPTION_NAMES.map((option) => ({ option, ...optionRow(option) }))
     .find(({ option }) => option.toLowerCase() === letters) ?? {};
   // No secret has a flag: other programs on this computer can read arguments.
-  const hint = variable === undefined ? didYouMean(name, NAMES) : `Set ${variable} instead.`;
+  const hint = variable === undefined
+    ? didYouMean(raw, offered.map((one) => `--${one}`))
+    : `Set ${variable} instead.`;
   const words = `Cannot understand ${shown(raw, "a flag")}: there is no such flag. ${hint}`;
   throw usageError(words.trimEnd());
 }

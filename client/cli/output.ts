@@ -3,6 +3,8 @@ import { CliError } from "./cli_error.ts";
 export interface Output {
   /** Writes a result to standard output. */
   print(text: string): void;
+  /** Writes bytes of a result to standard output. */
+  write(bytes: Uint8Array): void;
   /** Writes anything else to standard error. */
   note(text: string): void;
 }
@@ -10,8 +12,12 @@ export interface Output {
 /** The process's own standard output and standard error. */
 export class StandardOutput implements Output {
   print(text: string): void {
+    this.write(plain(text));
+  }
+
+  write(bytes: Uint8Array): void {
     try {
-      writeAll(Deno.stdout, text);
+      writeAll(Deno.stdout, bytes);
     } catch (error) {
       // A pipe whose reader, such as `head`, has ended, or `>&-`.
       const { BrokenPipe, BadResource } = Deno.errors;
@@ -24,7 +30,7 @@ export class StandardOutput implements Output {
 
   note(text: string): void {
     try {
-      writeAll(Deno.stderr, text);
+      writeAll(Deno.stderr, plain(text));
     } catch {
       // No other place is left.
     }
@@ -41,9 +47,13 @@ export function toJsonText(value: unknown, indent?: number): string {
   return `${JSON.stringify(value, null, indent).replaceAll(CONTROLS, escape)}\n`;
 }
 
-/** Writes a text without control characters, whatever it was made from. */
-function writeAll(stream: typeof Deno.stdout, text: string): void {
-  let rest = new TextEncoder().encode(text.replaceAll(CONTROLS, " "));
+/** A text without control characters, whatever it was made from. */
+function plain(text: string): Uint8Array {
+  return new TextEncoder().encode(text.replaceAll(CONTROLS, " "));
+}
+
+function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array): void {
+  let rest = bytes;
   while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
 }
 /** Rows in columns, without trailing spaces. Wraps the last column to `width`. */

@@ -1,9 +1,7 @@
-import { createSession } from "../../create_session.ts";
-import { ValidMindAuthError } from "../../errors.ts";
 import { type Command, EXIT } from "../command.ts";
 import type { TOKEN_FORMATS } from "../flags.ts";
 import { toJsonText } from "../output.ts";
-import { findTarget, IDENTITY_FLAGS, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
+import { BEARER_FLAGS, readBearer } from "../read_bearer.ts";
 
 type Format = (bearer: string, expiresAt: Date | undefined) => string;
 
@@ -44,52 +42,17 @@ export const token: Command = {
     "user name oauth2, and --format header the line Authorization: Bearer …",
     "A program that needs the token is better run by exec: a pipe goes on after token has failed.",
   ],
-  flags: [
-    ...IDENTITY_FLAGS,
-    "scope",
-    "bearer",
-    ...STORE_FLAGS,
-    "login",
-    "refresh",
-    "format",
-    "json",
-  ],
+  flags: [...BEARER_FLAGS, "format", "json"],
   examples: [
     "token --json | jq -r .expires_at",
     "token --format exec-credential",
   ],
   action: "print a token",
-  async run({ flags, output }) {
+  async run(invocation) {
+    const { flags, output } = invocation;
     const format = flags.has("json") ? "json" : flags.text("format") as keyof typeof FORMATS;
-    await using target = await findTarget(flags, token.action);
-    const { stored } = target;
-    if (stored === undefined) {
-      throw new ValidMindAuthError(
-        "no_access_token",
-        "Cannot print a token: an API key is set (VM_API_KEY), and requests carry it instead. " +
-          "Unset it, or give --issuer and --client-id, to sign in as a person.",
-      );
-    }
-    const read = async (forceRefresh: boolean) => {
-      await using session = await createSession({
-        ...sessionOptions(flags),
-        credentialsBackend: stored.chosen.backend,
-        interactive: flags.has("login"),
-      });
-      const bearer = await session.accessToken({ forceRefresh });
-      if (format === undefined) return `${bearer}\n`;
-      const { expiresAt } = await session.status();
-      return FORMATS[format](bearer, expiresAt);
-    };
-    const text = await read(flags.has("refresh")).catch((error) => {
-      const isUnstored = error instanceof ValidMindAuthError &&
-        error.code === "credentials_not_stored";
-      if (!isUnstored) throw error;
-      // New tokens that could not be stored are valid all the same, and in memory.
-      output.note(`warning (${error.code}): ${error.message}\n`);
-      return read(false);
-    });
-    output.print(text);
+    const { bearer, expiresAt } = await readBearer(invocation, token.action);
+    output.print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt));
     return EXIT.ok;
   },
 };

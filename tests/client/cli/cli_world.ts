@@ -145,6 +145,10 @@ export class MemoryOutput {
     this.printed += text;
   }
 
+  write(bytes: Uint8Array): void {
+    this.printed += new TextDecoder().decode(bytes);
+  }
+
   note(text: string): void {
     this.noted += text;
   }

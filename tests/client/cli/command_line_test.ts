@@ -64,7 +64,7 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [
     ["login", "--isuer=https://a.example"],
     '"--isuer"',
-    'there is no such flag. Did you mean "issuer"?',
+    'there is no such flag. Did you mean "--issuer"?',
   ],
   [["-x"], '"-x"', "there is no such flag"],
   [["login", "--revoke"], "--revoke", "the command login does not take it"],

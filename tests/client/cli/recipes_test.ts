@@ -20,7 +20,7 @@ const PAGE = await Deno.readTextFile(new URL("../../../client/README.md", import
 const isUnix = Deno.build.os !== "windows";
 
 Deno.test({
-  name: "the recipe for curl",
+  name: "the recipes for a call and for a program",
   ignore: !isUnix,
   async fn() {
     await using world = await cliWorld();
@@ -28,13 +28,13 @@ Deno.test({
       accepts: (token) => world.provider.isActive(token),
     });
     await world.signIn();
-    const recipe =
-      "validmind-auth token --format header | curl -H @- https://api.example.com/api/v1/things";
-    assertStringIncludes(PAGE, recipe);
-    const script = recipe.replace("curl", "curl -sS").replace(/https:.*/, `${api.apiHost}things`);
-    const { code, stdout, stderr } = await runShell(world, script);
-    assertEquals(code, 0, stderr);
-    assertEquals(JSON.parse(stdout).path, "things");
+    const [call] = /validmind-auth api things.*/.exec(PAGE)!;
+    const answer = await runShell(world, call.replace(/https:.*/, api.apiHost));
+    assertEquals(answer.code, 0, answer.stderr);
+    assertEquals(JSON.parse(answer.stdout).path, "things");
+    const [run] = /validmind-auth exec -- .*/.exec(PAGE)!;
+    const script = run.replace("./job.sh", "sh -c 'test -n \"$VM_ACCESS_TOKEN\" && exit 7'");
+    assertEquals((await runShell(world, script)).code, 7);
   },
 });
 

@@ -1,0 +1,140 @@
+import { printable } from "../../../backends/common/printable.ts";
+import { createSession } from "../../create_session.ts";
+import { ApiError } from "../../errors.ts";
+import { resolveOptions } from "../../options/resolve_options.ts";
+import { preflight } from "../../permissions/preflight.ts";
+import { CliError, usageError } from "../cli_error.ts";
+import { type Command, EXIT } from "../command.ts";
+import type { FlagValues } from "../flags.ts";
+import type { Output } from "../output.ts";
+import { BEARER_FLAGS } from "../read_bearer.ts";
+import { findTarget, sessionOptions } from "../sign_in_target.ts";
+
+export const api: Command = {
+  name: "api",
+  summary: "call the API with the token, and print its answer",
+  details: [
+    "PATH is relative to the API (--api-host), like a link in a page: give it without a leading slash. " +
+    "The token goes to the API's origin only. The answer is printed as it comes; one with another status " +
+    "than 2xx makes the exit code 1.",
+    "Fields are members of a JSON object, which makes the method POST. With --method GET or --input they " +
+    "go into the query. --raw-field gives a text. --field gives JSON such as 7, true or null, else a " +
+    "text, and with @FILE the text of a file.",
+  ],
+  args: "PATH",
+  flags: [
+    ...BEARER_FLAGS.filter((name) => name !== "refresh"),
+    "dpop",
+    "api-host",
+    "method",
+    "field",
+    "raw-field",
+    "input",
+    "header",
+  ],
+  examples: [
+    "api ping",
+    "api things -f name=report -F size=7",
+    "api things/7 -X PUT --input thing.json",
+    "api things -X GET -f owner=ada",
+  ],
+  action: "call the API",
+  async run({ flags, args, output }) {
+    const [path, ...more] = args;
+    if (path === undefined || more.length > 0) {
+      throw usageError("Cannot call the API: it takes one path. Give it, such as: api ping");
+    }
+    const { query, ...init } = await readRequest(flags);
+    await using target = await findTarget(flags, api.action);
+    const options = sessionOptions(flags);
+    if (resolveOptions(options, api.action).apiHost === undefined) {
+      throw usageError("Cannot call the API: it is not known. Give --api-host (VM_API_HOST).");
+    }
+    await using session = await createSession({
+      ...options,
+      credentialsBackend: target.stored?.chosen.backend,
+      interactive: flags.has("login"),
+    });
+    const separator = path.includes("?") ? "&" : "?";
+    const response = await session.fetch(query === "" ? path : path + separator + query, init);
+    await printAnswer(response, output);
+    if (response.ok) return EXIT.ok;
+    const { status, statusText } = response;
+    const words = `Cannot ${init.method} ${printable(path, 200)}: the API answered ${status} ` +
+      printable(statusText, 100);
+    throw new ApiError(`${words.trimEnd()}. See its answer.`, status, "");
+  },
+};
+
+async function readRequest(flags: FlagValues): Promise<RequestInit & { query: string }> {
+  const input = flags.text("input");
+  const fields = [
+    ...await Promise.all(flags.all("field").map((text) => pairOf("field", text, typedValue))),
+    ...await Promise.all(flags.all("raw-field").map((text) => pairOf("raw-field", text))),
+  ];
+  const hasBody = input !== undefined || fields.length > 0;
+  const method = flags.text("method")?.toUpperCase() ?? (hasBody ? "POST" : "GET");
+  const inQuery = input !== undefined || method === "GET";
+  const query = inQuery
+    ? new URLSearchParams(fields.map(([name, value]) => [name, `${value}`]))
+    : "";
+  const headers = await Promise.all(flags.all("header").map((text) => pairOf("header", text)));
+  const text = inQuery
+    ? input && await readInput(input)
+    : JSON.stringify(Object.fromEntries(fields));
+  try {
+    return {
+      method,
+      headers: new Headers(headers as [string, string][]),
+      query: `${query}`,
+      ...(text !== undefined && hasBody &&
+        { body: new Blob([text], { type: "application/json" }) }),
+    };
+  } catch {
+    throw usageError("Cannot use --header: it is not a header. Give it as NAME:VALUE.");
+  }
+}
+
+/** Name and value of a field, or of a header. */
+async function pairOf(
+  flag: "field" | "raw-field" | "header",
+  text: string,
+  read: (value: string) => unknown = (value) => value,
+): Promise<[string, unknown]> {
+  const separator = flag === "header" ? ":" : "=";
+  const at = text.indexOf(separator);
+  if (at > 0) return [text.slice(0, at).trim(), await read(text.slice(at + 1))];
+  throw usageError(`Cannot use --${flag}: its value is missing. Give it as NAME${separator}VALUE.`);
+}
+
+async function typedValue(text: string): Promise<unknown> {
+  if (text.startsWith("@")) return new TextDecoder().decode(await readInput(text.slice(1)));
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The bytes of a file; of standard input for a dash. */
+async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  if (path === "-") return await new Response(Deno.stdin.readable).bytes();
+  const reason = "to read the request's body";
+  await preflight(api.action, [{ name: "read", path, reason, need: "always" }], "always");
+  try {
+    return await Deno.readFile(path);
+  } catch {
+    const name = printable(path, 200);
+    throw usageError(`Cannot read ${name}: it is not a file that can be read. Check the path.`);
+  }
+}
+
+async function printAnswer(response: Response, output: Output): Promise<void> {
+  try {
+    if (Deno.stdout.isTerminal()) output.print(`${(await response.text()).trimEnd()}\n`);
+    else for await (const chunk of response.body ?? []) output.write(chunk);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError("Cannot read the answer: the connection ended. Try again.", "output_failed");
+  }
+}
