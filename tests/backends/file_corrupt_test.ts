@@ -70,7 +70,8 @@ for (const [what, content] of Object.entries(CORRUPT)) {
       () => Array.fromAsync(backend.list()),
     ];
     for (const access of accesses) {
-      const words = [path, "clearOidcCredentials({ all: true })", "or delete it"];
+      const reason = /UTF|surrogate|truncated|empty|rubbish/.test(what) ? "not JSON in UTF-8" : "";
+      const words = [path, reason, "clearOidcCredentials({ all: true })", "or delete it"];
       const { cause } = await rejectsWith("backend_corrupt", access, ...words);
       assertEquals(cause, undefined); // it would quote the file
     }

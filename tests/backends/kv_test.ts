@@ -1,122 +1,129 @@
 import { assertEquals } from "@std/assert";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
-import { entry, KEY } from "../support/entries.ts";
+import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
+const nothing = () => Promise.resolve();
 
-/** What `KvCredentialsBackend` adds by `close` in a test that throws, too. */
-async function withBackend(
-  path: string | undefined,
-  test: (backend: KvCredentialsBackend) => Promise<void>,
-): Promise<void> {
-  const backend = new KvCredentialsBackend(path === undefined ? {} : { path });
-  try {
-    await test(backend);
-  } finally {
-    await backend.close();
+/** Runs a test with backends of one database, and the database itself, at each kind of place. */
+function test(
+  name: string,
+  fn: (open: (lockTimeoutMs?: number) => KvCredentialsBackend, path: string) => Promise<void>,
+  places: readonly string[] = [":memory:", "file"],
+): void {
+  for (const place of places) {
+    Deno.test(`kv (${place}): ${name}`, { permissions }, async () => {
+      const path = place === "file" ? `${folder()}/deep/er/kv.db` : place;
+      const opened: KvCredentialsBackend[] = [];
+      const open = (lockTimeoutMs = 30_000) => {
+        opened.push(new KvCredentialsBackend({ path, lockTimeoutMs }));
+        return opened.at(-1)!;
+      };
+      try {
+        await fn(open, path);
+      } finally {
+        for (const backend of opened) await backend.close();
+      }
+    });
   }
 }
 
-Deno.test(
-  "two KV backends in memory are two stores",
-  { permissions: "none" },
-  () =>
-    withBackend(undefined, (one) =>
-      withBackend(undefined, async (other) => {
-        await one.put(KEY, entry());
-        assertEquals(await other.get(KEY), undefined);
-      })),
-);
+test("an entry of up to 512 KiB fits, whatever its letters", async (open) => {
+  const backend = open();
+  // "ß" has two bytes, one of them in the next part now and then.
+  for (const fill of ["f", "ß", "日", "🔑"]) {
+    for (const size of [19_000, 65_536, 520_000]) {
+      const length = Math.floor(size / new TextEncoder().encode(fill).length);
+      const large = entry({ x_fill: fill.repeat(length) });
+      await backend.put(KEY, large);
+      assertEquals(await backend.get(KEY), large);
+    }
+  }
+  assertEquals(await Array.fromAsync(backend.list()), [KEY]);
+  // V8 writes these larger than JSON does.
+  for (const x_odd of [Array(4900).fill(0.5), `日${"a".repeat(19_000)}`]) {
+    await backend.put(KEY, entry({ x_odd }));
+    assertEquals(await backend.get(KEY), entry({ x_odd }));
+  }
+});
 
-for (const path of [":memory:", "file"]) {
-  Deno.test(`an entry of up to 64 KiB fits (${path})`, {
-    permissions,
-  }, () =>
-    withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
-      for (const fill of ["f", "ß", "日", "🔑"]) {
-        for (const size of [19_000, 60_000]) {
-          const length = Math.floor(size / new TextEncoder().encode(fill).length);
-          const large = entry({ x_fill: fill.repeat(length) });
-          await backend.put(KEY, large);
-          assertEquals(await backend.get(KEY), large);
-        }
-      }
-      assertEquals(await Array.fromAsync(backend.list()), [KEY]);
-      await backend.put(KEY, entry());
-      assertEquals(await backend.get(KEY), entry());
-    }));
+test("an entry over 512 KiB, or a key over 2 KiB, is backend_too_large, and the old is kept", async (open) => {
+  const backend = open();
+  for (const old of [entry(), entry({ x_fill: "f".repeat(100_000) })]) {
+    await backend.put(KEY, old);
+    for (const size of [530_000, 2_000_000]) {
+      const large = entry({ x_fill: "f".repeat(size) });
+      await rejectsWith("backend_too_large", () => backend.put(KEY, large), "512 KiB");
+      assertEquals(await backend.get(KEY), old);
+    }
+  }
+  const long = "k".repeat(2048);
+  await rejectsWith("backend_too_large", () => backend.put(long, entry()), "its key");
+});
 
-  Deno.test(`an entry over 64 KiB is backend_too_large, and the old is kept (${path})`, {
-    permissions,
-  }, () =>
-    withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
-      await backend.put(KEY, entry());
-      for (const size of [65_536, 2_000_000]) {
-        const large = entry({ x_fill: "f".repeat(size) });
-        await rejectsWith("backend_too_large", () => backend.put(KEY, large), "64 KiB");
-        assertEquals(await backend.get(KEY), entry());
-      }
-      const long = "k".repeat(2048);
-      await rejectsWith("backend_too_large", () => backend.put(long, entry()), "its key");
-    }));
-}
+test("a smaller entry, or none, leaves no part of a larger one", async (open, path) => {
+  const [one, other] = [open(), open()];
+  await other.put(OTHER, small("other"));
+  const kv = await Deno.openKv(path);
+  const counts: number[] = [];
+  for (const size of [400_000, 200_000, 10, 200_000, undefined]) {
+    await one.get(KEY);
+    if (size === undefined) await one.delete(KEY);
+    else await (size > 100_000 ? other : one).put(KEY, entry({ x_fill: "f".repeat(size) }));
+    const parts = await Array.fromAsync(kv.list({ prefix: ["validmind", "oidc_part"] }));
+    counts.push(parts.length);
+    assertEquals((await one.get(KEY))?.x_fill, size && "f".repeat(size));
+  }
+  assertEquals(counts, [7, 4, 0, 4, 0]);
+  kv.close();
+}, ["file"]);
 
-Deno.test(
-  "an entry that V8 writes larger than JSON does fits",
-  { permissions: "none" },
-  () =>
-    withBackend(undefined, async (backend) => {
-      const numbers = entry({ x_numbers: Array(4900).fill(0.5) });
-      const wide = entry({ x_wide: `日${"a".repeat(19_000)}` });
-      for (const awkward of [numbers, wide]) {
-        await backend.put(KEY, awkward);
-        assertEquals(await backend.get(KEY), JSON.parse(JSON.stringify(awkward)));
-      }
-    }),
-);
-
-Deno.test(
-  "a KV backend on a path keeps its entries over close and reopen",
-  { permissions },
-  async () => {
-    const path = `${folder()}/deep/er/kv.db`;
-    await withBackend(path, async (backend) => {
-      await backend.put(KEY, entry());
-      await backend.close();
-      assertEquals(await backend.get(KEY), entry());
-    });
-    await withBackend(path, async (backend) => {
-      assertEquals(await backend.get(KEY), entry());
-      assertEquals(await Array.fromAsync(backend.list()), [KEY]);
-    });
+test(
+  "what is stored is lost with memory, and kept in a file; closing twice is no error",
+  async (open, path) => {
+    const isFile = path !== ":memory:";
+    const backend = open();
+    await backend.close();
+    await backend.put(KEY, entry());
+    assertEquals(await open().get(KEY), isFile ? entry() : undefined);
+    for (let times = 0; times < 2; times++) await backend.close();
+    assertEquals(await backend.get(KEY), isFile ? entry() : undefined);
   },
 );
 
-Deno.test("a KV backend in memory is empty after close, and close may come twice or unused", {
-  permissions: "none",
-}, () =>
-  withBackend(undefined, async (backend) => {
-    await backend.close();
-    await backend.put(KEY, entry());
-    await backend.close();
-    await backend.close();
-    assertEquals(await backend.get(KEY), undefined);
-  }));
+test("one that could not be opened tries again", async (open, path) => {
+  const parent = path.replace("/deep/er/kv.db", "");
+  Deno.writeTextFileSync(`${parent}/deep`, "");
+  const backend = open();
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "Not a directory");
+  Deno.removeSync(`${parent}/deep`);
+  assertEquals(await backend.get(KEY), undefined);
+}, ["file"]);
 
-Deno.test("a KV backend that could not be opened tries again", { permissions }, async () => {
-  const parent = folder();
-  Deno.writeTextFileSync(`${parent}/a`, "");
-  await withBackend(`${parent}/a/kv.db`, async (backend) => {
-    await rejectsWith("backend_unavailable", () => backend.get(KEY));
-    Deno.removeSync(`${parent}/a`);
-    assertEquals(await backend.get(KEY), undefined);
-  });
+test("a lock excludes its key alone, is waited for up to the limit, and is no entry", async (open) => {
+  const one = open(30);
+  await one.put(OTHER, entry());
+  for (const holder of [one, one.persistent ? open(30) : one]) {
+    await one.withLock(KEY, async () => {
+      await rejectsWith("backend_locked", () => holder.withLock(KEY, nothing), "30 ms");
+      await holder.withLock(OTHER, () => holder.put(KEY, entry()));
+      assertEquals((await Array.fromAsync(one.list())).sort(), [KEY, OTHER]);
+    });
+    assertEquals(await holder.withLock(KEY, () => holder.get(KEY)), entry());
+  }
 });
 
+test("a lock ends its wait by what peek sees", async (open) => {
+  const [one, other] = [open(), open()];
+  const peek = () => "seen";
+  const seen = () => other.withLock(KEY, () => Promise.resolve("run"), { peek });
+  assertEquals(await one.withLock(KEY, seen), "seen");
+}, ["file"]);
+
 Deno.test(
-  "a KV backend says where it keeps things, and whether they last",
+  "kv: it says where it keeps things, and whether they last",
   { permissions: "none" },
   () => {
     const where = (path?: string) => {
@@ -127,43 +134,42 @@ Deno.test(
     assertEquals(where(":memory:"), where());
     assertEquals(where("/data/kv.db"), [true, "/data/kv.db"]);
     assertEquals(where("https://kv.example.com/x"), [true, "https://kv.example.com/x"]);
+    const needs = (path: string) => new KvCredentialsBackend({ path }).requiredPermissions();
+    assertEquals(needs(":memory:"), []);
+    const folder = { path: "/data" };
+    assertEquals(needs("/data/kv.db"), [{ name: "read", ...folder }, { name: "write", ...folder }]);
+    assertEquals(needs("https://kv.example.com/x"), [
+      { name: "net", host: "kv.example.com:443" },
+      { name: "env", variable: "DENO_KV_ACCESS_TOKEN" },
+    ]);
   },
 );
 
-Deno.test("a KV backend refuses options that it does not know, or that are wrong", {
-  permissions: "none",
-}, async () => {
-  const make = (options: unknown) => () => new KvCredentialsBackend(options as object);
-  await rejectsWith(
-    "invalid_options",
-    make({ url: "/x" }),
-    `"url"`,
-    "path, lockTimeoutMs, timeoutMs",
-  );
-  await rejectsWith("invalid_options", make({ path: "" }), `"path"`);
-  await rejectsWith("invalid_options", make({ path: null }), `"path"`);
-  await rejectsWith("invalid_options", make({ path: "file:///x" }), `"path"`);
-  await rejectsWith(
-    "invalid_options",
-    make({ path: "http://kv.example.com" }),
-    "https:",
-    "localhost",
-  );
-  await rejectsWith(
-    "invalid_options",
-    make({ path: "https://kv.example.com?token=x" }),
-    "plain URL",
-  );
-  make({ path: "http://localhost:4512" })();
-  // Deno takes these for the names of local files.
-  const files = [
-    "HTTP://kv.example.com",
-    "https:kv.example.com",
-    " https://kv.example.com",
-    "a2://b",
-  ];
-  for (const path of files) await rejectsWith("invalid_options", make({ path }), "plain URL");
-  await rejectsWith("invalid_options", make({ lockTimeoutMs: "5" }), `"lockTimeoutMs"`);
-  await rejectsWith("invalid_options", make({ timeoutMs: -1 }), `"timeoutMs"`);
-  await rejectsWith("invalid_options", make([]), "not an object");
-});
+Deno.test(
+  "kv: options that are unknown or wrong are refused",
+  { permissions: "none" },
+  async () => {
+    const wrong: [options: unknown, ...words: string[]][] = [
+      [{ url: "/x" }, `"url"`, "path, lockTimeoutMs, timeoutMs"],
+      [{ path: "" }, `"path"`],
+      [{ path: null }, `"path"`],
+      [{ path: "file:///x" }, `"path"`],
+      [{ path: "http://kv.example.com" }, "https:", "localhost"],
+      [{ path: "https://kv.example.com?token=x" }, "plain URL"],
+      [{ path: "https://user@kv.example.com" }, "plain URL"],
+      // Deno takes these for the names of local files.
+      [{ path: "HTTP://kv.example.com" }, "plain URL"],
+      [{ path: "https:kv.example.com" }, "plain URL"],
+      [{ path: " https://kv.example.com" }, "plain URL"],
+      [{ path: "a2://b" }, "plain URL"],
+      [{ lockTimeoutMs: "5" }, `"lockTimeoutMs"`],
+      [{ timeoutMs: -1 }, `"timeoutMs"`],
+      [[], "not an object"],
+    ];
+    for (const [options, ...words] of wrong) {
+      const make = () => new KvCredentialsBackend(options as object);
+      await rejectsWith("invalid_options", make, ...words);
+    }
+    new KvCredentialsBackend({ path: "http://localhost:4512" });
+  },
+);

@@ -1,155 +1,199 @@
+/** Deno KV on a server, scripted. What only a real one shows is in `tests/live/`. */
 import { assert, assertEquals } from "@std/assert";
+import { KvCredentialsBackend } from "../../../backends/kv.ts";
+import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
+import { KvStore } from "../../../backends/kv/store.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { freePort } from "../../support/servers/free_port.ts";
-import { backendUrl, runDeno } from "../../support/deno_process.ts";
+import { entry, KEY, OTHER } from "../../support/entries.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { ManualIntervals } from "../../support/manual_intervals.ts";
+import { withEnv } from "../../support/own_env.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { LARGE, replaceOpenKv, ScriptedKvServer } from "./scripted_kv_server.ts";
 
 const ACCESS_TOKEN = "kvToken5Jw8Rz1Qb";
+const nothing = () => Promise.resolve();
+const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-/** Reads from the store at `path`; prints the code and the message of the error. */
-function script(path: string, timeoutMs: number): string {
-  return `
-    import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-    const path = ${JSON.stringify(path)};
-    const backend = new KvCredentialsBackend({ path, timeoutMs: ${timeoutMs} });
-    try {
-      await backend.get("k");
-      console.log("none");
-    } catch (error) {
-      console.log(error.code + " " + error.message + Deno.inspect(error));
-    }
-    await backend.close();
-    if (Deno.args.length > 0) Deno.exit();
-  `;
+interface World {
+  server: ScriptedKvServer;
+  clock: FakeClock;
+  open(timeoutMs?: number): Promise<KvStore>;
 }
 
-async function outcome(
-  path: string,
-  flags: string[],
-  { token = ACCESS_TOKEN, timeoutMs = 5000 } = {},
-): Promise<string> {
-  const env = { DENO_KV_ACCESS_TOKEN: token };
-  const { stdout, stderr } = await runDeno({ code: script(path, timeoutMs), flags, env });
-  assertEquals(stderr, "");
-  assertNoSecret(stdout, [ACCESS_TOKEN]);
-  return stdout;
-}
-
-function assertHolds(text: string, ...parts: string[]): void {
-  for (const part of parts) assert(text.includes(part), `no "${part}": ${text}`);
+function test(name: string, fn: (world: World) => Promise<void>, token = ACCESS_TOKEN): void {
+  Deno.test(`kv server: ${name}`, () =>
+    withEnv({ DENO_KV_ACCESS_TOKEN: token }, async () => {
+      using server = await ScriptedKvServer.open();
+      const clock = new FakeClock();
+      const open = (timeoutMs = 5000) =>
+        KvStore.open({ path: server.url, lockTimeoutMs: 1000, timeoutMs, timer: clock });
+      await fn({ server, clock, open });
+    }));
 }
 
 Deno.test("without --unstable-kv the error is unstable_kv_required and names the flag", async () => {
-  const text = await outcome(":memory:", []);
-  assertHolds(
-    text,
-    "unstable_kv_required Cannot open Deno KV",
-    "--unstable-kv",
-    `"unstable": ["kv"]`,
-  );
+  using _ = replaceOpenKv(undefined);
+  const words = ["Cannot open Deno KV", "--unstable-kv", `"unstable": ["kv"]`];
+  await rejectsWith("unstable_kv_required", () => new KvCredentialsBackend().get(KEY), ...words);
 });
 
-Deno.test("a KV server that is not there is backend_unavailable, at once and by its host", async () => {
-  const host = `127.0.0.1:${freePort()}`;
-  const flags = ["--unstable-kv", `--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN"];
-  const text = await outcome(`http://${host}/somewhere`, flags);
-  assertHolds(text, `backend_unavailable Cannot use Deno KV at ${host}:`);
+Deno.test("kv server: without permission both flags are named", {
+  permissions: { env: ["DENO_KV_ACCESS_TOKEN"] },
+}, () =>
+  withEnv({ DENO_KV_ACCESS_TOKEN: ACCESS_TOKEN }, async () => {
+    const backend = new KvCredentialsBackend({ path: "https://kv.example.com/" });
+    const words = ["kv.example.com:", "--allow-net=kv.example.com", "--allow-env=DENO_KV_ACCESS_"];
+    await rejectsWith("permission_required", () => backend.get(KEY), ...words);
+  }));
+
+test("it is asked with the token, once while answers are fresh", async ({ server, clock, open }) => {
+  const store = await open();
+  await store.put(KEY, entry());
+  assertEquals([await store.get(KEY), server.asked], [entry(), [`Bearer ${ACCESS_TOKEN}`]]);
+  clock.advance(1001);
+  for (let times = 0; times < 2; times++) await store.get(KEY);
+  assertEquals(server.asked.length, 2);
+  server.before = () => Promise.reject(new TypeError("Connection refused"));
+  await rejectsWith("backend_unavailable", () => store.get(KEY), "kv.example.com: TypeError");
+  server.before = () => {};
+  await store.get(KEY); // is asked again after a failure
+  assertEquals(server.asked.length, 3);
 });
 
-Deno.test("a KV server that Deno does not permit is permission_required, by both flags", async () => {
-  const host = `127.0.0.1:${freePort()}`;
-  const words = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN"];
-  for (const flag of words) {
-    const text = await outcome(`http://${host}/`, ["--unstable-kv", flag]);
-    assertHolds(text, `permission_required Cannot reach Deno KV at ${host}`, words.join(" "));
-  }
-});
+type Answer = (request: Request) => Response | Promise<Response>;
+const status = (status: number): Answer => () =>
+  new Response(`no ${ACCESS_TOKEN}`, { status, headers: { location: `/${ACCESS_TOKEN}` } });
 
-for (
-  const [what, answer] of [
-    ["fails", () => new Response("no", { status: 500 })],
-    ["is a captive portal", () => new Response("<html>Welcome</html>")],
-  ] as const
-) {
-  Deno.test(`a KV server that ${what} is backend_unavailable`, async () => {
-    await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
-    const host = `127.0.0.1:${server.addr.port}`;
-    const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
-    const text = await outcome(`http://${host}`, flags);
-    assertHolds(text, `backend_unavailable Cannot use Deno KV at ${host}:`, "Check");
+const REFUSALS: [what: string, answer: Answer, code: CredentialsBackendErrorCode, why: string][] = [
+  ["refuses the token", status(401), "backend_auth_failed", "is refused"],
+  ["forbids what it wants", status(403), "backend_denied", "does not allow it"],
+  ["fails", status(503), "backend_unavailable", "status 503"],
+  [
+    "is not there",
+    () => Promise.reject(new TypeError("refused")),
+    "backend_unavailable",
+    "TypeError",
+  ],
+];
+
+for (const [what, answer, code, why] of REFUSALS) {
+  test(`one that ${what} is ${code}`, async ({ server, clock, open }) => {
+    server.answer = answer;
+    const error = await rejectsWith(code, () => open(), "Deno KV at kv.example.com", why);
+    assertNoSecret(error, [ACCESS_TOKEN]);
+    const passes = code === "backend_unavailable";
+    assertEquals(clock.delays, passes ? [50, 100, 200, 400, 800] : []); // about as long as a restart
   });
 }
 
-for (
-  const [what, token, why] of [
-    ["is refused", ACCESS_TOKEN, "is refused"],
-    ["is missing", "", "is not set, or cannot be one"],
-    ["cannot be one", "two words", "is not set, or cannot be one"],
-  ] as const
-) {
-  Deno.test(`an access token for a KV server that ${what} is backend_auth_failed`, async () => {
-    const refuse = () => new Response(`no ${ACCESS_TOKEN}`, { status: 401 });
-    await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, refuse);
-    const host = `127.0.0.1:${server.addr.port}`;
-    const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
-    const text = await outcome(`http://${host}`, flags, { token });
-    assertHolds(
-      text,
-      `backend_auth_failed Cannot use Deno KV at ${host}: DENO_KV_ACCESS_TOKEN ${why}`,
-    );
-  });
+for (const token of ["", "two words"]) {
+  test(
+    `a token that cannot be one is backend_auth_failed: "${token}"`,
+    async ({ server, open }) => {
+      await rejectsWith("backend_auth_failed", () => open(), "is not set, or cannot be one");
+      assertEquals(server.asked, []);
+    },
+    token,
+  );
 }
 
-Deno.test("a KV server that forbids what the access token wants is backend_denied", async () => {
-  const forbid = () => new Response("no", { status: 403 });
-  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, forbid);
-  const host = `127.0.0.1:${server.addr.port}`;
-  const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
-  assertHolds(
-    await outcome(`http://${host}`, flags),
-    `backend_denied Cannot use Deno KV at ${host}`,
-  );
+test("what is no KV server is an error, by Deno's words for it", async ({ open }) => {
+  const fault = new TypeError(`Could not open Deno KV database: ${ACCESS_TOKEN}`);
+  using _ = replaceOpenKv(() => Promise.reject(fault));
+  const error = await rejectsWith("backend_unavailable", () => open(), "no KV Connect server");
+  assertNoSecret(error, [ACCESS_TOKEN]);
 });
 
-Deno.test("a KV server that does not answer is backend_timeout after the time limit", async () => {
-  const release = Promise.withResolvers<Response>();
-  await using server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    () => release.promise,
-  );
-  const host = `127.0.0.1:${server.addr.port}`;
-  const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
-  try {
-    const text = await outcome(`http://${host}`, flags, { timeoutMs: 300 });
-    assertHolds(text, "backend_timeout", host, "no answer within the time limit (timeoutMs)");
-  } finally {
-    release.resolve(new Response());
-  }
+test("one that answers too late is backend_timeout, from the start and later", async (world) => {
+  const { server, clock, open } = world;
+  const store = await open(40);
+  const words = ["kv.example.com", "no answer within the time limit (timeoutMs)"];
+  server.before = () => new Promise(() => {});
+  await rejectsWith("backend_timeout", () => store.get(KEY), ...words);
+  server.before = () => {};
+  server.answer = ({ signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  clock.advance(2000);
+  await rejectsWith("backend_timeout", () => store.get(KEY), ...words);
+  await rejectsWith("backend_timeout", () => open(40), ...words);
 });
 
-Deno.test("a KV server that fails after a good start is given up, too", async () => {
-  const answer = (request: Request) => {
-    const { pathname } = new URL(request.url);
-    if (pathname !== "/") return new Response(null, { status: 503 });
-    return Response.json({
-      version: 2,
-      databaseId: "00000000-0000-4000-8000-000000000000",
-      endpoints: [{ url: new URL("/data", request.url).href, consistency: "strong" }],
-      token: ACCESS_TOKEN,
-      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
-    });
+test("one that is back in time is no error for who used it before", async (world) => {
+  const { server, clock, open } = world;
+  const store = await open();
+  await store.put(KEY, entry());
+  const good = server.answer;
+  server.answer = status(500);
+  clock.advance(2000);
+  clock.onDelay = (count) => {
+    if (count === 6) server.answer = good; // later than a new process would wait
   };
-  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
-  const host = `127.0.0.1:${server.addr.port}`;
-  const env = { DENO_KV_ACCESS_TOKEN: ACCESS_TOKEN };
-  const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
-  // Deno goes on with an operation that was given up, and keeps the process for it.
-  const args = ["exit"];
-  const { stdout, stderr } = await runDeno({
-    code: script(`http://${host}`, 300),
-    flags,
-    args,
-    env,
-  });
-  assertHolds(stdout, "backend_timeout", host, "no answer within");
-  assertNoSecret(stdout + stderr, [ACCESS_TOKEN]); // Deno reports each of its tries on stderr
+  assertEquals(await store.get(KEY), entry());
+  assertEquals(clock.delays, [50, 100, 200, 400, 800, 1000]);
+});
+
+test("a list goes on over entries, and fails with its server", async ({ server, open }) => {
+  const store = await open();
+  for (const key of [KEY, OTHER]) await store.put(key, LARGE);
+  await store.withLock(KEY, async () => {
+    assertEquals((await Array.fromAsync(store.list())).sort(), [KEY, OTHER]);
+  }, {});
+  server.answer = status(403);
+  assert(await store.get(KEY)); // it was asked a moment ago
+});
+
+test("a write is decided anew where another came in between", async ({ server, open }) => {
+  const [store, other] = [await open(), await open()];
+  const isReplaced = (stored?: { access_token: string }) =>
+    stored?.access_token === entry().access_token;
+  for (const theirs of [entry({ access_token: "theirs" }), undefined]) {
+    await other.put(KEY, entry());
+    let isMet = false;
+    server.before = async (operation) => {
+      if (operation !== "commit" || isMet) return;
+      isMet = true;
+      if (theirs === undefined) await other.delete(KEY);
+      else await other.put(KEY, theirs);
+    };
+    await store.put(KEY, LARGE, { isReplaced });
+    assertEquals([isMet, await store.get(KEY)], [true, theirs]);
+    server.before = () => {};
+  }
+});
+
+test("a write after the lease was taken over fails and changes nothing", async ({ server, open }) => {
+  const [one, other] = [await open(), await open()];
+  await one.put(KEY, entry());
+  for (const write of [() => one.put(KEY, entry()), () => one.delete(KEY)]) {
+    await one.withLock(KEY, async () => {
+      await server.database.set(server.lease(KEY), { holder: "somebody else" });
+      await other.put(KEY, LARGE);
+      await rejectsWith("backend_locked", write, server.url, "the lock was lost");
+      await one.put(OTHER, entry()); // whose lock is not concerned
+    }, {});
+    assertEquals([await one.get(KEY), await server.holder(KEY)], [LARGE, "somebody else"]);
+    await server.database.delete(server.lease(KEY));
+    await one.put(KEY, entry()); // outside a lock there is nothing to lose
+  }
+});
+
+test("a lease is renewed while its holder runs, and the writes of the holder go on", async (world) => {
+  using intervals = new ManualIntervals();
+  const { server, open } = world;
+  const [one, other] = [await open(), await open()];
+  await one.withLock(KEY, async () => {
+    const first = await server.database.get(server.lease(KEY));
+    intervals.tick();
+    await one.put(KEY, entry());
+    await settled();
+    const second = await server.database.get(server.lease(KEY));
+    assert((second.versionstamp ?? "") > (first.versionstamp ?? "z"));
+    assertEquals(second.value, first.value);
+    await one.put(KEY, LARGE);
+    await rejectsWith("backend_locked", () => other.withLock(KEY, nothing, {}), "1000 ms");
+    await other.withLock(OTHER, nothing, {});
+  }, {});
+  assertEquals([await one.get(KEY), await server.holder(KEY)], [LARGE, undefined]);
+  assertEquals(await other.withLock(KEY, () => Promise.resolve("free"), {}), "free");
 });

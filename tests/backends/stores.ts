@@ -1,0 +1,132 @@
+import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
+import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
+import { FileCredentialsBackend } from "../../backends/file.ts";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
+import { keychainLimits } from "../../backends/keychain/encoding.ts";
+import { KeychainStore } from "../../backends/keychain/store.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
+import { VaultCredentialsBackend } from "../../backends/vault.ts";
+import type { Sandbox } from "../support/sandbox.ts";
+import { testKey } from "./encrypted/encryption_keys.ts";
+import { MemoryKeychain } from "./keychain/memory_keychain.ts";
+import { ScriptedVault } from "./vault/scripted_vault.ts";
+
+/** One store, for tests that every store has to pass. */
+export interface Store {
+  /** Two handles of a persistent store lead to one store. */
+  open(): OidcCredentialsBackend;
+  /** A handle on a store that cannot be read. */
+  broken?(): OidcCredentialsBackend;
+  permissions?: Deno.TestDefinition["permissions"];
+  /** Whether the store compares before it writes, as `isReplaced` wants. */
+  compares?: boolean;
+  /** @default {Infinity} */
+  longestKey?: number;
+}
+
+const key = await testKey();
+
+/** The three methods alone. */
+export function minimal(rows = new MemoryCredentialsBackend()): OidcCredentialsBackend {
+  return {
+    get: (key) => rows.get(key),
+    put: (key, entry) => rows.put(key, entry),
+    delete: (key) => rows.delete(key),
+  };
+}
+
+/** A keychain in memory with the limits of Windows, the narrowest. */
+function windowsKeychain(): OidcCredentialsBackend {
+  const client = new MemoryKeychain({ valueBytes: 2560, accountChars: 513, ignoresCase: true });
+  const store = new KeychainStore(client, "test", keychainLimits("windows"));
+  return {
+    get: (key) => store.get(key),
+    put: (key, value) => store.put(key, value),
+    delete: (key) => store.delete(key),
+    list: async function* () {
+      yield* await store.list();
+    },
+  };
+}
+
+const encrypted = (backend: OidcCredentialsBackend) =>
+  new EncryptedCredentialsBackend({ backend, key });
+const fallback = (...backends: OidcCredentialsBackend[]) =>
+  new FallbackCredentialsBackend({ backends });
+
+/** All stores by their names. Each call of `storesIn` gives stores of their own, in `sandbox`. */
+export function storesIn({ folder, permissions }: Sandbox): Record<string, Store> {
+  const parent = folder();
+  const damaged = (name: string) => {
+    const path = `${folder()}/${name}`;
+    Deno.writeTextFileSync(path, '{"credentials": {"x": "conformance-secret'.repeat(200));
+    Deno.chmodSync(path, 0o600);
+    return path;
+  };
+  const file = (name = "file") => new FileCredentialsBackend({ path: `${parent}/${name}.json` });
+  const damagedFile = () => new FileCredentialsBackend({ path: damaged("broken.json") });
+  const vault = new ScriptedVault();
+  const openVault = ({ fetch }: ScriptedVault) =>
+    new VaultCredentialsBackend({
+      address: "https://vault.example.com",
+      path: "users/anna",
+      auth: { method: "token", token: "given" },
+      fetch,
+    });
+  const damagedRows: OidcCredentialsBackend = {
+    ...minimal(),
+    get: () => ({ encrypted: { version: 1 } }) as unknown as OidcCredentials,
+  };
+  return {
+    memory: { open: () => new MemoryCredentialsBackend(), permissions: "none" },
+    file: { open: () => file(), broken: damagedFile, permissions, compares: true },
+    "kv in memory": {
+      open: () => new KvCredentialsBackend(),
+      permissions: "none",
+      compares: true,
+    },
+    "kv in a file": {
+      open: () => new KvCredentialsBackend({ path: `${parent}/kv/kv.db` }),
+      broken: () => new KvCredentialsBackend({ path: damaged("broken.db") }),
+      permissions,
+      compares: true,
+    },
+    "keychain with the limits of Windows": { open: windowsKeychain, longestKey: 470 },
+    "scripted Vault": {
+      open: () => openVault(vault),
+      broken: () => openVault(Object.assign(new ScriptedVault(), { tokens: new Set() })),
+      permissions: "none",
+      compares: true,
+    },
+    "encrypted file": {
+      open: () => encrypted(file("encrypted")),
+      broken: () => encrypted(damagedFile()),
+      permissions,
+      compares: true,
+    },
+    "encrypted kv": {
+      open: () => encrypted(new KvCredentialsBackend({ path: `${parent}/kv/encrypted.db` })),
+      permissions,
+      compares: true,
+    },
+    "encrypted backend of three methods": {
+      open: () => encrypted(minimal()),
+      broken: () => encrypted(damagedRows),
+      permissions: "none",
+    },
+    "fallback of memory and memory": {
+      open: () => fallback(new MemoryCredentialsBackend(), new MemoryCredentialsBackend()),
+      broken: () => fallback(new MemoryCredentialsBackend(), damagedFile()),
+    },
+    "fallback of file and memory": {
+      open: () => fallback(file("fallback"), new MemoryCredentialsBackend()),
+      broken: () => fallback(damagedFile()),
+      permissions,
+      compares: true,
+    },
+  };
+}
