@@ -1,15 +1,21 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
-import { libraryPath } from "../../backends/keychain/library.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadBackendFromEnv } from "@validmind/auth";
+import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
+import {
+  KEYRING_VERSION,
+  libraryPath,
+  locateLibrary,
+  openKeychainLibrary,
+} from "../../backends/keychain/library.ts";
 import { entry } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { withEnv } from "../support/own_env.ts";
 
 Deno.test(
   "a keychain declares its library's path, its lock folder, and the home only without one",
-  { ignore: Deno.build.os === "windows" },
+  {
+    ignore: Deno.build.os === "windows",
+  },
   async () => {
     const ffi = { name: "ffi", path: libraryPath } as const;
     const locks = (path: string) => [
@@ -33,18 +39,19 @@ Deno.test("a keychain says where its entries are", () => {
 });
 
 Deno.test("options that are wrong are refused", async () => {
-  const create = (options: unknown) => () => new KeychainCredentialsBackend(options as never);
-  await rejectsWith("invalid_options", create({ serivce: "x" }), '"serivce"', "service, timeoutMs");
-  await rejectsWith("invalid_options", create({ service: " " }), '"service"');
-  await rejectsWith("invalid_options", create({ timeoutMs: "1" }), '"timeoutMs"');
-  await rejectsWith("invalid_options", create({ lockTimeoutMs: -1 }), '"lockTimeoutMs"');
-  await rejectsWith("invalid_options", create({ lockFolder: true }), '"lockFolder"');
-  await rejectsWith(
-    "invalid_options",
-    create({ lockFolder: "~/locks" }),
-    '"lockFolder"',
-    "plain path",
-  );
+  for (
+    const [options, ...words] of [
+      [{ serivce: "x" }, '"serivce"', "service, timeoutMs"],
+      [{ service: " " }, '"service"'],
+      [{ timeoutMs: "1" }, '"timeoutMs"'],
+      [{ lockTimeoutMs: -1 }, '"lockTimeoutMs"'],
+      [{ lockFolder: true }, '"lockFolder"'],
+      [{ lockFolder: "~/locks" }, '"lockFolder"', "plain path"],
+    ] as const
+  ) {
+    const create = () => new KeychainCredentialsBackend(options as never);
+    await rejectsWith("invalid_options", create, ...words);
+  }
 });
 
 Deno.test("the environment names it, with its options", async () => {
@@ -57,39 +64,34 @@ Deno.test("the environment names it, with its options", async () => {
   });
 });
 
-Deno.test("without its library's permission nothing is touched, and the flag is named", async () => {
-  const code = `
-    import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
-    const backend = new KeychainCredentialsBackend({ lockFolder: "/nowhere/locks" });
-    for (
-      const run of [
-        () => backend.get("key"),
-        () => backend.put("key", ${JSON.stringify(entry())}),
-        () => backend.delete("key"),
-        () => backend.deleteAll(),
-        () => Array.fromAsync(backend.list()),
-      ]
-    ) {
-      await run().catch(({ code, message }) => console.log(code, message));
-    }
-  `;
-  const { stdout, stderr } = await runDeno({ code });
-  const lines = stdout.trim().split("\n");
-  assertEquals(lines.length, 5, stderr);
-  for (const line of lines) {
-    assertStringIncludes(line, "permission_required");
-    assertStringIncludes(line, `--allow-ffi=${libraryPath}`);
-  }
+Deno.test("without permission nothing is touched, and the flag is named", {
+  permissions: "none",
+}, async () => {
+  const backend = new KeychainCredentialsBackend({ lockFolder: "/nowhere/locks" });
+  const runs = [
+    () => backend.get("key"),
+    () => backend.put("key", entry()),
+    () => backend.delete("key"),
+    () => backend.deleteAll(),
+    () => Array.fromAsync(backend.list()),
+  ];
+  const words = ["Cannot use the OS keychain", `--allow-ffi=${libraryPath}`];
+  for (const run of runs) await rejectsWith("permission_required", run, ...words);
+  const lock = () => backend.withLock!("key", () => Promise.resolve());
+  await rejectsWith("permission_required", lock, "--allow-write=/nowhere/locks");
 });
 
-Deno.test("a lock folder that may not be written is an error that names the flags", async () => {
-  const code = `
-    import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
-    const backend = new KeychainCredentialsBackend({ lockFolder: "/nowhere/locks" });
-    const run = () => backend.withLock("key", () => Promise.resolve());
-    await run().catch(({ code, message }) => console.log(code, message));
-  `;
-  const { stdout } = await runDeno({ code });
-  assertStringIncludes(stdout, "permission_required");
-  assertStringIncludes(stdout, "--allow-write=/nowhere/locks");
+Deno.test("the library is of the release that deno.json names, and loads", async () => {
+  const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
+  const { imports } = JSON.parse(config);
+  assertEquals(imports["@napi-rs/keyring"], `npm:@napi-rs/keyring@${KEYRING_VERSION}`);
+  assert((await Deno.stat(libraryPath!)).size > 100_000);
+  assertEquals(typeof openKeychainLibrary(libraryPath).AsyncEntry, "function");
+});
+
+Deno.test("no library, and one that is none, are errors that say so", async () => {
+  assertEquals(await locateLibrary("sparc-sun-solaris"), undefined); // no error yet
+  const none = () => openKeychainLibrary(import.meta.filename);
+  await rejectsWith("backend_unavailable", none, "does not load");
+  await rejectsWith("backend_unavailable", () => openKeychainLibrary(undefined), Deno.build.target);
 });

@@ -1,10 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import {
-  describeKeychain,
-  keychainError,
-  nativeKeychainClient,
-} from "../../../backends/keychain/client.ts";
+import { keychainError, nativeKeychainClient } from "../../../backends/keychain/client.ts";
 import type { KeychainLibrary } from "../../../backends/keychain/library.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { KEY, SECRETS } from "../../support/entries.ts";
@@ -13,8 +9,8 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 /** A library that does what it is told, and notes what it was asked. */
 class FakeLibrary {
   readonly calls: string[] = [];
-  /** Whether the service answers at all. */
-  isSilent = false;
+  /** What each answer waits for. */
+  until: Promise<void> | undefined;
   /** What the next call of an entry fails with. */
   failure: Error | undefined;
   value: string | null = null;
@@ -42,13 +38,13 @@ class FakeLibrary {
     return { AsyncEntry, findCredentialsAsync } as unknown as KeychainLibrary;
   }
 
-  answer<T>(call: string, value: T): Promise<T> {
+  async answer<T>(call: string, value: T): Promise<T> {
     this.calls.push(call);
-    if (this.isSilent) return new Promise(() => {});
+    await this.until;
     const { failure } = this;
-    if (failure === undefined || call.startsWith("find")) return Promise.resolve(value);
+    if (failure === undefined || call.startsWith("find")) return value;
     this.failure = undefined;
-    return Promise.reject(failure);
+    throw failure;
   }
 }
 
@@ -59,37 +55,45 @@ function open({ timeoutMs = 1000, isLinux = true } = {}) {
   return { fake, client };
 }
 
-Deno.test("a connection is made after a look whether anybody answers", async () => {
+Deno.test("a connection is made after a look whether anybody answers, on Linux alone", async () => {
   const { fake, client } = open();
   assertEquals(await client.get(KEY), undefined);
   assertEquals(fake.calls, ["find test (none)", ENTRY, "get"]);
   await client.set(KEY, "value");
   assertEquals(await client.get(KEY), "value");
-  await client.delete(KEY);
   assertEquals(await client.find(), new Map([[KEY, "stored"]]));
+  const elsewhere = open({ isLinux: false });
+  await elsewhere.client.get(KEY);
+  assertEquals(elsewhere.fake.calls, [ENTRY, "get"]);
 });
 
-Deno.test("only on Linux there is something to look for", async () => {
-  const { fake, client } = open({ isLinux: false });
-  await client.get(KEY);
-  assertEquals(fake.calls, [ENTRY, "get"]);
+Deno.test("each call ends as the library's does, and not before", async () => {
+  const { fake, client } = open();
+  const calls = [() => client.get(KEY), () => client.set(KEY, "x"), () => client.delete(KEY)];
+  for (const call of calls) {
+    fake.failure = new Error("Platform failure: Access is denied");
+    await rejectsWith("backend_denied", call, "refused the access");
+    const done = Promise.withResolvers<void>();
+    fake.until = done.promise;
+    let isOver = false;
+    const running = call().then(() => isOver = true);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(isOver, false);
+    done.resolve();
+    await running;
+    fake.until = undefined;
+  }
 });
 
 Deno.test("a keychain that does not answer is given up in time, before a connection is made", async () => {
   const { fake, client } = open({ timeoutMs: 20 });
-  fake.isSilent = true;
+  fake.until = new Promise(() => {});
   for (const call of [() => client.get(KEY), () => client.set(KEY, SECRETS.access)]) {
     await rejectsWith("backend_timeout", call, "20 ms", "Deno.exit()");
   }
   await rejectsWith("backend_timeout", () => client.find());
   assert(!fake.calls.includes(ENTRY));
-  fake.isSilent = false;
-  await client.get(KEY);
-  fake.isSilent = true;
-  await rejectsWith("backend_timeout", () => client.get(KEY), "20 ms");
-});
-
-Deno.test("any time limit that is a number of milliseconds is taken", async () => {
+  fake.until = undefined;
   for (const timeoutMs of [Infinity, 2 ** 40, 1000.5]) {
     const { client } = open({ timeoutMs });
     await client.set("a", "1");
@@ -103,96 +107,39 @@ Deno.test("an error that may quote what was stored is told by its name only", as
     fake.failure = new RangeError(text);
     await rejectsWith("backend_unavailable", () => client.set(KEY, SECRETS.access), "RangeError");
   }
-  await client.set(KEY, SECRETS.refresh);
+  fake.failure = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
+  await rejectsWith("backend_locked", () => client.get(KEY), "Cannot lock: held.");
   assertNoSecret(client);
 });
 
-type Case = [os: typeof Deno.build.os, text: string, code: string, advice: string];
+const STORAGE = "Couldn't access platform storage";
+const DBUS = "Platform failure: DBus error: Using X11";
+const [LOCKED, AWAY, DENIED] = ["keychain_locked", "backend_unavailable", "backend_denied"];
 
 /** The words of the libraries, as seen on Linux and as their sources have them for the others. */
-const CASES: Case[] = [
-  [
-    "linux",
-    "Couldn't access platform storage: Secret Service: unlock prompt was dismissed",
-    "keychain_locked",
-    "gnome-keyring-daemon --unlock",
-  ],
-  [
-    "linux",
-    "zbus error: org.freedesktop.Secret.Error.IsLocked: Cannot get secret of a locked object",
-    "keychain_locked",
-    "seahorse",
-  ],
-  [
-    "linux",
-    "Couldn't access platform storage: Secret Service: no result found",
-    "backend_unavailable",
-    "gnome-keyring-daemon --unlock --components=secrets",
-  ],
-  [
-    "linux",
-    "Platform failure: DBus error: Using X11 for dbus-daemon autolaunch was disabled at compile " +
-    "time, set your DBUS_SESSION_BUS_ADDRESS instead",
-    "backend_unavailable",
-    "dbus-run-session",
-  ],
-  [
-    "linux",
-    "zbus error: Failed to connect to address `unix:path=/run/user/0/bus`: No such file",
-    "backend_unavailable",
-    "dbus-run-session",
-  ],
-  [
-    "linux",
-    "Platform failure: DBus error: Message recipient disconnected from message bus without replying",
-    "backend_unavailable",
-    "disconnected from message bus",
-  ],
-  [
-    "linux",
-    "Platform failure: DBus error: Did not receive a reply. Possible causes include: …",
-    "backend_timeout",
-    "hangs",
-  ],
-  [
-    "linux",
-    "zbus error: org.freedesktop.DBus.Error.AccessDenied: Rejected send message",
-    "backend_denied",
-    "Allow this program",
-  ],
+const CASES: [os: typeof Deno.build.os, text: string, code: string, advice: string][] = [
+  ["linux", `${STORAGE}: Secret Service: unlock prompt was dismissed`, LOCKED, "daemon --unlock"],
+  ["linux", "zbus error: org.freedesktop.Secret.Error.IsLocked: Cannot get", LOCKED, "seahorse"],
+  ["linux", `${STORAGE}: Secret Service: no result found`, AWAY, "--unlock --components=secrets"],
+  ["linux", `${DBUS}, set your DBUS_SESSION_BUS_ADDRESS instead`, AWAY, "dbus-run-session"],
+  ["linux", "zbus error: Failed to connect to address `unix:path=/run`", AWAY, "dbus-run-session"],
+  ["linux", `${DBUS} recipient disconnected from message bus`, AWAY, "disconnected from message"],
+  ["linux", `${DBUS} Did not receive a reply. Possible causes`, "backend_timeout", "hangs"],
+  ["linux", "zbus error: org.freedesktop.DBus.Error.AccessDenied: Rejected", DENIED, "Allow this"],
+  ["darwin", "Platform failure: User interaction is not allowed.", LOCKED, "unlock-keychain"],
   [
     "darwin",
-    "Platform failure: User interaction is not allowed.",
-    "keychain_locked",
-    "security unlock-keychain",
+    "Platform failure: The user name or passphrase you entered is x",
+    DENIED,
+    "Allow this",
   ],
-  [
-    "darwin",
-    "Platform failure: The user name or passphrase you entered is not correct.",
-    "backend_denied",
-    "Allow this program",
-  ],
-  ["darwin", "Platform failure: User canceled the operation.", "backend_denied", "Allow"],
-  [
-    "darwin",
-    "Couldn't access platform storage: The specified keychain could not be found.",
-    "backend_unavailable",
-    "login session",
-  ],
-  [
-    "windows",
-    "Couldn't access platform storage: A specified logon session does not exist.",
-    "backend_unavailable",
-    "logon session",
-  ],
-  ["windows", "Platform failure: Access is denied.", "backend_denied", "Allow this program"],
-  [
-    "windows",
-    "Value of 'user' is longer than the platform limit of 513 chars",
-    "backend_too_large",
-    "another backend",
-  ],
-  ["linux", "Platform failure: Something else.", "backend_unavailable", "Something else. "],
+  ["darwin", "Platform failure: User canceled the operation.", DENIED, "Allow this"],
+  ["darwin", `${STORAGE}: The specified keychain could not be found.`, AWAY, "login session"],
+  ["windows", `${STORAGE}: A specified logon session does not exist.`, AWAY, "logon session"],
+  ["windows", "Platform failure: Access is denied.", DENIED, "Allow this program"],
+  ["windows", "Value of 'user' is longer than the platform limit", "backend_too_large", "another"],
+  ["linux", "Platform failure: Something else.", AWAY, ": Something else. Without a desktop"],
+  ["freebsd", "Platform failure: Something else.", AWAY, "in the OS keychain"],
 ];
 
 for (const [os, text, code, advice] of CASES) {
@@ -208,19 +155,6 @@ for (const [os, text, code, advice] of CASES) {
     assert(!("cause" in error));
   });
 }
-
-Deno.test("keychain errors: what is coded already stays as it is", () => {
-  const coded = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
-  assertEquals(keychainError("read", "test", coded), coded);
-  assertEquals(keychainError("read", "test", "text").code, "backend_unavailable");
-  assertEquals(keychainError("read", "test", 5).code, "backend_timeout");
-});
-
-Deno.test("keychain errors: a system is told by the name that people know", () => {
-  assertEquals(describeKeychain("a", "windows"), '"a" in the Windows Credential Manager');
-  assertStringIncludes(describeKeychain("a", "linux"), "GNOME Keyring");
-  assertEquals(describeKeychain("a", "freebsd"), '"a" in the OS keychain');
-});
 
 Deno.test("words that a service on the bus chose bring no escape sequences to a terminal", () => {
   const words = "zbus error: org.evil.Name: \u001b]0;owned\u0007\u001b[2J\u202eend";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import fc from "fast-check";
 import { keychainLimits } from "../../../backends/keychain/encoding.ts";
 import { KeychainStore } from "../../../backends/keychain/store.ts";
-import { testCredentialsBackend } from "../../../backends/testing.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { AWKWARD_KEYS, entry, KEY, OTHER, small } from "../../support/entries.ts";
+import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { Crash, MemoryKeychain } from "./memory_keychain.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -22,18 +22,6 @@ function large(name: string, chars: number): OidcCredentials {
   return entry({ client_id: name, x_fill: name.repeat(Math.ceil(chars / name.length)) });
 }
 
-testCredentialsBackend("keychain with the limits of Windows", () => {
-  const { store } = openWindows();
-  return {
-    get: (key) => store.get(key),
-    put: (key, value) => store.put(key, value),
-    delete: (key) => store.delete(key),
-    list: async function* () {
-      yield* await store.list();
-    },
-  };
-});
-
 Deno.test("a keychain's entry is JSON under its key", async () => {
   const { client, store } = open();
   await store.put(KEY, entry({ name: "Ada Größe 🔑" }));
@@ -43,11 +31,47 @@ Deno.test("a keychain's entry is JSON under its key", async () => {
   assert(/^[\x20-\x7e]+$/.test(text), "a character takes more than one byte");
 });
 
-Deno.test("a keychain keeps awkward keys apart", async () => {
-  const { store } = open();
-  for (const key of AWKWARD_KEYS) await store.put(key, small(key));
-  for (const key of AWKWARD_KEYS) assertEquals(await store.get(key), small(key));
-  assertEquals((await store.list()).sort(), [...AWKWARD_KEYS].sort());
+/** The account of a key's entry. */
+async function accountOf(key: string, os: typeof Deno.build.os): Promise<string | undefined> {
+  const { client, store } = open({ ...keychainLimits(os), accountChars: Infinity });
+  await store.put(key, small(key));
+  assertEquals(await store.list(), [key]);
+  return [...client.values.keys()][0];
+}
+
+Deno.test("a key is its own account, but for what a keychain loses", async () => {
+  const linux = { [KEY]: KEY, "größe|日本🔑": "größe|日本🔑", "": "%;" };
+  const odd = { "a%b#c\nd\u0000\ud800": "a%25;b%23;c%a;d%0;%d800;" };
+  for (const [key, account] of Object.entries({ ...linux, ...odd })) {
+    assertEquals(await accountOf(key, "linux"), account);
+  }
+  assertEquals(await accountOf(OTHER, "darwin"), OTHER);
+  assertEquals(await accountOf("aBc|ß", "windows"), "a%42;c|%df;"); // where case is ignored
+});
+
+Deno.test("an account leads back to its key, and no two keys have one account", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: "binary" }), async (key) => {
+      for (const os of ["linux", "windows"] as const) await accountOf(key, os);
+      for (const other of [key.toUpperCase(), key.toLowerCase()]) {
+        const accounts = [await accountOf(key, "windows"), await accountOf(other, "windows")];
+        const [one, two] = accounts.map((account) => account!.toUpperCase());
+        assertEquals(one === two, key === other);
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("an account that no key has, which another program made, is no key and no error", async () => {
+  const { client, store } = open();
+  for (const account of ["%110000;", "%ffffffff;", "%41;", "%zz;", "a%", "a#b", "a\nb"]) {
+    client.values.set(account, "theirs");
+  }
+  assertEquals(await store.list(), []);
+  const windows = openWindows();
+  windows.client.values.set("https://login.example.com|App", "theirs");
+  assertEquals(await windows.store.list(), []);
 });
 
 Deno.test("an entry of 64 KiB takes 52 chunks on Windows, and comes back whole", async () => {
