@@ -73,8 +73,7 @@ test("a put leaves an entry that is not the one to replace", async (backend) => 
   await backend.put(KEY, entry());
   await backend.put(KEY, ROTATED, { isReplaced });
   assertEquals(await backend.get(KEY), entry());
-  const x_fill = "f".repeat(100_000);
-  await backend.put(KEY, entry({ access_token: "other", x_fill }));
+  await backend.put(KEY, entry({ access_token: "other" }));
   await backend.put(KEY, ROTATED, { isReplaced });
   assertEquals(await backend.get(KEY), ROTATED);
 }, "those that compare");

@@ -159,7 +159,7 @@ test("it says where it keeps things, that they last, and which options are wrong
   assertEquals([persistent, location], [true, "/data/credentials.json"]);
   const home = Deno.build.os === "windows" ? "${USERPROFILE}/" : "${HOME}/";
   const wrong: [options: unknown, ...words: string[]][] = [
-    [{ paht: "/x" }, `"paht"`, "path, lockTimeoutMs, onWarning"],
+    [{ paht: "/x" }, `"paht"`],
     [{ path: "" }, `"path"`],
     [{ path: "~/credentials.json" }, home],
     [{ path: "/x", lockTimeoutMs: -1 }, "lockTimeoutMs"],

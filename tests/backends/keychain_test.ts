@@ -41,7 +41,7 @@ Deno.test("a keychain says where its entries are", () => {
 Deno.test("options that are wrong are refused", async () => {
   for (
     const [options, ...words] of [
-      [{ serivce: "x" }, '"serivce"', "service, timeoutMs"],
+      [{ serivce: "x" }, '"serivce"'],
       [{ service: " " }, '"service"'],
       [{ timeoutMs: "1" }, '"timeoutMs"'],
       [{ lockTimeoutMs: -1 }, '"lockTimeoutMs"'],

@@ -33,7 +33,7 @@ Deno.test("a keychain's entry is JSON under its key", async () => {
 
 /** The account of a key's entry. */
 async function accountOf(key: string, os: typeof Deno.build.os): Promise<string | undefined> {
-  const { client, store } = open({ ...keychainLimits(os), accountChars: Infinity });
+  const { client, store } = open(keychainLimits(os));
   await store.put(key, small(key));
   assertEquals(await store.list(), [key]);
   return [...client.values.keys()][0];

@@ -1,5 +1,3 @@
-import { entry } from "../../support/entries.ts";
-
 /** Puts a function in the place of `Deno.openKv` until it is disposed of. */
 export function replaceOpenKv(openKv: typeof Deno.openKv | undefined): Disposable {
   const { openKv: original } = Deno;
@@ -18,7 +16,7 @@ export class ScriptedKvServer implements Disposable {
   /** The authorization of each request for the metadata. */
   readonly asked: (string | null)[] = [];
   answer: (request: Request) => Response | Promise<Response> = () => Response.json({});
-  /** Runs before each read, commit and step of a list. */
+  /** Runs before each read and commit. */
   before: (operation: string) => void | Promise<void> = () => {};
   readonly #fetch = globalThis.fetch;
   readonly #openKv: Disposable;
@@ -56,10 +54,10 @@ export class ScriptedKvServer implements Disposable {
     return new Proxy(this.database, {
       get: (kv, name: keyof Deno.Kv) => {
         if (name === "close") return () => {};
-        if (name === "get" || name === "getMany") {
-          return async (...args: unknown[]) => {
+        if (name === "get") {
+          return async (key: Deno.KvKey) => {
             await this.before(name);
-            return await (kv[name] as (...args: unknown[]) => unknown)(...args);
+            return await kv.get(key);
           };
         }
         if (name === "atomic") return () => this.#atomic(kv.atomic());
@@ -77,6 +75,3 @@ export class ScriptedKvServer implements Disposable {
     return atomic;
   }
 }
-
-/** An entry that takes parts. */
-export const LARGE = entry({ x_fill: "f".repeat(100_000) });
