@@ -1,29 +1,16 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { exists, existsSync } from "@std/fs";
+import { exists } from "@std/fs";
 import { DELIMITER, fromFileUrl, join } from "@std/path";
 import { runDeno } from "./deno_process.ts";
+import { startHttpServer } from "./http_server.ts";
+import { tempDir } from "./temp_home.ts";
 
 const SETUP = fromFileUrl(new URL("./setup.ts", import.meta.url));
-const NPM = Deno.build.os === "windows" ? "npm.cmd" : "npm";
 const UNREACHABLE = "http://127.0.0.1:1";
 
-interface Run {
-  code: number;
-  stderr: string;
-}
-
-interface SetupOptions {
-  jsrUrl?: string;
-  brokenNpm?: boolean;
-}
-
 async function inTempRoot(test: (root: string) => Promise<void>): Promise<void> {
-  const root = await Deno.makeTempDir();
-  try {
-    await test(root);
-  } finally {
-    await Deno.remove(root, { recursive: true });
-  }
+  await using folder = await tempDir();
+  await test(folder.path);
 }
 
 /** A folder with an `npm` that can only fail. */
@@ -39,7 +26,7 @@ async function brokenNpm(root: string): Promise<string> {
   return bin;
 }
 
-async function setUp(root: string, options: SetupOptions = {}): Promise<Run> {
+async function setUp(root: string, options: { jsrUrl?: string; brokenNpm?: boolean } = {}) {
   const path = Deno.env.get("PATH") ?? "";
   const env: Record<string, string> = { NO_COLOR: "1", JSR_URL: options.jsrUrl ?? UNREACHABLE };
   if (options.brokenNpm) env.PATH = `${await brokenNpm(root)}${DELIMITER}${path}`;
@@ -49,53 +36,30 @@ async function setUp(root: string, options: SetupOptions = {}): Promise<Run> {
   return { code, stderr };
 }
 
-/** Serves one answer to all, and gives the paths that were asked for. */
-function serve(answer: () => Response) {
-  const requests: string[] = [];
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-    requests.push(new URL(request.url).pathname);
-    return answer();
-  });
-  return {
-    url: `http://127.0.0.1:${server.addr.port}`,
-    requests,
-    [Symbol.asyncDispose]: () => server.shutdown(),
-  };
-}
+Deno.test("setup fills vendor/ from npm, leaves a whole tree alone and mends a broken one", () =>
+  inTempRoot(async (root) => {
+    const std = join(root, "vendor", "jsr.io", "@std");
+    const module = join(std, "path", "1.1.4", "posix", "join.js");
 
-function hasNpm(): boolean {
-  const folders = (Deno.env.get("PATH") ?? "").split(DELIMITER);
-  return folders.some((folder) => existsSync(join(folder, NPM)));
-}
+    const first = await setUp(root);
+    assertEquals(first.code, 0, first.stderr);
+    assertStringIncludes(first.stderr, "filling vendor/ from npm");
+    const original = await Deno.readTextFile(module);
+    assert(original.startsWith('// @ts-self-types="./join.d.ts"\n'));
 
-Deno.test({
-  name: "setup fills vendor/ from npm, leaves a whole tree alone and mends a broken one",
-  ignore: !hasNpm(),
-  fn: () =>
-    inTempRoot(async (root) => {
-      const std = join(root, "vendor", "jsr.io", "@std");
-      const module = join(std, "path", "1.1.4", "posix", "join.js");
+    // With JSR and npm both out of reach, only a run that asks neither is silent.
+    assertEquals(await setUp(root, { brokenNpm: true }), { code: 0, stderr: "" });
 
-      const first = await setUp(root);
-      assertEquals(first.code, 0, first.stderr);
-      assertStringIncludes(first.stderr, "filling vendor/ from npm");
-      const original = await Deno.readTextFile(module);
-      assert(original.startsWith('// @ts-self-types="./join.d.ts"\n'));
+    await Deno.writeTextFile(module, original.slice(0, 20));
+    assertEquals((await setUp(root)).code, 0);
+    assertEquals(await Deno.readTextFile(module), original);
 
-      // With JSR and npm both out of reach, only a run that asks neither is silent.
-      assertEquals(await setUp(root, { brokenNpm: true }), { code: 0, stderr: "" });
-
-      await Deno.writeTextFile(module, original.slice(0, 20));
-      assertEquals((await setUp(root)).code, 0);
-      assertEquals(await Deno.readTextFile(module), original);
-
-      await Deno.remove(join(std, "fs"), { recursive: true });
-      assertEquals((await setUp(root)).code, 0);
-      assert(await exists(join(std, "fs", "1.0.23", "ensure_dir.d.ts")));
-      const left = [...Deno.readDirSync(join(root, "vendor", "jsr.io"))].map(({ name }) => name);
-      assertEquals(left, ["@std"], "a folder of work was left behind");
-    }),
-});
+    await Deno.remove(join(std, "fs"), { recursive: true });
+    assertEquals((await setUp(root)).code, 0);
+    assert(await exists(join(std, "fs", "1.0.23", "ensure_dir.d.ts")));
+    const left = [...Deno.readDirSync(join(root, "vendor", "jsr.io"))].map(({ name }) => name);
+    assertEquals(left, ["@std"], "a folder of work was left behind");
+  }));
 
 Deno.test("setup says what to do where neither JSR nor npm can be used", () =>
   inTempRoot(async (root) => {
@@ -108,34 +72,10 @@ Deno.test("setup says what to do where neither JSR nor npm can be used", () =>
     assert(!stderr.includes("    at "), "a stack trace says nothing to the person");
   }));
 
-Deno.test("setup goes on with what Deno fetched from JSR earlier", () =>
-  inTempRoot(async (root) => {
-    await Deno.mkdir(join(root, "vendor", "jsr.io", "@std", "path"), { recursive: true });
-    const meta = join(root, "vendor", "jsr.io", "@std", "path", "meta.json");
-    await Deno.writeTextFile(meta, '{"versions":{"1.2.0":{}}}');
-
-    const { code, stderr } = await setUp(root, { brokenNpm: true });
-
-    assertEquals(code, 0, stderr);
-    assertStringIncludes(stderr, "going on with the vendor/ that is there");
-    assertEquals(await Deno.readTextFile(meta), '{"versions":{"1.2.0":{}}}');
-  }));
-
-Deno.test("setup leaves all to Deno where JSR answers", () =>
-  inTempRoot(async (root) => {
-    await using jsr = serve(() => Response.json({ scope: "std", versions: {} }));
-
-    assertEquals(await setUp(root, { jsrUrl: jsr.url, brokenNpm: true }), { code: 0, stderr: "" });
-
-    assertEquals(jsr.requests, ["/@std/path/meta.json"]);
-    assert(!await exists(join(root, "vendor")));
-  }));
-
 Deno.test("setup does not take a captive portal for JSR", () =>
   inTempRoot(async (root) => {
-    await using portal = serve(() => new Response("<html>Please pay</html>"));
-
-    const { code, stderr } = await setUp(root, { jsrUrl: portal.url, brokenNpm: true });
+    await using portal = await startHttpServer(() => new Response("<html>Please pay</html>"));
+    const { code, stderr } = await setUp(root, { jsrUrl: portal.origin, brokenNpm: true });
 
     assertEquals(code, 1);
     assertStringIncludes(stderr, "answered something else");

@@ -3,7 +3,7 @@ import type { DeviceCode } from "../../../client/session_options.ts";
 import { Browser, type Page } from "../../support/browser.ts";
 import { makeSigningKey, type SigningKey } from "../../support/jwt.ts";
 import { type KeycloakServer, startKeycloak } from "../../support/servers/keycloak_server.ts";
-import { KEYCLOAK_VERSION } from "../../support/servers/server_binary.ts";
+import { SERVERS } from "../../support/servers/servers.ts";
 import { Gateway } from "./gateway.ts";
 import { PASSWORD, person, REALM, realm, SECRET, USER } from "./keycloak_realm.ts";
 import type {
@@ -17,7 +17,7 @@ import type {
 /** Keycloak, in a process of its own, with one realm. Each test has a person of its own. */
 export const KEYCLOAK: ProviderKind = {
   name: "Keycloak",
-  version: KEYCLOAK_VERSION,
+  version: SERVERS.keycloak.version,
   needs: ["keycloak"],
   cannot: {},
   async start(): Promise<ProviderServer> {

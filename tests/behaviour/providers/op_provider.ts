@@ -13,7 +13,7 @@ export const OP_CANNOT: ProviderKind["cannot"] = {
   "DPoP in the browser": NO_DPOP,
 };
 
-/** A provider of a program of ours over a library: zitadel/oidc or Authlib. */
+/** A provider of a program of ours over the library zitadel/oidc. */
 export class OpProvider implements MatrixProvider {
   readonly issuer: string;
 

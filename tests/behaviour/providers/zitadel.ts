@@ -13,7 +13,7 @@ export const ZITADEL: ProviderKind = {
   },
   told: { "A wrong secret, and nobody there": ["provider_unavailable", "the secret is not"] },
   async start() {
-    const server = await startOpServer("zitadel");
+    const server = await startOpServer();
     return {
       provider: () => OpProvider.start(server),
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

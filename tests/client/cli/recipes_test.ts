@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { DENO, type ProcessResult, runProcess } from "../../support/deno_process.ts";
-import { isOnPath } from "../../support/servers/server_binary.ts";
+import { isOnPath } from "../../support/servers/servers.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 

@@ -1,6 +1,6 @@
 import { fromFileUrl } from "@std/path";
 import { ALL, type ProcessResult, runDeno, runProcess } from "../../support/deno_process.ts";
-import { pythonWithLibrary } from "../../support/servers/python_library.ts";
+import { serverBinary } from "../../support/servers/servers.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
 /** What one program found of its own row, each time after a write or a sign-out of it. */
@@ -24,11 +24,7 @@ const timeoutMs = 600_000;
 export async function writeBesidePython(options: TortureOptions): Promise<TortureResult> {
   const { count, seed, folder } = options;
   const name = `${count} writes and sign-outs beside ${count} of Python`;
-  const python = await pythonWithLibrary();
-  if (python === undefined) {
-    const figures = { "left out": "no Python library: run `deno task servers`" };
-    return { name, figures, failures: [] };
-  }
+  const python = await serverBinary("validmind-library");
   const env = { HOME: folder };
   const args = [`${count}`, `${seed}`];
   const [ours, theirs] = await Promise.all([

@@ -18,10 +18,7 @@ import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { type KeyringSession, startKeyringSession } from "../../support/servers/keyring_session.ts";
-import { pythonWithLibrary } from "../../support/servers/python_library.ts";
-import { pythonOf } from "../../support/servers/python_venv.ts";
-import { PYTHON_KEYRING_VENV } from "../../support/servers/python_keyring.ts";
-import { serverBinary } from "../../support/servers/server_binary.ts";
+import { serverBinary } from "../../support/servers/servers.ts";
 import { type TempDir, tempDir } from "../../support/temp_home.ts";
 import { stampede } from "../../lab/torture/stampede.ts";
 import { chosen } from "../../lab/torture/store.ts";
@@ -63,7 +60,7 @@ const HELPERS: Record<string, () => Promise<Helper>> = {
   "a helper in Python": async () => {
     const program = `${folder.path}/python-helper`;
     const script = `${import.meta.dirname}/../../backends/helper/keyring_helper.py`;
-    const python = await pythonOf(PYTHON_KEYRING_VENV);
+    const python = await serverBinary("python-keyring");
     await Deno.writeTextFile(program, `#!/bin/sh\nexec ${python} ${script} "$@"\n`, {
       mode: 0o700,
     });
@@ -163,7 +160,7 @@ else:
 
 /** The Python library with the backend class of the page, by the helper in Python. */
 async function pythonLibrary() {
-  const python = (await pythonWithLibrary())!;
+  const python = await serverBinary("validmind-library");
   const options = {
     program: `${folder.path}/python-helper`,
     env: session.env,

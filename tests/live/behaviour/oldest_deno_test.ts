@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { ProviderProcess } from "../../support/provider_process.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { OLD_DENO_VERSION, serverBinary } from "../../support/servers/server_binary.ts";
+import { serverBinary, SERVERS } from "../../support/servers/servers.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
@@ -63,7 +63,7 @@ live.test("the oldest Deno signs in, refreshes, starts again and signs out, in f
   }).output();
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   const lines = ["file", "kv", "encrypted"].map((name) =>
-    `${OLD_DENO_VERSION} ${name} true true revoked\n`
+    `${SERVERS["old-deno"].version} ${name} true true revoked\n`
   );
   assertEquals({ out, err }, { out: lines.join(""), err: "" });
 });

@@ -8,7 +8,7 @@ import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { installNpmPackage } from "../../support/npm_package.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { serverBinary } from "../../support/servers/server_binary.ts";
+import { serverBinary } from "../../support/servers/servers.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";

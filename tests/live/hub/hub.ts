@@ -5,9 +5,7 @@
  */
 import { startChromium } from "../../support/chromium.ts";
 import { whyNoAccounts } from "../../support/run_denied.ts";
-import { JUPYTERHUB_VENV } from "../../support/servers/jupyterhub.ts";
-import { pythonOf } from "../../support/servers/python_venv.ts";
-import { isThere, serverPath } from "../../support/servers/server_binary.ts";
+import { hasServer } from "../../support/servers/servers.ts";
 import { hubStory } from "./hub_story.ts";
 import { placesForVault, startHubVault } from "./hub_vault.ts";
 import { type HubWorld, startHubWorld } from "./hub_world.ts";
@@ -56,8 +54,8 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(USAGE);
     return 2;
   }
-  const isMade = await pythonOf(JUPYTERHUB_VENV) !== undefined &&
-    (recipe === "file" || await isThere(await serverPath("vault")));
+  const isMade = await hasServer("jupyterhub") &&
+    (recipe === "file" || await hasServer("vault"));
   if (!isMade) {
     console.error("Cannot start the hub: it is not there. Run `deno task servers`.");
     return 1;

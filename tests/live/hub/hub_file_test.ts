@@ -3,7 +3,7 @@ import { startChromium } from "../../support/chromium.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
 import { whyNoAccounts } from "../../support/run_denied.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { isThere } from "../../support/servers/server_binary.ts";
+import { isThere } from "../../support/servers/servers.ts";
 import { addPythonModules, BothLanguages } from "./both_languages.ts";
 import type { HubKernel } from "./hub_kernel.ts";
 import { signInFrom } from "./hub_notebook.ts";

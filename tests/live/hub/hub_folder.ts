@@ -1,7 +1,6 @@
 import { copy } from "@std/fs";
 import { DENO, denoInfo, mustRun, succeeds } from "../../support/deno_process.ts";
-import { JUPYTERHUB_VENV } from "../../support/servers/jupyterhub.ts";
-import { pythonOf } from "../../support/servers/python_venv.ts";
+import { serverBinary } from "../../support/servers/servers.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import type { UnixUser } from "./unix_users.ts";
 
@@ -19,10 +18,7 @@ export interface HubFolder extends AsyncDisposable {
 
 /** Makes the folder. The cache folder is in a home, which the people cannot enter. */
 export async function makeHubFolder(): Promise<HubFolder> {
-  const python = await pythonOf(JUPYTERHUB_VENV);
-  if (python === undefined) {
-    throw new Error("Cannot start JupyterHub: it is not there. Run `deno task servers`.");
-  }
+  const python = await serverBinary("jupyterhub");
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(await tempDir("validmind-auth-hub-"));
   await Deno.chmod(path, 0o755);

@@ -8,7 +8,7 @@
  * reason; nothing else may fail twice.
  */
 import { findDenoDir } from "../deno_process.ts";
-import { OLD_DENO_VERSION, serverBinary } from "../servers/server_binary.ts";
+import { serverBinary, SERVERS } from "../servers/servers.ts";
 import { tallyFile } from "../tally.ts";
 import { tempDir } from "../temp_home.ts";
 import { reasonOf, ROOT, runTestFiles, runWatched, testFiles } from "../test_files.ts";
@@ -20,6 +20,7 @@ const FOLDERS = [
   ...["encrypted", "keychain", "kv_hosts", "kv_lock"].map(liveTest),
   ...["vault_conformance", "vault_fault", "vault_login", "vault_permission"].map(liveTest),
 ];
+const OLD_DENO_VERSION = SERVERS["old-deno"].version;
 const LIMIT_SECONDS = Number(/--limit=(\d+)/.exec(Deno.args.join(" "))?.[1] ?? 200);
 const FLAGS = ["-A", "--unstable-kv", "--no-check", "--quiet"];
 

@@ -1,77 +1,45 @@
 // deno-lint-ignore-file no-console
 /**
- * Gets the real servers that tests run against: `deno task servers`.
+ * Gets the servers that tests run against, once, into a cache folder outside the repository:
+ * `deno task servers`, or `deno task servers vault` for one of `servers.ts`.
  *
- * Builds Vault, denokv, a provider on zitadel/oidc and some smaller programs into a cache folder
- * outside the repository, puts Keycloak, the oldest Deno, Node, Bun, TypeScript, Authlib, the
- * ValidMind Python library, jupyter-server-proxy, JupyterLab and JupyterHub beside them, and installs
- * the Debian packages that tests need if it may. A part that is there already is left alone. A part
- * that cannot be had is named, and the exit code is 1: no other part is held up by it.
+ * It installs the Debian packages that tests and builds need if it may. What is there already is left
+ * alone. What cannot be had is named, and the exit code is 1: nothing else is held up by it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
-import { buildKeycloak } from "./build_keycloak.ts";
-import { JUPYTER_SERVER_PROXY_VENV, JUPYTER_SERVER_PROXY_VERSION } from "./jupyter_server_proxy.ts";
-import { JUPYTERHUB_VENV, JUPYTERHUB_VERSION } from "./jupyterhub.ts";
-import { JUPYTERLAB_VENV, JUPYTERLAB_VERSION } from "./jupyterlab.ts";
-import { AUTHLIB_VENV, AUTHLIB_VERSION, ZITADEL_OIDC_VERSION } from "./op_server.ts";
-import { PYTHON_KEYRING_VENV, PYTHON_KEYRING_VERSION } from "./python_keyring.ts";
-import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
-import { makeVenv } from "./python_venv.ts";
+import { adminPasswordFile, DATABASE, startKeycloakIn } from "./keycloak_server.ts";
 import {
-  BUN_VERSION,
-  DENO_TYPES_VERSION,
-  DENOKV_VERSION,
-  type GoServerName,
+  hasServer,
   isOnPath,
   isThere,
-  KEYCLOAK_VERSION,
-  NODE_TYPES_VERSION,
-  NODE_VERSION,
-  type NpmProgram,
-  OLD_DENO_VERSION,
+  serverFolder,
   type ServerName,
   serverPath,
-  TYPESCRIPT_VERSION,
-} from "./server_binary.ts";
+  SERVERS,
+  type Source,
+} from "./servers.ts";
 
-/** A program of each package tells whether the package is there. */
+/** Each package by a program or a file of its own. */
 const PACKAGES: Record<string, string> = {
   "gnome-keyring-daemon": "gnome-keyring",
   "dbus-run-session": "dbus",
   "secret-tool": "libsecret-tools",
   ip: "iproute2",
   openssl: "openssl",
-  strace: "strace",
-  "mkfs.btrfs": "btrfs-progs",
   java: "default-jre-headless",
   mvn: "maven",
   pass: "pass",
   gpg: "gnupg",
   "pkg-config": "pkg-config",
-};
-/** Packages without a program, by a file of theirs. */
-const LIBRARIES: Record<string, string> = {
   "/usr/include/libsecret-1/libsecret/secret.h": "libsecret-1-dev",
 };
 
-const TYPESCRIPT_PACKAGES = [
-  `typescript@${TYPESCRIPT_VERSION}`,
-  `@types/node@${NODE_TYPES_VERSION}`,
-  `@types/deno@${DENO_TYPES_VERSION}`,
-];
-
-/** npm's packages, and what is kept of `node_modules`: a program, or all of it. */
-const NPM_PROGRAMS: readonly (readonly [NpmProgram, packages: string[], kept: string])[] = [
-  ["old-deno", [`deno@${OLD_DENO_VERSION}`], "deno/deno"],
-  ["node", [`node@${NODE_VERSION}`], "node/bin/node"],
-  ["bun", [`bun@${BUN_VERSION}`], "bun/bin/bun.exe"],
-  ["typescript", TYPESCRIPT_PACKAGES, ""],
-];
-
-type Outcome = "present" | "built" | "installed" | `left out: ${string}`;
+/** Parts of Keycloak that no test uses, and that take time at its start. */
+const LEFT_OUT = ["admin", "account", "kerberos", "ciba"];
 
 /** Runs a program to its end; its complaint is the reason of the error. */
-async function run(program: string, args: string[], options: Deno.CommandOptions = {}) {
+async function run(program: string, given: readonly string[], options: Deno.CommandOptions = {}) {
+  const args = [...given];
   let output: Deno.CommandOutput;
   try {
     output = await new Deno.Command(program, { ...options, args, stdin: "null" }).output();
@@ -84,57 +52,95 @@ async function run(program: string, args: string[], options: Deno.CommandOptions
   throw new Error(`${program} ${args[0]} ended with code ${output.code}: ${complaint}`);
 }
 
-/** Builds beside the folder and renames, so that a stopped build never looks finished. */
-async function build(
-  name: ServerName,
-  into: (folder: string) => Promise<string>,
-): Promise<Outcome> {
-  const path = await serverPath(name);
-  if (await isThere(path)) return "present";
-  const folder = path.slice(0, path.lastIndexOf("/"));
+async function getServer(name: ServerName): Promise<void> {
+  if (SERVERS[name].by === "pip") return await makeEnvironment(name);
+  // Built beside the folder and renamed, so that a stopped build never looks finished.
+  const folder = await serverFolder(name);
   const work = `${folder}.${crypto.randomUUID()}`;
   await Deno.mkdir(work, { recursive: true });
   try {
-    const built = await into(work);
+    const built = await build(name, SERVERS[name], work);
     await Deno.mkdir(folder, { recursive: true });
-    try {
-      await Deno.rename(built, path);
-    } catch (error) {
-      // Another process has built it meanwhile. A folder is not replaced.
-      if (!await isThere(path)) throw error;
-    }
-    return "built";
+    await Deno.rename(built, await serverPath(name)).catch(async (error) => {
+      if (!await hasServer(name)) throw error; // else another process was faster
+    });
   } finally {
     await Deno.remove(work, { recursive: true });
   }
 }
 
-async function buildByGo(name: GoServerName, folder: string): Promise<string> {
-  const path = `${folder}/${name}`;
-  const args = ["build", "-trimpath", "-ldflags", "-s -w", "-o", path, "."];
-  const cwd = fromFileUrl(new URL(`${name}/`, import.meta.url));
-  await run("go", args, { cwd, env: { GOFLAGS: "-mod=readonly" } });
-  return path;
-}
-
-async function buildDenokv(folder: string): Promise<string> {
-  const args = ["install", "denokv", "--version", DENOKV_VERSION, "--locked", "--root", folder];
-  await run("cargo", [...args, "--target-dir", `${folder}/target`]);
-  return `${folder}/bin/denokv`;
-}
-
-async function getByNpm(folder: string, packages: string[], kept: string): Promise<string> {
-  await run("npm", ["install", "--prefix", folder, ...packages]);
-  return `${folder}/node_modules/${kept}`;
-}
-
-async function installPackages(): Promise<Outcome> {
-  const missing: string[] = [];
-  for (const [program, name] of Object.entries(PACKAGES)) {
-    if (!await isOnPath(program)) missing.push(name);
+/** Builds a program in a folder, and gives its path. */
+async function build(name: ServerName, source: Source, folder: string): Promise<string> {
+  if (source.by === "go") {
+    const args = ["build", "-trimpath", "-ldflags", "-s -w", "-o", `${folder}/${name}`, "."];
+    const cwd = fromFileUrl(new URL(`${name}/`, import.meta.url));
+    await run("go", args, { cwd, env: { GOFLAGS: "-mod=readonly" } });
+    return `${folder}/${name}`;
   }
-  for (const [file, name] of Object.entries(LIBRARIES)) {
-    if (!await isThere(file)) missing.push(name);
+  if (source.by === "cargo") {
+    const args = ["install", name, "--version", source.version, "--locked", "--root", folder];
+    await run("cargo", [...args, "--target-dir", `${folder}/target`]);
+    return `${folder}/bin/${name}`;
+  }
+  if (source.by === "npm") {
+    await run("npm", ["install", "--prefix", folder, ...source.packages]);
+    return `${folder}/node_modules/${source.kept}`;
+  }
+  if (source.by === "maven") return await buildKeycloak(folder, source);
+  throw new Error(`Cannot build ${name}`);
+}
+
+async function makeEnvironment(name: ServerName): Promise<void> {
+  const source: Source = SERVERS[name];
+  if (source.by !== "pip") return;
+  const [folder, python] = [await serverFolder(name), await serverPath(name)];
+  // The system's own where there is one: people of a hub cannot run one in somebody's home.
+  const maker = await isThere("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
+  await run(maker, ["-m", "venv", "--clear", folder]);
+  for (const args of source.installs) {
+    await run(python, ["-m", "pip", "install", "-q", ...args]);
+  }
+  if (source.npm !== undefined) await run("npm", ["install", "--prefix", folder, ...source.npm]);
+  await Deno.writeTextFile(`${folder}/ready`, "");
+}
+
+/** Makes Keycloak ready to start quickly: built for its one database, which has its tables. */
+async function buildKeycloak(
+  folder: string,
+  { version, sha256 }: Source & { by: "maven" },
+): Promise<string> {
+  // A repository of its own: the person's would keep the archive for good.
+  await run("mvn", [
+    ...["--batch-mode", "--quiet", `-Dmaven.repo.local=${folder}/repository`],
+    "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+    `-Dartifact=org.keycloak:keycloak-quarkus-dist:${version}:tar.gz`,
+    `-DoutputDirectory=${folder}`,
+  ]);
+  const archive = `${folder}/keycloak-quarkus-dist-${version}.tar.gz`;
+  const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(archive));
+  const found = new Uint8Array(digest).toHex();
+  if (found !== sha256) throw new Error(`${archive} has the SHA-256 ${found}, not ${sha256}`);
+  await run("tar", ["-xzf", archive, "-C", folder]);
+  const built = `${folder}/keycloak-${version}`;
+  await run(`${built}/bin/kc.sh`, ["build", "--db=dev-file", `--features-disabled=${LEFT_OUT}`]);
+  const password = crypto.randomUUID();
+  await Deno.writeTextFile(adminPasswordFile(built), password, { mode: 0o600 });
+  const home = `${folder}/home`;
+  await Deno.mkdir(home);
+  const { server } = await startKeycloakIn(home, built, {
+    KC_BOOTSTRAP_ADMIN_USERNAME: "admin",
+    KC_BOOTSTRAP_ADMIN_PASSWORD: password,
+  });
+  await server.end("TERM");
+  await Deno.copyFile(`${home}/${DATABASE}`, `${built}/database`);
+  return built;
+}
+
+async function installPackages(): Promise<string> {
+  const missing: string[] = [];
+  for (const [part, name] of Object.entries(PACKAGES)) {
+    const isHere = part.startsWith("/") ? isThere(part) : isOnPath(part);
+    if (!await isHere) missing.push(name);
   }
   if (missing.length === 0) return "present";
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
@@ -149,9 +155,8 @@ async function installPackages(): Promise<Outcome> {
   return "installed";
 }
 
-async function tell(part: string, work: () => Promise<Outcome>): Promise<void> {
+async function tell(part: string, work: () => Promise<string>): Promise<void> {
   const started = Date.now();
-  console.log(`${part} …`);
   try {
     const outcome = await work();
     console.log(`${part}: ${outcome} (${Math.round((Date.now() - started) / 1000)} s)`);
@@ -162,51 +167,19 @@ async function tell(part: string, work: () => Promise<Outcome>): Promise<void> {
 }
 
 if (import.meta.main) {
+  const all = Object.keys(SERVERS) as ServerName[];
+  const unknown = Deno.args.filter((name) => !(name in SERVERS));
+  if (unknown.length > 0) {
+    console.error(`Cannot get ${unknown.join(", ")}: there are ${all.join(", ")}.`);
+    Deno.exit(1);
+  }
   await tell(`Debian packages (${Object.values(PACKAGES).join(", ")})`, installPackages);
-  await tell(
-    `validmind ${PYTHON_LIBRARY_VERSION} (Python)`,
-    async () => await makePythonLibrary(run) ? "installed" : "present",
-  );
-  await tell(
-    `Authlib ${AUTHLIB_VERSION} (Python)`,
-    async () => await makeVenv(AUTHLIB_VENV, run) ? "installed" : "present",
-  );
-  await tell(
-    `keyring ${PYTHON_KEYRING_VERSION} (Python)`,
-    async () => await makeVenv(PYTHON_KEYRING_VENV, run) ? "installed" : "present",
-  );
-  await tell(
-    `jupyter-server-proxy ${JUPYTER_SERVER_PROXY_VERSION} (Python)`,
-    async () => await makeVenv(JUPYTER_SERVER_PROXY_VENV, run) ? "installed" : "present",
-  );
-  await tell(
-    `JupyterLab ${JUPYTERLAB_VERSION} (Python)`,
-    async () => await makeVenv(JUPYTERLAB_VENV, run) ? "installed" : "present",
-  );
-  await tell(
-    `JupyterHub ${JUPYTERHUB_VERSION} (Python and npm)`,
-    async () => await makeVenv(JUPYTERHUB_VENV, run) ? "installed" : "present",
-  );
-  await tell(
-    `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,
-    () => build("zitadel", (folder) => buildByGo("zitadel", folder)),
-  );
-  const programs = [
-    "docker-credential-pass",
-    "docker-credential-secretservice",
-    "client-go-exec",
-  ] as const;
-  for (const name of programs) {
-    await tell(`${name} (Go)`, () => build(name, (folder) => buildByGo(name, folder)));
+  for (const name of Deno.args.length > 0 ? Deno.args as ServerName[] : all) {
+    await tell(`${name} (${SERVERS[name].by})`, async () => {
+      if (await hasServer(name)) return "present";
+      console.log(`${name} …`);
+      await getServer(name);
+      return "built";
+    });
   }
-  for (const [name, packages, kept] of NPM_PROGRAMS) {
-    const work = () => build(name, (folder) => getByNpm(folder, packages, kept));
-    await tell(`${packages.join(", ")} (npm)`, work);
-  }
-  await tell("vault (Go)", () => build("vault", (folder) => buildByGo("vault", folder)));
-  await tell(`denokv ${DENOKV_VERSION} (Rust)`, () => build("denokv", buildDenokv));
-  await tell(
-    `keycloak ${KEYCLOAK_VERSION} (Java)`,
-    () => build("keycloak", (folder) => buildKeycloak(folder, run)),
-  );
 }

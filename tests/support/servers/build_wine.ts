@@ -1,5 +1,5 @@
 import { mustRun } from "../deno_process.ts";
-import { isOnPath } from "./server_binary.ts";
+import { isOnPath } from "./servers.ts";
 import {
   denoOnWindows,
   inDebian,

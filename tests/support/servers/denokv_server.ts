@@ -1,6 +1,6 @@
 import { tempDir } from "../temp_home.ts";
 import { freePort } from "./free_port.ts";
-import { serverBinary } from "./server_binary.ts";
+import { serverBinary } from "./servers.ts";
 import { startServerProcess } from "./server_process.ts";
 
 /**

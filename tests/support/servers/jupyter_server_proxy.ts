@@ -1,17 +1,8 @@
 import { makeLocalCa } from "../local_ca.ts";
 import { tempDir } from "../temp_home.ts";
 import { freePort } from "./free_port.ts";
-import { pythonOf, type PythonVenv } from "./python_venv.ts";
+import { serverBinary } from "./servers.ts";
 import { startServerProcess } from "./server_process.ts";
-
-/** The release that the tests put in front of the listener. */
-export const JUPYTER_SERVER_PROXY_VERSION = "4.6.0";
-
-/** jupyter-server-proxy, and the server that it is a part of. */
-export const JUPYTER_SERVER_PROXY_VENV: PythonVenv = {
-  name: `jupyter-server-proxy-${JUPYTER_SERVER_PROXY_VERSION}`,
-  installs: [[`jupyter-server-proxy==${JUPYTER_SERVER_PROXY_VERSION}`, "jupyter-server==2.21.1"]],
-};
 
 /** A person's notebook server as a hub starts it, with jupyter-server-proxy in it. */
 export interface NotebookServer extends AsyncDisposable {
@@ -25,10 +16,7 @@ export interface NotebookServer extends AsyncDisposable {
 
 /** Starts a notebook server on loopback. */
 export async function startNotebookServer(): Promise<NotebookServer> {
-  const python = await pythonOf(JUPYTER_SERVER_PROXY_VENV);
-  if (python === undefined) {
-    throw new Error("Cannot start jupyter-server-proxy: it is not there. Run `deno task servers`.");
-  }
+  const python = await serverBinary("jupyter-server-proxy");
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(await tempDir());
   const { cert, key } = await (await makeLocalCa()).issue(["localhost"]);

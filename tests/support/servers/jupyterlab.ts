@@ -1,16 +1,7 @@
 import type { KernelHome } from "../jupyter.ts";
 import { freePort } from "./free_port.ts";
-import { pythonOf, type PythonVenv } from "./python_venv.ts";
+import { serverBinary } from "./servers.ts";
 import { startServerProcess } from "./server_process.ts";
-
-/** The release of JupyterLab that the tests look at the notebook in. */
-export const JUPYTERLAB_VERSION = "4.6.6";
-
-/** JupyterLab, and all that it needs. */
-export const JUPYTERLAB_VENV: PythonVenv = {
-  name: `jupyterlab-${JUPYTERLAB_VERSION}`,
-  installs: [[`jupyterlab==${JUPYTERLAB_VERSION}`]],
-};
 
 /** A running JupyterLab whose folder is a kernel's home. */
 export interface JupyterLab extends AsyncDisposable {
@@ -25,10 +16,7 @@ export const JUPYTERLAB_OVERRIDES = {
 
 /** Starts JupyterLab on loopback, without a password. It reaches no other host. */
 export async function startJupyterLab({ path, env }: KernelHome): Promise<JupyterLab> {
-  const python = await pythonOf(JUPYTERLAB_VENV);
-  if (python === undefined) {
-    throw new Error("Cannot start JupyterLab: it is not there. Run `deno task servers`.");
-  }
+  const python = await serverBinary("jupyterlab");
   const settings = `${path}/lab-settings`;
   await Deno.mkdir(settings, { recursive: true });
   await Deno.writeTextFile(`${settings}/overrides.json`, JSON.stringify(JUPYTERLAB_OVERRIDES));

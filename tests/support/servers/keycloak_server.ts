@@ -1,6 +1,6 @@
 import { tempDir } from "../temp_home.ts";
 import { freePort } from "./free_port.ts";
-import { isThere, serverBinary } from "./server_binary.ts";
+import { isThere, serverBinary } from "./servers.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
 
 /** The database in Keycloak's home. */

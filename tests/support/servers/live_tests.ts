@@ -1,40 +1,13 @@
 import { hasChromium } from "../chromium.ts";
 import { hasJupyter } from "../jupyter.ts";
 import { whyNoAccounts } from "../run_denied.ts";
-import { JUPYTER_SERVER_PROXY_VENV } from "./jupyter_server_proxy.ts";
-import { JUPYTERHUB_VENV } from "./jupyterhub.ts";
-import { JUPYTERLAB_VENV } from "./jupyterlab.ts";
-import { AUTHLIB_VENV } from "./op_server.ts";
-import { PYTHON_KEYRING_VENV } from "./python_keyring.ts";
-import { PYTHON_LIBRARY_VENV } from "./python_library.ts";
-import { pythonOf, type PythonVenv } from "./python_venv.ts";
-import { isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
+import { hasServer, isOnPath, type ServerName } from "./servers.ts";
 
 /** What tests against real servers need of the machine. */
-export type LiveNeed =
-  | ServerName
-  | "accounts"
-  | "authlib"
-  | "jupyter-server-proxy"
-  | "jupyterhub"
-  | "jupyterlab"
-  | "keyring"
-  | "openssl"
-  | "pass"
-  | "python-keyring"
-  | "validmind-library";
+export type LiveNeed = ServerName | "accounts" | "keyring" | "openssl" | "pass";
 
-/** Environments of Python, by the need that they serve. */
-const VENVS: Partial<Record<LiveNeed, PythonVenv>> = {
-  authlib: AUTHLIB_VENV,
-  "jupyter-server-proxy": JUPYTER_SERVER_PROXY_VENV,
-  jupyterhub: JUPYTERHUB_VENV,
-  jupyterlab: JUPYTERLAB_VENV,
-  "python-keyring": PYTHON_KEYRING_VENV,
-  "validmind-library": PYTHON_LIBRARY_VENV,
-};
-/** Those that are not looked at in Chromium. */
-const UNSEEN: readonly LiveNeed[] = ["authlib", "python-keyring", "validmind-library"];
+/** What tests look at in Chromium. */
+const SEEN: readonly LiveNeed[] = ["jupyter-server-proxy", "jupyterhub", "jupyterlab"];
 
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
@@ -86,19 +59,12 @@ export async function liveTests(...needs: LiveNeed[]): Promise<LiveTests> {
 
 async function missingFor(need: LiveNeed): Promise<string[]> {
   if (need === "accounts") return whyNoAccounts === undefined ? [] : ["root with useradd"];
-  const venv = VENVS[need];
-  if (venv !== undefined) {
-    const isMade = await pythonOf(venv) !== undefined;
-    const browsing = UNSEEN.includes(need)
-      ? []
-      : [["chromium", hasChromium], ["jupyter", hasJupyter]];
-    return [[need, isMade], ...browsing].flatMap(([name, isHere]) => isHere ? [] : [String(name)]);
-  }
   const programs = PROGRAMS[need];
   if (programs === undefined) {
-    const isHere = await isThere(await serverPath(need as ServerName));
-    if (need === "keycloak" && isHere) return await isOnPath("java") ? [] : ["java"];
-    return isHere ? [] : [need];
+    const parts: [string, boolean][] = [[need, await hasServer(need as ServerName)]];
+    if (SEEN.includes(need)) parts.push(["chromium", hasChromium], ["jupyter", hasJupyter]);
+    if (need === "keycloak") parts.push(["java", await isOnPath("java")]);
+    return parts.flatMap(([name, isHere]) => isHere ? [] : [name]);
   }
   const found = await Promise.all(programs.map(isOnPath));
   return programs.filter((_, index) => !found[index]);

@@ -1,6 +1,6 @@
 import { type TempDir, tempDir } from "../temp_home.ts";
 import { freePort } from "./free_port.ts";
-import { serverBinary } from "./server_binary.ts";
+import { serverBinary } from "./servers.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
 import { requestVault, type VaultAnswer, type VaultRequestInit } from "./vault_request.ts";
 

@@ -1,7 +1,7 @@
 import { tempDir } from "../temp_home.ts";
 import { freePort } from "./free_port.ts";
 import { type CertificateFiles, makeCertificate } from "./make_certificate.ts";
-import { serverBinary } from "./server_binary.ts";
+import { serverBinary } from "./servers.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
 import { requestVault, type VaultAnswer } from "./vault_request.ts";
 

@@ -1,4 +1,4 @@
-import { isThere } from "./server_binary.ts";
+import { isThere } from "./servers.ts";
 
 /** The Deno that runs in it: the one of `.ci/run`. */
 export const WINDOWS_DENO_VERSION = "2.9.6";

@@ -3,7 +3,7 @@ import {
   KvCredentialsBackend,
   MemoryCredentialsBackend,
 } from "@validmind/auth";
-import { isThere, serverPath } from "../../../support/servers/server_binary.ts";
+import { hasServer } from "../../../support/servers/servers.ts";
 import { startVault } from "../../../support/servers/vault_server.ts";
 import { startBenchKeyring } from "../bench_keyring.ts";
 import type { BenchOptions, BenchRow, BenchSection } from "../bench_section.ts";
@@ -87,7 +87,7 @@ async function keychainRows(effort: number): Promise<BenchRow[]> {
 
 /** Where `deno task servers` has built Vault. */
 async function vaultRows(effort: number): Promise<BenchRow[]> {
-  if (!await isThere(await serverPath("vault"))) return [];
+  if (!await hasServer("vault")) return [];
   await using vault = await startVault();
   const { VaultCredentialsBackend } = await import("@validmind/auth/backends/vault");
   const backend = new VaultCredentialsBackend({

@@ -10,11 +10,11 @@ import { scriptedProviderWorld } from "../../../support/provider_world.ts";
 import { rejectsWith } from "../../../support/rejects_with.ts";
 import { oauthError } from "../../../support/scripted_provider.ts";
 import { liveTests } from "../../../support/servers/live_tests.ts";
-import { pythonWithLibrary } from "../../../support/servers/python_library.ts";
+import { serverBinary } from "../../../support/servers/servers.ts";
 import { tempDir } from "../../../support/temp_home.ts";
 
 const { test, shared } = await liveTests("validmind-library");
-const python = await shared(async () => (await pythonWithLibrary())!);
+const python = await shared(() => serverBinary("validmind-library"));
 const CHILD = fromFileUrl(new URL("../../../lab/torture/python_child.py", import.meta.url));
 
 /** A sign-in by another process in the file of a home, which has ended and can be refreshed. */

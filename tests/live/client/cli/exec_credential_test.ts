@@ -3,7 +3,7 @@ import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@st
 import { denoCommand, type ProcessResult, runProcess } from "../../../support/deno_process.ts";
 import { makeLocalCa } from "../../../support/local_ca.ts";
 import { liveTests } from "../../../support/servers/live_tests.ts";
-import { serverBinary } from "../../../support/servers/server_binary.ts";
+import { serverBinary } from "../../../support/servers/servers.ts";
 import { AS_PROCESS, CLI, type CliWorld, cliWorld } from "../../../client/cli/cli_world.ts";
 
 const PAGE = await Deno.readTextFile(new URL("../../../../client/README.md", import.meta.url));

@@ -1,0 +1,142 @@
+/** The programs that `deno task servers` gets: their versions, how they come, and where they lie. */
+
+/** How a program comes, and from where. */
+export type Source =
+  /** Built by Go from the folder of its name beside this file. */
+  | { by: "go"; files?: readonly string[] }
+  /** Built by cargo. */
+  | { by: "cargo"; version: string }
+  /** From Maven Central; needs Java 17. */
+  | { by: "maven"; version: string; sha256: string }
+  /** From npm: packages, and the part of `node_modules` that is kept. */
+  | { by: "npm"; version: string; packages: readonly string[]; kept: string }
+  /** From PyPI, in an environment of its own: the arguments of each `pip install` that fills it. */
+  | {
+    by: "pip";
+    version: string;
+    installs: readonly (readonly string[])[];
+    /** Its folder, where that is not named as it is. */
+    folder?: string;
+    /** Packages of npm beside it, in its `node_modules`. */
+    npm?: readonly string[];
+  };
+
+const npm = (version: string, packages: readonly string[], kept: string) =>
+  ({ by: "npm", version, packages, kept }) as const;
+const pip = (version: string, ...installs: string[][]) =>
+  ({ by: "pip", version, installs }) as const;
+
+const LIBRARY = ["--no-deps", "validmind==2.15.0"];
+const PROXY = "jupyter-server-proxy==4.6.0";
+const LAB = "jupyterlab==4.6.6";
+
+/** Newer versions come beside the older ones: the version, or what Go builds, is part of the path. */
+export const SERVERS = {
+  /** HashiCorp's server as a library: one node or several, with storage in files. */
+  vault: { by: "go", files: ["main.go", "builtin.go"] },
+  /** OpenID Providers on zitadel/oidc, the library under ZITADEL. */
+  zitadel: { by: "go", files: ["main.go", "models.go", "provider.go", "store.go", "tokens.go"] },
+  "docker-credential-pass": { by: "go" },
+  "docker-credential-secretservice": { by: "go" },
+  "client-go-exec": { by: "go" },
+  denokv: { by: "cargo", version: "0.14.0" },
+  keycloak: {
+    by: "maven",
+    version: "26.7.3",
+    sha256: "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47",
+  },
+  /** The oldest Deno that this module runs on. */
+  "old-deno": npm("2.7.1", ["deno@2.7.1"], "deno/deno"),
+  /** The oldest Node that this module runs on. */
+  node: npm("24.21.0", ["node@24.21.0"], "node/bin/node"),
+  bun: npm("1.4.5", ["bun@1.4.5"], "bun/bin/bun.exe"),
+  typescript: npm(
+    "5.9.3-node-24.19.4-deno-2.7.0",
+    ["typescript@5.9.3", "@types/node@24.19.4", "@types/deno@2.7.0"],
+    "",
+  ),
+  /** Without its heavy dependencies: its sign-in and store need one of the many. */
+  "validmind-library": { ...pip("2.15.0", LIBRARY, ["requests"]), folder: "python" },
+  "python-keyring": pip("25.7.0", ["keyring==25.7.0"]),
+  "jupyter-server-proxy": pip("4.6.0", [PROXY, "jupyter-server==2.21.1"]),
+  jupyterlab: pip("4.6.6", [LAB]),
+  /** A hub, its people's JupyterLab, and the library for their Python kernel, as on a hub of one machine. */
+  jupyterhub: {
+    ...pip(
+      "6.1.1-lab-4.6.6",
+      ["jupyterhub==6.1.1", LAB, PROXY, "pyjwt[crypto]", "requests"],
+      LIBRARY,
+    ),
+    // The last release of the hub's proxy that asks for no newer Node than 20.
+    npm: ["configurable-http-proxy@5.2.0"],
+  },
+} satisfies Record<string, Source>;
+
+/** One of {@linkcode SERVERS}. */
+export type ServerName = keyof typeof SERVERS;
+
+/** The folder of all of them. Kept from the start: a test may change HOME for as long as it runs. */
+export const SERVERS_FOLDER = `${
+  Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME")}/.cache`
+}/validmind-auth/servers`;
+
+/** The folder of a program, whether it is there or not. */
+export async function serverFolder(name: ServerName): Promise<string> {
+  const source: Source = SERVERS[name];
+  const folder = source.by === "pip" ? source.folder : undefined;
+  const version = source.by === "go" ? await sourcesHash(name, source.files) : source.version;
+  return `${SERVERS_FOLDER}/${folder ?? name}-${version}`;
+}
+
+/** The program; of a Python environment, its interpreter. */
+export async function serverPath(name: ServerName): Promise<string> {
+  return `${await serverFolder(name)}/${SERVERS[name].by === "pip" ? "bin/python" : name}`;
+}
+
+/** Whether a program was got. Of an environment, the file `ready` is written last. */
+export async function hasServer(name: ServerName): Promise<boolean> {
+  const isPython = SERVERS[name].by === "pip";
+  return await isThere(isPython ? `${await serverFolder(name)}/ready` : await serverPath(name));
+}
+
+/**
+ * The program, or the interpreter of an environment.
+ *
+ * @throws {Error} If it was not got yet.
+ */
+export async function serverBinary(name: ServerName): Promise<string> {
+  if (await hasServer(name)) return await serverPath(name);
+  throw new Error(`Cannot start ${name}: it is not there. Run \`deno task servers ${name}\`.`);
+}
+
+/** Tells whether there is something at a path. */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Tells whether there is such a program. */
+export async function isOnPath(program: string): Promise<boolean> {
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    if (folder !== "" && await isThere(`${folder}/${program}`)) return true;
+  }
+  return false;
+}
+
+async function sourcesHash(
+  name: ServerName,
+  files: readonly string[] = ["main.go"],
+): Promise<string> {
+  const folder = new URL(`${name}/`, import.meta.url);
+  const texts = [...files, "go.mod", "go.sum"].map((file) =>
+    Deno.readTextFile(new URL(file, folder))
+  );
+  const bytes = new TextEncoder().encode((await Promise.all(texts)).join("\0"));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return digest.toHex().slice(0, 16);
+}
