@@ -1,4 +1,4 @@
-import { isEnvGranted, isSecureUrl, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { isSecureUrl, readEnvIfGranted } from "../../backends/common/platform.ts";
 import {
   type Message,
   option,
@@ -62,12 +62,18 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
           ${named("clientId")}.`,
       );
     }
-    if (issuer === undefined) throw invalidOptions(lacks("an OAuth client id", "issuer", action));
-    if (clientId === undefined) throw invalidOptions(lacks("an issuer", "clientId", action));
+    if (issuer === undefined) throw invalidOptions(lacks("issuer", action));
+    if (clientId === undefined) throw invalidOptions(lacks("clientId", action));
     return oidcIdentity(options, issuer, clientId, action);
   }
   if (!hasKey) {
-    throw new MissingApiCredentialsError(missingCredentials(action, apiKey, apiSecret));
+    const lack = apiKey === undefined ? "apiKey" : "apiSecret";
+    throw new MissingApiCredentialsError(
+      (apiKey ?? apiSecret) !== undefined
+        ? lacks(lack, action)
+        : words`Cannot ${action}: there are no credentials. Give ${named("issuer")} and
+            ${named("clientId")} to sign in, or ${named("apiKey")} and ${named("apiSecret")}.`,
+    );
   }
   if (options.dpop) {
     throw invalidOptions(
@@ -111,23 +117,19 @@ function oidcIdentity(
   };
 }
 
-/** Refuses an ID token as the bearer where it cannot be one. */
+/** Refuses an ID token as the bearer where it cannot be one: it cannot be bound, and a client has none. */
 function checkBearer(
   { dpop, bearer = "auto" }: SessionOptions,
   issuer: string,
   flow: string,
   action: string,
 ): void {
-  if (dpop && bearerKind(bearer, issuer, flow) === "id_token") {
-    throw invalidOptions(
-      words`Cannot ${action}: ${named("dpop")} binds tokens, and an ID token, the bearer, cannot be
-        bound. Set ${option("bearer", { value: "access_token" })}, or leave ${named("dpop")} out.`,
-    );
-  }
-  if (flow !== "client_credentials" || bearer !== "id_token") return;
+  const isClient = flow === "client_credentials";
+  if (!dpop && !isClient || bearerKind(bearer, issuer, flow) !== "id_token") return;
+  const cause = isClient ? named("flow", flow) : named("dpop");
   throw invalidOptions(
-    words`Cannot ${action}: a client has no ID token (${named("flow", flow)}), and bearer asks for
-      it. Leave bearer out.`,
+    words`Cannot ${action}: ${cause} is not for an ID token, which is the bearer here. Set
+      ${option("bearer", { value: "access_token" })}, or leave ${cause} out.`,
   );
 }
 
@@ -171,14 +173,10 @@ function refuseSecond([one, other]: readonly string[], action: string): void {
 /** Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key. */
 export function checkIssuer(issuer: string, action: string): string {
   const url = secureUrl(issuer, words`${action}: ${named("issuer")}`);
-  if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") {
-    return issuer;
-  }
+  if (url.search === "" && url.hash === "") return issuer;
   throw invalidOptions(
-    words`Cannot ${action}: ${
-      named("issuer")
-    } has a query, a fragment or a password in it. Give the issuer
-      identifier alone, as the provider's discovery document states it.`,
+    words`Cannot ${action}: ${named("issuer")} has a query or a fragment. Give the issuer identifier
+      alone, as the provider's discovery document states it.`,
   );
 }
 
@@ -187,7 +185,7 @@ export function checkIssuer(issuer: string, action: string): string {
  * show no more than its origin, since a password or a token may be in the rest.
  *
  * @param subject The caller's action with the URL's role, as in "sign in: the issuer".
- * @throws {ValidMindAuthError} `invalid_options` for anything but an http(s) URL, `insecure_url`.
+ * @throws {ValidMindAuthError} `invalid_options` for anything but a plain http(s) URL, `insecure_url`.
  */
 export function secureUrl(text: string, subject: Message): URL {
   const url = URL.parse(text);
@@ -196,13 +194,16 @@ export function secureUrl(text: string, subject: Message): URL {
       words`Cannot ${subject} is not an http(s) URL. Give one that begins with "https://".`,
     );
   }
-  if (isSecureUrl(url)) return url;
-  const origin = url.origin.slice(0, 200);
-  throw new ValidMindAuthError(
-    "insecure_url",
-    words`Cannot ${subject} is ${origin}, which would get secrets in clear text. Use https: (http:
-      is for localhost, 127.0.0.1 and [::1] only).`,
-  );
+  if (!isSecureUrl(url)) {
+    const origin = url.origin.slice(0, 200);
+    throw new ValidMindAuthError(
+      "insecure_url",
+      words`Cannot ${subject} is ${origin}, which would get secrets in clear text. Use https: (http:
+        is for localhost, 127.0.0.1 and [::1] only).`,
+    );
+  }
+  if (url.username === "" && url.password === "") return url;
+  throw invalidOptions(words`Cannot ${subject} has a user name or a password. Leave them out.`);
 }
 
 /** Refuses a value that no header can carry. `Headers` would do so later, and quote the value. */
@@ -214,25 +215,7 @@ export function headerValue(value: string, name: OptionName, action: string): st
   );
 }
 
-/** Refuses denied variables that may hold a missing option. */
-export function assertReadable(variables: readonly string[], action: string): void {
-  const denied = variables.filter((name) => !isEnvGranted(name));
-  if (denied.length === 0) return;
-  throw new ValidMindAuthError(
-    "permission_required",
-    `Cannot ${action}: a needed option is not given, and its variable may not be read. ` +
-      `Run with --allow-env=${denied.join(",")}, or give the option.`,
-  );
-}
-
-/** The message for one half of a pair: "there is an issuer alone. …". */
-function lacks(have: string, lack: OptionName, action: string): Words {
-  return words`Cannot ${action}: there is ${have} alone. Give ${named(lack)}, too.`;
-}
-
-function missingCredentials(action: string, apiKey?: string, apiSecret?: string): Words {
-  if (apiKey !== undefined) return lacks("an API key", "apiSecret", action);
-  if (apiSecret !== undefined) return lacks("the secret of an API key", "apiKey", action);
-  return words`Cannot ${action}: there are no credentials. Give ${named("issuer")} and
-    ${named("clientId")} to sign in, or ${named("apiKey")} and ${named("apiSecret")}.`;
+/** The message for one half of a pair. */
+function lacks(name: OptionName, action: string): Words {
+  return words`Cannot ${action}: only half of the credentials is there. Give ${named(name)}, too.`;
 }

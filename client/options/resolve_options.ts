@@ -126,12 +126,6 @@ const BEHIND_PLACEHOLDER: readonly string[] = [
 
 function apiHost(host: string, action: string): string {
   const url = secureUrl(host.trim(), words`${action}: ${named("apiHost")}`);
-  if (url.username !== "" || url.password !== "") {
-    throw invalidOptions(
-      words`Cannot ${action}: ${named("apiHost")} has a user name or a password in it. Leave them
-        out.`,
-    );
-  }
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url.href;
 }

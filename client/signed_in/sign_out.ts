@@ -12,7 +12,6 @@ import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";
 import {
-  assertReadable,
   checkClientAuth,
   checkIssuer,
   CLIENT_AUTH,
@@ -23,7 +22,7 @@ import {
 } from "../options/resolve_identity.ts";
 import { checkCallOptions, eventSink, runtimeOf } from "../options/resolve_options.ts";
 import { clearNeeds, preflight } from "../permissions/preflight.ts";
-import { asAlways, fileNeeds } from "../permissions/start_needs.ts";
+import { asAlways, envNeeds, fileNeeds, isByKey } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
@@ -128,9 +127,7 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
   } = options;
   if (issuer === undefined && clientId === undefined) {
     // Without a look at the variables nobody knows whether there is something to clear.
-    if (readEnvIfGranted("VM_API_KEY") === undefined) {
-      assertReadable(["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID"], ACTION);
-    }
+    if (!isByKey(options)) preflight(ACTION, envNeeds(options, "createSession"), "always");
     return undefined;
   }
   // What belongs to the session's own client is not for one of the same id at another issuer.
