@@ -287,11 +287,31 @@ export interface InitOptions extends SessionOptions {
 }
 
 /**
- * Options of `clearOidcCredentials`.
+ * Options of `clearOidcCredentials`. Absent ones that name the entry, and the ways of the client to prove
+ * who it is, are those of the active session if neither issuer nor clientId is given; else, as in
+ * `init()`, those of their variables. The backend is that of the active session, or the one that `init()`
+ * would use. With `all` the client's proof serves only for entries of the client that `issuer` and
+ * `clientId`, or their defaults, name. No variable is read for `timeoutMs`.
  *
  * @category Sign in
  */
-export interface ClearOidcCredentialsOptions extends ClearOptions {
+export interface ClearOidcCredentialsOptions extends
+  ClearOptions,
+  Pick<
+    SessionOptions,
+    | "issuer"
+    | "clientId"
+    | "clientSecret"
+    | "clientKeyFile"
+    | "clientAssertionFile"
+    | "flow"
+    | "audience"
+    | "profile"
+    | "credentialsBackend"
+    | "fetch"
+    | "timeoutMs"
+    | "onEvent"
+  > {
   /**
    * Clears every entry that the backend's `list()` names, of any issuer and client. If the store
    * is corrupt, the whole store is removed.
@@ -299,66 +319,4 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    * @default false
    */
   all?: boolean;
-  /**
-   * Issuer of the entry.
-   *
-   * @default the active session's issuer, or VM_OIDC_ISSUER
-   */
-  issuer?: string;
-  /**
-   * Client id of the entry.
-   *
-   * @default the active session's client id, or VM_OIDC_CLIENT_ID
-   */
-  clientId?: string;
-  /**
-   * Secret of the client, for providers that require it to revoke tokens. With `all` it is used only
-   * for entries of the client that `issuer` and `clientId`, or their defaults, name.
-   *
-   * @default the active session's option if neither issuer nor clientId is given, or
-   * VM_OIDC_CLIENT_SECRET, as in `init()`
-   */
-  clientSecret?: string;
-  /** File with the client's private key: see {@linkcode SessionOptions.clientKeyFile}. */
-  clientKeyFile?: string;
-  /** File with an assertion: see {@linkcode SessionOptions.clientAssertionFile}. */
-  clientAssertionFile?: string;
-  /**
-   * The flow of the entry: `client_credentials` for the client's own token, any other for a person's.
-   *
-   * @default the active session's if neither issuer nor clientId is given, or VM_OIDC_FLOW
-   */
-  flow?: SignInFlow;
-  /**
-   * Audience of the entry, if it has one.
-   *
-   * @default the active session's if neither issuer nor clientId is given, or VM_OIDC_AUDIENCE
-   */
-  audience?: string;
-  /**
-   * Profile of the entry, if it has one.
-   *
-   * @default the active session's if neither issuer nor clientId is given, or VM_OIDC_PROFILE
-   */
-  profile?: string;
-  /**
-   * Store of the entry.
-   *
-   * @default the active session's backend, or the one that `init()` would use
-   */
-  credentialsBackend?: OidcCredentialsBackend;
-  /**
-   * Makes the requests of a revocation.
-   *
-   * @default globalThis.fetch
-   */
-  fetch?: typeof globalThis.fetch;
-  /**
-   * Time limit of one request of a revocation, in milliseconds.
-   *
-   * @default 30_000
-   */
-  timeoutMs?: number;
-  /** Receives the result as an event: see {@linkcode SessionOptions.onEvent}. */
-  onEvent?: (event: AuthEvent) => void;
 }

@@ -122,7 +122,7 @@ export class SignedInSession implements Session {
     const { tokens } = this.#options;
     if (tokens === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     this.forget();
-    const result = await tokens.clear(options ?? {});
+    const result = await (await tokens.renewal()).clear(options ?? {});
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
     return result;
@@ -133,7 +133,7 @@ export class SignedInSession implements Session {
     const { refresh = true, all = false } = options;
     const { tokens } = this.#options;
     const willRefresh = refresh && tokens !== undefined;
-    if (willRefresh) await tokens.prepareRefresh();
+    if (willRefresh) await (await tokens.renewal()).prepareRefresh();
     await this.#loadApi();
     if (this.dpop) await loadDpop();
     return await this.#options.needs.drop(willRefresh, all);
@@ -145,7 +145,7 @@ export class SignedInSession implements Session {
   }
 
   forget(): void {
-    this.#options.tokens?.forget();
+    this.#options.tokens?.held.forget();
     this.#dropFresh();
   }
 
@@ -232,7 +232,7 @@ export class SignedInSession implements Session {
     if (tokens === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
     const bearer = await tokens.bearer(refused, signal);
-    const dpopKey = await tokens.keyOf(bearer);
+    const dpopKey = this.dpop ? await (await tokens.renewal()).keyOf(bearer) : undefined;
     const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
     return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };
   }

@@ -68,7 +68,7 @@ export class TokenSource {
       this.held.adopt(entry);
       if (isFresh(this.held.bearer, runtime.now())) return false;
     }
-    return await (await this.#load()).signIn(entry, signal);
+    return await (await this.renewal()).signIn(entry, signal);
   }
 
   /** The bearer token in memory, while it is fresh. */
@@ -84,31 +84,11 @@ export class TokenSource {
    */
   async bearer(rejected?: string, signal?: AbortSignal): Promise<Bearer> {
     const fresh = rejected === undefined && this.held.fresh(this.#options.runtime.now());
-    return fresh || await (await this.#load()).renew(rejected, signal);
+    return fresh || await (await this.renewal()).renew(rejected, signal);
   }
 
-  /** The key that a bearer is bound to, where it is bound. */
-  async keyOf(bearer: Bearer): Promise<CryptoKeyPair | undefined> {
-    return this.#options.identity.dpop ? await (await this.#load()).keyOf(bearer) : undefined;
-  }
-
-  /** Forgets the tokens of this session. The store keeps its entry. */
-  forget(): void {
-    this.held.forget();
-  }
-
-  /** Forgets the tokens, and removes the entry. */
-  async clear(options: ClearOptions): Promise<ClearResult> {
-    this.forget();
-    return await (await this.#load()).clear(options);
-  }
-
-  /** Loads the code of a refresh while files may still be read. */
-  async prepareRefresh(): Promise<void> {
-    await (await this.#load()).prepareRefresh();
-  }
-
-  #load(): Promise<Renewal> {
+  /** The slow half. */
+  renewal(): Promise<Renewal> {
     return this.#renewal ??= this.#options.loadRenewal(this.#options, this.held);
   }
 }
