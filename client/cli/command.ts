@@ -66,7 +66,8 @@ export async function applySettings(command: Command, flags: FlagValues): Promis
   }
   const applied = flags.withSettings(command.flags);
   const { fault } = applied.settings;
-  if (fault !== undefined) throw fault;
+  // config can mend the file.
+  if (fault !== undefined && command.name !== "config") throw fault;
   return applied;
 }
 

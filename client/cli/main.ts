@@ -18,7 +18,7 @@ import { type Output, StandardOutput } from "./output.ts";
 import { reportError } from "./report_error.ts";
 import { type CliError, shown, unknownWord, usageError } from "./cli_error.ts";
 import { didYouMean } from "../../backends/credentials_backend_error.ts";
-import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
+import { optionNamed, optionRow } from "../options/declaration.ts";
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */
 export const COMMANDS: readonly Command[] = [
@@ -136,9 +136,8 @@ function splitArguments(
 
 function assertKnown({ name, raw }: GivenFlag, offered: readonly string[]): void {
   if ((NAMES as string[]).includes(name)) return;
-  const letters = name.replaceAll("-", "").toLowerCase();
-  const { variable } = OPTION_NAMES.map((option) => ({ option, ...optionRow(option) }))
-    .find(({ option }) => option.toLowerCase() === letters) ?? {};
+  const option = optionNamed(name);
+  const variable = option && optionRow(option).variable;
   // No secret has a flag: other programs on this computer can read arguments.
   const hint = variable === undefined
     ? didYouMean(raw, offered.map((one) => `--${one}`))

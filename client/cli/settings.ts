@@ -36,12 +36,12 @@ interface Setting {
   readonly variable?: string;
 }
 
-/** All settings, by their names in the file: options with a flag, files of the client, and the backend. */
+/** All settings, by their names in the file: what code and variables may give, but no secret. */
 export const SETTINGS: Readonly<Record<string, Setting>> = {
   ...Object.fromEntries(
     OPTION_NAMES.map((name) => [name, optionRow(name) as OptionRow & Setting] as const)
-      .filter(([name, { flag, group, secret }]) =>
-        (flag ?? group === "client") && !secret && name !== "profile"
+      .filter(([name, { group, secret }]) =>
+        group !== "code" && !secret && name !== "profile" && name !== "apiUrl"
       ),
   ),
   backend: { type: "text", flag: "backend" },
@@ -163,7 +163,7 @@ function needsOf(path: string, flags: GivenFlags): PermissionNeed[] {
 type FoundText = Pick<Settings, "state" | "denial"> & { readonly text: string };
 
 /** The text of the file, or the reason why it was left alone: a command can do without. */
-function readText(path: string, isNamed: boolean): FoundText {
+export function readText(path: string, isNamed: boolean): FoundText {
   const text = "{}";
   if (path === "") return { state: "off", text };
   const denied = (words: string): FoundText => (
@@ -235,6 +235,9 @@ export function parseSettings(
   };
 }
 
+/** A path that is the same from every folder. */
+export const WHOLE_PATH = /^([/\\]|[A-Za-z]:)/;
+
 function checkEntry(path: string, profile: string, entry: unknown): Entry {
   const place = profile && ` in the profile ${shown(profile, "of a long name")}`;
   const names = [...Object.keys(SETTINGS), ...(profile === "" ? ["profiles"] : [])];
@@ -251,7 +254,7 @@ function checkEntry(path: string, profile: string, entry: unknown): Entry {
   for (const [name, value] of Object.entries(checked)) {
     // From the folder of the file: the folder in which a command is run decides nothing.
     const isPath = TYPES[name] === "path" || name === "backend" && isPathSpecifier(`${value}`);
-    if (isPath && !/^([/\\]|[A-Za-z]:)/.test(`${value}`)) checked[name] = beside(path, `${value}`);
+    if (isPath && !WHOLE_PATH.test(`${value}`)) checked[name] = beside(path, `${value}`);
   }
   return checked;
 }

@@ -13,7 +13,7 @@ import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
-import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
+import { OPTION_NAMES, type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
@@ -174,8 +174,10 @@ export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(() => true), ...STO
 
 /** Options of `createSession` that flags and the settings file give. Variables give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
-  const { backend: _, backendOptions: _1, ...settings } = flags.settings.values;
-  return { ...settings, ...givenOptions(flags) };
+  const settings = Object.entries(flags.settings.values).filter(([name]) =>
+    Object.hasOwn(OPTIONS, name) && optionRow(name as OptionName).group !== "model"
+  );
+  return { ...Object.fromEntries(settings), ...givenOptions(flags) };
 }
 
 /** Options of `createSession` that the flags give. */

@@ -178,6 +178,14 @@ export function optionRow(name: OptionName): OptionRow {
   return OPTIONS[name];
 }
 
+/** The option that a person names as code does (`clientId`), or as flags do (`client-id`). */
+export function optionNamed(word: string): OptionName | undefined {
+  const letters = (text: string) => text.replaceAll("-", "").toLowerCase();
+  return OPTION_NAMES.find((name) =>
+    letters(name) === letters(word) || optionRow(name).flag === word
+  );
+}
+
 /** The kinds of some options, to check values by. */
 export function optionTypes(names: readonly OptionName[]): OptionTypes {
   return Object.fromEntries(names.map((name) => [name, OPTIONS[name].type]));

@@ -97,18 +97,84 @@ Deno.test("config: shows what applies, and from where, without a secret", async 
   assertEquals(settings.VM_OIDC_CLIENT_SECRET, { source: "VM_OIDC_CLIENT_SECRET" });
 });
 
-Deno.test("config: without a file it says where one would be, and an example that works", async () => {
+Deno.test("config: without a file it says where one would be, and a command that works", async () => {
   await using world = await cliWorld();
   const { code, stdout } = await run(world, ["config"]);
   const path = world.settingsPath;
   assertEquals(code, 0);
   assertStringIncludes(stdout, `settings file  none: ${path}\n\nNothing is set.\n`);
-  const [, example] = /^ {2}(\{.*\})$/m.exec(stdout)!;
-  await write(world, JSON.parse(example!));
+  assertEquals((await run(world, ["config", "path"])).stdout, `${path}\n`);
+  const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
+  assertEquals((await run(world, command!.split(" "))).code, 0);
   assertMatch((await run(world, ["config"])).stdout, /^issuer +https:.* settings file$/m);
   const login = await run(world, ["login", "--config", "none.json"]);
   assertEquals(login.code, 2);
   assertStringIncludes(login.stderr, "error (settings_invalid): Cannot use the settings file none");
+});
+
+Deno.test("config: set writes a whole private file that signs in, and unset takes settings out", async () => {
+  await using world = await cliWorld();
+  const { issuer, clientId } = world.provider;
+  const path = world.settingsPath;
+  const set = await run(world, ["config", "set", "issuer", issuer, "client-id", clientId]);
+  assertEquals([set.code, set.stderr], [0, ""]);
+  assertEquals(JSON.parse(await Deno.readTextFile(path)), { issuer, clientId });
+  if (Deno.build.os !== "windows") assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+  assertEquals((await run(world, ["login", "-q"])).code, 0);
+
+  const more = ["model", "cl1", "timeoutMs", "5000", "open", "true", "flow", "device"];
+  assertEquals((await run(world, ["config", "set", ...more])).code, 0);
+  const profile = ["--profile", "two", "authorizationParameters", '{"prompt": "login"}'];
+  assertEquals((await run(world, ["config", "set", ...profile])).code, 0);
+  const unset = await run(world, ["config", "unset", "flow", "client-id", "--json"]);
+  assertEquals(JSON.parse(unset.stdout), { path, names: ["flow", "clientId"] });
+  assertEquals(JSON.parse(await Deno.readTextFile(path)), {
+    issuer,
+    model: "cl1",
+    timeoutMs: 5000,
+    openBrowser: true,
+    profiles: { two: { authorizationParameters: { prompt: "login" } } },
+  });
+});
+
+for (
+  const [args, words] of [
+    [["isuer", "x"], 'Did you mean "issuer"?'],
+    [["clientSecret", "s3cr3t"], "Set VM_OIDC_CLIENT_SECRET instead."],
+    [["api-key", "s3cr3t"], "Set VM_API_KEY instead."],
+    [["flow", "divice"], '"flow" is not one of auto, device'],
+    [["timeoutMs", "long"], '"timeoutMs" is not a number'],
+    [["issuer", ""], '"issuer" is empty'],
+    [["backendOptions", '{"path": "x"}'], 'no "backend" beside'],
+    [["backend", "vault", "backendOptions", '{"token": "s3cr3t"}'], "is a secret"],
+    [["client-key-file", "key.pem"], "not a whole path"],
+    [["model"], "its value is missing"],
+    [[], "no name is given"],
+  ] as const
+) {
+  Deno.test(`config: set ${args.join(" ")} is refused, and the file stays`, async () => {
+    await using world = await cliWorld();
+    const path = await write(world, client(world));
+    const before = await Deno.readTextFile(path);
+    const { code, stdout, stderr } = await run(world, ["config", "set", ...args]);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, words);
+    assert(!stderr.includes("s3cr3t"), stderr);
+    assertEquals(await Deno.readTextFile(path), before);
+  });
+}
+
+Deno.test("config: unset mends a file with an unknown key; a damaged one is named with its line", async () => {
+  await using world = await cliWorld();
+  const path = await write(world, { ...client(world), isuer: "x" });
+  assertEquals((await run(world, ["config", "set", "model", "x"])).code, 2);
+  assertEquals((await run(world, ["config", "unset", "isuer"])).code, 0);
+  assertEquals(JSON.parse(await Deno.readTextFile(path)), client(world));
+  await Deno.writeTextFile(path, '{"issuer":\n 7 7}');
+  const { code, stderr } = await run(world, ["config", "unset", "issuer"]);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "it is not JSON (line 2 ");
+  assertEquals(await Deno.readTextFile(path), '{"issuer":\n 7 7}');
 });
 
 Deno.test("config: a file that cannot be used ends every command, by file and key", async () => {
