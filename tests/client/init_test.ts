@@ -47,14 +47,6 @@ Deno.test("init: asks the person, pings with the bearer, and gives the session",
   assertStrictEquals(getSession(), session);
 });
 
-Deno.test("init: monitoring and document are sent when they are given", async () => {
-  await using world = await oidcProviderWorld();
-  await init({ ...world.options, ...MODEL, monitoring: true, document: "validation_report" });
-  const { headers } = world.api.requests[0]!;
-  assertEquals(headers["x-monitoring"], "True");
-  assertEquals(headers["x-document-type"], "validation_report");
-});
-
 Deno.test("init: an API that answers the ping with less still gives an info", async () => {
   await using world = await oidcProviderWorld();
   world.api.script.push(() => json({ model: null, feature_flags: [], document_type: 5 }));
@@ -78,15 +70,7 @@ Deno.test("init: an API that refuses the ping fails it, and the tokens stay stor
   await rejectsWith("no_active_session", () => getSession());
 });
 
-Deno.test("init: an aborted signal ends it before anything happens", async () => {
-  await using world = await oidcProviderWorld();
-  const reason = new Error("enough");
-  const options = { ...world.options, ...MODEL, signal: AbortSignal.abort(reason) };
-  assertEquals(await init(options).catch((error) => error), reason);
-  assertEquals([world.provider.requests, world.api.requests], [[], []]);
-});
-
-Deno.test("init: another process starts from the file with nothing but the API's host", async () => {
+Deno.test("init: another process starts from the file, with the API's host and no oauth4webapi", async () => {
   await using world = await oidcProviderWorld();
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
@@ -96,71 +80,49 @@ Deno.test("init: another process starts from the file with nothing but the API's
   world.api.reset();
   const code = `
     import * as vm from ${JSON.stringify(MOD)};
-    const { issuer, clientId, apiHost, path } = JSON.parse(Deno.args[0]);
-    const session = await vm.init({ issuer, clientId, apiHost, model: "cl-1",
-      credentialsBackend: new vm.FileCredentialsBackend({ path }) });
+    const { path, forceRefresh, ...options } = JSON.parse(Deno.args[0]);
+    const credentialsBackend = new vm.FileCredentialsBackend({ path });
+    const session = await vm.init({ ...options, model: "cl-1", credentialsBackend });
     console.log((await session.status()).email);
+    await session.accessToken({ forceRefresh });
   `;
   const { issuer, clientId } = world.provider;
   const { apiHost } = world.options;
-  const result = await runDeno({
-    code,
-    args: [JSON.stringify({ issuer, clientId, apiHost, path })],
-    flags: [`--allow-net=${new URL(apiHost!).host}`, `--allow-read=${dir.path}`],
-  });
-  assertEquals(result, { code: 0, stdout: "analyst@example.com\n", stderr: "" });
-  assertEquals([world.provider.requests, paths(world.api.requests)], [
-    [],
-    ["/api/v1/tracking/ping"],
-  ]);
-});
-
-Deno.test("init: a start from a stored token does not load oauth4webapi", async () => {
-  await using world = await oidcProviderWorld();
-  const session = await init({ ...world.options, ...MODEL });
-  const entry = JSON.stringify(world.stored());
-  const code = `
-    import * as vm from ${JSON.stringify(MOD)};
-    const { entry, ...options } = JSON.parse(Deno.args[0]);
-    const credentialsBackend = new vm.MemoryCredentialsBackend();
-    credentialsBackend.put(vm.credentialKey(options.issuer, options.clientId), JSON.parse(entry));
-    const session = await vm.init({ ...options, model: "cl-1", credentialsBackend });
-    await session.accessToken({ forceRefresh: Deno.args[1] === "refresh" });
-  `;
-  const { issuer, clientId, apiHost } = session;
-  const args = [JSON.stringify({ entry, issuer, clientId, apiHost })];
-  const flags = ["--allow-net=127.0.0.1", "--no-npm"];
-  const plain = await runDeno({ code, args, flags });
-  assertEquals(plain, { code: 0, stdout: "", stderr: "" });
+  const run = (forceRefresh: boolean, ...more: string[]) =>
+    runDeno({
+      code,
+      args: [JSON.stringify({ issuer, clientId, apiHost, path, forceRefresh })],
+      flags: [
+        `--allow-net=${new URL(apiHost!).host}`,
+        `--allow-read=${dir.path}`,
+        "--no-npm",
+        ...more,
+      ],
+    });
+  assertEquals(await run(false), { code: 0, stdout: "analyst@example.com\n", stderr: "" });
+  assertEquals(world.provider.requests, []);
+  assertEquals(paths(world.api.requests), ["/api/v1/tracking/ping"]);
   // The same with a refresh shows that the first would have told.
-  const refreshing = await runDeno({ code, args: [...args, "refresh"], flags });
+  const refreshing = await run(true, `--allow-write=${dir.path}`, "--allow-net");
   assertEquals(refreshing.code, 1);
   assertStringIncludes(refreshing.stderr, "npm specifiers were requested");
 });
 
-Deno.test("init: in memory only, by VM_OIDC_NO_PERSIST: no file, and kept in the process", async () => {
-  await using world = await oidcProviderWorld();
+Deno.test("init: without a choice the file in the home directory, and memory by VM_OIDC_NO_PERSIST", async () => {
+  await using world = await scriptedProviderWorld();
   await withTempHome(async (home) => {
+    const { credentialsBackend: _, ...options } = world.options;
     Deno.env.set("VM_OIDC_NO_PERSIST", "1");
-    const { credentialsBackend: _, ...options } = world.options;
     const first = await init({ ...options, ...MODEL });
-    assertEquals([...Deno.readDirSync(home)], []);
-    assertEquals((await first.status()).backend?.persistent, false);
     await init({ ...options, ...MODEL });
-    assertEquals(world.codes.length, 1);
+    assertEquals([...Deno.readDirSync(home)], []);
+    assertEquals([(await first.status()).backend?.persistent, world.codes.length], [false, 1]);
     await first.clear();
-  });
-});
-
-Deno.test("init: without a choice the file in the home directory is used", async () => {
-  await using world = await oidcProviderWorld();
-  await withTempHome(async (home) => {
-    const { credentialsBackend: _, ...options } = world.options;
+    Deno.env.delete("VM_OIDC_NO_PERSIST");
     const session = await init({ ...options, ...MODEL });
     const path = join(home, ".validmind", "credentials.json");
     assertEquals((await session.status()).backend?.location, path);
     const { credentials } = JSON.parse(await Deno.readTextFile(path));
-    assertEquals(Object.keys(credentials), [world.key]);
     assertEquals(credentials[world.key].access_token, await session.accessToken());
   });
 });
@@ -174,45 +136,38 @@ Deno.test("init: all from the environment", async () => {
     Deno.env.set("VM_OIDC_SCOPE", "openid offline_access");
     Deno.env.set("VM_API_HOST", world.api.apiHost.replace(/\/$/, ""));
     Deno.env.set("VM_API_MODEL", "cl-env");
-    const session = await init(options);
+    const more = { monitoring: true, document: "validation_report" };
+    const aborted = { ...options, signal: AbortSignal.abort("enough") };
+    assertEquals(await init(aborted).catch((reason) => reason), "enough");
+    assertEquals([world.provider.requests, world.api.requests], [[], []]);
+    const session = await init({ ...options, ...more });
     assertEquals([session.model, session.apiHost], ["cl-env", world.api.apiHost]);
     assertEquals(world.stored().scope, "openid offline_access");
-    assertEquals(world.api.requests[0]?.headers["x-model-cuid"], "cl-env");
+    const { headers } = world.api.requests[0]!;
+    assertEquals(headers["x-model-cuid"], "cl-env");
+    assertEquals(headers["x-monitoring"], "True");
+    assertEquals(headers["x-document-type"], "validation_report");
   });
 });
 
-Deno.test("getSession and reload: no_active_session before init", async () => {
+Deno.test("getSession and reload: of the last init; createSession does not count", async () => {
   setActiveSession(undefined);
   await rejectsWith("no_active_session", () => getSession(), "init()");
   await rejectsWith("no_active_session", () => reload(), "init()");
-  assertEquals(peekActiveSession(), undefined);
-});
-
-Deno.test("getSession: the session of the last init; createSession does not count", async () => {
   await using world = await scriptedProviderWorld();
   await createSession(world.options);
   assertEquals(peekActiveSession(), undefined);
   const first = await init({ ...world.options, model: "a" });
   assertStrictEquals(getSession(), first);
   const second = await init({ ...world.options, model: "b" });
-  assertStrictEquals(getSession(), second);
   await createSession(world.options);
   assertStrictEquals(getSession(), second);
-});
-
-Deno.test("reload: pings again and renews the info", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await init({ ...world.options, model: "a" });
+  world.api.reset();
   world.api.script.push(() => json({ model: { name: "Renamed" }, document_type: "report" }));
-  const info = await reload();
+  const info = await reload(); // pings again
   assertEquals([info.model.name, info.documentType], ["Renamed", "report"]);
-  assertStrictEquals(session.info, info);
-  assertEquals(world.api.requests.length, 2);
-});
-
-Deno.test("reload: a closed session cannot", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await init({ ...world.options, model: "a" });
-  await session.close();
+  assertStrictEquals(second.info, info);
+  assertEquals(paths(world.api.requests), ["/api/v1/tracking/ping"]);
+  await second.close();
   await rejectsWith("session_closed", () => reload());
 });
