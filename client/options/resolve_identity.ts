@@ -30,6 +30,8 @@ export interface OidcIdentity extends ClientAuthOptions {
   profile?: string;
   /** Empty where none is asked for. */
   scope: string;
+  /** Whether nobody named the scope, so that it may be changed. */
+  isDefaultScope?: boolean;
   /** Absent for `auto`. */
   flow?: Exclude<SignInFlow, "auto">;
   /** Whether tokens are bound to a key. */
@@ -112,6 +114,7 @@ function oidcIdentity(
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),
     scope: scope ?? (flow === "client_credentials" ? "" : DEFAULT_SCOPE),
+    ...(scope === undefined && { isDefaultScope: true }),
     ...(flow !== "auto" && { flow }),
     ...(options.dpop && { dpop: true }),
   };

@@ -4,8 +4,9 @@ import type { SessionStatus } from "../session.ts";
 
 /** The consequence of a sign-in without a refresh token. */
 const NO_REFRESH =
-  "The provider gave no refresh token, so you will be asked again when the token ends: ask for the " +
-  'scope offline_access. In the browser some providers want { prompt: "consent" } beside it ' +
+  "The provider gave no refresh token, so you will be asked again when the token ends. Ask for the " +
+  "scope offline_access (the default has it), and have it allowed for this client. In the browser " +
+  'some providers want { prompt: "consent" } as well ' +
   "(authorizationParameters, or --parameter prompt=consent of the command line).";
 
 const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {

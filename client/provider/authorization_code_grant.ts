@@ -134,7 +134,7 @@ export async function redeemAuthorization(
  * here, and their fixed words are kept.
  */
 function validate(
-  { server, client, runtime }: RequestContext,
+  { identity: { scope }, server, client, runtime }: RequestContext,
   answer: URLSearchParams,
   state: string,
 ): URLSearchParams {
@@ -143,7 +143,8 @@ function validate(
   } catch (error) {
     if (error instanceof oauth.AuthorizationResponseError) {
       const refusal = { error: error.error, error_description: error.error_description };
-      throw authorizationRefusal(server.issuer, withoutEcho(refusal, runtime.secrets), ADVICE);
+      const words = { ...ADVICE, scope };
+      throw authorizationRefusal(server.issuer, withoutEcho(refusal, runtime.secrets), words);
     }
     throw new Error(error instanceof Error ? error.message : "the answer cannot be read");
   }

@@ -54,7 +54,8 @@ export async function authorizeDevice(
     // Sent wherever the provider knows PKCE: some demand it, and none minds it.
     const isPkce = server.code_challenge_methods_supported?.includes("S256");
     const verifier = isPkce ? oauth.generateRandomCodeVerifier() : undefined;
-    const parameters = new URLSearchParams({ scope: identity.scope, ...audienceOf(identity) });
+    const parameters = new URLSearchParams(audienceOf(identity));
+    if (identity.scope !== "") parameters.set("scope", identity.scope);
     if (verifier !== undefined) {
       parameters.set("code_challenge", await oauth.calculatePKCECodeChallenge(verifier));
       parameters.set("code_challenge_method", "S256");

@@ -147,6 +147,8 @@ export interface RefusalAdvice {
   readonly proofErrors?: readonly string[];
   /** Where the client's own proof is refused. */
   readonly ofClient?: Message;
+  /** The scopes of the request. */
+  readonly scope?: string;
 }
 
 /**
@@ -201,9 +203,15 @@ function refused(
     ? printable(error.error_description).replace(/\.$/, "")
     : "";
   const answer = `${oauthError}${said && ` (${said})`}`;
+  const { scope = "" } = advice;
+  const sent = oauthError !== "invalid_scope"
+    ? ""
+    : scope === ""
+    ? " No scope was asked for."
+    : ` The scope asked for was "${printable(scope)}".`;
   const cure = refusalAdvice(oauthError, said, advice);
   return new ProviderRefusedError(
-    words`Cannot ${action} at ${issuer}: the provider answered ${answer}. ${cure}`,
+    words`Cannot ${action} at ${issuer}: the provider answered ${answer}.${sent} ${cure}`,
     {
       answer,
       oauthError,

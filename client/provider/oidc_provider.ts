@@ -9,6 +9,9 @@ import { providerError, ProviderRefusedError, type RefusalAdvice } from "./error
 import { DISCOVERY } from "./fetch.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
 
+/** The scopes of a provider that states none: OpenID Connect Core, section 5.4. */
+const STANDARD_SCOPES = ["openid", "profile", "email"];
+
 /** A discovery document that was requested ahead of its use. Disposal ends the request. */
 export interface RequestedDiscovery extends Disposable {
   readonly url: string;
@@ -20,7 +23,7 @@ export interface RequestedDiscovery extends Disposable {
  * their requests need. It knows no grant itself. Loaded only where the provider is needed.
  */
 export class OidcProvider {
-  readonly #identity: OidcIdentity;
+  #identity: OidcIdentity;
   readonly #runtime: Runtime;
   readonly #proof: ClientAuthentication;
   readonly #server = new Once<oauth.AuthorizationServer>();
@@ -71,6 +74,27 @@ export class OidcProvider {
         });
       });
     }, advice);
+  }
+
+  /**
+   * Asks for fewer scopes from now on, where the provider has refused the default ones, which nobody
+   * has named: for those that it states.
+   *
+   * @param isDevice Whether `openid` may go as well: Spring refuses it in the device flow.
+   * @returns The scopes; `undefined` where none can go.
+   */
+  async narrowScope(error: unknown, isDevice: boolean): Promise<string | undefined> {
+    const { scope, isDefaultScope } = this.#identity;
+    const { oauthError } = error as Partial<ProviderRefusedError>;
+    if (!isDefaultScope || oauthError !== "invalid_scope") return undefined;
+    const { scopes_supported: stated = STANDARD_SCOPES } = await this.#discover();
+    const asked = scope.split(" ").filter((name) => name !== "");
+    const known = asked.filter((name) => stated.includes(name));
+    const isSame = known.length === asked.length;
+    const left = isDevice && isSame ? known.filter((name) => name !== "openid") : known;
+    if (left.length === asked.length || left.length === 0 && !isDevice) return undefined;
+    this.#identity = { ...this.#identity, scope: left.join(" ") };
+    return this.#identity.scope;
   }
 
   /** Whether the client has nothing to prove itself by: a public client. */
@@ -137,7 +161,8 @@ export class OidcProvider {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       const ofClient = error instanceof oauth.ResponseBodyError ? this.#proof.advice() : undefined;
-      const words = { ...advice, ...(ofClient !== undefined && { ofClient }) };
+      const { scope } = this.#identity;
+      const words = { ...advice, scope, ...(ofClient !== undefined && { ofClient }) };
       throw providerError(action, this.#identity.issuer, error, words);
     }
   }

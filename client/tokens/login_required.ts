@@ -30,7 +30,9 @@ export const OTHER_SCOPE = "the stored sign-in is for another scope (to use both
 /** The reason of an entry that cannot be refreshed. */
 export function noRefreshToken({ scope }: OidcIdentity): Message {
   return scope.split(" ").includes("offline_access")
-    ? "there is no refresh token (the provider gave none: have it grant offline_access to this client)"
+    ? "there is no refresh token (the provider gave none, although offline_access was asked for: " +
+      "have it allowed for this client; in the browser some providers want the authorization " +
+      "parameter prompt=consent as well)"
     : words`there is no refresh token (${option("scope")} has no offline_access)`;
 }
 

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/entry.ts";
+import type { OidcIdentity } from "../../../client/options/resolve_identity.ts";
 import { checkSessionOptions, resolveOptions } from "../../../client/options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../../../client/session_options.ts";
 import { withTempHome } from "../../support/temp_home.ts";
@@ -44,7 +45,8 @@ async function resolve(given: Record<string, unknown>, isInit: boolean) {
       isInit,
     );
     const { timeoutMs } = runtime;
-    return { ...identity, apiHost, interactive, timeoutMs, ...modelOptions };
+    const { isDefaultScope: _, ...rest } = identity as OidcIdentity; // held by default_scope_test.ts
+    return { ...rest, apiHost, interactive, timeoutMs, ...modelOptions };
   });
 }
 

@@ -42,7 +42,7 @@ for (const [who, code, description, words] of ROWS) {
   Deno.test(`refusal of ${who}: ${code} ${description.slice(0, 40)}: says what to do`, async () => {
     await using world = await scriptedProviderWorld();
     world.provider.script.device.push(() => json({ error: code, error_description: description }));
-    const run = () => createSession(world.options);
+    const run = () => createSession({ ...world.options, scope: "openid" });
     const error = await rejectsWith("provider_refused", run, words);
     assertEquals(error.oauthError, code);
   });
@@ -89,8 +89,8 @@ Deno.test("refusal: a sentence of the provider keeps no full stop before ours", 
   await using world = await scriptedProviderWorld();
   const refusal = { error: "invalid_scope", error_description: "No such scope." };
   world.provider.script.device.push(() => json(refusal, 400));
-  const run = () => createSession(world.options);
-  await rejectsWith("provider_refused", run, "(No such scope). Check scope");
+  const run = () => createSession({ ...world.options, scope: "x" });
+  await rejectsWith("provider_refused", run, '(No such scope). The scope asked for was "x". Check');
 });
 
 Deno.test("fault of the provider: its own words are told, without what they repeat", async () => {

@@ -33,6 +33,17 @@ Deno.test("browser flow: what it stored serves a session of any flow", async () 
   assertEquals((await browser.status()).signedIn, true);
 });
 
+Deno.test("browser flow: a refresh token that needs prompt=consent is missing by its name", async () => {
+  await using world = await oidcProviderWorld();
+  const { prompt, session } = await startBrowserFlow(world);
+  await world.provider.follow(prompt.url);
+  await (await session).close();
+  assertEquals(world.stored().refresh_token, undefined);
+  world.clock.advance(24 * 3600_000);
+  const run = () => createSession({ ...world.options, interactive: false });
+  await rejectsWith("login_required", run, "offline_access was asked for", "prompt=consent");
+});
+
 Deno.test("browser flow: the request has PKCE, state, nonce, scope, audience and the login hint", async () => {
   await using world = await oidcProviderWorld();
   const stop = new AbortController();

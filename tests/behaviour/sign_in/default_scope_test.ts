@@ -1,0 +1,104 @@
+import { assertEquals } from "@std/assert";
+import { createSession } from "../../../mod.ts";
+import { browserOptions } from "../../support/browser_flow.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+
+const DEFAULT = "openid profile email offline_access";
+
+/** A provider whose device endpoint takes some scopes alone, and the scopes that it was asked for. */
+async function choosyWorld(taken: string[], stated?: string[]) {
+  const world: ProviderWorld<ScriptedProvider> = await scriptedProviderWorld({
+    discovery: { scopes_supported: stated },
+  });
+  const asked: (string | null)[] = [];
+  const answer = (_: Request, form: URLSearchParams) => {
+    asked.push(form.get("scope"));
+    const scopes = form.get("scope")?.split(" ") ?? [];
+    return scopes.every((scope) => taken.includes(scope))
+      ? world.provider.device()
+      : oauthError("invalid_scope");
+  };
+  world.provider.script.device.push(answer, answer, answer, answer);
+  return { world, asked };
+}
+
+const ROWS: [what: string, taken: string[], stated: string[] | undefined, asked: unknown[]][] = [
+  ["all", DEFAULT.split(" "), undefined, [DEFAULT]],
+  ["no offline_access, and states none", ["openid", "profile", "email"], undefined, [
+    DEFAULT,
+    "openid profile email",
+  ]],
+  ["some, and states them", ["openid", "email"], ["email", "openid", "x"], [
+    DEFAULT,
+    "openid email",
+  ]],
+  ["no openid, as Spring does", [], ["openid"], [DEFAULT, "openid", null]],
+  ["offline_access without openid", ["offline_access"], ["openid", "offline_access"], [
+    DEFAULT,
+    "openid offline_access",
+    "offline_access",
+  ]],
+];
+
+for (const [what, taken, stated, expected] of ROWS) {
+  Deno.test(`default scope: the device flow goes on where a provider takes ${what}`, async () => {
+    const { world, asked } = await choosyWorld(taken, stated);
+    await using _ = world;
+    await (await createSession(world.options)).close();
+    assertEquals(asked, expected);
+    // It is the sign-in of later sessions that name no scope either.
+    await (await createSession({ ...world.options, interactive: false })).close();
+  });
+}
+
+Deno.test("default scope: a provider that takes none is refused in the end, with what was sent", async () => {
+  const { world, asked } = await choosyWorld([], undefined);
+  await using _ = world;
+  world.provider.script.device.length = 0;
+  const refuse = (_: Request, form: URLSearchParams) => {
+    asked.push(form.get("scope"));
+    return oauthError("invalid_scope");
+  };
+  world.provider.script.device.push(refuse, refuse, refuse, refuse);
+  const run = () => createSession(world.options);
+  await rejectsWith("provider_refused", run, 'asked for was "profile email"');
+  assertEquals(asked, [DEFAULT, "openid profile email", "profile email"]);
+});
+
+for (const scope of [DEFAULT, "openid offline_access"]) {
+  Deno.test(`default scope: "${scope}", which a person named, is never changed`, async () => {
+    const { world, asked } = await choosyWorld([], ["openid"]);
+    await using _ = world;
+    const run = () => createSession({ ...world.options, scope });
+    await rejectsWith("provider_refused", run, `asked for was "${scope}"`, "VM_OIDC_SCOPE");
+    assertEquals(asked, [scope]);
+  });
+}
+
+Deno.test("default scope: the browser is asked again with the scopes that are left", async () => {
+  await using world = await scriptedProviderWorld();
+  const { provider } = world;
+  provider.discovery = {
+    authorization_endpoint: `${provider.issuer}/authorize`,
+    scopes_supported: ["openid", "email"],
+  };
+  const links: URL[] = [];
+  const stop = new AbortController();
+  const session = createSession({
+    ...browserOptions(world),
+    signal: stop.signal,
+    async onAuthorizationUrl({ url, redirectUri }) {
+      links.push(new URL(url));
+      if (links.length === 2) return stop.abort(new Error("enough"));
+      const state = links[0]!.searchParams.get("state")!;
+      const answer = new URLSearchParams({ state, error: "invalid_scope" });
+      await (await fetch(`${redirectUri}?${answer}`)).body?.cancel();
+    },
+  });
+  assertEquals((await session.catch((error) => error)).message, "enough");
+  const scopes = links.map(({ searchParams }) => searchParams.get("scope"));
+  assertEquals(scopes, [DEFAULT, "openid email"]);
+  assertEquals(new Set(links.map(({ searchParams }) => searchParams.get("state"))).size, 2);
+});
