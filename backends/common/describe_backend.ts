@@ -1,7 +1,7 @@
 import { backendName, call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { isDeno } from "./platform.ts";
-import { printable, safeCause } from "./printable.ts";
+import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
 
 /** The place of a backend in words; `undefined` where it gives none, or no text, such as a URL object. */
@@ -77,8 +77,6 @@ const LONGEST = 2000;
 const JWT = /\beyJ[\w-]{6,}(?:\.[\w-]*){0,4}/g;
 const FIELD =
   /((?:access_token|refresh_token|id_token|client_secret|dpop_key)[\\"']{0,4}\s{0,4}[:=]\s{0,4}[\\"'{]{0,4})[^\s"'\\,}]+/gi;
-/** Names that an error of this module has of its own. */
-const OWN_NAMES: readonly PropertyKey[] = ["stack", "message", "name", "code", "cause"];
 
 /** The tokens and the key in an entry, which no message shows. */
 export function secretsOf(entry: OidcCredentials | undefined): string[] {
@@ -94,7 +92,7 @@ function cleanError(
 ): CredentialsBackendError {
   const { code, message } = error; // once: they may be getters
   // Elsewhere nothing tells all that an error shows.
-  if (isDeno && isPlain(error) && isClean(Deno.inspect(error), secrets)) return error;
+  if (isDeno && isClean(Deno.inspect(error, WHOLE), secrets)) return error;
   const isCode = typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
   return new CredentialsBackendError(
     isCode ? code : "backend_unavailable",
@@ -102,14 +100,7 @@ function cleanError(
   );
 }
 
-/** Whether an error and its causes have only words, which may be looked through; any other may hold a row. */
-function isPlain(error: unknown): boolean {
-  if (error === undefined || safeCause(error).cause !== undefined) return true;
-  if (!(error instanceof Error)) return false;
-  const { prototype } = CredentialsBackendError;
-  return [prototype, Error.prototype].includes(Object.getPrototypeOf(error)) &&
-    Reflect.ownKeys(error).every((name) => OWN_NAMES.includes(name)) && isPlain(error.cause);
-}
+const WHOLE = { depth: 10, showHidden: true, iterableLimit: 1000, strAbbreviateSize: 10_000 };
 
 function cleanText(text: string, secrets: readonly string[]): string {
   const short = text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");

@@ -37,11 +37,8 @@ export function toHex(bytes: Uint8Array): string {
 }
 
 export function toBase64(bytes: Uint8Array): string {
-  const native = bytes.toBase64?.();
-  if (native !== undefined) return native;
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
+  const text = () => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  return bytes.toBase64?.() ?? btoa(text());
 }
 
 /** Reasons of {@linkcode connectionFault} that another try does not change. */

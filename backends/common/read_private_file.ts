@@ -12,8 +12,6 @@ export interface PrivateFileOptions {
   maxBytes: number;
   /** Bits that the mode of the user's own file must not have. @default {0o077} */
   forbiddenMode?: number;
-  /** Longest time for reading, in milliseconds. */
-  timeoutMs?: number;
   /**
    * Makes the error to throw. The cause is Deno's own error, if there is one: `NotFound` where the file
    * is absent, `NotCapable` where Deno denies something.
@@ -83,9 +81,11 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
       const reason = `its ${info.size} bytes are more than ${options.what} has`;
       throw new Refusal(reason, "Check the path.");
     }
-    const bytes = readAll(file, info.size, options.timeoutMs ?? Infinity);
-    const isUnchanged = bytes !== undefined && isSameText(info, file.statSync());
-    return isUnchanged ? { bytes, info } : undefined;
+    const buffer = new Uint8Array(info.size + 1); // a byte more shows that the file has grown
+    let length = 0;
+    for (let count; count = file.readSync(buffer.subarray(length));) length += count;
+    const isUnchanged = length <= info.size && isSameText(info, file.statSync());
+    return isUnchanged ? { bytes: buffer.subarray(0, length), info } : undefined;
   } finally {
     file.close();
   }
@@ -122,7 +122,7 @@ function assertTrusted(path: string, info: Deno.FileInfo, forbiddenMode: number)
 
 function refusalOfOwner(path: string, info: Deno.FileInfo): Refusal {
   const reason = foreign(info);
-  if (self() !== -1 || isGranted({ name: "write", path })) {
+  if (self() !== -1) {
     return new Refusal(reason, "Use a file of your own, or one that only the superuser writes.");
   }
   const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
@@ -162,16 +162,15 @@ const self = () => ownUid ??= isGranted({ name: "sys", kind: "uid" }) ? Deno.uid
 /**
  * Whether an opened file belongs to the user of this process.
  *
- * The user's id takes `--allow-sys=uid`, which no store asks for. A file that only its owner may open,
- * in a folder of the same owner, is the user's where it has opened, unless this is the superuser. A
- * network file system may give every new file another owner: then a new one decides.
+ * The user's id takes `--allow-sys=uid`, which no store asks for: without it, a file is the user's that only
+ * its owner may open. A network file system may give every file another owner: then its folder has the
+ * same one, unless this is the superuser, who may open everything.
  */
 export function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
   if (uid === null || uid === self()) return true; // null: Windows
   const isClosed = ((mode ?? 0) & 0o077) === 0;
-  if (isClosed && ownUid !== 0 && (folderOwner(path).uid ?? uid) === uid) return true;
-  const given = ownerOfNewFile(path);
-  return given === undefined && ownUid === -1 ? isClosed : uid === given;
+  if (!isClosed || ownUid === 0) return false;
+  return ownUid === -1 || (folderOwner(path).uid ?? uid) === uid;
 }
 
 /** The owner of the folder of `path`, as far as Deno permits. */
@@ -180,23 +179,6 @@ function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
   if (!isGranted({ name: "read", path: folder })) return { isShared: true };
   const { uid, mode } = Deno.statSync(folder);
   return { uid, isShared: ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0 };
-}
-
-/** Makes a file beside `path` for a moment, and gives its owner. */
-function ownerOfNewFile(path: string): number | null | undefined {
-  const probe = `${path}.owner`;
-  if (!isGranted({ name: "write", path: probe })) return undefined;
-  try {
-    const file = Deno.openSync(probe, { write: true, createNew: true, mode: 0o600 });
-    try {
-      return file.statSync().uid;
-    } finally {
-      file.close();
-      Deno.removeSync(probe);
-    }
-  } catch {
-    return undefined;
-  }
 }
 
 type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
@@ -230,26 +212,6 @@ function openWithoutWait(path: string, found: Deno.FileInfo): OpenFile {
     if (code === "ENOENT") throw new NotFound();
     throw code === "EACCES" ? new PermissionDenied() : error;
   }
-}
-
-/** The bytes of a file of this size at most; `undefined` where there are more, or the time is up. */
-function readAll(
-  file: OpenFile,
-  size: number,
-  timeoutMs: number,
-): Uint8Array<ArrayBuffer> | undefined {
-  const end = performance.now() + timeoutMs;
-  const buffer = new Uint8Array(size + 1); // a byte more shows that the file has grown
-  let length = 0;
-  while (length <= size) {
-    const count = file.readSync(buffer.subarray(length));
-    length += count ?? 0;
-    if (count === null || length === size) return buffer.subarray(0, length);
-    if (performance.now() > end) {
-      throw new Refusal(`reading it takes more than ${timeoutMs} ms`, "Check its file system.");
-    }
-  }
-  return undefined;
 }
 
 /**

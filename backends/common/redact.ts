@@ -25,53 +25,31 @@ export function remember(secrets: Set<string>, values: Iterable<unknown>): void 
  * text shares with one, as it is, percent-encoded or in base64. A shorter secret is removed whole.
  */
 export function redact(text: string, secrets: Iterable<string>): string {
-  const found = findPieces(text, secrets);
+  const searched = unify(text);
+  const inText = new Set(piecesOf(searched));
+  const forms = [...secrets].flatMap(formsOf).filter((form) => form !== "");
+  const short = forms.filter((form) => form.length < PIECE);
+  const shared = new Set(forms.flatMap((form) => piecesOf(form).filter((one) => inText.has(one))));
   let clean = "";
+  let end = -1; // of what is removed
   for (let at = 0; at < text.length; at++) {
-    if (found[at] === 0) clean += text[at];
-    else if (at === 0 || found[at - 1] === 0) clean += "[removed]";
+    const former = end;
+    if (shared.has(searched.slice(at, at + PIECE))) end = at + PIECE;
+    for (const form of short) {
+      if (searched.startsWith(form, at)) end = Math.max(end, at + form.length);
+    }
+    if (at >= end) clean += text[at];
+    else if (at > former) clean += "[removed]";
   }
   return clean;
 }
 
-/** Whether {@linkcode redact} would remove anything. */
-export function sharesPiece(text: string, secrets: Iterable<string>): boolean {
-  return findPieces(text, secrets).includes(1);
-}
-
-/** Marks the characters of a text that it shares with a secret. */
-function findPieces(text: string, secrets: Iterable<string>): Uint8Array {
-  const found = new Uint8Array(text.length);
-  const searched = unify(text);
-  const places = placesOf(searched);
-  for (const form of [...secrets].flatMap(formsOf)) {
-    if (form.length < PIECE) markAll(found, searched, form);
-    for (let at = 0; at + PIECE <= form.length; at++) {
-      const piece = form.slice(at, at + PIECE);
-      for (const place of places.get(piece) ?? []) found.fill(1, place, place + PIECE);
-      places.delete(piece); // it is marked once
-    }
-  }
-  return found;
-}
-
-/** The places of each run of a text. */
-function placesOf(text: string): Map<string, number[]> {
-  const places = new Map<string, number[]>();
-  for (let at = 0; at + PIECE <= text.length; at++) {
-    const piece = text.slice(at, at + PIECE);
-    const known = places.get(piece);
-    if (known === undefined) places.set(piece, [at]);
-    else known.push(at);
-  }
-  return places;
-}
-
-function markAll(found: Uint8Array, text: string, short: string): void {
-  if (short === "") return;
-  for (let at = text.indexOf(short); at !== -1; at = text.indexOf(short, at + 1)) {
-    found.fill(1, at, at + short.length);
-  }
+/** Each run of eight characters. */
+function piecesOf(text: string): string[] {
+  return Array.from(
+    { length: Math.max(text.length - PIECE + 1, 0) },
+    (_, at) => text.slice(at, at + PIECE),
+  );
 }
 
 /** A secret as it may be echoed; in base64 at each place of a group of three. */

@@ -89,8 +89,8 @@ export function readOwnFile(path: string): PrivateContent {
     what: "any credentials file",
     maxBytes: LARGEST_BYTES,
     forbiddenMode: 0,
-    fail: (reason, _advice, cause) =>
-      cause instanceof Error ? cause : refusal("read", path, reason),
+    fail: (reason, advice, cause) =>
+      cause instanceof Error ? cause : refusal("read", path, reason, advice),
   });
 }
 
@@ -109,10 +109,15 @@ export function resolveLink(path: string): string {
 }
 
 /** The error for a file that this module does not use. */
-export function refusal(action: string, path: string, reason: string): CredentialsBackendError {
+export function refusal(
+  action: string,
+  path: string,
+  reason: string,
+  advice = "Remove it, or use another path.",
+): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_denied",
-    `Cannot ${action} ${path}: ${reason}. Remove it, or use another path.`,
+    `Cannot ${action} ${path}: ${reason}. ${advice}`,
   );
 }
 

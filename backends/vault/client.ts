@@ -9,12 +9,13 @@ import {
   NO_HTTPS,
   parseObject,
   parseRetryAfter,
+  printable,
   readText,
   UNTRUSTED,
 } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import type { LeaseUse } from "../common/lease.ts";
-import { sharesPiece } from "../common/redact.ts";
+import { redact } from "../common/redact.ts";
 import type { VaultConnection } from "./options.ts";
 
 export interface VaultClientOptions {
@@ -144,7 +145,9 @@ export class VaultClient {
     const text = await readText(response, signal, MAX_ANSWER_BYTES);
     if (text === undefined) return otherServer(`without end (status ${status})`);
     const body = parseObject(text);
-    const words = body === undefined ? "" : vaultWords(body, [request.token ?? "", sent]);
+    // The name of a role is no secret, and Vault's words on a wrong one have it.
+    const secret = JSON.stringify({ ...request.body, role: undefined });
+    const words = body === undefined ? "" : vaultWords(body, [request.token ?? "", secret]);
     const trouble = troubleOf(request, response, text, words);
     if (trouble !== undefined) return trouble;
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
@@ -168,7 +171,7 @@ export interface VaultAnswer {
   readonly body: Record<string, unknown>;
   /** Its member `data`; empty where it holds none. */
   readonly data: Record<string, unknown>;
-  /** Vault's own words on an error, in brackets; empty where they may quote a secret. */
+  /** Vault's own words on an error, in brackets. */
   readonly words: string;
 }
 
@@ -193,12 +196,12 @@ interface VaultTrouble {
 /** Statuses by which a node says that it does not serve now, beside those from 500 on. */
 const NOT_YET = [412, 429, 472, 473];
 
-/** Vault's words for {@linkcode VaultAnswer}. They may share no piece with the `secrets` of the request. */
+/** Vault's words for {@linkcode VaultAnswer}, without a piece of the `secrets` of the request. */
 function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";
-  const words = first.replace(/[^\x20-\x7e]+/g, " ").trim().slice(0, 200);
-  return words === "" || sharesPiece(words, secrets) ? "" : ` (${words})`;
+  const words = redact(printable(first, 200), secrets);
+  return words === "" ? "" : ` (${words})`;
 }
 
 /** The trouble that an answer tells of; `undefined` for a real answer. */

@@ -8,7 +8,6 @@ import type { ClientAuthOptions } from "../options/resolve_identity.ts";
 import { ASSERTION_FILE, CLIENT_ID, KEY_FILE, SECRET } from "./error.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const READ_MS = 5000;
 /** RFC 7518, sections 3.3 and 3.5. */
 const LEAST_BITS = 2048;
 const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
@@ -130,7 +129,6 @@ export function readClientFile(file: ClientFile, groupMayRead = false): string {
     what: "a key or a token",
     maxBytes: 64 * 1024,
     forbiddenMode: groupMayRead ? 0o027 : 0o077,
-    timeoutMs: READ_MS,
     fail: (reason, advice, cause) => unusable(file, reason, advice, cause),
   }).trim();
   if (text !== "") return text;

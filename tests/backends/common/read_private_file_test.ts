@@ -125,7 +125,7 @@ function script(calls: { path: string; rules: object; before?: string }[]): stri
   return `
     import { readPrivateFile } from "${backendUrl("common/read_private_file.ts")}";
     const fail = (reason, advice) => new Error(reason + ". " + advice);
-    const COMMON = { what: "a test", maxBytes: 1000, timeoutMs: 500, fail };
+    const COMMON = { what: "a test", maxBytes: 1000, fail };
     const seen = [];
     ${each.join("\n")}
     console.log(JSON.stringify(seen));
@@ -150,8 +150,11 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
       }
       const said = await runAsOther(script(calls), flags) as string[];
       for (const { name, seen } of ROWS) {
+        // Without a grant to learn the user's id, only a closed file is known to be the user's.
+        const isUnknown = flags[0] !== "-A" && /^own, 06[^0]/.test(name);
+        const told = isUnknown ? `it belongs to another user (uid ${USER}), as far` : seen;
         for (const kind of kinds) {
-          const expected = typeof seen === "string" ? seen : seen[kind];
+          const expected = typeof told === "string" ? told : told[kind];
           const text = said.shift()!;
           assert(text.startsWith(expected), `${name}, ${kind}: ${text}`);
         }
@@ -188,7 +191,7 @@ Deno.test(
 const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}`);
 
 /** Reads a file whose content is changed by `meanwhile` before each read of a part. */
-function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void, timeoutMs = 1000): string {
+function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void): string {
   const { openSync } = Deno;
   Deno.openSync = (...args) => {
     const file = openSync(...args);
@@ -200,7 +203,7 @@ function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void, timeout
     return file;
   };
   try {
-    return readPrivateFile(path, { what: "a test", maxBytes: 1000, timeoutMs, fail });
+    return readPrivateFile(path, { what: "a test", maxBytes: 1000, fail });
   } catch (error) {
     return (error as Error).message;
   } finally {
@@ -209,7 +212,7 @@ function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void, timeout
 }
 
 Deno.test(
-  "private files: a text that is written meanwhile is read again, and a slow one ends in time",
+  "private files: a text that is written meanwhile is read again",
   { ignore: !isPosix },
   () => {
     const path = `${folder()}/file`;
@@ -219,10 +222,6 @@ Deno.test(
       if (writes++ === 2) Deno.writeTextFileSync(path, "half, whole");
     });
     assertEquals(whole, "half, whole");
-    const slow = readWhile(path, () => {
-      for (const end = performance.now() + 20; performance.now() < end;);
-    }, 50);
-    assertMatch(slow, /^reading it takes more than 50 ms/);
     let time = 0;
     const changing = readWhile(path, () => Deno.utimeSync(path, ++time, time));
     assertMatch(changing, /^another program keeps changing it/);

@@ -238,13 +238,16 @@ Deno.test("other answers are the caller's business", async () => {
   assertEquals(here.clock.delays, []);
 });
 
-Deno.test("Vault's words on a failure are told, unless they quote what was sent", async () => {
-  await using here = await world([status(500, ["disk on fire"], TOO_LATE)]);
-  await rejectsWith("backend_unavailable", () => here.client.request(WRITE), "(disk on fire)");
-  for (const echo of [`bad token ${TOKEN.slice(3, 12)}`, 'bad value "Yz6Hc1Nd']) {
-    await using there = await world([status(500, [echo], TOO_LATE)]);
-    const error = await rejectsWith("backend_unavailable", () => there.client.request(WRITE));
-    assert(error.message.includes("status 500.") && !error.message.includes("bad"));
+Deno.test("Vault's words on a failure are told, without what was sent", async () => {
+  for (
+    const [said, told] of [
+      ["disk on fire", "(disk on fire)"],
+      [`bad token ${TOKEN.slice(3, 12)}`, "(bad token [removed])"],
+      ['bad value "Yz6Hc1Nd', "(bad value [removed])"],
+    ] as const
+  ) {
+    await using here = await world([status(500, [said], TOO_LATE)]);
+    await rejectsWith("backend_unavailable", () => here.client.request(WRITE), told);
   }
 });
 

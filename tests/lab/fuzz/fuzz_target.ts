@@ -1,5 +1,6 @@
 import { assert } from "@std/assert";
 import type * as fc from "fast-check";
+import { redact } from "../../../backends/common/redact.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
 import { CliError } from "../../../client/cli/cli_error.ts";
@@ -51,4 +52,9 @@ export function assertPlain(text: string): void {
 export function assertPlainTexts(value: unknown): void {
   if (typeof value === "string") return assertPlain(value);
   if (typeof value === "object" && value !== null) Object.values(value).forEach(assertPlainTexts);
+}
+
+/** Whether a text has a piece of one of the secrets. */
+export function sharesPiece(text: string, secrets: Iterable<string>): boolean {
+  return redact(text, secrets) !== text;
 }

@@ -2,7 +2,6 @@ import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { isSecureUrl } from "../../../backends/common/platform.ts";
 import { parseObject } from "../../../backends/common/printable.ts";
-import { sharesPiece } from "../../../backends/common/redact.ts";
 import { isSendable, type TokenSet } from "../../../client/entry.ts";
 import { apiTransport } from "../../../client/api/transport.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
@@ -21,7 +20,7 @@ import {
   variant,
   withoutSecrets,
 } from "./arbitraries.ts";
-import { assertPlain, attempt, type FuzzTarget, target } from "./fuzz_target.ts";
+import { assertPlain, attempt, type FuzzTarget, sharesPiece, target } from "./fuzz_target.ts";
 
 /** The provider. */
 export const ISSUER = "https://login.example.com";

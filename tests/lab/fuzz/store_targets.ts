@@ -4,7 +4,6 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
 import { parseObject } from "../../../backends/common/printable.ts";
-import { sharesPiece } from "../../../backends/common/redact.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { getEntry, parseDocument } from "../../../backends/file/document.ts";
@@ -28,7 +27,7 @@ import {
   variant,
   withoutSecrets,
 } from "./arbitraries.ts";
-import { assertPlainTexts, attempt, type FuzzTarget, target } from "./fuzz_target.ts";
+import { assertPlainTexts, attempt, type FuzzTarget, sharesPiece, target } from "./fuzz_target.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const IDENTITY = {

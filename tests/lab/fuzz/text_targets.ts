@@ -2,7 +2,7 @@ import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { isSecureUrl, parseFlag } from "../../../backends/common/platform.ts";
 import { parseObject, parseRetryAfter, printable } from "../../../backends/common/printable.ts";
-import { redact, sharesPiece } from "../../../backends/common/redact.ts";
+import { redact } from "../../../backends/common/redact.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
@@ -11,7 +11,7 @@ import { secureUrl } from "../../../client/options/resolve_identity.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { json, secret, text, texts, variant, withoutSecrets } from "./arbitraries.ts";
-import { assertPlain, attempt, type FuzzTarget, target } from "./fuzz_target.ts";
+import { assertPlain, attempt, type FuzzTarget, sharesPiece, target } from "./fuzz_target.ts";
 
 const FORMS: readonly ((secret: string) => string)[] = [
   (secret) => secret,
