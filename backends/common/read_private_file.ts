@@ -75,7 +75,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
     if (!isSameFile(info, found)) return undefined;
     assertTrusted(path, info, options.forbiddenMode ?? 0o077);
     if (link.isSymlink && link.uid !== 0 && link.uid !== info.uid && !isOwn(path, link)) {
-      throw new Refusal(foreign(link), "Remove the link, and look at its target.");
+      throw foreign(path, link);
     }
     if (info.size > options.maxBytes) {
       const reason = `its ${info.size} bytes are more than ${options.what} has`;
@@ -83,7 +83,9 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
     }
     const buffer = new Uint8Array(info.size + 1); // a byte more shows that the file has grown
     let length = 0;
-    for (let count; count = file.readSync(buffer.subarray(length));) length += count;
+    for (let count; count !== 0; length += count) {
+      count = file.readSync(buffer.subarray(length)) ?? 0;
+    }
     const isUnchanged = length <= info.size && isSameText(info, file.statSync());
     return isUnchanged ? { bytes: buffer.subarray(0, length), info } : undefined;
   } finally {
@@ -100,8 +102,11 @@ export function kindOf(info: Deno.FileInfo): string {
 }
 
 /** The reason against a file of somebody else. */
-export function foreign({ uid }: Deno.FileInfo): string {
-  return `it belongs to another user (uid ${uid})`;
+export function foreign(path: string, { uid }: Deno.FileInfo): Refusal {
+  const reason = `it belongs to another user (uid ${uid})`;
+  if (self() !== -1) return new Refusal(reason, "Use one of your own, or another path.");
+  const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
+  return new Refusal(`${reason}, as far as Deno permits to know`, advice);
 }
 
 function assertTrusted(path: string, info: Deno.FileInfo, forbiddenMode: number): void {
@@ -110,7 +115,7 @@ function assertTrusted(path: string, info: Deno.FileInfo, forbiddenMode: number)
   // The superuser can change every file anyway.
   if (uid === 0 && (mode & WRITABLE_FOR_OTHERS) === 0) return;
   const isOwned = isOwn(path, info);
-  if (!isOwned && uid !== 0) throw refusalOfOwner(path, info);
+  if (!isOwned && uid !== 0) throw foreign(path, info);
   const bits = mode & (isOwned ? forbiddenMode : WRITABLE_FOR_OTHERS);
   if (bits === 0) return;
   const verb = bits & WRITABLE_FOR_OTHERS ? "write" : "read";
@@ -118,15 +123,6 @@ function assertTrusted(path: string, info: Deno.FileInfo, forbiddenMode: number)
   const change = isOwned && forbiddenMode !== WRITABLE_FOR_OTHERS ? "600" : "go-w";
   const advice = `Close it: chmod ${change} ${quoteArgument(path)}`;
   throw new Refusal(`others may ${verb} it (mode ${shown})`, advice);
-}
-
-function refusalOfOwner(path: string, info: Deno.FileInfo): Refusal {
-  const reason = foreign(info);
-  if (self() !== -1) {
-    return new Refusal(reason, "Use a file of your own, or one that only the superuser writes.");
-  }
-  const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
-  return new Refusal(`${reason}, as far as Deno permits to know`, advice);
 }
 
 function explain(path: string, error: unknown): Refusal {

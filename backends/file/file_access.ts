@@ -74,7 +74,9 @@ export function assertRegular(action: string, path: string, info: Deno.FileInfo)
 
 /** Refuses an opened file of another user, who could read or replace its content. */
 export function assertOwn(action: string, path: string, info: Deno.FileInfo): void {
-  if (!isOwn(path, info)) throw refusal(action, path, foreign(info));
+  if (isOwn(path, info)) return;
+  const { reason, advice } = foreign(path, info);
+  throw refusal(action, path, reason, advice);
 }
 
 /**
