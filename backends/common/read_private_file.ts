@@ -83,7 +83,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
     }
     const buffer = new Uint8Array(info.size + 1); // a byte more shows that the file has grown
     let length = 0;
-    for (let count; count !== 0; length += count) {
+    for (let count = 1; count > 0; length += count) {
       count = file.readSync(buffer.subarray(length)) ?? 0;
     }
     const isUnchanged = length <= info.size && isSameText(info, file.statSync());
@@ -150,10 +150,13 @@ function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.size === other.size && one.mtime?.getTime() === other.mtime?.getTime();
 }
 
-let ownUid: number | null | undefined;
+let ownUid: number | undefined;
 
 /** The user of this process; -1 where Deno does not tell. */
-const self = () => ownUid ??= isGranted({ name: "sys", kind: "uid" }) ? Deno.uid() : -1;
+function self(): number {
+  if (ownUid === undefined && isGranted({ name: "sys", kind: "uid" })) ownUid = Deno.uid() ?? -1;
+  return ownUid ?? -1;
+}
 
 /**
  * Whether an opened file belongs to the user of this process.
@@ -163,10 +166,11 @@ const self = () => ownUid ??= isGranted({ name: "sys", kind: "uid" }) ? Deno.uid
  * same one, unless this is the superuser, who may open everything.
  */
 export function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
-  if (uid === null || uid === self()) return true; // null: Windows
+  const user = self();
+  if (uid === null || uid === user) return true; // null: Windows
   const isClosed = ((mode ?? 0) & 0o077) === 0;
-  if (!isClosed || ownUid === 0) return false;
-  return ownUid === -1 || (folderOwner(path).uid ?? uid) === uid;
+  if (!isClosed || user === 0) return false;
+  return user === -1 || (folderOwner(path).uid ?? uid) === uid;
 }
 
 /** The owner of the folder of `path`, as far as Deno permits. */
@@ -186,8 +190,8 @@ type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
  */
 function openToRead(path: string, found: Deno.FileInfo, isLink: boolean): OpenFile {
   const folder = folderOwner(path);
-  const user = self() === -1 ? found.uid : ownUid;
-  const isSafe = !isLink && !folder.isShared && [0, user].includes(folder.uid);
+  const user = self() === -1 ? found.uid : self();
+  const isSafe = !isLink && !folder.isShared && [0, user].some((one) => one === folder.uid);
   return isWindows || isSafe ? Deno.openSync(path) : openWithoutWait(path, found);
 }
 

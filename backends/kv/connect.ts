@@ -125,23 +125,16 @@ export function secureDatabase(given: string): string {
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
-  const files = FILES.map((side) => `${path}${side}`);
-  const found = files.map(look);
-  assertClosedFolder(path, found[0]!.uid);
-  found.forEach((info, index) => {
-    const isOpen = !isWindows && ((info?.mode ?? 0) & 0o077) !== 0;
-    if (isOpen) Deno.chmodSync(files[index]!, 0o600);
-  });
+  assertClosedFolder(path, Deno.lstatSync(path).uid);
+  for (const file of FILES.map((side) => `${path}${side}`)) {
+    const info = lookIfPresent(file);
+    if (info === undefined) continue;
+    assertRegular(ACTION, file, info);
+    const isOpen = !isWindows && ((info.mode ?? 0) & 0o077) !== 0;
+    if (isOpen) Deno.chmodSync(file, 0o600); // only its owner can do that
+    assertOwn(ACTION, file, Deno.lstatSync(file));
+  }
   return path;
-}
-
-/** The information about a file that SQLite may open; `undefined` where there is none. */
-function look(path: string): Deno.FileInfo | undefined {
-  const info = lookIfPresent(path);
-  if (info === undefined) return undefined;
-  assertRegular(ACTION, path, info);
-  assertOwn(ACTION, path, info);
-  return info;
 }
 
 function assertClosedFolder(path: string, owner: number | null): void {
