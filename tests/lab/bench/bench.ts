@@ -13,24 +13,16 @@ import { tempDir } from "../../support/temp_home.ts";
 import type { BenchSection } from "./bench_section.ts";
 import { formatSection } from "./format_section.ts";
 import { installPeers } from "./peers.ts";
-import { backendCalls } from "./sections/backend_calls.ts";
 import { coldRefresh } from "./sections/cold_refresh.ts";
 import { coldStart } from "./sections/cold_start.ts";
 import { hotPath } from "./sections/hot_path.ts";
-import { loadedCode } from "./sections/loaded_code.ts";
-import { peakMemory } from "./sections/peak_memory.ts";
 import { sessionFetch } from "./sections/session_fetch.ts";
-import { stampedeRatio } from "./sections/stampede_ratio.ts";
 
 const SECTIONS = {
   cold: coldStart,
   hot: hotPath,
   fetch: sessionFetch,
-  backends: backendCalls,
   refresh: coldRefresh,
-  stampede: stampedeRatio,
-  memory: peakMemory,
-  loaded: loadedCode,
 };
 
 const HELP = `Measures this module beside what people would use instead, in one run, by turns.

@@ -32,5 +32,6 @@ export async function benchHome(folder: string): Promise<string> {
 
 /** The command that runs one of the programs beside this file by Deno. */
 export function denoProgram(name: string, ...args: string[]): [string, ...string[]] {
-  return denoCommand({ file: `${import.meta.dirname}/programs/${name}`, flags: ALL, args });
+  const flags = [...ALL, "--no-lock"]; // peers are no dependencies
+  return denoCommand({ file: `${import.meta.dirname}/programs/${name}`, flags, args });
 }

@@ -6,11 +6,9 @@ import type { Step } from "./stop_point.ts";
 export interface AttemptOptions {
   issuer: string;
   clientId: string;
-  audience?: string;
+  audience?: string | undefined;
   /** Where the process stops itself, until it is sent SIGCONT. */
-  stopAt?: Step;
-  /** How fast its monotonic clock runs, so that a test need not wait for a lease. @default {1} */
-  clockRate?: number;
+  stopAt?: Step | undefined;
 }
 
 /** How one start from what is stored ended. */
@@ -30,15 +28,14 @@ export class AttemptProcess {
 
   constructor(
     { provider: { issuer, clientId }, audience, env }: SignedIn,
-    options: Pick<AttemptOptions, "stopAt" | "clockRate"> = {},
+    stopAt?: Step,
     prefix: readonly string[] = [],
   ) {
-    const all: AttemptOptions = { issuer, clientId, ...options };
-    if (audience !== undefined) all.audience = audience;
+    const options: AttemptOptions = { issuer, clientId, audience, stopAt };
     this.#child = spawnDeno({
       file: new URL("attempt_child.ts", import.meta.url).href,
       flags: ALL,
-      args: [JSON.stringify(all)],
+      args: [JSON.stringify(options)],
       env,
       wrap: (command) => [...prefix, ...command],
     });
@@ -56,7 +53,7 @@ export class AttemptProcess {
 
 /** Starts a process from what is stored, and waits for its end. */
 export async function attempt(signedIn: SignedIn, prefix?: readonly string[]): Promise<Attempt> {
-  return await new AttemptProcess(signedIn, {}, prefix).result();
+  return await new AttemptProcess(signedIn, undefined, prefix).result();
 }
 
 /** An attempt in a few words. */

@@ -3,9 +3,7 @@ import { createSession, loadBackendFromEnv } from "@validmind/auth";
 import type { AttemptOptions } from "./attempt.ts";
 import { StopPoint } from "./stop_point.ts";
 
-const { clockRate = 1, stopAt, ...identity } = JSON.parse(Deno.args[0]!) as AttemptOptions;
-const now = performance.now.bind(performance);
-performance.now = () => clockRate * now();
+const { stopAt, ...identity } = JSON.parse(Deno.args[0]!) as AttemptOptions;
 try {
   const session = await createSession({ ...identity, interactive: false, ...await hooks() });
   const token = new TextEncoder().encode(await session.accessToken());

@@ -23,7 +23,6 @@ const timeoutMs = 600_000;
  */
 export async function writeBesidePython(options: TortureOptions): Promise<TortureResult> {
   const { count, seed, folder } = options;
-  const name = `${count} writes and sign-outs beside ${count} of Python`;
   const python = await serverBinary("validmind-library");
   const env = { HOME: folder };
   const args = [`${count}`, `${seed}`];
@@ -34,7 +33,6 @@ export async function writeBesidePython(options: TortureOptions): Promise<Tortur
   // Python may replace the file between the last look and the rename: while this is one call of the system.
   const tolerated = Math.ceil(count / 100);
   return {
-    name,
     figures: {
       "writes of each": theirs.written,
       "rows of Python lost, sign-outs undone": `${theirs.lost}, ${theirs.undone}`,

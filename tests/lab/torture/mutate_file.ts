@@ -25,7 +25,7 @@ export async function mutateFile({ count, seed, folder }: TortureOptions): Promi
     codes[code] = (codes[code] ?? 0) + 1;
     if (failure !== undefined) failures.push(`mutation ${n}: ${failure}`);
   }
-  return { name: `${count} random byte flips and cuts of the file`, figures: codes, failures };
+  return { figures: codes, failures };
 }
 
 function mutate(original: Uint8Array, random: Random): Uint8Array {

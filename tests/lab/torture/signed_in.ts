@@ -57,12 +57,6 @@ export class SignedIn {
     await this.provider.signIn(this.#backend, identity);
   }
 
-  /** Signs in anew, where the stored sign-in still serves, or into a new store. */
-  async signInAnew({ all = false } = {}): Promise<void> {
-    await (all ? this.#backend.deleteAll?.() : this.#backend.delete(this.#key));
-    await this.signIn();
-  }
-
   /** Signs in to another audience beside this one. */
   async signInBeside(audience: string): Promise<SignedIn> {
     const beside = new SignedIn(this.provider, this.env, this.#backend, audience);
@@ -84,11 +78,6 @@ export class SignedIn {
   /** The access token that is stored. */
   async token(): Promise<string> {
     return (await this.entry()).access_token;
-  }
-
-  /** The same, or `undefined` where nothing is stored. */
-  async findToken(): Promise<string | undefined> {
-    return (await this.#backend.get(this.#key))?.access_token;
   }
 
   /** What is stored. */

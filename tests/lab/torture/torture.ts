@@ -1,132 +1,115 @@
 // deno-lint-ignore-file no-console
+/** Tortures the stores and the refresh, and tells what held: `deno task torture --help`. */
 import { parseArgs } from "node:util";
 import { tempDir } from "../../support/temp_home.ts";
-import { MODES } from "./modes.ts";
-import type { NamedStore, Torture, TortureMode } from "./torture_mode.ts";
-import type { TortureResult } from "./torture_result.ts";
+import { writeBesidePython } from "./beside_python.ts";
+import { raceMigration } from "./migration_race.ts";
+import { mutateFile } from "./mutate_file.ts";
+import { refuseWrites } from "./refuse_writes.ts";
+import { stampede } from "./stampede.ts";
+import { stopRefresh } from "./stop_refresh.ts";
+import { FILE_STORES, SERVER_STORES, type StartStore } from "./store.ts";
+import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
-/** The flags of one call. */
-interface Call {
-  mode: TortureMode;
-  counts: Record<string, number>;
-  seed: number;
-  stores: (NamedStore | undefined)[];
+/** A torture, by its flag. */
+interface Torture {
+  about: string;
+  count: number;
+  stores: Record<string, StartStore>;
+  run: (options: TortureOptions) => Promise<TortureResult>;
 }
 
-/** More findings of one torture have a table of their own. */
-const MOST_CELLS = 10;
+const { file, kv } = FILE_STORES as Record<"file" | "kv", StartStore>;
+const ALL_STORES = { ...FILE_STORES, ...SERVER_STORES };
 
-const results: TortureResult[] = [];
-const { mode, counts, seed, stores } = readCall();
-console.log(`seed ${seed}`);
-for (const store of stores) {
-  for (const torture of mode.tortures(counts, store)) await run(torture, store);
+const TORTURES: Record<string, Torture> = {
+  killed: {
+    about: "processes killed at each of 7 steps of their refresh, and the next start",
+    count: 20,
+    stores: ALL_STORES,
+    run: stopRefresh,
+  },
+  paused: {
+    about: "processes stopped for 20 s at each of these steps",
+    count: 3,
+    stores: ALL_STORES,
+    run: (options) => stopRefresh({ ...options, pauseMs: 20_000 }),
+  },
+  stampede: {
+    about: "rounds of 16 processes with one expired token",
+    count: 20,
+    stores: ALL_STORES,
+    run: stampede,
+  },
+  python: {
+    about: "writes and sign-outs beside those of the ValidMind Python library, in one file",
+    count: 200,
+    stores: { file },
+    run: writeBesidePython,
+  },
+  migration: {
+    about: "sign-outs and sign-ins of entries that are being moved",
+    count: 300,
+    stores: { file, kv, vault: SERVER_STORES.vault! },
+    run: raceMigration,
+  },
+  damage: {
+    about: "random byte flips and cuts of the credentials file",
+    count: 10_000,
+    stores: { file },
+    run: mutateFile,
+  },
+  full: {
+    about: "refreshes while the store's disk is full or its folder denied",
+    count: 20,
+    stores: FILE_STORES,
+    run: refuseWrites,
+  },
+};
+
+const HELP = `deno task torture [--NAME…] [--store NAME] [--count N] [--seed N]
+
+${
+  Object.entries(TORTURES).map(([name, { about, count, stores }]) =>
+    `  --${name.padEnd(10)} ${about} (${count}; ${Object.keys(stores).join(", ")})`
+  ).join("\n")
 }
-printTable();
-Deno.exit(results.some(({ failures }) => failures.length > 0) ? 1 : 0);
 
-function readCall(): Call {
-  const flags = parseFlags();
-  if (flags.help === true) {
-    console.log(helpText());
-    Deno.exit(0);
+Without a name all run. Ends with 1 when something broke.`;
+
+async function main(): Promise<number> {
+  const options: Record<string, { type: "boolean" | "string" }> = {};
+  for (const name of [...Object.keys(TORTURES), "help"]) options[name] = { type: "boolean" };
+  for (const name of ["store", "count", "seed"]) options[name] = { type: "string" };
+  const values: Record<string, unknown> = parseArgs({ args: Deno.args, options }).values;
+  if (values.help) {
+    console.log(HELP);
+    return 0;
   }
-  const chosen = Object.keys(MODES).filter((name) => flags[name] === true);
-  if (chosen.length > 1) refuse(`--${chosen.join(" and --")} are different modes`);
-  const mode = MODES[chosen[0] ?? ""]!;
-  const counts: Record<string, number> = {};
-  for (const [name, [byDefault]] of Object.entries(mode.counts)) {
-    counts[name] = readCount(name, flags[name], byDefault);
-  }
-  const seed = readCount("seed", flags.seed, Date.now() % 2 ** 31);
-  return { mode, counts, seed, stores: readStores(mode, flags.store) };
-}
-
-function parseFlags(): Record<string, string | boolean | undefined> {
-  const options: Record<string, { type: "string" | "boolean" }> = {
-    seed: { type: "string" },
-    store: { type: "string" },
-    help: { type: "boolean" },
-  };
-  for (const [name, { counts }] of Object.entries(MODES)) {
-    if (name !== "") options[name] = { type: "boolean" };
-    for (const count of Object.keys(counts)) options[count] = { type: "string" };
-  }
-  try {
-    return parseArgs({ args: Deno.args, options }).values as Record<string, string | boolean>;
-  } catch (error) {
-    refuse((error as Error).message);
-  }
-}
-
-function readCount(name: string, given: string | boolean | undefined, byDefault: number): number {
-  const value = Number(given ?? byDefault);
-  if (!Number.isInteger(value) || value < 0) refuse(`--${name} is not a whole number`);
-  return value;
-}
-
-function readStores(
-  { stores }: TortureMode,
-  wanted: string | boolean | undefined,
-): (NamedStore | undefined)[] {
-  if (stores === undefined) return [undefined];
-  const named = Object.entries(stores).map(([name, start]) => ({ name, start }));
-  const chosen = named.filter(({ name }) => wanted === undefined || name === wanted);
-  if (chosen.length === 0) refuse("--store is not a store of this mode");
-  return chosen;
-}
-
-function refuse(reason: string): never {
-  console.error(`Cannot run: ${reason}. See --help.`);
-  Deno.exit(2);
-}
-
-async function run({ count, run }: Torture, store: NamedStore | undefined): Promise<void> {
-  if (count === 0) return;
-  await using folder = await tempDir("torture-");
-  const begin = performance.now();
-  const found = await run({ count, seed, folder: folder.path });
-  const name = store === undefined ? found.name : `${store.name}: ${found.name}`;
-  results.push({ ...found, name });
-  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-  console.log(`${found.failures.length === 0 ? "held  " : "BROKE "} ${name} (${seconds} s)`);
-  for (const failure of found.failures.slice(0, 10)) {
-    console.log(`       ${failure.split("\n")[0]}`);
-  }
-}
-
-function printTable(): void {
-  const isLong = ({ figures }: TortureResult) => Object.keys(figures).length > MOST_CELLS;
-  console.log("\n| torture | found |\n|---|---|");
-  for (const { name, figures } of results.filter((result) => !isLong(result))) {
-    const cells = Object.entries(figures).map(([finding, value]) => `${finding}: ${value}`);
-    console.log(`| ${name} | ${cells.join(", ")} |`);
-  }
-  for (const { name, figures } of results.filter(isLong)) {
-    console.log(`\n| ${name} | found |\n|---|---|`);
-    for (const [finding, value] of Object.entries(figures)) {
-      console.log(`| ${finding} | ${value} |`);
+  const chosen = Object.keys(TORTURES).filter((name) => values[name]);
+  const seed = Number(values.seed ?? Date.now() % 2 ** 31);
+  console.log(`seed ${seed}`);
+  let broken = 0;
+  for (const name of chosen.length > 0 ? chosen : Object.keys(TORTURES)) {
+    const torture = TORTURES[name]!;
+    for (const [store, startStore] of Object.entries(torture.stores)) {
+      if (values.store !== undefined && values.store !== store) continue;
+      const count = Number(values.count ?? torture.count);
+      await using folder = await tempDir("torture-");
+      const begin = performance.now();
+      const result = await torture.run({ count, seed, folder: folder.path, startStore });
+      const seconds = Math.round((performance.now() - begin) / 1000);
+      tell(`${name}, ${store}, ${count} times, ${seconds} s`, result);
+      if (result.failures.length > 0) broken++;
     }
   }
+  return broken > 0 ? 1 : 0;
 }
 
-function helpText(): string {
-  const modes = Object.entries(MODES).map(([name, { about, counts, stores }]) => {
-    const call = `deno task torture ${name === "" ? "" : `--${name} `}[options]`;
-    const lines = Object.entries(counts).map(([count, [byDefault, meaning]]) =>
-      `  ${`--${count} N`.padEnd(15)} ${meaning} (default ${byDefault})`
-    );
-    if (stores !== undefined) {
-      lines.push(`  --store NAME    ${Object.keys(stores).join(", ")} (default all)`);
-    }
-    return [`${call}\n  ${about}`, ...lines].join("\n");
-  });
-  return `Tortures the stores and the refresh, and tells what held.
-
-${modes.join("\n\n")}
-
-Of each mode
-  --seed N        for the random choices (default: of the clock)
-  --help
-A count of 0 leaves that torture out. Ends with 1 when something broke.`;
+function tell(name: string, { figures, failures }: TortureResult): void {
+  const cells = Object.entries(figures).map(([finding, value]) => `${finding}: ${value}`);
+  console.log(`${failures.length === 0 ? "held " : "BROKE"} ${name}: ${cells.join(", ")}`);
+  for (const failure of failures.slice(0, 10)) console.log(`      ${failure.split("\n")[0]}`);
 }
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,7 +1,7 @@
+import type { StartStore } from "./store.ts";
+
 /** The findings of one torture. */
 export interface TortureResult {
-  /** Its name, with the count. */
-  name: string;
   /** Findings by name, in the order in which they are shown. */
   figures: Record<string, number | string>;
   /** Broken promises, in words. Empty when all held. */
@@ -16,4 +16,6 @@ export interface TortureOptions {
   seed: number;
   /** A folder of its own, removed by the caller. */
   folder: string;
+  /** The store under torture. */
+  startStore: StartStore;
 }

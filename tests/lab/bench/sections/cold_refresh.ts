@@ -48,11 +48,10 @@ export async function coldRefresh(
 }
 
 /** Sets the end of all stored tokens back. */
-export async function expire(path: string): Promise<void> {
+async function expire(path: string): Promise<void> {
   const document = JSON.parse(await Deno.readTextFile(path));
   for (const entry of Object.values(document.credentials)) {
     (entry as Record<string, unknown>).expires_at = "2020-01-01T00:00:00Z";
   }
-  // With the line break that this module writes: without it, a write is watched for the Python library.
   await Deno.writeTextFile(path, `${JSON.stringify(document, null, 2)}\n`);
 }

@@ -6,14 +6,9 @@ import { GOOGLE_AUTH, MSAL_AUTHORITY, MSAL_NODE, writePeerCaches } from "../peer
 
 const BASE = "a plain async function with an expiry check";
 
-/** The floor, and what this module has. */
-export async function hotCalls(): Promise<TimedCall[]> {
-  return [{ name: BASE, run: plain() }, ...await own()];
-}
-
 /** Calls in a process that has a valid token in memory already. */
 export async function hotPath(options: BenchOptions): Promise<BenchSection> {
-  const calls = [...await hotCalls(), ...await peers(options)];
+  const calls = [{ name: BASE, run: plain() }, ...await own(), ...await peers(options)];
   const measured = await measureCalls(calls, {
     batches: Math.ceil(60 * options.effort),
     perBatch: 20_000,
