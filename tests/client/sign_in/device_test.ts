@@ -1,13 +1,15 @@
-import type { Runtime } from "../../../client/options/resolve_options.ts";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { delay as realDelay } from "../../../backends/common/promises.ts";
-import { signInByDevice } from "../../../client/sign_in/device.ts";
-import type { DeviceCode } from "../../../client/session_options.ts";
-import { hang } from "../../support/http_server.ts";
+import { createSession } from "../../../client/create_session.ts";
+import type { ValidMindAuthError } from "../../../client/errors.ts";
+import type { SessionOptions } from "../../../client/session_options.ts";
+import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
-import { flowContext } from "../../support/flow_context.ts";
-import { providerOf } from "../../support/provider_of.ts";
+import {
+  oauthError,
+  type ScriptedProvider,
+  type ScriptHandler,
+} from "../../support/scripted_provider.ts";
 import {
   oidcProviderWorld,
   type ProviderWorld,
@@ -15,191 +17,220 @@ import {
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-type FlowOptions = Partial<Runtime> & {
-  scope?: string;
-  audience?: string;
-  signal?: AbortSignal;
-  onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
-};
+type World = ProviderWorld<ScriptedProvider | TestOidcProvider>;
 
-function signIn(
-  world: ProviderWorld<ScriptedProvider | TestOidcProvider>,
-  { signal, onDeviceCode = world.options.onDeviceCode!, ...rest }: FlowOptions = {},
-) {
-  const { provider, runtime } = providerOf(world, rest);
-  return signInByDevice(provider, flowContext(runtime, onDeviceCode, signal));
-}
+const signIn = ({ options }: World, more: SessionOptions = {}) =>
+  createSession({ ...options, ...more });
 
-function polls(world: ProviderWorld<ScriptedProvider | TestOidcProvider>): number {
-  return world.provider.requests.filter(({ path }) => path === "/token").length;
-}
+const polls = ({ provider }: World) =>
+  provider.requests.filter(({ path }) => path === "/token").length;
 
 Deno.test("device flow: polls until the person approves, at a real provider", async () => {
-  await using world = await oidcProviderWorld();
+  await using world = await oidcProviderWorld({ jwtAccessTokens: true });
   world.clock.onDelay = async (count) => {
     if (count === 3) await world.provider.approve(world.codes[0]!.userCode);
   };
-  const tokens = await signIn(world);
+  await signIn(world, { audience: "my api" });
   assertEquals(world.clock.delays, [5000, 5000, 5000]); // the provider sends no interval
-  assertEquals(world.provider.requests.map(({ status }) => status).slice(1, 5), [
-    200, // device code
-    400, // pending
-    400,
-    200,
-  ]);
-  assert(await world.provider.isActive(tokens.accessToken));
-  assert(await world.provider.isActive(tokens.refreshToken!));
-  assertEquals(tokens.expiresIn, 3600);
+  const [, device, ...rest] = world.provider.requests;
+  const asked = rest.filter(({ path }) => path === "/token");
+  assertEquals(asked.map(({ status }) => status), [400, 400, 200]);
+  assertEquals([device?.path, device?.form.audience], ["/device/auth", "my api"]);
+  assertEquals(asked[0]?.form.audience, "my api");
+  const stored = world.backend.get(`${world.key}|my api`)!;
+  assert(await world.provider.isActive(stored.access_token));
+  assert(await world.provider.isActive(stored.refresh_token!));
 });
 
-Deno.test("device flow: shows page, code, end and issuer", async () => {
+Deno.test("device flow: shows page, code, end and issuer, and asks for the scope", async () => {
   await using world = await scriptedProviderWorld();
-  const start = world.clock.now();
-  await signIn(world);
   const { issuer } = world.provider;
-  assertEquals(world.codes, [{
+  const start = world.clock.now();
+  await signIn(world, { scope: "openid a b" });
+  const shown = {
     verificationUri: `${issuer}/activate`,
     userCode: "WDJB-MJHT",
     verificationUriComplete: `${issuer}/activate?user_code=WDJB-MJHT`,
     expiresAt: new Date(start + 600_000),
     issuer,
-  }]);
-});
-
-Deno.test("device flow: no complete page is fine", async () => {
-  await using world = await scriptedProviderWorld();
+  };
+  assertEquals(world.codes, [shown]);
+  const [, device, poll] = world.provider.requests;
+  assertEquals([device?.form.scope, device?.form.client_id], ["openid a b", "validmind-test"]);
+  assertEquals(["audience" in device!.form, "audience" in poll!.form], [false, false]);
   world.provider.script.device.push(() =>
     world.provider.device({ verification_uri_complete: undefined })
   );
-  await signIn(world);
-  assertEquals("verificationUriComplete" in world.codes[0]!, false);
+  await signIn(world, { profile: "other" });
+  assertEquals("verificationUriComplete" in world.codes[1]!, false);
 });
 
-Deno.test("device flow: slow_down adds five seconds for good", async () => {
-  await using world = await scriptedProviderWorld({ interval: 2 });
-  world.provider.script.token.push(
-    () => oauthError("authorization_pending"),
-    () => oauthError("slow_down"),
-    () => oauthError("authorization_pending"),
-    () => oauthError("slow_down", 429),
-    () => oauthError("authorization_pending"),
-  );
-  await signIn(world);
-  assertEquals(world.clock.delays, [2000, 2000, 7000, 7000, 12_000, 12_000]);
-});
+const PENDING = () => oauthError("authorization_pending");
+const SLOW = () => oauthError("slow_down");
+const DOWN = () =>
+  new Response("<html>Please sign in to the hotel's network</html>", {
+    status: 502,
+    headers: { "content-type": "text/html" },
+  });
+const busy = (status: number, seconds: string) => () =>
+  new Response("busy", { status, headers: { "retry-after": seconds } });
+const times = (count: number, handler: ScriptHandler) => Array<ScriptHandler>(count).fill(handler);
 
-Deno.test("device flow: a slow_down with Retry-After waits as long as it says, once", async () => {
-  await using world = await scriptedProviderWorld({ interval: 2 });
-  world.provider.script.token.push(
-    () => oauthError("slow_down", 400, { "retry-after": "30" }),
-    () => oauthError("authorization_pending"),
-  );
-  await signIn(world);
-  assertEquals(world.clock.delays, [2000, 30_000, 7000]);
-});
+/** The answers to polls, and the waits in seconds; words of the error where the code expires. */
+const POLLS: [
+  what: string,
+  interval: number,
+  deviceCodeTtl: number,
+  answers: ScriptHandler[],
+  waits: number[],
+  words?: string,
+][] = [
+  [
+    "slow_down adds five seconds for good",
+    ...[2, 600] as const,
+    [PENDING, SLOW, PENDING, () => oauthError("slow_down", 429), PENDING],
+    [2, 2, 7, 7, 12, 12],
+  ],
+  [
+    "a slow_down with Retry-After waits as long as it says, once",
+    ...[2, 600] as const,
+    [() => oauthError("slow_down", 400, { "retry-after": "30" }), PENDING],
+    [2, 30, 7],
+  ],
+  ["a code is used to its end", 5, 12, [PENDING, PENDING], [5, 5, 1.75]],
+  [
+    "a fault lengthens the waits up to a minute",
+    ...[1, 600] as const,
+    [
+      DOWN,
+      resetConnection,
+      () => truncated('{"error":'),
+      () => json({ error: "slow down please" }, 429),
+      DOWN,
+      () => json({ error: "server_error" }, 500),
+      () => new Response(null, { status: 503 }),
+    ],
+    [1, 2, 4, 8, 16, 32, 60, 60],
+  ],
+  [
+    "once the provider answers again, the interval is back",
+    ...[3, 600] as const,
+    [DOWN, DOWN, SLOW, DOWN, PENDING],
+    [3, 6, 12, 8, 16, 8],
+  ],
+  ["never sooner than a long interval", 90, 600, [DOWN, DOWN], [90, 90, 90]],
+  ["Retry-After of a fault", 1, 600, [busy(429, "7"), PENDING, busy(503, "1")], [1, 7, 1, 2]],
+  ["an approval in an outage is found before the end", 5, 60, times(3, DOWN), [5, 10, 20, 24.75]],
+  ["an outage until the end", 5, 60, times(9, DOWN), [5, 10, 20, 24.75], "status 502"],
+  ["a fault that passed", 5, 12, [DOWN, ...times(9, PENDING)], [5, 6.75], "nobody approved"],
+  ["the last poll, sooner than the interval", 30, 70, times(9, DOWN), [30, 39.75], "502"],
+  ["the last poll, a second before the end", 30, 61, times(9, DOWN), [30, 30.75], "502"],
+  ["the last poll, of a short code", 30, 59, times(9, DOWN), [30, 28.75], "502"],
+];
+
+for (const [what, interval, deviceCodeTtl, answers, waits, words] of POLLS) {
+  Deno.test(`device flow: ${what}`, async () => {
+    await using world = await scriptedProviderWorld({ interval, deviceCodeTtl });
+    world.provider.script.token.push(...answers);
+    if (words === undefined) await signIn(world);
+    else {
+      const error = await rejectsWith("device_code_expired", () => signIn(world), words);
+      const isFault = words.includes("502");
+      assertEquals(error.message.includes("nobody approved"), !isFault);
+      const { code } = (error.cause ?? {}) as Partial<ValidMindAuthError>;
+      assertEquals(code, isFault ? "provider_unavailable" : undefined);
+    }
+    assertEquals(world.clock.delays, waits.map((seconds) => seconds * 1000));
+  });
+}
 
 Deno.test("device flow: no lifetime means 900 seconds", async () => {
   await using world = await scriptedProviderWorld();
-  const { script, device } = world.provider;
-  script.device.push(() => device.call(world.provider, { expires_in: undefined, interval: "100" }));
+  world.provider.script.device.push(() =>
+    world.provider.device({ expires_in: undefined, interval: "100" })
+  );
   world.provider.autoApprove = false;
   await rejectsWith("device_code_expired", () => signIn(world));
   assertEquals(world.clock.delays, [...Array(8).fill(100_000), 99_750]);
 });
 
-Deno.test("device flow: denied at a real provider", async () => {
-  await using world = await oidcProviderWorld();
-  world.clock.onDelay = () => world.provider.approve(world.codes[0]!.userCode, { deny: true });
-  const error = await rejectsWith("device_code_denied", () => signIn(world), world.provider.issuer);
-  assertEquals(error.oauthError, "access_denied");
-  assertEquals(polls(world), 1);
-});
+const REFUSALS = [
+  ["access_denied", "device_code_denied"],
+  ["expired_token", "device_code_expired"],
+  ["invalid_client", "provider_refused"],
+] as const;
 
-Deno.test("device flow: the provider says that the code has expired", async () => {
-  await using world = await oidcProviderWorld();
-  world.clock.onDelay = () => world.provider.expireDeviceCodes();
-  const error = await rejectsWith("device_code_expired", () => signIn(world));
-  assertEquals([error.oauthError, polls(world)], ["expired_token", 1]);
-});
-
-Deno.test("device flow: other refusals end it at once", async () => {
-  await using world = await scriptedProviderWorld();
-  world.provider.script.token.push(() => oauthError("invalid_client", 401));
-  const error = await rejectsWith("provider_refused", () => signIn(world), "clientId");
-  assertEquals([error.oauthError, polls(world)], ["invalid_client", 1]);
-});
-
-Deno.test("device flow: audience goes on the device and the token request", async () => {
-  await using world = await oidcProviderWorld({ jwtAccessTokens: true });
-  await signIn(world, { audience: "my api" });
-  const [, device, poll] = world.provider.requests;
-  assertEquals([device?.path, device?.form.audience], ["/device/auth", "my api"]);
-  assertEquals([poll?.path, poll?.form.audience], ["/token", "my api"]);
-});
-
-Deno.test("device flow: the scope that is asked for goes on the device request", async () => {
-  await using world = await scriptedProviderWorld();
-  await signIn(world, { scope: "openid a b" });
-  const [, device, poll] = world.provider.requests;
-  assertEquals([device?.form.scope, device?.form.client_id], ["openid a b", "validmind-test"]);
-  assertEquals(["audience" in device!.form, "audience" in poll!.form], [false, false]);
-});
-
-Deno.test("device flow: the signal ends the wait for a poll with its reason", async () => {
-  await using world = await scriptedProviderWorld({ interval: 60 });
-  const controller = new AbortController();
-  const reason = new Error("enough");
-  const onDeviceCode = () => controller.abort(reason);
-  const run = () => signIn(world, { signal: controller.signal, delay: realDelay, onDeviceCode });
-  assertEquals(await assertRejects(run), reason);
-  assertEquals(polls(world), 0);
-});
-
-Deno.test("device flow: the signal ends a poll that hangs", async () => {
-  await using world = await scriptedProviderWorld();
-  const controller = new AbortController();
-  const reason = new Error("enough");
-  world.provider.script.token.push((request) => {
-    controller.abort(reason);
-    return hang(request);
-  });
-  assertEquals(await assertRejects(() => signIn(world, { signal: controller.signal })), reason);
-  assertEquals(polls(world), 1);
-});
-
-Deno.test("device flow: the signal ends discovery and the device request", async () => {
-  for (const endpoint of ["discovery", "device"] as const) {
+Deno.test("device flow: a refusal ends it at once", async () => {
+  for (const [oauthCode, code] of REFUSALS) {
     await using world = await scriptedProviderWorld();
-    const controller = new AbortController();
-    const reason = new Error("enough");
-    world.provider.script[endpoint].push((request) => {
-      controller.abort(reason);
-      return hang(request);
-    });
-    assertEquals(await assertRejects(() => signIn(world, { signal: controller.signal })), reason);
-    assertEquals(world.codes, []);
+    world.provider.script.token.push(() => oauthError(oauthCode));
+    const error = await rejectsWith(code, () => signIn(world), world.provider.issuer);
+    assertEquals([error.oauthError, polls(world), world.clock.delays], [oauthCode, 1, [1000]]);
   }
 });
 
-Deno.test("device flow: a code is used to its end", async () => {
-  await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 12 });
-  world.provider.script.token.push(
-    () => oauthError("authorization_pending"),
-    () => oauthError("authorization_pending"),
-    () => world.provider.tokens(),
-  );
-  await signIn(world);
-  assertEquals(world.clock.delays, [5000, 5000, 1750]);
+Deno.test("device flow: the signal ends each request, and the wait for a poll, with its reason", async () => {
+  for (const endpoint of ["discovery", "device", "token", undefined] as const) {
+    await using world = await scriptedProviderWorld({ interval: 60 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const handler = (request: Request) => {
+      controller.abort("enough");
+      return hang(request);
+    };
+    if (endpoint !== undefined) world.provider.script[endpoint].push(handler);
+    const wait = { delay: realDelay, onDeviceCode: () => controller.abort("enough") };
+    const options = { signal, ...(endpoint === undefined && wait) };
+    assertEquals(await signIn(world, options).catch((reason) => reason), "enough");
+    assertEquals(polls(world), endpoint === "token" ? 1 : 0);
+  }
 });
 
 Deno.test("device flow: a jump of the wall clock does not end a code", async () => {
   await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 600 });
-  let jumpMs = 0;
+  const { now } = Date;
+  const { now: _, ...options } = world.options;
   world.clock.onDelay = () => {
-    jumpMs = 11 * 60_000;
+    Date.now = () => now() + 11 * 60_000;
   };
-  world.provider.script.token.push(() => oauthError("authorization_pending"));
-  const now = () => world.clock.now() + jumpMs;
-  await signIn(world, { now, elapsed: world.clock.now });
+  world.provider.script.token.push(PENDING);
+  try {
+    await createSession(options);
+  } finally {
+    Date.now = now;
+  }
   assertEquals(world.clock.delays, [5000, 5000]);
+});
+
+Deno.test("device flow: no poll follows a success, and late keys are waited for", async () => {
+  await using world = await scriptedProviderWorld();
+  world.provider.script.jwks.push(DOWN, DOWN);
+  await signIn(world);
+  assertEquals([world.clock.delays, polls(world)], [[1000, 500, 1000], 1]);
+  world.provider.script.jwks.push(...times(10, DOWN));
+  world.provider.reset();
+  const run = () => signIn(world, { profile: "other" });
+  await rejectsWith("provider_unavailable", run, "/jwks");
+  assertEquals(polls(world), 1);
+});
+
+Deno.test("device flow: a prompt that fails before the success ends it", async () => {
+  const reason = new Error("no display");
+  const throws = () => {
+    throw reason;
+  };
+  for (const onDeviceCode of [throws, () => Promise.reject(reason)]) {
+    await using world = await scriptedProviderWorld();
+    world.provider.autoApprove = false;
+    const error = await rejectsWith("prompt_failed", () => signIn(world, { onDeviceCode }));
+    assertEquals(error.cause, reason);
+    const before = world.clock.delays.length;
+    await (await fetch(world.provider.issuer)).text(); // time for a poll that should not be
+    assertEquals(world.clock.delays.length, before);
+  }
+  await using world = await scriptedProviderWorld();
+  const gate = Promise.withResolvers<void>();
+  const session = await signIn(world, { onDeviceCode: () => gate.promise }); // it stays open
+  gate.reject(new Error("closed too late"));
+  assertEquals(world.provider.isActive(await session.accessToken()), true);
 });
