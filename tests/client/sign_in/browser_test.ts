@@ -4,33 +4,37 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { ACCOUNT } from "../../support/oidc_config.ts";
+import type { AnyErrorCode } from "../../support/rejects_with.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const CONSENT = { authorizationParameters: { prompt: "consent" } };
+const ARRIVED = "Your answer has arrived";
+const isClosed = async (url: string) =>
+  assertEquals(await fetch(url).catch((error) => error.name), "TypeError");
 
-Deno.test("browser flow: a person signs in, at a real provider", async () => {
+Deno.test("browser flow: a person signs in, at a real provider, for a session of any flow", async () => {
   await using world = await oidcProviderWorld();
-  const { prompt, session } = await startBrowserFlow(world, CONSENT);
+  const events: { type: string }[] = [];
+  const { prompt, session } = await startBrowserFlow(world, {
+    authorizationParameters: { prompt: "consent" },
+    onEvent: (event) => void events.push(event),
+  });
   assertMatch(prompt.redirectUri, /^http:\/\/127\.0\.0\.1:\d+\/callback$/);
   const page = await world.provider.follow(prompt.url);
-  assertEquals([page.status, page.title], [200, "Your answer has arrived"]);
+  assertEquals([page.status, page.title], [200, ARRIVED]);
   await using signedIn = await session;
   assertEquals((await signedIn.status()).email, ACCOUNT.sub);
   const stored = world.stored();
   assert(await world.provider.isActive(stored.access_token));
   assert(await world.provider.isActive(stored.refresh_token!));
-});
-
-Deno.test("browser flow: what it stored serves a session of any flow", async () => {
-  await using world = await oidcProviderWorld();
-  const { prompt, session } = await startBrowserFlow(world);
-  await world.provider.follow(prompt.url);
-  await (await session).close();
-  await using later = await createSession({ ...world.options, interactive: false });
-  assertEquals((await later.status()).signedIn, true);
-  await using browser = await createSession({ ...browserOptions(world), interactive: false });
-  assertEquals((await browser.status()).signedIn, true);
+  const types = ["sign_in_started", "link_shown", "sign_in_approved", "stored"];
+  assertEquals(events.map(({ type }) => type), types);
+  assertNoSecret(events);
+  assert(!JSON.stringify(events).includes("http://127.0.0.1:1"), "an address");
+  for (const options of [world.options, browserOptions(world)]) {
+    await using later = await createSession({ ...options, interactive: false });
+    assertEquals((await later.status()).signedIn, true);
+  }
 });
 
 Deno.test("browser flow: a refresh token that needs prompt=consent is missing by its name", async () => {
@@ -68,10 +72,9 @@ Deno.test("browser flow: the request has PKCE, state, nonce, scope, audience and
     scope: "openid email",
     ui_locales: "de",
   });
-  stop.abort(new Error("enough"));
-  const error = await session.catch((error) => error);
-  assertEquals(error.message, "enough");
-  assertEquals(await fetch(prompt.redirectUri).catch((error) => error.name), "TypeError");
+  stop.abort("enough");
+  assertEquals(await session.catch((reason) => reason), "enough");
+  await isClosed(prompt.redirectUri);
 });
 
 Deno.test("browser flow: the answer reaches the API that the audience names", async () => {
@@ -88,8 +91,7 @@ Deno.test("browser flow: a refusal on the page ends it", async () => {
   await using world = await oidcProviderWorld();
   const { prompt, session } = await startBrowserFlow(world);
   const failed = rejectsWith("authorization_denied", () => session, "access_denied");
-  const page = await world.provider.follow(prompt.url, { deny: true });
-  assertEquals(page.title, "Your answer has arrived");
+  assertEquals((await world.provider.follow(prompt.url, { deny: true })).title, ARRIVED);
   assertEquals((await failed).oauthError, "access_denied");
 });
 
@@ -105,7 +107,7 @@ Deno.test("browser flow: a pushed request shows only its reference", async () =>
   const { prompt, session } = await startBrowserFlow(world);
   const { searchParams } = new URL(prompt.url);
   assertEquals([...searchParams.keys()].sort(), ["client_id", "request_uri"]);
-  assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
+  assertEquals((await world.provider.follow(prompt.url)).title, ARRIVED);
   await (await session).close();
 });
 
@@ -141,26 +143,6 @@ Deno.test("browser flow: an address from another machine is handed in, and is sp
   await rejectsWith("address_refused", () => prompt.submit(url), "counts once");
 });
 
-for (
-  const [what, address] of [
-    ["nothing", ""],
-    ["a code alone", "SplxlOBeZQQYbYS6WxSbIA"],
-    ["the provider's page", "https://login.example.com/authorize?client_id=1&state=a"],
-    ["an address without state", "http://127.0.0.1/callback?code=abcdefgh"],
-    ["a program", "javascript:alert(1)?code=abcdefgh&state=a"],
-    ["an address of another sign-in", "http://127.0.0.1/callback?code=abcdefgh&state=other"],
-  ] as const
-) {
-  Deno.test(`browser flow: ${what} is refused in place of the address, and the wait goes on`, async () => {
-    await using world = await oidcProviderWorld();
-    const { prompt, session } = await startBrowserFlow(world);
-    const error = await rejectsWith("address_refused", () => prompt.submit(address));
-    if (address !== "") assert(!error.message.includes(address));
-    assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
-    await (await session).close();
-  });
-}
-
 Deno.test("browser flow: five minutes without an answer end it, on the session's own clock", async () => {
   await using world = await oidcProviderWorld();
   const gate = Promise.withResolvers<void>();
@@ -177,59 +159,51 @@ Deno.test("browser flow: five minutes without an answer end it, on the session's
   await rejectsWith("authorization_expired", () => session, "5 minutes");
   const late = answer({ code: "a-code-that-comes-late" });
   await rejectsWith("address_refused", () => prompt.submit(late), "has ended");
-  assertEquals(await fetch(prompt.redirectUri).catch((error) => error.name), "TypeError");
+  await isClosed(prompt.redirectUri);
 });
 
-for (const how of ["throws", "rejects"]) {
-  Deno.test(`browser flow: a prompt that ${how} ends it`, async () => {
-    await using world = await oidcProviderWorld();
-    const reason = new Error("no display");
-    const onAuthorizationUrl = () => {
-      if (how === "throws") throw reason;
-      return Promise.reject(reason);
-    };
+Deno.test("browser flow: a prompt that fails ends it", async () => {
+  const reason = new Error("no display");
+  const throws = () => {
+    throw reason;
+  };
+  await using world = await oidcProviderWorld();
+  for (const onAuthorizationUrl of [throws, () => Promise.reject(reason)]) {
     const options = { ...browserOptions(world), onAuthorizationUrl };
     const error = await rejectsWith("prompt_failed", () => createSession(options));
     assertEquals(error.cause, reason);
-  });
-}
-
-Deno.test("browser flow: its events name times and kinds alone", async () => {
-  await using world = await oidcProviderWorld();
-  const events: { type: string }[] = [];
-  const { prompt, session } = await startBrowserFlow(world, {
-    onEvent: (event) => void events.push(event),
-  });
-  await world.provider.follow(prompt.url);
-  await (await session).close();
-  const types = ["sign_in_started", "link_shown", "sign_in_approved", "stored"];
-  assertEquals(events.map(({ type }) => type), types);
-  assertNoSecret(events);
-  assert(!JSON.stringify(events).includes("http://127.0.0.1:1"), "an address");
+  }
 });
 
-for (
-  const [what, discovery] of [
-    ["no page for it", {}],
-    ["no code", {
-      authorization_endpoint: "https://login.example.com/a",
-      response_types_supported: ["id_token"],
-    }],
-    ["PKCE without S256", {
-      authorization_endpoint: "https://login.example.com/a",
-      code_challenge_methods_supported: ["plain"],
-    }],
-  ] as const
-) {
-  Deno.test(`browser flow: a provider that offers ${what} is refused`, async () => {
-    await using world = await scriptedProviderWorld({ discovery });
-    const error = await rejectsWith("flow_unsupported", () => startBrowserFlow(world));
-    assertStringIncludes(error.message, "the provider");
-  });
-}
+const PAGE = "https://login.example.com/a";
+const UNFIT: [discovery: Record<string, unknown>, code: AnyErrorCode, word: string][] = [
+  [{}, "flow_unsupported", "the provider"],
+  [
+    { authorization_endpoint: PAGE, response_types_supported: ["id_token"] },
+    "flow_unsupported",
+    "the provider",
+  ],
+  [
+    { authorization_endpoint: PAGE, code_challenge_methods_supported: ["plain"] },
+    "flow_unsupported",
+    "the provider",
+  ],
+  [
+    { authorization_endpoint: "http://login.example.com/a" },
+    "insecure_url",
+    "authorization_endpoint",
+  ],
+];
 
-for (const error of ["unauthorized_client", "unsupported_response_type"]) {
-  Deno.test(`browser flow: ${error} on the page names the grant that is missing`, async () => {
+Deno.test("browser flow: a provider without page, code, S256 or TLS is refused", async () => {
+  for (const [discovery, code, word] of UNFIT) {
+    await using world = await scriptedProviderWorld({ discovery });
+    await rejectsWith(code, () => startBrowserFlow(world), word);
+  }
+});
+
+Deno.test("browser flow: an error on the page names the grant that is missing", async () => {
+  for (const error of ["unauthorized_client", "unsupported_response_type"]) {
     await using world = await scriptedProviderWorld();
     const { provider } = world;
     provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
@@ -239,11 +213,5 @@ for (const error of ["unauthorized_client", "unsupported_response_type"]) {
     const { message } = await failed;
     assertStringIncludes(message, 'set flow: "device" (VM_OIDC_FLOW).');
     assert(!message.includes("device code grant"));
-  });
-}
-
-Deno.test("browser flow: a page in clear text is refused", async () => {
-  const discovery = { authorization_endpoint: "http://login.example.com/authorize" };
-  await using world = await scriptedProviderWorld({ discovery });
-  await rejectsWith("insecure_url", () => startBrowserFlow(world), "authorization_endpoint");
+  }
 });

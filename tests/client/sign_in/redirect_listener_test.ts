@@ -5,7 +5,7 @@ import { BrowserAnswer } from "../../../client/sign_in/browser_answer.ts";
 import { RedirectListener } from "../../../client/sign_in/redirect_listener.ts";
 import { rawRequest } from "../../support/browser_flow.ts";
 import { OwnEnv } from "../../support/own_env.ts";
-import { runDeno } from "../../support/deno_process.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const STATE = "s".repeat(43);
 const LINK = "https://login.example.com/authorize?state=x";
@@ -53,32 +53,37 @@ const OTHERS: [what: string, request: Parameters<typeof requestOf>[1], status: n
   ["a huge body", { headers: "Content-Length: 99999999\r\n" }, 413],
 ];
 
-for (const [what, request, status] of OTHERS) {
-  Deno.test(`redirect listener: ${what} is not the answer`, async () => {
-    const { listener, answer, url } = listen();
-    await using _ = listener;
-    const host = request.host?.replace("PORT", String(listener.port));
-    const text = await rawRequest(
-      listener.port,
-      requestOf(listener.port, { ...request, ...(host && { host }) }),
-    );
-    if (what !== "a huge header" || text !== "") assertEquals(statusOf(text), status);
-    assert(!text.includes(STATE));
-    const page = fetch(url);
-    assertEquals((await answer.taken).get("code"), "c");
-    assertEquals((await (await page).text()).includes("has arrived"), true);
-  });
-}
-
-Deno.test("redirect listener: a long run of blanks within a header takes no time", async () => {
-  const { listener } = listen();
+Deno.test("redirect listener: what is no answer does not keep the answer away", async () => {
+  const { listener, answer, url } = listen();
   await using _ = listener;
+  const { port } = listener;
+  for (const [what, request, status] of OTHERS) {
+    const host = request.host?.replace("PORT", String(port));
+    const text = await rawRequest(port, requestOf(port, { ...request, ...(host && { host }) }));
+    if (what !== "a huge header" || text !== "") assertEquals(statusOf(text), status, what);
+    assert(!text.includes(STATE), what);
+  }
   const start = performance.now();
   for (const blank of [" ", "\t"]) {
     const headers = `X: x${blank.repeat(30_000)}x\r\n`;
-    await rawRequest(listener.port, requestOf(listener.port, { path: "/x", headers }));
+    await rawRequest(port, requestOf(port, { path: "/x", headers }));
   }
-  assert(performance.now() - start < 3000);
+  assert(performance.now() - start < 3000, "a long run of blanks takes no time");
+  const hostname = "127.0.0.1";
+  const connections = Array.from({ length: 200 }, () => Deno.connect({ hostname, port }));
+  const idle = await Promise.all(connections); // which say nothing
+  const probes = Array.from(
+    { length: 300 },
+    (_, at) =>
+      fetch(`${listener.redirectUri}?code=${at}&state=${at}`)
+        .then(async (response) => (await response.text(), response.status), () => 0),
+  );
+  const page = fetch(url).then((it) => it.text(), () => fetch(url).then((it) => it.text()));
+  assertEquals((await answer.taken).get("code"), "c");
+  assert((await page).includes("has arrived"));
+  const seen = new Set(await Promise.all(probes));
+  assertEquals([...seen].filter((status) => status !== 0 && status !== 400), []);
+  for (const connection of idle) connection.close();
 });
 
 Deno.test("redirect listener: its page holds nothing of the request, and keeps nothing", async () => {
@@ -110,38 +115,6 @@ Deno.test("redirect listener: before a request there is no answer", async () => 
     400,
     true,
   ]);
-});
-
-Deno.test("redirect listener: a thousand probes at once do not keep the answer away", async () => {
-  const { listener, answer, url } = listen();
-  await using _ = listener;
-  const probes = Array.from(
-    { length: 1000 },
-    (_, at) =>
-      fetch(`${listener.redirectUri}?code=${at}&state=${at}`)
-        .then(async (response) => (await response.text(), response.status), () => 0),
-  );
-  const page = fetch(url).then(
-    (response) => response.text(),
-    () => fetch(url).then((r) => r.text()),
-  );
-  assertEquals((await answer.taken).get("code"), "c");
-  assertEquals((await page).includes("has arrived"), true);
-  const seen = new Set(await Promise.all(probes));
-  assertEquals([...seen].filter((status) => status !== 0 && status !== 400), []);
-});
-
-Deno.test("redirect listener: connections that say nothing do not keep the answer away", async () => {
-  const { listener, answer, url } = listen();
-  await using _ = listener;
-  const hostname = "127.0.0.1";
-  const idle = await Promise.all(
-    Array.from({ length: 200 }, () => Deno.connect({ hostname, port: listener.port })),
-  );
-  const page = fetch(url);
-  await answer.taken;
-  assertEquals((await (await page).text()).includes("has arrived"), true);
-  for (const connection of idle) connection.close();
 });
 
 Deno.test("redirect listener: it is closed at once, idle connections and all", async () => {
@@ -178,26 +151,21 @@ Deno.test("redirect listener: a port that is taken is an error with the way out"
   assertEquals(listener.redirectUri, `http://127.0.0.1:${other}/cb`);
 });
 
-for (
-  const [kind, words] of [
-    ["PermissionDenied", "the system refuses it (PermissionDenied). End it, or give other ports"],
-    ["AddrNotAvailable", "the system refuses it (AddrNotAvailable). End it, or give other ports"],
-  ] as const
-) {
-  Deno.test(`redirect listener: ${kind} of the system is told in words`, () => {
-    const { listen: real } = Deno;
+Deno.test("redirect listener: a refusal of the system is told in words", () => {
+  const { listen: real } = Deno;
+  for (const kind of ["PermissionDenied", "AddrNotAvailable"] as const) {
     const refuse = () => {
       throw new Deno.errors[kind]("no");
     };
     Object.assign(Deno, { listen: refuse });
     try {
-      const error = assertThrows(() => listen({ redirectUri: "http://127.0.0.1:80/cb" }));
-      assert((error as Error).message.includes(words), (error as Error).message);
+      const words = `the system refuses it (${kind}). End it, or give other ports`;
+      assertThrows(() => listen({ redirectUri: "http://127.0.0.1:80/cb" }), Error, words);
     } finally {
       Object.assign(Deno, { listen: real });
     }
-  });
-}
+  }
+});
 
 Deno.test("redirect listener: a port that another sign-in of this program has is told as such", async () => {
   const port = freePort();
@@ -266,75 +234,40 @@ Deno.test("redirect listener: the notebook's form hands in an address from any h
   assertEquals((await answer.taken).get("code"), "c");
 });
 
-Deno.test("redirect listener: DENO_SERVE_ADDRESS does not move it, nor is it used up", async () => {
-  const port = freePort();
-  const { stdout } = await runDeno({
-    flags: ["-A"],
-    env: { DENO_SERVE_ADDRESS: `tcp:0.0.0.0:${port}` },
-    code: `
-      import { resolveRedirect } from "${new URL(
-      "../../../client/options/browser_options.ts",
-      import.meta.url,
-    )}";
-      import { RedirectListener } from "${new URL(
-      "../../../client/sign_in/redirect_listener.ts",
-      import.meta.url,
-    )}";
-      const listener = RedirectListener.open(resolveRedirect({}, "${ISSUER}", "sign in"));
-      console.log(new URL(listener.redirectUri).hostname, listener.port !== ${port});
-      await listener[Symbol.asyncDispose]();
-    `,
-  });
-  assertEquals(stdout.trim(), "127.0.0.1 true");
+Deno.test({
+  name: "redirect listener: a free port needs the grant of port 0 and no more",
+  permissions: { net: ["127.0.0.1:0"], env: true },
+  fn: async () => {
+    const { listener } = listen();
+    await using _ = listener;
+    assertMatch(listener.redirectUri, /^http:\/\/127\.0\.0\.1:\d+\//);
+  },
 });
 
-Deno.test("redirect listener: a free port needs the grant of port 0 and no more", async () => {
-  const code = `
-    import { resolveRedirect } from "${new URL(
-    "../../../client/options/browser_options.ts",
-    import.meta.url,
-  )}";
-    import { RedirectListener } from "${new URL(
-    "../../../client/sign_in/redirect_listener.ts",
-    import.meta.url,
-  )}";
-    try {
-      const listener = RedirectListener.open(resolveRedirect({}, "${ISSUER}", "sign in"));
-      await listener[Symbol.asyncDispose]();
-      console.log("open");
-    } catch (error) {
-      console.log(error.code, /--allow-net=127\\.0\\.0\\.1:0$/.test(error.message));
-    }
-  `;
-  const granted = await runDeno({ flags: ["--allow-net=127.0.0.1:0"], code });
-  assertEquals(granted.stdout.trim(), "open", granted.stderr);
-  const denied = await runDeno({ flags: [], code });
-  assertEquals(denied.stdout.trim(), "permission_required true", denied.stderr);
+Deno.test({
+  name: "redirect listener: without the grant the error names it",
+  permissions: { env: true },
+  fn: async () => {
+    const { message } = await rejectsWith("permission_required", () => listen(), "127.0.0.1:0");
+    assertMatch(message, /--allow-net=127\.0\.0\.1:0$/);
+  },
 });
 
-for (
-  const redirectUri of [
-    "http://127.0.0.1:0/callback",
-    "http://127.0.0.1:/callback",
-    "http://127.0.0.1:080/callback",
-    "http://127.0.0.1:65536/callback",
-    "http:/127.0.0.1/callback",
-    "http:127.0.0.1/callback",
-    "http:\\\\127.0.0.1\\callback",
-    "http://127.0.0.1/\ncallback",
-    "http://127.0.0.1/a/../callback",
-    "http://127.0.0.1/%2e%2e/callback",
-    "http://127.0.0.1/ü",
-    "http://@127.0.0.1/callback",
-    "http://127.0.0.1@evil.example.com/",
-    "http://127.0.0.1/callback?",
-    "http://127.0.0.1/callback#",
-    "http://127.0.0.1{port}/callback",
-  ]
-) {
-  Deno.test(`redirect listener: ${JSON.stringify(redirectUri)} is refused before any work`, () => {
-    const place = redirectUri.includes("{port}") ? { listen: "127.0.0.1:8765" } : {};
-    const error = assertThrows(() => listen({ redirectUri, ...place }), ValidMindAuthError);
-    assertEquals(error.code, "invalid_options");
-  });
-}
+Deno.test({
+  name: "redirect listener: a second browser ends the wait, where the system tells nothing",
+  permissions: { net: ["127.0.0.1"], env: true },
+  fn: async () => {
+    const { listener, answer, url } = listen();
+    await using _ = listener;
+    const begin = () => fetch(listener.startUrl, { method: "POST", redirect: "manual" });
+    const first = await begin();
+    await first.body?.cancel();
+    assertEquals([first.status, first.headers.get("location")], [303, LINK]);
+    const second = await begin();
+    assertEquals(second.status, 409);
+    assertMatch(await second.text(), /open the link of the program yourself/);
+    const error = await answer.taken.catch((error) => error);
+    assertEquals(error.constructor.name, "OtherBrowser");
+    assertMatch(answer.offer(new URL(url).searchParams)!, /has ended/);
+  },
+});
