@@ -52,7 +52,7 @@ export async function resolveCredentialsBackend(
  *
  * Needs no permission.
  *
- * @param backend The backend, or `undefined` to go back to the environment.
+ * @param backend The backend; `null` or `undefined` to go back to the environment.
  * @throws {CredentialsBackendError} `invalid_backend` when it lacks `get`, `put` or `delete`.
  * @category Backends
  *
@@ -67,9 +67,9 @@ export async function resolveCredentialsBackend(
  * setDefaultBackend(undefined);
  * ```
  */
-export function setDefaultBackend(backend: OidcCredentialsBackend | undefined): void {
-  if (backend !== undefined) assertCredentialsBackend(backend, "the default");
-  defaultBackend = backend;
+export function setDefaultBackend(backend: OidcCredentialsBackend | null | undefined): void {
+  if (backend != null) assertCredentialsBackend(backend, "the default");
+  defaultBackend = backend ?? undefined;
 }
 
 /**

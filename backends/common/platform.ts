@@ -95,12 +95,13 @@ export function isEnvGranted(name: string): boolean {
 }
 
 /**
- * Reads a variable that the caller needs. `undefined` where it is unset or empty; an error where Deno
+ * Reads a variable that the caller needs. `undefined` where it is unset or blank; an error where Deno
  * denies it.
  */
 export function readEnv(name: string, purpose: string): string | undefined {
   try {
-    return getEnv(name) || undefined;
+    const text = getEnv(name);
+    return text?.trim() ? text : undefined;
   } catch (error) {
     if (!isNotCapable(error)) throw error;
     throw new CredentialsBackendError(

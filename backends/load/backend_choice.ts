@@ -32,7 +32,8 @@ export function readBackendChoice(read: EnvReader): BackendChoice {
   const variables: string[] = [noPersist];
   let isKnown = flag !== null;
   for (const [by, its] of [[ownName, ownOptions], [name, options]] as const) {
-    const text = read(by);
+    const set = read(by);
+    const text = typeof set === "string" ? set.trim() : set;
     variables.push(by, ...(typeof text === "string" ? [its] : []));
     if (text) return { name: text, by, options: its, variables };
     if (text === null) isKnown = false;
@@ -43,7 +44,7 @@ export function readBackendChoice(read: EnvReader): BackendChoice {
 
 /** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */
 function checkNoOptions(name: string, options: string, text: string | undefined | null): void {
-  if (!text) return;
+  if (!text?.trim()) return;
   throw new CredentialsBackendError(
     "backend_spec_invalid",
     `Cannot choose a credentials backend: ${options} is set, and ${name} is empty or not set. Name ` +

@@ -52,7 +52,8 @@ const flag = <const Name extends string>(flag: Name, value: string, help: string
 
 const IDENTITY = { type: "text", group: "identity" } as const;
 const SIGN_IN = { ...IDENTITY, requiredBy: "every call" } as const;
-const KEY = { type: "text", group: "api_key", requiredBy: "every call", secret: true } as const;
+/** As in Python, an empty one means none. */
+const KEY = { type: "string", group: "api_key", requiredBy: "every call", secret: true } as const;
 const API = { type: "text", group: "api", requiredBy: "init" } as const;
 const PROOF = { type: "path", group: "client" } as const;
 const BROWSER = { type: "text", group: "browser" } as const;

@@ -47,9 +47,9 @@ export const CLIENT_AUTH = ["clientSecret", "clientKeyFile", "clientAssertionFil
 /** The identity that the options name, or the variables in place of absent options. */
 export function resolveIdentity(options: SessionOptions, action: string): Identity {
   const hasOidcOption = options.issuer !== undefined || options.clientId !== undefined;
-  const hasKeyOption = options.apiKey !== undefined || options.apiSecret !== undefined;
+  const hasKeyOption = Boolean(options.apiKey?.trim() || options.apiSecret?.trim());
   const read = (name: "issuer" | "clientId" | "apiKey" | "apiSecret", isOpen: boolean) =>
-    isOpen ? valueOf(name, options, action) : options[name];
+    (isOpen ? valueOf(name, options, action) : options[name])?.trim() || undefined;
   const issuer = read("issuer", !hasKeyOption);
   const clientId = read("clientId", !hasKeyOption);
   const apiKey = read("apiKey", !hasOidcOption);

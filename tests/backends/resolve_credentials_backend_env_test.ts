@@ -43,7 +43,11 @@ function load(
 
 Deno.test("an environment that names no backend gives undefined", { permissions }, async () => {
   assertEquals(await load(), undefined);
-  assertEquals(await load(""), undefined);
+  for (const blank of ["", " ", "\t\n"]) {
+    assertEquals(await load(blank), undefined);
+    assertEquals(await load(blank, blank), undefined);
+    assertInstanceOf(await load("memory", blank), MemoryCredentialsBackend);
+  }
 });
 
 Deno.test("the choice names the variables that it needs, as far as they may be read", {

@@ -95,7 +95,7 @@ Deno.test("setDefaultBackend refuses what is no backend, and keeps the one that 
   const backend = new MemoryCredentialsBackend();
   setDefaultBackend(backend);
   try {
-    for (const wrong of [null, {}, "memory", MemoryCredentialsBackend]) {
+    for (const wrong of [{}, "memory", MemoryCredentialsBackend]) {
       const set = () => setDefaultBackend(wrong as unknown as OidcCredentialsBackend);
       await rejectsWith(
         "invalid_backend",
@@ -106,5 +106,15 @@ Deno.test("setDefaultBackend refuses what is no backend, and keeps the one that 
     assertStrictEquals(getDefaultBackend(), backend);
   } finally {
     setDefaultBackend(undefined);
+  }
+});
+
+Deno.test("setDefaultBackend(null) goes back to the environment, as in Python", {
+  permissions: "none",
+}, () => {
+  for (const none of [null, undefined]) {
+    setDefaultBackend(new MemoryCredentialsBackend());
+    setDefaultBackend(none);
+    assertEquals(getDefaultBackend(), undefined);
   }
 });

@@ -34,7 +34,6 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     ]),
     [{ audience: 5 }, 'option "audience" is not a string'],
     [{ ...NO_OIDC, apiKey: 5, apiSecret: "s" }, 'option "apiKey"'],
-    [{ ...NO_OIDC, apiKey: "k", apiSecret: "" }, 'option "apiSecret"'],
     [{ monitoring: "False" }, 'option "monitoring"', "boolean"],
     [{ interactive: 0 }, 'option "interactive"', "boolean"],
     [{ onDeviceCode: "print" }, 'option "onDeviceCode"', "function"],
@@ -97,6 +96,7 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   missing_api_credentials: [
     [NO_OIDC, "VM_OIDC_ISSUER", "VM_API_KEY"],
     [{ ...NO_OIDC, apiKey: "k" }, "apiSecret", "VM_API_SECRET"],
+    [{ ...NO_OIDC, apiKey: "k", apiSecret: "" }, "apiSecret", "VM_API_SECRET"],
     [{ ...NO_OIDC, apiSecret: "s" }, "VM_API_KEY"],
     [{ ...NO_OIDC, VM_API_KEY: "k" }, "VM_API_SECRET"],
   ],

@@ -110,6 +110,7 @@ const SESSION: [given: Record<string, unknown>, expected: Record<string, unknown
 
   // Credentials as options are not held against variables, nor half an API key.
   [{ ...OIDC, ...KEY_ENV }, {}],
+  [{ ...OIDC, apiKey: "", apiSecret: " " }, {}],
   [{ issuer: OIDC.issuer, ...OIDC_ENV, ...KEY_ENV }, { clientId: "env-app" }],
   [{ ...OIDC_ENV, VM_API_KEY: "k" }, BY_ENV],
 ];
