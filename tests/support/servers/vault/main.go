@@ -5,6 +5,9 @@
 // It prints the address that it listens on, and that of its standby if one was asked for, one a
 // line, when it is ready for requests. It ends on SIGTERM. With -raft it is one node of a cluster with
 // integrated storage, which it begins or joins over its API.
+//
+// With -agent it is the proxy of Vault Agent in front of another Vault: a request without a token
+// gets the one in VAULT_TOKEN, which stands in for the agent's own login.
 package main
 
 import (
@@ -20,6 +23,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/api"
+	"github.com/hashicorp/vault/command/agentproxyshared/cache"
+	"github.com/hashicorp/vault/command/agentproxyshared/sink"
+	token "github.com/hashicorp/vault/command/agentproxyshared/sink/inmem"
 	vaulthttp "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
 	"github.com/hashicorp/vault/physical/raft"
@@ -33,7 +40,7 @@ import (
 const shutdownTime = 2 * time.Second
 
 type options struct {
-	listen, standby, storage, cert, key, raft, cluster string
+	listen, standby, storage, cert, key, raft, cluster, agent string
 }
 
 // node is one Vault: a core and the server in front of it.
@@ -52,8 +59,13 @@ func main() {
 	flag.StringVar(&opts.key, "key", "", "key file of the certificate")
 	flag.StringVar(&opts.raft, "raft", "", "name of a cluster's node; its storage is then of raft")
 	flag.StringVar(&opts.cluster, "cluster", "", "address for the other nodes of a cluster")
+	flag.StringVar(&opts.agent, "agent", "", "address of a Vault to be the agent of")
 	flag.Parse()
-	if err := run(opts); err != nil {
+	start := run
+	if opts.agent != "" {
+		start = runAgent
+	}
+	if err := start(opts); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -203,4 +215,32 @@ func openStorage(opts options, logger hclog.Logger) (physical.Backend, error) {
 	default:
 		return file.NewFileBackend(map[string]string{"path": opts.storage}, logger)
 	}
+}
+
+// runAgent answers as Vault Agent does with use_auto_auth_token.
+func runAgent(opts options) error {
+	logger := hclog.New(&hclog.LoggerOptions{Name: "agent", Level: hclog.Error, Output: os.Stderr})
+	config := api.DefaultConfig()
+	config.Address = opts.agent
+	client, err := api.NewClient(config)
+	if err != nil {
+		return err
+	}
+	proxy, err := cache.NewAPIProxy(&cache.APIProxyConfig{Client: client, Logger: logger})
+	if err != nil {
+		return err
+	}
+	own, err := token.New(&sink.SinkConfig{Logger: logger}, nil)
+	if err != nil {
+		return err
+	}
+	if err := own.WriteToken(os.Getenv("VAULT_TOKEN")); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", opts.listen)
+	if err != nil {
+		return err
+	}
+	fmt.Println(listener.Addr())
+	return http.Serve(listener, cache.ProxyHandler(context.Background(), logger, proxy, own, true))
 }
