@@ -8,6 +8,7 @@ const PAGES = [
   "README.md",
   "backends/README.md",
   "client/README.md",
+  "client/hubs.md",
   ".github/SECURITY.md",
   ".github/RELIABILITY.md",
   ".github/CAPACITY.md",
@@ -18,7 +19,7 @@ const PAGES = [
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
 
 /** Their parts name paths and variables: those of this system, and on the pages those of POSIX. */
-const PAGES_OF_POSIX = ["README.md", "backends/README.md", "client/README.md"];
+const PAGES_OF_POSIX = ["README.md", "backends/README.md", "client/README.md", "client/hubs.md"];
 
 for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
   const ignore = Deno.build.os === "windows" && PAGES_OF_POSIX.includes(page);

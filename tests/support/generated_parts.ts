@@ -10,8 +10,6 @@ export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generate
   "README.md": [quickStartFlags],
   "backends/README.md": [
     backendTable,
-    hubRecipe("vault.py"),
-    hubRecipe("notebooks.hcl"),
     recipe("backends/helper/keyring_helper.py"),
   ],
   "client/README.md": [
@@ -19,6 +17,11 @@ export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generate
     optionTable,
     needTable,
     cliReference,
-    ...["file.py", "kernel.json", "memory.py"].map(hubRecipe),
   ],
+  "client/hubs.md": [
+    ...["file.py", "memory.py", "kernel.json", "vault.py", "notebooks.hcl"],
+    ...["values.yaml", "memory.yaml", "helper.yaml", "vault.yaml", "accounts.yaml"]
+      .map((file) => `kubernetes/${file}`),
+    "kubernetes/notebooks.hcl",
+  ].map(hubRecipe),
 };

@@ -14,12 +14,10 @@ export async function documentedPolicy(): Promise<string> {
   return policy;
 }
 
-/** The policy of the recipe for JupyterHub in `backends/README.md`, for an auth method's accessor. */
+/** The policy of the recipe for Kubernetes, for an auth method's accessor. */
 export async function recipePolicy(accessor: string): Promise<string> {
-  const text = await Deno.readTextFile(new URL("../../../backends/README.md", import.meta.url));
-  const [, policy] = /```hcl\n(.*?)```/s.exec(text) ?? [];
-  if (policy === undefined) throw new Error("backends/README.md has no policy");
-  return policy.replaceAll("ACCESSOR", accessor);
+  const recipe = new URL("../../live/hub/recipes/kubernetes/notebooks.hcl", import.meta.url);
+  return (await Deno.readTextFile(recipe)).replaceAll("ACCESSOR", accessor);
 }
 
 /** A token that may do what the documentation says is enough for a user's path, and no more. */

@@ -70,6 +70,8 @@ export const SERVERS = {
     // The last release of the hub's proxy that asks for no newer Node than 20.
     npm: ["configurable-http-proxy@5.2.0"],
   },
+  /** What starts people's servers on Kubernetes. */
+  kubespawner: pip("7.1.0", ["jupyterhub-kubespawner==7.1.0"]),
 } satisfies Record<string, Source>;
 
 /** One of {@linkcode SERVERS}. */

@@ -6,7 +6,8 @@
 
 Reads VAULT_ADDR and the options of the Deno backend, so that one environment serves both languages:
 a sign-in in one serves the other, and one refresh at a time runs. Takes KV version 2 and the login
-by a JWT, as in the configuration of the hub. Tried with validmind 2.15.0.
+by a JWT, as in the configuration of the hub. Tried with validmind 2.15.0, and with the code of the
+library's pull request for stores (July 2026), whose calls name a `backend`: Vault takes its place.
 """
 
 import contextlib
@@ -140,16 +141,16 @@ def install():
     refresh = oidc_device.try_refresh_cached_tokens
     refreshed = {}
 
-    def get(issuer, client_id, path=None, audience=None):
+    def get(issuer, client_id, path=None, audience=None, backend=None):
         return vault.get(credentials_store.credential_key(issuer, client_id, audience))
 
-    def upsert(issuer, client_id, entry, path=None, audience=None):
+    def upsert(issuer, client_id, entry, path=None, audience=None, backend=None):
         key = credentials_store.credential_key(issuer, client_id, audience)
         # The library stores what a refresh gave once more, when the lock is free again.
         if refreshed.get(key) != entry["access_token"]:
             vault.put(key, {"issuer": issuer, "client_id": client_id, **entry})
 
-    def delete(issuer, client_id, path=None, audience=None):
+    def delete(issuer, client_id, path=None, audience=None, backend=None):
         vault.delete(credentials_store.credential_key(issuer, client_id, audience))
 
     def refresh_alone(issuer, client_id, refresh_token, scope, audience=None):

@@ -1,0 +1,344 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { mustRun } from "../../support/deno_process.ts";
+import { json, startHttpServer } from "../../support/http_server.ts";
+import { makeLocalCa } from "../../support/local_ca.ts";
+import { makeSigningKey, signJwt, verifyJwt } from "../../support/jwt.ts";
+import { startOidcProvider } from "../../support/oidc_provider.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+import { serverBinary } from "../../support/servers/servers.ts";
+import { startVault } from "../../support/servers/vault_server.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { makePodImage, type PodUser, project } from "./pod.ts";
+
+const RECIPES = fromFileUrl(new URL("./recipes/kubernetes/", import.meta.url));
+const RENDER = fromFileUrl(new URL("./render_pods.py", import.meta.url));
+const STORES = ["file", "memory", "helper", "vault"] as const;
+const NAMES = [
+  "anna",
+  "anna.b@bank.com",
+  "anna-b@bank.com",
+  "Anna.B@bank.com",
+  "Jürgen Groß",
+  "o'brien {x} ${HOME} %s \\",
+  `${"long".repeat(30)}@bank.com`,
+];
+/** Zero to JupyterHub's, and one of OpenShift: a uid without a name, in the superuser's group. */
+const JOVYAN: PodUser = { uid: 1000, groups: [100] };
+const RANDOM: PodUser = { uid: 1_000_660_000, groups: [0] };
+
+type Store = typeof STORES[number];
+interface Rendered {
+  name: string;
+  pod: {
+    spec: {
+      serviceAccountName?: string;
+      automountServiceAccountToken: boolean;
+      containers: [{ env: { name: string; value: string }[] }];
+    };
+  };
+  asked: [namespace: string, account: { metadata: { name: string } }][];
+}
+
+const live = await liveTests("accounts", "kubespawner", "vault");
+
+const stack = new AsyncDisposableStack();
+live.afterAll(() => stack.disposeAsync());
+const image = await live.shared(async () => stack.use(await makePodImage()));
+const provider = await live.shared(async () =>
+  stack.use(await startOidcProvider({ interval: 0.2 }))
+);
+
+const rendered = new Map<string, Promise<Rendered[]>>();
+
+/** The pods of all people by a recipe. */
+function podsOf(store: Store, form: "yaml" | "py"): Promise<Rendered[]> {
+  return rendered.getOrInsertComputed(store + form, () => render(store, form));
+}
+
+/** The pod of one person by a `values.yaml`. */
+async function podOf(store: Store, name: string): Promise<Rendered> {
+  return (await podsOf(store, "yaml")).find((one) => one.name === name)!;
+}
+
+async function render(store: Store, form: "yaml" | "py"): Promise<Rendered[]> {
+  const files = form === "py"
+    ? ["jupyterhub_config.py"]
+    : ["values.yaml", ...store === "file" ? [] : [`${store}.yaml`]];
+  const python = await serverBinary("kubespawner");
+  const paths = files.map((file) => RECIPES + file);
+  return JSON.parse(await mustRun([python, RENDER, store, ...paths, "--", ...NAMES]));
+}
+
+function envOf({ pod }: Rendered): Record<string, string> {
+  return Object.fromEntries(pod.spec.containers[0].env.map(({ name, value }) => [name, value]));
+}
+
+/** Signs in, or starts from what is stored; prints what happened. */
+const SIGN_IN = `
+  import * as vm from "jsr:@validmind/auth";
+  let asked = 0;
+  try {
+    const session = await vm.createSession({ onDeviceCode: () => { asked++; } });
+    const { email, backend } = await session.status();
+    console.log(JSON.stringify({ asked, email, backend: backend.name }));
+  } catch (error) {
+    console.log(JSON.stringify({ asked, code: error.code, message: error.message }));
+  }
+`;
+
+interface Told {
+  asked: number;
+  email?: string;
+  backend?: string;
+  code?: string;
+  message?: string;
+}
+
+/** A person's pod by a recipe, with the provider of this test. */
+class Pod {
+  readonly env: Record<string, string>;
+  constructor(
+    rendered: Rendered,
+    readonly user: PodUser,
+    readonly volumes: Record<string, string>,
+    env: Record<string, string> = {},
+  ) {
+    this.env = {
+      ...envOf(rendered),
+      HOME: "/home/jovyan",
+      PATH: "/usr/bin:/bin",
+      VM_OIDC_ISSUER: provider.issuer,
+      VM_OIDC_CLIENT_ID: provider.clientId,
+      ...env,
+    };
+  }
+
+  async start(env: Record<string, string> = {}): Promise<Told> {
+    const { user, volumes } = this;
+    provider.autoApprove = { login: "anna@example.com" };
+    const [told] = await image.run<Told>({
+      user,
+      volumes,
+      env: { ...this.env, ...env },
+      code: SIGN_IN,
+    });
+    return told!;
+  }
+}
+
+/** A volume of a person's own, as the cluster gives one: of the superuser, for the pod's group. */
+async function volume({ groups: [group] }: PodUser): Promise<string> {
+  const { path } = stack.use(await tempDir("validmind-auth-volume-"));
+  await Deno.chown(path, 0, group!);
+  await Deno.chmod(path, 0o2775);
+  return path;
+}
+
+for (const form of ["yaml", "py"] as const) {
+  live.test(`Kubernetes: KubeSpawner starts each person by the recipes (${form})`, async () => {
+    for (const store of STORES) {
+      const places = new Set<string>();
+      for (const one of await podsOf(store, form)) {
+        const env = envOf(one);
+        const kwargs = env.VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS;
+        assertEquals(env.VM_OIDC_CLIENT_ID, "my-client");
+        assertEquals(env.VM_OIDC_NO_PERSIST, store === "memory" ? "1" : undefined);
+        if (kwargs !== undefined) places.add(JSON.parse(kwargs).path);
+      }
+      assertEquals(places.size, store === "vault" ? NAMES.length : store === "helper" ? 1 : 0);
+    }
+  });
+}
+
+live.test("Kubernetes: the hub makes a service account for each person, and Vault's path is its name", async () => {
+  for (const { name, pod: { spec }, asked } of await podsOf("vault", "yaml")) {
+    assertMatch(spec.serviceAccountName!, /^notebook-[a-z0-9-]+$/, name);
+    assert(spec.serviceAccountName!.length <= 63);
+    assertEquals(asked.map(([space, { metadata }]) => [space, metadata.name]), [
+      ["hub", spec.serviceAccountName],
+    ]);
+    assertEquals(spec.automountServiceAccountToken, false, "no token of the cluster's own");
+  }
+});
+
+for (const [place, user] of [["Zero to JupyterHub", JOVYAN], ["OpenShift", RANDOM]] as const) {
+  live.test(`Kubernetes, file: a sign-in outlives the pod and its mounts (${place})`, async () => {
+    const rendered = await podOf("file", "anna");
+    const home = await volume(user);
+    const pod = new Pod(rendered, user, { "/home/jovyan": home });
+    assertEquals(await pod.start(), {
+      asked: 1,
+      email: "anna@example.com",
+      backend: "FileCredentialsBackend",
+    });
+    // What kubelet does to a volume with an fsGroup, each time it mounts it.
+    await mustRun(["chgrp", "-R", String(user.groups[0]), home]);
+    await mustRun(["chmod", "-R", "g+rwX", home]);
+    await mustRun(["find", home, "-type", "d", "-exec", "chmod", "g+s", "{}", "+"]);
+    assertEquals(await pod.start(), {
+      asked: 0,
+      email: "anna@example.com",
+      backend: "FileCredentialsBackend",
+    });
+  });
+}
+
+live.test("Kubernetes, file: without a home the error says so", async () => {
+  const rendered = await podOf("file", "anna");
+  const told = await new Pod(rendered, RANDOM, {}, { HOME: "/" }).start();
+  assertEquals([told.asked, told.code], [0, "backend_unavailable"]);
+  assertMatch(told.message!, /\/\.validmind/);
+});
+
+live.test("Kubernetes, memory: each start asks, and nothing needs to be writable", async () => {
+  const rendered = await podOf("memory", "anna");
+  const pod = new Pod(rendered, RANDOM, {}, { HOME: "/" });
+  for (let start = 0; start < 2; start++) {
+    assertEquals(await pod.start(), {
+      asked: 1,
+      email: "anna@example.com",
+      backend: "MemoryCredentialsBackend",
+    });
+  }
+});
+
+live.test("Kubernetes, helper: a program of the image keeps the sign-in", async () => {
+  const rendered = await podOf("helper", "anna");
+  const kept = await volume(JOVYAN);
+  const { path } = stack.use(await tempDir("validmind-auth-image-"));
+  await Deno.chmod(path, 0o755);
+  await Deno.writeTextFile(`${path}/docker-credential-bank`, HELPER, { mode: 0o755 });
+  const pod = new Pod(rendered, JOVYAN, {
+    "/home/jovyan": await volume(JOVYAN),
+    "/opt/bank": path,
+    "/run/kept": kept,
+  });
+  assertEquals(await pod.start(), {
+    asked: 1,
+    email: "anna@example.com",
+    backend: "HelperCredentialsBackend",
+  });
+  assertEquals(await pod.start(), {
+    asked: 0,
+    email: "anna@example.com",
+    backend: "HelperCredentialsBackend",
+  });
+});
+
+/** The protocol of docker's helpers in a few lines: a file for each address. */
+const HELPER = `#!/usr/bin/env python3
+import base64, json, os, sys
+text = sys.stdin.read()
+place = lambda url: "/run/kept/" + base64.urlsafe_b64encode(url.strip().encode()).decode()[-200:]
+def fail():
+    print("credentials not found in native keychain")
+    sys.exit(1)
+if sys.argv[1] == "store":
+    with open(place(json.loads(text)["ServerURL"]), "w") as file:
+        file.write(text)
+elif sys.argv[1] == "list":
+    print("{}")
+elif not os.path.exists(place(text)):
+    fail()
+elif sys.argv[1] == "get":
+    print(open(place(text)).read())
+else:
+    os.remove(place(text))
+`;
+
+live.test("Kubernetes, Vault: each pod logs in as its person's account, and again when its token was renewed", async () => {
+  const [anna, berta] = [await podOf("vault", "anna.b@bank.com"), await podOf("vault", "anna")];
+  const vault = stack.use(await startVault());
+  const cluster = stack.use(await startCluster());
+  await cluster.tell(vault);
+  const token = stack.use(await tempDir("validmind-auth-token-"));
+  await Deno.chmod(token.path, 0o755);
+  const volumes = { "/home/jovyan": await volume(JOVYAN), "/run/secrets/vault": token.path };
+  const env = { VAULT_ADDR: vault.url };
+  const pod = new Pod(anna, JOVYAN, volumes, env);
+  const tokenOf = async ({ pod: { spec } }: Rendered, options = {}) =>
+    await project(
+      token.path,
+      "token",
+      await cluster.tokenOf(spec.serviceAccountName!, options),
+      JOVYAN,
+    );
+
+  await tokenOf(anna);
+  assertEquals(await pod.start(), {
+    asked: 1,
+    email: "anna@example.com",
+    backend: "VaultCredentialsBackend",
+  });
+  await tokenOf(anna);
+  assertEquals(await pod.start(), {
+    asked: 0,
+    email: "anna@example.com",
+    backend: "VaultCredentialsBackend",
+  });
+
+  // Berta changes the path in her own notebook: the policy goes by her account.
+  await tokenOf(berta);
+  const denied = await pod.start();
+  assertEquals([denied.asked, denied.code], [0, "backend_denied"]);
+  assertMatch(denied.message!, /users\/notebook-anna/);
+
+  // A token for another audience, or one that has ended, is none.
+  for (const options of [{ audience: "elsewhere" }, { lifetime: -60 }]) {
+    await tokenOf(anna, options);
+    const refused = await pod.start();
+    assertEquals([refused.asked, refused.code], [0, "backend_auth_failed"], refused.message);
+  }
+});
+
+/** The part of a cluster that Vault asks: it knows the tokens that it has signed. */
+async function startCluster() {
+  const key = await makeSigningKey();
+  const now = () => Math.floor(Date.now() / 1000);
+  const server = await startHttpServer(async (request) => {
+    const { spec } = await request.json();
+    const claims = await verifyJwt(spec.token, key.publicJwk);
+    const audiences = [claims?.aud].flat();
+    const known = claims !== undefined && (claims.exp as number) > now() &&
+      (spec.audiences ?? ["vault"]).some((one: string) => audiences.includes(one));
+    const user = known ? { username: claims.sub, uid: `uid-of-${claims.sub}` } : {};
+    const status = { authenticated: known, user, audiences: spec.audiences };
+    return json({ kind: "TokenReview", apiVersion: "authentication.k8s.io/v1", status }, 201);
+  });
+  return {
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    tokenOf(name: string, { audience = "vault", lifetime = 600 } = {}): Promise<string> {
+      const sub = `system:serviceaccount:hub:${name}`;
+      return signJwt({
+        iss: "kubernetes/serviceaccount",
+        sub,
+        aud: [audience],
+        iat: now() - 120,
+        nbf: now() - 120,
+        exp: now() + lifetime,
+        "kubernetes.io": { namespace: "hub", serviceaccount: { name, uid: `uid-of-${sub}` } },
+      }, key);
+    },
+    async tell(vault: Awaited<ReturnType<typeof startVault>>): Promise<void> {
+      await vault.request("POST", "sys/auth/kubernetes", { type: "kubernetes" });
+      await vault.request("POST", "auth/kubernetes/config", {
+        kubernetes_host: server.origin,
+        kubernetes_ca_cert: (await makeLocalCa()).cert,
+        token_reviewer_jwt: await signJwt({ sub: "vault" }, key),
+        disable_local_ca_jwt: true,
+      });
+      await vault.request("POST", "auth/kubernetes/role/notebooks", {
+        token_policies: ["notebooks"],
+        bound_service_account_names: ["notebook-*"],
+        bound_service_account_namespaces: ["hub"],
+        audience: "vault",
+      });
+      const { body } = await vault.request("GET", "sys/auth");
+      const policy = await Deno.readTextFile(`${RECIPES}notebooks.hcl`);
+      await vault.request("PUT", "sys/policies/acl/notebooks", {
+        policy: policy.replaceAll("ACCESSOR", body.data["kubernetes/"].accessor),
+      });
+    },
+  };
+}

@@ -1,0 +1,88 @@
+"""The pods that KubeSpawner would start by a recipe, as JSON: render_pods.py STORE FILE... -- NAME...
+
+A values.yaml is handed to KubeSpawner as Zero to JupyterHub does it. Nothing of Kubernetes runs: what
+a hook asks its API for is in "asked".
+"""
+
+import asyncio
+import json
+import sys
+from unittest.mock import AsyncMock, Mock
+
+import kubespawner.spawner
+import yaml
+from kubernetes_asyncio.client import ApiClient
+from traitlets.config import Config
+
+kubespawner.spawner.load_config = lambda *_, **__: None
+kubespawner.spawner.shared_client = lambda *_, **__: AsyncMock()
+
+# The keys of the chart, and what it sets by them.
+SINGLEUSER = {
+    "extraEnv": "environment",
+    "serviceAccountName": "service_account",
+    "uid": "uid",
+    "fsGid": "fs_gid",
+}
+STORAGE = {"extraVolumes": "volumes", "extraVolumeMounts": "volume_mounts"}
+CHART = {"singleuser": {"uid": 1000, "fsGid": 100, "extraEnv": {}, "storage": {}}}
+
+
+def merged(below, above):
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    keys = [*below, *(key for key in above if key not in below)]
+    return {key: merged(below.get(key), above[key]) if key in above else below[key] for key in keys}
+
+
+def config_of(store, files):
+    c = Config()
+    c.KubeSpawner.image = "notebook"
+    values = CHART
+    for file in files:
+        with open(file, encoding="utf-8") as text:
+            if file.endswith(".py"):
+                exec(text.read().replace("**FILE", f"**{store.upper()}"), {"c": c})
+            else:
+                values = merged(values, yaml.safe_load(text))
+    singleuser = values["singleuser"]
+    if not files[0].endswith(".py"):
+        for key, trait in SINGLEUSER.items():
+            if key in singleuser:
+                c.KubeSpawner[trait] = singleuser[key]
+        for key, trait in STORAGE.items():
+            c.KubeSpawner[trait] = singleuser["storage"].get(key, [])
+        for code in values.get("hub", {}).get("extraConfig", {}).values():
+            exec(code, {"c": c})
+    return c
+
+
+async def pod_of(config, name):
+    user = Mock(id=7, escaped_name=name, url=f"/user/{name}/", server=None, settings={})
+    orm_spawner = Mock(server=None, oauth_scopes=[])
+    user.name, orm_spawner.name = name, ""
+    spawner = kubespawner.KubeSpawner(
+        _mock=True,
+        config=config,
+        namespace="hub",
+        user=user,
+        orm_spawner=orm_spawner,
+        hub=Mock(public_host="", url="http://hub/", base_url="/hub/", api_url="http://hub/hub/api"),
+        api_token="",
+        oauth_client_id="",
+    )
+    pod = await spawner.get_pod_manifest()
+    if spawner.modify_pod_hook:
+        pod = await spawner.modify_pod_hook(spawner, pod)
+    calls = spawner.api.create_namespaced_service_account.await_args_list
+    tidy = ApiClient().sanitize_for_serialization
+    return {"name": name, "pod": tidy(pod), "asked": [tidy(list(call.args)) for call in calls]}
+
+
+async def main():
+    split = sys.argv.index("--")
+    config = config_of(sys.argv[1], sys.argv[2:split])
+    print(json.dumps([await pod_of(config, name) for name in sys.argv[split + 1 :]]))
+
+
+asyncio.run(main())
