@@ -18,12 +18,6 @@ const GOOD: [issuer: string, url: unknown][] = [
   [LOCAL, "https://login.example.com/x"],
 ];
 
-for (const [issuer, url] of GOOD) {
-  Deno.test(`checkEndpoints: ${issuer} may name ${url}`, () => {
-    for (const name of NAMES) checkEndpoints({ [name]: url }, issuer);
-  });
-}
-
 const BAD: [issuer: string, url: unknown, code: ValidMindAuthErrorCode][] = [
   [ISSUER, "http://login.example.com/x", "insecure_url"],
   [ISSUER, "http://127.0.0.1/x", "insecure_url"],
@@ -39,15 +33,16 @@ const BAD: [issuer: string, url: unknown, code: ValidMindAuthErrorCode][] = [
   [ISSUER, "https://user:pass@login.example.com/x", "provider_invalid"],
 ];
 
-for (const [issuer, url, code] of BAD) {
-  Deno.test(`checkEndpoints: ${issuer} may not name ${JSON.stringify(url)}: ${code}`, () => {
-    for (const name of NAMES) {
+Deno.test("checkEndpoints: https, and on loopback http for an issuer that is there", () => {
+  for (const name of NAMES) {
+    for (const [issuer, url] of GOOD) checkEndpoints({ [name]: url }, issuer);
+    for (const [issuer, url, code] of BAD) {
       const error = assertThrows(() => checkEndpoints({ [name]: url }, issuer), ValidMindAuthError);
       assertEquals(error.code, code);
       for (const word of [issuer, name, "Cannot use"]) assertStringIncludes(error.message, word);
     }
-  });
-}
+  }
+});
 
 /** The issuer in a document at the place of RFC 8414, which the root of the host answers for. */
 const ELSEWHERE: [what: string, stated: (issuer: string) => string, isTaken: boolean][] = [

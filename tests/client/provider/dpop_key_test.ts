@@ -1,7 +1,7 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { generateDpopKey, importDpopKey } from "../../../client/provider/dpop_key.ts";
 
-Deno.test("dpop key: what is stored gives the same key back, after JSON too", async () => {
+Deno.test("dpop key: the stored one is the same key, each new one another, and none can be read", async () => {
   const { jwk, pair } = await generateDpopKey();
   assertEquals(Object.keys(jwk), ["kty", "crv", "x", "y", "d"]);
   const again = await importDpopKey(JSON.parse(JSON.stringify(jwk)));
@@ -9,22 +9,17 @@ Deno.test("dpop key: what is stored gives the same key back, after JSON too", as
   const data = new TextEncoder().encode("data");
   const signature = await crypto.subtle.sign(algorithm, again!.privateKey, data);
   assertEquals(await crypto.subtle.verify(algorithm, pair.publicKey, signature, data), true);
-});
-
-Deno.test("dpop key: in use, the private key cannot be read", async () => {
-  const { pair } = await generateDpopKey();
-  await assertRejects(() => crypto.subtle.exportKey("jwk", pair.privateKey));
-});
-
-Deno.test("dpop key: each is another", async () => {
-  assertNotEquals((await generateDpopKey()).jwk.x, (await generateDpopKey()).jwk.x);
-});
-
-Deno.test("dpop key: what is none is undefined", async () => {
-  const { jwk } = await generateDpopKey();
+  for (const { privateKey } of [pair, again!]) {
+    await assertRejects(() => crypto.subtle.exportKey("jwk", privateKey));
+  }
+  assertNotEquals((await generateDpopKey()).jwk.x, jwk.x);
   const { d: _, ...open } = jwk;
-  const others = [{ ...jwk, d: 5 }, { ...jwk, kty: "RSA" }, open];
-  for (const value of [undefined, null, 5, "text", [], {}, ...others]) {
-    assertEquals(await importDpopKey(value), undefined);
+  for (
+    const none of [undefined, null, 5, "text", [], {}, open, { ...jwk, d: 5 }, {
+      ...jwk,
+      kty: "RSA",
+    }]
+  ) {
+    assertEquals(await importDpopKey(none), undefined);
   }
 });

@@ -38,51 +38,36 @@ const ROWS: Row[] = [
   ["any", "__proto__", "", "Check the options"],
 ];
 
-for (const [who, code, description, words] of ROWS) {
-  Deno.test(`refusal of ${who}: ${code} ${description.slice(0, 40)}: says what to do`, async () => {
-    await using world = await scriptedProviderWorld();
-    world.provider.script.device.push(() => json({ error: code, error_description: description }));
+Deno.test("refusal: says what to do about it", async () => {
+  await using world = await scriptedProviderWorld();
+  for (const [who, code, error_description, words] of ROWS) {
+    world.provider.script.device.push(() => json({ error: code, error_description }));
     const run = () => createSession({ ...world.options, scope: "openid" });
     const error = await rejectsWith("provider_refused", run, words);
-    assertEquals(error.oauthError, code);
-  });
-}
-
-for (
-  const [code, description] of [
-    ["invalid_client", ""],
-    ["unauthorized_client", "Invalid client or Invalid client credentials"],
-  ] as const
-) {
-  Deno.test(`refusal of a client with a secret: ${code}: the secret is doubted`, async () => {
-    await using world = await scriptedProviderWorld();
-    world.provider.script.device.push(() => json({ error: code, error_description: description }));
-    const run = () => createSession({ ...world.options, clientSecret: "x9-Qwz7-Pk4-Lm2" });
-    await rejectsWith(
-      "provider_refused",
-      run,
-      "clientSecret (VM_OIDC_CLIENT_SECRET",
-      "is its secret",
-    );
-  });
-}
-
-Deno.test("refusal of a client with a secret: unauthorized_client without a word: both doubts", async () => {
-  await using world = await scriptedProviderWorld();
-  world.provider.script.device.push(() => json({ error: "unauthorized_client" }, 400));
-  const run = () => createSession({ ...world.options, clientSecret: "x9-Qwz7-Pk4-Lm2" });
-  const words = ["is its secret", "Enable the device code grant"];
-  await rejectsWith("provider_refused", run, ...words);
+    assertEquals(error.oauthError, code, who);
+  }
 });
 
-Deno.test("refusal of a wrong secret, where nobody is there: nothing is said about the grant", async () => {
+const CLIENT: [code: string, description: string, ...words: string[]][] = [
+  ["invalid_client", "", "clientSecret (VM_OIDC_CLIENT_SECRET"],
+  ["unauthorized_client", "Invalid client or Invalid client credentials", "clientSecret (VM_"],
+  ["unauthorized_client", "", "Enable the device code grant"],
+];
+
+Deno.test("refusal of a client with a secret: the secret is doubted", async () => {
   await using world = await scriptedProviderWorld();
+  const { script } = world.provider;
+  const options = { ...world.options, clientSecret: "x9-Qwz7-Pk4-Lm2" };
+  for (const [error, error_description, ...words] of CLIENT) {
+    script.device.push(() => json({ error, error_description }, 400));
+    await rejectsWith("provider_refused", () => createSession(options), "is its secret", ...words);
+  }
+  // Where nobody is there, nothing is said about the grant.
   const refusal = { error: "unauthorized_client", error_description: "Invalid client credentials" };
-  world.provider.script.token.push(() => json(refusal, 401));
-  const { onDeviceCode: _, ...options } = world.options;
-  const job = { ...options, flow: "client_credentials", clientSecret: "x9-Qwz7-Pk4-Lm2" } as const;
-  const error = await rejectsWith("provider_refused", () => createSession(job), "is its secret");
-  assertEquals(error.message.includes("credentials grant"), false);
+  script.token.push(() => json(refusal, 401));
+  const { onDeviceCode: _, ...job } = { ...options, flow: "client_credentials" } as const;
+  const { message } = await rejectsWith("provider_refused", () => createSession(job), "its secret");
+  assertEquals(message.includes("credentials grant"), false);
 });
 
 Deno.test("refusal: a sentence of the provider keeps no full stop before ours", async () => {
@@ -106,22 +91,16 @@ Deno.test("fault of the provider: its own words are told, without what they repe
   assertNoSecret(error);
 });
 
-for (
-  const [what, claims] of [
-    ["a sub that is a number", { sub: 42 }],
-    ["an end in words", { exp: "soon" }],
-    ["no audience", { aud: undefined }],
-  ] as const
-) {
-  Deno.test(`refusal: an ID token with ${what}: is the provider's fault`, async () => {
-    await using world = await scriptedProviderWorld();
-    const { provider } = world;
+Deno.test("refusal: an ID token with a claim that is none is the provider's fault", async () => {
+  await using world = await scriptedProviderWorld();
+  const { provider } = world;
+  for (const claims of [{ sub: 42 }, { exp: "soon" }, { aud: undefined }]) {
     const id_token = await provider.idToken(claims);
     provider.script.token.push(() => provider.tokens({ id_token }));
     const run = () => createSession(world.options);
     await rejectsWith("id_token_invalid", run, "claim", "ask who runs the provider");
-  });
-}
+  }
+});
 
 Deno.test("refusal: a discovery document that needs https: says so", async () => {
   await using world = await scriptedProviderWorld();
@@ -131,19 +110,17 @@ Deno.test("refusal: a discovery document that needs https: says so", async () =>
   await rejectsWith("provider_unavailable", run, "403 (invalid_request: HTTPS required)");
 });
 
-for (const name of ["token_endpoint", "jwks_uri"]) {
-  for (const flow of ["device", "browser"] as const) {
-    Deno.test(`discovery without ${name}: is said before a person is asked, ${flow}`, async () => {
+Deno.test("refusal: discovery without an endpoint is told before a person is asked", async () => {
+  for (const name of ["token_endpoint", "jwks_uri"]) {
+    for (const flow of ["device", "browser"] as const) {
       await using world = await scriptedProviderWorld();
-      world.provider.discovery = {
-        authorization_endpoint: `${world.provider.issuer}/authorize`,
-        [name]: undefined,
-      };
+      const authorization_endpoint = `${world.provider.issuer}/authorize`;
+      world.provider.discovery = { authorization_endpoint, [name]: undefined };
       const shown: unknown[] = [];
       const onAuthorizationUrl = (prompt: unknown) => void shown.push(prompt);
       const run = () => createSession({ ...world.options, flow, onAuthorizationUrl });
       await rejectsWith("provider_invalid", run, name);
       assertEquals([world.codes.length, shown.length], [0, 0]);
-    });
+    }
   }
-}
+});

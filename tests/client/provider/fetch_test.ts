@@ -11,7 +11,8 @@ import {
 import { DEVICE } from "../../../client/provider/device_grant.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, resetConnection, startHttpServer, truncated } from "../../support/http_server.ts";
-import { runDeno } from "../../support/deno_process.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { OwnEnv } from "../../support/own_env.ts";
@@ -44,39 +45,33 @@ async function unavailable(options: CallOptions, ...words: string[]) {
   return error;
 }
 
-Deno.test("providerFetch: a good answer comes through as JSON, put right", async () => {
-  const fetch = spyFetch(() => Response.json({ access_token: "a", expires_in: "5" }));
-  const response = await call({ fetch });
-  assertEquals(response.status, 200);
-  assertEquals(response.headers.get("content-type"), "application/json");
-  assertEquals(await response.json(), { access_token: "a", token_type: "Bearer", expires_in: 5 });
-});
-
-Deno.test("providerFetch: a form goes out as a Blob, which Deno sends only once", async () => {
+Deno.test("providerFetch: a form goes out as a Blob, which Deno sends only once; JSON is put right", async () => {
   let sent: unknown;
   const fetch = spyFetch((_url, init) => {
     sent = init.body;
-    return Response.json({ access_token: "a" });
+    return Response.json({ access_token: "a", expires_in: "5" });
   });
-  await call({ fetch });
+  const response = await call({ fetch });
+  assertEquals([response.status, response.headers.get("content-type")], [200, "application/json"]);
+  assertEquals(await response.json(), { access_token: "a", token_type: "Bearer", expires_in: 5 });
   assertEquals(sent instanceof Blob && await sent.text(), `refresh_token=${SECRET}`);
 });
 
-for (const status of [301, 302, 303, 307, 308]) {
-  Deno.test(`providerFetch: a redirect with ${status} is refused and not followed`, async () => {
-    let arrived = 0;
-    await using server = await startHttpServer((request) => {
-      if (new URL(request.url).pathname === "/elsewhere") arrived++;
-      return new Response(null, { status, headers: { location: "/elsewhere" } });
-    });
+Deno.test("providerFetch: a redirect is refused and not followed", async () => {
+  let [arrived, status] = [0, 301];
+  await using server = await startHttpServer((request) => {
+    if (new URL(request.url).pathname === "/elsewhere") arrived++;
+    return new Response(null, { status, headers: { location: "/elsewhere" } });
+  });
+  const url = `${server.origin}/token`;
+  for (status of [301, 302, 303, 307, 308]) {
     for (const endpoint of [DISCOVERY, JWKS, DEVICE, TOKEN, REVOCATION]) {
       const init = { method: "POST", body: new URLSearchParams(), redirect: "manual" } as const;
-      const url = `${server.origin}/token`;
       await unavailable({ endpoint, url, init }, url, "redirects elsewhere");
     }
-    assertEquals(arrived, 0);
-  });
-}
+  }
+  assertEquals(arrived, 0);
+});
 
 Deno.test("providerFetch: no secret goes over http: off loopback", async () => {
   const fetch = spyFetch(() => Response.json({}));
@@ -115,38 +110,45 @@ Deno.test("providerFetch: characters that span chunks are put together", async (
   assertEquals((await response.json()).access_token, "é東");
 });
 
-Deno.test("providerFetch: the time limit covers the wait for an answer", async () => {
-  await using server = await startHttpServer(hang);
-  await unavailable({ url: server.origin, timeoutMs: 30 }, "within 30 ms", server.origin);
-});
-
-Deno.test("providerFetch: the time limit covers a body that does not end", async () => {
-  const endless = () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) }));
-  await unavailable({ fetch: spyFetch(endless), timeoutMs: 30 }, "within 30 ms");
-});
-
-Deno.test("providerFetch: the time limit covers a body that comes in drops", async () => {
+/** A body that comes in drops, without end. */
+function drip(): ReadableStream<Uint8Array> {
   let timer: ReturnType<typeof setInterval> | undefined;
-  const body = new ReadableStream<Uint8Array>({
+  return new ReadableStream({
     start(controller) {
       timer = setInterval(() => controller.enqueue(new Uint8Array([32])), 5);
     },
-    cancel() {
-      clearInterval(timer);
-    },
+    cancel: () => clearInterval(timer),
   });
-  await unavailable({ fetch: spyFetch(() => new Response(body)), timeoutMs: 30 }, "within 30 ms");
-});
+}
 
-Deno.test("providerFetch: the time limit and the signal end a fetch that takes no signal", async () => {
-  const deaf = () => spyFetch(() => new Promise<Response>(() => {}));
-  await unavailable({ fetch: deaf(), timeoutMs: 30 }, "within 30 ms");
-  const reason = new Error("enough");
+const SLOW: [what: string, fetch: () => Promise<Response> | Response][] = [
+  ["an answer", () => new Promise(() => {})], // nor does this fetch look at its signal
+  [
+    "a body that does not end",
+    () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) })),
+  ],
+  ["a body that comes in drops", () => new Response(drip())],
+];
+
+for (const [what, slow] of SLOW) {
+  Deno.test(`providerFetch: the time limit and the signal end the wait for ${what}`, async () => {
+    await unavailable({ fetch: spyFetch(slow), timeoutMs: 30 }, "within 30 ms");
+    const controller = new AbortController();
+    const init = { method: "POST", signal: controller.signal };
+    const waiting = call({ fetch: spyFetch(slow), init }).catch((reason) => reason);
+    controller.abort("enough");
+    assertEquals(await waiting, "enough");
+  });
+}
+
+Deno.test("providerFetch: the time limit and the signal end a real request", async () => {
+  await using server = await startHttpServer(hang);
+  await unavailable({ url: server.origin, timeoutMs: 30 }, "within 30 ms", server.origin);
   const controller = new AbortController();
   const init = { method: "POST", signal: controller.signal };
-  const waiting = assertRejects(() => call({ fetch: deaf(), init }));
-  controller.abort(reason);
-  assertEquals(await waiting, reason);
+  const waiting = call({ url: server.origin, init }).catch((reason) => reason);
+  controller.abort("enough");
+  assertEquals(await waiting, "enough");
 });
 
 Deno.test("providerFetch: a short secret does not change what an error decides", async () => {
@@ -159,16 +161,6 @@ Deno.test("providerFetch: a short secret does not change what an error decides",
   }
 });
 
-Deno.test("providerFetch: the caller's signal wins, with its reason", async () => {
-  await using server = await startHttpServer(hang);
-  const controller = new AbortController();
-  const reason = new Error("enough");
-  const init = { method: "POST", signal: controller.signal };
-  const waiting = assertRejects(() => call({ url: server.origin, init }));
-  controller.abort(reason);
-  assertEquals(await waiting, reason);
-});
-
 Deno.test("providerFetch: connections that fail or break off", async () => {
   for (const answer of [resetConnection, () => truncated('{"access_token":')]) {
     await using server = await startHttpServer(answer);
@@ -177,41 +169,39 @@ Deno.test("providerFetch: connections that fail or break off", async () => {
   }
 });
 
-for (
-  const [text, words] of [
-    [
-      "for url (https://tls.example/): client error (Connect): dns error: x",
-      "the host name is not",
-    ],
-    [
-      "for url (x): client error (Connect): tcp connect error: Connection refused",
-      "nothing answers",
-    ],
-    ["for url (x): client error (Connect): tls handshake eof", "no secure connection (TLS)"],
-    [": peer closed connection without sending TLS close_notify: https://docs.rs", "broke off"],
-    ["client error (Connect): received corrupt message of type InvalidContentType", "speak https:"],
-    ["client error (Connect): tunnel error: unsuccessful", "the proxy refused the connection"],
-    ["client error (Connect): proxy authentication required", "a name and a password (407)"],
-    [": received fatal alert: CertificateRequired", "wants a client certificate"],
-    ["client error (Connect): tcp connect error: No route to host", "network does not reach"],
-    ["client error (SendRequest): operation timed out", "did not answer in time"],
-    ["for url (https://closed.example/): client error (Connect)", "the connection failed"],
-  ] as const
-) {
-  Deno.test(`providerFetch: the reason comes first, in words: ${words}`, async () => {
-    const cause = new Error(`error sending request ${text}`);
-    const fetch = spyFetch(() => Promise.reject(new TypeError("fetch failed", { cause })));
-    const { message } = await unavailable({ fetch }, `/token: `, words);
-    assertEquals(message.includes("TypeError"), false);
-  });
-}
+const REASONS: [text: string, words: string][] = [
+  [
+    "for url (https://tls.example/): client error (Connect): dns error: x",
+    "the host name is not",
+  ],
+  [
+    "for url (x): client error (Connect): tcp connect error: Connection refused",
+    "nothing answers",
+  ],
+  ["for url (x): client error (Connect): tls handshake eof", "no secure connection (TLS)"],
+  [": peer closed connection without sending TLS close_notify: https://docs.rs", "broke off"],
+  ["client error (Connect): received corrupt message of type InvalidContentType", "speak https:"],
+  ["client error (Connect): tunnel error: unsuccessful", "the proxy refused the connection"],
+  ["client error (Connect): proxy authentication required", "a name and a password (407)"],
+  [": received fatal alert: CertificateRequired", "wants a client certificate"],
+  ["client error (Connect): tcp connect error: No route to host", "network does not reach"],
+  ["client error (SendRequest): operation timed out", "did not answer in time"],
+  ["for url (https://closed.example/): client error (Connect)", "the connection failed"],
+];
 
-Deno.test("providerFetch: with a proxy, the host alone is not blamed", async () => {
+Deno.test("providerFetch: the reason of a connection that fails comes first, in words", async () => {
+  const failing = (text: string) => {
+    const cause = new Error(`error sending request ${text}`);
+    return spyFetch(() => Promise.reject(new TypeError("fetch failed", { cause })));
+  };
+  for (const [text, words] of REASONS) {
+    const { message } = await unavailable({ fetch: failing(text) }, `/token: `, words);
+    assertEquals(message.includes("TypeError"), false);
+  }
   using _env = new OwnEnv({ HTTPS_PROXY: "http://127.0.0.1:1" });
   for (const text of ["dns error", "Connection refused"]) {
-    const cause = new Error(`error sending request for url (x): client error (Connect): ${text}`);
-    const fetch = spyFetch(() => Promise.reject(new TypeError("fetch failed", { cause })));
-    await unavailable({ fetch }, "or it is the proxy of HTTPS_PROXY");
+    const fetch = failing(`for url (x): client error (Connect): ${text}`);
+    await unavailable({ fetch }, "or it is the proxy of HTTPS_PROXY"); // not the host alone
   }
 });
 
@@ -229,19 +219,20 @@ Deno.test("providerFetch: coded errors of an injected fetch stay as they are", a
   assertEquals(await assertRejects(() => call({ fetch })), own);
 });
 
-Deno.test("providerFetch: a network permission that the caller's own fetch lacks is named", async () => {
-  const mod = new URL("../../../mod.ts", import.meta.url).href;
-  const code = `
-    import { createSession, MemoryCredentialsBackend } from ${JSON.stringify(mod)};
-    try {
-      await createSession({ issuer: "https://login.example.com:8443", clientId: "c",
+Deno.test({
+  name: "providerFetch: a network permission that the caller's own fetch lacks is named",
+  permissions: { env: true },
+  fn: async () => {
+    const run = () =>
+      createSession({
+        issuer: "https://login.example.com:8443",
+        clientId: "c",
         credentialsBackend: new MemoryCredentialsBackend(),
-        fetch: (...request) => fetch(...request) });
-    } catch (error) { console.log(error.code, error.message); }
-  `;
-  const { stdout } = await runDeno({ code });
-  assertStringIncludes(stdout, "permission_required Cannot reach https://login.example.com:8443/");
-  assertStringIncludes(stdout, "--allow-net=login.example.com:8443");
+        fetch: (...request) => fetch(...request),
+      });
+    const words = "Cannot reach https://login.example.com:8443/";
+    await rejectsWith("permission_required", run, words, "--allow-net=login.example.com:8443");
+  },
 });
 
 /** Ends of a connection after a whole body: broken off, and left open. */
@@ -250,23 +241,23 @@ const ENDS: [what: string, end: (controller: ReadableStreamDefaultController) =>
   ["left open", () => {}],
 ];
 
-for (const [what, end] of ENDS) {
-  for (const [text, isWhole] of [['{"access_token":"a"}', true], ['{"access_token":"', false]]) {
-    Deno.test(`providerFetch: ${text} counts only where it is whole, the connection ${what}`, async () => {
+Deno.test("providerFetch: an answer counts only where it is whole, however its connection ends", async () => {
+  for (const [what, end] of ENDS) {
+    for (const text of ['{"access_token":"a"}', '{"access_token":"']) {
       let pulls = 0;
       const body = new ReadableStream({
         pull(controller) {
-          if (pulls++ === 0) controller.enqueue(new TextEncoder().encode(text as string));
+          if (pulls++ === 0) controller.enqueue(new TextEncoder().encode(text));
           else if (pulls === 2) end(controller);
           return pulls > 1 ? new Promise(() => {}) : undefined;
         },
       });
       const options = { fetch: spyFetch(() => new Response(body)), timeoutMs: 50 };
-      if (!isWhole) return void await unavailable(options, "Cannot reach");
-      assertEquals((await (await call(options)).json()).access_token, "a");
-    });
+      if (!text.endsWith("}")) await unavailable(options, "Cannot reach");
+      else assertEquals((await (await call(options)).json()).access_token, "a", what);
+    }
   }
-}
+});
 
 Deno.test("providerFetch: whole answers count over a real connection that ends badly", async () => {
   const body = '{"access_token":"a"}';
@@ -289,18 +280,17 @@ Deno.test("providerFetch: whole answers count over a real connection that ends b
   }
 });
 
-for (const status of [400, 401, 403]) {
-  Deno.test(`providerFetch: ${status} without a body is a refusal of the client`, async () => {
+Deno.test("providerFetch: 400, 401 and 403 without a body are a refusal of the client", async () => {
+  for (const status of [400, 401, 403]) {
     for (const endpoint of [DEVICE, TOKEN]) {
       const fetch = spyFetch(() => new Response(null, { status }));
       const run = () => call({ endpoint, fetch });
       const words = [`status ${status} without a word`, "clientId", "a proxy"];
-      const error = await rejectsWith("provider_refused", run, ...words);
-      assertEquals(error.oauthError, undefined);
+      assertEquals((await rejectsWith("provider_refused", run, ...words)).oauthError, undefined);
       await unavailable({ endpoint, fetch: spyFetch(() => new Response("<p>", { status })) });
     }
-  });
-}
+  }
+});
 
 Deno.test("providerFetch: a revocation is done whatever its answer says", async () => {
   for (const body of ["", "OK", "{}", "<html>"]) {

@@ -5,24 +5,25 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00.400Z");
 
-const ROWS: [what: string, date: string | null, seconds: number][] = [
-  ["the same time", "Sun, 01 Mar 2026 12:00:00 GMT", 0],
-  ["a provider that is ahead", "Sun, 01 Mar 2026 12:10:00 GMT", 600],
-  ["a provider that is behind", "Sun, 01 Mar 2026 11:50:00 GMT", -600],
-  ["the most that is believed", "Sun, 01 Mar 2026 12:15:00 GMT", 900],
-  ["more than is believed", "Sun, 01 Mar 2026 12:15:02 GMT", 0],
-  ["more than is believed, behind", "Sun, 01 Mar 2026 11:44:58 GMT", 0],
-  ["no header", null, 0],
-  ["an empty header", "", 0],
-  ["a header that is no date", "soon", 0],
-  ["a time without its zone", "2026-03-01 12:05:00.123456", 0],
+/** What a `Date` header says of the provider's clock, in seconds. */
+const ROWS: [date: string | null, seconds: number][] = [
+  ["Sun, 01 Mar 2026 12:00:00 GMT", 0],
+  ["Sun, 01 Mar 2026 12:10:00 GMT", 600],
+  ["Sun, 01 Mar 2026 11:50:00 GMT", -600],
+  ["Sun, 01 Mar 2026 12:15:00 GMT", 900], // the most that is believed
+  ["Sun, 01 Mar 2026 12:15:02 GMT", 0],
+  ["Sun, 01 Mar 2026 11:44:58 GMT", 0],
+  [null, 0],
+  ["", 0],
+  ["soon", 0],
+  ["2026-03-01 12:05:00.123456", 0],
 ];
 
-for (const [what, date, seconds] of ROWS) {
-  Deno.test(`the clock of an ID token: ${what}`, () => {
-    assertEquals(judgedSkew(providerSkew(date, undefined, NOW)), seconds);
-  });
-}
+Deno.test("the clock of an ID token: up to 15 minutes of a header are believed", () => {
+  for (const [date, seconds] of ROWS) {
+    assertEquals(judgedSkew(providerSkew(date, undefined, NOW)), seconds, `${date}`);
+  }
+});
 
 Deno.test("the provider's clock: Date first, then iat within 15 minutes", () => {
   const [date, at] = ["Sun, 01 Mar 2026 13:00:00 GMT", Math.round(NOW / 1000)];
@@ -48,10 +49,6 @@ Deno.test("assertSamePerson: the same sub at the same issuer, which may come to 
     const run = () => Promise.try(assertSamePerson, who, other, who.iss);
     await rejectsWith("id_token_invalid", run, "another person's");
   }
-});
-
-Deno.test("assertSamePerson: an unknown person is nobody", async () => {
-  const who = { iss: "https://login.example.com", sub: "a" };
-  const run = () => Promise.try(assertSamePerson, "unknown", who, who.iss);
-  await rejectsWith("id_token_invalid", run, "cannot be read", "Sign out and sign in again");
+  const unknown = () => Promise.try(assertSamePerson, "unknown", who, who.iss);
+  await rejectsWith("id_token_invalid", unknown, "cannot be read", "Sign out and sign in again");
 });
