@@ -54,19 +54,10 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   const text = spec.trim();
   const name = BUILT_IN_NAMES.find((known) => known === text);
   if (name !== undefined) return { kind: "built-in", name };
-  const [, specifier, exportName] = /^(.+)[:#]([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ??
-    [];
-  if (specifier === undefined || exportName === undefined) {
+  const [, specifier = "", exportName = ""] =
+    /^(.+)[:#]([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ?? [];
+  if (specifier === "") {
     throw specError(text, origin, "it is neither a built-in name nor <module>:<ExportName>");
-  }
-  const { ownName, name: sharedName } = BACKEND_VARIABLES;
-  if (origin === sharedName && isPythonModule(specifier)) {
-    const reason = `it names a class of the Python library. Keep it for Python, and name the ` +
-      `backend of this module in ${ownName}, which wins here`;
-    throw specError(text, origin, reason);
-  }
-  if (/^(jsr|npm):.*\?/.test(specifier)) {
-    throw specError(text, origin, "the name of a package has no query"); // Deno would print it
   }
   if (/^https?:/i.test(specifier)) {
     const reason =
@@ -75,18 +66,16 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
     throw specError(text, origin, reason, "backend_import_unsupported");
   }
   if (!isPathSpecifier(specifier) && !/^(file|jsr|npm|node|data):./.test(specifier)) {
-    const reason = `"${
-      showSpec(specifier)
-    }" is a bare name, and a package does not see your import map`;
+    const { name: shared, ownName } = BACKEND_VARIABLES;
+    const python =
+      `. Where it is a class for the Python library, name the backend of this module in ` +
+      `${ownName}, which wins here`;
+    const reason =
+      `"${showSpec(specifier)}" is a bare name, and a package does not see your import ` +
+      `map${origin === shared ? python : ""}`;
     throw specError(text, origin, reason);
   }
   return { kind: "module", specifier, exportName };
-}
-
-/** Whether a specifier is a module as Python names it, rather than a path without its `./`. */
-function isPythonModule(specifier: string): boolean {
-  return /^[\p{ID_Start}_][\p{ID_Continue}.]*$/u.test(specifier) &&
-    !/^(file|jsr|npm|node|data|https?)$|\.([cm]?[jt]sx?)?$|\.\./.test(specifier);
 }
 
 export function isPathSpecifier(specifier: string): boolean {

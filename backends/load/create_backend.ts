@@ -58,21 +58,20 @@ async function withBackends(
   place: string,
   origin: SettingOrigin,
 ): Promise<unknown> {
-  const all = (values: unknown[], make: typeof withBackends, place: string) =>
+  const each = (values: unknown[], make: typeof withBackends, place: string) =>
     Promise.all(values.map((one, index) => make(one, `${place}[${index}]`, origin)));
-  if (Array.isArray(value)) return await all(value, withBackends, place);
+  if (Array.isArray(value)) return await each(value, withBackends, place);
   if (!isObject(value)) return value;
-  const made: [string, unknown][] = [];
-  for (const [name, item] of Object.entries(value)) {
+  const made = Object.entries(value).map(async ([name, item]) => {
     const inner = place === "" ? name : `${place}.${name}`;
-    const isList = name === "backends" && Array.isArray(item);
     const make = name === "backend" ? createNested : withBackends;
-    made.push([
+    const isList = name === "backends" && Array.isArray(item);
+    return [
       name,
-      isList ? await all(item, createNested, inner) : await make(item, inner, origin),
-    ]);
-  }
-  return Object.fromEntries(made);
+      await (isList ? each(item, createNested, inner) : make(item, inner, origin)),
+    ];
+  });
+  return Object.fromEntries(await Promise.all(made));
 }
 
 /** A backend by its name or `<module>:<ExportName>`, or by `{ name, options }`. */

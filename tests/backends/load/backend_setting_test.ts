@@ -121,7 +121,8 @@ for (const spec of PYTHON) {
       await rejectsWith(
         "backend_spec_invalid",
         () => parseBackendSpec(spec, ORIGIN),
-        `Cannot use ${ORIGIN}="${spec.trim()}": it names a class of the Python library`,
+        `Cannot use ${ORIGIN}="${spec.trim()}"`,
+        "a class for the Python library",
         "VM_OIDC_DENO_CREDENTIALS_BACKEND, which wins here",
       );
       const fn = () => parseBackendSpec(spec, "VM_OIDC_DENO_CREDENTIALS_BACKEND");

@@ -335,7 +335,6 @@ Deno.test("a name with a query, a fragment or a password is not shown with it, w
   const addresses = [
     `file://${path}?token=${access}`,
     `file://${path}/missing.ts?token=${access}#access_token=${id}`,
-    `jsr:@acme/x?token=${access}`,
     `./missing.ts?token=${access}`,
     `https://ana:${refresh}@example.com/x.ts?token=${access}`,
   ];
