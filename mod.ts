@@ -95,7 +95,6 @@ export {
 export {
   migrateCredentials,
   type MigrateOptions,
-  type MigrationProgress,
   type MigrationResult,
 } from "./backends/migrate_credentials.ts";
 export { credentialsPath } from "./backends/file.ts";

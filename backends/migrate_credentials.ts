@@ -22,27 +22,8 @@ export interface MigrateOptions {
    * @default false
    */
   deleteSource?: boolean;
-  /**
-   * Receives the progress after each entry. The migration does not wait for this function, and
-   * drops an error that it throws.
-   */
-  onProgress?: (progress: MigrationProgress) => void;
   /** Ends the migration between two entries. Copied entries stay; a later run goes on. */
   signal?: AbortSignal;
-}
-
-/**
- * Progress of a migration. Holds no secret.
- *
- * @category Backends
- */
-export interface MigrationProgress {
-  /** The key of the entry that was looked at last, for display: without control characters. */
-  readonly key: string;
-  /** How many entries have been looked at. */
-  readonly done: number;
-  /** How many entries there are. */
-  readonly total: number;
 }
 
 /**
@@ -72,7 +53,7 @@ export interface MigrationResult {
  *
  * @param from The source. It must be able to list its keys.
  * @param to The target.
- * @param options Whether the source is emptied, a listener for the progress, and a signal.
+ * @param options Whether the source is emptied, and a signal.
  * @returns The result, by credential key.
  * @throws {CredentialsBackendError} `backend_no_list`; `invalid_backend`; `invalid_options`, also
  * where source and target are one backend; `backend_unproven` where a copy reads back differently
@@ -103,10 +84,9 @@ export async function migrateCredentials(
 ): Promise<MigrationResult> {
   checkOptions("migrate credentials", options, {
     deleteSource: "boolean",
-    onProgress: "function",
     signal: "signal",
   });
-  const { deleteSource = false, onProgress = () => {}, signal } = options;
+  const { deleteSource = false, signal } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
   if (isOneStore(from, to)) {
@@ -128,7 +108,7 @@ export async function migrateCredentials(
     keyof MigrationResult,
     string[]
   >;
-  for (const [index, key] of keys.entries()) {
+  for (const key of keys) {
     signal?.throwIfAborted();
     const migrate = async () => {
       const entry = await read(from, key);
@@ -144,8 +124,6 @@ export async function migrateCredentials(
       }
     };
     await locked(from, key, () => locked(to, key, migrate, signal), signal);
-    const progress = { key: printable(key, Infinity), done: index + 1, total: keys.length };
-    Promise.try(onProgress, progress).catch(() => undefined);
   }
   return result;
 }

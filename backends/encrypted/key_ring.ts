@@ -113,8 +113,10 @@ export class KeyRing {
       const found = await source.keyFor(sealed);
       if (found === undefined) continue;
       const entry = await openSealed(key, sealed, found);
-      source.settle?.(sealed, entry !== undefined);
-      if (entry !== undefined) return { entry, place, isNamed: true };
+      if (entry !== undefined) {
+        source.settle?.(sealed);
+        return { entry, place, isNamed: true };
+      }
       isNamed ||= found.id === sealed.key_id;
     }
     return { isNamed };

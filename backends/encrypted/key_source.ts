@@ -5,7 +5,6 @@ import { Once } from "../common/promises.ts";
 import { assertCredentialsBackend, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
-  MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../oidc_credentials_backend.ts";
@@ -26,7 +25,7 @@ import {
  * |---|---|
  * | `Uint8Array` | these 32 random bytes, of which a copy is taken |
  * | `{ env: "MY_KEY" }` | 32 random bytes in that variable, as hex, base64 or base64url |
- * | `{ passphrase }` | derived from a text, from the result of a function (such as a prompt of yours), or from a variable: `{ env: "MY_PASSPHRASE" }` |
+ * | `{ passphrase }` | derived from a text, or from a variable: `{ env: "MY_PASSPHRASE" }` |
  * | `{ backend }` | random, made at the first write and kept in another backend, such as the OS keychain |
  *
  * Entries name their key by a fingerprint.
@@ -57,8 +56,8 @@ export interface VariableKey {
  * @category Backends
  */
 export interface PassphraseKeyOptions {
-  /** At least 12 characters. A function or a variable is read at the first use. */
-  passphrase: string | (() => MaybePromise<string>) | { env: string };
+  /** At least 12 characters. A variable is read at the first use. */
+  passphrase: string | { env: string };
 }
 
 /**
@@ -94,8 +93,8 @@ export interface KeySource {
   current(): Promise<SealingKey>;
   /** The key to try for a sealed entry, if one can be from here. */
   keyFor(sealed: SealedEntry): Promise<SealingKey | undefined>;
-  /** Learns whether that key has opened the entry. */
-  settle?(sealed: SealedEntry, isOpened: boolean): void;
+  /** Learns that that key has opened the entry. */
+  settle?(sealed: SealedEntry): void;
 }
 
 /** Checks a key, and gives its source. `name` is its option. */
@@ -166,22 +165,14 @@ function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: str
       return await derive(current ??= { iterations: ITERATIONS, salt: salt() });
     },
     keyFor: async ({ pbkdf2 }) => pbkdf2 && await derive(pbkdf2),
-    settle({ pbkdf2 }, isOpened) {
-      if (isOpened) {
-        current ??= pbkdf2!;
-      } else {
-        secret.forget(); // it may be mistyped
-        derived.clear();
-      }
-    },
+    settle: ({ pbkdf2 }) => void (current ??= pbkdf2),
   };
 }
 
 function passphraseReader(
   passphrase: PassphraseKeyOptions["passphrase"],
   name: string,
-): { read: () => MaybePromise<string>; permissions: BackendPermission[] } {
-  if (typeof passphrase === "function") return { read: passphrase, permissions: [] };
+): { read: () => string; permissions: BackendPermission[] } {
   if (typeof passphrase === "string") {
     assertPassphrase(passphrase);
     return { read: () => passphrase, permissions: [] };
@@ -191,8 +182,8 @@ function passphraseReader(
   return { read, permissions: variablePermissions(env, name) };
 }
 
-async function importPassphrase(read: () => MaybePromise<string>): Promise<CryptoKey> {
-  const text = await read();
+async function importPassphrase(read: () => string): Promise<CryptoKey> {
+  const text = read();
   assertPassphrase(text);
   // RFC 8265: one passphrase, however a keyboard composes its letters.
   const bytes = new TextEncoder().encode(text.normalize("NFC"));

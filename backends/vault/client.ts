@@ -2,7 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import { isDeno, isNotCapable, netHost, permissionFlag } from "../common/platform.ts";
+import { isDeno, isLoopback, isNotCapable, netHost, permissionFlag } from "../common/platform.ts";
 import {
   connectionFault,
   isObject,
@@ -38,6 +38,8 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** Requests to one Vault. Each is repeated after a passing trouble, up to a time limit. */
 export class VaultClient {
   readonly place: string;
+  /** Whether a Vault Agent or Proxy may answer, which adds its own token. */
+  readonly isLocal: boolean;
   readonly #connection: VaultConnection;
   readonly #options: VaultClientOptions;
   readonly #http: Deno.HttpClient | undefined;
@@ -49,6 +51,7 @@ export class VaultClient {
     options: VaultClientOptions,
   ) {
     this.place = `Vault at ${connection.address.host}`;
+    this.isLocal = isLoopback(connection.address.hostname);
     this.#connection = connection;
     this.#options = options;
     this.#http = caCert === undefined ? undefined : this.#trust(caCert);

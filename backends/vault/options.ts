@@ -1,10 +1,4 @@
-import {
-  HOME_VARIABLE,
-  isSecureUrl,
-  netHost,
-  readEnv,
-  readEnvIfGranted,
-} from "../common/platform.ts";
+import { isSecureUrl, netHost, readEnv, readEnvIfGranted } from "../common/platform.ts";
 import {
   checkOptions,
   CredentialsBackendError,
@@ -21,16 +15,17 @@ export interface VaultTokenAuth {
   /** The login method. */
   method: "token";
   /**
-   * The token. Secret.
+   * The token. Secret. Where there is none, and the address is of this host's loopback, requests go without
+   * one: a Vault Agent or Proxy there adds its own.
    *
    * @default `VAULT_TOKEN`
    */
   token?: string;
   /**
-   * A file with the token, such as the sink of a Vault Agent. `true` is `~/.vault-token`, the file of
-   * `vault login`. It is read again when its token has ended.
+   * A file with the token, such as the sink of a Vault Agent, or the `.vault-token` of `vault login` in the
+   * home folder. It is read again when its token has ended.
    */
-  tokenFile?: string | true;
+  tokenFile?: string;
 }
 
 /**
@@ -210,10 +205,9 @@ function checkVaultPath(action: string, name: string, path: unknown): void {
 function checkAuth(action: string, auth: VaultAuth): void {
   const login = `${action} by its option "auth"`;
   checkOptions(login, { method: String(auth.method) }, { method: Object.keys(AUTH_TYPES) });
-  const given: Record<string, unknown> = { ...auth };
-  if (given.tokenFile === true) delete given.tokenFile;
-  checkOptions(login, given, { method: "any", ...AUTH_TYPES[auth.method] });
-  if (given.mount !== undefined) checkVaultPath(action, "auth.mount", given.mount);
+  checkOptions(login, auth, { method: "any", ...AUTH_TYPES[auth.method] });
+  const { mount } = auth as { mount?: string };
+  if (mount !== undefined) checkVaultPath(action, "auth.mount", mount);
 }
 
 function invalid(action: string, reason: string, advice: string): CredentialsBackendError {
@@ -243,12 +237,8 @@ export function vaultConnection(options: VaultCredentialsBackendOptions): VaultC
 }
 
 /** The file that the login reads, if it reads one. */
-export function vaultLoginFile(auth: VaultAuth, read: Reader): string | undefined {
-  if (auth.method === "token") {
-    if (auth.tokenFile !== true) return auth.tokenFile;
-    const home = read(HOME_VARIABLE);
-    return home === undefined ? undefined : `${home.replace(/[/\\]+$/, "")}/.vault-token`;
-  }
+export function vaultLoginFile(auth: VaultAuth): string | undefined {
+  if (auth.method === "token") return auth.tokenFile;
   if (auth.method === "approle") return auth.secretIdFile;
   return auth.jwtFile ?? SERVICE_ACCOUNT_TOKEN;
 }
@@ -276,9 +266,8 @@ export function vaultPermissions(options: VaultCredentialsBackendOptions): Backe
   };
   const { address, caCert } = merged(options, read);
   const auth = options.auth ?? { method: "token" };
-  const isGiven = auth.method === "token" && (auth.token ?? auth.tokenFile) !== undefined;
-  if (auth.method === "token" && !isGiven) variables.push(VAULT_TOKEN);
-  const file = vaultLoginFile(auth, read);
+  const file = vaultLoginFile(auth);
+  if (auth.method === "token" && (auth.token ?? file) === undefined) variables.push(VAULT_TOKEN);
   const url = URL.parse(address ?? "");
   return [
     ...(url === null ? [] : [{ name: "net", host: netHost(url) } as const]),

@@ -10,13 +10,22 @@ const SHORTEST_USE_MS = 30_000;
 const MAX_FILE_BYTES = 1024 * 1024;
 /** As in "Cannot {action} Vault …". */
 const LOG_IN = "log in to";
+const RENEW = "auth/token/renew-self";
+const LOOK_UP = "auth/token/lookup-self";
+const NO_TOKEN = "there is no Vault token";
+const GIVE_TOKEN = `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`;
 /** The capabilities of a policy by the request. */
 const CAPABILITIES = { GET: "read", POST: "create and update", DELETE: "delete" };
 
 interface Held {
-  readonly token: string;
+  /** `undefined` where a Vault Agent or Proxy on this host adds its own. */
+  readonly token: string | undefined;
   /** The time of its renewal, by the stopwatch. */
   readonly renewAt: number;
+}
+
+function tokenOf({ token }: Held): Pick<VaultRequest, "token"> {
+  return token === undefined ? {} : { token };
 }
 
 /** Requests with a token that is obtained, renewed and replaced as needed. */
@@ -42,18 +51,19 @@ export class VaultSession {
    */
   async request(request: VaultRequest): Promise<VaultAnswer> {
     const held = await untilAborted(this.#current(), request.signal);
-    const answer = await this.#client.request({ ...request, token: held.token });
+    const answer = await this.#client.request({ ...request, ...tokenOf(held) });
     if (answer.status !== 403) return answer;
     if (await this.#isLive(held)) throw this.#denied(request, answer);
-    const { token } = await untilAborted(this.#replace(held), request.signal);
-    if (token === held.token) {
+    const next = await untilAborted(this.#replace(held), request.signal);
+    if (next.token === undefined) throw this.#failed(NO_TOKEN, GIVE_TOKEN, request.action);
+    if (next.token === held.token) {
       throw this.#failed(
-        "the Vault token has expired or was revoked, or its policies let it do nothing",
+        `the Vault token has expired or was revoked, or its policies let it do nothing${answer.words}`,
         "Get a new one: vault login, or whoever gives it out.",
         request.action,
       );
     }
-    const second = await this.#client.request({ ...request, token });
+    const second = await this.#client.request({ ...request, ...tokenOf(next) });
     if (second.status === 403) throw this.#denied(request, second);
     return second;
   }
@@ -89,28 +99,33 @@ export class VaultSession {
     const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
     const held = this.#heldOf(answer);
     if (held !== undefined) return held;
+    // Without a mount Vault asks for a token, or knows no such path.
+    const mount = answer.status === 400 ? "" : `that ${path.replace(/\/login$/, "")} is mounted, `;
     throw this.#failed(
       `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,
-      `Check that the method is mounted, its role, and what was given to log in with.`,
+      `Check ${mount}the role, and whether what was given to log in with has ended.`,
     );
   }
 
   /** A token that cannot be renewed is used until Vault refuses it. */
   async #renew(held: Held): Promise<Held> {
-    const path = "auth/token/renew-self";
-    const { token } = held;
+    const request = {
+      action: LOG_IN,
+      method: "POST",
+      path: RENEW,
+      body: {},
+      ...tokenOf(held),
+    } as const;
     try {
-      const request = { action: LOG_IN, method: "POST", path, body: {}, token } as const;
-      return this.#heldOf(await this.#client.request(request)) ?? { token, renewAt: Infinity };
+      return this.#heldOf(await this.#client.request(request)) ?? { ...held, renewAt: Infinity };
     } catch {
-      return this.#hold(token); // Vault may not serve now
+      return this.#hold(held.token); // Vault may not serve now
     }
   }
 
   /** Whether the token is valid; `false` also where its policies do not let it ask. */
-  async #isLive({ token }: Held): Promise<boolean> {
-    const path = "auth/token/lookup-self";
-    const request = { action: LOG_IN, method: "GET", path, token } as const;
+  async #isLive(held: Held): Promise<boolean> {
+    const request = { action: LOG_IN, method: "GET", path: LOOK_UP, ...tokenOf(held) } as const;
     return (await this.#client.request(request)).status === 200;
   }
 
@@ -121,27 +136,22 @@ export class VaultSession {
   }
 
   /** A token is renewed after two thirds of its life, where that is known. */
-  #hold(token: string, ttlMs = 0): Held {
-    return { token, renewAt: this.#now() + Math.max(ttlMs * 2 / 3, SHORTEST_USE_MS) };
+  #hold(token: string | undefined, ttlMs = 0): Held {
+    const useMs = token === undefined ? Infinity : Math.max(ttlMs * 2 / 3, SHORTEST_USE_MS);
+    return { token, renewAt: this.#now() + useMs };
   }
 
-  #givenToken(): string {
-    const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string | true };
+  #givenToken(): string | undefined {
+    const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string };
     const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
+    if (given === undefined && this.#client.isLocal) return undefined;
     if (given !== undefined && /^[\x21-\x7e]+$/.test(given)) return given;
-    throw this.#failed(
-      "there is no Vault token, or it has a space or a line end",
-      `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`,
-    );
+    throw this.#failed(`${NO_TOKEN}, or it has a space or a line end`, GIVE_TOKEN);
   }
 
   #file(): string {
-    const path = vaultLoginFile(this.#auth, (name) => readEnv(name, "find ~/.vault-token"));
-    if (path === undefined) {
-      throw this.#failed("the home folder is not known", "Set HOME, or give the file's path.");
-    }
     const how = { what: "a token", forbiddenMode: 0o027 };
-    return readVaultFile(path, LOG_IN, this.place, how).trim();
+    return readVaultFile(vaultLoginFile(this.#auth)!, LOG_IN, this.place, how).trim();
   }
 
   #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {

@@ -14,8 +14,6 @@ import { vaultConnection, type VaultCredentialsBackendOptions, vaultFolder } fro
 import { readVaultFile, VaultSession } from "./session.ts";
 
 const TIMEOUT_MS = 15_000;
-/** Others may write the same entry meanwhile, but hardly each time. */
-const TRIES = 50;
 const READ = { action: "read credentials in" };
 const WRITE = { action: "write credentials to" };
 const LIST = { action: "list credentials in" };
@@ -93,7 +91,7 @@ export class VaultStore {
     const name = await secretName(key);
     // As a text: Vault would turn its numbers into floating-point ones.
     const row = { key, entry: JSON.stringify(entry) };
-    for (let tries = 0; tries < TRIES; tries++) {
+    for (;;) {
       const { data, version } = await this.#read(name, WRITE);
       if (isReplaced?.(data && parseRow(data)?.entry) === false) return;
       // After the look at the version: a change by a later holder makes that version an old one.
@@ -102,11 +100,6 @@ export class VaultStore {
       if (await this.#write(name, row, version, WRITE) !== undefined) return;
       await this.#timer.delay(5 + 45 * Math.random());
     }
-    throw new CredentialsBackendError(
-      "backend_locked",
-      `Cannot ${WRITE.action} ${this.#session.place} (${this.#folder}): others keep writing the same ` +
-        `entry. Try again.`,
-    );
   }
 
   /** Removes the entry with its metadata, unless another holder took over the key's lock. */

@@ -66,33 +66,6 @@ Deno.test("migrateCredentials empties the source when asked", async () => {
   assertEquals(to.get("a"), entry());
 });
 
-Deno.test("migrateCredentials tells after each entry how far it is, whatever comes of that", async () => {
-  const from = memory({ a: entry(), b: entry() });
-  const told: unknown[] = [];
-  await migrateCredentials(from, new MemoryCredentialsBackend(), {
-    onProgress: (progress) => {
-      told.push(progress);
-      throw new Error("no display");
-    },
-  });
-  assertEquals(told, [{ key: "a", done: 1, total: 2 }, { key: "b", done: 2, total: 2 }]);
-  const wrong = { onProgress: true as unknown as () => void };
-  await assertRejects(
-    () => migrateCredentials(from, new MemoryCredentialsBackend(), wrong),
-    CredentialsBackendError,
-    'option "onProgress" is not a function',
-  );
-});
-
-Deno.test("migrateCredentials: a planted key is shown without its control characters, and copied as it is", async () => {
-  const key = "a\x1b[2J\u202e\r\nb";
-  const told: string[] = [];
-  const to = new MemoryCredentialsBackend();
-  const onProgress = ({ key }: { key: string }) => void told.push(key);
-  const { copied } = await migrateCredentials(memory({ [key]: entry() }), to, { onProgress });
-  assertEquals([told, copied, await Array.fromAsync(to.list())], [["a [2J b"], [key], [key]]);
-});
-
 Deno.test("migrateCredentials goes on where an interrupted run ended", async () => {
   const from = memory({ a: entry(), b: entry(), c: entry() });
   const to = new MemoryCredentialsBackend();

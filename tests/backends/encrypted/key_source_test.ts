@@ -138,20 +138,6 @@ Deno.test("another passphrase is encryption_key_unknown, and not shown", async (
   assertNoSecret(error, ["nineteen violet umbrellas", PASSPHRASE]);
 });
 
-Deno.test("a passphrase is asked for once, at the first need, and not for an absent entry", async () => {
-  const inner = new MemoryCredentialsBackend();
-  let asked = 0;
-  const passphrase = () => {
-    asked++;
-    return Promise.resolve(PASSPHRASE);
-  };
-  const backend = encrypted(inner, { passphrase });
-  assertEquals([await backend.get(KEY), asked], [undefined, 0]);
-  await Promise.all([backend.put(KEY, entry()), backend.put(OTHER, entry())]);
-  await backend.get(KEY);
-  assertEquals([asked, saltIn(inner) === saltIn(inner, OTHER)], [1, true]);
-});
-
 Deno.test("a start derives once for all entries: it writes with the salt that it has read", async () => {
   const inner = new MemoryCredentialsBackend();
   await encrypted(inner, { passphrase: PASSPHRASE }).put(KEY, entry());
@@ -159,18 +145,6 @@ Deno.test("a start derives once for all entries: it writes with the salt that it
   await later.get(KEY);
   await later.put(OTHER, entry());
   assertEquals(saltIn(inner, OTHER), saltIn(inner));
-});
-
-Deno.test("a mistyped passphrase is asked for again, and a short one is refused", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner, { passphrase: PASSPHRASE }).put(KEY, entry());
-  const answers = ["short", "correct horse battery stable", PASSPHRASE];
-  const backend = encrypted(inner, { passphrase: () => answers.shift()! });
-  await rejectsWith("invalid_options", () => backend.get(KEY), "12 characters");
-  await rejectsWith("encryption_key_unknown", () => backend.get(KEY));
-  assertEquals(await backend.get(KEY), entry());
-  assertEquals(await backend.get(KEY), entry());
-  assertEquals(answers, []);
 });
 
 Deno.test("a salt of an entry that does not open is not written with", async () => {

@@ -63,7 +63,7 @@ Deno.test(
       { path: "x", address: "https://vault.example.com:8200/", mount: "team/kv", namespace: "a/b" },
       { path: "x", address: "http://127.0.0.1:8200" },
       { path: "x", auth: { method: "token", token: SECRET }, timeoutMs: 0, lockTimeoutMs: 0 },
-      { path: "x", auth: { method: "token", tokenFile: true } },
+      { path: "x", auth: { method: "token", tokenFile: "/x/.vault-token" } },
       { path: "x", auth: { method: "approle", roleId: "r", secretId: SECRET } },
       { path: "x", auth: { method: "kubernetes", role: "r" }, fetch },
     ];

@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import type { VaultAuth } from "../../../backends/vault/options.ts";
 import { json } from "../../support/http_server.ts";
-import { KEY } from "../../support/entries.ts";
+import { entry, KEY } from "../../support/entries.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 import { ScriptedVault } from "./scripted_vault.ts";
@@ -128,6 +129,55 @@ Deno.test(
     assertEquals(await after(TTL_SECONDS * 70), 1);
   },
 );
+
+Deno.test("without a token, requests go to this host's loopback as they are: an agent adds its own", async () => {
+  await withEnv({}, async () => {
+    const vault = new ScriptedVault();
+    const options = { address: "http://127.0.0.1:8200", auth: { method: "token" } } as const;
+    const store = await vault.open(options);
+    await store.withLock(KEY, () => store.put(KEY, entry()), {});
+    vault.clock.advance(3_600_000);
+    assertEquals(await store.get(KEY), entry());
+    assertEquals(new Set(vault.requests.map(({ token }) => token)), new Set([null]));
+    assertEquals(vault.requests.some(({ path }) => path.startsWith("auth/")), false);
+    vault.before = ({ path }) =>
+      path.includes("/data/") ? json({ errors: ["by ACL"] }, 403) : undefined;
+    const denied = ["do not allow read of secret/data/users/anna/", "(by ACL)"];
+    await rejectsWith("backend_denied", () => store.get(KEY), ...denied);
+    vault.tokens = new Set(); // a Vault, or an agent without a token of its own
+    await rejectsWith("backend_auth_failed", () => store.get(KEY), "no Vault token", "VAULT_TOKEN");
+    store.close();
+    const away = () => vault.open({ ...options, address: "https://vault.example.com" });
+    await rejectsWith("backend_auth_failed", away, "no Vault token");
+  });
+});
+
+for (
+  const [refusal, status, ...words] of [
+    ['role "notebooks" could not be found', 400, "the role"],
+    ["invalid secret id", 400, "has ended"],
+    ["permission denied", 403, "auth/jwt is mounted, the role"],
+  ] as const
+) {
+  Deno.test(
+    `a login that is refused is told with Vault's words: ${refusal}`,
+    { ignore: !isPosix },
+    async () => {
+      const jwtFile = `${sandboxFolder()}/jwt`;
+      Deno.writeTextFileSync(jwtFile, "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0", { mode: 0o600 });
+      const vault = new ScriptedVault();
+      vault.login = () => json({ errors: [refusal] }, status);
+      const open = () => vault.open({ auth: { method: "jwt", role: "notebooks", jwtFile } });
+      const { message } = await rejectsWith(
+        "backend_auth_failed",
+        open,
+        `status ${status} (${refusal}). Check`,
+        ...words,
+      );
+      assertEquals(message.includes("mounted"), status !== 400);
+    },
+  );
+}
 
 Deno.test("a token that was given and cannot be renewed is used until Vault refuses it", {
   permissions,
