@@ -29,7 +29,7 @@ export interface KvCredentialsBackendOptions {
   path?: string;
   /**
    * Longest wait for another holder's lock, in milliseconds. On a server a holder that was killed blocks
-   * others for 25 s; a shorter wait fails there.
+   * others for 23 s; a shorter wait fails there.
    *
    * @default 40_000
    */
@@ -157,7 +157,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    *
    * For a file it is a kernel lock on a file beside the database. It ends with the holder's process,
    * and a holder that is stopped, such as by a closed laptop, keeps it. On a server it is a lease, which
-   * its holder writes anew every 2 seconds. A waiter takes it over when it does not change for 25
+   * its holder writes anew every 2 seconds. A waiter takes it over when it does not change for 23
    * seconds by the waiter's own clock; no host's clock has to be right.
    *
    * @throws {CredentialsBackendError} `runtime_unsupported`; `backend_locked` after

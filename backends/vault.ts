@@ -184,7 +184,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a lease that
-   * its holder writes anew every 2 seconds. A waiter takes it over when it does not change for 25
+   * its holder writes anew every 2 seconds. A waiter takes it over when it does not change for 23
    * seconds by the waiter's own clock.
    *
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason when it

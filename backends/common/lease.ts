@@ -46,7 +46,7 @@ export interface LeasesOptions {
 /** A holder writes its lease anew at this interval, in milliseconds. */
 export const SIGN_MS = 2_000;
 /** A lease without a sign of its holder for this time is taken over, in milliseconds. */
-export const SILENT_MS = 25_000;
+export const SILENT_MS = 23_000;
 /** The default of a wait, in milliseconds: longer than the silence of a holder that was killed. */
 export const LOCK_TIMEOUT_MS = 40_000;
 /**

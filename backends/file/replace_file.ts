@@ -1,5 +1,6 @@
-import { folderOf, isWindows } from "../common/platform.ts";
+import { folderOf, HOME_VARIABLE, isWindows } from "../common/platform.ts";
 import { whileHeld } from "../common/read_private_file.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { isSameFile, lookIfPresent } from "./file_access.ts";
 
 /** Options of {@linkcode replaceFile}. */
@@ -159,5 +160,15 @@ export function removeIfPresent(path: string): void {
  */
 export function makeFolder(path: string): void {
   if (lookIfPresent(path, Deno.statSync) !== undefined) return;
-  Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    throw new CredentialsBackendError(
+      "backend_denied",
+      `Cannot make the folder ${path}: the operating system denies it. Set ${HOME_VARIABLE} to a ` +
+        `folder that you may write, or give such a path in the options of the store.`,
+      { cause: error },
+    );
+  }
 }

@@ -131,7 +131,7 @@ export interface VaultCredentialsBackendOptions {
    */
   timeoutMs?: number;
   /**
-   * Longest wait for another holder's lock, in milliseconds. A holder that was killed blocks it for 25
+   * Longest wait for another holder's lock, in milliseconds. A holder that was killed blocks it for 23
    * seconds; a shorter wait fails.
    *
    * @default 40_000

@@ -1,5 +1,5 @@
 /** Files that a neighbour has planted where the credentials file, its lock or its temp file is expected. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { backendUrl } from "../support/deno_process.ts";
 import { entry, KEY } from "../support/entries.ts";
@@ -173,5 +173,22 @@ Deno.test(
     const words = ["backend_denied belongs", "backend_denied belongs", "backend_denied denies"];
     assertEquals(await runAsOther(code), words);
     assertEquals(await runAsOther(code, ["--allow-read", "--allow-write"]), words);
+  },
+);
+
+Deno.test(
+  "a home whose folder cannot be made, as in a pod, is told by its variable" +
+    (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
+  { ignore: whyNoOtherUser !== undefined },
+  async () => {
+    const code = `
+      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+      Deno.env.set("HOME", "/");
+      const backend = new FileCredentialsBackend();
+      const run = () => backend.withLock("k", () => Promise.resolve());
+      console.log(JSON.stringify(await run().catch(({ code, message }) => [code, message])));`;
+    const [seen, message] = await runAsOther(code) as string[];
+    assertEquals(seen, "backend_denied");
+    assertMatch(message!, /^Cannot make the folder \/\.validmind: .* Set HOME to a folder/);
   },
 );
