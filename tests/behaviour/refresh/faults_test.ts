@@ -13,25 +13,17 @@ import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
+const JSON_TYPE = { headers: { "content-type": "application/json" } };
 
-/** The requests of a sign-in, and of what follows it. */
-const REQUESTS = ["discovery", "keys", "device", "poll", "refresh"] as const;
-type Step = typeof REQUESTS[number];
-
-const PATHS: Record<Step, string> = {
-  discovery: "/.well-known/openid-configuration",
-  keys: "/jwks",
-  device: "/device",
-  poll: "/token",
-  refresh: "/token",
-};
-
-interface Fault {
-  what: string;
-  answer: ScriptHandler;
-  /** Words in the message. */
-  words: string[];
-}
+/** The requests of a sign-in, and of what follows it: the script's name of each, and its path. */
+const REQUESTS = {
+  discovery: ["discovery", "/.well-known/openid-configuration"],
+  keys: ["jwks", "/jwks"],
+  device: ["device", "/device"],
+  poll: ["token", "/token"],
+  refresh: ["token", "/token"],
+} as const;
+type Step = keyof typeof REQUESTS;
 
 function html(status: number): Response {
   return new Response("<html>Please sign in to the hotel's network", {
@@ -40,156 +32,120 @@ function html(status: number): Response {
   });
 }
 
-const FAULTS: Fault[] = [
-  { what: "connection reset", answer: resetConnection, words: ["the connection broke off"] },
-  { what: "timeout", answer: hang, words: ["within 1000 ms"] },
-  { what: "captive-portal HTML", answer: () => html(200), words: ["status 200", "text/html"] },
-  {
-    what: "redirect to a captive portal",
-    answer: () => Response.redirect("https://portal.example.com/", 302),
-    words: ["redirects elsewhere"],
-  },
-  {
-    what: "truncated JSON",
-    answer: () => new Response('{"access_token": "x', { headers: { "content-type": JSON_TYPE } }),
-    words: ["no JSON object"],
-  },
-  {
-    what: "JSON that breaks off with its connection",
-    answer: () => truncated('{"access_token": "x'),
-    words: ["the connection broke off"],
-  },
-  { what: "nothing at all", answer: () => new Response(""), words: ["no JSON object"] },
-  { what: "502 as HTML", answer: () => html(502), words: ["status 502"] },
-  { what: "401 as HTML", answer: () => html(401), words: ["status 401"] },
-  {
-    what: "500 that says invalid_grant",
-    answer: () => json({ error: "invalid_grant" }, 500),
-    words: ["status 500"],
-  },
-  { what: "503 as JSON", answer: () => json({ error: "x" }, 503), words: ["status 503"] },
-  { what: "429", answer: () => new Response("busy", { status: 429 }), words: ["status 429"] },
+/** Each with words of the message. */
+const FAULTS: [what: string, answer: ScriptHandler, ...words: string[]][] = [
+  ["connection reset", resetConnection, "the connection broke off"],
+  ["timeout", hang, "within 500 ms"],
+  ["captive-portal HTML", () => html(200), "status 200", "text/html"],
+  ["redirect", () => Response.redirect("https://portal.example.com/"), "redirects elsewhere"],
+  [
+    "truncated JSON",
+    () => new Response('{"access_token": "x', JSON_TYPE),
+    "no JSON object",
+  ],
+  ["JSON that breaks off", () => truncated('{"access_token": "x'), "the connection broke off"],
+  ["nothing at all", () => new Response(""), "no JSON object"],
+  ["502 as HTML", () => html(502), "status 502"],
+  ["401 as HTML", () => html(401), "status 401"],
+  ["500 that says invalid_grant", () => json({ error: "invalid_grant" }, 500), "status 500"],
+  ["503 as JSON", () => json({ error: "x" }, 503), "status 503"],
+  ["429", () => new Response("busy", { status: 429 }), "status 429"],
 ];
 
-const JSON_TYPE = "application/json";
+type Check = (what: string, answer: ScriptHandler, words: string[]) => Promise<void>;
 
 /** Lets a fault happen at the next request of a kind. */
 function inject(world: ProviderWorld<ScriptedProvider>, step: Step, answer: ScriptHandler): void {
-  const endpoint = step === "poll" || step === "refresh"
-    ? "token"
-    : step === "keys"
-    ? "jwks"
-    : step;
-  world.provider.script[endpoint].push(answer);
+  world.provider.script[REQUESTS[step][0]].push(answer);
+}
+
+/** A short time limit for an answer that never comes. */
+function limit(answer: ScriptHandler): { timeoutMs?: number } {
+  return answer === hang ? { timeoutMs: 500 } : {};
 }
 
 function count(world: ProviderWorld<ScriptedProvider>, step: Step): number {
-  return paths(world.provider.requests).filter((path) => path === PATHS[step]).length;
+  return paths(world.provider.requests).filter((path) => path === REQUESTS[step][1]).length;
 }
 
 /** Before the person has done anything: it ends with a message, and the next try works. */
-async function endsSignIn(fault: Fault, step: "discovery" | "device"): Promise<void> {
-  await using world = await scriptedProviderWorld();
-  const options = { ...world.options, timeoutMs: 1000 };
-  inject(world, step, fault.answer);
-  const words = [world.provider.issuer + PATHS[step], ...fault.words];
-  await rejectsWith("provider_unavailable", () => createSession(options), ...words);
-  assertEquals([world.codes, count(world, step)], [[], 1]);
-  await createSession(world.options);
+function endsSignIn(step: "discovery" | "device"): Check {
+  return async (what, answer, words) => {
+    await using world = await scriptedProviderWorld();
+    inject(world, step, answer);
+    const run = () => createSession({ ...world.options, ...limit(answer) });
+    const url = world.provider.issuer + REQUESTS[step][1];
+    await rejectsWith("provider_unavailable", run, url, ...words);
+    assertEquals([world.codes, count(world, step)], [[], 1], what);
+    await createSession(world.options);
+  };
 }
 
-/** After it: the person's approval is not lost. */
-async function isPolledThrough(fault: Fault): Promise<void> {
-  await using world = await scriptedProviderWorld();
-  inject(world, "poll", fault.answer);
-  await createSession({ ...world.options, timeoutMs: 1000 });
-  assertEquals([world.clock.delays, count(world, "poll")], [[1000, 2000], 2]);
-  assertEquals(world.codes.length, 1);
-}
-
-async function isTriedAgain(fault: Fault): Promise<void> {
-  await using world = await scriptedProviderWorld();
-  inject(world, "keys", fault.answer);
-  await createSession({ ...world.options, timeoutMs: 1000 });
-  assertEquals([count(world, "poll"), count(world, "keys"), world.codes.length], [1, 2, 1]);
-}
-
-/** A refresh token may be spent by a request without an answer: it is sent once, and kept. */
-async function keepsTokens(fault: Fault): Promise<void> {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession({ ...world.options, timeoutMs: 1000 });
-  world.clock.advance(HOUR);
-  const before = world.stored();
-  world.provider.reset();
-  inject(world, "refresh", fault.answer);
-  const words = [`${world.provider.issuer}/token`, ...fault.words];
-  const error = await rejectsWith("provider_unavailable", () => session.accessToken(), ...words);
-  assertNoSecret(error, tokensOf(before));
-  assertEquals([count(world, "refresh"), world.stored()], [1, before]);
-  assertEquals(await session.accessToken(), world.stored().access_token); // it is back
-  assertEquals(world.codes.length, 1);
-}
-
-const OUTCOMES: Record<Step, [outcome: string, check: (fault: Fault) => Promise<void>]> = {
-  discovery: ["fails before anybody is asked", (fault) => endsSignIn(fault, "discovery")],
-  device: ["fails before anybody is asked", (fault) => endsSignIn(fault, "device")],
-  poll: ["is polled through", isPolledThrough],
-  keys: ["is tried again", isTriedAgain],
-  refresh: ["fails and keeps the tokens", keepsTokens],
+const OUTCOMES: Record<Step, [outcome: string, check: Check]> = {
+  discovery: ["fails before anybody is asked", endsSignIn("discovery")],
+  device: ["fails before anybody is asked", endsSignIn("device")],
+  // The person's approval is not lost.
+  poll: ["is polled through", async (what, answer) => {
+    await using world = await scriptedProviderWorld();
+    inject(world, "poll", answer);
+    await createSession({ ...world.options, ...limit(answer) });
+    assertEquals([world.clock.delays, count(world, "poll")], [[1000, 2000], 2], what);
+    assertEquals(world.codes.length, 1);
+  }],
+  keys: ["is tried again", async (what, answer) => {
+    await using world = await scriptedProviderWorld();
+    inject(world, "keys", answer);
+    await createSession({ ...world.options, ...limit(answer) });
+    assertEquals([count(world, "poll"), count(world, "keys"), world.codes.length], [1, 2, 1], what);
+  }],
+  // A refresh token may be spent by a request without an answer: it is sent once, and kept.
+  refresh: ["fails and keeps the tokens", async (what, answer, words) => {
+    await using world = await scriptedProviderWorld();
+    const session = await createSession({ ...world.options, ...limit(answer) });
+    const before = world.stored();
+    world.clock.advance(HOUR - 60_000);
+    inject(world, "refresh", answer);
+    assertEquals(await session.accessToken(), before.access_token, what); // for its last minute
+    world.clock.advance(60_000);
+    world.provider.reset();
+    inject(world, "refresh", answer);
+    const url = `${world.provider.issuer}/token`;
+    const run = () => session.accessToken();
+    const error = await rejectsWith("provider_unavailable", run, url, ...words);
+    assertNoSecret(error, tokensOf(before));
+    assertEquals([count(world, "refresh"), world.stored()], [1, before]);
+    assertEquals(await session.accessToken(), world.stored().access_token); // it is back
+    assertEquals(world.codes.length, 1);
+  }],
 };
 
-for (const fault of FAULTS) {
-  for (const step of REQUESTS) {
-    const [outcome, check] = OUTCOMES[step];
-    Deno.test(`fault: ${fault.what} at ${step}: ${outcome}`, () => check(fault));
-  }
+for (const [step, [outcome, check]] of Object.entries(OUTCOMES)) {
+  Deno.test(`fault at ${step}: ${outcome}`, async () => {
+    for (const [what, answer, ...words] of FAULTS) await check(what, answer, words);
+    if (step !== "refresh") return;
+    for (const error of ["server_error", "temporarily_unavailable"]) {
+      await check(error, () => oauthError(error), ["status 400"]);
+    }
+  });
 }
 
-for (const type of ["text/html", "text/plain; charset=utf-8", "application/octet-stream", ""]) {
-  for (const step of REQUESTS) {
-    Deno.test(`fault: content type "${type}" at ${step}: is taken, as it is JSON`, async () => {
+for (const step of Object.keys(REQUESTS) as Step[]) {
+  Deno.test(`fault: another content type at ${step}: is taken, as it is JSON`, async () => {
+    for (const type of ["text/html", "text/plain; charset=utf-8", ""]) {
       await using world = await scriptedProviderWorld();
+      const { provider } = world;
       const session = step === "refresh" ? await createSession(world.options) : undefined;
-      const answer = await goodAnswer(world, step);
+      const good = step === "discovery" || step === "keys"
+        ? await fetch(provider.issuer + REQUESTS[step][1])
+        : step === "device"
+        ? provider.device()
+        : await provider.tokens();
+      const answer = await good.bytes();
       inject(world, step, () => new Response(answer, { headers: { "content-type": type } }));
       if (session === undefined) await createSession(world.options);
       else await session.accessToken({ forceRefresh: true });
       assertEquals(world.codes.length, 1);
       assert(world.provider.isActive(world.stored().access_token));
-    });
-  }
-}
-
-async function goodAnswer(
-  world: ProviderWorld<ScriptedProvider>,
-  step: Step,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { provider } = world;
-  const url = provider.issuer + PATHS[step];
-  switch (step) {
-    case "discovery":
-    case "keys":
-      return await (await fetch(url)).bytes();
-    case "device":
-      return await provider.device().bytes();
-    default:
-      return await (await provider.tokens()).bytes();
-  }
-}
-
-for (const error of ["server_error", "temporarily_unavailable"]) {
-  Deno.test(`fault: ${error} at refresh: fails and keeps the tokens`, async () => {
-    await keepsTokens({ what: error, answer: () => oauthError(error), words: ["status 400"] });
+    }
   });
 }
-
-Deno.test("fault: a refresh that cannot be done bridges with a token in its last minutes", async () => {
-  for (const { answer } of FAULTS) {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession({ ...world.options, timeoutMs: 1000 });
-    const { access_token } = world.stored();
-    world.clock.advance(HOUR - 60_000);
-    inject(world, "refresh", answer);
-    assertEquals(await session.accessToken(), access_token);
-  }
-});

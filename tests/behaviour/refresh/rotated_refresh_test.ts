@@ -1,12 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
-import type { RefreshAnswer } from "../../../client/provider/refresh_grant.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { providerOf } from "../../support/provider_of.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
@@ -100,34 +97,6 @@ Deno.test("rotated refresh: a bad answer whose refresh token cannot be stored lo
   assertEquals([world.provider.isActive(token), world.codes.length], [true, 1]);
 });
 
-Deno.test("OidcProvider.refresh: tokens, or what was rotated with the fault, or the fault", async () => {
-  await using world = await scriptedProviderWorld();
-  const { provider } = providerOf(world);
-  const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
-  rotateWith(world, { refresh_token: "refresh-2" });
-  const { tokens } = await refreshTokens(provider, { refreshToken: "refresh-1", subject: who });
-  assertEquals(tokens?.refreshToken, "refresh-2");
-  rotateWith(world, { refresh_token: "refresh-3" });
-  const somebodyElse = { ...who, sub: "somebody-else" };
-  const { refreshToken, error } = failed(
-    await refreshTokens(provider, { refreshToken: "refresh-2", subject: somebodyElse }),
-  );
-  assertEquals([refreshToken, (error as { code?: string }).code], [
-    "refresh-3",
-    "id_token_invalid",
-  ]);
-  rotateWith(world, { refresh_token: "", id_token: await world.provider.idToken({ aud: "x" }) });
-  await rejectsWith(
-    "id_token_invalid",
-    () => refreshTokens(provider, { refreshToken: "refresh-3", subject: who }),
-  );
-  world.provider.script.token.push(() => oauthError("invalid_grant"));
-  await rejectsWith(
-    "provider_refused",
-    () => refreshTokens(provider, { refreshToken: "refresh-3", subject: who }),
-  );
-});
-
 /** What another process has stored while this one was refused; it is without a lock. */
 async function refusedMeanwhile(world: ProviderWorld<ScriptedProvider>, expiresInMs: number) {
   const backend = new SpyBackend();
@@ -168,13 +137,6 @@ Deno.test("refused refresh: where the other grant is refused as well, that is th
   assertEquals(backend.rows.get(world.key)?.refresh_token, "third-refresh"); // it was not refused
 });
 
-Deno.test("refused refresh: another grant that is fresh is used as it is", async () => {
-  await using world = await scriptedProviderWorld();
-  const { session, theirs } = await refusedMeanwhile(world, HOUR);
-  assertEquals(await session.accessToken(), theirs.access_token);
-  assertEquals(refreshes(world).length, 1);
-});
-
 Deno.test("a refresh token that was used while this process stood still is not sent", async () => {
   await using world = await scriptedProviderWorld();
   const credentialsBackend = new SpyBackend();
@@ -192,9 +154,3 @@ Deno.test("a refresh token that was used while this process stood still is not s
   assertEquals(await session.accessToken(), "access-of-another");
   assertEquals(refreshes(world), []);
 });
-
-/** A refresh whose answer failed a check after it had rotated the token. */
-function failed(answer: RefreshAnswer): { refreshToken: string; error: Error } {
-  if (answer.tokens !== undefined) throw new Error("The refresh did not fail");
-  return answer;
-}

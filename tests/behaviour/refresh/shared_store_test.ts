@@ -3,7 +3,6 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { WithLockOptions } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { CredentialStore } from "../../../client/tokens/store.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
@@ -66,14 +65,6 @@ Deno.test("shared store: sessions whose bearers differ refresh one after the oth
   assert(world.provider.isActive(refresh_token!)); // none was used twice
 });
 
-Deno.test("shared store: two instances with one location share the sign-in", async () => {
-  await using world = await scriptedProviderWorld();
-  await Promise.all(
-    pair().map((credentialsBackend) => createSession({ ...world.options, credentialsBackend })),
-  );
-  assertEquals(world.codes.length, 1);
-});
-
 Deno.test("shared store: stores that end with the process are each its own", async () => {
   await using world = await scriptedProviderWorld();
   const location = crypto.randomUUID();
@@ -97,48 +88,6 @@ Deno.test("shared store: what one could not store, the other has, and stores", a
   await rejectsWith("credentials_not_stored", () => createSession(options(one)));
   const session = await createSession({ ...options(two), interactive: false });
   assertEquals(two.rows.get(world.key)?.access_token, await session.accessToken());
-});
-
-Deno.test("shared store: a sign-out through one forgets what the other could not store", async () => {
-  await using world = await scriptedProviderWorld();
-  const [one, two] = pair();
-  one.before = (method, key) => {
-    if (method === "put" && key === world.key) throw FULL;
-  };
-  const options = { ...world.options, interactive: false };
-  await rejectsWith(
-    "credentials_not_stored",
-    () => createSession({ ...world.options, credentialsBackend: one }),
-  );
-  const session = await createSession({ ...options, credentialsBackend: two });
-  await session.clear();
-  await rejectsWith("login_required", () => createSession({ ...options, credentialsBackend: one }));
-});
-
-Deno.test("shared store: they queue for one lock; other places and classes do not", async () => {
-  const location = crypto.randomUUID();
-  const [one, two] = pair(location);
-  const others = [
-    ...pair(),
-    ...pair(location, ForgetfulBackend),
-    Object.assign(new SpyBackend(), { persistent: true, location }),
-  ];
-  const gate = Promise.withResolvers<void>();
-  const order: string[] = [];
-  const held = new CredentialStore(one, "k").withLock(async () => {
-    await gate.promise;
-    order.push("first");
-  });
-  const queued = new CredentialStore(two, "k").withLock(() =>
-    Promise.resolve(order.push("second"))
-  );
-  for (const other of others) {
-    await new CredentialStore(other, "k").withLock(() => Promise.resolve());
-  }
-  order.push("others");
-  gate.resolve();
-  await Promise.all([held, queued]);
-  assertEquals(order, ["others", "first", "second"]);
 });
 
 /** A store with a lock, which tells whether a write came under it. */

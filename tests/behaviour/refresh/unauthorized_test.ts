@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
+import type { AuthEvent } from "../../../client/auth_event.ts";
 import { ApiError } from "../../../client/errors.ts";
 import { json, startHttpServer } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
@@ -29,40 +30,6 @@ Deno.test("401: one refresh and one retry, at a real provider", async () => {
   assertEquals(world.api.requests.map(({ status }) => status), [401, 200]);
 });
 
-const BODIES: [what: string, init: () => RequestInit, text: string][] = [
-  ["text", () => ({ body: "hello" }), "hello"],
-  ["a Blob", () => ({ body: new Blob(["hello"]) }), "hello"],
-  ["bytes", () => ({ body: new TextEncoder().encode("hello") }), "hello"],
-  ["a buffer", () => ({ body: new TextEncoder().encode("hello").buffer }), "hello"],
-  ["fields", () => ({ body: new URLSearchParams({ a: "1" }) }), "a=1"],
-];
-
-for (const [what, init, text] of BODIES) {
-  Deno.test(`401: ${what} is sent again`, async () => {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession(world.options);
-    world.api.reject(1);
-    const response = await session.fetch("thing", { method: "POST", ...init() });
-    assertEquals((await response.json()).body, text);
-    assertEquals(world.api.requests.map(({ body }) => body), [text, text]);
-  });
-}
-
-Deno.test("401: json and form of post are sent again", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
-  const form = new FormData();
-  form.set("a", "content");
-  for (const options of [{ json: { a: 1 } }, { form: { a: "1" } }, { form }]) {
-    world.api.reject(1);
-    world.api.reset();
-    await session.post("thing", options);
-    assertEquals(world.api.requests.map(({ status }) => status), [401, 200]);
-    for (const { body } of world.api.requests) assertEquals(/1|content/.test(body!), true);
-  }
-  assertEquals(refreshes(world), 3);
-});
-
 Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
@@ -88,16 +55,6 @@ Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", 
     assertStringIncludes(error.body, "invalid_credentials");
   }
   assertEquals(refreshes(world), 0);
-});
-
-Deno.test("401: with an API key nothing can be renewed, so a stream's is the answer as it is", async () => {
-  await using world = await scriptedProviderWorld();
-  const { apiHost, fetch } = { ...world.options, fetch: globalThis.fetch };
-  const session = await createSession({ apiKey: "k", apiSecret: "s", apiHost: apiHost!, fetch });
-  const body = ReadableStream.from([new TextEncoder().encode("hello")]);
-  const response = await session.fetch("thing", { method: "POST", body });
-  await response.body?.cancel();
-  assertEquals([response.status, world.api.requests.length], [401, 1]);
 });
 
 Deno.test("401: a second one is the answer", async () => {
@@ -167,18 +124,6 @@ Deno.test("401: a token that another process has refreshed is used without a ref
   assertEquals(headers.authorization, `Bearer ${await sha256Hex(world.stored().access_token)}`);
 });
 
-Deno.test("401: trouble with the store is told, and not taken for a refusal", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new SpyBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  const problem = new CredentialsBackendError("backend_corrupt", "Cannot read it.");
-  backend.before = () => {
-    throw problem;
-  };
-  world.api.reject(1);
-  assertEquals(await assertRejects(() => session.get("thing")), problem);
-});
-
 Deno.test("401: one of another origin, after a redirect, says nothing of the token", async () => {
   await using world = await scriptedProviderWorld();
   await using other = await startHttpServer(() => json({}, 401));
@@ -204,4 +149,76 @@ Deno.test("401: one after a redirect on the API's own origin is retried from the
     1,
     [307, 401, 302, 200],
   ]);
+});
+
+Deno.test("401: every body that can be sent again is", async () => {
+  await using world = await scriptedProviderWorld();
+  const session = await createSession(world.options);
+  const form = new FormData();
+  form.set("a", "hello");
+  const bytes = new TextEncoder().encode("hello");
+  const sends = [
+    ...["hello", new Blob(["hello"]), bytes, bytes.buffer, new URLSearchParams({ a: "hello" })]
+      .map((body) => () => session.fetch("thing", { method: "POST", body })),
+    ...[{ json: { a: "hello" } }, { form: { a: "hello" } }, { form }]
+      .map((options) => () => session.post("thing", options)),
+  ];
+  for (const send of sends) {
+    world.api.reject(1);
+    world.api.reset();
+    const answer = await send();
+    if (answer instanceof Response) await answer.body?.cancel();
+    const seen = world.api.requests.map(({ status, body }) => [status, /hello/.test(body!)]);
+    assertEquals(seen, [[401, true], [200, true]]);
+  }
+  assertEquals(refreshes(world), sends.length);
+});
+
+Deno.test("401: a joined refresh that brings the refused token is followed by another", async () => {
+  await using world = await scriptedProviderWorld();
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const backend = Object.assign(new SpyBackend(), {
+    isHeld: false,
+    async withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
+      if (this.isHeld) {
+        this.isHeld = false;
+        arrived.resolve();
+        await gate.promise;
+      }
+      return await fn();
+    },
+  });
+  const options = { ...world.options, credentialsBackend: backend };
+  const waiting = await createSession(options);
+  world.clock.advance(3600_000);
+  backend.isHeld = true;
+  const begun = waiting.accessToken();
+  await arrived.promise; // its turn will find the tokens that another process stores now
+  const theirs = await (await world.provider.tokens()).json();
+  const { access_token, refresh_token } = theirs;
+  const expires_at = new Date(world.clock.now() + 3600_000).toISOString();
+  const entry = { ...backend.rows.get(world.key)!, access_token, refresh_token, expires_at };
+  backend.rows.set(world.key, entry);
+  const onEvent = ({ type }: AuthEvent) => type === "refresh_joined" && gate.resolve();
+  const session = await createSession({ ...options, interactive: false, onEvent });
+  world.api.reject(1);
+  await session.get("thing");
+  assertEquals(await begun, access_token);
+  const { headers } = world.api.requests.at(-1)!;
+  const renewed = backend.rows.get(world.key)!.access_token;
+  assertEquals([renewed === access_token, headers.authorization], [
+    false,
+    `Bearer ${await sha256Hex(renewed)}`,
+  ]);
+});
+
+Deno.test("401: without a refresh token the refused one is not handed out again", async () => {
+  await using world = await scriptedProviderWorld();
+  world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
+  const session = await createSession(world.options);
+  world.api.reject(2);
+  const error = await assertRejects(() => session.get("thing"), ApiError);
+  assertEquals([error.status, world.api.requests.length], [401, 1]);
+  await rejectsWith("login_required", () => session.accessToken({ forceRefresh: true }));
 });

@@ -45,20 +45,6 @@ Deno.test("unwritable store: the refresh token is not spent, and serves once the
   assertEquals([refreshes(world.provider), world.codes.length], [1, 1]);
 });
 
-Deno.test("unwritable store: a file of a newer version is one, too", async () => {
-  await using world = await oidcProviderWorld();
-  await using folder = await tempDir("unwritable-");
-  const path = `${folder.path}/credentials.json`;
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  const options = { ...world.options, credentialsBackend };
-  await createSession(options);
-  const document = JSON.parse(await Deno.readTextFile(path));
-  await Deno.writeTextFile(path, JSON.stringify({ ...document, version: 99 }));
-  world.clock.advance(HOUR);
-  await rejectsWith("backend_version", () => createSession(options));
-  assertEquals([refreshes(world.provider), world.codes.length], [0, 1]);
-});
-
 Deno.test("unwritable store: a token in its last minutes is used on, and the event tells why", async () => {
   await using world = await scriptedProviderWorld();
   const backend = new FullBackend();
@@ -127,17 +113,6 @@ Deno.test("proof: a probe entry that a kill has left is removed by the next refr
   leave();
   assertEquals((await session.clear()).keys, [world.key]);
   assertEquals(backend.rows.size, 0);
-});
-
-Deno.test("proof: a probe entry that cannot be written keeps the refresh token", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new SpyBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  backend.before = (method, key) => {
-    if (method === "put" && isProbeKey(key)) throw FULL;
-  };
-  await rejectsWith("backend_full", () => session.accessToken({ forceRefresh: true }));
-  assertEquals(refreshes(world.provider), 0);
 });
 
 Deno.test({

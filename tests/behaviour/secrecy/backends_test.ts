@@ -1,11 +1,9 @@
-import { assert, assertEquals } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { sandbox } from "../../support/sandbox.ts";
 
@@ -46,59 +44,13 @@ for (const [name, create] of Object.entries(BACKENDS)) {
       const backend = create();
       const circular = entry();
       circular.x_self = circular;
-      const odd = [entry({ x_big: 1n }), circular, entry({ x_fill: "f".repeat(200_000) })];
-      for (const value of odd) {
-        try {
-          await backend.put(OTHER, value);
-        } catch (error) {
-          assertNoSecret(error);
-        }
+      const errors: unknown[] = [];
+      for (const value of [entry({ x_big: 1n }), circular]) {
+        await Promise.try(() => backend.put(OTHER, value)).catch((error) => errors.push(error));
       }
+      assertEquals(errors.length, 2);
+      assertNoSecret(errors);
       await backend.close?.();
     },
   });
 }
-
-Deno.test("the console shows no token of a backend, nor of its errors", async () => {
-  const parent = folder();
-  const quoted = JSON.stringify(parent);
-  const code = `
-    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-    import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-    import { MemoryCredentialsBackend } from "${backendUrl("memory.ts")}";
-    const entry = ${JSON.stringify(entry())};
-    const file = new FileCredentialsBackend({ path: ${quoted} + "/c.json" });
-    const kv = new KvCredentialsBackend({ path: ${quoted} + "/kv.db" });
-    for (const backend of [file, kv, new KvCredentialsBackend(), new MemoryCredentialsBackend()]) {
-      await backend.put("k", entry);
-      console.log(backend, "%o %O", backend, backend);
-      console.dir(backend, { depth: 20, showHidden: true });
-      console.table(backend);
-      console.error(\`\${backend}\`, JSON.stringify(backend));
-      await backend.close?.();
-    }
-    Deno.writeTextFileSync(${quoted} + "/c.json", JSON.stringify(entry).slice(0, 100), { mode: 0o600 });
-    try {
-      file.get("k");
-    } catch (error) {
-      console.log(error);
-      console.trace(error);
-    }
-    await file.put("k", entry);
-  `;
-  const flags = [`--allow-read=${parent}`, `--allow-write=${parent}`, "--unstable-kv"];
-  const { stdout, stderr, code: exit } = await runDeno({ code, flags });
-  assertEquals(exit, 1);
-  assert(stderr.includes("Uncaught") && stderr.includes("backend_corrupt"), stderr.slice(-500));
-  assert(stdout.includes("MemoryCredentialsBackend"), "nothing was printed");
-  assertNoSecret(stdout + stderr);
-});
-
-Deno.test("a CredentialsBackendError shows its name, code and message, and nothing else", () => {
-  const error = new CredentialsBackendError("backend_full", "Cannot write: full. Free some space.");
-  assertEquals(String(error), "CredentialsBackendError: Cannot write: full. Free some space.");
-  assertEquals([error.name, JSON.stringify(error)], [
-    "CredentialsBackendError",
-    '{"code":"backend_full"}',
-  ]);
-});

@@ -61,19 +61,6 @@ Deno.test("display: no command hands a stored key's controls to the terminal", a
   }
 });
 
-Deno.test("display: an error with a stored key in it has no controls", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  const file = JSON.parse(await Deno.readTextFile(world.backend.path));
-  file.credentials[HOSTILE_KEY] = "no object";
-  await Deno.writeTextFile(world.backend.path, JSON.stringify(file));
-  await Deno.writeTextFile(`${world.home}/to.json`, '{"path": "${HOME}/new/tokens.json"}');
-  const args = ["migrate", "--from", "file", "--to", "file", "--to-options", "to.json"];
-  const { code, stdout, stderr } = await world.run(args);
-  assert(code !== 0);
-  assert(!/[^\P{C}\n]/u.test(stdout + stderr), JSON.stringify(stderr));
-});
-
 Deno.test("display: an error of a backend that cannot be closed has no controls and no token", async () => {
   await using world = await cliWorld();
   const url = new URL("../../../backends/credentials_backend_error.ts", import.meta.url).href;

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
@@ -19,13 +18,11 @@ function secretsOf(tokens: string[]): string[] {
   return tokens.map((token) => token.slice(token.lastIndexOf(".") + 1));
 }
 
-for (const kind of ["memory", "file", "kv"]) {
+for (const kind of ["file", "kv"]) {
   Deno.test(`secrecy: session, backend, status, result and errors over ${kind}`, async () => {
     await using world = await oidcProviderWorld({ jwtAccessTokens: true });
     await using dir = await tempDir();
-    const backend: OidcCredentialsBackend = kind === "memory"
-      ? new MemoryCredentialsBackend()
-      : kind === "file"
+    const backend: OidcCredentialsBackend = kind === "file"
       ? new FileCredentialsBackend({ path: `${dir.path}/credentials.json` })
       : new KvCredentialsBackend();
     const session = await init({ ...world.options, credentialsBackend: backend, model: "m" });

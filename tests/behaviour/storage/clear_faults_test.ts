@@ -34,27 +34,23 @@ for (const [what, problem] of UNREADABLE) {
   Deno.test(`clear: an entry that cannot be read (${what}) is removed unread`, async () => {
     await using world = await scriptedProviderWorld();
     const backend = new ListingBackend();
-    const options = { ...world.options, credentialsBackend: backend };
-    for (const all of [false, true]) {
-      for (const revoke of [false, true]) {
-        backend.before = undefined;
-        backend.rows.clear();
-        const session = await createSession(options);
-        backend.rows.set("other", row("other"));
-        backend.before = (method, key) => {
-          if (method === "get" && key === world.key) throw problem;
-        };
-        world.provider.reset();
-        const result = all
-          ? await clearOidcCredentials({ all, revoke, credentialsBackend: backend })
-          : await session.clear({ revoke });
-        assertEquals(result.keys, all ? [world.key, "other"] : [world.key]);
-        assertEquals(result.wholeStore, undefined);
-        assertEquals(result.revocation, revoke ? "failed" : "not_requested");
-        assertEquals([...backend.rows.keys()], all ? [] : ["other"]);
-        assertEquals(world.provider.requests, []);
-        if (!all && revoke) assertEquals(result.reason, "the stored tokens could not be read");
-      }
+    for (const [all, revoke] of [[false, false], [false, true], [true, false], [true, true]]) {
+      backend.before = undefined;
+      backend.rows.clear();
+      const session = await createSession({ ...world.options, credentialsBackend: backend });
+      backend.rows.set("other", row("other"));
+      backend.before = (method, key) => {
+        if (method === "get" && key === world.key) throw problem;
+      };
+      world.provider.reset();
+      const result = all
+        ? await clearOidcCredentials({ all, revoke: revoke!, credentialsBackend: backend })
+        : await session.clear({ revoke: revoke! });
+      assertEquals(result.keys, all ? [world.key, "other"] : [world.key]);
+      assertEquals(result.revocation, revoke ? "failed" : "not_requested");
+      assertEquals([...backend.rows.keys()], all ? [] : ["other"]);
+      assertEquals(world.provider.requests, []);
+      if (!all && revoke) assertEquals(result.reason, "the stored tokens could not be read");
     }
   });
 }
@@ -112,24 +108,8 @@ for (const [what, problem] of LOCK_FAULTS) {
   });
 }
 
-Deno.test("clear: what fails under the lock is told as it is", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = Object.assign(new SpyBackend(), {
-    withLock: <T>(_key: string, fn: () => Promise<T>): Promise<T> => fn(),
-  });
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  const problem = new CredentialsBackendError("backend_denied", "Cannot write it.");
-  backend.before = (method) => {
-    if (method === "delete") throw problem;
-  };
-  assertEquals(await assertRejects(() => session.clear()), problem);
-  assertEquals(backend.rows.size, 1);
-});
-
 const ISSUERLESS: [what: string, change: Record<string, unknown>][] = [
   ["issuer", { issuer: undefined }],
-  ["issuer, but an empty one", { issuer: "" }],
-  ["issuer that is a text", { issuer: 5 }],
   ["client id", { client_id: undefined }],
 ];
 
@@ -159,7 +139,7 @@ Deno.test("clear: the session forgets its tokens also where the store keeps them
   backend.before = (method) => {
     if (method === "delete") throw CORRUPT;
   };
-  await assertRejects(() => session.clear());
+  assertEquals(await assertRejects(() => session.clear()), CORRUPT);
   const { signedIn, subject } = await session.status();
   assertEquals([signedIn, subject], [false, undefined]);
   backend.before = undefined;

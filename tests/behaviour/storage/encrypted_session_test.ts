@@ -28,7 +28,9 @@ Deno.test("encrypted file: sign-in, start, refresh with rotation and sign-out at
       key: await testKey(),
     });
   const options = { ...world.options, credentialsBackend: await open() };
-  await createSession(options);
+  await createSession(world.options); // plain, and moved
+  const moved = { deleteSource: true };
+  await migrateCredentials(world.backend, options.credentialsBackend, moved);
   const first = (await options.credentialsBackend.get(world.key))!;
   assertNoSecret(await Deno.readTextFile(path), tokensOf(first));
 
@@ -61,21 +63,6 @@ Deno.test("encrypted file: another key is an error and no second sign-in; signin
   assert(error instanceof CredentialsBackendError);
   assertEquals([error.code, world.codes.length], ["encryption_key_unknown", 1]);
   assertEquals(world.provider.requests, []);
-});
-
-Deno.test("a stored plain sign-in is moved into an encrypted store and refreshed from there", async () => {
-  await using world = await oidcProviderWorld();
-  await createSession(world.options);
-  const to = new EncryptedCredentialsBackend({
-    backend: new MemoryCredentialsBackend(),
-    key: await testKey(),
-  });
-  const { deleted } = await migrateCredentials(world.backend, to, { deleteSource: true });
-  assertEquals(deleted, [world.key]);
-  const session = await createSession({ ...world.options, credentialsBackend: to });
-  world.clock.advance(HOUR);
-  assert(world.provider.isActive(await session.accessToken()));
-  assertEquals(world.codes.length, 1);
 });
 
 /** A view of a store that can be cut off. */
