@@ -34,7 +34,7 @@ export async function makeSigningKey(): Promise<SigningKey> {
 /** Makes a compact JWS of `claims`. */
 export async function signJwt(
   claims: Record<string, unknown>,
-  key: SigningKey,
+  key: Pick<SigningKey, "kid" | "privateKey">,
   { alg = "RS256", secret = "validmind-test", header = {} }: SignOptions = {},
 ): Promise<string> {
   const head = encodeJson({ alg, kid: key.kid, ...header });

@@ -1,4 +1,5 @@
 import { startVault, type VaultServer } from "../../support/servers/vault_server.ts";
+import { signJwt } from "../../support/jwt.ts";
 import type { HubFolder } from "./hub_folder.ts";
 import type { HubOptions } from "./hub_process.ts";
 
@@ -10,8 +11,17 @@ const RSA = {
   hash: "SHA-256",
 };
 
-/** A Vault that knows the hub's people by what the hub signs: the login and the policy of the page. */
-export async function startHubVault(): Promise<{ vault: VaultServer; key: string }> {
+/** A Vault that knows the hub's people by what the hub signs. */
+export interface HubVault {
+  vault: VaultServer;
+  /** The hub's key, as PEM. */
+  key: string;
+  /** What the hub signs for a person. */
+  login(name: string): Promise<string>;
+}
+
+/** Starts it, with the login and the policy of the page. */
+export async function startHubVault(): Promise<HubVault> {
   const { privateKey, publicKey } = await crypto.subtle.generateKey(RSA, true, ["sign", "verify"]);
   const vault = await startVault();
   await vault.request("POST", "sys/auth/jwt", { type: "jwt" });
@@ -30,13 +40,19 @@ export async function startHubVault(): Promise<{ vault: VaultServer; key: string
     body.data["jwt/"].accessor,
   );
   await vault.request("PUT", "sys/policies/acl/notebooks", { policy });
-  return { vault, key: await toPem("PRIVATE KEY", "pkcs8", privateKey) };
+  const key = await toPem("PRIVATE KEY", "pkcs8", privateKey);
+  const login = (name: string) => {
+    const now = Math.floor(Date.now() / 1000);
+    const claims = { sub: name, aud: "vault", iat: now, exp: now + 600 };
+    return signJwt(claims, { kid: "hub", privateKey });
+  };
+  return { vault, key, login };
 }
 
 /** What the recipe for Vault needs of the machine, and the hub's key in its place. */
 export async function placesForVault(
   { path }: HubFolder,
-  { vault, key }: { vault: VaultServer; key: string },
+  { vault, key }: Pick<HubVault, "vault" | "key">,
 ): Promise<Pick<HubOptions, "environment" | "places">> {
   const places = { KEY: `${path}/vault-login.pem`, LOGINS: `${path}/logins` };
   await Deno.writeTextFile(places.KEY, key, { mode: 0o600 });
