@@ -16,10 +16,9 @@
  * @module
  */
 
-import { entryFrom, locationOf } from "./common/describe_backend.ts";
+import { entryFrom, locationOf, PROVES, provesWrites } from "./common/describe_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
-import { PROVES, provesWrites } from "./common/probe.ts";
 import { type Ability, wrapAbilities } from "./common/wrap_backend.ts";
 import {
   assertCredentialsBackend,

@@ -19,10 +19,16 @@
  * @module
  */
 
-import { entryFrom, locationOf } from "./common/describe_backend.ts";
+import {
+  entryFrom,
+  isProbeKey,
+  locationOf,
+  probeKey,
+  PROVES,
+  provesWrites,
+} from "./common/describe_backend.ts";
 import { assertRuntime, writeError } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
-import { isProbeKey, probeKey, PROVES, provesWrites } from "./common/probe.ts";
 import { type Ability, wrapAbilities } from "./common/wrap_backend.ts";
 import {
   assertCredentialsBackend,

@@ -1,6 +1,6 @@
 import { folderNeeds, folderOf, needDeno, writeError } from "./common/platform.ts";
 import { checkOptions, keepName } from "./credentials_backend_error.ts";
-import { PROVES } from "./common/probe.ts";
+import { PROVES } from "./common/describe_backend.ts";
 import { getEntry, readIfPresent } from "./file/document.ts";
 import { credentialsPath } from "./file/file_access.ts";
 import type { FileStore, FileStoreOptions } from "./file/store.ts";

@@ -20,8 +20,7 @@
 
 import { needDeno } from "./common/platform.ts";
 import { secretsOf } from "./common/describe_backend.ts";
-import { parseObject, printable } from "./common/printable.ts";
-import { redact } from "./common/redact.ts";
+import { parseObject, printable, redact } from "./common/printable.ts";
 import {
   assertCredentialsBackend,
   checkOptions,

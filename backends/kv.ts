@@ -1,5 +1,5 @@
 import { folderOf, isSecureUrl, isUrl, needDeno, netHost } from "./common/platform.ts";
-import { PROVES } from "./common/probe.ts";
+import { PROVES } from "./common/describe_backend.ts";
 import { Once } from "./common/promises.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";

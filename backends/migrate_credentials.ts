@@ -1,6 +1,5 @@
-import { backendError, entryFrom, isOneStore } from "./common/describe_backend.ts";
+import { backendError, entryFrom, isOneStore, isProbeKey } from "./common/describe_backend.ts";
 import { printable, sameJson } from "./common/printable.ts";
-import { isProbeKey } from "./common/probe.ts";
 import {
   assertCredentialsBackend,
   checkOptions,

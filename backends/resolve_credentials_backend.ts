@@ -1,6 +1,5 @@
-import { readBackendChoice } from "./load/backend_choice.ts";
 import { assertCredentialsBackend } from "./credentials_backend_error.ts";
-import { getEnv, readEnv } from "./common/platform.ts";
+import { getEnv, readBackendChoice, readEnv } from "./common/platform.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";

@@ -25,7 +25,7 @@ import type {
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
-import { PROVES } from "./common/probe.ts";
+import { PROVES } from "./common/describe_backend.ts";
 import { Once } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import {

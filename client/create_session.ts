@@ -1,8 +1,27 @@
-import { notebook } from "../backends/common/platform.ts";
+import { assertRuntime, isGranted, notebook } from "../backends/common/platform.ts";
+import { untilAborted } from "../backends/common/promises.ts";
+import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
+import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
 import { bearerKind, credentialKey } from "./entry.ts";
-import { type PreparedSession, prepareSession } from "./permissions/prepare_session.ts";
+import type { PermissionNeed } from "./format_permissions.ts";
+import {
+  checkSessionOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from "./options/resolve_options.ts";
+import {
+  apiNeeds,
+  asAlways,
+  backendNeeds,
+  type Call,
+  choiceNeeds,
+  envNeeds,
+  HOME_NEED,
+  isByKey,
+  startNeeds,
+} from "./permissions/start_needs.ts";
 import type { Session, StartedSignIn } from "./session.ts";
-import type { SessionOptions } from "./session_options.ts";
+import type { InitOptions, SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential, TokenSource } from "./tokens/source.ts";
 
@@ -12,6 +31,8 @@ const loadTwoSteps = () => import("./sign_in/two_steps.ts");
 const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
+/** Loaded where a permission is missing, given back or asked about, and for options of the browser. */
+export const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers and
@@ -51,7 +72,7 @@ const loadPrompt = () => import("./prompt/open_prompt.ts");
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
-  return await openSession(await prepareSession(options, "createSession"));
+  return await openSession(options, "createSession");
 }
 
 /**
@@ -75,34 +96,85 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
   return await startInBrowser(createSession, options);
 }
 
-/** Signs in with checked options. */
-export async function openSession(prepared: PreparedSession): Promise<SignedInSession> {
-  const { options, resolved, backend, needs } = prepared;
-  const { identity, interactive, runtime } = resolved;
-  if (identity.kind === "api_key" || backend === undefined) {
-    return new SignedInSession({ ...resolved, needs, tokens: undefined });
+/**
+ * Signs in, for `init` and `createSession`. All options and the permissions of a start are checked before
+ * any work: variables first, since the others come from them.
+ */
+export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
+  const isInit = call === "init";
+  const action = isInit ? "sign in to ValidMind" : "sign in";
+  assertRuntime(action);
+  const options = checkSessionOptions(given, action, isInit);
+  const check = checker(action, options);
+  if (!isGranted({ name: "env" })) {
+    const variables = envNeeds(options, call);
+    if (!isByKey(options)) variables.push(...choiceNeeds(options));
+    await check(variables, "always", () => [...variables.map(asAlways), HOME_NEED]);
   }
+  const resolved = resolveOptions(options, action, isInit);
+  options.signal?.throwIfAborted();
+  if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
+    (await loadPreflight()).checkBrowserOptions(options, action);
+  }
+  let backend: OidcCredentialsBackend | undefined;
+  // A start does without the whole list, and a session that gave its variables back has no other.
+  let list: PermissionNeed[] | undefined;
+  const needs = () => list ??= startNeeds(options, call, resolved, backend);
+  if (resolved.identity.kind === "oidc") {
+    const chosen = resolveCredentialsBackend(options.credentialsBackend);
+    backend = await untilAborted(chosen, options.signal);
+  }
+  await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
+  const tokens = tokensOf(resolved, backend, options, () => check(needs(), "sign_in"));
+  const hasAsked = await tokens?.signIn(options.signal);
+  const session = new SignedInSession({
+    ...resolved,
+    tokens,
+    async dropPermissions(willRefresh, all) {
+      const { browserNeeds, dropPermissions } = await loadPreflight();
+      return await dropPermissions([...needs(), ...browserNeeds(options)], willRefresh, all);
+    },
+  });
+  if (hasAsked === false && resolved.interactive && notebook() !== undefined) {
+    const { showStored } = await loadPrompt();
+    await showStored(session, options);
+  }
+  return session;
+}
+
+/** The tokens of a sign-in; `undefined` with an API key. */
+function tokensOf(
+  { identity, interactive, runtime }: ResolvedOptions,
+  backend: OidcCredentialsBackend | undefined,
+  options: SessionOptions,
+  beforeProvider: () => Promise<void>,
+): TokenSource | undefined {
+  if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const stored = new StoredCredential(backend, key);
-  const bearer = bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow);
   const asks = interactive && identity.flow !== "client_credentials";
-  const tokens = new TokenSource({
+  return new TokenSource({
     identity,
-    stored,
-    bearer,
+    stored: new StoredCredential(backend, key),
+    bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
     ask: asks ? { ...options, flow: identity.flow } : undefined,
-    beforeProvider: needs.ensureSignIn,
+    beforeProvider,
     loadRenewal: async (options, held) => {
       const { TokenRenewal } = await loadRenewal();
       return new TokenRenewal(options, held);
     },
   });
-  const hasAsked = await tokens.signIn(options.signal);
-  const signedIn = new SignedInSession({ ...resolved, needs, tokens });
-  if (!hasAsked && interactive && notebook() !== undefined) {
-    const { showStored } = await loadPrompt();
-    await showStored(signedIn, options);
-  }
-  return signedIn;
+}
+
+/** Checks permissions, those of `when` among `needs`. An error names all that are known. */
+function checker(action: string, options: SessionOptions) {
+  return async (
+    needs: readonly PermissionNeed[],
+    when: PermissionNeed["need"],
+    more: () => readonly PermissionNeed[] = () => [],
+  ): Promise<void> => {
+    if (!needs.some((need) => need.need === when && !isGranted(need))) return;
+    const { browserNeeds, preflight } = await loadPreflight();
+    preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
+  };
 }

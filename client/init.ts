@@ -1,7 +1,6 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { openSession } from "./create_session.ts";
+import { loadPreflight, openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { loadPreflight, prepareSession } from "./permissions/prepare_session.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
@@ -46,7 +45,7 @@ const loadApi = () => import("./api/client.ts");
  * ```
  */
 export async function init(options: InitOptions = {}): Promise<Session> {
-  const session = await openSession(await prepareSession(options, "init"));
+  const session = await openSession(options, "init");
   await ping(session, options.signal);
   setActiveSession(session);
   return session;

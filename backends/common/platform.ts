@@ -212,3 +212,66 @@ export function folderNeeds(folder: string, isBelowHome: boolean): BackendPermis
     ...isBelowHome ? [{ name: "env", variable: HOME_VARIABLE } as const] : [],
   ];
 }
+
+/** The choice of a backend by the environment. */
+export interface BackendChoice {
+  /** The backend as a setting names it. Absent where a variable decides that may not be read. */
+  readonly name?: string;
+  /** The variable that chose. Absent for the default, the file. */
+  readonly by?: string;
+  /** The variable of the backend's options. Absent where the choice has none. */
+  readonly options?: string;
+  /** The variables that the choice needs. */
+  readonly variables: readonly string[];
+}
+
+/**
+ * Reads which backend the environment chooses. Loading, permissions and the command line all ask
+ * here, so that they cannot differ. The options belong to the name beside them and to no other.
+ */
+export function readBackendChoice(read: EnvReader): BackendChoice {
+  const { noPersist, ownName, ownOptions, name, options } = BACKEND_VARIABLES;
+  const flag = read(noPersist);
+  if (parseFlag(noPersist, flag ?? undefined)) {
+    return { name: "memory", by: noPersist, variables: [noPersist] };
+  }
+  const variables: string[] = [noPersist];
+  let isKnown = flag !== null;
+  for (const [by, its] of [[ownName, ownOptions], [name, options]] as const) {
+    const set = read(by);
+    const text = typeof set === "string" ? set.trim() : set;
+    variables.push(by, ...(typeof text === "string" ? [its] : []));
+    if (text) return { name: text, by, options: its, variables };
+    if (text === null) isKnown = false;
+    else checkNoOptions(by, its, text === "" ? read(its) : readEnvIfGranted(its));
+  }
+  return isKnown ? { name: "file", variables: [...variables, HOME_VARIABLE] } : { variables };
+}
+
+/** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */
+function checkNoOptions(name: string, options: string, text: string | undefined | null): void {
+  if (!text?.trim()) return;
+  throw new CredentialsBackendError(
+    "backend_spec_invalid",
+    `Cannot choose a credentials backend: ${options} is set, and ${name} is empty or not set. Name ` +
+      `the backend of these options in ${name}, or unset ${options}.`,
+  );
+}
+
+/** A variable in the options of a backend. */
+export const REFERENCE = /\$\{([^}]*)\}/g;
+export const VARIABLE = /^[A-Za-z_]\w{0,199}$/;
+
+/** The variables in the text of a backend's options. */
+export function variablesIn(text: string): string[] {
+  const names = new Set<string>();
+  const note = (value: string) => {
+    for (const [, name = ""] of value.matchAll(REFERENCE)) if (VARIABLE.test(name)) names.add(name);
+  };
+  try {
+    JSON.parse(text, (_, value) => typeof value === "string" ? note(value) : value);
+  } catch {
+    // An error where the text is used.
+  }
+  return [...names];
+}

@@ -1,7 +1,11 @@
-import { isObject, printable } from "../common/printable.ts";
-import { BACKEND_VARIABLES, HOME_VARIABLE, readEnv } from "../common/platform.ts";
-import { REFERENCE, VARIABLE } from "./backend_choice.ts";
-import { redact } from "../common/redact.ts";
+import { isObject, printable, redact } from "../common/printable.ts";
+import {
+  BACKEND_VARIABLES,
+  HOME_VARIABLE,
+  readEnv,
+  REFERENCE,
+  VARIABLE,
+} from "../common/platform.ts";
 import {
   call,
   CredentialsBackendError,

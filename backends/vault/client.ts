@@ -11,11 +11,11 @@ import {
   parseRetryAfter,
   printable,
   readText,
+  redact,
   UNTRUSTED,
 } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import type { LeaseUse } from "../common/lease.ts";
-import { redact } from "../common/redact.ts";
 import type { VaultConnection } from "./options.ts";
 
 export interface VaultClientOptions {

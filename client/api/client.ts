@@ -7,8 +7,7 @@ import {
   type OwnHeaders,
 } from "./transport.ts";
 import { ApiError, invalidOptions, ValidMindAuthError } from "../errors.ts";
-import { isObject, printable } from "../../backends/common/printable.ts";
-import { redact } from "../../backends/common/redact.ts";
+import { isObject, printable, redact } from "../../backends/common/printable.ts";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { named } from "../options/declaration.ts";
 import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";

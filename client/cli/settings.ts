@@ -12,12 +12,12 @@ import {
   isGranted,
   isWindows,
   quoteArgument,
+  readBackendChoice,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
 import { isObject, printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { credentialsPath } from "../../backends/file.ts";
-import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import { isPathSpecifier } from "../../backends/load/backend_setting.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS } from "../options/declaration.ts";

@@ -1,6 +1,10 @@
 import { backendError } from "../../backends/common/describe_backend.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
-import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
+import {
+  assertRuntime,
+  readBackendChoice,
+  readEnvIfGranted,
+} from "../../backends/common/platform.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
@@ -9,7 +13,6 @@ import {
   parseBackendSpec,
   type SettingOrigin,
 } from "../../backends/load/backend_setting.ts";
-import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";

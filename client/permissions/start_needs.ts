@@ -3,10 +3,11 @@ import {
   HOME_VARIABLE,
   isEnvGranted,
   netHost,
+  readBackendChoice,
   readEnvIfGranted,
+  variablesIn,
 } from "../../backends/common/platform.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
-import { readBackendChoice, variablesIn } from "../../backends/load/backend_choice.ts";
 import type {
   BackendPermission,
   OidcCredentialsBackend,

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { remember } from "../../backends/common/redact.ts";
+import { remember } from "../../backends/common/printable.ts";
 import { words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";

@@ -3,7 +3,6 @@ import type { PermissionNeed } from "../format_permissions.ts";
 import { isGranted, isLoopback, netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { loadPreflight } from "../permissions/prepare_session.ts";
 import * as oauth from "oauth4webapi";
 
 /** The endpoints of all grants, by their names in a discovery document. */
@@ -70,7 +69,7 @@ export async function preflightEndpoints(server: oauth.AuthorizationServer): Pro
     need: "sign_in",
   }));
   if (needs.every(isGranted)) return;
-  const { preflight } = await loadPreflight();
+  const { preflight } = await import("../permissions/preflight.ts");
   await preflight("reach the provider", needs, "sign_in");
 }
 

@@ -7,11 +7,12 @@ import {
   parseRetryAfter,
   printable,
   readText,
+  redact,
+  remember,
   safeCause,
   UNTRUSTED,
 } from "../../backends/common/printable.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import { redact, remember } from "../../backends/common/redact.ts";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { secureUrl } from "../options/resolve_identity.ts";

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { remember } from "../../backends/common/redact.ts";
+import { remember } from "../../backends/common/printable.ts";
 import { Once } from "../../backends/common/promises.ts";
 import { clientAuthFromEnv, clientAuthOf, type OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";

@@ -1,13 +1,11 @@
 import { locationOf } from "../../backends/common/describe_backend.ts";
-import { remember } from "../../backends/common/redact.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
-import { printable } from "../../backends/common/printable.ts";
+import { printable, remember } from "../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { SessionNeeds } from "../permissions/prepare_session.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
   checkCallOptions,
@@ -41,7 +39,14 @@ const NATIVE_FETCH = globalThis.fetch;
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
 export interface SignedInSessionOptions extends Omit<ResolvedOptions, "interactive"> {
-  needs: SessionNeeds;
+  /**
+   * Revokes the permissions that the session does not need any more. Deno grants them again only by
+   * asking the person.
+   *
+   * @param willRefresh Whether the session refreshes its tokens.
+   * @param all Whether to revoke every kind that the session does not need.
+   */
+  dropPermissions: (willRefresh: boolean, all: boolean) => Promise<DropPermissionsResult>;
   /** Only with OIDC. */
   tokens: TokenSource | undefined;
 }
@@ -136,7 +141,7 @@ export class SignedInSession implements Session {
     if (willRefresh) await (await tokens.renewal()).prepareRefresh();
     await this.#loadApi();
     if (this.dpop) await loadDpop();
-    return await this.#options.needs.drop(willRefresh, all);
+    return await this.#options.dropPermissions(willRefresh, all);
   }
 
   /** May hold a secret. */

@@ -1,7 +1,10 @@
 import type { ClearResult } from "../session.ts";
-import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
+import {
+  backendError,
+  describeBackend,
+  isProbeKey,
+} from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
-import { isProbeKey } from "../../backends/common/probe.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,

@@ -1,6 +1,5 @@
 import type { ClearOptions, ClearResult } from "../session.ts";
-import { printable } from "../../backends/common/printable.ts";
-import { redact } from "../../backends/common/redact.ts";
+import { printable, redact } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";

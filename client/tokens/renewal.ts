@@ -1,6 +1,6 @@
 import type { ClearOptions, ClearResult } from "../session.ts";
 import { Once, untilAborted } from "../../backends/common/promises.ts";
-import { remember } from "../../backends/common/redact.ts";
+import { remember } from "../../backends/common/printable.ts";
 import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, type TokenSet } from "../entry.ts";

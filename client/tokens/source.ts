@@ -3,7 +3,7 @@ import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { ClearOptions, ClearResult } from "../session.ts";
 import { backendError, entryFrom, locationOf } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import { remember } from "../../backends/common/redact.ts";
+import { remember } from "../../backends/common/printable.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,

@@ -1,5 +1,9 @@
-import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
-import { probeKey, provesWrites } from "../../backends/common/probe.ts";
+import {
+  backendError,
+  describeBackend,
+  probeKey,
+  provesWrites,
+} from "../../backends/common/describe_backend.ts";
 import { Queue, untilAborted } from "../../backends/common/promises.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
-import { probeKey, PROVES, provesWrites } from "../../backends/common/probe.ts";
+import { probeKey, PROVES, provesWrites } from "../../backends/common/describe_backend.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";

@@ -1,6 +1,6 @@
 /** The lock of a key proves that the file can be written, by a temp file that is then the write's own. */
 import { assert, assertEquals } from "@std/assert";
-import { PROVES } from "../../backends/common/probe.ts";
+import { PROVES } from "../../backends/common/describe_backend.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";

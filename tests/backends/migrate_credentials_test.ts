@@ -9,7 +9,7 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import { sameJson } from "../../backends/common/printable.ts";
-import { probeKey } from "../../backends/common/probe.ts";
+import { probeKey } from "../../backends/common/describe_backend.ts";
 import { SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { tempDir } from "../support/temp_home.ts";

@@ -1,4 +1,3 @@
-import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import {
   assert,
   assertEquals,
@@ -12,7 +11,7 @@ import {
   loadBackendFromEnv,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
+import { BACKEND_VARIABLES, readBackendChoice } from "../../backends/common/platform.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";

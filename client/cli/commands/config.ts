@@ -1,8 +1,11 @@
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
 import { resolveLink } from "../../../backends/file/file_access.ts";
-import { folderOf, readEnvIfGranted } from "../../../backends/common/platform.ts";
+import {
+  folderOf,
+  readBackendChoice,
+  readEnvIfGranted,
+} from "../../../backends/common/platform.ts";
 import { isObject, printable } from "../../../backends/common/printable.ts";
-import { readBackendChoice } from "../../../backends/load/backend_choice.ts";
 import { isPathSpecifier } from "../../../backends/load/backend_setting.ts";
 import { OPTION_NAMES, optionNamed, optionRow } from "../../options/declaration.ts";
 import { preflight } from "../../permissions/preflight.ts";

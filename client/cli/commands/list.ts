@@ -1,6 +1,9 @@
-import { backendError, describeBackend } from "../../../backends/common/describe_backend.ts";
+import {
+  backendError,
+  describeBackend,
+  isProbeKey,
+} from "../../../backends/common/describe_backend.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { isProbeKey } from "../../../backends/common/probe.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { CredentialStore } from "../../tokens/store.ts";

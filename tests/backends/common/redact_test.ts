@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { redact, remember } from "../../../backends/common/redact.ts";
+import { redact, remember } from "../../../backends/common/printable.ts";
 
 const OPAQUE = "rt3Bn6yHs1Jd5Gf0Kq8W";
 const ODD = "q7\\Zx+/=~Lm4%Tv9 &Rb2";

@@ -1,6 +1,6 @@
 // Each wrapper has the members that the protocol makes optional where the wrapped store has them.
 import { assertEquals } from "@std/assert";
-import { PROVES, provesWrites } from "../../../backends/common/probe.ts";
+import { PROVES, provesWrites } from "../../../backends/common/describe_backend.ts";
 import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";

@@ -1,4 +1,4 @@
-import { variablesIn } from "../../../backends/load/backend_choice.ts";
+import { variablesIn } from "../../../backends/common/platform.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { parseBackendKwargs } from "../../../backends/load/backend_setting.ts";
 import { SECRETS } from "../../support/entries.ts";

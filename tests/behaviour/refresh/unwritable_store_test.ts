@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { isProbeKey, probeKey, PROVES } from "../../../backends/common/probe.ts";
+import { isProbeKey, probeKey, PROVES } from "../../../backends/common/describe_backend.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";

@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 import type * as fc from "fast-check";
-import { redact } from "../../../backends/common/redact.ts";
+import { redact } from "../../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
 import { CliError } from "../../../client/cli/cli_error.ts";

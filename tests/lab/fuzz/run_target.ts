@@ -1,6 +1,5 @@
 import * as fc from "fast-check";
-import { printable } from "../../../backends/common/printable.ts";
-import { redact } from "../../../backends/common/redact.ts";
+import { printable, redact } from "../../../backends/common/printable.ts";
 import { SECRETS } from "../../support/entries.ts";
 import type { FuzzTarget } from "./fuzz_target.ts";
 

@@ -1,8 +1,12 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { isSecureUrl, parseFlag } from "../../../backends/common/platform.ts";
-import { parseObject, parseRetryAfter, printable } from "../../../backends/common/printable.ts";
-import { redact } from "../../../backends/common/redact.ts";
+import {
+  parseObject,
+  parseRetryAfter,
+  printable,
+  redact,
+} from "../../../backends/common/printable.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
