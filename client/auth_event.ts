@@ -30,6 +30,7 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  *
  * | type | when |
  * |---|---|
+ * | `provider_answered` | the provider answered a request |
  * | `sign_in_started` | the provider is about to be asked for a code |
  * | `flow_changed` | the device flow is not to be had, and the sign-in goes on with another flow |
  * | `code_shown` | link and code are shown to the person |
@@ -45,11 +46,18 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | `lock_waited` | the wait for the lock is over |
  * | `stored` | new tokens are stored in the backend |
  * | `cleared` | the entry was removed from the backend |
+ * | `signed_in` | the session has its token, stored or new |
  * | `api_retry` | the API refused the token, and the request is sent again with a new one |
  *
  * @category Sign in
  */
 export type AuthEventDetail =
+  | {
+    readonly type: "provider_answered";
+    /** The endpoint's name, such as `token`. */
+    readonly endpoint: string;
+    readonly status: number;
+  }
   | { readonly type: "sign_in_started" }
   | {
     readonly type: "flow_changed";
@@ -81,6 +89,7 @@ export type AuthEventDetail =
   | { readonly type: "lock_waited"; readonly waitedMs: number }
   | { readonly type: "stored"; readonly backend: string; readonly expiresAt?: Date }
   | { readonly type: "cleared"; readonly removed: boolean; readonly revocation: Revocation }
+  | { readonly type: "signed_in"; readonly expiresAt?: Date }
   | { readonly type: "api_retry"; readonly status: number };
 
 /**

@@ -127,6 +127,9 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   const tokens = tokensOf(resolved, backend, options, () => check(needs(), "sign_in"));
   const hasAsked = await tokens?.signIn(options.signal);
+  const held = tokens?.held.bearer;
+  const expiresAt = held && { expiresAt: new Date(held.expiresAt) };
+  resolved.runtime.emit?.({ type: "signed_in", ...expiresAt });
   const session = new SignedInSession({
     ...resolved,
     tokens,

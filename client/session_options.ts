@@ -183,7 +183,7 @@ export interface SessionOptions {
   /**
    * Whether a person may be asked to sign in. With `false` the call fails with `login_required`.
    *
-   * @default true, unless VM_OIDC_INTERACTIVE is 0
+   * @default VM_OIDC_INTERACTIVE; else true, unless CI is "true" and there is no terminal
    */
   interactive?: boolean;
   /** Shows the code to the person, instead of the built-in prompt. Polling does not wait for it. */
@@ -236,6 +236,12 @@ export interface SessionOptions {
    * waits, storing. Nothing waits for the function, and its errors are ignored.
    */
   onEvent?: (event: AuthEvent) => void;
+  /**
+   * Whether each step is shown on standard error, one line for each event of `onEvent`.
+   *
+   * @default VM_AUTH_DEBUG, or false
+   */
+  debug?: boolean;
   /**
    * Makes all requests, to the provider and to the API.
    *

@@ -12,6 +12,7 @@ export const BEARER_FLAGS: readonly FlagName[] = [
   ...STORE_FLAGS,
   "login",
   "refresh",
+  "debug",
 ];
 
 /** The bearer token of the sign-in that the flags name, and its end where that is known. */

@@ -11,7 +11,7 @@ export const GROUPS = {
   client: "to know the client's secret or file, if any",
   /** Takes the place of a sign-in. */
   api_key: "to know who signs in",
-  person: "to know whether a person may be asked",
+  person: "to know what a person may be asked and shown",
   browser: "to know where the browser comes back to",
   api: "to know how to call the API",
   /** Only in `init`. */
@@ -122,7 +122,6 @@ export const OPTIONS = {
   interactive: {
     ...PERSON,
     variable: "VM_OIDC_INTERACTIVE",
-    fallback: true,
     help: "whether a person may be asked to sign in",
   },
   redirectUri: {
@@ -145,6 +144,12 @@ export const OPTIONS = {
     ...flag("parameter", "NAME=VALUE", "a further parameter of the sign-in page; repeatable"),
   },
   openBrowser: { ...PERSON, flag: "open", help: "open the page of the sign-in in the browser" },
+  debug: {
+    ...PERSON,
+    variable: "VM_AUTH_DEBUG",
+    flag: "debug",
+    help: "show each step on standard error, without secrets",
+  },
   timeoutMs: {
     type: "timeout",
     group: "api",

@@ -1,3 +1,4 @@
+import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { checkOptions, type OptionTypes, words } from "../../backends/credentials_backend_error.ts";
 import {
   type Clock,
@@ -34,7 +35,7 @@ export interface Runtime {
   skew?: number | undefined;
   /** The secrets that the session knows, present and former: no message may repeat one. */
   secrets: Set<string>;
-  /** Only where the caller gave `onEvent`. */
+  /** Only where the caller gave `onEvent` or `debug`. */
   emit?: Emit | undefined;
 }
 
@@ -75,6 +76,8 @@ export function resolveOptions(
 ): ResolvedOptions {
   const identity = resolveIdentity(options, action);
   const runtime = runtimeOf(options, action);
+  const sinks = [options.onEvent, valueOf("debug", options, action) ? showEvent : undefined]
+    .filter((sink) => sink !== undefined);
   const owner = identity.kind === "oidc" &&
     { issuer: identity.issuer, clientId: identity.clientId };
   const host = options.apiUrl ?? options.apiHost ?? valueOf("apiUrl", {}, action) ??
@@ -82,13 +85,20 @@ export function resolveOptions(
   return {
     identity,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
-    interactive: identity.kind === "oidc" && valueOf("interactive", options, action)!,
+    interactive: identity.kind === "oidc" &&
+      (valueOf("interactive", options, action) ?? !isUnattended(options)),
     runtime: {
       ...runtime,
-      emit: options.onEvent && eventSink(options.onEvent, { ...owner }, runtime.now),
+      emit: sinks.length === 0 ? undefined : eventSink(sinks, { ...owner }, runtime.now),
     },
     ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
+}
+
+/** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */
+function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions): boolean {
+  return (onDeviceCode ?? onAuthorizationUrl) === undefined && readEnvIfGranted("CI") === "true" &&
+    !Deno.stdin.isTerminal() && !Deno.stderr.isTerminal();
 }
 
 /** The means of a session, or of a sign-out without one. */
@@ -130,16 +140,25 @@ function apiHost(host: string, action: string): string {
   return url.href;
 }
 
-/** Sends events to a caller's `onEvent`, whose errors are ignored: a log must not end a sign-in. */
+/** Sends events to functions, whose errors are ignored: a log must not end a sign-in. */
 export function eventSink(
-  onEvent: (event: AuthEvent) => void,
+  sinks: readonly ((event: AuthEvent) => void)[],
   owner: Pick<AuthEvent, "issuer" | "clientId">,
   now: Clock,
 ): Emit {
   return (detail) => {
     const event = { time: new Date(now()), ...owner, ...detail };
-    Promise.try(onEvent, event).catch(() => undefined);
+    for (const sink of sinks) Promise.try(sink, event).catch(() => undefined);
   };
+}
+
+/** Writes an event to standard error. It holds no secret. */
+function showEvent({ time, type, issuer: _, clientId: _1, ...facts }: AuthEvent): void {
+  const words = Object.entries(facts).map(([name, value]) =>
+    `${name}=${value instanceof Date ? value.toISOString() : value}`
+  );
+  // deno-lint-ignore no-console -- a notebook shows no other standard error
+  console.error([time.toISOString(), "validmind-auth", type, ...words].join(" "));
 }
 
 /**

@@ -83,7 +83,10 @@ export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
   return OPTION_NAMES.flatMap((name) => {
     const { variable, group } = optionRow(name);
     const need = variable && needOfVariable(name, options, call, isKey);
-    return need ? [env(variable, GROUPS[group], need)] : [];
+    if (!need) return [];
+    // Where nobody says whether to ask, it depends on this one.
+    const more = name === "interactive" ? [env("CI", GROUPS[group], need)] : [];
+    return [env(variable, GROUPS[group], need), ...more];
   });
 }
 

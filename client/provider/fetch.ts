@@ -117,6 +117,7 @@ export function providerFetch(
     remember(secrets, secretsOf(init));
     const { response, text } = await fetchText(url, init, runtime);
     const { status, headers } = response;
+    runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
     runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
     if (status >= 300 && status < 400) throw unusable(url, REDIRECTED, REDIRECTED_ADVICE);
     const json = parseObject(text);

@@ -49,7 +49,7 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
   if (options.onEvent !== undefined) {
-    eventSink(options.onEvent, {}, Date.now)({ type: "cleared", removed, revocation });
+    eventSink([options.onEvent], {}, Date.now)({ type: "cleared", removed, revocation });
   }
   return result;
 }

@@ -1,7 +1,7 @@
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
-import { type Command, EXIT, printResult } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
+import { type Command, EXIT, type Invocation } from "../command.ts";
+import { toJsonText } from "../output.ts";
 import { alreadyText, statusText } from "../status_report.ts";
 import {
   assertPersistent,
@@ -21,6 +21,7 @@ export const login: Command = {
     "last address can be pasted. A stored sign-in that still serves is kept: for another one run " +
     "logout first. Asks even if VM_OIDC_INTERACTIVE is 0, since somebody runs this command. With " +
     "--flow client_credentials nobody is asked: the client gets a token for itself.",
+    "--json prints each step as a line of JSON, with link and code, and the report of status last.",
   ],
   flags: [
     ...OPTION_FLAGS.filter((name) => name !== "api-host"),
@@ -35,30 +36,52 @@ export const login: Command = {
   ],
   action: "sign in",
   async run(invocation) {
-    const { flags } = invocation;
+    const { flags, output } = invocation;
     await using target = await findTarget(flags, login.action);
-    const isNew = await signIn(target, flags);
+    const isNew = await signIn(target, invocation);
     const report = await reportOf(target);
     const text = isNew || report.state === "api_key" ? statusText : alreadyText;
-    printResult(invocation, report, text(report, Date.now()));
+    if (flags.has("json")) output.print(toJsonText(report));
+    else if (!flags.has("quiet")) output.print(text(report, Date.now()));
     return EXIT.ok;
   },
 };
 
 /** Signs in, and tells whether the stored sign-in did not serve. */
-async function signIn({ stored }: SignInTarget, flags: FlagValues): Promise<boolean> {
+async function signIn({ stored }: SignInTarget, invocation: Invocation): Promise<boolean> {
   if (stored === undefined) return false;
   const { chosen, identity } = stored;
   assertPersistent(chosen, login.action);
+  const { flags, output } = invocation;
+  const tell = (step: object) => output.print(toJsonText(snakeCase(step)));
   const isClient = identity.flow === "client_credentials";
   let isAsked = false;
   await using _session = await createSession({
     ...sessionOptions(flags),
     credentialsBackend: chosen.backend,
     interactive: true,
-    onEvent: ({ type }: AuthEvent) => {
-      isAsked ||= type === (isClient ? "refresh_done" : "sign_in_started");
+    onEvent: ({ time: _, ...event }: AuthEvent) => {
+      isAsked ||= event.type === (isClient ? "refresh_done" : "sign_in_started");
+      // With link and code below.
+      const isShown = event.type === "code_shown" || event.type === "link_shown";
+      if (flags.has("json") && !isShown) tell(event);
     },
+    ...(flags.has("json") && {
+      onDeviceCode: (code) => {
+        tell({ type: "code_shown", ...code });
+        output.note(`Open ${code.verificationUri} and enter ${code.userCode}\n`);
+      },
+      onAuthorizationUrl: ({ submit: _, ...link }) => {
+        tell({ type: "link_shown", ...link });
+        output.note(`Open ${link.url}\n`);
+      },
+    }),
   });
   return isAsked;
+}
+
+/** A step with names as JSON has them in all reports. */
+function snakeCase(step: object): Record<string, unknown> {
+  const nameOf = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(step).map(([name, value]) => [nameOf(name), value]));
 }

@@ -35,7 +35,7 @@ async function resolve(given: Record<string, unknown>, isInit: boolean) {
   return await withTempHome(() => {
     const options: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(given)) {
-      if (name.startsWith("VM_")) Deno.env.set(name, value as string);
+      if (/^(VM_|CI$)/.test(name)) Deno.env.set(name, value as string);
       else options[name] = value;
     }
     const checked = checkSessionOptions(options as InitOptions, "test", isInit);
@@ -97,6 +97,11 @@ const SESSION: [given: Record<string, unknown>, expected: Record<string, unknown
     { ...OIDC, VM_OIDC_INTERACTIVE },
     { interactive: false },
   ]),
+  // A test has a terminal or none, as it is run.
+  [{ ...OIDC, CI: "true" }, { interactive: Deno.stdin.isTerminal() || Deno.stderr.isTerminal() }],
+  [{ ...OIDC, CI: "true", VM_OIDC_INTERACTIVE: "1" }, {}],
+  [{ ...OIDC, CI: "true", onDeviceCode: () => {} }, {}],
+  [{ ...OIDC, CI: "" }, {}],
   [{ ...OIDC, VM_OIDC_INTERACTIVE: "1" }, {}],
   [{ ...OIDC, VM_OIDC_INTERACTIVE: "YES" }, {}],
   [{ ...OIDC, interactive: true, VM_OIDC_INTERACTIVE: "0" }, {}],

@@ -1,6 +1,30 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { isPosix } from "../../../support/sandbox.ts";
+import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { cliWorld } from "../cli_world.ts";
+
+/** The lines of JSON that a program reads. */
+function steps(text: string): Record<string, string>[] {
+  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+Deno.test("login: --json tells each step as a line of JSON, link and code too, and the report last", async () => {
+  await using world = await cliWorld();
+  const { code, stdout, stderr } = await world.run(["login", "--json"]);
+  assertEquals(code, 0, stderr);
+  const told = steps(stdout);
+  const types = told.map(({ type }) => type);
+  for (
+    const type of ["sign_in_started", "provider_answered", "code_shown", "stored", "signed_in"]
+  ) {
+    assert(types.includes(type), `${type} is not in ${types}`);
+  }
+  const shown = told.find(({ type }) => type === "code_shown")!;
+  assertStringIncludes(shown.verification_uri!, world.provider.issuer);
+  assertStringIncludes(stderr, shown.user_code!);
+  assertEquals([told.at(-1)!.state, told.at(-1)!.subject], ["valid", "analyst@example.com"]);
+  assertNoSecret(stdout, [world.stored().access_token, world.stored().refresh_token!]);
+});
 
 Deno.test("login: asks on standard error, stores, and prints who it is", async () => {
   await using world = await cliWorld();
@@ -15,7 +39,7 @@ Deno.test("login: asks on standard error, stores, and prints who it is", async (
   world.provider.reset();
   const again = await world.run(["login", "--json"]);
   assertEquals([again.code, again.stderr], [0, ""]);
-  assertEquals(JSON.parse(again.stdout).state, "valid");
+  assertEquals(steps(again.stdout).map(({ type, state }) => type ?? state), ["signed_in", "valid"]);
   assertEquals(world.provider.requests, [], "a sign-in that serves was thrown away");
 });
 

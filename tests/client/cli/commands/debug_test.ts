@@ -1,0 +1,37 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertNoSecret } from "../../../support/assert_no_secret.ts";
+import { AS_PROCESS, cliWorld } from "../cli_world.ts";
+
+const WAYS: [name: string, args: string[], env: Record<string, string>][] = [
+  ["--debug", ["--debug"], {}],
+  ["VM_AUTH_DEBUG", [], { VM_AUTH_DEBUG: "1" }],
+];
+
+for (const [name, args, env] of WAYS) {
+  Deno.test(`debug: ${name} shows each step with its time on standard error, without secrets`, async () => {
+    await using world = await cliWorld();
+    const before = await world.signIn();
+    await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
+    const run = { flags: AS_PROCESS, env };
+    const { code, stdout, stderr } = await world.run(["token", ...args], run);
+    const { access_token, refresh_token } = world.stored();
+    assertEquals([code, stdout], [0, `${access_token}\n`]);
+    const lines = stderr.trimEnd().split("\n");
+    for (const line of lines) assertMatch(line, /^\d{4}-\d\d-\d\dT\S+Z validmind-auth \w+/);
+    for (
+      const words of ["refresh_started", "provider_answered endpoint=token status=200", "stored"]
+    ) {
+      assertStringIncludes(stderr, `validmind-auth ${words}`);
+    }
+    assertMatch(lines.at(-1)!, / signed_in expiresAt=/);
+    assertNoSecret(stderr, [access_token, refresh_token!, before.refresh_token!]);
+  });
+}
+
+Deno.test("debug: a stored token that serves is told, too, and nothing without the flag", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const told = await world.run(["token", "--debug"], { flags: AS_PROCESS });
+  assertMatch(told.stderr, /^\S+ validmind-auth signed_in expiresAt=\S+\n$/);
+  assertEquals((await world.run(["token"], { flags: AS_PROCESS })).stderr, "");
+});
