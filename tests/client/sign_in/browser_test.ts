@@ -42,7 +42,7 @@ Deno.test("browser flow: a refresh token that needs prompt=consent is missing by
   const { prompt, session } = await startBrowserFlow(world);
   await world.provider.follow(prompt.url);
   await (await session).close();
-  assertEquals(world.stored().refresh_token, undefined);
+  assertEquals(world.stored().refresh_token, null);
   world.clock.advance(24 * 3600_000);
   const run = () => createSession({ ...world.options, interactive: false });
   await rejectsWith("login_required", run, "offline_access was asked for", "prompt=consent");
