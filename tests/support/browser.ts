@@ -45,8 +45,12 @@ export class Browser {
     if (form === undefined) {
       throw new Error(`Cannot submit form: "${page.title}" (${page.status}) has none`);
     }
-    const body = new URLSearchParams({ ...form.fields, ...values });
-    return this.#load(new URL(form.action, page.url).href, body);
+    return this.post(page, Object.entries({ ...form.fields, ...values }));
+  }
+
+  /** Posts fields to the action of the page's only form; a name may come more than once. */
+  post({ url, forms }: Page, fields: [name: string, value: string][]): Promise<Page> {
+    return this.#load(new URL(forms[0]!.action, url).href, new URLSearchParams(fields));
   }
 
   async #load(start: string, form?: URLSearchParams): Promise<Page> {

@@ -117,20 +117,20 @@ export const ROWS = {
 } satisfies Record<string, Row>;
 
 /** A sign-in, its use from the store, a refresh with rotation, and a sign-out with revocation. */
-async function lives(
+export async function lives(
   kind: ProviderKind,
   provider: MatrixProvider,
-  client: ClientKind,
+  client: ClientKind | TestClient,
   optionsOf: (world: MatrixWorld) => SessionOptions = (world) => world.options,
+  person: string | null = "analyst@example.com",
 ): Promise<void> {
   await using world = await MatrixWorld.make(kind, provider, client);
-  const { clientSecret } = world.client;
-  const options = { ...optionsOf(world), ...(clientSecret && { clientSecret }) };
+  const options = optionsOf(world);
   await using session = await createSession(options);
   const before = await world.stored();
   assert(await provider.isActive(before.access_token));
   const { signedIn, email } = await session.status();
-  assertEquals([signedIn, email], [true, "analyst@example.com"]);
+  assertEquals([signedIn, email], [true, person ?? undefined]);
   provider.gateway.reset();
   await using again = await createSession({ ...options, interactive: false });
   assertEquals(await again.accessToken(), before.access_token);
@@ -151,10 +151,10 @@ async function lives(
 async function signsInItself(kind: ProviderKind, provider: MatrixProvider, client: ClientKind) {
   await using world = await MatrixWorld.make(kind, provider, client);
   await using dir = await tempDir();
-  const { clientKey, clientSecret } = world.client;
+  const { clientKey } = world.client;
   const clientKeyFile = `${dir.path}/key.json`;
   await Deno.writeTextFile(clientKeyFile, JSON.stringify(clientKey ?? {}), { mode: 0o600 });
-  const proof = clientKey ? { clientKeyFile } : { clientSecret: clientSecret! };
+  const proof = clientKey && { clientKeyFile };
   const { onDeviceCode: _, ...options } = world.options;
   await using session = await createSession({ ...options, ...proof, flow: "client_credentials" });
   const token = await session.accessToken();
@@ -172,11 +172,9 @@ function fails(
 ): Row {
   return async (kind, provider) => {
     await using world = await MatrixWorld.make(kind, provider, clientOf(provider));
-    const { clientSecret } = world.client;
     const { onDeviceCode, ...options } = world.options;
     const asked = flow === "client_credentials" ? {} : { onDeviceCode };
-    const start = () =>
-      createSession({ ...options, ...asked, flow, ...(clientSecret && { clientSecret }) });
+    const start = () => createSession({ ...options, ...asked, flow });
     await isTold(world, fault, start);
     assertEquals(await world.keys(), []);
   };

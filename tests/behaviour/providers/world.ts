@@ -42,6 +42,7 @@ export class MatrixWorld implements AsyncDisposable {
     this.options = {
       issuer: provider.issuer,
       clientId: client.clientId,
+      ...(client.clientSecret && { clientSecret: client.clientSecret }),
       credentialsBackend: this.backend,
       onDeviceCode: (code) => void this.codes.push(code),
       now: this.clock.now,

@@ -86,6 +86,12 @@ async function build(name: ServerName, source: Source, folder: string): Promise<
     await run("npm", ["install", "--prefix", folder, ...source.packages]);
     return `${folder}/node_modules/${source.kept}`;
   }
+  if (source.by === "java") {
+    const project = fromFileUrl(new URL(`${name}/pom.xml`, import.meta.url));
+    const places = [`-Dmaven.repo.local=${folder}/repository`, `-Dfolder=${folder}/target`];
+    await run("mvn", ["--batch-mode", "--quiet", ...places, "--file", project, "package"]);
+    return `${folder}/target/${name}.jar`;
+  }
   if (source.by === "maven") return await buildKeycloak(folder, source);
   throw new Error(`Cannot build ${name}`);
 }

@@ -63,7 +63,7 @@ async function missingFor(need: LiveNeed): Promise<string[]> {
   if (programs === undefined) {
     const parts: [string, boolean][] = [[need, await hasServer(need as ServerName)]];
     if (SEEN.includes(need)) parts.push(["chromium", hasChromium], ["jupyter", hasJupyter]);
-    if (need === "keycloak") parts.push(["java", await isOnPath("java")]);
+    if (need === "keycloak" || need === "spring") parts.push(["java", await isOnPath("java")]);
     return parts.flatMap(([name, isHere]) => isHere ? [] : [name]);
   }
   const found = await Promise.all(programs.map(isOnPath));

@@ -8,6 +8,8 @@ export type Source =
   | { by: "cargo"; version: string }
   /** From Maven Central; needs Java 17. */
   | { by: "maven"; version: string; sha256: string }
+  /** Built by Maven from the folder of its name beside this file; needs Java 17. */
+  | { by: "java"; files: readonly string[] }
   /** From npm: packages, and the part of `node_modules` that is kept. */
   | { by: "npm"; version: string; packages: readonly string[]; kept: string }
   /** From PyPI, in an environment of its own: the arguments of each `pip install` that fills it. */
@@ -30,7 +32,7 @@ const LIBRARY = ["--no-deps", "validmind==2.15.0"];
 const PROXY = "jupyter-server-proxy==4.6.0";
 const LAB = "jupyterlab==4.6.6";
 
-/** Newer versions come beside the older ones: the version, or what Go builds, is part of the path. */
+/** Newer versions come beside the older ones: the version, or what is built, is part of the path. */
 export const SERVERS = {
   /** HashiCorp's server as a library: one node or several, with storage in files. */
   vault: { by: "go", files: ["main.go", "builtin.go"] },
@@ -45,6 +47,8 @@ export const SERVERS = {
     version: "26.7.3",
     sha256: "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47",
   },
+  /** Spring Authorization Server, as it comes with Spring Boot. */
+  spring: { by: "java", files: ["pom.xml", "Main.java"] },
   /** The oldest Deno that this module runs on. */
   "old-deno": npm("2.7.1", ["deno@2.7.1"], "deno/deno"),
   /** The oldest Node that this module runs on. */
@@ -86,7 +90,11 @@ export const SERVERS_FOLDER = `${
 export async function serverFolder(name: ServerName): Promise<string> {
   const source: Source = SERVERS[name];
   const folder = source.by === "pip" ? source.folder : undefined;
-  const version = source.by === "go" ? await sourcesHash(name, source.files) : source.version;
+  const version = source.by === "go"
+    ? await sourcesHash(name, [...source.files ?? ["main.go"], "go.mod", "go.sum"])
+    : source.by === "java"
+    ? await sourcesHash(name, source.files)
+    : source.version;
   return `${SERVERS_FOLDER}/${folder ?? name}-${version}`;
 }
 
@@ -130,14 +138,9 @@ export async function isOnPath(program: string): Promise<boolean> {
   return false;
 }
 
-async function sourcesHash(
-  name: ServerName,
-  files: readonly string[] = ["main.go"],
-): Promise<string> {
+async function sourcesHash(name: ServerName, files: readonly string[]): Promise<string> {
   const folder = new URL(`${name}/`, import.meta.url);
-  const texts = [...files, "go.mod", "go.sum"].map((file) =>
-    Deno.readTextFile(new URL(file, folder))
-  );
+  const texts = files.map((file) => Deno.readTextFile(new URL(file, folder)));
   const bytes = new TextEncoder().encode((await Promise.all(texts)).join("\0"));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return digest.toHex().slice(0, 16);

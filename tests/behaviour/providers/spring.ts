@@ -1,0 +1,127 @@
+import type { DeviceCode } from "../../../client/session_options.ts";
+import { Browser } from "../../support/browser.ts";
+import { makeSigningKey, type SigningKey } from "../../support/jwt.ts";
+import { freePort } from "../../support/servers/free_port.ts";
+import { startServerProcess } from "../../support/servers/server_process.ts";
+import { serverBinary } from "../../support/servers/servers.ts";
+import { Gateway } from "./gateway.ts";
+import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
+
+/** From `spring/pom.xml`: Spring Boot 4.1.2 has it. */
+const VERSION = "7.1.2";
+const PERSON = "analyst@example.com";
+const NO_ID_TOKEN = "its device flow gives no ID token, and is run without one";
+
+/**
+ * Spring Authorization Server as it comes. It keeps the device flow and refresh tokens for clients that
+ * prove themselves, so that the rows of a public client are run by one with a secret.
+ */
+export const SPRING: ProviderKind = {
+  name: "Spring Authorization Server",
+  version: VERSION,
+  needs: ["spring"],
+  cannot: {
+    "device flow, refresh and sign-out": NO_ID_TOKEN,
+    "client with its secret": NO_ID_TOKEN,
+    "keys rotated": NO_ID_TOKEN,
+    "DPoP": NO_ID_TOKEN,
+    "DPoP missing": "it does not demand DPoP of a client",
+    "client disabled": "it has no clients that are switched off",
+    "refresh token used twice": "it does not look for reuse",
+    "person disabled": "it does not look for the person at a refresh",
+  },
+  async start() {
+    const key = await makeSigningKey();
+    const port = freePort();
+    const memory = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+    const place = ["--server.address=127.0.0.1", `--server.port=${port}`];
+    const server = await startServerProcess({
+      command: ["java", ...memory, "-jar", await serverBinary("spring"), ...place],
+      env: { CLIENT_KEYS: JSON.stringify({ keys: [key.publicJwk] }) },
+      readyOn: "stdout",
+      ready: /(Started Main) in/,
+    });
+    return {
+      async provider() {
+        const provider = new SpringProvider(port, key, await Gateway.start());
+        await provider.control("reset");
+        return provider;
+      },
+      [Symbol.asyncDispose]: () => server.end("KILL"),
+    };
+  },
+};
+
+/** The server as one test sees it, through a gateway that is its issuer. */
+export class SpringProvider implements MatrixProvider {
+  readonly issuer: string;
+
+  constructor(readonly port: number, readonly key: SigningKey, readonly gateway: Gateway) {
+    gateway.upstream = port;
+    this.issuer = gateway.origin;
+  }
+
+  client(kind: ClientKind | "es256"): TestClient {
+    if (kind === "key") {
+      return { clientId: kind, clientKey: { ...this.key.privateJwk, alg: "RS256" } };
+    }
+    const clientId = kind === "public" || kind === "dpop" ? "secret" : kind;
+    return { clientId, clientSecret: `the-secret-of-${clientId}` };
+  }
+
+  async approve({ verificationUriComplete }: DeviceCode, { deny = false } = {}): Promise<void> {
+    await this.#signIn(verificationUriComplete!, deny);
+  }
+
+  async follow(url: string, { deny = false } = {}): Promise<void> {
+    await this.#signIn(url, deny);
+  }
+
+  /** Signs in, and consents to all scopes where the page asks for it, or to none. */
+  async #signIn(url: string, deny: boolean): Promise<void> {
+    const browser = new Browser();
+    let page = await browser.open(url);
+    page = await browser.submit(page, { username: PERSON, password: "a-password" });
+    if (page.forms.length === 0) return;
+    const { scope: _, ...fields } = page.forms[0]!.fields;
+    const scopes = [...page.html.matchAll(/name="scope" value="([^"]+)"/g)].map(([, name]) =>
+      name!
+    );
+    await browser.post(page, [
+      ...Object.entries(fields),
+      ...(deny ? [] : scopes).map((scope): [string, string] => ["scope", scope]),
+    ]);
+  }
+
+  async endSession(): Promise<void> {
+    await this.control("reset");
+  }
+
+  disablePerson(): Promise<void> {
+    return Promise.reject(new Error("it does not look for the person at a refresh"));
+  }
+
+  async rotateKeys(): Promise<void> {
+    await this.control("rotate-keys");
+  }
+
+  async isActive(token: string): Promise<boolean> {
+    const response = await fetch(`http://127.0.0.1:${this.port}/oauth2/introspect`, {
+      method: "POST",
+      headers: { authorization: `Basic ${btoa("secret:the-secret-of-secret")}` },
+      body: new URLSearchParams({ token }),
+    });
+    return (await response.json()).active;
+  }
+
+  /** What an administrator does. */
+  async control(action: string): Promise<void> {
+    const url = `http://127.0.0.1:${this.port}/control/${action}`;
+    const response = await fetch(url, { method: "POST" });
+    if (!response.ok) throw new Error(`Cannot ${action}: ${response.status}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway[Symbol.asyncDispose]();
+  }
+}
