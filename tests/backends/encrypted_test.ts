@@ -1,47 +1,33 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
+import { sealingKey, sealRow } from "../../backends/encrypted/sealed_row.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import { migrateCredentials } from "../../backends/migrate_credentials.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { testCredentialsBackend } from "../../backends/testing.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { DAMAGED, encrypted, FIRST, minimal, SECOND, THIRD } from "./encrypted/encrypted_world.ts";
-import { renderings, testKey } from "./encrypted/encryption_keys.ts";
-import { sealingKey, sealRow } from "../../backends/encrypted/sealed_row.ts";
 import { entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
+import { SpyBackend } from "../support/spy_backend.ts";
+import {
+  changeSealed,
+  encrypted,
+  FIRST,
+  PASSPHRASE,
+  sealedIn,
+  SECOND,
+  THIRD,
+} from "./encrypted/encrypted_world.ts";
+import { renderings, testKey } from "./encrypted/encryption_keys.ts";
+import { minimal } from "./stores.ts";
 
-const { folder, permissions } = sandbox();
-
-testCredentialsBackend("encrypted memory", () => encrypted(), {
-  broken: () => encrypted(DAMAGED),
-  permissions: "none",
-});
-
-let path = "";
-testCredentialsBackend(
-  "encrypted file",
-  () => {
-    path ||= `${folder()}/credentials.json`;
-    return encrypted(new FileCredentialsBackend({ path }));
-  },
-  {
-    broken: () => {
-      const path = `${folder()}/credentials.json`;
-      Deno.writeTextFileSync(path, "{", { mode: 0o600 });
-      return encrypted(new FileCredentialsBackend({ path }));
-    },
-    permissions,
-  },
-);
-
-testCredentialsBackend("encrypted backend of three methods", () => encrypted(minimal()), {
-  permissions: "none",
-});
+const { folder } = sandbox();
+const ROW = `encrypted|${KEY}`;
 
 Deno.test("nothing of an entry stands in the store but the key's name", async () => {
   const path = `${folder()}/credentials.json`;
@@ -50,91 +36,71 @@ Deno.test("nothing of an entry stands in the store but the key's name", async ()
   await backend.put(KEY, stored);
   const text = await Deno.readTextFile(path);
   assertNoSecret(text, ["secret.scope", "ledger:backoffice", "2099-01-01"]);
-  assertEquals(Object.keys(JSON.parse(text).credentials), [`encrypted|${KEY}`]);
-  assertEquals(await backend.get(KEY), stored);
-});
-
-Deno.test("the row is an entry without tokens that ended long ago, for who does not know it", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner).put(KEY, entry());
-  const { encrypted: sealed, ...row } = inner.get(`encrypted|${KEY}`)!;
-  assertEquals(row, {
+  // An entry without tokens that ended long ago, for who does not know this form.
+  const { [ROW]: { encrypted: sealed, ...row }, ...others } = JSON.parse(text).credentials;
+  assertEquals([row, others], [{
     issuer: "encrypted",
     client_id: "encrypted",
     access_token: "",
     expires_at: "1970-01-01T00:00:00.000Z",
-  });
-  assertEquals(Object.keys(sealed as object), ["version", "key_id", "nonce", "ciphertext"]);
+  }, {}]);
+  assertEquals(Object.keys(sealed), ["version", "key_id", "nonce", "ciphertext"]);
+  assertEquals(await backend.get(KEY), stored);
 });
 
-Deno.test("a swapped row and one under another key are decryption_failed", async () => {
+Deno.test("a row that the key does not open is an error with its reason, and can be deleted", async () => {
   const inner = new MemoryCredentialsBackend();
   const backend = encrypted(inner);
-  await backend.put(KEY, entry());
-  await backend.put(OTHER, entry());
-  inner.put(`encrypted|${OTHER}`, inner.get(`encrypted|${KEY}`)!);
-  const advice = "If it stays so, remove it with ";
-  await rejectsWith(
-    "decryption_failed",
-    () => backend.get(OTHER),
-    OTHER,
-    "another credential",
-    advice,
-  );
-  assertEquals(await backend.get(KEY), entry());
+  const cases: [change: () => void | Promise<void>, code: string, ...words: string[]][] = [
+    [
+      async () => {
+        await backend.put(OTHER, entry());
+        inner.put(ROW, inner.get(`encrypted|${OTHER}`)!);
+      },
+      "decryption_failed",
+      "another credential",
+      "If it stays so, remove it with ",
+    ],
+    [
+      () => changeSealed(inner, { version: 2 }),
+      "decryption_failed",
+      "Update @validmind/auth. If it stays so, remove it with ",
+    ],
+    [
+      () => encrypted(inner, { key: SECOND }).put(KEY, entry()),
+      "encryption_key_unknown",
+      "olderKeys",
+    ],
+    [
+      () => changeSealed(inner, { key_id: `\u001b[2J${"x".repeat(500)}` }),
+      "encryption_key_unknown",
+      "xxx…",
+    ],
+  ];
+  for (const [change, code, ...words] of cases) {
+    await backend.put(KEY, entry());
+    await change();
+    const get = () => backend.get(KEY);
+    const { message } = await rejectsWith(code as "decryption_failed", get, KEY, ...words);
+    assert(!message.includes("\u001b") && message.length < 500, message);
+    await backend.delete(KEY);
+    assertEquals(await backend.get(KEY), undefined);
+  }
 });
 
-Deno.test("another key is encryption_key_unknown and names the id", async () => {
+Deno.test("an error names the id of the key, also one of the person's choice", async () => {
   const inner = new MemoryCredentialsBackend();
   await encrypted(inner).put(KEY, entry());
-  const { key_id } = inner.get(`encrypted|${KEY}`)!.encrypted as { key_id: string };
   const other = encrypted(inner, { key: SECOND });
-  await rejectsWith("encryption_key_unknown", () => other.get(KEY), KEY, key_id, "olderKeys");
-});
-
-Deno.test("an entry whose key had a name of the person's choice is read", async () => {
-  const inner = new MemoryCredentialsBackend();
-  const key = { ...await sealingKey(await testKey(1)), id: "2026-01" };
-  inner.put(`encrypted|${KEY}`, await sealRow(KEY, entry(), key));
+  await rejectsWith("encryption_key_unknown", () => other.get(KEY), sealedIn(inner).key_id!);
+  const key = { ...await sealingKey(await testKey(1)), id: "2026-01" }; // of an earlier release
+  inner.put(ROW, await sealRow(KEY, entry(), key));
+  await rejectsWith("encryption_key_unknown", () => other.get(KEY), "2026-01");
   assertEquals(await encrypted(inner, { key: SECOND, olderKeys: [FIRST] }).get(KEY), entry());
-  await rejectsWith("encryption_key_unknown", () => encrypted(inner, { key: SECOND }).get(KEY));
 });
 
-Deno.test("an id that a stranger wrote does not reach the message as it is", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner).put(KEY, entry());
-  const row = inner.get(`encrypted|${KEY}`)!;
-  const key_id = `\u001b[2J${"x".repeat(500)}`;
-  inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, key_id } });
-  const error = await rejectsWith("encryption_key_unknown", () => encrypted(inner).get(KEY));
-  assert(!error.message.includes("\u001b") && error.message.length < 500);
-});
-
-Deno.test("a row of a later version is decryption_failed and says to update", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner).put(KEY, entry());
-  const row = inner.get(`encrypted|${KEY}`)!;
-  inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, version: 2 } });
-  const advice = "Update @validmind/auth. If it stays so, remove it with ";
-  await rejectsWith("decryption_failed", () => encrypted(inner).get(KEY), advice);
-});
-
-Deno.test("an unreadable entry can be deleted, and then it is absent", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner, { key: SECOND }).put(KEY, entry());
-  const backend = encrypted(inner);
-  await rejectsWith("encryption_key_unknown", () => backend.get(KEY));
-  await backend.delete(KEY);
-  assertEquals(await backend.get(KEY), undefined);
-});
-
-for (
-  const [plain, locked] of [
-    ["refuse", [`encrypted|${KEY}`]],
-    ["ignore", [`encrypted|${KEY}`]],
-  ] as const
-) {
-  Deno.test(`with plain "${plain}" withLock locks what is read and written, with its peek`, async () => {
+for (const plain of ["refuse", "ignore"] as const) {
+  Deno.test(`with plain "${plain}" withLock locks the encrypted row, with its options`, async () => {
     const inner = new MemoryCredentialsBackend();
     const calls: unknown[] = [];
     const spied: OidcCredentialsBackend = {
@@ -145,12 +111,80 @@ for (
       },
     };
     const { signal } = new AbortController();
-    const peek = () => undefined;
+    const options = { signal, peek: () => undefined };
     const backend = encrypted(spied, { plain });
-    assertEquals(await backend.withLock!(KEY, () => Promise.resolve(7), { signal, peek }), 7);
-    assertEquals(calls, locked.map((name) => [name, true, true]));
+    assertEquals(await backend.withLock!(KEY, () => Promise.resolve(7), options), 7);
+    assertEquals(calls, [[ROW, true, true]]);
+  });
+
+  Deno.test(`with plain "${plain}" the encrypted entry wins, and a sign-out leaves none`, async () => {
+    const inner = new MemoryCredentialsBackend();
+    const backend = encrypted(inner, { plain });
+    await backend.put(KEY, entry());
+    inner.put(KEY, entry({ access_token: "planted" })); // by a program that does not encrypt
+    assertEquals(await backend.get(KEY), entry());
+    assertEquals(await Array.fromAsync(backend.list!()), [KEY]);
+    await backend.delete(KEY);
+    assertEquals(inner.get(KEY) !== undefined, plain === "ignore"); // which is another program's
+    assertEquals(inner.get(ROW), undefined);
   });
 }
+
+Deno.test("a plain entry is refused, unless it is to be ignored", async () => {
+  const inner = new MemoryCredentialsBackend();
+  inner.put(KEY, entry());
+  const words = ["not encrypted", 'plain: "ignore"', "clearOidcCredentials"];
+  await rejectsWith("decryption_failed", () => encrypted(inner).get(KEY), KEY, ...words);
+  assertEquals(await encrypted(inner, { plain: "ignore" }).get(KEY), undefined);
+  assertEquals(inner.get(KEY), entry()); // none of it changed anything
+  const text = (key: string) => key === KEY ? JSON.stringify(entry()) as never : undefined;
+  const odd: OidcCredentialsBackend = { ...minimal(), get: text };
+  const get = () => encrypted(odd).get(KEY);
+  await rejectsWith("backend_corrupt", get, "gave a string, not an entry");
+  assertEquals(await encrypted(odd, { plain: "ignore" }).get(KEY), undefined);
+});
+
+Deno.test("a sign-out removes the encrypted entry also where the plain one cannot be removed", async () => {
+  const inner = new SpyBackend();
+  const backend = encrypted(inner);
+  await backend.put(KEY, entry());
+  const fault = new CredentialsBackendError("backend_denied", "Cannot delete it: no. Ask.");
+  inner.before = (method, key) => {
+    if (method === "delete" && key === KEY) throw fault;
+  };
+  await rejectsWith("backend_denied", () => backend.delete(KEY));
+  assertEquals(inner.rows.size, 0);
+});
+
+Deno.test('plain "ignore" shares a file with Python: neither sees or changes the other\'s rows', async () => {
+  const fixture = new URL("../fixtures/credentials_from_python.json", import.meta.url);
+  const path = `${folder()}/credentials.json`;
+  await Deno.writeFile(path, await Deno.readFile(fixture), { mode: 0o600 });
+  const rows = () => JSON.parse(Deno.readTextFileSync(path)).credentials;
+  const before = rows();
+  const [python = ""] = Object.keys(before);
+  const backend = encrypted(new FileCredentialsBackend({ path }), { plain: "ignore" });
+  assertEquals(await backend.get(python), undefined);
+  assertEquals(await Array.fromAsync(backend.list!()), []);
+  await backend.put(python, entry());
+  const { [`encrypted|${python}`]: _, ...after } = rows();
+  assertEquals(after, before);
+  await backend.delete(python);
+  assertEquals(rows(), before);
+});
+
+Deno.test("rows are moved into an encrypted store, and between two, and never encrypted twice", async () => {
+  const [from, inner, copy] = [1, 2, 3].map(() => new MemoryCredentialsBackend());
+  for (const key of [KEY, OTHER]) from!.put(key, entry());
+  const to = encrypted(inner);
+  const { copied, deleted } = await migrateCredentials(from!, to, { deleteSource: true });
+  assertEquals([copied.length, deleted.length], [2, 2]);
+  assertNoSecret(inner!.get(ROW));
+  await migrateCredentials(inner!, copy!);
+  for (const backend of [to, encrypted(copy)]) assertEquals(await backend.get(KEY), entry());
+  const again = () => migrateCredentials(inner!, encrypted(inner, { plain: "ignore" }));
+  await rejectsWith("invalid_options", again, "already");
+});
 
 /** A store with leases: it refuses a write of the entry whose lock its holder has lost. */
 class LeasedStore extends MemoryCredentialsBackend {
@@ -159,10 +193,7 @@ class LeasedStore extends MemoryCredentialsBackend {
 
   override put(key: string, value: OidcCredentials): void {
     if (this.isLost && this.held.has(key)) {
-      throw new CredentialsBackendError(
-        "backend_locked",
-        "Cannot write: the lock was lost. Try again.",
-      );
+      throw new CredentialsBackendError("backend_locked", "Cannot write: was lost. Try again.");
     }
     super.put(key, value);
   }
@@ -177,28 +208,40 @@ class LeasedStore extends MemoryCredentialsBackend {
 }
 
 Deno.test("a holder that lost its lock on a store with leases writes nothing any more", async () => {
-  for (const plain of ["refuse", "ignore"] as const) {
-    const store = new LeasedStore();
-    const backend = encrypted(store, { plain });
-    await backend.put(KEY, entry());
-    await backend.withLock!(KEY, async () => {
-      store.isLost = true;
-      const put = () => backend.put(KEY, entry({ access_token: "newer" }));
-      await rejectsWith("backend_locked", put, "was lost");
-    });
-    assertEquals(await backend.get(KEY), entry());
-  }
+  const store = new LeasedStore();
+  const backend = encrypted(store);
+  await backend.put(KEY, entry());
+  await backend.withLock!(KEY, async () => {
+    store.isLost = true;
+    const put = () => backend.put(KEY, entry({ access_token: "newer" }));
+    await rejectsWith("backend_locked", put, "was lost");
+  });
+  assertEquals(await backend.get(KEY), entry());
+});
+
+Deno.test("a write that another one overtakes is decided anew", async () => {
+  const inner = new MemoryCredentialsBackend();
+  const theirs = entry({ access_token: "theirs" });
+  const overtaken: OidcCredentialsBackend = {
+    ...minimal(inner),
+    put: async (key, row, options) => {
+      overtaken.put = (key, row) => inner.put(key, row);
+      await encrypted(inner).put(KEY, theirs);
+      if (options?.isReplaced?.(inner.get(key)) ?? true) inner.put(key, row);
+    },
+  };
+  await encrypted(inner).put(KEY, entry());
+  const isReplaced = (present?: OidcCredentials) => present?.access_token === entry().access_token;
+  await encrypted(overtaken).put(KEY, entry({ access_token: "next" }), { isReplaced });
+  assertEquals(await encrypted(inner).get(KEY), theirs);
 });
 
 Deno.test("deleteAll and close reach the inner backend and those of keys", async () => {
   const calls: string[] = [];
-  const keys = Object.assign(new MemoryCredentialsBackend(), {
-    close: () => void calls.push("key closed"),
-  });
-  const inner = Object.assign(new MemoryCredentialsBackend(), {
-    close: () => void calls.push("inner closed"),
-  });
-  const backend = encrypted(inner, { key: { backend: keys } });
+  const closing = (name: string) =>
+    Object.assign(new MemoryCredentialsBackend(), { close: () => void calls.push(name) });
+  const inner = closing("inner closed");
+  const backend = encrypted(inner, { key: { backend: closing("key closed") } });
   await backend.put(KEY, entry());
   await backend.deleteAll!();
   assertEquals(await Array.fromAsync(inner.list()), []);
@@ -206,7 +249,7 @@ Deno.test("deleteAll and close reach the inner backend and those of keys", async
   assertEquals(calls, ["key closed", "inner closed"]);
 });
 
-Deno.test("what it needs is what the inner backend, the variables and the key's backend need", {
+Deno.test("it needs and says what the inner backend, the variables and the key's backend do", {
   permissions: "none",
 }, () => {
   const inner = new FileCredentialsBackend({ path: "/data/t.json" });
@@ -221,37 +264,33 @@ Deno.test("what it needs is what the inner backend, the variables and the key's 
     { name: "env", variable: "OLD_PASSPHRASE" },
     ...keys.requiredPermissions(),
   ]);
+  assertEquals([backend.persistent, backend.location], [true, "/data/t.json, encrypted"]);
   const undeclared = encrypted(inner, { olderKeys: [{ backend: minimal() }] });
   assertEquals(undeclared.requiredPermissions, undefined);
 });
 
-Deno.test("what the inner backend reports comes as it is", async () => {
-  const fault = new CredentialsBackendError(
-    "backend_too_large",
-    "Cannot store: too large. Shrink.",
-  );
-  const inner = Object.assign(minimal(), {
-    put: () => Promise.reject(fault),
-    get: () => Promise.reject(fault),
-    delete: () => Promise.reject(fault),
-  });
-  const backend = encrypted(inner);
-  for (
-    const run of [
-      () => backend.put(KEY, entry()),
-      () => backend.get(KEY),
-      () => backend.delete(KEY),
-    ]
-  ) {
-    assertEquals(await run().catch((error) => error), fault);
-  }
+Deno.test("what the inner backend reports comes as it is, and an entry that is no JSON as well", async () => {
+  const fault = new CredentialsBackendError("backend_too_large", "Cannot: too large. Shrink.");
+  const fail = () => Promise.reject(fault);
+  const failing = encrypted({ put: fail, get: fail, delete: fail });
+  const runs = [
+    () => failing.put(KEY, entry()),
+    () => failing.get(KEY),
+    () => failing.delete(KEY),
+  ];
+  for (const run of runs) assertEquals(await run().catch((error) => error), fault);
+  const backend = encrypted();
+  await backend.put(KEY, entry());
+  const circular: OidcCredentials = entry();
+  circular.x_self = circular;
+  assert(await backend.put(KEY, circular).catch(() => true));
+  assertEquals((await backend.get(KEY))?.access_token, SECRETS.access);
 });
 
 Deno.test("neither the backend nor its errors show a key, a passphrase or a token", async () => {
-  const passphrase = "correct horse battery staple";
-  const keys = new MemoryCredentialsBackend();
-  const secrets = [...renderings(FIRST), ...renderings(SECOND), passphrase];
-  for (const key of [FIRST, SECOND, { passphrase }, { backend: keys }]) {
+  const secrets = [...renderings(FIRST), ...renderings(SECOND), PASSPHRASE];
+  const kinds = [FIRST, { passphrase: PASSPHRASE }, { backend: new MemoryCredentialsBackend() }];
+  for (const key of kinds) {
     const inner = new MemoryCredentialsBackend();
     const backend = encrypted(inner, { key });
     await backend.put(KEY, entry());
@@ -263,11 +302,48 @@ Deno.test("neither the backend nor its errors show a key, a passphrase or a toke
   }
 });
 
-Deno.test("an entry that is no JSON is refused by the caller's fault, and the old one stays", async () => {
-  const backend = encrypted();
+const WRONG: [what: string, options: unknown, ...words: string[]][] = [
+  ["no options", undefined, "not an object"],
+  ["an unknown option", { key: FIRST, password: "x" }, '"password"'],
+  ["no key", {}, '"key" is no key'],
+  ["a text for a key", { key: "x".repeat(32) }, '"key" is no key'],
+  ["a key without a kind", { key: { id: "x" } }, '"key" is no key'],
+  ["a short key", { key: new Uint8Array(16) }, "32 random bytes"],
+  ["a key of zeros", { key: new Uint8Array(32) }, "32 random bytes"],
+  [
+    "a key that is text",
+    { key: new TextEncoder().encode("abcdefghijklmnopqrstuvwxyz012345") },
+    "a text as a passphrase",
+  ],
+  ["a variable without a name", { key: { env: "" } }, "does not name a variable"],
+  ["a variable that is a list", { key: { env: "A,B" } }, "does not name a variable"],
+  ["olderKeys that are no list", { key: FIRST, olderKeys: FIRST }, '"olderKeys" is not an array'],
+  ["a wrong older key", { key: FIRST, olderKeys: [SECOND, null] }, "olderKeys[1]"],
+  ["a short passphrase", { key: { passphrase: "too short" } }, "12 characters"],
+  ["another plain", { key: FIRST, plain: true }, '"plain"'],
+];
+
+for (const [what, options, ...words] of WRONG) {
+  Deno.test(`the constructor refuses ${what}, without showing it`, {
+    permissions: "none",
+  }, async () => {
+    const full = options && { backend: new MemoryCredentialsBackend(), ...options };
+    const make = () => new EncryptedCredentialsBackend(full as never);
+    const error = await rejectsWith("invalid_options", make, ...words);
+    assertNoSecret(error, ["too short", "abcdefghijklmnopqrstuvwxyz012345"]);
+  });
+}
+
+Deno.test("the constructor refuses what is no backend, and copies the caller's key", async () => {
+  const make = (options: unknown) => () => new EncryptedCredentialsBackend(options as never);
+  await rejectsWith("invalid_backend", make({ backend: {}, key: FIRST }), '"backend"');
+  const key = { backend: new MemoryCredentialsBackend(), key: { backend: "file" } };
+  await rejectsWith("invalid_backend", make(key), "key");
+  const inner = new MemoryCredentialsBackend();
+  const mine = FIRST.slice();
+  const backend = encrypted(inner, { key: mine });
+  mine.fill(7);
   await backend.put(KEY, entry());
-  const circular: OidcCredentials = entry();
-  circular.x_self = circular;
-  assert(await backend.put(KEY, circular).catch(() => true));
-  assertEquals((await backend.get(KEY))?.access_token, SECRETS.access);
+  assertEquals(await encrypted(inner).get(KEY), entry());
+  assertNotEquals(mine, FIRST);
 });

@@ -1,5 +1,6 @@
 /** Rules of this module for its own stores, beyond those of the kit. */
 import { assert, assertEquals } from "@std/assert";
+import { provesWrites } from "../../backends/common/probe.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { CredentialStore } from "../../client/tokens/store.ts";
@@ -57,6 +58,11 @@ test("gives back any JSON as it was", async (backend) => {
   const value = entry({ x_float: 1.0e-7, x_null: null, x_text: "\ud83d", x_of: { a: [{}, []] } });
   await backend.put(KEY, value);
   assertEquals(await backend.get(KEY), value);
+});
+
+test("proves its writes as it is locked, or says that it does not", (backend, { proves }) => {
+  assertEquals(provesWrites(backend), proves === true);
+  return Promise.resolve();
 });
 
 test("works after it was closed, with its entries where they survive", async (backend) => {

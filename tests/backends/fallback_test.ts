@@ -8,49 +8,10 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { testCredentialsBackend } from "../../backends/testing.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { fault, FlakyBackend, keyless, trio } from "./fallback/fallback_world.ts";
+import { fault, keyless, trio } from "./fallback/fallback_world.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { sandbox } from "../support/sandbox.ts";
-
-const { folder, permissions } = sandbox();
-
-testCredentialsBackend(
-  "fallback of memory and memory",
-  () =>
-    new FallbackCredentialsBackend({
-      backends: [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()],
-    }),
-  {
-    broken: () => {
-      const a = new FlakyBackend("a");
-      a.faults.all = "backend_corrupt";
-      return new FallbackCredentialsBackend({ backends: [new MemoryCredentialsBackend(), a] });
-    },
-    permissions: "none",
-  },
-);
-
-const parent = folder();
-testCredentialsBackend(
-  "fallback of file and file",
-  () =>
-    new FallbackCredentialsBackend({
-      backends: ["one", "two"].map((name) =>
-        new FileCredentialsBackend({ path: `${parent}/${name}.json` })
-      ),
-    }),
-  {
-    broken: () => {
-      const path = `${folder()}/credentials.json`;
-      Deno.writeTextFileSync(path, "{", { mode: 0o600 });
-      return new FallbackCredentialsBackend({ backends: [new FileCredentialsBackend({ path })] });
-    },
-    permissions,
-  },
-);
 
 const AWAY: CredentialsBackendErrorCode[] = ["backend_unavailable", "backend_timeout"];
 const FAULTS: CredentialsBackendErrorCode[] = [

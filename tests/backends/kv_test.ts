@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { provesWrites } from "../../backends/common/probe.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -92,6 +93,19 @@ test("a lock excludes its key alone, is waited for up to the limit, and is no en
   }
 });
 
+test("a lock is waited for 40 s by default, and never taken over", async (open, path) => {
+  const { now } = performance;
+  await open().withLock(KEY, async () => {
+    performance.now = () => 10_000 * now.call(performance);
+    try {
+      const lock = () => new KvCredentialsBackend({ path }).withLock(KEY, nothing);
+      await rejectsWith("backend_locked", lock, "40000 ms");
+    } finally {
+      performance.now = now;
+    }
+  });
+}, ["file"]);
+
 test("a lock ends its wait by what peek sees", async (open) => {
   const [one, other] = [open(), open()];
   const peek = () => "seen";
@@ -111,6 +125,10 @@ Deno.test(
     assertEquals(where(":memory:"), where());
     assertEquals(where("/data/kv.db"), [true, "/data/kv.db"]);
     assertEquals(where("https://kv.example.com/x"), [true, "https://kv.example.com/x"]);
+    const proves = ["/data/kv.db", "https://kv.example.com/x"].map((path) =>
+      provesWrites(new KvCredentialsBackend({ path }))
+    );
+    assertEquals(proves, [false, true]);
     const needs = (path: string) => new KvCredentialsBackend({ path }).requiredPermissions();
     assertEquals(needs(":memory:"), []);
     const folder = { path: "/data" };

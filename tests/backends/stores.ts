@@ -24,6 +24,8 @@ export interface Store {
   permissions?: Deno.TestDefinition["permissions"];
   /** Whether the store compares before it writes, as `isReplaced` wants. */
   compares?: boolean;
+  /** Whether its lock proves that it can be written. */
+  proves?: boolean;
   /** @default {Infinity} */
   longestKey?: number;
 }
@@ -83,7 +85,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
   };
   return {
     memory: { open: () => new MemoryCredentialsBackend(), permissions: "none" },
-    file: { open: () => file(), broken: damagedFile, permissions, compares: true },
+    file: { open: () => file(), broken: damagedFile, permissions, proves: true, compares: true },
     "kv in memory": {
       open: () => new KvCredentialsBackend(),
       permissions: "none",
@@ -100,12 +102,14 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       open: () => openVault(vault),
       broken: () => openVault(Object.assign(new ScriptedVault(), { tokens: new Set() })),
       permissions: "none",
+      proves: true,
       compares: true,
     },
     "encrypted file": {
       open: () => encrypted(file("encrypted")),
       broken: () => encrypted(damagedFile()),
       permissions,
+      proves: true,
       compares: true,
     },
     "encrypted kv": {

@@ -3,11 +3,15 @@ import {
   type EncryptedCredentialsBackendOptions,
 } from "../../../backends/encrypted.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { entry } from "../../support/entries.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
+import { entry, KEY } from "../../support/entries.ts";
 import { testKey } from "./encryption_keys.ts";
 
 export const [FIRST, SECOND, THIRD] = [await testKey(1), await testKey(2), await testKey(3)];
+export const PASSPHRASE = "correct horse battery staple";
 
 /** An encrypted backend, over memory where nothing else is given. */
 export function encrypted(
@@ -17,18 +21,28 @@ export function encrypted(
   return new EncryptedCredentialsBackend({ backend, key: FIRST, ...options });
 }
 
-/** The three methods alone. */
-export function minimal(rows = new MemoryCredentialsBackend()): OidcCredentialsBackend {
-  return {
-    get: (key) => rows.get(key),
-    put: (key, entry) => rows.put(key, entry),
-    delete: (key) => rows.delete(key),
-  };
+type Sealed = Record<string, string> & { pbkdf2: { iterations: number; salt: string } };
+
+/** The sealed part of a stored row. */
+export function sealedIn(inner: MemoryCredentialsBackend, key = KEY): Sealed {
+  return inner.get(`encrypted|${key}`)!.encrypted as Sealed;
 }
 
-/** A store in which every row is damaged. */
-export const DAMAGED: OidcCredentialsBackend = {
-  get: () => ({ ...entry(), encrypted: { version: 1 } }),
-  put: () => {},
-  delete: () => {},
-};
+/** Changes the sealed part of the row under {@linkcode KEY}. */
+export function changeSealed(inner: MemoryCredentialsBackend, fields: object): void {
+  const row = inner.get(`encrypted|${KEY}`)!;
+  inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, ...fields } });
+}
+
+let row: OidcCredentials | undefined;
+
+/** A store with an entry under {@linkcode PASSPHRASE}, whose hashing takes long and is done once. */
+export async function passphraseStore(): Promise<MemoryCredentialsBackend> {
+  const inner = new MemoryCredentialsBackend();
+  if (row === undefined) {
+    await encrypted(inner, { key: { passphrase: PASSPHRASE } }).put(KEY, entry());
+    row = inner.get(`encrypted|${KEY}`);
+  }
+  inner.put(`encrypted|${KEY}`, row!);
+  return inner;
+}

@@ -1,46 +1,51 @@
+/** Where keys come from: bytes, variables, passphrases, and a store of their own. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import type { EncryptionKey } from "../../../backends/encrypted/key_source.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { sealingKey } from "../../../backends/encrypted/sealed_row.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
-import { testKey } from "./encryption_keys.ts";
-import { entry, KEY, OTHER } from "../../support/entries.ts";
+import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { sandbox } from "../../support/sandbox.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { withEnv } from "../../support/own_env.ts";
+import { minimal } from "../stores.ts";
+import {
+  changeSealed,
+  encrypted,
+  FIRST,
+  PASSPHRASE,
+  passphraseStore,
+  sealedIn,
+  THIRD,
+} from "./encrypted_world.ts";
+import { testKey } from "./encryption_keys.ts";
 
-const FIRST = await testKey(1);
-const PASSPHRASE = "correct horse battery staple";
+const { folder } = sandbox();
+const WORDED = { passphrase: PASSPHRASE };
 
-function encrypted(backend: MemoryCredentialsBackend, key: EncryptionKey) {
-  return new EncryptedCredentialsBackend({ backend, key });
+function by(key: EncryptionKey, inner: OidcCredentialsBackend = new MemoryCredentialsBackend()) {
+  return encrypted(inner, { key });
 }
 
-function idIn(inner: MemoryCredentialsBackend, key = KEY): string {
-  return (inner.get(`encrypted|${key}`)?.encrypted as { key_id: string }).key_id;
-}
-
-function saltIn(inner: MemoryCredentialsBackend, key = KEY): string {
-  return (inner.get(`encrypted|${key}`)?.encrypted as { pbkdf2: { salt: string } }).pbkdf2.salt;
-}
-
-Deno.test(
-  "a key in a variable is the same in hex, base64 and base64url, with white space around it",
-  { permissions: { env: true } },
-  async () => {
-    const inner = new MemoryCredentialsBackend();
-    await encrypted(inner, FIRST).put(KEY, entry());
-    const base64 = FIRST.toBase64();
-    const url = FIRST.toBase64({ alphabet: "base64url" });
-    const forms = [base64, base64.slice(0, -1), url, url.slice(0, -1), FIRST.toHex()];
-    for (const TEST_KEY of [...forms, FIRST.toHex().toUpperCase(), ` ${base64}\n`]) {
-      await withEnv({ TEST_KEY }, async () => {
-        assertEquals(await encrypted(inner, { env: "TEST_KEY" }).get(KEY), entry());
-      });
-    }
-  },
-);
+Deno.test("a key in a variable is the same in hex, base64 and base64url, with white space around it", async () => {
+  const inner = new MemoryCredentialsBackend();
+  await by(FIRST, inner).put(KEY, entry());
+  const base64 = FIRST.toBase64();
+  const url = FIRST.toBase64({ alphabet: "base64url" });
+  const forms = [base64, base64.slice(0, -1), url, url.slice(0, -1), FIRST.toHex()];
+  for (const TEST_KEY of [...forms, FIRST.toHex().toUpperCase(), ` ${base64}\n`]) {
+    await withEnv({ TEST_KEY }, async () => {
+      assertEquals(await by({ env: "TEST_KEY" }, inner).get(KEY), entry());
+    });
+  }
+});
 
 const BAD: Record<string, string> = {
   "a password": "hunter2hunter2hunter2hunter2hunter2",
@@ -56,160 +61,201 @@ const BAD: Record<string, string> = {
 };
 
 for (const [what, TEST_KEY] of Object.entries(BAD)) {
-  Deno.test(`a variable with ${what} is env_invalid, and its value is not shown`, {
-    permissions: { env: true },
-  }, async () => {
-    const backend = encrypted(new MemoryCredentialsBackend(), { env: "TEST_KEY" });
-    await withEnv({ TEST_KEY }, async () => {
+  Deno.test(`a variable with ${what} is env_invalid, and its value is not shown`, () =>
+    withEnv({ TEST_KEY }, async () => {
       const words = ["TEST_KEY", "32 random bytes", "openssl rand -base64 32"];
-      const error = await rejectsWith("env_invalid", () => backend.put(KEY, entry()), ...words);
-      assertNoSecret(error, [TEST_KEY]);
-    });
-  });
+      const put = () => by({ env: "TEST_KEY" }).put(KEY, entry());
+      assertNoSecret(await rejectsWith("env_invalid", put, ...words), [TEST_KEY]);
+    }));
 }
 
-Deno.test("an unset variable is env_unset at the first use, and may be set later", {
-  permissions: { env: true },
-}, async () => {
-  const backend = encrypted(new MemoryCredentialsBackend(), { env: "TEST_KEY" });
+Deno.test("an unset variable is env_unset at the first use, and may be set later", async () => {
+  const backend = by({ env: "TEST_KEY" });
   assertEquals(await backend.get(KEY), undefined); // nothing to decrypt yet
   await rejectsWith("env_unset", () => backend.put(KEY, entry()), "TEST_KEY");
   await withEnv({ TEST_KEY: FIRST.toHex() }, () => backend.put(KEY, entry()));
   assertEquals(await backend.get(KEY), entry());
-  const other = encrypted(new MemoryCredentialsBackend(), { passphrase: { env: "TEST_KEY" } });
-  await rejectsWith("env_unset", () => other.put(KEY, entry()), "TEST_KEY");
+  const worded = by({ passphrase: { env: "TEST_KEY" } });
+  await rejectsWith("env_unset", () => worded.put(KEY, entry()), "TEST_KEY");
 });
 
-Deno.test("a variable that Deno denies is permission_required and names the flag", async () => {
-  const code = `
-    import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
-    import { MemoryCredentialsBackend } from "${backendUrl("memory.ts")}";
-    for (const key of [{ env: "TEST_KEY" }, { passphrase: { env: "TEST_KEY" } }]) {
-      const backend = new EncryptedCredentialsBackend({ backend: new MemoryCredentialsBackend(), key });
-      try {
-        await backend.put("k", { issuer: "i", client_id: "c", access_token: "t" });
-        console.log("stored");
-      } catch (error) {
-        console.log(error.code, error.message);
-      }
-    }
-  `;
-  const env = { TEST_KEY: FIRST.toHex() };
-  const denied = (await runDeno({ code, env })).stdout.trim().split("\n");
-  assertEquals(denied.length, 2);
-  for (const line of denied) {
-    assert(line.startsWith("permission_required") && line.includes("--allow-env=TEST_KEY"), line);
+Deno.test("a variable that Deno denies is permission_required and names the flag", {
+  permissions: "none",
+}, async () => {
+  for (const key of [{ env: "TEST_KEY" }, { passphrase: { env: "TEST_KEY" } }]) {
+    const put = () => by(key).put(KEY, entry());
+    await rejectsWith("permission_required", put, "--allow-env=TEST_KEY");
   }
-  const { stdout } = await runDeno({ code, env, flags: ["--allow-env=TEST_KEY"] });
-  assertEquals(stdout, "stored\nstored\n");
 });
 
-Deno.test("the id is a fingerprint of the key, which is neither its start nor its plain hash", async () => {
-  const { id } = await sealingKey(await testKey(1));
-  assertEquals(id, (await sealingKey(await testKey(1))).id);
-  assertNotEquals(id, (await sealingKey(await testKey(2))).id);
-  assertEquals(id.length, 16);
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", FIRST)).toHex();
-  assert(!hash.includes(id) && !FIRST.toHex().includes(id));
-});
-
-Deno.test("a key cannot be taken out again, and the bytes that it came from are wiped", async () => {
-  const bytes = await testKey();
-  const { aes } = await sealingKey(bytes);
-  assertEquals([aes.extractable, aes.usages.toSorted()], [false, ["decrypt", "encrypt"]]);
-  assertEquals(bytes, new Uint8Array(32));
-});
-
-Deno.test("a passphrase opens what it sealed, in another instance and however it is composed", async () => {
+Deno.test("a passphrase opens what it sealed, however it is composed, also from a variable", async () => {
   const inner = new MemoryCredentialsBackend();
   const composed = "größe und übermut"; // as a keyboard gives it, and taken apart
-  await encrypted(inner, { passphrase: composed.normalize("NFC") }).put(KEY, entry());
-  const { pbkdf2 } = inner.get(`encrypted|${KEY}`)!.encrypted as Record<string, unknown>;
-  assertEquals(pbkdf2, { iterations: 600_000, salt: saltIn(inner) });
-  const other = encrypted(inner, { passphrase: composed.normalize("NFD") });
-  assertEquals(await other.get(KEY), entry());
-});
-
-Deno.test("another passphrase is encryption_key_unknown, and not shown", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner, { passphrase: PASSPHRASE }).put(KEY, entry());
-  const other = encrypted(inner, { passphrase: "nineteen violet umbrellas" });
-  const error = await rejectsWith("encryption_key_unknown", () => other.get(KEY), "passphrase");
-  assertNoSecret(error, ["nineteen violet umbrellas", PASSPHRASE]);
-});
-
-Deno.test("a start derives once for all entries: it writes with the salt that it has read", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner, { passphrase: PASSPHRASE }).put(KEY, entry());
-  const later = encrypted(inner, { passphrase: PASSPHRASE });
-  await later.get(KEY);
-  await later.put(OTHER, entry());
-  assertEquals(saltIn(inner, OTHER), saltIn(inner));
-});
-
-Deno.test("a salt of an entry that does not open is not written with", async () => {
-  const inner = new MemoryCredentialsBackend();
-  const key = { passphrase: PASSPHRASE };
-  await encrypted(inner, key).put(KEY, entry());
-  const row = inner.get(`encrypted|${KEY}`)!;
-  const salt = new Uint8Array(16).toBase64();
-  const pbkdf2 = { iterations: 700_000, salt };
-  inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, pbkdf2 } });
-  const backend = encrypted(inner, key);
-  await rejectsWith("encryption_key_unknown", () => backend.get(KEY));
-  await backend.put(OTHER, entry());
-  assertNotEquals(saltIn(inner, OTHER), salt);
-});
-
-Deno.test("a passphrase comes from a variable", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner, { passphrase: PASSPHRASE }).put(KEY, entry());
-  await withEnv({ TEST_PASSPHRASE: PASSPHRASE }, async () => {
-    const backend = encrypted(inner, { passphrase: { env: "TEST_PASSPHRASE" } });
+  await by({ passphrase: composed.normalize("NFC") }, inner).put(KEY, entry());
+  const { iterations, salt } = sealedIn(inner).pbkdf2;
+  assertEquals([iterations, Uint8Array.fromBase64(salt).length], [600_000, 16]);
+  await withEnv({ TEST_PASSPHRASE: composed.normalize("NFD") }, async () => {
+    const backend = by({ passphrase: { env: "TEST_PASSPHRASE" } }, inner);
     assertEquals(await backend.get(KEY), entry());
   });
 });
 
-Deno.test("keys of all kinds stand side by side in olderKeys", async () => {
-  const inner = new MemoryCredentialsBackend();
-  const keys = new MemoryCredentialsBackend();
-  const kinds: EncryptionKey[] = [
-    FIRST,
-    { passphrase: PASSPHRASE },
-    { passphrase: "nineteen violet umbrellas" },
-    await testKey(2),
-  ];
-  await encrypted(inner, { backend: keys }).put("stored", entry());
-  for (const [index, key] of kinds.entries()) await encrypted(inner, key).put(`${index}`, entry());
-  const backend = new EncryptedCredentialsBackend({
-    backend: inner,
-    key: await testKey(3),
-    olderKeys: [...kinds, { backend: keys }],
-  });
-  for (const name of ["0", "1", "2", "3", "stored"]) {
-    assertEquals(await backend.get(name), entry());
-    await backend.put(name, entry());
-  }
-  assertEquals(idIn(inner, "0"), idIn(inner, "stored"));
+Deno.test("a passphrase is asked for once, at the first need, and hashed once for all entries", async () => {
+  const inner = await passphraseStore();
+  let asked = 0;
+  const passphrase = () => {
+    asked++;
+    return Promise.resolve(PASSPHRASE);
+  };
+  const backend = by({ passphrase }, inner);
+  assertEquals([await backend.get(OTHER), asked], [undefined, 0]);
+  await backend.get(KEY);
+  await Promise.all([backend.put(KEY, entry()), backend.put(OTHER, entry())]);
+  await backend.get(KEY);
+  assertEquals([asked, sealedIn(inner).pbkdf2], [1, sealedIn(inner, OTHER).pbkdf2]);
+  const { pbkdf2 } = sealedIn(await passphraseStore());
+  assertEquals(sealedIn(inner).pbkdf2, pbkdf2); // of the entry that was read
 });
 
-Deno.test("an entry cannot have a passphrase hashed more often than 2,000,000 times", async () => {
-  const inner = new MemoryCredentialsBackend();
-  await encrypted(inner, { passphrase: PASSPHRASE }).put(KEY, entry());
-  const row = inner.get(`encrypted|${KEY}`)!;
-  const pbkdf2 = { iterations: 2_000_001, salt: saltIn(inner) };
-  inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, pbkdf2 } });
-  const hashed: unknown[] = [];
-  const { deriveBits } = crypto.subtle;
-  crypto.subtle.deriveBits = (algorithm, ...rest) => {
-    hashed.push(algorithm);
-    return deriveBits.call(crypto.subtle, algorithm, ...rest);
-  };
-  try {
-    const get = () => encrypted(inner, { passphrase: PASSPHRASE }).get(KEY);
-    await rejectsWith("decryption_failed", get, "damaged");
-    assertEquals(hashed, []);
-  } finally {
-    crypto.subtle.deriveBits = deriveBits;
+Deno.test("a mistyped passphrase is asked for again, and a short one is refused", async () => {
+  const inner = await passphraseStore();
+  const answers = ["short", "correct horse battery stable", PASSPHRASE];
+  const backend = by({ passphrase: () => answers.shift()! }, inner);
+  await rejectsWith("invalid_options", () => backend.get(KEY), "12 characters");
+  const error = await rejectsWith("encryption_key_unknown", () => backend.get(KEY), "passphrase");
+  assertNoSecret(error, [PASSPHRASE, "correct horse battery stable"]);
+  for (let times = 0; times < 2; times++) assertEquals(await backend.get(KEY), entry());
+  assertEquals(answers, []);
+});
+
+Deno.test("a salt of an entry that does not open is not written with", async () => {
+  const inner = await passphraseStore();
+  const salt = new Uint8Array(16).toBase64();
+  changeSealed(inner, { pbkdf2: { iterations: 700_000, salt } });
+  const backend = by(WORDED, inner);
+  await rejectsWith("encryption_key_unknown", () => backend.get(KEY));
+  await backend.put(OTHER, entry());
+  assertNotEquals(sealedIn(inner, OTHER).pbkdf2.salt, salt);
+});
+
+Deno.test("keys of all kinds stand side by side in olderKeys, and are counted", async () => {
+  const inner = await passphraseStore();
+  const stored = { backend: new MemoryCredentialsBackend() };
+  await by(stored, inner).put("stored", entry());
+  await by(FIRST, inner).put("first", entry());
+  await by(THIRD, inner).put("third", entry());
+  inner.put("plain", entry());
+  const key = await testKey(7);
+  const backend = new EncryptedCredentialsBackend({
+    backend: inner,
+    key,
+    olderKeys: [FIRST, WORDED, stored, await testKey(8)],
+  });
+  assertEquals(await backend.keyUse(), { key: 0, olderKeys: [1, 1, 1, 0], unknown: 1 });
+  for (const name of [KEY, "stored", "first"]) {
+    assertEquals(await backend.get(name), entry());
+    await backend.put(name, entry()); // under the present key
+    assertEquals(await by(key, inner).get(name), entry());
   }
+  await rejectsWith("encryption_key_unknown", () => backend.get("third"), "olderKeys");
+  assertEquals(await backend.keyUse(), { key: 3, olderKeys: [0, 0, 0, 0], unknown: 1 });
+  await rejectsWith("backend_no_list", () => encrypted(minimal()).keyUse(), "Keep all keys");
+});
+
+function pair(inner = new MemoryCredentialsBackend(), keys = new MemoryCredentialsBackend()) {
+  return { inner, keys, open: () => by({ backend: keys }, inner) };
+}
+
+Deno.test("a key is made at the first write, kept in its backend, and found by a later start", async () => {
+  const { inner, keys, open } = pair();
+  assertEquals(await open().get(KEY), undefined);
+  assertEquals(await Array.fromAsync(keys.list()), []); // reading makes none
+  const first = open();
+  await Promise.all([1, 2, 3, 4].map((number) => first.put(`${number}`, small("x"))));
+  await open().put(KEY, entry());
+  const names = (await Array.fromAsync(keys.list())).toSorted();
+  assertEquals(names, ["encryption-key", `encryption-key|${sealedIn(inner).key_id}`]);
+  assertEquals(await open().get(KEY), entry());
+});
+
+Deno.test("a lost key is encryption_key_unknown to reads and to writes in place of an entry", async () => {
+  const { keys, open } = pair();
+  await open().put(KEY, entry());
+  keys.deleteAll();
+  await rejectsWith("encryption_key_unknown", () => open().get(KEY), KEY);
+  const refresh = () => open().put(KEY, entry(), { isReplaced: () => true });
+  await rejectsWith("encryption_key_unknown", refresh, "clearOidcCredentials()");
+  await open().delete(KEY);
+  await open().put(KEY, entry());
+  assertEquals(await open().get(KEY), entry());
+});
+
+Deno.test("a damaged or swapped key row is a lost key, and one that is no entry an error", async () => {
+  const { inner, keys, open } = pair();
+  await open().put(KEY, entry());
+  const { key_id } = sealedIn(inner);
+  const good = keys.get(`encryption-key|${key_id}`)!;
+  for (const encryption_key of [(await testKey(9)).toBase64(), "AAAA", "", undefined, 7]) {
+    keys.put(`encryption-key|${key_id}`, { ...small("x"), encryption_key });
+    await rejectsWith("encryption_key_unknown", () => open().get(KEY), key_id!);
+  }
+  keys.put(`encryption-key|${key_id}`, good);
+  const names = await Array.fromAsync(keys.list());
+  const text = (key: string) => JSON.stringify(keys.get(key)) as unknown as OidcCredentials;
+  // Where no list tells that entries need the key.
+  const backend = by({ backend: { ...minimal(keys), get: text } }, minimal(inner));
+  const words = ["gave a string, not an entry", "Nothing was changed"];
+  await rejectsWith("backend_corrupt", () => backend.get(KEY), ...words);
+  await rejectsWith("backend_corrupt", () => backend.put(KEY, entry()), ...words);
+  assertEquals([await Array.fromAsync(keys.list()), await open().get(KEY)], [names, entry()]);
+});
+
+Deno.test("no row makes the store of keys look up a name of its own choice", async () => {
+  const inner = new MemoryCredentialsBackend();
+  const keys = new SpyBackend();
+  await by({ backend: keys }, inner).put(KEY, entry());
+  for (const key_id of ["../../other", "a".repeat(100_000), ""]) {
+    changeSealed(inner, { key_id });
+    keys.calls.length = 0;
+    await rejectsWith("encryption_key_unknown", () => by({ backend: keys }, inner).get(KEY));
+    assertEquals(keys.calls, []);
+  }
+});
+
+Deno.test("a key beside its entries is refused", async () => {
+  const file = (name: string) => new FileCredentialsBackend({ path: `/data/${name}.json` });
+  const one = file("one");
+  for (const keys of [one, file("one")]) {
+    const make = () => by({ backend: keys }, one);
+    await rejectsWith("invalid_options", make, "in the store that it protects");
+  }
+  by({ backend: file("two") }, one);
+});
+
+Deno.test("processes that all make the first key lose nothing: every entry is readable", async () => {
+  const parent = folder();
+  const code = `
+    import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    const file = (name) => new FileCredentialsBackend({ path: "${parent}/" + name + ".json" });
+    const key = { backend: file("keys") };
+    const backend = new EncryptedCredentialsBackend({ backend: file("entries"), key });
+    const [name, at] = Deno.args;
+    while (Date.now() < Number(at)); // all begin in the same millisecond
+    for (let i = 0; i < 5; i++) {
+      await backend.put(name + i, { issuer: "i", client_id: name, access_token: "t" });
+    }
+  `;
+  const flags = [`--allow-read=${parent}`, `--allow-write=${parent}`];
+  const at = String(Date.now() + 1000);
+  const run = (name: string) => runDeno({ code, flags, args: [name, at], timeoutMs: 60_000 });
+  for (const result of await Promise.all(["a", "b", "c"].map(run))) {
+    assertEquals(result, { code: 0, stdout: "", stderr: "" });
+  }
+  const file = (name: string) => new FileCredentialsBackend({ path: `${parent}/${name}.json` });
+  const backend = by({ backend: file("keys") }, file("entries"));
+  const listed = await Array.fromAsync(backend.list!());
+  assertEquals(listed.length, 15);
+  for (const key of listed) assertEquals((await backend.get(key))?.client_id, key[0]);
+  assert((await Array.fromAsync(file("keys").list())).length >= 2);
 });

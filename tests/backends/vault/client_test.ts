@@ -1,404 +1,384 @@
-// What a real Vault does not do when it is told to: a stand-in does it.
+/** Requests to a Vault, or to what stands before one, that do not go well. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { VaultClient } from "../../../backends/vault/client.ts";
-import { encodePath, type VaultRequest } from "../../../backends/vault/client.ts";
-import { vaultConnection } from "../../../backends/vault/options.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
-import { startFaultyProxy } from "../../support/faulty_proxy.ts";
-import {
-  hang,
-  type HttpHandler,
-  json,
-  resetConnection,
-  startHttpServer,
-  truncated,
-} from "../../support/http_server.ts";
-import { makeLocalCa } from "../../support/local_ca.ts";
+import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import type { VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
+import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { entry, KEY, SECRETS } from "../../support/entries.ts";
+import { startFaultyProxy } from "../../support/faulty_proxy.ts";
+import { hang, json, resetConnection, startHttpServer } from "../../support/http_server.ts";
+import { makeLocalCa } from "../../support/local_ca.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { sandbox } from "../../support/sandbox.ts";
+import { type ScriptedRequest, ScriptedVault } from "./scripted_vault.ts";
 
+const { folder } = sandbox();
 const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
+
+type Answer = (request: ScriptedRequest) => Response | Promise<Response>;
+
+/** A store of an open Vault that answers by these from now on, and then as Vault does. */
+async function world(
+  answers: Answer[],
+  options: Partial<VaultCredentialsBackendOptions> = {},
+) {
+  const vault = new ScriptedVault();
+  const store = await vault.open({ auth: { method: "token", token: TOKEN }, ...options });
+  await store.put(KEY, entry());
+  vault.requests.length = 0;
+  vault.before = (request) => answers.shift()?.(request);
+  return { vault, store, delays: vault.clock.delays };
+}
+
+function status(code: number, errors: unknown[] = [], headers = {}): Answer {
+  return () => json({ errors }, code, headers);
+}
+const text = (body: string, status = 200): Answer => () => new Response(body, { status });
 /** Makes an answer the last one. */
 const TOO_LATE = { "retry-after": "3600" };
-const OK = json({ data: { ok: true } });
-const READ: VaultRequest = { action: "read", method: "GET", path: "secret/data/x", token: TOKEN };
-const WRITE: VaultRequest = { ...READ, method: "POST", body: { data: { a: "Yz6Hc1Nd4Pb9Sg2T" } } };
+const redirect = (location: string, status = 307): Answer => () =>
+  new Response(null, { status, headers: { location } });
 
-interface World extends AsyncDisposable {
-  client: VaultClient;
-  clock: FakeClock;
-  requests: Request[];
-  origin: string;
-}
-
-/** A client of a server that answers one request after the other by these, and then with `OK`. */
-async function world(
-  script: (Response | HttpHandler)[],
-  { timeoutMs = 15_000, suffix = "", given = fetch } = {},
-): Promise<World> {
-  const requests: Request[] = [];
-  const server = await startHttpServer((request) => {
-    requests.push(request.clone());
-    const next = script.shift() ?? OK.clone();
-    return next instanceof Response ? next : next(request);
-  });
-  const clock = new FakeClock();
-  const { origin } = server;
-  const connection = vaultConnection({ path: "x", address: `${origin}${suffix}` });
-  const client = new VaultClient(connection, undefined, { fetch: given, timer: clock, timeoutMs });
-  return {
-    client,
-    clock,
-    requests,
-    origin,
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  };
-}
-
-function status(code: number, errors: string[] = [], headers = {}): Response {
-  return json({ errors }, code, headers);
-}
-
-const PASSING: [what: string, answer: () => Response | HttpHandler][] = [
-  ["412", () => status(412, ["required index state not present"])],
-  ["429 without a header", () => status(429)],
-  ["472", () => status(472)],
-  ["473", () => status(473)],
-  ["500", () => status(500, ["internal error"])],
-  ["502 of a proxy", () => new Response("<html>Bad Gateway</html>", { status: 502 })],
-  ["503 sealed", () => status(503, ["Vault is sealed"])],
-  ["504", () => new Response("", { status: 504 })],
+const PASSING: [what: string, answer: Answer, words: string][] = [
+  ["412", status(412, ["required index state not present"]), "(required index state not present)"],
+  ["429 without a header", status(429), "status 429."],
+  ["472", status(472), "status 472"],
+  ["473", status(473), "status 473"],
+  ["500", status(500, ["internal error"]), "status 500 (internal error)"],
+  ["502 of a proxy", text("<html>Bad Gateway</html>", 502), "status 502"],
+  ["503 sealed", status(503, ["Vault is sealed"]), "(Vault is sealed)"],
+  ["400 of a KV engine that starts", status(400, ["Upgrading to versioned data"]), "status 400"],
+  ["a removal that broke off", status(500, ["could not find version data"]), "by a sign-out"],
+  ["a dropped connection", () => Promise.reject(new TypeError("reset")), "broke off"],
   [
-    "400 of a KV engine that starts",
-    () =>
-      status(400, [
-        "Upgrading from non-versioned to versioned data. This backend will be unavailable",
-      ]),
+    "an answer that breaks off",
+    () => new Response(new ReadableStream({ pull: (c) => c.error(new TypeError("cut")) })),
+    "(TypeError)",
   ],
-  ["a dropped connection", resetConnection],
-  ["an answer that breaks off", () => truncated('{"data":')],
+  ["a standby that names a dead node", redirect("http://127.0.0.1:9/v1/secret"), "active node"],
 ];
 
-for (const [what, answer] of PASSING) {
-  Deno.test(`a request is repeated after ${what}`, async () => {
-    await using here = await world([answer(), answer()]);
-    assertEquals((await here.client.request(WRITE)).body, { data: { ok: true } });
-    const bodies = await Promise.all(here.requests.map((request) => request.text()));
-    assertEquals(bodies, Array(3).fill(JSON.stringify(WRITE.body)));
-    assertEquals(here.clock.delays.length, 2);
-    const [first = 0, second = 0] = here.clock.delays;
+for (const [what, answer, words] of PASSING) {
+  Deno.test(`Vault: a request is repeated after ${what}, up to the time limit`, async () => {
+    const { vault, store, delays } = await world([answer, answer], { timeoutMs: 5_000 });
+    assertEquals(await store.get(KEY), entry());
+    assertEquals([vault.requests.length, delays.length], [3, 2]);
+    const [first = 0, second = 0] = delays.splice(0);
     assert(first >= 50 && first <= 100 && second >= 100 && second <= 200);
-  });
-
-  Deno.test(`after the time limit, ${what} is backend_unavailable`, async () => {
-    await using here = await world(Array.from({ length: 40 }, answer), { timeoutMs: 5_000 });
-    // The last try has what the waits leave of the limit, by a real timer: enough for an answer.
-    using _ = halfRandom();
-    const error = await rejectsWith(
-      "backend_unavailable",
-      () => here.client.request(WRITE),
-      "Vault at",
-    );
-    assertNoSecret(error, [TOKEN, "Yz6Hc1Nd4Pb9Sg2T"]);
-    assertEquals(here.clock.delays, [75, 150, 300, 600, 1200, 1500]);
+    vault.before = answer;
+    const { random } = Math;
+    Math.random = () => 0.5;
+    try {
+      const code = words === "by a sign-out" ? "backend_corrupt" : "backend_unavailable";
+      await rejectsWith(code, () => store.get(KEY), "Cannot read", "vault.example.com", words);
+    } finally {
+      Math.random = random;
+    }
+    // The last try has what the waits leave of the limit: enough for an answer.
+    assertEquals(delays, [75, 150, 300, 600, 1200, 1500]);
   });
 }
 
-/** Has `Math.random` give a half until it is disposed of. */
-function halfRandom(): Disposable {
-  const { random } = Math;
-  Math.random = () => 0.5;
-  return { [Symbol.dispose]: () => void (Math.random = random) };
-}
+Deno.test("Vault: a write that is repeated says the same", async () => {
+  const { vault, store } = await world([]);
+  let failures = 2;
+  vault.before = ({ path, method }) =>
+    method === "POST" && path.includes("/data/") && failures-- > 0
+      ? json({ errors: [] }, 503)
+      : undefined;
+  await store.put(KEY, entry({ x: 1 }));
+  const bodies = vault.requests.filter(({ path, method }) =>
+    method === "POST" && /data\/users/.test(path)
+  );
+  assertEquals(bodies.map(({ body }) => body.data?.key).filter((key) => key), [KEY, KEY, KEY]);
+  assertEquals(await store.get(KEY), entry({ x: 1 }));
+});
 
-Deno.test("a last try has half a second, whatever the waits: else the known trouble is told", async () => {
+Deno.test("Vault: a last try has half a second, whatever the waits: else the known trouble is told", async () => {
   for (let run = 0; run < 20; run++) {
-    const clock = new FakeClock();
-    const deadline = clock.now() + 3_000;
+    const { vault, store } = await world([], { timeoutMs: 3_000 });
+    const deadline = vault.clock.now() + 3_000;
     const left: number[] = [];
-    const given = () => {
-      left.push(deadline - clock.now());
-      return Promise.resolve(status(503, ["Vault is sealed"]));
+    vault.before = () => {
+      left.push(deadline - vault.clock.now());
+      return json({ errors: ["Vault is sealed"] }, 503);
     };
-    const connection = vaultConnection({ path: "x", address: "http://127.0.0.1:9" });
-    const options = { fetch: given as typeof fetch, timer: clock, timeoutMs: 3_000 };
-    const client = new VaultClient(connection, undefined, options);
-    await rejectsWith("backend_unavailable", () => client.request(READ), "sealed");
+    await rejectsWith("backend_unavailable", () => store.get(KEY), "sealed");
     assert(left.length > 1 && left.every((ms) => ms > 500), `${left}`);
   }
 });
 
-Deno.test("a request on a kept connection that drops is not sent again behind our back", async () => {
-  await using here = await world([OK.clone(), resetConnection()]);
-  await here.client.request(WRITE);
-  await here.client.request(WRITE);
-  assertEquals([here.requests.length, here.clock.delays.length], [3, 1]);
-});
-
-Deno.test("Retry-After is kept to, and too long a one is told at once", async () => {
-  await using here = await world([
-    status(429, [], { "retry-after": "3" }),
-    status(503, [], { "retry-after": "0" }),
-    OK.clone(),
-    status(429, [], { "retry-after": "60" }),
-  ]);
-  await here.client.request(READ);
-  const [first, second = 0] = here.clock.delays;
+Deno.test("Vault: Retry-After is kept to, and too long a one is told at once", async () => {
+  const after = (code: number, seconds: string) => status(code, [], { "retry-after": seconds });
+  const { vault, store, delays } = await world([after(429, "3"), after(503, "0")]);
+  await store.get(KEY);
+  const [first, second = 0] = delays;
   assertEquals(first, 3_000);
   assert(second > 0, "a wait of nothing would be a storm");
-  await rejectsWith("backend_unavailable", () => here.client.request(READ), "status 429");
-  assertEquals(here.clock.delays.length, 2);
+  vault.before = after(429, "60");
+  await rejectsWith("backend_unavailable", () => store.get(KEY), "status 429");
+  assertEquals(delays.length, 2);
 });
 
-const FINAL: [what: string, answer: Response, code: "backend_unavailable" | "backend_too_large"][] =
-  [
-    ["a page of a proxy", new Response("<html>Sign in</html>"), "backend_unavailable"],
-    ["a page with 403", new Response("<html>no</html>", { status: 403 }), "backend_unavailable"],
-    ["413", status(413), "backend_too_large"],
-    [
-      "a value too large for Raft",
-      status(500, [
-        "put failed due to value being too large; got 2097283 bytes, max: 1048576 bytes",
-      ]),
-      "backend_too_large",
-    ],
-    ["one too large for Consul", status(500, ["Value exceeds maximum size"]), "backend_too_large"],
-    ["a redirect to nowhere", status(307), "backend_unavailable"],
-  ];
+const LARGE = "put failed due to value being too large; got 2097283 bytes, max: 1048576 bytes";
+const FINAL: [what: string, answer: Answer, code: CredentialsBackendErrorCode, words: string][] = [
+  ["a page of a proxy", text("<html>Sign in</html>"), "backend_unavailable", "another server"],
+  ["a page with 403", text("<html>no</html>", 403), "backend_unavailable", "another server"],
+  ["an empty 404", text("", 404), "backend_unavailable", "404"],
+  ["a 404 of a proxy", () => json({ message: "no Route" }, 404), "backend_unavailable", "404"],
+  ["413", status(413), "backend_too_large", "storage"],
+  ["a value too large for Raft", status(500, [LARGE]), "backend_too_large", "smaller tokens"],
+  ["one for Consul", status(500, ["Value exceeds maximum size"]), "backend_too_large", "storage"],
+  ["a redirect to nowhere", status(307), "backend_unavailable", "redirects to nowhere"],
+  ["a way elsewhere", redirect("https://a.example/ui"), "backend_unavailable", "to a.example"],
+  ["a way by 302", redirect("https://a.example/v1/x", 302), "backend_unavailable", "to a.example"],
+];
 
-for (const [what, answer, code] of FINAL) {
-  Deno.test(`a request is not repeated after ${what}: ${code}`, async () => {
-    await using here = await world([answer]);
-    const error = await rejectsWith(code, () => here.client.request(WRITE), "Vault at 127.0.0.1:");
-    assertNoSecret(error, [TOKEN, "Yz6Hc1Nd4Pb9Sg2T"]);
-    assertEquals(here.requests.length, 1);
+for (const [what, answer, code, words] of FINAL) {
+  Deno.test(`Vault: a request is not repeated after ${what}, and never "not signed in"`, async () => {
+    const { vault, store, delays } = await world([]);
+    vault.before = answer;
+    const uses = [
+      () => store.put(KEY, entry()),
+      () => store.get(KEY),
+      () => store.delete(KEY),
+      () => store.deleteAll(),
+      () => Array.fromAsync(store.list()),
+      () => store.withLock(KEY, () => Promise.resolve(), {}),
+    ];
+    for (const use of uses) {
+      assertNoSecret(await rejectsWith(code, use, "Vault at vault.example.com", words), [TOKEN]);
+    }
+    assertEquals(delays, []);
+    const requests = vault.requests.filter(({ path }) => !path.startsWith("auth/"));
+    assertEquals(requests.length, uses.length);
   });
 }
 
-Deno.test("a server that does not speak https: is asked once, and named as such", async () => {
-  await using server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    () => OK.clone(),
+Deno.test("Vault: a 404 with an empty list of errors is Vault's for what is not there", async () => {
+  const { vault, store } = await world([]);
+  vault.before = status(404);
+  assertEquals([await store.get(KEY), await Array.fromAsync(store.list())], [undefined, []]);
+});
+
+Deno.test("Vault: its words on a failure are told, without what was sent", async () => {
+  const quotes: [said: unknown, told: string][] = [
+    ["disk on fire", "(disk on fire)"],
+    ["no\u001b[2J handler\n for this", "(no [2J handler for this)"],
+    [`bad token ${TOKEN.slice(3, 12)}`, "(bad token [removed])"],
+    [`bad value ${SECRETS.access}`, "(bad value [removed])"],
+    [7, ". "],
+  ];
+  for (const code of [400, 500]) {
+    for (const [said, told] of quotes) {
+      const { vault, store } = await world([]);
+      vault.before = ({ method, path }) =>
+        method === "POST" && path.includes("/data/")
+          ? json({ errors: [said] }, code, TOO_LATE)
+          : undefined;
+      const put = () => store.put(KEY, entry());
+      const words = [`status ${code}`, told];
+      assertNoSecret(await rejectsWith("backend_unavailable", put, ...words), [TOKEN]);
+    }
+  }
+});
+
+Deno.test("Vault: the token goes in a header, to the address with its path, and nowhere else", async () => {
+  const vault = new ScriptedVault();
+  const urls: string[] = [];
+  const headers: Headers[] = [];
+  const store = await vault.open({
+    address: "https://vault.example.com/vault/",
+    namespace: "team-a/x",
+    path: "users/a b/c?d#e%f/ü",
+    auth: { method: "token", token: TOKEN },
+    fetch: (input, init) => {
+      urls.push(String(input));
+      headers.push(new Headers(init?.headers));
+      assertEquals([init?.redirect, String(input).includes(TOKEN)], ["manual", false]);
+      return vault.fetch(String(input).replace("/vault/v1", "/v1"), init);
+    },
+  });
+  vault.before = status(404);
+  await store.get(KEY);
+  const folder = "https://vault.example.com/vault/v1/secret/data/users/a%20b/c%3Fd%23e%25f/%C3%BC/";
+  assert(urls.at(-1)!.startsWith(folder), urls.at(-1));
+  for (const one of headers) {
+    assertEquals(one.get("x-vault-token"), TOKEN);
+    assertEquals([one.get("x-vault-request"), one.get("x-vault-namespace")], ["true", "team-a/x"]);
+  }
+});
+
+Deno.test("Vault: a given fetch that fails with the request on it is told by its name", async () => {
+  const { vault, store } = await world([], { timeoutMs: 10 });
+  vault.before = (request) => {
+    throw Object.assign(new TypeError(`failed: ${JSON.stringify(request)}`), { request });
+  };
+  const error = await rejectsWith(
+    "backend_unavailable",
+    () => store.put(KEY, entry()),
+    "TypeError",
   );
-  const address = `https://127.0.0.1:${server.addr.port}`;
-  const timer = new FakeClock();
-  const given = vaultConnection({ path: "x", address });
-  const client = new VaultClient(given, undefined, { fetch, timer, timeoutMs: 15_000 });
-  const ask = () => client.request(READ);
-  await rejectsWith("backend_unavailable", ask, "does not speak https:", "its address");
-  assertEquals(timer.delays, []);
+  assertNoSecret(error, [TOKEN]);
 });
 
-for (const fault of ["answer lost", "answer cut"] as const) {
-  Deno.test(`a connection over TLS that breaks off is made again: ${fault}`, async () => {
-    const ca = await makeLocalCa();
-    const { cert, key } = await ca.issue(["localhost"]);
-    await using server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, cert, key, onListen() {} },
-      () => OK.clone(),
+Deno.test("Vault: no answer in time is backend_timeout, also where the signal is forgotten", async () => {
+  const { vault, store } = await world([], { timeoutMs: 40 });
+  vault.before = () => new Promise(() => {});
+  const error = await rejectsWith("backend_timeout", () => store.get(KEY), "40 ms", "timeoutMs");
+  assertNoSecret(error, [TOKEN]);
+  let isOver = false;
+  vault.before = () =>
+    new Response(
+      new ReadableStream({
+        async pull(controller) { // drips
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          if (!isOver) controller.enqueue(new Uint8Array(1).fill(32));
+          else controller.close();
+        },
+      }),
     );
-    await using proxy = startFaultyProxy(() => server.addr.port);
-    const faults = [fault];
-    proxy.choose = () => faults.pop() ?? "none";
-    const address = `https://${proxy.address.replace("127.0.0.1", "localhost")}`;
-    const timer = new FakeClock();
-    const given = vaultConnection({ path: "x", address });
-    const client = new VaultClient(given, ca.cert, { fetch, timer, timeoutMs: 15_000 });
-    assertEquals((await client.request(READ)).status, 200);
-    assertEquals([proxy.met[fault], timer.delays.length], [1, 1]);
-    client.close();
-  });
-}
+  await rejectsWith("backend_timeout", () => store.get(KEY), "40 ms");
+  isOver = true;
+  await new Promise((resolve) => setTimeout(resolve, 10));
+});
 
-Deno.test("a file of certificates that holds none is invalid_options, and names it", async () => {
-  const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
-  for (const text of ["", "0\u0082\u0001\ufffd", pem("AAAA"), pem("?")]) {
-    const options = {
-      path: "x",
-      address: "https://vault.example.com",
-      caCert: "/etc/vault-ca.pem",
+Deno.test("Vault: a signal ends a request, and the wait for its repetition, with its reason", async () => {
+  const reason = new Error("enough");
+  for (const isAnswered of [true, false]) {
+    const { vault, store } = await world([]);
+    const abort = new AbortController();
+    vault.before = () => {
+      if (isAnswered) return json({ errors: [] }, 503);
+      abort.abort(reason);
+      return new Promise(() => {});
     };
-    const timer = new FakeClock();
-    const open = () =>
-      new VaultClient(vaultConnection(options), text, { fetch, timer, timeoutMs: 10 }).close();
-    await rejectsWith("invalid_options", open, "/etc/vault-ca.pem", "PEM");
+    vault.clock.onDelay = () => abort.abort(reason);
+    const lock = () => store.withLock(KEY, () => Promise.resolve(), { signal: abort.signal });
+    assertEquals(await assertRejects(lock), reason);
+    const { length } = vault.requests;
+    assertEquals(await assertRejects(lock), reason);
+    assertEquals([length, vault.requests.length], [1, 1]);
   }
 });
 
-Deno.test("other answers are the caller's business", async () => {
-  await using here = await world([
-    status(400, ["x"]),
-    status(403),
-    status(404),
-    new Response(null, { status: 204 }),
-  ]);
-  const statuses = [];
-  for (let i = 0; i < 4; i++) statuses.push((await here.client.request(READ)).status);
-  assertEquals(statuses, [400, 403, 404, 204]);
-  assertEquals(here.clock.delays, []);
-});
-
-Deno.test("Vault's words on a failure are told, without what was sent", async () => {
-  for (
-    const [said, told] of [
-      ["disk on fire", "(disk on fire)"],
-      [`bad token ${TOKEN.slice(3, 12)}`, "(bad token [removed])"],
-      ['bad value "Yz6Hc1Nd', "(bad value [removed])"],
-    ] as const
-  ) {
-    await using here = await world([status(500, [said], TOO_LATE)]);
-    await rejectsWith("backend_unavailable", () => here.client.request(WRITE), told);
-  }
-});
-
-Deno.test("the token goes in a header, to the address with its path, and over no redirect elsewhere", async () => {
-  let leaked = 0;
-  await using other = await startHttpServer((request) => {
-    if (request.headers.get("x-vault-token") !== null) leaked++;
-    return OK.clone();
-  });
-  const to = (location: string, code = 307) => () =>
-    new Response(null, { status: code, headers: { location } });
-  const { host } = new URL(other.origin);
-  const strays = [
-    to(`${other.origin}/ui/login`),
-    to(`//${host}/ui/login`),
-    to(`${other.origin}/v1/x`, 302),
-  ];
-  await using here = await world([...strays], { suffix: "/vault" });
-  for (const _ of strays) {
-    const read = () => here.client.request(READ);
-    await rejectsWith("backend_unavailable", read, `redirects to ${host}`);
-  }
-  assertEquals([here.requests.length, here.clock.delays], [3, []]);
-  assertEquals(leaked, 0);
-  const [first] = here.requests;
-  assertEquals(new URL(first!.url).pathname, "/vault/v1/secret/data/x");
-  assertEquals(first!.headers.get("x-vault-token"), TOKEN);
-  assertEquals(first!.headers.get("x-vault-request"), "true");
-});
-
-Deno.test("a standby that names a dead node is asked again until another one is active", async () => {
-  const stray = (location: string) => () =>
-    new Response(null, { status: 307, headers: { location } });
-  const dead = stray("http://127.0.0.1:9/v1/secret/data/x");
-  await using here = await world([dead, dead, dead]);
-  assertEquals((await here.client.request(WRITE)).status, 200);
-  assertEquals([here.requests.length, here.clock.delays.length], [4, 3]);
-  for (const location of ["http://127.0.0.1:9/v1/secret/data/x", "/v1/secret/data/x"]) {
-    await using there = await world(Array.from({ length: 99 }, () => stray(location)));
-    const from = there.clock.now();
-    await rejectsWith(
-      "backend_unavailable",
-      () => there.client.request(READ),
-      "redirects",
-      "address of the active node",
-    );
-    const waited = there.clock.now() - from;
-    assert(waited > 10_000 && waited < 15_000, `${waited}`);
-  }
-});
-
-Deno.test("no answer, and none of a fetch that forgets its signal, is backend_timeout", async () => {
-  const forgetful = (() => new Promise(() => {})) as typeof fetch;
-  for (const given of [fetch, forgetful]) {
-    await using here = await world([hang], { timeoutMs: 40, given });
-    const error = await rejectsWith("backend_timeout", () => here.client.request(READ), "40 ms");
-    assertNoSecret(error, [TOKEN]);
-    const less = { ...READ, timeoutMs: 20 };
-    await using there = await world([hang], { timeoutMs: 5_000, given });
-    await rejectsWith("backend_timeout", () => there.client.request(less), "20 ms");
-  }
-});
-
-Deno.test("an answer without end is another server's, packed or not, and nothing is kept of it", async () => {
+Deno.test("Vault: an answer without end is another server's, packed or not, and nothing is kept of it", async () => {
   const block = new Uint8Array(1024 * 1024).fill(32);
-  let left = 0;
-  const endless = () =>
-    new ReadableStream<Uint8Array<ArrayBuffer>>({
+  for (const gzip of [true, false]) {
+    let left = 400;
+    const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({
       pull(controller) {
         if (left-- > 0) controller.enqueue(block);
         else controller.close();
       },
     });
-  const packed = () => endless().pipeThrough(new CompressionStream("gzip"));
-  for (const gzip of [true, false]) {
-    left = 400;
-    const headers = {
-      "content-type": "application/json",
-      ...(gzip && { "content-encoding": "gzip" }),
-    };
-    await using here = await world([() => new Response(gzip ? packed() : endless(), { headers })]);
+    await using server = await startHttpServer(({ url }) => {
+      if (!url.includes("/data/")) return mounted();
+      const packed = gzip ? endless.pipeThrough(new CompressionStream("gzip")) : endless;
+      const headers = { ...(gzip && { "content-encoding": "gzip" }) };
+      return new Response(packed, { headers });
+    });
+    const backend = open(server.origin);
     const before = Deno.memoryUsage().rss;
-    await rejectsWith("backend_unavailable", () => here.client.request(READ), "without end");
+    await rejectsWith("backend_unavailable", () => backend.get(KEY), "without end");
     const grown = (Deno.memoryUsage().rss - before) / 1024 / 1024;
     assert(grown < 250, `${grown} MiB`);
-    assertEquals(here.clock.delays, []);
+    await backend.close();
   }
 });
 
-Deno.test("an answer that drips is backend_timeout", async () => {
-  const timers: ReturnType<typeof setTimeout>[] = [];
-  const drip = () =>
-    new Response(
-      new ReadableStream({
-        async pull(controller) {
-          await new Promise((resolve) => timers.push(setTimeout(resolve, 5)));
-          controller.enqueue(new Uint8Array(1).fill(32));
-        },
-      }),
-    );
-  await using here = await world([drip], { timeoutMs: 100 });
-  await rejectsWith("backend_timeout", () => here.client.request(READ), "100 ms");
-  timers.forEach(clearTimeout); // an answer that came too late is not read
+function mounted(): Response {
+  return json({ data: { type: "kv", path: "secret/", options: { version: "2" } } });
+}
+
+function open(address: string, options = {}): VaultCredentialsBackend {
+  const auth = { method: "token", token: TOKEN } as const;
+  return new VaultCredentialsBackend({ address, path: "x", auth, ...options });
+}
+
+Deno.test("Vault: a request on a kept connection that drops is not sent again behind our back", async () => {
+  let requests = 0;
+  await using server = await startHttpServer(({ url, method }) => {
+    if (!url.includes("data/")) return mounted();
+    if (method !== "POST") return json({ errors: [] }, 404);
+    if (url.includes("/data/") && ++requests === 1) return resetConnection();
+    return json({ data: { version: 1 } });
+  });
+  const backend = open(server.origin);
+  await backend.put(KEY, entry());
+  assertEquals(requests, 2);
+  await backend.close();
 });
 
-Deno.test("a signal ends a request, and the wait for its repetition, with its reason", async () => {
-  const reason = new Error("enough");
-  const abort = new AbortController();
-  await using here = await world([(request) => {
-    abort.abort(reason);
-    return hang(request);
-  }]);
-  const run = () => here.client.request({ ...READ, signal: abort.signal });
-  assertEquals(await assertRejects(run), reason);
-  assertEquals(await assertRejects(run), reason);
-  assertEquals(here.requests.length, 1);
-  const later = new AbortController();
-  await using there = await world([status(503)]);
-  there.clock.onDelay = () => later.abort(reason);
-  const again = () => there.client.request({ ...READ, signal: later.signal });
-  assertEquals(await assertRejects(again), reason);
+Deno.test("Vault: one that does not answer is given up by Deno's own fetch as well", async () => {
+  await using server = await startHttpServer((request) =>
+    request.url.includes("/data/") ? hang(request) : mounted()
+  );
+  const backend = open(server.origin, { timeoutMs: 60 });
+  await rejectsWith("backend_timeout", () => backend.get(KEY), "60 ms");
+  await backend.close();
 });
 
-Deno.test("an error of a given fetch, which may hold the request, is not passed on", async () => {
-  const given = ((url: string, init: RequestInit) => {
-    throw Object.assign(new TypeError(`failed: ${JSON.stringify(init.headers)}`), { url, init });
-  }) as unknown as typeof fetch;
-  await using here = await world([], { timeoutMs: 10, given });
-  const error = await rejectsWith("backend_unavailable", () => here.client.request(WRITE));
-  assertNoSecret(error, [TOKEN, "Yz6Hc1Nd4Pb9Sg2T"]);
+Deno.test("Vault: over TLS a connection that breaks off is made again, and no other trust is given", async () => {
+  const ca = await makeLocalCa();
+  const { cert, key } = await ca.issue(["localhost"]);
+  const answer = ({ url }: Request) =>
+    url.includes("/data/") ? json({ errors: [] }, 404) : mounted();
+  const tls = { hostname: "127.0.0.1", port: 0, cert, key, onListen() {} };
+  await using server = Deno.serve(tls, answer);
+  await using http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
+  await using proxy = startFaultyProxy(() => server.addr.port);
+  const faults = ["answer lost", "answer cut"] as const;
+  const left = [...faults];
+  proxy.choose = () => left.pop() ?? "none";
+  const address = `https://${proxy.address.replace("127.0.0.1", "localhost")}`;
+  const caCert = `${folder()}/ca.pem`;
+  Deno.writeTextFileSync(caCert, ca.cert);
+  const trusting = open(address, { caCert });
+  assertEquals(await trusting.get(KEY), undefined);
+  assertEquals(faults.map((fault) => proxy.met[fault]), [1, 1]);
+  const before = performance.now();
+  const words = ["certificate", "VAULT_CACERT"];
+  await rejectsWith("backend_unavailable", () => open(address).get(KEY), ...words);
+  const plain = open(`https://127.0.0.1:${http.addr.port}`);
+  await rejectsWith("backend_unavailable", () => plain.get(KEY), "does not speak https:");
+  assert(performance.now() - before < 10_000, "no use in trying again");
+  await trusting.close();
 });
 
-Deno.test(
-  "without the permission to reach it the error names the flag",
-  { permissions: "none" },
-  async () => {
-    const address = "https://vault.example.com";
-    const connection = vaultConnection({
-      path: "x",
-      address,
-    });
-    const timer = new FakeClock();
-    const client = new VaultClient(connection, undefined, { fetch, timer, timeoutMs: 10 });
-    const flag = "--allow-net=vault.example.com:443";
-    await rejectsWith("permission_required", () => client.request(READ), flag);
-  },
-);
+Deno.test("Vault: a file of certificates that holds none is invalid_options, and names it", async () => {
+  const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+  const caCert = `${folder()}/ca.pem`;
+  for (const text of ["", "0\u0082\u0001\ufffd", pem("AAAA"), pem("?")]) {
+    Deno.writeTextFileSync(caCert, text);
+    const get = () => open("https://vault.example.com", { caCert }).get(KEY);
+    await rejectsWith("invalid_options", get, caCert, "PEM");
+  }
+  Deno.chmodSync(caCert, 0o666);
+  const get = () => open("https://vault.example.com", { caCert }).get(KEY);
+  await rejectsWith("backend_auth_failed", get, caCert, "others may write it");
+});
 
-Deno.test("encodePath keeps the slashes and nothing else that a URL would understand", {
+Deno.test("Vault: without the permission to reach it the error names the flag", {
   permissions: "none",
-}, () => {
-  assertEquals(encodePath("users/anna"), "users/anna");
-  assertEquals(encodePath("a b/c?d#e%f/ü"), "a%20b/c%3Fd%23e%25f/%C3%BC");
+}, async () => {
+  const flag = "--allow-net=vault.example.com:443";
+  await rejectsWith("permission_required", () => open("https://vault.example.com").get(KEY), flag);
+});
+
+Deno.test("Vault: a time limit may be longer than a timer", async () => {
+  for (const timeoutMs of [2 ** 32, Infinity]) {
+    const { store } = await world([], { timeoutMs });
+    assertEquals(await store.get(KEY), entry());
+  }
+});
+
+Deno.test("Vault: waits and times are those of the system, where no clock is given", async () => {
+  const vault = new ScriptedVault();
+  let failures = 1;
+  vault.before = () => failures-- > 0 ? json({ errors: [] }, 503) : undefined;
+  const backend = open("https://vault.example.com", { fetch: vault.fetch });
+  const start = performance.now();
+  assertEquals(await backend.get(KEY), undefined);
+  assert(performance.now() - start >= 50);
 });

@@ -1,23 +1,31 @@
 import { assertEquals } from "@std/assert";
+import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
-import { checkVaultOptions, parseVaultAddress } from "../../../backends/vault/options.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { withEnv } from "../../support/own_env.ts";
 
 const permissions = "none";
 const SECRET = "s.9Kx2mQ7vLw4Zr8Tb";
+const path = "users/anna";
+const address = "https://vault.example.com:8200";
+/** Fails a test in which a request is made. */
+const refuse = () => Promise.reject(new Error("no request was wanted"));
 
-function make(options: unknown) {
-  return () => new VaultCredentialsBackend(options as { path: string });
+function make(options: unknown): VaultCredentialsBackend {
+  return new VaultCredentialsBackend(options as { path: string });
 }
 
 const WRONG: [options: unknown, part: string][] = [
   [undefined, "not an object"],
   [[], "not an object"],
   [{}, `"path"`],
-  [{ path: "" }, `"path"`],
-  [{ path: "users/" }, "slash"],
-  [{ path: "users/../x" }, `".."`],
+  ...[undefined, null, 5, "", "/users", "users/", "users//x", "users/ ", "..", "users/../admin"]
+    .map((path): [unknown, string] => [{ path }, `"path"`]),
+  ...["./users", "users/an\nna", "users/\u0000"].map((path): [unknown, string] => [
+    { path },
+    `"path"`,
+  ]),
   [{ path: "x", url: "y" }, `"url"`],
   [{ path: "x", token: SECRET }, `"token"`],
   [{ path: "x", mount: "secret/" }, `"mount"`],
@@ -50,71 +58,116 @@ for (const [index, [options, part]] of WRONG.entries()) {
   Deno.test(`Vault options that are wrong are refused before any work: ${index + 1}, ${part}`, {
     permissions,
   }, async () => {
-    assertNoSecret(await rejectsWith("invalid_options", make(options), part), [SECRET]);
+    assertNoSecret(await rejectsWith("invalid_options", () => make(options), part), [SECRET]);
   });
 }
 
-Deno.test(
-  "Vault options that are right need no permission and show no secret",
-  { permissions },
-  () => {
-    const right = [
-      { path: "users/anna" },
-      { path: "x", address: "https://vault.example.com:8200/", mount: "team/kv", namespace: "a/b" },
-      { path: "x", address: "http://127.0.0.1:8200" },
-      { path: "x", auth: { method: "token", token: SECRET }, timeoutMs: 0, lockTimeoutMs: 0 },
-      { path: "x", auth: { method: "token", tokenFile: "/x/.vault-token" } },
-      { path: "x", auth: { method: "approle", roleId: "r", secretId: SECRET } },
-      { path: "x", auth: { method: "kubernetes", role: "r" }, fetch },
-    ];
-    for (const options of right) assertNoSecret(make(options)(), [SECRET]);
-  },
-);
-
-Deno.test("a later change of the caller's options changes nothing", { permissions }, () => {
-  const options = { path: "users/anna", address: "https://vault.example.com" };
-  const backend = new VaultCredentialsBackend(options);
-  options.path = "users/berta";
-  assertEquals(backend.location, "Vault at https://vault.example.com, secret/users/anna");
-});
-
-Deno.test("parseVaultAddress keeps the path of a proxy, without a slash at its end", {
+Deno.test("Vault options that are right need no permission and show no secret", {
   permissions,
 }, () => {
-  const hrefs = ["https://a.example.com", "https://a.example.com/vault/", "http://[::1]:8200//"]
-    .map((text) => parseVaultAddress("test", "it", text).href);
-  assertEquals(hrefs, [
-    "https://a.example.com/",
-    "https://a.example.com/vault",
-    "http://[::1]:8200/",
-  ]);
+  const right = [
+    { address: "https://vault.example.com:8200/", mount: "team/kv", namespace: "a/b" },
+    { address: "http://127.0.0.1:8200" },
+    { auth: { method: "token", token: SECRET }, timeoutMs: 0, lockTimeoutMs: 0 },
+    { auth: { method: "token", tokenFile: true } },
+    { auth: { method: "approle", roleId: "r", secretId: SECRET } },
+    { auth: { method: "kubernetes", role: "r" }, fetch },
+  ];
+  for (const options of right) assertNoSecret(make({ path: "x", ...options }), [SECRET]);
+  for (const path of ["a", "users/anna@example.com", "a b", "größe", "a.b/..c"]) make({ path });
+  const options = { path, address };
+  const backend = make(options);
+  options.path = "users/berta"; // a later change by the caller
+  assertEquals(backend.location, `Vault at ${address}, secret/${path}`);
 });
 
-Deno.test(
-  "a path is refused that would lead elsewhere, or to everybody's folder",
-  { permissions },
-  async () => {
-    for (const path of ["a", "users/anna", "users/anna@example.com", "a b", "größe", "a.b/..c"]) {
-      checkVaultOptions("test", { path });
-    }
-    const wrong = [
-      undefined,
-      null,
-      5,
-      "",
-      "/users",
-      "users/",
-      "users//x",
-      "users/ ",
-      "..",
-      "users/../admin",
-      "./users",
-      "users/an\nna",
-      "users/\u0000",
-    ];
-    for (const path of wrong) {
-      const options = { path } as { path: string };
-      await rejectsWith("invalid_options", () => checkVaultOptions("test", options), '"path"');
-    }
-  },
-);
+Deno.test("an address that is given takes nothing of where from the environment", async () => {
+  const variables = {
+    VAULT_ADDR: "https://other.example.com/vault//",
+    VAULT_NAMESPACE: "x",
+    VAULT_CACERT: "/nowhere/ca.pem",
+  };
+  await withEnv(variables, async () => {
+    const given = make({ path, address: `${address}/vault/` });
+    assertEquals(given.location, `Vault at ${address}/vault, secret/${path}`);
+    const named = make({ path, mount: "team/kv" });
+    const server = "Vault at https://other.example.com/vault";
+    assertEquals(named.location, `${server}, namespace x, team/kv/${path}`);
+    assertEquals(
+      make({ path, namespace: "own" }).location,
+      `${server}, namespace own, secret/${path}`,
+    );
+    await rejectsWith(
+      "backend_auth_failed",
+      () => named.get("key"),
+      "/nowhere/ca.pem",
+      "is not there",
+    );
+    const mixed = make({ path, caCert: "/nowhere/own.pem" });
+    await rejectsWith(
+      "backend_auth_failed",
+      () => mixed.get("key"),
+      "/nowhere/own.pem",
+      "is not there",
+    );
+  });
+});
+
+Deno.test("an address that is not known, or wrong in a variable, is an error that names it", async () => {
+  const cases = [[undefined, "not known"], ["http://vault.example.com", "clear text"]];
+  for (const [VAULT_ADDR, words = ""] of [...cases, ["nonsense", "https: URL"]]) {
+    await withEnv({ ...(VAULT_ADDR && { VAULT_ADDR }) }, async () => {
+      const backend = make({ path, fetch: refuse });
+      await rejectsWith("invalid_options", () => backend.get("key"), "VAULT_ADDR", words);
+      if (VAULT_ADDR?.startsWith("http")) return;
+      assertEquals(backend.location, "Vault at VAULT_ADDR, secret/users/anna");
+      assertEquals(backend.requiredPermissions().some(({ name }) => name === "net"), false);
+    });
+  }
+});
+
+Deno.test("a token that is not there is backend_auth_failed, without a request", async () => {
+  for (const VAULT_TOKEN of ["", "two words"]) {
+    await withEnv({ VAULT_TOKEN }, async () => {
+      const backend = make({ path, address, fetch: refuse });
+      await rejectsWith("backend_auth_failed", () => backend.get("key"), "Set VAULT_TOKEN, or");
+    });
+  }
+});
+
+const names = (options = {}) =>
+  make({ path, ...options }).requiredPermissions().map((need) => {
+    const { name, ...rest } = need as { name: string } & Record<string, string>;
+    return `${name} ${rest.host ?? rest.variable ?? rest.path}`;
+  });
+
+Deno.test("permissions follow from the options, and name nothing that is not needed", async () => {
+  const net = "net vault.example.com:8200";
+  await withEnv({ VAULT_ADDR: "https://env.example.com" }, () => {
+    assertEquals(names({ address, auth: { method: "token", token: "t" } }), [net]);
+    assertEquals(names({ address, auth: { method: "token", tokenFile: "/t" } }), [net, "read /t"]);
+    const kubernetes = "read /var/run/secrets/kubernetes.io/serviceaccount/token";
+    assertEquals(names({ address, auth: { method: "kubernetes", role: "r" } }), [net, kubernetes]);
+    const auth = { method: "approle", roleId: "r", secretIdFile: "/run/secret-id" };
+    assertEquals(names({ address, caCert: "/ca.pem", auth }), [
+      net,
+      "read /ca.pem",
+      "read /run/secret-id",
+    ]);
+    assertEquals(names({ namespace: "a", caCert: "/ca.pem" }), [
+      "net env.example.com:443",
+      "env VAULT_ADDR",
+      "env VAULT_TOKEN",
+      "read /ca.pem",
+    ]);
+  });
+});
+
+Deno.test("permissions without the right to look at the variables name all that may be read", {
+  permissions,
+}, () => {
+  const variables = ["ADDR", "NAMESPACE", "CACERT", "TOKEN"];
+  assertEquals(names(), variables.map((name) => `env VAULT_${name}`));
+  const auth = { method: "token", tokenFile: true };
+  assertEquals(names({ auth, address }), ["net vault.example.com:8200", `env ${HOME_VARIABLE}`]);
+});

@@ -1,33 +1,14 @@
-// Over stores of a real keyring and a real Vault.
+// Over a real keyring.
 import { assert, assertEquals } from "@std/assert";
-import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
-import { testCredentialsBackend } from "../../../backends/testing.ts";
 import { backendUrl, type ProcessResult, runDeno } from "../../support/deno_process.ts";
 import { type KeyringState, startKeyringSession } from "../../support/servers/keyring_session.ts";
-import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
-import { userToken, vaultBackend } from "../../backends/vault/vault_world.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 
-const live = await liveTests("vault", "keyring");
+const live = await liveTests("keyring");
 
-const vault = await live.shared(() => startVault());
-const token = await live.shared(() => userToken(vault, "anna"));
 const key = await testKey();
-
-live.afterAll(async () => await vault[Symbol.asyncDispose]());
-
-testCredentialsBackend(
-  "encrypted entries in Vault",
-  () => new EncryptedCredentialsBackend({ backend: vaultBackend(vault, token), key }),
-  {
-    broken: () => new EncryptedCredentialsBackend({ backend: vaultBackend(vault, "none"), key }),
-    permissions: live.ignore ? "none" : { net: [new URL(vault.url).host] },
-    ignore: live.ignore,
-    patienceMs: 20_000,
-  },
-);
 
 /** Runs a script in a desktop session of its own, with the backends imported. */
 async function inSession(
@@ -37,7 +18,7 @@ async function inSession(
 ): Promise<ProcessResult> {
   const script = `
     import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
-    import { FallbackCredentialsBackend } from "${backendUrl("fallback.ts")}";
+        import { FallbackCredentialsBackend } from "${backendUrl("fallback.ts")}";
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
     const keychain = (service) => new KeychainCredentialsBackend({ service, timeoutMs: 3_000 });

@@ -221,41 +221,6 @@ live.test("64 KiB go through the real keyring whole, and in chunks", async () =>
   });
 });
 
-live.test("entries move from the file, and the environment chooses the keychain", async () => {
-  await using session = await startKeyringSession();
-  const result = await runInSession(
-    session,
-    `
-    import { FileCredentialsBackend, loadBackendFromEnv, migrateCredentials } from "@validmind/auth";
-    const file = new FileCredentialsBackend();
-    await file.put("k", entry("moved"));
-    const keychain = await loadBackendFromEnv();
-    const { deleted } = await migrateCredentials(file, keychain, { deleteSource: true });
-    console.log(JSON.stringify({
-      deleted,
-      file: file.get("k") ?? null,
-      moved: await keychain.get("k"),
-      location: keychain.location,
-      plain: await new KeychainCredentialsBackend().get("k") ?? null,
-    }));
-  `,
-    {
-      env: {
-        VM_OIDC_CREDENTIALS_BACKEND: "keychain",
-        VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"service": "team", "lockFolder": "${HOME}/locks"}',
-      },
-    },
-  );
-  assertEquals(result, {
-    deleted: ["k"],
-    file: null,
-    moved: small("moved"),
-    location: '"team" in the Secret Service (GNOME Keyring, KWallet, KeePassXC)',
-    plain: null,
-  });
-  assert((await Deno.stat(`${session.env.HOME}/locks`)).isDirectory);
-});
-
 async function waitForFile(path: string): Promise<void> {
   while (!await Deno.stat(path).then(() => true, () => false)) {
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { walk } from "@std/fs/walk";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { secretName } from "../../../backends/vault/store.ts";
@@ -105,13 +105,6 @@ live.test("writers lose nothing that was acknowledged when Vault is killed and s
   await check.close();
 });
 
-live.test("a Vault that is stopped is backend_unavailable, and its host is named", async () => {
-  await using opened = await open({ timeoutMs: 1000 });
-  const { vault, backend } = opened;
-  await vault.stop();
-  await allFail(backend, "nothing answers at that host and port");
-});
-
 live.test("a Vault that does not answer is backend_timeout, also while its lock is held", async () => {
   await using opened = await open({ timeoutMs: 1000 });
   const { vault, backend } = opened;
@@ -152,37 +145,6 @@ live.test("a deletion that broke off within Vault is backend_corrupt, and can be
   await backend.close();
 });
 
-live.test("the wait for a lock ends by its signal while Vault is out of reach", async () => {
-  await using opened = await open();
-  const { vault, backend } = opened;
-  await vault.stop();
-  const reason = new Error("enough");
-  const abort = new AbortController();
-  const waiting = backend.withLock(KEY, () => Promise.resolve(), { signal: abort.signal });
-  const ended = waiting.then(() => "ran", (error) => error);
-  abort.abort(reason);
-  assertEquals(await ended, reason);
-});
-
-live.test("the wait for a lock ends by its signal while Vault does not answer", async () => {
-  await using opened = await open();
-  const { vault, backend } = opened;
-  await vault.pause();
-  const reason = new Error("enough");
-  const abort = new AbortController();
-  const { signal } = abort;
-  const ended = backend.withLock(KEY, () => Promise.resolve(), { signal }).then(
-    () => "ran",
-    (error) => error,
-  );
-  await new Promise((resolve) => setTimeout(resolve, 50)); // the request is on its way
-  const before = performance.now();
-  abort.abort(reason);
-  assertEquals(await ended, reason);
-  assert(performance.now() - before < 5_000, "not by the time limit");
-  await vault.resume();
-});
-
 live.test("requests over a rate limit are repeated until they are let through", async () => {
   await using opened = await open();
   const { vault, backend } = opened;
@@ -211,40 +173,4 @@ live.test("a standby's redirect is not followed, and names the active node", asy
   assertEquals(await other.get(KEY), entry());
   await other.close();
   await alone.close();
-});
-
-live.test("TLS by an authority of one's own works when it is named, and only then", async () => {
-  await using opened = await open({ tls: true });
-  const { vault, token, backend } = opened;
-  assertEquals(await backend.get(KEY), entry());
-  const unknown = vaultBackend(vault, token);
-  const before = performance.now();
-  await rejectsWith("backend_unavailable", () => unknown.get(KEY), "certificate", "VAULT_CACERT");
-  assert(performance.now() - before < 5_000, "no use in trying again");
-  await unknown.close();
-  const caCert = `${vault.caFile}.gone`;
-  const missing = vaultBackend(vault, token, { caCert });
-  await rejectsWith("backend_auth_failed", () => missing.get(KEY), caCert);
-  await missing.close();
-});
-
-live.test("a put leaves an entry that is not the one to replace, also after a look at another", async () => {
-  await using opened = await open();
-  const { backend, vault, token } = opened;
-  const isReplaced = (stored?: { access_token: string }) => stored?.access_token === "other";
-  const rotated = entry({ refresh_token: "fixture-rotated" });
-  await backend.put(KEY, rotated, { isReplaced });
-  assertEquals(await backend.get(KEY), entry());
-  await backend.put(KEY, rotated, { isReplaced });
-  assertEquals(await backend.get(KEY), entry());
-  await backend.put(KEY, entry({ access_token: "other" }));
-  await backend.get(KEY);
-  const second = vaultBackend(vault, token);
-  await second.delete(KEY);
-  await backend.put(KEY, rotated, { isReplaced });
-  assertEquals(await second.get(KEY), undefined);
-  await second.put(KEY, entry({ access_token: "other" }));
-  await backend.put(KEY, rotated, { isReplaced });
-  assertEquals(await second.get(KEY), rotated);
-  await second.close();
 });

@@ -1,7 +1,5 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { VaultAuth, VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
-import { VaultStore } from "../../../backends/vault/store.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
 import { json, startHttpServer } from "../../support/http_server.ts";
 import { makeSigningKey, signJwt } from "../../support/jwt.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
@@ -235,20 +233,6 @@ live.test("Vault token: one that is revoked while it is used is backend_auth_fai
   await backend.close();
 });
 
-live.test("Vault token: a token file is read again when the token in it has ended", async () => {
-  await using folder = await tempDir();
-  const tokenFile = `${folder.path}/.vault-token`;
-  const first = await userToken(vault, "anna");
-  await Deno.writeTextFile(tokenFile, `${first}\n`, OWN);
-  const backend = open({ method: "token", tokenFile });
-  assertEquals(await backend.get(KEY), entry());
-  await vault.request("POST", "auth/token/revoke", { token: first });
-  await rejectsWith("backend_auth_failed", () => backend.get(KEY), "expired or was revoked");
-  await Deno.writeTextFile(tokenFile, await userToken(vault, "anna"), OWN);
-  assertEquals(await backend.get(KEY), entry());
-  await backend.close();
-});
-
 live.test("Vault: a policy that is narrowed is backend_denied, and the login is not repeated", async () => {
   const token = await userToken(vault, "berta");
   const role = await appRole("narrowed", { token_policies: ["validmind-berta"] });
@@ -310,76 +294,6 @@ live.test("Vault: a policy by the name of who logged in keeps people apart", asy
   await rejectsWith("backend_denied", () => other.get(KEY));
   await rejectsWith("backend_denied", () => Array.fromAsync(other.list()));
   await other.close();
-});
-
-/** A store on a clock of its own, to see what it does when a token's time passes. */
-async function timed(auth: VaultAuth) {
-  const clock = new FakeClock();
-  const wire = new Wire();
-  const options = { address: vault.url, path: "users/anna", auth, fetch: wire.fetch };
-  const store = await VaultStore.open(options, clock);
-  return { clock, wire, store };
-}
-
-live.test("Vault: a given token is renewed once it is used, and when two thirds of its life are over", async () => {
-  const token = await userToken(vault, "anna", { ttl: "9m" });
-  const { clock, wire, store } = await timed({ method: "token", token });
-  const after = async (ms: number) => {
-    clock.advance(ms);
-    await Promise.all([store.get(KEY), store.get(KEY), store.get(KEY)]);
-    return wire.renewals;
-  };
-  assertEquals(await after(29_000), 0);
-  assertEquals(await after(1_000), 1);
-  assertEquals(await after(5 * 60_000), 1);
-  assertEquals(await after(2 * 60_000), 2);
-  assertEquals(await after(0), 2);
-  store.close();
-});
-
-live.test("Vault: a token that cannot live longer is used to its end, and asked for once", async () => {
-  for (const fields of [{ ttl: "9m", explicit_max_ttl: "9m" }, { ttl: "9m", renewable: false }]) {
-    const token = await userToken(vault, "anna", fields);
-    const { clock, wire, store } = await timed({ method: "token", token });
-    clock.advance(8 * 60_000);
-    for (let i = 0; i < 3; i++) assertEquals(await store.get(KEY), entry());
-    assert(wire.renewals <= 1);
-    store.close();
-  }
-});
-
-live.test("Vault: a login whose token is refused its renewal is repeated", async () => {
-  const role = await appRole("refused-renewal", { token_ttl: "9m" });
-  const { clock, wire, store } = await timed({ method: "approle", ...role });
-  assertEquals(wire.logins, 1);
-  clock.advance(7 * 60_000);
-  await revokeAll(wire);
-  await Promise.all([store.get(KEY), store.get(KEY)]);
-  assertEquals([wire.logins, wire.renewals], [2, 1]);
-  store.close();
-});
-
-live.test("Vault: the namespace goes with every request, also with the login", async () => {
-  // This edition of Vault has no namespaces and takes no notice of the header.
-  const role = await appRole("spaced");
-  const wire = new Wire();
-  const backend = open({ method: "approle", ...role }, {
-    fetch: wire.fetch,
-    namespace: "team-a/x",
-  });
-  await backend.put(KEY, entry());
-  assert(backend.location.includes("namespace team-a/x"));
-  await backend.close();
-  assertNotEquals(wire.headers.length, 0);
-  for (const headers of wire.headers) assertEquals(headers.get("x-vault-namespace"), "team-a/x");
-});
-
-live.test("Vault: no token is shown by a backend, an open store, or an error", async () => {
-  const backend = open({ method: "token", token: rootTokenOfAnna });
-  await backend.get(KEY);
-  const text = Deno.inspect(backend, { showHidden: true, depth: 10 }) + JSON.stringify(backend);
-  assert(!text.includes(rootTokenOfAnna.slice(0, 12)));
-  await backend.close();
 });
 
 function nowSeconds(): number {

@@ -1,13 +1,12 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { secretName } from "../../../../backends/vault/store.ts";
 import type { VaultCredentialsBackend } from "../../../../backends/vault.ts";
 import type { VaultAnswer } from "../../../support/servers/vault_request.ts";
 import { startVault } from "../../../support/servers/vault_server.ts";
-import { AWKWARD_KEYS, entry, KEY, OTHER } from "../../../support/entries.ts";
+import { entry, KEY, OTHER } from "../../../support/entries.ts";
 import { rejectsWith } from "../../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "../../../backends/vault/vault_world.ts";
 import { liveTests } from "../../../support/servers/live_tests.ts";
-import { mustRun } from "../../../support/deno_process.ts";
 
 const live = await liveTests("vault");
 
@@ -34,26 +33,6 @@ async function withBackend(
   }
 }
 
-live.test(`Vault: keeps entries under awkward keys, and lists them`, () =>
-  withBackend(async (backend) => {
-    assertEquals(await Array.fromAsync(backend.list()), []);
-    for (const key of AWKWARD_KEYS) await backend.put(key, entry({ client_id: key }));
-    for (const key of AWKWARD_KEYS) assertEquals((await backend.get(key))?.client_id, key);
-    assertEquals((await Array.fromAsync(backend.list())).sort(), [...AWKWARD_KEYS].sort());
-    for (const key of AWKWARD_KEYS) await backend.delete(key);
-    assertEquals(await Array.fromAsync(backend.list()), []);
-  }));
-
-live.test(`Vault: keeps an entry under a key that is no well-formed text`, () =>
-  withBackend(async (backend) => {
-    for (const key of ["half a \ud83d pair", "\udc00\ud800"]) {
-      await backend.put(key, entry({ x_of: key.length }));
-      assertEquals(await backend.get(key), entry({ x_of: key.length }));
-      assertEquals(await Array.fromAsync(backend.list()), [key.toWellFormed()]);
-      await backend.delete(key);
-    }
-  }));
-
 live.test(`Vault: numbers, nulls and large entries come back as they were`, () =>
   withBackend(async (backend) => {
     const exact = entry({
@@ -76,34 +55,6 @@ live.test(`Vault: what the server takes no more is backend_too_large, and the ol
     await rejectsWith("backend_too_large", () => backend.put(KEY, large), "127.0.0.1");
     assertEquals(await backend.get(KEY), entry());
   }));
-
-live.test(`Vault: waits for an answer where timeoutMs is longer than a timer`, async () => {
-  for (const timeoutMs of [2 ** 32, Infinity]) {
-    const backend = vaultBackend(vault, token, { timeoutMs });
-    await backend.put(KEY, entry());
-    assertEquals(await backend.get(KEY), entry());
-    await backend.deleteAll();
-    await backend.close();
-  }
-});
-
-live.test(`Vault: user names that a URL would take apart are folders of their own`, async () => {
-  const names = ["anna b", "anna?x=1#y", "größe@example.com", "100%41", "a+b&c"];
-  const open = (name: string) => vaultBackend(vault, vault.rootToken, { path: `users/${name}` });
-  for (const name of names) {
-    const backend = open(name);
-    await backend.put(KEY, entry({ client_id: name }));
-    await backend.close();
-  }
-  const { body } = await vault.request("GET", "secret/metadata/users?list=true");
-  for (const name of names) {
-    assert(body.data.keys.includes(`${name}/`), name);
-    const backend = open(name);
-    assertEquals((await backend.get(KEY))?.client_id, name);
-    await backend.deleteAll();
-    await backend.close();
-  }
-});
 
 live.test("Vault: one version is kept of an entry, also of one that somebody else made", () =>
   withBackend(async (backend) => {
@@ -166,15 +117,6 @@ live.test("Vault: writes at the same time with cas_required all succeed, and one
     await vault.request("POST", "secret/config", { cas_required: false });
   }));
 
-live.test("Vault: an operator finds an entry by the SHA-256 of its key", () =>
-  withBackend(async (backend) => {
-    await backend.put(KEY, entry());
-    const [name = ""] = (await mustRun(["sha256sum"], { stdin: KEY })).split(" ");
-    const { body } = await look("data", name);
-    assertEquals(body.data.data.key, KEY);
-    assertEquals(JSON.parse(body.data.data.entry), entry());
-  }));
-
 live.test("Vault: a mount that is none, or is of another kind, is an error and not 'not signed in'", async () => {
   await vault.request("POST", "sys/mounts/team/kv", { type: "kv", options: { version: "2" } });
   const cases: [mount: string, token: string, code: "invalid_options" | "backend_denied"][] = [
@@ -206,12 +148,3 @@ live.test("Vault: a mount that is taken away under an open backend is an error",
   await rejectsWith("backend_unavailable", () => Array.fromAsync(backend.list()), "status 404");
   await backend.close();
 });
-
-live.test("Vault: a backend that was closed opens again", () =>
-  withBackend(async (backend) => {
-    await backend.put(KEY, entry());
-    await backend.close();
-    await backend.close();
-    assertEquals(await backend.get(KEY), entry());
-    assertNotEquals(backend.location, "");
-  }));
