@@ -120,7 +120,7 @@ Deno.test("file: a file in the folder's place is an error", {
   await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), backend.path);
 });
 
-Deno.test("file: on a drive of Windows that is not there nothing is stored, and a write says so", {
+Deno.test("file: on Windows a drive that is not there has nothing, and a write says so", {
   ignore: Deno.build.os !== "windows",
 }, async () => {
   const backend = new FileCredentialsBackend({ path: "Q:\\tokens\\c.json" });

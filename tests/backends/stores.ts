@@ -42,8 +42,9 @@ export function minimal(rows = new MemoryCredentialsBackend()): OidcCredentialsB
 }
 
 /** A keychain in memory with the limits of Windows, the narrowest. */
-function windowsKeychain(): OidcCredentialsBackend {
+function windowsKeychain(isDamaged = false): OidcCredentialsBackend {
   const client = new MemoryKeychain({ valueBytes: 2560, accountChars: 513, ignoresCase: true });
+  if (isDamaged) client.get = () => Promise.resolve("conformance-secret");
   const store = new KeychainStore(client, "test", keychainLimits("windows"));
   return {
     get: (key) => store.get(key),
@@ -97,7 +98,12 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       permissions,
       compares: true,
     },
-    "keychain with the limits of Windows": { open: windowsKeychain, longestKey: 470 },
+    "keychain with the limits of Windows": {
+      open: () => windowsKeychain(),
+      broken: () => windowsKeychain(true),
+      permissions: "none",
+      longestKey: 470,
+    },
     "scripted Vault": {
       open: () => openVault(vault),
       broken: () => openVault(Object.assign(new ScriptedVault(), { tokens: new Set() })),
@@ -114,6 +120,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     "encrypted kv": {
       open: () => encrypted(new KvCredentialsBackend({ path: `${parent}/kv/encrypted.db` })),
+      broken: () => encrypted(new KvCredentialsBackend({ path: damaged("sealed.db") })),
       permissions,
       compares: true,
     },
@@ -125,6 +132,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     "fallback of memory and memory": {
       open: () => fallback(new MemoryCredentialsBackend(), new MemoryCredentialsBackend()),
       broken: () => fallback(new MemoryCredentialsBackend(), damagedFile()),
+      permissions: "none",
     },
     "fallback of file and memory": {
       open: () => fallback(file("fallback"), new MemoryCredentialsBackend()),

