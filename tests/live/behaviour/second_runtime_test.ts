@@ -1,15 +1,10 @@
 // This module on Node and Bun, installed as JSR makes it for npm.
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { userToken } from "../../backends/vault/vault_world.ts";
-import { CLIENT_SECRET, clientWorld } from "../../support/client_world.ts";
 import { runProcess } from "../../support/deno_process.ts";
-import { entry } from "../../support/entries.ts";
-import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { installNpmPackage } from "../../support/npm_package.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
-import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 
@@ -17,7 +12,6 @@ const RUNTIMES = ["node", "bun"] as const;
 type RuntimeName = typeof RUNTIMES[number];
 
 const live = await liveTests(...RUNTIMES);
-const withVault = await liveTests(...RUNTIMES, "vault");
 
 const folder = await live.shared(() => tempDir());
 await live.shared(() => installNpmPackage(folder.path));
@@ -127,135 +121,6 @@ for (const name of RUNTIMES) {
     assertEquals((await world.provider.ask(second)).isActive, false);
   });
 
-  live.test(`${name}: the prompt is plain lines on standard error`, async () => {
-    await using world = await startWorld();
-    const { ok, stderr } = await run(
-      name,
-      `
-      import { init } from "@validmind/auth";
-      const session = await init({ model: "cl123", openBrowser: true });
-      console.log(JSON.stringify({ ok: session.info.model.name }));`,
-      { ...world.env, VM_OIDC_NO_PERSIST: "1" },
-    );
-    assertEquals(ok, "Credit Risk Model");
-    const [prompt, ...rest] = stderr.split("\n");
-    assertMatch(prompt, new RegExp(`^Sign in at ${world.provider.issuer}`));
-    assertMatch(rest.join("\n"), /The browser was not opened: that needs Deno/);
-    assertMatch(rest.join("\n"), /^Signed in as analyst@example\.com/m);
-    assert(!stderr.includes("\x1b"), stderr);
-  });
-
-  live.test(`${name}: a closed standard error costs the line, and not the program`, async () => {
-    const file = `${folder.path}/closed.mjs`;
-    await Deno.writeTextFile(
-      file,
-      `
-      import { CredentialsBackendError, MemoryCredentialsBackend } from "@validmind/auth";
-      import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
-      const full = new MemoryCredentialsBackend();
-      full.get = () => {
-        throw new CredentialsBackendError("backend_unavailable", "Cannot read: away. Wait.");
-      };
-      const backends = [full, new MemoryCredentialsBackend()];
-      const entry = ${JSON.stringify(entry())};
-      process.stdin.once("data", async () => {
-        await new FallbackCredentialsBackend({ backends }).put("key", entry);
-        setTimeout(() => console.log("alive"), 100); // the fault of standard error comes later
-        process.stdin.unref();
-      });`,
-    );
-    const child = new Deno.Command(await serverBinary(name), {
-      args: [file],
-      cwd: folder.path,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    await child.stderr.cancel();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode("go\n"));
-    await writer.close();
-    assertEquals(await new Response(child.stdout).text(), "alive\n");
-    assertEquals((await child.status).code, 0);
-  });
-
-  live.test(`${name}: an API key signs in, and a refused API token is renewed`, async () => {
-    await using world = await startWorld();
-    world.api.reject(1);
-    const { key, renewed } = await run(
-      name,
-      `
-      import * as vm from "@validmind/auth";
-      const credentialsBackend = new vm.MemoryCredentialsBackend();
-      const session = await vm.createSession({ credentialsBackend, onDeviceCode() {} });
-      const renewed = await session.get("things");
-      for (const name of ["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID"]) delete process.env[name];
-      Object.assign(process.env, { VM_API_KEY: "test-api-key", VM_API_SECRET: "test-api-secret" });
-      const byKey = await vm.init({ model: "cl123" });
-      const key = (await byKey.status()).kind;
-      console.log(JSON.stringify({ key, renewed }));`,
-      world.env,
-    );
-    assertEquals(key, "api_key");
-    assertEquals(renewed.path, "things");
-  });
-
-  live.test(`${name}: tokens bound to a key are refreshed, and sent with proofs that the provider checks`, async () => {
-    await using world = await dpopProviderWorld();
-    const { provider } = world;
-    provider.autoApprove = true;
-    const { isOther, statuses, dpop } = await run(
-      name,
-      `
-      import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
-      const credentialsBackend = new MemoryCredentialsBackend();
-      const options = { credentialsBackend, dpop: true, apiHost: process.env.VM_OIDC_ISSUER + "/" };
-      const session = await createSession({ ...options, onDeviceCode() {} });
-      const first = await session.accessToken();
-      const statuses = [(await session.fetch("me")).status];
-      const second = await session.accessToken({ forceRefresh: true });
-      const other = await createSession({ ...options, interactive: false });
-      for (const one of [session, other]) statuses.push((await one.fetch("me")).status);
-      const { dpop } = await other.status();
-      console.log(JSON.stringify({ isOther: first !== second, statuses, dpop }));`,
-      { VM_OIDC_ISSUER: provider.issuer, VM_OIDC_CLIENT_ID: provider.clientId },
-    );
-    assertEquals({ isOther, statuses, dpop }, {
-      isOther: true,
-      statuses: [200, 200, 200],
-      dpop: true,
-    });
-  });
-
-  live.test(`${name}: encrypted over memory signs in, refreshes and starts again`, async () => {
-    await using world = await startWorld();
-    const { isOther, again, sealed } = await run(
-      name,
-      `
-      import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
-      import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
-      const backend = new MemoryCredentialsBackend();
-      const options = { onDeviceCode() {} };
-      const key = { env: "TOKENS_KEY" };
-      const session = await createSession({
-        ...options,
-        credentialsBackend: new EncryptedCredentialsBackend({ backend, key }),
-      });
-      const first = await session.accessToken();
-      const second = await session.accessToken({ forceRefresh: true });
-      const other = await createSession({
-        interactive: false,
-        credentialsBackend: new EncryptedCredentialsBackend({ backend, key }),
-      });
-      const again = await other.accessToken() === second;
-      const rows = (await Array.fromAsync(backend.list())).map((key) => backend.get(key));
-      const sealed = rows.map((row) => row.access_token).join("");
-      console.log(JSON.stringify({ isOther: first !== second, again, sealed }));`,
-      { ...world.env, TOKENS_KEY: crypto.getRandomValues(new Uint8Array(32)).toHex() },
-    );
-    assertEquals({ isOther, again, sealed }, { isOther: true, again: true, sealed: "" });
-  });
-
   live.test(`${name}: all else is refused before any work, with what to use instead`, async () => {
     await Deno.writeTextFile(`${folder.path}/ca.pem`, "");
     const { refused } = await run(
@@ -311,53 +176,5 @@ for (const name of RUNTIMES) {
       relative: "Name its whole path",
     });
     for (const [call, advice] of words) assert(refused[call].includes(advice), refused[call]);
-  });
-
-  live.test(`${name}: a client signs in by its secret, and fallback keeps its token`, async () => {
-    await using world = await clientWorld();
-    const { flow, again } = await run(
-      name,
-      `
-      import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
-      import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
-      const backends = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()];
-      const credentialsBackend = new FallbackCredentialsBackend({ backends });
-      const session = await createSession({ credentialsBackend });
-      const token = await session.accessToken();
-      const other = await createSession({ credentialsBackend });
-      const again = await other.accessToken() === token;
-      console.log(JSON.stringify({ flow: (await session.status()).flow, again }));`,
-      {
-        VM_OIDC_ISSUER: world.provider.issuer,
-        VM_OIDC_CLIENT_ID: world.provider.clientId,
-        VM_OIDC_CLIENT_SECRET: CLIENT_SECRET,
-        VM_OIDC_FLOW: "client_credentials",
-      },
-    );
-    assertEquals({ flow, again }, { flow: "client_credentials", again: true });
-  });
-
-  withVault.test(`${name}: Vault keeps a sign-in for the next start`, async () => {
-    await using world = await startWorld();
-    await using vault = await startVault();
-    const token = await userToken(vault, "anna");
-    const { isOther, again, keys } = await run(
-      name,
-      `
-      import { createSession } from "@validmind/auth";
-      import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
-      const store = () => new VaultCredentialsBackend({ path: "users/anna" });
-      const session = await createSession({ credentialsBackend: store(), onDeviceCode() {} });
-      const first = await session.accessToken();
-      const second = await session.accessToken({ forceRefresh: true });
-      const next = store();
-      const other = await createSession({ credentialsBackend: next, interactive: false });
-      const again = await other.accessToken() === second;
-      const keys = await Array.fromAsync(next.list());
-      await other.clear();
-      console.log(JSON.stringify({ isOther: first !== second, again, keys: keys.length }));`,
-      { ...world.env, VAULT_ADDR: vault.url, VAULT_TOKEN: token },
-    );
-    assertEquals({ isOther, again, keys }, { isOther: true, again: true, keys: 1 });
   });
 }

@@ -1,6 +1,5 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startChromium } from "../../support/chromium.ts";
-import { makeLocalCa } from "../../support/local_ca.ts";
 import { whyNoAccounts } from "../../support/run_denied.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { isThere } from "../../support/servers/servers.ts";
@@ -25,18 +24,15 @@ const SHARED = { sanitizeOps: false, sanitizeResources: false };
 const stack = new AsyncDisposableStack();
 live.afterAll(() => stack.disposeAsync());
 
-const ca = await live.shared(() => makeLocalCa());
 const world = await live.shared(async () =>
   stack.use(
     await startHubWorld({
       recipe: "file.py",
       async prepare(folder, users) {
-        const file = `${folder.path}/company.pem`;
-        await Deno.writeTextFile(file, ca.cert);
         await addPythonModules(folder, LIBRARY);
         // As useradd makes homes on many systems.
         for (const { home } of users) await Deno.chmod(home, 0o755);
-        return { env: { DENO_CERT: file } };
+        return {};
       },
     }),
   )
@@ -54,15 +50,6 @@ async function signedIn(index: number): Promise<HubKernel> {
     await signInFrom(kernel, world, user);
   }
   return kernel;
-}
-
-/** Whether a text comes up in the log, which is written a little later. */
-async function isLogged(log: string, text: string): Promise<boolean> {
-  for (let tries = 0; tries < 50; tries++) {
-    if ((await Deno.readTextFile(log)).includes(text)) return true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return false;
 }
 
 /** What becomes of each attempt of the second person. */
@@ -161,75 +148,6 @@ live.test(
     await world.write(user!, "planted.ipynb", `{"cells": ["${access_token}"]}`);
     await assertRejects(() => searchForSecrets(world, { except }), Error, "planted.ipynb");
     await Deno.remove(`${user!.home}/planted.ipynb`);
-  },
-);
-
-live.test(
-  "JupyterHub: the hub's certificate authority reaches kernels by the recipe",
-  SHARED,
-  async () => {
-    const { cert, key } = await ca.issue(["localhost"]);
-    await using server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, cert, key, onListen() {} },
-      () => new Response("trusted"),
-    );
-    await using kernel = await kernelOf(0);
-    const text = await kernel.evaluate(
-      `return await (await fetch("https://localhost:${server.addr.port}/")).text();`,
-    );
-    assertEquals(text, "trusted");
-  },
-);
-
-live.test(
-  "JupyterHub: a code in the hub's log signs nobody in without its kernel",
-  SHARED,
-  async () => {
-    const { hub, provider, loginOf, users: [user] } = world;
-    // Its own: a cell that waits holds up the next one.
-    await using kernel = await hub.robot.startKernel(user!.name, "deno");
-    const cell = kernel.send(`
-    const { createSession, MemoryCredentialsBackend } = await import("jsr:@validmind/auth");
-    const other = await createSession({
-      flow: "browser", credentialsBackend: new MemoryCredentialsBackend(),
-    });
-    console.log("signed in as " + (await other.status()).email);`);
-    const shown = await cell.waitFor(({ type }) => type === "display_data");
-    const [link] = /http\S+\/auth\?\S+/.exec(shown.content.data!["text/plain"]!)!;
-    const redirectUri = new URL(link).searchParams.get("redirect_uri")!;
-    const page = await provider.follow(link, { stopAt: redirectUri, login: loginOf(user!) });
-    const { search, searchParams } = new URL(page.url);
-    const code = searchParams.get("code")!;
-    const [, port] = /\/proxy\/(\d+)\//.exec(redirectUri)!;
-    const own = `${hub.origin}/user/${user!.name}/proxy/${port}/callback${search}`;
-
-    // A browser without the hub's cookie is sent to the hub's login first, with the address.
-    const refused = await fetch(page.url, { redirect: "manual" });
-    await refused.body?.cancel();
-    assert(
-      await isLogged(hub.log, code),
-      "the hub keeps the code out of its log: say so on the page",
-    );
-    const { token_endpoint } = await (await fetch(
-      `${provider.issuer}/.well-known/openid-configuration`,
-    )).json();
-    for (const verifier of [{}, { code_verifier: "a".repeat(43) }]) {
-      const answer = await fetch(token_endpoint, {
-        method: "POST",
-        body: new URLSearchParams({
-          grant_type: "authorization_code",
-          code,
-          redirect_uri: redirectUri,
-          client_id: provider.clientId,
-          ...verifier as Record<string, string>,
-        }),
-      });
-      const { error, access_token } = await answer.json();
-      assertEquals([answer.status, error, access_token], [400, "invalid_grant", undefined]);
-    }
-    const answer = await hub.robot.visit(new URL(own));
-    assertStringIncludes(answer, "Signed in");
-    await cell.waitFor(({ content: { text } }) => text?.includes(loginOf(user!)) === true);
   },
 );
 

@@ -56,11 +56,6 @@ export class HubRobot {
     return await HubKernel.connect(kernel, channels, this.#headers);
   }
 
-  /** Opens a page of a person's server; gives its text. */
-  async visit(url: URL): Promise<string> {
-    return await (await fetch(url, { headers: this.#headers })).text();
-  }
-
   async #request<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(`${this.#origin}${path}`, {
       method,

@@ -4,14 +4,11 @@ import {
   clearOidcCredentials,
   createSession,
   type CredentialsBackendError,
-  FileCredentialsBackend,
   loadBackendFromEnv,
-  migrateCredentials,
 } from "@validmind/auth";
 import { userToken, vaultBackend } from "../../../backends/vault/vault_world.ts";
 import { withEnv } from "../../../support/own_env.ts";
 import { startVault } from "../../../support/servers/vault_server.ts";
-import { tempDir } from "../../../support/temp_home.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../../support/provider_world.ts";
 import { rejectsWith } from "../../../support/rejects_with.ts";
 import { liveTests } from "../../../support/servers/live_tests.ts";
@@ -40,7 +37,7 @@ live.test("Vault: a sign-in, a refresh and a sign-out with a real provider", asy
   await credentialsBackend.close();
 });
 
-for (const outage of ["sealed", "stopped", "revoked", "denied"] as const) {
+for (const outage of ["sealed", "revoked", "denied"] as const) {
   live.test(`Vault that is ${outage}: no new sign-in begins, and the grant is there afterwards`, async () => {
     await using world = await scriptedProviderWorld();
     const path = `users/${outage}`;
@@ -75,14 +72,10 @@ for (const outage of ["sealed", "stopped", "revoked", "denied"] as const) {
 type Outage = (token: string) => Promise<[CredentialsBackendError["code"], () => Promise<unknown>]>;
 
 /** Each begins a fault, and gives the code that it has to have and what ends it. */
-const OUTAGES: Record<"sealed" | "stopped" | "revoked" | "denied", Outage> = {
+const OUTAGES: Record<"sealed" | "revoked" | "denied", Outage> = {
   async sealed() {
     await vault.seal();
     return ["backend_unavailable", () => vault.unseal()];
-  },
-  async stopped() {
-    await vault.stop();
-    return ["backend_unavailable", () => vault.restart()];
   },
   async revoked(token) {
     await vault.request("POST", "auth/token/revoke", { token });
@@ -116,22 +109,6 @@ live.test("Vault that fails under a refresh: the new tokens live on, and are sto
   assertEquals((await credentialsBackend.get(world.key))?.access_token, refreshed);
   assertEquals(world.codes.length, 1);
   await credentialsBackend.close();
-});
-
-live.test("Vault: entries move there from a file", async () => {
-  await using folder = await tempDir();
-  await using world = await scriptedProviderWorld();
-  const file = new FileCredentialsBackend({ path: `${folder.path}/credentials.json` });
-  await createSession({ ...world.options, credentialsBackend: file });
-  const entry = file.get(world.key);
-  const backend = vaultBackend(vault, token);
-  const { copied, deleted } = await migrateCredentials(file, backend, { deleteSource: true });
-  assertEquals([copied, deleted], [[world.key], [world.key]]);
-  assertEquals(await backend.get(world.key), entry);
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  assertEquals(await session.accessToken(), entry?.access_token);
-  assertEquals(world.codes.length, 1);
-  await backend.close();
 });
 
 live.test("Vault: the environment names it, with a folder for each person of a hub", async () => {
