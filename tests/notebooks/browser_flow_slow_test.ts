@@ -89,34 +89,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a sign-in in two cells that is interrupted ends, and the kernel lives on",
-  ignore: !hasJupyter,
-  fn: async () => {
-    await using world = await startNotebookWorld();
-    const file = await world.write(
-      notebook([
-        `${IMPORT}\nconst signIn = await vm.startSignIn(); const kept = 42;`,
-        `console.log("waiting"); try { await signIn.finish(); } catch (error) { console.log(error.message); }`,
-        `kept`,
-      ]),
-      "interrupted.ipynb",
-    );
-    await using running = runNotebook(world.home, file);
-    await running.waitFor(({ type, content }) =>
-      type === "stream" && String(content.text).includes("waiting")
-    );
-    await running.interrupt();
-    const result = await running.waitFor(({ cell, type }) =>
-      cell === 2 && type === "execute_result"
-    );
-    assertStringIncludes(result.content.data!["text/plain"]!, "42");
-    const said = running.messages.filter(({ type }) => type === "stream");
-    assertStringIncludes(said.map(({ content }) => content.text).join(""), "it was interrupted");
-    assertStringIncludes(outcomes(running).at(-1)!, "Not signed in: the sign-in was interrupted.");
-  },
-});
-
-Deno.test({
   name: "the notebook's form hands in the address through the server's proxy, in Chromium",
   ignore: !hasJupyter || !hasChromium,
   fn: async () => {
@@ -151,56 +123,8 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "without a proxy the notebook's form stays hidden, and the two cells are named",
-  ignore: !hasJupyter || !hasChromium,
-  fn: async () => {
-    await using world = await startNotebookWorld();
-    const file = await world.write(
-      notebook([`${IMPORT}\nawait vm.init({ flow: "browser" });`]),
-      "no_proxy.ipynb",
-    );
-    await using running = runNotebook(world.home, file);
-    const { html } = await linkOf(running);
-    await using server = startNotebookServer(html, { hasProxy: false });
-    await using browser = await startChromium();
-    const page = await (await openWindow(browser)).newPage();
-    const probe = page.waitForResponse((response) => response.url().includes("/proxy/"));
-    await page.goto(`${server.origin}/user/ada/lab`);
-    await probe;
-    assertEquals(await page.locator("form").count(), 0);
-    assertStringIncludes(await page.locator(".vm-auth").innerText(), "startSignIn()");
-  },
-});
-
-Deno.test({
-  name: "a browser on the notebook's own machine ends the wait by itself, in Chromium",
-  ignore: !hasJupyter || !hasChromium,
-  fn: async () => {
-    await using world = await startNotebookWorld();
-    const file = await world.write(
-      notebook([
-        `${IMPORT}\nconst session = await vm.init({ flow: "browser" }); (await session.status()).email`,
-      ]),
-      "here.ipynb",
-    );
-    await using running = runNotebook(world.home, file);
-    const { link } = await linkOf(running);
-    await using browser = await startChromium();
-    const page = await (await openWindow(browser)).newPage();
-    await page.goto(link);
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByRole("button", { name: "Continue" }).click();
-    await page.getByRole("heading", { name: "Signed in" }).waitFor();
-    const { search, pathname } = new URL(page.url());
-    assertEquals([search, pathname], ["", "/callback"], "the address kept its parameters");
-    const result = await running.waitFor(({ type }) => type === "execute_result");
-    assertStringIncludes(result.content.data!["text/plain"]!, "analyst@example.com");
-  },
-});
-
 /** A notebook's server at /user/ada/, with a page that shows an output, and jupyter-server-proxy. */
-function startNotebookServer(html: string, { hasProxy = true } = {}) {
+function startNotebookServer(html: string) {
   const handler = async (request: Request) => {
     const { pathname, search } = new URL(request.url);
     const [, port, path] = /^\/user\/ada\/proxy\/(\d+)(\/.*)$/.exec(pathname) ?? [];
@@ -210,7 +134,6 @@ function startNotebookServer(html: string, { hasProxy = true } = {}) {
         `${config}</script><body>${html}</body>`;
       return new Response(body, { headers: { "content-type": "text/html" } });
     }
-    if (!hasProxy) return new Response("Not found", { status: 404 });
     const { method } = request;
     const body = method === "POST" ? await request.text() : null;
     const target = `http://127.0.0.1:${port}${path}${search}`;

@@ -68,39 +68,6 @@ test("JupyterLab: a person signs in, reloads in between, and runs the cell again
   });
 });
 
-test("JupyterLab: a notebook that is opened a day later says that the code has expired", async () => {
-  await using world = await startNotebookWorld();
-  const file = await world.write(codeCells(SIGN_IN), "saved.ipynb");
-  await using lab = await startJupyterLab(world.home);
-  await using browser = await startChromium();
-  const person = await openLab(browser);
-  await person.open(lab.addressOf("saved.ipynb"));
-  await person.run(0);
-  await person.output(0).locator(".vm-auth-wait").waitFor();
-  await person.save();
-  await person.page.context().close();
-
-  const nextDay = await openLab(browser);
-  await nextDay.page.clock.install({ time: Date.now() + 86_400_000 });
-  await nextDay.open(lab.addressOf("saved.ipynb"), { isBusy: true });
-  const wait = nextDay.output(0).locator(".vm-auth-wait");
-  await wait.waitFor();
-  assertEquals(await wait.innerText(), "This code has expired. Run the cell again.");
-  await nextDay.page.context().close();
-
-  // A notebook from elsewhere is not trusted: JupyterLab takes scripts, styles and pictures away.
-  const foreign = JSON.parse(await Deno.readTextFile(file)) as Notebook;
-  foreign.cells[0]!.source += "\n";
-  await world.write(foreign, "foreign.ipynb");
-  const stranger = await openLab(browser);
-  await stranger.open(lab.addressOf("foreign.ipynb"), { isBusy: true });
-  const shown = stranger.output(0).locator(".vm-auth");
-  await shown.waitFor();
-  assertEquals(await shown.locator("button, form, input").count(), 0, "dead without scripts");
-  assertMatch(await shown.locator(".vm-auth-wait").innerText(), /^The code ends at \d{4}-.+\. /);
-  await stranger.page.context().close();
-});
-
 function htmlIn(notebook: string): string {
   const [{ data = {} } = {}] = (JSON.parse(notebook) as Notebook).cells[0]!.outputs!;
   return [data["text/html"] ?? ""].flat().join("");

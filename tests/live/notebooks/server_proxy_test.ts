@@ -61,21 +61,6 @@ test("jupyter-server-proxy: a whole sign-in comes back through it, by https:", a
   assertEquals((await signedIn.status()).signedIn, true);
 });
 
-test("jupyter-server-proxy: who is not signed in at the server is so first, and the answer is not lost", async () => {
-  await using server = await startNotebookServer();
-  const { world, options } = await worldBehind(server, freePort());
-  await using _ = world;
-  const { prompt, session } = await startBrowserFlow(world, options);
-  await using browser = await startChromium();
-  const page = await windowAt(browser, server, false);
-  await approve(page, prompt.url);
-  await page.waitForURL(/\/login\?next=/);
-  await page.locator("#password_input").fill(server.token);
-  await page.locator("#login_submit").click();
-  await page.getByRole("heading", { name: "Signed in" }).waitFor();
-  await (await session).close();
-});
-
 test("jupyter-server-proxy: the form in a real kernel's output hands in the address", async () => {
   await using server = await startNotebookServer();
   await using world = await startNotebookWorld();
