@@ -108,21 +108,6 @@ Deno.test("the package works as a user imports it", async (t) => {
     },
   );
 
-  await t.step("the command line runs as a person runs it", async () => {
-    await using user = await startUser(registry);
-    const cli = (flags: string[], ...args: string[]) =>
-      user.exec("deno", "run", "--quiet", "--no-prompt", ...flags, CLI, ...args);
-
-    const help = await cli([], "--help");
-    assertEquals([help.code, help.stderr], [0, ""]);
-    assertStringIncludes(help.stdout, "validmind-auth <command> [flags]");
-
-    const named = await cli(["--allow-env"], "permissions", "--for", "cli", "--json");
-    const status = await cli(JSON.parse(named.stdout).flags.split(" "), "status", "--json");
-    assertEquals([status.code, status.stderr], [4, ""]);
-    assertEquals(JSON.parse(status.stdout).state, "none");
-  });
-
   await t.step("the command line is installed with the flags that it names itself", async () => {
     await using user = await startUser(registry);
     const named = await user.exec("deno", "run", "--allow-env", CLI, "permissions", "--for=cli");
@@ -170,18 +155,6 @@ console.log(JSON.stringify({ needs: needs.filter(({ name }) => name === "ffi") }
     assertEquals(others, []);
     assert((await Deno.stat(path)).isFile);
     assertStringIncludes(path, "@napi-rs");
-  });
-
-  await t.step("a plain https: backend is refused with a way out", async () => {
-    await using user = await startUser(registry);
-    const { output, stderr } = await user.run({
-      VM_OIDC_CREDENTIALS_BACKEND: "https://backends.example.com/team_store.ts:TeamStore",
-    });
-
-    assertEquals(output.code, "backend_import_unsupported", stderr);
-    assertStringIncludes(String(output.message), "setDefaultBackend(new …)");
-    assertStringIncludes(String(output.message), "credentialsBackend");
-    assertEquals(user.provider.requests, []);
   });
 });
 

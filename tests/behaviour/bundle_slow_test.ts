@@ -111,7 +111,7 @@ for (const [form, flags] of [["one file", []], ["split", ["--code-splitting"]]] 
       const env = { ...world.env, VM_API_HOST: api.apiHost, NO_COLOR: "1" };
       assertEquals(await runCommand(file, ["signIn"], { env }), true);
       await using empty = await tempDir();
-      const flags = [...NO_CACHE, "--allow-env", `--allow-read=${world.home}`];
+      const flags = [...NO_CACHE, "--allow-env", "--allow-net", `--allow-read=${world.home}`];
       const alone = { flags, config: false, cwd: empty.path };
       const shown = await runCommand(file, ["start"], {
         ...alone,

@@ -117,7 +117,7 @@ Deno.test({
       form.locator("button").click(),
     ]);
     await answer.waitForLoadState();
-    assertEquals(await answer.title(), "Signed in");
+    assertEquals(await answer.title(), "Your answer has arrived");
     const result = await running.waitFor(({ type }) => type === "execute_result");
     assertStringIncludes(result.content.data!["text/plain"]!, "analyst@example.com");
   },

@@ -27,12 +27,6 @@ export async function readmeFences(): Promise<Fence[]> {
   );
 }
 
-/** A command that README names within a sentence. */
-export async function readmeCommand(command: string): Promise<string> {
-  if ((await Deno.readTextFile(README)).includes(`\`${command}\``)) return command;
-  throw new Error(`README names no command ${command}`);
-}
-
 /** The provider, the API and the registry that README's names stand for. */
 export interface ReadmeWorld extends AsyncDisposable {
   readonly provider: TestOidcProvider;

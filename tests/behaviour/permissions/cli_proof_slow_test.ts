@@ -5,9 +5,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
 import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { SCOPES } from "../../../client/format_permissions.ts";
-import { accessed, covers } from "../../support/audit_log.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
-import { AS_PROCESS, type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
+import { type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
 
 interface Case {
   /** `HOME` in one stands for the home folder. */
@@ -92,24 +91,6 @@ for (const { args: words, prepare } of CASES) {
     assertEquals(code, 0, stderr);
     if (name !== "login") assertEquals(stderr, ""); // there it is where the person is asked
   });
-
-  Deno.test(`permissions: ${name} touches nothing beyond, by Deno's audit log`, async () => {
-    await using world = await cliWorld();
-    const args = argsIn(words, world.home);
-    await prepare?.(world);
-    const needs = await needsFor(world, args);
-    const log = `${world.home}/audit.jsonl`;
-    const env = { DENO_AUDIT_PERMISSIONS: log };
-    assertEquals((await world.run(args, { env, flags: AS_PROCESS })).code, 0);
-    const logged = (await Deno.readTextFile(log).catch(() => "")).split("\n")
-      .filter((line) => line !== "").map((line) => JSON.parse(line) as Access);
-    const accesses = logged.filter((access) => !isNoise(access, logged))
-      // Looked at where they may be read: a new folder's parent is synced, a folder's owner checked.
-      .filter(({ value }) =>
-        ![world.home, normalize(`${world.home}/.validmind`)].includes(accessed(value))
-      );
-    assertEquals(accesses.filter((access) => !needs.some((need) => covers(need, access))), []);
-  });
 }
 
 Deno.test("permissions: a login runs with no less than permissions names", async () => {
@@ -124,37 +105,6 @@ Deno.test("permissions: a login runs with no less than permissions names", async
     assertStringIncludes(stderr, "error (permission_required): Cannot");
   }
 });
-
-interface Access {
-  readonly permission: string;
-  readonly value: string;
-}
-
-/**
- * Read where they may be: by a session to find an API, to refuse options without a backend, and by
- * `config` to show them.
- */
-const READ_IF_GRANTED = [
-  "VM_API_URL",
-  "VM_API_HOST",
-  "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS",
-  "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
-  "VM_API_MODEL",
-  "VM_OIDC_REDIRECT_URI",
-  "VM_OIDC_LISTEN",
-  "uid",
-];
-
-/**
- * What Deno 2.9.6 logs beside what is done: modules that it loads itself, and a write for each file
- * that is read. And what is read only where it may be.
- */
-function isNoise({ permission, value }: Access, logged: readonly Access[]): boolean {
-  if (permission === "import") return true;
-  if (permission === "env" || permission === "sys") return READ_IF_GRANTED.includes(value);
-  return permission === "write" &&
-    logged.some((other) => other.permission === "read" && other.value === value);
-}
 
 /** Each once, and no file that is granted with its folder. */
 function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {

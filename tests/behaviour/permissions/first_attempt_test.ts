@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { CLIENT_SECRET, withClient } from "../../support/client_world.ts";
 import { denoCommand, type ProcessResult, runProcess } from "../../support/deno_process.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { type TempDir, tempDir } from "../../support/temp_home.ts";
@@ -28,21 +27,6 @@ Deno.test({
     const last = await follow(world.run);
     assertEquals(last.code, 0, last.stderr);
     assertMatch(last.stdout, /^Working on /);
-  },
-});
-
-Deno.test({
-  name: "so are those of a job whose options say all",
-  ignore,
-  async fn() {
-    await using provider = await startOidcProvider(withClient());
-    const run = await jobRunner(
-      `flow: "client_credentials", clientSecret: ${JSON.stringify(CLIENT_SECRET)}`,
-      provider,
-    );
-    await using _home = run.home;
-    const last = await follow(run.with);
-    assertEquals(last.code, 0, last.stderr);
   },
 });
 

@@ -59,7 +59,7 @@ export class HubPerson {
     await tab.locator("input[name=login]").fill(this.#world.loginOf(this.#user));
     await tab.getByRole("button", { name: "Sign in" }).click();
     await tab.getByRole("button", { name: "Continue" }).click();
-    await tab.getByRole("heading", { name: "Signed in" }).waitFor();
+    await tab.getByRole("heading", { name: "Your answer has arrived" }).waitFor();
     await this.waitForSignedIn(index);
     return tab;
   }

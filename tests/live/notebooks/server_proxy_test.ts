@@ -55,7 +55,7 @@ test("jupyter-server-proxy: a whole sign-in comes back through it, by https:", a
   await using browser = await startChromium();
   const page = await windowAt(browser, server, true);
   await approve(page, prompt.url);
-  await page.getByRole("heading", { name: "Signed in" }).waitFor();
+  await page.getByRole("heading", { name: "Your answer has arrived" }).waitFor();
   assertEquals(page.url(), redirectUri, "the address kept its parameters");
   await using signedIn = await session;
   assertEquals((await signedIn.status()).signedIn, true);
@@ -88,7 +88,7 @@ test("jupyter-server-proxy: the form in a real kernel's output hands in the addr
   const opened = page.context().waitForEvent("page");
   await form.locator("button").click();
   const answer = await opened;
-  await answer.getByRole("heading", { name: "Signed in" }).waitFor();
+  await answer.getByRole("heading", { name: "Your answer has arrived" }).waitFor();
   const result = await running.waitFor(({ type }) => type === "execute_result");
   assertStringIncludes(result.content.data!["text/plain"]!, "analyst@example.com");
   assert(!JSON.stringify(running.messages).includes(new URL(address).searchParams.get("code")!));

@@ -33,7 +33,7 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
     reason: "P-521 is not to be had",
   },
   {
-    file: "tests/behaviour/permissions/client_files_test.ts",
+    file: "tests/behaviour/permissions/client_files_slow_test.ts",
     test: "permissions: clientAssertionFile: the file is declared, and enough and needed",
     reason: "a look at an open file needs the grant of a link's target, which the error names",
   },

@@ -6,7 +6,6 @@ import {
   requiredPermissions,
   type SessionOptions,
 } from "@validmind/auth";
-import { accessed, covers } from "../../support/audit_log.ts";
 import { AssertionIssuer, jobOptions, withClient } from "../../support/client_world.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { withEnv } from "../../support/own_env.ts";
@@ -117,26 +116,6 @@ for (
     assertEquals(less.length, wanted.length - 1);
     assertStringIncludes(await world.run(options, flagsOf(less), clear), "permission_required");
     assertStringIncludes(outcome, `read ${world.folder}/${path} (to read the client's`);
-  });
-
-  Deno.test(`permissions: ${option}: Deno's audit log has nothing beyond`, async () => {
-    await using world = await jobWorld();
-    const options = { ...world.options, [option]: `${world.folder}/${path}` };
-    const log = `${world.folder}/audit.jsonl`;
-    assertEquals(await world.run(options, ["-A"], { DENO_AUDIT_PERMISSIONS: log }), "ok");
-    const needs = await needsOf(options, world.env);
-    const accesses = (await Deno.readTextFile(log)).trim().split("\n")
-      .map((line) => JSON.parse(line) as { permission: string; value: string })
-      .filter(({ permission }) => permission !== "import")
-      .filter(({ permission, value }) => `${permission} ${value}` !== "sys uid")
-      // Options without a name are refused, so they are looked for where that is granted.
-      .filter(({ value }) => value !== "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS")
-      .map((access) => ({ ...access, value: accessed(access.value) }))
-      .filter(({ value }) => value !== world.folder && value !== `${world.folder}/mount`)
-      .filter(({ permission, value }) => permission !== "write" || value !== options[option]);
-    // The log counts a look at a file as a write, too. The test above reads it without that grant.
-    const beyond = accesses.filter((access) => !needs.some((need) => covers(need, access)));
-    assertEquals(beyond, []);
   });
 }
 
