@@ -114,6 +114,7 @@ export type { PermissionNeed, RequiredPermissionsOptions } from "./client/format
 
 // Errors: one class for the client, one for the store, each with stable codes.
 export {
+  type ApiChallenge,
   ApiError,
   MissingApiCredentialsError,
   MissingModelIdError,

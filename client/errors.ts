@@ -185,15 +185,48 @@ export class MissingModelIdError extends ValidMindAuthError {
 }
 
 /**
+ * The demand of an API in `WWW-Authenticate`, by the names of RFC 6750, RFC 9470 and Microsoft Entra.
+ *
+ * @category Errors
+ */
+export interface ApiChallenge {
+  /** The reason, such as `insufficient_user_authentication` or `insufficient_claims`. */
+  readonly error?: string;
+  /** The ways to sign in of which the API wants one. */
+  readonly acr_values?: string;
+  /** The longest time since the person has signed in, in seconds. */
+  readonly max_age?: string;
+  /** The claims that the API wants, as JSON. */
+  readonly claims?: string;
+}
+
+/**
  * The API answered with an error status.
  *
  * @category Errors
+ *
+ * @example Sign in again, as the API demands it
+ * ```ts
+ * import { ApiError, init } from "@validmind/auth";
+ *
+ * const session = await init({ model: "cl123" });
+ * try {
+ *   await session.get("ping");
+ * } catch (error) {
+ *   if (!(error instanceof ApiError) || error.challenge === undefined) throw error;
+ *   const { error: _, ...authorizationParameters } = error.challenge;
+ *   await session.clear();
+ *   await init({ model: "cl123", flow: "browser", authorizationParameters });
+ * }
+ * ```
  */
 export class ApiError extends ValidMindAuthError {
   /** The HTTP status. */
   readonly status: number;
   /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
   readonly body: string;
+  /** The API's demand, where its answer has one: a sign-in with these parameters satisfies it. */
+  readonly challenge?: ApiChallenge;
 
   /**
    * Creates an error.
@@ -201,11 +234,13 @@ export class ApiError extends ValidMindAuthError {
    * @param message "Cannot X: reason. What to do."
    * @param status The HTTP status.
    * @param body The beginning of the answer.
+   * @param challenge The API's demand.
    */
-  constructor(message: Message, status: number, body: string) {
+  constructor(message: Message, status: number, body: string, challenge?: ApiChallenge) {
     super(status === 401 ? "unauthorized" : "api_error", message);
     this.status = status;
     this.body = body;
+    if (challenge !== undefined) this.challenge = challenge;
   }
 }
 

@@ -76,6 +76,8 @@ export interface SessionStatus {
   readonly email?: string;
   /** When the bearer token expires. */
   readonly expiresAt?: Date;
+  /** When the sign-in itself ends, and a person has to sign in again, where the provider says so. */
+  readonly signInEndsAt?: Date;
   /** Whether the bearer token can be refreshed without the person. */
   readonly refreshable?: boolean;
   /** The profile, if the session has one. */

@@ -6,7 +6,8 @@ import {
   isReplayable,
   type OwnHeaders,
 } from "./transport.ts";
-import { ApiError, invalidOptions, ValidMindAuthError } from "../errors.ts";
+import { readClaims } from "../entry.ts";
+import { type ApiChallenge, ApiError, invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { isObject, printable, redact } from "../../backends/common/printable.ts";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { named } from "../options/declaration.ts";
@@ -35,6 +36,10 @@ export interface ApiClientOptions {
 const MAX_ERROR_BYTES = 64 * 1024;
 
 const STREAM_ADVICE = "The body is a stream, which cannot be sent again: ";
+
+/** The parameters of `WWW-Authenticate`, and those by which a program can sign in again. */
+const PARAMETERS = /([\w-]+)=(?:"((?:\\.|[^"\\])*)"|([^\s,"]+))/g;
+const CHALLENGE = ["error", "acr_values", "max_age", "claims"];
 
 const MAX_KNOWN = 32;
 
@@ -209,7 +214,25 @@ export class ApiClient {
     const body = this.#excerpt(text);
     const said = `the API answered ${status} (${printable(body) || "no text"})`;
     const usual = adviceOn(status, this.#options.canRenew);
-    return new ApiError(words`Cannot ${action}: ${said}. ${advice ?? usual}`, status, body);
+    const challenge = this.#challengeOf(response);
+    return new ApiError(
+      words`Cannot ${action}: ${said}. ${advice ?? usual}`,
+      status,
+      body,
+      challenge,
+    );
+  }
+
+  /** The demand of an answer. Microsoft Entra sends the claims in base64. */
+  #challengeOf({ headers }: Response): ApiChallenge | undefined {
+    const header = (headers.get("www-authenticate") ?? "").slice(0, 10_000);
+    const pairs = [...header.matchAll(PARAMETERS)].flatMap(([, name = "", quoted, plain = ""]) => {
+      if (!CHALLENGE.includes(name)) return [];
+      const text = quoted?.replace(/\\(.)/g, "$1") ?? plain;
+      const claims = name === "claims" ? readClaims(`.${text}`) : undefined;
+      return [[name, this.#excerpt(claims === undefined ? text : JSON.stringify(claims))]];
+    });
+    return pairs.length === 0 ? undefined : Object.fromEntries(pairs);
   }
 
   /** The beginning of an answer, without what the session knows, which an API may echo. */

@@ -5,7 +5,15 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { bearerKind, bearerOf, coversScope, credentialKey, isFresh, readClaims } from "../entry.ts";
+import {
+  bearerKind,
+  bearerOf,
+  coversScope,
+  credentialKey,
+  isFresh,
+  parseExpiry,
+  readClaims,
+} from "../entry.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { formatTime } from "../prompt/prompt.ts";
 import { CredentialStore } from "../tokens/store.ts";
@@ -108,6 +116,7 @@ export function describeEntry(
       expires_at: new Date(bearer.expiresAt).toISOString(),
       expires_in: Math.floor((bearer.expiresAt - now) / 1000),
     }),
+    ...text("sign_in_ends_at", entry?.refresh_expires_at),
     ...(refreshable !== undefined && { refreshable }),
   };
 }
@@ -172,21 +181,27 @@ function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][
   ];
   if ("error" in report) return [["Unreadable", report.error.message], ...names];
   if (report.state === "none") return [["Not signed in"], ...names];
+  const ends = parseExpiry(report.sign_in_ends_at);
   return [
     [report.signed_in ? "Signed in" : "Last signed in", personText(report)],
     ...names,
     ...scopeRows(report),
     ["Token", tokenText(report, now)],
+    ...(ends > 0 ? [["Sign-in", `ends ${timeText(new Date(ends), now)}`]] : []),
   ];
 }
 
-function scopeRows({ scope, granted_scope: granted, refreshable }: StatusReport): string[][] {
-  const asked = ["Scope", scope ?? "not known: another program stored the token"];
-  if (granted === undefined) return [asked];
+function scopeRows({ scope, granted_scope, refreshable, flow }: StatusReport): string[][] {
+  const granted = granted_scope;
+  // A client may ask for none, and another program has no key of a client.
+  const asked = flow !== undefined && scope === undefined
+    ? []
+    : [["Scope", scope ?? "not known: another program stored the token"]];
+  if (granted === undefined) return asked;
   const isLost = !refreshable && scope?.includes("offline_access") &&
     !granted.includes("offline_access");
   const end = isLost ? ", without offline_access: the sign-in ends with the token" : "";
-  return [asked, ["Granted", granted + end]];
+  return [...asked, ["Granted", granted + end]];
 }
 
 /** The answer to `login` if the stored sign-in serves. */
@@ -215,7 +230,10 @@ export function tokenText(report: StatusReport, now: number): string {
 }
 
 function endText({ expires_at = "" }: StatusReport, now: number): string {
-  const end = new Date(expires_at);
+  return timeText(new Date(expires_at), now);
+}
+
+function timeText(end: Date, now: number): string {
   return `${formatTime(end.getTime())} (${formatRelative(end, now)})`;
 }
 

@@ -10,7 +10,15 @@ import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { signatureAlgorithm } from "./client_auth.ts";
 import { checkEndpoint, endpointHosts } from "./discovery.ts";
 import { DPOP } from "./error.ts";
-import { type Endpoint, JWKS, providerFetch, providerSkew, REVOCATION, TOKEN } from "./fetch.ts";
+import {
+  type Endpoint,
+  JWKS,
+  positiveNumber,
+  providerFetch,
+  providerSkew,
+  REVOCATION,
+  TOKEN,
+} from "./fetch.ts";
 import { assertIdToken, checkSignature, judgedSkew } from "./id_token.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
@@ -241,12 +249,14 @@ export function toTokenSet(
     if (token === undefined || isSendable(token)) continue;
     throw new TypeError("a token has characters in it that no request can carry");
   }
+  const signInSeconds = positiveNumber(answer.refresh_expires_in);
   return {
     accessToken: answer.access_token as string,
     ...(answer.refresh_token !== undefined && { refreshToken: answer.refresh_token }),
     ...(answer.id_token !== undefined && { idToken: answer.id_token }),
     ...(idTokenExpiry !== undefined && { idTokenExpiry }),
     ...(answer.expires_in !== undefined && { expiresIn: answer.expires_in }),
+    ...(signInSeconds !== undefined && { signInSeconds }),
     ...(answer.scope !== undefined && { scope: printable(answer.scope, 2000) }),
   };
 }

@@ -4,7 +4,7 @@ import { printable, remember } from "../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
-import { readClaims } from "../entry.ts";
+import { parseExpiry, readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
@@ -257,6 +257,7 @@ export class SignedInSession implements Session {
     const { entry, bearer } = tokens.held;
     const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
     const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
+    const signInEnd = parseExpiry(entry?.refresh_expires_at);
     const isClient = identity.flow === "client_credentials";
     const isRefreshable = isClient ? bearer !== undefined : Boolean(entry?.refresh_token);
     return {
@@ -267,6 +268,7 @@ export class SignedInSession implements Session {
       ...text("name", claims?.name),
       ...text("email", claims?.email),
       ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
+      ...(signInEnd > 0 && { signInEndsAt: new Date(signInEnd) }),
       refreshable: isRefreshable,
       ...text("profile", identity.profile),
       ...(identity.dpop && { dpop: true }),

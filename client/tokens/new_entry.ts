@@ -23,7 +23,12 @@ export function toEntry(
 ): OidcCredentials {
   const expiresAt = Math.min(endOf(tokens, kind, now), LAST_TIME);
   const lifetime = (expiresAt - now) / 1000;
-  const { lifetime: _, granted_scope, ...kept }: Partial<OidcCredentials> = previous ?? {};
+  const { lifetime: _, granted_scope, refresh_expires_at, ...kept }: Partial<OidcCredentials> =
+    previous ?? {};
+  const { signInSeconds, refreshToken } = tokens;
+  const signInEnd = signInSeconds === undefined
+    ? refreshToken === undefined ? refresh_expires_at : undefined
+    : new Date(Math.min(now + signInSeconds * 1000, LAST_TIME)).toISOString();
   const asked = previous === undefined ? identity.scope : previous.scope;
   const granted = tokens.scope ?? granted_scope;
   return {
@@ -31,7 +36,7 @@ export function toEntry(
     issuer: identity.issuer,
     client_id: identity.clientId,
     access_token: tokens.accessToken,
-    refresh_token: tokens.refreshToken ?? previous?.refresh_token ?? null,
+    refresh_token: refreshToken ?? previous?.refresh_token ?? null,
     id_token: tokens.idToken ?? previous?.id_token ?? null,
     expires_at: new Date(expiresAt).toISOString(),
     // Only where it shortens the skew, so that other rows stay as Python writes them.
@@ -40,6 +45,7 @@ export function toEntry(
     ...(previous === undefined && { scope: identity.scope }),
     // Only where it differs, for the same reason.
     ...(typeof granted === "string" && !isSameScope(granted, asked) && { granted_scope: granted }),
+    ...(signInEnd !== undefined && { refresh_expires_at: signInEnd }),
     ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
   };
 }

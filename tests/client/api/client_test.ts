@@ -124,6 +124,36 @@ apiTest("an error status is an ApiError with the beginning of the answer", async
   assertEquals([response.status, (await response.text()).length > 5000], [418, true]);
 });
 
+const CLAIMS = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
+const CHALLENGES: [header: string, challenge: unknown][] = [
+  [
+    'Bearer error="insufficient_user_authentication", error_description="of, error=a", ' +
+    'acr_values="urn:one urn:two", max_age=5',
+    { error: "insufficient_user_authentication", acr_values: "urn:one urn:two", max_age: "5" },
+  ],
+  [
+    `Bearer realm="", error="insufficient_claims", claims="${btoa(CLAIMS)}"`,
+    { error: "insufficient_claims", claims: CLAIMS },
+  ],
+  [`Bearer claims="${CLAIMS.replaceAll('"', '\\"')}"`, { claims: CLAIMS }],
+  ['Bearer realm="api"', undefined],
+];
+
+apiTest("an ApiError keeps what the API demands, for a sign-in with it", async (context) => {
+  const { session, api } = context;
+  for (const [header, challenge] of CHALLENGES) {
+    const answer = () =>
+      new Response("no", { status: 401, headers: { "www-authenticate": header } });
+    api.script.push(answer, answer);
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    assertEquals(error.challenge as unknown, challenge);
+  }
+  const echo = `Bearer error="${await session.accessToken()}"`;
+  api.script.push(() => new Response("", { status: 403, headers: { "www-authenticate": echo } }));
+  const error = await assertRejects(() => session.get("thing"), ApiError);
+  assertNoSecret(error, tokensOf(context.stored()));
+});
+
 apiTest("of an endless error only the beginning is read", async ({ session, api }) => {
   let sent = 0;
   api.script.push(() => {

@@ -55,6 +55,8 @@ Deno.test("client flow: status, list and logout name the client, and no person",
     refreshable: true,
     scope: undefined,
   });
+  const shown = await world.run(["status"], { env: JOB });
+  assertEquals(shown.stdout.includes("another program"), false, "no scope was asked for");
   assertStringIncludes((await world.run(["list"])).stdout, "as the client validmind-test itself");
   assertStringIncludes((await world.run(["logout"])).stdout, "Nobody was signed in");
   const out = await world.run(["logout", "--revoke", "--flow", "client_credentials"], { env: JOB });

@@ -155,3 +155,10 @@ Deno.test("status: a scope that another program dropped from the entry is not kn
   await world.backend.put(world.key, row as typeof row & { access_token: string });
   assertMatch((await world.run(["status"])).stdout, /^Scope +not known: another program stored/m);
 });
+
+Deno.test("status: the end of the sign-in itself, where the provider has stated it", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  await world.amend({ refresh_expires_at: new Date(Date.now() + 7_201_000).toISOString() });
+  assertMatch((await world.run(["status"])).stdout, /^Sign-in +ends .+ \(in 2 h\)$/m);
+});
