@@ -1,35 +1,49 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { countJunit, lineCoverage, percent, sumCounts } from "./reports.ts";
+import { countCases, junitCases } from "./reports.ts";
+import { runElsewhere } from "./run_elsewhere.ts";
+import { tempDir } from "./temp_home.ts";
 
-Deno.test("countJunit tells passed, failed and ignored apart", () => {
-  const xml = `<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="deno test" tests="6" failures="2" errors="1" time="0.083">
-  <testsuite name="./a_test.ts" tests="2" disabled="0" errors="1" failures="1"></testsuite>
-  <testsuite name="./b_test.ts" tests="4" disabled="1" errors="0" failures="1"></testsuite>
+const FILE = "tests/a_test.ts";
+const REPORT = `<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="deno test" tests="4" failures="2" errors="0" time="0.1">
+    <testsuite name="./tests/a_test.ts" tests="4" disabled="1" errors="0" failures="2">
+        <testcase name="a key&apos;s lock" classname="./tests/kit.ts" time="0.0" line="1" col="6">
+        </testcase>
+        <testcase name="a mode" classname="./tests/a_test.ts" time="0.0" line="2" col="6">
+            <skipped/>
+        </testcase>
+        <testcase name="a junction" classname="./tests/a_test.ts" time="0.0" line="3" col="6">
+            <failure message="Uncaught Error: os error 50">Error: os error 50
+    at a &lt;b&gt;</failure>
+        </testcase>
+        <testcase name="a path" classname="./tests/a_test.ts" time="0.0" line="4" col="6">
+            <failure message="Uncaught Error: other">Error: other</failure>
+        </testcase>
+    </testsuite>
 </testsuites>`;
-  assertEquals(countJunit(xml), { passed: 2, failed: 3, ignored: 1 });
+
+Deno.test("a report tells passed, failed and ignored apart, and whose they are", () => {
+  const cases = junitCases(REPORT);
+  assertEquals(countCases(cases), { passed: 1, failed: 2, ignored: 1 });
+  assertEquals([cases[0]!.file, cases[0]!.name], [FILE, "a key's lock"]);
+  assertEquals(cases[2]!.message, "Error: os error 50\n    at a <b>");
+  assertThrows(() => junitCases("<html></html>"), Error, "not a JUnit report");
 });
 
-Deno.test("countJunit refuses what is no report", () => {
-  assertThrows(() => countJunit("<html></html>"), Error, "Cannot count tests");
-});
-
-Deno.test("sumCounts adds up", () => {
-  const one = { passed: 1, failed: 2, ignored: 3 };
-  assertEquals(sumCounts([one, one]), { passed: 2, failed: 4, ignored: 6 });
-});
-
-Deno.test("lineCoverage counts the lines of each file", () => {
-  const lcov = [
-    ...["SF:/a.ts", "FN:1,f", "DA:1,3", "DA:2,0", "DA:3,1", "LH:2", "LF:3", "end_of_record"],
-    ...["SF:/b.ts", "DA:1,0", "end_of_record", ""],
-  ].join("\n");
-  const files = lineCoverage(lcov);
-  assertEquals(files.get("/a.ts"), { found: 3, hit: 2 });
-  assertEquals(files.get("/b.ts"), { found: 1, hit: 0 });
-});
-
-Deno.test("percent of nothing to cover is all", () => {
-  assertEquals(percent({ found: 0, hit: 0 }), 100);
-  assertEquals(percent({ found: 4, hit: 3 }), 75);
+Deno.test("elsewhere a known fault may fail, and nothing else; a fault that is mended fails", async () => {
+  await using folder = await tempDir();
+  const report = `${folder.path}/report.xml`;
+  await Deno.writeTextFile(report, REPORT);
+  const isWell = (...tests: string[]) =>
+    runElsewhere([FILE], {
+      faults: tests.map((test) => ({ file: FILE, test, reason: "no junctions" })),
+      isTogether: true,
+      run: () => Promise.resolve({ report, trouble: "exit code 1" }),
+    });
+  assertEquals(await isWell("a junction", "a path"), true);
+  assertEquals(await isWell("a junction"), false);
+  assertEquals(await isWell("a junction", "a path", "a key's lock"), false);
+  assertEquals(await isWell("a junction", "a path", "gone"), false);
+  await Deno.writeTextFile(report, REPORT.replace(/<failure.*?<\/failure>/gs, ""));
+  assertEquals(await isWell(), false); // it ended badly all the same
 });

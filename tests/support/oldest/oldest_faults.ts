@@ -1,7 +1,4 @@
-import type { KnownFault } from "../tally.ts";
-
-/** Files that are not run by the oldest Deno, with the reason. */
-export const LEFT_OUT: Readonly<Record<string, string>> = {};
+import type { KnownFault } from "../run_elsewhere.ts";
 
 const KEYCHAIN = "tests/live/backends/keychain_test.ts";
 const BLOCKS =

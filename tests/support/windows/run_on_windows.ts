@@ -2,14 +2,15 @@
 /**
  * Runs tests with the Windows build of Deno, under Wine: `deno task test:windows`.
  *
- * Arguments are files and folders of tests; without one, all run. At the first run a folder with
- * Debian's Wine is made in the cache, which needs Linux and root: elsewhere it says so and is done.
- * Each file has a process of its own, which is ended when it says nothing for 200 seconds
- * (`--limit=SECONDS`): one test may take so long. What fails for a reason of Wine's is in
- * `wine_faults.ts`, by name; nothing else may fail twice.
+ * Arguments are files and folders of tests; without one, those of {@linkcode DIFFERENT} run. At the first
+ * run a folder with Debian's Wine is made in the cache, which needs Linux and root: elsewhere it says so
+ * and is done. Each file has a process of its own, and {@linkcode LIMIT_MS}. What fails for a reason of
+ * Wine's is in `wine_faults.ts`, by name; nothing else may fail twice.
  *
  * `--if-possible` makes it no failure that Wine cannot be had: it says why.
  */
+import { spawnProcess } from "../deno_process.ts";
+import { ROOT, runElsewhere, testFiles } from "../run_elsewhere.ts";
 import { buildWine } from "../servers/build_wine.ts";
 import {
   denoOnWindows,
@@ -19,20 +20,13 @@ import {
   WINE_FOLDER,
   wineParts,
 } from "../servers/wine.ts";
-import { type Tally, tallyFile } from "../tally.ts";
-import {
-  type Ended,
-  isLive,
-  reasonOf,
-  ROOT,
-  runTestFiles,
-  runWatched,
-  testFiles,
-} from "../test_files.ts";
 import { copyRepository } from "./copy_repository.ts";
 import { WINE_FAULTS } from "./wine_faults.ts";
 
-const LIMIT_SECONDS = Number(/--limit=(\d+)/.exec(Deno.args.join(" "))?.[1] ?? 200);
+/** Where Windows differs: files, locks, Deno KV, the keychain, permissions, and the command line. */
+const DIFFERENT =
+  /^tests\/(backends\/(file|kv|keychain)|behaviour\/permissions|client\/cli\/(commands\/)?(login|main|settings|config)_)/;
+const LIMIT_MS = 400_000;
 /** Below `C:`. */
 const REPOSITORY = "auth";
 const REPORTS = "reports";
@@ -61,9 +55,19 @@ async function networkEnv(): Promise<Record<string, string>> {
   return { ...env, DENO_CERT: `C:\\${CERTIFICATES}` };
 }
 
-/** Runs a command of Wine's to its end. */
-async function run(command: readonly string[], name: string): Promise<Ended> {
-  return await runWatched(command, `${drive}/${REPORTS}/${name}.txt`, LIMIT_SECONDS);
+/**
+ * Runs a command of Wine's to its end, and gives why that was bad. Its output goes to a file: what a killed
+ * test leaves behind, and the services of Windows, would hold a pipe open.
+ */
+async function run(command: readonly string[], name: string): Promise<string | undefined> {
+  const output = `${drive}/${REPORTS}/${name}.txt`;
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  const toFile = ["sh", "-c", 'exec "$@" >"$0" 2>&1', output, ...command];
+  const streams = { stdout: "null", stderr: "null" } as const;
+  const { success } = await spawnProcess(toFile, { ...streams, signal }).status;
+  if (success) return undefined;
+  const said = (await Deno.readTextFile(output)).slice(-1500);
+  return signal.aborted ? `it took more than ${LIMIT_MS / 1000} s. ${said}` : said;
 }
 
 /** Ends all programs of the folder, those that a killed test left among them. */
@@ -88,20 +92,18 @@ async function prepare(): Promise<void> {
   await copyRepository(ROOT, `${drive}/${REPOSITORY}`);
   const options = { folder: REPOSITORY, env: await networkEnv() };
   for (const args of FETCHES) {
-    const { success, said } = await run(denoOnWindows(args, options), args[0]!);
-    if (!success) throw new Error(`Cannot get the npm packages: ${said}`);
+    const trouble = await run(denoOnWindows(args, options), args[0]!);
+    if (trouble !== undefined) throw new Error(`Cannot get the npm packages: ${trouble}`);
   }
 }
 
-async function runFile(file: string): Promise<Tally> {
+async function runFile(file: string) {
   const name = file.replaceAll("/", "-");
   const report = `${drive}/${REPORTS}/${name}.xml`;
   await Deno.remove(report).catch(() => undefined);
   const flags = [...FLAGS, "--cached-only", `--junit-path=C:\\${REPORTS}\\${name}.xml`];
   const command = denoOnWindows(["test", ...flags, file], { folder: REPOSITORY });
-  const trouble = reasonOf(await run(command, name), LIMIT_SECONDS);
-  const xml = await Deno.readTextFile(report).catch(() => undefined);
-  return tallyFile(file, xml, trouble, WINE_FAULTS);
+  return { report, trouble: await run(command, name) };
 }
 
 /** Ends the run where there is a reason to. */
@@ -126,12 +128,13 @@ if (import.meta.main) {
   using lock = await Deno.open(`${WINE_FOLDER}.lock`, { write: true, create: true });
   await lock.lock(true);
   leaveOutIf(await makeWine());
-  const files = (await testFiles(named.length > 0 ? named : ["tests"]))
-    .filter((file) => !isLive(file));
+  const files = await testFiles(named, DIFFERENT);
   await prepare();
   try {
-    const options = { run: runFile, cause: "Wine", list: "wine_faults.ts" };
-    if (!await runTestFiles(files, options)) Deno.exitCode = 1;
+    const run = ([file]: readonly string[]) => runFile(file!);
+    if (!await runElsewhere(files, { faults: WINE_FAULTS, isTogether: false, run })) {
+      Deno.exitCode = 1;
+    }
   } finally {
     await endAll();
   }

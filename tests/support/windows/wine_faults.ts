@@ -1,4 +1,4 @@
-import type { KnownFault } from "../tally.ts";
+import type { KnownFault } from "../run_elsewhere.ts";
 
 /**
  * Tests that fail under Wine and would not on Windows, all of them. One that passes although it is here is reported, so that the list stays true.

@@ -1,0 +1,115 @@
+// deno-lint-ignore-file no-console -- it tells how the tests went
+/** Runs test files by another Deno than this one, which has faults of its own. */
+import { walk } from "@std/fs/walk";
+import { fromFileUrl, relative } from "@std/path";
+import { countCases, countsLine, type JunitCase, junitCases } from "./reports.ts";
+
+/** The repository's folder. */
+export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url)).replace(/\/$/, "");
+
+/** A test that fails in an environment, for a reason of that environment's. */
+export interface KnownFault {
+  /** The test's file, from the root of the repository. */
+  readonly file: string;
+  /** Its whole name. */
+  readonly test: string;
+  /** What is different there. */
+  readonly reason: string;
+}
+
+/** Options of {@linkcode runElsewhere}. */
+export interface ElsewhereOptions {
+  faults: readonly KnownFault[];
+  /** Whether one process runs all files. Elsewhere each has its own, two at once. */
+  isTogether: boolean;
+  /** Runs files, and gives the path of their report, and what was said where they ended badly. */
+  run: (files: readonly string[]) => Promise<{ report: string; trouble: string | undefined }>;
+}
+
+/** The test files that are named, or that match. */
+export async function testFiles(named: readonly string[], match: RegExp): Promise<string[]> {
+  if (named.length > 0 && named.every((path) => path.endsWith("_test.ts"))) return [...named];
+  const files: string[] = [];
+  for await (const { path } of walk(`${ROOT}/tests`, { match: [/(?<!_slow)_test\.ts$/] })) {
+    const file = relative(ROOT, path);
+    const isWanted = named.length === 0
+      ? match.test(file)
+      : named.some((folder) => file.startsWith(folder));
+    if (isWanted) files.push(file);
+  }
+  return files.sort();
+}
+
+/**
+ * Runs files. Those that fail run once more, alone: the time limits are those of a machine with nothing
+ * else to do. A known fault that fails counts as skipped, and one that passes as failed, so that the list
+ * stays true.
+ *
+ * @returns Whether all is well.
+ */
+export async function runElsewhere(
+  files: readonly string[],
+  options: ElsewhereOptions,
+): Promise<boolean> {
+  const groups = options.isTogether ? [[...files]] : files.map((file) => [file]);
+  const cases: JunitCase[] = [];
+  await Promise.all([0, 1].map(async () => {
+    for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
+      cases.push(...await runGroup(group, options));
+    }
+  }));
+  const again = new Set(cases.filter(isFailed).map(({ file }) => file));
+  if (again.size > 0) console.log(`Once more, alone: ${[...again].join(", ")}`);
+  const last = cases.filter(({ file }) => !again.has(file));
+  for (const file of again) last.push(...await runGroup([file], options));
+  for (const { file, name, message } of last.filter(isFailed)) {
+    console.log(`FAILED ${file}: ${name}\n${message.slice(0, 1500).replace(/^/gm, "    ")}`);
+  }
+  const counts = countCases(last);
+  console.log(countsLine(counts));
+  return counts.failed === 0 && counts.passed > 0;
+}
+
+function isFailed({ outcome }: JunitCase): boolean {
+  return outcome === "failed";
+}
+
+async function runGroup(
+  files: readonly string[],
+  { run, faults }: ElsewhereOptions,
+): Promise<JunitCase[]> {
+  const started = performance.now();
+  const { report, trouble } = await run(files);
+  const xml = await Deno.readTextFile(report).catch(() => undefined);
+  const cases = xml === undefined ? [] : junitCases(xml).map((one) => judge(one, faults));
+  const known = faults.filter(({ file }) => files.includes(file));
+  for (const { file, test } of known) {
+    const isThere = cases.some((one) => one.file === file && one.name === test);
+    if (!isThere) cases.push(failed(file, test, "it is listed as a fault, and not there"));
+  }
+  // Wine may give the exit code 0 to a process that ended badly.
+  const reason = trouble ?? (xml === undefined ? "there is no report" : undefined);
+  const isTold = cases.some(isFailed) || known.length > 0 && xml !== undefined;
+  if (reason !== undefined && !isTold) {
+    cases.push(...files.map((file) => failed(file, file, reason)));
+  }
+  const seconds = Math.round((performance.now() - started) / 1000);
+  console.log(
+    `${files.length === 1 ? files[0] : `${files.length} files`}: ${seconds} s, ${
+      countsLine(countCases(cases))
+    }`,
+  );
+  return cases;
+}
+
+function judge(one: JunitCase, faults: readonly KnownFault[]): JunitCase {
+  const isKnown = faults.some(({ file, test }) => file === one.file && test === one.name);
+  if (!isKnown || one.outcome === "ignored") return one;
+  return one.outcome === "failed"
+    ? { ...one, outcome: "ignored" }
+    : failed(one.file, one.name, "it is listed as a fault, and passes");
+}
+
+function failed(file: string, name: string, message: string): JunitCase {
+  return { file, name, outcome: "failed", message };
+}
