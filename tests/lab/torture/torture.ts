@@ -5,6 +5,7 @@ import { tempDir } from "../../support/temp_home.ts";
 import { writeBesidePython } from "./beside_python.ts";
 import { raceMigration } from "./migration_race.ts";
 import { mutateFile } from "./mutate_file.ts";
+import { refreshBesidePython } from "./refresh_beside_python.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
 import { stopRefresh } from "./stop_refresh.ts";
@@ -47,6 +48,12 @@ const TORTURES: Record<string, Torture> = {
     stores: { file },
     run: writeBesidePython,
   },
+  "python-refresh": {
+    about: "refreshes beside those of the library, at random times of each other",
+    count: 200,
+    stores: { file },
+    run: refreshBesidePython,
+  },
   migration: {
     about: "sign-outs and sign-ins of entries that are being moved",
     count: 300,
@@ -71,7 +78,7 @@ const HELP = `deno task torture [--NAME…] [--store NAME] [--count N] [--seed N
 
 ${
   Object.entries(TORTURES).map(([name, { about, count, stores }]) =>
-    `  --${name.padEnd(10)} ${about} (${count}; ${Object.keys(stores).join(", ")})`
+    `  --${name.padEnd(15)} ${about} (${count}; ${Object.keys(stores).join(", ")})`
   ).join("\n")
 }
 
