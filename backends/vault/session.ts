@@ -55,7 +55,10 @@ export class VaultSession {
     if (answer.status !== 403) return answer;
     if (await this.#isLive(held)) throw this.#denied(request, answer);
     const next = await untilAborted(this.#replace(held), request.signal);
-    if (next.token === undefined) throw this.#failed(NO_TOKEN, GIVE_TOKEN, request.action);
+    if (next.token === undefined) {
+      const agent = `${GIVE_TOKEN} A Vault Agent at this address needs a login of its own.`;
+      throw this.#failed(NO_TOKEN, agent, request.action);
+    }
     if (next.token === held.token) {
       throw this.#failed(
         `the Vault token has expired or was revoked, or its policies let it do nothing${answer.words}`,

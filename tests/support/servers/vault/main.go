@@ -226,7 +226,12 @@ func runAgent(opts options) error {
 	if err != nil {
 		return err
 	}
-	proxy, err := cache.NewAPIProxy(&cache.APIProxyConfig{Client: client, Logger: logger})
+	proxy, err := cache.NewAPIProxy(&cache.APIProxyConfig{
+		Client:                  client,
+		Logger:                  logger,
+		UserAgentString:         "agent",
+		UserAgentStringFunction: func(client string) string { return client },
+	})
 	if err != nil {
 		return err
 	}
