@@ -34,7 +34,7 @@ const OWN_FLAGS = {
   ),
   "backend-options": {
     value: "FILE",
-    summary: "JSON file with the options of --backend; - reads standard input",
+    summary: "JSON file with the options of --backend",
   },
   "config": {
     value: "FILE",

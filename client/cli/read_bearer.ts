@@ -20,7 +20,7 @@ export async function readBearer(
   { flags, output }: Invocation,
   action: string,
 ): Promise<{ bearer: string; expiresAt: Date | undefined }> {
-  await using target = await findTarget(flags, action);
+  const target = await findTarget(flags, action);
   const { stored } = target;
   if (stored === undefined) {
     throw new ValidMindAuthError(

@@ -48,13 +48,13 @@ export function reportError(
     const { signal } = error as { signal?: Deno.Signal };
     return signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
   }
-  const { code, message: text } = describeError(error, flags);
-  const message = text + (error instanceof CliError ? "" : settingsNote(code, flags));
-  const usage = `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
+  const { code, message } = describeError(error, flags);
   const hint = code === "usage"
-    ? usage
+    ? `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`
     : code === "permission_required"
     ? ALL_FLAGS_HINT
+    : USAGE_CODES.includes(code) && !(error instanceof CliError)
+    ? `Try: ${PROGRAM} config, which shows where each value comes from`
     : undefined;
   if (isJson) {
     output.note(toJsonText({ error: { code, message, ...(hint && { hint }) } }));
@@ -80,18 +80,6 @@ export function describeError(
   const message = `Cannot finish: an unexpected ${name} was thrown. Its text is left out because ` +
     `it may quote a token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
-}
-
-/** The part of the settings file in a wrong or missing setting. */
-function settingsNote(code: string, flags: FlagValues | undefined): string {
-  if (flags === undefined || !USAGE_CODES.includes(code)) return "";
-  const { path, profile, values, denial, state } = flags.settings;
-  const used = Object.keys(values);
-  const place = profile === undefined ? path : `profile ${profile} in ${path}`;
-  if (used.length > 0) return `\nOf ${place} apply: ${used.join(", ")}.`;
-  if (denial !== undefined) return `\n${denial}`;
-  const isMissing = code === "missing_api_credentials" && state === "absent";
-  return isMissing ? `\nOr write them into ${path}: see ${PROGRAM} config.` : "";
 }
 
 /**

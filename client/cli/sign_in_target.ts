@@ -1,4 +1,3 @@
-import { backendError } from "../../backends/common/describe_backend.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
   assertRuntime,
@@ -8,7 +7,6 @@ import {
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
-  BUILT_IN_NAMES,
   parseBackendKwargs,
   parseBackendSpec,
   type SettingOrigin,
@@ -23,16 +21,15 @@ import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_need
 import type { SessionOptions } from "../session_options.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { LARGEST_BYTES, type Settings, WRITABLE_FOR_OTHERS } from "./settings.ts";
-import { unknownWord, usageError } from "./cli_error.ts";
+import { PROGRAM } from "./command.ts";
+import { usageError } from "./cli_error.ts";
 
-export interface ChosenBackend extends AsyncDisposable {
+export interface ChosenBackend {
   readonly backend: OidcCredentialsBackend;
   /** Its built-in name, or the name of the export. */
   readonly name: string;
-  /** The reason, as in "since {why}". */
-  readonly why: string;
   /** Permissions for reading the choice. */
-  needs(): readonly PermissionNeed[];
+  readonly needs: readonly PermissionNeed[];
 }
 
 /** The flag that names a backend. The flag of its options is the same with "-options". */
@@ -43,7 +40,6 @@ interface Named {
   readonly name: string;
   readonly options: string;
   readonly origin: SettingOrigin;
-  readonly why: string;
 }
 
 /**
@@ -68,41 +64,16 @@ export async function chooseBackend(
     named = namedBySettings(flags.settings);
     if (named === undefined || !flags.settings.isTyped) await ensure(selectionNeeds());
   }
+  const { name = "file" } = named ?? readBackendChoice(readEnvIfGranted);
+  const shortName = name.split(/[:#]/).at(-1)!;
   if (named === undefined) {
-    const { name = "file", by } = readBackendChoice(readEnvIfGranted);
-    return {
-      backend: await resolveCredentialsBackend(),
-      name: shortName(name),
-      why: by === undefined ? "it is the default" : `${by} is set`,
-      needs: () => needs,
-      // Stays open: the process may use it again.
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
+    return { backend: await resolveCredentialsBackend(), name: shortName, needs };
   }
-  const { name, options, origin, why } = named;
-  const isKnown = /[:#]/.test(name) || (BUILT_IN_NAMES as readonly string[]).includes(name);
-  if (!isKnown) throw unknownWord(name, origin.name, BUILT_IN_NAMES, ", or <module>:<ExportName>");
+  const { options, origin } = named;
   const spec = parseBackendSpec(name, origin.name);
   await ensure(optionNeeds(options));
   const backend = await createBackend(spec, parseBackendKwargs(options, origin.options), origin);
-  return {
-    backend,
-    name: shortName(name),
-    why,
-    needs: () => needs,
-    [Symbol.asyncDispose]: async () => {
-      try {
-        await backend.close?.();
-      } catch (error) {
-        throw backendError("close", backend, error); // a stranger's words may hold a token
-      }
-    },
-  };
-}
-
-/** A built-in name, or the name of the export. */
-function shortName(name: string): string {
-  return name.split(/[:#]/).at(-1)!;
+  return { backend, name: shortName, needs };
 }
 
 async function namedByFlags(
@@ -116,21 +87,18 @@ async function namedByFlags(
   if (name === undefined) {
     throw usageError(`Cannot use --${flag}-options: it needs --${flag}. Give both.`);
   }
-  let options = "{}";
-  if (path === "-") options = await new Response(Deno.stdin.readable).text();
-  else if (path !== undefined) {
-    const reason = "to read the backend's options";
-    await ensure([{ name: "read", path, reason, need: "always" }]);
-    options = readPrivateFile(path, {
-      what: "a file of options",
-      maxBytes: LARGEST_BYTES,
-      forbiddenMode: WRITABLE_FOR_OTHERS,
-      fail: (reason, advice) =>
-        usageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),
-    });
-  }
   const origin = { name: `--${flag}`, options: `--${flag}-options` };
-  return { name, options, origin, why: `--${flag} names it` };
+  if (path === undefined) return { name, options: "{}", origin };
+  const reason = "to read the backend's options";
+  await ensure([{ name: "read", path, reason, need: "always" }]);
+  const options = readPrivateFile(path, {
+    what: "a file of options",
+    maxBytes: LARGEST_BYTES,
+    forbiddenMode: WRITABLE_FOR_OTHERS,
+    fail: (reason, advice) =>
+      usageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),
+  });
+  return { name, options, origin };
 }
 
 function namedBySettings({ values, profile, path }: Settings): Named | undefined {
@@ -141,17 +109,16 @@ function namedBySettings({ values, profile, path }: Settings): Named | undefined
     name: `${backend}`,
     options: JSON.stringify(backendOptions),
     origin: { name: `"backend" ${place}`, options: `"backendOptions" ${place}` },
-    why: "the settings file names it",
   };
 }
 
 /** Refuses a backend that keeps nothing once this program has ended. */
-export function assertPersistent({ backend, name, why }: ChosenBackend, action: string): void {
+export function assertPersistent({ backend, name }: ChosenBackend, action: string): void {
   if (backend.persistent !== false) return;
   throw new CredentialsBackendError(
     "invalid_options",
-    `Cannot ${action}: the backend ${name} keeps tokens only while this program runs (${why}). ` +
-      `Choose one that keeps them.`,
+    `Cannot ${action}: the backend ${name} keeps tokens only while this program runs. Choose one ` +
+      `that keeps them; ${PROGRAM} config shows what chooses it.`,
   );
 }
 
@@ -211,19 +178,16 @@ export function identityNeeds(flags: FlagValues): PermissionNeed[] {
   return envNeeds(givenOptions(flags), "createSession");
 }
 
-export interface SignInTarget extends AsyncDisposable {
+export interface SignInTarget {
   /** The sign-in and its backend; `undefined` if an API key takes their place. */
   readonly stored?: { readonly identity: OidcIdentity; readonly chosen: ChosenBackend };
 }
 
 /** Finds the sign-in that flags, variables and settings file name. */
 export async function findTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
-  const options = sessionOptions(flags);
   const variables = identityNeeds(flags);
   await preflight(action, variables, "always");
-  const identity = resolveIdentity(options, action);
-  await using stack = new AsyncDisposableStack();
-  if (identity.kind === "api_key") return stack.move();
-  const chosen = stack.use(await chooseBackend(flags, action, variables));
-  return Object.assign(stack.move(), { stored: { identity, chosen } });
+  const identity = resolveIdentity(sessionOptions(flags), action);
+  if (identity.kind === "api_key") return {};
+  return { stored: { identity, chosen: await chooseBackend(flags, action, variables) } };
 }

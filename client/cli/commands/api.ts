@@ -45,7 +45,7 @@ export const api: Command = {
       throw usageError("Cannot call the API: it takes one path. Give it, such as: api ping");
     }
     const { query, ...init } = await readRequest(flags);
-    await using target = await findTarget(flags, api.action);
+    const target = await findTarget(flags, api.action);
     const options = sessionOptions(flags);
     if (resolveOptions(options, api.action).apiHost === undefined) {
       throw usageError("Cannot call the API: it is not known. Give --api-host (VM_API_HOST).");

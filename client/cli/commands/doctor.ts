@@ -74,10 +74,9 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
       return false;
     }
   };
-  await using stack = new AsyncDisposableStack();
   let stored: SignInTarget["stored"];
   const isSet = await examineOne("settings", async () => {
-    ({ stored } = stack.use(await findTarget(flags, doctor.action)));
+    ({ stored } = await findTarget(flags, doctor.action));
     return checkSettings(stored, flags);
   });
   if (!isSet) return findings;
@@ -113,11 +112,9 @@ function checkSettings(stored: SignInTarget["stored"], { settings }: FlagValues)
 }
 
 /** A round trip in the store, without a change of any entry. */
-async function checkStore({ backend, why }: ChosenBackend): Promise<Answer> {
+async function checkStore({ backend }: ChosenBackend): Promise<Answer> {
   await new CredentialStore(backend, "").probe();
-  const words = `a test entry was written to ${
-    describeBackend(backend)
-  }, read and removed (${why})`;
+  const words = `a test entry was written to ${describeBackend(backend)}, read and removed`;
   if (backend.withLock !== undefined) return [words];
   return [
     `${words}; it has no lock, so two processes may refresh one token at once`,

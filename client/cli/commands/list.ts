@@ -31,7 +31,7 @@ export const list: Command = {
   examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],
   action: "list the sign-ins",
   async run(invocation) {
-    await using chosen = await chooseBackend(invocation.flags, list.action);
+    const chosen = await chooseBackend(invocation.flags, list.action);
     const { backend } = chosen;
     const now = Date.now();
     const read = async (key: string) => await readSignIn(backend, key, now, invocation.flags);

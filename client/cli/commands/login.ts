@@ -37,7 +37,7 @@ export const login: Command = {
   action: "sign in",
   async run(invocation) {
     const { flags, output } = invocation;
-    await using target = await findTarget(flags, login.action);
+    const target = await findTarget(flags, login.action);
     const isNew = await signIn(target, invocation);
     const report = await reportOf(target);
     const text = isNew || report.state === "api_key" ? statusText : alreadyText;

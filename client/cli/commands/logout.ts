@@ -29,11 +29,10 @@ export const logout: Command = {
     const { flags, output } = invocation;
     checkTogether(flags);
     const all = flags.has("all");
-    await using stack = new AsyncDisposableStack();
     // With --all nobody is named.
     const chosen = all
-      ? stack.use(await chooseBackend(flags, logout.action))
-      : stack.use(await findTarget(flags, logout.action)).stored?.chosen;
+      ? await chooseBackend(flags, logout.action)
+      : (await findTarget(flags, logout.action)).stored?.chosen;
     const result = await clearOidcCredentials({
       ...sessionOptions(flags),
       ...(chosen !== undefined && { credentialsBackend: chosen.backend }),

@@ -33,8 +33,8 @@ export const migrate: Command = {
   async run(invocation) {
     const { flags, output } = invocation;
     checkTogether(flags);
-    await using from = await chooseBackend(flags, migrate.action, [], "from");
-    await using to = await chooseBackend(flags, migrate.action, from.needs(), "to");
+    const from = await chooseBackend(flags, migrate.action, [], "from");
+    const to = await chooseBackend(flags, migrate.action, from.needs, "to");
     assertPersistent(to, migrate.action);
     const deleteSource = flags.has("delete-source");
     const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
@@ -54,10 +54,6 @@ export const migrate: Command = {
 function checkTogether(flags: FlagValues): void {
   if (!flags.has("from") && !flags.has("to")) {
     throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
-  }
-  if (flags.text("from-options") === "-" && flags.text("to-options") === "-") {
-    const reason = "--from-options and --to-options both name standard input";
-    throw usageError(`Cannot migrate: ${reason}. Give a file for one.`);
   }
 }
 

@@ -81,7 +81,7 @@ async function needsOf(
   kind: string,
 ): Promise<{ needs: PermissionNeed[]; isKv: boolean }> {
   const { action } = permissions;
-  await using chosen = await chooseBackend(flags, action, identityNeeds(flags));
+  const chosen = await chooseBackend(flags, action, identityNeeds(flags));
   const isGiven = kind === "cli" || flags.has("backend");
   const options = {
     ...sessionOptions(flags),
@@ -93,7 +93,7 @@ async function needsOf(
   } as const;
   const needs = await requiredPermissions(options, about);
   const own = kind === "cli"
-    ? [...flags.settings.needs, ...identityNeeds(flags), ...chosen.needs()]
+    ? [...flags.settings.needs, ...identityNeeds(flags), ...chosen.needs]
     : [];
   return { needs: uniqueNeeds([...own, ...needs]), isKv: chosen.name === "kv" };
 }

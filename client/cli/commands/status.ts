@@ -13,7 +13,7 @@ export const status: Command = {
   examples: ["status", "status --json | jq -r .expires_at", "status --quiet || echo sign in first"],
   action: "show the status",
   async run(invocation) {
-    await using target = await findTarget(invocation.flags, status.action);
+    const target = await findTarget(invocation.flags, status.action);
     const report = await reportOf(target);
     printResult(invocation, report, statusText(report, Date.now()));
     return report.signed_in ? EXIT.ok : EXIT.signInNeeded;

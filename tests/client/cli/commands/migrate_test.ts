@@ -60,11 +60,6 @@ for (
   const [name, args, words] of [
     ["no backend", [], "neither --from nor --to is given"],
     ["options without a name", ["--to", "file", "--from-options", "x"], "it needs --from"],
-    [
-      "two readers of standard input",
-      ["--from", "file", "--from-options", "-", "--to", "kv", "--to-options", "-"],
-      "both name standard input",
-    ],
   ] as const
 ) {
   Deno.test(`migrate: ${name} is exit code 2`, async () => {
