@@ -65,6 +65,14 @@ test("proves its writes as it is locked, or says that it does not", (backend, { 
   return Promise.resolve();
 });
 
+test("removes all that it holds, if it can", async (backend) => {
+  for (const key of [KEY, "other"]) await backend.put(key, small(key));
+  await backend.deleteAll?.();
+  const left = backend.list && await Array.fromAsync(backend.list());
+  if (backend.deleteAll && left) assertEquals(left, []);
+  await backend.delete("other");
+});
+
 test("works after it was closed, with its entries where they survive", async (backend) => {
   await backend.put(KEY, entry());
   for (let times = 0; times < 2; times++) await backend.close?.();

@@ -1,20 +1,41 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { isEnvGranted, readEnv, readEnvIfGranted } from "../../../backends/common/platform.ts";
+import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
+import {
+  folderOf,
+  isEnvGranted,
+  isLoopback,
+  isSecureUrl,
+  isUrl,
+  nameOf,
+  netHost,
+  parseFlag,
+  pathOfUrl,
+  permissionFlag,
+  quoteArgument,
+  quotePosix,
+  readEnv,
+  readEnvIfGranted,
+} from "../../../backends/common/platform.ts";
+import { DENO, mustRun } from "../../support/deno_process.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
 
 const NAME = "VM_TEST_READ_ENV";
+const ignore = Deno.build.os === "windows";
 
-Deno.test("readEnv gives the value, and undefined for one that is unset or empty", async () => {
-  assertEquals(await withEnv({ [NAME]: " x " }, () => readEnv(NAME, "test")), " x ");
-  assertEquals(await withEnv({ [NAME]: "" }, () => readEnv(NAME, "test")), undefined);
-  assertEquals(readEnv(NAME, "test"), undefined);
-});
-
-Deno.test("readEnvIfGranted does the same where it may", async () => {
-  assertEquals(isEnvGranted(NAME), true);
-  assertEquals(await withEnv({ [NAME]: "x" }, () => readEnvIfGranted(NAME)), "x");
-  assertEquals(await withEnv({ [NAME]: "" }, () => readEnvIfGranted(NAME)), undefined);
+Deno.test("a variable is read as it is, and one that is blank counts as unset", async () => {
+  for (
+    const [value, expected] of [[" x ", " x "], [" ", undefined], ["", undefined], [
+      undefined,
+      undefined,
+    ]]
+  ) {
+    await withEnv(value === undefined ? {} : { [NAME]: value }, () => {
+      assertEquals([readEnv(NAME, "test"), readEnvIfGranted(NAME)], [expected, expected]);
+    });
+  }
+  assertThrows(() => readEnv("a=b", "test"), TypeError);
 });
 
 Deno.test("a denied variable is an error for readEnv, and undefined for readEnvIfGranted", {
@@ -23,10 +44,88 @@ Deno.test("a denied variable is an error for readEnv, and undefined for readEnvI
   const words = ["Cannot find the map:", `--allow-env=${NAME}`];
   await rejectsWith("permission_required", () => readEnv(NAME, "find the map"), ...words);
   assertEquals(readEnvIfGranted(NAME), undefined);
-  assertEquals(isEnvGranted(NAME), false);
-  assertEquals(isEnvGranted("VM_TEST_OTHER"), true);
+  assertEquals([isEnvGranted(NAME), isEnvGranted("VM_TEST_OTHER")], [false, true]);
 });
 
-Deno.test("readEnv passes on what is not about permissions", () => {
-  assertThrows(() => readEnv("a=b", "test"), TypeError);
+Deno.test("parseFlag takes words for yes and no, and refuses what it would have to guess", async () => {
+  const all = (...words: (string | undefined)[]) => words.map((word) => parseFlag("FLAG", word));
+  assertEquals(all("1", "true", "YES", " yes "), [true, true, true, true]);
+  assertEquals(all("0", "false", "No"), [false, false, false]);
+  assertEquals(all(undefined, "", " "), [undefined, undefined, undefined]);
+  for (const word of ["on", "off", "2", "y", "null"]) {
+    await rejectsWith("env_invalid", () => parseFlag("FLAG", word), "FLAG");
+  }
+});
+
+Deno.test("netHost names the port, also where the URL leaves it out", () => {
+  const host = (url: string) => netHost(new URL(url));
+  assertEquals(host("https://login.example.com/tenant"), "login.example.com:443");
+  assertEquals(host("http://localhost/"), "localhost:80");
+  assertEquals(host("https://api.example.com:8443/v1/"), "api.example.com:8443");
+  assertEquals(host("http://[::1]:5000/"), "[::1]:5000");
+});
+
+Deno.test("loopback is localhost, 127.0.0.0/8 and [::1]: no name that a DNS server may answer", () => {
+  const own = ["http://localhost", "http://127.0.0.1:80", "http://127.255.0.9", "http://[::1]"];
+  own.push("http://2130706433/", "http://LOCALHOST/");
+  for (const url of own) assertEquals(isSecureUrl(new URL(url)), true, url);
+  const others = ["http://app.localhost", "http://localhost.", "http://localhost.example.com"];
+  others.push("http://127.example.com", "http://a.example", "ftp://localhost", "ws://localhost");
+  for (const url of others) assertEquals(isSecureUrl(new URL(url)), false, url);
+  assertEquals([isSecureUrl(new URL("https://a.example")), isLoopback("::1")], [true, false]);
+});
+
+Deno.test("isUrl takes http: and https:, and no path", () => {
+  assertEquals(["http://a", "https://a/b"].map(isUrl), [true, true]);
+  const paths = [":memory:", "/https:/a", "httpd", "C:\\kv.db", "HTTPS://a", "https:a"];
+  assertEquals(paths.map(isUrl), Array(6).fill(false));
+});
+
+Deno.test("a file: URL has the path of this system, and no other URL has one", () => {
+  const path = (url: string, onWindows: boolean) => pathOfUrl(new URL(url), onWindows);
+  assertEquals(path("file:///srv/gr%C3%B6%C3%9Fe/b%20c%2541.ts", false), "/srv/größe/b c%41.ts");
+  assertEquals(path("file:///C:/srv/b%20c.ts", true), "C:\\srv\\b c.ts");
+  assertEquals(path("file://host/share/b.ts", true), "\\\\host\\share\\b.ts");
+  assertEquals(path("file:///srv/%ff", false), undefined);
+  assertEquals(path("https://example.com/srv", false), undefined);
+});
+
+const POSIX = ["a.json", "a/b.json", "../b.json", "/b.json", "/a/b.json", "/a b,c/d.json", "a//b"];
+const WINDOWS = ["a.json", "a\\b.json", "C:\\b.json", "C:\\a/b.json", "..\\b", "a\\b c\\d"];
+
+Deno.test("folderOf and nameOf keep a path relative, know the root, and agree with @std/path", () => {
+  const paths = Deno.build.os === "windows" ? WINDOWS : POSIX;
+  assertEquals(paths.map(folderOf), paths.map((path) => dirname(path)));
+  assertEquals(paths.map(nameOf), paths.map((path) => basename(path)));
+});
+
+Deno.test("a shell gets back what was quoted, and plain arguments stay as they are", {
+  ignore,
+}, async () => {
+  assertEquals(quoteArgument("--allow-read=/a/b_c,d"), "--allow-read=/a/b_c,d");
+  assertEquals([quoteArgument(""), quoteArgument("two words")], ["''", "'two words'"]);
+  assertEquals(quotePosix("it's"), "'it'\\''s'");
+  const argument = `a 'b' "c" $HOME \`d\` $(e) \\ ! ; \n e`;
+  assertEquals(await mustRun(["sh", "-c", `printf %s ${quoteArgument(argument)}`]), argument);
+});
+
+Deno.test("permissionFlag: a shell and Deno get the values, whatever is in them", {
+  ignore,
+}, async () => {
+  const values = [
+    ["read", "/srv/my files/a'b", "path"],
+    ["net", "[::1]:8080", "host"],
+    ["env", "HOME", "variable"],
+  ] as const;
+  const flags = values.map(([name, value]) => permissionFlag(name, value)).join(" ");
+  const descriptors = values.map(([name, value, field]) => ({ name, [field]: value }));
+  const code = `console.log(${JSON.stringify(descriptors)}
+    .map((one) => Deno.permissions.querySync(one).state).join())`;
+  const url = quotePosix(`data:,${encodeURIComponent(code)}`);
+  const line = `${quotePosix(DENO)} run --no-prompt --no-config ${flags} ${url}`;
+  assertEquals(await mustRun(["sh", "-c", line]), "granted,granted,granted\n", line);
+  assertEquals( // a comma, which no flag can carry
+    permissionFlag("read", "/srv/a,b"),
+    'a permission set in deno.json with {"read":["/srv/a,b"]}',
+  );
 });

@@ -47,6 +47,16 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "a mount that nothing is said of is trouble, and no wrong option",
+  { permissions },
+  async () => {
+    const vault = new ScriptedVault();
+    vault.before = () => json({ errors: ["no handler"] }, 404);
+    await rejectsWith("backend_unavailable", () => vault.open(), "status 404 (no handler)");
+  },
+);
+
 Deno.test("a removal that Vault does not confirm is an error", { permissions }, async () => {
   const vault = new ScriptedVault();
   const store = await vault.open();
