@@ -205,7 +205,7 @@ export function messageFor(error: Error, vocabulary: Vocabulary): string {
 /** Lets `instanceof` know the errors of another copy of this module. */
 // deno-lint-ignore ban-types
 export function knowCopies(ownClass: Function & { prototype: Error }, name: string): void {
-  keepName(ownClass, name);
+  Object.defineProperty(ownClass, "name", { value: name }); // also in minified code
   Object.defineProperty(ownClass.prototype, "name", {
     value: name,
     configurable: true,
@@ -220,12 +220,6 @@ export function knowCopies(ownClass: Function & { prototype: Error }, name: stri
       return isMarked || hasInstance.call(this, error);
     },
   });
-}
-
-/** Keeps the name of a class in minified code: errors and a `status()` show it. */
-// deno-lint-ignore ban-types
-export function keepName(ownClass: Function, name: string): void {
-  Object.defineProperty(ownClass, "name", { value: name });
 }
 
 type Kind = readonly [words: string, fits: (value: unknown) => boolean];

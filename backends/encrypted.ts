@@ -25,7 +25,6 @@ import {
   call,
   checkOptions,
   CredentialsBackendError,
-  keepName,
   words,
 } from "./credentials_backend_error.ts";
 import {
@@ -126,10 +125,8 @@ export interface EncryptedCredentialsBackendOptions {
  * ```
  */
 export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
-  static {
-    keepName(this, "EncryptedCredentialsBackend");
-  }
-
+  /** The name of the class, also in minified code. */
+  static readonly name = "EncryptedCredentialsBackend";
   /** Present where the inner backend has a lock. It locks the encrypted entry. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
   /** Present where the inner backend lists. It gives the credential keys of all entries. */
@@ -214,13 +211,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     entry: OidcCredentials,
     { isReplaced }: PutOptions = {},
   ): Promise<void> {
-    if (key.startsWith(PREFIX)) {
-      throw new CredentialsBackendError(
-        "invalid_options",
-        `Cannot encrypt the entry "${printable(key)}": it is encrypted already. Copy it to the ` +
-          `store that an EncryptedCredentialsBackend with its key wraps.`,
-      );
-    }
     const row = await sealRow(key, entry, await this.#keys.current());
     if (isReplaced === undefined) await this.#inner.put(rowName(key), row);
     else await this.#replace(key, row, isReplaced);

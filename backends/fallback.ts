@@ -36,7 +36,6 @@ import {
   checkOptions,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
-  keepName,
 } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
@@ -127,10 +126,8 @@ export interface FallbackEvent {
  * ```
  */
 export class FallbackCredentialsBackend implements OidcCredentialsBackend {
-  static {
-    keepName(this, "FallbackCredentialsBackend");
-  }
-
+  /** The name of the class, also in minified code. */
+  static readonly name = "FallbackCredentialsBackend";
   /** Present where a store has a lock: the lock of the store that has the entry. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
   /** Present where every store lists: the keys of all. */

@@ -1,5 +1,5 @@
 import { folderNeeds, folderOf, needDeno, writeError } from "./common/platform.ts";
-import { checkOptions, keepName } from "./credentials_backend_error.ts";
+import { checkOptions } from "./credentials_backend_error.ts";
 import { PROVES } from "./common/describe_backend.ts";
 import { getEntry, readIfPresent } from "./file/document.ts";
 import { credentialsPath } from "./file/file_access.ts";
@@ -78,10 +78,8 @@ export interface FileCredentialsBackendOptions {
  * ```
  */
 export class FileCredentialsBackend implements OidcCredentialsBackend {
-  static {
-    keepName(this, "FileCredentialsBackend");
-  }
-
+  /** The name of the class, also in minified code. */
+  static readonly name = "FileCredentialsBackend";
   /** Always `true`: a file survives the process. */
   readonly persistent = true;
   /** {@linkcode withLock} proves that the file can be written. */

@@ -26,7 +26,6 @@ import {
   checkOptions,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
-  keepName,
 } from "./credentials_backend_error.ts";
 import { LockFolder } from "./file/lock.ts";
 import {
@@ -120,10 +119,8 @@ export interface HelperCredentialsBackendOptions {
  * ```
  */
 export class HelperCredentialsBackend implements OidcCredentialsBackend {
-  static {
-    keepName(this, "HelperCredentialsBackend");
-  }
-
+  /** The name of the class, also in minified code. */
+  static readonly name = "HelperCredentialsBackend";
   /** Always `true`: the program's store is expected to survive the process. */
   readonly persistent = true;
   readonly #program: Program;

@@ -14,7 +14,7 @@
  */
 
 import { needDeno } from "./common/platform.ts";
-import { checkOptions, keepName } from "./credentials_backend_error.ts";
+import { checkOptions } from "./credentials_backend_error.ts";
 import { LockFolder } from "./file/lock.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
@@ -93,10 +93,8 @@ export interface KeychainCredentialsBackendOptions {
  * ```
  */
 export class KeychainCredentialsBackend implements OidcCredentialsBackend {
-  static {
-    keepName(this, "KeychainCredentialsBackend");
-  }
-
+  /** The name of the class, also in minified code. */
+  static readonly name = "KeychainCredentialsBackend";
   /** Always `true`: a keychain survives the process and a restart. */
   readonly persistent = true;
   /** The service of the entries. */

@@ -1,7 +1,7 @@
 import { folderOf, isSecureUrl, isUrl, needDeno, netHost } from "./common/platform.ts";
 import { PROVES } from "./common/describe_backend.ts";
 import { Once } from "./common/promises.ts";
-import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
+import { checkOptions, CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,
@@ -73,10 +73,8 @@ export interface KvCredentialsBackendOptions {
  * ```
  */
 export class KvCredentialsBackend implements OidcCredentialsBackend {
-  static {
-    keepName(this, "KvCredentialsBackend");
-  }
-
+  /** The name of the class, also in minified code. */
+  static readonly name = "KvCredentialsBackend";
   /** Whether entries survive the process. In `:memory:` they do not. */
   readonly persistent: boolean;
   /** The path or URL of the store. */

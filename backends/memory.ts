@@ -1,5 +1,5 @@
 import { Queue } from "./common/promises.ts";
-import { checkOptions, keepName } from "./credentials_backend_error.ts";
+import { checkOptions } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -47,10 +47,8 @@ export interface MemoryCredentialsBackendOptions {
  * ```
  */
 export class MemoryCredentialsBackend implements OidcCredentialsBackend {
-  static {
-    keepName(this, "MemoryCredentialsBackend");
-  }
-
+  /** The name of the class, also in minified code. */
+  static readonly name = "MemoryCredentialsBackend";
   /** Always `false`: nothing survives the process. */
   readonly persistent = false;
   /** Where entries are, in words. */

@@ -27,7 +27,6 @@ import type {
 import { assertRuntime } from "./common/platform.ts";
 import { PROVES } from "./common/describe_backend.ts";
 import { Once } from "./common/promises.ts";
-import { keepName } from "./credentials_backend_error.ts";
 import {
   checkVaultOptions,
   describeVault,
@@ -101,10 +100,8 @@ const loadStore = () => import("./vault/store.ts");
  * ```
  */
 export class VaultCredentialsBackend implements OidcCredentialsBackend {
-  static {
-    keepName(this, "VaultCredentialsBackend");
-  }
-
+  /** The name of the class, also in minified code. */
+  static readonly name = "VaultCredentialsBackend";
   /** Always `true`: Vault survives the process. */
   readonly persistent = true;
   /** The write of the lease proves it. */

@@ -122,32 +122,18 @@ export function getEntry(
   );
 }
 
-/**
- * Sets a row under any key. Assignment would take "__proto__" for the prototype. A field whose value is the
- * one that was read stays as it is written.
- */
+/** Sets a row under any key. Assignment would take "__proto__" for the prototype. */
 export function setRow(
   document: CredentialsDocument,
   key: string,
   entry: Readonly<Record<string, unknown>>,
 ): void {
-  const old = rowOf(document, key);
-  const row = Object.entries(entry).map(([name, value]) => {
-    const written = isRecord(old) && Object.hasOwn(old, name) ? old[name] : undefined;
-    return [name, written !== undefined && isSame(written, value) ? written : value];
-  });
   Object.defineProperty(document.credentials, key, {
-    value: Object.fromEntries(row),
+    value: entry,
     configurable: true,
     enumerable: true,
     writable: true,
   });
-}
-
-/** Whether a value is the one that was read, with JavaScript's nearest number for each raw one. */
-function isSame(written: unknown, value: unknown): boolean {
-  if (typeof written !== "object") return written === value;
-  return JSON.stringify(plain(written)) === JSON.stringify(value);
 }
 
 function plain<T>(value: T): T {

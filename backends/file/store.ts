@@ -51,7 +51,7 @@ export class FileStore {
   readonly #onWarning: (message: string) => void;
   readonly #held: Map<string, () => void>;
   readonly #proofs = new Map<string, WriteProof>();
-  readonly #warned = new Set<string>();
+  #hasWarned = false;
 
   constructor({ path, lockTimeoutMs, onWarning, held }: FileStoreOptions) {
     this.#path = path;
@@ -170,7 +170,7 @@ export class FileStore {
     try {
       const folder = folderOf(this.#path);
       makeFolder(folder);
-      this.#closeFolder(folder);
+      closeFolder(folder);
     } catch (error) {
       throw fileError("write", this.#path, error);
     }
@@ -208,7 +208,7 @@ export class FileStore {
         assertWritable(document, path);
         const isUnchanged = () => tries === TRIES || isSameState(info, lookIfPresent(path));
         if (!replaceFile(path, serializeDocument(document), { ...options, isUnchanged })) continue;
-        if (info !== undefined && isOpen(info)) this.#warnOfMode("file", path, info);
+        if (info !== undefined && isOpen(info)) this.#warnOfMode(path, info);
         return;
       }
     } catch (error) {
@@ -216,22 +216,9 @@ export class FileStore {
     }
   }
 
-  /** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
-  #closeFolder(folder: string): void {
-    if (!/[/\\]\.validmind$/.test(folder)) return;
-    const info = Deno.lstatSync(folder);
-    if (!info.isDirectory || !isOpen(info)) return; // the target of a link is of the caller's choice
-    try {
-      Deno.chmodSync(folder, 0o700);
-    } catch {
-      // Of another owner, or without modes. The warning says that it is open.
-    }
-    this.#warnOfMode("folder", folder, info);
-  }
-
-  #warnOfMode(kind: "file" | "folder", path: string, before: Deno.FileInfo): void {
-    if (this.#warned.has(kind)) return;
-    this.#warned.add(kind);
+  #warnOfMode(path: string, before: Deno.FileInfo): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
     const mode = ((before.mode ?? 0) & 0o777).toString(8);
     const now = lookIfPresent(path);
     const advice = now !== undefined && isOpen(now)
@@ -242,6 +229,17 @@ export class FileStore {
     } catch {
       // A closed standard error must not turn the write into a failure.
     }
+  }
+}
+
+/** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
+function closeFolder(folder: string): void {
+  const info = /[/\\]\.validmind$/.test(folder) ? Deno.lstatSync(folder) : undefined;
+  if (!info?.isDirectory || !isOpen(info)) return; // the target of a link is of the caller's choice
+  try {
+    Deno.chmodSync(folder, 0o700);
+  } catch {
+    // Of another owner, or without modes. The file in it is closed to others all the same.
   }
 }
 

@@ -27,42 +27,62 @@ const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
   linux: "the Secret Service (GNOME Keyring, KWallet, KeePassXC)",
 };
 
-const UNLOCK: Partial<Record<Os, string>> = {
+/** The advice by the system; `any` for each of the others. */
+type Advice = Partial<Record<Os | "any", string>>;
+
+const UNLOCK: Advice = {
   darwin: "Run `security unlock-keychain`, or unlock it in Keychain Access.",
   linux: "Unlock it in Passwords and Keys (seahorse), or without a desktop by " +
     "`gnome-keyring-daemon --unlock`, which reads the password from standard input.",
+  any: "Unlock it.",
 };
-
-const START: Partial<Record<Os, string>> = {
+const START: Advice = {
   darwin: "Run it in the person's own login session, or use another backend.",
   windows: "Run it in the person's own logon session, or use another backend.",
   linux: "Without a desktop run it under `dbus-run-session` after " +
     "`gnome-keyring-daemon --unlock --components=secrets`, or use another backend.",
+  any: "Sign in to the desktop first, or use another backend.",
+};
+const ALLOW: Advice = {
+  any: "Allow this program the access, as the person whom the keychain belongs to.",
+};
+const WAIT: Advice = {
+  any: "See whether it waits for somebody to unlock it, and whether its service hangs.",
 };
 
+type Fault = readonly [code: Code, reason: string, advice: Advice];
+
 /** Errors by words of the libraries below `@napi-rs/keyring`. The first match wins. */
-const FAULTS: readonly [code: Code, reason: string, pattern: RegExp][] = [
+const FAULTS: readonly [pattern: RegExp, ...Fault][] = [
   [
+    /object locked|prompt was dismissed|IsLocked|interaction is not allowed|-25308/i,
     "keychain_locked",
     "it is locked, and was not unlocked when it asked for it",
-    /object locked|prompt was dismissed|IsLocked|interaction is not allowed|-25308/i,
+    UNLOCK,
   ],
   [
+    /AccessDenied|access is denied|not authorized|passphrase you entered|cancell?ed|-25293|-128\b/i,
     "backend_denied",
     "the system or the person refused the access",
-    /AccessDenied|access is denied|not authorized|passphrase you entered|cancell?ed|-25293|-128\b/i,
+    ALLOW,
   ],
-  ["backend_timeout", "its service did not answer", /Did not receive a reply|NoReply|timed? ?out/i],
-  ["backend_unavailable", "there is no default keyring to keep entries in", /no result found/i],
   [
+    /Did not receive a reply|NoReply|timed? ?out/i,
+    "backend_timeout",
+    "its service did not answer",
+    WAIT,
+  ],
+  [
+    /no result found|DBus session|DBUS_SESSION_BUS_ADDRESS|ServiceUnknown|not provided by any|connect to/i,
     "backend_unavailable",
-    "there is no such service in this session",
-    /DBus session|DBUS_SESSION_BUS_ADDRESS|ServiceUnknown|not provided by any|connect to/i,
+    "there is no such service in this session, or no default keyring",
+    START,
   ],
   [
+    /longer than the platform limit/i,
     "backend_too_large",
     "a name or a value is longer than it takes",
-    /longer than the platform limit/i,
+    { any: "Use another backend." },
   ],
 ];
 
@@ -118,23 +138,25 @@ export function keychainError(
   os: Os = Deno.build.os,
 ): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
-  const [code, reason] = explain(error);
+  const [code, reason, advice] = explain(error);
   const end = typeof error === "number"
     ? " Deno cannot break off the call: if this process then does not end, end it with Deno.exit()."
     : "";
   return new CredentialsBackendError(
     code,
-    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice(code, os)}${end}`,
+    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${
+      advice[os] ?? advice.any
+    }${end}`,
   );
 }
 
-function explain(error: unknown): readonly [code: Code, reason: string] {
-  if (typeof error === "number") return ["backend_timeout", `no answer within ${error} ms`];
+function explain(error: unknown): Fault {
+  if (typeof error === "number") return ["backend_timeout", `no answer within ${error} ms`, WAIT];
   const text = nativeText(error);
-  const [code, reason] = FAULTS.find(([, , pattern]) => pattern.test(text ?? "")) ?? [];
-  if (code !== undefined) return [code, reason!];
+  const [, ...fault] = FAULTS.find(([pattern]) => pattern.test(text ?? "")) ?? [];
+  if (fault.length === 3) return fault;
   const name = error instanceof Error ? printable(error.name, 60) : "unknown error";
-  return ["backend_unavailable", text ?? name];
+  return ["backend_unavailable", text ?? name, START];
 }
 
 export function describeKeychain(service: string, os: Os = Deno.build.os): string {
@@ -148,19 +170,4 @@ function nativeText(error: unknown): string | undefined {
     .exec(error.message) ?? [];
   // The owner of the service's name on the bus chooses the words.
   return text === undefined ? undefined : printable(text).replace(/\.$/, "");
-}
-
-function advice(code: Code, os: Os): string {
-  switch (code) {
-    case "keychain_locked":
-      return UNLOCK[os] ?? "Unlock it.";
-    case "backend_denied":
-      return "Allow this program the access, as the person whom the keychain belongs to.";
-    case "backend_timeout":
-      return "See whether it waits for somebody to unlock it, and whether its service hangs.";
-    case "backend_too_large":
-      return "Use another backend.";
-    default:
-      return START[os] ?? "Sign in to the desktop first, or use another backend.";
-  }
 }

@@ -1,5 +1,6 @@
 import { writeError } from "../common/platform.ts";
 import { sameJson } from "../common/printable.ts";
+import { untilAborted } from "../common/promises.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /** Means of a check. */
@@ -26,31 +27,37 @@ export interface ConformanceCheck {
 
 const SECRET = "conformance-secret";
 
+type Check = ConformanceCheck["run"];
+type Lock = NonNullable<OidcCredentialsBackend["withLock"]>;
+
+/** A check for a store that locks. */
+const ofLock =
+  (run: (context: ConformanceContext, lock: Lock) => Promise<void>): Check => async (context) => {
+    const { backend } = context;
+    if (backend.withLock !== undefined) await run(context, backend.withLock.bind(backend));
+  };
+
+const RULES: Readonly<Record<string, Check>> = {
+  "gives back the whole entry that was stored, with fields that it does not know": checkRoundTrip,
+  "replaces an entry whole": checkOverwrite,
+  "stores a copy, not the caller's object": checkCopy,
+  "gives undefined without an entry, and deletes one or none": checkDelete,
+  "keeps unicode, long and awkward keys apart": checkKeys,
+  "holds entries of any size, or refuses them by a code and keeps the old": checkSizes,
+  "loses nothing to writers at the same time, also of a second handle, if it is persistent":
+    checkConcurrentWriters,
+  "lists the keys of all entries, if it lists": checkList,
+  "lets one holder of a lock run at a time, if it locks": checkLockExclusion,
+  "lets holders of different keys run at the same time, if it locks": ofLock(checkLockKeys),
+  "releases a lock when its holder throws, if it locks": ofLock(checkLockThrow),
+  "ends the wait for a lock by its signal, if it locks": ofLock(checkLockAbort),
+  "reads and writes under its own lock, if it locks": ofLock(checkLockReentry),
+  "shows no secret when it is printed": checkPrinted,
+};
+
 /** The rules, in the order of the protocol. */
 export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
-  {
-    name: "gives back the whole entry that was stored, with fields that it does not know",
-    run: checkRoundTrip,
-  },
-  { name: "replaces an entry whole", run: checkOverwrite },
-  { name: "stores a copy, not the caller's object", run: checkCopy },
-  { name: "gives undefined without an entry, and deletes one or none", run: checkDelete },
-  { name: "keeps unicode, long and awkward keys apart", run: checkKeys },
-  {
-    name: "holds entries of any size, or refuses them by a code and keeps the old",
-    run: checkSizes,
-  },
-  {
-    name: "loses nothing to writers at the same time, also of a second handle, if it is persistent",
-    run: checkConcurrentWriters,
-  },
-  { name: "lists the keys of all entries, if it lists", run: checkList },
-  { name: "lets one holder of a lock run at a time, if it locks", run: checkLockExclusion },
-  { name: "lets holders of different keys run at the same time, if it locks", run: checkLockKeys },
-  { name: "releases a lock when its holder throws, if it locks", run: checkLockThrow },
-  { name: "ends the wait for a lock by its signal, if it locks", run: checkLockAbort },
-  { name: "reads and writes under its own lock, if it locks", run: checkLockReentry },
-  { name: "shows no secret when it is printed", run: checkPrinted },
+  ...Object.entries(RULES).map(([name, run]) => ({ name, run })),
   {
     name: "does not take unreadable for absent, nor show a secret then",
     needs: "broken",
@@ -188,12 +195,11 @@ async function checkLockExclusion(
   expect(overlaps === 0, "two holders of one key's lock ran at the same time");
 }
 
-async function checkLockKeys({ backend, key, patienceMs }: ConformanceContext): Promise<void> {
-  if (backend.withLock === undefined) return;
+async function checkLockKeys({ key, patienceMs }: ConformanceContext, lock: Lock): Promise<void> {
   const [one, other] = [key(), key()];
-  await backend.withLock(one, async () => {
+  await lock(one, async () => {
     const abort = new AbortController();
-    const inner = backend.withLock!(other, () => Promise.resolve(), { signal: abort.signal });
+    const inner = lock(other, () => Promise.resolve(), { signal: abort.signal });
     try {
       await within(patienceMs, inner, "the lock of one key held up another key");
     } finally {
@@ -202,36 +208,38 @@ async function checkLockKeys({ backend, key, patienceMs }: ConformanceContext): 
   });
 }
 
-async function checkLockThrow({ backend, name }: ConformanceContext): Promise<void> {
-  if (backend.withLock === undefined) return;
+async function checkLockThrow({ name }: ConformanceContext, lock: Lock): Promise<void> {
   const fault = new Error("thrown by the holder");
-  const thrown = await errorOf(() => backend.withLock!(name, () => Promise.reject(fault)));
+  const thrown = await errorOf(() => lock(name, () => Promise.reject(fault)));
   expect(thrown === fault, "withLock() did not pass on what its function threw");
-  const value = await backend.withLock(name, () => Promise.resolve("free"));
+  const value = await lock(name, () => Promise.resolve("free"));
   expect(value === "free", "withLock() did not give its function's value");
 }
 
-async function checkLockAbort({ backend, name, patienceMs }: ConformanceContext): Promise<void> {
-  if (backend.withLock === undefined) return;
+async function checkLockAbort(
+  { name, patienceMs }: ConformanceContext,
+  lock: Lock,
+): Promise<void> {
   const abort = new AbortController();
-  await backend.withLock(name, async () => {
+  const { signal } = abort;
+  await lock(name, async () => {
     let hasRun = false;
-    const waiting = errorOf(() =>
-      backend.withLock!(name, () => Promise.resolve(hasRun = true), { signal: abort.signal })
-    );
+    const waiting = errorOf(() => lock(name, () => Promise.resolve(hasRun = true), { signal }));
     await nextTurn();
     abort.abort(new Error("enough"));
     const rule = "the wait for a lock did not end with the signal's reason";
     const thrown = await within(patienceMs, waiting, rule);
     expect(!hasRun, "a second holder ran while the first held the lock");
-    expect(thrown === abort.signal.reason, rule);
+    expect(thrown === signal.reason, rule);
   });
-  await backend.withLock(name, () => Promise.resolve());
+  await lock(name, () => Promise.resolve());
 }
 
-async function checkLockReentry({ backend, name }: ConformanceContext): Promise<void> {
-  if (backend.withLock === undefined) return;
-  await backend.withLock(name, async () => {
+async function checkLockReentry(
+  { backend, name }: ConformanceContext,
+  lock: Lock,
+): Promise<void> {
+  await lock(name, async () => {
     await backend.put(name, entry());
     await expectStored(backend, name, entry(), "put() under the lock did not store");
     await backend.delete(name);
@@ -275,15 +283,12 @@ function nextTurn(): Promise<void> {
 
 /** Reports the rule after some seconds: a broken lock often shows by waiting for ever. */
 async function within<T>(ms: number, wait: Promise<T>, rule: string): Promise<T> {
-  const { promise, resolve } = Promise.withResolvers<"late">();
-  const timer = setTimeout(() => resolve("late"), ms);
-  wait.catch(() => undefined); // told as the rule, not as an unhandled rejection
+  const late = AbortSignal.timeout(ms);
   try {
-    const value = await Promise.race([wait, promise]);
-    expect(value !== "late", rule);
-    return value as T;
-  } finally {
-    clearTimeout(timer);
+    return await untilAborted(wait, late);
+  } catch (error) {
+    expect(!late.aborted, rule);
+    throw error;
   }
 }
 

@@ -151,7 +151,7 @@ export class VaultClient {
     // The name of a role is no secret, and Vault's words on a wrong one have it.
     const secret = JSON.stringify({ ...request.body, role: undefined });
     const words = body === undefined ? "" : vaultWords(body, [request.token ?? "", secret]);
-    const trouble = troubleOf(request, response, text, words);
+    const trouble = troubleOf(response, text, words);
     if (trouble !== undefined) return trouble;
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
     const data = isObject(body?.data) ? body.data : {};
@@ -209,20 +209,11 @@ function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): 
 
 /** The trouble that an answer tells of; `undefined` for a real answer. */
 function troubleOf(
-  { path }: VaultRequest,
   { status, headers }: Response,
   text: string,
   words: string,
 ): VaultTrouble | undefined {
   if (status === 413 || (status >= 400 && TOO_LARGE_WORDS.test(text))) return TOO_LARGE;
-  if (/could not find version data/.test(text)) { // KV 2 removes versions before their metadata
-    return {
-      code: "backend_corrupt",
-      reason: `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`,
-      advice: "Finish it by a sign-out, or with vault kv metadata delete.",
-      isPassing: true,
-    };
-  }
   // After its mount and after an unseal KV 2 is not ready for a moment, and answers with status 400.
   const isStarting = status === 400 && /versioned data/.test(text);
   if (status < 500 && !NOT_YET.includes(status) && !isStarting) return undefined;

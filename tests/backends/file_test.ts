@@ -96,9 +96,8 @@ test("numbers that JavaScript cannot hold are kept as written", async () => {
 }
 `;
   const backend = written(text);
-  await backend.put("a", { ...backend.get("a")!, access_token: "new" });
   await backend.put("b", { ...backend.get("b")!, big: 5 });
-  const expected = text.replace('"12345678901234567890"', '"new"').replace("9007199254740993", "5");
+  const expected = text.replace("9007199254740993", "5");
   assertEquals(Deno.readTextFileSync(backend.path), expected);
 });
 
