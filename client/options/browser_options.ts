@@ -68,16 +68,23 @@ export function resolveRedirect(
   return redirectSetting(uri ?? defaultUri(issuer, place !== undefined), place, action);
 }
 
-/** The permission to listen. A free port needs the grant of port 0. */
-export function listenNeeds({ hostname, ports }: RedirectSetting): PermissionNeed[] {
-  const name = hostname === "localhost" ? "127.0.0.1" : hostname;
-  const host = name.includes(":") ? `[${name}]` : name;
-  return ports.map((port) => ({
-    name: "net",
-    host: `${host}:${port}`,
-    reason: "to get the browser's answer at sign-in",
-    need: "sign_in",
-  }));
+/**
+ * Where the browser's answer is listened for: at both addresses of `localhost`, of which the second has
+ * the port of the first, whatever that is.
+ */
+export function listenPlaces({ hostname, ports }: RedirectSetting): string[] {
+  const isBoth = hostname === "localhost";
+  const host = isBoth ? "127.0.0.1" : hostname.includes(":") ? `[${hostname}]` : hostname;
+  return [
+    ...ports.map((port) => `${host}:${port}`),
+    ...(isBoth ? ports.map((port) => port === 0 ? "[::1]" : `[::1]:${port}`) : []),
+  ];
+}
+
+/** The permissions to listen. A free port needs the grant of port 0. */
+export function listenNeeds(setting: RedirectSetting): PermissionNeed[] {
+  const reason = "to get the browser's answer at sign-in";
+  return listenPlaces(setting).map((host) => ({ name: "net", host, reason, need: "sign_in" }));
 }
 
 const LOOPBACK_URI = "http://127.0.0.1/callback";

@@ -1,8 +1,8 @@
 import { delay } from "../../backends/common/promises.ts";
-import { isGranted, permissionFlag } from "../../backends/common/platform.ts";
+import { permissionFlag } from "../../backends/common/platform.ts";
 import { option, words } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { RedirectSetting } from "../options/browser_options.ts";
+import { listenPlaces, type RedirectSetting } from "../options/browser_options.ts";
 import {
   answerPage,
   bare,
@@ -166,25 +166,25 @@ export class RedirectListener implements AsyncDisposable {
   }
 }
 
-/** Listens at a port; for `localhost`, which browsers take for either, at both kinds of address. */
+/**
+ * Listens at a port; for `localhost`, which browsers take for either, at both kinds of address. Another
+ * program at one of them would get code and state. PKCE keeps it from a token: it could end the sign-in.
+ */
 function listenAt(hostname: string, port: number): Deno.TcpListener[] {
   if (hostname !== "localhost") return [Deno.listen({ hostname, port })];
   const first = Deno.listen({ hostname: "127.0.0.1", port });
-  const second = { hostname: "::1", port: first.addr.port };
-  const host = `[::1]:${second.port}`;
-  if (!isGranted({ name: "net", host })) return [first];
   try {
-    return [first, Deno.listen(second)];
+    return [first, Deno.listen({ hostname: "::1", port: first.addr.port })];
   } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) return [first]; // no IPv6 here
-    first.close(); // another program would get the answer
+    const { AddrInUse, NotCapable } = Deno.errors;
+    if (!(error instanceof AddrInUse || error instanceof NotCapable)) return [first]; // no IPv6 here
+    first.close();
     throw error;
   }
 }
 
-function unavailable({ hostname, ports }: RedirectSetting, error: unknown): ValidMindAuthError {
-  const host = hostname === "localhost" ? "127.0.0.1" : hostname;
-  const places = ports.map((port) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
+function unavailable(setting: RedirectSetting, error: unknown): ValidMindAuthError {
+  const places = listenPlaces(setting);
   if (error instanceof Deno.errors.NotCapable) {
     return new ValidMindAuthError(
       "permission_required",
@@ -195,14 +195,10 @@ function unavailable({ hostname, ports }: RedirectSetting, error: unknown): Vali
   const reason = error instanceof Deno.errors.AddrInUse
     ? "another program, or another sign-in of this one, listens there"
     : `the system refuses it (${(error as Error).name})`;
+  const ports = words`${option("redirectUri")}, ${option("listen")}`;
   return new ValidMindAuthError(
     "redirect_unavailable",
-    words`Cannot listen at ${
-      places.join(", ")
-    } for the browser's answer: ${reason}. End it, or give ${OTHER_PORTS}.`,
+    words`Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. End it, or give
+      other ports that are registered at the provider (${ports}).`,
   );
 }
-
-const OTHER_PORTS = words`other ports that are registered at the provider (${
-  option("redirectUri")
-}, ${option("listen")})`;

@@ -33,6 +33,7 @@ const GOOD: [given: Given, uri: string, path: string, ...hosts: string[]][] = [
     "http://localhost:40000",
     "/",
     "127.0.0.1:0",
+    "[::1]",
   ],
   [{ redirectUri: "http://127.0.0.1:80/cb" }, "http://127.0.0.1:80/cb", "/cb", "127.0.0.1:80"],
   [{ redirectUri: "http://[::1]/cb" }, "http://[::1]:40000/cb", "/cb", "[::1]:0"],

@@ -33,7 +33,8 @@ Deno.test("flow: device never turns to the browser, nor auto after a refusal of 
     await rejectsWith("provider_refused", run, error);
   }
   script.device.push(() => oauthError("invalid_scope"));
-  await rejectsWith("provider_refused", () => createSession(options), "invalid_scope");
+  const named = { ...options, scope: "openid" };
+  await rejectsWith("provider_refused", () => createSession(named), "invalid_scope");
   const error_description = "Invalid client or Invalid client credentials"; // of Keycloak
   script.device.push(() => json({ error: "unauthorized_client", error_description }));
   const run = () => createSession(options);

@@ -192,6 +192,30 @@ Deno.test("redirect listener: localhost is listened for at both kinds of address
   assertEquals((await answer.taken).get("code"), "c");
 });
 
+Deno.test({
+  name: "redirect listener: another program at either address of localhost gets no link",
+  ignore: !hasIpv6(),
+  fn: async () => {
+    for (const hostname of ["127.0.0.1", "::1"]) {
+      using other = Deno.listen({ hostname, port: 0 });
+      const { port } = other.addr;
+      const start = () => listen({ redirectUri: `http://localhost:${port}/callback` });
+      const { message } = await rejectsWith("redirect_unavailable", start, "another program");
+      assert(["127.0.0.1", "[::1]"].every((host) => message.includes(`${host}:${port}`)));
+    }
+  },
+});
+
+Deno.test({
+  name: "redirect listener: localhost needs both of its addresses",
+  permissions: { net: ["127.0.0.1:0"], env: true },
+  ignore: !hasIpv6(),
+  fn: async () => {
+    const start = () => listen({ redirectUri: "http://localhost/callback" });
+    await rejectsWith("permission_required", start, "--allow-net=127.0.0.1:0,[::1]");
+  },
+});
+
 function hasIpv6(): boolean {
   try {
     Deno.listen({ hostname: "::1", port: 0 }).close();
