@@ -6,7 +6,7 @@ import {
   type ReadmeReader,
   runCells,
   startReadmeWorld,
-} from "./support/readme_reader.ts";
+} from "./readme_reader.ts";
 
 /** Commands that other tests run, since each takes minutes. */
 const NOT_HERE = "Try it";

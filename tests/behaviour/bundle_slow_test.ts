@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { cliWorld } from "../client/cli/cli_world.ts";
-import { denortEnv, findDenort } from "../support/denort.ts";
+import { denortEnv, findDenort } from "./bundles/denort.ts";
 import {
   ALL,
   backendUrl,

@@ -1,4 +1,4 @@
-import { providersRun } from "../behaviour/providers/run_table.ts";
+import { providersRun } from "../live/behaviour/providers/run_table.ts";
 import { cliReference } from "./cli_reference.ts";
 import type { Generated } from "./generated_part.ts";
 import { hubRecipe, recipe } from "./hub_recipes.ts";

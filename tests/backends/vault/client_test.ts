@@ -5,7 +5,7 @@ import type { VaultCredentialsBackendOptions } from "../../../backends/vault/opt
 import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
-import { startFaultyProxy } from "../../support/faulty_proxy.ts";
+import { startFaultyProxy } from "./faulty_proxy.ts";
 import { hang, json, resetConnection, startHttpServer } from "../../support/http_server.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

@@ -16,7 +16,7 @@ import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_pro
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { accessed, covers } from "../../support/audit_log.ts";
+import { accessed, covers } from "./audit_log.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import {
   type BackendInput,

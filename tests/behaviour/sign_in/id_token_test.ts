@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
-import { providerOf } from "../../support/provider_of.ts";
+import { providerOf } from "./provider_of.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { json } from "../../support/http_server.ts";

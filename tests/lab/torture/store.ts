@@ -1,6 +1,6 @@
 import { withEnv } from "../../support/own_env.ts";
 import { startDenokv } from "../../support/servers/denokv_server.ts";
-import { startVaultCluster } from "../../support/servers/vault_cluster.ts";
+import { startVaultCluster } from "./vault_cluster.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
 
 const KV_TOKEN = "DENO_KV_ACCESS_TOKEN";
@@ -33,9 +33,8 @@ export const SERVER_STORES: Record<string, StartStore> = {
     return storeOn(server, chosen("vault", { path: "users/one" }), variables);
   },
   "vault of three nodes": async (folder) => {
-    const cluster = await startVaultCluster({ folder });
-    const url = cluster.urls[await cluster.leader()]!;
-    const variables = { VAULT_ADDR: url, VAULT_TOKEN: cluster.rootToken };
+    const cluster = await startVaultCluster(folder);
+    const variables = { VAULT_ADDR: cluster.url, VAULT_TOKEN: cluster.rootToken };
     return storeOn(cluster, chosen("vault", { path: "users/one" }), variables);
   },
 };

@@ -6,10 +6,7 @@ import { openWindow, startChromium } from "../../support/chromium.ts";
 import { runNotebook } from "../../support/jupyter.ts";
 import { oidcProviderWorld } from "../../support/provider_world.ts";
 import { freePort } from "../../support/servers/free_port.ts";
-import {
-  type NotebookServer,
-  startNotebookServer,
-} from "../../support/servers/jupyter_server_proxy.ts";
+import { type NotebookServer, startNotebookServer } from "./jupyter_server_proxy.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { startNotebookWorld } from "../../notebooks/notebook_world.ts";
 

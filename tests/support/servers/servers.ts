@@ -36,8 +36,6 @@ const LAB = "jupyterlab==4.6.6";
 export const SERVERS = {
   /** HashiCorp's server as a library: one node or several, with storage in files. */
   vault: { by: "go", files: ["main.go", "builtin.go"] },
-  /** OpenID Providers on zitadel/oidc, the library under ZITADEL. */
-  zitadel: { by: "go", files: ["main.go", "models.go", "provider.go", "store.go", "tokens.go"] },
   "docker-credential-pass": { by: "go" },
   "docker-credential-secretservice": { by: "go" },
   "client-go-exec": { by: "go" },

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { secretName } from "../../../../backends/vault/store.ts";
 import type { VaultCredentialsBackend } from "../../../../backends/vault.ts";
-import type { VaultAnswer } from "../../../support/servers/vault_request.ts";
+import type { VaultAnswer } from "../../../support/servers/vault_server.ts";
 import { startVault } from "../../../support/servers/vault_server.ts";
 import { entry, KEY, OTHER } from "../../../support/entries.ts";
 import { rejectsWith } from "../../../support/rejects_with.ts";

@@ -1,5 +1,5 @@
-import { KEYCLOAK } from "../../../behaviour/providers/keycloak.ts";
-import { KEYCLOAK_ROWS } from "../../../behaviour/providers/keycloak_rows.ts";
-import { runMatrix } from "../../../behaviour/providers/matrix.ts";
+import { KEYCLOAK } from "./keycloak.ts";
+import { KEYCLOAK_ROWS } from "./keycloak_rows.ts";
+import { runMatrix } from "./matrix.ts";
 
 await runMatrix(KEYCLOAK, KEYCLOAK_ROWS);

@@ -1,5 +1,5 @@
-import { runMatrix } from "../../../behaviour/providers/matrix.ts";
-import { SPRING } from "../../../behaviour/providers/spring.ts";
-import { SPRING_ROWS } from "../../../behaviour/providers/spring_rows.ts";
+import { runMatrix } from "./matrix.ts";
+import { SPRING } from "./spring.ts";
+import { SPRING_ROWS } from "./spring_rows.ts";
 
 await runMatrix(SPRING, SPRING_ROWS);

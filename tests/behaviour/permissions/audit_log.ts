@@ -1,6 +1,6 @@
 import type { PermissionNeed } from "@validmind/auth";
 import { SEPARATOR } from "@std/path";
-import { netHost } from "../../backends/common/platform.ts";
+import { netHost } from "../../../backends/common/platform.ts";
 
 /** The path of an access. A folder is opened by the name of the dot in it, which only a folder has. */
 export function accessed(path: string): string {

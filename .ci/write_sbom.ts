@@ -2,9 +2,9 @@
  * Writes what the command line is made of, as SPDX 2.3: `write_sbom.ts FILE`. The packages and their
  * versions are those that Deno resolves for the entry point.
  */
-import { denoInfo } from "./deno_process.ts";
+import { denoInfo } from "../tests/support/deno_process.ts";
 
-const ROOT = new URL("../../", import.meta.url);
+const ROOT = new URL("../", import.meta.url);
 
 /** A package that the command line contains. */
 export interface Package {

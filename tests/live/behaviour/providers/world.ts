@@ -1,10 +1,10 @@
-import { FileCredentialsBackend } from "../../../backends/file.ts";
-import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import type { DeviceCode, SessionOptions } from "../../../client/session_options.ts";
-import { rememberSecret } from "../../support/assert_no_secret.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
-import { OwnEnv } from "../../support/own_env.ts";
-import { type TempDir, tempDir } from "../../support/temp_home.ts";
+import { FileCredentialsBackend } from "../../../../backends/file.ts";
+import type { OidcCredentials } from "../../../../backends/oidc_credentials_backend.ts";
+import type { DeviceCode, SessionOptions } from "../../../../client/session_options.ts";
+import { rememberSecret } from "../../../support/assert_no_secret.ts";
+import { FakeClock } from "../../../support/fake_clock.ts";
+import { OwnEnv } from "../../../support/own_env.ts";
+import { type TempDir, tempDir } from "../../../support/temp_home.ts";
 import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
 
 /** One client of a provider, an empty home with a store in it, and options that join them. */

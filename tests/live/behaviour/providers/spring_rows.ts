@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { createSession } from "../../../client/create_session.ts";
-import { readClaims } from "../../../client/entry.ts";
+import { createSession } from "../../../../client/create_session.ts";
+import { readClaims } from "../../../../client/entry.ts";
 import { lives, type Row } from "./rows.ts";
 import type { SpringProvider } from "./spring.ts";
 import { MatrixWorld } from "./world.ts";

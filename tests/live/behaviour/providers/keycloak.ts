@@ -1,9 +1,9 @@
-import { readClaims } from "../../../client/entry.ts";
-import type { DeviceCode } from "../../../client/session_options.ts";
-import { Browser, type Page } from "../../support/browser.ts";
-import { makeSigningKey, type SigningKey } from "../../support/jwt.ts";
-import { type KeycloakServer, startKeycloak } from "../../support/servers/keycloak_server.ts";
-import { SERVERS } from "../../support/servers/servers.ts";
+import { readClaims } from "../../../../client/entry.ts";
+import type { DeviceCode } from "../../../../client/session_options.ts";
+import { Browser, type Page } from "../../../support/browser.ts";
+import { makeSigningKey, type SigningKey } from "../../../support/jwt.ts";
+import { type KeycloakServer, startKeycloak } from "../../../support/servers/keycloak_server.ts";
+import { SERVERS } from "../../../support/servers/servers.ts";
 import { Gateway } from "./gateway.ts";
 import { PASSWORD, person, REALM, realm, SECRET, USER } from "./keycloak_realm.ts";
 import type {

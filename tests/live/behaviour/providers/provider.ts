@@ -1,5 +1,5 @@
-import type { DeviceCode } from "../../../client/session_options.ts";
-import type { LiveNeed } from "../../support/servers/live_tests.ts";
+import type { DeviceCode } from "../../../../client/session_options.ts";
+import type { LiveNeed } from "../../../support/servers/live_tests.ts";
 import type { Fault, Told } from "./told.ts";
 import type { Gateway } from "./gateway.ts";
 import type { RowName } from "./rows.ts";

@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { createSession } from "../../../client/create_session.ts";
+import { createSession } from "../../../../client/create_session.ts";
 import { KeycloakRealm } from "./keycloak.ts";
 import type { KeycloakClientKind } from "./keycloak_realm.ts";
 import type { Row } from "./rows.ts";

@@ -1,9 +1,9 @@
-import type { DeviceCode } from "../../../client/session_options.ts";
-import { Browser } from "../../support/browser.ts";
-import { makeSigningKey, type SigningKey } from "../../support/jwt.ts";
-import { freePort } from "../../support/servers/free_port.ts";
-import { startServerProcess } from "../../support/servers/server_process.ts";
-import { serverBinary } from "../../support/servers/servers.ts";
+import type { DeviceCode } from "../../../../client/session_options.ts";
+import { Browser } from "../../../support/browser.ts";
+import { makeSigningKey, type SigningKey } from "../../../support/jwt.ts";
+import { freePort } from "../../../support/servers/free_port.ts";
+import { startServerProcess } from "../../../support/servers/server_process.ts";
+import { serverBinary } from "../../../support/servers/servers.ts";
 import { Gateway } from "./gateway.ts";
 import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
 

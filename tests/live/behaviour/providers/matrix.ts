@@ -1,4 +1,4 @@
-import { liveTests } from "../../support/servers/live_tests.ts";
+import { liveTests } from "../../../support/servers/live_tests.ts";
 import type { ProviderKind } from "./provider.ts";
 import { type Row, type RowName, ROWS } from "./rows.ts";
 

@@ -1,4 +1,4 @@
-import type { SigningKey } from "../../support/jwt.ts";
+import type { SigningKey } from "../../../support/jwt.ts";
 import type { ClientKind } from "./provider.ts";
 
 /** The clients that only Keycloak's own rows use. */

@@ -1,8 +1,8 @@
-import { makeLocalCa } from "../local_ca.ts";
-import { tempDir } from "../temp_home.ts";
-import { freePort } from "./free_port.ts";
-import { serverBinary } from "./servers.ts";
-import { startServerProcess } from "./server_process.ts";
+import { makeLocalCa } from "../../support/local_ca.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { freePort } from "../../support/servers/free_port.ts";
+import { serverBinary } from "../../support/servers/servers.ts";
+import { startServerProcess } from "../../support/servers/server_process.ts";
 
 /** A person's notebook server as a hub starts it, with jupyter-server-proxy in it. */
 export interface NotebookServer extends AsyncDisposable {

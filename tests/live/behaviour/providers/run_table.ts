@@ -1,11 +1,10 @@
-import { type Generated, generated, table } from "../../support/generated_part.ts";
+import { type Generated, generated, table } from "../../../support/generated_part.ts";
 import { KEYCLOAK } from "./keycloak.ts";
 import { type RowName, ROWS } from "./rows.ts";
 import { SPRING } from "./spring.ts";
-import { ZITADEL } from "./zitadel.ts";
 
 /** The kinds of provider that the matrix runs against. */
-export const KINDS = [KEYCLOAK, SPRING, ZITADEL];
+export const KINDS = [KEYCLOAK, SPRING];
 
 /** What the tests run against each provider, for client/README.md. */
 export function providersRun(): Generated {

@@ -1,10 +1,10 @@
 import { exists } from "@std/fs";
 import { DELIMITER } from "@std/path";
-import { DENO, type ProcessResult, runProcess } from "./deno_process.ts";
-import { startJsrRegistry } from "./jsr_registry.ts";
-import { startOidcProvider, type TestOidcProvider } from "./oidc_provider.ts";
-import { tempDir } from "./temp_home.ts";
-import { startTrackingApi, type TrackingApi } from "./tracking_api.ts";
+import { DENO, type ProcessResult, runProcess } from "./support/deno_process.ts";
+import { startJsrRegistry } from "./support/jsr_registry.ts";
+import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
+import { tempDir } from "./support/temp_home.ts";
+import { startTrackingApi, type TrackingApi } from "./support/tracking_api.ts";
 
 /** A fence of a page, with the heading that it stands under. */
 export interface Fence {
@@ -13,7 +13,7 @@ export interface Fence {
   readonly text: string;
 }
 
-const README = new URL("../../README.md", import.meta.url);
+const README = new URL("../README.md", import.meta.url);
 
 /** The fences of README, in its order. */
 export async function readmeFences(): Promise<Fence[]> {

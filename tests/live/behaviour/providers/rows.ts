@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { createSession } from "../../../client/create_session.ts";
-import { tempDir } from "../../support/temp_home.ts";
-import type { SessionOptions } from "../../../client/session_options.ts";
+import { createSession } from "../../../../client/create_session.ts";
+import { tempDir } from "../../../support/temp_home.ts";
+import type { SessionOptions } from "../../../../client/session_options.ts";
 import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
 import { type Fault, isTold } from "./told.ts";
 import { MatrixWorld } from "./world.ts";

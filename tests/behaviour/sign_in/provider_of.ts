@@ -1,8 +1,8 @@
-import type { Runtime } from "../../client/options/resolve_options.ts";
-import { OidcProvider } from "../../client/provider/oidc_provider.ts";
-import type { TestOidcProvider } from "./oidc_provider.ts";
-import type { ProviderWorld } from "./provider_world.ts";
-import type { ScriptedProvider } from "./scripted_provider.ts";
+import type { Runtime } from "../../../client/options/resolve_options.ts";
+import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
+import type { TestOidcProvider } from "../../support/oidc_provider.ts";
+import type { ProviderWorld } from "../../support/provider_world.ts";
+import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 
 /** The client's side of a world's provider, without sessions and storage. */
 export function providerOf(

@@ -1,4 +1,4 @@
-import { findDenoDir } from "./deno_process.ts";
+import { findDenoDir } from "../../support/deno_process.ts";
 
 /** A runtime for compiled programs, where the machine has one. Without it Deno would ask its own host. */
 export async function findDenort(): Promise<string | undefined> {

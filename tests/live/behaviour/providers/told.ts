@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ValidMindAuthError } from "../../../client/errors.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { ValidMindAuthError } from "../../../../client/errors.ts";
+import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import type { MatrixWorld } from "./world.ts";
 
 /** A fault that a person may meet, by its name in the tests. */
