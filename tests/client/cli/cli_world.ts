@@ -129,6 +129,29 @@ export async function runInCliTerminal(
   return await captureTerminal({ columns: 120, ...options, code, args, flags: ["-A"], env: all });
 }
 
+/** A test with a world of its own. */
+export function cliTest(
+  name: string,
+  run: (world: CliWorld) => Promise<void>,
+  { options, ...more }: { options?: OidcProviderOptions; ignore?: boolean } = {},
+): void {
+  Deno.test({
+    ...more,
+    name,
+    async fn() {
+      await using world = await cliWorld(options);
+      await run(world);
+    },
+  });
+}
+
+/** Variables that name no client, and those of an API key. */
+export const NO_CLIENT = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
+export const BY_KEY = { ...NO_CLIENT, VM_API_KEY: "k", VM_API_SECRET: "s" };
+
+/** When a token ended long ago. */
+export const ENDED = "2020-01-01T00:00:00.000Z";
+
 /** The arguments after a program's name in a line for a shell. */
 export function argumentsIn(line: string): string[] {
   const words = line.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];

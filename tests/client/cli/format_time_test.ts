@@ -1,58 +1,58 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { AS_PROCESS, cliWorld } from "./cli_world.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { runDeno } from "../../support/deno_process.ts";
+import { isPosix } from "../../support/sandbox.ts";
+import { cliTest } from "./cli_world.ts";
 import { formatLength, formatRelative } from "../../../client/cli/status_report.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-for (
-  const [ms, expected] of [
-    [0, "0 s"],
-    [59_400, "59 s"],
-    [59_600, "1 min"],
-    [43 * MINUTE, "43 min"],
-    [119 * MINUTE, "119 min"],
-    [2 * HOUR + 5 * MINUTE, "2 h"],
-    [48 * HOUR, "2 d"],
-    [14 * 24 * HOUR + 3 * HOUR, "14 d"],
-  ] as const
-) {
-  Deno.test(`formatLength: ${ms} ms is ${expected}`, () =>
-    assertEquals(formatLength(ms), expected));
-}
+const LENGTHS: [ms: number, words: string][] = [
+  [0, "0 s"],
+  [59_400, "59 s"],
+  [59_600, "1 min"],
+  [43 * MINUTE, "43 min"],
+  [119 * MINUTE, "119 min"],
+  [2 * HOUR + 5 * MINUTE, "2 h"],
+  [48 * HOUR, "2 d"],
+  [14 * 24 * HOUR + 3 * HOUR, "14 d"],
+];
 
-Deno.test("formatRelative: before and after now", () => {
+Deno.test("times: a length in its largest unit, before and after now", () => {
+  for (const [ms, words] of LENGTHS) assertEquals(formatLength(ms), words);
   assertEquals(formatRelative(new Date(43 * MINUTE), 0), "in 43 min");
   assertEquals(formatRelative(new Date(0), 2 * HOUR), "2 h ago");
 });
 
+/** Runs commands one after the other, in the time zone of the process. */
+const RUN_ALL = `import { runCli } from ${
+  JSON.stringify(new URL("../../../client/cli.ts", import.meta.url).href)
+};
+for (const line of Deno.args) await runCli(line.split(" "));`;
+
 // 2027-07-15, when there is daylight saving time in New York.
 const END = Date.UTC(2027, 6, 15, 9, 5, 30);
+const ZONES = [
+  ["Asia/Kolkata", "2027-07-15 14:35 +05:30"],
+  ["America/New_York", "2027-07-15 05:05 -04:00"],
+] as const;
 
-for (
-  const [TZ, local] of [
-    ["Asia/Kolkata", "2027-07-15 14:35 +05:30"],
-    ["America/New_York", "2027-07-15 05:05 -04:00"],
-  ] as const
-) {
-  // Windows has its zone from the system alone.
-  const ignore = Deno.build.os === "windows";
-  Deno.test(`times: in ${TZ} people read ${local}, and JSON has UTC`, { ignore }, async () => {
-    await using world = await cliWorld();
+for (const [TZ, local] of ZONES) {
+  cliTest(`times: in ${TZ} people read ${local}, and JSON has UTC`, async (world) => {
     await world.signIn();
     const expires_at = new Date(END).toISOString();
     await world.amend({ expires_at });
     const run = async (...args: string[]) => {
-      const { code, stdout, stderr } = await world.run(args, { env: { TZ }, flags: AS_PROCESS });
-      assertEquals([code, stderr], [0, ""], args.join(" "));
+      const env = { ...world.env, TZ };
+      const { stdout, stderr } = await runDeno({ code: RUN_ALL, flags: ["-A"], args, env });
+      assertEquals(stderr, "");
       return stdout;
     };
-    assertStringIncludes(await run("status"), `valid until ${local} (in `);
-    assertStringIncludes(await run("list"), `valid until ${local} (in `);
-    assertStringIncludes(await run("login"), `, until ${local} (in `);
-    assertEquals(JSON.parse(await run("status", "--json")).expires_at, expires_at);
-    assertEquals(JSON.parse(await run("list", "--json")).sign_ins[0].expires_at, expires_at);
-    assertEquals(JSON.parse(await run("token", "--json")).expires_at, expires_at);
-    assertStringIncludes(await run("doctor"), `valid until ${local} (in `);
-  });
+    const text = await run("status", "list", "login", "doctor");
+    assertEquals(text.split(`valid until ${local} (in `).length, 4, text);
+    assertStringIncludes(text, `, until ${local} (in `);
+    const json = await run("status --json", "login --json", "token --json", "list --json");
+    assertEquals(json.split(`"expires_at": "${expires_at}"`).length, 5, json);
+    assert(!json.includes(local));
+  }, { ignore: !isPosix }); // Windows has its zone from the system alone
 }

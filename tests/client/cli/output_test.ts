@@ -1,17 +1,19 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { quotePosix } from "../../../backends/common/platform.ts";
 import { denoCommand, runProcess, spawnDeno } from "../../support/deno_process.ts";
-import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
+import { CLI, cliTest, type CliWorld, cliWorld } from "./cli_world.ts";
 
 for (const [command, code] of [["--help", 0], ["status", 4]] as const) {
-  Deno.test(`output: a pipe that nobody reads costs no error; ${command} keeps its code`, async () => {
-    await using world = await cliWorld();
-    const run = { file: CLI, flags: ["-A"], args: [command] };
-    await using child = spawnDeno({ ...run, env: world.env });
-    await child.stdout.cancel(); // long before the program writes
-    assertEquals(await child.stderr.text(), "");
-    assertEquals((await child.status).code, code);
-  });
+  cliTest(
+    `output: a pipe that nobody reads costs no error; ${command} keeps its code`,
+    async (world) => {
+      const run = { file: CLI, flags: ["-A"], args: [command] };
+      await using child = spawnDeno({ ...run, env: world.env });
+      await child.stdout.cancel(); // long before the program writes
+      assertEquals(await child.stderr.text(), "");
+      assertEquals((await child.status).code, code);
+    },
+  );
 }
 
 /** Runs the command line in a shell, which can close and redirect its streams. */

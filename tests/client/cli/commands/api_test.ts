@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { startTrackingApi, type TrackingApi } from "../../../support/tracking_api.ts";
-import { type CliWorld, cliWorld } from "../cli_world.ts";
+import { cliTest, type CliWorld, cliWorld } from "../cli_world.ts";
 
 /** A signed-in person, and an API that takes the token of that person alone. */
 async function apiWorld() {
@@ -73,8 +73,7 @@ Deno.test("api: bytes are printed as they come", async () => {
   assertEquals((await call(running, ["things"])).stdout, "a\u0000\u001b[31m\n");
 });
 
-Deno.test("api: an API key signs in, too", async () => {
-  await using world = await cliWorld();
+cliTest("api: an API key signs in, too", async (world) => {
   await using api = await startTrackingApi();
   const env = {
     VM_OIDC_ISSUER: "",

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
 import { sha256Hex } from "../../../support/sha256_hex.ts";
-import { type CliWorld, cliWorld } from "../cli_world.ts";
+import { cliTest, type CliWorld, cliWorld } from "../cli_world.ts";
 
 interface Check {
   check: string;
@@ -32,34 +32,34 @@ async function examineAt({ issuer, clientId }: { issuer: string; clientId: strin
 const ALL_WELL = ["settings", "permissions", "store", "provider", "sign-in"]
   .map((check) => `${check}: ok`);
 
-Deno.test("doctor: all is well, the stored entry stays, and no token goes anywhere", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  const before = await sha256Hex(await Deno.readTextFile(world.backend.path));
-  const { code, results } = await examine(world);
-  assertEquals([code, results], [0, ALL_WELL]);
-  assertEquals(await sha256Hex(await Deno.readTextFile(world.backend.path)), before);
-  const paths = world.provider.requests.map(({ path }) => path);
-  assertEquals(paths, ["/.well-known/openid-configuration"]);
+cliTest(
+  "doctor: all is well, the stored entry stays, and no token goes anywhere",
+  async (world) => {
+    await world.signIn();
+    const before = await sha256Hex(await Deno.readTextFile(world.backend.path));
+    const { code, results } = await examine(world);
+    assertEquals([code, results], [0, ALL_WELL]);
+    assertEquals(await sha256Hex(await Deno.readTextFile(world.backend.path)), before);
+    const paths = world.provider.requests.map(({ path }) => path);
+    assertEquals(paths, ["/.well-known/openid-configuration"]);
 
-  const { stdout } = await world.run(["doctor"]);
-  for (const line of ALL_WELL) {
-    const [check, result] = line.split(": ");
-    assertMatch(stdout, new RegExp(`^${result} +${check} +\\S`, "m"));
-  }
-  assertEquals(await world.run(["doctor", "--quiet"]), { code: 0, stdout: "", stderr: "" });
-});
+    const { stdout } = await world.run(["doctor"]);
+    for (const line of ALL_WELL) {
+      const [check, result] = line.split(": ");
+      assertMatch(stdout, new RegExp(`^${result} +${check} +\\S`, "m"));
+    }
+    assertEquals(await world.run(["doctor", "--quiet"]), { code: 0, stdout: "", stderr: "" });
+  },
+);
 
-Deno.test("doctor: a warning says what to do, and is no failure", async () => {
-  await using world = await cliWorld();
+cliTest("doctor: a warning says what to do, and is no failure", async (world) => {
   const { code, found } = await examine(world);
   assertEquals([code, found("sign-in")?.result], [0, "warning"]);
   const { stdout } = await world.run(["doctor"]);
   assertMatch(stdout, /^warning +sign-in +nobody is signed in\n +→ Run: validmind-auth login$/m);
 });
 
-Deno.test("doctor: without a provider, the store is examined all the same", async () => {
-  await using world = await cliWorld();
+cliTest("doctor: without a provider, the store is examined all the same", async (world) => {
   const closed = `http://127.0.0.1:${freePort()}`;
   const args = ["--issuer", closed];
   const { code, results, found } = await examine(world, args);
@@ -70,8 +70,7 @@ Deno.test("doctor: without a provider, the store is examined all the same", asyn
   assertEquals((await world.run(["doctor", "--quiet", ...args])).code, 1);
 });
 
-Deno.test("doctor: missing permissions are a fail that leads to all flags", async () => {
-  await using world = await cliWorld();
+cliTest("doctor: missing permissions are a fail that leads to all flags", async (world) => {
   const none = await world.run(["doctor"], { flags: [] });
   assertEquals([none.code, none.stderr], [1, ""]);
   assertMatch(none.stdout, /^fail +settings +Cannot examine the sign-in: Deno does not permit/m);
@@ -86,15 +85,13 @@ Deno.test("doctor: missing permissions are a fail that leads to all flags", asyn
   assertStringIncludes(fails[0]!.message, `--allow-write=${world.folder}`);
 });
 
-Deno.test("doctor: missing settings are a fail that says what to give", async () => {
-  await using world = await cliWorld();
+cliTest("doctor: missing settings are a fail that says what to give", async (world) => {
   const { code, results, found } = await examine(world, [], { VM_OIDC_ISSUER: "" });
   assertEquals([code, results], [1, ["settings: fail"]]);
   assertStringIncludes(found("settings")!.message, "--issuer");
 });
 
-Deno.test("doctor: a damaged store is a fail, and is not changed", async () => {
-  await using world = await cliWorld();
+cliTest("doctor: a damaged store is a fail, and is not changed", async (world) => {
   await world.signIn();
   await Deno.writeTextFile(world.backend.path, "{damaged");
   const { code, found } = await examine(world);
@@ -103,8 +100,7 @@ Deno.test("doctor: a damaged store is a fail, and is not changed", async () => {
   assertEquals(await Deno.readTextFile(world.backend.path), "{damaged");
 });
 
-Deno.test("doctor: a backend that has no lock is a warning", async () => {
-  await using world = await cliWorld();
+cliTest("doctor: a backend that has no lock is a warning", async (world) => {
   const path = `${world.home}/plain.ts`;
   const map = "export class Plain { #m = new Map(); get(k) { return this.#m.get(k); } " +
     "put(k, e) { this.#m.set(k, e); } delete(k) { this.#m.delete(k); } }";
@@ -123,8 +119,7 @@ for (
     ["without a refresh token", { refresh_token: null }, "offline_access"],
   ] as const
 ) {
-  Deno.test(`doctor: a sign-in that is ${name} is a warning`, async () => {
-    await using world = await cliWorld();
+  cliTest(`doctor: a sign-in that is ${name} is a warning`, async (world) => {
     await world.signIn();
     await world.amend(change);
     const { code, found } = await examine(world);
@@ -133,8 +128,7 @@ for (
   });
 }
 
-Deno.test("doctor: with an API key there are only permissions to examine", async () => {
-  await using world = await cliWorld();
+cliTest("doctor: with an API key there are only permissions to examine", async (world) => {
   const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_API_KEY: "k", VM_API_SECRET: "s" };
   const { results } = await examine(world, [], env);
   assertEquals(results, ["settings: ok", "permissions: ok"]);

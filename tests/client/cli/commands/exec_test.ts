@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DENO, startDeno } from "../../../support/deno_process.ts";
 import { isPosix } from "../../../support/sandbox.ts";
-import { AS_PROCESS, CLI, cliWorld } from "../cli_world.ts";
+import { AS_PROCESS, CLI, cliTest, cliWorld } from "../cli_world.ts";
 
 /** A program that prints what it got, and ends with 7. */
 const PROGRAM = [DENO, "eval", "--ext=ts"];
@@ -10,36 +10,38 @@ const REPORT = `const input = await new Response(Deno.stdin.readable).text();
   console.error("to standard error");
   Deno.exit(7);`;
 
-Deno.test("exec: the program has the token in its environment, the streams, and its own exit code", async () => {
-  await using world = await cliWorld();
-  const { access_token } = await world.signIn();
-  const args = ["exec", "--", ...PROGRAM, REPORT, "--json", "-h"];
-  const result = await world.run(args, { flags: AS_PROCESS, stdin: "from outside" });
-  assertEquals(result.code, 7, result.stderr);
-  assertEquals(JSON.parse(result.stdout), [access_token, ["--json", "-h"], "from outside"]);
-  assertStringIncludes(result.stderr, "to standard error");
-  assertEquals(world.provider.requests, []);
-});
+cliTest(
+  "exec: the program has the token in its environment, the streams, and its own exit code",
+  async (world) => {
+    const { access_token } = await world.signIn();
+    const args = ["exec", "--", ...PROGRAM, REPORT, "--json", "-h"];
+    const result = await world.run(args, { flags: AS_PROCESS, stdin: "from outside" });
+    assertEquals(result.code, 7, result.stderr);
+    assertEquals(JSON.parse(result.stdout), [access_token, ["--json", "-h"], "from outside"]);
+    assertStringIncludes(result.stderr, "to standard error");
+    assertEquals(world.provider.requests, []);
+  },
+);
 
-Deno.test("exec: --variable names the variable, and the program needs no dashes before it", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  const code = `console.log(["MINE", "VM_ACCESS_TOKEN"].map((name) => Deno.env.has(name)))`;
-  const args = ["exec", "--variable", "MINE", ...PROGRAM, code];
-  const { stdout, stderr } = await world.run(args, { flags: AS_PROCESS });
-  assertEquals(stdout, "[ true, false ]\n", stderr);
-});
+cliTest(
+  "exec: --variable names the variable, and the program needs no dashes before it",
+  async (world) => {
+    await world.signIn();
+    const code = `console.log(["MINE", "VM_ACCESS_TOKEN"].map((name) => Deno.env.has(name)))`;
+    const args = ["exec", "--variable", "MINE", ...PROGRAM, code];
+    const { stdout, stderr } = await world.run(args, { flags: AS_PROCESS });
+    assertEquals(stdout, "[ true, false ]\n", stderr);
+  },
+);
 
-Deno.test("exec: a token that has ended is refreshed before the program starts", async () => {
-  await using world = await cliWorld();
+cliTest("exec: a token that has ended is refreshed before the program starts", async (world) => {
   await world.signIn();
   await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
   const { stdout } = await world.run(["exec", ...PROGRAM, REPORT], { flags: AS_PROCESS });
   assertEquals(JSON.parse(stdout)[0], world.stored().access_token);
 });
 
-Deno.test("exec: without a token no program starts", async () => {
-  await using world = await cliWorld();
+cliTest("exec: without a token no program starts", async (world) => {
   const none = await world.run(["exec", "--", ...PROGRAM, REPORT]);
   assertEquals([none.code, none.stdout], [4, ""]);
   assertStringIncludes(none.stderr, "error (login_required): Cannot");
@@ -57,8 +59,7 @@ for (
     ["a name that no variable has", ["--variable", "A=B", "x"], 2, "Cannot use --variable"],
   ] as const
 ) {
-  Deno.test(`exec: ${name} is exit code ${code}`, async () => {
-    await using world = await cliWorld();
+  cliTest(`exec: ${name} is exit code ${code}`, async (world) => {
     await world.signIn();
     const result = await world.run(["exec", ...args]);
     assertEquals([result.code, result.stdout], [code, ""]);
@@ -66,8 +67,7 @@ for (
   });
 }
 
-Deno.test("exec: the program has to be permitted, and the flag is named", async () => {
-  await using world = await cliWorld();
+cliTest("exec: the program has to be permitted, and the flag is named", async (world) => {
   const flags = ["--allow-env", "--allow-read"];
   const { code, stderr } = await world.run(["exec", "--", "some-program"], { flags });
   assertEquals(code, 1);

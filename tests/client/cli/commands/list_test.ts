@@ -2,12 +2,11 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { credentialKey } from "../../../../client/entry.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { tokensOf } from "../../../support/entries.ts";
-import { cliWorld } from "../cli_world.ts";
+import { cliTest } from "../cli_world.ts";
 
 const NO_SETTINGS = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
 
-Deno.test("list: nobody is signed in, and no settings are needed", async () => {
-  await using world = await cliWorld();
+cliTest("list: nobody is signed in, and no settings are needed", async (world) => {
   const { code, stdout, stderr } = await world.run(["list"], { env: NO_SETTINGS });
   assertEquals([code, stderr], [0, ""]);
   assertEquals(
@@ -17,51 +16,52 @@ Deno.test("list: nobody is signed in, and no settings are needed", async () => {
   assertEquals([...Deno.readDirSync(world.home)], [], "list wrote something");
 });
 
-Deno.test("list: each sign-in with provider, client, profile and end, and no token", async () => {
-  await using world = await cliWorld();
-  const entry = await world.signIn();
-  const { issuer, clientId } = world.provider;
-  const ended = { ...entry, expires_at: "2020-01-01T00:00:00Z", refresh_token: null };
-  const key = (audience?: string, options = {}) =>
-    credentialKey(issuer, clientId, audience, options);
-  await world.backend.put(key(undefined, { profile: "work" }), entry);
-  await world.backend.put(key("https://api.example|x", { dpop: true, profile: "lab" }), ended);
-  await world.backend.put("probe|0f9a", entry); // a leftover of a process that was killed
+cliTest(
+  "list: each sign-in with provider, client, profile and end, and no token",
+  async (world) => {
+    const entry = await world.signIn();
+    const { issuer, clientId } = world.provider;
+    const ended = { ...entry, expires_at: "2020-01-01T00:00:00Z", refresh_token: null };
+    const key = (audience?: string, options = {}) =>
+      credentialKey(issuer, clientId, audience, options);
+    await world.backend.put(key(undefined, { profile: "work" }), entry);
+    await world.backend.put(key("https://api.example|x", { dpop: true, profile: "lab" }), ended);
+    await world.backend.put("probe|0f9a", entry); // a leftover of a process that was killed
 
-  const text = await world.run(["list"], { env: NO_SETTINGS });
-  assertEquals([text.code, text.stderr], [0, ""]);
-  assertMatch(text.stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
-  assertMatch(text.stdout, /^Profile +work$/m);
-  assertMatch(text.stdout, /^Audience +https:\/\/api\.example\|x$/m);
-  assertMatch(text.stdout, /^Token +valid until .*, then refreshed without you$/m);
-  assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
-  assert(!text.stdout.includes("probe"));
+    const text = await world.run(["list"], { env: NO_SETTINGS });
+    assertEquals([text.code, text.stderr], [0, ""]);
+    assertMatch(text.stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
+    assertMatch(text.stdout, /^Profile +work$/m);
+    assertMatch(text.stdout, /^Audience +https:\/\/api\.example\|x$/m);
+    assertMatch(text.stdout, /^Token +valid until .*, then refreshed without you$/m);
+    assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
+    assert(!text.stdout.includes("probe"));
 
-  const json = await world.run(["list", "--json"], { env: NO_SETTINGS });
-  const { backend, sign_ins } = JSON.parse(json.stdout);
-  assertEquals(backend, {
-    name: "FileCredentialsBackend",
-    location: world.backend.path,
-    persistent: true,
-  });
-  assertEquals(sign_ins.length, 3);
-  const [lab, plain, work] = sign_ins;
-  assertEquals(
-    [plain.state, plain.issuer, plain.client_id, plain.profile],
-    ["valid", issuer, clientId, undefined],
-  );
-  assertEquals([plain.expires_at, plain.email], [entry.expires_at, "analyst@example.com"]);
-  assertEquals([work.profile, work.dpop], ["work", undefined]);
-  assertEquals(
-    [lab.state, lab.profile, lab.dpop, lab.audience],
-    ["expired", "lab", true, "https://api.example|x"],
-  );
-  for (const { stdout } of [text, json]) assertNoSecret(stdout, tokensOf(entry));
-  assertEquals(world.provider.requests, []);
-});
+    const json = await world.run(["list", "--json"], { env: NO_SETTINGS });
+    const { backend, sign_ins } = JSON.parse(json.stdout);
+    assertEquals(backend, {
+      name: "FileCredentialsBackend",
+      location: world.backend.path,
+      persistent: true,
+    });
+    assertEquals(sign_ins.length, 3);
+    const [lab, plain, work] = sign_ins;
+    assertEquals(
+      [plain.state, plain.issuer, plain.client_id, plain.profile],
+      ["valid", issuer, clientId, undefined],
+    );
+    assertEquals([plain.expires_at, plain.email], [entry.expires_at, "analyst@example.com"]);
+    assertEquals([work.profile, work.dpop], ["work", undefined]);
+    assertEquals(
+      [lab.state, lab.profile, lab.dpop, lab.audience],
+      ["expired", "lab", true, "https://api.example|x"],
+    );
+    for (const { stdout } of [text, json]) assertNoSecret(stdout, tokensOf(entry));
+    assertEquals(world.provider.requests, []);
+  },
+);
 
-Deno.test("list: stored text cannot reach the terminal's controls", async () => {
-  await using world = await cliWorld();
+cliTest("list: stored text cannot reach the terminal's controls", async (world) => {
   const entry = await world.signIn();
   const claims = { sub: "\x1b[2Jx", name: "\u202egro", email: "a\nb@example.com" };
   const payload = new TextEncoder().encode(JSON.stringify(claims))
@@ -79,8 +79,7 @@ Deno.test("list: stored text cannot reach the terminal's controls", async () => 
   }
 });
 
-Deno.test("list: one entry that cannot be read hides no other, and is exit code 1", async () => {
-  await using world = await cliWorld();
+cliTest("list: one entry that cannot be read hides no other, and is exit code 1", async (world) => {
   await world.signIn();
   const path = world.backend.path;
   const file = JSON.parse(await Deno.readTextFile(path));
@@ -99,8 +98,7 @@ Deno.test("list: one entry that cannot be read hides no other, and is exit code 
   assertEquals(sign_ins[1].error.code, "backend_corrupt");
 });
 
-Deno.test("list: a time that no date can hold is no failure", async () => {
-  await using world = await cliWorld();
+cliTest("list: a time that no date can hold is no failure", async (world) => {
   const entry = await world.signIn();
   const payload = new TextEncoder().encode('{"exp":1e300,"sub":"x"}')
     .toBase64({ alphabet: "base64url", omitPadding: true });
@@ -110,8 +108,7 @@ Deno.test("list: a time that no date can hold is no failure", async () => {
   assertEquals((await world.run(["list", "--json"])).code, 0);
 });
 
-Deno.test("list: a store without a list is named, with the way out", async () => {
-  await using world = await cliWorld();
+cliTest("list: a store without a list is named, with the way out", async (world) => {
   const store = "data:text/javascript,export class TeamStore{get(){}put(){}delete(){}}:TeamStore";
   const { code, stderr } = await world.run(["list", "--backend", store]);
   assertEquals(code, 1);

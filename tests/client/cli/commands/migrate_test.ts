@@ -1,71 +1,32 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../../../backends/file.ts";
-import { type CliWorld, cliWorld } from "../cli_world.ts";
+import { cliTest } from "../cli_world.ts";
 
-async function target(world: CliWorld): Promise<FileCredentialsBackend> {
-  const path = `${world.home}/new/tokens.json`;
-  await Deno.writeTextFile(`${world.home}/to.json`, JSON.stringify({ path }));
-  return new FileCredentialsBackend({ path });
-}
+cliTest(
+  "migrate: copies, and says that a refresh token is in both; --delete-source moves",
+  async (world) => {
+    const entry = await world.signIn();
+    const path = `${world.home}/new/tokens.json`;
+    const to = new FileCredentialsBackend({ path });
+    await Deno.writeTextFile(`${world.home}/to.json`, JSON.stringify({ path }));
+    const copy = ["migrate", "--from", "file", "--to", "file", "--to-options", "to.json"];
+    const copied = await world.run(copy);
+    assertEquals([copied.code, copied.stdout], [0, `Copied   ${world.key}\n`]);
+    assertStringIncludes(copied.stderr, "warning: 1 refresh token(s) are now in both places");
+    assertEquals([to.get(world.key), world.stored()], [entry, entry]);
+    await to.delete(world.key);
 
-const TO = ["--to", "file", "--to-options", "to.json"];
-
-Deno.test("migrate: copies, and says that a refresh token is in both", async () => {
-  await using world = await cliWorld();
-  const entry = await world.signIn();
-  const to = await target(world);
-  const { code, stdout, stderr } = await world.run(["migrate", "--from", "file", ...TO]);
-  assertEquals([code, stdout], [0, `Copied   ${world.key}\n`]);
-  assertStringIncludes(stderr, "warning: 1 refresh token(s) are now in both places");
-  assertEquals(to.get(world.key), entry);
-  assertEquals(world.stored(), entry);
-});
-
-Deno.test("migrate: --delete-source moves, to a store that the environment names", async () => {
-  await using world = await cliWorld();
-  const entry = await world.signIn();
-  const to = await target(world);
-  const env = {
-    VM_OIDC_CREDENTIALS_BACKEND: "file",
-    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path: to.path }),
-  };
-  const args = ["migrate", "--from", "file", "--delete-source", "--json"];
-  const { code, stdout, stderr } = await world.run(args, { env });
-  assertEquals([code, stderr], [0, ""]);
-  assertEquals(JSON.parse(stdout), {
-    copied: [world.key],
-    kept: [],
-    deleted: [world.key],
-    live_copies: [],
-  });
-  assertEquals(to.get(world.key), entry);
-  assertEquals(world.backend.get(world.key), undefined);
-  const again = await world.run(["migrate", "--from", "file"], { env });
-  assertEquals(again.stdout, "There is nothing to migrate.\n");
-});
-
-Deno.test("migrate: into memory would lose the tokens, and is refused", async () => {
-  await using world = await cliWorld();
-  const entry = await world.signIn();
-  for (const to of ["memory", "kv"]) {
-    const args = ["migrate", "--from", "file", "--to", to, "--delete-source"];
-    const { code, stderr } = await world.run(args);
-    assertEquals(code, 2);
-    assertStringIncludes(stderr, "keeps tokens only while this program runs");
-    assertEquals(world.stored(), entry);
-  }
-});
-
-for (
-  const [name, args, words] of [
-    ["no backend", [], "neither --from nor --to is given"],
-    ["options without a name", ["--to", "file", "--from-options", "x"], "it needs --from"],
-  ] as const
-) {
-  Deno.test(`migrate: ${name} is exit code 2`, async () => {
-    await using world = await cliWorld();
-    const { code, stderr } = await world.run(["migrate", ...args]);
-    assertEquals(code, 2);
-    assertStringIncludes(stderr, words);
-  });
-}
+    const env = {
+      VM_OIDC_CREDENTIALS_BACKEND: "file",
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }),
+    };
+    const move = ["migrate", "--from", "file", "--delete-source", "--json"];
+    const { code, stdout, stderr } = await world.run(move, { env });
+    assertEquals([code, stderr], [0, ""]);
+    const report = { copied: [world.key], kept: [], deleted: [world.key], live_copies: [] };
+    assertEquals(JSON.parse(stdout), report);
+    assertEquals([to.get(world.key), world.backend.get(world.key)], [entry, undefined]);
+    const again = await world.run(["migrate", "--from", "file"], { env });
+    assertEquals(again.stdout, "There is nothing to migrate.\n");
+  },
+);
