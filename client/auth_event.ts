@@ -42,7 +42,7 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | `refresh_started`, `refresh_done` | around a request for new tokens |
  * | `refresh_failed` | new tokens could not be got, or not stored |
  * | `refresh_joined` | another session or process has refreshed, or is refreshing |
- * | `lock_waiting` | another process has held the lock for a second |
+ * | `lock_waiting` | another process has held the lock for 3 seconds |
  * | `lock_waited` | the wait for the lock is over |
  * | `stored` | new tokens are stored in the backend |
  * | `cleared` | the entry was removed from the backend |

@@ -14,6 +14,7 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import {
   getOrSet,
   ownerOf,
@@ -244,8 +245,8 @@ export function isSpent(token: string): boolean {
 /** Loaded where a person is asked. */
 export const loadDialog = () => import("../sign_in/dialog.ts");
 
-/** Longer waits are reported. */
-const NOTICE_MS = 1000;
+/** Longer waits are reported, and shown to a person who is there. */
+const NOTICE_MS = 3000;
 
 interface Flight {
   promise: Promise<unknown>;
@@ -295,11 +296,18 @@ export async function takeTurn<T>(
   store: CredentialStore,
   fn: () => Promise<T>,
   lock: WithLockOptions<T>,
-  { runtime: { emit } }: TokenSourceOptions,
+  { ask, runtime: { emit } }: TokenSourceOptions,
 ): Promise<T> {
   const start = performance.now();
   const waitedMs = () => Math.round(performance.now() - start);
-  const onLong = () => emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
+  const onLong = () => {
+    emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
+    if (ask === undefined || isShownByCaller(ask)) return;
+    showLine(
+      `Waiting for another notebook or script, which signs in or refreshes by the same entry of ` +
+        `${describeBackend(store.backend)}.`,
+    );
+  };
   // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
   const timer = AbortSignal.timeout(NOTICE_MS);
   timer.addEventListener("abort", onLong, { once: true });

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { init } from "../../../client/init.ts";
@@ -164,15 +164,21 @@ Deno.test("events: what the hook throws, now or later, costs nothing", async () 
   }
 });
 
-Deno.test("events: a lock that another holds for a second is told, and when it is over", async () => {
+Deno.test("events: a lock that another holds for 3 seconds is told and shown, and its end is told", async () => {
   await using listening = await listeningWorld();
   await using dir = await tempDir();
   const { world, heard } = listening;
   const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
-  const session = await createSession({ ...listening.options, credentialsBackend });
+  const options = { ...listening.options, credentialsBackend };
+  await createSession(options);
+  const { onDeviceCode: _, ...shown } = options; // the caller shows nothing itself
+  const session = await createSession(shown);
   world.clock.advance(HOUR);
   heard();
-  using timers = new SecondTimers();
+  using timers = new NoticeTimers();
+  const { writeSync } = Deno.stderr;
+  let said = "";
+  Deno.stderr.writeSync = (bytes) => (said += new TextDecoder().decode(bytes), bytes.length);
   const released = Promise.withResolvers<void>();
   const held = Promise.withResolvers<void>();
   const holder = credentialsBackend.withLock(world.key, () => {
@@ -183,7 +189,10 @@ Deno.test("events: a lock that another holds for a second is told, and when it i
   const token = session.accessToken();
   await timers.fired;
   const [waiting, ...others] = heard();
+  Deno.stderr.writeSync = writeSync;
   assertEquals([waiting!.type, others], ["lock_waiting", []]);
+  assertStringIncludes(said, `Waiting for another notebook or script`);
+  assertStringIncludes(said, credentialsBackend.path);
   released.resolve();
   await holder;
   assert(world.provider.isActive(await token));
@@ -195,15 +204,15 @@ Deno.test("events: a lock that another holds for a second is told, and when it i
   ]);
 });
 
-/** Lets timers of just one second end at once. */
-class SecondTimers implements Disposable {
+/** Lets timers of just 3 seconds end at once. */
+class NoticeTimers implements Disposable {
   readonly #fired = Promise.withResolvers<void>();
   readonly #timeout = AbortSignal.timeout;
   readonly fired = this.#fired.promise;
 
   constructor() {
     AbortSignal.timeout = (ms) => {
-      if (ms !== 1000) return this.#timeout.call(AbortSignal, ms);
+      if (ms !== 3000) return this.#timeout.call(AbortSignal, ms);
       const end = new AbortController();
       setTimeout(() => {
         end.abort();
