@@ -248,43 +248,6 @@ attack(
   },
 );
 
-const KV = `(async () => {
-  await using _ = { [Symbol.asyncDispose]: () => store.close() };
-  const store = new KvCredentialsBackend({ path: path.replace("credentials.json", "kv.db") });
-  await store.put(KEY, entry);
-  return (await store.get(KEY)).client_id;
-})()`;
-
-/** Closes the folder to others: Deno KV takes no other. What is planted there is from before. */
-function closeFolder(parent: string): void {
-  Deno.chmodSync(parent, 0o755);
-  Deno.chownSync(parent, VICTIM, VICTIM);
-}
-
-attack("a Deno KV file in a folder that others can write is refused", async (scene) => {
-  const { parent, victim } = scene;
-  for (const mode of [0o777, 0o1777, 0o775]) {
-    Deno.chmodSync(parent, mode);
-    const words = `others can write its folder \\(mode ${mode.toString(8)}\\)`;
-    assertMatch(String(await victim(KV)), new RegExp(`^backend_denied: .*${words}`));
-  }
-  closeFolder(parent);
-  assertEquals(await victim(KV), "my-app");
-  Deno.chownSync(parent, ATTACKER, ATTACKER); // who can write it in any case
-  assertMatch(String(await victim(KV)), /^backend_denied: .*its folder belongs to another user/);
-});
-
-for (const side of ["-wal", "-shm"]) {
-  attack(`a planted kv.db${side} of another user gets no token`, async ({ parent, victim }) => {
-    closeFolder(parent);
-    assertEquals(await victim(KV), "my-app");
-    const planted = `${parent}/kv.db${side}`;
-    write(planted, "", ATTACKER, 0o666);
-    assertMatch(String(await victim(KV)), foreign(planted));
-    assertEquals(read(planted), "");
-  });
-}
-
 attack("a sign-out leaves another user's credentials.json", async ({ path, victim }) => {
   const text = documentOf(ATTACKERS_ENTRY);
   write(path, text, ATTACKER, 0o666);

@@ -71,16 +71,6 @@ Deno.test("rotated refresh: a person who is not known is not compared", async ()
   assertEquals((await session.status()).subject, "whoever");
 });
 
-Deno.test("rotated refresh: without a new refresh token in a bad answer the old one stays", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
-  const before = world.stored();
-  const id_token = await world.provider.idToken({ aud: "another" });
-  rotateWith(world, { refresh_token: undefined, id_token });
-  await rejectsWith("id_token_invalid", () => session.accessToken({ forceRefresh: true }));
-  assertEquals(world.stored(), before);
-});
-
 Deno.test("rotated refresh: a bad answer whose refresh token cannot be stored loses it not", async () => {
   await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();

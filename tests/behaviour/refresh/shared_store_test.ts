@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { WithLockOptions } from "../../../backends/oidc_credentials_backend.ts";
@@ -46,23 +46,6 @@ Deno.test("shared store: two instances with one location share the refresh", asy
   world.clock.advance(HOUR);
   const tokens = await Promise.all(sessions.map((session) => session.accessToken()));
   assertEquals([refreshes(world), new Set(tokens).size, world.codes.length], [1, 1, 1]);
-});
-
-Deno.test("shared store: sessions whose bearers differ refresh one after the other", async () => {
-  await using world = await scriptedProviderWorld();
-  const [one, two] = pair();
-  const first = await createSession({ ...world.options, credentialsBackend: one });
-  const second = await createSession({
-    ...world.options,
-    credentialsBackend: two,
-    bearer: "id_token",
-  });
-  const tokens = await Promise.all(
-    [first, second].map((session) => session.accessToken({ forceRefresh: true })),
-  );
-  assertEquals(new Set(tokens).size, 2);
-  const { refresh_token } = one.rows.get(world.key)!;
-  assert(world.provider.isActive(refresh_token!)); // none was used twice
 });
 
 Deno.test("shared store: stores that end with the process are each its own", async () => {
@@ -188,18 +171,4 @@ Deno.test("unstored: tokens of a new sign-in win over whatever is stored by then
   assertEquals(backend.rows.get(world.key)?.scope, "openid more");
   assertEquals(await session.accessToken(), backend.rows.get(world.key)?.access_token);
   assertEquals([backend.bare, world.codes.length], [[], 2]);
-});
-
-Deno.test("unstored: a store that cannot be read keeps them for later", async () => {
-  await using world = await scriptedProviderWorld();
-  const { backend, options } = await withUnstored(world);
-  backend.before = (method) => {
-    if (method === "get") throw FULL;
-  };
-  const session = await createSession({ ...options, interactive: false });
-  assert(world.provider.isActive(await session.accessToken()));
-  await assertRejects(() => createSession({ ...options, audience: "other" }), Error);
-  backend.before = undefined;
-  await createSession({ ...options, interactive: false });
-  assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
 });

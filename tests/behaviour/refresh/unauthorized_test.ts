@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { ApiError } from "../../../client/errors.ts";
-import { json, startHttpServer } from "../../support/http_server.ts";
+import { json } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import {
@@ -121,33 +121,6 @@ Deno.test("401: a token that another process has refreshed is used without a ref
   assertEquals(world.provider.requests, []);
   const { headers } = world.api.requests.at(-1)!;
   assertEquals(headers.authorization, `Bearer ${await sha256Hex(world.stored().access_token)}`);
-});
-
-Deno.test("401: one of another origin, after a redirect, says nothing of the token", async () => {
-  await using world = await scriptedProviderWorld();
-  await using other = await startHttpServer(() => json({}, 401));
-  const session = await createSession(world.options);
-  const path = `redirect?to=${encodeURIComponent(other.origin)}`;
-  const response = await session.fetch(path);
-  await response.body?.cancel();
-  assertEquals([response.status, response.url.startsWith(other.origin)], [401, true]);
-  assertEquals((await assertRejects(() => session.get(path), ApiError)).status, 401);
-  assertEquals([refreshes(world), world.api.requests.length], [0, 2]);
-});
-
-Deno.test("401: one after a redirect on the API's own origin is retried from the start", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
-  const location = `${world.api.apiHost}thing`;
-  world.api.script.push(
-    () => new Response(null, { status: 307, headers: { location } }),
-    () => json({}, 401),
-  );
-  await session.get("redirect?to=thing");
-  assertEquals([refreshes(world), world.api.requests.map(({ status }) => status)], [
-    1,
-    [307, 401, 302, 200],
-  ]);
 });
 
 Deno.test("401: every body that can be sent again is", async () => {

@@ -145,28 +145,6 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "vanished store: a sign-out gives up its tokens, and a new sign-in makes the folder anew",
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    await using folder = await tempDir();
-    await using world = await scriptedProviderWorld();
-    const parent = `${folder.path}/inner`;
-    const store = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
-    const session = await createSession({ ...world.options, credentialsBackend: store });
-    world.provider.script.token.push(() => {
-      Deno.removeSync(parent, { recursive: true });
-      return world.provider.tokens();
-    });
-    const run = () => session.accessToken({ forceRefresh: true });
-    await rejectsWith("credentials_not_stored", run);
-    await rejectsWith("backend_unavailable", run, "Bring the folder back");
-    await session.clear();
-    const next = await createSession({ ...world.options, credentialsBackend: store });
-    assertEquals(store.get(world.key)?.access_token, await next.accessToken());
-  },
-});
-
 Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is stored", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);

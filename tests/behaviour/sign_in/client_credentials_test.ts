@@ -1,7 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
@@ -79,18 +77,6 @@ Deno.test("client_credentials: scope and audience are asked for, and another sco
   );
 });
 
-Deno.test("client_credentials: a 401 of the API brings one new token, and one retry", async () => {
-  await using world = await clientWorld();
-  await using session = await createSession(jobOptions(world, SECRET));
-  const first = await session.accessToken();
-  world.provider.expireAccessTokens();
-  const response = await session.fetch("ping");
-  await response.body?.cancel();
-  assertEquals(response.status, 200);
-  assert(await session.accessToken() !== first);
-  assertEquals(tokenForms(world).length, 2);
-});
-
 Deno.test("client_credentials: clear removes and revokes the client's token, and no person's", async () => {
   await using world = await clientWorld();
   const person = await createSession({ ...world.options, ...SECRET });
@@ -162,22 +148,6 @@ Deno.test("client_credentials: a token that lives on is used while the provider 
   world.provider.script.token.push(() => json({}, 503));
   await rejectsWith("provider_unavailable", () => session.accessToken());
   assert(await session.accessToken() !== token);
-});
-
-Deno.test("client_credentials: a token that cannot be stored is an error, and serves the next session", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new MemoryCredentialsBackend();
-  const put = backend.put.bind(backend);
-  backend.put = () => {
-    throw new CredentialsBackendError("backend_full", "Cannot write: no space is left. Free some.");
-  };
-  const options = jobOptions(world, { ...SECRET, credentialsBackend: backend });
-  await rejectsWith("credentials_not_stored", () => createSession(options));
-  backend.put = put;
-  await using session = await createSession(options);
-  await session.accessToken();
-  assertEquals(tokenForms(world).length, 1);
-  assertEquals(await Array.fromAsync(backend.list()), [clientKeyOf(world)]);
 });
 
 Deno.test("client_credentials: a damaged row, and one of another program, are replaced", async () => {

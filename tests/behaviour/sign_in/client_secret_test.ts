@@ -123,19 +123,6 @@ Deno.test("client secret: an error does not show it, however the provider echoes
   }
 });
 
-Deno.test("client secret: a wrong one, and none, are told with what to do", async () => {
-  await using world = await oidcProviderWorld(withSecret(POST));
-  for (const given of [{}, { clientSecret: "a-wrong-secret" }]) {
-    const error = await rejectsWith(
-      "provider_refused",
-      () => createSession({ ...world.options, ...given }),
-      "clientSecret",
-    );
-    assertEquals(error.oauthError, "invalid_client");
-    assertNoSecret(error, ["a-wrong-secret"]);
-  }
-});
-
 Deno.test("client secret: a refresh that is refused for it keeps the stored tokens", async () => {
   await using world = await oidcProviderWorld(withSecret(POST));
   await createSession({ ...world.options, clientSecret: SECRET });
@@ -206,24 +193,6 @@ Deno.test({
     const requests = JSON.stringify(world.provider.requests);
     assertEquals([requests.includes(SECRET), /basic/i.test(requests)], [false, false]);
   },
-});
-
-Deno.test("client secret: clearOidcCredentials takes the option, the session's, or the variable", async () => {
-  await using world = await oidcProviderWorld(withSecret(POST));
-  const { issuer, clientId } = world.provider;
-  const secret = { clientSecret: SECRET };
-  await init({ ...world.options, ...secret, model: "m" });
-  assertEquals((await clearOidcCredentials({ revoke: true })).revocation, "revoked");
-  const named = { issuer, clientId, credentialsBackend: world.backend, revoke: true };
-  await createSession({ ...world.options, ...secret });
-  assertEquals((await clearOidcCredentials({ ...named, ...secret })).revocation, "revoked");
-  await createSession({ ...world.options, ...secret });
-  const { keys, revocation, reason } = await clearOidcCredentials(named);
-  assertEquals([keys, revocation, reason?.includes("invalid_client")], [
-    [world.key],
-    "failed",
-    true,
-  ]);
 });
 
 Deno.test("client secret: clearing all gives it to the configured client's provider only", async () => {

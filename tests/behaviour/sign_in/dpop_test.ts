@@ -1,17 +1,11 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import type {
-  OidcCredentials,
-  WithLockOptions,
-} from "../../../backends/oidc_credentials_backend.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
-import { SpyBackend } from "../../support/spy_backend.ts";
-import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
@@ -76,18 +70,6 @@ Deno.test("dpop: the API's nonce challenge is answered once, without a refresh",
     ["/me", 200],
     ["/me", 200],
   ]);
-});
-
-Deno.test("dpop: a token that the API refuses is refreshed, and the call made again", async () => {
-  await using world = await dpopProviderWorld({ nonce: true });
-  const session = await createSession(world.options);
-  await session.get("me");
-  world.provider.expireAccessTokens();
-  world.provider.reset();
-  assertEquals((await session.get("me") as { sub: string }).sub, "analyst@example.com");
-  const seen = world.provider.requests.map(({ path, status }) => [path, status]);
-  assertEquals(seen.filter(([path]) => path === "/me"), [["/me", 401], ["/me", 200]]);
-  assertEquals(seen.filter(([path, status]) => path === "/token" && status === 200).length, 1);
 });
 
 Deno.test("dpop: a provider without it is an error before anybody is asked", async () => {
@@ -187,43 +169,12 @@ Deno.test("dpop: a key that is lost while a session runs sends no bound token as
   }
 });
 
-Deno.test("dpop: nor where another process has stored the token", async () => {
-  await using world = await dpopProviderWorld();
-  const peeking = {
-    withLock: async <T>(_key: string, fn: () => Promise<T>, options: WithLockOptions<T> = {}) =>
-      await options.peek?.() ?? await fn(),
-  };
-  const backend = Object.assign(new SpyBackend(), peeking);
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  world.clock.advance(HOUR);
-  const key = `dpop|${world.key}`;
-  const expires_at = new Date(world.clock.now() + HOUR).toISOString();
-  backend.rows.set(key, { ...backend.rows.get(key)!, dpop_key: undefined, expires_at });
-  world.provider.reset();
-  await rejectsWith("login_required", () => session.fetch("me"), "key");
-  assertEquals(world.provider.requests, []);
-});
-
 Deno.test("dpop: a bound entry under the other kind's key is not used as a bearer", async () => {
   await using world = await dpopProviderWorld();
   await createSession(world.options);
   world.backend.put(world.key, storedIn(world));
   const options = { ...world.options, dpop: false, interactive: false };
   await rejectsWith("login_required", () => createSession(options));
-});
-
-Deno.test("dpop: no token and no key is shown", async () => {
-  await using world = await dpopProviderWorld();
-  const session = await createSession(world.options);
-  const { d, x } = keyIn(world);
-  const secrets = [...tokensOf(storedIn(world)), d!, x!];
-  for (const value of [session, await session.status()]) assertNoSecret(value, secrets);
-  world.provider.revokeGrants();
-  const error = await rejectsWith(
-    "login_required",
-    () => session.accessToken({ forceRefresh: true }),
-  );
-  assertNoSecret(error, secrets);
 });
 
 const REFUSED: [change: Record<string, unknown>, words: string[]][] = [

@@ -2,7 +2,6 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { init } from "../../../client/init.ts";
-import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
@@ -133,20 +132,6 @@ Deno.test("events: the API's refusal of a token, and its second chance", async (
     "stored",
     "api_retry",
   ]);
-});
-
-Deno.test("events: clearOidcCredentials tells of itself", async () => {
-  const events: AuthEvent[] = [];
-  const onEvent = (event: AuthEvent) => void events.push(event);
-  const credentialsBackend = new FileCredentialsBackend({ path: "/nowhere/credentials.json" });
-  const result = clearOidcCredentials({
-    issuer: "https://login.example.com",
-    clientId: "my-app",
-    credentialsBackend,
-    onEvent,
-  });
-  await result.catch(() => undefined);
-  assertEquals(events.map(({ type }) => type), ["cleared"]);
 });
 
 Deno.test("events: what the hook throws, now or later, costs nothing", async () => {

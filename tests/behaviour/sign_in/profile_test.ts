@@ -33,16 +33,6 @@ Deno.test("profile: two people at one client, at once in one process", async () 
   );
 });
 
-Deno.test("profile: the next start finds the profile's entry, and only that", async () => {
-  await using world = await scriptedProviderWorld();
-  const first = await createSession({ ...world.options, profile: "work" });
-  const again = await createSession({ ...world.options, profile: "work" });
-  assertEquals(await again.accessToken(), await first.accessToken());
-  assertEquals(world.codes.length, 1);
-  await createSession(world.options);
-  assertEquals(world.codes.length, 2);
-});
-
 Deno.test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", async () => {
   await using world = await scriptedProviderWorld();
   await withTempHome(async () => {

@@ -212,18 +212,3 @@ for (const isUseful of [true, false]) {
     ]);
   });
 }
-
-Deno.test("peek: a bearer that the API refused is not taken, nor a store that fails", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new PeekingBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  backend.isHeld = true;
-  backend.runs = 0;
-  let reads = 0;
-  backend.before = (method) => {
-    if (method === "get" && reads++ < 2) throw new Error("not while it is being written");
-  };
-  const old = await session.accessToken();
-  assert(await session.accessToken({ forceRefresh: true }) !== old);
-  assertEquals(backend.runs, 1);
-});

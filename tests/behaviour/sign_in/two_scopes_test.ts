@@ -68,13 +68,3 @@ Deno.test("two scopes: a grant that covers both serves both, with one refresh", 
   const refreshes = world.provider.requests.filter((one) => one.grantType === "refresh_token");
   assertEquals([new Set(tokens).size, refreshes.length, world.codes.length], [1, 1, 2]);
 });
-
-Deno.test("two scopes: a start whose scope the stored grant lacks signs in anew", async () => {
-  await using world = await oidcProviderWorld();
-  await sessionsOf(world, { scope: NARROW }, { scope: OTHER });
-  await createSession({ ...world.options, scope: OTHER });
-  assertEquals(world.codes.length, 2);
-  const options = { ...world.options, scope: NARROW, interactive: false };
-  await rejectsWith("login_required", () => createSession(options));
-  assertEquals(world.stored().scope, OTHER);
-});

@@ -165,16 +165,6 @@ Deno.test("backend errors: the tokens of a written entry go from a coded error i
   assertNoSecret(error, backend.seen.flatMap(tokensOf));
 });
 
-Deno.test("backend errors: what clearing meets is reported without the text, too", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new QuotingBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  backend.failing.add("get").add("withLock");
-  const result = await session.clear({ revoke: true });
-  assertEquals([result.keys, result.revocation, backend.rows.size], [[world.key], "failed", 0]);
-  assertNoSecret(result, tokensOf(backend.seen[0]!));
-});
-
 Deno.test("backend errors: one that cannot be read is told without a word of it", async () => {
   await using world = await scriptedProviderWorld();
   await createSession(world.options);

@@ -1,10 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { tempDir, withTempHome } from "../../support/temp_home.ts";
+import { withTempHome } from "../../support/temp_home.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
@@ -54,22 +53,6 @@ for (const [what, problem] of UNREADABLE) {
     }
   });
 }
-
-Deno.test("clear: one row that is damaged goes, and the others stay: in a file", async () => {
-  await using world = await scriptedProviderWorld();
-  await using dir = await tempDir();
-  const path = `${dir.path}/credentials.json`;
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  const session = await createSession({ ...world.options, credentialsBackend });
-  const content = JSON.parse(await Deno.readTextFile(path));
-  content.credentials[world.key] = 5;
-  content.credentials.other = row("other");
-  await Deno.writeTextFile(path, JSON.stringify(content));
-  const { wholeStore, keys } = await session.clear({ revoke: true });
-  assertEquals([wholeStore, keys], [undefined, [world.key]]);
-  const { credentials } = JSON.parse(await Deno.readTextFile(path));
-  assertEquals(credentials, { other: row("other") });
-});
 
 Deno.test("clear all: one that cannot be removed does not save the others, and is told", async () => {
   const backend = new ListingBackend();
