@@ -19,6 +19,8 @@ export interface FlowInput {
   issuer: string;
   clientId: string;
   apiHost: string;
+  /** Other options of the sign-in. */
+  more?: InitOptions;
 }
 
 /** A backend by its kind and path. */
@@ -63,6 +65,7 @@ export function flowOptions(input: FlowInput): InitOptions {
     interactive: input.flow === "sign in" || input.flow === "browser",
     ...(input.flow === "browser" && { flow: "browser", openBrowser: false }),
     timeoutMs: 5000,
+    ...input.more,
     ...(backend !== undefined && { credentialsBackend: backend }),
   };
 }

@@ -17,6 +17,9 @@ import { OwnEnv, withEnv } from "../../support/own_env.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { accessed, covers } from "./audit_log.ts";
+import { permissionFlagsOf } from "../../support/permission_flags.ts";
+import { makeSigningKey } from "../../support/jwt.ts";
+import { withClient } from "../../support/client_world.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import {
   type BackendInput,
@@ -33,6 +36,8 @@ interface Case {
   flow: FlowInput["flow"];
   backend: (folder: string) => BackendInput | "environment";
   target?: (folder: string) => BackendInput;
+  /** Other options, of a client with a key. */
+  more?: (folder: string) => NonNullable<FlowInput["more"]>;
   /** Variables of the child, beside its home. */
   env?: (folder: string) => Record<string, string>;
 }
@@ -89,6 +94,12 @@ const CASES: Case[] = [
   ]),
   { name: "memory, sign in", flow: "sign in", backend: memory },
   { name: "memory, browser", flow: "browser", backend: memory },
+  {
+    name: "file, a client's key",
+    flow: "sign in",
+    backend: file,
+    more: (folder) => ({ flow: "client_credentials", clientKeyFile: `${folder}/key.json` }),
+  },
   { name: "file, browser", flow: "browser", backend: file },
   { name: "kv in memory, sign in", flow: "sign in", backend: kvMemory },
   {
@@ -105,10 +116,10 @@ for (const one of CASES) {
   Deno.test(`permissions: ${one.name}: what is declared is enough, and no less is`, async () => {
     await using world = await permissionWorld(one);
     const needs = await world.needs();
-    assertEquals(await world.run(formatted(needs)), { ok: true });
+    assertEquals(await world.run(permissionFlagsOf(needs)), { ok: true });
     for (const dropped of needs) {
       await world.prepare();
-      const outcome = await world.run(formatted(needs.filter((need) => need !== dropped)));
+      const outcome = await world.run(permissionFlagsOf(needs.filter((need) => need !== dropped)));
       assertEquals([outcome.ok, outcome.code], [false, "permission_required"], outcome.message);
       // The flag itself, or that of the folder, which the whole call needs anyway.
       const [flag, value] = formatPermissionFlags([dropped]).replaceAll(/['"]/g, "").split("=");
@@ -143,7 +154,9 @@ for (const one of CASES) {
 async function permissionWorld(one: Case) {
   const ownEnv = new OwnEnv();
   const folder = await tempDir();
-  const provider = await startOidcProvider({ interval: 0.05 });
+  const { publicJwk, privateJwk } = await makeSigningKey();
+  const client = withClient({ method: "private_key_jwt", keys: [publicJwk] });
+  const provider = await startOidcProvider(one.more ? client : { interval: 0.05 });
   provider.autoApprove = true;
   const api = await startTrackingApi();
   const path = folder.path;
@@ -151,12 +164,14 @@ async function permissionWorld(one: Case) {
     flow: one.flow,
     backend: one.backend(path),
     ...(one.target && { target: one.target(path) }),
+    ...(one.more && { more: one.more(path) }),
     issuer: provider.issuer,
     clientId: provider.clientId,
     apiHost: api.apiHost,
   };
   const env = { HOME: path, ...one.env?.(path) };
   await Deno.mkdir(`${path}/a b`);
+  await Deno.writeTextFile(`${path}/key.json`, JSON.stringify(privateJwk), { mode: 0o600 });
   const world = {
     folder: path,
     /** Puts the store into the state in which the flow begins. */
@@ -262,12 +277,4 @@ function migrationNeeds(input: FlowInput): PermissionNeed[] {
     reason: "to migrate",
     need: "always" as const,
   }));
-}
-
-/** Flags as a process takes them, without a shell between. */
-function formatted(needs: readonly PermissionNeed[]): string[] {
-  const names = [...new Set(needs.map(({ name }) => name))];
-  return names.map((name) =>
-    formatPermissionFlags(needs.filter((need) => need.name === name)).replaceAll(/['"]/g, "")
-  );
 }

@@ -30,11 +30,6 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
     reason: "P-521 is not to be had",
   },
   {
-    file: "tests/behaviour/permissions/client_files_slow_test.ts",
-    test: "permissions: clientAssertionFile: the file is declared, and enough and needed",
-    reason: "a look at an open file needs the grant of a link's target, which the error names",
-  },
-  {
     file: PASTE,
     test: "paste: the address of a browser on another machine signs in, and shows nowhere",
     reason: STDIN,
