@@ -17,30 +17,23 @@ const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT
   exports: Record<string, string>;
 };
 
-/** The module of an export, as JSR reads it. */
-async function documentationOf(path: string): Promise<Module> {
-  const { code, stdout, stderr } = await runDenoTool(["doc", "--json", path], {
-    cwd: ROOT,
-    timeoutMs: 120_000,
-  });
+Deno.test("documentation: a text and code for each module, a text and a category for each symbol", async () => {
+  const args = ["doc", "--json", ...Object.values(exports)];
+  const { code, stdout, stderr } = await runDenoTool(args, { cwd: ROOT, timeoutMs: 120_000 });
   assertEquals(code, 0, stderr);
-  return Object.values(JSON.parse(stdout).nodes as Record<string, Module>)[0]!;
-}
-
-for (const [name, path] of Object.entries(exports)) {
-  Deno.test(`documentation of ${name}: a text and code for the module, a text and a category for each symbol`, async () => {
-    const { module_doc, symbols } = await documentationOf(path);
-    const text = [module_doc?.doc, JSON.stringify(module_doc)].join("\n");
-    assert(/[.:]\n|[.:]$/m.test(module_doc?.doc ?? ""), "the module has no sentence");
-    assert(text.includes("```"), "the module has no example");
+  const nodes = JSON.parse(stdout).nodes as Record<string, Module>;
+  const bare: string[] = [];
+  for (const path of Object.values(exports)) {
+    const { module_doc, symbols } = nodes[new URL(path, ROOT).href]!;
+    assert(/[.:]\n|[.:]$/m.test(module_doc?.doc ?? ""), `${path} has no sentence`);
+    assert(JSON.stringify(module_doc).includes("```"), `${path} has no example`);
     assert(symbols.length > 0);
-    const bare: string[] = [];
     for (const { name, declarations } of symbols) {
       for (const { kind, jsDoc } of declarations) {
         const category = jsDoc?.tags?.find(({ kind }) => kind === "category")?.doc?.trim();
-        if (!jsDoc?.doc || !category) bare.push(`${kind} ${name}`);
+        if (!jsDoc?.doc || !category) bare.push(`${path}: ${kind} ${name}`);
       }
     }
-    assertEquals(bare, []);
-  });
-}
+  }
+  assertEquals(bare, []);
+});

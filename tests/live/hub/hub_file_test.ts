@@ -162,15 +162,3 @@ live.test(
     await both.shareSignIn();
   },
 );
-
-live.test("JupyterHub: a kernel ends with its server", SHARED, async () => {
-  await using kernel = await kernelOf(0);
-  const pid = await kernel.evaluate<number>("return Deno.pid;");
-  const server = await kernel.evaluate<number>("return Deno.ppid;");
-  Deno.kill(server, "SIGKILL");
-  const isRunning = () => Deno.stat(`/proc/${pid}`).then(() => true, () => false);
-  for (let tries = 0; tries < 100 && await isRunning(); tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  assertEquals(await isRunning(), false, "the kernel has outlived its server");
-});
