@@ -12,23 +12,23 @@ function report(error: unknown): { code: number; text: string } {
   return { code, text: output.noted };
 }
 
-for (
-  const [error, code] of [
-    [usageError("Cannot a: b. Do c."), 2],
-    [new ValidMindAuthError("missing_api_credentials", "Cannot a: b. Do c."), 2],
-    [new CredentialsBackendError("backend_spec_invalid", "Cannot a: b. Do c."), 2],
-    [new CredentialsBackendError("home_unset", "Cannot a: b. Do c."), 2],
-    [new ValidMindAuthError("login_required", "Cannot a: b. Do c."), 4],
-    [new ValidMindAuthError("provider_unavailable", "Cannot a: b. Do c."), 1],
-    [new CredentialsBackendError("backend_locked", "Cannot a: b. Do c."), 1],
-  ] as const
-) {
-  Deno.test(`reportError: ${error.code} is exit code ${code}`, () => {
+const CODES: [error: Error & { code: string }, code: number][] = [
+  [usageError("Cannot a: b. Do c."), 2],
+  [new ValidMindAuthError("missing_api_credentials", "Cannot a: b. Do c."), 2],
+  [new CredentialsBackendError("backend_spec_invalid", "Cannot a: b. Do c."), 2],
+  [new CredentialsBackendError("home_unset", "Cannot a: b. Do c."), 2],
+  [new ValidMindAuthError("login_required", "Cannot a: b. Do c."), 4],
+  [new ValidMindAuthError("provider_unavailable", "Cannot a: b. Do c."), 1],
+  [new CredentialsBackendError("backend_locked", "Cannot a: b. Do c."), 1],
+];
+
+Deno.test("reportError: the exit code by the error", () => {
+  for (const [error, code] of CODES) {
     const { code: given, text } = report(error);
     assertEquals(given, code);
     assertStringIncludes(text, `error (${error.code}): Cannot a: b. Do c.\n`);
-  });
-}
+  }
+});
 
 Deno.test("reportError: causes are told, without escape sequences", () => {
   const cause = new CredentialsBackendError("backend_full", "Cannot write: no\x1b[31m space.");
@@ -39,26 +39,24 @@ Deno.test("reportError: causes are told, without escape sequences", () => {
   );
 });
 
-for (
-  const [text, words] of [
-    ["client error (Connect): dns error: failed to lookup", "The host name is not known."],
-    [
-      "tcp connect error: Connection refused (os error 111)",
-      "Nothing answers at that host and port.",
-    ],
-    ["invalid peer certificate: UnknownIssuer", "Its certificate is not trusted."],
-    ["operation timed out", "The host did not answer in time."],
-  ] as const
-) {
-  Deno.test(`reportError: a connection that fails is put into words: ${words}`, () => {
+const CONNECTIONS: [text: string, words: string][] = [
+  ["client error (Connect): dns error: failed to lookup", "The host name is not known."],
+  [
+    "tcp connect error: Connection refused (os error 111)",
+    "Nothing answers at that host and port.",
+  ],
+  ["invalid peer certificate: UnknownIssuer", "Its certificate is not trusted."],
+  ["operation timed out", "The host did not answer in time."],
+];
+
+Deno.test("reportError: a connection that fails is put into words", () => {
+  for (const [text, words] of CONNECTIONS) {
     const cause = new TypeError("fetch failed", { cause: new Error(text) });
     const error = new ValidMindAuthError("provider_unavailable", "Cannot reach it.", { cause });
-    assertStringIncludes(
-      report(error).text,
-      `Cannot reach it.\n${words}\ncaused by Error: ${text}\n`,
-    );
-  });
-}
+    const said = `Cannot reach it.\n${words}\ncaused by Error: ${text}\n`;
+    assertStringIncludes(report(error).text, said);
+  }
+});
 
 Deno.test("reportError: a reason that the message names is not said again", () => {
   const cause = new TypeError("fetch failed", { cause: new Error("dns error: nobody") });

@@ -70,16 +70,15 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   [{ [`${SECRET}${SECRET}`]: 1 }, "an unknown key of a long name"],
 ];
 
-for (const [document, ...words] of REFUSED) {
-  const text = JSON.stringify(document);
-  Deno.test(`settings: ${text} is refused, by file and key`, () => {
-    const { message } = assertThrows(() => parseSettings(PATH, text), CliError);
+Deno.test("settings: what cannot be used is refused, by file and key", () => {
+  for (const [document, ...words] of REFUSED) {
+    const { message } = assertThrows(() => parseSettings(PATH, JSON.stringify(document)), CliError);
     for (const word of [`Cannot use the settings file ${PATH}`, ...words]) {
       assertStringIncludes(message, word);
     }
     assert(!message.includes(SECRET.slice(0, 8)), message);
-  });
-}
+  }
+});
 
 Deno.test("settings: a slip of the pen is told by its line, without the text there", () => {
   const text = `{\n  "issuer": "https://a.example"\n  "audience": "${SECRET}"\n}`;
@@ -133,20 +132,20 @@ const FILES: [what: string, make: () => string | Promise<string>, ...words: stri
   ["one of 64 KiB and a byte", () => write(" ".repeat(64 * 1024 + 1)), "65537 bytes"],
 ];
 
-for (const [what, make, ...words] of FILES) {
-  Deno.test({
-    name: `settings: a file that is named is refused where it is ${what}`,
-    ignore: !isPosix,
-    fn: () =>
-      withEnv({}, async () => {
+Deno.test({
+  name: "settings: a file that is named has to be one that nobody else can change",
+  ignore: !isPosix,
+  fn: () =>
+    withEnv({}, async () => {
+      for (const [what, make, ...words] of FILES) {
         const path = await make();
         const { fault } = flagsAt(path, "status").settings;
         for (const word of [`Cannot use the settings file ${path}: `, ...words]) {
-          assertStringIncludes(fault!.message, word);
+          assertStringIncludes(fault!.message, word, what);
         }
-      }),
-  });
-}
+      }
+    }),
+});
 
 Deno.test("settings: without --config the file is beside the tokens, or where a variable says", async () => {
   const home = folder();
@@ -257,21 +256,22 @@ Deno.test("settings: VM_OIDC_NO_PERSIST=0 leaves the backend to the file, =1 doe
 const OWN = { ...A, clientKeyFile: "/keys/app.pem", audience: "https://api.a.example" };
 const BY_VARIABLES = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CLIENT_ID: A.clientId };
 
-for (
-  const [what, args, env, isOwn] of [
-    ["the client of the file", [], {}, true],
-    ["the same client, typed", ["--issuer", `${A.issuer}/`, "--client-id", A.clientId], {}, true],
-    ["another issuer, typed", ["--issuer", B.issuer], {}, false],
-    ["another client, typed", ["--client-id", "other"], {}, false],
-    ["another issuer of a variable", [], { VM_OIDC_ISSUER: B.issuer }, false],
-    ["the same client of variables", [], BY_VARIABLES, true],
-    ["the client of the file, beside a secret of nobody", [], { VM_OIDC_CLIENT_SECRET: "s" }, true],
-  ] as const
-) {
-  Deno.test(`settings: a client's key and API for ${what}: ${isOwn}`, async () => {
+const WHOSE: [what: string, args: string[], env: Record<string, string>, isOwn: boolean][] = [
+  ["the client of the file", [], {}, true],
+  ["the same client, typed", ["--issuer", `${A.issuer}/`, "--client-id", A.clientId], {}, true],
+  ["another issuer, typed", ["--issuer", B.issuer], {}, false],
+  ["another client, typed", ["--client-id", "other"], {}, false],
+  ["another issuer of a variable", [], { VM_OIDC_ISSUER: B.issuer }, false],
+  ["the same client of variables", [], BY_VARIABLES, true],
+  ["the client of the file, beside a secret of nobody", [], { VM_OIDC_CLIENT_SECRET: "s" }, true],
+];
+
+Deno.test("settings: a client's key and API are for the client of the file alone", async () => {
+  for (const [what, args, env, isOwn] of WHOSE) {
     await withEnv(env, () => {
       const { clientKeyFile, audience } = sessionOptions(flagsOf(OWN, "login", ...args));
-      assertEquals([clientKeyFile !== undefined, audience !== undefined], [isOwn, isOwn]);
+      const has = [clientKeyFile !== undefined, audience !== undefined];
+      assertEquals(has, [isOwn, isOwn], what);
     });
-  });
-}
+  }
+});

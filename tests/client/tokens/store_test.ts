@@ -126,5 +126,10 @@ Deno.test("sign-in: a store that cannot be locked after the approval loses no to
     const { access_token, scope } = backend.rows.get(world.key)!;
     assertEquals([access_token, scope], [await session.accessToken(), "openid more"]);
     assertEquals(world.codes.length, isReplacement ? 2 : 1);
+    // Once it is stored, it replaces nothing that comes later.
+    const theirs = { ...backend.rows.get(world.key)!, access_token: "theirs", refresh_token: "r" };
+    backend.rows.set(world.key, theirs);
+    const later = await createSession({ ...options, interactive: false });
+    assertEquals([await later.accessToken(), backend.rows.get(world.key)], ["theirs", theirs]);
   }
 });
