@@ -279,26 +279,23 @@ function endless({ signal }: Request): Response {
   );
 }
 
-apiTest(
-  "the caller's signal ends the wait for answer and body, with its reason",
-  async (context) => {
-    const { session, api } = context;
-    const reason = new Error("enough");
-    for (const answer of [hang, endless]) {
-      for (const use of ["get", "post"] as const) {
-        const controller = new AbortController();
-        const { signal } = controller;
-        api.script.push((request) => {
-          setTimeout(() => controller.abort(reason), 20);
-          return answer(request);
-        });
-        const run = () =>
-          use === "get" ? session.get("thing", {}, { signal }) : session.post("thing", { signal });
-        assertEquals(await assertRejects(run), reason);
-      }
+apiTest("the caller's signal ends the wait for answer and body", async (context) => {
+  const { session, api } = context;
+  const reason = new Error("enough");
+  for (const answer of [hang, endless]) {
+    for (const use of ["get", "post"] as const) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      api.script.push((request) => {
+        setTimeout(() => controller.abort(reason), 20);
+        return answer(request);
+      });
+      const run = () =>
+        use === "get" ? session.get("thing", {}, { signal }) : session.post("thing", { signal });
+      assertEquals(await assertRejects(run), reason);
     }
-  },
-);
+  }
+});
 
 Deno.test("api: nobody listens there: the reason comes first, in words", async () => {
   const apiHost = `http://127.0.0.1:${freePort()}/`;

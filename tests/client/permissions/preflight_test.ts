@@ -28,20 +28,16 @@ function withPermissions(
 
 const start = (options: SessionOptions) => () => createSession({ ...OIDC, ...options });
 
-withPermissions(
-  "what is missing is told with its reason, and the flags for all",
-  "none",
-  async () => {
-    const run = start({ credentialsBackend: memory(), scope: "openid" });
-    const { message } = await rejectsWith("permission_required", run);
-    const [first, flags, or, ...set] = message.split("\n");
-    const why = "Deno does not permit net a.example.com:443 (to call the API). Run with";
-    assertEquals([first, flags], [`Cannot sign in: ${why}`, `  ${HOSTS}`]); // no optional variables
-    assertEquals(or, "or put this into deno.json and run with -P=validmind:");
-    const net = ["a.example.com:443", "b.example.com:443"];
-    assertEquals(JSON.parse(set.join("\n")), { permissions: { validmind: { net } } });
-  },
-);
+withPermissions("what is missing is told with reasons and flags", "none", async () => {
+  const run = start({ credentialsBackend: memory(), scope: "openid" });
+  const { message } = await rejectsWith("permission_required", run);
+  const [first, flags, or, ...set] = message.split("\n");
+  const why = "Deno does not permit net a.example.com:443 (to call the API). Run with";
+  assertEquals([first, flags], [`Cannot sign in: ${why}`, `  ${HOSTS}`]); // no optional variables
+  assertEquals(or, "or put this into deno.json and run with -P=validmind:");
+  const net = ["a.example.com:443", "b.example.com:443"];
+  assertEquals(JSON.parse(set.join("\n")), { permissions: { validmind: { net } } });
+});
 
 withPermissions("the flags are in the order of requiredPermissions", "none", async () => {
   const needs = [{ name: "net", host: "vault.example.com:8200" }] as const;
@@ -57,16 +53,12 @@ withPermissions("an API key needs its host, and no other", "none", async () => {
   assertEquals(/b\.example|read|write/.test(message), false);
 });
 
-withPermissions(
-  "a path with a comma leaves the permission set as the way out",
-  "none",
-  async () => {
-    const credentialsBackend = new FileCredentialsBackend({ path: "/a,b/c.json" });
-    const run = start({ credentialsBackend });
-    const { message } = await rejectsWith("permission_required", run, "has a comma", '"/a,b');
-    assertEquals(message.includes("--allow-read=/a"), false);
-  },
-);
+withPermissions("a path with a comma needs a permission set", "none", async () => {
+  const credentialsBackend = new FileCredentialsBackend({ path: "/a,b/c.json" });
+  const run = start({ credentialsBackend });
+  const { message } = await rejectsWith("permission_required", run, "has a comma", '"/a,b');
+  assertEquals(message.includes("--allow-read=/a"), false);
+});
 
 /** A store that declares what it needs. */
 function declaring() {
@@ -89,17 +81,13 @@ withPermissions("nothing is touched before the permissions are sure", "none", as
 
 const ALWAYS = { net: ["a.example.com:443"], read: ["/data"] };
 
-withPermissions(
-  "with what is always needed a sign-in is refused before it begins",
-  ALWAYS,
-  async () => {
-    const credentialsBackend = declaring();
-    const words = ["net b.example.com:443 (to sign in at the provider)", "write /data (to keep"];
-    const run = start({ credentialsBackend, onDeviceCode: () => {} });
-    await rejectsWith("permission_required", run, ...words, HOSTS);
-    assertEquals(credentialsBackend.calls, ["get"]);
-  },
-);
+withPermissions("a sign-in is refused before it begins", ALWAYS, async () => {
+  const credentialsBackend = declaring();
+  const words = ["net b.example.com:443 (to sign in at the provider)", "write /data (to keep"];
+  const run = start({ credentialsBackend, onDeviceCode: () => {} });
+  await rejectsWith("permission_required", run, ...words, HOSTS);
+  assertEquals(credentialsBackend.calls, ["get"]);
+});
 
 withPermissions("a backend that declares nothing runs with what the rest needs", {
   net: ["127.0.0.1"],

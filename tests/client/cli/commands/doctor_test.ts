@@ -32,25 +32,22 @@ async function examineAt({ issuer, clientId }: { issuer: string; clientId: strin
 const ALL_WELL = ["settings", "permissions", "store", "provider", "sign-in"]
   .map((check) => `${check}: ok`);
 
-cliTest(
-  "doctor: all is well, the stored entry stays, and no token goes anywhere",
-  async (world) => {
-    await world.signIn();
-    const before = await sha256Hex(await Deno.readTextFile(world.backend.path));
-    const { code, results } = await examine(world);
-    assertEquals([code, results], [0, ALL_WELL]);
-    assertEquals(await sha256Hex(await Deno.readTextFile(world.backend.path)), before);
-    const paths = world.provider.requests.map(({ path }) => path);
-    assertEquals(paths, ["/.well-known/openid-configuration"]);
+cliTest("doctor: all is well, and no token goes anywhere", async (world) => {
+  await world.signIn();
+  const before = await sha256Hex(await Deno.readTextFile(world.backend.path));
+  const { code, results } = await examine(world);
+  assertEquals([code, results], [0, ALL_WELL]);
+  assertEquals(await sha256Hex(await Deno.readTextFile(world.backend.path)), before);
+  const paths = world.provider.requests.map(({ path }) => path);
+  assertEquals(paths, ["/.well-known/openid-configuration"]);
 
-    const { stdout } = await world.run(["doctor"]);
-    for (const line of ALL_WELL) {
-      const [check, result] = line.split(": ");
-      assertMatch(stdout, new RegExp(`^${result} +${check} +\\S`, "m"));
-    }
-    assertEquals(await world.run(["doctor", "--quiet"]), { code: 0, stdout: "", stderr: "" });
-  },
-);
+  const { stdout } = await world.run(["doctor"]);
+  for (const line of ALL_WELL) {
+    const [check, result] = line.split(": ");
+    assertMatch(stdout, new RegExp(`^${result} +${check} +\\S`, "m"));
+  }
+  assertEquals(await world.run(["doctor", "--quiet"]), { code: 0, stdout: "", stderr: "" });
+});
 
 cliTest("doctor: a warning says what to do, and is no failure", async (world) => {
   const { code, found } = await examine(world);

@@ -10,29 +10,23 @@ const REPORT = `const input = await new Response(Deno.stdin.readable).text();
   console.error("to standard error");
   Deno.exit(7);`;
 
-cliTest(
-  "exec: the program has the token in its environment, the streams, and its own exit code",
-  async (world) => {
-    const { access_token } = await world.signIn();
-    const args = ["exec", "--", ...PROGRAM, REPORT, "--json", "-h"];
-    const result = await world.run(args, { flags: AS_PROCESS, stdin: "from outside" });
-    assertEquals(result.code, 7, result.stderr);
-    assertEquals(JSON.parse(result.stdout), [access_token, ["--json", "-h"], "from outside"]);
-    assertStringIncludes(result.stderr, "to standard error");
-    assertEquals(world.provider.requests, []);
-  },
-);
+cliTest("exec: the program has token, streams and its own exit code", async (world) => {
+  const { access_token } = await world.signIn();
+  const args = ["exec", "--", ...PROGRAM, REPORT, "--json", "-h"];
+  const result = await world.run(args, { flags: AS_PROCESS, stdin: "from outside" });
+  assertEquals(result.code, 7, result.stderr);
+  assertEquals(JSON.parse(result.stdout), [access_token, ["--json", "-h"], "from outside"]);
+  assertStringIncludes(result.stderr, "to standard error");
+  assertEquals(world.provider.requests, []);
+});
 
-cliTest(
-  "exec: --variable names the variable, and the program needs no dashes before it",
-  async (world) => {
-    await world.signIn();
-    const code = `console.log(["MINE", "VM_ACCESS_TOKEN"].map((name) => Deno.env.has(name)))`;
-    const args = ["exec", "--variable", "MINE", ...PROGRAM, code];
-    const { stdout, stderr } = await world.run(args, { flags: AS_PROCESS });
-    assertEquals(stdout, "[ true, false ]\n", stderr);
-  },
-);
+cliTest("exec: --variable names the variable; dashes are optional", async (world) => {
+  await world.signIn();
+  const code = `console.log(["MINE", "VM_ACCESS_TOKEN"].map((name) => Deno.env.has(name)))`;
+  const args = ["exec", "--variable", "MINE", ...PROGRAM, code];
+  const { stdout, stderr } = await world.run(args, { flags: AS_PROCESS });
+  assertEquals(stdout, "[ true, false ]\n", stderr);
+});
 
 cliTest("exec: a token that has ended is refreshed before the program starts", async (world) => {
   await world.signIn();

@@ -16,50 +16,47 @@ cliTest("list: nobody is signed in, and no settings are needed", async (world) =
   assertEquals([...Deno.readDirSync(world.home)], [], "list wrote something");
 });
 
-cliTest(
-  "list: each sign-in with provider, client, profile and end, and no token",
-  async (world) => {
-    const entry = await world.signIn();
-    const { issuer, clientId } = world.provider;
-    const ended = { ...entry, expires_at: "2020-01-01T00:00:00Z", refresh_token: null };
-    const key = (audience?: string, options = {}) =>
-      credentialKey(issuer, clientId, audience, options);
-    await world.backend.put(key(undefined, { profile: "work" }), entry);
-    await world.backend.put(key("https://api.example|x", { dpop: true, profile: "lab" }), ended);
-    await world.backend.put("probe|0f9a", entry); // a leftover of a process that was killed
+cliTest("list: each sign-in with its end, and no token", async (world) => {
+  const entry = await world.signIn();
+  const { issuer, clientId } = world.provider;
+  const ended = { ...entry, expires_at: "2020-01-01T00:00:00Z", refresh_token: null };
+  const key = (audience?: string, options = {}) =>
+    credentialKey(issuer, clientId, audience, options);
+  await world.backend.put(key(undefined, { profile: "work" }), entry);
+  await world.backend.put(key("https://api.example|x", { dpop: true, profile: "lab" }), ended);
+  await world.backend.put("probe|0f9a", entry); // a leftover of a process that was killed
 
-    const text = await world.run(["list"], { env: NO_SETTINGS });
-    assertEquals([text.code, text.stderr], [0, ""]);
-    assertMatch(text.stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
-    assertMatch(text.stdout, /^Profile +work$/m);
-    assertMatch(text.stdout, /^Audience +https:\/\/api\.example\|x$/m);
-    assertMatch(text.stdout, /^Token +valid until .*, then refreshed without you$/m);
-    assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
-    assert(!text.stdout.includes("probe"));
+  const text = await world.run(["list"], { env: NO_SETTINGS });
+  assertEquals([text.code, text.stderr], [0, ""]);
+  assertMatch(text.stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
+  assertMatch(text.stdout, /^Profile +work$/m);
+  assertMatch(text.stdout, /^Audience +https:\/\/api\.example\|x$/m);
+  assertMatch(text.stdout, /^Token +valid until .*, then refreshed without you$/m);
+  assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
+  assert(!text.stdout.includes("probe"));
 
-    const json = await world.run(["list", "--json"], { env: NO_SETTINGS });
-    const { backend, sign_ins } = JSON.parse(json.stdout);
-    assertEquals(backend, {
-      name: "FileCredentialsBackend",
-      location: world.backend.path,
-      persistent: true,
-    });
-    assertEquals(sign_ins.length, 3);
-    const [lab, plain, work] = sign_ins;
-    assertEquals(
-      [plain.state, plain.issuer, plain.client_id, plain.profile],
-      ["valid", issuer, clientId, undefined],
-    );
-    assertEquals([plain.expires_at, plain.email], [entry.expires_at, "analyst@example.com"]);
-    assertEquals([work.profile, work.dpop], ["work", undefined]);
-    assertEquals(
-      [lab.state, lab.profile, lab.dpop, lab.audience],
-      ["expired", "lab", true, "https://api.example|x"],
-    );
-    for (const { stdout } of [text, json]) assertNoSecret(stdout, tokensOf(entry));
-    assertEquals(world.provider.requests, []);
-  },
-);
+  const json = await world.run(["list", "--json"], { env: NO_SETTINGS });
+  const { backend, sign_ins } = JSON.parse(json.stdout);
+  assertEquals(backend, {
+    name: "FileCredentialsBackend",
+    location: world.backend.path,
+    persistent: true,
+  });
+  assertEquals(sign_ins.length, 3);
+  const [lab, plain, work] = sign_ins;
+  assertEquals(
+    [plain.state, plain.issuer, plain.client_id, plain.profile],
+    ["valid", issuer, clientId, undefined],
+  );
+  assertEquals([plain.expires_at, plain.email], [entry.expires_at, "analyst@example.com"]);
+  assertEquals([work.profile, work.dpop], ["work", undefined]);
+  assertEquals(
+    [lab.state, lab.profile, lab.dpop, lab.audience],
+    ["expired", "lab", true, "https://api.example|x"],
+  );
+  for (const { stdout } of [text, json]) assertNoSecret(stdout, tokensOf(entry));
+  assertEquals(world.provider.requests, []);
+});
 
 cliTest("list: stored text cannot reach the terminal's controls", async (world) => {
   const entry = await world.signIn();

@@ -37,21 +37,18 @@ cliTest("login: asks on standard error, stores, and prints who it is", async (wo
   assertEquals(await world.run(["login", "--quiet"]), { code: 0, stdout: "", stderr: "" });
 });
 
-cliTest(
-  "login: a sign-in that serves is named, with its end and the way to another",
-  async (world) => {
-    await world.signIn();
-    const { code, stdout, stderr } = await world.run(["login"]);
-    assertEquals([code, stderr], [0, ""]);
-    assertMatch(
-      stdout,
-      /^Already signed in as analyst@example\.com \(Ada Analyst\), until \d{4}-\S+ \S+ \S+ \(in .*\)\.$/m,
-    );
-    assertStringIncludes(stdout, "run logout first");
-    await world.amend({ expires_at: ENDED });
-    assertMatch((await world.run(["login"])).stdout, /^Already signed in as .* \(in .*\)\.$/m);
-  },
-);
+cliTest("login: a sign-in that serves is named, with its end", async (world) => {
+  await world.signIn();
+  const { code, stdout, stderr } = await world.run(["login"]);
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(
+    stdout,
+    /^Already signed in as analyst@example\.com \(Ada Analyst\), until \d{4}-\S+ \S+ \S+ \(in .*\)\.$/m,
+  );
+  assertStringIncludes(stdout, "run logout first");
+  await world.amend({ expires_at: ENDED });
+  assertMatch((await world.run(["login"])).stdout, /^Already signed in as .* \(in .*\)\.$/m);
+});
 
 cliTest("login: a refusal by the person is a failure, and nothing is stored", async (world) => {
   world.provider.autoApprove = { deny: true };
@@ -61,23 +58,19 @@ cliTest("login: a refusal by the person is a failure, and nothing is stored", as
   assertEquals(world.backend.get(world.key), undefined);
 });
 
-cliTest(
-  "login: --open opens the page in the browser, with the permission that is listed for it",
-  async (world) => {
-    const bin = `${world.home}/bin`;
-    await Deno.mkdir(bin);
-    const script = `#!/bin/sh\nprintf '%s' "$1" > ${world.home}/opened\n`;
-    await Deno.writeTextFile(`${bin}/xdg-open`, script, { mode: 0o755 });
-    const env = { PATH: `${bin}:${Deno.env.get("PATH")}` };
-    const listed = await world.run(["permissions", "--for", "cli", "--open", "--json"], { env });
-    const { flags } = JSON.parse(listed.stdout);
-    assertStringIncludes(flags, "--allow-run=xdg-open");
-    const { code, stderr } = await world.run(["login", "--open"], { env, flags: flags.split(" ") });
-    assertEquals(code, 0, stderr);
-    assertStringIncludes(await Deno.readTextFile(`${world.home}/opened`), world.provider.issuer);
-  },
-  { ignore: Deno.build.os !== "linux" },
-);
+cliTest("login: --open opens the browser by the listed permission", async (world) => {
+  const bin = `${world.home}/bin`;
+  await Deno.mkdir(bin);
+  const script = `#!/bin/sh\nprintf '%s' "$1" > ${world.home}/opened\n`;
+  await Deno.writeTextFile(`${bin}/xdg-open`, script, { mode: 0o755 });
+  const env = { PATH: `${bin}:${Deno.env.get("PATH")}` };
+  const listed = await world.run(["permissions", "--for", "cli", "--open", "--json"], { env });
+  const { flags } = JSON.parse(listed.stdout);
+  assertStringIncludes(flags, "--allow-run=xdg-open");
+  const { code, stderr } = await world.run(["login", "--open"], { env, flags: flags.split(" ") });
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(await Deno.readTextFile(`${world.home}/opened`), world.provider.issuer);
+}, { ignore: Deno.build.os !== "linux" });
 
 cliTest("login: a profile has an entry of its own, for every command", async (world) => {
   const run = async (command: string, ...flags: string[]) =>
@@ -95,23 +88,20 @@ cliTest("login: a profile has an entry of its own, for every command", async (wo
   assertEquals((await run("status", "--quiet")).code, 4);
 });
 
-cliTest(
-  "login: a backend gets its options from a file, with variables",
-  async (world) => {
-    const options = '{"path": "${HOME}/${TEAM}/tokens.json"}';
-    await Deno.writeTextFile(`${world.home}/options.json`, options);
-    const env = { TEAM: "red" };
-    const byFile = ["--backend", "file", "--backend-options", "options.json"];
-    assertEquals((await world.run(["login", ...byFile], { env })).code, 0);
-    await Deno.stat(`${world.home}/red/tokens.json`);
+cliTest("login: a backend's options come from a file with variables", async (world) => {
+  const options = '{"path": "${HOME}/${TEAM}/tokens.json"}';
+  await Deno.writeTextFile(`${world.home}/options.json`, options);
+  const env = { TEAM: "red" };
+  const byFile = ["--backend", "file", "--backend-options", "options.json"];
+  assertEquals((await world.run(["login", ...byFile], { env })).code, 0);
+  await Deno.stat(`${world.home}/red/tokens.json`);
 
-    assertEquals((await world.run(["status", "--quiet", ...byFile], { env })).code, 0);
-    const unset = await world.run(["status", ...byFile]);
-    assertEquals(unset.code, 2);
-    assertStringIncludes(unset.stderr, "Cannot read --backend-options:");
-    assertStringIncludes(unset.stderr, "${TEAM}, which is not set");
-  },
-);
+  assertEquals((await world.run(["status", "--quiet", ...byFile], { env })).code, 0);
+  const unset = await world.run(["status", ...byFile]);
+  assertEquals(unset.code, 2);
+  assertStringIncludes(unset.stderr, "Cannot read --backend-options:");
+  assertStringIncludes(unset.stderr, "${TEAM}, which is not set");
+});
 
 cliTest("login: with an API key there is nothing to do", async (world) => {
   const { code, stdout } = await world.run(["login"], { env: BY_KEY });

@@ -3,65 +3,53 @@ import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { cliTest } from "../cli_world.ts";
 
-cliTest(
-  "permissions: the command line for a script, and the same as a permission set",
-  async (world) => {
-    const args = ["permissions", "--api-host", "https://api.example.com/v1/"];
-    const { code, stdout, stderr } = await world.run(args, { flags: ["--allow-env"] });
-    assertEquals([code, stderr], [0, ""]);
-    const host = new URL(world.provider.issuer).host;
-    const folder = world.folder;
-    const line = `deno run --allow-read=${folder} --allow-write=${folder} ` +
-      `--allow-net=api.example.com:443,${host} --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,` +
-      `VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,${HOME_VARIABLE} script.ts`;
-    assertEquals(stdout.split("\n")[0], line);
-    assertStringIncludes(stdout, "Only to sign in or refresh:\n  --allow-read=");
-    assertMatch(stdout, /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/);
-    const set = JSON.parse(stdout.slice(stdout.indexOf("{")));
-    assertEquals(set.permissions.validmind.net, ["api.example.com:443", host]);
-    assertEquals(world.provider.requests, []);
-  },
-);
+cliTest("permissions: a command line, and the same as a permission set", async (world) => {
+  const args = ["permissions", "--api-host", "https://api.example.com/v1/"];
+  const { code, stdout, stderr } = await world.run(args, { flags: ["--allow-env"] });
+  assertEquals([code, stderr], [0, ""]);
+  const host = new URL(world.provider.issuer).host;
+  const folder = world.folder;
+  const line = `deno run --allow-read=${folder} --allow-write=${folder} ` +
+    `--allow-net=api.example.com:443,${host} --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,` +
+    `VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,${HOME_VARIABLE} script.ts`;
+  assertEquals(stdout.split("\n")[0], line);
+  assertStringIncludes(stdout, "Only to sign in or refresh:\n  --allow-read=");
+  assertMatch(stdout, /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/);
+  const set = JSON.parse(stdout.slice(stdout.indexOf("{")));
+  assertEquals(set.permissions.validmind.net, ["api.example.com:443", host]);
+  assertEquals(world.provider.requests, []);
+});
 
-cliTest(
-  "permissions: a variable that is set here is named, though it is optional",
-  async (world) => {
-    const env = { VM_OIDC_SCOPE: "openid", VM_API_HOST: "https://api.example.com/" };
-    const { stdout } = await world.run(["permissions", "--json"], { env });
-    const { flags, optional_flags, needs } = JSON.parse(stdout);
-    assertMatch(flags, /--allow-env=\S*VM_OIDC_SCOPE/);
-    assertMatch(flags, /--allow-net=\S*api\.example\.com:443/);
-    assert(!optional_flags.includes("VM_OIDC_SCOPE"));
-    assert(needs.length > 5);
-    for (const need of needs) assertEquals(Object.keys(need), ["name", "scope", "need", "reason"]);
-  },
-);
+cliTest("permissions: an optional variable that is set is named", async (world) => {
+  const env = { VM_OIDC_SCOPE: "openid", VM_API_HOST: "https://api.example.com/" };
+  const { stdout } = await world.run(["permissions", "--json"], { env });
+  const { flags, optional_flags, needs } = JSON.parse(stdout);
+  assertMatch(flags, /--allow-env=\S*VM_OIDC_SCOPE/);
+  assertMatch(flags, /--allow-net=\S*api\.example\.com:443/);
+  assert(!optional_flags.includes("VM_OIDC_SCOPE"));
+  assert(needs.length > 5);
+  for (const need of needs) assertEquals(Object.keys(need), ["name", "scope", "need", "reason"]);
+});
 
-cliTest(
-  "permissions: for init, as the model's variable and the API's default host show",
-  async (world) => {
-    const env = { VM_API_MODEL: "cl123" };
-    const { stdout } = await world.run(["permissions", "--for", "init", "--json"], { env });
-    const { flags } = JSON.parse(stdout);
-    assertMatch(flags, /--allow-env=\S*VM_API_MODEL/);
-    assertMatch(flags, /--allow-net=\S*localhost:5000/);
-  },
-);
+cliTest("permissions: init has the model's variable and a default host", async (world) => {
+  const env = { VM_API_MODEL: "cl123" };
+  const { stdout } = await world.run(["permissions", "--for", "init", "--json"], { env });
+  const { flags } = JSON.parse(stdout);
+  assertMatch(flags, /--allow-env=\S*VM_API_MODEL/);
+  assertMatch(flags, /--allow-net=\S*localhost:5000/);
+});
 
-cliTest(
-  "permissions: Deno KV comes with its unstable flag, for this program too",
-  async (world) => {
-    await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "/srv/vm/tokens.db"}');
-    const kv = ["--backend", "kv", "--backend-options", "kv.json"];
-    const script = await world.run(["permissions", ...kv]);
-    assertMatch(script.stdout, /^deno run --unstable-kv --allow-read=\/srv\/vm /);
-    const cli = await world.run(["permissions", "--for", "cli", ...kv]);
-    assertMatch(
-      cli.stdout,
-      /^deno install --global --force --name validmind-auth --unstable-kv --allow-read=/,
-    );
-  },
-);
+cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
+  await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "/srv/vm/tokens.db"}');
+  const kv = ["--backend", "kv", "--backend-options", "kv.json"];
+  const script = await world.run(["permissions", ...kv]);
+  assertMatch(script.stdout, /^deno run --unstable-kv --allow-read=\/srv\/vm /);
+  const cli = await world.run(["permissions", "--for", "cli", ...kv]);
+  assertMatch(
+    cli.stdout,
+    /^deno install --global --force --name validmind-auth --unstable-kv --allow-read=/,
+  );
+});
 
 cliTest("permissions: of a backend whose options name variables, these too", async (world) => {
   const options = { path: "/srv/${STORE_USER}/c.json" };
@@ -91,18 +79,15 @@ cliTest("permissions: of a backend whose options name variables, these too", asy
   }
 });
 
-cliTest(
-  "permissions: a migration that may not read a variable of its options names it",
-  async (world) => {
-    await Deno.writeTextFile(`${world.home}/file.json`, '{"path": "/srv/${STORE_USER}/c.json"}');
-    const args = ["migrate", "--from", "kv", "--to", "file", "--to-options", "file.json"];
-    const { code, stderr } = await world.run(args, {
-      flags: ["--unstable-kv", "--allow-read", "--allow-env=HOME"],
-    });
-    assertEquals(code, 1);
-    assertStringIncludes(stderr, "env STORE_USER (to complete the backend's options)");
-  },
-);
+cliTest("permissions: a migration names a variable that is denied", async (world) => {
+  await Deno.writeTextFile(`${world.home}/file.json`, '{"path": "/srv/${STORE_USER}/c.json"}');
+  const args = ["migrate", "--from", "kv", "--to", "file", "--to-options", "file.json"];
+  const { code, stderr } = await world.run(args, {
+    flags: ["--unstable-kv", "--allow-read", "--allow-env=HOME"],
+  });
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "env STORE_USER (to complete the backend's options)");
+});
 
 cliTest("permissions: --discover asks the provider for its other hosts", async (world) => {
   await using provider = await startScriptedProvider({

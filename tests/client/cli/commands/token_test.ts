@@ -1,35 +1,32 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { BY_KEY, cliTest, ENDED } from "../cli_world.ts";
 
-cliTest(
-  "token: the bearer and a line end, or a format, and no network while it is valid",
-  async (world) => {
-    const { access_token, expires_at } = await world.signIn();
-    const printed = async (...flags: string[]) => {
-      const { code, stdout, stderr } = await world.run(["token", ...flags]);
-      assertEquals([code, stderr], [0, ""]);
-      return stdout;
-    };
-    assertEquals(await printed(), `${access_token}\n`);
-    assertEquals(await printed("--format", "header"), `Authorization: Bearer ${access_token}\n`);
-    for (const flags of [["--json"], ["--format", "json"]]) {
-      const { expires_in, ...answer } = JSON.parse(await printed(...flags));
-      assertEquals(answer, { token: access_token, token_type: "Bearer", expires_at });
-      assert(expires_in > 3500 && expires_in <= 3600);
-    }
-    assertEquals(JSON.parse(await printed("--format", "exec-credential")), {
-      apiVersion: "client.authentication.k8s.io/v1",
-      kind: "ExecCredential",
-      status: { token: access_token, expirationTimestamp: expires_at },
-    });
-    const end = Math.floor(Date.parse(expires_at!) / 1000);
-    assertEquals(
-      await printed("--format", "git"),
-      `username=oauth2\npassword=${access_token}\npassword_expiry_utc=${end}\n`,
-    );
-    assertEquals(world.provider.requests, []);
-  },
-);
+cliTest("token: the bearer or a format, and no network", async (world) => {
+  const { access_token, expires_at } = await world.signIn();
+  const printed = async (...flags: string[]) => {
+    const { code, stdout, stderr } = await world.run(["token", ...flags]);
+    assertEquals([code, stderr], [0, ""]);
+    return stdout;
+  };
+  assertEquals(await printed(), `${access_token}\n`);
+  assertEquals(await printed("--format", "header"), `Authorization: Bearer ${access_token}\n`);
+  for (const flags of [["--json"], ["--format", "json"]]) {
+    const { expires_in, ...answer } = JSON.parse(await printed(...flags));
+    assertEquals(answer, { token: access_token, token_type: "Bearer", expires_at });
+    assert(expires_in > 3500 && expires_in <= 3600);
+  }
+  assertEquals(JSON.parse(await printed("--format", "exec-credential")), {
+    apiVersion: "client.authentication.k8s.io/v1",
+    kind: "ExecCredential",
+    status: { token: access_token, expirationTimestamp: expires_at },
+  });
+  const end = Math.floor(Date.parse(expires_at!) / 1000);
+  assertEquals(
+    await printed("--format", "git"),
+    `username=oauth2\npassword=${access_token}\npassword_expiry_utc=${end}\n`,
+  );
+  assertEquals(world.provider.requests, []);
+});
 
 cliTest("token: what has ended is refreshed, and --refresh does it before", async (world) => {
   const { access_token } = await world.signIn();
@@ -44,19 +41,16 @@ cliTest("token: what has ended is refreshed, and --refresh does it before", asyn
   assertEquals(forced.stdout, `${world.stored().access_token}\n`);
 });
 
-cliTest(
-  "token: asks nobody: without a sign-in it is exit code 4, and says what to run",
-  async (world) => {
-    for (const flags of [[], ["--json"], ["--format", "exec-credential"], ["--format", "git"]]) {
-      const { code, stdout, stderr } = await world.run(["token", ...flags]);
-      assertEquals([code, stdout], [4, ""]);
-      assertStringIncludes(stderr, "cli login --issuer");
-      if (flags[0] === "--json") assertEquals(JSON.parse(stderr).error.code, "login_required");
-      else assertStringIncludes(stderr, "error (login_required): Cannot");
-    }
-    assertEquals(world.provider.requests, []);
-  },
-);
+cliTest("token: without a sign-in it is exit code 4, and asks nobody", async (world) => {
+  for (const flags of [[], ["--json"], ["--format", "exec-credential"], ["--format", "git"]]) {
+    const { code, stdout, stderr } = await world.run(["token", ...flags]);
+    assertEquals([code, stdout], [4, ""]);
+    assertStringIncludes(stderr, "cli login --issuer");
+    if (flags[0] === "--json") assertEquals(JSON.parse(stderr).error.code, "login_required");
+    else assertStringIncludes(stderr, "error (login_required): Cannot");
+  }
+  assertEquals(world.provider.requests, []);
+});
 
 cliTest("token: a provider that is away is exit code 1, a refused refresh is 4", async (world) => {
   const before = await world.signIn();
