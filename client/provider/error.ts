@@ -258,17 +258,10 @@ function explain(issuer: string, error: unknown): Explanation {
   if (code === oauth.JSON_ATTRIBUTE_COMPARISON && cause?.attribute === "issuer") {
     return otherIssuer(issuer, cause.body?.issuer);
   }
-  if (error instanceof oauth.UnsupportedOperationError && error.message.startsWith("JWE")) {
-    return [
-      "id_token_invalid",
-      "the ID token is encrypted, and this client has no key to read it with",
-      "Switch off the encryption of ID tokens for this client.",
-    ];
-  }
   // The messages of oauth4webapi's errors are fixed texts. Their causes are not, and are left out.
   const text = error instanceof Error ? printable(error.message) : "unknown error";
   const isOfIdToken = code === oauth.JWT_CLAIM_COMPARISON || code === oauth.JWT_TIMESTAMP_CHECK ||
-    code === oauth.KEY_SELECTION || /\bJW[TSK]\b|id_token|signature/i.test(text);
+    code === oauth.KEY_SELECTION || /\bJW[TSKE]\b|id_token|signature/i.test(text);
   return isOfIdToken
     ? ["id_token_invalid", `the ID token failed its checks: ${text}`, idTokenAdvice(code, text)]
     : [
@@ -279,6 +272,7 @@ function explain(issuer: string, error: unknown): Explanation {
 }
 
 function idTokenAdvice(code: unknown, text: string): Message {
+  if (text.startsWith("JWE")) return "Switch off the encryption of ID tokens for this client.";
   if (code === oauth.JWT_TIMESTAMP_CHECK || /^iat\b/.test(text)) {
     return `Check this computer's clock, then ${ASK}`;
   }

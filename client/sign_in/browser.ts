@@ -13,15 +13,13 @@ import {
 import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
-import { BrowserAnswer, OtherBrowser, parametersOf } from "./browser_answer.ts";
+import { BrowserAnswer, parametersOf } from "./browser_answer.ts";
 import { type FlowContext, promptError } from "./flow.ts";
 import { RedirectListener } from "./redirect_listener.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
-
-const NOT_OPENED = option("openBrowser", { value: false });
 
 /** Signs in a person in the browser: RFC 8252, with a code that this computer's listener gets. */
 export async function signInByBrowser(
@@ -37,7 +35,8 @@ export async function signInByBrowser(
   const options = { redirectUri, loginHint, parameters: authorizationParameters };
   const authorization = await startAuthorization(provider, options, signal);
   const answer = new BrowserAnswer(authorization.state);
-  listener.expect(answer, authorization.url);
+  const stop = new AbortController();
+  listener.expect(answer, authorization.url, () => stop.abort(twoBrowsers(provider.issuer)));
   const expiresAt = new Date(runtime.now() + LIMIT_MS);
   const submit = (address: string) => answer.offer(parametersOf(address));
   const prompt: AuthorizationPrompt = {
@@ -51,7 +50,6 @@ export async function signInByBrowser(
         throw new ValidMindAuthError("address_refused", `Cannot use the address: ${fault}.`);
       }),
   };
-  const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   runtime.emit?.({ type: "link_shown", expiresAt });
   const display = onAuthorizationUrl ??
@@ -65,7 +63,7 @@ export async function signInByBrowser(
     ]);
     return await redeemAuthorization(provider, authorization, parameters, signal);
   } catch (error) {
-    throw signal.aborted ? signal.reason : denial(error, provider.issuer);
+    throw signal.aborted ? signal.reason : denial(error);
   } finally {
     answer.end();
     stop.abort();
@@ -105,13 +103,16 @@ async function expiry(wait: Promise<void>, issuer: string): Promise<never> {
   );
 }
 
-function denial(error: unknown, issuer: string): unknown {
-  if (error instanceof OtherBrowser) {
-    return new ValidMindAuthError(
-      "authorization_denied",
-      words`Cannot sign in at ${issuer}: two browsers have opened its page, perhaps one of another user. Sign in again with ${NOT_OPENED}, and open the link yourself.`,
-    );
-  }
+function twoBrowsers(issuer: string): ValidMindAuthError {
+  const notOpened = option("openBrowser", { value: false });
+  return new ValidMindAuthError(
+    "authorization_denied",
+    words`Cannot sign in at ${issuer}: two browsers have opened its page, perhaps one of another user.
+      Sign in again with ${notOpened}, and open the link yourself.`,
+  );
+}
+
+function denial(error: unknown): unknown {
   const isDenied = error instanceof ProviderRefusedError &&
     ["access_denied", "authorization_declined"].includes(error.oauthError ?? "");
   if (!isDenied) return error;

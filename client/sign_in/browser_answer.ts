@@ -10,9 +10,6 @@ const FOREIGN =
 const OVER = "the sign-in that it is for has ended. Sign in again";
 export const SPENT = "it was handed in already, and counts once. Wait, or sign in again";
 
-/** The error of a sign-in that two browsers have begun. */
-export class OtherBrowser extends Error {}
-
 /**
  * The one answer that a sign-in in the browser waits for. It may come to the listener, or be handed in by
  * the person. The first one that carries the sign-in's own state is taken, and nothing else changes the
@@ -27,7 +24,6 @@ export class BrowserAnswer {
   /** @param state The state of the request. Secret. */
   constructor(state: string) {
     this.#state = state;
-    this.#taken.promise.catch(() => undefined); // nobody may wait for it any more
   }
 
   /** The answer, once it is there. */
@@ -45,12 +41,6 @@ export class BrowserAnswer {
     this.#isTaken = true;
     this.#taken.resolve(parameters);
     return undefined;
-  }
-
-  /** Ends the wait for the answer with an error: somebody else may give it. */
-  refuse(): void {
-    this.#isOver = true;
-    this.#taken.reject(new OtherBrowser());
   }
 
   /** Takes no answer any more: nobody waits for it. */

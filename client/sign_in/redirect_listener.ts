@@ -87,10 +87,14 @@ export class RedirectListener implements AsyncDisposable {
     return `http://${host}:${this.port}${this.#start.path}`;
   }
 
-  /** Takes answers from now on, and leads a browser of this computer to the link. */
-  expect(answer: BrowserAnswer, link: string): void {
+  /**
+   * Takes answers from now on, and leads a browser of this computer to the link.
+   *
+   * @param onOther Is called for a second browser.
+   */
+  expect(answer: BrowserAnswer, link: string, onOther: () => void): void {
     this.#answer = answer;
-    this.#start.lead(link, () => answer.refuse());
+    this.#start.lead(link, onOther);
   }
 
   async #accept(listener: Deno.TcpListener): Promise<void> {
@@ -105,7 +109,7 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   #serve(connection: Deno.TcpConn): void {
-    if (this.#connections.size >= MAX_CONNECTIONS) this.#pushOut();
+    if (this.#connections.size >= MAX_CONNECTIONS) close([...this.#connections.keys()][0]!);
     const visit = { done: Promise.resolve(), isAsked: false };
     this.#connections.set(connection, visit);
     const answer = (request: HttpRequest) => {
@@ -113,13 +117,6 @@ export class RedirectListener implements AsyncDisposable {
       return this.#respond(request, connection);
     };
     visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
-  }
-
-  /** Closes the oldest connection. A browser that waits for its page stays before the idle ones. */
-  #pushOut(): void {
-    const all = [...this.#connections];
-    const [oldest] = all.find(([, { isAsked }]) => !isAsked) ?? all[0]!;
-    close(oldest);
   }
 
   #respond(request: HttpRequest, connection: Deno.TcpConn): HttpResponse {

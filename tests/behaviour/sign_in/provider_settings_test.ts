@@ -119,7 +119,7 @@ async function encryptIdTokens(config: Configuration): Promise<void> {
 
 Deno.test("provider settings: encrypted ID token: refused, with what to switch off", async () => {
   await using world = await oidcProviderWorld({ configure: encryptIdTokens });
-  const words = ["the ID token is encrypted", "Switch off the encryption of ID tokens"];
+  const words = ["JWE", "Switch off the encryption of ID tokens"];
   const error = await rejectsWith("id_token_invalid", () => createSession(world.options), ...words);
   assertEquals([error.cause, world.backend.get(world.key)], [undefined, undefined]);
 });
@@ -130,6 +130,6 @@ Deno.test("provider settings: encrypted ID token at a refresh: the new refresh t
   const id_token = "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d";
   world.provider.script.token.push(() => world.provider.tokens({ id_token, refresh_token: "r2" }));
   const run = () => session.accessToken({ forceRefresh: true });
-  await rejectsWith("id_token_invalid", run, "encrypted");
+  await rejectsWith("id_token_invalid", run, "encryption");
   assertEquals(world.stored().refresh_token, "r2");
 });

@@ -1,4 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { delay } from "../../../backends/common/promises.ts";
+import type { SignInPage } from "../../../client/prompt/prompt.ts";
+import { signInByBrowser } from "../../../client/sign_in/browser.ts";
 import { startBrowserFlow, type StartedFlow } from "../../support/browser_flow.ts";
 import { json } from "../../support/http_server.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
@@ -9,6 +12,7 @@ import {
 } from "../../support/provider_world.ts";
 import type { AnyErrorCode } from "../../support/rejects_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { providerOf } from "../../support/provider_of.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 
 const CODE = "attackers-code-4f1c9b";
@@ -278,4 +282,24 @@ Deno.test("browser attack: every request has secrets of its own", async () => {
     await session.catch(() => undefined);
   }
   assertEquals(seen.size, 9);
+});
+
+Deno.test({
+  name: "browser attack: a second browser ends the sign-in, where the system tells nothing",
+  permissions: { net: true, env: true },
+  fn: async () => {
+    await using world = await scriptedProviderWorld();
+    const { issuer } = world.provider;
+    world.provider.discovery = { authorization_endpoint: `${issuer}/authorize` };
+    const { provider, runtime } = providerOf(world, { delay });
+    const show = async ({ answer }: SignInPage) => {
+      for (let browser = 0; browser < 2; browser++) {
+        const response = await fetch(answer!.startUrl!, { method: "POST", redirect: "manual" });
+        await response.body?.cancel();
+      }
+    };
+    const { signal } = new AbortController();
+    const signIn = () => signInByBrowser(provider, { runtime, ask: {}, signal, show });
+    await rejectsWith("authorization_denied", signIn, "two browsers", "openBrowser: false");
+  },
 });
