@@ -12,7 +12,7 @@ import {
 } from "../../support/provider_world.ts";
 import type { AnyErrorCode } from "../../support/rejects_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { providerOf } from "../../support/provider_of.ts";
+import { providerOf } from "../../behaviour/sign_in/provider_of.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 
 const CODE = "attackers-code-4f1c9b";
