@@ -191,17 +191,12 @@ function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][
   ];
 }
 
-function scopeRows({ scope, granted_scope, refreshable, flow }: StatusReport): string[][] {
-  const granted = granted_scope;
+function scopeRows({ scope, granted_scope, flow }: StatusReport): string[][] {
   // A client may ask for none, and another program has no key of a client.
   const asked = flow !== undefined && scope === undefined
     ? []
     : [["Scope", scope ?? "not known: another program stored the token"]];
-  if (granted === undefined) return asked;
-  const isLost = !refreshable && scope?.includes("offline_access") &&
-    !granted.includes("offline_access");
-  const end = isLost ? ", without offline_access: the sign-in ends with the token" : "";
-  return [...asked, ["Granted", granted + end]];
+  return granted_scope === undefined ? asked : [...asked, ["Granted", granted_scope]];
 }
 
 /** The answer to `login` if the stored sign-in serves. */
@@ -244,15 +239,11 @@ export function placeOf({ name, location }: { name: string; location?: string })
 /** A time relative to now: "in 43 min", "2 h 5 min ago". */
 export function formatRelative(date: Date, now: number): string {
   const ms = date.getTime() - now;
-  const length = formatLength(Math.abs(ms));
+  const minutes = Math.max(1, Math.round(Math.abs(ms) / 60_000));
+  const length = minutes < 120
+    ? `${minutes} min`
+    : minutes < 48 * 60
+    ? `${Math.round(minutes / 60)} h`
+    : `${Math.round(minutes / 1440)} d`;
   return ms < 0 ? `${length} ago` : `in ${length}`;
-}
-
-export function formatLength(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
 }

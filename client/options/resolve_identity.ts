@@ -16,7 +16,7 @@ import {
 } from "../entry.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import { named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
+import { misspelledVariables, named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
 
 /** The options by which a client proves who it is, one at most. */
 export type ClientAuthOptions = Pick<SessionOptions, typeof CLIENT_AUTH[number]>;
@@ -74,7 +74,8 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
       (apiKey ?? apiSecret) !== undefined
         ? lacks(lack, action)
         : words`Cannot ${action}: there are no credentials. Give ${named("issuer")} and
-            ${named("clientId")} to sign in, or ${named("apiKey")} and ${named("apiSecret")}.`,
+            ${named("clientId")} to sign in, or ${named("apiKey")} and
+            ${named("apiSecret")}.${misspelledVariables()}`,
     );
   }
   if (options.dpop) {
@@ -220,5 +221,6 @@ export function headerValue(value: string, name: OptionName, action: string): st
 
 /** The message for one half of a pair. */
 function lacks(name: OptionName, action: string): Words {
-  return words`Cannot ${action}: only half of the credentials is there. Give ${named(name)}, too.`;
+  return words`Cannot ${action}: only half of the credentials is there. Give ${named(name)},
+    too.${misspelledVariables()}`;
 }

@@ -2,15 +2,13 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { runDeno } from "../../support/deno_process.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { cliTest } from "./cli_world.ts";
-import { formatLength, formatRelative } from "../../../client/cli/status_report.ts";
+import { formatRelative } from "../../../client/cli/status_report.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 const LENGTHS: [ms: number, words: string][] = [
-  [0, "0 s"],
-  [59_400, "59 s"],
-  [59_600, "1 min"],
+  [0, "1 min"],
   [43 * MINUTE, "43 min"],
   [119 * MINUTE, "119 min"],
   [2 * HOUR + 5 * MINUTE, "2 h"],
@@ -19,8 +17,7 @@ const LENGTHS: [ms: number, words: string][] = [
 ];
 
 Deno.test("times: a length in its largest unit, before and after now", () => {
-  for (const [ms, words] of LENGTHS) assertEquals(formatLength(ms), words);
-  assertEquals(formatRelative(new Date(43 * MINUTE), 0), "in 43 min");
+  for (const [ms, words] of LENGTHS) assertEquals(formatRelative(new Date(ms), 0), `in ${words}`);
   assertEquals(formatRelative(new Date(0), 2 * HOUR), "2 h ago");
 });
 
