@@ -131,33 +131,28 @@ test("arguments come before the action, and variables reach the program", async 
   );
 });
 
+const [LATE, ODD, AWAY] = ["backend_timeout", "backend_corrupt", "backend_unavailable"];
+const ADDRESS = "https://validmind-auth.invalid/";
+const NOT_FOUND = "credentials not found in native keychain";
+const JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl";
+
 /** Helpers that misbehave in a get, and what comes of it. Each is over within its time limit. */
 const FAULTS: readonly [name: string, script: string, code: string, words: string][] = [
-  ["hangs", "exec sleep 20", "backend_timeout", "within 300 ms"],
-  ["hangs with its child", "sleep 20; echo", "backend_timeout", "within 300 ms"],
-  ["floods", "exec yes aaaaaaaaaaaaaaaa", "backend_corrupt", "more than"],
-  ["prints no JSON", "echo hello", "backend_corrupt", "not an entry"],
-  ["prints half of it", `echo '{"Secret": "{'`, "backend_corrupt", "not an entry"],
+  ["hangs", "exec sleep 20", LATE, "within 300 ms"],
+  ["hangs with its child", "sleep 20; echo", LATE, "within 300 ms"],
+  ["floods", "exec yes aaaaaaaaaaaaaaaa", ODD, "more than"],
+  ["prints no JSON", "echo hello", ODD, "not an entry"],
+  ["prints half of it", `echo '{"Secret": "{'`, ODD, "not an entry"],
   [
     "answers another key",
-    `echo '{"ServerURL": "https://validmind-auth.invalid/eA", "Secret": "{}"}'`,
-    "backend_corrupt",
+    `echo '{"ServerURL": "${ADDRESS}eA", "Secret": "{}"}'`,
+    ODD,
     "another entry",
   ],
-  ["fails", "echo the store is sealed; exit 1", "backend_unavailable", "the store is sealed"],
-  [
-    "says absent with another code",
-    `echo "credentials not found in native keychain"; exit 2`,
-    "backend_unavailable",
-    "code 2",
-  ],
-  ["ends by a signal", "kill -9 $$", "backend_unavailable", "SIGKILL"],
-  [
-    "prints a token to standard error",
-    "echo eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl >&2; exit 3",
-    "backend_unavailable",
-    "[removed]",
-  ],
+  ["fails", "echo the store is sealed; exit 1", AWAY, "the store is sealed"],
+  ["says absent by another code", `echo "${NOT_FOUND}"; exit 2`, AWAY, "code 2"],
+  ["ends by a signal", "kill -9 $$", AWAY, "SIGKILL"],
+  ["prints a token", `echo ${JWT} >&2; exit 3`, AWAY, "[removed]"],
 ];
 
 for (const [name, script, code, words] of FAULTS) {
@@ -221,19 +216,6 @@ test("a put that may refuse is decided by what is there", async ({ helper }) => 
   await backend.put(KEY, anEntry({ access_token: "first" }));
   await backend.put(KEY, anEntry({ access_token: "second" }), { isReplaced: () => false });
   assertEquals((await backend.get(KEY))?.access_token, "first");
-});
-
-test("the lock keeps another handle waiting", async ({ helper }) => {
-  const [one, two] = [helper(), helper()];
-  const order: string[] = [];
-  await Promise.all([
-    one.withLock!(KEY, async () => {
-      await delay(50);
-      order.push("one");
-    }),
-    delay(10).then(() => two.withLock!(KEY, () => Promise.resolve(order.push("two")))),
-  ]);
-  assertEquals(order, ["one", "two"]);
 });
 
 test("a program of a relative folder of PATH is refused", async ({ folder }) => {
@@ -316,20 +298,6 @@ test("a variable that Deno withholds is named, and can be left out", async ({ fo
   assert(denied.startsWith("permission_required"), denied);
   assert(denied.includes('"env" to {"LD_LIBRARY_PATH":""}'), denied);
   assertEquals(await run({ LD_LIBRARY_PATH: "" }), "undefined");
-});
-
-test("one that is replaced in between is checked as the first was", async ({ folder, helper }) => {
-  const backend = helper();
-  await backend.put(KEY, anEntry());
-  helper(`#!/bin/sh\necho '{"ServerURL": "https://validmind-auth.invalid/eA", "Secret": "{}"}'\n`);
-  await rejectsWith("backend_corrupt", () => backend.get(KEY), "another entry");
-  helper("#!/bin/sh\ncat >/dev/null\n");
-  await rejectsWith("backend_unproven", () => backend.put(KEY, anEntry()));
-  await rejectsWith("backend_denied", () => backend.delete(KEY), "still there");
-  await rejectsWith("backend_corrupt", () => Array.fromAsync(backend.list()), "not a JSON object");
-  await Deno.remove(`${folder}/helper`);
-  await rejectsWith("backend_unavailable", () => backend.get(KEY), "no such program");
-  assertEquals(await helper().get(KEY), anEntry());
 });
 
 test("it works with exactly the permissions that it declares", async ({ folder, helper }) => {

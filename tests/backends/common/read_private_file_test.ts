@@ -15,14 +15,9 @@ const RULES = {
   "settings or certificate": { forbiddenMode: 0o022 },
   "credentials file": { forbiddenMode: 0 },
 };
-type Kind = keyof typeof RULES;
-
-/** What each reader says of a file: `read`, or a part of the reason. */
-interface Row {
-  name: string;
-  make(path: string): void | Promise<void>;
-  seen: string | Record<Kind, string>;
-}
+const ANOTHER = `it belongs to another user (uid ${ATTACKER})`;
+const BY_OTHERS = "others may write it (mode 0666)";
+const readBy = (mode: string) => `others may read it (mode ${mode})`;
 
 function write(path: string, uid: number, mode: number): void {
   Deno.writeTextFileSync(path, "text");
@@ -31,86 +26,52 @@ function write(path: string, uid: number, mode: number): void {
 }
 
 async function link(target: string, path: string, uid: number): Promise<void> {
+  if (target !== "/dev/zero") write(target, USER, 0o600);
   Deno.symlinkSync(target, path);
   await mustRun(["chown", "-h", `${uid}:${uid}`, path]);
 }
 
-const ANOTHER = `it belongs to another user (uid ${ATTACKER})`;
-const BY_OTHERS = "others may write it (mode 0666)";
-const ROWS: Row[] = [
-  { name: "own, 0600", make: (path) => write(path, USER, 0o600), seen: "read" },
-  {
-    name: "own, 0640",
-    make: (path) => write(path, USER, 0o640),
-    seen: {
-      "client key": "others may read it (mode 0640)",
-      "assertion or Vault file": "read",
-      "settings or certificate": "read",
-      "credentials file": "read",
-    },
-  },
-  {
-    name: "own, 0644",
-    make: (path) => write(path, USER, 0o644),
-    seen: {
-      "client key": "others may read it (mode 0644)",
-      "assertion or Vault file": "others may read it (mode 0644)",
-      "settings or certificate": "read",
-      "credentials file": "read",
-    },
-  },
-  {
-    name: "own, 0666",
-    make: (path) => write(path, USER, 0o666),
-    seen: {
-      "client key": BY_OTHERS,
-      "assertion or Vault file": BY_OTHERS,
-      "settings or certificate": BY_OTHERS,
-      "credentials file": "read",
-    },
-  },
-  { name: "of the superuser, 0644", make: (path) => write(path, 0, 0o644), seen: "read" },
-  { name: "of the superuser, 0666", make: (path) => write(path, 0, 0o666), seen: BY_OTHERS },
-  { name: "of another, 0644", make: (path) => write(path, ATTACKER, 0o644), seen: ANOTHER },
-  { name: "of another, 0666", make: (path) => write(path, ATTACKER, 0o666), seen: ANOTHER },
-  {
-    name: "a pipe",
-    make: async (path) => {
+/** In a folder of its own, which belongs to the attacker. */
+function writeInTheirs(path: string, mode: number): void {
+  Deno.mkdirSync(path.replace("/inner", ""));
+  write(path, ATTACKER, mode);
+  Deno.chownSync(path.replace("/inner", ""), ATTACKER, ATTACKER);
+}
+
+type Make = (path: string) => void | Promise<void>;
+const own = (mode: number): Make => (path) => write(path, USER, mode);
+
+/** What each reader says of a file, in the order of the rules: `read`, or the beginning of the reason. */
+const ROWS: [name: string, make: Make, seen: string | string[]][] = [
+  ["own, 0600", own(0o600), "read"],
+  ["own, 0640", own(0o640), [readBy("0640"), "read", "read", "read"]],
+  ["own, 0644", own(0o644), [readBy("0644"), readBy("0644"), "read", "read"]],
+  ["own, 0666", own(0o666), [BY_OTHERS, BY_OTHERS, BY_OTHERS, "read"]],
+  ["of the superuser, 0644", (path) => write(path, 0, 0o644), "read"],
+  ["of the superuser, 0666", (path) => write(path, 0, 0o666), BY_OTHERS],
+  ["of another, 0644", (path) => write(path, ATTACKER, 0o644), ANOTHER],
+  ["of another, 0666", (path) => write(path, ATTACKER, 0o666), ANOTHER],
+  ["of another in their folder/inner", (path) => writeInTheirs(path, 0o644), ANOTHER],
+  [
+    "a pipe",
+    async (path) => {
       await makePipe(path);
       Deno.chmodSync(path, 0o666);
     },
-    seen: "it is a named pipe",
-  },
-  {
-    name: "a link to a device",
-    make: (path) => link("/dev/zero", path, USER),
-    seen: "it is a device",
-  },
-  { name: "a folder", make: (path) => Deno.mkdirSync(path), seen: "it is a folder" },
-  {
-    name: "a link of the superuser to an own file",
-    make: async (path) => {
-      write(`${path}.target`, USER, 0o600);
-      await link(`${path}.target`, path, 0);
-    },
-    seen: "read",
-  },
-  {
-    name: "a link of another to an own file",
-    make: async (path) => {
-      write(`${path}.target`, USER, 0o600);
-      await link(`${path}.target`, path, ATTACKER);
-    },
-    seen: ANOTHER,
-  },
-  {
-    name: "a gigabyte",
-    make: (path) => {
+    "it is a named pipe",
+  ],
+  ["a link to a device", (path) => link("/dev/zero", path, USER), "it is a device"],
+  ["a folder", (path) => Deno.mkdirSync(path), "it is a folder"],
+  ["a link of the superuser", (path) => link(`${path}.target`, path, 0), "read"],
+  ["a link of another", (path) => link(`${path}.target`, path, ATTACKER), ANOTHER],
+  [
+    "a gigabyte",
+    (path) => {
       write(path, USER, 0o600);
       Deno.truncateSync(path, 1024 ** 3);
     },
-    seen: "its 1073741824 bytes are more than a test has",
-  },
+    "its 1073741824 bytes are more than a test has",
+  ],
 ];
 
 /** A script that reads the files as another user, and prints what was said of each. */
@@ -141,20 +102,20 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
       const parent = folder();
       Deno.chmodSync(root, 0o755);
       Deno.chmodSync(parent, 0o777);
-      const kinds = Object.keys(RULES) as Kind[];
+      const rules = Object.values(RULES);
       const calls = [];
-      for (const [index, { make }] of ROWS.entries()) {
-        const path = `${parent}/file${index}`;
+      for (const [index, [name, make]] of ROWS.entries()) {
+        const path = `${parent}/file${index}${name.endsWith("/inner") ? "/inner" : ""}`;
         await make(path);
-        calls.push(...kinds.map((kind) => ({ path, rules: RULES[kind] })));
+        calls.push(...rules.map((rules) => ({ path, rules })));
       }
       const said = await runAsOther(script(calls), flags) as string[];
-      for (const { name, seen } of ROWS) {
+      for (const [name, , seen] of ROWS) {
         // Without a grant to learn the user's id, only a closed file is known to be the user's.
         const isUnknown = flags[0] !== "-A" && /^own, 06[^0]/.test(name);
         const told = isUnknown ? `it belongs to another user (uid ${USER}), as far` : seen;
-        for (const kind of kinds) {
-          const expected = typeof told === "string" ? told : told[kind];
+        for (const [index, kind] of Object.keys(RULES).entries()) {
+          const expected = typeof told === "string" ? told : told[index]!;
           const text = said.shift()!;
           assert(text.startsWith(expected), `${name}, ${kind}: ${text}`);
         }

@@ -2,18 +2,11 @@
 // one that serveHelper makes.
 import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
-import {
-  clearOidcCredentials,
-  createSession,
-  credentialKey,
-  FileCredentialsBackend,
-  migrateCredentials,
-  type OidcCredentialsBackend,
-} from "@validmind/auth";
+import { clearOidcCredentials, createSession } from "@validmind/auth";
 import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
 import { testCredentialsBackend } from "@validmind/auth/testing";
 import { backendUrl, DENO, mustRun } from "../../support/deno_process.ts";
-import { entry, KEY } from "../../support/entries.ts";
+import { entry } from "../../support/entries.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
@@ -117,22 +110,6 @@ for (const [name, make] of Object.entries(HELPERS)) {
       startStore: () => ({ env, [Symbol.asyncDispose]: () => Promise.resolve() }),
     });
     assertEquals(failures, []);
-  });
-
-  live.test(`${name}: entries move to a file and back`, async () => {
-    const helped: OidcCredentialsBackend = open();
-    await helped.deleteAll!();
-    const file = new FileCredentialsBackend({ path: `${folder.path}/moved/${name}.json` });
-    const other = credentialKey("https://login.example.com", "other");
-    await helped.put(KEY, entry());
-    await migrateCredentials(helped, file);
-    assertEquals(await file.get(KEY), entry());
-    await file.put(other, entry({ client_id: "other" }));
-    await helped.delete(KEY);
-    await migrateCredentials(file, helped);
-    assertEquals((await Array.fromAsync(helped.list!())).sort(), [KEY, other].sort());
-    await helped.deleteAll!();
-    assertEquals(await Array.fromAsync(helped.list!()), []);
   });
 }
 
