@@ -1,13 +1,212 @@
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+/** The errors of backends, their words, and the checks of options and methods that throw them. */
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
+import {
+  assertCredentialsBackend,
+  call,
+  checkOptions,
+  CredentialsBackendError,
+  messageFor,
+  option,
+  type OptionTypes,
+  type Vocabulary,
+  words,
+  wordsOf,
+} from "../../backends/credentials_backend_error.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import { ApiError, MissingModelIdError, ValidMindAuthError } from "../../client/errors.ts";
+import { entry, KEY, SECRETS } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { SpyBackend } from "../support/spy_backend.ts";
+import { encrypted } from "./encrypted/encrypted_world.ts";
+import { trio } from "./fallback/fallback_world.ts";
 
-Deno.test("a CredentialsBackendError is an Error with a name, a code and a cause", () => {
+const permissions = "none";
+
+Deno.test("an error has a name, a code and a cause, if there is one", { permissions }, () => {
   const cause = new Error("the reason");
   const error = new CredentialsBackendError("backend_full", "Cannot write: full.", { cause });
-  assert(error instanceof Error);
-  assertEquals(error.name, "CredentialsBackendError");
-  assertEquals(error.code, "backend_full");
+  assert(error instanceof Error && error.cause === cause);
+  assertEquals([error.name, error.code], ["CredentialsBackendError", "backend_full"]);
   assertEquals(String(error), "CredentialsBackendError: Cannot write: full.");
-  assertStrictEquals(error.cause, cause);
   assertEquals("cause" in new CredentialsBackendError("backend_full", "Cannot write."), false);
+});
+
+const inFlags: Vocabulary = ({ kind, name, value }) =>
+  kind === "call" ? name === "login" ? "run: auth login" : undefined : `--${name} ${value ?? ""}`;
+
+Deno.test("a message with terms is in words of code, and in others for who asks", () => {
+  const message = words`Cannot sign in: ${2} flows are refused. Set ${
+    option("flow", { value: "browser", variable: "VM_OIDC_FLOW" })
+  }, or ${call("login", {}, "call init()")}, or ${call("clear", { all: true })}.`;
+  const start = "Cannot sign in: 2 flows are refused. ";
+  for (
+    const error of [
+      new ValidMindAuthError("flow_unsupported", message),
+      new CredentialsBackendError("backend_denied", message),
+    ]
+  ) {
+    const inCode = 'Set flow: "browser" (VM_OIDC_FLOW), or call init(), or clear({ all: true }).';
+    assertEquals(error.message, start + inCode);
+    const flags = "Set --flow browser, or run: auth login, or clear({ all: true }).";
+    assertEquals(messageFor(error, inFlags), start + flags);
+    assert(!Deno.inspect(error).includes("kind"));
+    const outer = new ValidMindAuthError("login_required", words`${wordsOf(error)} Again.`);
+    assertEquals(messageFor(outer, inFlags), `${messageFor(error, inFlags)} Again.`);
+  }
+  const plain = new ValidMindAuthError("login_required", "Cannot sign in: nobody is there.");
+  assertEquals(messageFor(plain, inFlags), plain.message);
+});
+
+const SOURCES = ["backends/credentials_backend_error.ts", "client/errors.ts"];
+
+/** The classes of another copy of this module, as a backend that imports another version brings it. */
+async function otherCopy() {
+  const root = new URL("../../", import.meta.url);
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const source of SOURCES) {
+      await Deno.mkdir(`${folder}/${source.split("/")[0]}`);
+      await Deno.copyFile(new URL(source, root), `${folder}/${source}`);
+    }
+    const [errors, client] = await Promise.all(
+      SOURCES.map((source) => import(new URL(`file://${folder}/${source}`).href)),
+    );
+    return { ...errors, ...client } as {
+      CredentialsBackendError: typeof CredentialsBackendError;
+      ValidMindAuthError: typeof ValidMindAuthError;
+      ApiError: typeof ApiError;
+    };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("an error of another copy of this module is an error of its class", async () => {
+  const other = await otherCopy();
+  assert(other.CredentialsBackendError !== CredentialsBackendError);
+  const full = new other.CredentialsBackendError("backend_full", "Cannot write: full.");
+  assertInstanceOf(full, CredentialsBackendError);
+  const answer = new other.ApiError("Cannot get /x: 500.", 500, "");
+  for (const known of [ApiError, ValidMindAuthError]) assertInstanceOf(answer, known);
+  for (const unrelated of [MissingModelIdError, CredentialsBackendError]) {
+    assert(!(answer instanceof unrelated));
+  }
+  assert(!(new other.ValidMindAuthError("api_error", "Cannot.") instanceof ApiError));
+  class Own extends ApiError {} // a class of the caller's own has only its own errors
+  assertInstanceOf(new Own("Cannot get /x: 500.", 500, ""), Own);
+  assert(!(new ApiError("Cannot get /x: 500.", 500, "") instanceof Own));
+  const lookalike: unknown = { [Symbol.for("@validmind/auth ApiError")]: true };
+  assert(!(lookalike instanceof ApiError));
+  const { a, b, backend } = trio();
+  a.get = () => {
+    throw new other.CredentialsBackendError("backend_unavailable", "Cannot read: away. Wait.");
+  };
+  await backend.put("key", entry()); // a fallback goes on
+  assertEquals(b.rows.get("key")?.access_token, entry().access_token);
+});
+
+const check = (value: unknown, type: OptionTypes[string]) => () =>
+  checkOptions("Store", { a: value }, { a: type });
+const refuses = (options: unknown, ...parts: string[]) =>
+  rejectsWith(
+    "invalid_options",
+    () => checkOptions("Store", options as object, { a: "any", clientId: "text" }),
+    ...parts,
+  );
+
+Deno.test("checkOptions takes known options, and names the first unknown one without its value", {
+  permissions,
+}, async () => {
+  checkOptions("Store", {}, {});
+  checkOptions("Store", { a: 1, b: undefined }, { a: "any", b: "text" });
+  const two = { a: 1, token: SECRETS.access, other: SECRETS.extra };
+  await refuses(two, "Cannot Store", `unknown option "token"`, "It takes: a, clientId.");
+  await refuses({ toString: 1 }, "unknown");
+  await refuses({ clientID: 1 }, 'unknown option "clientID". Did you mean "clientId"?');
+  const none = () => checkOptions("Store", { a: 1 }, {});
+  await rejectsWith("invalid_options", none, "It takes none.");
+  for (const wrong of [null, undefined, [], "text", 7, () => {}]) {
+    await refuses(wrong, "not an object");
+  }
+  await rejectsWith("invalid_options", check(SECRETS.access, ["one", "two"]), "one of one, two");
+  const fail = (message: string) => new RangeError(message);
+  const own = () => checkOptions("Call", { a: 1 }, { a: "text" }, fail);
+  assertThrows(own, RangeError, "is not a string");
+});
+
+const ROWS: [type: OptionTypes[string], right: unknown[], wrong: unknown[]][] = [
+  ["text", ["a", " a "], ["", " ", 7, null, ["a"]]],
+  [
+    "path",
+    ["a", "./a", "/a", "C:\\a", "~a", "a/~/b", "files/a", ":memory:"],
+    ["", "  ", null, 7, {}, ["a"], "~/a", "~\\a", "file:///a", "file:a"],
+  ],
+  ["boolean", [true, false], ["true", 0, null]],
+  ["number", [0, -1, NaN], ["1", 1n, null]],
+  ["function", [() => {}, Map], ["log", null, {}]],
+  ["object", [{}, new Map(), []], ["{}", null, () => {}]],
+  ["array", [[], [1]], [{ length: 0 }, "a", null]],
+  ["signal", [AbortSignal.abort()], [{ aborted: true }, true, null]],
+  ["milliseconds", [0, 1.5, 30_000, Infinity], [-1, NaN, "5", null, 5n]],
+  ["timeout", [1, 30_000, Infinity], [0, -1, NaN, "5", null]],
+  [["one", "two"], ["one", "two"], ["three", 1, null, ["one"]]],
+];
+
+for (const [type, right, wrong] of ROWS) {
+  Deno.test(`checkOptions takes a value of the kind ${type}, and refuses others`, {
+    permissions,
+  }, async () => {
+    for (const value of right) check(value, type)();
+    for (const value of wrong) {
+      const kind = typeof value === "string" && !value.trim() ? "empty" : "not ";
+      await rejectsWith(
+        "invalid_options",
+        check(value, type),
+        `Cannot Store: option "a" is ${kind}`,
+      );
+    }
+  });
+}
+
+Deno.test(
+  "assertCredentialsBackend takes an object with the three methods, and names what is missing",
+  {
+    permissions,
+  },
+  async () => {
+    const whole = { get: () => undefined, put: () => {}, delete: () => {} };
+    for (const right of [whole, Object.create(whole), Object.assign(() => {}, whole)]) {
+      assertCredentialsBackend(right, "it");
+    }
+    for (const method of ["get", "put", "delete"]) {
+      for (const wrong of [undefined, null, "text", {}, Promise.resolve()]) {
+        const value = { ...whole, [method]: wrong, token: SECRETS.access };
+        const check = () => assertCredentialsBackend(value, "mine");
+        await rejectsWith("invalid_backend", check, "Cannot use mine as", `no method ${method}()`);
+      }
+    }
+    for (const wrong of [undefined, null, "memory", 7, true, Symbol("x"), Promise.resolve(whole)]) {
+      await rejectsWith("invalid_backend", () => assertCredentialsBackend(wrong, "it"), "get()");
+    }
+  },
+);
+
+Deno.test("a store is told by its class and place, and a place that is no text is left out", async () => {
+  const memory = new MemoryCredentialsBackend();
+  const described = "MemoryCredentialsBackend (the memory of this process)";
+  assertEquals(describeBackend(memory), described);
+  const bare = Object.assign(Object.create(null), new SpyBackend());
+  assertEquals(describeBackend(bare), "the credentials backend");
+  const location = new URL("https://store.example.com") as unknown as string;
+  const odd = Object.assign(new SpyBackend(), { location });
+  assertEquals([locationOf(odd), describeBackend(odd)], [undefined, "SpyBackend"]);
+  const { a, backend, events } = trio();
+  Object.assign(a, { location });
+  a.faults.all = "backend_timeout";
+  await backend.put(KEY, entry());
+  assertEquals(events.map(({ missed }) => missed), ["FlakyBackend"]);
+  await odd.put(KEY, entry());
+  assertEquals(encrypted(odd).location, undefined);
+  await rejectsWith("decryption_failed", () => encrypted(odd).get(KEY), "from the inner backend");
 });

@@ -218,20 +218,25 @@ Deno.test("a holder that lost its lock on a store with leases writes nothing any
 });
 
 Deno.test("a write that another one overtakes is decided anew", async () => {
-  const inner = new MemoryCredentialsBackend();
-  const theirs = entry({ access_token: "theirs" });
-  const overtaken: OidcCredentialsBackend = {
-    ...minimal(inner),
-    put: async (key, row, options) => {
-      overtaken.put = (key, row) => inner.put(key, row);
-      await encrypted(inner).put(KEY, theirs);
+  const next = entry({ access_token: "next" });
+  const isReplaced = (present?: OidcCredentials) => present?.access_token === SECRETS.access;
+  for (const theirs of [entry({ access_token: "theirs" }), entry({ x_theirs: 1 })]) {
+    const inner = new MemoryCredentialsBackend();
+    const compare: OidcCredentialsBackend["put"] = (key, row, options) => {
       if (options?.isReplaced?.(inner.get(key)) ?? true) inner.put(key, row);
-    },
-  };
-  await encrypted(inner).put(KEY, entry());
-  const isReplaced = (present?: OidcCredentials) => present?.access_token === entry().access_token;
-  await encrypted(overtaken).put(KEY, entry({ access_token: "next" }), { isReplaced });
-  assertEquals(await encrypted(inner).get(KEY), theirs);
+    };
+    const overtaken: OidcCredentialsBackend = {
+      ...minimal(inner),
+      put: async (...args) => {
+        overtaken.put = compare;
+        await encrypted(inner).put(KEY, theirs);
+        await compare(...args);
+      },
+    };
+    await encrypted(inner).put(KEY, entry());
+    await encrypted(overtaken).put(KEY, next, { isReplaced });
+    assertEquals(await encrypted(inner).get(KEY), isReplaced(theirs) ? next : theirs);
+  }
 });
 
 Deno.test("deleteAll and close reach the inner backend and those of keys", async () => {

@@ -1,5 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import { delay } from "../../backends/common/promises.ts";
 import {
   HelperCredentialsBackend,
   type HelperCredentialsBackendOptions,

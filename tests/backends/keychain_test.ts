@@ -7,9 +7,13 @@ import {
   locateLibrary,
   openKeychainLibrary,
 } from "../../backends/keychain/library.ts";
-import { entry } from "../support/entries.ts";
+import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { sandbox } from "../support/sandbox.ts";
 import { withEnv } from "../support/own_env.ts";
+import { ScriptedLibrary } from "./keychain/scripted_library.ts";
+
+const { folder } = sandbox();
 
 Deno.test(
   "a keychain declares its library's path, its lock folder, and the home only without one",
@@ -94,4 +98,21 @@ Deno.test("no library, and one that is none, are errors that say so", async () =
   const none = () => openKeychainLibrary(import.meta.filename);
   await rejectsWith("backend_unavailable", none, "does not load");
   await rejectsWith("backend_unavailable", () => openKeychainLibrary(undefined), Deno.build.target);
+});
+
+Deno.test("each service has its own entries, under its keys, and writes wait in time", async () => {
+  const scripted = new ScriptedLibrary();
+  scripted.load();
+  const lockFolder = folder();
+  const open = (options = {}) => new KeychainCredentialsBackend({ lockFolder, ...options });
+  await open().put(KEY, entry());
+  assertEquals(JSON.parse(scripted.of("validmind-auth").get(KEY)!), entry());
+  const team = open({ service: "team", lockTimeoutMs: 10, timeoutMs: 20 });
+  assertEquals([await team.get(KEY), await Array.fromAsync(team.list())], [undefined, []]);
+  await team.withLock(KEY, async () => {
+    const lock = () => team.withLock(KEY, () => Promise.resolve());
+    await rejectsWith("backend_locked", lock, "10 ms");
+  });
+  scripted.until = new Promise(() => {});
+  await rejectsWith("backend_timeout", () => team.get(KEY), '"team"', "20 ms");
 });

@@ -2,6 +2,7 @@ import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
+import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
 import { keychainLimits } from "../../backends/keychain/encoding.ts";
 import { KeychainStore } from "../../backends/keychain/store.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
@@ -13,6 +14,7 @@ import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import type { Sandbox } from "../support/sandbox.ts";
 import { testKey } from "./encrypted/encryption_keys.ts";
 import { MemoryKeychain } from "./keychain/memory_keychain.ts";
+import { ScriptedLibrary } from "./keychain/scripted_library.ts";
 import { ScriptedVault } from "./vault/scripted_vault.ts";
 
 /** One store, for tests that every store has to pass. */
@@ -64,6 +66,9 @@ const fallback = (...backends: OidcCredentialsBackend[]) =>
 /** All stores by their names. Each call of `storesIn` gives stores of their own, in `sandbox`. */
 export function storesIn({ folder, permissions }: Sandbox): Record<string, Store> {
   const parent = folder();
+  const library = new ScriptedLibrary();
+  library.values.set("damaged", Object.assign(new Map(), { get: () => "conformance-secret" }));
+  library.load();
   const damaged = (name: string) => {
     const path = `${folder()}/${name}`;
     Deno.writeTextFileSync(path, '{"credentials": {"x": "conformance-secret'.repeat(200));
@@ -97,6 +102,11 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       broken: () => new KvCredentialsBackend({ path: damaged("broken.db") }),
       permissions,
       compares: true,
+    },
+    keychain: {
+      open: () => new KeychainCredentialsBackend({ lockFolder: parent }),
+      broken: () => new KeychainCredentialsBackend({ lockFolder: parent, service: "damaged" }),
+      permissions: { ...permissions, ffi: true },
     },
     "keychain with the limits of Windows": {
       open: () => windowsKeychain(),

@@ -1,56 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { keychainError, nativeKeychainClient } from "../../../backends/keychain/client.ts";
-import type { KeychainLibrary } from "../../../backends/keychain/library.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { KEY, SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-
-/** A library that does what it is told, and notes what it was asked. */
-class FakeLibrary {
-  readonly calls: string[] = [];
-  /** What each answer waits for. */
-  until: Promise<void> | undefined;
-  /** What the next call of an entry fails with. */
-  failure: Error | undefined;
-  value: string | null = null;
-
-  get library(): KeychainLibrary {
-    // deno-lint-ignore no-this-alias
-    const fake = this;
-    class AsyncEntry {
-      constructor(service: string, account: string, options: unknown) {
-        fake.calls.push(`connect ${service} ${account} ${JSON.stringify(options)}`);
-      }
-      getPassword() {
-        return fake.answer("get", fake.value);
-      }
-      setPassword(value: string) {
-        fake.value = value;
-        return fake.answer("set", undefined);
-      }
-      deleteCredential() {
-        return fake.answer("delete", true);
-      }
-    }
-    const findCredentialsAsync = (service: string) =>
-      fake.answer(`find ${service}`, [{ account: KEY, password: "stored" }]);
-    return { AsyncEntry, findCredentialsAsync } as unknown as KeychainLibrary;
-  }
-
-  async answer<T>(call: string, value: T): Promise<T> {
-    this.calls.push(call);
-    await this.until;
-    const { failure } = this;
-    if (failure === undefined || call.startsWith("find")) return value;
-    this.failure = undefined;
-    throw failure;
-  }
-}
+import { ScriptedLibrary } from "./scripted_library.ts";
 
 const ENTRY = `connect test ${KEY} {"linux":{"store":"secret-service"}}`;
 function open({ timeoutMs = 1000, isLinux = true } = {}) {
-  const fake = new FakeLibrary();
+  const fake = new ScriptedLibrary();
   const client = nativeKeychainClient(fake.library, "test", timeoutMs, isLinux);
   return { fake, client };
 }
@@ -61,7 +19,7 @@ Deno.test("a connection is made after a look whether anybody answers, on Linux a
   assertEquals(fake.calls, ["find test (none)", ENTRY, "get"]);
   await client.set(KEY, "value");
   assertEquals(await client.get(KEY), "value");
-  assertEquals(await client.find(), new Map([[KEY, "stored"]]));
+  assertEquals(await client.find(), new Map([[KEY, "value"]]));
   const elsewhere = open({ isLinux: false });
   await elsewhere.client.get(KEY);
   assertEquals(elsewhere.fake.calls, [ENTRY, "get"]);

@@ -31,7 +31,7 @@ function load(
   });
 }
 
-const file = (path: string) => ({ name: "file", options: { path } });
+const file = (path: unknown) => ({ name: "file", options: { path } });
 
 Deno.test("the environment names an encrypted file, its key in a variable", async () => {
   const path = `${folder()}/credentials.json`;
@@ -98,53 +98,24 @@ Deno.test("a nested backend may be a third party's module", async () => {
   assertEquals(backend?.list, undefined);
 });
 
-const WRONG: [what: string, name: string, kwargs: unknown, code: string, ...words: string[]][] = [
-  ["no backend", "encrypted", { key: { env: "TEST_KEY" } }, "invalid_backend", '"backend"'],
-  ["no key", "encrypted", { backend: "memory" }, "invalid_options", '"key"'],
-  ["an unknown name", "encrypted", { backend: "memroy" }, "backend_spec_invalid", "KWARGS.backend"],
-  ["a nested number", "encrypted", { backend: 7 }, "backend_kwargs_invalid", '"backend"'],
-  [
-    "a wrong member",
-    "encrypted",
-    { backend: { name: "file", path: "/x" } },
-    "backend_kwargs_invalid",
-    '"options"',
-  ],
-  [
-    "a wrong option of a nested one",
-    "encrypted",
-    { backend: { name: "file", options: { paht: "/x" } } },
-    "invalid_options",
-    "FileCredentialsBackend",
-  ],
-  [
-    "a key's backend that is none",
-    "encrypted",
-    { backend: "memory", key: { backend: null } },
-    "backend_kwargs_invalid",
-    '"key.backend"',
-  ],
-  ["no list", "fallback", {}, "invalid_options", '"backends"'],
-  ["an empty list", "fallback", { backends: [] }, "invalid_options", '"backends"'],
-  ["a text for a list", "fallback", { backends: "file" }, "invalid_options", '"backends"'],
-  [
-    "an unknown name in a list",
-    "fallback",
-    { backends: ["memory", "http://x/y.ts:Z"] },
-    "backend_import_unsupported",
-    "KWARGS.backends[1]",
-  ],
-  [
-    "an unknown option",
-    "fallback",
-    { backends: ["memory"], strict: true },
-    "invalid_options",
-    "strict",
-  ],
+const misplaced = { name: "file", path: "/x" };
+const FAULTS: [name: string, kwargs: unknown, code: string, words: string][] = [
+  ["encrypted", { key: { env: "TEST_KEY" } }, "invalid_backend", '"backend"'],
+  ["encrypted", { backend: "memory" }, "invalid_options", '"key"'],
+  ["encrypted", { backend: "memroy" }, "backend_spec_invalid", "KWARGS.backend"],
+  ["encrypted", { backend: 7 }, "backend_kwargs_invalid", '"backend"'],
+  ["encrypted", { backend: misplaced }, "backend_kwargs_invalid", '"options"'],
+  ["encrypted", { backend: file(7) }, "invalid_options", "FileCredentialsBackend"],
+  ["encrypted", { backend: "memory", key: { backend: null } }, "backend_kwargs_invalid", "key.b"],
+  ["fallback", {}, "invalid_options", '"backends"'],
+  ["fallback", { backends: [] }, "invalid_options", '"backends"'],
+  ["fallback", { backends: "file" }, "invalid_options", '"backends"'],
+  ["fallback", { backends: ["memory", "http://x/y.ts:Z"] }, "backend_import_unsupported", "ds[1]"],
+  ["fallback", { backends: ["memory"], strict: true }, "invalid_options", "strict"],
 ];
 
-for (const [what, name, kwargs, code, ...words] of WRONG) {
-  Deno.test(`${name} from the environment with ${what} is ${code}`, async () => {
-    await rejectsWith(code as "invalid_options", () => load(name, kwargs), ...words);
+for (const [name, kwargs, code, words] of FAULTS) {
+  Deno.test(`${name} from the environment with ${JSON.stringify(kwargs)} is ${code}`, async () => {
+    await rejectsWith(code as "invalid_options", () => load(name, kwargs), words);
   });
 }
