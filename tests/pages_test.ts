@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { GENERATED_PARTS } from "./support/generated_parts.ts";
-import { partOf, unpadded } from "./support/generated_part.ts";
+import { GENERATED_PARTS } from "./pages/generated_parts.ts";
+import { partOf, unpadded } from "./pages/generated_part.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const PAGES = [

@@ -1,5 +1,5 @@
+import { delay } from "../../backends/common/promises.ts";
 import { Browser, type Page } from "./browser.ts";
-import type { RequestLog } from "./request_log.ts";
 
 /** How the person at the browser acts. */
 export interface ApproveOptions {
@@ -19,28 +19,18 @@ export interface FollowOptions extends ApproveOptions {
 export interface AutoApproveOptions extends ApproveOptions {
   /** Wait this long after the code was issued. @default {0} */
   afterMs?: number;
-  /** Wait until the client was told this many times, after the code was issued, that it is pending. */
-  afterPolls?: number;
-}
-
-interface Next {
-  readonly options: AutoApproveOptions;
-  readonly done: PromiseWithResolvers<void>;
 }
 
 /** The person who approves device codes at the provider's pages. */
 export class Approver {
   auto: boolean | AutoApproveOptions = false;
   readonly #verificationUri: string;
-  readonly #log: RequestLog;
-  readonly #queue: Next[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #problems: unknown[] = [];
   readonly #closing = new AbortController();
 
-  constructor(verificationUri: string, log: RequestLog) {
+  constructor(verificationUri: string) {
     this.#verificationUri = verificationUri;
-    this.#log = log;
   }
 
   /** Walks code entry, confirmation, sign-in and consent. */
@@ -73,27 +63,13 @@ export class Approver {
     return await browser.submit(page, deny ? { abort: "yes" } : {});
   }
 
-  /** Queues one approval for the next code. */
-  next(options: AutoApproveOptions = {}): Promise<void> {
-    const done = Promise.withResolvers<void>();
-    // A test need not await it: what fails is reported at close, too.
-    done.promise.catch(() => {});
-    this.#queue.push({ options, done });
-    return done.promise;
-  }
-
   /** Has to be called for each device code. */
   issued(userCode: string): void {
-    const next = this.#queue.shift();
-    const options = next?.options ?? (this.auto === true ? {} : this.auto);
+    const options = this.auto === true ? {} : this.auto;
     if (options === false) return;
-    const task = this.#later(userCode, options).then(
-      () => next?.done.resolve(),
-      (error) => {
-        if (!this.#closing.signal.aborted) this.#problems.push(error);
-        next?.done.reject(error);
-      },
-    ).finally(() => this.#running.delete(task));
+    const task = this.#later(userCode, options).catch((error) => {
+      if (!this.#closing.signal.aborted) this.#problems.push(error);
+    }).finally(() => this.#running.delete(task));
     this.#running.add(task);
   }
 
@@ -106,26 +82,12 @@ export class Approver {
   async close(): Promise<unknown[]> {
     this.#closing.abort(new DOMException("The test provider was closed", "AbortError"));
     await Promise.all(this.#running);
-    for (const { done } of this.#queue) done.resolve();
     return this.#problems;
   }
 
   async #later(userCode: string, options: AutoApproveOptions): Promise<void> {
-    const { afterMs = 0, afterPolls = 0 } = options;
-    const from = this.#log.entries.length;
-    await delay(afterMs, this.#closing.signal);
-    if (afterPolls > 0) await this.#polls(from, afterPolls);
+    await delay(options.afterMs ?? 0, this.#closing.signal);
     await this.approve(userCode, options);
-  }
-
-  async #polls(from: number, count: number): Promise<void> {
-    const earlier = new Set(this.#log.entries.slice(0, from));
-    await this.#log.waitFor(
-      (request) =>
-        !earlier.has(request) && request.status === 400 &&
-        request.grantType === "urn:ietf:params:oauth:grant-type:device_code",
-      { count, signal: this.#closing.signal, timeoutMs: 60_000 },
-    );
   }
 }
 
@@ -143,14 +105,4 @@ function expectPage(page: Page, title: string): void {
   if (page.title !== title) {
     throw new Error(`Cannot approve: expected page "${title}", got "${page.title}"`);
   }
-}
-
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => {
-    clearTimeout(timer);
-    reject(signal.reason);
-  }, { once: true });
-  return promise;
 }

@@ -69,8 +69,6 @@ export interface TestOidcProvider extends AsyncDisposable {
   approve(userCode: string, options?: ApproveOptions): Promise<void>;
   /** Opens a link of the browser flow, signs in and consents; gives the page that the browser ends on. */
   follow(url: string, options?: FollowOptions): Promise<Page>;
-  /** Approves the next device code to be issued; resolves when that is done. */
-  approveNext(options?: AutoApproveOptions): Promise<void>;
   /** Resolves with the first answered request that matches, seen or still to come. */
   waitFor(
     predicate: (request: RecordedRequest) => boolean,
@@ -85,12 +83,8 @@ export interface TestOidcProvider extends AsyncDisposable {
   expireDeviceCodes(): void;
   /** Ends the life of access tokens; introspection and the tracking API then refuse them. */
   expireAccessTokens(): void;
-  /** Ends the life of refresh tokens. */
-  expireRefreshTokens(): void;
   /** Drops all grants and their tokens, as an administrator would. */
   revokeGrants(): void;
-  /** Signs with a new key from now on, the only one that the provider then publishes. */
-  rotateKeys(): Promise<void>;
   /** Empties `requests`. */
   reset(): void;
 }
@@ -112,13 +106,10 @@ export async function startOidcProvider(
   const issuer = origin + (options.path ?? "");
   const mount = (options.path ?? "").replace(/\/$/, "");
   const store = new OidcStore();
-  const make = async (key: SigningKey) => {
-    const config = oidcConfig(options, store, key, mount);
-    await options.configure?.(config);
-    return new module.Provider(issuer, config);
-  };
-  const provider = await make(signingKey);
-  const running = new RunningProvider(issuer, server, provider, store, signingKey, make);
+  const config = oidcConfig(options, store, signingKey, mount);
+  await options.configure?.(config);
+  const provider = new module.Provider(issuer, config);
+  const running = new RunningProvider(issuer, server, provider, store, signingKey);
   running.install(options, mount);
   return running;
 }
@@ -130,12 +121,10 @@ class RunningProvider implements TestOidcProvider {
   beforeAnswer: TestOidcProvider["beforeAnswer"];
   readonly #log = new RequestLog();
   readonly #server: NodeServer;
-  #provider: Provider;
+  readonly #provider: Provider;
   readonly #store: OidcStore;
-  #signingKey: SigningKey;
-  readonly #make: (key: SigningKey) => Promise<Provider>;
+  readonly #signingKey: SigningKey;
   readonly #approver: Approver;
-  #rotate: (() => Promise<void>) | undefined;
 
   constructor(
     issuer: string,
@@ -143,16 +132,14 @@ class RunningProvider implements TestOidcProvider {
     provider: Provider,
     store: OidcStore,
     signingKey: SigningKey,
-    make: (key: SigningKey) => Promise<Provider>,
   ) {
     this.issuer = issuer;
-    this.#make = make;
     this.#server = server;
     this.port = server.port;
     this.#provider = provider;
     this.#store = store;
     this.#signingKey = signingKey;
-    this.#approver = new Approver(`${issuer.replace(/\/$/, "")}/device`, this.#log);
+    this.#approver = new Approver(`${issuer.replace(/\/$/, "")}/device`);
   }
 
   get requests(): RecordedRequest[] {
@@ -176,11 +163,6 @@ class RunningProvider implements TestOidcProvider {
       this.#approver.issued(String(body.user_code));
     });
     provider.on("server_error", (_ctx, error) => this.#approver.failed(error));
-    this.#rotate = async () => {
-      this.#signingKey = await makeSigningKey();
-      this.#provider = await this.#make(this.#signingKey);
-      this.install({ interval }, mount);
-    };
     const handle = provider.callback();
     this.#server.handle((request, response) => {
       // Like a mounted application: oidc-provider derives the mount path from the two.
@@ -198,10 +180,6 @@ class RunningProvider implements TestOidcProvider {
 
   follow(url: string, options?: FollowOptions): Promise<Page> {
     return this.#approver.follow(url, options);
-  }
-
-  approveNext(options?: AutoApproveOptions): Promise<void> {
-    return this.#approver.next(options);
   }
 
   waitFor(
@@ -234,16 +212,8 @@ class RunningProvider implements TestOidcProvider {
     this.#store.expire("ClientCredentials");
   }
 
-  expireRefreshTokens(): void {
-    this.#store.expire("RefreshToken");
-  }
-
   revokeGrants(): void {
     this.#store.revoke();
-  }
-
-  async rotateKeys(): Promise<void> {
-    await this.#rotate?.();
   }
 
   reset(): void {

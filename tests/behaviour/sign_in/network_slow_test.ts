@@ -3,12 +3,7 @@ import { type LocalCa, makeLocalCa } from "../../support/local_ca.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { type ScriptedProvider, startScriptedProvider } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import {
-  type ConnectProxy,
-  startConnectProxy,
-  startTlsFront,
-  type Tunnel,
-} from "../../support/tunnels.ts";
+import { type ConnectProxy, startConnectProxy, startTlsFront, type Tunnel } from "./tunnels.ts";
 
 /** A name that no name server knows. */
 const COMPANY = "login.company.example";

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { copy } from "@std/fs";
 import { runProcess } from "../../support/deno_process.ts";
-import { installNpmPackage } from "../../support/npm_package.ts";
+import { installNpmPackage } from "./npm_package.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { serverBinary, serverPath } from "../../support/servers/servers.ts";
 import { tempDir } from "../../support/temp_home.ts";

@@ -1,7 +1,7 @@
 // This module on Node and Bun, installed as JSR makes it for npm.
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { runProcess } from "../../support/deno_process.ts";
-import { installNpmPackage } from "../../support/npm_package.ts";
+import { installNpmPackage } from "./npm_package.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { serverBinary } from "../../support/servers/servers.ts";

@@ -1,4 +1,4 @@
-import { type Generated, generated, table } from "../../../support/generated_part.ts";
+import { type Generated, generated, table } from "../../../pages/generated_part.ts";
 import { KEYCLOAK } from "./keycloak.ts";
 import { type RowName, ROWS } from "./rows.ts";
 import { SPRING } from "./spring.ts";

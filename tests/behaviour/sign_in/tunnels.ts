@@ -11,18 +11,6 @@ export interface ConnectProxy extends Tunnel {
   readonly requests: string[];
 }
 
-/** A tunnel whose connections can be dropped. */
-export interface Relay extends Tunnel {
-  /** Drops a connection, by the port from which it leads to `target`. */
-  cut(port: number): void;
-}
-
-/** Hands connections on as they are. */
-export function startRelay(port = 0): Relay {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port });
-  return new RunningTunnel(listener, () => Promise.resolve());
-}
-
 /** Speaks TLS in front of a server that does not. */
 export function startTlsFront(pem: { cert: string; key: string }): Tunnel {
   const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...pem });
@@ -41,12 +29,11 @@ export function startConnectProxy(target: number): ConnectProxy {
   return Object.assign(relay, { requests });
 }
 
-class RunningTunnel implements Relay {
+class RunningTunnel implements Tunnel {
   target = 0;
   readonly #listener: Deno.Listener<Deno.Conn<Deno.NetAddr>, Deno.NetAddr>;
   readonly #greet: (client: Deno.Conn) => Promise<void>;
   readonly #open = new Set<Deno.Conn>();
-  readonly #clients = new Map<number, Deno.Conn>();
   readonly #served: Promise<void>;
 
   constructor(
@@ -62,10 +49,6 @@ class RunningTunnel implements Relay {
     return this.#listener.addr.port;
   }
 
-  cut(port: number): void {
-    this.#clients.get(port)?.close();
-  }
-
   async #serve(): Promise<void> {
     const running: Promise<void>[] = [];
     for await (const client of this.#listener) running.push(this.#relay(client));
@@ -78,7 +61,6 @@ class RunningTunnel implements Relay {
       await this.#greet(client);
       const server = await Deno.connect({ hostname: "127.0.0.1", port: this.target });
       this.#open.add(server);
-      this.#clients.set(server.localAddr.port, client);
       await Promise.all([
         client.readable.pipeTo(server.writable),
         server.readable.pipeTo(client.writable),

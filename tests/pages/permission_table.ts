@@ -14,7 +14,7 @@ import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
 import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
 import { type Generated, generated, table } from "./generated_part.ts";
-import { OwnEnv } from "./own_env.ts";
+import { OwnEnv } from "../support/own_env.ts";
 
 /** Where the generated permissions begin and end in a page. */
 const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";

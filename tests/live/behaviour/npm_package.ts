@@ -4,9 +4,9 @@
  */
 import { copy, walk } from "@std/fs";
 import { dirname, fromFileUrl, join, relative } from "@std/path";
-import { denoInfo, runDenoTool } from "./deno_process.ts";
+import { denoInfo, runDenoTool } from "../../support/deno_process.ts";
 
-const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+const ROOT = fromFileUrl(new URL("../../../", import.meta.url));
 const VENDOR = join(ROOT, "vendor", "jsr.io");
 
 /** The packages of `@std` that the published sources import, and the ones that those import. */

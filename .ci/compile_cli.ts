@@ -6,19 +6,10 @@
  * `DENORT_BIN` names.
  */
 import { fromFileUrl } from "@std/path";
-import { KEYRING_PACKAGES, KEYRING_VERSION } from "../../backends/keychain/library.ts";
-import { DENO } from "./deno_process.ts";
+import { KEYRING_PACKAGES, KEYRING_VERSION } from "../backends/keychain/library.ts";
+import { DENO } from "../tests/support/deno_process.ts";
 
-const ROOT = fromFileUrl(new URL("../../", import.meta.url));
-
-/** The systems that a release has a program for. */
-export const RELEASE_TARGETS = [
-  "x86_64-unknown-linux-gnu",
-  "aarch64-unknown-linux-gnu",
-  "x86_64-apple-darwin",
-  "aarch64-apple-darwin",
-  "x86_64-pc-windows-msvc",
-] as const;
+const ROOT = fromFileUrl(new URL("../", import.meta.url));
 
 /** The program that opens a page in the browser, by a part of the target's name. */
 const LAUNCHERS = { darwin: "open", windows: "rundll32", linux: "xdg-open" };
@@ -28,7 +19,7 @@ const LAUNCHERS = { darwin: "open", windows: "rundll32", linux: "xdg-open" };
  * options are the person's to choose, and the keychain's library is unpacked to a folder that is not
  * known before. No program can be run but the one that opens the browser.
  */
-export function bakedFlags(target: string): string[] {
+function bakedFlags(target: string): string[] {
   const system = Object.keys(LAUNCHERS).find((name) => target.includes(name));
   if (system === undefined) throw new Error(`Cannot compile: ${target} is not a known target.`);
   return [
@@ -45,7 +36,7 @@ export function bakedFlags(target: string): string[] {
 }
 
 /** The command that compiles for a target. */
-export function compileCommand(target: string, output: string): [string, ...string[]] {
+function compileCommand(target: string, output: string): [string, ...string[]] {
   const library = KEYRING_PACKAGES[target];
   if (library === undefined) throw new Error(`Cannot compile: no keychain library for ${target}.`);
   return [
