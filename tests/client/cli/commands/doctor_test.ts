@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
 import { sha256Hex } from "../../../support/sha256_hex.ts";
-import { cliTest, type CliWorld, cliWorld } from "../cli_world.ts";
+import { BY_KEY, cliTest, type CliWorld, ENDED } from "../cli_world.ts";
 
 interface Check {
   check: string;
@@ -21,12 +21,6 @@ async function examine(world: CliWorld, args: string[] = [], env: Record<string,
     found: (check: string) => report.checks.find((one) => one.check === check),
     results: report.checks.map((one) => `${one.check}: ${one.result}`),
   };
-}
-
-/** The checks of a provider that is not the world's own. */
-async function examineAt({ issuer, clientId }: { issuer: string; clientId: string }) {
-  await using world = await cliWorld();
-  return await examine(world, ["--issuer", issuer, "--client-id", clientId]);
 }
 
 const ALL_WELL = ["settings", "permissions", "store", "provider", "sign-in"]
@@ -106,34 +100,30 @@ cliTest("doctor: a backend that has no lock is a warning", async (world) => {
   assert(plain.results.includes("store: warning"), `${plain.results}`);
 });
 
-for (
-  const [name, change, words] of [
-    [
-      "expired",
-      { expires_at: "2020-01-01T00:00:00Z", refresh_token: null },
-      "Run: validmind-auth login",
-    ],
-    ["without a refresh token", { refresh_token: null }, "offline_access"],
-  ] as const
-) {
-  cliTest(`doctor: a sign-in that is ${name} is a warning`, async (world) => {
+const WARNINGS: [change: Record<string, unknown>, words: string][] = [
+  [{ expires_at: ENDED, refresh_token: null }, "Run: validmind-auth login"],
+  [{ refresh_token: null }, "offline_access"],
+];
+
+cliTest("doctor: a sign-in that ends soon is a warning", async (world) => {
+  for (const [change, words] of WARNINGS) {
     await world.signIn();
     await world.amend(change);
     const { code, found } = await examine(world);
     assertEquals([code, found("sign-in")?.result], [0, "warning"]);
     assertStringIncludes(found("sign-in")!.advice!, words);
-  });
-}
+    await world.backend.delete(world.key);
+  }
+});
 
 cliTest("doctor: with an API key there are only permissions to examine", async (world) => {
-  const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_API_KEY: "k", VM_API_SECRET: "s" };
-  const { results } = await examine(world, [], env);
+  const { results } = await examine(world, [], BY_KEY);
   assertEquals(results, ["settings: ok", "permissions: ok"]);
 });
 
-Deno.test("doctor: a provider with another issuer is a fail", async () => {
+cliTest("doctor: a provider with another issuer is a fail", async (world) => {
   const discovery = { issuer: "https://b.example" };
   await using provider = await startScriptedProvider({ discovery });
-  const { found } = await examineAt(provider);
-  assertEquals(found("provider")?.result, "fail");
+  const args = ["--issuer", provider.issuer, "--client-id", provider.clientId];
+  assertEquals((await examine(world, args)).found("provider")?.result, "fail");
 });

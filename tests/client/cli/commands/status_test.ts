@@ -1,73 +1,64 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { cliWorld } from "../cli_world.ts";
+import { BY_KEY, cliTest, type CliWorld, ENDED, NO_CLIENT } from "../cli_world.ts";
 
-Deno.test("status: nobody is signed in", async () => {
-  await using world = await cliWorld();
+/** What every report says of the provider and the store. */
+function known({ provider, backend }: CliWorld) {
+  const store = { name: "FileCredentialsBackend", location: backend.path, persistent: true };
+  return { issuer: provider.issuer, client_id: provider.clientId, backend: store };
+}
+
+cliTest("status: nobody is signed in", async (world) => {
   const text = await world.run(["status"]);
   assertEquals([text.code, text.stderr], [4, ""]);
   assertMatch(text.stdout, /^Not signed in\nProvider +http:/);
-
   const json = await world.run(["status", "--json"]);
-  assertEquals(json.code, 4);
-  assertEquals(JSON.parse(json.stdout), {
-    signed_in: false,
-    state: "none",
-    issuer: world.provider.issuer,
-    client_id: world.provider.clientId,
-    backend: {
-      name: "FileCredentialsBackend",
-      location: world.backend.path,
-      persistent: true,
-    },
-  });
+  const report = { signed_in: false, state: "none", ...known(world) };
+  assertEquals([json.code, JSON.parse(json.stdout)], [4, report]);
   assertEquals([...Deno.readDirSync(world.home)], [], "status wrote something");
 });
 
-Deno.test("status: who, until when and where, without network", async () => {
-  await using world = await cliWorld();
+const TOKEN =
+  /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+ \(in (60|59) min\), then refreshed without you$/m;
+
+cliTest("status: who, until when and where, without network", async (world) => {
   const { expires_at } = await world.signIn();
   const text = await world.run(["status"]);
   assertEquals([text.code, text.stderr], [0, ""]);
   assertMatch(text.stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
-  assertMatch(
-    text.stdout,
-    /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+ \(in (60|59) min\), then refreshed without you$/m,
-  );
+  assertMatch(text.stdout, TOKEN);
   assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
-
   const { expires_in, ...report } = JSON.parse((await world.run(["status", "--json"])).stdout);
   assert(expires_in > 3500 && expires_in <= 3600);
   assertEquals(report, {
     signed_in: true,
     state: "valid",
-    issuer: world.provider.issuer,
-    client_id: world.provider.clientId,
+    ...known(world),
     scope: "openid profile email offline_access",
     subject: "analyst@example.com",
     name: "Ada Analyst",
     email: "analyst@example.com",
     expires_at,
     refreshable: true,
-    backend: {
-      name: "FileCredentialsBackend",
-      location: world.backend.path,
-      persistent: true,
-    },
   });
   assertEquals(world.provider.requests, []);
 });
 
-const ENDED = "2020-01-01T00:00:00.000Z";
+type State = [
+  state: string,
+  change: Record<string, unknown>,
+  args: string[],
+  code: number,
+  words: string,
+];
 
-for (
-  const [state, change, args, code, words] of [
-    ["refreshable", { expires_at: ENDED }, [], 0, "refreshed without you at the next use"],
-    ["expired", { expires_at: ENDED, refresh_token: null }, [], 4, "ago): run login"],
-    ["other_scope", {}, ["--scope", "openid admin"], 4, "not for all of the scope"],
-  ] as const
-) {
-  Deno.test(`status: ${state}`, async () => {
-    await using world = await cliWorld();
+const STATES: State[] = [
+  ["refreshable", { expires_at: ENDED }, [], 0, "refreshed without you at the next use"],
+  ["expired", { expires_at: ENDED, refresh_token: null }, [], 4, "ago): run login"],
+  ["other_scope", {}, ["--scope", "openid admin"], 4, "not for all of the scope"],
+];
+
+cliTest("status: a sign-in that does not serve as it is", async (world) => {
+  for (const [state, change, args, code, words] of STATES) {
     await world.signIn();
     await world.amend(change);
     const { stdout } = await world.run(["status", ...args]);
@@ -78,31 +69,30 @@ for (
     const quiet = await world.run(["status", "--quiet", ...args]);
     assertEquals(quiet, { code, stdout: "", stderr: "" });
     assertEquals(world.provider.requests, []);
-  });
-}
+    await world.backend.delete(world.key);
+  }
+});
 
-Deno.test("status: flags take the place of variables", async () => {
-  await using world = await cliWorld();
+cliTest("status: flags take the place of variables", async (world) => {
   await world.signIn();
   const { issuer, clientId } = world.provider;
-  const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_OIDC_NO_PERSIST: "1" };
-  const args = ["status", "--issuer", issuer, "--client-id", clientId, "--quiet"];
-  assertEquals((await world.run(args, { env })).code, 4, "memory has nothing");
-  assertEquals((await world.run([...args, "--backend", "file"], { env })).code, 0);
-  const other = await world.run([...args, "--backend", "file", "--audience", "other"], { env });
-  assertEquals(other.code, 4);
+  const env = { ...NO_CLIENT, VM_OIDC_NO_PERSIST: "1" };
+  const codeOf = async (...flags: string[]) => {
+    const args = ["status", "--issuer", issuer, "--client-id", clientId, "--quiet", ...flags];
+    return (await world.run(args, { env })).code;
+  };
+  const file = ["--backend", "file"];
+  assertEquals([await codeOf(), await codeOf(...file)], [4, 0], "memory has nothing");
+  assertEquals(await codeOf(...file, "--audience", "other"), 4);
 });
 
-Deno.test("status: with an API key nobody has to sign in", async () => {
-  await using world = await cliWorld();
-  const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_API_KEY: "k", VM_API_SECRET: "s" };
-  const { code, stdout } = await world.run(["status", "--json"], { env });
+cliTest("status: with an API key nobody has to sign in", async (world) => {
+  const { code, stdout } = await world.run(["status", "--json"], { env: BY_KEY });
   assertEquals([code, JSON.parse(stdout)], [0, { signed_in: true, state: "api_key" }]);
-  assertStringIncludes((await world.run(["status"], { env })).stdout, "An API key is set");
+  assertStringIncludes((await world.run(["status"], { env: BY_KEY })).stdout, "An API key is set");
 });
 
-Deno.test("status: a store that cannot be read is an error, and never 'not signed in'", async () => {
-  await using world = await cliWorld();
+cliTest("status: a store that cannot be read is never 'not signed in'", async (world) => {
   await Deno.mkdir(world.folder);
   await Deno.writeTextFile(world.backend.path, "{damaged");
   const { code, stdout, stderr } = await world.run(["status"]);
@@ -110,19 +100,7 @@ Deno.test("status: a store that cannot be read is an error, and never 'not signe
   assertStringIncludes(stderr, "error (backend_corrupt): Cannot");
 });
 
-Deno.test("status: settings that are missing or wrong are exit code 2", async () => {
-  await using world = await cliWorld();
-  const none = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
-  const missing = await world.run(["status"], { env: none });
-  assertEquals([missing.code, missing.stdout], [2, ""]);
-  assertStringIncludes(missing.stderr, "error (missing_api_credentials): Cannot show the status");
-  const insecure = await world.run(["status", "--issuer", "http://a.example"]);
-  assertEquals(insecure.code, 2);
-  assertStringIncludes(insecure.stderr, "insecure_url");
-});
-
-Deno.test("status: a profile, and tokens that are bound to a key, are sign-ins of their own", async () => {
-  await using world = await cliWorld();
+cliTest("status: a profile and bound tokens are sign-ins of their own", async (world) => {
   await world.signIn();
   for (const flags of [["--profile", "work"], ["--dpop"]]) {
     const { code, stdout } = await world.run(["status", "--json", ...flags]);
@@ -135,27 +113,17 @@ Deno.test("status: a profile, and tokens that are bound to a key, are sign-ins o
   assertMatch(named.stdout, /^Profile +work$/m);
 });
 
-Deno.test("status: the granted scope beside the asked one", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  await world.amend({ granted_scope: "openid", refresh_token: null });
+cliTest("status: the scope that was granted, and the end of the sign-in itself", async (world) => {
+  const { scope: _, ...row } = await world.signIn();
+  const refresh_expires_at = new Date(Date.now() + 7_201_000).toISOString();
+  await world.amend({ granted_scope: "openid", refresh_token: null, refresh_expires_at });
   const { stdout } = await world.run(["status"]);
   assertMatch(stdout, /^Scope +openid profile email offline_access$/m);
   assertMatch(stdout, /^Granted +openid$/m);
   const json = JSON.parse((await world.run(["status", "--json"])).stdout);
   assertEquals(json.granted_scope, "openid");
-});
-
-Deno.test("status: a scope that another program dropped from the entry is not known", async () => {
-  await using world = await cliWorld();
-  const { scope: _, ...row } = await world.signIn();
-  await world.backend.put(world.key, row as typeof row & { access_token: string });
-  assertMatch((await world.run(["status"])).stdout, /^Scope +not known: another program stored/m);
-});
-
-Deno.test("status: the end of the sign-in itself, where the provider has stated it", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  await world.amend({ refresh_expires_at: new Date(Date.now() + 7_201_000).toISOString() });
-  assertMatch((await world.run(["status"])).stdout, /^Sign-in +ends .+ \(in 2 h\)$/m);
+  await world.backend.put(world.key, { ...row, refresh_expires_at } as typeof json);
+  const bare = (await world.run(["status"])).stdout;
+  assertMatch(bare, /^Scope +not known: another program stored/m);
+  assertMatch(bare, /^Sign-in +ends .+ \(in 2 h\)$/m);
 });
