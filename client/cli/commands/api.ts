@@ -5,7 +5,7 @@ import { resolveOptions } from "../../options/resolve_options.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { CliError, usageError } from "../cli_error.ts";
 import { type Command, EXIT } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
+import type { FlagName, FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
 import { BEARER_FLAGS } from "../read_bearer.ts";
 import { findTarget, sessionOptions } from "../sign_in_target.ts";
@@ -67,28 +67,26 @@ export const api: Command = {
 };
 
 async function readRequest(flags: FlagValues): Promise<RequestInit & { query: string }> {
+  const fields: [name: string, value: unknown][] = [];
+  for (const text of flags.all("field")) {
+    const [name, value] = pairOf("field", text);
+    fields.push([name, await typedValue(value)]);
+  }
+  fields.push(...flags.all("raw-field").map((text) => pairOf("raw-field", text)));
+  const headers = flags.all("header").map((text) => pairOf("header", text, ":"));
   const input = flags.text("input");
-  const fields = [
-    ...await Promise.all(flags.all("field").map((text) => pairOf("field", text, typedValue))),
-    ...await Promise.all(flags.all("raw-field").map((text) => pairOf("raw-field", text))),
-  ];
   const hasBody = input !== undefined || fields.length > 0;
   const method = flags.text("method")?.toUpperCase() ?? (hasBody ? "POST" : "GET");
-  const inQuery = input !== undefined || method === "GET";
-  const query = inQuery
-    ? new URLSearchParams(fields.map(([name, value]) => [name, `${value}`]))
-    : "";
-  const headers = await Promise.all(flags.all("header").map((text) => pairOf("header", text)));
-  const text = inQuery
-    ? input && await readInput(input)
-    : JSON.stringify(Object.fromEntries(fields));
+  const isQuery = input !== undefined || method === "GET";
+  const query = isQuery ? fields.map(([name, value]) => [name, `${value}`]) : [];
+  const object = () => JSON.stringify(Object.fromEntries(fields));
+  const body = input !== undefined ? await readInput(input) : isQuery ? "" : object();
   try {
     return {
       method,
-      headers: new Headers(headers as [string, string][]),
-      query: `${query}`,
-      ...(text !== undefined && hasBody &&
-        { body: new Blob([text], { type: "application/json" }) }),
+      headers: new Headers(headers),
+      query: `${new URLSearchParams(query)}`,
+      ...(hasBody && body !== "" && { body: new Blob([body], { type: "application/json" }) }),
     };
   } catch {
     throw usageError("Cannot use --header: it is not a header. Give it as NAME:VALUE.");
@@ -96,14 +94,9 @@ async function readRequest(flags: FlagValues): Promise<RequestInit & { query: st
 }
 
 /** Name and value of a field, or of a header. */
-async function pairOf(
-  flag: "field" | "raw-field" | "header",
-  text: string,
-  read: (value: string) => unknown = (value) => value,
-): Promise<[string, unknown]> {
-  const separator = flag === "header" ? ":" : "=";
+function pairOf(flag: FlagName, text: string, separator = "="): [name: string, value: string] {
   const at = text.indexOf(separator);
-  if (at > 0) return [text.slice(0, at).trim(), await read(text.slice(at + 1))];
+  if (at > 0) return [text.slice(0, at).trim(), text.slice(at + 1)];
   throw usageError(`Cannot use --${flag}: its value is missing. Give it as NAME${separator}VALUE.`);
 }
 
