@@ -163,34 +163,6 @@ attack("a named pipe in the file's place is refused at once", async ({ path, vic
   }
 });
 
-/** Runs a call whose opening of `path` finds a named pipe there. */
-function racing(path: string, call: string): string {
-  return `(async () => {
-    const openers = [Deno, process.getBuiltinModule("node:fs")].map((api) => [api, api.openSync]);
-    for (const [api, open] of openers) {
-      api.openSync = (name, options) => {
-        if (name !== "${path}") return open(name, options);
-        for (const [api, open] of openers) api.openSync = open;
-        Deno.renameSync("${path}", "${path}.old");
-        Deno.renameSync("${path}.pipe", "${path}");
-        return open(name, options);
-      };
-    }
-    return await ${call};
-  })()`;
-}
-
-for (const flags of [["-A"]]) {
-  attack(
-    `a named pipe that comes between the look and the opening does not block, under ${flags}`,
-    async ({ path, victim }) => {
-      await plantPipe(`${path}.pipe`);
-      const call = racing(path, "backend.get(KEY)");
-      assertMatch(String(await victim(call, flags)), /^backend_denied: .*it is a named pipe/);
-    },
-  );
-}
-
 attack(
   "another user's file in a proof's place is replaced or left alone, and never used",
   async (scene) => {

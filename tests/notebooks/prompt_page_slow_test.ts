@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Page } from "playwright-core";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { hasChromium, openWindow, scan, startChromium, textsIn } from "../support/chromium.ts";
+import { hasChromium, scan, startChromium, textsIn } from "../support/chromium.ts";
 import { hasJupyter, type KernelMessage, runNotebook } from "../support/jupyter.ts";
 import { quickstart, startNotebookWorld } from "./notebook_world.ts";
 import { type RenderedOutput, renderOutput, THEMES } from "./render_output.ts";
@@ -27,9 +27,6 @@ Deno.test({
       await assertReadable(output, code);
       assertEquals(await scan(output.output.locator("svg")), pageToOpen, theme);
       rendered.push(output);
-    }
-    for (const colorScheme of ["light", "dark"] as const) {
-      await assertReadableElsewhere(await openWindow(browser, { colorScheme }), data, code);
     }
     await assertCopies(rendered[0]!, code);
 
@@ -58,20 +55,6 @@ async function assertReadable({ output }: RenderedOutput, code: string): Promise
   for (const text of ["Copy", "Waiting for approval, expires in "]) {
     assert(texts.some((one) => one.text.startsWith(text)), `no "${text}"`);
   }
-}
-
-/** Where neither JupyterLab's nor VS Code's colours are, the system's theme counts. */
-async function assertReadableElsewhere(
-  context: Awaited<ReturnType<typeof openWindow>>,
-  data: Record<string, string>,
-  code: string,
-): Promise<void> {
-  const page = await context.newPage();
-  const head = `<!doctype html><meta name="color-scheme" content="light dark">` +
-    `<style>body{background:Canvas}</style>`;
-  await page.setContent(head + data["text/html"]);
-  const output = page.locator(".vm-auth");
-  await assertReadable({ page, output, cell: output }, code);
 }
 
 function assertContrast(texts: Awaited<ReturnType<typeof textsIn>>): void {

@@ -137,12 +137,13 @@ for (const one of CASES) {
       .map((line) => JSON.parse(line) as { permission: string; value: string })
       .filter(({ permission }) => permission !== "import") // Deno itself, loading the module
       // Used where granted: the user's id; and the folder above, which is synced. The log counts
-      // opening a folder as a write, too.
+      // opening a folder as a write, too, and a look at an open file.
       .filter(({ permission, value }) => `${permission} ${value}` !== "sys uid")
       // Options without a name are refused, so they are looked for where that is granted.
       .filter(({ value }) => value !== "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS")
       .map((access) => ({ ...access, value: accessed(access.value) }))
-      .filter(({ value }) => value !== world.folder);
+      .filter(({ value }) => value !== world.folder)
+      .filter(({ permission, value }) => permission !== "write" || !value.endsWith("/key.json"));
     const beyond = accesses.filter((access) => !needs.some((need) => covers(need, access)));
     assertEquals(beyond, []);
     const isIdle = needs.every(({ need }) => need === "optional");
@@ -209,7 +210,12 @@ async function prepare(
   const backend = await parentBackend(input.backend, folder, one);
   if (backend === undefined) return;
   const { issuer, clientId } = input;
-  const key = credentialKey(issuer, clientId);
+  const key = credentialKey(
+    issuer,
+    clientId,
+    undefined,
+    one.more && { flow: "client_credentials" },
+  );
   await backend.delete(key);
   if (one.flow !== "sign in" && one.flow !== "browser") {
     await createSession({ issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} });

@@ -201,22 +201,6 @@ Deno.test("deviation: no expired_token ever: ends with the code's own life", asy
   assertEquals(world.clock.delays, [10_000, 10_000, 9_750]);
 });
 
-for (const number of ["NaN", "Infinity", "-Infinity"]) {
-  Deno.test(`deviation: ${number} among the tokens, as Python writes it: counts as absent`, async () => {
-    await using world = await scriptedProviderWorld();
-    world.provider.script.token.push(async () => {
-      const tokens = await (await world.provider.tokens({ expires_in: 0, note: "NaN, [Infinity]" }))
-        .text();
-      const headers = { "content-type": "application/json" };
-      return new Response(tokens.replace('"expires_in":0', `"expires_in": ${number}`), { headers });
-    });
-    const session = await createSession(world.options);
-    const { expires_at } = world.stored();
-    assertEquals(Date.parse(expires_at!) - world.clock.now(), 3600_000); // as without a lifetime
-    assertEquals(await session.accessToken(), world.stored().access_token);
-  });
-}
-
 Deno.test("deviation: invalid_grant behind a 401 and a challenge: is a refused refresh", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);

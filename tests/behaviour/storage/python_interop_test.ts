@@ -1,9 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { credentialKey, isExpired, parseExpiry } from "../../../client/entry.ts";
 import { toEntry } from "../../../client/tokens/new_entry.ts";
-import { entry } from "../../support/entries.ts";
 import { sandbox } from "../../support/sandbox.ts";
 
 const { folder } = sandbox();
@@ -69,28 +68,6 @@ Deno.test("the expiry of a row of Python is understood, with its microseconds", 
   const rows = [KEY_A, KEY_B, KEY_C].map((key) => backend.get(key));
   assertEquals(rows.map((row) => isExpired(row ?? {})), [false, true, false]);
   assertEquals(parseExpiry(rows[1]?.expires_at), Date.UTC(2020, 0, 1, 0, 0, 0, 123));
-});
-
-Deno.test("a refresh of a row of Python keeps the fields that Python and others wrote", async () => {
-  const backend = fromPython();
-  const previous = backend.get(KEY_C);
-  assert(previous !== undefined);
-  const identity = {
-    kind: "oidc",
-    issuer: "https://idp.example.com/realms/größe",
-    clientId: "klient-ß",
-    audience: undefined,
-    scope: "openid",
-  } as const;
-  await backend.put(
-    KEY_C,
-    toEntry({ accessToken: "new" }, identity, "access_token", Date.now(), previous),
-  );
-  const { access_token, expires_at, ...kept } = backend.get(KEY_C) ?? entry();
-  assertEquals(access_token, "new");
-  assert(expires_at !== previous.expires_at);
-  const { access_token: _, expires_at: __, ...others } = previous;
-  assertEquals(kept, others);
 });
 
 const hasPython = await succeeds(["python3", "-c", "import datetime, json"]);
