@@ -120,6 +120,8 @@ apiTest("an error status is an ApiError with the beginning of the answer", async
     assertMatch(error.body, /^<!DOCTYPE html>/);
     assertEquals([error.message.length < 500, /[\r\n]/.test(error.message)], [true, false]);
   }
+  const refused = () => session.get("error?status=401");
+  await assertRejects(refused, ApiError, "Check audience and scope.");
   const response = await session.fetch("error?status=418"); // as it is, whatever the status
   assertEquals([response.status, (await response.text()).length > 5000], [418, true]);
 });
@@ -302,6 +304,12 @@ Deno.test("api: nobody listens there: the reason comes first, in words", async (
   await using session = await createSession({ apiKey: "k", apiSecret: "s", apiHost });
   const words = `Cannot reach ${apiHost}x: nothing answers at that host and port.`;
   await rejectsWith("api_unreachable", () => session.get("x"), words);
+});
+
+apiTest("a 401 for an API key leads to the key and the API", async ({ api }) => {
+  const { apiHost } = api;
+  await using session = await createSession({ apiKey: "k", apiSecret: "s", apiHost });
+  await rejectsWith("unauthorized", () => session.get("x"), "Check apiKey", "apiHost");
 });
 
 apiTest("a failing fetch is no crash and shows no token", async ({ session }) => {

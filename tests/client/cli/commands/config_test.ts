@@ -1,9 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
-import { type CliWorld, cliWorld } from "../cli_world.ts";
-
-const NONE = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
+import { cliTest, type CliWorld, NO_CLIENT } from "../cli_world.ts";
 
 /** Writes the settings file of a person, and gives its path. */
 async function write(world: CliWorld, document: unknown): Promise<string> {
@@ -20,11 +18,10 @@ function client({ provider: { issuer, clientId } }: CliWorld) {
 
 /** Runs a command without the variables that name provider and client. */
 async function run(world: CliWorld, args: string[], env: Record<string, string> = {}) {
-  return await world.run(args, { env: { ...NONE, ...env } });
+  return await world.run(args, { env: { ...NO_CLIENT, ...env } });
 }
 
-Deno.test("config: a settings file signs in, and every command finds the sign-in by it", async () => {
-  await using world = await cliWorld();
+cliTest("config: every command finds a sign-in by the settings file", async (world) => {
   const path = await write(world, client(world));
   const { code, stderr } = await run(world, ["login"]);
   assertEquals(code, 0, stderr);
@@ -37,8 +34,7 @@ Deno.test("config: a settings file signs in, and every command finds the sign-in
   assertEquals(world.backend.get(world.key), undefined);
 });
 
-Deno.test("config: a profile of the file has a provider and a store of its own", async () => {
-  await using world = await cliWorld();
+cliTest("config: a profile of the file has a provider and a store of its own", async (world) => {
   const store = { backend: "file", backendOptions: { path: "${HOME}/two/tokens.json" } };
   await write(world, { profiles: { two: { ...client(world), ...store } } });
   // The variables lead elsewhere: who types a profile means it.
@@ -53,8 +49,7 @@ Deno.test("config: a profile of the file has a provider and a store of its own",
   assertEquals(JSON.parse(list.stdout).sign_ins[0].profile, "two");
 });
 
-Deno.test("config: migrate moves the entries to the store of the file, with its options", async () => {
-  await using world = await cliWorld();
+cliTest("config: migrate moves entries to the store of the file", async (world) => {
   await world.signIn();
   const store = { backend: "file", backendOptions: { path: "${HOME}/two/tokens.json" } };
   await write(world, { ...client(world), ...store });
@@ -64,8 +59,7 @@ Deno.test("config: migrate moves the entries to the store of the file, with its 
   assertEquals((await run(world, ["status", "-q"])).code, 0);
 });
 
-Deno.test("config: shows what applies, and from where, without a secret", async () => {
-  await using world = await cliWorld();
+cliTest("config: shows what applies, and from where, without a secret", async (world) => {
   const scope = "openid offline_access";
   const path = await write(world, { ...client(world), scope, profiles: { two: {} } });
   const env = {
@@ -97,8 +91,7 @@ Deno.test("config: shows what applies, and from where, without a secret", async 
   assertEquals(settings.VM_OIDC_CLIENT_SECRET, { source: "VM_OIDC_CLIENT_SECRET" });
 });
 
-Deno.test("config: without a file it says where one would be, and a command that works", async () => {
-  await using world = await cliWorld();
+cliTest("config: without a file it says where one would be", async (world) => {
   const { code, stdout } = await run(world, ["config"]);
   const path = world.settingsPath;
   assertEquals(code, 0);
@@ -112,8 +105,7 @@ Deno.test("config: without a file it says where one would be, and a command that
   assertStringIncludes(login.stderr, "error (settings_invalid): Cannot use the settings file none");
 });
 
-Deno.test("config: set writes a whole private file that signs in, and unset takes settings out", async () => {
-  await using world = await cliWorld();
+cliTest("config: set writes a private file, and unset takes out", async (world) => {
   const { issuer, clientId } = world.provider;
   const path = world.settingsPath;
   const set = await run(world, ["config", "set", "issuer", issuer, "client-id", clientId]);
@@ -137,35 +129,33 @@ Deno.test("config: set writes a whole private file that signs in, and unset take
   });
 });
 
-for (
-  const [args, words] of [
-    [["isuer", "x"], 'Did you mean "issuer"?'],
-    [["clientSecret", "s3cr3t"], "Set VM_OIDC_CLIENT_SECRET instead."],
-    [["api-key", "s3cr3t"], "Set VM_API_KEY instead."],
-    [["flow", "divice"], '"flow" is not one of auto, device'],
-    [["timeoutMs", "long"], '"timeoutMs" is not a number'],
-    [["issuer", ""], '"issuer" is empty'],
-    [["backendOptions", '{"path": "x"}'], 'no "backend" beside'],
-    [["backend", "vault", "backendOptions", '{"token": "s3cr3t"}'], "is a secret"],
-    [["client-key-file", "key.pem"], "not a whole path"],
-    [["model"], "its value is missing"],
-    [[], "no name is given"],
-  ] as const
-) {
-  Deno.test(`config: set ${args.join(" ")} is refused, and the file stays`, async () => {
-    await using world = await cliWorld();
-    const path = await write(world, client(world));
-    const before = await Deno.readTextFile(path);
+const REFUSED: [args: string[], words: string][] = [
+  [["isuer", "x"], 'Did you mean "issuer"?'],
+  [["clientSecret", "s3cr3t"], "Set VM_OIDC_CLIENT_SECRET instead."],
+  [["api-key", "s3cr3t"], "Set VM_API_KEY instead."],
+  [["flow", "divice"], '"flow" is not one of auto, device'],
+  [["timeoutMs", "long"], '"timeoutMs" is not a number'],
+  [["issuer", ""], '"issuer" is empty'],
+  [["backendOptions", '{"path": "x"}'], 'no "backend" beside'],
+  [["backend", "vault", "backendOptions", '{"token": "s3cr3t"}'], "is a secret"],
+  [["client-key-file", "key.pem"], "not a whole path"],
+  [["model"], "its value is missing"],
+  [[], "no name is given"],
+];
+
+cliTest("config: set refuses what cannot be used, and the file stays", async (world) => {
+  const path = await write(world, client(world));
+  const before = await Deno.readTextFile(path);
+  for (const [args, words] of REFUSED) {
     const { code, stdout, stderr } = await run(world, ["config", "set", ...args]);
     assertEquals([code, stdout], [2, ""]);
     assertStringIncludes(stderr, words);
     assert(!stderr.includes("s3cr3t"), stderr);
-    assertEquals(await Deno.readTextFile(path), before);
-  });
-}
+  }
+  assertEquals(await Deno.readTextFile(path), before);
+});
 
-Deno.test("config: unset mends a file with an unknown key; a damaged one is named with its line", async () => {
-  await using world = await cliWorld();
+cliTest("config: unset mends a file with an unknown key", async (world) => {
   const path = await write(world, { ...client(world), isuer: "x" });
   assertEquals((await run(world, ["config", "set", "model", "x"])).code, 2);
   assertEquals((await run(world, ["config", "unset", "isuer"])).code, 0);
@@ -177,8 +167,7 @@ Deno.test("config: unset mends a file with an unknown key; a damaged one is name
   assertEquals(await Deno.readTextFile(path), '{"issuer":\n 7 7}');
 });
 
-Deno.test("config: a file that cannot be used ends every command, by file and key", async () => {
-  await using world = await cliWorld();
+cliTest("config: a file that cannot be used ends every command", async (world) => {
   const path = await write(world, { ...client(world), isuer: "x" });
   for (
     const args of [["login"], ["status"], ["token"], ["list"], ["logout", "--all"], ["config"]]
@@ -196,8 +185,7 @@ Deno.test("config: a file that cannot be used ends every command, by file and ke
   assertEquals((await run(world, ["--help"])).code, 0);
 });
 
-Deno.test("config: a file that Deno does not permit is told, and no command fails for it", async () => {
-  await using world = await cliWorld();
+cliTest("config: a file that Deno does not permit is told", async (world) => {
   const path = join(world.home, "elsewhere.json");
   await Deno.writeTextFile(path, JSON.stringify({ ...client(world), clientId: "other" }));
   const env = { VM_AUTH_CONFIG: path };
@@ -223,8 +211,7 @@ Deno.test("config: a file that Deno does not permit is told, and no command fail
   assertStringIncludes(named.stderr, `--allow-read=${path}`);
 });
 
-Deno.test("config: an error about a setting leads to where it comes from", async () => {
-  await using world = await cliWorld();
+cliTest("config: an error about a setting leads to where it comes from", async (world) => {
   const entry = { ...client(world), listen: "0.0.0.0:80" };
   await write(world, entry);
   const { code, stderr } = await run(world, ["login"]);
@@ -234,8 +221,7 @@ Deno.test("config: an error about a setting leads to where it comes from", async
   assertMatch((await run(world, ["config"])).stdout, /^listen +0\.0\.0\.0:80 +settings file$/m);
 });
 
-Deno.test("config: a wrong backend of the file is named by its place", async () => {
-  await using world = await cliWorld();
+cliTest("config: a wrong backend of the file is named by its place", async (world) => {
   const path = await write(world, { ...client(world), backend: "redis" });
   const { code, stderr } = await run(world, ["status"]);
   assertEquals(code, 2);
@@ -249,8 +235,7 @@ Deno.test("config: a wrong backend of the file is named by its place", async () 
   assertStringIncludes(unset.stderr, "NO_SUCH_VARIABLE");
 });
 
-Deno.test("config: permissions lists the file, for this program and not for a script", async () => {
-  await using world = await cliWorld();
+cliTest("config: permissions lists the file, but for a script", async (world) => {
   const path = await write(world, {
     ...client(world),
     backend: "kv",
@@ -270,8 +255,7 @@ Deno.test("config: permissions lists the file, for this program and not for a sc
   assert(!script.stdout.includes("--unstable-kv"), script.stdout);
 });
 
-Deno.test("config: a variable that may not be read could win, and is told", async () => {
-  await using world = await cliWorld();
+cliTest("config: a variable that may not be read could win, and is told", async (world) => {
   await write(world, client(world));
   const flags = [
     "--allow-read",
@@ -283,12 +267,14 @@ Deno.test("config: a variable that may not be read could win, and is told", asyn
   assertStringIncludes(stderr, "Deno does not permit env VM_OIDC_ISSUER (to know who signs in");
 });
 
-Deno.test("config: the flags for this program are enough to sign in by the file", async () => {
-  await using world = await cliWorld();
+cliTest("config: the flags for this program are enough to sign in by the file", async (world) => {
   await write(world, client(world));
   const { stdout } = await run(world, ["permissions", "--for", "cli", "--json"]);
   const { flags } = JSON.parse(stdout);
-  const { code, stderr } = await world.run(["login", "-q"], { flags: flags.split(" "), env: NONE });
+  const { code, stderr } = await world.run(["login", "-q"], {
+    flags: flags.split(" "),
+    env: NO_CLIENT,
+  });
   assertEquals(code, 0, stderr);
   world.stored();
 });

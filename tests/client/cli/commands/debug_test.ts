@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
-import { AS_PROCESS, cliWorld } from "../cli_world.ts";
+import { AS_PROCESS, cliWorld, ENDED } from "../cli_world.ts";
 
 const WAYS: [name: string, args: string[], env: Record<string, string>][] = [
   ["--debug", ["--debug"], {}],
@@ -11,7 +11,7 @@ for (const [name, args, env] of WAYS) {
   Deno.test(`debug: ${name} shows each step with its time on standard error, without secrets`, async () => {
     await using world = await cliWorld();
     const before = await world.signIn();
-    await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
+    await world.amend({ expires_at: ENDED });
     const run = { flags: AS_PROCESS, env };
     const { code, stdout, stderr } = await world.run(["token", ...args], run);
     const { access_token, refresh_token } = world.stored();

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DENO, startDeno } from "../../../support/deno_process.ts";
 import { isPosix } from "../../../support/sandbox.ts";
-import { AS_PROCESS, CLI, cliTest, cliWorld } from "../cli_world.ts";
+import { AS_PROCESS, CLI, cliTest, cliWorld, ENDED } from "../cli_world.ts";
 
 /** A program that prints what it got, and ends with 7. */
 const PROGRAM = [DENO, "eval", "--ext=ts"];
@@ -30,7 +30,7 @@ cliTest("exec: --variable names the variable; dashes are optional", async (world
 
 cliTest("exec: a token that has ended is refreshed before the program starts", async (world) => {
   await world.signIn();
-  await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
+  await world.amend({ expires_at: ENDED });
   const { stdout } = await world.run(["exec", ...PROGRAM, REPORT], { flags: AS_PROCESS });
   assertEquals(JSON.parse(stdout)[0], world.stored().access_token);
 });

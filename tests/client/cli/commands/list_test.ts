@@ -2,12 +2,10 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { credentialKey } from "../../../../client/entry.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { tokensOf } from "../../../support/entries.ts";
-import { cliTest } from "../cli_world.ts";
-
-const NO_SETTINGS = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
+import { cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
 
 cliTest("list: nobody is signed in, and no settings are needed", async (world) => {
-  const { code, stdout, stderr } = await world.run(["list"], { env: NO_SETTINGS });
+  const { code, stdout, stderr } = await world.run(["list"], { env: NO_CLIENT });
   assertEquals([code, stderr], [0, ""]);
   assertEquals(
     stdout,
@@ -19,14 +17,14 @@ cliTest("list: nobody is signed in, and no settings are needed", async (world) =
 cliTest("list: each sign-in with its end, and no token", async (world) => {
   const entry = await world.signIn();
   const { issuer, clientId } = world.provider;
-  const ended = { ...entry, expires_at: "2020-01-01T00:00:00Z", refresh_token: null };
+  const ended = { ...entry, expires_at: ENDED, refresh_token: null };
   const key = (audience?: string, options = {}) =>
     credentialKey(issuer, clientId, audience, options);
   await world.backend.put(key(undefined, { profile: "work" }), entry);
   await world.backend.put(key("https://api.example|x", { dpop: true, profile: "lab" }), ended);
   await world.backend.put("probe|0f9a", entry); // a leftover of a process that was killed
 
-  const text = await world.run(["list"], { env: NO_SETTINGS });
+  const text = await world.run(["list"], { env: NO_CLIENT });
   assertEquals([text.code, text.stderr], [0, ""]);
   assertMatch(text.stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
   assertMatch(text.stdout, /^Profile +work$/m);
@@ -35,7 +33,7 @@ cliTest("list: each sign-in with its end, and no token", async (world) => {
   assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
   assert(!text.stdout.includes("probe"));
 
-  const json = await world.run(["list", "--json"], { env: NO_SETTINGS });
+  const json = await world.run(["list", "--json"], { env: NO_CLIENT });
   const { backend, sign_ins } = JSON.parse(json.stdout);
   assertEquals(backend, {
     name: "FileCredentialsBackend",
