@@ -36,6 +36,8 @@ const LAB = "jupyterlab==4.6.6";
 export const SERVERS = {
   /** HashiCorp's server as a library: one node or several, with storage in files. */
   vault: { by: "go", files: ["main.go", "builtin.go"] },
+  /** An OpenID Provider on Dex. */
+  dex: { by: "go" },
   "docker-credential-pass": { by: "go" },
   "docker-credential-secretservice": { by: "go" },
   "client-go-exec": { by: "go" },
