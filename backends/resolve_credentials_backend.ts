@@ -2,9 +2,10 @@ import { assertCredentialsBackend } from "./credentials_backend_error.ts";
 import { getEnv, readBackendChoice, readEnv } from "./common/platform.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
+import type { SettingOrigin } from "./load/backend_setting.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
-/** Loaded where the environment names a backend. */
+/** Loaded where the environment or the settings file names a backend. */
 const loadCreateBackend = () => import("./load/create_backend.ts");
 
 /** The backend of `VM_OIDC_NO_PERSIST`: a second `init()` finds the first one's entries. */
@@ -38,11 +39,31 @@ let defaultBackend: OidcCredentialsBackend | undefined;
 export async function resolveCredentialsBackend(
   backend?: OidcCredentialsBackend,
 ): Promise<OidcCredentialsBackend> {
+  return await chooseBackend(backend, undefined);
+}
+
+/** A backend by its name, with the places from which name and options were read. */
+export interface NamedBackend {
+  readonly name: string;
+  /** One JSON object. */
+  readonly options: string;
+  readonly origin: SettingOrigin;
+}
+
+/** The same, where the settings file may name a backend in place of the environment. */
+export async function chooseBackend(
+  backend: OidcCredentialsBackend | undefined,
+  named: NamedBackend | undefined,
+): Promise<OidcCredentialsBackend> {
   if (backend !== undefined) {
     assertCredentialsBackend(backend, "credentialsBackend");
     return backend;
   }
-  return getDefaultBackend() ?? await loadBackendFromEnv() ?? defaultFileBackend();
+  const found = getDefaultBackend();
+  if (found !== undefined) return found;
+  if (named === undefined) return await loadBackendFromEnv() ?? defaultFileBackend();
+  const { sharedBackend } = await loadCreateBackend();
+  return await sharedBackend(named.name, named.options, named.origin);
 }
 
 /**

@@ -23,8 +23,7 @@ import { main } from "./cli/main.ts";
 
 /**
  * Runs one command, as the command line does: for a program that offers it among its own commands.
- * Writes to standard output and standard error, and does not end the process. Reads the settings file
- * of the command line, unlike `init()`.
+ * Writes to standard output and standard error, and does not end the process.
  *
  * Needs the permissions of the command: `permissions --for cli` lists them.
  *

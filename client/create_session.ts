@@ -1,13 +1,15 @@
 import { assertRuntime, isGranted, notebook } from "../backends/common/platform.ts";
 import { untilAborted } from "../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
-import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
+import { chooseBackend } from "../backends/resolve_credentials_backend.ts";
 import { bearerKind, credentialKey } from "./entry.ts";
 import type { PermissionNeed } from "./format_permissions.ts";
 import {
   checkSessionOptions,
+  namesOf,
   type ResolvedOptions,
   resolveOptions,
+  withSettings,
 } from "./options/resolve_options.ts";
 import {
   apiNeeds,
@@ -104,13 +106,14 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   const isInit = call === "init";
   const action = isInit ? "sign in to ValidMind" : "sign in";
   assertRuntime(action);
-  const options = checkSessionOptions(given, action, isInit);
-  const check = checker(action, options);
+  const asked = checkSessionOptions(given, action, isInit);
+  const check = checker(action, asked);
   if (!isGranted({ name: "env" })) {
-    const variables = envNeeds(options, call);
-    if (!isByKey(options)) variables.push(...choiceNeeds(options));
+    const variables = envNeeds(asked, call);
+    if (!isByKey(asked)) variables.push(...choiceNeeds(asked));
     await check(variables, "always", () => [...variables.map(asAlways), HOME_NEED]);
   }
+  const { options, named } = await withSettings(asked, namesOf(isInit));
   const resolved = resolveOptions(options, action, isInit);
   options.signal?.throwIfAborted();
   if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
@@ -119,9 +122,9 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   let backend: OidcCredentialsBackend | undefined;
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
-  const needs = () => list ??= startNeeds(options, call, resolved, backend);
+  const needs = () => list ??= startNeeds(asked, call, resolved, backend);
   if (resolved.identity.kind === "oidc") {
-    const chosen = resolveCredentialsBackend(options.credentialsBackend);
+    const chosen = chooseBackend(options.credentialsBackend, named);
     backend = await untilAborted(chosen, options.signal);
   }
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);

@@ -12,6 +12,7 @@ import {
  * | code | meaning |
  * |---|---|
  * | `invalid_options` | an option or variable is unknown or has a wrong value |
+ * | `settings_invalid` | the settings file is damaged, or has an unknown key or a wrong value |
  * | `conflicting_credentials` | an API key and OIDC together |
  * | `missing_api_credentials` | neither an API key nor issuer and client id |
  * | `missing_model` | `init()` without a model |
@@ -48,6 +49,7 @@ import {
  */
 export type ValidMindAuthErrorCode =
   | "invalid_options"
+  | "settings_invalid"
   | "conflicting_credentials"
   | "missing_api_credentials"
   | "missing_model"

@@ -1,10 +1,13 @@
 import { didYouMean } from "../../backends/credentials_backend_error.ts";
+import { shown } from "../options/settings_file.ts";
+
+export { shown };
 
 /** An error of the command line itself, in its own words. */
 export class CliError extends Error {
   override readonly name = "CliError";
 
-  constructor(message: string, readonly code: "usage" | "settings_invalid" | "output_failed") {
+  constructor(message: string, readonly code: "usage" | "output_failed") {
     super(message);
   }
 }
@@ -24,9 +27,4 @@ export function unknownWord(
   return usageError(
     `Cannot use ${shown(word, "that value")} as ${place}: it is not known. ${hint}`,
   );
-}
-
-/** A word as an error shows it. A long or unusual word may be a misplaced secret. */
-export function shown(word: string, otherwise: string): string {
-  return /^[\w.:-]{1,24}$/.test(word) ? `"${word}"` : otherwise;
 }

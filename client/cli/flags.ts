@@ -1,7 +1,7 @@
 import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
 import { BUILT_IN_NAMES } from "../../backends/load/backend_setting.ts";
-import { OPTION_NAMES, optionRow, type OPTIONS } from "../options/declaration.ts";
-import { NO_SETTINGS, readSettings, type Settings } from "./settings.ts";
+import { OPTION_NAMES, optionRow, OPTIONS } from "../options/declaration.ts";
+import { NO_SETTINGS, readSettings, SETTINGS, type Settings } from "../options/settings_file.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */
 export interface Flag {
@@ -118,10 +118,28 @@ export class FlagValues {
 
   /** The same flags, with the settings of a file for a command that takes `names`. */
   withSettings(names: readonly FlagName[]): FlagValues {
-    return new FlagValues(this.#values, readSettings(this, names));
+    const rows: [string, { flag?: string }][] = Object.entries({
+      profile: OPTIONS.profile,
+      ...SETTINGS,
+    });
+    const flagOf = new Map(rows.map(([name, { flag }]) => [name, flag as FlagName | undefined]));
+    const given = [...flagOf].flatMap(([name, flag]) =>
+      flag !== undefined && this.has(flag) ? [[name, this.text(flag) ?? true] as const] : []
+    );
+    const settings = readSettings({
+      given: Object.fromEntries(given),
+      // A setting without a flag goes with those of the sign-in.
+      takes: (name) => names.includes(flagOf.get(name) ?? "issuer"),
+      path: this.text("config"),
+    });
+    const sources = Object.entries(settings.sources).map(([name, source]) => [
+      name,
+      source === "given" ? `--${flagOf.get(name)}` : source,
+    ]);
+    return new FlagValues(this.#values, { ...settings, sources: Object.fromEntries(sources) });
   }
 
-  /** The flags alone: a script reads no settings file. */
+  /** The flags alone: a script reads the usual settings file itself. */
   withoutSettings(): FlagValues {
     return new FlagValues(this.#values);
   }

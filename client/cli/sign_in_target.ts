@@ -13,14 +13,23 @@ import {
 } from "../../backends/load/backend_setting.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
+import {
+  type NamedBackend,
+  resolveCredentialsBackend,
+} from "../../backends/resolve_credentials_backend.ts";
 import { OPTION_NAMES, type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
+import { SETTLED } from "../options/resolve_options.ts";
+import {
+  backendOf,
+  LARGEST_BYTES,
+  NO_SETTINGS,
+  WRITABLE_FOR_OTHERS,
+} from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { SessionOptions } from "../session_options.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
-import { LARGEST_BYTES, type Settings, WRITABLE_FOR_OTHERS } from "./settings.ts";
 import { PROGRAM } from "./command.ts";
 import { usageError } from "./cli_error.ts";
 
@@ -34,13 +43,6 @@ export interface ChosenBackend {
 
 /** The flag that names a backend. The flag of its options is the same with "-options". */
 export type BackendFlag = "backend" | "from" | "to";
-
-/** A backend by its name, with the places from which name and options were read. */
-interface Named {
-  readonly name: string;
-  readonly options: string;
-  readonly origin: SettingOrigin;
-}
 
 /**
  * Chooses the backend that the flags name, else the one that the environment names, else the one of the
@@ -61,7 +63,7 @@ export async function chooseBackend(
   };
   let named = await namedByFlags(flags, flag, ensure);
   if (named === undefined) {
-    named = namedBySettings(flags.settings);
+    named = backendOf(flags.settings);
     if (named === undefined || !flags.settings.isTyped) await ensure(selectionNeeds());
   }
   const { name = "file" } = named ?? readBackendChoice(readEnvIfGranted);
@@ -80,7 +82,7 @@ async function namedByFlags(
   flags: FlagValues,
   flag: BackendFlag,
   ensure: (needs: readonly PermissionNeed[]) => Promise<void>,
-): Promise<Named | undefined> {
+): Promise<NamedBackend | undefined> {
   const name = flags.text(flag);
   const path = flags.text(`${flag}-options`);
   if (name === undefined && path === undefined) return undefined;
@@ -99,17 +101,6 @@ async function namedByFlags(
       usageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),
   });
   return { name, options, origin };
-}
-
-function namedBySettings({ values, profile, path }: Settings): Named | undefined {
-  const { backend, backendOptions = {} } = values;
-  if (backend === undefined) return undefined;
-  const place = `${profile === undefined ? "" : `of profile ${profile} `}in ${path}`;
-  return {
-    name: `${backend}`,
-    options: JSON.stringify(backendOptions),
-    origin: { name: `"backend" ${place}`, options: `"backendOptions" ${place}` },
-  };
 }
 
 /** Refuses a backend that keeps nothing once this program has ended. */
@@ -147,7 +138,9 @@ export function sessionOptions(flags: FlagValues): SessionOptions {
   const settings = Object.entries(flags.settings.values).filter(([name]) =>
     Object.hasOwn(OPTIONS, name) && optionRow(name as OptionName).group !== "model"
   );
-  return { ...Object.fromEntries(settings), ...givenOptions(flags) };
+  // A script of `permissions` reads the file itself.
+  const mark = flags.settings === NO_SETTINGS ? {} : { [SETTLED]: true };
+  return { ...mark, ...Object.fromEntries(settings), ...givenOptions(flags) };
 }
 
 /** Options of `createSession` that the flags give. */

@@ -1,4 +1,3 @@
-import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { checkOptions, type OptionTypes, words } from "../../backends/credentials_backend_error.ts";
 import {
   type Clock,
@@ -7,10 +6,27 @@ import {
   LONGEST_TIMER_MS,
   type Stopwatch,
 } from "../../backends/common/promises.ts";
+import {
+  getEnv,
+  HOME_VARIABLE,
+  isDeno,
+  isEnvGranted,
+  isGranted,
+  readEnvIfGranted,
+} from "../../backends/common/platform.ts";
+import { credentialsPath } from "../../backends/file.ts";
+import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
-import { named, OPTION_NAMES, OPTIONS, optionTypes, valueOf } from "./declaration.ts";
+import {
+  named,
+  OPTION_NAMES,
+  type OptionName,
+  OPTIONS,
+  optionTypes,
+  valueOf,
+} from "./declaration.ts";
 import {
   checkClientAuth,
   CLIENT_AUTH,
@@ -40,6 +56,59 @@ export interface Runtime {
 }
 
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
+
+/** Loaded where there is a settings file. */
+const loadSettings = () => import("./settings_file.ts");
+
+/** Marks options to which the settings file has been applied: by the command line, which may name another. */
+export const SETTLED: unique symbol = Symbol("settings applied");
+
+/** Options with the values of the settings file, and the backend that it names. */
+export interface Settled<T> {
+  readonly options: T;
+  readonly named?: NamedBackend | undefined;
+}
+
+/**
+ * The place of the settings file: beside the file of the default store, which the same person owns, or
+ * where `VM_AUTH_CONFIG` says. Empty where that is empty, or the home folder is not known.
+ */
+export function settingsPath(): string {
+  const named = isEnvGranted("VM_AUTH_CONFIG") ? getEnv("VM_AUTH_CONFIG") : undefined;
+  if (named !== undefined) return named.trim();
+  if (readEnvIfGranted(HOME_VARIABLE) === undefined) return "";
+  return credentialsPath().replace(/credentials\.json$/, "settings.json");
+}
+
+/**
+ * Gives options the values of the settings file where neither they nor variables decide. Where the file
+ * may not be read it is passed over.
+ *
+ * @param names The options that the call takes.
+ * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
+ */
+export async function withSettings<T extends Partial<InitOptions>>(
+  options: T,
+  names: readonly OptionName[],
+): Promise<Settled<T>> {
+  const path = SETTLED in options || !isDeno ? "" : settingsPath();
+  if (path === "" || !isGranted({ name: "read", path }) || !isThere(path)) return { options };
+  const { backendOf, readSettings } = await loadSettings();
+  const takes = (name: string) => (names as readonly string[]).includes(name);
+  const settings = readSettings({ given: options as Record<string, unknown>, takes });
+  if (settings.fault !== undefined) throw settings.fault;
+  const { backend: _, backendOptions: _1, ...values } = settings.values;
+  return { options: { ...values, ...options }, named: backendOf(settings) };
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
 
 /** The options of one session with their defaults. */
 export interface ResolvedOptions {
@@ -172,12 +241,16 @@ export function checkSessionOptions(
   action: string,
   isInit: boolean,
 ): InitOptions {
-  const names = OPTION_NAMES.filter((name) => isInit || OPTIONS[name].group !== "model");
-  checkCallOptions(action, options, optionTypes(names));
+  checkCallOptions(action, options, optionTypes(namesOf(isInit)));
   checkClientAuth(options, action);
   if (options.apiKey !== "...") return options;
   const given = Object.entries(options).filter(([name]) => !BEHIND_PLACEHOLDER.includes(name));
   return Object.fromEntries(given);
+}
+
+/** The options of `init`, or those of `createSession`. */
+export function namesOf(isInit: boolean): OptionName[] {
+  return OPTION_NAMES.filter((name) => isInit || OPTIONS[name].group !== "model");
 }
 
 /** Refuses unknown options of a call, and values that do not fit. */

@@ -2,7 +2,7 @@ import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { isDeno, isGranted } from "../../backends/common/platform.ts";
 import { call, words } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
+import { chooseBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeIssuer } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
@@ -18,8 +18,10 @@ import { GROUPS, OPTIONS, valueOf } from "../options/declaration.ts";
 import {
   checkCallOptions,
   checkSessionOptions,
+  namesOf,
   resolveOptions,
   type Runtime,
+  withSettings,
 } from "../options/resolve_options.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
@@ -100,14 +102,15 @@ export async function collectPermissions(
   const isInit = call === "init";
   const options = checkSessionOptions(given, ACTION, isInit);
   preflight(ACTION, envNeeds(options, call), "always");
-  const resolved = resolveOptions(options, isInit ? "sign in to ValidMind" : "sign in", isInit);
+  const { options: settled, named } = await withSettings(options, namesOf(isInit));
+  const resolved = resolveOptions(settled, isInit ? "sign in to ValidMind" : "sign in", isInit);
   const { identity, runtime } = resolved;
   if (identity.kind === "api_key") return startNeeds(options, call, resolved, undefined);
-  const backend = await resolveCredentialsBackend(options.credentialsBackend);
+  const backend = await chooseBackend(options.credentialsBackend, named);
   const hosts = about.discover ? await endpointHosts(identity, runtime) : [];
   return uniqueNeeds([
     ...startNeeds(options, call, resolved, backend),
-    ...browserNeeds(options),
+    ...browserNeeds(settled),
     ...hosts.map((host) => net(`https://${host}`, "to use the provider's endpoints", "sign_in")),
   ]);
 }

@@ -22,7 +22,7 @@ import {
   OPTIONS,
 } from "../options/declaration.ts";
 import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
-import type { ResolvedOptions } from "../options/resolve_options.ts";
+import { type ResolvedOptions, settingsPath } from "../options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
 /** A call whose permissions can be named. */
@@ -41,7 +41,7 @@ export function startNeeds(
 ): PermissionNeed[] {
   const { identity, runtime } = resolved;
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
-  if (identity.kind === "api_key") return needs;
+  if (identity.kind === "api_key") return [...needs, ...settingsNeeds()];
   const isNative = runtime.fetch === globalThis.fetch;
   return uniqueNeeds([
     ...needs,
@@ -49,7 +49,18 @@ export function startNeeds(
     ...fileNeeds(identity),
     ...choiceNeeds(options),
     ...(backend === undefined ? [HOME_NEED] : backendNeeds(backend)),
+    ...settingsNeeds(),
   ]);
+}
+
+/** Those of the settings file, which a start does without. */
+export function settingsNeeds(): PermissionNeed[] {
+  const path = settingsPath();
+  const reason = "to read the settings file";
+  return [
+    ...["VM_AUTH_CONFIG", HOME_VARIABLE].map((name) => env(name, reason, "optional")),
+    ...(path === "" ? [] : [{ name: "read", path, reason, need: "optional" } as const]),
+  ];
 }
 
 export function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {

@@ -10,7 +10,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
+import { chooseBackend, type NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";
@@ -23,7 +23,12 @@ import {
   type OidcIdentity,
   resolveIdentity,
 } from "../options/resolve_identity.ts";
-import { checkCallOptions, eventSink, runtimeOf } from "../options/resolve_options.ts";
+import {
+  checkCallOptions,
+  eventSink,
+  runtimeOf,
+  withSettings,
+} from "../options/resolve_options.ts";
 import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import { asAlways, envNeeds, fileNeeds, isByKey } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -45,7 +50,7 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   const types = optionTypes([...NAMING, ...CLIENT_AUTH, ...OTHERS]);
   checkCallOptions(ACTION, options, { revoke: "boolean", all: "boolean", ...types });
   checkClientAuth(options, ACTION);
-  const result = await (options.all ? clearAll(options) : clearNamed(options));
+  const result = await run(options);
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
   if (options.onEvent !== undefined) {
@@ -54,13 +59,26 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   return result;
 }
 
-async function clearNamed(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
+/** With the settings file where there is no session to end. */
+async function run(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
+  const { issuer, clientId } = given;
+  const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
+  const { options, named } = isOwn
+    ? { options: given }
+    : await withSettings(given, [...NAMING, ...CLIENT_AUTH]);
+  return await (options.all ? clearAll(options, named) : clearNamed(options, named));
+}
+
+async function clearNamed(
+  options: ClearOidcCredentialsOptions,
+  named: NamedBackend | undefined,
+): Promise<ClearResult> {
   const { revoke = false } = options;
   const identity = chooseIdentity(options);
   if (identity === undefined) {
     return { keys: [], revocation: revoke ? "nothing_to_revoke" : "not_requested" };
   }
-  const backend = await chooseBackend(options);
+  const backend = await storeOf(options, named);
   const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
   const files = revoke ? fileNeeds(identity).map(asAlways) : [];
   await preflight(ACTION, [...clearNeeds(backend, issuers), ...files], "always");
@@ -72,9 +90,12 @@ async function clearNamed(options: ClearOidcCredentialsOptions): Promise<ClearRe
   return await clearEach(backend, keys, revoke, () => providerOf(identity, options));
 }
 
-async function clearAll(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
+async function clearAll(
+  options: ClearOidcCredentialsOptions,
+  named: NamedBackend | undefined,
+): Promise<ClearResult> {
   const { revoke = false } = options;
-  const backend = await chooseBackend(options);
+  const backend = await storeOf(options, named);
   await preflight(ACTION, clearNeeds(backend, []), "always");
   const listed = await listKeys(backend);
   const unstored = unstoredKeys(backend);
@@ -144,11 +165,13 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
   return identity.kind === "oidc" ? identity : undefined;
 }
 
-async function chooseBackend(
+async function storeOf(
   { credentialsBackend }: ClearOidcCredentialsOptions,
+  named: NamedBackend | undefined,
 ): Promise<OidcCredentialsBackend> {
-  return await resolveCredentialsBackend(
+  return await chooseBackend(
     credentialsBackend === undefined ? peekActiveSession()?.backend : credentialsBackend,
+    named,
   );
 }
 

@@ -48,6 +48,7 @@ async function needsOf(
     const needs: Needs = {};
     for (const { name, reason, need, ...scope } of await requiredPermissions(options, about)) {
       assertEquals(reason.startsWith("to "), true);
+      if (reason === "to read the settings file") continue;
       const kind = `${name} ${need}`;
       const value = String(Object.values(scope)[0]).replace(home, "~");
       needs[kind] = needs[kind] === undefined ? value : `${needs[kind]} ${value}`;

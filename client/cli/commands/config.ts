@@ -14,7 +14,7 @@ import { shown, unknownWord, usageError } from "../cli_error.ts";
 import { columns } from "../output.ts";
 import { type Command, EXIT, type Invocation, printResult, PROGRAM } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
-import { parseSettings, readText, SETTINGS, WHOLE_PATH } from "../settings.ts";
+import { parseSettings, readText, SETTINGS, WHOLE_PATH } from "../../options/settings_file.ts";
 import { identityNeeds, OPTION_FLAGS } from "../sign_in_target.ts";
 
 const WAYS = ["list", "path", "set", "unset"] as const;

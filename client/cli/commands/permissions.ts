@@ -36,11 +36,12 @@ export const permissions: Command = {
   ],
   action: "name the permissions",
   async run(invocation) {
-    const kind = invocation.flags.text("for") ?? "script";
-    const isScript = kind === "script" || kind === "init";
-    const flags = isScript ? invocation.flags.withoutSettings() : invocation.flags;
-    if (isScript && flags.has("config")) {
-      throw usageError(`Cannot use --config with --for ${kind}: a script reads no such file.`);
+    const { flags } = invocation;
+    const kind = flags.text("for") ?? "script";
+    if (kind !== "cli" && flags.has("config")) {
+      throw usageError(
+        `Cannot use --config with --for ${kind}: a script reads the usual one, or that of VM_AUTH_CONFIG.`,
+      );
     }
     const { needs, isKv } = await needsOf(flags, kind);
     const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
@@ -84,7 +85,7 @@ async function needsOf(
   const chosen = await chooseBackend(flags, action, identityNeeds(flags));
   const isGiven = kind === "cli" || flags.has("backend");
   const options = {
-    ...sessionOptions(flags),
+    ...sessionOptions(kind === "cli" ? flags : flags.withoutSettings()),
     ...(isGiven && { credentialsBackend: chosen.backend }),
   };
   const about = {

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { helpText } from "../../../client/cli/commands/help.ts";
 import { COMMANDS, main, parseCommandLine } from "../../../client/cli/main.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
-import { SETTINGS } from "../../../client/cli/settings.ts";
+import { SETTINGS } from "../../../client/options/settings_file.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
 import { CliError } from "../../../client/cli/cli_error.ts";
 import { MemoryOutput } from "./cli_world.ts";

@@ -2,9 +2,11 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { dirname } from "@std/path";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import type { FlagValues } from "../../../client/cli/flags.ts";
-import { CliError } from "../../../client/cli/cli_error.ts";
-import { parseSettings } from "../../../client/cli/settings.ts";
-import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
+import { ValidMindAuthError } from "../../../client/errors.ts";
+import type { SessionOptions } from "../../../client/session_options.ts";
+import { SETTLED } from "../../../client/options/resolve_options.ts";
+import { parseSettings } from "../../../client/options/settings_file.ts";
+import { sessionOptions as optionsOf } from "../../../client/cli/sign_in_target.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 
@@ -72,7 +74,10 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
 
 Deno.test("settings: what cannot be used is refused, by file and key", () => {
   for (const [document, ...words] of REFUSED) {
-    const { message } = assertThrows(() => parseSettings(PATH, JSON.stringify(document)), CliError);
+    const { message } = assertThrows(
+      () => parseSettings(PATH, JSON.stringify(document)),
+      ValidMindAuthError,
+    );
     for (const word of [`Cannot use the settings file ${PATH}`, ...words]) {
       assertStringIncludes(message, word);
     }
@@ -82,11 +87,11 @@ Deno.test("settings: what cannot be used is refused, by file and key", () => {
 
 Deno.test("settings: a slip of the pen is told by its line, without the text there", () => {
   const text = `{\n  "issuer": "https://a.example"\n  "audience": "${SECRET}"\n}`;
-  const { message } = assertThrows(() => parseSettings(PATH, text), CliError);
+  const { message } = assertThrows(() => parseSettings(PATH, text), ValidMindAuthError);
   assertStringIncludes(message, "it is not JSON (line 3 column 3). Write it like");
   assert(!message.includes(SECRET.slice(0, 8)), message);
   for (const other of ["", "{", "{} x", "[".repeat(50_000)]) {
-    assertThrows(() => parseSettings(PATH, other), CliError, "it is not JSON");
+    assertThrows(() => parseSettings(PATH, other), ValidMindAuthError, "it is not JSON");
   }
 });
 
@@ -107,6 +112,12 @@ function write(document: unknown, mode = 0o644): string {
   Deno.writeTextFileSync(path, typeof document === "string" ? document : JSON.stringify(document));
   if (isPosix) Deno.chmodSync(path, mode);
   return path;
+}
+
+/** The options of a session, without the mark that the file was read. */
+function sessionOptions(flags: FlagValues): SessionOptions {
+  const { [SETTLED]: _, ...options } = optionsOf(flags) as SessionOptions & { [SETTLED]?: true };
+  return options;
 }
 
 /** The flags of a command line, with this settings file. */

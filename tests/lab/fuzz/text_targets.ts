@@ -10,7 +10,7 @@ import {
 import { parseBackendKwargs, parseBackendSpec } from "../../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
-import { parseSettings, SETTINGS } from "../../../client/cli/settings.ts";
+import { parseSettings, SETTINGS } from "../../../client/options/settings_file.ts";
 import { secureUrl } from "../../../client/options/resolve_identity.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { SECRETS } from "../../support/entries.ts";

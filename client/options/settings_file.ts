@@ -6,9 +6,7 @@ import {
 } from "../../backends/credentials_backend_error.ts";
 import {
   folderOf,
-  getEnv,
   HOME_VARIABLE,
-  isEnvGranted,
   isGranted,
   isWindows,
   quoteArgument,
@@ -17,16 +15,21 @@ import {
 } from "../../backends/common/platform.ts";
 import { isObject, printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
-import { credentialsPath } from "../../backends/file.ts";
+import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { isPathSpecifier } from "../../backends/load/backend_setting.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
-import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS } from "../options/declaration.ts";
-import { CliError, shown } from "./cli_error.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS } from "./declaration.ts";
+import { settingsPath } from "./resolve_options.ts";
 
-/** The flags of a call. */
-interface GivenFlags {
-  text(flag: string): string | undefined;
-  has(flag: string): boolean;
+/** A call that takes settings. */
+export interface SettingsQuery {
+  /** What the call gives itself, by the names of the settings. */
+  readonly given: Readonly<Record<string, unknown>>;
+  /** Whether the call takes a setting. */
+  takes(name: string): boolean;
+  /** The file that the call names, in place of the usual one. */
+  readonly path?: string | undefined;
 }
 
 /** One setting. */
@@ -56,33 +59,33 @@ export const LARGEST_BYTES = 64 * 1024;
 export const WRITABLE_FOR_OTHERS = 0o022;
 
 /** Settings that are for the issuer and the client beside them, and for no others. */
-const OF_SIGN_IN = ["audience", "scope", "apiHost", "clientKeyFile", "clientAssertionFile"];
+const OF_SIGN_IN = "audience scope apiHost model clientKeyFile clientAssertionFile".split(" ");
 
 /** The options of the file itself, or of one profile. */
 type Entry = Readonly<Record<string, unknown>>;
 
 /**
- * The settings that apply to one call. A flag wins over a variable, and a variable over the file. The
- * profile that `--profile` names wins over variables, too: who types one means it, whatever the shell
- * has exported.
+ * The settings that apply to one call. An option or a flag wins over a variable, and a variable over the
+ * file. The profile that an option or a flag names wins over variables, too: who types one means it,
+ * whatever the shell has exported.
  */
 export interface Settings {
   /** The place of the file, also where there is none; empty where it is turned off or not known. */
   readonly path: string;
   readonly state: "read" | "absent" | "denied" | "off";
   /** The error of a file that cannot be used. */
-  readonly fault?: CliError;
+  readonly fault?: ValidMindAuthError;
   /** The reason and the remedy for a file that was left alone, in sentences. */
   readonly denial?: string;
   /** The profiles of the file. */
   readonly profiles: readonly string[];
   /** The profile whose settings apply, instead of those of the file itself. */
   readonly profile?: string;
-  /** Whether `--profile` names it. */
+  /** Whether the call itself names it, and no variable. */
   readonly isTyped: boolean;
   /** The values about which the file decides. */
   readonly values: Entry;
-  /** What decides about each setting: a flag, a variable, or the path of the file. */
+  /** What decides about each setting: `given`, a variable, or the path of the file. */
   readonly sources: Readonly<Record<string, string>>;
   /** The permissions to find and to read the file. A command runs without them, unless it is named. */
   readonly needs: readonly PermissionNeed[];
@@ -99,53 +102,53 @@ export const NO_SETTINGS: Settings = {
   needs: [],
 };
 
-/**
- * Reads the file, as far as Deno permits.
- *
- * @param takes The flags of the command: it gets the settings that it has a flag for.
- */
-export function readSettings(flags: GivenFlags, takes: readonly string[]): Settings {
-  const path = flags.text("config") ?? usualPlace();
-  const base = { ...NO_SETTINGS, path, needs: needsOf(path, flags) };
+/** Reads the file, as far as Deno permits. */
+export function readSettings(query: SettingsQuery): Settings {
+  const { given } = query;
+  const isNamed = query.path !== undefined;
+  const path = query.path ?? settingsPath();
+  const base = { ...NO_SETTINGS, path, needs: needsOf(path, isNamed) };
   try {
-    const { text, ...found } = readText(path, flags.has("config"));
+    const { text, ...found } = readText(path, isNamed);
     const { common, profiles } = parseSettings(path, text);
-    const profile = flags.text("profile") ?? readEnvIfGranted("VM_OIDC_PROFILE")?.trim() ?? "";
+    const profile = `${given.profile ?? readEnvIfGranted("VM_OIDC_PROFILE")?.trim() ?? ""}`;
     const own = profiles.get(profile);
     const names = [...profiles.keys()];
     if (profile !== "" && own === undefined && names.length > 0) {
       throw unknownKey(path, "it has no profile", profile, names);
     }
-    const isTyped = own !== undefined && flags.has("profile");
+    const isTyped = own !== undefined && given.profile !== undefined;
     return {
       ...base,
       ...found,
       profiles: names,
       ...(own && { profile }),
       isTyped,
-      ...decide(own ?? common, flags, takes, isTyped, path),
+      ...decide(own ?? common, query, isTyped, path),
     };
   } catch (error) {
-    if (error instanceof CliError) return { ...base, fault: error };
+    if (error instanceof ValidMindAuthError) return { ...base, fault: error };
     throw error;
   }
 }
 
-/** Beside the file of the default store, which the same person owns. */
-function usualPlace(): string {
-  // Set and empty turns the file off.
-  const named = isEnvGranted("VM_AUTH_CONFIG") ? getEnv("VM_AUTH_CONFIG") : undefined;
-  if (named !== undefined) return named.trim();
-  const isKnown = readEnvIfGranted(HOME_VARIABLE) !== undefined;
-  return isKnown ? beside(credentialsPath(), "settings.json") : "";
+/** The backend that the settings name. */
+export function backendOf({ values, profile, path }: Settings): NamedBackend | undefined {
+  const { backend, backendOptions = {} } = values;
+  if (backend === undefined) return undefined;
+  const place = `${profile === undefined ? "" : `of profile ${profile} `}in ${path}`;
+  return {
+    name: `${backend}`,
+    options: JSON.stringify(backendOptions),
+    origin: { name: `"backend" ${place}`, options: `"backendOptions" ${place}` },
+  };
 }
 
 function beside(path: string, name: string): string {
   return `${folderOf(path)}${isWindows ? "\\" : "/"}${name}`;
 }
 
-function needsOf(path: string, flags: GivenFlags): PermissionNeed[] {
-  const isNamed = flags.has("config");
+function needsOf(path: string, isNamed: boolean): PermissionNeed[] {
   const { profile, apiKey, apiSecret } = OPTIONS;
   const rows: Setting[] = [profile, apiKey, apiSecret, ...Object.values(SETTINGS)]; // they win
   const variables = rows.map(({ variable }) => variable).filter((one) => one !== undefined);
@@ -245,7 +248,7 @@ function checkEntry(path: string, profile: string, entry: unknown): Entry {
   if (unknown !== undefined) {
     throw unknownKey(path, `it has${place} an unknown key`, unknown, names);
   }
-  const fail = (message: string) => new CliError(message, "settings_invalid");
+  const fail = (message: string) => new ValidMindAuthError("settings_invalid", message);
   checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, TYPES, fail);
   const checked = { ...entry as Entry };
   if (checked.backendOptions !== undefined && checked.backend === undefined) {
@@ -265,40 +268,46 @@ function unknownKey(path: string, reason: string, name: string, known: readonly 
   return settingsError(path, words);
 }
 
-function settingsError(path: string, text: string): CliError {
+function settingsError(path: string, text: string): ValidMindAuthError {
   const message = `Cannot use the settings file ${printable(path, 500)}: ${text}`;
-  return new CliError(message, "settings_invalid");
+  return new ValidMindAuthError("settings_invalid", message);
 }
 
-/** The values of the file that apply, and what decides about each setting that the command takes. */
+/** A word as an error shows it. A long or unusual word may be a misplaced secret. */
+export function shown(word: string, otherwise: string): string {
+  return /^[\w.:-]{1,24}$/.test(word) ? `"${word}"` : otherwise;
+}
+
+/** The values of the file that apply, and what decides about each setting that the call takes. */
 function decide(
   entry: Entry,
-  flags: GivenFlags,
-  takes: readonly string[],
+  { given, takes }: SettingsQuery,
   isTyped: boolean,
   path: string,
 ): Pick<Settings, "values" | "sources"> {
-  const { issuer, clientId, apiKey, apiSecret, profile } = OPTIONS;
-  const inForce = ({ flag, variable }: typeof issuer | typeof clientId, own: unknown) =>
-    `${flags.text(flag) ?? (isTyped ? own : undefined) ?? readEnvIfGranted(variable) ?? own}`;
+  const { apiKey, apiSecret, profile } = OPTIONS;
+  const inForce = (name: "issuer" | "clientId") => {
+    const own = isTyped ? entry[name] : undefined;
+    return `${given[name] ?? own ?? readEnvIfGranted(OPTIONS[name].variable) ?? entry[name]}`;
+  };
   const isOwn = entry.issuer !== undefined && entry.clientId !== undefined &&
-    normalizeIssuer(inForce(issuer, entry.issuer)) === normalizeIssuer(`${entry.issuer}`) &&
-    normalizeClientId(inForce(clientId, entry.clientId)) === normalizeClientId(`${entry.clientId}`);
-  const isByKey = !isTyped && !flags.has("issuer") && !flags.has("client-id") &&
-    isSet(apiKey.variable) && isSet(apiSecret.variable);
+    normalizeIssuer(inForce("issuer")) === normalizeIssuer(`${entry.issuer}`) &&
+    normalizeClientId(inForce("clientId")) === normalizeClientId(`${entry.clientId}`);
+  const isByKey = (given.apiKey ?? given.apiSecret) !== undefined ||
+    !isTyped && (given.issuer ?? given.clientId) === undefined &&
+      isSet(apiKey.variable) && isSet(apiSecret.variable);
   const isLeft = (name: string) =>
     isByKey && (name === "issuer" || name === "clientId") ||
-    !isOwn && OF_SIGN_IN.includes(name) ||
+    (isByKey || !isOwn) && OF_SIGN_IN.includes(name) ||
     name === "backendOptions" && values.backend === undefined;
   const values: Record<string, unknown> = {};
   const sources: Record<string, string> = {};
   for (const [name, setting] of Object.entries<Setting>({ profile, ...SETTINGS })) {
-    const { flag = issuer.flag } = setting;
     const isOfFile = Object.hasOwn(entry, name);
     // migrate has other flags for the backend.
-    if (!takes.includes(flag) && !(isOfFile && name.startsWith("backend"))) continue;
+    if (!takes(name) && !(isOfFile && name.startsWith("backend"))) continue;
     const variable = variableOf(name, setting);
-    if (flag === setting.flag && flags.has(flag)) sources[name] = `--${flag}`;
+    if (given[name] !== undefined) sources[name] = "given";
     else if (isOfFile && (isTyped || !variable) && !isLeft(name)) {
       values[name] = entry[name];
       sources[name] = path;
