@@ -6,11 +6,7 @@ import {
 } from "../../backends/common/platform.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import {
-  parseBackendKwargs,
-  parseBackendSpec,
-  type SettingOrigin,
-} from "../../backends/load/backend_setting.ts";
+import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {

@@ -1,5 +1,8 @@
 import {
   BACKEND_VARIABLES,
+  getEnv,
+  HOME_VARIABLE,
+  isEnvGranted,
   isGranted,
   parseFlag,
   readEnvIfGranted,
@@ -10,6 +13,7 @@ import {
   type OptionTypes,
   type Term,
 } from "../../backends/credentials_backend_error.ts";
+import { credentialsPath } from "../../backends/file.ts";
 import { invalidOptions } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 
@@ -226,12 +230,20 @@ export function named(name: OptionName, value?: string): Term {
   return option(name, { ...(value !== undefined && { value }), ...(variable && { variable }) });
 }
 
-/** Gives values of the settings file, by the names of the options. */
-export type Settings = (name: OptionName) => unknown;
+/**
+ * The place of the settings file: beside the file of the default store, which the same person owns, or
+ * where `VM_AUTH_CONFIG` says. Empty where that is empty, or the home folder is not known.
+ */
+export function settingsPath(): string {
+  const named = isEnvGranted("VM_AUTH_CONFIG") ? getEnv("VM_AUTH_CONFIG") : undefined;
+  if (named !== undefined) return named.trim();
+  if (readEnvIfGranted(HOME_VARIABLE) === undefined) return "";
+  return credentialsPath().replace(/credentials\.json$/, "settings.json");
+}
 
 /**
- * The value in force of an option: the argument, else the variable, else the settings file, else the
- * default.
+ * The value in force of an option: the argument, else the variable, else the default. Where the settings
+ * file decides, its value is an argument already: see `withSettings`.
  *
  * @param action The caller's action, as in "Cannot {action}".
  * @throws {ValidMindAuthError} `invalid_options` for a variable that does not fit.
@@ -240,14 +252,11 @@ export function valueOf<K extends OptionName>(
   name: K,
   given: Partial<Pick<InitOptions, K>>,
   action: string,
-  settings: Settings = () => undefined,
 ): NonNullable<InitOptions[K]> | undefined {
-  const { variable, secret, fallback } = optionRow(name);
+  const { variable, fallback } = optionRow(name);
   if (given[name] !== undefined) return given[name];
   const text = variable === undefined ? undefined : readEnvIfGranted(variable);
-  const value = text === undefined
-    ? (secret ? undefined : settings(name)) ?? fallback
-    : parseVariable(name, text, action);
+  const value = text === undefined ? fallback : parseVariable(name, text, action);
   return value as NonNullable<InitOptions[K]> | undefined;
 }
 

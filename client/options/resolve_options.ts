@@ -6,15 +6,7 @@ import {
   LONGEST_TIMER_MS,
   type Stopwatch,
 } from "../../backends/common/promises.ts";
-import {
-  getEnv,
-  HOME_VARIABLE,
-  isDeno,
-  isEnvGranted,
-  isGranted,
-  readEnvIfGranted,
-} from "../../backends/common/platform.ts";
-import { credentialsPath } from "../../backends/file.ts";
+import { isDeno, isGranted, readEnvIfGranted } from "../../backends/common/platform.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
@@ -25,6 +17,7 @@ import {
   type OptionName,
   OPTIONS,
   optionTypes,
+  settingsPath,
   valueOf,
 } from "./declaration.ts";
 import {
@@ -67,17 +60,6 @@ export const SETTLED: unique symbol = Symbol("settings applied");
 export interface Settled<T> {
   readonly options: T;
   readonly named?: NamedBackend | undefined;
-}
-
-/**
- * The place of the settings file: beside the file of the default store, which the same person owns, or
- * where `VM_AUTH_CONFIG` says. Empty where that is empty, or the home folder is not known.
- */
-export function settingsPath(): string {
-  const named = isEnvGranted("VM_AUTH_CONFIG") ? getEnv("VM_AUTH_CONFIG") : undefined;
-  if (named !== undefined) return named.trim();
-  if (readEnvIfGranted(HOME_VARIABLE) === undefined) return "";
-  return credentialsPath().replace(/credentials\.json$/, "settings.json");
 }
 
 /**

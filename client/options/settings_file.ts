@@ -19,8 +19,7 @@ import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts
 import { isPathSpecifier } from "../../backends/load/backend_setting.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS } from "./declaration.ts";
-import { settingsPath } from "./resolve_options.ts";
+import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS, settingsPath } from "./declaration.ts";
 
 /** A call that takes settings. */
 export interface SettingsQuery {

@@ -20,9 +20,10 @@ import {
   type OptionName,
   optionRow,
   OPTIONS,
+  settingsPath,
 } from "../options/declaration.ts";
 import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
-import { type ResolvedOptions, settingsPath } from "../options/resolve_options.ts";
+import type { ResolvedOptions } from "../options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
 /** A call whose permissions can be named. */
