@@ -185,7 +185,8 @@ apiTest("an error of the API has no piece of the token", async ({ session, api }
   for (const echo of echoes) {
     api.script.push(() => new Response(`refused: ${echo}`, { status: 403 }));
     const error = await assertRejects(() => session.get("thing"), ApiError);
-    const shown = `${error.message} ${error.body}`.replace(/\W/g, "");
+    const said = `${error.message} ${error.body}`.replaceAll("[removed]", "~");
+    const shown = said.replace(/[^\w~]/g, "");
     for (const form of [token, btoa(`x${token}`).slice(2)].map((text) => text.replace(/\W/g, ""))) {
       for (let at = 0; at + 6 <= form.length; at++) {
         assertEquals(shown.includes(form.slice(at, at + 6)), false, error.message);
