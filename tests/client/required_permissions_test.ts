@@ -94,6 +94,9 @@ const INIT: Row[] = [
     ...NET,
     "net always": "[::1]:8080",
   }, { VM_OIDC_CLIENT_ID: "c" }],
+  [{ ...FULL, issuer: undefined, ...MEMORY }, { "env always": "VM_OIDC_ISSUER", ...NET }, {
+    VM_OIDC_ISSUER: OIDC.issuer,
+  }],
 
   // An API key needs neither provider nor backend.
   [{ ...KEY, apiHost: FULL.apiHost, timeoutMs: 5, model: "m", credentialsBackend: declaring([]) }, {

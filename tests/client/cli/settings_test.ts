@@ -223,36 +223,49 @@ Deno.test("settings: a profile that is typed wins over variables, one of a varia
   });
 });
 
-Deno.test("settings: an API key of the variables wins, unless the provider is typed", async () => {
-  await withEnv({ VM_API_KEY: "k", VM_API_SECRET: "s" }, () => {
-    assertEquals(sessionOptions(flagsOf(A, "status")), {});
-    const typed = flagsOf(A, "status", "--issuer", B.issuer);
-    assertEquals(sessionOptions(typed), { issuer: B.issuer, clientId: A.clientId });
-  });
-});
+const OWN = { ...A, clientKeyFile: "/keys/app.pem", audience: "https://api.a.example" };
+const BROWSER = { ...A, scope: "openid", redirectUri: "http://localhost", openBrowser: true };
+const PARAMETERS = { ...A, authorizationParameters: { prompt: "login", acr_values: "2" } };
+const BY_VARIABLES = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CLIENT_ID: A.clientId };
 
-Deno.test("settings: a command takes what it has a flag for", async () => {
-  const entry = { ...A, scope: "openid", redirectUri: "http://localhost", openBrowser: true };
-  await withEnv({}, () => {
-    assertEquals(sessionOptions(flagsOf(entry, "logout")), A);
-    assertEquals(sessionOptions(flagsOf(entry, "login")), entry);
-    const { openBrowser: _, ...rest } = entry;
-    const shown = sessionOptions(flagsOf(entry, "login", "--no-open"));
-    assertEquals(shown, { ...rest, openBrowser: false });
-    const job = sessionOptions(flagsOf(entry, "login", "--flow", "client_credentials"));
-    assertEquals(job, { ...entry, flow: "client_credentials" });
-  });
-});
+/** What a settings file and a command line come to. */
+const RESOLVED: [
+  document: Record<string, unknown>,
+  line: string,
+  env: Record<string, string>,
+  expected: Record<string, unknown>,
+][] = [
+  // An API key of the variables wins, unless the provider is typed.
+  [A, "status", { VM_API_KEY: "k", VM_API_SECRET: "s" }, {}],
+  [A, `status --issuer ${B.issuer}`, { VM_API_KEY: "k", VM_API_SECRET: "s" }, {
+    ...A,
+    issuer: B.issuer,
+  }],
+  // A command takes what it has a flag for.
+  [BROWSER, "logout", {}, A],
+  [BROWSER, "login", {}, BROWSER],
+  [BROWSER, "login --no-open", {}, { ...BROWSER, openBrowser: false }],
+  [BROWSER, "login --flow client_credentials", {}, { ...BROWSER, flow: "client_credentials" }],
+  // Parameters of the file give way to a flag for them as a whole.
+  [PARAMETERS, "login", {}, PARAMETERS],
+  [PARAMETERS, "login --parameter a=b", {}, { ...A, authorizationParameters: { a: "b" } }],
+  // A client's key and API are for the client of the file alone.
+  [OWN, "login", {}, OWN],
+  [OWN, `login --issuer ${A.issuer}/ --client-id app`, {}, { ...OWN, issuer: `${A.issuer}/` }],
+  [OWN, `login --issuer ${B.issuer}`, {}, { ...A, issuer: B.issuer }],
+  [OWN, "login --client-id other", {}, { ...A, clientId: "other" }],
+  [OWN, "login", { VM_OIDC_ISSUER: B.issuer }, { clientId: A.clientId }],
+  [OWN, "login", BY_VARIABLES, { clientKeyFile: OWN.clientKeyFile, audience: OWN.audience }],
+  [OWN, "login", { VM_OIDC_CLIENT_SECRET: "s" }, OWN],
+];
 
-Deno.test("settings: parameters of the file give way to a flag for them as a whole", async () => {
-  const entry = { ...A, authorizationParameters: { prompt: "login", acr_values: "2" } };
-  await withEnv({}, () => {
-    const of = (...args: string[]) =>
-      sessionOptions(flagsOf(entry, "login", ...args)).authorizationParameters;
-    assertEquals(of(), entry.authorizationParameters);
-    assertEquals(of("--parameter", "prompt=consent"), { prompt: "consent" });
-    assertEquals(of("--parameter", "a=b"), { a: "b" });
-  });
+Deno.test("settings: what a file and a command line come to", async () => {
+  for (const [document, line, env, expected] of RESOLVED) {
+    await withEnv(env, () => {
+      const options: unknown = sessionOptions(flagsOf(document, ...line.split(" ")));
+      assertEquals(options, expected, `${line} ${Object.keys(env)}`);
+    });
+  }
 });
 
 Deno.test("settings: VM_OIDC_NO_PERSIST=0 leaves the backend to the file, =1 does not", async () => {
@@ -261,28 +274,5 @@ Deno.test("settings: VM_OIDC_NO_PERSIST=0 leaves the backend to the file, =1 doe
       { VM_OIDC_NO_PERSIST },
       () => assertEquals(flagsOf({ backend: "kv" }, "status").settings.values.backend, used),
     );
-  }
-});
-
-const OWN = { ...A, clientKeyFile: "/keys/app.pem", audience: "https://api.a.example" };
-const BY_VARIABLES = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CLIENT_ID: A.clientId };
-
-const WHOSE: [what: string, args: string[], env: Record<string, string>, isOwn: boolean][] = [
-  ["the client of the file", [], {}, true],
-  ["the same client, typed", ["--issuer", `${A.issuer}/`, "--client-id", A.clientId], {}, true],
-  ["another issuer, typed", ["--issuer", B.issuer], {}, false],
-  ["another client, typed", ["--client-id", "other"], {}, false],
-  ["another issuer of a variable", [], { VM_OIDC_ISSUER: B.issuer }, false],
-  ["the same client of variables", [], BY_VARIABLES, true],
-  ["the client of the file, beside a secret of nobody", [], { VM_OIDC_CLIENT_SECRET: "s" }, true],
-];
-
-Deno.test("settings: a client's key and API are for the client of the file alone", async () => {
-  for (const [what, args, env, isOwn] of WHOSE) {
-    await withEnv(env, () => {
-      const { clientKeyFile, audience } = sessionOptions(flagsOf(OWN, "login", ...args));
-      const has = [clientKeyFile !== undefined, audience !== undefined];
-      assertEquals(has, [isOwn, isOwn], what);
-    });
   }
 });
