@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { WithLockOptions } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
@@ -24,10 +23,6 @@ class SharedBackend extends SpyBackend {
   }
 }
 
-class ForgetfulBackend extends SharedBackend {
-  override readonly persistent = false;
-}
-
 function pair(location = crypto.randomUUID(), Backend = SharedBackend) {
   const rows = new Map();
   return [new Backend(rows, location), new Backend(rows, location)] as const;
@@ -46,19 +41,6 @@ Deno.test("shared store: two instances with one location share the refresh", asy
   world.clock.advance(HOUR);
   const tokens = await Promise.all(sessions.map((session) => session.accessToken()));
   assertEquals([refreshes(world), new Set(tokens).size, world.codes.length], [1, 1, 1]);
-});
-
-Deno.test("shared store: stores that end with the process are each its own", async () => {
-  await using world = await scriptedProviderWorld();
-  const location = crypto.randomUUID();
-  const backends = [
-    ...[1, 2].map(() => new ForgetfulBackend(new Map(), location)),
-    ...[1, 2].map(() => new MemoryCredentialsBackend()),
-  ];
-  await Promise.all(
-    backends.map((credentialsBackend) => createSession({ ...world.options, credentialsBackend })),
-  );
-  assertEquals(world.codes.length, 4);
 });
 
 Deno.test("shared store: what one could not store, the other has, and stores", async () => {

@@ -71,13 +71,6 @@ for (
   });
 }
 
-Deno.test("one prompt: two sign-ins to one credential at the same time", async () => {
-  await using world = await scriptedProviderWorld();
-  const sessions = await Promise.all(times(2, () => createSession(world.options)));
-  const tokens = await Promise.all(sessions.map((session) => session.accessToken()));
-  assertEquals([world.codes.length, new Set(tokens).size], [1, 1]);
-});
-
 Deno.test("a sign-out during a refresh wins: entry and session are without tokens", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);

@@ -1,5 +1,4 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { ApiError } from "../../../client/errors.ts";
 import { json } from "../../support/http_server.ts";
@@ -89,25 +88,6 @@ Deno.test("401: a provider that is down is told: the 401 would hide it", async (
   }
   assertEquals(world.api.requests.length, 2);
   assertEquals(typeof world.stored().refresh_token, "string");
-});
-
-Deno.test("401: new tokens that could not be stored are told, and used at the next call", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new SpyBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  let isFull = true;
-  backend.before = (method, key) => {
-    if (!isFull || method !== "put" || key !== world.key) return;
-    throw new CredentialsBackendError("backend_full", "No space.");
-  };
-  world.api.reject(1);
-  await rejectsWith("credentials_not_stored", () => session.get("thing"), "No space.");
-  isFull = false;
-  await session.get("thing");
-  assertEquals(refreshes(world), 1);
-  const { headers } = world.api.requests.at(-1)!;
-  const { access_token } = backend.rows.get(world.key)!;
-  assertEquals(headers.authorization, `Bearer ${await sha256Hex(access_token)}`);
 });
 
 Deno.test("401: a token that another process has refreshed is used without a refresh", async () => {
