@@ -61,22 +61,21 @@ Deno.test("display: no command hands a stored key's controls to the terminal", a
   }
 });
 
-Deno.test("display: an error of a backend that cannot be closed has no controls and no token", async () => {
+Deno.test("display: an error of a backend has no controls and no token", async () => {
   await using world = await cliWorld();
   const url = new URL("../../../backends/credentials_backend_error.ts", import.meta.url).href;
   const module = `${world.home}/store.ts`;
-  const words = `"Cannot close: \\x1b[2J no access_token=${SECRETS.access}. Mend it."`;
+  const words = `"Cannot read: \\x1b[2J no access_token=${SECRETS.access}. Mend it."`;
   await Deno.writeTextFile(
     module,
     `
       import { CredentialsBackendError } from "${url}";
       export class Store {
-        get() {}
-        put() {}
-        delete() {}
-        close() {
+        get() {
           throw new CredentialsBackendError("backend_unavailable", ${words});
         }
+        put() {}
+        delete() {}
       }
     `,
   );
