@@ -12,7 +12,7 @@
  *
  * @example Install it
  * ```sh
- * deno install --global --name validmind-auth -A jsr:@validmind/auth/cli
+ * deno install --global --no-config --name validmind-auth -A jsr:@validmind/auth/cli
  * ```
  *
  * @module

@@ -74,7 +74,7 @@ function joined(...parts: readonly (string | false)[]): string {
 function commandLine(kind: string, flags: string): string {
   if (kind !== "cli") return joined("deno run", flags, "script.ts");
   // --force: an installation with other flags is replaced.
-  return joined(`deno install --global --force --name ${PROGRAM}`, flags, SPECIFIER);
+  return joined(`deno install --global --no-config --force --name ${PROGRAM}`, flags, SPECIFIER);
 }
 
 async function needsOf(

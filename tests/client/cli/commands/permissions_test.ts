@@ -43,7 +43,7 @@ cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
   const cli = await world.run(["permissions", "--for", "cli", ...kv]);
   assertMatch(
     cli.stdout,
-    /^deno install --global --force --name validmind-auth --unstable-kv --allow-read=/,
+    /^deno install --global --no-config --force --name validmind-auth --unstable-kv --allow-read=/,
   );
 });
 
