@@ -4,22 +4,17 @@ import { GENERATED_PARTS } from "./pages/generated_parts.ts";
 import { partOf, unpadded } from "./pages/generated_part.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const PAGES = [
-  "README.md",
-  "backends/README.md",
-  "client/README.md",
-  "client/hubs.md",
-  ".github/SECURITY.md",
-  ".github/RELIABILITY.md",
-  ".github/CAPACITY.md",
-  ".github/CONTRIBUTING.md",
-  ".github/CHANGELOG.md",
-];
+const FOLDERS = ["", "backends/", "client/", ".github/"];
+const PAGES = FOLDERS.flatMap((folder) =>
+  [...Deno.readDirSync(new URL(`../${folder}`, import.meta.url))]
+    .filter(({ name }) => /^[A-Za-z_]+\.md$/.test(name) && !/pull_request/i.test(name))
+    .map(({ name }) => folder + name)
+);
 
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
 
 /** Their parts name paths and variables: those of this system, and on the pages those of POSIX. */
-const PAGES_OF_POSIX = ["README.md", "backends/README.md", "client/README.md", "client/hubs.md"];
+const PAGES_OF_POSIX = ["README.md", "client/options.md", "client/command_line.md"];
 
 for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
   const ignore = Deno.build.os === "windows" && PAGES_OF_POSIX.includes(page);

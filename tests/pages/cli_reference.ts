@@ -7,10 +7,10 @@ import { type Generated, generated, table } from "./generated_part.ts";
 const CLI_BEGIN = "<!-- commands: made by `deno task readme`, checked by the tests -->";
 const CLI_END = "<!-- end of commands -->";
 
-/** The reference of the command line in client/README.md, from the table that drives it. */
+/** The reference of the command line in client/command_line.md, from the table that drives it. */
 export function cliReference(): Generated {
   const parts = [
-    table(["command", "what it does", "flags beside `--help`"], COMMANDS.map(commandRow)),
+    table(["command", "what it does"], COMMANDS.map(commandRow)),
     "",
     table(["flag", "meaning", "default"], flagRows()),
     "",
@@ -19,8 +19,8 @@ export function cliReference(): Generated {
   return generated(CLI_BEGIN, parts.join("\n"), CLI_END);
 }
 
-function commandRow({ name, summary, flags }: Command): string[] {
-  return [`\`${name}\``, summary, flags.map((flag) => `\`--${flag}\``).join(" ")];
+function commandRow({ name, summary }: Command): string[] {
+  return [`\`${name}\``, summary];
 }
 
 function flagRows(): string[][] {

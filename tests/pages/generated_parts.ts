@@ -8,16 +8,10 @@ import { backendTable, needTable, quickStartFlags } from "./permission_table.ts"
 /** The generated parts of each page. */
 export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generated>)[]> = {
   "README.md": [quickStartFlags],
-  "backends/README.md": [
-    backendTable,
-    recipe("backends/helper/keyring_helper.py"),
-  ],
-  "client/README.md": [
-    providersRun,
-    optionTable,
-    needTable,
-    cliReference,
-  ],
+  "backends/own.md": [recipe("backends/helper/keyring_helper.py")],
+  "client/command_line.md": [cliReference],
+  "client/options.md": [optionTable, needTable, backendTable],
+  "client/providers.md": [providersRun],
   "client/hubs.md": [
     ...["file.py", "memory.py", "kernel.json", "vault.py", "notebooks.hcl"],
     ...["values.yaml", "memory.yaml", "helper.yaml", "vault.yaml", "accounts.yaml"]

@@ -18,6 +18,7 @@ import { OwnEnv } from "../support/own_env.ts";
 
 /** Where the generated permissions begin and end in a page. */
 const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
+const STORES = "<!-- stores: made by `deno task readme`, checked by the tests -->";
 const END = "<!-- end of permissions -->";
 
 /** Stands for the path of the keychain's library, which depends on the machine. */
@@ -42,13 +43,13 @@ export async function quickStartFlags(): Promise<Generated> {
   return generated(BEGIN, `\`\`\`sh\ndeno run \\\n  ${flags} \\\n  script.ts\n\`\`\``, END);
 }
 
-/** The permissions that each backend declares, for backends/README.md. */
+/** The permissions that each backend declares, for client/options.md. */
 export function backendTable(): Generated {
   using _ = new OwnEnv(VARIABLES);
-  return generated(BEGIN, table(["backend", "flags", "survives"], backendRows()), END);
+  return generated(STORES, table(["backend", "flags", "survives"], backendRows()), END);
 }
 
-/** The permissions of a whole call, for client/README.md. */
+/** The permissions of a whole call, for client/options.md. */
 export async function needTable(): Promise<Generated> {
   using _ = new OwnEnv(VARIABLES);
   return generated(BEGIN, table(["flag", "what for", "needed"], await needRows()), END);

@@ -9,15 +9,14 @@ import { startTrackingApi } from "./tracking_api.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const FOLDERS = ["backends", "client"];
-const PAGES = ["README.md", "backends/README.md", "client/README.md"];
 const EXAMPLE = /^[ *]*```ts$/m;
 
-/** All published files that have an example to run. */
+/** All pages and published files that have an example to run. */
 function documentedFiles(): string[] {
   const sources = FOLDERS.flatMap((folder) =>
     [...Deno.readDirSync(new URL(`${folder}/`, ROOT))].map(({ name }) => `${folder}/${name}`)
   );
-  return [...PAGES, "mod.ts", ...sources.filter((path) => path.endsWith(".ts")).sort()]
+  return ["README.md", "mod.ts", ...sources.filter((path) => /\.(md|ts)$/.test(path)).sort()]
     .filter((path) => EXAMPLE.test(Deno.readTextFileSync(new URL(path, ROOT))));
 }
 

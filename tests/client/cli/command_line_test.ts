@@ -112,7 +112,7 @@ Deno.test("parse: what may be a secret is not shown", () => {
 });
 
 Deno.test("the tables: an option has its flag, help, completion and setting by its row alone", async () => {
-  const page = await Deno.readTextFile(new URL("../../../client/README.md", import.meta.url));
+  const page = await Deno.readTextFile(new URL("../../../client/command_line.md", import.meta.url));
   const output = new MemoryOutput();
   assertEquals(await main(["completions"], output), 0);
   const help = helpText(COMMANDS.find(({ name }) => name === "config"), COMMANDS);

@@ -6,7 +6,7 @@ import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 const ENDED = "2020-01-01T00:00:00.000Z";
 
-/** Runs a recipe of `client/README.md`, with a `validmind-auth` that is this module. */
+/** Runs a recipe of a page, with a `validmind-auth` that is this module. */
 async function runShell(world: CliWorld, script: string): Promise<ProcessResult> {
   const bin = `${world.home}/bin`;
   const program = `#!/bin/sh\nexec '${DENO}' run --quiet -A '${CLI}' "$@"\n`;
@@ -16,7 +16,9 @@ async function runShell(world: CliWorld, script: string): Promise<ProcessResult>
   return await runProcess(["sh", "-c", script], { env: { ...world.env, PATH: path } });
 }
 
-const PAGE = await Deno.readTextFile(new URL("../../../client/README.md", import.meta.url));
+const readPage = (name: string) =>
+  Deno.readTextFile(new URL(`../../../client/${name}.md`, import.meta.url));
+const [PAGE, JOBS] = [await readPage("command_line"), await readPage("jobs")];
 const isUnix = Deno.build.os !== "windows";
 
 Deno.test({
@@ -57,7 +59,7 @@ Deno.test({
   ignore: !isUnix,
   async fn() {
     await using world = await cliWorld();
-    const [, recipe] = /(#!\/bin\/sh\nexport VM_OIDC_INTERACTIVE=0[^`]*)```/.exec(PAGE)!;
+    const [, recipe] = /(#!\/bin\/sh\nexport VM_OIDC_INTERACTIVE=0[^`]*)```/.exec(JOBS)!;
     const script = recipe!.replace("exec deno run -A job.ts", "echo the job runs");
     const before = await runShell(world, script);
     assertEquals([before.code, before.stdout.length], [4, 0]);

@@ -6,7 +6,7 @@ import { SPRING } from "./spring.ts";
 /** The kinds of provider that the matrix runs against. */
 export const KINDS = [KEYCLOAK, SPRING];
 
-/** What the tests run against each provider, for client/README.md. */
+/** What the tests run against each provider, for client/providers.md. */
 export function providersRun(): Generated {
   const head = ["row", ...KINDS.map(({ name, version }) => `${name} ${version}`)];
   const rows = Object.keys(ROWS).map((row) => [

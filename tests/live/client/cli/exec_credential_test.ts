@@ -6,7 +6,9 @@ import { liveTests } from "../../../support/servers/live_tests.ts";
 import { serverBinary } from "../../../support/servers/servers.ts";
 import { AS_PROCESS, CLI, type CliWorld, cliWorld } from "../../../client/cli/cli_world.ts";
 
-const PAGE = await Deno.readTextFile(new URL("../../../../client/README.md", import.meta.url));
+const PAGE = await Deno.readTextFile(
+  new URL("../../../../client/command_line.md", import.meta.url),
+);
 const ENDED = "2020-01-01T00:00:00.000Z";
 
 interface ApiServer extends AsyncDisposable {
