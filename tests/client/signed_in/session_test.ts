@@ -132,6 +132,26 @@ Deno.test("session: printed, it tells who, where and until when, and nothing tha
   assertEquals([kind, signedIn, refreshable, subject], ["oidc", false, false, undefined]);
 });
 
+Deno.test("session: printed, the person has the best name that is known", async () => {
+  await using world = await scriptedProviderWorld();
+  const { provider } = world;
+  const [email, name] = [undefined, undefined];
+  const person = { sub: "s-1", name: "Ada", email: "ada@example.com" };
+  for (
+    const [claims, who] of [[{}, person.email], [{ email }, "Ada"], [
+      { email, name },
+      "s-1",
+    ]] as const
+  ) {
+    const id_token = await provider.idToken({ ...person, ...claims });
+    provider.script.token.push(() => provider.tokens({ id_token }));
+    const session = await createSession({ ...world.options, profile: who.replace("@", "-") });
+    assertStringIncludes(Deno.inspect(session), `signedIn: "${who}"`);
+  }
+  provider.script.token.push(() => provider.tokens({ id_token: undefined }));
+  assertStringIncludes(Deno.inspect(await createSession(world.options)), "signedIn: true");
+});
+
 Deno.test("session: with an API key it shows that, and no key", async () => {
   const key = { apiKey: "key-of-somebody", apiSecret: "secret-of-somebody" };
   const session = await createSession({ ...key, apiHost: "http://localhost:1/" });
