@@ -25,6 +25,9 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   invalid_options: [
     [{ flow: "devise" }, 'option "flow" is not one of auto, device, browser'],
     [{ VM_OIDC_FLOW: "devise" }, "VM_OIDC_FLOW", "auto, device, browser"],
+    [{ redirectUri: "https://h.example.com/cb" }, "redirectUri (VM_OIDC_REDIRECT_URI)", "listen"],
+    [{ listen: "0.0.0.0:80" }, "listen (VM_OIDC_LISTEN)"],
+    [{ authorizationParameters: { state: "x" } }, "authorizationParameters", "state"],
     [{ clientid: "x" }, 'unknown option "clientid"', "clientId"],
     [{ toString: "x" }, 'unknown option "toString"'],
     ...[...TEXTS, "model", "document"].flatMap((name): Row[] => [
