@@ -1,3 +1,5 @@
+import { assertEquals } from "@std/assert";
+import { tempDir } from "../../support/temp_home.ts";
 import type { StartStore } from "./store.ts";
 
 /** The findings of one torture. */
@@ -18,4 +20,13 @@ export interface TortureOptions {
   folder: string;
   /** The store under torture. */
   startStore: StartStore;
+}
+
+/** Runs a torture in its short form, in which nothing may break. */
+export async function holds(
+  run: (options: TortureOptions) => Promise<TortureResult>,
+  options: Pick<TortureOptions, "count" | "startStore">,
+): Promise<void> {
+  await using folder = await tempDir();
+  assertEquals((await run({ ...options, seed: 1, folder: folder.path })).failures, []);
 }

@@ -1,13 +1,11 @@
 // The short form of each torture; `deno task torture` is the long one.
-import { assertEquals } from "@std/assert";
-import { tempDir } from "../../support/temp_home.ts";
 import { raceMigration } from "./migration_race.ts";
 import { mutateFile } from "./mutate_file.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
 import { stopRefresh } from "./stop_refresh.ts";
 import { FILE_STORES } from "./store.ts";
-import type { TortureOptions, TortureResult } from "./torture_result.ts";
+import { holds, type TortureOptions, type TortureResult } from "./torture_result.ts";
 
 const TORTURES: Record<string, [number, (options: TortureOptions) => Promise<TortureResult>]> = {
   "processes with one expired rotating token refresh it once": [1, stampede],
@@ -29,11 +27,3 @@ for (const [store, startStore] of Object.entries(FILE_STORES)) {
 Deno.test("file: a damaged file reads cleanly or is refused and left alone", async () => {
   await holds(mutateFile, { count: 300, startStore: FILE_STORES.file! });
 });
-
-async function holds(
-  run: (options: TortureOptions) => Promise<TortureResult>,
-  options: Pick<TortureOptions, "count" | "startStore">,
-): Promise<void> {
-  await using folder = await tempDir();
-  assertEquals((await run({ ...options, seed: 1, folder: folder.path })).failures, []);
-}

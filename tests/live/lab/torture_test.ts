@@ -1,13 +1,11 @@
 // The short form of each torture of a store with a server; `deno task torture` is the long one.
-import { assertEquals } from "@std/assert";
 import { writeBesidePython } from "../../lab/torture/beside_python.ts";
 import { raceMigration } from "../../lab/torture/migration_race.ts";
 import { stampede } from "../../lab/torture/stampede.ts";
 import { stopRefresh } from "../../lab/torture/stop_refresh.ts";
 import { FILE_STORES, SERVER_STORES } from "../../lab/torture/store.ts";
-import type { TortureOptions, TortureResult } from "../../lab/torture/torture_result.ts";
+import { holds } from "../../lab/torture/torture_result.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { tempDir } from "../../support/temp_home.ts";
 
 const live = await liveTests("vault", "denokv", "validmind-library");
 
@@ -22,11 +20,3 @@ for (const [store, startStore] of Object.entries(SERVER_STORES)) {
 live.test("beside the Python library no row of it is lost, and no sign-out undone", async () => {
   await holds(writeBesidePython, { count: 60, startStore: FILE_STORES.file! });
 });
-
-async function holds(
-  run: (options: TortureOptions) => Promise<TortureResult>,
-  options: Pick<TortureOptions, "count" | "startStore">,
-): Promise<void> {
-  await using folder = await tempDir();
-  assertEquals((await run({ ...options, seed: 1, folder: folder.path })).failures, []);
-}
