@@ -290,7 +290,7 @@ test(
 test("processes that write different keys lose nothing", async (backend, path, parent) => {
   const code = `
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-    const backend = new KvCredentialsBackend({ path: "${path}" });
+    const backend = new KvCredentialsBackend({ path: ${JSON.stringify(path)} });
     for (let i = 0; i < 20; i++) {
       const key = Deno.args[0] + i;
       const put = () => backend.put(key, { issuer: "i", client_id: key, access_token: "t" });

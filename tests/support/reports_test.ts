@@ -38,6 +38,7 @@ Deno.test("elsewhere a known fault may fail, and nothing else; a fault that is m
     runElsewhere([FILE], {
       faults: tests.map((test) => ({ file: FILE, test, reason: "no junctions" })),
       isTogether: true,
+      tell: () => {},
       run: () => Promise.resolve({ report, trouble: "exit code 1" }),
     });
   assertEquals(await isWell("a junction", "a path"), true);

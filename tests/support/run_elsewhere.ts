@@ -22,6 +22,8 @@ export interface ElsewhereOptions {
   faults: readonly KnownFault[];
   /** Whether one process runs all files. Elsewhere each has its own, two at once. */
   isTogether: boolean;
+  /** Receives how it went. @default {console.log} */
+  tell?: (line: string) => void;
   /** Runs files, and gives the path of their report, and what was said where they ended badly. */
   run: (files: readonly string[]) => Promise<{ report: string; trouble: string | undefined }>;
 }
@@ -51,6 +53,7 @@ export async function runElsewhere(
   files: readonly string[],
   options: ElsewhereOptions,
 ): Promise<boolean> {
+  const { tell = console.log } = options;
   const groups = options.isTogether ? [[...files]] : files.map((file) => [file]);
   const cases: JunitCase[] = [];
   await Promise.all([0, 1].map(async () => {
@@ -59,14 +62,14 @@ export async function runElsewhere(
     }
   }));
   const again = new Set(cases.filter(isFailed).map(({ file }) => file));
-  if (again.size > 0) console.log(`Once more, alone: ${[...again].join(", ")}`);
+  if (again.size > 0) tell(`Once more, alone: ${[...again].join(", ")}`);
   const last = cases.filter(({ file }) => !again.has(file));
   for (const file of again) last.push(...await runGroup([file], options));
   for (const { file, name, message } of last.filter(isFailed)) {
-    console.log(`FAILED ${file}: ${name}\n${message.slice(0, 1500).replace(/^/gm, "    ")}`);
+    tell(`FAILED ${file}: ${name}\n${message.slice(0, 1500).replace(/^/gm, "    ")}`);
   }
   const counts = countCases(last);
-  console.log(countsLine(counts));
+  tell(countsLine(counts));
   return counts.failed === 0 && counts.passed > 0;
 }
 
@@ -76,7 +79,7 @@ function isFailed({ outcome }: JunitCase): boolean {
 
 async function runGroup(
   files: readonly string[],
-  { run, faults }: ElsewhereOptions,
+  { run, faults, tell = console.log }: ElsewhereOptions,
 ): Promise<JunitCase[]> {
   const started = performance.now();
   const { report, trouble } = await run(files);
@@ -94,7 +97,7 @@ async function runGroup(
     cases.push(...files.map((file) => failed(file, file, reason)));
   }
   const seconds = Math.round((performance.now() - started) / 1000);
-  console.log(
+  tell(
     `${files.length === 1 ? files[0] : `${files.length} files`}: ${seconds} s, ${
       countsLine(countCases(cases))
     }`,
