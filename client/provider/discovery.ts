@@ -19,11 +19,9 @@ const ENDPOINTS = [
  */
 export async function discoverProvider(
   issuer: string,
-  optionsWith: (capture: (answer: { issuer?: unknown }) => void) => oauth.DiscoveryRequestOptions,
+  options: oauth.DiscoveryRequestOptions,
 ): Promise<oauth.AuthorizationServer> {
   const url = new URL(issuer);
-  let stated: unknown;
-  const options = optionsWith((answer) => stated = answer.issuer);
   let response = await oauth.discoveryRequest(url, options);
   const isThere = response.status !== 404;
   if (!isThere) response = await oauth.discoveryRequest(url, { ...options, algorithm: "oauth2" });
@@ -35,11 +33,11 @@ export async function discoverProvider(
         `issuer and its path.`,
     );
   }
+  const { issuer: stated } = await response.clone().json();
   // A trailing slash makes no other issuer. Tokens name the issuer as the document does. At the place
   // of RFC 8414, whoever has the host's root answers for all its paths, and has to name one exactly.
-  const isSame = isThere && typeof stated === "string" &&
-    withoutSlash(stated) === withoutSlash(url.href);
-  const expected = isSame ? new URL(stated as string) : url;
+  const isSame = isThere && withoutSlash(String(stated)) === withoutSlash(url.href);
+  const expected = isSame ? new URL(stated) : url;
   const server = await oauth.processDiscoveryResponse(expected, response);
   checkEndpoints(server, issuer);
   return server;

@@ -141,10 +141,8 @@ export class OidcProvider {
       url === requested?.url ? requested.response : fetch(url, init);
     const runtime = { ...this.#runtime, fetch: fetchOnce };
     const sender = { identity: this.#identity, runtime, signal };
-    const server = await discoverProvider(
-      this.#identity.issuer,
-      (capture) => requestOptions(DISCOVERY, sender, capture),
-    );
+    const options = requestOptions(DISCOVERY, sender);
+    const server = await discoverProvider(this.#identity.issuer, options);
     this.#runtime.skew = runtime.skew;
     if (fetch === globalThis.fetch) await preflightEndpoints(server);
     return server;

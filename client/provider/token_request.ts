@@ -89,17 +89,14 @@ export async function requestTokens(
   });
   const isBound = result.answer.token_type === "dpop";
   if (isBound === (dpopKey !== undefined)) return result;
-  const { issuer } = context.server;
   // Bound tokens would go out as bearer tokens, and unbound ones can be used by anybody: RFC 9449, section 5.
-  throw isBound
-    ? new ValidMindAuthError(
-      "provider_invalid",
-      words`Cannot use the tokens of ${issuer}: they are bound to a key (DPoP). Set ${DPOP}.`,
-    )
-    : new ValidMindAuthError(
-      "dpop_unsupported",
-      words`Cannot use the tokens of ${issuer}: they are bound to no key. Have DPoP switched on, or leave out ${DPOP}.`,
-    );
+  const fault = isBound
+    ? words`they are bound to a key (DPoP). Set ${DPOP}.`
+    : words`they are bound to no key. Have DPoP switched on, or leave out ${DPOP}.`;
+  throw new ValidMindAuthError(
+    isBound ? "provider_invalid" : "dpop_unsupported",
+    words`Cannot use the tokens of ${context.server.issuer}: ${fault}`,
+  );
 }
 
 /**
@@ -275,8 +272,7 @@ export async function newDpopKey({ server, runtime }: RequestContext): Promise<D
   }
   throw new ValidMindAuthError(
     "dpop_unsupported",
-    `Cannot start the sign-in at ${server.issuer}: tokens are to be bound to a key (dpop), and the ` +
-      `provider offers ${offered === undefined ? "no DPoP" : "no DPoP with ES256"}. Have it ` +
-      `switched on there, or leave dpop out.`,
+    words`Cannot start the sign-in at ${server.issuer}: the provider offers no DPoP with ES256. Have
+      it switched on there, or leave out ${DPOP}.`,
   );
 }

@@ -78,7 +78,7 @@ Deno.test("dpop: a provider without it is an error before anybody is asked", asy
       discovery: { dpop_signing_alg_values_supported: offered },
     });
     const run = () => createSession({ ...world.options, dpop: true });
-    await rejectsWith("dpop_unsupported", run, world.provider.issuer, "leave dpop out");
+    await rejectsWith("dpop_unsupported", run, world.provider.issuer, "leave out dpop");
     assertEquals([world.codes, world.provider.requests.map(({ path }) => path)], [
       [],
       ["/.well-known/openid-configuration"],
