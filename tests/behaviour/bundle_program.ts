@@ -30,16 +30,6 @@ const ENTRY = { issuer: "https://login.example.com", client_id: "my-app", access
 const RANDOM = Uint8Array.from({ length: 32 }, (_, i) => i * 37 + 11);
 const key = credentialKey(ENTRY.issuer, ENTRY.client_id);
 
-/** A backend of somebody else's, in a class whose name a minifier may take. */
-class Throwing implements OidcCredentialsBackend {
-  readonly location = "nowhere";
-  get(): undefined {
-    throw new TypeError("secret");
-  }
-  put(): void {}
-  delete(): void {}
-}
-
 /** The code and the message of a call that fails. */
 async function failure(call: () => unknown): Promise<[code: string, message: string]> {
   try {
@@ -74,11 +64,6 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
     const session = await createSession({ interactive: true }); // by its own prompt
     const before = await session.accessToken();
     return before !== await session.accessToken({ forceRefresh: true });
-  },
-  async browser() {
-    const onAuthorizationUrl = ({ url }: { url: string }) => console.log(url);
-    const session = await createSession({ flow: "browser", onAuthorizationUrl });
-    return (await session.accessToken()).length > 0;
   },
   async signOut() {
     const session = await init({ interactive: false, model: "cl123" });
@@ -138,15 +123,6 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
     const needs = await requiredPermissions({ model: "cl123", apiHost: ENTRY.issuer });
     return [shown, messages, formatPermissionFlags(needs)];
   },
-  ownClass: () =>
-    failure(() =>
-      createSession({
-        issuer: ENTRY.issuer,
-        clientId: ENTRY.client_id,
-        interactive: false,
-        credentialsBackend: new Throwing(),
-      })
-    ),
   cli: (...args) => runCli(args),
 };
 

@@ -12,7 +12,6 @@ import {
   runDeno,
   type RunDenoOptions,
   runProcess,
-  startDeno,
 } from "../support/deno_process.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";
 import { shareFolder } from "../support/share_folder.ts";
@@ -122,13 +121,6 @@ for (const [form, flags] of [["one file", []], ["split", ["--code-splitting"]]] 
       assertEquals(await runCommand(file, ["signOut"], { env }), "revoked");
       assertEquals(world.backend.get(world.key), undefined);
     });
-    await t.step("sign-in in the browser", async () => {
-      await using world = await cliWorld();
-      const { home: cwd, env } = world;
-      await using child = startDeno({ file, args: ["browser"], flags: ["-A"], cwd, env });
-      await world.provider.follow(await child.line());
-      assertEquals(await child.line(), "true");
-    });
     await t.step("the command line runs where the script calls it, and not before", async () => {
       const { code, stdout } = await runDeno({ file, args: ["cli", "--version"], flags: ["-A"] });
       assertEquals(code, 0);
@@ -136,13 +128,6 @@ for (const [form, flags] of [["one file", []], ["split", ["--code-splitting"]]] 
     });
   });
 }
-
-Deno.test("a bundle with --keep-names keeps the names of the script's own classes in errors", async () => {
-  const file = await bundle(PROGRAM, `${folder.path}/names`, { flags: ["--keep-names"] });
-  const [code, message] = await runCommand(file, ["ownClass"], { env: NO_PROVIDER }) as string[];
-  assertEquals(code, "backend_unavailable");
-  assertStringIncludes(message!, "Throwing (nowhere): it threw TypeError, whose text is left out");
-});
 
 Deno.test("a script that imports from JSR is one file as a bundle, which needs neither JSR, npm nor a cache", async () => {
   await using world = await cliWorld();

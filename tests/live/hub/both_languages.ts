@@ -5,12 +5,6 @@ import type { HubFolder } from "./hub_folder.ts";
 import type { HubWorld } from "./hub_world.ts";
 import type { UnixUser } from "./unix_users.ts";
 
-/** How much later than the other one of the two begins, in milliseconds. */
-const LATEST_MS = 300;
-
-/** Of a SHA-256 in hexadecimal. */
-const HASH_LENGTH = 64;
-
 /** Makes modules of Python importable in the kernels of the hub. */
 export async function addPythonModules({ venv }: HubFolder, ...files: URL[]): Promise<void> {
   for await (const { name } of Deno.readDir(`${venv}/lib`)) {
@@ -37,10 +31,9 @@ export class BothLanguages {
   }
 
   /** The token by which a Deno kernel starts, without asking anybody; an error's code where none. */
-  denoToken({ afterMs = 0 } = {}): Promise<string> {
+  denoToken(): Promise<string> {
     return this.#deno.evaluate(`
       const vm = await import("jsr:@validmind/auth");
-      await new Promise((resolve) => setTimeout(resolve, ${afterMs}));
       try {
         await using session = await vm.createSession({ interactive: false });
         const token = new TextEncoder().encode(await session.accessToken());
@@ -51,11 +44,10 @@ export class BothLanguages {
   }
 
   /** The same in a Python kernel, by the library's own code. */
-  pythonToken({ afterMs = 0 } = {}): Promise<string> {
+  pythonToken(): Promise<string> {
     return this.#python.evaluate(`
-import hashlib, os, time
+import hashlib, os
 import validmind_library as library
-time.sleep(${afterMs / 1000})
 try:
     entry = library.obtain(os.environ["VM_OIDC_ISSUER"], os.environ["VM_OIDC_CLIENT_ID"])
     value = hashlib.sha256(entry["access_token"].encode()).hexdigest()
@@ -94,31 +86,11 @@ print("signed in")`);
       return null;`);
   }
 
-  /** Has both refresh one expired token at once; either may be a little late. */
-  async refreshAtOnce(): Promise<string[]> {
+  /** Has both refresh one expired token at once: neither loses the sign-in. */
+  async refreshAtOnce(): Promise<void> {
     await this.expire();
-    const late = Math.round((2 * Math.random() - 1) * LATEST_MS);
-    return await Promise.all([
-      this.denoToken({ afterMs: Math.max(0, late) }),
-      this.pythonToken({ afterMs: Math.max(0, -late) }),
-    ]);
-  }
-
-  /**
-   * Rounds in which both refresh at once. The sign-in lives on after each; gives how often one of the
-   * two was answered by an error.
-   */
-  async refreshRounds(count: number): Promise<Record<string, number>> {
-    const errors: Record<string, number> = {};
-    for (let round = 0; round < count; round++) {
-      for (const answer of await this.refreshAtOnce()) {
-        if (answer.length !== HASH_LENGTH) errors[answer] = (errors[answer] ?? 0) + 1;
-      }
-      const alive = await this.denoToken();
-      assertEquals(alive.length, HASH_LENGTH, `round ${round}: ${alive}`);
-      assertEquals(await this.pythonToken(), alive, `round ${round}`);
-    }
-    return errors;
+    const [deno, python] = await Promise.all([this.denoToken(), this.pythonToken()]);
+    assertEquals(python, deno, "one did not wait for the other");
   }
 
   /** A sign-in in the one serves the other, whichever is first, and so does a refresh. */

@@ -11,7 +11,7 @@ import { searchForSecrets } from "./search_machine.ts";
 
 const LIBRARY = new URL("../../support/validmind_library.py", import.meta.url);
 const PYTHON_BACKEND = new URL("./recipes/validmind_vault.py", import.meta.url);
-const ROUNDS = 30;
+const ROUNDS = 10;
 
 const live = await liveTests("jupyterhub", "accounts", "vault");
 
@@ -138,17 +138,15 @@ live.test(
 live.test(
   "JupyterHub, Vault: a sign-in in one language serves the other, and both refresh at once",
   SHARED,
-  async (t) => {
+  async () => {
     const [user] = world.users;
     await using python = await world.hub.robot.startKernel(user!.name, "python3");
     await python.evaluate(
       "import validmind_library, validmind_vault\nvalidmind_vault.install()\nvalue = None",
     );
     const both = new BothLanguages(world, user!, kernels[0]!, python);
-    await t.step("a sign-in and a refresh serve the other", () => both.shareSignIn());
-    await t.step(`${ROUNDS} rounds of both at once`, async () => {
-      assertEquals(await both.refreshRounds(ROUNDS), {}, "one waits for the other");
-    });
+    await both.shareSignIn();
+    for (let round = 0; round < ROUNDS; round++) await both.refreshAtOnce();
   },
 );
 
