@@ -97,7 +97,7 @@ const CASES: [os: typeof Deno.build.os, text: string, code: string, advice: stri
   ["windows", "Platform failure: Access is denied.", DENIED, "Allow this program"],
   ["windows", "Value of 'user' is longer than the platform limit", "backend_too_large", "another"],
   ["linux", "Platform failure: Something else.", AWAY, ": Something else. Without a desktop"],
-  ["freebsd", "Platform failure: Something else.", AWAY, "in the OS keychain"],
+  ["freebsd", "Platform failure: Something.", AWAY, "Sign in to the desktop first"],
 ];
 
 for (const [os, text, code, advice] of CASES) {
