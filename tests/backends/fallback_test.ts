@@ -123,6 +123,7 @@ Deno.test("fallback: a probe goes to the store of the entry that is locked, and 
   b.rows.put(KEY, entry());
   const probe = await probeKey(KEY);
   await backend.withLock!(KEY, async () => {
+    await new Promise((resolve) => setTimeout(resolve));
     await backend.put(probe, small("probe"));
     assertEquals([a.rows.get(probe), b.rows.get(probe)?.client_id], [undefined, "probe"]);
     await backend.delete(probe);

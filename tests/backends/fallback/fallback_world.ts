@@ -23,8 +23,9 @@ export class FlakyBackend implements OidcCredentialsBackend {
   constructor(location: string) {
     this.location = location;
   }
-  get(key: string): OidcCredentials | undefined {
+  async get(key: string): Promise<OidcCredentials | undefined> {
     this.#called("get");
+    await Promise.resolve();
     return this.rows.get(key);
   }
   put(key: string, entry: OidcCredentials): void {
