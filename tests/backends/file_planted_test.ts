@@ -160,6 +160,10 @@ Deno.test(
       for (const one of [parent, path]) Deno.chownSync(one, attacker, attacker);
       return path;
     });
+    for (const path of paths) { // by the superuser, who can open them all
+      const get = () => new FileCredentialsBackend({ path }).get(KEY);
+      await rejectsWith("backend_denied", get, `belongs to another user (uid ${attacker})`);
+    }
     const code = `
       import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
       const seen = ${JSON.stringify(paths)}.map((path) => {

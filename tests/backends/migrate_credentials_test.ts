@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
+  CredentialsBackendError,
   FileCredentialsBackend,
   KvCredentialsBackend,
   MemoryCredentialsBackend,
@@ -8,7 +9,7 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import { probeKey } from "../../backends/common/describe_backend.ts";
-import { entry, KEY, OTHER } from "../support/entries.ts";
+import { entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { minimal } from "./stores.ts";
@@ -250,5 +251,15 @@ test("no row that a backend throws is shown", async () => {
   for (const [source, target] of cases) {
     const run = () => migrateCredentials(altered(good(), source), altered(memory(), target), MOVE);
     await rejectsWith("backend_unavailable", run, "threw SyntaxError");
+  }
+  for (
+    const [code, told] of [["backend_denied", "backend_denied"], ["Odd!", "backend_unavailable"]]
+  ) {
+    const quote = () => {
+      const message = `Cannot read: ${SECRETS.access} is refused. Ask.`;
+      throw new CredentialsBackendError(code as "backend_denied", message);
+    };
+    const run = () => migrateCredentials(good(), altered(memory(), { put: quote }));
+    await rejectsWith(told as "backend_denied", run, "Cannot read: [removed] is refused.");
   }
 });

@@ -1,6 +1,6 @@
 /** One reader for every file that other users of the host may have touched: rules by attacks. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { readPrivateFile } from "../../../backends/common/read_private_file.ts";
+import { readPrivateFile, whileHeld } from "../../../backends/common/read_private_file.ts";
 import { backendUrl, mustRun } from "../../support/deno_process.ts";
 import { OTHER_UID as USER, runAsOther, whyNoOtherUser } from "../../support/run_denied.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
@@ -84,7 +84,7 @@ function script(calls: { path: string; rules: object; before?: string }[]): stri
       seen.push(error.message);
     }`);
   return `
-    import { readPrivateFile } from "${backendUrl("common/read_private_file.ts")}";
+    import { readPrivateFile, whileHeld } from "${backendUrl("common/read_private_file.ts")}";
     const fail = (reason, advice) => new Error(reason + ". " + advice);
     const COMMON = { what: "a test", maxBytes: 1000, fail };
     const seen = [];
@@ -191,3 +191,23 @@ Deno.test(
     assertMatch(readWhile(path, () => {}), /^it is not UTF-8 text/);
   },
 );
+
+Deno.test("private files: on Windows a program that has the file open is waited for, up to 40 tries", () => {
+  const busy = Object.assign(new Error("in use"), { code: "EBUSY" });
+  const attempts = (onWindows: boolean, fault: Error, faults: number) => {
+    let tries = 0;
+    const access = () => {
+      if (++tries <= faults) throw fault;
+    };
+    try {
+      whileHeld(access, onWindows);
+      return tries;
+    } catch (error) {
+      return error === fault ? -tries : NaN;
+    }
+  };
+  assertEquals([attempts(true, busy, 2), attempts(true, busy, 99)], [3, -40]);
+  assertEquals(attempts(true, new Deno.errors.PermissionDenied("held"), 2), 3);
+  assertEquals(attempts(true, new Deno.errors.NotFound("gone"), 1), -1);
+  assertEquals(attempts(false, busy, 1), -1);
+});

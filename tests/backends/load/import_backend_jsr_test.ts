@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { BACKEND_VARIABLES } from "../../../backends/common/platform.ts";
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { runDeno } from "../../support/deno_process.ts";
@@ -31,12 +32,7 @@ const SCRIPT = `
   }
 `;
 
-const NAMES = [
-  "VM_OIDC_NO_PERSIST",
-  "VM_OIDC_DENO_CREDENTIALS_BACKEND",
-  "VM_OIDC_CREDENTIALS_BACKEND",
-  "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
-];
+const NAMES = Object.values(BACKEND_VARIABLES);
 
 Deno.test("the package as JSR serves it loads backends that the environment names", async () => {
   await using folder = await tempDir();
@@ -47,7 +43,7 @@ Deno.test("the package as JSR serves it loads backends that the environment name
     files: { "mod.ts": BACKEND },
     exports: { ".": "./mod.ts", "./sub": "./mod.ts" },
   });
-  await Deno.writeTextFile(`${folder.path}/mine.ts`, BACKEND.replace("AcmeBackend", "MyBackend"));
+  await Deno.writeTextFile(`${folder.path}/mine.ts`, BACKEND);
   await Deno.writeTextFile(`${folder.path}/main.ts`, SCRIPT);
 
   const run = async (spec: string, flags: string[] = []) => {
@@ -66,23 +62,22 @@ Deno.test("the package as JSR serves it loads backends that the environment name
   };
   const imports = `--allow-import=${new URL(registry.url).host}`;
 
-  assertEquals(await run("jsr:@acme/backend:AcmeBackend", [imports]), "AcmeBackend acme-url");
-  assertEquals(
-    await run("jsr:@acme/backend@^1/sub#AcmeBackend", [imports]),
-    "AcmeBackend acme-url",
-  );
   const read = `--allow-read=${folder.path}`;
-  assertEquals(await run("./mine.ts:MyBackend", [read]), "MyBackend acme-url");
-  assertEquals(await run(`${folder.path}/mine.ts:MyBackend`, [read]), "MyBackend acme-url");
-  assertEquals(await run(`file://${folder.path}/mine.ts:MyBackend`, [read]), "MyBackend acme-url");
   const data = `data:application/typescript,${encodeURIComponent(BACKEND)}`;
-  assertEquals(await run(`${data}:AcmeBackend`), "AcmeBackend acme-url");
+  for (
+    const [spec, flags] of [
+      ["jsr:@acme/backend@^1/sub#AcmeBackend", [imports]],
+      ["./mine.ts:AcmeBackend", [read]],
+      [`file://${folder.path}/mine.ts:AcmeBackend`, [read]],
+      [`${data}:AcmeBackend`, []],
+    ] as const
+  ) assertEquals(await run(spec, [...flags]), "AcmeBackend acme-url");
 
   const missing = await run("jsr:@acme/nothing:Store", [imports]);
   assert(missing.startsWith("backend_import_failed"), missing);
   const bare = await run("@acme/backend:AcmeBackend", [imports]);
   assert(bare.startsWith("backend_spec_invalid") && bare.includes("import map"), bare);
-  const denied = await run("./mine.ts:MyBackend");
+  const denied = await run("./mine.ts:AcmeBackend");
   assert(denied.startsWith("permission_required") && denied.includes("--allow-read"), denied);
   const remote = await run(`${registry.url}/@acme/backend/1.2.0/mod.ts:AcmeBackend`, [imports]);
   assert(remote.startsWith("backend_import_unsupported"), remote);
