@@ -50,7 +50,8 @@ const FAULTS: [name: string, check: string, says: string, fault: Fault][] = [
     () => ({ delete: () => {} }),
   ],
   ["whose delete fails for a missing key", "gives undefined without", "404", (good) => ({
-    delete: (key) => {
+    delete: async (key) => {
+      await Promise.resolve();
       if (!good.get(key)) throw new Error("404");
       good.delete(key);
     },
@@ -97,6 +98,12 @@ const FAULTS: [name: string, check: string, says: string, fault: Fault][] = [
     "does not see one",
     () => ({ persistent: true }),
   ],
+  ["that lists a key twice", "lists the keys", "gave a key twice", (good) => ({
+    list: async function* () {
+      yield* good.list();
+      yield* good.list();
+    },
+  })],
   ["that lists what was deleted", "lists the keys", "was deleted", (good) => {
     const seen = new Set<string>();
     return {

@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { walk } from "@std/fs/walk";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
-import { secretName } from "../../../backends/vault/store.ts";
 import { startVault, type VaultServer } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
