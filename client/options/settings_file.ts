@@ -1,4 +1,3 @@
-import type { PermissionNeed } from "../format_permissions.ts";
 import {
   checkOptions,
   didYouMean,
@@ -6,7 +5,6 @@ import {
 } from "../../backends/credentials_backend_error.ts";
 import {
   folderOf,
-  HOME_VARIABLE,
   isGranted,
   isWindows,
   quoteArgument,
@@ -86,8 +84,6 @@ export interface Settings {
   readonly values: Entry;
   /** What decides about each setting: `given`, a variable, or the path of the file. */
   readonly sources: Readonly<Record<string, string>>;
-  /** The permissions to find and to read the file. A command runs without them, unless it is named. */
-  readonly needs: readonly PermissionNeed[];
 }
 
 /** The settings of a command that reads none. */
@@ -98,7 +94,6 @@ export const NO_SETTINGS: Settings = {
   isTyped: false,
   values: {},
   sources: {},
-  needs: [],
 };
 
 /** Reads the file, as far as Deno permits. */
@@ -106,7 +101,7 @@ export function readSettings(query: SettingsQuery): Settings {
   const { given } = query;
   const isNamed = query.path !== undefined;
   const path = query.path ?? settingsPath();
-  const base = { ...NO_SETTINGS, path, needs: needsOf(path, isNamed) };
+  const base = { ...NO_SETTINGS, path };
   try {
     const { text, ...found } = readText(path, isNamed);
     const { common, profiles } = parseSettings(path, text);
@@ -145,21 +140,6 @@ export function backendOf({ values, profile, path }: Settings): NamedBackend | u
 
 function beside(path: string, name: string): string {
   return `${folderOf(path)}${isWindows ? "\\" : "/"}${name}`;
-}
-
-function needsOf(path: string, isNamed: boolean): PermissionNeed[] {
-  const { profile, apiKey, apiSecret } = OPTIONS;
-  const rows: Setting[] = [profile, apiKey, apiSecret, ...Object.values(SETTINGS)]; // they win
-  const variables = rows.map(({ variable }) => variable).filter((one) => one !== undefined);
-  const places = isNamed ? [] : ["VM_AUTH_CONFIG", HOME_VARIABLE];
-  const needs = [...places, ...variables].map((variable): PermissionNeed => (
-    { name: "env", variable, reason: "to find the settings", need: "optional" }
-  ));
-  if (path === "") return needs;
-  const reason = "to read the settings file";
-  needs.push({ name: "read", path, reason, need: isNamed ? "always" : "optional" });
-  needs.push({ name: "sys", kind: "uid", reason: "to know whose it is", need: "optional" });
-  return needs;
 }
 
 type FoundText = Pick<Settings, "state" | "denial"> & { readonly text: string };

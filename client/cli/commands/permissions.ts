@@ -6,7 +6,7 @@ import {
   type PermissionNeed,
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
-import { uniqueNeeds } from "../../permissions/start_needs.ts";
+import { settingsNeeds, uniqueNeeds } from "../../permissions/start_needs.ts";
 import { type Command, EXIT, printResult, PROGRAM, SPECIFIER } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { chooseBackend, identityNeeds, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
@@ -77,6 +77,14 @@ function commandLine(kind: string, flags: string): string {
   return joined(`deno install --global --no-config --force --name ${PROGRAM}`, flags, SPECIFIER);
 }
 
+/** By which a file that others may read is known as the user's own. */
+const OWNER: PermissionNeed = {
+  name: "sys",
+  kind: "uid",
+  reason: "to know whose a file is",
+  need: "optional",
+};
+
 async function needsOf(
   flags: FlagValues,
   kind: string,
@@ -94,7 +102,7 @@ async function needsOf(
   } as const;
   const needs = await requiredPermissions(options, about);
   const own = kind === "cli"
-    ? [...flags.settings.needs, ...identityNeeds(flags), ...chosen.needs]
+    ? [...settingsNeeds(), OWNER, ...identityNeeds(flags), ...chosen.needs]
     : [];
   return { needs: uniqueNeeds([...own, ...needs]), isKv: chosen.name === "kv" };
 }

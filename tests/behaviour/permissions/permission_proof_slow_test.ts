@@ -143,7 +143,9 @@ for (const one of CASES) {
       .filter(({ value }) => value !== "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS")
       .map((access) => ({ ...access, value: accessed(access.value) }))
       .filter(({ value }) => value !== world.folder)
-      .filter(({ permission, value }) => permission !== "write" || !value.endsWith("/key.json"));
+      .filter(({ permission, value }) =>
+        permission !== "write" || !/\/(key|settings)\.json$/.test(value)
+      );
     const beyond = accesses.filter((access) => !needs.some((need) => covers(need, access)));
     assertEquals(beyond, []);
     const isIdle = needs.every(({ need }) => need === "optional");
