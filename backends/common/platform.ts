@@ -275,3 +275,8 @@ export function variablesIn(text: string): string[] {
   }
   return [...names];
 }
+
+/** Whether a module is named by its path. */
+export function isPathSpecifier(specifier: string): boolean {
+  return /^(\.{0,2}[/\\]|[A-Za-z]:[/\\])/.test(specifier);
+}

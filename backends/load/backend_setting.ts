@@ -2,6 +2,7 @@ import { isObject, printable, redact } from "../common/printable.ts";
 import {
   BACKEND_VARIABLES,
   HOME_VARIABLE,
+  isPathSpecifier,
   readEnv,
   REFERENCE,
   VARIABLE,
@@ -80,10 +81,6 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
     throw specError(text, origin, reason);
   }
   return { kind: "module", specifier, exportName };
-}
-
-export function isPathSpecifier(specifier: string): boolean {
-  return /^(\.{0,2}[/\\]|[A-Za-z]:[/\\])/.test(specifier);
 }
 
 /** A backend's name, or the specifier in it, for an error. A query may hold a token. */

@@ -1,4 +1,4 @@
-import { HOME_VARIABLE, isWindows, needDeno } from "../common/platform.ts";
+import { HOME_VARIABLE, isPathSpecifier, isWindows, needDeno } from "../common/platform.ts";
 import { isObject, printable } from "../common/printable.ts";
 import {
   assertCredentialsBackend,
@@ -10,7 +10,6 @@ import {
   type BackendSpec,
   BUILT_IN_BACKENDS,
   foreignText,
-  isPathSpecifier,
   parseBackendKwargs,
   parseBackendSpec,
   type SettingOrigin,

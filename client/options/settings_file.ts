@@ -6,6 +6,7 @@ import {
 import {
   folderOf,
   isGranted,
+  isPathSpecifier,
   isWindows,
   quoteArgument,
   readBackendChoice,
@@ -14,7 +15,6 @@ import {
 import { isObject, printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
-import { isPathSpecifier } from "../../backends/load/backend_setting.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS, settingsPath } from "./declaration.ts";

@@ -2,11 +2,11 @@ import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts"
 import { resolveLink } from "../../../backends/file/file_access.ts";
 import {
   folderOf,
+  isPathSpecifier,
   readBackendChoice,
   readEnvIfGranted,
 } from "../../../backends/common/platform.ts";
 import { isObject, printable } from "../../../backends/common/printable.ts";
-import { isPathSpecifier } from "../../../backends/load/backend_setting.ts";
 import { OPTION_NAMES, optionNamed, optionRow } from "../../options/declaration.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds } from "../../permissions/start_needs.ts";

@@ -1,9 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { variablesIn } from "../../../backends/common/platform.ts";
+import { isPathSpecifier, variablesIn } from "../../../backends/common/platform.ts";
 import {
   BUILT_IN_BACKENDS,
   BUILT_IN_NAMES,
-  isPathSpecifier,
   parseBackendKwargs,
   parseBackendSpec,
 } from "../../../backends/load/backend_setting.ts";
