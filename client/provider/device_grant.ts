@@ -120,12 +120,10 @@ function checkPage(text: string): string {
 
 /** Known deviations: `verification_url`, numbers as strings, an interval of 0, no lifetime. */
 function normalizeDevice(body: Record<string, unknown>): Record<string, unknown> {
-  const { verification_url, verification_url_complete, interval, expires_in, ...rest } = body;
+  const { verification_url, interval, expires_in, ...rest } = body;
   const seconds = positiveNumber(interval);
   return {
     ...(verification_url !== undefined && { verification_uri: verification_url }),
-    ...(verification_url_complete !== undefined &&
-      { verification_uri_complete: verification_url_complete }),
     ...rest,
     ...(seconds !== undefined && { interval: seconds }),
     expires_in: positiveNumber(expires_in) ?? DEFAULT_CODE_SECONDS,

@@ -85,8 +85,8 @@ export class OidcProvider {
    */
   async narrowScope(error: unknown, isDevice: boolean): Promise<string | undefined> {
     const { scope, isDefaultScope } = this.#identity;
-    const { oauthError } = error as Partial<ProviderRefusedError>;
-    if (!isDefaultScope || oauthError !== "invalid_scope") return undefined;
+    const isRefused = error instanceof ProviderRefusedError && error.oauthError === "invalid_scope";
+    if (!isDefaultScope || !isRefused) return undefined;
     const { scopes_supported: stated = STANDARD_SCOPES } = await this.#discover();
     const asked = scope.split(" ").filter((name) => name !== "");
     const known = asked.filter((name) => stated.includes(name));

@@ -45,11 +45,6 @@ const ROWS: [name: string, endpoint: Endpoint, rows: Row[]][] = [
     [200, { ...CODES, verification_url: url }, { ...PAGE, ...END }],
     [200, { ...PAGE, verification_url: "https://b.example/" }, { ...PAGE, ...END }],
     [200, { ...PAGE, ...COMPLETE }, { ...PAGE, ...COMPLETE, ...END }],
-    [200, { ...PAGE, verification_url_complete: "https://a.example/?c" }, {
-      ...PAGE,
-      ...COMPLETE,
-      ...END,
-    }],
     [200, { ...PAGE, verification_uri_complete: null }, { ...PAGE, ...END }],
     [502, undefined, undefined],
   ]],
