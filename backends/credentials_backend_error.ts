@@ -234,7 +234,6 @@ const KINDS = {
     (value) => isText(value) && !/^(~[/\\]|file:)/.test(value),
   ],
   boolean: ["a boolean", (value) => typeof value === "boolean"],
-  number: ["a number", (value) => typeof value === "number"],
   function: ["a function", (value) => typeof value === "function"],
   object: ["an object", (value) => typeof value === "object" && value !== null],
   array: ["an array", Array.isArray],

@@ -55,29 +55,12 @@ export interface FallbackCredentialsBackendOptions {
   /** The stores, the preferred one first. */
   backends: readonly OidcCredentialsBackend[];
   /**
-   * Receives an event for each store that is passed over, and for each sign-out that misses a store.
+   * Receives a sentence for each store that is passed over, and for each sign-out that misses a store. It
+   * names the store by its `location`, with the code of the reason.
    *
    * @default a line on standard error
    */
-  onFallback?: (event: FallbackEvent) => void;
-}
-
-/**
- * A store that was passed over. Holds no secret.
- *
- * @category Backends
- */
-export interface FallbackEvent {
-  /** `use`: this process goes on without the store. `delete`: a sign-out missed it. */
-  readonly action: "use" | "delete";
-  /** The store, by its `location`. */
-  readonly missed: string;
-  /** The reason. */
-  readonly code: CredentialsBackendErrorCode;
-  /** The stores that this process uses instead. Only for `use`. */
-  readonly used?: string;
-  /** The event in words. */
-  readonly message: string;
+  onFallback?: (message: string) => void;
 }
 
 /**
@@ -137,7 +120,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   /** Present where every store declares its permissions. */
   readonly requiredPermissions?: () => BackendPermission[];
   readonly #backends: readonly OidcCredentialsBackend[];
-  readonly #onFallback: (event: FallbackEvent) => void;
+  readonly #onFallback: (message: string) => void;
   readonly #answered = new Set<OidcCredentialsBackend>();
   readonly #missed = new Set<OidcCredentialsBackend>();
   /** The store of the entry to which a probe belongs, while its lock is held. */
@@ -260,11 +243,10 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>): void {
     const fresh = [...away].filter(([store]) => this.#usable().includes(store));
     for (const [store] of fresh) this.#missed.add(store);
-    const used = this.location;
     for (const [store, code] of fresh) {
-      const missed = placeOf(store);
-      const message = `${missed} was passed over (${code}): this process uses ${used}.`;
-      this.#report({ action: "use", missed, code, used, message });
+      this.#report(
+        `${placeOf(store)} was passed over (${code}): this process uses ${this.location}.`,
+      );
     }
   }
 
@@ -316,22 +298,22 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         await remove(store);
       } catch (error) {
         if (this.#answered.has(store) || !isUnreachable(error)) faults.push(error);
-        else this.#reportLeft(store, error);
+        else {
+          this.#report(
+            `${
+              placeOf(store)
+            } could not be reached (${error.code}): an entry in it stays. Sign out ` +
+              `again once it answers.`,
+          );
+        }
       }
     }
     if (faults.length > 0) throw faults[0];
   }
 
-  #reportLeft(store: OidcCredentialsBackend, { code }: CredentialsBackendError): void {
-    const missed = placeOf(store);
-    const message = `${missed} could not be reached (${code}): an entry in it stays. Sign out ` +
-      `again once it answers.`;
-    this.#report({ action: "delete", missed, code, message });
-  }
-
-  #report(event: FallbackEvent): void {
+  #report(message: string): void {
     try {
-      this.#onFallback(event);
+      this.#onFallback(message);
     } catch {
       // The action is done: a closed standard error must not make it a failure.
     }
@@ -361,6 +343,6 @@ function isUnreachable(error: unknown): error is CredentialsBackendError {
     (error.code === "backend_unavailable" || error.code === "backend_timeout");
 }
 
-function reportOnStderr({ message }: FallbackEvent): void {
+function reportOnStderr(message: string): void {
   writeError(`@validmind/auth: ${message}\n`);
 }

@@ -21,8 +21,6 @@ export interface MigrateOptions {
    * @default false
    */
   deleteSource?: boolean;
-  /** Ends the migration between two entries. Copied entries stay; a later run goes on. */
-  signal?: AbortSignal;
 }
 
 /**
@@ -52,7 +50,7 @@ export interface MigrationResult {
  *
  * @param from The source. It must be able to list its keys.
  * @param to The target.
- * @param options Whether the source is emptied, and a signal.
+ * @param options Whether the source is emptied.
  * @returns The result, by credential key.
  * @throws {CredentialsBackendError} `backend_no_list`; `invalid_backend`; `invalid_options`, also
  * where source and target are one backend; `backend_unproven` where a copy reads back differently
@@ -83,9 +81,8 @@ export async function migrateCredentials(
 ): Promise<MigrationResult> {
   checkOptions("migrate credentials", options, {
     deleteSource: "boolean",
-    signal: "signal",
   });
-  const { deleteSource = false, signal } = options;
+  const { deleteSource = false } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
   if (isOneStore(from, to)) {
@@ -108,7 +105,6 @@ export async function migrateCredentials(
     string[]
   >;
   for (const key of keys) {
-    signal?.throwIfAborted();
     const migrate = async () => {
       const entry = await read(from, key);
       if (entry === undefined) return; // cleared since it was listed
@@ -122,7 +118,7 @@ export async function migrateCredentials(
         result.liveCopies.push(key);
       }
     };
-    await locked(from, key, () => locked(to, key, migrate, signal), signal);
+    await locked(from, key, () => locked(to, key, migrate));
   }
   return result;
 }
@@ -162,15 +158,9 @@ async function locked(
   backend: OidcCredentialsBackend,
   key: string,
   fn: () => Promise<void>,
-  signal?: AbortSignal,
 ): Promise<void> {
   if (backend.withLock === undefined) return await fn();
-  try {
-    await backend.withLock(key, fn, signal === undefined ? {} : { signal });
-  } catch (error) {
-    if (signal?.aborted && error === signal.reason) throw error;
-    throw backendError("lock credentials in", backend, error);
-  }
+  await guarded("lock", backend, () => backend.withLock!(key, fn));
 }
 
 /** `undefined`: somebody signed in to the target or out of it meanwhile, and nothing was written. */

@@ -2,7 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
-import { FallbackCredentialsBackend, type FallbackEvent } from "../../../backends/fallback.ts";
+import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type {
   OidcCredentials,
@@ -61,17 +61,11 @@ export function fault(
 /** A fallback of three stores, with the events that it reports. */
 export function trio() {
   const [a, b, c] = [new FlakyBackend("a"), new FlakyBackend("b"), new FlakyBackend("c")];
-  const events: FallbackEvent[] = [];
+  const events: string[] = [];
   const open = () =>
     new FallbackCredentialsBackend({
       backends: [a, b, c],
-      onFallback: (event) => void events.push(event),
+      onFallback: (message) => void events.push(message),
     });
   return { a, b, c, events, open, backend: open() };
-}
-
-/** An event without its message. */
-export function keyless(event: FallbackEvent): Partial<FallbackEvent> {
-  const { message: _, ...rest } = event;
-  return rest;
 }

@@ -84,7 +84,7 @@ Deno.test("fallback: without the first store a person signs in to the second, an
   const open = () =>
     new FallbackCredentialsBackend({
       backends: [first, second],
-      onFallback: ({ message }) => void told.push(message),
+      onFallback: (message) => void told.push(message),
     });
   const session = await createSession({ ...world.options, credentialsBackend: open() });
   assert(second.get(world.key) !== undefined);
