@@ -213,7 +213,10 @@ export function redact(text: string, secrets: Iterable<string>): string {
   const inText = new Set(piecesOf(searched));
   const forms = [...secrets].flatMap(formsOf).filter((form) => form !== "");
   const short = forms.filter((form) => form.length < PIECE);
-  const shared = new Set(forms.flatMap((form) => piecesOf(form).filter((one) => inText.has(one))));
+  const shared = new Set<string>();
+  for (const form of forms) {
+    for (const piece of piecesOf(form)) if (inText.has(piece)) shared.add(piece);
+  }
   let clean = "";
   let end = -1; // of what is removed
   for (let at = 0; at < text.length; at++) {
@@ -229,11 +232,8 @@ export function redact(text: string, secrets: Iterable<string>): string {
 }
 
 /** Each run of eight characters. */
-function piecesOf(text: string): string[] {
-  return Array.from(
-    { length: Math.max(text.length - PIECE + 1, 0) },
-    (_, at) => text.slice(at, at + PIECE),
-  );
+function* piecesOf(text: string): Iterable<string> {
+  for (let at = 0; at + PIECE <= text.length; at++) yield text.slice(at, at + PIECE);
 }
 
 /** A secret as it may be echoed; in base64 at each place of a group of three. */
