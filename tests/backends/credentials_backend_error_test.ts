@@ -143,7 +143,6 @@ const ROWS: [type: OptionTypes[string], right: unknown[], wrong: unknown[]][] = 
     ["", "  ", null, 7, {}, ["a"], "~/a", "~\\a", "file:///a", "file:a"],
   ],
   ["boolean", [true, false], ["true", 0, null]],
-  ["number", [0, -1, NaN], ["1", 1n, null]],
   ["function", [() => {}, Map], ["log", null, {}]],
   ["object", [{}, new Map(), []], ["{}", null, () => {}]],
   ["array", [[], [1]], [{ length: 0 }, "a", null]],
@@ -205,7 +204,7 @@ Deno.test("a store is told by its class and place, and a place that is no text i
   Object.assign(a, { location });
   a.faults.all = "backend_timeout";
   await backend.put(KEY, entry());
-  assertEquals(events.map(({ missed }) => missed), ["FlakyBackend"]);
+  assertEquals(events.map((one) => one.split(" ")[0]), ["FlakyBackend"]);
   await odd.put(KEY, entry());
   assertEquals(encrypted(odd).location, undefined);
   await rejectsWith("decryption_failed", () => encrypted(odd).get(KEY), "from the inner backend");
