@@ -1,5 +1,4 @@
 import {
-  type BackendPermission,
   FileCredentialsBackend,
   formatPermissionFlags,
   KvCredentialsBackend,
@@ -124,8 +123,14 @@ function wrappers(): [string, OidcCredentialsBackend, string][] {
 async function needRows(): Promise<string[][]> {
   const needs = await quickStartNeeds();
   const words = { always: "always", sign_in: "to sign in or refresh", optional: "no" };
-  return needs.toSorted((a, b) => rank(a) - rank(b))
-    .map((need) => [`\`${flag(need)}\``, need.reason, words[need.need]]);
+  const groups = Map.groupBy(
+    needs.toSorted((a, b) => rank(a) - rank(b)),
+    ({ need, reason }) => `${need} ${reason}`,
+  );
+  return [...groups.values()].map((group) => {
+    const flags = joinedFlags(group).map((one) => `\`${one.replaceAll(",", "`, `")}\``);
+    return [flags.join(" "), group[0]!.reason, words[group[0]!.need]];
+  });
 }
 
 /** The needs of the quick start, whose hosts and model come from the environment. */
@@ -142,10 +147,4 @@ function joinedFlags(permissions: readonly Deno.PermissionDescriptor[]): string[
   const shown = permissions.map((one) => one.name === "ffi" ? { ...one, path: LIBRARY } : one);
   // The shell has to expand $HOME.
   return formatPermissionFlags(shown).replaceAll("'", "").split(" ").filter(Boolean);
-}
-
-function flag(permission: BackendPermission | PermissionNeed): string {
-  const { name, ...rest } = permission as { name: string } & Record<string, unknown>;
-  const scope = name === "ffi" ? LIBRARY : rest.path ?? rest.host ?? rest.variable;
-  return `--allow-${name}=${scope}`;
 }
