@@ -14,6 +14,7 @@ Deno.test("a notebook says who is signed in where nobody was asked, and until wh
   await createSession(options);
   // The prompt has said it, so it is not said again.
   assertEquals(kernel.displays.map(({ type }) => type), ["display_data", "update_display_data"]);
+  assertMatch(kernel.displays[0]!.data["text/html"]!, /Check that the page shows this code/);
   kernel.displays.length = 0;
   await createSession(options);
   assertMatch(
