@@ -123,8 +123,10 @@ Deno.test("redirect listener: it is closed at once, idle connections and all", a
   const { port } = listener;
   const idle = await Deno.connect({ hostname: "127.0.0.1", port });
   await new Promise((resolve) => setTimeout(resolve, 10)); // for the other side to accept it
+  const start = performance.now();
   await listener[Symbol.asyncDispose]();
   assertEquals(await idle.read(new Uint8Array(1)).catch(() => null), null);
+  assert(performance.now() - start < 5000, "not at the end of the wait for a request");
   idle.close();
   await Deno.connect({ hostname: "127.0.0.1", port }).then(
     (connection) => {
