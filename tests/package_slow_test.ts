@@ -30,9 +30,6 @@ try {
 }
 `;
 
-/** The command line as README names it. */
-const CLI = "jsr:@validmind/auth/cli";
-
 /** A backend as a platform team writes it. */
 const BACKEND =
   `import type { OidcCredentials, OidcCredentialsBackend } from "jsr:@validmind/auth@^0.1";
@@ -81,49 +78,6 @@ Deno.test("the package works as a user imports it", async (t) => {
 
   await t.step("it holds what is published and no more", async () => {
     assertEquals(await publishedFiles(registry), await sourceFiles());
-  });
-
-  await t.step(
-    "a script signs in, keeps the tokens in the shared file and calls the API",
-    async () => {
-      await using user = await startUser(registry);
-      const { output, stderr } = await user.run({}, ["--check"]);
-
-      const location = join(user.home, ".validmind", "credentials.json");
-      assertEquals(output, {
-        email: "analyst@example.com",
-        backend: {
-          name: "FileCredentialsBackend",
-          location,
-          persistent: true,
-          declaresPermissions: true,
-        },
-        answer: { method: "POST", path: "results", query: {}, body: { score: 1 } },
-      });
-      assertStringIncludes(stderr, `Sign in at ${user.provider.issuer}`);
-
-      user.provider.reset();
-      assertEquals((await user.run({})).output, output);
-      assertEquals(user.provider.requests, [], "a second start asked the provider");
-    },
-  );
-
-  await t.step("the command line is installed with the flags that it names itself", async () => {
-    await using user = await startUser(registry);
-    const named = await user.exec("deno", "run", "--allow-env", CLI, "permissions", "--for=cli");
-    const [program = "", ...args] = named.stdout.split("\n")[0]!.split(" ");
-    const root = join(user.home, "root");
-    const first = ["install", "--quiet", "--global", "--root", root, "--name", "validmind-auth"];
-    assertEquals((await user.exec("deno", ...first, "-A", CLI)).code, 0); // as README begins
-    const installed = await user.exec(program, ...args.toSpliced(1, 0, "--quiet", "--root", root));
-    assertEquals(installed.code, 0, installed.stderr);
-
-    const file = `validmind-auth${Deno.build.os === "windows" ? ".cmd" : ""}`;
-    const status = await user.exec(join(root, "bin", file), "status", "--quiet");
-    assertEquals(status, { code: 4, stdout: "", stderr: "" });
-    const login = await user.exec(join(root, "bin", file), "login", "--json");
-    assertEquals(login.code, 0, login.stderr);
-    assertEquals(JSON.parse(login.stdout).email, "analyst@example.com");
   });
 
   for (const [kind, specifier] of BACKEND_SPECIFIERS) {

@@ -83,24 +83,19 @@ Deno.test("client secret: where the form is refused and the header is offered, t
   });
   const refuse = () => json({ error: "invalid_client" }, 401);
   const options = { ...world.options, clientSecret: "plain-secret" };
-  world.provider.script.device.push(refuse); // the form; the next one is answered
+  const { device } = world.provider.script;
+  device.push(refuse, refuse);
+  const run = () => createSession({ ...options, profile: "refused" });
+  await rejectsWith("provider_refused", run, "VM_OIDC_CLIENT_SECRET");
+  assertEquals(world.provider.requests.filter(({ method }) => method === "POST").length, 2);
+  world.provider.reset();
+  device.push(refuse); // the form; the next one is answered
   await createSession(options);
   const posts = world.provider.requests.filter(({ method }) => method === "POST");
   assertEquals(
     posts.map(({ path, headers }) => [path, headers.authorization !== undefined]),
     [["/device", false], ["/device", true], ["/token", true]],
   );
-
-  await using other = await scriptedProviderWorld({
-    discovery: { token_endpoint_auth_methods_supported: [POST, BASIC] },
-  });
-  other.provider.script.device.push(refuse, refuse);
-  await rejectsWith(
-    "provider_refused",
-    () => createSession({ ...other.options, clientSecret: "plain-secret" }),
-    "VM_OIDC_CLIENT_SECRET",
-  );
-  assertEquals(other.provider.requests.filter(({ method }) => method === "POST").length, 2);
 });
 
 Deno.test("client secret: an error does not show it, however the provider echoes it", async () => {
