@@ -31,3 +31,16 @@ for (const [name, path] of Object.entries(NAMES)) {
     });
   }
 }
+
+Deno.test({
+  name:
+    "deviation: an endpoint that the sign-in does not use, on another host, needs no permission",
+  permissions: { net: ["127.0.0.1"], env: true },
+  async fn() {
+    await using world = await scriptedProviderWorld();
+    const { port } = new URL(world.provider.issuer);
+    const pushed_authorization_request_endpoint = `http://localhost:${port}/par`;
+    world.provider.discovery = { pushed_authorization_request_endpoint };
+    await createSession(world.options);
+  },
+});

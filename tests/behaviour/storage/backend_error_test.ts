@@ -164,28 +164,3 @@ Deno.test("backend errors: the tokens of a written entry go from a coded error i
   const error = await rejectsWith("credentials_not_stored", run, "Free some space");
   assertNoSecret(error, backend.seen.flatMap(tokensOf));
 });
-
-Deno.test("backend errors: one that cannot be read is told without a word of it", async () => {
-  await using world = await scriptedProviderWorld();
-  await createSession(world.options);
-  const entry = world.stored();
-  const quoting = () => {
-    throw new Error(`no key for ${JSON.stringify(entry)}`);
-  };
-  const unreadable = (error: Error) => Object.defineProperty(error, "message", { get: quoting });
-  const gets = [
-    () => Object.defineProperty({ ...entry }, "access_token", { enumerable: true, get: quoting }),
-    () => {
-      throw unreadable(new Error("x"));
-    },
-    () => {
-      throw unreadable(new CredentialsBackendError("backend_locked", "x"));
-    },
-  ];
-  for (const get of gets) {
-    const credentialsBackend = { get, put() {}, delete() {} };
-    const start = () => createSession({ ...world.options, credentialsBackend });
-    const error = await rejectsWith("backend_unavailable", start);
-    for (const token of tokensOf(entry)) assert(!Deno.inspect(error).includes(token));
-  }
-});
