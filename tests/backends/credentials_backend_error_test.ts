@@ -23,7 +23,11 @@ import { trio } from "./fallback/fallback_world.ts";
 
 const permissions = "none";
 
-Deno.test("an error has a name, a code and a cause, if there is one", { permissions }, () => {
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
+
+test("an error has a name, a code and a cause, if there is one", () => {
   const cause = new Error("the reason");
   const error = new CredentialsBackendError("backend_full", "Cannot write: full.", { cause });
   assert(error instanceof Error && error.cause === cause);
@@ -115,9 +119,7 @@ const refuses = (options: unknown, ...parts: string[]) =>
     ...parts,
   );
 
-Deno.test("checkOptions takes known options, and names the first unknown one without its value", {
-  permissions,
-}, async () => {
+test("checkOptions takes known options, and names the first unknown one without its value", async () => {
   checkOptions("Store", {}, {});
   checkOptions("Store", { a: 1, b: undefined }, { a: "any", b: "text" });
   const two = { a: 1, token: SECRETS.access, other: SECRETS.extra };
@@ -153,9 +155,7 @@ const ROWS: [type: OptionTypes[string], right: unknown[], wrong: unknown[]][] = 
 ];
 
 for (const [type, right, wrong] of ROWS) {
-  Deno.test(`checkOptions takes a value of the kind ${type}, and refuses others`, {
-    permissions,
-  }, async () => {
+  test(`checkOptions takes a value of the kind ${type}, and refuses others`, async () => {
     for (const value of right) check(value, type)();
     for (const value of wrong) {
       const kind = typeof value === "string" && !value.trim() ? "empty" : "not ";
@@ -168,28 +168,22 @@ for (const [type, right, wrong] of ROWS) {
   });
 }
 
-Deno.test(
-  "assertCredentialsBackend takes an object with the three methods, and names what is missing",
-  {
-    permissions,
-  },
-  async () => {
-    const whole = { get: () => undefined, put: () => {}, delete: () => {} };
-    for (const right of [whole, Object.create(whole), Object.assign(() => {}, whole)]) {
-      assertCredentialsBackend(right, "it");
+test("assertCredentialsBackend takes an object with the three methods, and names what is missing", async () => {
+  const whole = { get: () => undefined, put: () => {}, delete: () => {} };
+  for (const right of [whole, Object.create(whole), Object.assign(() => {}, whole)]) {
+    assertCredentialsBackend(right, "it");
+  }
+  for (const method of ["get", "put", "delete"]) {
+    for (const wrong of [undefined, null, "text", {}, Promise.resolve()]) {
+      const value = { ...whole, [method]: wrong, token: SECRETS.access };
+      const check = () => assertCredentialsBackend(value, "mine");
+      await rejectsWith("invalid_backend", check, "Cannot use mine as", `no method ${method}()`);
     }
-    for (const method of ["get", "put", "delete"]) {
-      for (const wrong of [undefined, null, "text", {}, Promise.resolve()]) {
-        const value = { ...whole, [method]: wrong, token: SECRETS.access };
-        const check = () => assertCredentialsBackend(value, "mine");
-        await rejectsWith("invalid_backend", check, "Cannot use mine as", `no method ${method}()`);
-      }
-    }
-    for (const wrong of [undefined, null, "memory", 7, true, Symbol("x"), Promise.resolve(whole)]) {
-      await rejectsWith("invalid_backend", () => assertCredentialsBackend(wrong, "it"), "get()");
-    }
-  },
-);
+  }
+  for (const wrong of [undefined, null, "memory", 7, true, Symbol("x"), Promise.resolve(whole)]) {
+    await rejectsWith("invalid_backend", () => assertCredentialsBackend(wrong, "it"), "get()");
+  }
+});
 
 Deno.test("a store is told by its class and place, and a place that is no text is left out", async () => {
   const memory = new MemoryCredentialsBackend();

@@ -5,6 +5,10 @@ import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
+
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
 const encoder = new TextEncoder();
 const whole = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } }, null, 2);
 const rows = { [KEY]: entry() };
@@ -58,9 +62,7 @@ const CORRUPT: Record<string, Uint8Array | string> = {
 };
 
 for (const [what, content] of Object.entries(CORRUPT)) {
-  Deno.test(`file: one that is ${what} is an error, is left as it is, and can be removed`, {
-    permissions,
-  }, async () => {
+  test(`file: one that is ${what} is an error, is left as it is, and can be removed`, async () => {
     const { parent, path, backend } = written(content);
     const before = Deno.readFileSync(path);
     const accesses = [
@@ -84,7 +86,7 @@ for (const [what, content] of Object.entries(CORRUPT)) {
   });
 }
 
-Deno.test("file: U+FFFD and one byte order mark are text", { permissions }, async () => {
+test("file: U+FFFD and one byte order mark are text", async () => {
   for (
     const [text, expected] of [
       ["…größe 🔑", "größe 🔑"],
@@ -102,9 +104,7 @@ Deno.test("file: U+FFFD and one byte order mark are text", { permissions }, asyn
 });
 
 for (const row of ["a token", 1, true, [entry()]]) {
-  Deno.test(`file: a row that is ${JSON.stringify(row).slice(0, 12)}… is an error, others work`, {
-    permissions,
-  }, async () => {
+  test(`file: a row that is ${JSON.stringify(row).slice(0, 12)}… is an error, others work`, async () => {
     const text = JSON.stringify({ version: 1, credentials: { [KEY]: row, [OTHER]: entry() } });
     const { backend, path } = written(text);
     await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
@@ -116,9 +116,7 @@ for (const row of ["a token", 1, true, [entry()]]) {
   });
 }
 
-Deno.test("file: deleteAll at any path removes what looks like credentials, whole or damaged", {
-  permissions,
-}, async () => {
+test("file: deleteAll at any path removes what looks like credentials, whole or damaged", async () => {
   const own = ["", " \n", '{"version": 1, "credentials": {"a|b', "{}", '{"version": 1}'];
   own.push('{"version": 2, "credentials": {}}', '{"version": "1", "credentials": {}, "x": 1}');
   for (const text of own) {
@@ -137,9 +135,7 @@ Deno.test("file: deleteAll at any path removes what looks like credentials, whol
   }
 });
 
-Deno.test("file: one that is larger than any credentials file is neither read nor deleted", {
-  permissions,
-}, async () => {
+test("file: one that is larger than any credentials file is neither read nor deleted", async () => {
   const { path, backend } = written("");
   Deno.truncateSync(path, 3_000_000_000);
   const words = [path, "3000000000 bytes"];

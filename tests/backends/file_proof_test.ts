@@ -8,6 +8,10 @@ import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
+
 function backendIn(parent: string): FileCredentialsBackend {
   return new FileCredentialsBackend({ path: `${parent}/credentials.json` });
 }
@@ -16,37 +20,29 @@ function tempsIn(parent: string): string[] {
   return namesIn(parent).filter((name) => name.endsWith(".tmp"));
 }
 
-Deno.test(
-  "a lock makes a closed file of the coming size, which the put uses, and leaves no trace",
-  {
-    permissions,
-  },
-  async () => {
-    const parent = folder();
-    const backend = backendIn(parent);
-    assertEquals(backend[PROVES], true);
-    await backend.put(KEY, entry());
-    for (const isPut of [true, false]) {
-      await backend.withLock(KEY, async () => {
-        const [temp, ...more] = tempsIn(parent).map((name) => `${parent}/${name}`);
-        assertEquals(more, []);
-        const { size, ino } = Deno.statSync(temp!);
-        assert(size > Deno.statSync(backend.path).size + 10_000);
-        if (isPosix) assertEquals(modeOf(temp!), 0o600);
-        if (!isPut) return;
-        await backend.put(KEY, entry({ x_new: 1 }));
-        assertEquals([Deno.statSync(backend.path).ino, tempsIn(parent)], [ino, []]);
-        await backend.put(KEY, entry({ x_new: 2 }));
-      });
-      assertEquals(tempsIn(parent), []);
-    }
-    assertEquals(backend.get(KEY), entry({ x_new: 2 }));
-  },
-);
+test("a lock makes a closed file of the coming size, which the put uses, and leaves no trace", async () => {
+  const parent = folder();
+  const backend = backendIn(parent);
+  assertEquals(backend[PROVES], true);
+  await backend.put(KEY, entry());
+  for (const isPut of [true, false]) {
+    await backend.withLock(KEY, async () => {
+      const [temp, ...more] = tempsIn(parent).map((name) => `${parent}/${name}`);
+      assertEquals(more, []);
+      const { size, ino } = Deno.statSync(temp!);
+      assert(size > Deno.statSync(backend.path).size + 10_000);
+      if (isPosix) assertEquals(modeOf(temp!), 0o600);
+      if (!isPut) return;
+      await backend.put(KEY, entry({ x_new: 1 }));
+      assertEquals([Deno.statSync(backend.path).ino, tempsIn(parent)], [ino, []]);
+      await backend.put(KEY, entry({ x_new: 2 }));
+    });
+    assertEquals(tempsIn(parent), []);
+  }
+  assertEquals(backend.get(KEY), entry({ x_new: 2 }));
+});
 
-Deno.test("a temp file that somebody replaced is not used, nor one that a crash left", {
-  permissions,
-}, async () => {
+test("a temp file that somebody replaced is not used, nor one that a crash left", async () => {
   const parent = folder();
   const backend = backendIn(parent);
   await backend.withLock(KEY, async () => {
@@ -64,9 +60,7 @@ Deno.test("a temp file that somebody replaced is not used, nor one that a crash 
   assertEquals(tempsIn(parent), []);
 });
 
-Deno.test("a lock fails as the put would: of a newer version, or a file that is corrupt", {
-  permissions,
-}, async () => {
+test("a lock fails as the put would: of a newer version, or a file that is corrupt", async () => {
   const parent = folder();
   const backend = backendIn(parent);
   const texts = { backend_version: `{"version": 99, "credentials": {}}`, backend_corrupt: "{" };

@@ -6,7 +6,7 @@ import {
 import { createSession } from "../../client/create_session.ts";
 import { formatPermissionFlags } from "../../client/format_permissions.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
-import { backendUrl, runDeno } from "../support/deno_process.ts";
+import { backendUrl, runDeno, succeeds } from "../support/deno_process.ts";
 import { entry as anEntry } from "../support/entries.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { withEnv } from "../support/own_env.ts";
@@ -160,6 +160,13 @@ for (const [name, script, code, words] of FAULTS) {
     await rejectsWith(code as "backend_timeout", () => backend.get(KEY), words);
   });
 }
+
+test("one that hangs is ended, and does not stay behind", async ({ folder, helper }) => {
+  const script = `#!/bin/sh\necho $$ > ${folder}/pid\nexec sleep 20\n`;
+  await rejectsWith("backend_timeout", () => helper(script, { timeoutMs: 300 }).get(KEY));
+  const pid = (await Deno.readTextFile(`${folder}/pid`)).trim();
+  assertEquals(await succeeds(["sh", "-c", `kill -0 ${pid}`]), false);
+});
 
 test("one that is missing or not executable is named", async ({ folder, helper }) => {
   const backend = helper();

@@ -266,27 +266,6 @@ test("a row that is no entry is backend_corrupt, and can be replaced", async (ba
   kv.close();
 });
 
-test(
-  "an entry that is replaced while it is read comes back whole, the old or the new",
-  async (one, path) => {
-    const other = new KvCredentialsBackend({ path });
-    const sizes = [10, 10_000, 60_000];
-    const make = (n: number) => entry({ n, x_fill: String(n % 10).repeat(sizes[n % 3]!) });
-    await one.put(KEY, make(0));
-    let isDone = false;
-    const writing = (async () => {
-      for (let n = 1; n < 40; n++) await one.put(KEY, make(n));
-      isDone = true;
-    })();
-    while (!isDone) {
-      const read = await other.get(KEY);
-      assertEquals(read, make(Number(read?.n)));
-    }
-    await writing;
-    await other.close();
-  },
-);
-
 test("processes that write different keys lose nothing", async (backend, path, parent) => {
   const code = `
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";

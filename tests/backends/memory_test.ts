@@ -5,36 +5,33 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 
 const permissions = "none";
 
-Deno.test(
-  "entries may be added and deleted while memory lists its keys",
-  { permissions },
-  async () => {
-    const backend = new MemoryCredentialsBackend();
-    for (const key of [KEY, OTHER]) backend.put(key, entry());
-    const seen: string[] = [];
-    for await (const key of backend.list()) {
-      seen.push(key);
-      backend.delete(key);
-      backend.put("late", entry());
-    }
-    assertEquals(seen, [KEY, OTHER]);
-  },
-);
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
 
-Deno.test("two memory backends are two stores, and neither lasts", { permissions }, () => {
+test("entries may be added and deleted while memory lists its keys", async () => {
+  const backend = new MemoryCredentialsBackend();
+  for (const key of [KEY, OTHER]) backend.put(key, entry());
+  const seen: string[] = [];
+  for await (const key of backend.list()) {
+    seen.push(key);
+    backend.delete(key);
+    backend.put("late", entry());
+  }
+  assertEquals(seen, [KEY, OTHER]);
+});
+
+test("two memory backends are two stores, and neither lasts", () => {
   const [one, other] = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()];
   one.put(KEY, entry());
   assertEquals(other.get(KEY), undefined);
   assertEquals([one.persistent, one.location], [false, "the memory of this process"]);
 });
 
-Deno.test(
-  "NullCredentialsBackend is another name of memory",
-  { permissions },
-  () => assertStrictEquals(NullCredentialsBackend, MemoryCredentialsBackend),
-);
+test("NullCredentialsBackend is another name of memory", () =>
+  assertStrictEquals(NullCredentialsBackend, MemoryCredentialsBackend));
 
-Deno.test("memory takes no option but the lock's time", { permissions }, async () => {
+test("memory takes no option but the lock's time", async () => {
   const make = (options: unknown) => () => new MemoryCredentialsBackend(options as object);
   make({})();
   await rejectsWith("invalid_options", make({ path: "/x" }), `"path"`, "It takes: lockTimeoutMs");

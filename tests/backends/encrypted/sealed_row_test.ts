@@ -1,6 +1,5 @@
 /** What somebody may do to a stored row. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import fc from "fast-check";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { fromBase64, sealingKey } from "../../../backends/encrypted/sealed_row.ts";
 import { toBase64 } from "../../../backends/common/printable.ts";
@@ -17,6 +16,10 @@ import { testKey } from "./encryption_keys.ts";
 
 const permissions = "none";
 
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
+
 /** What a read comes to after the change of the row. */
 async function readAfter(change: object, key: object = FIRST): Promise<unknown> {
   const inner = key === FIRST ? new MemoryCredentialsBackend() : await passphraseStore();
@@ -30,7 +33,7 @@ async function readAfter(change: object, key: object = FIRST): Promise<unknown> 
   return await backend.get(KEY).catch(({ code }) => code);
 }
 
-Deno.test("an entry is sealed differently each time", { permissions }, async () => {
+test("an entry is sealed differently each time", async () => {
   const inner = new MemoryCredentialsBackend();
   const backend = encrypted(inner);
   await backend.put(KEY, entry());
@@ -42,9 +45,7 @@ Deno.test("an entry is sealed differently each time", { permissions }, async () 
   assertEquals(Uint8Array.fromBase64(nonce!).length, 12);
 });
 
-Deno.test("every flipped bit of the nonce, the ciphertext and the tag is decryption_failed", {
-  permissions,
-}, async () => {
+test("every flipped bit of the nonce, the ciphertext and the tag is decryption_failed", async () => {
   const inner = new MemoryCredentialsBackend();
   const backend = encrypted(inner);
   await backend.put(KEY, entry());
@@ -63,51 +64,25 @@ Deno.test("every flipped bit of the nonce, the ciphertext and the tag is decrypt
   assertEquals(await backend.get(KEY), entry());
 });
 
-Deno.test("every changed character of what is stored is a coded error, whatever it becomes", {
-  permissions,
-}, async () => {
-  const field = fc.constantFrom("nonce", "ciphertext", "key_id");
-  const letter = fc.string({ minLength: 1, maxLength: 1 });
-  await fc.assert(
-    fc.asyncProperty(field, fc.nat({ max: 100_000 }), letter, async (field, at, to) => {
-      let isSame = false;
-      const change = (text: string) => {
-        const index = at % text.length;
-        isSame = text[index] === to;
-        return text.slice(0, index) + to + text.slice(index + 1);
-      };
-      const read = await readAfter({ [field]: change });
-      if (isSame) return assertEquals(read, entry());
-      assert(read === "decryption_failed" || read === "encryption_key_unknown", String(read));
-    }),
-  );
+test("a row that is cut, emptied or retyped is decryption_failed", async () => {
+  const odd = [undefined, null, "", "AA", 7, {}, [], "AAAA AAAAAAAAAAAA", "====", "A".repeat(17)];
+  for (const field of ["version", "nonce", "ciphertext", "key_id"]) {
+    for (const value of odd) {
+      const isId = field === "key_id" && typeof value === "string";
+      const code = isId ? "encryption_key_unknown" : "decryption_failed";
+      assertEquals(await readAfter({ [field]: value }), code, `${field}: ${value}`);
+    }
+  }
+  for (const nonce of ["AAAA".repeat(3), "AAAA".repeat(5), "-_AA".repeat(4)]) {
+    assertEquals(await readAfter({ nonce }), "decryption_failed");
+  }
+  for (let length = 0; length < 40; length++) {
+    const ciphertext = (text: string) => Uint8Array.fromBase64(text).slice(0, length).toBase64();
+    assertEquals(await readAfter({ ciphertext }), "decryption_failed");
+  }
 });
 
-Deno.test(
-  "a row that is cut, emptied or retyped is decryption_failed",
-  { permissions },
-  async () => {
-    const odd = [undefined, null, "", "AA", 7, {}, [], "AAAA AAAAAAAAAAAA", "====", "A".repeat(17)];
-    for (const field of ["version", "nonce", "ciphertext", "key_id"]) {
-      for (const value of odd) {
-        const isId = field === "key_id" && typeof value === "string";
-        const code = isId ? "encryption_key_unknown" : "decryption_failed";
-        assertEquals(await readAfter({ [field]: value }), code, `${field}: ${value}`);
-      }
-    }
-    for (const nonce of ["AAAA".repeat(3), "AAAA".repeat(5), "-_AA".repeat(4)]) {
-      assertEquals(await readAfter({ nonce }), "decryption_failed");
-    }
-    for (let length = 0; length < 40; length++) {
-      const ciphertext = (text: string) => Uint8Array.fromBase64(text).slice(0, length).toBase64();
-      assertEquals(await readAfter({ ciphertext }), "decryption_failed");
-    }
-  },
-);
-
-Deno.test("how a key was derived is bound to the entry, and neither weak nor endless", {
-  permissions,
-}, async () => {
+test("how a key was derived is bound to the entry, and neither weak nor endless", async () => {
   const read = (change: object) =>
     readAfter(
       { pbkdf2: (present: object) => ({ ...present, ...change }) },
@@ -142,9 +117,7 @@ Deno.test("how a key was derived is bound to the entry, and neither weak nor end
   }
 });
 
-Deno.test("the id and the place are authenticated: the right key alone is not enough", {
-  permissions,
-}, async () => {
+test("the id and the place are authenticated: the right key alone is not enough", async () => {
   assertEquals(await readAfter({ key_id: "other" }), "encryption_key_unknown");
   const inner = new MemoryCredentialsBackend();
   const backend = encrypted(inner);
@@ -167,9 +140,7 @@ const { fromBase64: native } = Uint8Array;
 const { toBase64: nativeToBase64 } = Uint8Array.prototype;
 
 for (const isNative of [true, false]) {
-  Deno.test(`base64 has one form for each value, ${isNative ? "with" : "without"} new functions`, {
-    permissions,
-  }, () => {
+  test(`base64 has one form for each value, ${isNative ? "with" : "without"} new functions`, () => {
     if (!isNative) { // Node before 25
       Reflect.deleteProperty(Uint8Array, "fromBase64");
       Reflect.deleteProperty(Uint8Array.prototype, "toBase64");

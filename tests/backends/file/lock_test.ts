@@ -4,6 +4,10 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
+
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
 const nothing = () => Promise.resolve();
 
 /** Backends of one file with different patience, and the path of the lock of the key "a". */
@@ -14,7 +18,7 @@ function locks() {
   return { parent, open, lockPath: `${path}.c.lock` };
 }
 
-Deno.test("a lock's file is empty and closed, and stays", { permissions }, async () => {
+test("a lock's file is empty and closed, and stays", async () => {
   const { open, lockPath, parent } = locks();
   assertEquals(await open().withLock("a", () => Promise.resolve(7)), 7);
   assertEquals(namesIn(parent), ["c.json.c.lock"]); // of the same name in every release
@@ -22,9 +26,7 @@ Deno.test("a lock's file is empty and closed, and stays", { permissions }, async
   if (isPosix) assertEquals(modeOf(lockPath), 0o600);
 });
 
-Deno.test("the wait for a lock ends by its time limit, its signal or what peek sees", {
-  permissions,
-}, async () => {
+test("the wait for a lock ends by its time limit, its signal or what peek sees", async () => {
   const { open } = locks();
   const abort = new AbortController();
   const looks: string[] = [];
@@ -57,9 +59,7 @@ Deno.test("the wait for a lock ends by its time limit, its signal or what peek s
   assertEquals(await open(0).withLock("a", () => Promise.resolve("free")), "free");
 });
 
-Deno.test("sixteen lock files are for all keys, and one process holds several keys of one", {
-  permissions,
-}, async () => {
+test("sixteen lock files are for all keys, and one process holds several keys of one", async () => {
   const { open, parent, lockPath } = locks();
   const ofFile = new Map<string, string[]>();
   for (let number = 0; number < 100; number++) {

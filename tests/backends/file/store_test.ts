@@ -6,6 +6,10 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
+
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
 const THEIRS = JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } });
 
 function make() {
@@ -54,7 +58,7 @@ Deno.test("a write has its content on the disk before the rename, and its folder
   assertEquals(await observed(() => store.deleteAll()), ["sync folder"]);
 });
 
-Deno.test("a put keeps what another program has written meanwhile", { permissions }, async () => {
+test("a put keeps what another program has written meanwhile", async () => {
   const { store, path, keys } = make();
   await store.put(KEY, entry());
   Deno.writeTextFileSync(path, THEIRS);
@@ -63,9 +67,7 @@ Deno.test("a put keeps what another program has written meanwhile", { permission
 });
 
 for (const way of ["in place", "by a rename", "for the first time", "by a removal"]) {
-  Deno.test(`what a program without the lock writes right before the rename is kept: ${way}`, {
-    permissions,
-  }, async () => {
+  test(`what a program without the lock writes right before the rename is kept: ${way}`, async () => {
     const { store, path, parent, keys } = make();
     if (way !== "for the first time") await store.put("old", entry());
     const change = () => {
@@ -80,9 +82,7 @@ for (const way of ["in place", "by a rename", "for the first time", "by a remova
   });
 }
 
-Deno.test("a program that writes without end does not hold up a put without end", {
-  permissions,
-}, async () => {
+test("a program that writes without end does not hold up a put without end", async () => {
   const { store, path, keys } = make();
   let count = 0;
   const change = () => Deno.writeTextFileSync(path, THEIRS + " ".repeat(++count), { mode: 0o600 });
@@ -90,9 +90,7 @@ Deno.test("a program that writes without end does not hold up a put without end"
   assertEquals([keys().includes(KEY), count > 10 && count < 100], [true, true]);
 });
 
-Deno.test("a write that cannot be renamed is an error, and leaves no temp file", {
-  permissions,
-}, async () => {
+test("a write that cannot be renamed is an error, and leaves no temp file", async () => {
   const { store, path, parent } = make();
   const block = () => Deno.mkdirSync(`${path}/inner`, { recursive: true });
   const put = () => store.put(KEY, entry());
@@ -100,9 +98,7 @@ Deno.test("a write that cannot be renamed is an error, and leaves no temp file",
   assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
 });
 
-Deno.test("a put takes away the temp file that a crash left, whatever its mode", {
-  permissions,
-}, async () => {
+test("a put takes away the temp file that a crash left, whatever its mode", async () => {
   const { store, path, parent } = make();
   Deno.writeTextFileSync(`${path}.tmp`, "half a tok".repeat(1000));
   Deno.chmodSync(`${path}.tmp`, 0o666);
@@ -111,30 +107,24 @@ Deno.test("a put takes away the temp file that a crash left, whatever its mode",
   if (isPosix) assertEquals(modeOf(path), 0o600);
 });
 
-Deno.test(
-  "a delete removes what killed writes and earlier versions left, also without a row, and no more",
-  {
-    permissions,
-  },
-  async () => {
-    const { store, path, parent } = make();
-    await store.put(OTHER, entry());
-    const others = ["c.json.bak.tmp", "x.json.tmp", "c.json.0123456.tmp", "d"];
-    for (const name of others) Deno.writeTextFileSync(`${parent}/${name}`, "");
-    for (const name of ["c.json.tmp", "c.json.01234567.tmp", "c.json.01234567.lock"]) {
-      Deno.writeTextFileSync(`${parent}/${name}`, THEIRS);
-    }
-    Deno.mkdirSync(`${path}.89abcdef.tmp`);
-    await store.delete(KEY);
-    const kept = [...others, "c.json", "c.json.89abcdef.tmp", "c.json.lock"].sort();
-    assertEquals(namesIn(parent), kept);
-    Deno.writeTextFileSync(`${path}.tmp`, THEIRS);
-    await store.deleteAll();
-    assertEquals(namesIn(parent), kept.filter((name) => name !== "c.json"));
-  },
-);
+test("a delete removes what killed writes and earlier versions left, also without a row, and no more", async () => {
+  const { store, path, parent } = make();
+  await store.put(OTHER, entry());
+  const others = ["c.json.bak.tmp", "x.json.tmp", "c.json.0123456.tmp", "d"];
+  for (const name of others) Deno.writeTextFileSync(`${parent}/${name}`, "");
+  for (const name of ["c.json.tmp", "c.json.01234567.tmp", "c.json.01234567.lock"]) {
+    Deno.writeTextFileSync(`${parent}/${name}`, THEIRS);
+  }
+  Deno.mkdirSync(`${path}.89abcdef.tmp`);
+  await store.delete(KEY);
+  const kept = [...others, "c.json", "c.json.89abcdef.tmp", "c.json.lock"].sort();
+  assertEquals(namesIn(parent), kept);
+  Deno.writeTextFileSync(`${path}.tmp`, THEIRS);
+  await store.deleteAll();
+  assertEquals(namesIn(parent), kept.filter((name) => name !== "c.json"));
+});
 
-Deno.test("a sign-out that gets no lock has a temp file of its own", { permissions }, async () => {
+test("a sign-out that gets no lock has a temp file of its own", async () => {
   const { store, path, parent, keys } = make();
   for (const key of [KEY, OTHER]) await store.put(key, entry());
   Deno.removeSync(`${path}.lock`);
@@ -146,7 +136,7 @@ Deno.test("a sign-out that gets no lock has a temp file of its own", { permissio
   assertEquals([keys(), namesIn(parent)], [[OTHER], ["c.json", "c.json.lock"]]);
 });
 
-Deno.test("writes wait for each other, but not for a key's lock", { permissions }, async () => {
+test("writes wait for each other, but not for a key's lock", async () => {
   const { store, keys } = make();
   const names = Array.from({ length: 30 }, (_, index) => `k${index}`);
   await store.withLock("k0", () => store.put("k0", entry()));

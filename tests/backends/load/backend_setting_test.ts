@@ -13,6 +13,10 @@ import { withEnv } from "../../support/own_env.ts";
 const ORIGIN = "VM_OIDC_CREDENTIALS_BACKEND";
 const NAME = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS";
 const permissions = { env: ["VM_TEST_A", "VM_TEST_B", NAME] };
+
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
 const parse = (text: string) => parseBackendSpec(text, ORIGIN);
 
 Deno.test("a built-in name leads to its class, exactly", async () => {
@@ -89,7 +93,7 @@ function read(text: string, env: Record<string, string> = {}): Promise<Record<st
   return withEnv(env, () => parseBackendKwargs(text, NAME));
 }
 
-Deno.test("KWARGS keep every kind of JSON value", { permissions }, async () => {
+test("KWARGS keep every kind of JSON value", async () => {
   const list = [1, ["2"], {}];
   const value = { s: "text", n: -1.5e3, t: true, z: null, list, o: { deep: "x" } };
   assertEquals([await read(JSON.stringify(value)), await read(" {} ")], [value, {}]);
@@ -98,9 +102,7 @@ Deno.test("KWARGS keep every kind of JSON value", { permissions }, async () => {
   assertEquals(({} as Record<string, unknown>).polluted, undefined);
 });
 
-Deno.test("a ${NAME} is put in wherever a string stands, and only once", {
-  permissions,
-}, async () => {
+test("a ${NAME} is put in wherever a string stands, and only once", async () => {
   const env = { VM_TEST_A: "ana", VM_TEST_B: "${VM_TEST_A}$&" };
   const value = {
     path: "/home/${VM_TEST_A}/x/${VM_TEST_A}",
@@ -119,9 +121,7 @@ Deno.test("a ${NAME} is put in wherever a string stands, and only once", {
   assertEquals(variablesIn("no JSON ${A}"), []);
 });
 
-Deno.test("KWARGS that are no JSON object are refused without being shown", {
-  permissions,
-}, async () => {
+test("KWARGS that are no JSON object are refused without being shown", async () => {
   const secret = SECRETS.access;
   const texts = [`{"token": "${secret}"`, `{"token": "${secret}"}}`, `{'token': '${secret}'}`];
   texts.push(`{"token": ${secret}}`, secret, `["${secret}"]`, `"${secret}"`, "null", "7", "   ");
@@ -133,21 +133,15 @@ Deno.test("KWARGS that are no JSON object are refused without being shown", {
   }
 });
 
-Deno.test(
-  "a variable in KWARGS that is no name, unset, empty or denied is an error, and not shown",
-  {
-    permissions,
-  },
-  async () => {
-    const text = (name: string) => JSON.stringify({ auth: [`${SECRETS.access}\${${name}}`] });
-    for (const name of ["", " ", "1A", "A-B", "A B", "A=B", "$", `p${SECRETS.extra}!`, "größe"]) {
-      const words = "does not name a variable";
-      await rejectsWith("backend_kwargs_invalid", () => read(text(name)), words);
-    }
-    const unset = text("VM_TEST_A");
-    await rejectsWith("env_unset", () => read(unset), NAME, "VM_TEST_A");
-    await rejectsWith("env_unset", () => read(unset, { VM_TEST_A: "" }), NAME, "VM_TEST_A");
-    const denied = () => read(text("NOT_OURS"));
-    await rejectsWith("permission_required", denied, "--allow-env=NOT_OURS");
-  },
-);
+test("a variable in KWARGS that is no name, unset, empty or denied is an error, and not shown", async () => {
+  const text = (name: string) => JSON.stringify({ auth: [`${SECRETS.access}\${${name}}`] });
+  for (const name of ["", " ", "1A", "A-B", "A B", "A=B", "$", `p${SECRETS.extra}!`, "größe"]) {
+    const words = "does not name a variable";
+    await rejectsWith("backend_kwargs_invalid", () => read(text(name)), words);
+  }
+  const unset = text("VM_TEST_A");
+  await rejectsWith("env_unset", () => read(unset), NAME, "VM_TEST_A");
+  await rejectsWith("env_unset", () => read(unset, { VM_TEST_A: "" }), NAME, "VM_TEST_A");
+  const denied = () => read(text("NOT_OURS"));
+  await rejectsWith("permission_required", denied, "--allow-env=NOT_OURS");
+});

@@ -5,6 +5,10 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
 
 const permissions = "none";
+
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
 const SECRET = "s.9Kx2mQ7vLw4Zr8Tb";
 const path = "users/anna";
 const address = "https://vault.example.com:8200";
@@ -54,16 +58,12 @@ const WRONG: [options: unknown, part: string][] = [
 ];
 
 for (const [index, [options, part]] of WRONG.entries()) {
-  Deno.test(`Vault options that are wrong are refused before any work: ${index + 1}, ${part}`, {
-    permissions,
-  }, async () => {
+  test(`Vault options that are wrong are refused before any work: ${index + 1}, ${part}`, async () => {
     assertNoSecret(await rejectsWith("invalid_options", () => make(options), part), [SECRET]);
   });
 }
 
-Deno.test("Vault options that are right need no permission and show no secret", {
-  permissions,
-}, () => {
+test("Vault options that are right need no permission and show no secret", () => {
   const right = [
     { address: "https://vault.example.com:8200/", mount: "team/kv", namespace: "a/b" },
     { address: "http://127.0.0.1:8200" },
@@ -162,9 +162,7 @@ Deno.test("permissions follow from the options, and name nothing that is not nee
   });
 });
 
-Deno.test("permissions without the right to look at the variables name all that may be read", {
-  permissions,
-}, () => {
+test("permissions without the right to look at the variables name all that may be read", () => {
   const variables = ["ADDR", "NAMESPACE", "CACERT", "TOKEN"];
   assertEquals(names(), variables.map((name) => `env VAULT_${name}`));
 });

@@ -9,6 +9,10 @@ import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 import { ScriptedVault } from "./scripted_vault.ts";
 
 const permissions = "none";
+
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
 const { folder: sandboxFolder } = sandbox();
 const AUTH: VaultAuth = { method: "approle", roleId: "notebooks", secretId: "Yz6Hc1Nd4Pb9Sg2T" };
 const TTL_SECONDS = 600;
@@ -33,9 +37,7 @@ function world({ renews = false } = {}) {
   return { vault, state, valid, tokens, open: () => vault.open({ auth: AUTH }) };
 }
 
-Deno.test("requests at the same time share the login, its renewal and its repetition", {
-  permissions,
-}, async () => {
+test("requests at the same time share the login, its renewal and its repetition", async () => {
   const { vault, state, valid, open } = world({ renews: true });
   const store = await open();
   const all = () => Promise.all(Array.from({ length: 5 }, () => store.get(KEY)));
@@ -49,38 +51,28 @@ Deno.test("requests at the same time share the login, its renewal and its repeti
   assertEquals([state.logins, state.renewals], [2, 1]);
 });
 
-Deno.test(
-  "a login is repeated once for a request, and never without end",
-  { permissions },
-  async () => {
-    const { vault, state, open } = world();
-    const store = await open();
-    vault.login = ((login) => (request) => (vault.tokens!.clear(), login(request)))(vault.login);
-    vault.before = ({ path }) => {
-      if (!path.includes("/data/")) return;
-      vault.tokens!.clear(); // Vault does not say either whether the token is valid
-      return json({ errors: ["permission denied"] }, 403);
-    };
-    await rejectsWith("backend_denied", () => store.get(KEY), "read of secret/data/users/anna/");
-    assertEquals(state.logins, 2);
-  },
-);
+test("a login is repeated once for a request, and never without end", async () => {
+  const { vault, state, open } = world();
+  const store = await open();
+  vault.login = ((login) => (request) => (vault.tokens!.clear(), login(request)))(vault.login);
+  vault.before = ({ path }) => {
+    if (!path.includes("/data/")) return;
+    vault.tokens!.clear(); // Vault does not say either whether the token is valid
+    return json({ errors: ["permission denied"] }, 403);
+  };
+  await rejectsWith("backend_denied", () => store.get(KEY), "read of secret/data/users/anna/");
+  assertEquals(state.logins, 2);
+});
 
-Deno.test(
-  "a policy that denies it is told with the path and Vault's words, and no login is repeated",
-  { permissions },
-  async () => {
-    const { vault, state, open } = world();
-    const store = await open();
-    vault.before = ({ method, path }) =>
-      method === "GET" && path.includes("?list=true")
-        ? json({ errors: ["by ACL"] }, 403)
-        : undefined;
-    const words = ["do not allow list of secret/metadata/users/anna (by ACL)"];
-    await rejectsWith("backend_denied", () => Array.fromAsync(store.list()), ...words);
-    assertEquals(state.logins, 1);
-  },
-);
+test("a policy that denies it is told with the path and Vault's words, and no login is repeated", async () => {
+  const { vault, state, open } = world();
+  const store = await open();
+  vault.before = ({ method, path }) =>
+    method === "GET" && path.includes("?list=true") ? json({ errors: ["by ACL"] }, 403) : undefined;
+  const words = ["do not allow list of secret/metadata/users/anna (by ACL)"];
+  await rejectsWith("backend_denied", () => Array.fromAsync(store.list()), ...words);
+  assertEquals(state.logins, 1);
+});
 
 for (
   const [what, code, refusal] of [
@@ -88,9 +80,7 @@ for (
     ["gets no answer", "backend_unavailable", () => json({ errors: ["internal error"] }, 500)],
   ] as const
 ) {
-  Deno.test(`a token whose renewal ${what} is used until Vault refuses it, and replaced then`, {
-    permissions,
-  }, async () => {
+  test(`a token whose renewal ${what} is used until Vault refuses it, and replaced then`, async () => {
     const { vault, state, valid, tokens, open } = world();
     const store = await open();
     state.refusal = refusal();
@@ -106,29 +96,25 @@ for (
   });
 }
 
-Deno.test(
-  "a token that was given is renewed once it is used for 30 seconds, and then by its life",
-  { permissions },
-  async () => {
-    const { vault, valid, state } = world({ renews: true });
-    valid.add("given");
-    const store = await vault.open();
-    const after = async (ms: number) => {
-      vault.clock.advance(ms);
-      await store.get(KEY);
-      const { renewals } = state;
-      state.renewals = 0;
-      return renewals;
-    };
-    assertEquals(await after(29_000), 0);
-    state.refusal = json({ errors: ["overloaded"] }, 500);
-    assertEquals(await after(1_000) > 0, true); // without an answer: the token still serves
-    state.refusal = undefined;
-    assertEquals(await after(30_000), 1);
-    assertEquals(await after(TTL_SECONDS * 600), 0);
-    assertEquals(await after(TTL_SECONDS * 70), 1);
-  },
-);
+test("a token that was given is renewed once it is used for 30 seconds, and then by its life", async () => {
+  const { vault, valid, state } = world({ renews: true });
+  valid.add("given");
+  const store = await vault.open();
+  const after = async (ms: number) => {
+    vault.clock.advance(ms);
+    await store.get(KEY);
+    const { renewals } = state;
+    state.renewals = 0;
+    return renewals;
+  };
+  assertEquals(await after(29_000), 0);
+  state.refusal = json({ errors: ["overloaded"] }, 500);
+  assertEquals(await after(1_000) > 0, true); // without an answer: the token still serves
+  state.refusal = undefined;
+  assertEquals(await after(30_000), 1);
+  assertEquals(await after(TTL_SECONDS * 600), 0);
+  assertEquals(await after(TTL_SECONDS * 70), 1);
+});
 
 Deno.test("without a token, requests go to this host's loopback as they are: an agent adds its own", async () => {
   await withEnv({}, async () => {
@@ -179,9 +165,7 @@ for (
   );
 }
 
-Deno.test("a token that was given and cannot be renewed is used until Vault refuses it", {
-  permissions,
-}, async () => {
+test("a token that was given and cannot be renewed is used until Vault refuses it", async () => {
   const { vault, valid, state } = world();
   valid.add("given");
   const store = await vault.open();

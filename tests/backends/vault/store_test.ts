@@ -6,6 +6,10 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { ScriptedVault } from "./scripted_vault.ts";
 
 const permissions = "none";
+
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
 const NAME = await secretName(KEY);
 
 for (
@@ -23,7 +27,7 @@ for (
     ["that Vault says nothing of", null, ['"secret" is not the mount', "Give the mount alone"]],
   ] as const
 ) {
-  Deno.test(`a mount ${what} is refused, and nothing is asked of it`, { permissions }, async () => {
+  test(`a mount ${what} is refused, and nothing is asked of it`, async () => {
     const vault = new ScriptedVault();
     vault.mount = mount;
     await rejectsWith("invalid_options", () => vault.open(), ...words);
@@ -31,33 +35,25 @@ for (
   });
 }
 
-Deno.test(
-  "an entry is kept in one version, under the hash of its key, and read and removed again",
-  { permissions },
-  async () => {
-    const vault = new ScriptedVault();
-    const store = await vault.open();
-    vault.asked();
-    await store.put(KEY, entry());
-    assertEquals(vault.asked(), ["GET data", "POST metadata", "POST data"]);
-    await store.delete(KEY);
-    assertEquals(vault.asked(), ["DELETE metadata"]);
-    const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2
-    assertEquals(await secretName("abc"), abc);
-  },
-);
+test("an entry is kept in one version, under the hash of its key, and read and removed again", async () => {
+  const vault = new ScriptedVault();
+  const store = await vault.open();
+  vault.asked();
+  await store.put(KEY, entry());
+  assertEquals(vault.asked(), ["GET data", "POST metadata", "POST data"]);
+  await store.delete(KEY);
+  assertEquals(vault.asked(), ["DELETE metadata"]);
+  const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2
+  assertEquals(await secretName("abc"), abc);
+});
 
-Deno.test(
-  "a mount that nothing is said of is trouble, and no wrong option",
-  { permissions },
-  async () => {
-    const vault = new ScriptedVault();
-    vault.before = () => json({ errors: ["no handler"] }, 404);
-    await rejectsWith("backend_unavailable", () => vault.open(), "status 404 (no handler)");
-  },
-);
+test("a mount that nothing is said of is trouble, and no wrong option", async () => {
+  const vault = new ScriptedVault();
+  vault.before = () => json({ errors: ["no handler"] }, 404);
+  await rejectsWith("backend_unavailable", () => vault.open(), "status 404 (no handler)");
+});
 
-Deno.test("a removal that Vault does not confirm is an error", { permissions }, async () => {
+test("a removal that Vault does not confirm is an error", async () => {
   const vault = new ScriptedVault();
   const store = await vault.open();
   await store.put(KEY, entry());
@@ -69,9 +65,7 @@ Deno.test("a removal that Vault does not confirm is an error", { permissions }, 
   await rejectsWith("backend_unavailable", () => store.delete(KEY), "status 404");
 });
 
-Deno.test("a removal of all takes entries and leases, and leaves what is not this module's", {
-  permissions,
-}, async () => {
+test("a removal of all takes entries and leases, and leaves what is not this module's", async () => {
   const vault = new ScriptedVault();
   const store = await vault.open();
   await store.withLock(KEY, () => store.put(KEY, entry()), {});
@@ -84,9 +78,7 @@ Deno.test("a removal of all takes entries and leases, and leaves what is not thi
   assertEquals([...vault.secrets.keys()], left);
 });
 
-Deno.test("a write that meets another one is done over it, and with isReplaced not", {
-  permissions,
-}, async () => {
+test("a write that meets another one is done over it, and with isReplaced not", async () => {
   const vault = new ScriptedVault();
   const [store, other] = [await vault.open(), await vault.open()];
   await store.put(KEY, entry());
@@ -106,9 +98,7 @@ Deno.test("a write that meets another one is done over it, and with isReplaced n
   assertEquals(vault.clock.delays.length, 2);
 });
 
-Deno.test("under a lock that was lost, a new tokens' write goes by the entry, and others fail", {
-  permissions,
-}, async () => {
+test("under a lock that was lost, a new tokens' write goes by the entry, and others fail", async () => {
   const vault = new ScriptedVault();
   const store = await vault.open();
   const isReplaced = (stored?: { access_token: string }) =>
@@ -128,69 +118,56 @@ Deno.test("under a lock that was lost, a new tokens' write goes by the entry, an
   await store.put(KEY, entry()); // outside a lock there is nothing to lose
 });
 
-Deno.test(
-  "a write that stands still while a later holder writes fails, too",
-  { permissions },
-  async () => {
-    const vault = new ScriptedVault();
-    const [store, later] = [await vault.open(), await vault.open()];
-    let isMet = false;
-    vault.before = async ({ method, path }) => {
-      if (isMet || method !== "POST" || !path.endsWith(`data/users/anna/${NAME}`)) return;
-      isMet = true; // the lease was looked at, and the write is on its way
-      await later.withLock(KEY, () => later.put(KEY, entry({ x_theirs: true })), {});
-    };
-    await store.withLock(KEY, async () => {
-      await rejectsWith("backend_locked", () => store.put(KEY, entry()), "the lock was lost");
-    }, {});
-    assertEquals(await store.get(KEY), entry({ x_theirs: true }));
-  },
-);
+test("a write that stands still while a later holder writes fails, too", async () => {
+  const vault = new ScriptedVault();
+  const [store, later] = [await vault.open(), await vault.open()];
+  let isMet = false;
+  vault.before = async ({ method, path }) => {
+    if (isMet || method !== "POST" || !path.endsWith(`data/users/anna/${NAME}`)) return;
+    isMet = true; // the lease was looked at, and the write is on its way
+    await later.withLock(KEY, () => later.put(KEY, entry({ x_theirs: true })), {});
+  };
+  await store.withLock(KEY, async () => {
+    await rejectsWith("backend_locked", () => store.put(KEY, entry()), "the lock was lost");
+  }, {});
+  assertEquals(await store.get(KEY), entry({ x_theirs: true }));
+});
 
-Deno.test(
-  "a lock proves that Vault can be written, and its lease stays free and without a secret",
-  { permissions },
-  async () => {
-    const vault = new ScriptedVault();
-    const store = await vault.open();
-    vault.asked();
-    await store.withLock(KEY, () => Promise.resolve(), {});
-    assertEquals(vault.asked(), ["GET data lock", "POST data lock", "POST data lock"]);
-    assertEquals([...vault.secrets.values()], [{ data: { holder: "" }, version: 2 }]);
-    vault.before = ({ method }) =>
-      method === "POST" ? json({ errors: ["denied"] }, 403) : undefined;
-    let hasRun = false;
-    const run = () => Promise.resolve(hasRun = true);
-    const lock = () => store.withLock(KEY, run, {});
-    const words = ["create and update of secret/data/users/anna/", " (denied). Have them allow"];
-    await rejectsWith("backend_denied", lock, ...words);
-    assertEquals(hasRun, false);
-  },
-);
+test("a lock proves that Vault can be written, and its lease stays free and without a secret", async () => {
+  const vault = new ScriptedVault();
+  const store = await vault.open();
+  vault.asked();
+  await store.withLock(KEY, () => Promise.resolve(), {});
+  assertEquals(vault.asked(), ["GET data lock", "POST data lock", "POST data lock"]);
+  assertEquals([...vault.secrets.values()], [{ data: { holder: "" }, version: 2 }]);
+  vault.before = ({ method }) => method === "POST" ? json({ errors: ["denied"] }, 403) : undefined;
+  let hasRun = false;
+  const run = () => Promise.resolve(hasRun = true);
+  const lock = () => store.withLock(KEY, run, {});
+  const words = ["create and update of secret/data/users/anna/", " (denied). Have them allow"];
+  await rejectsWith("backend_denied", lock, ...words);
+  assertEquals(hasRun, false);
+});
 
-Deno.test(
-  "a secret of another program is backend_corrupt, and names the way out",
-  { permissions },
-  async () => {
-    const vault = new ScriptedVault();
-    const store = await vault.open();
-    for (
-      const data of [
-        {},
-        { key: KEY, entry: "{" },
-        { key: KEY, entry: "[]" },
-        { key: OTHER, entry: "{}" },
-        { key: 5, entry: "{}" },
-      ]
-    ) {
-      vault.secrets.set(`users/anna/${NAME}`, { data, version: 1 });
-      const words = [`secret/users/anna/${NAME}`, "clearOidcCredentials()"];
-      await rejectsWith("backend_corrupt", () => store.get(KEY), ...words);
-      await rejectsWith("backend_corrupt", () => Array.fromAsync(store.list()), ...words);
-    }
-    vault.secrets.set(`users/anna/${NAME}`, { data: null, version: 0 });
-    const soft = json({ data: { data: null, metadata: { version: 3 } } }, 404);
-    vault.before = ({ path }) => path.includes("/data/") ? soft.clone() : undefined;
-    assertEquals(await store.get(KEY), undefined); // only marked as deleted
-  },
-);
+test("a secret of another program is backend_corrupt, and names the way out", async () => {
+  const vault = new ScriptedVault();
+  const store = await vault.open();
+  for (
+    const data of [
+      {},
+      { key: KEY, entry: "{" },
+      { key: KEY, entry: "[]" },
+      { key: OTHER, entry: "{}" },
+      { key: 5, entry: "{}" },
+    ]
+  ) {
+    vault.secrets.set(`users/anna/${NAME}`, { data, version: 1 });
+    const words = [`secret/users/anna/${NAME}`, "clearOidcCredentials()"];
+    await rejectsWith("backend_corrupt", () => store.get(KEY), ...words);
+    await rejectsWith("backend_corrupt", () => Array.fromAsync(store.list()), ...words);
+  }
+  vault.secrets.set(`users/anna/${NAME}`, { data: null, version: 0 });
+  const soft = json({ data: { data: null, metadata: { version: 3 } } }, 404);
+  vault.before = ({ path }) => path.includes("/data/") ? soft.clone() : undefined;
+  assertEquals(await store.get(KEY), undefined); // only marked as deleted
+});
