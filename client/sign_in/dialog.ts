@@ -95,6 +95,8 @@ class SignInDialog implements Disposable {
 
   async show(page: SignInPage): Promise<void> {
     const { runtime } = this.#options;
+    // The page of a first try, whose scopes the provider has refused.
+    if (this.#opening !== undefined) await this.end({ kind: "failed" });
     this.#isByCode = page.code !== undefined;
     const canPaste = page.answer !== undefined && canReadTerminal();
     // Before the prompt asks for an address, since the terminal would show it.

@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { createSession } from "../../../mod.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
@@ -101,4 +102,38 @@ Deno.test("default scope: the browser is asked again with the scopes that are le
   const scopes = links.map(({ searchParams }) => searchParams.get("scope"));
   assertEquals(scopes, [DEFAULT, "openid email"]);
   assertEquals(new Set(links.map(({ searchParams }) => searchParams.get("state"))).size, 2);
+});
+
+Deno.test("default scope: the built-in prompt ends the first link, and shows a second one", async () => {
+  await using world = await scriptedProviderWorld();
+  const { provider } = world;
+  provider.discovery = {
+    authorization_endpoint: `${provider.issuer}/authorize`,
+    scopes_supported: ["openid"],
+  };
+  using streams = new OwnStreams();
+  const link = async (count: number) => {
+    for (;;) {
+      const links = [...streams.written.stderr.matchAll(/http\S+\/authorize\?\S+/g)];
+      if (links.length === count) return new URL(links.at(-1)![0]).searchParams;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  };
+  const answer = async (link: URLSearchParams, parameters: Record<string, string>) => {
+    const query = new URLSearchParams({ state: link.get("state")!, ...parameters });
+    await (await fetch(`${link.get("redirect_uri")}?${query}`)).body?.cancel();
+  };
+  const { onAuthorizationUrl: _, ...options } = browserOptions(world);
+  const session = createSession({ ...options, openBrowser: false });
+  await answer(await link(1), { error: "invalid_scope" });
+  const second = await link(2);
+  provider.script.token.push(async () =>
+    await provider.tokens({ id_token: await provider.idToken({ nonce: second.get("nonce") }) })
+  );
+  await answer(second, { code: "a-code" });
+  await (await session).close();
+  const { stderr } = streams.written;
+  assertMatch(stderr, /The scope asked for|Going on with the scope "openid"/);
+  assertEquals(stderr.match(/did not come to its end/g)?.length, 1);
+  assertMatch(stderr, /Signed in as analyst@example\.com/);
 });
