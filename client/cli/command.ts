@@ -1,5 +1,4 @@
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
-import { preflight } from "../permissions/preflight.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { type Output, toJsonText } from "./output.ts";
 
@@ -54,21 +53,6 @@ export interface Command {
   readonly action: string;
   /** Does the work and returns the exit code. */
   run(invocation: Invocation): MaybePromise<number>;
-}
-
-/** The flags with the settings file, for a command that takes it. */
-export async function applySettings(command: Command, flags: FlagValues): Promise<FlagValues> {
-  if (!command.flags.includes("config")) return flags;
-  const path = flags.text("config");
-  if (path !== undefined) {
-    const reason = "to read the settings file";
-    await preflight(command.action, [{ name: "read", path, reason, need: "always" }], "always");
-  }
-  const applied = flags.withSettings(command.flags);
-  const { fault } = applied.settings;
-  // config can mend the file.
-  if (fault !== undefined && command.name !== "config") throw fault;
-  return applied;
 }
 
 /** Prints a result as JSON with `--json`, not at all with `--quiet`, else as text. */

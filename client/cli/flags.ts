@@ -1,7 +1,6 @@
 import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
 import { BUILT_IN_NAMES } from "../../backends/load/backend_setting.ts";
-import { OPTION_NAMES, optionRow, OPTIONS } from "../options/declaration.ts";
-import { NO_SETTINGS, readSettings, SETTINGS, type Settings } from "../options/settings_file.ts";
+import { OPTION_NAMES, optionRow, type OPTIONS } from "../options/declaration.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */
 export interface Flag {
@@ -105,43 +104,9 @@ export const FLAGS: Readonly<Record<FlagName, Flag>> = {
 
 export class FlagValues {
   readonly #values: ReadonlyMap<FlagName, readonly string[]>;
-  /** The settings that apply where neither a flag nor a variable does. */
-  readonly settings: Settings;
 
-  constructor(
-    values: ReadonlyMap<FlagName, readonly string[]> = new Map(),
-    settings: Settings = NO_SETTINGS,
-  ) {
+  constructor(values: ReadonlyMap<FlagName, readonly string[]> = new Map()) {
     this.#values = values;
-    this.settings = settings;
-  }
-
-  /** The same flags, with the settings of a file for a command that takes `names`. */
-  withSettings(names: readonly FlagName[]): FlagValues {
-    const rows: [string, { flag?: string }][] = Object.entries({
-      profile: OPTIONS.profile,
-      ...SETTINGS,
-    });
-    const flagOf = new Map(rows.map(([name, { flag }]) => [name, flag as FlagName | undefined]));
-    const given = [...flagOf].flatMap(([name, flag]) =>
-      flag !== undefined && this.has(flag) ? [[name, this.text(flag) ?? true] as const] : []
-    );
-    const settings = readSettings({
-      given: Object.fromEntries(given),
-      // A setting without a flag goes with those of the sign-in.
-      takes: (name) => names.includes(flagOf.get(name) ?? "issuer"),
-      path: this.text("config"),
-    });
-    const sources = Object.entries(settings.sources).map(([name, source]) => [
-      name,
-      source === "given" ? `--${flagOf.get(name)}` : source,
-    ]);
-    return new FlagValues(this.#values, { ...settings, sources: Object.fromEntries(sources) });
-  }
-
-  /** The flags alone: a script reads the usual settings file itself. */
-  withoutSettings(): FlagValues {
-    return new FlagValues(this.#values);
   }
 
   /** The value of a flag, if it is given and takes one. */

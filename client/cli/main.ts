@@ -1,5 +1,5 @@
 import { VERSION } from "../signed_in/session.ts";
-import { applySettings, type Command, EXIT, PROGRAM } from "./command.ts";
+import { type Command, EXIT, PROGRAM } from "./command.ts";
 import { api } from "./commands/api.ts";
 import { completionsCommand } from "./commands/completions.ts";
 import { config } from "./commands/config.ts";
@@ -14,7 +14,9 @@ import { permissions } from "./commands/permissions.ts";
 import { status } from "./commands/status.ts";
 import { token } from "./commands/token.ts";
 import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
+import { preflight } from "../permissions/preflight.ts";
 import { type Output, StandardOutput } from "./output.ts";
+import { fileNeeds } from "./sign_in_target.ts";
 import { reportError } from "./report_error.ts";
 import { type CliError, shown, unknownWord, usageError } from "./cli_error.ts";
 import { didYouMean } from "../../backends/credentials_backend_error.ts";
@@ -58,7 +60,7 @@ export async function main(
     }
     ({ flags } = line);
     command = line.command.name;
-    flags = await applySettings(line.command, flags);
+    preflight(line.command.action, fileNeeds(flags), "always");
     return await line.command.run({ ...line, flags, output });
   } catch (error) {
     const isJson = flags?.has("json") ?? args.includes("--json");

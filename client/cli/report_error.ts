@@ -153,7 +153,7 @@ function commandFor(
   if (name === "init") return `${PROGRAM} token --login${named}${store}`;
   if (name !== "login") return undefined;
   // A profile that a variable names would win over other variables, were it given as a flag.
-  const isByVariable = flags?.settings.profile !== undefined && !flags.settings.isTyped;
+  const isByVariable = flags !== undefined && !flags.has("profile");
   const signIn = { ...value as SignInOptions, ...isByVariable && { profile: undefined } };
   const login = `login${flagsFor(signIn)}${store}`;
   const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process

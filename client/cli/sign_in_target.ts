@@ -13,15 +13,10 @@ import {
   type NamedBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { OPTION_NAMES, type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
+import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
-import { SETTLED } from "../options/resolve_options.ts";
-import {
-  backendOf,
-  LARGEST_BYTES,
-  NO_SETTINGS,
-  WRITABLE_FOR_OTHERS,
-} from "../options/settings_file.ts";
+import { namesOf, SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
+import { LARGEST_BYTES, WRITABLE_FOR_OTHERS } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -59,8 +54,8 @@ export async function chooseBackend(
   };
   let named = await namedByFlags(flags, flag, ensure);
   if (named === undefined) {
-    named = backendOf(flags.settings);
-    if (named === undefined || !flags.settings.isTyped) await ensure(selectionNeeds());
+    await ensure(selectionNeeds());
+    ({ named } = await withSettings(sessionOptions(flags), []));
   }
   const { name = "file" } = named ?? readBackendChoice(readEnvIfGranted);
   const shortName = name.split(/[:#]/).at(-1)!;
@@ -129,26 +124,28 @@ export const SIGN_IN_FLAGS: readonly FlagName[] = [
 /** All flags for options of a sign-in, in a program that calls an API or in none. */
 export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(() => true), ...STORE_FLAGS];
 
-/** Options of `createSession` that flags and the settings file give. Variables give the rest. */
+/** Options of `createSession` that the flags give. Variables and the settings file give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
-  const settings = Object.entries(flags.settings.values).filter(([name]) =>
-    Object.hasOwn(OPTIONS, name) && optionRow(name as OptionName).group !== "model"
-  );
-  // A script of `permissions` reads the file itself.
-  const mark = flags.settings === NO_SETTINGS ? {} : { [SETTLED]: true };
-  return { ...mark, ...Object.fromEntries(settings), ...givenOptions(flags) };
-}
-
-/** Options of `createSession` that the flags give. */
-function givenOptions(flags: FlagValues): SessionOptions {
-  const options: Record<string, unknown> = flags.has("no-open") ? { openBrowser: false } : {};
+  const options: Record<PropertyKey, unknown> = flags.has("no-open") ? { openBrowser: false } : {};
   for (const name of OPTION_NAMES) {
     const flag = optionRow(name).flag as FlagName | undefined;
     if (flag !== undefined && flags.has(flag)) options[name] = flags.text(flag) ?? true;
   }
   const parameters = flags.all("parameter");
   if (parameters.length > 0) options.authorizationParameters = parseParameters(parameters);
+  const file = flags.text("config");
+  if (file !== undefined) options[SETTINGS_FILE] = file;
   return options;
+}
+
+/** The needs of the settings file beside those of `createSession`. */
+export function fileNeeds(flags: FlagValues): PermissionNeed[] {
+  const path = flags.text("config");
+  const reason = "to read the settings file";
+  return [
+    ...(path === undefined ? [] : [{ name: "read", path, reason, need: "always" } as const]),
+    { name: "sys", kind: "uid", reason: "to know whose it is", need: "optional" },
+  ];
 }
 
 /** The further parameters of the page of the sign-in. A value may have an equals sign in it. */
@@ -164,7 +161,7 @@ function parseParameters(texts: readonly string[]): Record<string, string> {
 
 /** Variables that identify a sign-in where the flags do not. They win over the settings file. */
 export function identityNeeds(flags: FlagValues): PermissionNeed[] {
-  return envNeeds(givenOptions(flags), "createSession");
+  return envNeeds(sessionOptions(flags), "createSession");
 }
 
 export interface SignInTarget {
@@ -176,7 +173,8 @@ export interface SignInTarget {
 export async function findTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
   const variables = identityNeeds(flags);
   await preflight(action, variables, "always");
-  const identity = resolveIdentity(sessionOptions(flags), action);
+  const { options } = await withSettings(sessionOptions(flags), namesOf(false));
+  const identity = resolveIdentity(options, action);
   if (identity.kind === "api_key") return {};
   return { stored: { identity, chosen: await chooseBackend(flags, action, variables) } };
 }

@@ -53,8 +53,8 @@ const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
 /** Loaded where there is a settings file. */
 const loadSettings = () => import("./settings_file.ts");
 
-/** Marks options to which the settings file has been applied: by the command line, which may name another. */
-export const SETTLED: unique symbol = Symbol("settings applied");
+/** Names another settings file among options: for the command line. */
+export const SETTINGS_FILE: unique symbol = Symbol("settings file");
 
 /** Options with the values of the settings file, and the backend that it names. */
 export interface Settled<T> {
@@ -64,7 +64,7 @@ export interface Settled<T> {
 
 /**
  * Gives options the values of the settings file where neither they nor variables decide. Where the file
- * may not be read it is passed over.
+ * may not be read it is passed over, unless the options name it.
  *
  * @param names The options that the call takes.
  * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
@@ -73,17 +73,19 @@ export async function withSettings<T extends Partial<InitOptions>>(
   options: T,
   names: readonly OptionName[],
 ): Promise<Settled<T>> {
-  const path = SETTLED in options || !isDeno ? "" : settingsPath();
-  if (path === "" || !isGranted({ name: "read", path }) || !isThere(path)) return { options };
+  const { [SETTINGS_FILE]: file } = options as { [SETTINGS_FILE]?: string };
+  if (file === undefined && !isSettingsThere()) return { options };
   const { backendOf, readSettings } = await loadSettings();
   const takes = (name: string) => (names as readonly string[]).includes(name);
-  const settings = readSettings({ given: options as Record<string, unknown>, takes });
+  const settings = readSettings({ given: options as Record<string, unknown>, takes, path: file });
   if (settings.fault !== undefined) throw settings.fault;
   const { backend: _, backendOptions: _1, ...values } = settings.values;
   return { options: { ...values, ...options }, named: backendOf(settings) };
 }
 
-function isThere(path: string): boolean {
+function isSettingsThere(): boolean {
+  const path = isDeno ? settingsPath() : "";
+  if (path === "" || !isGranted({ name: "read", path })) return false;
   try {
     Deno.lstatSync(path);
     return true;

@@ -78,30 +78,18 @@ export interface Settings {
   readonly profiles: readonly string[];
   /** The profile whose settings apply, instead of those of the file itself. */
   readonly profile?: string;
-  /** Whether the call itself names it, and no variable. */
-  readonly isTyped: boolean;
   /** The values about which the file decides. */
   readonly values: Entry;
   /** What decides about each setting: `given`, a variable, or the path of the file. */
   readonly sources: Readonly<Record<string, string>>;
 }
 
-/** The settings of a command that reads none. */
-export const NO_SETTINGS: Settings = {
-  path: "",
-  state: "off",
-  profiles: [],
-  isTyped: false,
-  values: {},
-  sources: {},
-};
-
 /** Reads the file, as far as Deno permits. */
 export function readSettings(query: SettingsQuery): Settings {
   const { given } = query;
   const isNamed = query.path !== undefined;
   const path = query.path ?? settingsPath();
-  const base = { ...NO_SETTINGS, path };
+  const base = { path, state: "off", profiles: [], values: {}, sources: {} } as const;
   try {
     const { text, ...found } = readText(path, isNamed);
     const { common, profiles } = parseSettings(path, text);
@@ -117,7 +105,6 @@ export function readSettings(query: SettingsQuery): Settings {
       ...found,
       profiles: names,
       ...(own && { profile }),
-      isTyped,
       ...decide(own ?? common, query, isTyped, path),
     };
   } catch (error) {

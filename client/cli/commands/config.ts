@@ -7,14 +7,21 @@ import {
   readEnvIfGranted,
 } from "../../../backends/common/platform.ts";
 import { isObject, printable } from "../../../backends/common/printable.ts";
-import { OPTION_NAMES, optionNamed, optionRow } from "../../options/declaration.ts";
+import { OPTION_NAMES, optionNamed, optionRow, OPTIONS } from "../../options/declaration.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds } from "../../permissions/start_needs.ts";
 import { shown, unknownWord, usageError } from "../cli_error.ts";
 import { columns } from "../output.ts";
 import { type Command, EXIT, type Invocation, printResult, PROGRAM } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
-import { parseSettings, readText, SETTINGS, WHOLE_PATH } from "../../options/settings_file.ts";
+import {
+  parseSettings,
+  readSettings,
+  readText,
+  SETTINGS,
+  type Settings,
+  WHOLE_PATH,
+} from "../../options/settings_file.ts";
 import { identityNeeds, OPTION_FLAGS } from "../sign_in_target.ts";
 
 const WAYS = ["list", "path", "set", "unset"] as const;
@@ -45,7 +52,7 @@ export const config: Command = {
   action: "show the settings",
   async run(invocation) {
     const { flags, output, args: [way = "list", ...words] } = invocation;
-    const { path, fault } = flags.settings;
+    const { path, fault } = settingsOf(flags);
     if (!(WAYS as readonly string[]).includes(way)) throw unknownWord(way, "config", WAYS);
     if (way === "set" || way === "unset") return await change(invocation, way, words);
     if (words.length > 0) throw usageError(`Cannot use config ${way} with a name. Leave it out.`);
@@ -59,8 +66,9 @@ export const config: Command = {
 async function list(invocation: Invocation): Promise<void> {
   const { flags } = invocation;
   await preflight(config.action, [...identityNeeds(flags), ...selectionNeeds()], "always");
-  const { state, path, profile, profiles, denial: reason } = flags.settings;
-  const rows = settingRows(flags);
+  const found = settingsOf(flags);
+  const { state, path, profile, profiles, denial: reason } = found;
+  const rows = settingRows(flags, found);
   const settings = Object.fromEntries(
     rows.map(([name, value, source]) => [name, { value: value ?? undefined, source }]),
   );
@@ -74,7 +82,7 @@ async function list(invocation: Invocation): Promise<void> {
       columns(rows.map(([name, value, source]) => [
         name,
         value === null ? "(set, not shown)" : printable(textOf(value), 500),
-        source === path ? "settings file" : source,
+        source,
       ]))
     }`,
     ...(state === "absent" ? [`\nTo keep settings, run: ${PROGRAM} ${config.examples[1]}\n`] : []),
@@ -90,7 +98,7 @@ async function change(
   words: readonly string[],
 ): Promise<number> {
   const { flags } = invocation;
-  const path = placeOfFile(flags.settings.path);
+  const path = placeOfFile(settingsOf(flags).path);
   const changes = way === "set" ? pairs(words) : words.map((word) => [word, undefined] as const);
   if (changes.length === 0) throw usageError(`Cannot ${way} a setting: no name is given. Give it.`);
   const reason = "to change the settings file";
@@ -182,12 +190,34 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
+/** The rows of all settings, and of the profile, which chooses among them. */
+const ROWS: Readonly<Record<string, { flag?: string }>> = { profile: OPTIONS.profile, ...SETTINGS };
+
+/** The settings that apply beside the flags. */
+export function settingsOf(flags: FlagValues): Settings {
+  const given = Object.entries(ROWS).flatMap(([name, row]) => {
+    const flag = row.flag as FlagName | undefined;
+    return flag !== undefined && flags.has(flag) ? [[name, flags.text(flag) ?? true]] : [];
+  });
+  const path = flags.text("config");
+  return readSettings({ given: Object.fromEntries(given), takes: () => true, path });
+}
+
+/** What decides about a setting: a flag, a variable, or the file. */
+export function sourceOf(name: string, { sources, path }: Settings): string {
+  const source = sources[name]!;
+  return source === "given" ? `--${ROWS[name]!.flag}` : source === path ? "settings file" : source;
+}
+
 /** Name, value and source of each setting. The value is `null` where it may be a secret. */
-function settingRows(flags: FlagValues): [name: string, value: unknown, source: string][] {
-  const { path, sources, values } = flags.settings;
+function settingRows(
+  flags: FlagValues,
+  found: Settings,
+): [name: string, value: unknown, source: string][] {
+  const { path, sources, values } = found;
   const valueOf = (name: string, source: string) => {
     if (source === path) return values[name];
-    if (source.startsWith("--")) return flags.text(source.slice(2) as FlagName) ?? true;
+    if (source === "given") return flags.text(ROWS[name]!.flag as FlagName) ?? true;
     if (name === "backend") return readBackendChoice(readEnvIfGranted).name;
     return name === "backendOptions" ? null : readEnvIfGranted(source);
   };
@@ -195,8 +225,9 @@ function settingRows(flags: FlagValues): [name: string, value: unknown, source: 
     .flatMap(({ secret, variable }) => secret && variable ? [variable] : [])
     .filter((variable) => readEnvIfGranted(variable) !== undefined);
   return [
-    ...Object.entries(sources)
-      .map(([name, source]): [string, unknown, string] => [name, valueOf(name, source), source]),
+    ...Object.entries(sources).map((
+      [name, source],
+    ): [string, unknown, string] => [name, valueOf(name, source), sourceOf(name, found)]),
     ...secrets.map((variable): [string, null, string] => [variable, null, variable]),
   ];
 }

@@ -4,6 +4,7 @@ import { requiredPermissions } from "../../init.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
+import { settingsOf, sourceOf } from "./config.ts";
 import { type Command, EXIT, printResult, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns } from "../output.ts";
@@ -102,8 +103,11 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
 }
 
 /** The sign-in that the settings name, and their sources. */
-function checkSettings(stored: SignInTarget["stored"], { settings }: FlagValues): Answer {
-  const sources = Object.entries(settings.sources).map(([name, by]) => `${name} by ${by}`);
+function checkSettings(stored: SignInTarget["stored"], flags: FlagValues): Answer {
+  const settings = settingsOf(flags);
+  const sources = Object.keys(settings.sources).map((name) =>
+    `${name} by ${sourceOf(name, settings)}`
+  );
   const { issuer, clientId, audience } = stored?.identity ?? {};
   const words = issuer === undefined
     ? "an API key is set (VM_API_KEY), and nobody signs in"

@@ -6,10 +6,16 @@ import {
   type PermissionNeed,
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
-import { settingsNeeds, uniqueNeeds } from "../../permissions/start_needs.ts";
+import { uniqueNeeds } from "../../permissions/start_needs.ts";
 import { type Command, EXIT, printResult, PROGRAM, SPECIFIER } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
-import { chooseBackend, identityNeeds, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
+import {
+  chooseBackend,
+  fileNeeds,
+  identityNeeds,
+  sessionOptions,
+  SIGN_IN_FLAGS,
+} from "../sign_in_target.ts";
 import { usageError } from "../cli_error.ts";
 
 const SIGN_IN: readonly FlagName[] = [
@@ -56,11 +62,9 @@ export const permissions: Command = {
       ...JSON.parse(set),
       needs: needs.map(toJson),
     };
-    const { denial } = flags.settings;
     const text = `${commandLine(kind, denoFlags)}\n` +
       (later && `\nOnly to sign in or refresh:\n  ${later}\n`) +
       (optional && `\nOptional, and not set here:\n  ${optional}\n`) +
-      (denial === undefined ? "" : `\n${denial}\n`) +
       `\nThe same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
     printResult(invocation, json, text);
     return EXIT.ok;
@@ -77,14 +81,6 @@ function commandLine(kind: string, flags: string): string {
   return joined(`deno install --global --no-config --force --name ${PROGRAM}`, flags, SPECIFIER);
 }
 
-/** By which a file that others may read is known as the user's own. */
-const OWNER: PermissionNeed = {
-  name: "sys",
-  kind: "uid",
-  reason: "to know whose a file is",
-  need: "optional",
-};
-
 async function needsOf(
   flags: FlagValues,
   kind: string,
@@ -93,7 +89,7 @@ async function needsOf(
   const chosen = await chooseBackend(flags, action, identityNeeds(flags));
   const isGiven = kind === "cli" || flags.has("backend");
   const options = {
-    ...sessionOptions(kind === "cli" ? flags : flags.withoutSettings()),
+    ...sessionOptions(flags),
     ...(isGiven && { credentialsBackend: chosen.backend }),
   };
   const about = {
@@ -101,9 +97,7 @@ async function needsOf(
     discover: flags.has("discover"),
   } as const;
   const needs = await requiredPermissions(options, about);
-  const own = kind === "cli"
-    ? [...settingsNeeds(), OWNER, ...identityNeeds(flags), ...chosen.needs]
-    : [];
+  const own = kind === "cli" ? [...fileNeeds(flags), ...chosen.needs] : [];
   return { needs: uniqueNeeds([...own, ...needs]), isKv: chosen.name === "kv" };
 }
 

@@ -3,8 +3,8 @@ import { dirname } from "@std/path";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import type { FlagValues } from "../../../client/cli/flags.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import type { SessionOptions } from "../../../client/session_options.ts";
-import { SETTLED } from "../../../client/options/resolve_options.ts";
+import { settingsOf } from "../../../client/cli/commands/config.ts";
+import { namesOf, withSettings } from "../../../client/options/resolve_options.ts";
 import { parseSettings } from "../../../client/options/settings_file.ts";
 import { sessionOptions as optionsOf } from "../../../client/cli/sign_in_target.ts";
 import { withEnv } from "../../support/own_env.ts";
@@ -114,10 +114,10 @@ function write(document: unknown, mode = 0o644): string {
   return path;
 }
 
-/** The options of a session, without the mark that the file was read. */
-function sessionOptions(flags: FlagValues): SessionOptions {
-  const { [SETTLED]: _, ...options } = optionsOf(flags) as SessionOptions & { [SETTLED]?: true };
-  return options;
+/** The options of a session by flags, variables and file, without the name of the file. */
+async function sessionOptions(flags: FlagValues): Promise<Record<string, unknown>> {
+  const { options } = await withSettings(optionsOf(flags), namesOf(false));
+  return Object.fromEntries(Object.entries(options));
 }
 
 /** The flags of a command line, with this settings file. */
@@ -128,7 +128,7 @@ function flagsOf(document: unknown, ...args: string[]): FlagValues {
 function flagsAt(path: string, ...args: string[]): FlagValues {
   const line = parseCommandLine([...args, "--config", path], COMMANDS);
   assert(line.kind === "run");
-  return line.flags.withSettings(line.command.flags);
+  return line.flags;
 }
 
 const FILES: [what: string, make: () => string | Promise<string>, ...words: string[]][] = [
@@ -150,7 +150,7 @@ Deno.test({
     withEnv({}, async () => {
       for (const [what, make, ...words] of FILES) {
         const path = await make();
-        const { fault } = flagsAt(path, "status").settings;
+        const { fault } = settingsOf(flagsAt(path, "status"));
         for (const word of [`Cannot use the settings file ${path}: `, ...words]) {
           assertStringIncludes(fault!.message, word, what);
         }
@@ -167,7 +167,7 @@ Deno.test("settings: without --config the file is beside the tokens, or where a 
   const settings = () => {
     const line = parseCommandLine(["status"], COMMANDS);
     assert(line.kind === "run");
-    return line.flags.withSettings(line.command.flags).settings;
+    return settingsOf(line.flags);
   };
   const env = { HOME: home, USERPROFILE: home };
   await withEnv(env, () => {
@@ -182,14 +182,14 @@ Deno.test("settings: without --config the file is beside the tokens, or where a 
 Deno.test("settings: a flag wins over a variable, and a variable over the file", async () => {
   const document = { ...A, scope: "openid", audience: "https://api.a.example", loginHint: "ada" };
   const env = { VM_OIDC_SCOPE: "openid email", VM_OIDC_AUDIENCE: "https://api.b.example" };
-  await withEnv(env, () => {
+  await withEnv(env, async () => {
     const flags = flagsOf(document, "login", "--scope", "openid admin");
-    assertEquals(sessionOptions(flags), { ...A, scope: "openid admin", loginHint: "ada" });
-    const path = flags.settings.path!;
-    assertEquals(flags.settings.sources, {
+    assertEquals(await sessionOptions(flags), { ...A, scope: "openid admin", loginHint: "ada" });
+    const { path, sources } = settingsOf(flags);
+    assertEquals(sources, {
       issuer: path,
       clientId: path,
-      scope: "--scope",
+      scope: "given",
       audience: "VM_OIDC_AUDIENCE",
       loginHint: path,
     });
@@ -198,28 +198,28 @@ Deno.test("settings: a flag wins over a variable, and a variable over the file",
 
 Deno.test("settings: a profile takes nothing from the others; one that is not there is an error", async () => {
   const document = { ...A, scope: "openid", profiles: { staging: B } };
-  await withEnv({}, () => {
-    const { settings, ...flags } = flagsOf(document, "status", "--profile", "staging");
-    assertEquals([settings.profile, settings.values], ["staging", B], `${flags}`);
-    const { fault } = flagsOf(document, "status", "--profile", "stagin").settings;
+  await withEnv({}, async () => {
+    const settings = settingsOf(flagsOf(document, "status", "--profile", "staging"));
+    assertEquals([settings.profile, settings.values], ["staging", B]);
+    const { fault } = settingsOf(flagsOf(document, "status", "--profile", "stagin"));
     assertStringIncludes(fault!.message, 'no profile "stagin". Did you mean "staging"?');
     const label = flagsOf(A, "status", "--profile", "two"); // a mere label where the file has none
-    assertEquals(sessionOptions(label), { ...A, profile: "two" });
+    assertEquals(await sessionOptions(label), { ...A, profile: "two" });
   });
 });
 
 Deno.test("settings: a profile that is typed wins over variables, one of a variable does not", async () => {
   const document = { profiles: { two: { ...B, backend: "kv" } } };
   const variables = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CREDENTIALS_BACKEND: "vault" };
-  await withEnv(variables, () => {
-    const { values } = flagsOf(document, "status", "--profile", "two").settings;
+  await withEnv(variables, async () => {
+    const { values } = settingsOf(flagsOf(document, "status", "--profile", "two"));
     assertEquals(values, { ...B, backend: "kv" });
     const flags = flagsOf(document, "status", "--profile", "two", "--issuer", "https://c.example");
-    assertEquals(sessionOptions(flags).issuer, "https://c.example");
+    assertEquals((await sessionOptions(flags)).issuer, "https://c.example");
   });
   await withEnv({ ...variables, VM_OIDC_PROFILE: "two" }, () => {
-    const { values, profile, isTyped } = flagsOf(document, "status").settings;
-    assertEquals([values, profile, isTyped], [{ clientId: B.clientId }, "two", false]);
+    const { values, profile } = settingsOf(flagsOf(document, "status"));
+    assertEquals([values, profile], [{ clientId: B.clientId }, "two"]);
   });
 });
 
@@ -241,8 +241,6 @@ const RESOLVED: [
     ...A,
     issuer: B.issuer,
   }],
-  // A command takes what it has a flag for.
-  [BROWSER, "logout", {}, A],
   [BROWSER, "login", {}, BROWSER],
   [BROWSER, "login --no-open", {}, { ...BROWSER, openBrowser: false }],
   [BROWSER, "login --flow client_credentials", {}, { ...BROWSER, flow: "client_credentials" }],
@@ -261,8 +259,8 @@ const RESOLVED: [
 
 Deno.test("settings: what a file and a command line come to", async () => {
   for (const [document, line, env, expected] of RESOLVED) {
-    await withEnv(env, () => {
-      const options: unknown = sessionOptions(flagsOf(document, ...line.split(" ")));
+    await withEnv(env, async () => {
+      const options = await sessionOptions(flagsOf(document, ...line.split(" ")));
       assertEquals(options, expected, `${line} ${Object.keys(env)}`);
     });
   }
@@ -272,7 +270,7 @@ Deno.test("settings: VM_OIDC_NO_PERSIST=0 leaves the backend to the file, =1 doe
   for (const [VM_OIDC_NO_PERSIST, used] of [["0", "kv"], ["1", undefined]] as const) {
     await withEnv(
       { VM_OIDC_NO_PERSIST },
-      () => assertEquals(flagsOf({ backend: "kv" }, "status").settings.values.backend, used),
+      () => assertEquals(settingsOf(flagsOf({ backend: "kv" }, "status")).values.backend, used),
     );
   }
 });
