@@ -139,7 +139,13 @@ function fixedKey(
 
 /** Keys from a passphrase: one for each salt, and each derived once in a process. */
 function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: string): KeySource {
-  const { read, permissions } = passphraseReader(passphrase, name);
+  const isText = typeof passphrase === "string";
+  if (isText) assertPassphrase(passphrase);
+  const permissions = isText ? [] : variablePermissions(passphrase.env, name);
+  const read = () =>
+    isText
+      ? passphrase
+      : readVariable(passphrase.env, "read the passphrase", "Set it, or give another key.");
   /** The passphrase, in a form that does not give it back. */
   const secret = new Once<CryptoKey>();
   const derived = new Map<string, Once<SealingKey>>();
@@ -167,19 +173,6 @@ function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: str
     keyFor: async ({ pbkdf2 }) => pbkdf2 && await derive(pbkdf2),
     settle: ({ pbkdf2 }) => void (current ??= pbkdf2),
   };
-}
-
-function passphraseReader(
-  passphrase: PassphraseKeyOptions["passphrase"],
-  name: string,
-): { read: () => string; permissions: BackendPermission[] } {
-  if (typeof passphrase === "string") {
-    assertPassphrase(passphrase);
-    return { read: () => passphrase, permissions: [] };
-  }
-  const { env } = passphrase;
-  const read = () => readVariable(env, "read the passphrase", "Set it, or give another key.");
-  return { read, permissions: variablePermissions(env, name) };
 }
 
 async function importPassphrase(read: () => string): Promise<CryptoKey> {

@@ -51,7 +51,8 @@ export async function runProgram(
       child.status,
       readAll(child.stdout, program, late),
       readAll(child.stderr, program, late),
-      write(child.stdin, input),
+      // A program may end before it has read its input: its end tells more than the broken pipe.
+      new Blob([input]).stream().pipeTo(child.stdin).catch(() => undefined),
     ]);
     const [{ code, signal }, stdout, stderr] = await untilAborted(ended, late);
     return { code, signal, stdout, stderr };
@@ -181,17 +182,6 @@ async function readAll(
     `Cannot understand ${program}: it says more than ${MAX_BYTES} bytes. Check that it is a ` +
       `credential helper, and that it prints nothing else.`,
   );
-}
-
-/** A program may end before it has read its input: how it ended tells more than the broken pipe. */
-async function write(stdin: WritableStream<Uint8Array>, input: string): Promise<void> {
-  const writer = stdin.getWriter();
-  try {
-    await writer.write(new TextEncoder().encode(input));
-    await writer.close();
-  } catch {
-    // see above
-  }
 }
 
 async function end(child: Deno.ChildProcess): Promise<void> {
