@@ -49,46 +49,6 @@ export interface OidcProviderOptions {
 /** What {@linkcode TestOidcProvider.beforeAnswer} may ask for. */
 export type AnswerFault = "drop" | void;
 
-/** A running provider. */
-export interface TestOidcProvider extends AsyncDisposable {
-  readonly issuer: string;
-  /** Where it listens. */
-  readonly port: number;
-  readonly clientId: string;
-  /** Requests of clients, pages of the browser left out. Always the same array. */
-  readonly requests: RecordedRequest[];
-  /** Approves each device code as soon as it is issued, as if a person stood by. @default {false} */
-  autoApprove: boolean | AutoApproveOptions;
-  /**
-   * Called when an answer is ready and before it goes out: a promise delays it, `"drop"` cuts the
-   * connection, so that the client never learns what the provider has done. `fetch` may then send the
-   * request again by itself: see `resetConnection` in `http_server.ts`.
-   */
-  beforeAnswer: ((request: RecordedRequest) => AnswerFault | Promise<AnswerFault>) | undefined;
-  /** Signs in and consents (or denies) on the provider's pages, over HTTP, as a browser would. */
-  approve(userCode: string, options?: ApproveOptions): Promise<void>;
-  /** Opens a link of the browser flow, signs in and consents; gives the page that the browser ends on. */
-  follow(url: string, options?: FollowOptions): Promise<Page>;
-  /** Resolves with the first answered request that matches, seen or still to come. */
-  waitFor(
-    predicate: (request: RecordedRequest) => boolean,
-    options?: WaitForOptions,
-  ): Promise<RecordedRequest>;
-  /**
-   * Whether an access or refresh token is good now, without a request being recorded. Of a JWT only
-   * signature, issuer and expiry are looked at: like any API, it does not learn of a revoked grant.
-   */
-  isActive(token: string): Promise<boolean>;
-  /** Ends the life of device codes, approved or not. */
-  expireDeviceCodes(): void;
-  /** Ends the life of access tokens; introspection and the tracking API then refuse them. */
-  expireAccessTokens(): void;
-  /** Drops all grants and their tokens, as an administrator would. */
-  revokeGrants(): void;
-  /** Empties `requests`. */
-  reset(): void;
-}
-
 /** Making a key takes longer than all the rest, so that one process makes only one. */
 let sharedKey: Promise<SigningKey> | undefined;
 
@@ -109,16 +69,23 @@ export async function startOidcProvider(
   const config = oidcConfig(options, store, signingKey, mount);
   await options.configure?.(config);
   const provider = new module.Provider(issuer, config);
-  const running = new RunningProvider(issuer, server, provider, store, signingKey);
+  const running = new TestOidcProvider(issuer, server, provider, store, signingKey);
   running.install(options, mount);
   return running;
 }
 
-class RunningProvider implements TestOidcProvider {
+/** A running provider. */
+export class TestOidcProvider implements AsyncDisposable {
   readonly issuer: string;
   readonly clientId = CLIENT_ID;
+  /** Where it listens. */
   readonly port: number;
-  beforeAnswer: TestOidcProvider["beforeAnswer"];
+  /**
+   * Called when an answer is ready and before it goes out: a promise delays it, `"drop"` cuts the
+   * connection, so that the client never learns what the provider has done. `fetch` may then send the
+   * request again by itself: see `resetConnection` in `http_server.ts`.
+   */
+  beforeAnswer: ((request: RecordedRequest) => AnswerFault | Promise<AnswerFault>) | undefined;
   readonly #log = new RequestLog();
   readonly #server: NodeServer;
   readonly #provider: Provider;
@@ -142,10 +109,12 @@ class RunningProvider implements TestOidcProvider {
     this.#approver = new Approver(`${issuer.replace(/\/$/, "")}/device`);
   }
 
+  /** Requests of clients, pages of the browser left out. Always the same array. */
   get requests(): RecordedRequest[] {
     return this.#log.entries;
   }
 
+  /** Approves each device code as soon as it is issued, as if a person stood by. @default {false} */
   get autoApprove(): boolean | AutoApproveOptions {
     return this.#approver.auto;
   }
@@ -174,14 +143,17 @@ class RunningProvider implements TestOidcProvider {
     });
   }
 
+  /** Signs in and consents (or denies) on the provider's pages, over HTTP, as a browser would. */
   approve(userCode: string, options?: ApproveOptions): Promise<void> {
     return this.#approver.approve(userCode, options);
   }
 
+  /** Opens a link of the browser flow, signs in and consents; gives the page that the browser ends on. */
   follow(url: string, options?: FollowOptions): Promise<Page> {
     return this.#approver.follow(url, options);
   }
 
+  /** Resolves with the first answered request that matches, seen or still to come. */
   waitFor(
     predicate: (request: RecordedRequest) => boolean,
     options?: WaitForOptions,
@@ -189,6 +161,10 @@ class RunningProvider implements TestOidcProvider {
     return this.#log.waitFor(predicate, options);
   }
 
+  /**
+   * Whether an access or refresh token is good now, without a request being recorded. Of a JWT only
+   * signature, issuer and expiry are looked at: like any API, it does not learn of a revoked grant.
+   */
   async isActive(token: string): Promise<boolean> {
     const claims = await verifyJwt(token, this.#signingKey.publicJwk);
     if (claims !== undefined) {
@@ -203,19 +179,23 @@ class RunningProvider implements TestOidcProvider {
     return await this.#provider.Grant.find(grantId) !== undefined;
   }
 
+  /** Ends the life of device codes, approved or not. */
   expireDeviceCodes(): void {
     this.#store.expire("DeviceCode");
   }
 
+  /** Ends the life of access tokens; introspection and the tracking API then refuse them. */
   expireAccessTokens(): void {
     this.#store.expire("AccessToken");
     this.#store.expire("ClientCredentials");
   }
 
+  /** Drops all grants and their tokens, as an administrator would. */
   revokeGrants(): void {
     this.#store.revoke();
   }
 
+  /** Empties `requests`. */
   reset(): void {
     this.#log.reset();
   }

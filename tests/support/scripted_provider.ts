@@ -34,48 +34,6 @@ export interface ScriptedProviderOptions {
   discovery?: Record<string, unknown>;
 }
 
-/** An OpenID Provider stand-in that behaves well unless a script says otherwise. */
-export interface ScriptedProvider extends AsyncDisposable {
-  readonly issuer: string;
-  readonly clientId: string;
-  /** The port that it listens at. */
-  readonly port: number;
-  /** `fetch`, with the provider standing where its issuer says. */
-  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
-  /** Always the same array. */
-  readonly requests: RecordedRequest[];
-  /** Handlers waiting for requests, first in first out; each is used once. */
-  readonly script: Record<ScriptedEndpoint, ScriptHandler[]>;
-  /** Merged into the discovery document; `undefined` takes a member out. */
-  discovery: Record<string, unknown>;
-  /** Device codes are born approved. @default {false} */
-  autoApprove: boolean;
-  /** The key in the JWKS. */
-  readonly signingKey: SigningKey;
-  /** Lets the next poll of every pending device code succeed. */
-  approve(): void;
-  /** Lets the next poll of every pending device code answer `access_denied`. */
-  deny(): void;
-  /** Lets the next poll of every pending device code answer `expired_token`. */
-  expireDeviceCodes(): void;
-  /** A device answer with a fresh pending code; `overrides` are merged in. */
-  device(overrides?: Record<string, unknown>): Response;
-  /** A token answer with fresh, active tokens; `overrides` are merged in, `undefined` takes out. */
-  tokens(overrides?: Record<string, unknown>): Promise<Response>;
-  /** An ID token; `claims` are merged in, `undefined` takes out. */
-  idToken(
-    claims?: Record<string, unknown>,
-    options?: SignOptions & { key?: SigningKey },
-  ): Promise<string>;
-  isActive(token: string): boolean;
-  waitFor(
-    predicate: (request: RecordedRequest) => boolean,
-    options?: WaitForOptions,
-  ): Promise<RecordedRequest>;
-  /** Empties `requests`. */
-  reset(): void;
-}
-
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 const PATHS: Record<string, ScriptedEndpoint> = {
   "/.well-known/openid-configuration": "discovery",
@@ -92,7 +50,7 @@ export async function startScriptedProvider(
   options: ScriptedProviderOptions = {},
 ): Promise<ScriptedProvider> {
   sharedKey ??= makeSigningKey();
-  const provider = new RunningScript(options, await sharedKey);
+  const provider = new ScriptedProvider(options, await sharedKey);
   await provider.listen();
   return provider;
 }
@@ -106,20 +64,26 @@ export function oauthError(
   return json({ error, error_description: `scripted: ${error}` }, status, headers);
 }
 
-class RunningScript implements ScriptedProvider {
+/** An OpenID Provider stand-in that behaves well unless a script says otherwise. */
+export class ScriptedProvider implements AsyncDisposable {
   readonly clientId = CLIENT_ID;
+  /** The key in the JWKS. */
   readonly signingKey: SigningKey;
-  readonly script: ScriptedProvider["script"] = {
+  /** Handlers waiting for requests, first in first out; each is used once. */
+  readonly script: Record<ScriptedEndpoint, ScriptHandler[]> = {
     discovery: [],
     jwks: [],
     device: [],
     token: [],
     revocation: [],
   };
+  /** Merged into the discovery document; `undefined` takes a member out. */
   discovery: Record<string, unknown>;
+  /** Device codes are born approved. @default {false} */
   autoApprove = false;
   issuer = "";
-  readonly fetch: ScriptedProvider["fetch"];
+  /** `fetch`, with the provider standing where its issuer says. */
+  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
   readonly #options: ScriptedProviderOptions;
   readonly #log = new RequestLog();
   readonly #grants = new ScriptedGrants();
@@ -135,10 +99,12 @@ class RunningScript implements ScriptedProvider {
     };
   }
 
+  /** The port that it listens at. */
   get port(): number {
     return Number(new URL(this.#server!.origin).port);
   }
 
+  /** Always the same array. */
   get requests(): RecordedRequest[] {
     return this.#log.entries;
   }
@@ -148,18 +114,22 @@ class RunningScript implements ScriptedProvider {
     this.issuer = this.#options.issuer ?? this.#server.origin + (this.#options.path ?? "");
   }
 
+  /** Lets the next poll of every pending device code succeed. */
   approve(): void {
     this.#grants.settle("approved");
   }
 
+  /** Lets the next poll of every pending device code answer `access_denied`. */
   deny(): void {
     this.#grants.settle("denied");
   }
 
+  /** Lets the next poll of every pending device code answer `expired_token`. */
   expireDeviceCodes(): void {
     this.#grants.settle("expired");
   }
 
+  /** A device answer with a fresh pending code; `overrides` are merged in. */
   device(overrides: Record<string, unknown> = {}, form = new URLSearchParams()): Response {
     const state = this.autoApprove ? "approved" : "pending";
     const challenge = form.get("code_challenge") ?? undefined;
@@ -175,11 +145,13 @@ class RunningScript implements ScriptedProvider {
     });
   }
 
+  /** A token answer with fresh, active tokens; `overrides` are merged in, `undefined` takes out. */
   async tokens(overrides: Record<string, unknown> = {}): Promise<Response> {
     const scope = typeof overrides.scope === "string" ? overrides.scope : "openid";
     return await this.#answer(this.#grants.issue(scope), scope, overrides);
   }
 
+  /** An ID token; `claims` are merged in, `undefined` takes out. */
   async idToken(
     claims: Record<string, unknown> = {},
     { key = this.signingKey, ...options }: SignOptions & { key?: SigningKey } = {},
@@ -210,6 +182,7 @@ class RunningScript implements ScriptedProvider {
     return this.#log.waitFor(predicate, options);
   }
 
+  /** Empties `requests`. */
   reset(): void {
     this.#log.reset();
   }

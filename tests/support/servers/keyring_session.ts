@@ -14,22 +14,6 @@ export interface KeyringSessionOptions {
   state?: KeyringState;
 }
 
-/** A desktop session of its own: its home, its D-Bus and its gnome-keyring. */
-export interface KeyringSession extends AsyncDisposable {
-  /** What a program in this session needs in its environment. */
-  readonly env: Record<string, string>;
-  /** Whether the keyring's daemon has ended by itself. */
-  readonly hasCrashed: boolean;
-  /** Runs a program in this session, with nothing of this process's environment but `PATH`. */
-  run(command: string[], options?: { stdin?: string }): Promise<ProcessResult>;
-  /** Locks the collection, as a screen that locks does. */
-  lock(): Promise<void>;
-  /** Sends the keyring's daemon a signal, such as `STOP` and `CONT` to make it silent for a while. */
-  signal(name: string): Promise<void>;
-  /** Ends the daemon and starts it again with the same password, as a restart of the machine does. */
-  restart(): Promise<void>;
-}
-
 const COLLECTION = "/org/freedesktop/secrets/collection/login";
 const POLL_MS = 20;
 const HAS_OWNER = [
@@ -69,7 +53,7 @@ export async function startKeyringSession(
   const home = await tempDir();
   const env = await homeEnv(home);
   const bus = state === "no-bus" ? undefined : await startBus(state === "absent", home, env);
-  const session = new Session(home, env, bus);
+  const session = new KeyringSession(home, env, bus);
   try {
     if (state === "unlocked" || state === "locked") await session.startKeyring();
     if (state === "locked") await session.lock();
@@ -109,7 +93,9 @@ async function startBus(
   });
 }
 
-class Session implements KeyringSession {
+/** A desktop session of its own: its home, its D-Bus and its gnome-keyring. */
+export class KeyringSession implements AsyncDisposable {
+  /** What a program in this session needs in its environment. */
   readonly env: Record<string, string>;
   #home: TempDir;
   #bus: ServerProcess | undefined;
@@ -122,10 +108,12 @@ class Session implements KeyringSession {
     this.env = bus === undefined ? env : { ...env, DBUS_SESSION_BUS_ADDRESS: bus.lines[0]! };
   }
 
+  /** Whether the keyring's daemon has ended by itself. */
   get hasCrashed(): boolean {
     return this.#keyring?.hasEnded === true;
   }
 
+  /** Runs a program in this session, with nothing of this process's environment but `PATH`. */
   async run(
     command: string[],
     { stdin = "" }: { stdin?: string } = {},
@@ -146,15 +134,18 @@ class Session implements KeyringSession {
     }
   }
 
+  /** Locks the collection, as a screen that locks does. */
   async lock(): Promise<void> {
     const { code, stderr } = await this.run(LOCK);
     if (code !== 0) throw new Error(`Cannot lock the keyring: ${stderr}`);
   }
 
+  /** Sends the keyring's daemon a signal, such as `STOP` and `CONT` to make it silent for a while. */
   async signal(name: string): Promise<void> {
     await this.#keyring!.signal(name);
   }
 
+  /** Ends the daemon and starts it again with the same password, as a restart of the machine does. */
   async restart(): Promise<void> {
     await this.#keyring!.end("TERM");
     await this.startKeyring();

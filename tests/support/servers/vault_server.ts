@@ -69,38 +69,6 @@ export interface VaultRequestOptions {
   url?: string;
 }
 
-/** A real Vault: initialised, unsealed, with KV 2 at `secret/` and KV 1 at `kv1/`. */
-export interface VaultServer extends AsyncDisposable {
-  readonly url: string;
-  /** The node that is not active, if one was asked for. */
-  readonly standbyUrl: string | undefined;
-  readonly rootToken: string;
-  readonly unsealKey: string;
-  /** The certificate authority's PEM file, with `tls`. */
-  readonly caFile: string | undefined;
-  /** Calls the API: `path` is what follows `/v1/`. */
-  request(
-    method: string,
-    path: string,
-    body?: unknown,
-    options?: VaultRequestOptions,
-  ): Promise<VaultAnswer>;
-  /** Seals the active node, and all nodes with it. */
-  seal(): Promise<void>;
-  /** Unseals all nodes, and waits until one is active. */
-  unseal(): Promise<void>;
-  /** Ends it by SIGTERM. */
-  stop(): Promise<void>;
-  /** Ends it by SIGKILL. */
-  kill(): Promise<void>;
-  /** Starts it again with the same address and data, unsealed; ends it first if it runs. */
-  restart(): Promise<void>;
-  /** Makes it silent: connections are taken, nothing is answered. */
-  pause(): Promise<void>;
-  /** Ends a pause. */
-  resume(): Promise<void>;
-}
-
 const READY_TIMEOUT_MS = 20_000;
 const POLL_MS = 20;
 
@@ -110,7 +78,7 @@ export async function startVault(options: VaultOptions = {}): Promise<VaultServe
   try {
     const certificate = options.tls ? await makeCertificate(temporary.path) : undefined;
     const storage = options.storage ?? `${temporary.path}/storage`;
-    const server = new Vault(options, storage, certificate, temporary);
+    const server = new VaultServer(options, storage, certificate, temporary);
     await server.start();
     await server.initialize();
     return server;
@@ -120,9 +88,12 @@ export async function startVault(options: VaultOptions = {}): Promise<VaultServe
   }
 }
 
-class Vault implements VaultServer {
+/** A real Vault: initialised, unsealed, with KV 2 at `secret/` and KV 1 at `kv1/`. */
+export class VaultServer implements AsyncDisposable {
   readonly url: string;
+  /** The node that is not active, if one was asked for. */
   readonly standbyUrl: string | undefined;
+  /** The certificate authority's PEM file, with `tls`. */
   readonly caFile: string | undefined;
   rootToken = "";
   unsealKey = "";
@@ -178,6 +149,7 @@ class Vault implements VaultServer {
     await this.#untilReady();
   }
 
+  /** Calls the API: `path` is what follows `/v1/`. */
   async request(
     method: string,
     path: string,
@@ -187,6 +159,7 @@ class Vault implements VaultServer {
     return await requestVault(url, method, path, body, { token, namespace, client: this.#client });
   }
 
+  /** Seals the active node, and all nodes with it. */
   async seal(): Promise<void> {
     await this.request("PUT", "sys/seal");
     for (const url of this.#nodes.slice(1)) {
@@ -196,29 +169,35 @@ class Vault implements VaultServer {
     }
   }
 
+  /** Unseals all nodes, and waits until one is active. */
   async unseal(): Promise<void> {
     await this.#unsealNodes();
     await this.#untilReady();
   }
 
+  /** Ends it by SIGTERM. */
   async stop(): Promise<void> {
     await this.#process.end("TERM");
   }
 
+  /** Ends it by SIGKILL. */
   async kill(): Promise<void> {
     await this.#process.end("KILL");
   }
 
+  /** Starts it again with the same address and data, unsealed; ends it first if it runs. */
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
     await this.unseal();
   }
 
+  /** Makes it silent: connections are taken, nothing is answered. */
   pause(): Promise<void> {
     return this.#process.signal("STOP");
   }
 
+  /** Ends a pause. */
   resume(): Promise<void> {
     return this.#process.signal("CONT");
   }
@@ -249,7 +228,9 @@ class Vault implements VaultServer {
   async #until(isSo: () => Promise<boolean>): Promise<void> {
     const deadline = Date.now() + READY_TIMEOUT_MS;
     while (!await isSo()) {
-      if (Date.now() > deadline) throw new Error("Cannot use Vault: it does not become ready");
+      if (Date.now() > deadline) {
+        throw new Error("Cannot use Vault: it does not become ready");
+      }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
