@@ -108,6 +108,7 @@ export class CredentialsBackendError extends Error {
     super(String(message), options);
     this.code = code;
     keepWords(this, message);
+    showCode(this);
   }
 }
 
@@ -190,6 +191,23 @@ const KEPT = new WeakMap<Error, Words>();
 /** Keeps the terms of an error's message. */
 export function keepWords(error: Error, message: Message): void {
   if (message instanceof Words) KEPT.set(error, message);
+}
+
+/** The code of this module in the frames of a stack. */
+const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
+  URL.parse(`../${folder}`, import.meta.url)?.href ?? []
+);
+
+/**
+ * Puts the code of an error into its name, which is printed where nobody catches it. The stack that a
+ * notebook and `console.log` show begins in the caller's cell or file.
+ */
+export function showCode(error: Error & { readonly code: string }): void {
+  const value = `${error.name} [${error.code}]`;
+  Object.defineProperty(error, "name", { value, configurable: true, writable: true });
+  const [, ...frames] = error.stack?.split("\n    at ") ?? [];
+  const others = frames.filter((frame) => !OWN_CODE.some((folder) => frame.includes(folder)));
+  error.stack = [`${value}: ${error.message}`, ...others].join("\n    at ");
 }
 
 /** The message of an error with its terms, to be a part of another message. */

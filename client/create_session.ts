@@ -150,20 +150,23 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
 
 /** The tokens of a sign-in; `undefined` with an API key. */
 function tokensOf(
-  { identity, interactive, runtime }: ResolvedOptions,
+  { identity, interactive, runtime, apiHost, isDefaultHost }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
   options: SessionOptions,
   beforeProvider: () => Promise<void>,
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
+  const note = isDefaultHost
+    ? `The API is the default, ${apiHost}, since apiHost (VM_API_HOST) names no other.`
+    : undefined;
   const asks = interactive && identity.flow !== "client_credentials";
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: asks ? { ...options, flow: identity.flow } : undefined,
+    ask: asks ? { ...options, flow: identity.flow, note } : undefined,
     beforeProvider,
     loadRenewal: async (options, held) => {
       const { TokenRenewal } = await loadRenewal();

@@ -4,6 +4,7 @@ import {
   keepWords,
   knowCopies,
   type Message,
+  showCode,
 } from "../backends/credentials_backend_error.ts";
 
 /**
@@ -137,6 +138,7 @@ export class ValidMindAuthError extends Error {
     this.code = code;
     if (options.oauthError !== undefined) this.oauthError = options.oauthError;
     keepWords(this, message);
+    showCode(this);
   }
 }
 

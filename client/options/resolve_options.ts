@@ -99,6 +99,8 @@ export interface ResolvedOptions {
   identity: Identity;
   /** With a trailing slash. */
   apiHost?: string;
+  /** Whether the host is the default one, which nobody may have meant. */
+  isDefaultHost?: boolean;
   /** Whether a person may be asked to sign in. */
   interactive: boolean;
   runtime: Runtime;
@@ -138,6 +140,7 @@ export function resolveOptions(
   return {
     identity,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
+    ...(host === DEFAULT_API_HOST && { isDefaultHost: true }),
     interactive: identity.kind === "oidc" &&
       (valueOf("interactive", options, action) ?? !isUnattended(options)),
     runtime: {

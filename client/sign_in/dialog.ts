@@ -105,6 +105,8 @@ class SignInDialog implements Disposable {
     const answer = page.answer && { ...page.answer, ...(handIn && { handIn }) };
     const shown = { ...page, ...(answer && { answer }) };
     this.#opening = openPrompt({ page: shown, now: runtime.now });
+    const { note } = this.#options.ask;
+    if (note !== undefined) await (await this.#opening).note(note);
     await this.#openBrowser(await this.#opening, page);
   }
 

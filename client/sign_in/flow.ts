@@ -12,6 +12,8 @@ export interface AskOptions extends BrowserOptions {
   flow?: SignInFlow | undefined;
   /** Shows the code of a device flow, in place of the built-in prompt and all words of this module. */
   onDeviceCode?: ((code: DeviceCode) => void | Promise<void>) | undefined;
+  /** A sentence that the built-in prompt has for the person beside the page. */
+  note?: string | undefined;
   /** Whether the page is opened in the person's browser. Absent where each flow decides. */
   openBrowser?: boolean | undefined;
 }

@@ -31,8 +31,8 @@ test("an error has a name, a code and a cause, if there is one", () => {
   const cause = new Error("the reason");
   const error = new CredentialsBackendError("backend_full", "Cannot write: full.", { cause });
   assert(error instanceof Error && error.cause === cause);
-  assertEquals([error.name, error.code], ["CredentialsBackendError", "backend_full"]);
-  assertEquals(String(error), "CredentialsBackendError: Cannot write: full.");
+  assertEquals(error.code, "backend_full");
+  assertEquals(String(error), "CredentialsBackendError [backend_full]: Cannot write: full.");
   assertEquals("cause" in new CredentialsBackendError("backend_full", "Cannot write."), false);
 });
 

@@ -86,7 +86,7 @@ const SETTINGS = JSON.stringify([
 
 /** Commands whose results are those of modules, and a piece of each. */
 const SAME: [args: string[], piece: string][] = [
-  [["words"], '"CredentialsBackendError"'],
+  [["words"], '"CredentialsBackendError [backend_denied]"'],
   [["stores", "."], '"gone":true'],
   [["environments", SETTINGS], '["backend_full","Cannot read: full. Free some."]'],
 ];

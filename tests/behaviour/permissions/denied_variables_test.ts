@@ -36,7 +36,7 @@ Deno.test("denied variables: none is needed when options say all", async () => {
 
 Deno.test("denied variables: a needed one is named with its flag", async () => {
   const [name, code, message] = await signIn("");
-  assertEquals([name, code], ["ValidMindAuthError", "permission_required"]);
+  assertEquals([name, code], ["ValidMindAuthError [permission_required]", "permission_required"]);
   for (
     const part of [
       "env VM_OIDC_ISSUER (to know who signs in, and for what), env VM_OIDC_CLIENT_ID",
@@ -60,7 +60,7 @@ Deno.test("denied variables: what is granted is used, what is not is not asked f
 
 Deno.test("denied variables: the choice of the backend must not be missed", async () => {
   const [name, code, message] = await signIn(OIDC);
-  assertEquals([name, code], ["ValidMindAuthError", "permission_required"]);
+  assertEquals([name, code], ["ValidMindAuthError [permission_required]", "permission_required"]);
   assertStringIncludes(message, "env VM_OIDC_NO_PERSIST (to choose where tokens are kept)");
   assertStringIncludes(
     message,

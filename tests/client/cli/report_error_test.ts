@@ -35,7 +35,7 @@ Deno.test("reportError: causes are told, without escape sequences", () => {
   const error = new ValidMindAuthError("credentials_not_stored", "Cannot store.", { cause });
   assertStringIncludes(
     report(error).text,
-    "Cannot store.\ncaused by CredentialsBackendError: Cannot write: no [31m space.\n",
+    "Cannot store.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space.\n",
   );
 });
 
