@@ -63,19 +63,27 @@ export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolea
   if (Deno.build.os !== "linux" || !mayLook || !isGranted({ name: "sys", kind: "uid" })) {
     return undefined;
   }
-  const [here, there] = [localAddr, remoteAddr].map(({ port }) =>
-    `:${port.toString(16).toUpperCase().padStart(4, "0")}`
-  ) as [string, string];
+  const [here, there] = [inTable(localAddr), inTable(remoteAddr)];
   try {
     const owners = TABLES.flatMap((path) => Deno.readTextFileSync(path).split("\n"))
       .map((row) => row.trim().split(/\s+/))
-      .filter(([, local, remote]) => local?.endsWith(there) && remote?.endsWith(here))
+      .filter(([, local = "", remote = ""]) => there.includes(local) && here.includes(remote))
       .map(([, , , , , , , uid]) => Number(uid));
     if (owners.length === 0) return undefined;
     return owners.every((uid) => uid === 0 || uid === Deno.uid());
   } catch {
     return undefined;
   }
+}
+
+/** How the tables write an address: words of 32 bits, whose bytes little-endian machines turn round. */
+function inTable({ hostname, port }: Deno.NetAddr): string[] {
+  const hex = (value: number, digits: number) =>
+    value.toString(16).toUpperCase().padStart(digits, "0");
+  const at = `:${hex(port, 4)}`;
+  if (hostname === "::1") return [`${"0".repeat(24)}01000000${at}`];
+  const address = hostname.split(".").map((part) => hex(Number(part), 2)).reverse().join("");
+  return [address + at, `${"0".repeat(16)}FFFF0000${address}${at}`];
 }
 
 /** Closes a connection that may be closed already. */

@@ -74,6 +74,37 @@ Deno.test({
   },
 });
 
+for (const hostname of ["127.0.0.1", "[::1]"]) {
+  Deno.test({
+    name:
+      `browser start: a neighbour with the same ports elsewhere makes no browser foreign (${hostname})`,
+    ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+    fn: async () => {
+      using listener = Deno.listen({ hostname, port: 0 });
+      const { port } = listener.addr;
+      using client = await Deno.connect({ hostname, port });
+      using server = await listener.accept();
+      assertEquals(isOwnConnection(server), true);
+      using elsewhere = Deno.listen({ hostname: "127.0.0.3", port });
+      const script = `import os, socket, sys\nos.setuid(65534)\ns = socket.socket()\n` +
+        `s.bind(("127.0.0.2", ${(client.localAddr as Deno.NetAddr).port}))\n` +
+        `s.connect(("127.0.0.3", ${port}))\nprint(flush=True)\nsys.stdin.read()`;
+      const neighbour = new Deno.Command("python3", {
+        args: ["-c", script],
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn();
+      const reader = neighbour.stdout.getReader();
+      await reader.read();
+      using _theirs = await elsewhere.accept();
+      assertEquals(isOwnConnection(server), true);
+      await neighbour.stdin.close();
+      await reader.cancel();
+      await neighbour.status;
+    },
+  });
+}
+
 Deno.test({
   name:
     "browser start: the opener's argument tells nothing of the sign-in, and another user's no link",
