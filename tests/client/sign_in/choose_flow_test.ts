@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { json } from "../../support/http_server.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -40,4 +41,15 @@ Deno.test("flow: device never turns to the browser, nor auto after a refusal of 
   const run = () => createSession(options);
   const { message } = await rejectsWith("provider_refused", run, "clientSecret");
   assertEquals(message.includes("take its place"), false);
+});
+
+Deno.test("flow: a person is told of the scope that is left out, unless the program shows all", async () => {
+  for (const isShownByCaller of [false, true]) {
+    await using world = await scriptedProviderWorld();
+    const { onDeviceCode, ...options } = world.options;
+    using streams = new OwnStreams();
+    world.provider.script.device.push(() => oauthError("invalid_scope"));
+    await createSession({ ...options, ...(isShownByCaller && { onDeviceCode }) });
+    assertEquals(streams.written.stderr.includes(" Going on with "), !isShownByCaller);
+  }
 });
