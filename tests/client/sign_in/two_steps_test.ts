@@ -1,7 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { createSession, startSignIn } from "../../../mod.ts";
 import type { AuthorizationPrompt } from "../../../mod.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
+import { FakeKernel } from "../../support/fake_kernel.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { oidcProviderWorld, type ProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -9,10 +10,12 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 /** Starts a sign-in whose link nobody is shown. */
 async function start(world: ProviderWorld<TestOidcProvider>) {
   const shown = Promise.withResolvers<AuthorizationPrompt>();
+  using kernel = new FakeKernel();
   const signIn = await startSignIn({
     ...browserOptions(world),
     onAuthorizationUrl: shown.resolve,
   });
+  assertEquals(kernel.displays, []);
   return { signIn, prompt: await shown.promise };
 }
 
@@ -31,6 +34,18 @@ for (const way of ["an address that is handed in", "a browser that comes here by
     await rejectsWith("address_refused", () => signIn.finish(url), "counts once");
   });
 }
+
+Deno.test("two steps: a notebook shows the page, and the end in its place", async () => {
+  await using world = await oidcProviderWorld();
+  using kernel = new FakeKernel();
+  await using signIn = await startSignIn(browserOptions(world));
+  assertStringIncludes(kernel.displays[0]!.data["text/plain"]!, signIn.url!);
+  await world.provider.follow(signIn.url!);
+  await (await signIn.finish()).close();
+  const types = kernel.displays.map(({ type }) => type);
+  assertEquals(types, ["display_data", "update_display_data"]);
+  assertMatch(kernel.displays[1]!.data["text/plain"]!, /^Signed in as /);
+});
 
 Deno.test("two steps: a stored sign-in serves, and nobody is asked", async () => {
   await using world = await oidcProviderWorld();

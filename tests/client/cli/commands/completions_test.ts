@@ -52,11 +52,16 @@ Deno.test({
       ["validmind-auth login --backend =", ["file", "memory", "kv"], ["--json"]],
       ["validmind-auth login --backend = f", ["file", "fallback"], ["kv", "--json"]],
     ];
-    for (const [line, offered, notOffered] of [...TYPED, ...inBash]) {
+    const all = [...TYPED, ...inBash];
+    const codes = all.map(([line]) => {
       const words = line.split(" ");
-      const code = `. ./completions; COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); ` +
-        `COMP_CWORD=${words.length - 1}; _validmind_auth; printf '%s\\n' "\${COMPREPLY[@]}"`;
-      assertOffered(await run("bash", ["--norc", "-c", code], dir.path), offered, notOffered);
+      return `COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); ` +
+        `COMP_CWORD=${words.length - 1}; COMPREPLY=(); _validmind_auth; echo "\${COMPREPLY[*]}"`;
+    });
+    const code = [". ./completions", ...codes].join("\n");
+    const answers = (await run("bash", ["--norc", "-c", code], dir.path)).split("\n");
+    for (const [at, [, offered, notOffered]] of all.entries()) {
+      assertOffered(answers[at]!, offered, notOffered);
     }
     const [complete] =
       (await run("bash", ["--norc", "-c", ". ./completions; complete -p"], dir.path))
