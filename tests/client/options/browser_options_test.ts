@@ -17,87 +17,57 @@ interface Given extends BrowserOptions {
 }
 
 /** What comes of options and variables: URI, path and hosts to listen at. */
-async function resolve({ issuer = ISSUER, env = {}, ...options }: Given) {
+async function resolve({ issuer = ISSUER, env = {}, ...options }: Given): Promise<string> {
   const setting = await withEnv(env, () => resolveRedirect(options, issuer, "sign in"));
   const port = setting.ports[0] || 40_000;
   const hosts = listenNeeds(setting).map((need) => need.name === "net" ? need.host! : "");
-  return [setting.uriOf(port), setting.pathOf(port), ...hosts];
+  return [setting.uriOf(port), setting.pathOf(port), ...hosts].join(" ");
 }
 
 const LISTEN = "127.0.0.1:8765";
-const GOOD: [given: Given, uri: string, path: string, ...hosts: string[]][] = [
-  [{}, "http://127.0.0.1:40000/callback", "/callback", "127.0.0.1:0"],
+const HUB_ENV = { VM_OIDC_LISTEN: LISTEN, JUPYTERHUB_PUBLIC_HUB_URL: HUB };
+const URI_ENV = { VM_OIDC_REDIRECT_URI: "http://127.0.0.1:9000/x" };
+const PROXY = "https://h.example.com/proxy/absolute";
+const [LOOPBACK, USUAL] = ["http://127.0.0.1", "http://127.0.0.1:40000/callback /callback"];
+
+const GOOD: [given: Given, expected: string][] = [
+  [{}, `${USUAL} 127.0.0.1:0`],
   // Entra accepts any port at localhost alone.
   [
     { issuer: "https://login.microsoftonline.com/common/v2.0" },
-    "http://localhost:40000",
-    "/",
-    "127.0.0.1:0",
-    "[::1]",
+    "http://localhost:40000 / 127.0.0.1:0",
   ],
-  [{ redirectUri: "http://127.0.0.1:80/cb" }, "http://127.0.0.1:80/cb", "/cb", "127.0.0.1:80"],
-  [{ redirectUri: "http://[::1]/cb" }, "http://[::1]:40000/cb", "/cb", "[::1]:0"],
+  [{ redirectUri: `${LOOPBACK}:80/cb` }, `${LOOPBACK}:80/cb /cb 127.0.0.1:80`],
+  [{ redirectUri: "http://[::1]/cb" }, "http://[::1]:40000/cb /cb [::1]:0"],
+  [{ env: URI_ENV }, `${LOOPBACK}:9000/x /x 127.0.0.1:9000`],
+  [{ redirectUri: `${LOOPBACK}/y`, env: URI_ENV }, `${LOOPBACK}:40000/y /y 127.0.0.1:0`],
   [
-    { env: { VM_OIDC_REDIRECT_URI: "http://127.0.0.1:9000/x" } },
-    "http://127.0.0.1:9000/x",
-    "/x",
-    "127.0.0.1:9000",
+    { redirectUri: `${LOOPBACK}/cb`, listen: "127.0.0.1:8000,18000" },
+    `${LOOPBACK}:8000/cb /cb 127.0.0.1:8000 127.0.0.1:18000`,
   ],
   [
-    {
-      redirectUri: "http://127.0.0.1/y",
-      env: { VM_OIDC_REDIRECT_URI: "http://127.0.0.1:9000/x" },
-    },
-    "http://127.0.0.1:40000/y",
-    "/y",
-    "127.0.0.1:0",
+    { redirectUri: "https://a.example/vm/cb", listen: LISTEN },
+    `https://a.example/vm/cb /vm/cb ${LISTEN}`,
   ],
   [
-    { redirectUri: "http://127.0.0.1/callback", listen: "127.0.0.1:8000,18000" },
-    "http://127.0.0.1:8000/callback",
-    "/callback",
-    "127.0.0.1:8000",
-    "127.0.0.1:18000",
+    { env: { ...HUB_ENV, VM_OIDC_LISTEN: "127.0.0.1:8765,8766" } },
+    `${HUB}user-redirect/proxy/8765/callback /callback ${LISTEN} 127.0.0.1:8766`,
   ],
+  [{ env: { JUPYTERHUB_PUBLIC_HUB_URL: HUB } }, `${USUAL} 127.0.0.1:0`],
   [
-    { redirectUri: "https://proxy.example.com/vm/callback", listen: LISTEN },
-    "https://proxy.example.com/vm/callback",
-    "/vm/callback",
-    LISTEN,
-  ],
-  [
-    { env: { VM_OIDC_LISTEN: "127.0.0.1:8765,8766", JUPYTERHUB_PUBLIC_HUB_URL: HUB } },
-    `${HUB}user-redirect/proxy/8765/callback`,
-    "/callback",
-    LISTEN,
-    "127.0.0.1:8766",
-  ],
-  [
-    { env: { JUPYTERHUB_PUBLIC_HUB_URL: HUB } },
-    "http://127.0.0.1:40000/callback",
-    "/callback",
-    "127.0.0.1:0",
-  ],
-  [
-    { env: { VM_OIDC_LISTEN: LISTEN, JUPYTERHUB_PUBLIC_HUB_URL: "" } },
-    "http://127.0.0.1:8765/callback",
-    "/callback",
-    LISTEN,
+    { env: { ...HUB_ENV, JUPYTERHUB_PUBLIC_HUB_URL: "" } },
+    `${LOOPBACK}:8765/callback /callback ${LISTEN}`,
   ],
   // The absolute form of jupyter-server-proxy keeps the path.
   [
-    { redirectUri: "https://h.example.com/proxy/absolute/{port}/cb", listen: LISTEN },
-    "https://h.example.com/proxy/absolute/8765/cb",
-    "/proxy/absolute/8765/cb",
-    LISTEN,
+    { redirectUri: `${PROXY}/{port}/cb`, listen: LISTEN },
+    `${PROXY}/8765/cb /proxy/absolute/8765/cb ${LISTEN}`,
   ],
 ];
 
-for (const [given, ...expected] of GOOD) {
-  Deno.test(`browser options: ${JSON.stringify(given)}`, async () => {
-    assertEquals(await resolve(given), expected);
-  });
-}
+Deno.test("browser options: the redirect URI, its path, and the places to listen at", async () => {
+  for (const [given, expected] of GOOD) assertEquals(await resolve(given), expected);
+});
 
 const BAD: [option: "redirectUri" | "listen", value: string, part: string][] = [
   ["redirectUri", "https://h.example.com/cb", "listen"],
