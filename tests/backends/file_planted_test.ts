@@ -160,6 +160,11 @@ Deno.test(
       for (const one of [parent, path]) Deno.chownSync(one, attacker, attacker);
       return path;
     });
+    const { path: shared, backend } = place();
+    await backend.put(KEY, entry());
+    Deno.chownSync(`${shared}.lock`, attacker, attacker); // who could hold or replace it
+    const put = () => backend.put(KEY, entry());
+    await rejectsWith("backend_denied", put, `${shared}.lock`, `(uid ${attacker})`);
     for (const path of paths) { // by the superuser, who can open them all
       const get = () => new FileCredentialsBackend({ path }).get(KEY);
       await rejectsWith("backend_denied", get, `belongs to another user (uid ${attacker})`);

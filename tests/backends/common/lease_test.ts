@@ -241,5 +241,8 @@ Deno.test("the wait ends with the signal's reason, and with what peek sees", asy
   assertStrictEquals(await assertRejects(run), reason);
   clock.onDelay = undefined;
   const looks = [undefined, "seen"];
-  assertEquals(await leases.run<string>("a", never, { peek: () => looks.shift() }), "seen");
+  assertEquals(
+    await leases.run<string>("a", never, { peek: () => Promise.resolve(looks.shift()) }),
+    "seen",
+  );
 });
