@@ -29,7 +29,7 @@ const LONGEST = 500;
  */
 type SignInState = "valid" | "refreshable" | "expired" | "other_scope" | "none" | "api_key";
 
-/** The output of `status --json`. Holds no secret. What is not known is left out. */
+/** The output of `status --json`. Holds no secret. JSON leaves out what is not known. */
 export type StatusReport =
   & Partial<ReturnType<typeof describeEntry>>
   & {
@@ -71,22 +71,22 @@ export function identityOfKey(key: string): StoredIdentity {
   return {
     issuer,
     clientId,
-    ...(audience !== undefined && { audience }),
-    ...(profile !== undefined && { profile }),
-    ...(client !== undefined && { flow: "client_credentials" as const }),
-    ...(dpop !== undefined && { dpop: true }),
+    ...(audience && { audience }),
+    ...(profile && { profile }),
+    ...(client && { flow: "client_credentials" as const }),
+    ...(dpop && { dpop: true }),
   };
 }
 
 export function describeIdentity(identity: StoredIdentity) {
   const { issuer, clientId, audience, profile, flow, dpop } = identity;
   return {
-    ...text("issuer", issuer),
-    ...text("client_id", clientId),
-    ...text("audience", audience),
-    ...text("profile", profile),
-    ...(flow === "client_credentials" && { flow }),
-    ...(dpop && { dpop }),
+    issuer: text(issuer),
+    client_id: text(clientId),
+    audience: text(audience),
+    profile: text(profile),
+    flow: flow === "client_credentials" ? flow : undefined,
+    dpop: dpop || undefined,
   };
 }
 
@@ -107,17 +107,15 @@ export function describeEntry(
     signed_in: state === "valid" || state === "refreshable",
     state,
     ...describeIdentity(identity),
-    ...text("subject", isClient && entry ? clientId : claims?.sub),
-    ...text("name", claims?.name),
-    ...text("email", claims?.email),
-    ...text("scope", entry?.scope || undefined),
-    ...text("granted_scope", entry?.granted_scope || undefined),
-    ...(bearer !== undefined && {
-      expires_at: new Date(bearer.expiresAt).toISOString(),
-      expires_in: Math.floor((bearer.expiresAt - now) / 1000),
-    }),
-    ...text("sign_in_ends_at", entry?.refresh_expires_at),
-    ...(refreshable !== undefined && { refreshable }),
+    subject: text(isClient && entry ? clientId : claims?.sub),
+    name: text(claims?.name),
+    email: text(claims?.email),
+    scope: text(entry?.scope),
+    granted_scope: text(entry?.granted_scope),
+    expires_at: bearer && new Date(bearer.expiresAt).toISOString(),
+    expires_in: bearer && Math.floor((bearer.expiresAt - now) / 1000),
+    sign_in_ends_at: text(entry?.refresh_expires_at),
+    refreshable,
   };
 }
 
@@ -136,17 +134,16 @@ function stateOf(
 }
 
 export function placeReport(backend: OidcCredentialsBackend) {
-  const persistent = backend.persistent;
+  const { persistent } = backend;
   return {
     name: backendName(backend),
-    ...text("location", locationOf(backend)),
-    ...(typeof persistent === "boolean" && { persistent }),
+    location: text(locationOf(backend)),
+    persistent: typeof persistent === "boolean" ? persistent : undefined,
   };
 }
 
-function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
-  if (typeof value !== "string") return {};
-  return { [name]: printable(value, LONGEST) } as { [P in K]?: string };
+function text(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? printable(value, LONGEST) : undefined;
 }
 
 export function statusText(report: StatusReport, now: number): string {
