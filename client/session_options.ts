@@ -113,7 +113,8 @@ export interface SessionOptions {
   clientAssertionFile?: string;
   /**
    * Requested scope. Without `offline_access` many providers give no refresh token, and the person
-   * has to sign in again when the token expires.
+   * has to sign in again when the token expires. A default that the provider refuses is narrowed to
+   * what it states; a scope that is named never is.
    *
    * @default VM_OIDC_SCOPE, or "openid profile email offline_access"; with the flow
    * `client_credentials` no scope, by which most providers mean all that the client may have
@@ -195,8 +196,8 @@ export interface SessionOptions {
   onAuthorizationUrl?: (prompt: AuthorizationPrompt) => void | Promise<void>;
   /**
    * The address that the browser comes back to, as it is registered at the provider. A loopback address
-   * without a port gets a free one; `{port}` stands for the port that is listened at. Any other address
-   * needs {@linkcode SessionOptions.listen}.
+   * without a port gets a free one; `{port}` stands for the port that is listened at. `localhost` is
+   * listened for at 127.0.0.1 and `[::1]`. Any other address needs {@linkcode SessionOptions.listen}.
    *
    * @default VM_OIDC_REDIRECT_URI; else "http://127.0.0.1/callback", for Microsoft Entra
    * "http://localhost"; on a JupyterHub that names its address, with `listen`, its
