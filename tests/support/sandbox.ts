@@ -16,12 +16,21 @@ export interface Sandbox {
  */
 export function sandbox(): Sandbox {
   const root = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "validmind-auth-" }));
-  Deno.test.afterAll(() => Deno.removeSync(root, { recursive: true }));
+  Deno.test.afterAll(() => removeAll(root));
   return {
     root,
     permissions: { read: [root], write: [root] },
     folder: () => Deno.makeTempDirSync({ dir: root }),
   };
+}
+
+/** Windows keeps a database open that the process has closed: what cannot be removed stays there. */
+function removeAll(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (isPosix) throw error;
+  }
 }
 
 /** The permission bits of a file or a folder. */
