@@ -17,6 +17,7 @@ Deno.test("browser instead: auto signs in where the provider offers no device fl
   const events: { type: string }[] = [];
   const { prompt, session } = await startBrowserFlow(world, {
     flow: "auto",
+    onDeviceCode() {}, // which a caller may give beside the other one
     onEvent: (event) => void events.push(event),
   });
   assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
