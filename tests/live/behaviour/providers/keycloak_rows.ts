@@ -1,5 +1,8 @@
 import { assert } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
+import { AssertionIssuer } from "../../../support/client_world.ts";
+import { rejectsWith } from "../../../support/rejects_with.ts";
+import { tempDir } from "../../../support/temp_home.ts";
 import { KeycloakRealm } from "./keycloak.ts";
 import type { KeycloakClientKind } from "./keycloak_realm.ts";
 import type { Row } from "./rows.ts";
@@ -7,6 +10,33 @@ import { type Fault, isTold } from "./told.ts";
 import { MatrixWorld } from "./world.ts";
 
 const DAY = 24 * 3600_000;
+
+/** The issuer and the subject of a service account's token, as Kubernetes writes them. */
+const CLUSTER = "https://kubernetes.default.svc.cluster.local";
+const SUBJECT = "system:serviceaccount:jobs:validate";
+
+const CLUSTERS_CLIENT = {
+  clientId: "client-cluster",
+  publicClient: false,
+  serviceAccountsEnabled: true,
+  clientAuthenticatorType: "federated-jwt",
+  attributes: { "jwt.credential.issuer": "cluster", "jwt.credential.sub": SUBJECT },
+};
+
+function clusterAt(port: number) {
+  const config = {
+    issuer: CLUSTER,
+    clientId: "unused",
+    clientSecret: "unused",
+    authorizationUrl: "https://unused.example.com/",
+    tokenUrl: "https://unused.example.com/",
+    useJwksUrl: "true",
+    validateSignature: "true",
+    jwksUrl: `http://127.0.0.1:${port}/`,
+    supportsClientAssertions: "true",
+  };
+  return { alias: "cluster", providerId: "oidc", enabled: true, hideOnLogin: true, config };
+}
 
 /** Settings that only Keycloak has. */
 export const KEYCLOAK_ROWS: Record<string, Row> = {
@@ -56,6 +86,41 @@ export const KEYCLOAK_ROWS: Record<string, Row> = {
       await using session = await createSession(options);
       assert(await provider.isActive(await session.accessToken()));
     }
+  },
+
+  async "client whose assertions a cluster makes"(kind, provider) {
+    assert(provider instanceof KeycloakRealm);
+    const cluster = await AssertionIssuer.make();
+    await using keys = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      () => Response.json({ keys: [cluster.key.publicJwk] }),
+    );
+    await provider.admin("POST", "/identity-provider/instances", clusterAt(keys.addr.port));
+    await provider.admin("POST", "/clients", CLUSTERS_CLIENT);
+    await using world = await MatrixWorld.make(kind, provider, CLUSTERS_CLIENT);
+    await using dir = await tempDir();
+    const clientAssertionFile = `${dir.path}/token`;
+    const renew = async (claims: Record<string, unknown> = {}) => {
+      const all = { iss: CLUSTER, sub: SUBJECT, ...claims };
+      const token = await cluster.assertion(provider.issuer, CLUSTERS_CLIENT.clientId, all);
+      await Deno.writeTextFile(clientAssertionFile, `${token}\n`, { mode: 0o600 });
+    };
+    const { onDeviceCode: _, ...options } = world.options;
+    const job = { ...options, flow: "client_credentials", clientAssertionFile } as const;
+    await renew();
+    await using session = await createSession(job);
+    const first = await session.accessToken();
+    const force = () => session.accessToken({ forceRefresh: true });
+    // Keycloak takes each assertion once, and those of this service account and issuer alone.
+    await rejectsWith("provider_refused", force, "clientAssertionFile");
+    for (
+      const claims of [{ sub: "system:serviceaccount:jobs:x" }, { iss: "https://evil.example" }]
+    ) {
+      await renew(claims);
+      await rejectsWith("provider_refused", force, "trust its iss, sub and aud");
+    }
+    await renew();
+    assert(await force() !== first);
   },
 
   async "realm that requires HTTPS"(kind, provider) {
