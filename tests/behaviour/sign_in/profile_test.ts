@@ -76,3 +76,28 @@ Deno.test("profile: the sign-out of one ends neither another's session nor entry
   assertEquals((await two.status()).signedIn, true);
   assert(world.backend.get(`profile:two|${world.key}`));
 });
+
+Deno.test("profile: the prompt says who has signed in, by the best name that is known", async () => {
+  await using world = await scriptedProviderWorld();
+  const { onDeviceCode: _, ...options } = world.options;
+  const said: string[] = [];
+  const write = (bytes: Uint8Array) => {
+    said.push(new TextDecoder().decode(bytes));
+    return Promise.resolve(bytes.length);
+  };
+  Object.defineProperty(Deno.stderr, "write", { value: write, configurable: true });
+  try {
+    const person = { email: undefined, preferred_username: undefined, sub: "s-1" };
+    for (
+      const [name, value] of [["sub", "s-1"], ["preferred_username", "ada"], ["email", "a@b.c"]]
+    ) {
+      Object.assign(person, { [name!]: value });
+      const id_token = await world.provider.idToken(person);
+      world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+      await createSession({ ...options, profile: name! });
+      assert(said.join("").includes(`Signed in as ${value}`), said.join(""));
+    }
+  } finally {
+    Reflect.deleteProperty(Deno.stderr, "write");
+  }
+});
