@@ -1,7 +1,7 @@
 import { assertRuntime, isGranted, notebook } from "../backends/common/platform.ts";
 import { untilAborted } from "../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
-import { chooseBackend } from "../backends/resolve_credentials_backend.ts";
+import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
 import { bearerKind, credentialKey } from "./entry.ts";
 import type { PermissionNeed } from "./format_permissions.ts";
 import {
@@ -164,6 +164,7 @@ function tokensOf(
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
+    isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
     ask: asks ? { ...options, flow: identity.flow, note } : undefined,

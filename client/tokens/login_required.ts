@@ -1,10 +1,4 @@
-import { locationOf } from "../../backends/common/describe_backend.ts";
-import {
-  BACKEND_VARIABLES,
-  HOME_VARIABLE,
-  quoteArgument,
-  readEnvIfGranted,
-} from "../../backends/common/platform.ts";
+import { quoteArgument } from "../../backends/common/platform.ts";
 import {
   backendName,
   call,
@@ -13,7 +7,6 @@ import {
   type Words,
   words,
 } from "../../backends/credentials_backend_error.ts";
-import { credentialsPath } from "../../backends/file.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { DEFAULT_SCOPE } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -36,16 +29,23 @@ export function noRefreshToken({ scope }: OidcIdentity): Message {
     : words`there is no refresh token (${option("scope")} has no offline_access)`;
 }
 
-/** The error where a person has to sign in and is not asked. It names the ways to do so. */
+/**
+ * The error where a person has to sign in and is not asked. It names the ways to do so.
+ *
+ * @param isFound Whether the command line finds the store as well: neither code nor a default names it.
+ */
 export function loginRequired(
   identity: OidcIdentity,
   backend: OidcCredentialsBackend,
+  isFound: boolean,
   reason: Message,
   cause?: Error,
 ): ValidMindAuthError {
   return new ValidMindAuthError(
     "login_required",
-    words`Cannot get a token for ${identity.issuer}: ${reason}. ${advice(identity, backend)}`,
+    words`Cannot get a token for ${identity.issuer}: ${reason}. ${
+      advice(identity, backend, isFound)
+    }`,
     { cause },
   );
 }
@@ -53,16 +53,14 @@ export function loginRequired(
 /** The options that name a sign-in. */
 const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
 
-/** The names of stores that a program can make with options of its own. */
-const KINDS: Record<string, string> = {
-  FileCredentialsBackend: "file",
-  KvCredentialsBackend: "kv",
-};
-
 const HERE = "init() in a notebook or a terminal";
 
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
-function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): Words {
+function advice(
+  identity: OidcIdentity,
+  backend: OidcCredentialsBackend,
+  isFound: boolean,
+): Words {
   if (backend.persistent === false) {
     return words`Nothing is stored beyond this process: run ${call("init", {}, HERE)}.`;
   }
@@ -73,22 +71,14 @@ function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): Words 
     const value = identity[name]!;
     return typeof value === "string" ? `--${flag} ${quoteArgument(value)}` : `--${flag}`;
   });
-  const unstable = KINDS[backendName(backend)] === "kv" ? " --unstable-kv" : "";
-  const command = `deno run -A --no-config${unstable} jsr:@validmind/auth/cli login`;
-  const way = isFoundByCommand(backend)
+  const isKv = backendName(backend) === "KvCredentialsBackend";
+  const command = `deno run -A --no-config${
+    isKv ? " --unstable-kv" : ""
+  } jsr:@validmind/auth/cli login`;
+  const way = isFound
     ? `\n  ${command} ${flags.join(" ")}\nor with validmind-auth login and the same flags, or`
     : " the program that made the store:";
   return words`${call("login", login, `Sign in with${way} run ${HERE}.`)}`;
-}
-
-/** Whether the command line finds a store by itself: the default file, or that of the variables. */
-function isFoundByCommand(backend: OidcCredentialsBackend): boolean {
-  const { ownName, name } = BACKEND_VARIABLES;
-  const chosen = readEnvIfGranted(ownName) ?? readEnvIfGranted(name);
-  const kind = KINDS[backendName(backend)];
-  if (chosen !== undefined) return kind === undefined || kind === chosen;
-  return kind === "file" && readEnvIfGranted(HOME_VARIABLE) !== undefined &&
-    locationOf(backend) === credentialsPath();
 }
 
 /** The refusals of the client itself, which no sign-in cures. */

@@ -330,7 +330,8 @@ export class TokenRenewal implements Renewal {
 
   /** The error where a person has to sign in and is not asked. */
   #loginRequired(reason: Message, cause?: Error): ValidMindAuthError {
-    return loginRequired(this.#options.identity, this.#store.backend, reason, cause);
+    const { identity, isFound } = this.#options;
+    return loginRequired(identity, this.#store.backend, isFound, reason, cause);
   }
 
   #endOf(entry: OidcCredentials): { expiresAt?: Date } {

@@ -15,6 +15,8 @@ import type { AskOptions } from "../sign_in/flow.ts";
 export interface TokenSourceOptions {
   identity: OidcIdentity;
   stored: StoredCredential;
+  /** Whether the command line finds the store as well. */
+  isFound: boolean;
   /** The token that goes on requests. */
   bearer: "access_token" | "id_token";
   runtime: Runtime;
