@@ -1,25 +1,64 @@
 /**
  * Signs people in notebooks, scripts and terminals in to the ValidMind API, or to any API behind an
- * OpenID Provider, by the OAuth 2.0 device flow or in the browser, and jobs as their client. Keeps the
- * tokens fresh, puts them on requests, and stores them in a credentials backend, with no more Deno
- * permissions than {@linkcode requiredPermissions} lists.
+ * OpenID Provider. It keeps their tokens fresh, puts them on requests, and keeps them in the store that
+ * you choose. Jobs sign in as their client.
  *
- * - {@linkcode init} signs in to ValidMind, {@linkcode createSession} to any other API, and
- *   {@linkcode clearOidcCredentials} signs out.
- * - A {@linkcode Session} gives a fresh token and makes requests with it.
- * - Tokens are stored in the file that the ValidMind Python library uses. The option
- *   `credentialsBackend`, {@linkcode setDefaultBackend} or the environment choose another backend: in
- *   memory, in Deno KV, or your own {@linkcode OidcCredentialsBackend} of three methods. Backends for
- *   Vault, keychains, encryption and fallback have import paths of their own.
- * - Errors have stable codes: {@linkcode ValidMindAuthError}, and
- *   {@linkcode CredentialsBackendError} for the store.
+ * ## Quick start
  *
- * @example Sign in and call the API
+ * Say where to sign in and what to call. Each variable is also an option.
+ *
+ * ```sh
+ * export VM_OIDC_ISSUER=https://login.example.com
+ * export VM_OIDC_CLIENT_ID=my-client
+ * export VM_API_HOST=https://api.example.com/api/v1/tracking/
+ * export VM_API_MODEL=cl123
+ * ```
+ *
+ * {@linkcode init} uses the stored token, refreshes it, or shows a link and a code: see the examples.
+ *
+ * ## Sign in and out
+ *
+ * {@linkcode init} signs in to ValidMind, {@linkcode createSession} to any other API, and
+ * {@linkcode clearOidcCredentials} signs out. A {@linkcode Session} gives a fresh token, makes requests
+ * with it, and tells who is signed in. The
+ * [command line](https://jsr.io/@validmind/auth/doc/cli) does the same for a shell.
+ *
+ * ## Stores
+ *
+ * Tokens are in the file that the ValidMind Python library uses. The option `credentialsBackend`,
+ * {@linkcode setDefaultBackend} or `VM_OIDC_CREDENTIALS_BACKEND` choose another store: memory, Deno KV,
+ * [the keychain](https://jsr.io/@validmind/auth/doc/backends/keychain),
+ * [Vault](https://jsr.io/@validmind/auth/doc/backends/vault),
+ * [a program](https://jsr.io/@validmind/auth/doc/backends/helper), each also
+ * [encrypted](https://jsr.io/@validmind/auth/doc/backends/encrypted) or with a
+ * [fallback](https://jsr.io/@validmind/auth/doc/backends/fallback), or a class of yours with the three
+ * methods of {@linkcode OidcCredentialsBackend}, which
+ * [a kit](https://jsr.io/@validmind/auth/doc/testing) tests.
+ *
+ * ## Permissions and errors
+ *
+ * A call looks at its permissions before any work, and names the exact flags of what is missing;
+ * {@linkcode requiredPermissions} lists them. Errors have stable codes: {@linkcode ValidMindAuthError}, and
+ * {@linkcode CredentialsBackendError} of the store.
+ *
+ * @example Sign in to ValidMind and call it
  * ```ts
  * import * as vm from "@validmind/auth";
  *
  * const session = await vm.init({ model: "cl123" }); // the rest from the environment
  * const answer = await session.get("ping");
+ * ```
+ *
+ * @example Any other API
+ * ```ts
+ * import { createSession } from "@validmind/auth";
+ *
+ * await using session = await createSession({
+ *   issuer: Deno.env.get("VM_OIDC_ISSUER"),
+ *   clientId: Deno.env.get("VM_OIDC_CLIENT_ID"),
+ *   apiHost: Deno.env.get("VM_API_HOST"),
+ * });
+ * const response = await session.fetch("things");
  * ```
  *
  * @example Keep nothing on this host

@@ -1,7 +1,8 @@
 /**
  * The backend that keeps credentials in the keychain of the operating system:
  * {@linkcode KeychainCredentialsBackend}. By a variable it is
- * `VM_OIDC_CREDENTIALS_BACKEND=keychain`, in code:
+ * `VM_OIDC_CREDENTIALS_BACKEND=keychain`, in code as below. Its native library is loaded only where this
+ * backend is used; `deno add` downloads it with the module.
  *
  * ```ts ignore
  * import { init } from "@validmind/auth";

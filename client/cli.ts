@@ -1,10 +1,10 @@
 /**
- * The command line: `deno run … jsr:@validmind/auth/cli <command>`.
+ * The command line: `deno run -A --no-config jsr:@validmind/auth/cli <command>`.
  *
- * Signs in and out, prints the bearer token for other programs, moves credentials between backends,
- * lists the permissions that a script needs, and finds the reason why a sign-in does not work.
- * `--help` describes each command, and `client/README.md` lists the Deno flags that it needs.
- * Flags, variables and a settings file say where to sign in: `config` shows which of them applies.
+ * `login` signs in and `logout` signs out, `api` calls the API, `exec` gives a program the token,
+ * `migrate` moves credentials between stores, `permissions` lists the flags that a script needs, and
+ * `doctor` finds out why a sign-in does not work. `--help` describes each command. Flags, variables and a
+ * settings file say where to sign in: `config` shows which of them applies.
  *
  * Results go to standard output, everything else to standard error. Only `token` ever prints a
  * token. The exit code is 0 for success, 1 for a failure, 2 for a wrong command line or setting,
