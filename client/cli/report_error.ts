@@ -53,7 +53,7 @@ export function reportError(
     ? `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`
     : code === "permission_required"
     ? ALL_FLAGS_HINT
-    : USAGE_CODES.includes(code) && !(error instanceof CliError)
+    : USAGE_CODES.includes(code) && code !== "settings_invalid"
     ? `Try: ${PROGRAM} config, which shows where each value comes from`
     : undefined;
   if (isJson) {

@@ -165,6 +165,8 @@ export function identityNeeds(flags: FlagValues): PermissionNeed[] {
 }
 
 export interface SignInTarget {
+  /** The options that flags and settings file give. */
+  readonly options: SessionOptions;
   /** The sign-in and its backend; `undefined` if an API key takes their place. */
   readonly stored?: { readonly identity: OidcIdentity; readonly chosen: ChosenBackend };
 }
@@ -175,6 +177,6 @@ export async function findTarget(flags: FlagValues, action: string): Promise<Sig
   await preflight(action, variables, "always");
   const { options } = await withSettings(sessionOptions(flags), namesOf(false));
   const identity = resolveIdentity(options, action);
-  if (identity.kind === "api_key") return {};
-  return { stored: { identity, chosen: await chooseBackend(flags, action, variables) } };
+  if (identity.kind === "api_key") return { options };
+  return { options, stored: { identity, chosen: await chooseBackend(flags, action, variables) } };
 }

@@ -45,14 +45,13 @@ export const api: Command = {
       throw usageError("Cannot call the API: it takes one path. Give it, such as: api ping");
     }
     const { query, ...init } = await readRequest(flags);
-    const target = await findTarget(flags, api.action);
-    const options = sessionOptions(flags);
+    const { options, stored } = await findTarget(flags, api.action);
     if (resolveOptions(options, api.action).apiHost === undefined) {
       throw usageError("Cannot call the API: it is not known. Give --api-host (VM_API_HOST).");
     }
     await using session = await createSession({
-      ...options,
-      credentialsBackend: target.stored?.chosen.backend,
+      ...sessionOptions(flags),
+      credentialsBackend: stored?.chosen.backend,
       interactive: flags.has("login"),
     });
     const separator = path.includes("?") ? "&" : "?";

@@ -88,6 +88,16 @@ cliTest("api: an API key signs in, too", async (world) => {
   assertEquals(JSON.parse(stdout).model.cuid, "model-under-test");
 });
 
+Deno.test("api: the settings file names provider, client and API", async () => {
+  await using running = await apiWorld();
+  const { issuer, clientId } = running.world.provider;
+  const settings = ["issuer", issuer, "client-id", clientId, "api-host", running.api.apiHost];
+  const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
+  assertEquals((await running.world.run(["config", "set", ...settings], { env })).code, 0);
+  const { code, stderr } = await running.world.run(["api", "things"], { env });
+  assertEquals([code, stderr], [0, ""]);
+});
+
 Deno.test("api: without a sign-in the exit code is 4, and nothing is sent", async () => {
   await using running = await apiWorld();
   await running.world.run(["logout"]);
