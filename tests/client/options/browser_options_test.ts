@@ -35,7 +35,7 @@ const GOOD: [given: Given, expected: string][] = [
   // Entra accepts any port at localhost alone.
   [
     { issuer: "https://login.microsoftonline.com/common/v2.0" },
-    "http://localhost:40000 / 127.0.0.1:0 [::1]:0",
+    "http://localhost:40000 / 127.0.0.1:0 [::1]",
   ],
   [{ redirectUri: `${LOOPBACK}:80/cb` }, `${LOOPBACK}:80/cb /cb 127.0.0.1:80`],
   [{ redirectUri: "http://[::1]/cb" }, "http://[::1]:40000/cb /cb [::1]:0"],
