@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/entry.ts";
@@ -107,6 +108,22 @@ Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked"
   await rejectsWith("login_required", run, "no sign-in is stored");
   await createSession(world.options); // this one may ask
   assertEquals(world.codes.length, 2);
+});
+
+Deno.test("tokens: a refused refresh token is not sent again, where it cannot be removed either", async () => {
+  await using world = await scriptedProviderWorld();
+  const credentialsBackend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend });
+  const full = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
+  credentialsBackend.before = (method, key) => {
+    if (method === "delete" && key === world.key) throw full;
+  };
+  world.clock.advance(HOUR);
+  world.provider.script.token.push(() => oauthError("invalid_grant"));
+  assertEquals(await session.accessToken().catch((error) => error), full);
+  world.provider.reset();
+  await rejectsWith("login_required", () => session.accessToken(), "used up");
+  assertEquals(world.provider.requests.filter(({ path }) => path === "/token"), []);
 });
 
 /** Any refusal may come from a provider that no list knows. Only invalid_grant ends the sign-in. */
