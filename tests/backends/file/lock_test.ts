@@ -30,7 +30,7 @@ test("the wait for a lock ends by its time limit, its signal or what peek sees",
   const { open } = locks();
   const abort = new AbortController();
   const looks: string[] = [];
-  const peek = () => looks.push("look") < 3 ? undefined : "seen";
+  const peek = () => Promise.resolve(looks.push("look") < 3 ? undefined : "seen");
   assertEquals(await open().withLock("a", () => Promise.resolve("run"), { peek }), "run");
   assertEquals(looks, []);
   let hasRun = false;
