@@ -39,7 +39,7 @@ Deno.test({
     const shown = outputs[0]!.data!;
     assertEquals(Object.keys(shown).sort(), ["text/html", "text/plain"]);
     assertStringIncludes(join(shown["text/plain"]), "Signed in as analyst@example.com.");
-    assertStringIncludes(join(shown["text/html"]), "<strong>analyst@example.com</strong>");
+    assertStringIncludes(join(shown["text/html"]), "Signed in as analyst@example.com.");
     assertEquals(/href|<svg|user_code/.test(join(shown["text/html"])), false, "a dead link");
 
     provider.reset();

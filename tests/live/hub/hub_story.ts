@@ -46,7 +46,7 @@ export function hubStory(world: HubWorld, browser: Browser, user: UnixUser): Hub
         await lab().run(1);
         await lab().output(1).filter({ hasText: "model" }).first().waitFor();
         await lab().run(2);
-        await lab().output(2).filter({ hasText: "token valid until" }).first().waitFor();
+        await lab().output(2).filter({ hasText: "signedIn" }).first().waitFor();
         await lab().save();
       },
     },

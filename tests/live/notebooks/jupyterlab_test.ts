@@ -10,7 +10,8 @@ const { test } = await liveTests("jupyterlab");
 
 const SIGN_IN = `import * as vm from "jsr:@validmind/auth";\nconst session = await vm.init();`;
 const HINT = "Was this page reloaded? Then run the cell again after the approval.";
-const SIGNED_IN = /✓\s*Signed in as analyst@example\.com\s+at http\S+\s+token valid until \d{4}-/;
+const SIGNED_IN =
+  /Signed in as analyst@example\.com\.\s+At http\S+\s+The token is valid until \d{4}-/;
 
 async function approve({ provider }: NotebookWorld, text: string): Promise<void> {
   await provider.approve(/[A-Z]{4}-[A-Z]{4}/.exec(text)![0]);
