@@ -15,6 +15,7 @@ import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { startJupyterLab } from "../../support/servers/jupyterlab.ts";
 import { captureTerminal } from "../../support/terminal.ts";
 import { renamedIn } from "../../support/in_page.js";
+import { DRAWINGS } from "./drawings.ts";
 import { hubPictures } from "./hub_pictures.ts";
 import { terminalHtml } from "./terminal_html.ts";
 
@@ -112,6 +113,7 @@ function fileOf(name: string): string {
 }
 
 if (import.meta.main) {
+  for (const [name, svg] of Object.entries(DRAWINGS)) await Deno.writeTextFile(fileOf(name), svg);
   await using browser = await startChromium();
   await notebookPictures(browser);
   await terminalPictures(browser);
