@@ -77,7 +77,7 @@ Deno.test("profile: the sign-out of one ends neither another's session nor entry
   assert(world.backend.get(`profile:two|${world.key}`));
 });
 
-Deno.test("profile: the prompt says who has signed in, by the best name that is known", async () => {
+Deno.test("profile: the prompt says who has signed in, by the best name, and whether it lasts", async () => {
   await using world = await scriptedProviderWorld();
   const { onDeviceCode: _, ...options } = world.options;
   const said: string[] = [];
@@ -97,6 +97,10 @@ Deno.test("profile: the prompt says who has signed in, by the best name that is 
       await createSession({ ...options, profile: name! });
       assert(said.join("").includes(`Signed in as ${value}`), said.join(""));
     }
+    assert(!said.join("").includes("offline_access"), said.join(""));
+    world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
+    await createSession({ ...options, profile: "unrefreshable" });
+    assert(said.join("").includes("offline_access"), said.join(""));
   } finally {
     Reflect.deleteProperty(Deno.stderr, "write");
   }
