@@ -109,8 +109,8 @@ export function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
   return [
     `2. Sign in there. The browser then goes to ${printable(redirectUri, 200)}.`,
     ...(handIn === undefined ? ["The browser has to be on this computer."] : [
-      "Does that page not load, as from another machine? Copy its whole address,",
-      `${handIn} It counts once.`,
+      "Does that page not load, as from another machine?",
+      handIn,
     ]),
   ];
 }

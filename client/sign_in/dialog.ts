@@ -21,9 +21,11 @@ import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, runFlow } from "./flow.ts";
 
 /** The ways to hand in an address. */
-const TYPE_HERE = "paste it here, and press Enter. It is not shown.";
+const TYPE_HERE =
+  "Copy its whole address, paste it here, and press Enter. It is not shown, and counts once.";
 const USE_TWO_CELLS =
-  'interrupt this cell, and use startSignIn() in one cell, finish("<address>") in the next.';
+  "Interrupt this cell. Then run `const signIn = await vm.startSignIn()` in one cell, open its link, " +
+  'and in the next run `const session = await signIn.finish("<address of the last page>")`.';
 
 /** Options of {@linkcode askPerson}. */
 export interface AskPersonOptions {

@@ -8,7 +8,8 @@ import { watchInterrupt } from "./dialog.ts";
 import { failureOf } from "./flow.ts";
 
 /** The second step, as the first one names it. */
-const HAND_IN = 'and hand it in in the next cell: await signIn.finish("<address>")';
+const HAND_IN = "Copy its whole address, and hand it in in the next cell: " +
+  'await signIn.finish("<address>"). It counts once.';
 
 /**
  * Starts a sign-in in the browser, and gives back as soon as its link is shown.

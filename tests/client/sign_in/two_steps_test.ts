@@ -1,11 +1,13 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { createSession, startSignIn } from "../../../mod.ts";
-import type { AuthorizationPrompt } from "../../../mod.ts";
+import * as vm from "../../../mod.ts";
+import { type AuthorizationPrompt, createSession, startSignIn } from "../../../mod.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
+import { OwnEnv } from "../../support/own_env.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { oidcProviderWorld, type ProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { tempDir } from "../../support/temp_home.ts";
 
 /** Starts a sign-in whose link nobody is shown. */
 async function start(world: ProviderWorld<TestOidcProvider>) {
@@ -77,4 +79,43 @@ Deno.test("two steps: an error before the link is the first step's", async () =>
   for (const flow of ["device", "client_credentials"] as const) {
     await rejectsWith("invalid_options", () => startSignIn({ ...options, flow }), flow);
   }
+});
+
+Deno.test("two steps: the cells that a waiting cell names work word for word", async () => {
+  await using home = await tempDir();
+  await using world = await oidcProviderWorld();
+  const { issuer, clientId } = world.options;
+  using _env = new OwnEnv({
+    HOME: home.path,
+    VM_OIDC_ISSUER: issuer!,
+    VM_OIDC_CLIENT_ID: clientId!,
+  });
+  using kernel = new FakeKernel();
+  const interrupt = new AbortController();
+  const { signal } = interrupt;
+  const cell = createSession({ ...browserOptions(world), signal }).catch(() => undefined);
+  while (kernel.displays.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  const shown = kernel.displays[0]!.data["text/plain"]!;
+  const [first, second] = [...shown.matchAll(/`(const [^`]+)`/g)].map(([, code]) => code!);
+  interrupt.abort();
+  await cell;
+
+  const run = (code: string, scope: object) => {
+    const body =
+      `return (async () => { ${code}; return typeof session === "object" ? session : signIn; })()`;
+    return new Function(...Object.keys(scope), body)(...Object.values(scope));
+  };
+  await using signIn = await run(first!.replace("const signIn =", "signIn ="), {
+    vm,
+    signIn: 0,
+    session: 0,
+  });
+  const { redirectUri } = { redirectUri: new URL(signIn.url).searchParams.get("redirect_uri")! };
+  const { url } = await world.provider.follow(signIn.url, { stopAt: redirectUri });
+  const cells = second!.replace("<address of the last page>", url).replace(
+    "const session =",
+    "session =",
+  );
+  await using session = await run(cells, { vm, signIn, session: 0 });
+  assertEquals((await session.status()).signedIn, true);
 });
