@@ -139,6 +139,8 @@ async function checkSignIn(
   const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report, now)}`;
   if (!report.signed_in) return [words, `Run: ${loginCommand(flags)}`];
   if (report.refreshable) return [words];
-  const advice = "Ask for the scope offline_access; otherwise people sign in again when it ends.";
-  return [words, advice];
+  const cure = identity.scope.split(" ").includes("offline_access")
+    ? "The provider gave no refresh token: have it allowed for this client"
+    : "Ask for the scope offline_access";
+  return [words, `${cure}; otherwise people sign in again when it ends.`];
 }

@@ -100,16 +100,17 @@ cliTest("doctor: a backend that has no lock is a warning", async (world) => {
   assert(plain.results.includes("store: warning"), `${plain.results}`);
 });
 
-const WARNINGS: [change: Record<string, unknown>, words: string][] = [
+const WARNINGS: [change: Record<string, unknown>, words: string, scope?: string][] = [
   [{ expires_at: ENDED, refresh_token: null }, "Run: validmind-auth login"],
-  [{ refresh_token: null }, "offline_access"],
+  [{ refresh_token: null }, "The provider gave no refresh token"],
+  [{ refresh_token: null }, "Ask for the scope offline_access", "openid"],
 ];
 
 cliTest("doctor: a sign-in that ends soon is a warning", async (world) => {
-  for (const [change, words] of WARNINGS) {
+  for (const [change, words, scope] of WARNINGS) {
     await world.signIn();
     await world.amend(change);
-    const { code, found } = await examine(world);
+    const { code, found } = await examine(world, scope === undefined ? [] : ["--scope", scope]);
     assertEquals([code, found("sign-in")?.result], [0, "warning"]);
     assertStringIncludes(found("sign-in")!.advice!, words);
     await world.backend.delete(world.key);
