@@ -1,10 +1,12 @@
 // Processes that are killed or stopped while they hold a lease of a real server, at default options.
 import { assert, assertEquals } from "@std/assert";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
+import { clearOidcCredentials, createSession } from "../../../mod.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { ALL, backendUrl, startDeno } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
 import { startDenokv } from "../../support/servers/denokv_server.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
 import { userToken, vaultBackend } from "../../backends/vault/vault_world.ts";
@@ -14,11 +16,13 @@ const KEYS_OF_EACH = 8;
 const LONGEST_MS = 30_000;
 const PAUSE_MS = 20_000;
 
+type ScriptedWorld = Awaited<ReturnType<typeof scriptedProviderWorld>>;
+
 interface Opened extends AsyncDisposable {
   /** Makes `backend` in a program. */
   code: string;
   env?: Record<string, string>;
-  make(): Required<Pick<OidcCredentialsBackend, "get" | "put" | "withLock" | "close">>;
+  make(): Required<Pick<OidcCredentialsBackend, "get" | "put" | "delete" | "withLock" | "close">>;
 }
 
 async function openVault(): Promise<Opened> {
@@ -128,10 +132,44 @@ async function pauseBeforeTheWrite({ code, env, make }: Opened): Promise<void> {
   await backend.close();
 }
 
+/** A sign-in, and a sign-out, whose lock is held by a process that was killed in its refresh. */
+async function signInAndOut({ code, env, make }: Opened, world: ScriptedWorld): Promise<void> {
+  const backend = make();
+  const { issuer, clientId } = world.options;
+  const whileDead = async (fn: () => Promise<unknown>) => {
+    await using child = startDeno({
+      code: code + PAUSED,
+      flags: ALL,
+      args: [world.key],
+      ...(env && { env }),
+    });
+    assertEquals(await child.line(), "sent");
+    await child.kill();
+    const start = performance.now();
+    await fn();
+    const ms = performance.now() - start;
+    assert(ms < LONGEST_MS, `${ms} ms`);
+  };
+  await whileDead(async () => {
+    await using session = await createSession({ ...world.options, credentialsBackend: backend });
+    assertEquals((await session.status()).signedIn, true);
+  });
+  await whileDead(() => clearOidcCredentials({ issuer, clientId, credentialsBackend: backend }));
+  assertEquals(await backend.get(world.key), undefined);
+  await backend.close();
+}
+
 for (const [name, open] of [["vault", openVault], ["denokv", openKv]] as const) {
   const live = await liveTests(name);
   live.test(`${name}: who was killed holds nobody up for 30 s, and a pause of 20 s loses nothing`, async () => {
     await using opened = await open();
-    await Promise.all([killAtRandom(opened), pauseBeforeTheWrite(opened)]);
+    await using world = await scriptedProviderWorld();
+    // The world has variables of its own, and Deno reads those of the process.
+    for (const [name, value] of Object.entries(opened.env ?? {})) Deno.env.set(name, value);
+    await Promise.all([
+      killAtRandom(opened),
+      pauseBeforeTheWrite(opened),
+      signInAndOut(opened, world),
+    ]);
   });
 }
