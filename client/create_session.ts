@@ -34,7 +34,7 @@ const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back or asked about, and for options of the browser. */
-export const loadPreflight = () => import("./permissions/preflight.ts");
+const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers and

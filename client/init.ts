@@ -1,5 +1,5 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { loadPreflight, openSession } from "./create_session.ts";
+import { openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
@@ -11,6 +11,8 @@ const loadSignOut = () => import("./signed_in/sign_out.ts");
 const loadProvider = () => import("./provider/oidc_provider.ts");
 /** Loaded with the first request. */
 const loadApi = () => import("./api/client.ts");
+/** Loaded to list the permissions of a call. */
+const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
  * Signs in to ValidMind, pings its API, and makes the session the active one of this process. A
