@@ -1,6 +1,7 @@
 import {
   getEnv,
   HOME_VARIABLE,
+  isDeno,
   isEnvGranted,
   netHost,
   readBackendChoice,
@@ -54,8 +55,9 @@ export function startNeeds(
   ]);
 }
 
-/** Those of the settings file, which a start does without. */
+/** Those of the settings file, which a start does without, and which Deno alone reads. */
 export function settingsNeeds(): PermissionNeed[] {
+  if (!isDeno) return [];
   const path = settingsPath();
   const reason = "to read the settings file";
   return [
