@@ -31,7 +31,7 @@ Deno.test("the pictures of the pages are there, and small", async () => {
   for (const page of PAGES) {
     for (const [, path] of (await prose(page)).matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)) {
       const { size } = await Deno.stat(new URL(path!, new URL(page, ROOT)));
-      assert(size > 0 && size < 60_000, `${path} has ${size} bytes`);
+      assert(size > 0 && size < 64_000, `${path} has ${size} bytes`);
     }
   }
 });

@@ -95,13 +95,15 @@ test("a lock excludes its key alone, is waited for up to the limit, and is no en
 
 test("a lock is waited for 40 s by default, and never taken over", async (open, path) => {
   const { now } = performance;
+  const waiting = new KvCredentialsBackend({ path });
   await open().withLock(KEY, async () => {
     performance.now = () => 10_000 * now.call(performance);
     try {
-      const lock = () => new KvCredentialsBackend({ path }).withLock(KEY, nothing);
+      const lock = () => waiting.withLock(KEY, nothing);
       await rejectsWith("backend_locked", lock, "40000 ms");
     } finally {
       performance.now = now;
+      await waiting.close();
     }
   });
 }, ["file"]);

@@ -90,13 +90,13 @@ const KEYS: Record<string, KeysRow> = {
   "keys that are no list are none": { keys: () => ({}) as unknown[], isTaken: false },
 };
 
-const others = Array.from({ length: 8 }, () => makeSigningKey());
+const others = await Promise.all(Array.from({ length: 8 }, () => makeSigningKey()));
 
 for (const [what, { keys, kid, isTaken }] of Object.entries(KEYS)) {
   Deno.test(`ID token: ${what}`, async () => {
     await using world = await scriptedProviderWorld();
     const { provider } = world;
-    const all = (await Promise.all(others)).map(({ publicJwk }) => publicJwk);
+    const all = others.map(({ publicJwk }) => publicJwk);
     provider.script.jwks.push(() => json({ keys: keys(provider.signingKey.publicJwk, all) }));
     const id_token = await provider.idToken({}, { header: { kid } });
     provider.script.token.push(() => provider.tokens({ id_token }));

@@ -133,7 +133,9 @@ export async function runInCliTerminal(
 export function cliTest(
   name: string,
   run: (world: CliWorld) => Promise<void>,
-  { options, ...more }: { options?: OidcProviderOptions; ignore?: boolean } = {},
+  { options, ...more }:
+    & { options?: OidcProviderOptions }
+    & Partial<Pick<Deno.TestDefinition, "ignore" | "sanitizeResources">> = {},
 ): void {
   Deno.test({
     ...more,

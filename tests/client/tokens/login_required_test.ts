@@ -27,7 +27,9 @@ const CASES: [
 ];
 
 for (const [what, options, variables] of CASES) {
-  Deno.test(`the command in login_required signs in there: ${what}`, async () => {
+  // The command line leaves a store open to the end of its process.
+  const shared = { sanitizeResources: false };
+  Deno.test(`the command in login_required signs in there: ${what}`, shared, async () => {
     await using world = await cliWorld({
       configure: (config) => void Object.assign(config.features!, { dPoP: { enabled: true } }),
     });

@@ -165,7 +165,9 @@ live.test("the Python library shares the store: each reads and removes what the 
     const other = { ...one, access_token: "of Deno: \u{1f511}" };
     await backend.put(key, other);
     assertEquals(await run("get", ...place), other);
-    assertEquals(await Array.fromAsync(backend.list()), [key]);
+    // Other tests share the store.
+    const listed = await Array.fromAsync(backend.list());
+    assertEquals(listed.filter((one) => one.startsWith(issuer)), [key]);
     await run("delete", ...place);
     assertEquals(await backend.get(key), undefined);
     assertEquals(await run("get", ...place), null);

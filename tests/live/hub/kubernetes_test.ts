@@ -250,8 +250,8 @@ else:
 
 live.test("Kubernetes, Vault: each pod logs in as its person's account, and again when its token was renewed", async () => {
   const [anna, berta] = [await podOf("vault", "anna.b@bank.com"), await podOf("vault", "anna")];
-  const vault = stack.use(await startVault());
-  const cluster = stack.use(await startCluster());
+  await using vault = await startVault();
+  await using cluster = await startCluster();
   await cluster.tell(vault);
   const token = stack.use(await tempDir("validmind-auth-token-"));
   await Deno.chmod(token.path, 0o755);
@@ -294,7 +294,7 @@ live.test("Kubernetes, Vault: each pod logs in as its person's account, and agai
 });
 
 live.test("Kubernetes, Vault: the injector's token serves where its agent runs as the pod's user", async () => {
-  const vault = stack.use(await startVault());
+  await using vault = await startVault();
   const { path: secrets } = stack.use(await tempDir("validmind-auth-injected-"));
   await Deno.chmod(secrets, 0o755);
   const volumes = { "/home/jovyan": await volume(JOVYAN), "/run/secrets/vault": secrets };

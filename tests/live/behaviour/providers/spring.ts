@@ -118,6 +118,7 @@ export class SpringProvider implements MatrixProvider {
   async control(action: string): Promise<void> {
     const url = `http://127.0.0.1:${this.port}/control/${action}`;
     const response = await fetch(url, { method: "POST" });
+    await response.body?.cancel();
     if (!response.ok) throw new Error(`Cannot ${action}: ${response.status}`);
   }
 
