@@ -20,7 +20,7 @@ export interface KnownFault {
 /** Options of {@linkcode runElsewhere}. */
 export interface ElsewhereOptions {
   faults: readonly KnownFault[];
-  /** Whether one process runs all files. Elsewhere each has its own, two at once. */
+  /** Whether one process runs all files without a fault. Elsewhere each has its own, two at once. */
   isTogether: boolean;
   /** Receives how it went. @default {console.log} */
   tell?: (line: string) => void;
@@ -54,7 +54,13 @@ export async function runElsewhere(
   options: ElsewhereOptions,
 ): Promise<boolean> {
   const { tell = console.log } = options;
-  const groups = options.isTogether ? [[...files]] : files.map((file) => [file]);
+  const isAlone = (file: string) =>
+    !options.isTogether || options.faults.some((fault) => fault.file === file);
+  const together = files.filter((file) => !isAlone(file));
+  const groups = [
+    ...together.length > 0 ? [together] : [],
+    ...files.filter(isAlone).map((f) => [f]),
+  ];
   const cases: JunitCase[] = [];
   await Promise.all([0, 1].map(async () => {
     for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
@@ -92,7 +98,7 @@ async function runGroup(
   }
   // Wine may give the exit code 0 to a process that ended badly.
   const reason = trouble ?? (xml === undefined ? "there is no report" : undefined);
-  const isTold = cases.some(isFailed) || known.length > 0 && xml !== undefined;
+  const isTold = xml !== undefined && (cases.some(isFailed) || known.length > 0);
   if (reason !== undefined && !isTold) {
     cases.push(...files.map((file) => failed(file, file, reason)));
   }
