@@ -29,11 +29,6 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
     test: "client key: an ES512 key signs the client in, as a JWK and as PEM",
     reason: "P-521 is not to be had",
   },
-  {
-    file: "tests/live/backends/kv/connect_test.ts",
-    test: "what is no KV server is an error at once, and no token that it echoes is shown",
-    reason: "Deno KV asks the test's server again and again, so that it takes until the time limit",
-  },
   ...["in a shell", "detached"].map((where) => ({
     file: PASTE,
     test: `paste: an address signs in after wrong ones, and none is shown: ${where}`,
