@@ -3,6 +3,8 @@ import { folderOf, isGranted, isWindows, needDeno, quoteArgument } from "./platf
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;
 const WRITABLE_FOR_OTHERS = 0o022;
+/** Longest time for reading one file, such as from a network, in milliseconds. */
+const LONGEST_MS = 15_000;
 
 /** How {@linkcode readPrivateFile} judges a file. */
 export interface PrivateFileOptions {
@@ -82,9 +84,13 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
       throw new Refusal(reason, "Check the path.");
     }
     const buffer = new Uint8Array(info.size + 1); // a byte more shows that the file has grown
+    const end = performance.now() + LONGEST_MS;
     let length = 0;
     for (let count = 1; count > 0; length += count) {
       count = file.readSync(buffer.subarray(length)) ?? 0;
+      if (performance.now() > end) {
+        throw new Refusal(`reading it takes more than ${LONGEST_MS} ms`, "Check its file system.");
+      }
     }
     const isUnchanged = length <= info.size && isSameText(info, file.statSync());
     return isUnchanged ? { bytes: buffer.subarray(0, length), info } : undefined;

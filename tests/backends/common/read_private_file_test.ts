@@ -1,5 +1,5 @@
 /** One reader for every file that other users of the host may have touched: rules by attacks. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { readPrivateFile, whileHeld } from "../../../backends/common/read_private_file.ts";
 import { backendUrl, mustRun } from "../../support/deno_process.ts";
 import { OTHER_UID as USER, runAsOther, whyNoOtherUser } from "../../support/run_denied.ts";
@@ -210,4 +210,18 @@ Deno.test("private files: on Windows a program that has the file open is waited 
   assertEquals(attempts(true, new Deno.errors.PermissionDenied("held"), 2), 3);
   assertEquals(attempts(true, new Deno.errors.NotFound("gone"), 1), -1);
   assertEquals(attempts(false, busy, 1), -1);
+});
+
+Deno.test("private files: one that is read slowly is given up", () => {
+  const path = `${folder()}/slow`;
+  Deno.writeTextFileSync(path, "text", { mode: 0o600 });
+  const { now } = performance;
+  performance.now = () => 1e9 * now.call(performance);
+  try {
+    const fail = (reason: string) => new Error(reason);
+    const read = () => readPrivateFile(path, { what: "a test", maxBytes: 100, fail });
+    assertThrows(read, Error, "reading it takes more than 15000 ms");
+  } finally {
+    performance.now = now;
+  }
 });
