@@ -4,7 +4,6 @@ import { isOwnConnection } from "../../../client/sign_in/http_exchange.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { oidcProviderWorld } from "../../support/provider_world.ts";
-import { makePipe } from "../../support/sandbox.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { createSession } from "../../../mod.ts";
 
@@ -111,14 +110,18 @@ Deno.test({
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
   fn: async () => {
     await using dir = await tempDir();
-    await makePipe(`${dir.path}/opened`); // a reader waits for the opener
-    const opener = `#!/bin/sh\nprintf '%s' "$*" > ${dir.path}/opened\n`;
+    const opener =
+      `#!/bin/sh\nprintf '%s' "$*" > ${dir.path}/x && mv ${dir.path}/x ${dir.path}/opened\n`;
     await Deno.writeTextFile(`${dir.path}/xdg-open`, opener, { mode: 0o755 });
     await using world = await oidcProviderWorld();
     using _ = new OwnStreams();
     Deno.env.set("PATH", `${dir.path}:${Deno.env.get("PATH")}`);
     const session = createSession({ ...browserOptions(world), openBrowser: true });
-    const address = await Deno.readTextFile(`${dir.path}/opened`);
+    let address: string | undefined;
+    while (address === undefined) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      address = await Deno.readTextFile(`${dir.path}/opened`).catch(() => undefined);
+    }
     const { host, pathname, port, search } = new URL(address);
     assertEquals([/^127\.0\.0\.1:\d+$/.test(host), search], [true, ""]);
     assert(/^\/[\w-]{36}$/.test(pathname));
