@@ -5,7 +5,7 @@ import { numberedEntry } from "./entries.ts";
 import { Random } from "./random.ts";
 
 const KEY = "https://login.example.com|deno";
-const LONGEST_PAUSE_MS = 8;
+const LONGEST_PAUSE_MS = 300;
 
 const [count, seed] = Deno.args.map(Number);
 const random = new Random(seed!);

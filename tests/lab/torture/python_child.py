@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 
 from validmind_library import ValidMindAuthError, credentials_store, obtain  # noqa: E402
 
-LONGEST_PAUSE_SECONDS = 0.008
+LONGEST_PAUSE_SECONDS = 0.3
 
 
 def put(count: str) -> None:
