@@ -20,9 +20,9 @@ function documentedFiles(): string[] {
     .filter((path) => EXAMPLE.test(Deno.readTextFileSync(new URL(path, ROOT))));
 }
 
-/** The environment of a person for whom a platform team has set all variables. */
+/** The environment of a person for whom a platform team has set all variables, and not of CI. */
 function settings(home: string, denoDir: string, variables: Record<string, string>) {
-  const own = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("VM_"));
+  const own = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(?:VM_|CI$)/.test(name));
   return {
     ...Object.fromEntries(own),
     ...variables,
