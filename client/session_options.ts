@@ -40,6 +40,8 @@ export interface DeviceCode {
   readonly expiresAt: Date;
   /** The provider that issued the code. */
   readonly issuer: string;
+  /** The scope that was asked for: fewer than the default where the provider refuses some. */
+  readonly scope: string;
 }
 
 /**

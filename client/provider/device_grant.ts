@@ -3,6 +3,7 @@ import { isSecureUrl } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { assertCanSignIn } from "./discovery.ts";
@@ -70,7 +71,7 @@ export async function authorizeDevice(
       ...(dpopKey !== undefined && { dpopKey }),
       interval: answer.interval ?? 5,
       expiresIn: answer.expires_in,
-      code: toDeviceCode(answer, identity.issuer, runtime.now()),
+      code: toDeviceCode(answer, identity, runtime.now()),
     };
   });
 }
@@ -94,7 +95,7 @@ export async function pollDevice(
 /** The checked page and code of a device answer: RFC 8628, section 3.2. */
 function toDeviceCode(
   answer: oauth.DeviceAuthorizationResponse,
-  issuer: string,
+  { issuer, scope }: OidcIdentity,
   now: number,
 ): DeviceCode {
   const complete = answer.verification_uri_complete;
@@ -104,6 +105,7 @@ function toDeviceCode(
     ...(complete !== undefined && { verificationUriComplete: checkPage(complete) }),
     expiresAt: new Date(now + answer.expires_in * 1000),
     issuer,
+    scope,
   };
 }
 

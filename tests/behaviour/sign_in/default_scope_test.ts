@@ -49,6 +49,7 @@ for (const [what, taken, stated, expected] of ROWS) {
     await using _ = world;
     await (await createSession(world.options)).close();
     assertEquals(asked, expected);
+    assertEquals(world.codes.at(-1)!.scope, expected.at(-1) ?? "");
     // It is the sign-in of later sessions that name no scope either.
     await (await createSession({ ...world.options, interactive: false })).close();
   });

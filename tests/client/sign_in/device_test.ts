@@ -53,6 +53,7 @@ Deno.test("device flow: shows page, code, end and issuer, and asks for the scope
     verificationUriComplete: `${issuer}/activate?user_code=WDJB-MJHT`,
     expiresAt: new Date(start + 600_000),
     issuer,
+    scope: "openid a b",
   };
   assertEquals(world.codes, [shown]);
   const [, device, poll] = world.provider.requests;

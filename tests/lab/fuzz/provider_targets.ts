@@ -94,6 +94,7 @@ const pollOnce = (from: OidcProvider) =>
       userCode: "x",
       expiresAt: new Date(),
       issuer: ISSUER,
+      scope: "openid",
     },
   });
 
