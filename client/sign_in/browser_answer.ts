@@ -73,6 +73,12 @@ const PAGES = {
     "Your answer has arrived",
     "You can close this page. The program that asked you to sign in says how it ended.",
   ],
+  refused: [
+    200,
+    "You are not signed in",
+    "The provider refused the sign-in. You can close this page. The program that asked you to sign " +
+    "in says why.",
+  ],
   start: [200, "Signing in", "The sign-in page of your provider opens."],
   started: [
     409,
@@ -82,7 +88,7 @@ const PAGES = {
   ],
   stray: [
     400,
-    "Nothing to do here",
+    "This did not sign you in",
     "This address does not belong to the sign-in that waits here. If you were signing in, go back " +
     "to the program and open its link again.",
   ],

@@ -143,7 +143,8 @@ export class RedirectListener implements AsyncDisposable {
     if (this.#answer === undefined) return answerPage("stray");
     const fault = this.#answer.offer(parameters);
     // A browser that asks twice, as for a page that is loaded anew, is told the same.
-    return answerPage(fault === undefined || fault === SPENT ? "arrived" : "stray");
+    if (fault !== undefined && fault !== SPENT) return answerPage("stray");
+    return answerPage(parameters.has("error") ? "refused" : "arrived");
   }
 
   /** Stops listening at once. Answers to whole requests still get out. */

@@ -71,7 +71,7 @@ Deno.test("browser attack: what is no answer of this sign-in changes nothing", a
   for (const parameters of STRAYS) {
     const query = parameters(state, new URL(old.url).search.slice(1));
     const address = `${prompt.redirectUri}?${query}`;
-    assertEquals(await open(address), [400, "Nothing to do here"], query);
+    assertEquals(await open(address), [400, "This did not sign you in"], query);
     await rejectsWith("address_refused", () => prompt.submit(address));
   }
   for (const address of PASTES) {
@@ -299,7 +299,8 @@ Deno.test({
       }
     };
     const { signal } = new AbortController();
-    const signIn = () => signInByBrowser(provider, { runtime, ask: {}, signal, show });
+    const look = () => Promise.resolve();
+    const signIn = () => signInByBrowser(provider, { runtime, ask: {}, signal, show, look });
     await rejectsWith("authorization_denied", signIn, "two browsers", "openBrowser: false");
   },
 });

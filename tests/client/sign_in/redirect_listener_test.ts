@@ -108,14 +108,24 @@ Deno.test("redirect listener: its page holds nothing of the request, and keeps n
   );
 });
 
+Deno.test("redirect listener: a refused sign-in is told at once, in no words of the provider", async () => {
+  const { listener } = listen();
+  await using _ = listener;
+  const text = "error=access_denied&error_description=%3Cb%3Eblocked";
+  const pages = [[STATE, "You are not signed in"], ["other", "This did not sign you in"]];
+  for (const [state, title] of [...pages.toReversed(), ...pages]) { // loaded anew, it is the same
+    const html = await (await fetch(`${listener.redirectUri}?state=${state}&${text}`)).text();
+    assert(html.includes(`<h1>${title}</h1>`), html);
+    for (const part of [STATE, "blocked", "access_denied"]) assert(!html.includes(part), part);
+  }
+});
+
 Deno.test("redirect listener: before a request there is no answer", async () => {
   using _env = new OwnEnv();
   await using listener = RedirectListener.open(resolveRedirect({}, ISSUER, "sign in"));
   const response = await fetch(`${listener.redirectUri}?code=c&state=${STATE}`);
-  assertEquals([response.status, (await response.text()).includes("Nothing to do here")], [
-    400,
-    true,
-  ]);
+  const isStray = (await response.text()).includes("This did not sign you in");
+  assertEquals([response.status, isStray], [400, true]);
 });
 
 Deno.test("redirect listener: it is closed at once, idle connections and all", async () => {
