@@ -38,7 +38,7 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | `sign_in_waiting` | a poll gave no decision |
  * | `sign_in_approved` | the provider gave tokens |
  * | `sign_in_failed` | the sign-in was denied, expired, was interrupted or failed |
- * | `sign_in_joined` | another session of this process is signing in already |
+ * | `sign_in_joined` | another session or process has signed in, or is signing in |
  * | `refresh_started`, `refresh_done` | around a request for new tokens |
  * | `refresh_failed` | new tokens could not be got, or not stored |
  * | `refresh_joined` | another session or process has refreshed, or is refreshing |

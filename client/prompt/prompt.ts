@@ -16,6 +16,9 @@ const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {
   failed: "The sign-in did not come to its end: see the error.",
 };
 
+/** The reason why a page closes that nobody has used. */
+const ELSEWHERE = "You signed in at another prompt, and this program uses that sign-in.";
+
 /** The way on for a code that was refused, or that nobody approved. */
 const INSTEAD = 'Did the page refuse the code by a policy? Then sign in with flow: "browser".';
 
@@ -75,6 +78,8 @@ export interface SignedIn {
   place: string;
   /** Whether the token can be refreshed without the person. */
   isRefreshable: boolean;
+  /** Whether another program has signed in, and the page was of no use. */
+  isElsewhere?: boolean;
 }
 
 /** The outcome that a session is the proof of. */
@@ -120,10 +125,11 @@ export function outcomeLines(outcome: Outcome): string[] {
     const isRefused = outcome.kind === "denied" || outcome.kind === "expired";
     return [ENDS[outcome.kind], ...(outcome.isByCode && isRefused ? [INSTEAD] : [])];
   }
-  const { who, expiresAt, place, isRefreshable } = outcome;
+  const { who, expiresAt, place, isRefreshable, isElsewhere } = outcome;
   return [
     `Signed in${who === undefined ? "" : ` as ${printable(who)}`}.`,
     `The token is valid until ${formatTime(expiresAt)} and stored in ${printable(place, 500)}.`,
+    ...(isElsewhere ? [ELSEWHERE] : []),
     ...(isRefreshable ? [] : [NO_REFRESH]),
   ];
 }

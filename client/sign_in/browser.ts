@@ -20,12 +20,15 @@ import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
+/** Pause between two looks into the store, in milliseconds. */
+const LOOK_MS = 5000;
 
 /** Signs in a person in the browser: RFC 8252, with a code that this computer's listener gets. */
 export async function signInByBrowser(
   provider: OidcProvider,
-  { runtime, ask, signal, show }: FlowContext,
+  context: FlowContext,
 ): Promise<TokenSet> {
+  const { runtime, ask, signal, show } = context;
   const { loginHint, authorizationParameters, onAuthorizationUrl } = ask;
   const setting = resolveRedirect(ask, provider.issuer, "sign in");
   await preflight("sign in in the browser", listenNeeds(setting), "sign_in");
@@ -59,7 +62,7 @@ export async function signInByBrowser(
   try {
     const parameters = await Promise.race([
       answer.taken,
-      expiry(untilAborted(runtime.delay(LIMIT_MS, either), either), provider.issuer),
+      expiry({ ...context, signal: either }, provider.issuer),
     ]);
     return await redeemAuthorization(provider, authorization, parameters, signal);
   } catch (error) {
@@ -93,8 +96,14 @@ function pageOf(
   return { issuer, url, shortUrl: origin + pathname, expiresAt, answer };
 }
 
-async function expiry(wait: Promise<void>, issuer: string): Promise<never> {
-  await wait;
+async function expiry(
+  { runtime, signal, look }: Pick<FlowContext, "runtime" | "signal" | "look">,
+  issuer: string,
+): Promise<never> {
+  for (let waited = 0; waited < LIMIT_MS; waited += LOOK_MS) {
+    await untilAborted(runtime.delay(LOOK_MS, signal), signal);
+    await look();
+  }
   throw new ValidMindAuthError(
     "authorization_expired",
     `Cannot sign in at ${issuer}: the browser did not come back within ${LIMIT_MS / 60_000} ` +

@@ -18,7 +18,7 @@ const INSTEAD = words`If the page refused the code by a policy, set ${BY_BROWSER
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
   provider: OidcProvider,
-  { runtime, ask, signal, show }: FlowContext,
+  { runtime, ask, signal, show, look }: FlowContext,
 ): Promise<TokenSet> {
   // Measured from before the request, the code ends here no later than at the provider. Not by the wall
   // clock, whose jump would end a valid code.
@@ -32,7 +32,7 @@ export async function signInByDevice(
   runtime.emit?.({ type: "code_shown", expiresAt: device.code.expiresAt });
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(showCode, device.code).catch((error) => stop.abort(promptError(error)));
-  return await poll(provider, device, { runtime, signal: either }, leftMs);
+  return await poll(provider, device, { runtime, signal: either, look }, leftMs);
 }
 
 function pageOf(code: DeviceCode): SignInPage {
@@ -49,7 +49,7 @@ function pageOf(code: DeviceCode): SignInPage {
 async function poll(
   provider: OidcProvider,
   device: DeviceAuthorization,
-  { runtime, signal }: Pick<FlowContext, "runtime" | "signal">,
+  { runtime, signal, look }: Pick<FlowContext, "runtime" | "signal" | "look">,
   leftMs: () => number,
 ): Promise<TokenSet> {
   let intervalMs = device.interval * 1000;
@@ -74,6 +74,7 @@ async function poll(
       const answer = isSlow ? "slow_down" : fault ? "fault" : "pending";
       runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: waitMs });
     }
+    await look();
   }
 }
 

@@ -1,3 +1,4 @@
+import { untilAborted } from "../../backends/common/promises.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { browserLauncher, browserVariables } from "../permissions/preflight.ts";
 import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
@@ -18,7 +19,7 @@ import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../promp
 import { canReadTerminal, isShownByCaller, isTerminal, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
-import { type AskOptions, failureOf, runFlow } from "./flow.ts";
+import { type AskOptions, failureOf, runFlow, SignedInElsewhere } from "./flow.ts";
 
 /** The ways to hand in an address. */
 const TYPE_HERE =
@@ -34,8 +35,12 @@ export interface AskPersonOptions {
   /** The store of the tokens, for the words of the outcome. */
   backend: OidcCredentialsBackend;
   signal: AbortSignal;
-  /** Stores the tokens. Gives the end of the bearer in the new entry, if it has one. */
-  save: (tokens: TokenSet) => Promise<{ entry: OidcCredentials; expiresAt: number | undefined }>;
+  /** Stores the tokens. Gives the new entry. */
+  save: (tokens: TokenSet) => Promise<OidcCredentials>;
+  /** Looks for a sign-in that another program has stored meanwhile. */
+  look: () => Promise<OidcCredentials | undefined>;
+  /** Gives the end of the bearer in an entry, if it has one. */
+  endOf: (entry: OidcCredentials) => number | undefined;
 }
 
 /** Asks the person to sign in, and has the tokens stored before the person sees the outcome. */
@@ -43,35 +48,40 @@ export async function askPerson(
   provider: OidcProvider,
   options: AskPersonOptions,
 ): Promise<OidcCredentials> {
-  const { runtime, ask, backend, save } = options;
+  const { runtime, ask, save } = options;
   using dialog = new SignInDialog(options);
   const { signal } = dialog;
   try {
     const show = dialog.show.bind(dialog);
-    const context = { runtime, ask, signal, show };
+    const look = async () => {
+      const entry = await untilAborted(options.look(), signal);
+      if (entry !== undefined) throw new SignedInElsewhere(entry);
+    };
+    const context = { runtime, ask, signal, show, look };
     const tokens = await runFlow(chosenFlow(ask.flow), provider, context);
-    const { entry, expiresAt = 0 } = await save(tokens);
-    await dialog.end(signedIn(tokens, expiresAt, backend));
+    const entry = await save(tokens);
+    await dialog.end(signedIn(entry, options));
     return entry;
   } catch (error) {
+    if (error instanceof SignedInElsewhere) {
+      await dialog.end({ ...signedIn(error.entry, options), isElsewhere: true });
+      return error.entry;
+    }
     await dialog.fail(error);
     throw error;
   }
 }
 
-function signedIn(
-  { idToken, refreshToken }: TokenSet,
-  expiresAt: number,
-  backend: OidcCredentialsBackend,
-): SignedIn {
-  const claims = idToken === undefined ? undefined : readClaims(idToken);
+function signedIn(entry: OidcCredentials, { backend, endOf }: AskPersonOptions): SignedIn {
+  const { id_token, refresh_token } = entry;
+  const claims = typeof id_token === "string" ? readClaims(id_token) : undefined;
   const who = claims?.email ?? claims?.preferred_username ?? claims?.sub;
   return {
     kind: "signed_in",
     who: typeof who === "string" ? who : undefined,
-    expiresAt,
+    expiresAt: endOf(entry) ?? 0,
     place: locationOf(backend) ?? describeBackend(backend),
-    isRefreshable: refreshToken !== undefined,
+    isRefreshable: Boolean(refresh_token),
   };
 }
 

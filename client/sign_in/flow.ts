@@ -1,3 +1,4 @@
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
@@ -26,6 +27,22 @@ export interface FlowContext {
   signal: AbortSignal;
   /** Shows the page in the built-in prompt. */
   show: (page: SignInPage) => Promise<void>;
+  /**
+   * Looks into the store, between two polls.
+   *
+   * @throws {SignedInElsewhere}
+   */
+  look: () => Promise<void>;
+}
+
+/** Ends a flow whose sign-in another program has stored meanwhile. */
+export class SignedInElsewhere extends Error {
+  readonly entry: OidcCredentials;
+
+  constructor(entry: OidcCredentials) {
+    super("another program has signed in");
+    this.entry = entry;
+  }
 }
 
 /**
@@ -47,6 +64,7 @@ export async function runFlow(
     emit?.({ type: "sign_in_approved" });
     return tokens;
   } catch (error) {
+    if (error instanceof SignedInElsewhere) throw error;
     const reason = failureOf(error, context.signal);
     emit?.({ type: "sign_in_failed", reason, ...codeOf(error) });
     throw error;

@@ -51,15 +51,15 @@ export async function startInBrowser(
       });
     },
   ).catch(() => undefined).finally(() => interrupt?.[Symbol.dispose]());
-  let hasFailed = false;
-  session.catch(() => hasFailed = true);
+  let hasEnded = false;
+  session.catch(() => undefined).then(() => hasEnded = true);
   const link = await Promise.race([shown.promise, session.then(() => undefined)]);
   if (link === undefined) await showStored(await session, options);
   return {
     ...(link && { url: link.url, expiresAt: link.expiresAt }),
     async finish(address) {
-      // After a failure its own error says more than a refusal of the address.
-      if (address !== undefined && !hasFailed) await link?.submit(address);
+      // At the end its own error says more than a refusal of the address, and a session needs none.
+      if (address !== undefined && !hasEnded) await link?.submit(address);
       const signedIn = await session;
       await ended;
       return signedIn;

@@ -157,9 +157,13 @@ export class TokenRenewal implements Renewal {
       const entry = toEntry(tokens, identity, bearer, now);
       await store.saveNew(entry);
       this.#reportStored(entry);
-      return { entry, expiresAt: bearerOf(entry, bearer)?.expiresAt };
+      return entry;
     };
-    return await askPerson(provider, { runtime, ask, backend: store.backend, signal, save });
+    const rejected = this.#held.bearer?.token;
+    const look = async () => await this.#renewedIn(await store.peek(), rejected, "sign_in_joined");
+    const endOf = (entry: OidcCredentials) => this.#bearerIn(entry)?.expiresAt;
+    const { backend } = store;
+    return await askPerson(provider, { runtime, ask, backend, signal, save, look, endOf });
   }
 
   /** The provider, loaded at the first need. */
@@ -213,16 +217,17 @@ export class TokenRenewal implements Renewal {
     );
   }
 
-  /** The stored entry, where another session or process has renewed it meanwhile. */
+  /** The stored entry, where another session or process has renewed it meanwhile, or signed in. */
   async #renewedIn(
     stored: OidcCredentials | undefined,
-    rejected: string,
+    rejected: string | undefined,
+    type: "refresh_joined" | "sign_in_joined" = "refresh_joined",
   ): Promise<OidcCredentials | undefined> {
     if (stored === undefined || !await this.#serves(stored)) return undefined;
     const bearer = this.#bearerIn(stored);
     const { now, emit } = this.#options.runtime;
     if (!isFresh(bearer, now()) || bearer.token === rejected) return undefined;
-    emit?.({ type: "refresh_joined" });
+    emit?.({ type });
     return stored;
   }
 

@@ -1,9 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
+import { startSignIn } from "../../../mod.ts";
+import { browserOptions } from "../../support/browser_flow.ts";
+import { FakeKernel } from "../../support/fake_kernel.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 
 interface SlowWorld extends ProviderWorld<ScriptedProvider> {
   /** Waits until a poll is about to come, lets it come, and waits for its answer. */
@@ -136,4 +140,95 @@ Deno.test("joined sign-in: a failure is told to all, and the next caller begins 
   world.provider.autoApprove = true;
   await createSession(world.options);
   assertEquals(world.codes.length, 2);
+});
+
+/** Two programs with one store, of which the first waits for its person. */
+async function twoPrograms() {
+  const world = await scriptedProviderWorld();
+  world.provider.autoApprove = false;
+  const { onDeviceCode: _, ...options } = world.options;
+  const [first, second] = [new SpyBackend(), new SpyBackend()];
+  Object.assign(second, { rows: first.rows });
+  const store = (entry: Record<string, unknown>) => first.rows.set(world.key, entry as never);
+  /** The other program's sign-in. */
+  const signIn = async () => {
+    world.clock.onDelay = undefined;
+    world.provider.autoApprove = true;
+    await (await createSession({ ...world.options, credentialsBackend: second })).close();
+  };
+  return { world, options: { ...options, credentialsBackend: first }, first, store, signIn };
+}
+
+Deno.test("joined sign-in: another program's on the same store ends the wait, and its prompt", async () => {
+  const { world, options, first, signIn } = await twoPrograms();
+  await using _ = world;
+  using kernel = new FakeKernel();
+  const events: string[] = [];
+  let looks = 0;
+  world.clock.onDelay = async (count) => {
+    if (count === 1) looks = first.calls.length;
+    if (count < 4) return;
+    looks = first.calls.length - looks;
+    await signIn();
+  };
+  const onEvent = ({ type }: { type: string }) => void events.push(type);
+  await using session = await createSession({ ...options, onEvent });
+  assertEquals(looks, 3); // one after each poll
+  assertEquals(await session.accessToken(), first.rows.get(world.key)!.access_token);
+  assertEquals(events.slice(-2), ["sign_in_joined", "signed_in"]);
+  assertEquals(events.includes("sign_in_failed"), false);
+  assertEquals(kernel.displays.length, 2);
+  const end = kernel.displays[1]!.data["text/plain"]!;
+  assert(end.startsWith("Signed in") && end.includes("at another prompt"), end);
+});
+
+Deno.test("joined sign-in: another program's ends the wait for a browser, and its second step", async () => {
+  const { world, options, first, signIn } = await twoPrograms();
+  await using _ = world;
+  world.provider.discovery = { authorization_endpoint: `${world.provider.issuer}/authorize` };
+  const { onDeviceCode: _1, now: _2, delay: _3, ...rest } = browserOptions(world);
+  const waits = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
+  let count = 0;
+  const delay = (ms: number) => (assertEquals(ms, 5000), waits[count++]!.promise);
+  const { credentialsBackend } = options;
+  const onAuthorizationUrl = () => {};
+  await using started = await startSignIn({
+    ...rest,
+    credentialsBackend,
+    delay,
+    onAuthorizationUrl,
+  });
+  waits[0]!.resolve();
+  await signIn();
+  waits[1]!.resolve();
+  await using session = await started.finish();
+  assertEquals(await session.accessToken(), first.rows.get(world.key)!.access_token);
+  assertEquals(await started.finish("http://127.0.0.1/?code=c&state=s"), session);
+});
+
+Deno.test("joined sign-in: no other entry ends a wait, and no fault of the store", async () => {
+  const { world, options, first, store, signIn } = await twoPrograms();
+  await using _ = world;
+  const { issuer, clientId: client_id } = world.provider;
+  const ended = new Date(world.clock.now() + 60_000).toISOString(); // in its last minutes
+  const alive = new Date(world.clock.now() + 3600_000).toISOString();
+  const entry = { issuer, client_id, access_token: "t", expires_at: ended };
+  const others: (() => void)[] = [
+    () => store({ ...entry, refresh_token: "r" }),
+    () => store({ ...entry, expires_at: alive, scope: "openid" }),
+    () => store({ ...entry, expires_at: alive, access_token: "a\nb" }),
+    () => store({ ...entry, expires_at: "2999" }),
+    () => store({ expires_at: alive }),
+    () => first.before = () => Promise.reject(new Error("a fault")),
+  ];
+  let tried = 0;
+  world.clock.onDelay = async () => {
+    first.before = undefined;
+    const other = others[tried++];
+    if (other !== undefined) other();
+    else await signIn();
+  };
+  await using session = await createSession({ ...options, onDeviceCode: () => {} });
+  assertEquals(tried, others.length + 1);
+  assertEquals(await session.accessToken(), first.rows.get(world.key)!.access_token);
 });
