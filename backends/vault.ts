@@ -17,6 +17,18 @@
  * @module
  */
 
+import { PROVES } from "./common/describe_backend.ts";
+import {
+  Leases,
+  type LeaseStore,
+  type LeaseUse,
+  LOCK_TIMEOUT_MS,
+  SYSTEM_TIMER,
+} from "./common/lease.ts";
+import { assertRuntime } from "./common/platform.ts";
+import { hashOf, parseObject } from "./common/printable.ts";
+import { Once, type Timer } from "./common/promises.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -24,16 +36,16 @@ import type {
   PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { assertRuntime } from "./common/platform.ts";
-import { PROVES } from "./common/describe_backend.ts";
-import { Once } from "./common/promises.ts";
+import { encodePath, type VaultAnswer, type VaultRequest } from "./vault/client.ts";
 import {
   checkVaultOptions,
   describeVault,
+  TIMER,
   type VaultCredentialsBackendOptions,
+  vaultFolder,
   vaultPermissions,
 } from "./vault/options.ts";
-import type { VaultStore } from "./vault/store.ts";
+import { openVault, unexpected, type VaultSession } from "./vault/session.ts";
 
 export type {
   VaultAppRoleAuth,
@@ -43,8 +55,22 @@ export type {
   VaultTokenAuth,
 } from "./vault/options.ts";
 
-/** Loaded at the first use of the store. */
-const loadStore = () => import("./vault/store.ts");
+const READ = { action: "read credentials in" };
+const WRITE = { action: "write credentials to" };
+const LIST = { action: "list credentials in" };
+const DELETE = { action: "delete credentials in" };
+
+interface VaultSecret {
+  /** `undefined` where there is none. */
+  readonly data: Record<string, unknown> | undefined;
+  /** The version that a write has to replace; 0 where nothing was ever written. */
+  readonly version: number;
+}
+
+interface VaultRow {
+  readonly key: string;
+  readonly entry: OidcCredentials;
+}
 
 /**
  * Keeps credentials in a KV secrets engine of [HashiCorp Vault](https://developer.hashicorp.com/vault)
@@ -107,8 +133,12 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   /** The write of the lease proves it. */
   readonly [PROVES] = true;
   readonly #options: VaultCredentialsBackendOptions;
+  readonly #timer: Timer;
+  readonly #data: string;
+  readonly #metadata: string;
+  readonly #leases: Leases;
+  readonly #session = new Once<VaultSession>();
   #location: string | undefined;
-  readonly #store = new Once<VaultStore>();
 
   /**
    * Touches neither the network nor the environment yet.
@@ -122,6 +152,13 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     // A copy: a later change by the caller must not lead to an unchecked place.
     const { fetch, ...rest } = options;
     this.#options = { ...structuredClone(rest), ...(fetch && { fetch }) };
+    const { mount = "secret", path, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
+    const timer = (options as { [TIMER]?: Timer })[TIMER] ?? SYSTEM_TIMER;
+    this.#timer = timer;
+    this.#data = `${encodePath(mount)}/data/${encodePath(path)}`;
+    this.#metadata = `${encodePath(mount)}/metadata/${encodePath(path)}`;
+    const place = () => this.location;
+    this.#leases = new Leases({ store: this.#leaseStore(), place, timer, lockTimeoutMs });
   }
 
   /** The server, the namespace, the mount and the path. */
@@ -138,7 +175,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * `invalid_options` (of a variable, or a mount that is none).
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return await (await this.#open()).get(key);
+    return (await this.#row(await hashOf(key), READ))?.entry;
   }
 
   /**
@@ -148,8 +185,23 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_locked`.
    */
-  async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
-    await (await this.#open()).put(key, entry, options);
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    { isReplaced }: PutOptions = {},
+  ): Promise<void> {
+    const name = await hashOf(key);
+    // As a text: Vault would turn its numbers into floating-point ones.
+    const row = { key, entry: JSON.stringify(entry) };
+    for (;;) {
+      const { data, version } = await this.#read(name, WRITE);
+      if (isReplaced?.(data && parseRow(data)?.entry) === false) return;
+      // After the look at the version: a change by a later holder makes that version an old one.
+      if (isReplaced === undefined) await this.#leases.assertHeld(name, WRITE.action);
+      await this.#ask(WRITE, "POST", `${this.#metadata}/${name}`, isDone, { max_versions: 1 });
+      if (await this.#write(name, row, version, WRITE) !== undefined) return;
+      await this.#timer.delay(5 + 45 * Math.random());
+    }
   }
 
   /**
@@ -158,7 +210,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode put}.
    */
   async delete(key: string): Promise<void> {
-    await (await this.#open()).delete(key);
+    const name = await hashOf(key);
+    await this.#leases.assertHeld(name, DELETE.action);
+    await this.#remove(name);
   }
 
   /**
@@ -167,7 +221,10 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    yield* (await this.#open()).list();
+    for (const name of (await this.#names(LIST)).filter(isSecretName)) {
+      const row = await this.#row(name, LIST);
+      if (row !== undefined) yield row.key;
+    }
   }
 
   /**
@@ -176,7 +233,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async deleteAll(): Promise<void> {
-    await (await this.#open()).deleteAll();
+    for (const name of await this.#names(DELETE)) {
+      if (isSecretName(name.replace(/\.lock$/, ""))) await this.#remove(name);
+    }
   }
 
   /**
@@ -192,7 +251,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    return await (await this.#open()).withLock(key, fn, options);
+    return await this.#leases.run(await hashOf(key), fn, options);
   }
 
   /** The host, the variables that are read, and the files of the login and the certificates. */
@@ -203,10 +262,112 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   /** Forgets the token and closes the connections. A later use logs in again. */
   async close(): Promise<void> {
     this.#location = undefined;
-    (await this.#store.forget()?.catch(() => undefined))?.close();
+    (await this.#session.forget()?.catch(() => undefined))?.close();
   }
 
-  #open(): Promise<VaultStore> {
-    return this.#store.get(async () => (await loadStore()).VaultStore.open(this.#options));
+  /**
+   * A free lease stays as a secret with an empty holder: without it the versions would start anew, and a
+   * holder that stood still could match a later one.
+   */
+  #leaseStore(): LeaseStore {
+    return {
+      read: async (name, use) => {
+        const { data, version } = await this.#read(`${name}.lock`, use);
+        return { holder: typeof data?.holder === "string" ? data.holder : "", version };
+      },
+      write: (name, holder, row, use) =>
+        this.#write(`${name}.lock`, { holder }, row.version as number, use),
+    };
   }
+
+  /** The key and the entry of a secret; `undefined` where there is none. Any other content is refused. */
+  async #row(name: string, use: LeaseUse): Promise<VaultRow | undefined> {
+    const { data } = await this.#read(name, use);
+    const row = data && parseRow(data);
+    if (data === undefined || (row !== undefined && await hashOf(row.key) === name)) return row;
+    throw new CredentialsBackendError(
+      "backend_corrupt",
+      `Cannot ${use.action} ${this.location}: the secret ${
+        vaultFolder(this.#options)
+      }/${name} was ` +
+        `not written by this module. Nothing was changed. Remove it with clearOidcCredentials() or with ` +
+        `vault kv metadata delete.`,
+    );
+  }
+
+  async #read(name: string, use: LeaseUse): Promise<VaultSecret> {
+    // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
+    const isKnown = (answer: VaultAnswer) =>
+      answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
+    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, isKnown);
+    const content = (answer.data.data ?? {}) as Record<string, unknown>;
+    return { data: answer.status === 200 ? content : undefined, version: versionOf(answer) };
+  }
+
+  /** The secret's new version, or `undefined` when `version` was not the latest any more. */
+  async #write(
+    name: string,
+    data: Record<string, unknown>,
+    version: number,
+    use: LeaseUse,
+  ): Promise<number | undefined> {
+    const body = { options: { cas: version }, data };
+    const isConflict = ({ status, body }: VaultAnswer) =>
+      status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
+    const isKnown = (answer: VaultAnswer) => isConflict(answer) || Number(answer.data.version) > 0;
+    const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, isKnown, body);
+    return isConflict(answer) ? undefined : Number(answer.data.version);
+  }
+
+  /** Removes a secret with all its versions: a `delete` of its data could be undone. */
+  async #remove(name: string): Promise<void> {
+    const isGone = (answer: VaultAnswer) => isDone(answer) || isAbsent(answer);
+    await this.#ask(DELETE, "DELETE", `${this.#metadata}/${name}`, isGone);
+  }
+
+  async #names(use: LeaseUse): Promise<string[]> {
+    const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(answer.data.keys);
+    // As a parameter: a proxy may not know the method LIST.
+    const { data } = await this.#ask(use, "GET", `${this.#metadata}/?list=true`, isKnown);
+    return ((data.keys ?? []) as unknown[]).map(String);
+  }
+
+  /** The answer, if it is one that is known. */
+  async #ask(
+    use: LeaseUse,
+    method: VaultRequest["method"],
+    path: string,
+    isKnown: (answer: VaultAnswer) => boolean,
+    body?: object,
+  ): Promise<VaultAnswer> {
+    const session = await this.#session.get(() => openVault(this.#options, this.#timer));
+    const answer = await session.request({ ...use, method, path, ...(body && { body }) });
+    if (isKnown(answer)) return answer;
+    throw unexpected(use.action, session.place, answer);
+  }
+}
+
+function isDone({ status }: VaultAnswer): boolean {
+  return status < 300;
+}
+
+/** Whether a 404 is Vault's own for an absent secret: neither for a mount, nor of a proxy. */
+function isAbsent({ status, body }: VaultAnswer): boolean {
+  return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
+}
+
+function versionOf({ data }: VaultAnswer): number {
+  return Number((data.metadata as { version?: unknown } | undefined)?.version ?? 0);
+}
+
+/** Whether a name belongs to an entry: not to a lock, nor to another program's secret. */
+function isSecretName(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}
+
+/** The key and the entry of a secret; `undefined` for a secret of another program. */
+function parseRow({ key, entry: text }: Record<string, unknown>): VaultRow | undefined {
+  const entry = typeof text === "string" ? parseObject(text) : undefined;
+  if (entry === undefined || typeof key !== "string") return undefined;
+  return { key, entry: entry as OidcCredentials };
 }

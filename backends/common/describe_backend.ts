@@ -1,7 +1,7 @@
 import { backendName, call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { isDeno } from "./platform.ts";
-import { printable, redact, toHex } from "./printable.ts";
+import { hashOf, printable, redact } from "./printable.ts";
 
 /** The place of a backend in words; `undefined` where it gives none, or no text, such as a URL object. */
 export function locationOf(backend: OidcCredentialsBackend): string | undefined {
@@ -133,8 +133,7 @@ const PREFIX = "probe|";
 
 /** The key of the probe entry that goes with `key`: the same at each start, so that a later one removes it. */
 export async function probeKey(key: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
-  return `${PREFIX}${toHex(new Uint8Array(digest, 0, 8))}`;
+  return `${PREFIX}${(await hashOf(key)).slice(0, 16)}`;
 }
 
 /** Whether a key is one of a probe entry, which no list shows. */

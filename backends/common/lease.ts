@@ -38,7 +38,7 @@ export interface LeaseStore {
 export interface LeasesOptions {
   readonly store: LeaseStore;
   /** The store in words. */
-  readonly place: string;
+  readonly place: () => string;
   readonly timer: Timer;
   readonly lockTimeoutMs: number;
 }
@@ -207,7 +207,7 @@ export class Leases {
   }
 
   #locked(action: string, reason: string): CredentialsBackendError {
-    const message = `Cannot ${action} ${this.#options.place}${reason}`;
+    const message = `Cannot ${action} ${this.#options.place()}${reason}`;
     return new CredentialsBackendError("backend_locked", message);
   }
 }

@@ -40,7 +40,7 @@ export class KvStore {
     this.#queue = new Queue(lockTimeoutMs);
     if (!isUrl(place)) return;
     const store = leaseStore(kv, (...use) => this.#try(...use));
-    this.#leases = new Leases({ store, place, timer, lockTimeoutMs });
+    this.#leases = new Leases({ store, place: () => place, timer, lockTimeoutMs });
   }
 
   /** Opens the store, and makes the database file where there is none. */

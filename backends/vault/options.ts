@@ -145,6 +145,9 @@ export interface VaultCredentialsBackendOptions {
   fetch?: typeof fetch;
 }
 
+/** A further option, for tests: takes the place of the system's timer. */
+export const TIMER: unique symbol = Symbol("timer");
+
 const TYPES: OptionTypes = {
   path: "any",
   address: "text",

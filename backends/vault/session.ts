@@ -1,13 +1,22 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { isNotCapable, readEnv } from "../common/platform.ts";
-import { Once, type Stopwatch, untilAborted } from "../common/promises.ts";
+import { Once, type Stopwatch, type Timer, untilAborted } from "../common/promises.ts";
 import { type PrivateFileOptions, readPrivateFile } from "../common/read_private_file.ts";
-import { encodePath, type VaultAnswer, type VaultClient, type VaultRequest } from "./client.ts";
-import { VAULT_TOKEN, type VaultAuth, vaultLoginFile } from "./options.ts";
+import { encodePath, type VaultAnswer, VaultClient, type VaultRequest } from "./client.ts";
+import {
+  VAULT_TOKEN,
+  type VaultAuth,
+  vaultConnection,
+  type VaultCredentialsBackendOptions,
+  vaultLoginFile,
+} from "./options.ts";
 
 /** The shortest use of a token before it is renewed: most programs have ended by then. */
 const SHORTEST_USE_MS = 30_000;
+const TIMEOUT_MS = 15_000;
 const MAX_FILE_BYTES = 1024 * 1024;
+/** Certificates are no secret: others may read them. */
+const CERTIFICATES = { what: "a certificate", forbiddenMode: 0o022 };
 /** As in "Cannot {action} Vault …". */
 const LOG_IN = "log in to";
 const RENEW = "auth/token/renew-self";
@@ -174,8 +183,65 @@ export class VaultSession {
   }
 }
 
+/** Logs in, and finds out whether the mount can be used. */
+export async function openVault(
+  options: VaultCredentialsBackendOptions,
+  timer: Timer,
+): Promise<VaultSession> {
+  const { timeoutMs = TIMEOUT_MS, mount = "secret", fetch: given = fetch } = options;
+  const connection = vaultConnection(options);
+  const { caCert, address } = connection;
+  const pem = caCert === undefined
+    ? undefined
+    : readVaultFile(caCert, "use", `Vault at ${address.host}`, CERTIFICATES);
+  const client = new VaultClient(connection, pem, { fetch: given, timer, timeoutMs });
+  const session = new VaultSession(client, options.auth, timer.now);
+  try {
+    await assertVersion2(session, mount);
+    return session;
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+/**
+ * Refuses a mount of another engine, or of version 1, which would answer as if nothing were stored. It is
+ * the request that `vault kv` makes; every token may make it for a mount that it has any right to.
+ */
+async function assertVersion2(session: VaultSession, mount: string): Promise<void> {
+  const action = "use";
+  const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
+  const answer = await session.request({ action, method: "GET", path });
+  if (answer.status !== 200) throw unexpected(action, session.place, answer);
+  const { type, path: root, options } = answer.data;
+  const isKv = (type === "kv" || type === "generic") && root === `${mount}/`;
+  if (isKv && (options as { version?: unknown } | null)?.version === "2") return;
+  const advice = isKv
+    ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
+    : `Give the mount alone in the option "mount", and what comes after it in "path".`;
+  throw new CredentialsBackendError(
+    "invalid_options",
+    `Cannot ${action} ${session.place}: "${mount}" is not the mount of a KV secrets engine of ` +
+      `version 2. ${advice}`,
+  );
+}
+
+/** The error for an answer that is neither a success nor a known refusal. */
+export function unexpected(
+  action: string,
+  place: string,
+  { status, words }: VaultAnswer,
+): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot ${action} ${place}: it answers with status ${status}${words}. Check the address, the ` +
+      `mount and the path. Nothing that is stored is lost.`,
+  );
+}
+
 /** The text of a file that the connection or the login needs. */
-export function readVaultFile(
+function readVaultFile(
   path: string,
   action: string,
   place: string,

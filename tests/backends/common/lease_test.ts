@@ -42,7 +42,7 @@ class FakeStore implements LeaseStore {
 function world(lockTimeoutMs = LOCK_TIMEOUT_MS) {
   const store = new FakeStore();
   const clock = new FakeClock();
-  const make = () => new Leases({ store, place: "the store", timer: clock, lockTimeoutMs });
+  const make = () => new Leases({ store, place: () => "the store", timer: clock, lockTimeoutMs });
   const leases = make();
   /** How long it takes to get the lease. */
   const wait = async (of = leases) => {

@@ -1,5 +1,5 @@
-import type { VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
-import { VaultStore } from "../../../backends/vault/store.ts";
+import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import { TIMER, type VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { json } from "../../support/http_server.ts";
 
@@ -47,14 +47,26 @@ export class ScriptedVault {
     });
   }
 
-  open(options: Partial<VaultCredentialsBackendOptions> = {}): Promise<VaultStore> {
-    return VaultStore.open({
+  /** A store on this Vault, by its clock. */
+  backend(options: Partial<VaultCredentialsBackendOptions> = {}): VaultCredentialsBackend {
+    const given = {
       address: "https://vault.example.com",
       path: "users/anna",
       auth: { method: "token", token: "given" },
       fetch: this.fetch,
       ...options,
-    }, this.clock);
+      [TIMER]: this.clock,
+    } as const;
+    return new VaultCredentialsBackend(given);
+  }
+
+  /** The same, once it is logged in. */
+  async open(
+    options?: Partial<VaultCredentialsBackendOptions>,
+  ): Promise<VaultCredentialsBackend> {
+    const backend = this.backend(options);
+    await Array.fromAsync(backend.list());
+    return backend;
   }
 
   async #answer(request: ScriptedRequest): Promise<Response> {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { secretName } from "../../../backends/vault/store.ts";
+import { hashOf } from "../../../backends/common/printable.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { json } from "../../support/http_server.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -10,7 +10,7 @@ const permissions = "none";
 function test(name: string, fn: () => void | Promise<void>): void {
   Deno.test(name, { permissions }, fn);
 }
-const NAME = await secretName(KEY);
+const NAME = await hashOf(KEY);
 
 for (
   const [what, mount, words] of [
@@ -44,7 +44,7 @@ test("an entry is kept in one version, under the hash of its key, and read and r
   await store.delete(KEY);
   assertEquals(vault.asked(), ["DELETE metadata"]);
   const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2
-  assertEquals(await secretName("abc"), abc);
+  assertEquals(await hashOf("abc"), abc);
 });
 
 test("a mount that nothing is said of is trouble, and no wrong option", async () => {

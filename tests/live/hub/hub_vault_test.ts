@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { secretName } from "../../../backends/vault/store.ts";
+import { hashOf } from "../../../backends/common/printable.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { addPythonModules, BothLanguages } from "./both_languages.ts";
@@ -41,7 +41,7 @@ const { world, kernels, vault, name } = await live.shared(async () => {
     await signInFrom(kernel, world, user);
     kernels.push(kernel);
   }
-  const name = await secretName(credentialKey(world.provider.issuer, world.provider.clientId));
+  const name = await hashOf(credentialKey(world.provider.issuer, world.provider.clientId));
   return { world, kernels, vault: known.vault, name };
 });
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { secretName } from "../../../../backends/vault/store.ts";
+import { hashOf } from "../../../../backends/common/printable.ts";
 import type { VaultCredentialsBackend } from "../../../../backends/vault.ts";
 import type { VaultAnswer } from "../../../support/servers/vault_server.ts";
 import { startVault } from "../../../support/servers/vault_server.ts";
@@ -14,7 +14,7 @@ const vault = await live.shared(() => startVault());
 const token = await live.shared(() => userToken(vault, "anna"));
 live.afterAll(async () => await vault[Symbol.asyncDispose]());
 
-const NAME = await secretName(KEY);
+const NAME = await hashOf(KEY);
 
 /** What an administrator sees of `users/anna`: `part` is `data` or `metadata`, for KV 2. */
 function look(part: string, name = NAME): Promise<VaultAnswer> {
@@ -64,10 +64,10 @@ live.test("Vault: one version is kept of an entry, also of one that somebody els
     assertEquals(own.data.max_versions, 1);
     assertEquals(Object.keys(own.data.versions), ["2"]);
     assertEquals((await look("data", `${NAME}?version=1`)).status, 404);
-    const path = `secret/data/users/anna/${await secretName(OTHER)}`;
+    const path = `secret/data/users/anna/${await hashOf(OTHER)}`;
     for (let i = 0; i < 3; i++) await vault.request("POST", path, { data: { old: "token" } });
     await backend.put(OTHER, entry());
-    const { body: theirs } = await look("metadata", await secretName(OTHER));
+    const { body: theirs } = await look("metadata", await hashOf(OTHER));
     assertEquals(Object.keys(theirs.data.versions), ["4"]);
   }));
 
