@@ -16,7 +16,14 @@
  * @module
  */
 
-import { entryFrom, locationOf, PROVES, provesWrites } from "./common/describe_backend.ts";
+import {
+  describeBackend,
+  entryFrom,
+  isOneStore,
+  locationOf,
+  PROVES,
+  provesWrites,
+} from "./common/describe_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { type Ability, wrapAbilities } from "./common/wrap_backend.ts";
@@ -25,17 +32,17 @@ import {
   call,
   checkOptions,
   CredentialsBackendError,
+  type CredentialsBackendErrorCode,
   words,
 } from "./credentials_backend_error.ts";
 import {
-  describeInner,
-  type KeyCounts,
-  KeyRing,
-  PREFIX,
-  undecrypted,
-} from "./encrypted/key_ring.ts";
-import { ACTION, type EncryptionKey } from "./encrypted/key_source.ts";
-import { sealedIn, sealRow } from "./encrypted/sealed_row.ts";
+  ACTION,
+  type EncryptionKey,
+  keyOptionError,
+  type KeySource,
+  keySource,
+} from "./encrypted/key_source.ts";
+import { openSealed, type SealedEntry, sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 import type {
   BackendPermission,
   MaybePromise,
@@ -44,7 +51,6 @@ import type {
   PutOptions,
 } from "./oidc_credentials_backend.ts";
 
-export type { KeyCounts } from "./encrypted/key_ring.ts";
 export type {
   EncryptionKey,
   PassphraseKeyOptions,
@@ -81,6 +87,23 @@ export interface EncryptedCredentialsBackendOptions {
    */
   plain?: "refuse" | "ignore";
 }
+
+/**
+ * How many entries each key encrypts. Holds no secret.
+ *
+ * @category Backends
+ */
+export interface KeyCounts {
+  /** Entries under the present key. */
+  readonly key: number;
+  /** Entries under each of `olderKeys`, in their order. A key with none can be dropped. */
+  readonly olderKeys: readonly number[];
+  /** Entries that none of the keys decrypts: damaged ones, too. */
+  readonly unknown: number;
+}
+
+/** Stands before the credential key in the inner store. */
+const PREFIX = "encrypted|";
 
 /**
  * Encrypts entries before another backend stores them: AES-256-GCM by WebCrypto, with a random nonce
@@ -136,7 +159,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   /** Present where the inner backend and every backend of a key declare their permissions. */
   readonly requiredPermissions?: () => BackendPermission[];
   readonly #inner: OidcCredentialsBackend;
-  readonly #keys: KeyRing;
+  /** In their order: the first encrypts, and all decrypt. */
+  readonly #keys: readonly KeySource[];
   readonly #plain: "refuse" | "ignore";
 
   /**
@@ -158,10 +182,18 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     assertCredentialsBackend(inner, `option "backend" of EncryptedCredentialsBackend`);
     this.#inner = inner;
     this.#plain = plain;
-    this.#keys = new KeyRing(inner, key, olderKeys);
-    const { permissions } = this.#keys;
+    this.#keys = [
+      keySource(key, "key"),
+      ...olderKeys.map((one, index) => keySource(one, `olderKeys[${index}]`)),
+    ];
+    if (this.#keys.some(({ backend }) => backend && isOneStore(backend, inner))) {
+      const reason = "the key is kept in the store that it protects. Keep it in another one.";
+      throw keyOptionError(reason);
+    }
+    const declared = this.#keys.map(({ permissions }) => permissions);
     const isIn = (name: Ability) =>
-      inner[name] !== undefined && (name !== "requiredPermissions" || permissions !== undefined);
+      inner[name] !== undefined &&
+      (name !== "requiredPermissions" || !declared.includes(undefined));
     Object.assign(
       this,
       wrapAbilities(isIn, {
@@ -169,7 +201,10 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
         withLock: (key, fn, options) => inner.withLock!(rowName(key), fn, options),
         list: () => this.#list(),
         deleteAll: () => inner.deleteAll!(),
-        requiredPermissions: () => [...inner.requiredPermissions!(), ...permissions!()],
+        requiredPermissions: () => [
+          ...inner.requiredPermissions!(),
+          ...declared.flatMap((one) => one!()),
+        ],
       }),
     );
   }
@@ -211,7 +246,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     entry: OidcCredentials,
     { isReplaced }: PutOptions = {},
   ): Promise<void> {
-    const row = await sealRow(key, entry, await this.#keys.current());
+    const row = await sealRow(key, entry, await this.#keys[0]!.current());
     if (isReplaced === undefined) await this.#inner.put(rowName(key), row);
     else await this.#replace(key, row, isReplaced);
   }
@@ -254,13 +289,30 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * ```
    */
   async keyUse(): Promise<KeyCounts> {
-    return await this.#keys.count();
+    const { list } = this.#inner;
+    if (list === undefined) {
+      const where = describeBackend(this.#inner);
+      const message = `Cannot count the entries in ${where}: it cannot list them. Keep all keys.`;
+      throw new CredentialsBackendError("backend_no_list", message);
+    }
+    const counts = this.#keys.map(() => 0);
+    let unknown = 0;
+    for await (const name of list.call(this.#inner)) {
+      const row = name.startsWith(PREFIX) ? await this.#inner.get(name) : undefined;
+      if (!row) continue;
+      const sealed = sealedIn(row);
+      const place = sealed && (await this.#open(name.slice(PREFIX.length), sealed)).place;
+      if (place === undefined) unknown++;
+      else counts[place]!++;
+    }
+    const [key = 0, ...olderKeys] = counts;
+    return { key, olderKeys, unknown };
   }
 
   /** Closes the inner backend and the backends of keys. */
   async close(): Promise<void> {
     try {
-      await this.#keys.close();
+      for (const { backend } of this.#keys) await backend?.close?.();
     } finally {
       await this.#inner.close?.();
     }
@@ -274,18 +326,67 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     const present = entryFrom(this.#inner, row);
     if (present !== undefined) {
       const sealed = sealedIn(present);
-      if (sealed !== undefined) return await this.#keys.open(key, sealed);
-      const reason = "it is damaged, or a newer release wrote it. Update @validmind/auth";
-      throw undecrypted(key, this.#inner, reason);
+      if (sealed !== undefined) return await this.#decrypt(key, sealed);
+      throw this.#undecrypted(
+        key,
+        "it is damaged, or a newer release wrote it. Update @validmind/auth",
+      );
     }
     if (this.#plain === "ignore") return undefined;
     const plain = entryFrom(this.#inner, await this.#inner.get(key));
     if (plain === undefined) return undefined;
     throw new CredentialsBackendError(
       "decryption_failed",
-      words`Cannot read credentials from ${describeInner(this.#inner)}: the entry for
+      words`Cannot read credentials from ${describeBackend(this.#inner)}: the entry for
         "${printable(key)}" is not encrypted. Remove it with ${call("clearOidcCredentials")},
         or set plain: "ignore" if it is another program's.`,
+    );
+  }
+
+  /** Decrypts an entry. */
+  async #decrypt(key: string, sealed: SealedEntry): Promise<OidcCredentials> {
+    const { entry, isNamed } = await this.#open(key, sealed);
+    if (entry !== undefined) return entry;
+    if (isNamed) {
+      throw this.#undecrypted(key, "it was changed, or belongs to another credential");
+    }
+    const { key_id, pbkdf2 } = sealed;
+    const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id, 64)}"`;
+    const reason =
+      `it was encrypted with ${used}, which is none of those given. Give that one, in ` +
+      `key or in olderKeys`;
+    throw this.#undecrypted(key, reason, "encryption_key_unknown");
+  }
+
+  /** The entry, and the place of its key among the keys. `isNamed`: a key has the id of the entry's. */
+  async #open(
+    key: string,
+    sealed: SealedEntry,
+  ): Promise<{ entry?: OidcCredentials; place?: number; isNamed: boolean }> {
+    let isNamed = false;
+    for (const [place, source] of this.#keys.entries()) {
+      const found = await source.keyFor(sealed);
+      if (found === undefined) continue;
+      const entry = await openSealed(key, sealed, found);
+      if (entry !== undefined) {
+        source.settle?.(sealed);
+        return { entry, place, isNamed: true };
+      }
+      isNamed ||= found.id === sealed.key_id;
+    }
+    return { isNamed };
+  }
+
+  #undecrypted(
+    key: string,
+    reason: string,
+    code: CredentialsBackendErrorCode = "decryption_failed",
+  ): CredentialsBackendError {
+    const entry = `the entry for "${printable(key)}" in ${describeBackend(this.#inner)}`;
+    return new CredentialsBackendError(
+      code,
+      words`Cannot decrypt ${entry}: ${reason}. If it stays so, remove it with
+        ${call("clearOidcCredentials")} and sign in again.`,
     );
   }
 
@@ -310,10 +411,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   async *#list(): AsyncGenerator<string> {
     const names = await Array.fromAsync(this.#inner.list!());
-    const sealed = names.filter((name) => name.startsWith(PREFIX))
-      .map((name) => name.slice(PREFIX.length));
-    const plain = this.#plain === "ignore" ? [] : names.filter((name) => !name.startsWith(PREFIX));
-    yield* new Set([...sealed, ...plain]);
+    const isEntry = (name: string) => name.startsWith(PREFIX) || this.#plain === "refuse";
+    yield* new Set(
+      names.filter(isEntry).map((name) =>
+        name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name
+      ),
+    );
   }
 }
 

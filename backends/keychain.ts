@@ -15,11 +15,25 @@
  */
 
 import { needDeno } from "./common/platform.ts";
-import { checkOptions } from "./credentials_backend_error.ts";
+import { parseObject, printable } from "./common/printable.ts";
+import { call, checkOptions, CredentialsBackendError, words } from "./credentials_backend_error.ts";
 import { LockFolder } from "./file/lock.ts";
-import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
+import {
+  CLIENT,
+  describeKeychain,
+  type KeychainClient,
+  nativeKeychainClient,
+} from "./keychain/client.ts";
+import {
+  accountOf,
+  chunkAccount,
+  chunkValue,
+  isStaleChunk,
+  keyOf,
+  parseHead,
+  toAscii,
+} from "./keychain/encoding.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
-import { KeychainStore } from "./keychain/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -102,7 +116,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   readonly service: string;
   readonly #timeoutMs: number;
   readonly #locks: LockFolder;
-  #store: KeychainStore | undefined;
+  #opened: KeychainClient | undefined;
 
   /**
    * Touches neither the keychain nor a file yet.
@@ -122,6 +136,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     const { service = "validmind-auth", timeoutMs = 30_000 } = options;
     this.service = service;
     this.#timeoutMs = timeoutMs;
+    this.#opened = (options as { [CLIENT]?: KeychainClient })[CLIENT];
     this.#locks = new LockFolder("keychain", service, options);
   }
 
@@ -138,17 +153,46 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * `backend_too_large` for a key that is too long.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return await this.#open().get(key);
+    const account = accountOf(key, this.#client.limits);
+    let previous: string | undefined;
+    for (;;) {
+      const head = await this.#client.get(account);
+      if (head === undefined) return undefined;
+      const text = await this.#read(account, head);
+      if (text !== undefined) {
+        const entry = parseObject(text);
+        if (entry !== undefined) return entry as OidcCredentials;
+        throw this.#corrupt(key, "the entry is not an object in JSON");
+      }
+      // A writer may have removed the chunks meanwhile: then the head is another one by now.
+      if (head === previous) throw this.#corrupt(key, "a part of the entry is missing or changed");
+      previous = head;
+    }
   }
 
   /**
-   * Stores `entry` under `key`. It is read back before this resolves.
+   * Stores `entry` under `key`. It is read back before this resolves. Its chunks are written before the
+   * head that names them, so that at any moment either the old entry or the new one is whole.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_unproven`. The old entry is then still there, or the new one.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    await this.#open().put(key, entry);
+    const account = accountOf(key, this.#client.limits);
+    const text = toAscii(JSON.stringify(entry));
+    const { head, chunks, generation } = chunkValue(text, this.#client.limits.valueChars);
+    for (const [index, chunk] of chunks.entries()) {
+      await this.#client.set(chunkAccount(account, generation!, index), chunk);
+    }
+    await this.#client.set(account, head);
+    if (await this.#tidy(account, generation) === head) return;
+    throw new CredentialsBackendError(
+      "backend_unproven",
+      `Cannot write credentials to ${this.location}: it took the entry for "${
+        printable(key)
+      }" and ` +
+        `gives back something else. Look what else writes to it, or use another backend.`,
+    );
   }
 
   /**
@@ -157,7 +201,9 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async delete(key: string): Promise<void> {
-    await this.#open().delete(key);
+    const account = accountOf(key, this.#client.limits);
+    await this.#client.delete(account);
+    if (await this.#tidy(account) !== undefined) throw this.#notDeleted();
   }
 
   /**
@@ -166,7 +212,10 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    yield* await this.#open().list();
+    for (const account of (await this.#client.find()).keys()) {
+      const key = keyOf(account, this.#client.limits);
+      if (key !== undefined) yield key;
+    }
   }
 
   /**
@@ -175,7 +224,12 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode delete}.
    */
   async deleteAll(): Promise<void> {
-    await this.#open().deleteAll();
+    const accounts = [...(await this.#client.find()).keys()];
+    const isChunk = (account: string) => account.includes("#"); // the heads go first
+    for (const account of accounts.sort((one, other) => +isChunk(one) - +isChunk(other))) {
+      await this.#client.delete(account);
+    }
+    if ((await this.#client.find()).size > 0) throw this.#notDeleted();
   }
 
   /**
@@ -199,12 +253,49 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     return [...needs, ...this.#locks.needs];
   }
 
-  #open(): KeychainStore {
-    if (this.#store === undefined) {
-      const library = openKeychainLibrary(libraryPath);
-      const client = nativeKeychainClient(library, this.service, this.#timeoutMs);
-      this.#store = new KeychainStore(client, this.service);
+  get #client(): KeychainClient {
+    return this.#opened ??= nativeKeychainClient(
+      openKeychainLibrary(libraryPath),
+      this.service,
+      this.#timeoutMs,
+    );
+  }
+
+  /** The value that a head stands for; `undefined` where its chunks are not all there. */
+  async #read(account: string, head: string): Promise<string | undefined> {
+    const chunked = parseHead(head);
+    if (chunked === undefined) return head;
+    let text = "";
+    for (let index = 0; index < chunked.count; index++) {
+      const chunk = await this.#client.get(chunkAccount(account, chunked.generation, index));
+      if (chunk === undefined) return undefined;
+      text += chunk;
     }
-    return this.#store;
+    return text;
+  }
+
+  /** Removes the chunks that no head names: those of the entry before, and the remains of a crash. */
+  async #tidy(account: string, generation?: string): Promise<string | undefined> {
+    const found = await this.#client.find();
+    for (const other of found.keys()) {
+      if (isStaleChunk(other, account, generation)) await this.#client.delete(other);
+    }
+    return found.get(account);
+  }
+
+  #corrupt(key: string, reason: string): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_corrupt",
+      words`Cannot read the entry "${printable(key)}" of ${this.location}: ${reason}. Nothing was
+        changed. Remove it with ${call("clearOidcCredentials")}.`,
+    );
+  }
+
+  #notDeleted(): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_denied",
+      `Cannot delete credentials in ${this.location}: they are still there after it. Delete them in ` +
+        `the system's own program for passwords.`,
+    );
   }
 }

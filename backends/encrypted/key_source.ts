@@ -146,8 +146,6 @@ function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: str
     isText
       ? passphrase
       : readVariable(passphrase.env, "read the passphrase", "Set it, or give another key.");
-  /** The passphrase, in a form that does not give it back. */
-  const secret = new Once<CryptoKey>();
   const derived = new Map<string, Once<SealingKey>>();
   /** The derivation to write with: one of an opened entry, so that a later start derives one key. */
   let current: Derivation | undefined;
@@ -157,7 +155,7 @@ function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: str
     const key = derived.get(name) ?? new Once();
     derived.set(name, key);
     return key.get(async () => {
-      const root = await secret.get(() => importPassphrase(read));
+      const root = await importPassphrase(read());
       const { iterations, salt } = derivation;
       const form = { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! };
       const bits = await crypto.subtle.deriveBits(form, root, KEY_BYTES * 8);
@@ -175,8 +173,7 @@ function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: str
   };
 }
 
-async function importPassphrase(read: () => string): Promise<CryptoKey> {
-  const text = read();
+async function importPassphrase(text: string): Promise<CryptoKey> {
   assertPassphrase(text);
   // RFC 8265: one passphrase, however a keyboard composes its letters.
   const bytes = new TextEncoder().encode(text.normalize("NFC"));
@@ -250,7 +247,7 @@ function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
 
 function readVariable(name: string, purpose: string, advice: string): string {
   const text = readEnv(name, purpose);
-  if (text?.trim()) return text;
+  if (text !== undefined) return text;
   throw new CredentialsBackendError(
     "env_unset",
     `Cannot ${purpose}: the variable ${name} is not set. ${advice}`,

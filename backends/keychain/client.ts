@@ -2,6 +2,7 @@ import type * as keyring from "@napi-rs/keyring";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { printable } from "../common/printable.ts";
+import { type KeychainLimits, keychainLimits } from "./encoding.ts";
 import type { KeychainLibrary } from "./library.ts";
 
 type Code = CredentialsBackendError["code"];
@@ -9,6 +10,7 @@ type Os = typeof Deno.build.os;
 
 /** The values of one service in a keychain, by account. */
 export interface KeychainClient {
+  readonly limits: KeychainLimits;
   /** The value, or `undefined` only when there is none. */
   get(account: string): Promise<string | undefined>;
   set(account: string, value: string): Promise<void>;
@@ -17,6 +19,9 @@ export interface KeychainClient {
   /** All values by account. */
   find(): Promise<Map<string, string>>;
 }
+
+/** A further option of the backend, for tests: takes the place of the system's keychain. */
+export const CLIENT: unique symbol = Symbol("client");
 
 /** Only the store that survives a restart: left to itself the library takes the kernel's instead. */
 const OPTIONS: keyring.EntryOptions = { linux: { store: "secret-service" } };
@@ -27,30 +32,16 @@ const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
   linux: "the Secret Service (GNOME Keyring, KWallet, KeePassXC)",
 };
 
-/** The advice by the system; `any` for each of the others. */
-type Advice = Partial<Record<Os | "any", string>>;
+const UNLOCK =
+  "Unlock it: on macOS with `security unlock-keychain`, on Linux in Passwords and Keys (seahorse), " +
+  "or without a desktop with `gnome-keyring-daemon --unlock` and the password on standard input.";
+const START = "Run it in the person's own session, or use another backend. On Linux without a " +
+  "desktop run it under `dbus-run-session`, after `gnome-keyring-daemon --unlock " +
+  "--components=secrets`.";
+const ALLOW = "Allow this program the access, as the person whom the keychain belongs to.";
+const WAIT = "See whether it waits for somebody to unlock it, and whether its service hangs.";
 
-const UNLOCK: Advice = {
-  darwin: "Run `security unlock-keychain`, or unlock it in Keychain Access.",
-  linux: "Unlock it in Passwords and Keys (seahorse), or without a desktop by " +
-    "`gnome-keyring-daemon --unlock`, which reads the password from standard input.",
-  any: "Unlock it.",
-};
-const START: Advice = {
-  darwin: "Run it in the person's own login session, or use another backend.",
-  windows: "Run it in the person's own logon session, or use another backend.",
-  linux: "Without a desktop run it under `dbus-run-session` after " +
-    "`gnome-keyring-daemon --unlock --components=secrets`, or use another backend.",
-  any: "Sign in to the desktop first, or use another backend.",
-};
-const ALLOW: Advice = {
-  any: "Allow this program the access, as the person whom the keychain belongs to.",
-};
-const WAIT: Advice = {
-  any: "See whether it waits for somebody to unlock it, and whether its service hangs.",
-};
-
-type Fault = readonly [code: Code, reason: string, advice: Advice];
+type Fault = readonly [code: Code, reason: string, advice: string];
 
 /** Errors by words of the libraries below `@napi-rs/keyring`. The first match wins. */
 const FAULTS: readonly [pattern: RegExp, ...Fault][] = [
@@ -82,7 +73,7 @@ const FAULTS: readonly [pattern: RegExp, ...Fault][] = [
     /longer than the platform limit/i,
     "backend_too_large",
     "a name or a value is longer than it takes",
-    { any: "Use another backend." },
+    "Use another backend.",
   ],
 ];
 
@@ -115,6 +106,7 @@ export function nativeKeychainClient(
   };
 
   return {
+    limits: keychainLimits(),
     get: async (account) =>
       await call("read", account, (entry) => entry.getPassword()) ?? undefined,
     set: async (account, value) => {
@@ -144,9 +136,7 @@ export function keychainError(
     : "";
   return new CredentialsBackendError(
     code,
-    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${
-      advice[os] ?? advice.any
-    }${end}`,
+    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice}${end}`,
   );
 }
 

@@ -85,3 +85,11 @@ export function parseHead(head: string): ChunkedHead | undefined {
   const [, generation, count] = HEAD.exec(head) ?? [];
   return generation === undefined ? undefined : { generation, count: Number(count) };
 }
+
+/** One character is one byte, and one UTF-16 unit, wherever the value is cut. */
+export function toAscii(json: string): string {
+  return json.replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

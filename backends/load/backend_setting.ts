@@ -26,7 +26,7 @@ type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsB
  * The built-in backends, by the word that names each. Few people use those that are loaded where a setting
  * names them.
  */
-export const BUILT_IN_BACKENDS: Readonly<Record<BuiltInName, BackendLoader>> = {
+export const BUILT_IN_BACKENDS = {
   file: () => FileCredentialsBackend,
   memory: () => MemoryCredentialsBackend,
   kv: () => KvCredentialsBackend,
@@ -35,17 +35,9 @@ export const BUILT_IN_BACKENDS: Readonly<Record<BuiltInName, BackendLoader>> = {
   helper: async () => (await import("../helper.ts")).HelperCredentialsBackend,
   encrypted: async () => (await import("../encrypted.ts")).EncryptedCredentialsBackend,
   fallback: async () => (await import("../fallback.ts")).FallbackCredentialsBackend,
-};
+} satisfies Readonly<Record<string, BackendLoader>>;
 
-export type BuiltInName =
-  | "file"
-  | "memory"
-  | "kv"
-  | "vault"
-  | "keychain"
-  | "helper"
-  | "encrypted"
-  | "fallback";
+export type BuiltInName = keyof typeof BUILT_IN_BACKENDS;
 
 export const BUILT_IN_NAMES = Object.keys(BUILT_IN_BACKENDS) as readonly BuiltInName[];
 

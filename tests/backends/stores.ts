@@ -3,8 +3,6 @@ import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
-import { keychainLimits } from "../../backends/keychain/encoding.ts";
-import { KeychainStore } from "../../backends/keychain/store.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type {
   OidcCredentials,
@@ -13,7 +11,7 @@ import type {
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import type { Sandbox } from "../support/sandbox.ts";
 import { testKey } from "./encrypted/encryption_keys.ts";
-import { MemoryKeychain } from "./keychain/memory_keychain.ts";
+import { keychainBackend, windowsKeychain } from "./keychain/memory_keychain.ts";
 import { ScriptedLibrary } from "./keychain/scripted_library.ts";
 import { ScriptedVault } from "./vault/scripted_vault.ts";
 
@@ -43,21 +41,6 @@ export function minimal(rows = new MemoryCredentialsBackend()): OidcCredentialsB
   };
 }
 
-/** A keychain in memory with the limits of Windows, the narrowest. */
-function windowsKeychain(isDamaged = false): OidcCredentialsBackend {
-  const client = new MemoryKeychain({ valueBytes: 2560, accountChars: 513, ignoresCase: true });
-  if (isDamaged) client.get = () => Promise.resolve("conformance-secret");
-  const store = new KeychainStore(client, "test", keychainLimits("windows"));
-  return {
-    get: (key) => store.get(key),
-    put: (key, value) => store.put(key, value),
-    delete: (key) => store.delete(key),
-    list: async function* () {
-      yield* await store.list();
-    },
-  };
-}
-
 const encrypted = (backend: OidcCredentialsBackend) =>
   new EncryptedCredentialsBackend({ backend, key });
 const fallback = (...backends: OidcCredentialsBackend[]) =>
@@ -77,6 +60,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
   };
   const file = (name = "file") => new FileCredentialsBackend({ path: `${parent}/${name}.json` });
   const damagedFile = () => new FileCredentialsBackend({ path: damaged("broken.json") });
+  const narrow = windowsKeychain();
   const vault = new ScriptedVault();
   const openVault = ({ fetch }: ScriptedVault) =>
     new VaultCredentialsBackend({
@@ -109,9 +93,13 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       permissions: { ...permissions, ffi: true },
     },
     "keychain with the limits of Windows": {
-      open: () => windowsKeychain(),
-      broken: () => windowsKeychain(true),
-      permissions: "none",
+      open: () => keychainBackend(narrow, parent),
+      broken: () =>
+        keychainBackend(
+          Object.assign(windowsKeychain(), { get: () => Promise.resolve("conformance-secret") }),
+          parent,
+        ),
+      permissions,
       longestKey: 470,
     },
     "scripted Vault": {

@@ -92,12 +92,22 @@ const CASES: [os: typeof Deno.build.os, text: string, code: string, advice: stri
     "Allow this",
   ],
   ["darwin", "Platform failure: User canceled the operation.", DENIED, "Allow this"],
-  ["darwin", `${STORAGE}: The specified keychain could not be found.`, AWAY, "login session"],
-  ["windows", `${STORAGE}: A specified logon session does not exist.`, AWAY, "logon session"],
+  [
+    "darwin",
+    `${STORAGE}: The specified keychain could not be found.`,
+    AWAY,
+    "person's own session",
+  ],
+  [
+    "windows",
+    `${STORAGE}: A specified logon session does not exist.`,
+    AWAY,
+    "person's own session",
+  ],
   ["windows", "Platform failure: Access is denied.", DENIED, "Allow this program"],
   ["windows", "Value of 'user' is longer than the platform limit", "backend_too_large", "another"],
-  ["linux", "Platform failure: Something else.", AWAY, ": Something else. Without a desktop"],
-  ["freebsd", "Platform failure: Something.", AWAY, "Sign in to the desktop first"],
+  ["linux", "Platform failure: Something else.", AWAY, ": Something else. Run it in"],
+  ["freebsd", "Platform failure: Something.", AWAY, "another backend"],
 ];
 
 for (const [os, text, code, advice] of CASES) {

@@ -1,4 +1,6 @@
-import type { KeychainClient } from "../../../backends/keychain/client.ts";
+import { KeychainCredentialsBackend } from "../../../backends/keychain.ts";
+import { CLIENT, type KeychainClient } from "../../../backends/keychain/client.ts";
+import { type KeychainLimits, keychainLimits } from "../../../backends/keychain/encoding.ts";
 
 /** What the rules of a {@linkcode MemoryKeychain} are. */
 export interface MemoryKeychainOptions {
@@ -25,7 +27,10 @@ export class MemoryKeychain implements KeychainClient {
   onGet: ((account: string) => void) | undefined;
   readonly #options: Required<MemoryKeychainOptions>;
 
-  constructor(options: MemoryKeychainOptions = {}) {
+  constructor(
+    readonly limits: KeychainLimits = keychainLimits("linux"),
+    options: MemoryKeychainOptions = {},
+  ) {
     this.#options = {
       valueBytes: Infinity,
       accountChars: Infinity,
@@ -66,4 +71,19 @@ export class MemoryKeychain implements KeychainClient {
     if (this.changesLeft-- <= 0) throw new Crash();
     this.changes.push(what);
   }
+}
+
+/** A keychain with the limits of Windows, the narrowest. */
+export function windowsKeychain(): MemoryKeychain {
+  const options = { valueBytes: 2560, accountChars: 513, ignoresCase: true };
+  return new MemoryKeychain(keychainLimits("windows"), options);
+}
+
+/** The backend over a keychain of a test. */
+export function keychainBackend(
+  client: KeychainClient,
+  lockFolder = "/nowhere",
+): KeychainCredentialsBackend {
+  const options = { service: "test", lockFolder, [CLIENT]: client };
+  return new KeychainCredentialsBackend(options);
 }

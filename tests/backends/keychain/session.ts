@@ -5,17 +5,16 @@ import type { KeyringSession } from "../../support/servers/keyring_session.ts";
 const PRELUDE = `
   import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
   import { keychainLimits } from "${backendUrl("keychain/encoding.ts")}";
-  import { nativeKeychainClient } from "${backendUrl("keychain/client.ts")}";
+  import { CLIENT, nativeKeychainClient } from "${backendUrl("keychain/client.ts")}";
   import { libraryPath, openKeychainLibrary } from "${backendUrl("keychain/library.ts")}";
-  import { KeychainStore } from "${backendUrl("keychain/store.ts")}";
 
   const library = await openKeychainLibrary(libraryPath);
 
   /** The real keychain, with a limit as small as that of Windows or smaller. */
   function openSmall(valueChars) {
     const client = nativeKeychainClient(library, "validmind-auth", 5000);
-    const limits = { ...keychainLimits(), valueChars };
-    return { client, store: new KeychainStore(client, "validmind-auth", limits) };
+    client.limits = { ...keychainLimits(), valueChars };
+    return { client, store: new KeychainCredentialsBackend({ [CLIENT]: client }) };
   }
   /** How a call ended: "ok", or the code and the words of its error. */
   async function outcome(call) {

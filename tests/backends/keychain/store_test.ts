@@ -1,21 +1,17 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { keychainLimits } from "../../../backends/keychain/encoding.ts";
-import { KeychainStore } from "../../../backends/keychain/store.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { Crash, MemoryKeychain } from "./memory_keychain.ts";
+import { Crash, keychainBackend, MemoryKeychain, windowsKeychain } from "./memory_keychain.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const WINDOWS = { valueBytes: 2560, accountChars: 513, ignoresCase: true };
-
-function open(limits = keychainLimits("linux"), options = {}) {
-  const client = new MemoryKeychain(options);
-  return { client, store: new KeychainStore(client, "test", limits) };
+function open(limits = keychainLimits("linux"), client = new MemoryKeychain(limits)) {
+  return { client, store: keychainBackend(client) };
 }
 
-const openWindows = () => open(keychainLimits("windows"), WINDOWS);
+const openWindows = () => open(undefined, windowsKeychain());
 
 /** An entry whose JSON takes about `chars` characters, all of them its own. */
 function large(name: string, chars: number): OidcCredentials {
@@ -35,7 +31,7 @@ Deno.test("a keychain's entry is JSON under its key", async () => {
 async function accountOf(key: string, os: typeof Deno.build.os): Promise<string | undefined> {
   const { client, store } = open(keychainLimits(os));
   await store.put(key, small(key));
-  assertEquals(await store.list(), [key]);
+  assertEquals(await Array.fromAsync(store.list()), [key]);
   return [...client.values.keys()][0];
 }
 
@@ -68,10 +64,10 @@ Deno.test("an account that no key has, which another program made, is no key and
   for (const account of ["%110000;", "%ffffffff;", "%41;", "%zz;", "a%", "a#b", "a\nb"]) {
     client.values.set(account, "theirs");
   }
-  assertEquals(await store.list(), []);
+  assertEquals(await Array.fromAsync(store.list()), []);
   const windows = openWindows();
   windows.client.values.set("https://login.example.com|App", "theirs");
-  assertEquals(await windows.store.list(), []);
+  assertEquals(await Array.fromAsync(windows.store.list()), []);
 });
 
 Deno.test("an entry of 64 KiB takes 52 chunks on Windows, and comes back whole", async () => {
@@ -80,7 +76,7 @@ Deno.test("an entry of 64 KiB takes 52 chunks on Windows, and comes back whole",
   await store.put(KEY, big);
   assertEquals(client.values.size, 53);
   assertEquals(await store.get(KEY), big);
-  assertEquals(await store.list(), [KEY]);
+  assertEquals(await Array.fromAsync(store.list()), [KEY]);
 });
 
 Deno.test("superseded chunks go with the write that replaces them", async () => {
@@ -137,7 +133,7 @@ Deno.test("a crash at any step of a deletion leaves the whole entry or none", as
     const crash = await store.delete(KEY).then(() => undefined, (error) => error);
     client.changesLeft = Infinity;
     assertEquals(await store.get(KEY), steps === 0 ? large("old", 7000) : undefined);
-    assertEquals(await store.list(), steps === 0 ? [KEY] : []);
+    assertEquals(await Array.fromAsync(store.list()), steps === 0 ? [KEY] : []);
     await store.delete(KEY);
     assertEquals(client.values.size, 0);
     if (crash === undefined) break;
@@ -148,8 +144,8 @@ Deno.test("a reader that a write overtakes gets the new entry", async () => {
   const { client, store } = openWindows();
   await store.put(KEY, large("old", 7000));
   let isOvertaken = false;
-  const other = new KeychainStore(client, "test", keychainLimits("windows"));
-  const reading = new MemoryKeychain();
+  const other = keychainBackend(client);
+  const reading = windowsKeychain();
   reading.get = async (account) => {
     const value = await client.get(account);
     if (!isOvertaken) {
@@ -158,7 +154,7 @@ Deno.test("a reader that a write overtakes gets the new entry", async () => {
     }
     return value;
   };
-  const reader = new KeychainStore(reading, "test", keychainLimits("windows"));
+  const reader = keychainBackend(reading);
   assertEquals(await reader.get(KEY), large("new", 5000));
 });
 
@@ -200,7 +196,7 @@ Deno.test("chunks that another release left on a wide keychain go at the first w
   await cutting.put(KEY, large("old", 1000));
   await cutting.put(OTHER, large("other", 1000));
   client.values.set(`${KEY}#0123456789ab.0`, "what a crash left");
-  const store = new KeychainStore(client, "test", keychainLimits("linux"));
+  const store = keychainBackend(Object.assign(client, { limits: keychainLimits("linux") }));
   assertEquals(await store.get(KEY), large("old", 1000));
   await store.put(KEY, small("new"));
   assertEquals([...client.values.keys()].filter((account) => account.startsWith(KEY)), [KEY]);
