@@ -7,6 +7,7 @@ const STILL_RUNS = /^.*has been running for over \((?:(\d+)m)?.*$\n?/gm;
 
 /**
  * Runs Deno, and ends it where a test, or the silence, takes too long. What it says goes on at once.
+ * It does not see `CI`: the tests are persons, who are asked, and set it where they are not.
  *
  * @returns Whether it ended well.
  */
@@ -16,8 +17,11 @@ export async function runWatched(
 ): Promise<boolean> {
   const abort = new AbortController();
   const [program, ...args] = command;
+  const { CI: _, ...env } = { ...Deno.env.toObject(), ...options.env };
   const child = new Deno.Command(program!, {
     ...options,
+    env,
+    clearEnv: true,
     args,
     stdin: "null",
     stdout: "piped",

@@ -163,6 +163,7 @@ Deno.test({
   name: "providerFetch: a network permission that the caller's own fetch lacks is named",
   permissions: { env: true },
   fn: async () => {
+    using _ = new OwnEnv();
     const run = () =>
       createSession({
         issuer: "https://login.example.com:8443",
