@@ -2,12 +2,13 @@ import { isDeno, notebook, writeError } from "../../backends/common/platform.ts"
 import { printable } from "../../backends/common/printable.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { outcomeHtml, promptHtml } from "./notebook_html.ts";
 import {
   type Outcome,
+  outcomeHtml,
   outcomeLines,
   plainPrompt,
   type Prompt,
+  promptHtml,
   type PromptOptions,
   signedInAs,
 } from "./prompt.ts";

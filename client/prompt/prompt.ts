@@ -1,5 +1,6 @@
 import type { Clock } from "../../backends/common/promises.ts";
 import { printable } from "../../backends/common/printable.ts";
+import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import type { SessionStatus } from "../session.ts";
 
 /** The consequence of a sign-in without a refresh token. */
@@ -153,3 +154,158 @@ function timeOfDay(hours: number, minutes: number): string {
 function twoDigits(value: number): string {
   return String(value).padStart(2, "0");
 }
+
+export interface PromptView {
+  /** The id of the display, and of the element in it. */
+  id: string;
+  page: SignInPage;
+  /** As SVG; absent where a phone is of no use. */
+  qr: string | undefined;
+}
+
+/**
+ * The prompt as HTML. Without scripts it is complete, and true whenever it is read: the output stays in
+ * the notebook if the page is reloaded, and where nobody trusts the notebook no script runs. The script
+ * adds a copy button, the seconds, and the end. All text of the provider is escaped, and none of it is
+ * in the script or the style.
+ */
+export function promptHtml(
+  { id, page, qr }: PromptView,
+  now: number,
+  notes: readonly string[],
+): string {
+  const href = escapeHtml(page.url, Infinity);
+  const notice = notes.map((note) => `<p class="vm-auth-note">${escapeHtml(note, 500)}</p>`);
+  return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
+    `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p>` +
+    `<ol><li>Open <a href="${href}" target="_blank" rel="noopener noreferrer">` +
+    `${escapeHtml(page.shortUrl, 100)}</a></li>${codeHtml(page)}${answerHtml(page)}</ol>` +
+    `${awayHtml(page)}${formHtml(page)}${notice.join("")}${waitHtml(page, now)}` +
+    `</div>${qr === undefined ? "" : qrHtml(href, qr)}</div><script>${pageScript(id)}</script>`;
+}
+
+/** The end of the page, by the clock, and the way to the result for a page that is sent no outcome. */
+function waitHtml({ code, expiresAt }: SignInPage, now: number): string {
+  const name = code ? "code" : "link";
+  return `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" ` +
+    `data-end="${expiresAt.getTime()}">The ${name} ends at ` +
+    `${escapeHtml(formatTime(expiresAt.getTime()))}. ${AFTER_RELOAD}</p>`;
+}
+
+function qrHtml(href: string, qr: string): string {
+  return `<a class="vm-auth-qr" href="${href}" target="_blank" rel="noopener noreferrer" ` +
+    `title="Scan with a phone, or click">${qr}</a>`;
+}
+
+function answerHtml({ answer }: SignInPage): string {
+  if (answer === undefined) return "";
+  return `<li>Sign in there. The browser then goes to ${escapeHtml(answer.redirectUri, 200)}</li>`;
+}
+
+/** The way for a browser that cannot come here by itself. */
+function awayHtml({ answer }: SignInPage): string {
+  if (answer === undefined) return "";
+  const [, ...lines] = answerLines(answer);
+  return `<p class="vm-auth-note vm-auth-away">${escapeHtml(lines.join(" "), 500)}</p>`;
+}
+
+/**
+ * The place of a form for an address that the browser could not bring here. The script makes the form
+ * where the notebook's server leads to this program (jupyter-server-proxy), since elsewhere it would
+ * lead to an error page.
+ */
+function formHtml({ answer }: SignInPage): string {
+  if (answer?.form === undefined) return "";
+  const { port, path } = answer.form;
+  const base = escapeHtml(readEnvIfGranted("JUPYTERHUB_SERVICE_PREFIX") ?? "");
+  return `<div class="vm-auth-form" data-base="${base}" data-path="proxy/${port}${path}"></div>`;
+}
+
+/** No `code` element, which JupyterLab paints grey. */
+function codeHtml({ code }: SignInPage): string {
+  if (code === undefined) return "";
+  return `<li>${code.isFilledIn ? "Check that the page shows this code" : "Enter this code"}` +
+    `<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div></li>`;
+}
+
+/**
+ * The end of a sign-in as HTML. Without a link: the code is spent. It stays in the notebook and in its
+ * exports. So it takes colour and font from its surroundings, and has no style sheet, which a Markdown
+ * page would show as text.
+ */
+export function outcomeHtml(outcome: Outcome, issuer: string): string {
+  const line = (text: string, style: string) =>
+    `<p style="margin:0;${style};overflow-wrap:anywhere">${escapeHtml(text, Infinity)}</p>`;
+  const [title, ...details] = outcomeLines(outcome);
+  return `<div class="vm-auth" style="display:flex;gap:10px;max-width:560px;margin:4px 0">` +
+    `<strong>${outcome.kind === "signed_in" ? "✓" : "✕"}</strong>` +
+    `<div>${line(title!, "font-weight:600")}` +
+    `${
+      [`At ${issuer}`, ...details].map((text) => line(text, "font-size:13px")).join("")
+    }</div></div>`;
+}
+
+/** Text from outside as HTML may carry it, in an element or an attribute in quotes. */
+export function escapeHtml(text: string, limit?: number): string {
+  const escaped = (character: string) => `&#${character.codePointAt(0)};`;
+  return printable(text, limit).replace(/[&<>"'`]/g, escaped);
+}
+
+/** For a page that was reloaded: front ends lose the updates of an output then. */
+const AFTER_RELOAD = "Was this page reloaded? Then run the cell again after the approval.";
+
+/** A display that is older was not shown just now: its page was reloaded, or its notebook opened. */
+const FRESH_MS = 5000;
+
+/**
+ * The script of a prompt. It makes what is of no use without it: a button that copies the code, the form
+ * for an address, and the countdown, which counts to the end itself, since the script runs anew in a
+ * notebook that is opened later. This module has made the id.
+ */
+function pageScript(id: string): string {
+  return `(()=>{const root=document.getElementById("${id}");if(!root)return;
+const find=name=>root.querySelector(name),add=(to,tag,values)=>to.appendChild(Object.assign(document.createElement(tag),values));
+const code=find("samp"),form=find(".vm-auth-form"),wait=find(".vm-auth-wait");
+if(code){
+const button=add(code.parentNode,"button",{type:"button",textContent:"Copy"});
+const select=()=>{const s=getSelection();s.removeAllRanges();const r=document.createRange();r.selectNodeContents(code);s.addRange(r)};
+button.onclick=async()=>{try{await navigator.clipboard.writeText(code.textContent)}catch{select();if(!document.execCommand("copy"))return}
+button.textContent="Copied";setTimeout(()=>{button.textContent="Copy"},2000)}}
+if(form){let base=form.dataset.base;
+if(!base)try{base=JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl}catch{}
+if(base){const url=new URL(base.replace(/\\/?$/,"/")+form.dataset.path,location.origin).href;
+fetch(url).then(r=>{if(r.status!==204)return;
+const made=add(form,"form",{method:"post",target:"_blank",rel:"noopener noreferrer",action:url});
+add(made,"p",{className:"vm-auth-note",textContent:"Does that page not load? Paste its whole address. It counts once."});
+const row=add(made,"div",{className:"vm-auth-row"});
+add(row,"input",{name:"address",required:true,autocomplete:"off",spellcheck:false});add(row,"button",{type:"submit",textContent:"Sign in"});
+find(".vm-auth-away")?.remove()},()=>{})}}
+const {name,shown,end}=wait.dataset,hint=Date.now()-shown>${FRESH_MS}?". ${AFTER_RELOAD}":"";
+const count=()=>{const s=Math.ceil((end-Date.now())/1000);
+if(s>0)wait.textContent="Waiting for approval, expires in "+Math.floor(s/60)+":"+String(s%60).padStart(2,"0")+hint;
+else{clearInterval(timer);wait.textContent="This "+name+" has expired. Run the cell again.";wait.classList.add("vm-auth-over")}};
+const timer=setInterval(count,1000);count()})()`;
+}
+
+/** The look of the prompt in a notebook, in the colours of its front end. */
+const STYLE = `<style>
+.vm-auth{box-sizing:border-box;display:flex;max-width:560px;margin:4px 0;
+font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sans-serif))}
+.vm-auth p{margin:0}
+.vm-auth a{color:var(--jp-content-link-color,var(--vscode-textLink-foreground));overflow-wrap:anywhere}
+.vm-auth-card{flex-wrap:wrap;gap:16px 24px;padding:16px 20px;border:1px solid #8888;border-radius:8px}
+.vm-auth-main{flex:1 1 300px;min-width:0}
+.vm-auth .vm-auth-title{font-weight:600;margin-bottom:8px;overflow-wrap:anywhere}
+.vm-auth .vm-auth-main ol{margin:0;padding-left:1.3em}
+.vm-auth .vm-auth-main li{margin:4px 0}
+.vm-auth-row{display:flex;align-items:center;gap:14px;margin-top:2px}
+.vm-auth .vm-auth-row samp{color:inherit;font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
+.vm-auth input,.vm-auth button{padding:2px 10px;border:1px solid #8888;border-radius:6px;background:none;color:inherit;font:inherit;font-size:13px}
+.vm-auth input{flex:1;min-width:0}
+.vm-auth button{cursor:pointer}
+.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:10px;font-size:13px;overflow-wrap:anywhere}
+.vm-auth .vm-auth-wait{font-variant-numeric:tabular-nums}
+.vm-auth .vm-auth-over{font-weight:600}
+.vm-auth-qr{flex:none;align-self:center;line-height:0}
+.vm-auth-qr svg{width:132px;height:132px;border-radius:6px}
+</style>`;

@@ -8,16 +8,14 @@ import {
   bare,
   type BrowserAnswer,
   BrowserStart,
-  parametersOf,
-  SPENT,
-} from "./browser_answer.ts";
-import {
   close,
   exchange,
   type HttpRequest,
   type HttpResponse,
   isOwnConnection,
-} from "./http_exchange.ts";
+  parametersOf,
+  SPENT,
+} from "./browser_answer.ts";
 
 /** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
 const MAX_CONNECTIONS = 64;

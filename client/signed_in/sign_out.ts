@@ -33,8 +33,7 @@ import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import { asAlways, envNeeds, fileNeeds, isByKey } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
-import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
-import { loadGrants } from "../tokens/load_grants.ts";
+import { clearCredentials, isCorrupt, loadGrants, UNREAD } from "../tokens/clear.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
 import { given, peekActiveSession, setActiveSession } from "./session.ts";
 

@@ -7,8 +7,7 @@ import { type Bearer, bearerOf, coversScope, isFresh, type TokenSet } from "../e
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
-import { clearCredentials, revokeTokens } from "./clear.ts";
-import { loadGrants, requestDiscovery } from "./load_grants.ts";
+import { clearCredentials, loadGrants, requestDiscovery, revokeTokens } from "./clear.ts";
 import {
   isRefusal,
   loginRequired,

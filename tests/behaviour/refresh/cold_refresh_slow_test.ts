@@ -29,6 +29,6 @@ Deno.test("cold refresh: Deno compiles no code anew that it has compiled for an 
 Deno.test("cold refresh: the package is asked for in the version of deno.json", async () => {
   const root = new URL("../../../", import.meta.url);
   const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
-  const source = await Deno.readTextFile(new URL("client/tokens/load_grants.ts", root));
+  const source = await Deno.readTextFile(new URL("client/tokens/clear.ts", root));
   assert(source.includes(`import.meta.resolve("${imports.oauth4webapi}")`));
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { BrowserStart } from "../../../client/sign_in/browser_answer.ts";
-import { isOwnConnection } from "../../../client/sign_in/http_exchange.ts";
+import { isOwnConnection } from "../../../client/sign_in/browser_answer.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { oidcProviderWorld } from "../../support/provider_world.ts";

@@ -1,5 +1,5 @@
 // deno-lint-ignore-file no-control-regex -- a terminal is sent escape codes
-import { escapeHtml } from "../../../client/prompt/notebook_html.ts";
+import { escapeHtml } from "../../../client/prompt/prompt.ts";
 
 const STYLE = `
   body { margin: 0 }
