@@ -1,11 +1,10 @@
 import { VERSION } from "../signed_in/session.ts";
-import { type Command, EXIT, PROGRAM } from "./command.ts";
+import { type Command, EXIT, type FlagName, FLAGS, FlagValues, PROGRAM } from "./command.ts";
 import { api } from "./commands/api.ts";
-import { completionsCommand } from "./commands/completions.ts";
 import { config } from "./commands/config.ts";
 import { doctor } from "./commands/doctor.ts";
 import { exec } from "./commands/exec.ts";
-import { helpText } from "./commands/help.ts";
+import { completionsCommand, helpText } from "./commands/help.ts";
 import { list } from "./commands/list.ts";
 import { login } from "./commands/login.ts";
 import { logout } from "./commands/logout.ts";
@@ -13,14 +12,11 @@ import { migrate } from "./commands/migrate.ts";
 import { permissions } from "./commands/permissions.ts";
 import { status } from "./commands/status.ts";
 import { token } from "./commands/token.ts";
-import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
+import { shown } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
-import { type Output, StandardOutput } from "./output.ts";
+import { type Output, StandardOutput, unknownWord, usageError } from "./output.ts";
 import { fileNeeds } from "./sign_in_target.ts";
 import { reportError } from "./report_error.ts";
-import { type CliError, shown, unknownWord, usageError } from "./cli_error.ts";
-import { didYouMean } from "../../backends/credentials_backend_error.ts";
-import { optionNamed, optionRow } from "../options/declaration.ts";
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */
 export const COMMANDS: readonly Command[] = [
@@ -43,49 +39,36 @@ export async function main(
   args: readonly string[],
   output: Output = new StandardOutput(),
 ): Promise<number> {
-  let flags: FlagValues | undefined;
-  let command = args.find((word) => COMMANDS.some(({ name }) => name === word));
+  let line: CommandLine | undefined;
   try {
-    const line = parseCommandLine(args, COMMANDS);
-    if (line.kind === "version") {
+    line = parseCommandLine(args, COMMANDS);
+    const { command, flags } = line;
+    if (flags.has("version")) {
       output.print(`${PROGRAM} ${VERSION}\n`);
       return EXIT.ok;
     }
-    if (line.kind === "help") {
-      const isAsked = args.length > 0;
-      const text = helpText(line.command, COMMANDS);
-      if (isAsked) output.print(text);
+    if (command === undefined || flags.has("help")) {
+      const text = helpText(command, COMMANDS);
+      if (args.length > 0) output.print(text);
       else output.note(text);
-      return isAsked ? EXIT.ok : EXIT.usage;
+      return args.length > 0 ? EXIT.ok : EXIT.usage;
     }
-    ({ flags } = line);
-    command = line.command.name;
-    preflight(line.command.action, fileNeeds(flags), "always");
-    return await line.command.run({ ...line, flags, output });
+    preflight(command.action, fileNeeds(flags), "always");
+    return await command.run({ ...line, output });
   } catch (error) {
+    const flags = line?.flags;
     const isJson = flags?.has("json") ?? args.includes("--json");
+    const command = args.find((word) => COMMANDS.some(({ name }) => name === word));
     return reportError(error, output, { isJson, command, flags });
   }
 }
 
-type CommandLine =
-  | { readonly kind: "version" }
-  | { readonly kind: "help"; readonly command?: Command }
-  | {
-    readonly kind: "run";
-    readonly command: Command;
-    readonly flags: FlagValues;
-    readonly args: readonly string[];
-  };
-
-/** A flag as it was typed: `raw` with its dashes. */
-interface GivenFlag {
-  readonly raw: string;
-  readonly name: string;
-  readonly value: string | undefined;
+export interface CommandLine {
+  /** Absent where help or the version is all that is asked for. */
+  readonly command: Command | undefined;
+  readonly flags: FlagValues;
+  readonly args: readonly string[];
 }
-
-const NAMES = Object.keys(FLAGS) as FlagName[];
 
 /**
  * Parses the arguments by the tables of commands and flags. The error for the first argument that is
@@ -95,81 +78,71 @@ export function parseCommandLine(
   args: readonly string[],
   commands: readonly Command[],
 ): CommandLine {
-  const { words: [word, ...words], given } = splitArguments(args, commands);
-  const known = commands.find(({ name }) => name === word);
-  for (const flag of given) assertKnown(flag, known?.flags ?? NAMES);
-  if (given.some(({ name }) => name === "version")) return { kind: "version" };
-  const isHelp = given.some(({ name }) => name === "help");
-  if (word === undefined && (isHelp || given.length === 0)) return { kind: "help" };
-  if (known === undefined) throw noCommand(word, commands.map(({ name }) => name));
-  if (isHelp) return { kind: "help", command: known };
-  if (words[0] !== undefined && known.args === undefined) {
-    const reason = `the command ${word} takes no argument. Leave it out.`;
-    throw usageError(`Cannot understand ${shown(words[0], "an argument")}: ${reason}`);
-  }
-  return { kind: "run", command: known, flags: checkFlags(given, known), args: words };
-}
-
-function splitArguments(
-  args: readonly string[],
-  commands: readonly Command[],
-): { words: string[]; given: GivenFlag[] } {
+  const flags = new FlagValues();
   const words: string[] = [];
-  const given: GivenFlag[] = [];
   const rest = [...args];
+  const named = () => commands.find(({ name }) => name === words[0]);
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [, raw, inline] = /^(--?[^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
-    if (raw === undefined) {
-      if (arg !== "--") words.push(arg);
-      const isProgram = words.length > 1 &&
-        commands.some(({ name, isRest }) => isRest && name === words[0]);
-      if (arg === "--" || isProgram) words.push(...rest.splice(0));
+    if (raw !== undefined) {
+      const name = flagNamed(raw, named());
+      // A lone dash is standard input. Any other word that begins with a dash is the next flag.
+      const isNext = inline === undefined && FLAGS[name].value !== undefined &&
+        !/^-./.test(rest[0] ?? "-x");
+      addFlag(flags, name, isNext ? rest.shift() : inline);
       continue;
     }
-    const text = raw.replace(/^-+/, "");
-    const name = NAMES.find((one) => one === text || FLAGS[one].short === text);
-    const takesValue = name !== undefined && FLAGS[name].value !== undefined;
-    // A lone dash is standard input. Any other word that begins with a dash is the next flag.
-    const isNext = takesValue && inline === undefined && !/^-./.test(rest[0] ?? "-x");
-    given.push({ raw, name: name ?? text, value: isNext ? rest.shift() : inline });
+    if (arg !== "--") words.push(arg);
+    const isProgram = words.length > 1 && named()?.isRest;
+    if (arg === "--" || isProgram) words.push(...rest.splice(0));
   }
-  return { words, given };
-}
-
-function assertKnown({ name, raw }: GivenFlag, offered: readonly string[]): void {
-  if ((NAMES as string[]).includes(name)) return;
-  const option = optionNamed(name);
-  const variable = option && optionRow(option).variable;
-  // No secret has a flag: other programs on this computer can read arguments.
-  const hint = variable === undefined
-    ? didYouMean(raw, offered.map((one) => `--${one}`))
-    : `Set ${variable} instead.`;
-  const words = `Cannot understand ${shown(raw, "a flag")}: there is no such flag. ${hint}`;
-  throw usageError(words.trimEnd());
-}
-
-function noCommand(word: string | undefined, names: readonly string[]): CliError {
-  const choices = didYouMean(word ?? "", names) || `Give one of ${names.join(", ")}.`;
-  if (word === undefined) return usageError(`Cannot run: no command is given. ${choices}`);
-  return usageError(`Cannot run ${shown(word, "that")}: there is no such command. ${choices}`);
-}
-
-function checkFlags(given: readonly GivenFlag[], { name: command, flags }: Command): FlagValues {
-  const values = new Map<FlagName, readonly string[]>();
-  for (const { name: text, value } of given) {
-    const name = text as FlagName;
-    const { value: placeholder, choices, isRepeatable } = FLAGS[name];
-    const before = values.get(name);
-    const fault = !flags.includes(name)
-      ? `the command ${command} does not take it. Leave it out.`
-      : before !== undefined && !isRepeatable
-      ? "it is given twice. Give it once."
-      : placeholder === undefined
-      ? value !== undefined && "it takes no value. Give it alone."
-      : !value?.trim() && `its value is missing. Give --${name} ${placeholder}.`;
-    if (fault) throw usageError(`Cannot use --${name}: ${fault}`);
-    if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
-    values.set(name, [...before ?? [], ...value === undefined ? [] : [value]]);
+  const [word, ...more] = words;
+  const command = named();
+  if (command !== undefined) assertTaken(command, flags, more);
+  else if (word !== undefined) throw unknownWord(word, "a command", commands.map(nameOf));
+  else if (args.length > 0 && !flags.has("help") && !flags.has("version")) {
+    const names = commands.map(nameOf).join(", ");
+    throw usageError(`Cannot run: no command is given. Give one of ${names}.`);
   }
-  return new FlagValues(values);
+  return { command, flags, args: more };
+}
+
+const NAMES = Object.keys(FLAGS) as FlagName[];
+const nameOf = ({ name }: Command) => name;
+
+/** The flag that stands there with its dashes. */
+function flagNamed(raw: string, command: Command | undefined): FlagName {
+  const text = raw.replace(/^-+/, "");
+  const found = NAMES.find((name) => name === text || FLAGS[name].short === text);
+  if (found !== undefined) return found;
+  throw unknownWord(raw, "a flag", (command?.flags ?? NAMES).map((name) => `--${name}`));
+}
+
+function addFlag(flags: FlagValues, name: FlagName, value: string | undefined): void {
+  const { value: placeholder, choices, isRepeatable } = FLAGS[name];
+  const before = flags.get(name);
+  const fault = before !== undefined && !isRepeatable
+    ? "it is given twice. Give it once."
+    : placeholder === undefined
+    ? value !== undefined && "it takes no value. Give it alone."
+    : !value?.trim() && `its value is missing. Give --${name} ${placeholder}.`;
+  if (fault) throw usageError(`Cannot use --${name}: ${fault}`);
+  if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
+  flags.set(name, [...before ?? [], ...value === undefined ? [] : [value]]);
+}
+
+function assertTaken(
+  { name, flags, args }: Command,
+  given: FlagValues,
+  words: readonly string[],
+): void {
+  const taken: readonly FlagName[] = [...flags, "help", "version"];
+  const flag = given.keys().find((one) => !taken.includes(one));
+  const superfluous = flag === undefined
+    ? args === undefined && words[0] !== undefined && shown(words[0], "an argument")
+    : `--${flag}`;
+  if (!superfluous) return;
+  throw usageError(
+    `Cannot use ${superfluous}: the command ${name} does not take it. Leave it out.`,
+  );
 }

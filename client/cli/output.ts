@@ -1,4 +1,31 @@
-import { CliError } from "./cli_error.ts";
+import { didYouMean } from "../../backends/credentials_backend_error.ts";
+import { optionNamed, optionRow } from "../options/declaration.ts";
+import { shown } from "../options/settings_file.ts";
+
+/** An error of the command line itself, in its own words. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+
+  constructor(message: string, readonly code: "usage" | "output_failed") {
+    super(message);
+  }
+}
+
+/** A command line that cannot be used. */
+export function usageError(message: string): CliError {
+  return new CliError(message, "usage");
+}
+
+/** The error for a word that is not among the known ones. No secret has a flag or a setting. */
+export function unknownWord(word: string, place: string, choices: readonly string[]): CliError {
+  const option = optionNamed(word.replace(/^-+/, ""));
+  const variable = option && optionRow(option).variable;
+  const hint = variable === undefined
+    ? didYouMean(word, choices) || `It takes: ${choices.join(", ")}.`
+    : `Set ${variable} instead.`;
+  const name = shown(word, "that");
+  return usageError(`Cannot use ${name} as ${place}: it is not known. ${hint}`);
+}
 
 export interface Output {
   /** Writes a result to standard output. */
@@ -45,6 +72,12 @@ export function toJsonText(value: unknown, indent?: number): string {
   const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
   const escape = (character: string) => character.split("").map(escapeUnit).join("");
   return `${JSON.stringify(value, null, indent).replaceAll(CONTROLS, escape)}\n`;
+}
+
+/** The same with the names of its members as JSON has them in all reports. */
+export function snakeCase(fields: object): Record<string, unknown> {
+  const nameOf = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [nameOf(name), value]));
 }
 
 /** A text without control characters, whatever it was made from. */

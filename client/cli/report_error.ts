@@ -1,4 +1,4 @@
-import { connectionFault, printable } from "../../backends/common/printable.ts";
+import { printable } from "../../backends/common/printable.ts";
 import {
   CredentialsBackendError,
   messageFor,
@@ -8,11 +8,9 @@ import {
 import { quoteArgument } from "../../backends/common/platform.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
-import { EXIT, PROGRAM, SPECIFIER } from "./command.ts";
-import type { FlagName, FlagValues } from "./flags.ts";
-import { type Output, toJsonText } from "./output.ts";
+import { EXIT, type FlagName, type FlagValues, PROGRAM, SPECIFIER } from "./command.ts";
+import { CliError, type Output, toJsonText } from "./output.ts";
 import { IDENTITY_FLAGS } from "./sign_in_target.ts";
-import { CliError } from "./cli_error.ts";
 
 const USAGE_CODES: readonly string[] = [
   "usage",
@@ -82,19 +80,12 @@ export function describeError(
   return { code: "unexpected", message };
 }
 
-/**
- * Causes that add to the error's message, one line each, after a sentence for a failed connection that
- * the message does not name.
- * Only for errors of this module: their causes hold no secret.
- */
+/** Causes that add to the message, one line each: those of this module's errors hold no secret. */
 function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
   if (!(cause instanceof Error) || message.includes(cause.message)) return "";
   // Its own cause says why.
   if (cause.message === "fetch failed") return causeLines({ message, cause: cause.cause });
-  const fault = connectionFault(cause);
-  const isNew = fault !== undefined && !message.includes(fault);
-  return (isNew ? `\n${fault[0]!.toUpperCase()}${fault.slice(1)}.` : "") +
-    `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
+  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
 }
 
 /** Names all permissions. An error can name only those of one step. */

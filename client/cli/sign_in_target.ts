@@ -1,13 +1,9 @@
 import type { PermissionNeed } from "../format_permissions.ts";
-import {
-  assertRuntime,
-  readBackendChoice,
-  readEnvIfGranted,
-} from "../../backends/common/platform.ts";
+import { describeBackend } from "../../backends/common/describe_backend.ts";
+import { assertRuntime } from "../../backends/common/platform.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
-import { createBackend } from "../../backends/load/create_backend.ts";
+import { sharedBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
   type NamedBackend,
@@ -20,14 +16,11 @@ import { LARGEST_BYTES, WRITABLE_FOR_OTHERS } from "../options/settings_file.ts"
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { SessionOptions } from "../session_options.ts";
-import type { FlagName, FlagValues } from "./flags.ts";
-import { PROGRAM } from "./command.ts";
-import { usageError } from "./cli_error.ts";
+import { type FlagName, type FlagValues, PROGRAM } from "./command.ts";
+import { usageError } from "./output.ts";
 
 export interface ChosenBackend {
   readonly backend: OidcCredentialsBackend;
-  /** Its built-in name, or the name of the export. */
-  readonly name: string;
   /** Permissions for reading the choice. */
   readonly needs: readonly PermissionNeed[];
 }
@@ -48,32 +41,26 @@ export async function chooseBackend(
 ): Promise<ChosenBackend> {
   assertRuntime(action);
   const needs: PermissionNeed[] = [];
-  const ensure = async (more: readonly PermissionNeed[]) => {
+  const ensure = (more: readonly PermissionNeed[]) => {
     needs.push(...more);
-    await preflight(action, [...known, ...needs], "always");
+    preflight(action, [...known, ...needs], "always");
   };
-  let named = await namedByFlags(flags, flag, ensure);
+  let named = namedByFlags(flags, flag, ensure);
   if (named === undefined) {
-    await ensure(selectionNeeds());
+    ensure(selectionNeeds());
     ({ named } = await withSettings(sessionOptions(flags), []));
   }
-  const { name = "file" } = named ?? readBackendChoice(readEnvIfGranted);
-  const shortName = name.split(/[:#]/).at(-1)!;
-  if (named === undefined) {
-    return { backend: await resolveCredentialsBackend(), name: shortName, needs };
-  }
-  const { options, origin } = named;
-  const spec = parseBackendSpec(name, origin.name);
-  await ensure(optionNeeds(options));
-  const backend = await createBackend(spec, parseBackendKwargs(options, origin.options), origin);
-  return { backend, name: shortName, needs };
+  if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
+  const { name, options, origin } = named;
+  ensure(optionNeeds(options));
+  return { backend: await sharedBackend(name, options, origin), needs };
 }
 
-async function namedByFlags(
+function namedByFlags(
   flags: FlagValues,
   flag: BackendFlag,
-  ensure: (needs: readonly PermissionNeed[]) => Promise<void>,
-): Promise<NamedBackend | undefined> {
+  ensure: (needs: readonly PermissionNeed[]) => void,
+): NamedBackend | undefined {
   const name = flags.text(flag);
   const path = flags.text(`${flag}-options`);
   if (name === undefined && path === undefined) return undefined;
@@ -83,7 +70,7 @@ async function namedByFlags(
   const origin = { name: `--${flag}`, options: `--${flag}-options` };
   if (path === undefined) return { name, options: "{}", origin };
   const reason = "to read the backend's options";
-  await ensure([{ name: "read", path, reason, need: "always" }]);
+  ensure([{ name: "read", path, reason, need: "always" }]);
   const options = readPrivateFile(path, {
     what: "a file of options",
     maxBytes: LARGEST_BYTES,
@@ -95,16 +82,17 @@ async function namedByFlags(
 }
 
 /** Refuses a backend that keeps nothing once this program has ended. */
-export function assertPersistent({ backend, name }: ChosenBackend, action: string): void {
+export function assertPersistent(backend: OidcCredentialsBackend, action: string): void {
   if (backend.persistent !== false) return;
   throw new CredentialsBackendError(
     "invalid_options",
-    `Cannot ${action}: the backend ${name} keeps tokens only while this program runs. Choose one ` +
-      `that keeps them; ${PROGRAM} config shows what chooses it.`,
+    `Cannot ${action}: ${describeBackend(backend)} keeps tokens only while this program runs. ` +
+      `Choose one that keeps them; ${PROGRAM} config shows what chooses it.`,
   );
 }
 
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
+
 function flagsOf(isMeant: (row: { group: string; flag?: string }) => boolean): FlagName[] {
   return OPTION_NAMES.map(optionRow).filter(isMeant).flatMap(({ flag }) =>
     flag ?? []
@@ -131,8 +119,8 @@ export function sessionOptions(flags: FlagValues): SessionOptions {
     const flag = optionRow(name).flag as FlagName | undefined;
     if (flag !== undefined && flags.has(flag)) options[name] = flags.text(flag) ?? true;
   }
-  const parameters = flags.all("parameter");
-  if (parameters.length > 0) options.authorizationParameters = parseParameters(parameters);
+  const parameters = flags.get("parameter");
+  if (parameters !== undefined) options.authorizationParameters = parseParameters(parameters);
   const file = flags.text("config");
   if (file !== undefined) options[SETTINGS_FILE] = file;
   return options;
@@ -168,15 +156,16 @@ export interface SignInTarget {
   /** The options that flags and settings file give. */
   readonly options: SessionOptions;
   /** The sign-in and its backend; `undefined` if an API key takes their place. */
-  readonly stored?: { readonly identity: OidcIdentity; readonly chosen: ChosenBackend };
+  readonly stored?: { readonly identity: OidcIdentity; readonly backend: OidcCredentialsBackend };
 }
 
 /** Finds the sign-in that flags, variables and settings file name. */
 export async function findTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
   const variables = identityNeeds(flags);
-  await preflight(action, variables, "always");
+  preflight(action, variables, "always");
   const { options } = await withSettings(sessionOptions(flags), namesOf(false));
   const identity = resolveIdentity(options, action);
   if (identity.kind === "api_key") return { options };
-  return { options, stored: { identity, chosen: await chooseBackend(flags, action, variables) } };
+  const { backend } = await chooseBackend(flags, action, variables);
+  return { options, stored: { identity, backend } };
 }

@@ -75,12 +75,12 @@ export async function withSettings<T extends Partial<InitOptions>>(
 ): Promise<Settled<T>> {
   const { [SETTINGS_FILE]: file } = options as { [SETTINGS_FILE]?: string };
   if (file === undefined && !isSettingsThere()) return { options };
-  const { backendOf, readSettings } = await loadSettings();
-  const takes = (name: string) => (names as readonly string[]).includes(name);
-  const settings = readSettings({ given: options as Record<string, unknown>, takes, path: file });
+  const { backendOf, readSettings, valuesOf } = await loadSettings();
+  const settings = readSettings({ given: options as Record<string, unknown>, path: file });
   if (settings.fault !== undefined) throw settings.fault;
-  const { backend: _, backendOptions: _1, ...values } = settings.values;
-  return { options: { ...values, ...options }, named: backendOf(settings) };
+  const taken = Object.entries(valuesOf(settings))
+    .filter(([name]) => (names as readonly string[]).includes(name));
+  return { options: { ...Object.fromEntries(taken), ...options }, named: backendOf(settings) };
 }
 
 function isSettingsThere(): boolean {

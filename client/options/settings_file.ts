@@ -12,7 +12,7 @@ import {
   readBackendChoice,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
-import { isObject, printable } from "../../backends/common/printable.ts";
+import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
@@ -23,8 +23,6 @@ import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS, settingsPath } from "
 export interface SettingsQuery {
   /** What the call gives itself, by the names of the settings. */
   readonly given: Readonly<Record<string, unknown>>;
-  /** Whether the call takes a setting. */
-  takes(name: string): boolean;
   /** The file that the call names, in place of the usual one. */
   readonly path?: string | undefined;
 }
@@ -78,26 +76,35 @@ export interface Settings {
   readonly profiles: readonly string[];
   /** The profile whose settings apply, instead of those of the file itself. */
   readonly profile?: string;
-  /** The values about which the file decides. */
-  readonly values: Entry;
-  /** What decides about each setting: `given`, a variable, or the path of the file. */
-  readonly sources: Readonly<Record<string, string>>;
+  /** The settings in force. */
+  readonly rows: readonly SettingRow[];
 }
+
+/** A setting with what decides about it: a flag, a variable, or the file. */
+export interface SettingRow {
+  readonly name: string;
+  readonly value: unknown;
+  readonly source: string;
+}
+
+/** The source of a value that the file gives. */
+const FILE = "settings file";
+const UNUSED = `${FILE}, unused: it is for the issuer and clientId beside it`;
 
 /** Reads the file, as far as Deno permits. */
 export function readSettings(query: SettingsQuery): Settings {
   const { given } = query;
-  const isNamed = query.path !== undefined;
   const path = query.path ?? settingsPath();
-  const base = { path, state: "off", profiles: [], values: {}, sources: {} } as const;
+  const base = { path, state: "off", profiles: [], rows: [] } as const;
   try {
-    const { text, ...found } = readText(path, isNamed);
+    const { text, ...found } = readText(path, query.path !== undefined);
     const { common, profiles } = parseSettings(path, text);
     const profile = `${given.profile ?? readEnvIfGranted("VM_OIDC_PROFILE")?.trim() ?? ""}`;
     const own = profiles.get(profile);
     const names = [...profiles.keys()];
     if (profile !== "" && own === undefined && names.length > 0) {
-      throw unknownKey(path, "it has no profile", profile, names);
+      const hint = didYouMean(profile, names) || `It has: ${names.join(", ")}.`;
+      throw settingsError(path, `it has no profile ${shown(profile, "of that name")}. ${hint}`);
     }
     const isTyped = own !== undefined && given.profile !== undefined;
     return {
@@ -105,7 +112,7 @@ export function readSettings(query: SettingsQuery): Settings {
       ...found,
       profiles: names,
       ...(own && { profile }),
-      ...decide(own ?? common, query, isTyped, path),
+      rows: decide(own ?? common, given, isTyped),
     };
   } catch (error) {
     if (error instanceof ValidMindAuthError) return { ...base, fault: error };
@@ -113,9 +120,16 @@ export function readSettings(query: SettingsQuery): Settings {
   }
 }
 
+/** The values about which the file decides. */
+export function valuesOf({ rows }: Settings): Entry {
+  const ofFile = rows.filter(({ source }) => source === FILE);
+  return Object.fromEntries(ofFile.map(({ name, value }) => [name, value]));
+}
+
 /** The backend that the settings name. */
-export function backendOf({ values, profile, path }: Settings): NamedBackend | undefined {
-  const { backend, backendOptions = {} } = values;
+export function backendOf(settings: Settings): NamedBackend | undefined {
+  const { profile, path } = settings;
+  const { backend, backendOptions = {} } = valuesOf(settings);
   if (backend === undefined) return undefined;
   const place = `${profile === undefined ? "" : `of profile ${profile} `}in ${path}`;
   return {
@@ -192,30 +206,21 @@ export function parseSettings(
       '"backendOptions" name a variable: "${MY_SECRET}".';
     throw settingsError(path, `${reason}. ${advice}`);
   }
-  const { profiles = {}, ...common } = isObject(document) ? document : { profiles: document };
-  if (!isObject(profiles)) {
-    const reason = 'it is not an object with objects in "profiles"';
-    throw settingsError(path, `${reason}. Write it like ${EXAMPLE}.`);
-  }
-  const entries = Object.entries(profiles);
+  const { profiles, ...common } = checkEntry(path, "", document, { ...TYPES, profiles: "object" });
+  const entries = Object.entries(profiles ?? {});
   return {
-    common: checkEntry(path, "", common),
-    profiles: new Map(entries.map(([name, entry]) => [name, checkEntry(path, name, entry)])),
+    common,
+    profiles: new Map(entries.map(([name, entry]) => [name, checkEntry(path, name, entry, TYPES)])),
   };
 }
 
 /** A path that is the same from every folder. */
 export const WHOLE_PATH = /^([/\\]|[A-Za-z]:)/;
 
-function checkEntry(path: string, profile: string, entry: unknown): Entry {
+function checkEntry(path: string, profile: string, entry: unknown, types: OptionTypes): Entry {
   const place = profile && ` in the profile ${shown(profile, "of a long name")}`;
-  const names = [...Object.keys(SETTINGS), ...(profile === "" ? ["profiles"] : [])];
-  const unknown = Object.keys(Object(entry)).find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    throw unknownKey(path, `it has${place} an unknown key`, unknown, names);
-  }
   const fail = (message: string) => new ValidMindAuthError("settings_invalid", message);
-  checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, TYPES, fail);
+  checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, types, fail);
   const checked = { ...entry as Entry };
   if (checked.backendOptions !== undefined && checked.backend === undefined) {
     throw settingsError(path, `"backendOptions"${place} has no "backend" beside it. Give both.`);
@@ -228,12 +233,6 @@ function checkEntry(path: string, profile: string, entry: unknown): Entry {
   return checked;
 }
 
-function unknownKey(path: string, reason: string, name: string, known: readonly string[]): Error {
-  const hint = didYouMean(name, known) || `It takes: ${known.join(", ")}.`;
-  const words = `${reason} ${shown(name, "of a long name")}. ${hint}`;
-  return settingsError(path, words);
-}
-
 function settingsError(path: string, text: string): ValidMindAuthError {
   const message = `Cannot use the settings file ${printable(path, 500)}: ${text}`;
   return new ValidMindAuthError("settings_invalid", message);
@@ -244,13 +243,8 @@ export function shown(word: string, otherwise: string): string {
   return /^[\w.:-]{1,24}$/.test(word) ? `"${word}"` : otherwise;
 }
 
-/** The values of the file that apply, and what decides about each setting that the call takes. */
-function decide(
-  entry: Entry,
-  { given, takes }: SettingsQuery,
-  isTyped: boolean,
-  path: string,
-): Pick<Settings, "values" | "sources"> {
+/** What decides about each setting. */
+function decide(entry: Entry, given: SettingsQuery["given"], isTyped: boolean): SettingRow[] {
   const { apiKey, apiSecret, profile } = OPTIONS;
   const inForce = (name: "issuer" | "clientId") => {
     const own = isTyped ? entry[name] : undefined;
@@ -264,30 +258,34 @@ function decide(
       isSet(apiKey.variable) && isSet(apiSecret.variable);
   const isLeft = (name: string) =>
     isByKey && (name === "issuer" || name === "clientId") ||
-    (isByKey || !isOwn) && OF_SIGN_IN.includes(name) ||
-    name === "backendOptions" && values.backend === undefined;
-  const values: Record<string, unknown> = {};
-  const sources: Record<string, string> = {};
-  for (const [name, setting] of Object.entries<Setting>({ profile, ...SETTINGS })) {
-    const isOfFile = Object.hasOwn(entry, name);
-    // migrate has other flags for the backend.
-    if (!takes(name) && !(isOfFile && name.startsWith("backend"))) continue;
-    const variable = variableOf(name, setting);
-    if (given[name] !== undefined) sources[name] = "given";
-    else if (isOfFile && (isTyped || !variable) && !isLeft(name)) {
-      values[name] = entry[name];
-      sources[name] = path;
-    } else if (variable !== undefined) sources[name] = variable;
-  }
-  return { values, sources };
+    (isByKey || !isOwn) && OF_SIGN_IN.includes(name);
+  const rows = Object.entries<Setting>({ profile, ...SETTINGS }).flatMap(([name, setting]) => {
+    const [variable, text] = variableOf(name, setting);
+    if (given[name] !== undefined) {
+      return [{ name, value: given[name], source: `--${setting.flag}` }];
+    }
+    if (Object.hasOwn(entry, name) && (isTyped || !variable) && !isLeft(name)) {
+      return [{ name, value: entry[name], source: FILE }];
+    }
+    if (variable !== undefined) return [{ name, value: text, source: variable }];
+    return Object.hasOwn(entry, name) ? [{ name, value: entry[name], source: UNUSED }] : [];
+  });
+  // Options belong to the backend beside them.
+  const isBackend = rows.some(({ name, source }) => name === "backend" && source === FILE);
+  return rows.filter(({ name, source }) =>
+    name !== "backendOptions" || source !== FILE || isBackend
+  );
 }
 
-/** The variable that decides about a setting, if one does. */
-function variableOf(name: string, { variable }: Setting): string | undefined {
-  const { by, options } = name.startsWith("backend") ? readBackendChoice(readEnvIfGranted) : {};
-  if (name === "backend") return by;
-  if (name === "backendOptions") return by && [options].find(isSet);
-  return (name === "apiHost" ? [OPTIONS.apiUrl.variable, variable] : [variable]).find(isSet);
+/** The variable that decides about a setting, if one does, and its value. */
+function variableOf(name: string, { variable }: Setting): (string | undefined)[] {
+  if (name.startsWith("backend")) {
+    const { by, name: chosen, options } = readBackendChoice(readEnvIfGranted);
+    if (name === "backend") return [by, chosen];
+    return by !== undefined && isSet(options) ? [options, undefined] : [];
+  }
+  const found = (name === "apiHost" ? [OPTIONS.apiUrl.variable, variable] : [variable]).find(isSet);
+  return found === undefined ? [] : [found, readEnvIfGranted(found)];
 }
 
 function isSet(variable: string | undefined): boolean {

@@ -1,12 +1,15 @@
 import { locationOf } from "../../backends/common/describe_backend.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
 import { printable, remember } from "../../backends/common/printable.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
-import { parseExpiry, readClaims } from "../entry.ts";
+import { type Bearer, parseExpiry, readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { type Identity, secureUrl } from "../options/resolve_identity.ts";
+import { type Identity, type OidcIdentity, secureUrl } from "../options/resolve_identity.ts";
 import {
   checkCallOptions,
   type ModelOptions,
@@ -255,25 +258,13 @@ export class SignedInSession implements Session {
       return { kind: "api_key", signedIn: !this.#isClosed };
     }
     const { entry, bearer } = tokens.held;
-    const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
+    const status = entryStatus(identity, entry, bearer);
     const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
-    const signInEnd = parseExpiry(entry?.refresh_expires_at);
-    const isClient = identity.flow === "client_credentials";
-    const isRefreshable = isClient ? bearer !== undefined : Boolean(entry?.refresh_token);
     return {
       kind: "oidc",
-      signedIn: isFresh || isRefreshable,
-      ...(isClient && { flow: "client_credentials" }),
-      ...text("subject", isClient ? identity.clientId : claims?.sub),
-      ...text("name", claims?.name),
-      ...text("email", claims?.email),
-      ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
-      ...(signInEnd > 0 && { signInEndsAt: new Date(signInEnd) }),
-      refreshable: isRefreshable,
-      ...text("profile", identity.profile),
-      ...(identity.dpop && { dpop: true }),
+      signedIn: isFresh || status.refreshable,
+      ...status,
       scope: identity.scope,
-      ...text("grantedScope", entry?.granted_scope),
       backend: backendStatus(tokens.backend),
     };
   }
@@ -307,7 +298,33 @@ function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders
   };
 }
 
-function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStatus["backend"]> {
+/** What an entry says of a sign-in, whose names and scopes are text of others. */
+export function entryStatus(
+  { clientId, profile, flow, dpop }: Pick<OidcIdentity, "clientId" | "profile" | "flow" | "dpop">,
+  entry: OidcCredentials | undefined,
+  bearer: Bearer | undefined,
+) {
+  const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
+  const signInEnd = parseExpiry(entry?.refresh_expires_at);
+  const isClient = flow === "client_credentials";
+  return {
+    ...(isClient && { flow }),
+    ...text("subject", isClient ? clientId : claims?.sub),
+    ...text("name", claims?.name),
+    ...text("email", claims?.email),
+    ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
+    ...(signInEnd > 0 && { signInEndsAt: new Date(signInEnd) }),
+    refreshable: isClient ? bearer !== undefined : Boolean(entry?.refresh_token),
+    ...text("profile", profile),
+    ...(dpop && { dpop: true }),
+    ...text("scope", entry?.scope),
+    ...text("grantedScope", entry?.granted_scope),
+  };
+}
+
+export function backendStatus(
+  backend: OidcCredentialsBackend,
+): NonNullable<SessionStatus["backend"]> {
   const persistent: unknown = backend.persistent;
   return {
     name: backendName(backend),
@@ -318,7 +335,7 @@ function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStat
 }
 
 function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
-  const shown = typeof value === "string" ? { [name]: printable(value, 255) } : {};
+  const shown = typeof value === "string" && value !== "" ? { [name]: printable(value, 255) } : {};
   return shown as { [P in K]?: string };
 }
 

@@ -1,6 +1,5 @@
-import { type Command, EXIT_WORDS } from "../../client/cli/command.ts";
 import { COMMANDS } from "../../client/cli/main.ts";
-import { type FlagName, FLAGS } from "../../client/cli/flags.ts";
+import { type Command, EXIT_WORDS, type FlagName, FLAGS } from "../../client/cli/command.ts";
 import { flagUsage } from "../../client/cli/commands/help.ts";
 import { type Generated, generated, table } from "./generated_part.ts";
 

@@ -3,11 +3,9 @@ import { createSession } from "../../create_session.ts";
 import { ApiError } from "../../errors.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { CliError, usageError } from "../cli_error.ts";
-import { type Command, EXIT } from "../command.ts";
-import type { FlagName, FlagValues } from "../flags.ts";
-import type { Output } from "../output.ts";
-import { BEARER_FLAGS } from "../read_bearer.ts";
+import { type Command, EXIT, type FlagName, type FlagValues } from "../command.ts";
+import { CliError, type Output, usageError } from "../output.ts";
+import { BEARER_FLAGS } from "./token.ts";
 import { findTarget, sessionOptions } from "../sign_in_target.ts";
 
 export const api: Command = {
@@ -51,7 +49,7 @@ export const api: Command = {
     }
     await using session = await createSession({
       ...sessionOptions(flags),
-      credentialsBackend: stored?.chosen.backend,
+      credentialsBackend: stored?.backend,
       interactive: flags.has("login"),
     });
     const separator = path.includes("?") ? "&" : "?";
@@ -66,13 +64,11 @@ export const api: Command = {
 };
 
 async function readRequest(flags: FlagValues): Promise<RequestInit & { query: string }> {
-  const fields: [name: string, value: unknown][] = [];
-  for (const text of flags.all("field")) {
-    const [name, value] = pairOf("field", text);
-    fields.push([name, await typedValue(value)]);
-  }
-  fields.push(...flags.all("raw-field").map((text) => pairOf("raw-field", text)));
-  const headers = flags.all("header").map((text) => pairOf("header", text, ":"));
+  const all = (flag: "field" | "raw-field" | "header", separator = "=") =>
+    (flags.get(flag) ?? []).map((text) => pairOf(flag, text, separator));
+  const fields: [name: string, value: unknown][] = all("raw-field");
+  for (const [name, value] of all("field")) fields.push([name, await typedValue(value)]);
+  const headers = all("header", ":");
   const input = flags.text("input");
   const hasBody = input !== undefined || fields.length > 0;
   const method = flags.text("method")?.toUpperCase() ?? (hasBody ? "POST" : "GET");
@@ -93,7 +89,7 @@ async function readRequest(flags: FlagValues): Promise<RequestInit & { query: st
 }
 
 /** Name and value of a field, or of a header. */
-function pairOf(flag: FlagName, text: string, separator = "="): [name: string, value: string] {
+function pairOf(flag: FlagName, text: string, separator: string): [name: string, value: string] {
   const at = text.indexOf(separator);
   if (at > 0) return [text.slice(0, at).trim(), text.slice(at + 1)];
   throw usageError(`Cannot use --${flag}: its value is missing. Give it as NAME${separator}VALUE.`);
@@ -112,7 +108,7 @@ async function typedValue(text: string): Promise<unknown> {
 async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
   if (path === "-") return await new Response(Deno.stdin.readable).bytes();
   const reason = "to read the request's body";
-  await preflight(api.action, [{ name: "read", path, reason, need: "always" }], "always");
+  preflight(api.action, [{ name: "read", path, reason, need: "always" }], "always");
   try {
     return await Deno.readFile(path);
   } catch {

@@ -1,22 +1,18 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
+import type {
+  MaybePromise,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
 import { requiredPermissions } from "../../init.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { settingsOf, sourceOf } from "./config.ts";
-import { type Command, EXIT, printResult, PROGRAM } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
+import { type Command, EXIT, type FlagValues, printResult, PROGRAM } from "../command.ts";
 import { columns } from "../output.ts";
 import { ALL_FLAGS_HINT, describeError, loginCommand } from "../report_error.ts";
-import {
-  type ChosenBackend,
-  findTarget,
-  sessionOptions,
-  SIGN_IN_FLAGS,
-  type SignInTarget,
-} from "../sign_in_target.ts";
-import { readStatus, tokenText } from "../status_report.ts";
+import { findTarget, sessionOptions, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
+import { settingsOf } from "./config.ts";
+import { readStatus, tokenText } from "./status.ts";
 
 export const doctor: Command = {
   name: "doctor",
@@ -75,39 +71,41 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
       return false;
     }
   };
-  let stored: SignInTarget["stored"];
-  const isSet = await examineOne("settings", async () => {
-    ({ stored } = await findTarget(flags, doctor.action));
-    return checkSettings(stored, flags);
+  let target: SignInTarget | undefined;
+  await examineOne("settings", async () => {
+    target = await findTarget(flags, doctor.action);
+    return checkSettings(target, flags);
   });
-  if (!isSet) return findings;
-  const backend = stored?.chosen.backend;
-  const session = { ...sessionOptions(flags), interactive: false, credentialsBackend: backend };
+  if (target === undefined) return findings;
+  const { stored } = target;
+  const session = {
+    ...sessionOptions(flags),
+    interactive: false,
+    credentialsBackend: stored?.backend,
+  };
   const checkNeeds = async (discover: boolean) => {
     const needs = await requiredPermissions(session, { call: "createSession", discover });
-    for (const when of ["always", "sign_in"] as const) await preflight(doctor.action, needs, when);
+    for (const when of ["always", "sign_in"] as const) preflight(doctor.action, needs, when);
   };
   const isPermitted = await examineOne("permissions", async () => {
     await checkNeeds(false);
     return ["all permissions of a sign-in are granted"];
   });
   if (!isPermitted || stored === undefined) return findings;
-  const { chosen, identity } = stored;
-  await examineOne("store", () => checkStore(chosen));
+  const { identity, backend } = stored;
+  await examineOne("store", () => checkStore(backend));
   await examineOne("provider", async () => {
     await checkNeeds(true);
     return [`${identity.issuer} answers correctly`];
   });
-  await examineOne("sign-in", () => checkSignIn(stored!, flags));
+  await examineOne("sign-in", () => checkSignIn(target!, flags));
   return findings;
 }
 
 /** The sign-in that the settings name, and their sources. */
-function checkSettings(stored: SignInTarget["stored"], flags: FlagValues): Answer {
+function checkSettings({ stored }: SignInTarget, flags: FlagValues): Answer {
   const settings = settingsOf(flags);
-  const sources = Object.keys(settings.sources).map((name) =>
-    `${name} by ${sourceOf(name, settings)}`
-  );
+  const sources = settings.rows.map(({ name, source }) => `${name} by ${source}`);
   const { issuer, clientId, audience } = stored?.identity ?? {};
   const words = issuer === undefined
     ? "an API key is set (VM_API_KEY), and nobody signs in"
@@ -116,7 +114,7 @@ function checkSettings(stored: SignInTarget["stored"], flags: FlagValues): Answe
 }
 
 /** A round trip in the store, without a change of any entry. */
-async function checkStore({ backend }: ChosenBackend): Promise<Answer> {
+async function checkStore(backend: OidcCredentialsBackend): Promise<Answer> {
   await new CredentialStore(backend, "").probe();
   const words = `a test entry was written to ${describeBackend(backend)}, read and removed`;
   if (backend.withLock !== undefined) return [words];
@@ -127,19 +125,16 @@ async function checkStore({ backend }: ChosenBackend): Promise<Answer> {
 }
 
 /** The state of the stored sign-in. */
-async function checkSignIn(
-  { identity, chosen }: NonNullable<SignInTarget["stored"]>,
-  flags: FlagValues,
-): Promise<Answer> {
-  const now = Date.now();
-  const report = await readStatus(identity, chosen.backend, now);
-  if (identity.flow === "client_credentials" && report.state !== "valid") {
+async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Answer> {
+  const report = await readStatus(target);
+  if (report.flow !== undefined && report.state !== "valid") {
     return ["no valid token is stored; the next use gets one for the client itself"];
   }
-  const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report, now)}`;
-  if (!report.signed_in) return [words, `Run: ${loginCommand(flags)}`];
+  const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
+  if (!report.signedIn) return [words, `Run: ${loginCommand(flags)}`];
   if (report.refreshable) return [words];
-  const cure = identity.scope.split(" ").includes("offline_access")
+  const isAsked = target.stored?.identity.scope.split(" ").includes("offline_access");
+  const cure = isAsked
     ? "The provider gave no refresh token: have it allowed for this client"
     : "Ask for the scope offline_access";
   return [words, `${cure}; otherwise people sign in again when it ends.`];

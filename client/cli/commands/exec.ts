@@ -1,10 +1,9 @@
 import { isWindows } from "../../../backends/common/platform.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { usageError } from "../cli_error.ts";
 import { type Command, EXIT } from "../command.ts";
-import type { Output } from "../output.ts";
-import { BEARER_FLAGS, readBearer } from "../read_bearer.ts";
+import { type Output, usageError } from "../output.ts";
+import { BEARER_FLAGS, readBearer } from "./token.ts";
 
 const USUAL_VARIABLE = "VM_ACCESS_TOKEN";
 /** The signals that a terminal sends to the program as well. */
@@ -45,7 +44,7 @@ export const exec: Command = {
     }
     const reason = "to start the program";
     const need = { name: "run", command: program, reason, need: "always" } as const;
-    await preflight(exec.action, [need], "always");
+    preflight(exec.action, [need], "always");
     const { bearer } = await readBearer(invocation, exec.action);
     const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
     const command = new Deno.Command(program, { args, env: { [variable]: bearer }, ...streams });

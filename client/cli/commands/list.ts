@@ -6,18 +6,13 @@ import {
 import { printable } from "../../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { backendStatus } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { chooseBackend } from "../sign_in_target.ts";
+import { type Command, EXIT, type FlagValues, printResult } from "../command.ts";
+import { columns, snakeCase } from "../output.ts";
 import { inCliWords } from "../report_error.ts";
-import { type Command, EXIT, printResult } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
-import {
-  describeEntry,
-  describeIdentity,
-  identityOfKey,
-  listText,
-  placeReport,
-} from "../status_report.ts";
+import { chooseBackend } from "../sign_in_target.ts";
+import { describeEntry, placeRow, rowsOf, type StoredIdentity } from "./status.ts";
 
 export const list: Command = {
   name: "list",
@@ -31,21 +26,31 @@ export const list: Command = {
   examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],
   action: "list the sign-ins",
   async run(invocation) {
-    const chosen = await chooseBackend(invocation.flags, list.action);
-    const { backend } = chosen;
-    const now = Date.now();
-    const read = async (key: string) => await readSignIn(backend, key, now, invocation.flags);
-    const found = [];
-    for (const key of await listKeys(backend)) found.push(await read(key));
-    const signIns = found.filter((one) => one !== undefined);
-    const place = placeReport(backend);
-    printResult(invocation, { backend: place, sign_ins: signIns }, listText(signIns, place, now));
+    const { backend } = await chooseBackend(invocation.flags, list.action);
+    const signIns = [];
+    for (const key of await listKeys(backend)) {
+      const found = await readSignIn(backend, key, invocation.flags);
+      if (found !== undefined) signIns.push(found);
+    }
+    const rows = signIns.flatMap((one) => {
+      if (!("error" in one)) return [...rowsOf(one), []];
+      return [
+        ["Unreadable", one.error.message],
+        ["Provider", one.issuer],
+        ["Client", one.clientId],
+        [],
+      ];
+    });
+    const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
+    const text = nobody + columns([...rows, placeRow(backend)]);
+    const json = { backend: snakeCase(backendStatus(backend)), signIns: signIns.map(snakeCase) };
+    printResult(invocation, json, text);
     return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
   },
 };
 
 /** The keys of all entries, in their order. */
-export async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {
+async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {
   if (backend.list === undefined) {
     throw new CredentialsBackendError(
       "backend_no_list",
@@ -62,19 +67,30 @@ export async function listKeys(backend: OidcCredentialsBackend): Promise<string[
 }
 
 /** `undefined` for an entry that has been removed since the keys were read. */
-async function readSignIn(
-  backend: OidcCredentialsBackend,
-  key: string,
-  now: number,
-  flags: FlagValues,
-) {
+async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: FlagValues) {
   const identity = identityOfKey(key);
   try {
     const entry = await new CredentialStore(backend, key).load();
-    return entry && describeEntry(entry, identity, now);
+    return entry && describeEntry(entry, identity);
   } catch (error) {
     const fault = backendError("read credentials from", backend, error);
-    const message = printable(inCliWords(fault, flags, identity), 1000);
-    return { ...describeIdentity(identity), error: { code: fault.code, message } };
+    const message = inCliWords(fault, flags, identity);
+    return { ...identity, error: { code: fault.code, message } };
   }
+}
+
+/** The identity that a stored key stands for. A key of another form becomes the issuer. */
+function identityOfKey(key: string): StoredIdentity {
+  const form =
+    /^(client_credentials\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s;
+  const text = printable(key, 2000); // it may be of anybody
+  const [, client, dpop, profile, issuer = text, clientId = "", audience] = form.exec(text) ?? [];
+  return {
+    issuer,
+    clientId,
+    ...(audience && { audience }),
+    ...(profile && { profile }),
+    ...(client && { flow: "client_credentials" as const }),
+    ...(dpop && { dpop: true }),
+  };
 }

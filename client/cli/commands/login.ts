@@ -1,8 +1,7 @@
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";
-import { toJsonText } from "../output.ts";
-import { alreadyText, statusText } from "../status_report.ts";
+import { snakeCase, toJsonText } from "../output.ts";
 import {
   assertPersistent,
   findTarget,
@@ -10,7 +9,7 @@ import {
   sessionOptions,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { reportOf } from "./status.ts";
+import { readStatus, statusText } from "./status.ts";
 
 export const login: Command = {
   name: "login",
@@ -39,26 +38,28 @@ export const login: Command = {
     const { flags, output } = invocation;
     const target = await findTarget(flags, login.action);
     const isNew = await signIn(target, invocation);
-    const report = await reportOf(target);
-    const text = isNew || report.state === "api_key" ? statusText : alreadyText;
-    if (flags.has("json")) output.print(toJsonText(report));
-    else if (!flags.has("quiet")) output.print(text(report, Date.now()));
+    const report = await readStatus(target);
+    const already = isNew || target.stored === undefined ? "" : ALREADY;
+    if (flags.has("json")) output.print(toJsonText(snakeCase(report)));
+    else if (!flags.has("quiet")) output.print(already + statusText(report, target));
     return EXIT.ok;
   },
 };
 
+const ALREADY = "Already signed in. To sign in as somebody else, run logout first.\n";
+
 /** Signs in, and tells whether the stored sign-in did not serve. */
 async function signIn({ stored }: SignInTarget, invocation: Invocation): Promise<boolean> {
   if (stored === undefined) return false;
-  const { chosen, identity } = stored;
-  assertPersistent(chosen, login.action);
+  const { backend, identity } = stored;
+  assertPersistent(backend, login.action);
   const { flags, output } = invocation;
   const tell = (step: object) => output.print(toJsonText(snakeCase(step)));
   const isClient = identity.flow === "client_credentials";
   let isAsked = false;
   await using _session = await createSession({
     ...sessionOptions(flags),
-    credentialsBackend: chosen.backend,
+    credentialsBackend: backend,
     interactive: true,
     onEvent: ({ time: _, ...event }: AuthEvent) => {
       isAsked ||= event.type === (isClient ? "refresh_done" : "sign_in_started");
@@ -78,10 +79,4 @@ async function signIn({ stored }: SignInTarget, invocation: Invocation): Promise
     }),
   });
   return isAsked;
-}
-
-/** A step with names as JSON has them in all reports. */
-function snakeCase(step: object): Record<string, unknown> {
-  const nameOf = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  return Object.fromEntries(Object.entries(step).map(([name, value]) => [nameOf(name), value]));
 }

@@ -2,7 +2,6 @@ import type { ClearResult } from "../../session.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
 import {
   chooseBackend,
   findTarget,
@@ -10,7 +9,7 @@ import {
   sessionOptions,
   STORE_FLAGS,
 } from "../sign_in_target.ts";
-import { usageError } from "../cli_error.ts";
+import { usageError } from "../output.ts";
 
 export const logout: Command = {
   name: "logout",
@@ -27,33 +26,28 @@ export const logout: Command = {
   action: "sign out",
   async run(invocation) {
     const { flags, output } = invocation;
-    checkTogether(flags);
     const all = flags.has("all");
+    const given = IDENTITY_FLAGS.find((name) => flags.has(name));
+    if (all && given !== undefined) {
+      throw usageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
+    }
     // With --all nobody is named.
-    const chosen = all
+    const { backend } = all
       ? await chooseBackend(flags, logout.action)
-      : (await findTarget(flags, logout.action)).stored?.chosen;
+      : (await findTarget(flags, logout.action)).stored ?? {};
     const result = await clearOidcCredentials({
       ...sessionOptions(flags),
-      ...(chosen !== undefined && { credentialsBackend: chosen.backend }),
+      ...(backend !== undefined && { credentialsBackend: backend }),
       all,
       revoke: flags.has("revoke"),
     });
-    const { keys, revocation, reason, wholeStore = false } = result;
-    const json = { keys, revocation, reason, whole_store: wholeStore };
-    printResult(invocation, json, resultText(result));
+    const { revocation } = result;
+    printResult(invocation, { wholeStore: false, ...result }, resultText(result));
     const isMissed = revocation === "failed" || revocation === "not_supported";
     if (isMissed && flags.has("quiet")) output.note(revocationText(result));
     return isMissed ? EXIT.failure : EXIT.ok;
   },
 };
-
-function checkTogether(flags: FlagValues): void {
-  const given = IDENTITY_FLAGS.find((name) => flags.has(name));
-  if (flags.has("all") && given !== undefined) {
-    throw usageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
-  }
-}
 
 function resultText(result: ClearResult): string {
   const { keys, wholeStore } = result;

@@ -2,8 +2,7 @@ import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import { assertPersistent, chooseBackend } from "../sign_in_target.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
-import { usageError } from "../cli_error.ts";
+import { usageError } from "../output.ts";
 
 export const migrate: Command = {
   name: "migrate",
@@ -32,15 +31,16 @@ export const migrate: Command = {
   action: "migrate credentials",
   async run(invocation) {
     const { flags, output } = invocation;
-    checkTogether(flags);
+    if (!flags.has("from") && !flags.has("to")) {
+      throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
+    }
     const from = await chooseBackend(flags, migrate.action, [], "from");
     const to = await chooseBackend(flags, migrate.action, from.needs, "to");
-    assertPersistent(to, migrate.action);
+    assertPersistent(to.backend, migrate.action);
     const deleteSource = flags.has("delete-source");
     const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
-    const { copied, kept, deleted, liveCopies } = result;
-    const json = { copied, kept, deleted, live_copies: liveCopies };
-    printResult(invocation, json, resultText(result));
+    const { liveCopies } = result;
+    printResult(invocation, result, resultText(result));
     if (liveCopies.length > 0 && !flags.has("quiet")) {
       output.note(
         `warning: ${liveCopies.length} refresh token(s) are now in both places, and the first ` +
@@ -50,12 +50,6 @@ export const migrate: Command = {
     return EXIT.ok;
   },
 };
-
-function checkTogether(flags: FlagValues): void {
-  if (!flags.has("from") && !flags.has("to")) {
-    throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
-  }
-}
 
 function resultText({ copied, kept, deleted }: MigrationResult): string {
   if (copied.length + kept.length === 0) return "There is nothing to migrate.\n";

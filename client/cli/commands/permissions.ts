@@ -1,4 +1,5 @@
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
+import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
@@ -7,8 +8,16 @@ import {
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
 import { uniqueNeeds } from "../../permissions/start_needs.ts";
-import { type Command, EXIT, printResult, PROGRAM, SPECIFIER } from "../command.ts";
-import type { FlagName, FlagValues } from "../flags.ts";
+import {
+  type Command,
+  EXIT,
+  type FlagName,
+  type FlagValues,
+  printResult,
+  PROGRAM,
+  SPECIFIER,
+} from "../command.ts";
+import { usageError } from "../output.ts";
 import {
   chooseBackend,
   fileNeeds,
@@ -16,7 +25,6 @@ import {
   sessionOptions,
   SIGN_IN_FLAGS,
 } from "../sign_in_target.ts";
-import { usageError } from "../cli_error.ts";
 
 const SIGN_IN: readonly FlagName[] = [
   ...SIGN_IN_FLAGS,
@@ -98,7 +106,10 @@ async function needsOf(
   } as const;
   const needs = await requiredPermissions(options, about);
   const own = kind === "cli" ? [...fileNeeds(flags), ...chosen.needs] : [];
-  return { needs: uniqueNeeds([...own, ...needs]), isKv: chosen.name === "kv" };
+  return {
+    needs: uniqueNeeds([...own, ...needs]),
+    isKv: chosen.backend instanceof KvCredentialsBackend,
+  };
 }
 
 /**

@@ -1,5 +1,15 @@
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
+import { bearerKind, bearerOf, coversScope, credentialKey, isFresh } from "../../entry.ts";
+import type { OidcIdentity } from "../../options/resolve_identity.ts";
+import { formatTime } from "../../prompt/prompt.ts";
+import { backendStatus, entryStatus } from "../../signed_in/session.ts";
+import { CredentialStore } from "../../tokens/store.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
-import { readStatus, type StatusReport, statusText } from "../status_report.ts";
+import { columns, snakeCase } from "../output.ts";
 import { findTarget, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
 
 export const status: Command = {
@@ -14,13 +24,140 @@ export const status: Command = {
   action: "show the status",
   async run(invocation) {
     const target = await findTarget(invocation.flags, status.action);
-    const report = await reportOf(target);
-    printResult(invocation, report, statusText(report, Date.now()));
-    return report.signed_in ? EXIT.ok : EXIT.signInNeeded;
+    const report = await readStatus(target);
+    printResult(invocation, report, statusText(report, target));
+    return report.signedIn ? EXIT.ok : EXIT.signInNeeded;
   },
 };
 
-export async function reportOf({ stored }: SignInTarget): Promise<StatusReport> {
-  if (stored === undefined) return { signed_in: true, state: "api_key" };
-  return await readStatus(stored.identity, stored.chosen.backend, Date.now());
+/**
+ * State of a sign-in: `valid`; `refreshable` (the token has ended or is about to, and the next use
+ * gets a new one); `expired` (a person has to sign in again); `other_scope` (stored, but not for the
+ * whole requested scope); `none`; `api_key` (no sign-in is needed).
+ */
+type SignInState = "valid" | "refreshable" | "expired" | "other_scope" | "none" | "api_key";
+
+/** The output of `status --json`. Holds no secret. JSON leaves out what is not known. */
+export type StatusReport =
+  & Partial<ReturnType<typeof describeEntry>>
+  & {
+    /** Whether the next use works without a person. */
+    readonly signedIn: boolean;
+    readonly state: SignInState;
+    readonly backend?: Record<string, unknown>;
+  };
+
+/** Reads the status from the store, without network and without a change. */
+export async function readStatus({ stored }: SignInTarget): Promise<StatusReport> {
+  if (stored === undefined) return { signedIn: true, state: "api_key" };
+  const { backend, identity } = stored;
+  const { issuer, clientId, audience } = identity;
+  const key = credentialKey(issuer, clientId, audience, identity);
+  const entry = await new CredentialStore(backend, key).load();
+  return { ...describeEntry(entry, identity), backend: snakeCase(backendStatus(backend)) };
+}
+
+/** The part of an identity that a key holds. */
+export type StoredIdentity = Pick<
+  OidcIdentity,
+  "issuer" | "clientId" | "audience" | "profile" | "flow" | "dpop"
+>;
+
+/** A stored sign-in as a report shows it. Where the identity has a scope, the entry has to cover it. */
+export function describeEntry(
+  entry: OidcCredentials | undefined,
+  identity: StoredIdentity & { scope?: string },
+) {
+  const { issuer, clientId, audience, flow, scope } = identity;
+  const now = Date.now();
+  const kind = URL.canParse(issuer) ? bearerKind("auto", issuer, flow) : "access_token";
+  const bearer = entry && bearerOf(entry, kind);
+  const isCovered = entry !== undefined && (scope === undefined || coversScope(entry, scope));
+  const state = entry === undefined
+    ? "none"
+    : isCovered && isFresh(bearer, now)
+    ? "valid"
+    : flow === "client_credentials" || isCovered && entry.refresh_token
+    ? "refreshable"
+    : isCovered
+    ? "expired"
+    : "other_scope";
+  return {
+    signedIn: state === "valid" || state === "refreshable",
+    state: state as SignInState,
+    issuer,
+    clientId,
+    audience,
+    ...entryStatus(identity, entry, bearer),
+    expiresIn: bearer && Math.floor((bearer.expiresAt - now) / 1000),
+  };
+}
+
+export function statusText(report: StatusReport, { stored }: SignInTarget): string {
+  if (stored === undefined) {
+    return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
+  }
+  return columns([...rowsOf(report), placeRow(stored.backend)]);
+}
+
+/** The place of the tokens. */
+export function placeRow(backend: OidcCredentialsBackend): string[] {
+  return ["Kept in", describeBackend(backend)];
+}
+
+/** A sign-in for a person. */
+export function rowsOf(report: StatusReport): string[][] {
+  const { state, signedIn, issuer = "", clientId = "", signInEndsAt } = report;
+  const names = [
+    ["Provider", issuer],
+    ["Client", clientId],
+    ...optional("Audience", report.audience),
+    ...optional("Profile", report.profile),
+  ];
+  if (state === "none") return [["Not signed in"], ...names];
+  // A client may ask for none, and another program has no key of a client.
+  const scope = report.scope ??
+    (report.flow ? undefined : "not known: another program stored the token");
+  return [
+    [signedIn ? "Signed in" : "Last signed in", personText(report)],
+    ...names,
+    ...optional("Scope", scope),
+    ...optional("Granted", report.grantedScope),
+    ["Token", tokenText(report)],
+    ...optional("Sign-in", signInEndsAt && `ends ${timeText(signInEndsAt)}`),
+  ];
+}
+
+function optional(name: string, value: string | undefined): string[][] {
+  return value === undefined ? [] : [[name, value]];
+}
+
+function personText({ name, email, subject, flow, clientId }: StatusReport): string {
+  if (flow !== undefined) return `as the client ${clientId} itself`;
+  const who = email ?? subject;
+  if (who === undefined) return `as ${name ?? "a person whom the provider did not name"}`;
+  return `as ${who}${name === undefined ? "" : ` (${name})`}`;
+}
+
+/** The end of the token, and what comes then. */
+export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: StatusReport): string {
+  const end = expiresAt && `${expiresIn > 0 ? "valid until" : "ended"} ${timeText(expiresAt)}`;
+  const then = {
+    valid: refreshable ? ", then refreshed without you" : ", then you sign in again",
+    refreshable: ", refreshed without you at the next use",
+    other_scope: ", but not for all of the scope that is asked for: run login",
+  }[state as string] ?? ": run login";
+  return (end ?? "not there") + then;
+}
+
+/** A time, and how far it is: "in 43 min", "2 h ago". */
+export function timeText(end: Date, now: number = Date.now()): string {
+  const ms = end.getTime() - now;
+  const minutes = Math.max(1, Math.round(Math.abs(ms) / 60_000));
+  const length = minutes < 120
+    ? `${minutes} min`
+    : minutes < 48 * 60
+    ? `${Math.round(minutes / 60)} h`
+    : `${Math.round(minutes / 1440)} d`;
+  return `${formatTime(end.getTime())} (${ms < 0 ? `${length} ago` : `in ${length}`})`;
 }

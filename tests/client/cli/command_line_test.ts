@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { helpText } from "../../../client/cli/commands/help.ts";
 import { COMMANDS, main, parseCommandLine } from "../../../client/cli/main.ts";
-import { FLAGS } from "../../../client/cli/flags.ts";
+import { FLAGS } from "../../../client/cli/command.ts";
 import { SETTINGS } from "../../../client/options/settings_file.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
-import { CliError } from "../../../client/cli/cli_error.ts";
+import { CliError } from "../../../client/cli/output.ts";
 import { MemoryOutput } from "./cli_world.ts";
 
 function parse(...args: string[]) {
@@ -12,9 +12,9 @@ function parse(...args: string[]) {
 }
 
 function run(...args: string[]) {
-  const line = parse(...args);
-  assert(line.kind === "run");
-  return line;
+  const { command, ...line } = parse(...args);
+  assert(command !== undefined);
+  return { command, ...line };
 }
 
 Deno.test("parse: a command with flags, before it or after it, with = or without", () => {
@@ -32,14 +32,11 @@ Deno.test("parse: a command with flags, before it or after it, with = or without
 });
 
 Deno.test("parse: help, version and nothing at all", () => {
-  assertEquals(parse(), { kind: "help" });
-  assertEquals(parse("--help"), { kind: "help" });
-  assertEquals(parse("-h"), { kind: "help" });
-  assertEquals(parse("--version"), { kind: "version" });
-  assertEquals(parse("-V"), { kind: "version" });
-  const help = parse("token", "--help");
-  assert(help.kind === "help");
-  assertEquals(help.command?.name, "token");
+  assertEquals(parse().command, undefined);
+  for (const word of ["--help", "-h"]) assert(parse(word).flags.has("help"));
+  for (const word of ["--version", "-V"]) assert(parse(word).flags.has("version"));
+  const { command, flags } = parse("token", "--help");
+  assertEquals([command?.name, flags.has("help")], ["token", true]);
 });
 
 Deno.test("parse: a value may be a dash, or begin with one where it is joined to its flag", () => {
@@ -50,7 +47,7 @@ Deno.test("parse: a value may be a dash, or begin with one where it is joined to
 
 Deno.test("parse: a flag that may be repeated keeps all its values, in their order", () => {
   const { flags } = run("login", "--parameter", "a=1", "--open", "--parameter=b=2=3");
-  assertEquals(flags.all("parameter"), ["a=1", "b=2=3"]);
+  assertEquals(flags.get("parameter"), ["a=1", "b=2=3"]);
 });
 
 Deno.test("parse: -q is --quiet", () => {
@@ -59,14 +56,14 @@ Deno.test("parse: -q is --quiet", () => {
 
 const REFUSED: [args: string[], ...words: string[]][] = [
   [["lgoin"], '"lgoin"', 'Did you mean "login"?'],
-  [["x"], '"x"', "Give one of login, status, list"],
+  [["x"], '"x"', "It takes: login, status, list"],
   [["--json"], "no command is given", "login, status"],
   [
     ["login", "--isuer=https://a.example"],
     '"--isuer"',
-    'there is no such flag. Did you mean "--issuer"?',
+    'it is not known. Did you mean "--issuer"?',
   ],
-  [["-x"], '"-x"', "there is no such flag"],
+  [["-x"], '"-x"', "it is not known"],
   [["login", "--revoke"], "--revoke", "the command login does not take it"],
   [["status", "--refresh"], "--refresh", "the command status does not take it"],
   [["login", "--issuer"], "--issuer", "its value is missing", "--issuer URL"],
@@ -74,7 +71,7 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [["login", "--issuer="], "--issuer", "its value is missing"],
   [["login", "--json=yes"], "--json", "it takes no value"],
   [["login", "--json", "--json"], "--json", "it is given twice"],
-  [["login", "now"], '"now"', "the command login takes no argument"],
+  [["login", "now"], '"now"', "the command login does not take it"],
   [["permissions", "--for", "scrip"], '"scrip"', "--for", 'Did you mean "script"?'],
   [["permissions", "--for", "everything"], "It takes: script, init, cli"],
 ];
@@ -89,7 +86,7 @@ Deno.test("parse: a wrong command line is refused, and the error says why", () =
 const SECRET = "s3cr3t-value-of-somebody";
 
 const SECRETS: [flag: string, word: string][] = [
-  ["--token", "there is no such flag"],
+  ["--token", "it is not known"],
   ["--client-secret", "Set VM_OIDC_CLIENT_SECRET instead."],
   ["--api-key", "Set VM_API_KEY instead."],
   ["--apikey", "Set VM_API_KEY instead."],

@@ -52,7 +52,7 @@ Deno.test("main: an error names the help of the command; with --json it is one l
   const text = new MemoryOutput();
   assertEquals(await main(["token", "--heder"], text), 2);
   assertEquals(text.printed, "");
-  assertMatch(text.noted, /^error \(usage\): Cannot .* there is no such flag\./);
+  assertMatch(text.noted, /^error \(usage\): Cannot .* it is not known\./);
   assertStringIncludes(text.noted, "Try: validmind-auth token --help\n");
 
   const other = new MemoryOutput();

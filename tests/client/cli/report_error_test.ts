@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
-import { usageError } from "../../../client/cli/cli_error.ts";
+import { usageError } from "../../../client/cli/output.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
 import { MemoryOutput } from "./cli_world.ts";
 
@@ -37,32 +37,6 @@ Deno.test("reportError: causes are told, without escape sequences", () => {
     report(error).text,
     "Cannot store.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space.\n",
   );
-});
-
-const CONNECTIONS: [text: string, words: string][] = [
-  ["client error (Connect): dns error: failed to lookup", "The host name is not known."],
-  [
-    "tcp connect error: Connection refused (os error 111)",
-    "Nothing answers at that host and port.",
-  ],
-  ["invalid peer certificate: UnknownIssuer", "Its certificate is not trusted."],
-  ["operation timed out", "The host did not answer in time."],
-];
-
-Deno.test("reportError: a connection that fails is put into words", () => {
-  for (const [text, words] of CONNECTIONS) {
-    const cause = new TypeError("fetch failed", { cause: new Error(text) });
-    const error = new ValidMindAuthError("provider_unavailable", "Cannot reach it.", { cause });
-    const said = `Cannot reach it.\n${words}\ncaused by Error: ${text}\n`;
-    assertStringIncludes(report(error).text, said);
-  }
-});
-
-Deno.test("reportError: a reason that the message names is not said again", () => {
-  const cause = new TypeError("fetch failed", { cause: new Error("dns error: nobody") });
-  const message = "Cannot reach it: the host name is not known. Check it.";
-  const error = new ValidMindAuthError("provider_unavailable", message, { cause });
-  assertStringIncludes(report(error).text, `${message}\ncaused by Error: dns error: nobody\n`);
 });
 
 Deno.test("reportError: what a stranger threw is told by its name only", () => {

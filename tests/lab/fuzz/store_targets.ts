@@ -11,11 +11,7 @@ import { readEntry } from "../../../backends/kv/entry.ts";
 import { toEntry } from "../../../client/tokens/new_entry.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
-import {
-  describeEntry,
-  describeIdentity,
-  identityOfKey,
-} from "../../../client/cli/status_report.ts";
+import { describeEntry } from "../../../client/cli/commands/status.ts";
 import { subjectOf } from "../../../client/provider/refresh_grant.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import {
@@ -147,7 +143,7 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
     },
   ),
   target("a stored entry", row, (input) => {
-    const report = describeEntry(input, IDENTITY, NOW);
+    const report = describeEntry(input, IDENTITY);
     assertPlainTexts(report);
     const bearer = bearerOf(input, "id_token") ?? bearerOf(input, "access_token");
     assert(bearer === undefined || /^[\x21-\x7e]+$/.test(bearer.token), "an odd bearer");
@@ -156,11 +152,6 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
     subjectOf(input);
     toEntry({ accessToken: "a" }, IDENTITY, "access_token", NOW, input);
   }),
-  target(
-    "a stored key",
-    texts,
-    (input) => assertPlainTexts(describeIdentity(identityOfKey(input))),
-  ),
   target("an encrypted row", sealedRow, async (input) => {
     const inner = new MemoryCredentialsBackend();
     inner.get = () => input as OidcCredentials;

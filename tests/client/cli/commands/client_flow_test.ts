@@ -28,7 +28,7 @@ jobTest("login gets a token for the client, and asks nobody", async (world) => {
   assertMatch(stdout, /^Signed in +as the client validmind-test itself$/m);
   const first = backend.get(clientKey)!.access_token;
   const again = await run();
-  assertMatch(again.stdout, /^Already signed in as the client validmind-test itself, until/m);
+  assertMatch(again.stdout, /^Already signed in/);
   assertEquals(backend.get(clientKey)!.access_token, first);
 });
 

@@ -140,7 +140,7 @@ const REFUSED: [args: string[], words: string][] = [
   [["backend", "vault", "backendOptions", '{"token": "s3cr3t"}'], "is a secret"],
   [["client-key-file", "key.pem"], "not a whole path"],
   [["model"], "its value is missing"],
-  [[], "no name is given"],
+  [[], "its value is missing"],
 ];
 
 cliTest("config: set refuses what cannot be used, and the file stays", async (world) => {
@@ -153,6 +153,13 @@ cliTest("config: set refuses what cannot be used, and the file stays", async (wo
     assert(!stderr.includes("s3cr3t"), stderr);
   }
   assertEquals(await Deno.readTextFile(path), before);
+});
+
+cliTest("config: a setting of another client is shown as unused", async (world) => {
+  await write(world, { apiHost: "https://api.example.com/", backend: "file", backendOptions: {} });
+  const { stdout } = await world.run(["config"], { env: { VM_OIDC_CREDENTIALS_BACKEND: "file" } });
+  assertMatch(stdout, /^apiHost +https:\S+ +settings file, unused: it is for the issuer/m);
+  assertMatch(stdout, /^backend +file +VM_OIDC_CREDENTIALS_BACKEND$/m);
 });
 
 cliTest("config: unset mends a file with an unknown key", async (world) => {
@@ -178,7 +185,7 @@ cliTest("config: a file that cannot be used ends every command", async (world) =
       stderr,
       `error (settings_invalid): Cannot use the settings file ${path}: `,
     );
-    assertStringIncludes(stderr, 'an unknown key "isuer". Did you mean "issuer"?');
+    assertStringIncludes(stderr, 'unknown option "isuer". Did you mean "issuer"?');
   }
   const doctor = await run(world, ["doctor"]);
   assertEquals(doctor.code, 1);

@@ -9,7 +9,7 @@ cliTest("list: nobody is signed in, and no settings are needed", async (world) =
   assertEquals([code, stderr], [0, ""]);
   assertEquals(
     stdout,
-    `Nobody is signed in.\nKept in  ${world.backend.path} (FileCredentialsBackend)\n`,
+    `Nobody is signed in.\nKept in  FileCredentialsBackend (${world.backend.path})\n`,
   );
   assertEquals([...Deno.readDirSync(world.home)], [], "list wrote something");
 });
@@ -30,7 +30,7 @@ cliTest("list: each sign-in with its end, and no token", async (world) => {
   assertMatch(text.stdout, /^Profile +work$/m);
   assertMatch(text.stdout, /^Audience +https:\/\/api\.example\|x$/m);
   assertMatch(text.stdout, /^Token +valid until .*, then refreshed without you$/m);
-  assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
+  assertMatch(text.stdout, /^Kept in +FileCredentialsBackend \(.*credentials\.json\)$/m);
   assert(!text.stdout.includes("probe"));
 
   const json = await world.run(["list", "--json"], { env: NO_CLIENT });
@@ -39,6 +39,7 @@ cliTest("list: each sign-in with its end, and no token", async (world) => {
     name: "FileCredentialsBackend",
     location: world.backend.path,
     persistent: true,
+    declares_permissions: true,
   });
   assertEquals(sign_ins.length, 3);
   const [lab, plain, work] = sign_ins;

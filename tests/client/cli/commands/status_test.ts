@@ -3,7 +3,12 @@ import { BY_KEY, cliTest, type CliWorld, ENDED, NO_CLIENT } from "../cli_world.t
 
 /** What every report says of the provider and the store. */
 function known({ provider, backend }: CliWorld) {
-  const store = { name: "FileCredentialsBackend", location: backend.path, persistent: true };
+  const store = {
+    name: "FileCredentialsBackend",
+    location: backend.path,
+    persistent: true,
+    declares_permissions: true,
+  };
   return { issuer: provider.issuer, client_id: provider.clientId, backend: store };
 }
 
@@ -12,7 +17,7 @@ cliTest("status: nobody is signed in", async (world) => {
   assertEquals([text.code, text.stderr], [4, ""]);
   assertMatch(text.stdout, /^Not signed in\nProvider +http:/);
   const json = await world.run(["status", "--json"]);
-  const report = { signed_in: false, state: "none", ...known(world) };
+  const report = { signed_in: false, state: "none", refreshable: false, ...known(world) };
   assertEquals([json.code, JSON.parse(json.stdout)], [4, report]);
   assertEquals([...Deno.readDirSync(world.home)], [], "status wrote something");
 });
@@ -26,7 +31,7 @@ cliTest("status: who, until when and where, without network", async (world) => {
   assertEquals([text.code, text.stderr], [0, ""]);
   assertMatch(text.stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
   assertMatch(text.stdout, TOKEN);
-  assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
+  assertMatch(text.stdout, /^Kept in +FileCredentialsBackend \(.*credentials\.json\)$/m);
   const { expires_in, ...report } = JSON.parse((await world.run(["status", "--json"])).stdout);
   assert(expires_in > 3500 && expires_in <= 3600);
   assertEquals(report, {
