@@ -118,7 +118,11 @@ export type {
   PutOptions,
   WithLockOptions,
 } from "./backends/oidc_credentials_backend.ts";
-export { FileCredentialsBackend, type FileCredentialsBackendOptions } from "./backends/file.ts";
+export {
+  FileCredentialsBackend,
+  type FileCredentialsBackendOptions,
+  withFileLock,
+} from "./backends/file.ts";
 export {
   MemoryCredentialsBackend,
   type MemoryCredentialsBackendOptions,

@@ -205,6 +205,47 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
+/**
+ * Runs `fn` while no other process or session on this host holds the lock of the same path and key: the
+ * `withLock` of a store of your own, for processes of one host.
+ *
+ * The lock is the kernel's, on one of sixteen empty files beside `path`, such as `path.0.lock`. They stay.
+ * The lock of a process that ends, in whatever way, is free at once. The wait for it ends after 30 seconds.
+ *
+ * Needs `--allow-read` and `--allow-write` for the folder of `path`.
+ *
+ * @param path The store's file, or any name in a folder that all processes share. A missing folder is made.
+ * @param key The key of the entry.
+ * @param fn Runs under the lock.
+ * @param options As `withLock` gets them.
+ * @returns The value of `fn`.
+ * @throws {CredentialsBackendError} `backend_locked` after 30 seconds, `permission_required`,
+ * `backend_denied`, `backend_unavailable`, `runtime_unsupported`. A signal that ends the wait throws its
+ * reason.
+ * @category Backends
+ *
+ * @example
+ * ```ts
+ * import { withFileLock } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const value = await withFileLock(`${folder}/team.db`, "key", () => Promise.resolve("alone"));
+ * assertEquals(value, "alone");
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export async function withFileLock<T>(
+  path: string,
+  key: string,
+  fn: () => Promise<T>,
+  options?: WithLockOptions<T>,
+): Promise<T> {
+  needDeno("lock a file");
+  const { withKeyLock } = await loadStore();
+  return await withKeyLock(path, key, fn, { ...options, timeoutMs: 30_000 });
+}
+
 function warnOnStderr(message: string): void {
   writeError(`@validmind/auth: ${message}\n`);
 }

@@ -14,8 +14,10 @@
 
 import { needDeno } from "./common/platform.ts";
 import { CONFORMANCE_CHECKS, type ConformanceCheck } from "./testing/conformance_checks.ts";
+import type { SharedStore } from "./testing/several_processes.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
+export type { SharedStore };
 export { wrapBackend } from "./common/wrap_backend.ts";
 
 /**
@@ -34,11 +36,17 @@ export interface TestCredentialsBackendOptions {
    * check is reported as ignored.
    */
   permissions?: Deno.TestDefinition["permissions"];
+  /**
+   * The class for further processes: four change the same entries at once, and one is killed while it holds
+   * the lock. The class needs `withLock` then. For a store that several processes share; without it that
+   * check is reported as ignored. Needs `--allow-run`; the processes have every permission.
+   */
+  processes?: SharedStore;
   /** Runs after each check with all backends of the check: for the remains that `close` leaves. */
   teardown?: (backends: readonly OidcCredentialsBackend[]) => MaybePromise<void>;
   /**
    * Longest wait for a lock that has to be free, in milliseconds. A broken lock shows by waiting for
-   * ever.
+   * ever. The lock of a process that was killed may take six times as long.
    *
    * @default 5_000
    */
@@ -97,7 +105,7 @@ export function testCredentialsBackend(
 async function run(
   check: ConformanceCheck,
   factory: () => MaybePromise<OidcCredentialsBackend>,
-  { broken, teardown, patienceMs = 5_000 }: TestCredentialsBackendOptions,
+  { broken, teardown, patienceMs = 5_000, processes }: TestCredentialsBackendOptions,
 ): Promise<void> {
   const opened: OidcCredentialsBackend[] = [];
   const keys: string[] = [];
@@ -114,7 +122,7 @@ async function run(
   };
   try {
     const backend = await open(isBroken ? broken : factory);
-    await check.run({ backend, name: key(), open: () => open(), key, patienceMs });
+    await check.run({ backend, name: key(), open: () => open(), key, patienceMs, processes });
   } finally {
     if (!isBroken) { for (const key of keys) await opened[0]?.delete(key); }
     for (const backend of opened) await backend.close?.();

@@ -35,6 +35,7 @@ const NAMES = [
   "resolveCredentialsBackend",
   "setDefaultBackend",
   "startSignIn",
+  "withFileLock",
 ];
 
 interface GraphModule {

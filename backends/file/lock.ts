@@ -15,7 +15,7 @@ import { makeFolder } from "./replace_file.ts";
 
 const ACTION = "open the lock file";
 
-/** Options of {@linkcode withFileLock}. */
+/** Options of {@linkcode whileLocked}. */
 export interface FileLockOptions<T> extends WithLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
@@ -34,7 +34,7 @@ export interface FileLockOptions<T> extends WithLockOptions<T> {
  * folder that is missing is made. Sixteen lock files serve all keys: another process may wait for a key
  * that nobody holds, and this one never does.
  *
- * @throws {CredentialsBackendError} As {@linkcode withFileLock}.
+ * @throws {CredentialsBackendError} As {@linkcode whileLocked}.
  */
 export async function withKeyLock<T>(
   base: string,
@@ -48,7 +48,7 @@ export async function withKeyLock<T>(
   } catch (error) {
     throw fileError("make the folder of", path, error);
   }
-  return await withFileLock(path, fn, { paceMs: 20, ...options, key });
+  return await whileLocked(path, fn, { paceMs: 20, ...options, key });
 }
 
 /** A piece of a file name for any key (FNV-1a): eight hexadecimal digits. */
@@ -70,7 +70,7 @@ export function shortHash(key: string): string {
  * @throws {CredentialsBackendError} `backend_locked` after the time limit; `backend_denied`. A signal that
  * ends the wait throws its reason.
  */
-export async function withFileLock<T>(
+export async function whileLocked<T>(
   path: string,
   fn: (isHeld: () => boolean) => T | Promise<T>,
   { timeoutMs, paceMs = 4, signal, peek, key = "" }: FileLockOptions<T>,

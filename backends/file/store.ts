@@ -14,7 +14,7 @@ import {
   setRow,
 } from "./document.ts";
 import { fileError, isSameFile, lookIfPresent, readOwnFile, resolveLink } from "./file_access.ts";
-import { lockLost, shortHash, withFileLock, withKeyLock } from "./lock.ts";
+import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
 import {
   makeFolder,
   removeIfPresent,
@@ -23,6 +23,8 @@ import {
   syncFolder,
   WriteProof,
 } from "./replace_file.ts";
+
+export { withKeyLock };
 
 /** Options of {@linkcode FileStore}. */
 export interface FileStoreOptions {
@@ -179,7 +181,7 @@ export class FileStore {
 
   /** Runs a write of the file while no other program of this module writes it. */
   async #locked(path: string, write: () => void): Promise<void> {
-    await withFileLock(`${path}.lock`, write, { timeoutMs: this.#lockTimeoutMs });
+    await whileLocked(`${path}.lock`, write, { timeoutMs: this.#lockTimeoutMs });
   }
 
   /** Runs a removal also where a neighbour has planted the lock file, or holds it for ever. */

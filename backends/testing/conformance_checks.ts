@@ -2,6 +2,7 @@ import { writeError } from "../common/platform.ts";
 import { sameJson } from "../common/printable.ts";
 import { untilAborted } from "../common/promises.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import { changeTogether, killHolder, type SharedStore } from "./several_processes.ts";
 
 /** Means of a check. */
 export interface ConformanceContext {
@@ -15,13 +16,15 @@ export interface ConformanceContext {
   key(suffix?: string): string;
   /** Longest wait for something that has to happen at once, in milliseconds. */
   patienceMs: number;
+  /** The store for further processes. */
+  processes?: SharedStore | undefined;
 }
 
 /** One rule of the protocol. */
 export interface ConformanceCheck {
   name: string;
   /** The option without which the rule cannot be proven. */
-  needs?: "broken" | "permissions";
+  needs?: "broken" | "permissions" | "processes";
   run(context: ConformanceContext): Promise<void>;
 }
 
@@ -62,6 +65,11 @@ export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
     name: "does not take unreadable for absent, nor show a secret then",
     needs: "broken",
     run: checkBroken,
+  },
+  {
+    name: "loses nothing to several processes, nor its lock to one that is killed",
+    needs: "processes",
+    run: checkProcesses,
   },
   {
     name: "works with the permissions that it declares",
@@ -197,15 +205,8 @@ async function checkLockExclusion(
 
 async function checkLockKeys({ key, patienceMs }: ConformanceContext, lock: Lock): Promise<void> {
   const [one, other] = [key(), key()];
-  await lock(one, async () => {
-    const abort = new AbortController();
-    const inner = lock(other, () => Promise.resolve(), { signal: abort.signal });
-    try {
-      await within(patienceMs, inner, "the lock of one key held up another key");
-    } finally {
-      abort.abort();
-    }
-  });
+  const rule = "the lock of one key held up another key";
+  await lock(one, () => takesWithin(patienceMs, lock, other, rule));
 }
 
 async function checkLockThrow({ name }: ConformanceContext, lock: Lock): Promise<void> {
@@ -258,6 +259,17 @@ async function checkBroken({ backend, name }: ConformanceContext): Promise<void>
   expectNoSecret(thrown, "the error of an unreadable store");
 }
 
+async function checkProcesses(
+  { backend, name, key, patienceMs, processes }: ConformanceContext,
+): Promise<void> {
+  const own = Array.from({ length: 4 }, () => key());
+  const broken = await changeTogether(processes!, backend, name, own);
+  expect(broken === undefined, broken!);
+  await killHolder(processes!, name);
+  const rule = "the lock of a process that was killed did not become free";
+  await takesWithin(6 * patienceMs, backend.withLock!.bind(backend), name, rule);
+}
+
 async function expectStored(
   backend: OidcCredentialsBackend,
   key: string,
@@ -279,6 +291,17 @@ function expectNoSecret(value: unknown, what: string): void {
 /** Gives real stores their turn. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Takes a lock, or reports the rule. */
+async function takesWithin(ms: number, lock: Lock, key: string, rule: string): Promise<void> {
+  const abort = new AbortController();
+  const waiting = lock(key, () => Promise.resolve(), { signal: abort.signal });
+  try {
+    await within(ms, waiting, rule);
+  } finally {
+    abort.abort();
+  }
 }
 
 /** Reports the rule after some seconds: a broken lock often shows by waiting for ever. */

@@ -8,7 +8,10 @@ import { backendTable, needTable, quickStartFlags } from "./permission_table.ts"
 /** The generated parts of each page. */
 export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generated>)[]> = {
   "README.md": [quickStartFlags],
-  "backends/own.md": [recipe("backends/helper/keyring_helper.py")],
+  "backends/own.md": [
+    recipe("backends/testing/sqlite_store.ts"),
+    recipe("backends/helper/keyring_helper.py"),
+  ],
   "client/command_line.md": [cliReference],
   "client/options.md": [optionTable, needTable, backendTable],
   "client/providers.md": [providersRun],

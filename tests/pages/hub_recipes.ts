@@ -2,7 +2,13 @@ import { type Generated, generated } from "./generated_part.ts";
 
 const TESTS = new URL("../", import.meta.url);
 const END = "<!-- end of recipe -->";
-const LANGUAGES: Record<string, string> = { py: "python", yaml: "yaml", json: "json", hcl: "hcl" };
+const LANGUAGES: Record<string, string> = {
+  py: "python",
+  ts: "ts",
+  yaml: "yaml",
+  json: "json",
+  hcl: "hcl",
+};
 
 /** A part of a page that shows a file by which the hub of the tests runs, as it stands. */
 export function hubRecipe(file: string): () => Promise<Generated> {

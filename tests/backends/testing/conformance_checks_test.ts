@@ -182,6 +182,7 @@ Deno.test("the conformance suite's faults cover every check but those that need 
   );
   assertEquals(missed.map(({ name }) => name), [
     "reads and writes under its own lock, if it locks",
+    "loses nothing to several processes, nor its lock to one that is killed",
     "works with the permissions that it declares",
   ]);
 });

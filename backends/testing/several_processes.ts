@@ -1,0 +1,124 @@
+import { delay } from "../common/promises.ts";
+import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+
+/**
+ * The class of a store, as further processes import and construct it.
+ *
+ * @category Testing
+ */
+export interface SharedStore {
+  /** The address of its module, such as `import.meta.resolve("./team_store.ts")`. */
+  module: string;
+  /** The name of its export. */
+  exportName: string;
+  /** The options of its constructor, as JSON can carry them. */
+  options?: unknown;
+}
+
+/** The changes of an entry by each process. */
+const CHANGES = 10;
+/** A process that takes longer is ended. */
+const LIMIT_MS = 60_000;
+/** An environment variable and not an argument, which other users can see. */
+const OPTIONS = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS";
+
+/**
+ * Has several processes change one entry of all, and each one an entry of its own, at the same time.
+ *
+ * @returns The rule that the store breaks, if it does.
+ */
+export async function changeTogether(
+  store: SharedStore,
+  backend: OidcCredentialsBackend,
+  shared: string,
+  own: readonly string[],
+): Promise<string | undefined> {
+  const begin = Promise.withResolvers<void>();
+  let ready = 0;
+  const run = async (name: string) => {
+    await using child = await start(store, shared, name);
+    if (++ready === own.length) begin.resolve();
+    await begin.promise;
+    await child.stdin.close().catch(() => undefined); // it may have ended
+    return (await child.status).success && changesOf(await backend.get(name)) === CHANGES;
+  };
+  const kept = await Promise.all(own.map(run));
+  if (kept.includes(false)) {
+    return "of several processes one failed, or its entry was lost, or is in another store";
+  }
+  const all = own.length * CHANGES;
+  const lost = `${all - changesOf(await backend.get(shared))} of ${all} changes were lost`;
+  if (backend.withLock === undefined) return `it is shared and has no withLock(): ${lost}`;
+  return lost.startsWith("0 ") ? undefined : `withLock() lets other processes in: ${lost}`;
+}
+
+/** Kills a process that holds the lock of a key. */
+export async function killHolder(store: SharedStore, key: string): Promise<void> {
+  await using child = await start(store, key);
+  child.kill("SIGKILL");
+  await child.stdin.close().catch(() => undefined);
+}
+
+/** Starts a process, and waits until it is ready. Its errors go to standard error. */
+async function start(
+  { module, exportName, options = {} }: SharedStore,
+  ...keys: readonly string[]
+): Promise<Deno.ChildProcess> {
+  const code = `
+    import { ${exportName} as Store } from ${JSON.stringify(module)};
+    import { work } from ${JSON.stringify(import.meta.url)};
+    const store = new Store(JSON.parse(Deno.env.get("${OPTIONS}")));
+    await work(store, ...${JSON.stringify(keys)});
+    await store.close?.();`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", "--no-lock", "--unstable-kv", code],
+    env: { [OPTIONS]: JSON.stringify(options) },
+    stdin: "piped",
+    stdout: "piped",
+    signal: AbortSignal.timeout(LIMIT_MS),
+  }).spawn();
+  const output = child.stdout.getReader();
+  await output.read();
+  await output.cancel();
+  return child;
+}
+
+/**
+ * The work of one process: it refreshes the entry of all, and writes its own in between. Without an own
+ * one it holds the lock, and is killed.
+ */
+export async function work(
+  store: OidcCredentialsBackend,
+  shared: string,
+  own?: string,
+): Promise<void> {
+  const lock = (fn: () => Promise<void>) => store.withLock?.(shared, fn) ?? fn();
+  if (own === undefined) return await lock(untilTold);
+  await untilTold();
+  for (let count = 0; count < CHANGES; count++) {
+    await lock(() => change(store, shared));
+    await change(store, own);
+  }
+}
+
+/** Says that it is ready, and waits for the end of standard input. */
+async function untilTold(): Promise<void> {
+  await Deno.stdout.write(new Uint8Array(1));
+  await Deno.stdin.read(new Uint8Array(1));
+}
+
+async function change(store: OidcCredentialsBackend, key: string): Promise<void> {
+  const changes = changesOf(await store.get(key)) + 1;
+  await delay(10 * Math.random()); // as for a provider's answer
+  const access_token = "conformance-secret";
+  await store.put(key, {
+    issuer: "https://login.example.com",
+    client_id: "",
+    access_token,
+    changes,
+  });
+}
+
+function changesOf(entry: OidcCredentials | undefined | null): number {
+  return Number(entry?.changes ?? 0);
+}

@@ -1,0 +1,54 @@
+import { assertMatch, assertRejects } from "@std/assert";
+import { testCredentialsBackend } from "@validmind/auth/testing";
+import { CONFORMANCE_CHECKS } from "../../../backends/testing/conformance_checks.ts";
+import type { SharedStore } from "../../../backends/testing/several_processes.ts";
+import { sandbox } from "../../support/sandbox.ts";
+import * as stores from "./unsafe_stores.ts";
+
+const { folder } = sandbox();
+
+/** A store's class in a folder of its own, for this process and for others. */
+function shared(exportName: keyof typeof stores, more = {}) {
+  const options = { path: `${folder()}/store`, ...more };
+  const module = import.meta.resolve("./unsafe_stores.ts");
+  return {
+    open: () => new stores[exportName](options),
+    processes: { module, exportName, options },
+  };
+}
+
+for (const [name, more] of [["SqliteStore", { leaseMs: 3_000 }], ["FileLocked", {}]] as const) {
+  const { open, processes } = shared(name, more);
+  testCredentialsBackend(`the ${name} of the pages`, open, { processes });
+}
+
+const ELSEWHERE = /one failed, or its entry was lost, or is in another store/;
+
+const FAULTS: [name: keyof typeof stores, says: RegExp, other?: Partial<SharedStore>][] = [
+  ["WithoutLock", /it is shared and has no withLock\(\): [1-9]\d* of 40 changes were lost/],
+  ["OwnLock", /withLock\(\) lets other processes in: [1-9]\d* of 40 changes were lost/],
+  ["LockByFile", /the lock of a process that was killed did not become free/],
+  ["WholeFile", ELSEWHERE],
+  ["SqliteStore", ELSEWHERE, { options: { path: `${folder()}/other` } }],
+  ["SqliteStore", ELSEWHERE, { options: { path: "/no/folder/store" } }],
+];
+
+for (const [name, says, other] of FAULTS) {
+  Deno.test(`the conformance suite finds by several processes that ${says.source}: ${name}`, async () => {
+    const { open, processes } = shared(name);
+    const error = await assertRejects(() => run(open(), { ...processes, ...other }), Error);
+    assertMatch(error.message, says);
+  });
+}
+
+async function run(backend: stores.SqliteStore | stores.WholeFile, processes: SharedStore) {
+  const check = CONFORMANCE_CHECKS.find(({ needs }) => needs === "processes")!;
+  const key = (suffix = "") => `conformance|${crypto.randomUUID()}${suffix}`;
+  const open = () => Promise.resolve(backend);
+  try {
+    const name = key();
+    await check.run({ backend, name, open, key, patienceMs: 500, processes });
+  } finally {
+    if ("close" in backend) backend.close();
+  }
+}
