@@ -18,7 +18,8 @@ export function hubRecipe(file: string): () => Promise<Generated> {
 /** A part of a page that shows a file of the tests as it stands. */
 export function recipe(file: string): () => Promise<Generated> {
   return async () => {
-    const text = await Deno.readTextFile(new URL(file, TESTS));
+    const source = await Deno.readTextFile(new URL(file, TESTS));
+    const text = source.replace('"@validmind/auth"', '"jsr:@validmind/auth"');
     const begin = `<!-- tests/${file}: put here by \`deno task readme\` -->`;
     const language = LANGUAGES[file.split(".").at(-1)!] ?? "";
     return generated(begin, `\`\`\`${language}\n${text.trimEnd()}\n\`\`\``, END);

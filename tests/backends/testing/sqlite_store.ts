@@ -1,4 +1,4 @@
-import type { OidcCredentials, OidcCredentialsBackend, WithLockOptions } from "jsr:@validmind/auth";
+import type { OidcCredentials, OidcCredentialsBackend, WithLockOptions } from "@validmind/auth";
 import { DatabaseSync } from "node:sqlite";
 
 /** Keeps entries in SQLite. A row for each key is the lock; that of a killed process ends by itself. */
