@@ -16,11 +16,9 @@ import {
   asAlways,
   backendNeeds,
   type Call,
-  choiceNeeds,
-  envNeeds,
   HOME_NEED,
-  isByKey,
   startNeeds,
+  variableNeeds,
 } from "./permissions/start_needs.ts";
 import type { Session, StartedSignIn } from "./session.ts";
 import type { InitOptions, SessionOptions } from "./session_options.ts";
@@ -109,8 +107,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   const asked = checkSessionOptions(given, action, isInit);
   const check = checker(action, asked);
   if (!isGranted({ name: "env" })) {
-    const variables = envNeeds(asked, call);
-    if (!isByKey(asked)) variables.push(...choiceNeeds(asked));
+    const variables = variableNeeds(asked, call);
     await check(variables, "always", () => [...variables.map(asAlways), HOME_NEED]);
   }
   const { options, named } = await withSettings(asked, namesOf(isInit));

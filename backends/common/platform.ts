@@ -96,20 +96,15 @@ export function isEnvGranted(name: string): boolean {
 
 /**
  * Reads a variable that the caller needs. `undefined` where it is unset or blank; an error where Deno
- * denies it.
+ * does not grant it. Nobody is asked.
  */
 export function readEnv(name: string, purpose: string): string | undefined {
-  try {
-    const text = getEnv(name);
-    return text?.trim() ? text : undefined;
-  } catch (error) {
-    if (!isNotCapable(error)) throw error;
-    throw new CredentialsBackendError(
-      "permission_required",
-      `Cannot ${purpose}: the environment variable ${name} may not be read. ` +
-        `Run with --allow-env=${name}.`,
-    );
-  }
+  if (isEnvGranted(name)) return readEnvIfGranted(name);
+  throw new CredentialsBackendError(
+    "permission_required",
+    `Cannot ${purpose}: the environment variable ${name} may not be read. ` +
+      `Run with --allow-env=${name}.`,
+  );
 }
 
 /**

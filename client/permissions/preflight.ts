@@ -30,10 +30,10 @@ import {
   backendNeeds,
   bare,
   env,
-  envNeeds,
   net,
   startNeeds,
   uniqueNeeds,
+  variableNeeds,
 } from "./start_needs.ts";
 
 const ACTION = "name the permissions";
@@ -101,7 +101,7 @@ export async function collectPermissions(
   const { call = "init" } = about;
   const isInit = call === "init";
   const options = checkSessionOptions(given, ACTION, isInit);
-  preflight(ACTION, envNeeds(options, call), "always");
+  preflight(ACTION, variableNeeds(options, call), "always");
   const { options: settled, named } = await withSettings(options, namesOf(isInit));
   const resolved = resolveOptions(settled, isInit ? "sign in to ValidMind" : "sign in", isInit);
   const { identity, runtime } = resolved;

@@ -73,6 +73,11 @@ export function net(url: string, reason: string, need: PermissionNeed["need"]): 
 /** The variable of the default store, for an error that comes before the choice. */
 export const HOME_NEED: PermissionNeed = env(HOME_VARIABLE, "to find the stored tokens");
 
+/** The variables that have to be read before anything else is known. */
+export function variableNeeds(options: InitOptions, call: Call): PermissionNeed[] {
+  return [...envNeeds(options, call), ...(isByKey(options) ? [] : choiceNeeds(options))];
+}
+
 /** The variables by which the environment chooses the store, where it may. */
 export function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionNeed[] {
   return (credentialsBackend ?? getDefaultBackend()) === undefined ? selectionNeeds() : [];

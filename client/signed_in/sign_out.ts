@@ -30,7 +30,14 @@ import {
   withSettings,
 } from "../options/resolve_options.ts";
 import { clearNeeds, preflight } from "../permissions/preflight.ts";
-import { asAlways, envNeeds, fileNeeds, isByKey } from "../permissions/start_needs.ts";
+import {
+  asAlways,
+  choiceNeeds,
+  fileNeeds,
+  HOME_NEED,
+  isByKey,
+  variableNeeds,
+} from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, isCorrupt, loadGrants, UNREAD } from "../tokens/clear.ts";
@@ -150,7 +157,7 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
   } = options;
   if (issuer === undefined && clientId === undefined) {
     // Without a look at the variables nobody knows whether there is something to clear.
-    if (!isByKey(options)) preflight(ACTION, envNeeds(options, "createSession"), "always");
+    if (!isByKey(options)) preflight(ACTION, variableNeeds(options, "createSession"), "always");
     return undefined;
   }
   // What belongs to the session's own client is not for one of the same id at another issuer.
@@ -165,13 +172,12 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
 }
 
 async function storeOf(
-  { credentialsBackend }: ClearOidcCredentialsOptions,
+  { credentialsBackend = peekActiveSession()?.backend }: ClearOidcCredentialsOptions,
   named: NamedBackend | undefined,
 ): Promise<OidcCredentialsBackend> {
-  return await chooseBackend(
-    credentialsBackend === undefined ? peekActiveSession()?.backend : credentialsBackend,
-    named,
-  );
+  const choice = choiceNeeds({ credentialsBackend });
+  if (named === undefined) preflight(ACTION, choice, "always", () => [...choice, HOME_NEED]);
+  return await chooseBackend(credentialsBackend, named);
 }
 
 async function listKeys(backend: OidcCredentialsBackend): Promise<string[] | "corrupt"> {

@@ -139,13 +139,26 @@ Deno.test({
   async fn() {
     const mod = new URL("../../../mod.ts", import.meta.url).href;
     const text = await runInTerminal(
-      `import { createSession } from ${JSON.stringify(mod)};
-      await createSession({ issuer: "https://login.invalid", clientId: "c" })
-        .catch(({ code, message }) => console.log("code:", code, message));`,
+      `import * as vm from ${JSON.stringify(mod)};
+      const client = { issuer: "https://login.invalid", clientId: "c" };
+      const calls = [
+        () => vm.createSession(client),
+        () => vm.clearOidcCredentials(client),
+        () => vm.clearOidcCredentials(),
+        () => vm.requiredPermissions(client),
+        () => vm.resolveCredentialsBackend(),
+        () => vm.credentialsPath(),
+      ];
+      for (const call of calls) {
+        await Promise.try(call).catch(({ code, message }) => console.log("code:", code, message));
+      }`,
       [],
     );
     assertEquals(text.includes("Deno requests"), false, text);
-    assertStringIncludes(text, "code: permission_required");
-    for (const name of ["VM_OIDC_NO_PERSIST", "HOME"]) assertStringIncludes(text, name);
+    const [, first, second, ...others] = text.split("code: permission_required");
+    assertEquals(others.length, 4, text);
+    for (const name of ["VM_OIDC_NO_PERSIST", "VM_OIDC_CREDENTIALS_BACKEND", "HOME"]) {
+      for (const message of [first!, second!]) assertStringIncludes(message, name);
+    }
   },
 });
