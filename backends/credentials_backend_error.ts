@@ -253,6 +253,10 @@ const KINDS = {
   ],
   boolean: ["a boolean", (value) => typeof value === "boolean"],
   function: ["a function", (value) => typeof value === "function"],
+  "text or function": [
+    "a string or a function",
+    (value) => typeof value === "function" || isText(value),
+  ],
   object: ["an object", (value) => typeof value === "object" && value !== null],
   array: ["an array", Array.isArray],
   texts: ["a plain object of strings", isTexts],

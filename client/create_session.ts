@@ -31,7 +31,7 @@ const loadTwoSteps = () => import("./sign_in/two_steps.ts");
 const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
-/** Loaded where a permission is missing, given back or asked about, and for options of the browser. */
+/** Loaded where a permission is missing, given back or asked about, and for rare options. */
 const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
@@ -125,6 +125,9 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
     backend = await untilAborted(chosen, options.signal);
   }
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
+  if ("apiSecretFile" in resolved.identity) {
+    (await loadPreflight()).readApiSecret(resolved.identity, action);
+  }
   const tokens = tokensOf(resolved, backend, options, () => check(needs(), "sign_in"));
   const hasAsked = await tokens?.signIn(options.signal);
   const held = tokens?.held.bearer;

@@ -94,12 +94,19 @@ export interface SessionOptions {
    */
   clientSecret?: string;
   /**
+   * File with the secret of the client, which is read anew at each use, and has to be closed to others
+   * (mode 0600) or the superuser's. Needs `--allow-read` of the file.
+   *
+   * @default VM_OIDC_CLIENT_SECRET_FILE, under the conditions of `clientSecret`
+   */
+  clientSecretFile?: string;
+  /**
    * File with the client's private key, by which it signs an assertion for each request
    * (`private_key_jwt`, [RFC 7523](https://www.rfc-editor.org/rfc/rfc7523)): a PEM file that begins
    * with "BEGIN PRIVATE KEY" (PKCS#8), or a private JWK, whose `kid`, `alg` and `x5t#S256` are used.
    * RSA, P-256, P-384, P-521 and Ed25519. It is read anew at each use, never stored, and has to be
    * closed to others (mode 0600) or the superuser's. Needs `--allow-read` of the file. Excludes
-   * `clientSecret` and `clientAssertionFile`.
+   * the other ways of the client to prove who it is.
    *
    * @default VM_OIDC_CLIENT_KEY_FILE, under the conditions of `clientSecret`
    */
@@ -108,11 +115,24 @@ export interface SessionOptions {
    * File with an assertion about the client that the platform keeps renewing: one JWT, such as the
    * projected token of a Kubernetes service account, or the file that AZURE_FEDERATED_TOKEN_FILE names.
    * It is read anew at each use, links are followed, and it is never stored. Needs `--allow-read` of
-   * the file. Excludes `clientSecret` and `clientKeyFile`.
+   * the file. Excludes the other ways of the client to prove who it is.
    *
    * @default VM_OIDC_CLIENT_ASSERTION_FILE, under the conditions of `clientSecret`
    */
   clientAssertionFile?: string;
+  /**
+   * An assertion about the client, as the text of one JWT, such as an ID token of GitLab CI; or a
+   * function that gets one, which is called for each request to the provider and within `timeoutMs`.
+   * It is never stored. Excludes the other ways of the client to prove who it is.
+   *
+   * `"github"` asks GitHub Actions for one, at each request anew, since it ends after minutes. Its
+   * audience is the issuer, for Microsoft Entra `api://AzureADTokenExchange`; `"github:AUDIENCE"`
+   * names another. Needs `--allow-env=ACTIONS_ID_TOKEN_REQUEST_URL,ACTIONS_ID_TOKEN_REQUEST_TOKEN`,
+   * and `--allow-net` for the host in the first of them.
+   *
+   * @default VM_OIDC_CLIENT_ASSERTION, under the conditions of `clientSecret`
+   */
+  clientAssertion?: string | (() => string | Promise<string>);
   /**
    * Requested scope. Without `offline_access` many providers give no refresh token, and the person
    * has to sign in again when the token expires. A default that the provider refuses is narrowed to
@@ -149,6 +169,13 @@ export interface SessionOptions {
    * @default VM_API_SECRET
    */
   apiSecret?: string;
+  /**
+   * File with that secret, where `apiSecret` does not give it. It is read at the start, and has to be
+   * closed to others (mode 0600) or the superuser's. Needs `--allow-read` of the file.
+   *
+   * @default VM_API_SECRET_FILE
+   */
+  apiSecretFile?: string;
   /**
    * Base URL of the API. `https:`, or `http:` on a loopback host.
    *
@@ -311,8 +338,10 @@ export interface ClearOidcCredentialsOptions extends
     | "issuer"
     | "clientId"
     | "clientSecret"
+    | "clientSecretFile"
     | "clientKeyFile"
     | "clientAssertionFile"
+    | "clientAssertion"
     | "flow"
     | "audience"
     | "profile"

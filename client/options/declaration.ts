@@ -89,6 +89,13 @@ export const OPTIONS = {
   },
   apiKey: { ...KEY, variable: "VM_API_KEY", help: "the API key, in place of a sign-in" },
   apiSecret: { ...KEY, variable: "VM_API_SECRET", help: "the secret of the API key" },
+  apiSecretFile: {
+    type: "path",
+    group: "api_key",
+    variable: "VM_API_SECRET_FILE",
+    secret: true, // it belongs to a key that is one
+    help: "file with the secret of the API key",
+  },
   model: { ...MODEL, requiredBy: "init", variable: "VM_API_MODEL", help: "the model's CUID" },
   apiUrl: { ...API, variable: "VM_API_URL", help: "the same as apiHost, which it overrides" },
   apiHost: { ...API, variable: "VM_API_HOST", ...flag("api-host", "URL", "the API to call") },
@@ -123,6 +130,11 @@ export const OPTIONS = {
     secret: true,
     help: "the client's secret",
   },
+  clientSecretFile: {
+    ...PROOF,
+    variable: "VM_OIDC_CLIENT_SECRET_FILE",
+    help: "file with the client's secret",
+  },
   clientKeyFile: {
     ...PROOF,
     variable: "VM_OIDC_CLIENT_KEY_FILE",
@@ -132,6 +144,13 @@ export const OPTIONS = {
     ...PROOF,
     variable: "VM_OIDC_CLIENT_ASSERTION_FILE",
     help: "file with an assertion about the client, which the platform renews",
+  },
+  clientAssertion: {
+    ...PROOF,
+    type: "text or function",
+    variable: "VM_OIDC_CLIENT_ASSERTION",
+    secret: true,
+    help: "an assertion about the client, or github for one of GitHub Actions",
   },
   interactive: {
     ...PERSON,

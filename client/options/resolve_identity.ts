@@ -39,22 +39,45 @@ export interface OidcIdentity extends ClientAuthOptions {
 }
 
 /** The credentials of a session: a sign-in, or an API key. */
-export type Identity = OidcIdentity | { kind: "api_key"; apiKey: string; apiSecret: string };
+export type Identity = OidcIdentity | {
+  kind: "api_key";
+  apiKey: string;
+  /** Empty until its file is read. */
+  apiSecret: string;
+  apiSecretFile?: string;
+};
 
 /** The options by which a client proves who it is. */
-export const CLIENT_AUTH = ["clientSecret", "clientKeyFile", "clientAssertionFile"] as const;
+export const CLIENT_AUTH = [
+  "clientSecret",
+  "clientSecretFile",
+  "clientKeyFile",
+  "clientAssertionFile",
+  "clientAssertion",
+] as const;
+
+/** The variables by which a job of GitHub Actions gets assertions: an address, and a token for it. */
+export const GITHUB_VARIABLES = [
+  "ACTIONS_ID_TOKEN_REQUEST_URL",
+  "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+] as const;
 
 /** The identity that the options name, or the variables in place of absent options. */
 export function resolveIdentity(options: SessionOptions, action: string): Identity {
   const hasOidcOption = options.issuer !== undefined || options.clientId !== undefined;
-  const hasKeyOption = Boolean(options.apiKey?.trim() || options.apiSecret?.trim());
-  const read = (name: "issuer" | "clientId" | "apiKey" | "apiSecret", isOpen: boolean) =>
-    (isOpen ? valueOf(name, options, action) : options[name])?.trim() || undefined;
+  const hasKeyOption = [options.apiKey, options.apiSecret, options.apiSecretFile]
+    .some((value) => value?.trim());
+  const read = (
+    name: "issuer" | "clientId" | "apiKey" | "apiSecret" | "apiSecretFile",
+    isOpen: boolean,
+  ) => (isOpen ? valueOf(name, options, action) : options[name])?.trim() || undefined;
   const issuer = read("issuer", !hasKeyOption);
   const clientId = read("clientId", !hasKeyOption);
   const apiKey = read("apiKey", !hasOidcOption);
-  const apiSecret = read("apiSecret", !hasOidcOption);
-  const hasKey = apiKey !== undefined && apiSecret !== undefined;
+  const apiSecret = read("apiSecret", !hasOidcOption && options.apiSecretFile === undefined);
+  const isInFile = apiKey !== undefined && apiSecret === undefined;
+  const apiSecretFile = isInFile ? read("apiSecretFile", !hasOidcOption) : undefined;
+  const hasKey = apiKey !== undefined && (apiSecret ?? apiSecretFile) !== undefined;
   if (issuer !== undefined || clientId !== undefined) {
     if (hasKeyOption || hasKey) {
       throw new ValidMindAuthError(
@@ -87,7 +110,8 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   return {
     kind: "api_key",
     apiKey: headerValue(apiKey, "apiKey", action),
-    apiSecret: headerValue(apiSecret, "apiSecret", action),
+    apiSecret: headerValue(apiSecret ?? "", "apiSecret", action),
+    ...(apiSecretFile !== undefined && { apiSecretFile }),
   };
 }
 
@@ -141,6 +165,28 @@ function checkBearer(
 export function clientAuthOf(options: ClientAuthOptions): ClientAuthOptions {
   const given = CLIENT_AUTH.filter((name) => options[name] !== undefined);
   return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
+
+/** How a job of GitHub Actions gets an assertion about itself. */
+export interface GitHubJob {
+  /** Empty for the usual one. */
+  readonly audience: string;
+  /** Absent where its variable is. */
+  readonly address: URL | undefined;
+  readonly token: string;
+}
+
+/**
+ * The job that gives the assertion; `undefined` where the client proves itself in another way.
+ *
+ * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`.
+ */
+export function gitHubJob({ clientAssertion }: ClientAuthOptions): GitHubJob | undefined {
+  const isOfGitHub = typeof clientAssertion === "string" && /^github(:|$)/.test(clientAssertion);
+  if (!isOfGitHub) return undefined;
+  const [url, token = ""] = GITHUB_VARIABLES.map((name) => readEnvIfGranted(name)?.trim());
+  const address = url && secureUrl(url, `get an assertion: ${GITHUB_VARIABLES[0]}`) || undefined;
+  return { audience: clientAssertion.slice("github:".length), address, token };
 }
 
 /**

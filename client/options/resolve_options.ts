@@ -186,7 +186,8 @@ function resolveModel(options: InitOptions, action: string): ModelOptions {
 
 /** `apiKey: "..."`, the placeholder of an unedited notebook, leaves these to the environment. */
 const BEHIND_PLACEHOLDER: readonly string[] = [
-  ...["apiKey", "apiSecret", "apiHost", "apiUrl", "model", "issuer", "clientId", "audience"],
+  ...["apiKey", "apiSecret", "apiSecretFile", "apiHost", "apiUrl", "model"],
+  ...["issuer", "clientId", "audience"],
   ...CLIENT_AUTH,
 ];
 

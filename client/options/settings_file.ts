@@ -54,7 +54,8 @@ export const LARGEST_BYTES = 64 * 1024;
 export const WRITABLE_FOR_OTHERS = 0o022;
 
 /** Settings that are for the issuer and the client beside them, and for no others. */
-const OF_SIGN_IN = "audience scope apiHost model clientKeyFile clientAssertionFile".split(" ");
+const OF_SIGN_IN = "audience scope apiHost model clientSecretFile clientKeyFile clientAssertionFile"
+  .split(" ");
 
 /** The options of the file itself, or of one profile. */
 type Entry = Readonly<Record<string, unknown>>;
@@ -245,7 +246,7 @@ export function shown(word: string, otherwise: string): string {
 
 /** What decides about each setting. */
 function decide(entry: Entry, given: SettingsQuery["given"], isTyped: boolean): SettingRow[] {
-  const { apiKey, apiSecret, profile } = OPTIONS;
+  const { apiKey, apiSecret, apiSecretFile, profile } = OPTIONS;
   const inForce = (name: "issuer" | "clientId") => {
     const own = isTyped ? entry[name] : undefined;
     return `${given[name] ?? own ?? readEnvIfGranted(OPTIONS[name].variable) ?? entry[name]}`;
@@ -253,9 +254,9 @@ function decide(entry: Entry, given: SettingsQuery["given"], isTyped: boolean): 
   const isOwn = entry.issuer !== undefined && entry.clientId !== undefined &&
     normalizeIssuer(inForce("issuer")) === normalizeIssuer(`${entry.issuer}`) &&
     normalizeClientId(inForce("clientId")) === normalizeClientId(`${entry.clientId}`);
-  const isByKey = (given.apiKey ?? given.apiSecret) !== undefined ||
+  const isByKey = (given.apiKey ?? given.apiSecret ?? given.apiSecretFile) !== undefined ||
     !isTyped && (given.issuer ?? given.clientId) === undefined &&
-      isSet(apiKey.variable) && isSet(apiSecret.variable);
+      isSet(apiKey.variable) && [apiSecret, apiSecretFile].some((one) => isSet(one.variable));
   const isLeft = (name: string) =>
     isByKey && (name === "issuer" || name === "clientId") ||
     (isByKey || !isOwn) && OF_SIGN_IN.includes(name);

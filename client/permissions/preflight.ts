@@ -23,6 +23,7 @@ import {
   type Runtime,
   withSettings,
 } from "../options/resolve_options.ts";
+import { readApiSecret } from "../options/secret_file.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import {
@@ -38,7 +39,7 @@ import {
 
 const ACTION = "name the permissions";
 
-export { checkBrowserOptions };
+export { checkBrowserOptions, readApiSecret };
 
 /**
  * Checks permissions before any work. Nobody is asked for one by one: the error names all flags.

@@ -23,7 +23,12 @@ import {
   OPTIONS,
   settingsPath,
 } from "../options/declaration.ts";
-import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
+import {
+  clientAuthFromEnv,
+  clientAuthOf,
+  GITHUB_VARIABLES,
+  gitHubJob,
+} from "../options/resolve_identity.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
@@ -48,7 +53,7 @@ export function startNeeds(
   return uniqueNeeds([
     ...needs,
     ...(isNative ? [net(identity.issuer, "to sign in at the provider", "sign_in")] : []),
-    ...fileNeeds(identity),
+    ...proofNeeds(identity, isNative),
     ...choiceNeeds(options),
     ...(backend === undefined ? [HOME_NEED] : backendNeeds(backend)),
     ...settingsNeeds(),
@@ -62,12 +67,16 @@ export function settingsNeeds(): PermissionNeed[] {
   const reason = "to read the settings file";
   return [
     ...["VM_AUTH_CONFIG", HOME_VARIABLE].map((name) => env(name, reason, "optional")),
-    ...(path === "" ? [] : [{ name: "read", path, reason, need: "optional" } as const]),
+    ...(path === "" ? [] : [read(path, reason, "optional")]),
   ];
 }
 
 export function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
   return { name: "net", host: netHost(new URL(url)), reason, need };
+}
+
+function read(path: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
+  return { name: "read", path, reason, need };
 }
 
 /** The variable of the default store, for an error that comes before the choice. */
@@ -89,8 +98,9 @@ function readIfGranted(variable: string): string | undefined | null {
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
-export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
-  if (apiKey !== undefined || apiSecret !== undefined) return true;
+export function isByKey(options: InitOptions): boolean {
+  const { issuer, clientId, apiKey, apiSecret, apiSecretFile } = options;
+  if ((apiKey ?? apiSecret ?? apiSecretFile) !== undefined) return true;
   return issuer === undefined && clientId === undefined &&
     readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
     readEnvIfGranted(OPTIONS.apiKey.variable) !== undefined;
@@ -121,7 +131,9 @@ function needOfVariable(
   if (group === "client") return isProofOpen ? "optional" : undefined;
   const isGiven = options[name] !== undefined ||
     name === "apiHost" && options.apiUrl !== undefined ||
-    name === "apiUrl" && options.apiHost !== undefined;
+    name === "apiUrl" && options.apiHost !== undefined ||
+    name === "apiSecret" && options.apiSecretFile !== undefined ||
+    name === "apiSecretFile" && options.apiSecret !== undefined;
   if (isGiven) {
     // A proof in a variable is for the client alone that variables name.
     const isClient = name === "issuer" || name === "clientId";
@@ -136,22 +148,41 @@ function needOfVariable(
   return requiredBy === "every call" && isOpen ? "optional" : undefined;
 }
 
-/** The file by which the client proves who it is, which a start from a stored token does not read. */
-export function fileNeeds(client: Parameters<typeof clientAuthFromEnv>[0]): PermissionNeed[] {
-  const { clientKeyFile, clientAssertionFile } = clientAuthFromEnv(client);
-  const path = clientKeyFile ?? clientAssertionFile; // they exclude each other
-  const reason = `to read the client's ${clientKeyFile === undefined ? "assertion" : "key"}`;
-  return path === undefined ? [] : [{ name: "read", path, reason, need: "sign_in" }];
+/**
+ * The needs of the client's proof, which a start from a stored token does without.
+ *
+ * @param isNative Whether requests are made by Deno's own `fetch`.
+ */
+export function proofNeeds(
+  client: Parameters<typeof clientAuthFromEnv>[0],
+  isNative: boolean,
+): PermissionNeed[] {
+  const proof = clientAuthFromEnv(client);
+  const { clientSecretFile, clientKeyFile, clientAssertionFile } = proof;
+  const path = clientSecretFile ?? clientKeyFile ?? clientAssertionFile; // they exclude each other
+  const reason = "to read the client's secret, key or assertion";
+  if (path !== undefined) return [read(path, reason, "sign_in")];
+  const job = gitHubJob(proof);
+  if (job === undefined) return [];
+  const why = "to get the client's assertion";
+  const variables = GITHUB_VARIABLES.map((name) => env(name, why, "sign_in"));
+  return isNative && job.address
+    ? [...variables, net(job.address.href, why, "sign_in")]
+    : variables;
 }
 
 /**
- * The API's host, which every start checks. A `fetch` of the caller's own may need no network or
- * another permission, so nothing is checked for it.
+ * The file of an API secret and the API's host, which every start checks. A `fetch` of the caller's own
+ * may need no network or another permission, so nothing is checked for it.
  */
-export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[] {
-  return apiHost === undefined || runtime.fetch !== globalThis.fetch
-    ? []
-    : [net(apiHost, "to call the API", "always")];
+export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): PermissionNeed[] {
+  const path = identity.kind === "api_key" ? identity.apiSecretFile : undefined;
+  return [
+    ...(path === undefined ? [] : [read(path, "to read the API secret", "always")]),
+    ...(apiHost === undefined || runtime.fetch !== globalThis.fetch
+      ? []
+      : [net(apiHost, "to call the API", "always")]),
+  ];
 }
 
 /**

@@ -1,13 +1,25 @@
 import * as oauth from "oauth4webapi";
-import { parseObject, toHex } from "../../backends/common/printable.ts";
-import { readPrivateFile } from "../../backends/common/read_private_file.ts";
-import { type Message, type Term, words } from "../../backends/credentials_backend_error.ts";
-import { isEntraIssuer } from "../entry.ts";
+import { parseObject, remember, toHex } from "../../backends/common/printable.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
+import { type Message, words } from "../../backends/credentials_backend_error.ts";
+import { isEntraIssuer, isSendable } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { ClientAuthOptions } from "../options/resolve_identity.ts";
-import { ASSERTION_FILE, CLIENT_ID, KEY_FILE, SECRET } from "./error.ts";
+import { named } from "../options/declaration.ts";
+import {
+  type ClientAuthOptions,
+  GITHUB_VARIABLES,
+  type GitHubJob,
+  gitHubJob,
+} from "../options/resolve_identity.ts";
+import type { Runtime } from "../options/resolve_options.ts";
+import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
+import { CLIENT_ID } from "./error.ts";
+import { type Endpoint, providerFetch } from "./fetch.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const ASSERTION = words`${named("clientAssertion")}`;
+const ENTRA_AUDIENCE = "api://AzureADTokenExchange";
+const ALLOW = 'Run it in a job of GitHub Actions that has the permission "id-token: write".';
 /** RFC 7518, sections 3.3 and 3.5. */
 const LEAST_BITS = 2048;
 const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
@@ -20,14 +32,22 @@ const KEY_ADVICE =
   "Give a private RSA (2048 bits or more), EC or Ed25519 key as a JWK, or as PEM by: " +
   "openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW";
 
+/** The means of a request. */
+interface Sender {
+  readonly runtime: Runtime;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** How a client proves to a provider who it is: RFC 6749, section 2.3. */
 export class ClientAuthentication {
   readonly #options: ClientAuthOptions;
+  readonly #assertion: AssertionSource | undefined;
   /** Whether the client proves itself in the second of its two ways. */
   isTurned = false;
 
   constructor(options: ClientAuthOptions) {
     this.#options = options;
+    this.#assertion = assertionSource(options);
   }
 
   /** Whether the client has nothing to prove itself by: a public client. */
@@ -39,22 +59,24 @@ export class ClientAuthentication {
    * The same for oauth4webapi. A secret goes into the form where the provider takes it there, since the
    * form leaves no doubt about the encoding; else into the header.
    */
-  at(server: oauth.AuthorizationServer) {
+  at(server: oauth.AuthorizationServer, sender: Sender): oauth.ClientAuth {
     const { issuer, token_endpoint_auth_methods_supported: methods } = server;
-    const { clientSecret } = this.#options;
-    const keyFile = this.#file("clientKeyFile");
-    const assertionFile = this.#file("clientAssertionFile");
-    if (keyFile !== undefined) {
+    const { clientSecretFile, clientKeyFile } = this.#options;
+    if (clientKeyFile !== undefined) {
       const { token_endpoint } = server;
       const audience = this.isTurned || isEntraIssuer(issuer) ? token_endpoint : undefined;
-      return byClientKey(keyFile, audience);
+      return byClientKey(clientKeyFile, audience);
     }
-    if (assertionFile !== undefined) return byAssertionFile(assertionFile);
-    if (clientSecret === undefined) return oauth.None();
+    if (this.#assertion !== undefined) return byAssertion(this.#assertion, issuer, sender);
+    const secret = clientSecretFile === undefined
+      ? this.#options.clientSecret
+      : readSecretFile("clientSecretFile", clientSecretFile);
+    if (secret === undefined) return oauth.None();
+    remember(sender.runtime.secrets, [secret]);
     // A provider that states no method takes the header: OpenID Connect Discovery, section 3.
     return methods?.includes("client_secret_post") && !this.isTurned
-      ? oauth.ClientSecretPost(clientSecret)
-      : oauth.ClientSecretBasic(clientSecret);
+      ? oauth.ClientSecretPost(secret)
+      : oauth.ClientSecretBasic(secret);
   }
 
   /**
@@ -67,11 +89,11 @@ export class ClientAuthentication {
    * @returns Whether the client has another way, so that the request is worth another try.
    */
   turn(server: oauth.AuthorizationServer, isTurned: boolean): boolean {
-    const { clientSecret, clientKeyFile } = this.#options;
+    const { clientSecret, clientSecretFile, clientKeyFile } = this.#options;
     const methods = server.token_endpoint_auth_methods_supported;
     const isBoth = ["client_secret_post", "client_secret_basic"]
       .every((name) => methods?.includes(name));
-    const hasOther = clientSecret !== undefined && isBoth ||
+    const hasOther = (clientSecret ?? clientSecretFile) !== undefined && isBoth ||
       clientKeyFile !== undefined && isOwnEndpoint(server);
     if (hasOther) this.isTurned = isTurned;
     return hasOther;
@@ -79,25 +101,21 @@ export class ClientAuthentication {
 
   /** The advice where the provider refuses the client; `undefined` for a public one. */
   advice(): Message | undefined {
-    const { clientSecret } = this.#options;
-    if (clientSecret !== undefined) {
-      return words`Check ${CLIENT_ID}, and that ${SECRET} is its secret (a public client has none).`;
+    const { clientSecret, clientSecretFile, clientKeyFile } = this.#options;
+    if (this.#assertion !== undefined) {
+      return words`Check ${CLIENT_ID} and the JWT in ${this.#assertion.name}: it must not
+        have ended (exp), and the provider has to trust its iss, sub and aud for this client.`;
     }
-    const keyFile = this.#file("clientKeyFile");
-    if (keyFile !== undefined) {
-      const key = words`the public key of ${keyFile.path} (${keyFile.source})`;
+    if (clientKeyFile !== undefined) {
+      const key = words`the public key of ${fileOf("clientKeyFile", clientKeyFile)}`;
       return words`Check ${CLIENT_ID}, that ${key} is registered with the same kid, and the clock.`;
     }
-    const assertionFile = this.#file("clientAssertionFile");
-    return assertionFile &&
-      words`Check ${CLIENT_ID} and the JWT in ${assertionFile.path} (${ASSERTION_FILE}): it must not
-        have ended (exp), and the provider has to trust its iss, sub and aud for this client.`;
-  }
-
-  #file(option: "clientKeyFile" | "clientAssertionFile"): ClientFile | undefined {
-    const path = this.#options[option];
-    if (!path) return undefined;
-    return { path, source: option === "clientKeyFile" ? KEY_FILE : ASSERTION_FILE };
+    const secret = clientSecret === undefined
+      ? clientSecretFile &&
+        words`the text in ${fileOf("clientSecretFile", clientSecretFile)}`
+      : words`${named("clientSecret")}`;
+    return secret &&
+      words`Check ${CLIENT_ID}, and that ${secret} is its secret (a public client has none).`;
   }
 }
 
@@ -112,60 +130,91 @@ function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServe
   return own !== undefined && own === endpoint && !isEntraIssuer(issuer);
 }
 
-/** A file that holds the client's key or assertion. */
-interface ClientFile {
-  readonly path: string;
-  /** The option and the variable, for messages. */
-  readonly source: Term | string;
+/** The place that assertions about the client come from. */
+interface AssertionSource {
+  /** For messages. */
+  readonly name: Message;
+  /** Gets one, which has to be good for a moment only. */
+  get(issuer: string, sender: Sender): string | Promise<string>;
+}
+
+/** The variables of a job are read at once: a session may give them back. */
+function assertionSource(options: ClientAuthOptions): AssertionSource | undefined {
+  const { clientAssertion, clientAssertionFile: path } = options;
+  if (path !== undefined) {
+    const get = () => readSecretFile("clientAssertionFile", path, true);
+    return { name: fileOf("clientAssertionFile", path), get };
+  }
+  if (clientAssertion === undefined) return undefined;
+  const name = ASSERTION;
+  const job = gitHubJob(options);
+  if (job !== undefined) return { name, get: (issuer, sender) => askGitHub(job, issuer, sender) };
+  return { name, get: (_, sender) => valueOf(clientAssertion, sender) };
+}
+
+/** The assertion that the caller gives, by a function or as it is. */
+async function valueOf(
+  given: NonNullable<ClientAuthOptions["clientAssertion"]>,
+  { runtime, signal }: Sender,
+): Promise<string> {
+  if (typeof given === "string") return given.trim();
+  const limit = AbortSignal.timeout(runtime.timeoutMs);
+  try {
+    const end = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+    return String(await untilAborted(Promise.try(given), end)).trim();
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new ValidMindAuthError(
+      "client_auth_unusable",
+      words`Cannot use ${ASSERTION}: the function failed. See the cause.`,
+      { cause: error },
+    );
+  }
+}
+
+/** The endpoint of GitHub Actions for assertions about a job. */
+const GITHUB: Endpoint = {
+  name: "assertion",
+  normalize(status, json) {
+    if (status === 429 || status >= 500) return undefined;
+    const { value } = json ?? {};
+    if (status === 200 && typeof value === "string") return { status, body: { value } };
+    throw unusable(ASSERTION, `GitHub answered with status ${status} and no token`, ALLOW);
+  },
+};
+
+/** Asks GitHub Actions for an assertion about the job, with the token of the job. */
+async function askGitHub(
+  { audience, address, token }: GitHubJob,
+  issuer: string,
+  { runtime, signal }: Sender,
+): Promise<string> {
+  if (address === undefined || !isSendable(token)) {
+    throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both there`, ALLOW);
+  }
+  const url = new URL(address);
+  url.searchParams.set("audience", audience || (isEntraIssuer(issuer) ? ENTRA_AUDIENCE : issuer));
+  const fetch = providerFetch(GITHUB, { ...runtime }); // a copy, since its clock is not the provider's
+  const headers = { accept: "application/json", authorization: `Bearer ${token}` };
+  const response = await fetch(url.href, { headers, redirect: "manual", signal: signal ?? null });
+  const { value } = await response.json();
+  return value;
 }
 
 /**
- * The text of a file with a secret, without outer white space.
- *
- * @throws {ValidMindAuthError} `client_auth_unusable`, `permission_required`.
+ * The client proves who it is by an assertion that somebody else has made: RFC 7523, section 2.2. It is
+ * got anew for each request, since the platform renews it all the time.
  */
-export function readClientFile(file: ClientFile, groupMayRead = false): string {
-  const text = readPrivateFile(file.path, {
-    what: "a key or a token",
-    maxBytes: 64 * 1024,
-    forbiddenMode: groupMayRead ? 0o027 : 0o077,
-    fail: (reason, advice, cause) => unusable(file, reason, advice, cause),
-  }).trim();
-  if (text !== "") return text;
-  throw unusable(file, "it is empty", "Have it filled by the program that makes it.");
-}
-
-/** The error for a file of the client that cannot be used. */
-function unusable(
-  { path, source }: ClientFile,
-  reason: string,
-  advice: string,
-  cause?: unknown,
-): ValidMindAuthError {
-  const isDenied = cause instanceof Error && cause.name === "NotCapable";
-  return new ValidMindAuthError(
-    isDenied ? "permission_required" : "client_auth_unusable",
-    words`Cannot use ${path} of ${source}: ${reason}. ${advice}`,
-  );
-}
-
-/**
- * The client proves who it is by an assertion that somebody else has made: RFC 7523, section 2.2. The
- * file is read anew for each request, since the platform replaces it all the time.
- */
-function byAssertionFile(file: ClientFile): oauth.ClientAuth {
-  return (_server, { client_id }, body) => {
+function byAssertion(source: AssertionSource, issuer: string, sender: Sender): oauth.ClientAuth {
+  return async (_server, { client_id }, body) => {
+    const assertion = await source.get(issuer, sender);
+    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(assertion)) {
+      throw unusable(source.name, "it is not one JWT", "Check it, and the program that makes it.");
+    }
     body.set("client_id", client_id);
     body.set("client_assertion_type", ASSERTION_TYPE);
-    body.set("client_assertion", readAssertion(file));
+    body.set("client_assertion", assertion);
   };
-}
-
-/** The JWT in the file. */
-function readAssertion(file: ClientFile): string {
-  const text = readClientFile(file, true);
-  if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return text;
-  throw unusable(file, "it is not one JWT", "Check the path, and the program that makes it.");
 }
 
 /** The object identifier rsaEncryption (RFC 8017), in DER and hexadecimal. */
@@ -184,10 +233,10 @@ interface ClientKey {
  * @param audience The audience of the assertion in place of the issuer, which all providers have to know
  * by RFC 7523, section 3, and some do not.
  */
-function byClientKey(file: ClientFile, audience?: string): oauth.ClientAuth {
+function byClientKey(path: string, audience?: string): oauth.ClientAuth {
   return async (server, client, body, headers) => {
     const offered = server.token_endpoint_auth_signing_alg_values_supported;
-    const { key, header } = await readClientKey(file, offered);
+    const { key, header } = await readClientKey(path, offered);
     const sign = oauth.PrivateKeyJwt(key, {
       [oauth.modifyAssertion](own, claims) {
         Object.assign(own, header);
@@ -204,8 +253,8 @@ function byClientKey(file: ClientFile, audience?: string): oauth.ClientAuth {
  * @param offered The algorithms that the provider states. A key does not say which of RSA's is meant,
  * and Ed25519 has two names.
  */
-async function readClientKey(file: ClientFile, offered?: readonly string[]): Promise<ClientKey> {
-  const text = readClientFile(file);
+async function readClientKey(path: string, offered?: readonly string[]): Promise<ClientKey> {
+  const text = readSecretFile("clientKeyFile", path);
   const jwk = parseObject(text);
   const der = decodePem(text);
   const { kid, "x5t#S256": thumbprint } = jwk ?? {};
@@ -222,7 +271,7 @@ async function readClientKey(file: ClientFile, offered?: readonly string[]): Pro
       },
     };
   }
-  throw unusable(file, "it is no private key to sign with", KEY_ADVICE);
+  throw unusable(fileOf("clientKeyFile", path), "it is no private key to sign with", KEY_ADVICE);
 }
 
 /** The bytes of a private key in PEM. */

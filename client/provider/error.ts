@@ -15,6 +15,7 @@ import {
   type ValidMindAuthErrorCode,
 } from "../errors.ts";
 import { isEntraIssuer } from "../entry.ts";
+import { named } from "../options/declaration.ts";
 
 const ASK = "ask who runs the provider.";
 const SIGN_IN = "Sign in again.";
@@ -23,18 +24,14 @@ const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser,
 
 /** Options as messages name them. */
 export const CLIENT_ID: Term = option("clientId", { variable: "VM_OIDC_CLIENT_ID" });
-export const SECRET: Term = option("clientSecret", { variable: "VM_OIDC_CLIENT_SECRET" });
-export const KEY_FILE: Term = option("clientKeyFile", { variable: "VM_OIDC_CLIENT_KEY_FILE" });
-export const ASSERTION_FILE: Term = option("clientAssertionFile", {
-  variable: "VM_OIDC_CLIENT_ASSERTION_FILE",
-});
 export const SCOPE: Term = option("scope", { variable: "VM_OIDC_SCOPE" });
 export const DPOP: Term = option("dpop", { value: true });
 export const BY_BROWSER: Term = option("flow", { value: "browser", variable: "VM_OIDC_FLOW" });
 export const BY_DEVICE: Term = option("flow", { value: "device", variable: "VM_OIDC_FLOW" });
 const AUDIENCE = option("audience");
 
-const PROOFS = words`its ${SECRET}, ${KEY_FILE} or ${ASSERTION_FILE}`;
+const PROOFS = words`its ${named("clientSecret")}, ${named("clientKeyFile")},
+  ${named("clientAssertionFile")} or ${named("clientAssertion")}`;
 const CLIENT = words`Check ${CLIENT_ID}, and that the client is enabled`;
 const ITS_VARIABLES =
   "the variables count only where VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client";

@@ -135,8 +135,11 @@ export function providerFetch(
 
 function secretsOf({ body, headers }: RequestInit): (string | undefined)[] {
   const fields = body instanceof URLSearchParams ? [...body] : [];
-  const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
-  return [basic, ...fields.flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : value)];
+  const credential = new Headers(headers).get("authorization")?.replace(/^\w+ /, "");
+  return [
+    credential,
+    ...fields.flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : value),
+  ];
 }
 
 /**

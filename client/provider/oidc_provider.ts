@@ -62,7 +62,7 @@ export class OidcProvider {
           signal,
           server,
           client: { client_id: this.#identity.clientId },
-          auth: this.#proof.at(server),
+          auth: this.#proof.at(server, { runtime: this.#runtime, signal }),
         });
       const { isTurned } = this.#proof; // before another request has turned it
       // A provider looks at the client before it looks at a code or a token, which is unused then.

@@ -33,9 +33,9 @@ import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import {
   asAlways,
   choiceNeeds,
-  fileNeeds,
   HOME_NEED,
   isByKey,
+  proofNeeds,
   variableNeeds,
 } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -85,9 +85,10 @@ async function clearNamed(
     return { keys: [], revocation: revoke ? "nothing_to_revoke" : "not_requested" };
   }
   const backend = await storeOf(options, named);
-  const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
-  const files = revoke ? fileNeeds(identity).map(asAlways) : [];
-  await preflight(ACTION, [...clearNeeds(backend, issuers), ...files], "always");
+  const isNative = options.fetch === undefined;
+  const issuers = revoke && isNative ? [identity.issuer] : [];
+  const proof = revoke ? proofNeeds(identity, isNative).map(asAlways) : [];
+  await preflight(ACTION, [...clearNeeds(backend, issuers), ...proof], "always");
   const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>

@@ -63,7 +63,9 @@ const NET = {
   "net sign_in": "login.example.com:443",
 };
 const MORE = "VM_OIDC_SCOPE VM_OIDC_AUDIENCE VM_OIDC_PROFILE VM_OIDC_FLOW VM_OIDC_CLIENT_SECRET " +
-  "VM_OIDC_CLIENT_KEY_FILE VM_OIDC_CLIENT_ASSERTION_FILE VM_OIDC_INTERACTIVE CI VM_AUTH_DEBUG VM_API_TIMEOUT";
+  "VM_OIDC_CLIENT_SECRET_FILE VM_OIDC_CLIENT_KEY_FILE VM_OIDC_CLIENT_ASSERTION_FILE " +
+  "VM_OIDC_CLIENT_ASSERTION VM_OIDC_INTERACTIVE CI VM_AUTH_DEBUG VM_API_TIMEOUT";
+const JOB = "ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 const WHO = "VM_OIDC_ISSUER VM_OIDC_CLIENT_ID";
 const API_KEY = "VM_API_KEY VM_API_SECRET";
 const CHOICE = "VM_OIDC_NO_PERSIST VM_OIDC_DENO_CREDENTIALS_BACKEND VM_OIDC_CREDENTIALS_BACKEND";
@@ -104,12 +106,12 @@ const INIT: Row[] = [
   }],
   [{ apiHost: FULL.apiHost, timeoutMs: 5, model: "m" }, {
     "env always": API_KEY,
-    "env optional": WHO,
+    "env optional": `${WHO} VM_API_SECRET_FILE`,
     "net always": NET["net always"],
   }, { VM_API_KEY: "k", VM_API_SECRET: "s" }],
   [{ apiKey: "...", apiSecret: "...", apiHost: "...", model: "...", timeoutMs: 5 }, {
     "env always": `${API_KEY} VM_API_MODEL VM_API_URL VM_API_HOST`,
-    "env optional": WHO,
+    "env optional": `${WHO} VM_API_SECRET_FILE`,
     "net always": "a.example.com:443",
   }, {
     VM_API_KEY: "k",
@@ -117,6 +119,33 @@ const INIT: Row[] = [
     VM_API_MODEL: "m",
     VM_API_HOST: "https://a.example.com",
   }],
+
+  // The secret in a file: nobody looks for it in its variable.
+  [{ apiKey: "k", apiSecretFile: "/s", apiHost: FULL.apiHost, timeoutMs: 5, model: "m" }, {
+    "net always": NET["net always"],
+    "read always": "/s",
+  }],
+  [{ apiHost: FULL.apiHost, timeoutMs: 5, model: "m" }, {
+    "env always": API_KEY,
+    "env optional": `${WHO} VM_API_SECRET_FILE`,
+    "net always": NET["net always"],
+    "read always": "/s",
+  }, { VM_API_KEY: "k", VM_API_SECRET_FILE: "/s" }],
+
+  // The client's proof.
+  ...["clientSecretFile", "clientKeyFile", "clientAssertionFile"].map((name): Row => [
+    { ...FULL, clientSecret: undefined, [name]: "/f", ...MEMORY },
+    { ...NET, "read sign_in": "/f" },
+  ]),
+  [{ ...FULL, clientSecret: undefined, clientAssertion: () => "", ...MEMORY }, NET],
+  [{ ...FULL, clientSecret: undefined, clientAssertion: "github", ...MEMORY }, {
+    ...NET,
+    "env sign_in": JOB,
+    "net sign_in": `${NET["net sign_in"]} runner.example.com:443`,
+  }, { ACTIONS_ID_TOKEN_REQUEST_URL: "https://runner.example.com/idtoken?api-version=2.0" }],
+  [{ ...FULL, clientSecret: undefined, clientAssertion: "github", ...MEMORY, fetch: spyFetch() }, {
+    "env sign_in": JOB,
+  }, { ACTIONS_ID_TOKEN_REQUEST_URL: "https://runner.example.com/" }],
 
   [{ ...FULL, credentialsBackend: new SpyBackend() }, NET],
   [{ ...FULL, credentialsBackend: declaring([]) }, NET],

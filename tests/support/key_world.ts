@@ -2,6 +2,7 @@
 import type { Configuration } from "oidc-provider";
 import { rememberSecret } from "./assert_no_secret.ts";
 import { AssertionIssuer, type ClientRegistration, clientWorld } from "./client_world.ts";
+import { type HttpHandler, json, startHttpServer } from "./http_server.ts";
 import { tempDir } from "./temp_home.ts";
 
 /** A private key, in the forms that a client and a provider take. */
@@ -81,4 +82,36 @@ export async function federatedWorld() {
   const { issuer, clientId } = it.world.provider;
   const assertion = (claims = {}, sign = {}) => cluster.assertion(issuer, clientId, claims, sign);
   return { ...it, cluster, assertion, [Symbol.asyncDispose]: it[Symbol.asyncDispose].bind(it) };
+}
+
+/**
+ * The endpoint at which a runner of GitHub Actions gives assertions to its job.
+ *
+ * @param assertion Makes one for an audience.
+ */
+export async function startGitHubRunner(assertion: (audience: string) => Promise<string>) {
+  const token = "runner-Zq7Kf9-wP3xLm5";
+  rememberSecret(token);
+  const script: HttpHandler[] = [];
+  const audiences: string[] = [];
+  const { origin, [Symbol.asyncDispose]: dispose } = await startHttpServer(async (request) => {
+    const { searchParams } = new URL(request.url);
+    const isOwn = request.headers.get("authorization") === `Bearer ${token}`;
+    if (!isOwn || searchParams.get("api-version") !== "2.0") return json({ message: "no" }, 401);
+    const audience = searchParams.get("audience")!;
+    audiences.push(audience);
+    return await script.shift()?.(request) ?? json({ count: 1, value: await assertion(audience) });
+  });
+  return {
+    /** Answers to the next requests, in place of an assertion. */
+    script,
+    /** Those that were asked for. */
+    audiences,
+    /** Those of the job. */
+    variables: {
+      ACTIONS_ID_TOKEN_REQUEST_URL: `${origin}/idtoken/9?api-version=2.0`,
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: token,
+    },
+    [Symbol.asyncDispose]: dispose,
+  };
 }

@@ -8,10 +8,11 @@ import { clearOidcCredentials } from "../../../client/init.ts";
 import { setActiveSession } from "../../../client/signed_in/session.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { withTempHome } from "../../support/temp_home.ts";
+import { isPosix } from "../../support/sandbox.ts";
+import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
+import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
 
 const KEY = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
 
@@ -51,6 +52,32 @@ Deno.test("API key: the ping carries key, secret and the model's headers, and no
     assertEquals(session.info?.model.name, "Credit Risk Model");
     assertEquals(await session.status(), { kind: "api_key", signedIn: true });
     assertEquals(getSession(), session);
+  });
+});
+
+Deno.test("API key: the secret comes from a file that is closed to others, and an option wins", async () => {
+  await untouched(async (api) => {
+    await using dir = await tempDir();
+    const apiSecretFile = `${dir.path}/secret`;
+    await Deno.writeTextFile(apiSecretFile, `${KEY.apiSecret}\n`, { mode: 0o600 });
+    Deno.env.set("VM_API_SECRET", "of the shell");
+    const options = { apiKey: KEY.apiKey, apiHost: api.apiHost };
+    await (await createSession({ ...options, apiSecretFile })).get("thing");
+    Deno.env.delete("VM_API_SECRET");
+    Deno.env.set("VM_API_SECRET_FILE", apiSecretFile);
+    await (await createSession(options)).get("thing");
+    const sent = await sha256Hex(KEY.apiSecret);
+    assertEquals(api.requests.map(({ headers }) => headers["x-api-secret"]), [sent, sent]);
+    const rows: [text: string, mode: number, code: AnyErrorCode, ...words: string[]][] = [
+      ["", 0o600, "client_auth_unusable", "empty", "VM_API_SECRET_FILE"],
+      ["a\nb", 0o600, "invalid_options", "HTTP header", "VM_API_SECRET_FILE"],
+      ["a", 0o666, "client_auth_unusable", "others may write it", "chmod"],
+    ];
+    for (const [text, mode, code, ...words] of isPosix ? rows : rows.slice(0, 2)) {
+      await Deno.writeTextFile(apiSecretFile, text);
+      if (isPosix) await Deno.chmod(apiSecretFile, mode);
+      await rejectsWith(code, () => createSession(options), ...words);
+    }
   });
 });
 

@@ -11,6 +11,7 @@ import { federatedWorld, keyWorld, makeKey } from "../../support/key_world.ts";
 const PAIRS: [SessionOptions, string, string][] = [
   [{ clientSecret: "abcdefgh", clientKeyFile: "/k" }, "clientSecret", "clientKeyFile"],
   [{ clientKeyFile: "/k", clientAssertionFile: "/a" }, "clientKeyFile", "clientAssertionFile"],
+  [{ clientSecretFile: "/s", clientAssertion: "github" }, "clientSecretFile", "clientAssertion"],
 ];
 for (const [options, ...names] of PAIRS) {
   Deno.test(`client authentication: ${names.join(" and ")} exclude each other`, async () => {

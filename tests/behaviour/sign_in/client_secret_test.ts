@@ -5,7 +5,7 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { withTempHome } from "../../support/temp_home.ts";
+import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import {
   oidcProviderWorld,
   type ProviderWorld,
@@ -50,7 +50,10 @@ for (
 ) {
   Deno.test(`client secret: device, token, refresh and revocation requests have it ${what}`, async () => {
     await using world = await oidcProviderWorld(withSecret(own, [...offered]));
-    const session = await createSession({ ...world.options, clientSecret: SECRET });
+    await using dir = await tempDir();
+    const clientSecretFile = `${dir.path}/secret`;
+    await Deno.writeTextFile(clientSecretFile, `${SECRET}\n`, { mode: 0o600 });
+    const session = await createSession({ ...world.options, clientSecretFile });
     world.clock.advance(HOUR);
     const token = await session.accessToken();
     assertEquals(JSON.stringify(world.stored()).includes("secret"), false);

@@ -37,6 +37,7 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     ]),
     [{ audience: 5 }, 'option "audience" is not a string'],
     [{ ...NO_OIDC, apiKey: 5, apiSecret: "s" }, 'option "apiKey"'],
+    [{ clientAssertion: 5 }, 'option "clientAssertion" is not a string or a function'],
     [{ monitoring: "False" }, 'option "monitoring"', "boolean"],
     [{ interactive: 0 }, 'option "interactive"', "boolean"],
     [{ onDeviceCode: "print" }, 'option "onDeviceCode"', "function"],

@@ -1,6 +1,6 @@
 import { assertStringIncludes, assertThrows } from "@std/assert";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { readClientFile } from "../../../client/provider/client_auth.ts";
+import { readSecretFile } from "../../../client/options/secret_file.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 Deno.test({
@@ -8,8 +8,11 @@ Deno.test({
   ignore: Deno.build.os === "windows",
   permissions: { read: false },
   fn() {
-    const file = { path: "/a job/key [1].pem", source: "clientKeyFile" };
-    const { message } = assertThrows(() => readClientFile(file), ValidMindAuthError);
+    const path = "/a job/key [1].pem";
+    const { message } = assertThrows(
+      () => readSecretFile("clientKeyFile", path),
+      ValidMindAuthError,
+    );
     assertStringIncludes(message, "Run with: '--allow-read=/a job/key [1].pem'");
   },
 });
@@ -22,7 +25,7 @@ Deno.test({
     const path = `${dir.path}/a job's key`;
     await Deno.writeTextFile(path, "text");
     await Deno.chmod(path, 0o666);
-    const read = () => readClientFile({ path, source: "clientKeyFile" });
+    const read = () => readSecretFile("clientKeyFile", path);
     const { message } = assertThrows(read, ValidMindAuthError);
     const [, command] = /Close it: (chmod .*)$/.exec(message)!;
     await new Deno.Command("sh", { args: ["-c", command!] }).output();
