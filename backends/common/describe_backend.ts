@@ -55,13 +55,8 @@ export function backendError(
   error: unknown,
   known?: OidcCredentials,
 ): CredentialsBackendError {
-  let name: string;
-  try {
-    if (error instanceof CredentialsBackendError) return cleanError(error, secretsOf(known));
-    name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
-  } catch {
-    name = "an error that cannot be read";
-  }
+  if (error instanceof CredentialsBackendError) return cleanError(error, secretsOf(known));
+  const name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
   return new CredentialsBackendError(
     "backend_unavailable",
     `Cannot ${action} ${describeBackend(backend)}: it threw ${name}, whose text is left out ` +
@@ -119,14 +114,9 @@ function isClean(text: string, secrets: readonly string[]): boolean {
  */
 export const PROVES: unique symbol = Symbol.for("@validmind/auth: proves its writes");
 
-/** A store that may prove its own writes. A wrapper gives the value of the wrapped store. */
-export interface Proving {
-  readonly [PROVES]?: boolean;
-}
-
-/** Whether a store proves its own writes. */
+/** Whether a store proves its own writes. A wrapper gives the value of the wrapped store. */
 export function provesWrites(backend: object): boolean {
-  return (backend as Proving)[PROVES] === true;
+  return (backend as { [PROVES]?: boolean })[PROVES] === true;
 }
 
 const PREFIX = "probe|";

@@ -1,12 +1,29 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderOf, isUrl } from "../common/platform.ts";
 import { type LeaseRow, Leases, type LeaseStore, SYSTEM_TIMER } from "../common/lease.ts";
+import { folderOf, isUrl } from "../common/platform.ts";
+import { isObject } from "../common/printable.ts";
 import { Queue, type Timer } from "../common/promises.ts";
+import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import { withKeyLock } from "../file/lock.ts";
 import { makeFolder } from "../file/replace_file.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { filePerformer, type Perform, secureDatabase, serverPerformer } from "./connect.ts";
-import { entryKey, entryPrefix, kvError, readEntry, type StoredEntry } from "./entry.ts";
+import {
+  filePerformer,
+  kvError,
+  type Perform,
+  secureDatabase,
+  serverPerformer,
+} from "./connect.ts";
+
+const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
+const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
+const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease", key];
+
+/** A row, as one look found it. */
+interface StoredEntry {
+  readonly entry: OidcCredentials | undefined;
+  /** Holds while the row is unchanged. */
+  readonly check: Deno.AtomicCheck;
+}
 
 export interface KvStoreOptions {
   path: string;
@@ -39,7 +56,7 @@ export class KvStore {
     this.#file = file;
     this.#queue = new Queue(lockTimeoutMs);
     if (!isUrl(place)) return;
-    const store = leaseStore(kv, (...use) => this.#try(...use));
+    const store = this.#leaseStore();
     this.#leases = new Leases({ store, place: () => place, timer, lockTimeoutMs });
   }
 
@@ -111,8 +128,17 @@ export class KvStore {
     this.#kv.close();
   }
 
-  #read(key: string): Promise<StoredEntry> {
-    return this.#try("read credentials from", () => readEntry(this.#kv, key, this.#options.path));
+  async #read(key: string): Promise<StoredEntry> {
+    const get = () => this.#kv.get(entryKey(key));
+    const { value, versionstamp } = await this.#try("read credentials from", get);
+    const check = { key: entryKey(key), versionstamp };
+    const entry = value ?? undefined;
+    if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
+    throw new CredentialsBackendError(
+      "backend_corrupt",
+      words`Cannot read credentials from ${this.#options.path}: the entry for "${key}" is damaged.
+        Remove it with ${call("clearOidcCredentials")}.`,
+    );
   }
 
   async #commit(
@@ -144,37 +170,32 @@ export class KvStore {
       throw kvError(action, this.#options.path, error);
     }
   }
+
+  /**
+   * The leases on a server. Releasing deletes the row: versionstamps count the commits of the whole
+   * store, so none comes back. Rows do not use `expireIn`, which Deno computes from the holder's clock.
+   */
+  #leaseStore(): LeaseStore {
+    return {
+      read: async (key, { action, timeoutMs }) => {
+        const get = () => this.#kv.get<{ holder: string }>(leaseKey(key));
+        const { value, versionstamp } = await this.#try(action, get, timeoutMs);
+        return { holder: value?.holder ?? "", version: versionstamp };
+      },
+      write: async (key, holder, row, { action, timeoutMs }) => {
+        const commit = () => {
+          const atomic = this.#kv.atomic().check(leaseCheck(key, row));
+          if (holder === "") atomic.delete(leaseKey(key));
+          else atomic.set(leaseKey(key), { holder });
+          return atomic.commit();
+        };
+        const result = await this.#try(action, commit, timeoutMs);
+        return result.ok ? result.versionstamp : undefined;
+      },
+    };
+  }
 }
-
-type Run = <T>(action: string, operation: () => Promise<T>, timeoutMs?: number) => Promise<T>;
-
-const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease", key];
 
 function leaseCheck(key: string, { version }: LeaseRow): Deno.AtomicCheck {
   return { key: leaseKey(key), versionstamp: version as string | null };
-}
-
-/**
- * The leases in a Deno KV store. Releasing deletes the row: versionstamps count the commits of the
- * whole store, so none comes back. Rows do not use `expireIn`, which Deno computes from the holder's
- * clock.
- */
-function leaseStore(kv: Deno.Kv, run: Run): LeaseStore {
-  return {
-    async read(key, { action, timeoutMs }) {
-      const get = () => kv.get<{ holder: string }>(leaseKey(key));
-      const { value, versionstamp } = await run(action, get, timeoutMs);
-      return { holder: value?.holder ?? "", version: versionstamp };
-    },
-    async write(key, holder, row, { action, timeoutMs }) {
-      const commit = () => {
-        const atomic = kv.atomic().check(leaseCheck(key, row));
-        if (holder === "") atomic.delete(leaseKey(key));
-        else atomic.set(leaseKey(key), { holder });
-        return atomic.commit();
-      };
-      const result = await run(action, commit, timeoutMs);
-      return result.ok ? result.versionstamp : undefined;
-    },
-  };
 }

@@ -57,20 +57,14 @@ async function withBackends(
   place: string,
   origin: SettingOrigin,
 ): Promise<unknown> {
-  const each = (values: unknown[], make: typeof withBackends, place: string) =>
-    Promise.all(values.map((one, index) => make(one, `${place}[${index}]`, origin)));
-  if (Array.isArray(value)) return await each(value, withBackends, place);
-  if (!isObject(value)) return value;
+  if (typeof value !== "object" || value === null) return value;
   const made = Object.entries(value).map(async ([name, item]) => {
-    const inner = place === "" ? name : `${place}.${name}`;
-    const make = name === "backend" ? createNested : withBackends;
-    const isList = name === "backends" && Array.isArray(item);
-    return [
-      name,
-      await (isList ? each(item, createNested, inner) : make(item, inner, origin)),
-    ];
+    const inner = Array.isArray(value) ? `${place}[${name}]` : place ? `${place}.${name}` : name;
+    const isBackend = name === "backend" || /(^|\.)backends\[\d+\]$/.test(inner);
+    return [name, await (isBackend ? createNested : withBackends)(item, inner, origin)];
   });
-  return Object.fromEntries(await Promise.all(made));
+  const all = await Promise.all(made);
+  return Array.isArray(value) ? all.map(([, item]) => item) : Object.fromEntries(all);
 }
 
 /** A backend by its name or `<module>:<ExportName>`, or by `{ name, options }`. */

@@ -201,5 +201,5 @@ Deno.test("a store is told by its class and place, and a place that is no text i
   assertEquals(events.map((one) => one.split(" ")[0]), ["FlakyBackend"]);
   await odd.put(KEY, entry());
   assertEquals(encrypted(odd).location, undefined);
-  await rejectsWith("decryption_failed", () => encrypted(odd).get(KEY), "from the inner backend");
+  await rejectsWith("decryption_failed", () => encrypted(odd).get(KEY), "from SpyBackend: ");
 });

@@ -2,7 +2,7 @@ import ts from "typescript";
 
 /** One change of one source that makes it wrong. */
 export interface Fault {
-  /** Stays the same while its line does: `backends/kv/entry.ts: drop await: const row = …`. */
+  /** Stays the same while its line does: `backends/kv/store.ts: drop await: const row = …`. */
   readonly id: string;
   readonly file: string;
   readonly kind: string;

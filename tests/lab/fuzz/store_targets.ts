@@ -7,12 +7,13 @@ import { parseObject } from "../../../backends/common/printable.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { getEntry, parseDocument } from "../../../backends/file/document.ts";
-import { readEntry } from "../../../backends/kv/entry.ts";
+import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { toEntry } from "../../../client/tokens/new_entry.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
 import { describeEntry } from "../../../client/cli/commands/status.ts";
 import { subjectOf } from "../../../client/provider/refresh_grant.ts";
+import { replaceOpenKv } from "../../backends/kv/scripted_kv_server.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import {
   httpAnswer,
@@ -172,8 +173,8 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
     "the rows of a KV server",
     fc.array(kvValue, { minLength: 1, maxLength: 12 }),
     async (rows) => {
-      const found = await attempt(() => readEntry(fakeKv(rows), KEY, "https://kv.example.com"));
-      assert(found === undefined || isObject(found.entry));
+      using _ = replaceOpenKv(() => Promise.resolve(fakeKv(rows)));
+      assert(isObject(await attempt(() => new KvCredentialsBackend().get(KEY))));
     },
   ),
   target(
