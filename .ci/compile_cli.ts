@@ -6,7 +6,7 @@
  * `DENORT_BIN` names.
  */
 import { fromFileUrl } from "@std/path";
-import { KEYRING_PACKAGES, KEYRING_VERSION } from "../backends/keychain/library.ts";
+import { KEYRING_PACKAGES, KEYRING_VERSION } from "../backends/keychain/client.ts";
 import { DENO } from "../tests/support/deno_process.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));

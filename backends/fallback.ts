@@ -121,8 +121,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   readonly requiredPermissions?: () => BackendPermission[];
   readonly #backends: readonly OidcCredentialsBackend[];
   readonly #onFallback: (message: string) => void;
-  readonly #answered = new Set<OidcCredentialsBackend>();
-  readonly #missed = new Set<OidcCredentialsBackend>();
+  /** Whether a store can be used, once that is known. */
+  readonly #chosen = new Map<OidcCredentialsBackend, boolean>();
   /** The store of the entry to which a probe belongs, while its lock is held. */
   readonly #probed = new Map<string, OidcCredentialsBackend>();
 
@@ -208,7 +208,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   }
 
   #usable(): OidcCredentialsBackend[] {
-    return this.#backends.filter((one) => this.#answered.has(one) || !this.#missed.has(one));
+    return this.#backends.filter((one) => this.#chosen.get(one) !== false);
   }
 
   /** Runs `run` in each store, in their order, until it gives something. */
@@ -221,14 +221,14 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     for (const store of stores) {
       try {
         found = await run(store);
-        this.#answered.add(store);
+        this.#chosen.set(store, true);
         if (found !== undefined) break;
       } catch (error) {
-        if (this.#answered.has(store) || !isUnreachable(error)) throw error;
+        if (this.#chosen.get(store) || !isUnreachable(error)) throw error;
         away.set(store, error.code);
       }
     }
-    if (stores.every((store) => away.has(store))) {
+    if (away.size === stores.length) {
       const places = stores.map((store) => `${placeOf(store)} (${away.get(store)})`).join(", ");
       throw new CredentialsBackendError(
         away.get(stores.at(-1)!)!,
@@ -236,18 +236,13 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
           `add another one to the list.`,
       );
     }
-    this.#passOver(away);
-    return found;
-  }
-
-  #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>): void {
-    const fresh = [...away].filter(([store]) => this.#usable().includes(store));
-    for (const [store] of fresh) this.#missed.add(store);
+    const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
+    for (const [store] of fresh) this.#chosen.set(store, false);
     for (const [store, code] of fresh) {
-      this.#report(
-        `${placeOf(store)} was passed over (${code}): this process uses ${this.location}.`,
-      );
+      const uses = `this process uses ${this.location}`;
+      this.#report(`${placeOf(store)} was passed over (${code}): ${uses}.`);
     }
+    return found;
   }
 
   /** The entry with its store; without an entry the store of a new one. */
@@ -297,14 +292,10 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
       try {
         await remove(store);
       } catch (error) {
-        if (this.#answered.has(store) || !isUnreachable(error)) faults.push(error);
+        if (this.#chosen.get(store) || !isUnreachable(error)) faults.push(error);
         else {
-          this.#report(
-            `${
-              placeOf(store)
-            } could not be reached (${error.code}): an entry in it stays. Sign out ` +
-              `again once it answers.`,
-          );
+          const advice = "an entry in it stays. Sign out again once it answers";
+          this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
         }
       }
     }

@@ -35,6 +35,7 @@ import {
   isNotFound,
   keyOf,
   NOT_FOUND,
+  type Row,
   rowIn,
   serve,
 } from "./helper/protocol.ts";
@@ -168,19 +169,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * `backend_timeout`, `backend_corrupt`.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const url = await addressOf(key);
-    const answer = await this.#run("get", url);
-    if (isNotFound(answer)) return undefined;
-    this.#assertGood("get", answer);
-    const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};
-    const isOurs = ServerURL === undefined || ServerURL === "" || ServerURL === url;
-    const row = isOurs ? rowIn(url, Secret) : undefined;
-    if (row?.key === key) return row.entry;
-    const reason = isOurs ? "its answer is not an entry in JSON" : "it gave another entry";
-    const advice =
-      `Nothing was changed. Check that it is a credential helper; if only this entry ` +
-      `is damaged, sign out to remove it.`;
-    throw this.#error("backend_corrupt", "read", `${reason}. ${advice}`);
+    const row = await this.#rowAt(await addressOf(key));
+    if (row === undefined) return undefined;
+    if (row.key === key) return row.entry;
+    const reason =
+      `its answer is not this entry in JSON. Nothing was changed. Check that it is a ` +
+      `credential helper; if only this entry is damaged, sign out to remove it.`;
+    throw this.#error("backend_corrupt", "read", reason);
   }
 
   /**
@@ -222,8 +217,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    */
   async *list(): AsyncGenerator<string> {
     for (const address of await this.#addresses()) {
-      const key = keyOf(address) ?? await this.#keyAt(address);
-      if (key !== undefined) yield key;
+      const key = keyOf(address) ?? (await this.#rowAt(address))?.key;
+      if (key !== undefined && await addressOf(key) === address) yield key;
     }
   }
 
@@ -279,13 +274,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     throw this.#error("backend_denied", "remove", reason);
   }
 
-  /** The key that stands beside an entry, where its address has only the hash. */
-  async #keyAt(address: string): Promise<string | undefined> {
+  /** What is stored at an address; empty where it is not an entry of this address. */
+  async #rowAt(address: string): Promise<Partial<Row> | undefined> {
     const answer = await this.#run("get", address);
-    if (isNotFound(answer)) return undefined; // removed meanwhile
+    if (isNotFound(answer)) return undefined;
     this.#assertGood("get", answer);
-    const row = rowIn(address, parseObject(answer.stdout)?.Secret);
-    return row && await addressOf(row.key) === address ? row.key : undefined;
+    const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};
+    return !ServerURL || ServerURL === address ? rowIn(address, Secret) ?? {} : {};
   }
 
   #run(action: string, input: string): Promise<Ended> {

@@ -22,18 +22,11 @@ import {
   CLIENT,
   describeKeychain,
   type KeychainClient,
+  type KeychainLimits,
+  libraryPath,
   nativeKeychainClient,
+  openKeychainLibrary,
 } from "./keychain/client.ts";
-import {
-  accountOf,
-  chunkAccount,
-  chunkValue,
-  isStaleChunk,
-  keyOf,
-  parseHead,
-  toAscii,
-} from "./keychain/encoding.ts";
-import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -186,12 +179,11 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     }
     await this.#client.set(account, head);
     if (await this.#tidy(account, generation) === head) return;
+    const fault = `it took the entry for "${printable(key)}" and gives back something else`;
     throw new CredentialsBackendError(
       "backend_unproven",
-      `Cannot write credentials to ${this.location}: it took the entry for "${
-        printable(key)
-      }" and ` +
-        `gives back something else. Look what else writes to it, or use another backend.`,
+      `Cannot write credentials to ${this.location}: ${fault}. Look what else writes to it, or use ` +
+        `another backend.`,
     );
   }
 
@@ -298,4 +290,76 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
         `the system's own program for passwords.`,
     );
   }
+}
+
+/** Characters that have a meaning here, or that the name of an account would lose. */
+// deno-lint-ignore no-control-regex
+const UNSAFE = /[%#\x00-\x1f\x7f]|\p{Cs}/gu;
+/** Beside that, all that has an upper and a lower case. */
+// deno-lint-ignore no-control-regex
+const UNSAFE_IN_ANY_CASE = /[%#A-Z\x00-\x1f\x7f-\u{10ffff}]/gu;
+
+/** Stands for the empty key: macOS takes no empty name. */
+const EMPTY = "%;";
+
+const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4})( |$)/;
+
+/**
+ * The account of a key's entry: the key itself, except for characters that a keychain would lose or
+ * that have a meaning here, which are percent-encoded.
+ */
+function accountOf(key: string, { ignoresCase }: KeychainLimits): string {
+  const unsafe = ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE;
+  return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`) || EMPTY;
+}
+
+/** The key of an account. `undefined` for the account of a chunk, and for one that no key has. */
+function keyOf(account: string, limits: KeychainLimits): string | undefined {
+  const key = account === EMPTY ? "" : account.replace(
+    /%([\da-f]{1,5}|10[\da-f]{4});/g,
+    (_, code) => String.fromCodePoint(parseInt(code, 16)),
+  );
+  return accountOf(key, limits) === account ? key : undefined;
+}
+
+function chunkAccount(account: string, generation: string, index: number): string {
+  return `${account}#${generation}.${index}`;
+}
+
+/** Whether `other` is the account of a chunk of `account`, of any generation but `generation`. */
+function isStaleChunk(other: string, account: string, generation?: string): boolean {
+  return other.startsWith(`${account}#`) &&
+    (generation === undefined || !other.startsWith(`${account}#${generation}.`));
+}
+
+/**
+ * Cuts `text`, which is ASCII, if it is longer than `limit`. The head is written last, and names the
+ * chunks by their generation, which no other set of chunks has.
+ */
+function chunkValue(
+  text: string,
+  limit: number,
+): { head: string; chunks: string[]; generation?: string } {
+  if (text.length <= limit) return { head: text, chunks: [] };
+  const generation = crypto.getRandomValues(new Uint8Array(6)).toHex();
+  const chunks = Array.from(
+    { length: Math.ceil(text.length / limit) },
+    (_, index) => text.slice(index * limit, (index + 1) * limit),
+  );
+  const head = `validmind-auth chunks v1 ${generation} ${chunks.length}`;
+  return { head, chunks, generation };
+}
+
+/** Parses a head. `undefined` where it is the value itself. */
+function parseHead(head: string) {
+  const [, generation, count] = HEAD.exec(head) ?? [];
+  return generation === undefined ? undefined : { generation, count: Number(count) };
+}
+
+/** One character is one byte, and one UTF-16 unit, wherever the value is cut. */
+function toAscii(json: string): string {
+  return json.replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

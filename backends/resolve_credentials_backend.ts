@@ -159,12 +159,10 @@ export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | und
   return await sharedBackend(name!, text, { name: by, options });
 }
 
-/** The default file backends, by path. */
-const defaultFiles = new Map<string, FileCredentialsBackend>();
+/** The default file backend, while the home folder stays the same. */
+let defaultFile: FileCredentialsBackend | undefined;
 
 function defaultFileBackend(): FileCredentialsBackend {
   const made = new FileCredentialsBackend();
-  const backend = defaultFiles.get(made.path) ?? made;
-  defaultFiles.set(made.path, backend);
-  return backend;
+  return defaultFile = defaultFile?.path === made.path ? defaultFile : made;
 }

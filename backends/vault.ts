@@ -341,7 +341,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     body?: object,
   ): Promise<VaultAnswer> {
     const session = await this.#session.get(() => openVault(this.#options, this.#timer));
-    const answer = await session.request({ ...use, method, path, ...(body && { body }) });
+    const answer = await session.request({ ...use, method, path, body });
     if (isKnown(answer)) return answer;
     throw unexpected(use.action, session.place, answer);
   }

@@ -152,7 +152,8 @@ export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.ino === other.ino && one.dev === other.dev;
 }
 
-function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
+/** Whether a file has the same text at two looks, as far as they tell. */
+export function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.size === other.size && one.mtime?.getTime() === other.mtime?.getTime();
 }
 

@@ -1,3 +1,4 @@
+import { isObject } from "../common/printable.ts";
 import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 import { fileError, isMissing, readOwnFile } from "./file_access.ts";
@@ -165,10 +166,9 @@ function newerVersion(path: string, version: number): CredentialsBackendError {
   );
 }
 
-/** Whether a value is a JSON object. */
+/** Whether a value is a JSON object, and not a number that JavaScript cannot hold. */
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) &&
-    !isRawJSON(value);
+  return isObject(value) && !isRawJSON(value);
 }
 
 function corrupt(

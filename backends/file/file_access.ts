@@ -9,7 +9,6 @@ import {
 import {
   foreign,
   isOwn,
-  isSameFile,
   kindOf,
   type PrivateContent,
   readPrivateBytes,
@@ -18,8 +17,6 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-
-export { isSameFile };
 
 /**
  * The credentials file that this module shares with the ValidMind Python library:

@@ -1,14 +1,13 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderNeeds, folderOf } from "../common/platform.ts";
 import { delay } from "../common/promises.ts";
-import { whileHeld } from "../common/read_private_file.ts";
+import { isSameFile, whileHeld } from "../common/read_private_file.ts";
 import type { BackendPermission, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   assertOwn,
   assertRegular,
   credentialsPath,
   fileError,
-  isSameFile,
   lookIfPresent,
 } from "./file_access.ts";
 import { makeFolder } from "./replace_file.ts";

@@ -1,4 +1,5 @@
 import { folderOf, isGranted, isWindows, nameOf } from "../common/platform.ts";
+import { isSameFile, isSameText } from "../common/read_private_file.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
@@ -13,7 +14,7 @@ import {
   serializeDocument,
   setRow,
 } from "./document.ts";
-import { fileError, isSameFile, lookIfPresent, readOwnFile, resolveLink } from "./file_access.ts";
+import { fileError, lookIfPresent, readOwnFile, resolveLink } from "./file_access.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
 import {
   makeFolder,
@@ -49,17 +50,13 @@ const vanished = new Set<string>();
 /** The writing half of the file backend. It is loaded for the first write or lock. */
 export class FileStore {
   readonly #path: string;
-  readonly #lockTimeoutMs: number;
-  readonly #onWarning: (message: string) => void;
-  readonly #held: Map<string, () => void>;
+  readonly #options: FileStoreOptions;
   readonly #proofs = new Map<string, WriteProof>();
   #hasWarned = false;
 
-  constructor({ path, lockTimeoutMs, onWarning, held }: FileStoreOptions) {
-    this.#path = path;
-    this.#lockTimeoutMs = lockTimeoutMs;
-    this.#onWarning = onWarning;
-    this.#held = held;
+  constructor(options: FileStoreOptions) {
+    this.#path = options.path;
+    this.#options = options;
   }
 
   /** Sets one row. */
@@ -68,7 +65,7 @@ export class FileStore {
     entry: OidcCredentials,
     { isReplaced = () => true }: PutOptions = {},
   ): Promise<void> {
-    this.#held.get(key)?.(); // before a folder that has vanished is made anew
+    this.#options.held.get(key)?.(); // before a folder that has vanished is made anew
     const path = this.#prepare();
     const set = (document: CredentialsDocument) => {
       if (!isReplaced(getEntry(document, key, path))) return false;
@@ -122,7 +119,7 @@ export class FileStore {
     const run = async (isHeld: () => boolean) => {
       const proof = await this.#prove(path, key);
       this.#proofs.set(key, proof);
-      this.#held.set(key, () => {
+      this.#options.held.set(key, () => {
         if (isHeld()) return;
         if (this.#isFolderGone()) vanished.add(this.#path);
         throw lockLost(path);
@@ -130,22 +127,23 @@ export class FileStore {
       try {
         return await fn();
       } finally {
-        this.#held.delete(key);
+        this.#options.held.delete(key);
         this.#proofs.delete(key);
         proof.end();
       }
     };
-    return await withKeyLock(path, key, run, { ...options, timeoutMs: this.#lockTimeoutMs });
+    return await withKeyLock(path, key, run, {
+      ...options,
+      timeoutMs: this.#options.lockTimeoutMs,
+    });
   }
 
   async #prove(path: string, key: string): Promise<WriteProof> {
     try {
       const { document, info } = readForUpdate(path);
       assertWritable(document, path);
-      return await WriteProof.write(
-        `${path}.${shortHash(key)}.tmp`,
-        (info?.size ?? 0) + ENTRY_BYTES,
-      );
+      const bytes = (info?.size ?? 0) + ENTRY_BYTES;
+      return await WriteProof.write(`${path}.${shortHash(key)}.tmp`, bytes);
     } catch (error) {
       throw fileError("write", path, error);
     }
@@ -181,7 +179,7 @@ export class FileStore {
 
   /** Runs a write of the file while no other program of this module writes it. */
   async #locked(path: string, write: () => void): Promise<void> {
-    await whileLocked(`${path}.lock`, write, { timeoutMs: this.#lockTimeoutMs });
+    await whileLocked(`${path}.lock`, write, { timeoutMs: this.#options.lockTimeoutMs });
   }
 
   /** Runs a removal also where a neighbour has planted the lock file, or holds it for ever. */
@@ -227,7 +225,9 @@ export class FileStore {
       ? "it could not be closed to them. Use another path."
       : "it is now closed to them. If others use this host, sign in again.";
     try {
-      this.#onWarning(`${path} could be read by others on this host (mode ${mode}); ${advice}`);
+      this.#options.onWarning(
+        `${path} could be read by others on this host (mode ${mode}); ${advice}`,
+      );
     } catch {
       // A closed standard error must not turn the write into a failure.
     }
@@ -248,8 +248,7 @@ function closeFolder(folder: string): void {
 /** Whether a file has the same content as before, as far as its information tells. */
 function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined): boolean {
   if (before === undefined || now === undefined) return before === now;
-  return isSameFile(before, now) && before.size === now.size &&
-    before.mtime?.getTime() === now.mtime?.getTime();
+  return isSameFile(before, now) && isSameText(before, now);
 }
 
 /** Whether others than the owner may open a file or folder. Windows has no such bits. */

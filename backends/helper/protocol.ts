@@ -109,11 +109,13 @@ export function accountFor(key: string, address: string, entry: OidcCredentials)
   };
 }
 
+export interface Row {
+  readonly key: string;
+  readonly entry: OidcCredentials;
+}
+
 /** The entry in a secret, with its key; `undefined` where there is none. */
-export function rowIn(
-  address: string,
-  secret: unknown,
-): { key: string; entry: OidcCredentials } | undefined {
+export function rowIn(address: string, secret: unknown): Row | undefined {
   const stored = typeof secret === "string" ? parseObject(secret) : undefined;
   const short = keyOf(address);
   const { key, entry } = short === undefined ? stored ?? {} : { key: short, entry: stored };

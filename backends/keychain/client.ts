@@ -1,12 +1,99 @@
 import type * as keyring from "@napi-rs/keyring";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { isDeno, isNotCapable, pathOfUrl, permissionFlag } from "../common/platform.ts";
 import { printable } from "../common/printable.ts";
-import { type KeychainLimits, keychainLimits } from "./encoding.ts";
-import type { KeychainLibrary } from "./library.ts";
+import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+
+/** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
+declare const process: { dlopen(module: object, path: string): void };
+
+export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentialsAsync">;
+
+/** The release of `@napi-rs/keyring`. deno.json names the same one. */
+export const KEYRING_VERSION = "2.1.2";
+
+/** The packages in which `@napi-rs/keyring` ships its native libraries, by Deno's targets. */
+export const KEYRING_PACKAGES: Readonly<Record<string, string>> = {
+  "aarch64-apple-darwin": "@napi-rs/keyring-darwin-arm64",
+  "aarch64-pc-windows-msvc": "@napi-rs/keyring-win32-arm64-msvc",
+  "aarch64-unknown-linux-gnu": "@napi-rs/keyring-linux-arm64-gnu",
+  "x86_64-apple-darwin": "@napi-rs/keyring-darwin-x64",
+  "x86_64-pc-windows-msvc": "@napi-rs/keyring-win32-x64-msvc",
+  "x86_64-unknown-linux-gnu": "@napi-rs/keyring-linux-x64-gnu",
+};
+
+/**
+ * The path of this platform's native library in Deno's cache. `undefined` where there is none, or it
+ * cannot be fetched. The library is not loaded for this, and no permission is needed.
+ *
+ * Declaring permissions takes this path, so it has to be known at once. The await stands for a static
+ * import that depends on the platform, which the language lacks. The package's own loader is not
+ * used: it reads three variables and a file of the system, and loads any library that the
+ * environment names.
+ */
+export const libraryPath: string | undefined = isDeno
+  ? await locateLibrary(Deno.build.target)
+  : undefined;
+
+/** Has Deno fetch the package for `target`, and gives the path of the library in it. */
+export async function locateLibrary(target: string): Promise<string | undefined> {
+  const name = KEYRING_PACKAGES[target];
+  if (name === undefined) return undefined;
+  const specifier = `npm:${name}@${KEYRING_VERSION}/package.json`;
+  try {
+    const { default: manifest } = await import(specifier, { with: { type: "json" } });
+    return pathOfUrl(new URL(manifest.main, import.meta.resolve(specifier)));
+  } catch {
+    return undefined; // the registry is out of reach: openKeychainLibrary() reports it
+  }
+}
+
+/** Loads the native library. Needs `--allow-ffi` for its path, and nothing else. */
+export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
+  if (path === undefined) {
+    throw new CredentialsBackendError(
+      "backend_unavailable",
+      `Cannot use the OS keychain: there is no library of @napi-rs/keyring for ` +
+        `${Deno.build.target}, or Deno could not fetch it. Check the npm registry, or use another ` +
+        `backend.`,
+    );
+  }
+  const module = { exports: {} as KeychainLibrary };
+  try {
+    process.dlopen(module, path);
+  } catch (error) {
+    if (isNotCapable(error)) {
+      throw new CredentialsBackendError(
+        "permission_required",
+        `Cannot use the OS keychain: Deno does not permit its library. Run with: ` +
+          permissionFlag("ffi", path),
+      );
+    }
+    throw new CredentialsBackendError(
+      "backend_unavailable",
+      `Cannot use the OS keychain: its library ${path} does not load. Remove it from Deno's cache ` +
+        `to have it fetched anew, or use another backend.`,
+      { cause: error },
+    );
+  }
+  return module.exports;
+}
 
 type Code = CredentialsBackendError["code"];
 type Os = typeof Deno.build.os;
+
+export interface KeychainLimits {
+  /** Longest value, in ASCII characters: a longer one is cut. */
+  valueChars: number;
+  /** Whether two accounts are one that differ only in upper and lower case. */
+  ignoresCase: boolean;
+}
+
+/** Windows takes 2560 bytes of UTF-16. */
+export function keychainLimits(os: typeof Deno.build.os = Deno.build.os): KeychainLimits {
+  const isWindows = os === "windows";
+  return { valueChars: isWindows ? 1280 : Infinity, ignoresCase: isWindows };
+}
 
 /** The values of one service in a keychain, by account. */
 export interface KeychainClient {

@@ -166,8 +166,8 @@ export interface VaultRequest extends LeaseUse {
   readonly method: "GET" | "POST" | "DELETE";
   /** The path after `/v1/`, encoded. */
   readonly path: string;
-  readonly body?: object;
-  readonly token?: string;
+  readonly body?: object | undefined;
+  readonly token?: string | undefined;
 }
 
 export interface VaultAnswer {

@@ -19,8 +19,8 @@ const MAX_FILE_BYTES = 1024 * 1024;
 const CERTIFICATES = { what: "a certificate", forbiddenMode: 0o022 };
 /** As in "Cannot {action} Vault …". */
 const LOG_IN = "log in to";
-const RENEW = "auth/token/renew-self";
-const LOOK_UP = "auth/token/lookup-self";
+const RENEW = { action: LOG_IN, method: "POST", path: "auth/token/renew-self", body: {} } as const;
+const LOOK_UP = { action: LOG_IN, method: "GET", path: "auth/token/lookup-self" } as const;
 const NO_TOKEN = "there is no Vault token";
 const GIVE_TOKEN = `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`;
 /** The capabilities of a policy by the request. */
@@ -31,10 +31,6 @@ interface Held {
   readonly token: string | undefined;
   /** The time of its renewal, by the stopwatch. */
   readonly renewAt: number;
-}
-
-function tokenOf({ token }: Held): Pick<VaultRequest, "token"> {
-  return token === undefined ? {} : { token };
 }
 
 /** Requests with a token that is obtained, renewed and replaced as needed. */
@@ -60,7 +56,7 @@ export class VaultSession {
    */
   async request(request: VaultRequest): Promise<VaultAnswer> {
     const held = await untilAborted(this.#current(), request.signal);
-    const answer = await this.#client.request({ ...request, ...tokenOf(held) });
+    const answer = await this.#client.request({ ...request, token: held.token });
     if (answer.status !== 403) return answer;
     if (await this.#isLive(held)) throw this.#denied(request, answer);
     const next = await untilAborted(this.#replace(held), request.signal);
@@ -75,7 +71,7 @@ export class VaultSession {
         request.action,
       );
     }
-    const second = await this.#client.request({ ...request, ...tokenOf(next) });
+    const second = await this.#client.request({ ...request, token: next.token });
     if (second.status === 403) throw this.#denied(request, second);
     return second;
   }
@@ -121,15 +117,9 @@ export class VaultSession {
 
   /** A token that cannot be renewed is used until Vault refuses it. */
   async #renew(held: Held): Promise<Held> {
-    const request = {
-      action: LOG_IN,
-      method: "POST",
-      path: RENEW,
-      body: {},
-      ...tokenOf(held),
-    } as const;
     try {
-      return this.#heldOf(await this.#client.request(request)) ?? { ...held, renewAt: Infinity };
+      const answer = await this.#client.request({ ...RENEW, token: held.token });
+      return this.#heldOf(answer) ?? { ...held, renewAt: Infinity };
     } catch {
       return this.#hold(held.token); // Vault may not serve now
     }
@@ -137,8 +127,7 @@ export class VaultSession {
 
   /** Whether the token is valid; `false` also where its policies do not let it ask. */
   async #isLive(held: Held): Promise<boolean> {
-    const request = { action: LOG_IN, method: "GET", path: LOOK_UP, ...tokenOf(held) } as const;
-    return (await this.#client.request(request)).status === 200;
+    return (await this.#client.request({ ...LOOK_UP, token: held.token })).status === 200;
   }
 
   #heldOf({ status, body }: VaultAnswer): Held | undefined {

@@ -6,7 +6,7 @@ import {
   libraryPath,
   locateLibrary,
   openKeychainLibrary,
-} from "../../backends/keychain/library.ts";
+} from "../../backends/keychain/client.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";

@@ -1,6 +1,10 @@
 import { KeychainCredentialsBackend } from "../../../backends/keychain.ts";
-import { CLIENT, type KeychainClient } from "../../../backends/keychain/client.ts";
-import { type KeychainLimits, keychainLimits } from "../../../backends/keychain/encoding.ts";
+import {
+  CLIENT,
+  type KeychainClient,
+  type KeychainLimits,
+  keychainLimits,
+} from "../../../backends/keychain/client.ts";
 
 /** What the rules of a {@linkcode MemoryKeychain} are. */
 export interface MemoryKeychainOptions {

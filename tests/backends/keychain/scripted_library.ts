@@ -1,4 +1,4 @@
-import type { KeychainLibrary } from "../../../backends/keychain/library.ts";
+import type { KeychainLibrary } from "../../../backends/keychain/client.ts";
 
 /** A library of a keychain in memory, which does what it is told and notes what it was asked. */
 export class ScriptedLibrary {

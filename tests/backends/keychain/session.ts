@@ -4,9 +4,9 @@ import type { KeyringSession } from "../../support/servers/keyring_session.ts";
 /** What every script of these tests has at hand. */
 const PRELUDE = `
   import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
-  import { keychainLimits } from "${backendUrl("keychain/encoding.ts")}";
-  import { CLIENT, nativeKeychainClient } from "${backendUrl("keychain/client.ts")}";
-  import { libraryPath, openKeychainLibrary } from "${backendUrl("keychain/library.ts")}";
+  import {
+    CLIENT, keychainLimits, libraryPath, nativeKeychainClient, openKeychainLibrary,
+  } from "${backendUrl("keychain/client.ts")}";
 
   const library = await openKeychainLibrary(libraryPath);
 

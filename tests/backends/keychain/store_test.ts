@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { keychainLimits } from "../../../backends/keychain/encoding.ts";
+import { keychainLimits } from "../../../backends/keychain/client.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
