@@ -2,7 +2,7 @@ import { assertRuntime, isGranted, notebook } from "../backends/common/platform.
 import { untilAborted } from "../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
-import { bearerKind, credentialKey } from "./entry.ts";
+import { asksNobody, bearerKind, credentialKey } from "./entry.ts";
 import type { PermissionNeed } from "./format_permissions.ts";
 import {
   checkSessionOptions,
@@ -41,7 +41,8 @@ const loadPreflight = () => import("./permissions/preflight.ts");
  * A valid stored token is used without any network, and an expired one is refreshed. Otherwise a
  * person is asked to sign in by the device flow
  * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)), or in the way that `flow` names. With
- * `flow: "client_credentials"` nobody is asked: the client gets a token for itself.
+ * `flow: "client_credentials"` nobody is asked: the client gets a token for itself. With
+ * `flow: "token_exchange"` it gets one for the person of another token.
  *
  * Needs `--allow-net` for the issuer's host and the hosts of its endpoints, unless a valid token is
  * stored; `--allow-net` for the API's host, if one is given; the permissions of the backend; and
@@ -160,7 +161,7 @@ function tokensOf(
   const note = isDefaultHost
     ? `The API is the default, ${apiHost}, since apiHost (VM_API_HOST) names no other.`
     : undefined;
-  const asks = interactive && identity.flow !== "client_credentials";
+  const asks = interactive && !asksNobody(identity.flow);
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),

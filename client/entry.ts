@@ -15,7 +15,7 @@ export interface CredentialKeyOptions {
   profile?: string;
   /** Whether the tokens are bound to a key. @default false */
   dpop?: boolean;
-  /** The flow: `client_credentials` for the client's own token, any other for a person's. */
+  /** The flow. Those that ask nobody have keys of their own. */
   flow?: string;
 }
 
@@ -87,8 +87,8 @@ export function normalizeAudience(audience?: string | null): string | undefined 
 /**
  * The key under which a credential is stored: `issuer|clientId` or `issuer|clientId|audience`, each
  * part normalized. A profile precedes it as `profile:name|…`, and `dpop|` precedes that for tokens
- * that are bound to a key. `client_credentials|` precedes all for the client's own token, so that no
- * person's entry has its key.
+ * that are bound to a key. `client_credentials|` precedes all for the client's own token, and
+ * `token_exchange|` for one by another token, so that no sign-in of a person has such a key.
  *
  * Different credentials have different keys: only the audience, which comes last, may contain `|`.
  * The Python library joins the same parts in the same way and does not refuse a `|`, so there
@@ -122,7 +122,7 @@ export function credentialKey(
 ): string {
   const action = "name a credential";
   return [
-    flow === "client_credentials" ? flow : undefined,
+    asksNobody(flow) ? flow : undefined,
     dpop ? "dpop" : undefined,
     profile === undefined ? undefined : `profile:${checkProfile(profile, action)}`,
     checkKeyPart(normalizeIssuer(issuer), "issuer", action),
@@ -137,6 +137,13 @@ export const DEFAULT_SCOPE = "openid profile email offline_access";
 const ENTRA =
   /^https:\/\/login\.(microsoftonline\.(com|us)|partner\.microsoftonline\.cn)(:443)?(\/|$)/i;
 
+/** Whether a flow asks no person, so that a new token needs no stored one. */
+export function asksNobody(
+  flow: string | undefined,
+): flow is "client_credentials" | "token_exchange" {
+  return flow === "client_credentials" || flow === "token_exchange";
+}
+
 /** The token that is the bearer for an issuer. */
 export function bearerKind(
   bearer: "auto" | "access_token" | "id_token",
@@ -144,7 +151,7 @@ export function bearerKind(
   flow?: string,
 ): "access_token" | "id_token" {
   if (bearer !== "auto") return bearer;
-  return flow !== "client_credentials" && isEntraIssuer(issuer) ? "id_token" : "access_token";
+  return !asksNobody(flow) && isEntraIssuer(issuer) ? "id_token" : "access_token";
 }
 
 /** Whether an issuer belongs to Microsoft Entra, in the public or a sovereign cloud. */

@@ -27,7 +27,7 @@ import {
  * | `provider_refused` | the provider answered with an OAuth error: see `oauthError` |
  * | `provider_invalid` | an answer of the provider is wrong or unsafe |
  * | `device_flow_unsupported` | the provider offers no device flow to this client |
- * | `client_auth_unusable` | the secret, key or assertion of the client, or of an API key, is missing or cannot be used |
+ * | `client_auth_unusable` | the secret, key or assertion of the client, or of an API key, or the token to exchange is missing or cannot be used |
  * | `flow_unsupported` | the chosen `flow` cannot work at this provider or on this computer |
  * | `device_code_denied` | the person or a policy refused the sign-in |
  * | `device_code_expired` | the sign-in was not approved in time |

@@ -82,8 +82,11 @@ export interface SessionStatus {
   readonly refreshable?: boolean;
   /** The profile, if the session has one. */
   readonly profile?: string;
-  /** Where the client itself is signed in, and no person. `subject` is the client id then. */
-  readonly flow?: "client_credentials";
+  /**
+   * The flow, where it asks nobody. With `client_credentials` the client itself is signed in, and
+   * `subject` is the client id.
+   */
+  readonly flow?: "client_credentials" | "token_exchange";
   /** `true` if the tokens are bound to a key. */
   readonly dpop?: boolean;
   /** The requested scope. */
@@ -234,7 +237,7 @@ export interface Session {
   /** The profile, if the session has one. */
   readonly profile?: string;
   /** The option `flow`, where it is not `auto`. */
-  readonly flow?: "device" | "browser" | "client_credentials";
+  readonly flow?: "device" | "browser" | "client_credentials" | "token_exchange";
   /** `true` if the tokens are bound to a key. */
   readonly dpop?: boolean;
   /** Base URL of the API, with a trailing slash; absent if `createSession` got none. */

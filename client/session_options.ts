@@ -19,10 +19,11 @@ export type BearerKind = "auto" | "access_token" | "id_token";
  * | `device` | a person, with a link and a code that work on any computer: RFC 8628 |
  * | `browser` | a person, in a browser that comes back to this computer: RFC 8252 |
  * | `client_credentials` | the client itself, with nobody there: RFC 6749, section 4.4 |
+ * | `token_exchange` | the person of a token in a file, with nobody asked: RFC 8693 |
  *
  * @category Sign in
  */
-export type SignInFlow = "auto" | "device" | "browser" | "client_credentials";
+export type SignInFlow = "auto" | "device" | "browser" | "client_credentials" | "token_exchange";
 
 /**
  * The link and the code by which a person approves a sign-in. Not secret: RFC 8628, section 3.3.
@@ -134,12 +135,20 @@ export interface SessionOptions {
    */
   clientAssertion?: string | (() => string | Promise<string>);
   /**
+   * File with the access token that the flow `token_exchange` exchanges for one of this client and
+   * `audience`, such as a hub writes for its person. It is read anew at each exchange, links are
+   * followed, and it is never stored. Needs `--allow-read` of the file. Other flows ignore it.
+   *
+   * @default VM_OIDC_SUBJECT_TOKEN_FILE, under the conditions of `clientSecret`
+   */
+  subjectTokenFile?: string;
+  /**
    * Requested scope. Without `offline_access` many providers give no refresh token, and the person
    * has to sign in again when the token expires. A default that the provider refuses is narrowed to
    * what it states; a scope that is named never is.
    *
-   * @default VM_OIDC_SCOPE, or "openid profile email offline_access"; with the flow
-   * `client_credentials` no scope, by which most providers mean all that the client may have
+   * @default VM_OIDC_SCOPE, or "openid profile email offline_access"; with the flows
+   * `client_credentials` and `token_exchange` no scope, by which most providers mean all that is allowed
    */
   scope?: string;
   /**

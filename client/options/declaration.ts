@@ -117,7 +117,7 @@ export const OPTIONS = {
   },
   flow: {
     ...IDENTITY,
-    type: ["auto", "device", "browser", "client_credentials"],
+    type: ["auto", "device", "browser", "client_credentials", "token_exchange"],
     variable: "VM_OIDC_FLOW",
     fallback: "auto",
     ...flag("flow", "FLOW", "the way to sign in"),
@@ -151,6 +151,11 @@ export const OPTIONS = {
     variable: "VM_OIDC_CLIENT_ASSERTION",
     secret: true,
     help: "an assertion about the client, or github for one of GitHub Actions",
+  },
+  subjectTokenFile: {
+    ...PROOF,
+    variable: "VM_OIDC_SUBJECT_TOKEN_FILE",
+    help: "file with the token to exchange, which its issuer's program renews",
   },
   interactive: {
     ...PERSON,

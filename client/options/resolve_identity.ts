@@ -6,6 +6,7 @@ import {
   words,
 } from "../../backends/credentials_backend_error.ts";
 import {
+  asksNobody,
   bearerKind,
   checkKeyPart,
   checkProfile,
@@ -22,7 +23,7 @@ import { misspelledVariables, named, type OptionName, OPTIONS, valueOf } from ".
 export type ClientAuthOptions = Pick<SessionOptions, typeof CLIENT_AUTH[number]>;
 
 /** A sign-in at an OpenID Provider. The variables of `ClientAuthOptions` are read by the provider. */
-export interface OidcIdentity extends ClientAuthOptions {
+export interface OidcIdentity extends ClientAuthOptions, Pick<SessionOptions, "subjectTokenFile"> {
   kind: "oidc";
   issuer: string;
   clientId: string;
@@ -136,25 +137,26 @@ function oidcIdentity(
     issuer: checked,
     clientId,
     ...clientAuthOf(options),
+    ...(options.subjectTokenFile !== undefined && { subjectTokenFile: options.subjectTokenFile }),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),
-    scope: scope ?? (flow === "client_credentials" ? "" : DEFAULT_SCOPE),
+    scope: scope ?? (asksNobody(flow) ? "" : DEFAULT_SCOPE),
     ...(scope === undefined && { isDefaultScope: true }),
     ...(flow !== "auto" && { flow }),
     ...(options.dpop && { dpop: true }),
   };
 }
 
-/** Refuses an ID token as the bearer where it cannot be one: it cannot be bound, and a client has none. */
+/** Refuses an ID token as the bearer: it cannot be bound, and flows that ask nobody are for an access token. */
 function checkBearer(
   { dpop, bearer = "auto" }: SessionOptions,
   issuer: string,
   flow: string,
   action: string,
 ): void {
-  const isClient = flow === "client_credentials";
-  if (!dpop && !isClient || bearerKind(bearer, issuer, flow) !== "id_token") return;
-  const cause = isClient ? named("flow", flow) : named("dpop");
+  const isAlone = asksNobody(flow);
+  if (!dpop && !isAlone || bearerKind(bearer, issuer, flow) !== "id_token") return;
+  const cause = isAlone ? named("flow", flow) : named("dpop");
   throw invalidOptions(
     words`Cannot ${action}: ${cause} is not for an ID token, which is the bearer here. Set
       ${option("bearer", { value: "access_token" })}, or leave ${cause} out.`,
@@ -198,13 +200,23 @@ export function clientAuthFromEnv(
 ): ClientAuthOptions {
   const given = clientAuthOf(identity);
   if (Object.keys(given).length > 0) return given;
-  const issuer = normalizeIssuer(readEnvIfGranted(OPTIONS.issuer.variable) ?? "");
-  const clientId = normalizeClientId(readEnvIfGranted(OPTIONS.clientId.variable) ?? "");
-  if (issuer !== identity.issuer || clientId !== identity.clientId) return {};
+  if (!isNamedByEnv(identity)) return {};
   const found = CLIENT_AUTH.map((name) => [name, valueOf(name, {}, "sign in")] as const)
     .filter(([, value]) => value !== undefined);
   refuseSecond(found.map(([name]) => OPTIONS[name].variable), "sign in");
   return Object.fromEntries(found);
+}
+
+/** The file with the token to exchange. Its variable is for the same client alone. */
+export function subjectFileOf(identity: OidcIdentity): string | undefined {
+  const { flow, subjectTokenFile } = identity;
+  if (flow !== "token_exchange" || subjectTokenFile !== undefined) return subjectTokenFile;
+  return isNamedByEnv(identity) ? valueOf("subjectTokenFile", {}, "sign in") : undefined;
+}
+
+function isNamedByEnv({ issuer, clientId }: Pick<OidcIdentity, "issuer" | "clientId">): boolean {
+  return normalizeIssuer(readEnvIfGranted(OPTIONS.issuer.variable) ?? "") === issuer &&
+    normalizeClientId(readEnvIfGranted(OPTIONS.clientId.variable) ?? "") === clientId;
 }
 
 /** Refuses more than one way for a client to prove who it is. */

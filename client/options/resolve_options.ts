@@ -189,6 +189,7 @@ const BEHIND_PLACEHOLDER: readonly string[] = [
   ...["apiKey", "apiSecret", "apiSecretFile", "apiHost", "apiUrl", "model"],
   ...["issuer", "clientId", "audience"],
   ...CLIENT_AUTH,
+  "subjectTokenFile",
 ];
 
 function apiHost(host: string, action: string): string {

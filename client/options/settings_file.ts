@@ -54,7 +54,8 @@ export const LARGEST_BYTES = 64 * 1024;
 export const WRITABLE_FOR_OTHERS = 0o022;
 
 /** Settings that are for the issuer and the client beside them, and for no others. */
-const OF_SIGN_IN = "audience scope apiHost model clientSecretFile clientKeyFile clientAssertionFile"
+const OF_SIGN_IN = ("audience scope apiHost model clientSecretFile clientKeyFile " +
+  "clientAssertionFile subjectTokenFile")
   .split(" ");
 
 /** The options of the file itself, or of one profile. */

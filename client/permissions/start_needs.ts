@@ -22,12 +22,14 @@ import {
   optionRow,
   OPTIONS,
   settingsPath,
+  valueOf,
 } from "../options/declaration.ts";
 import {
   clientAuthFromEnv,
   clientAuthOf,
   GITHUB_VARIABLES,
   gitHubJob,
+  subjectFileOf,
 } from "../options/resolve_identity.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
@@ -50,10 +52,12 @@ export function startNeeds(
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
   if (identity.kind === "api_key") return [...needs, ...settingsNeeds()];
   const isNative = runtime.fetch === globalThis.fetch;
+  const subject = subjectFileOf(identity);
   return uniqueNeeds([
     ...needs,
     ...(isNative ? [net(identity.issuer, "to sign in at the provider", "sign_in")] : []),
     ...proofNeeds(identity, isNative),
+    ...(subject === undefined ? [] : [read(subject, "to read the token to exchange", "sign_in")]),
     ...choiceNeeds(options),
     ...(backend === undefined ? [HOME_NEED] : backendNeeds(backend)),
     ...settingsNeeds(),
@@ -128,7 +132,11 @@ function needOfVariable(
 ): PermissionNeed["need"] | undefined {
   const { group, requiredBy } = optionRow(name);
   const isProofOpen = !isKey && Object.keys(clientAuthOf(options)).length === 0;
-  if (group === "client") return isProofOpen ? "optional" : undefined;
+  if (group === "client") {
+    const isOther = name === "subjectTokenFile" &&
+      valueOf("flow", options, "") !== "token_exchange";
+    return isProofOpen && !isOther && options[name] === undefined ? "optional" : undefined;
+  }
   const isGiven = options[name] !== undefined ||
     name === "apiHost" && options.apiUrl !== undefined ||
     name === "apiUrl" && options.apiHost !== undefined ||

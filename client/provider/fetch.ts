@@ -91,6 +91,8 @@ const OPEN_FIELDS = [
   "redirect_uri",
   "response_type",
   "client_assertion_type",
+  "subject_token_type",
+  "requested_token_type",
 ];
 
 /** The fields of an answer that are secrets. */

@@ -1,7 +1,12 @@
 import * as oauth from "oauth4webapi";
 import { remember } from "../../backends/common/printable.ts";
 import { Once } from "../../backends/common/promises.ts";
-import { clientAuthFromEnv, clientAuthOf, type OidcIdentity } from "../options/resolve_identity.ts";
+import {
+  clientAuthFromEnv,
+  clientAuthOf,
+  type OidcIdentity,
+  subjectFileOf,
+} from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
@@ -38,6 +43,10 @@ export class OidcProvider {
   /** The issuer, as the caller named it. */
   get issuer(): string {
     return this.#identity.issuer;
+  }
+
+  get identity(): OidcIdentity {
+    return this.#identity;
   }
 
   /**
@@ -179,5 +188,10 @@ function isOfClient(error: unknown): boolean {
  * @throws {ValidMindAuthError} `invalid_options` where several variables are set.
  */
 export function openProvider(identity: OidcIdentity, runtime: Runtime): OidcProvider {
-  return new OidcProvider({ ...identity, ...clientAuthFromEnv(identity) }, runtime);
+  const subjectTokenFile = subjectFileOf(identity);
+  return new OidcProvider({
+    ...identity,
+    ...clientAuthFromEnv(identity),
+    ...(subjectTokenFile !== undefined && { subjectTokenFile }),
+  }, runtime);
 }

@@ -7,6 +7,7 @@ import type { OidcProvider } from "./oidc_provider.ts";
 import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";
 
 export { requestClientTokens } from "./client_credentials_grant.ts";
+export { exchangeToken } from "./token_exchange_grant.ts";
 export { openProvider } from "./oidc_provider.ts";
 
 /** Options of {@linkcode refreshTokens}. */
@@ -24,7 +25,8 @@ export interface RefreshOptions {
 
 /** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
 export type RefreshAnswer =
-  | { tokens: TokenSet }
+  /** `isNew` where they come by another grant, of which nothing is kept. */
+  | { tokens: TokenSet; isNew?: true }
   | { tokens?: undefined; refreshToken: string; error: Error };
 
 /**

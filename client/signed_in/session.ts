@@ -7,7 +7,7 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
-import { type Bearer, parseExpiry, readClaims } from "../entry.ts";
+import { asksNobody, type Bearer, parseExpiry, readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { type Identity, type OidcIdentity, secureUrl } from "../options/resolve_identity.ts";
 import {
@@ -60,7 +60,7 @@ export class SignedInSession implements Session {
   declare readonly clientId?: string;
   declare readonly audience?: string;
   declare readonly profile?: string;
-  declare readonly flow?: "device" | "browser" | "client_credentials";
+  declare readonly flow?: NonNullable<Session["flow"]>;
   declare readonly dpop?: boolean;
   declare readonly apiHost?: string;
   declare readonly model?: string;
@@ -308,13 +308,13 @@ export function entryStatus(
   const signInEnd = parseExpiry(entry?.refresh_expires_at);
   const isClient = flow === "client_credentials";
   return {
-    ...(isClient && { flow }),
+    ...(asksNobody(flow) && { flow }),
     ...text("subject", isClient ? clientId : claims?.sub),
     ...text("name", claims?.name),
     ...text("email", claims?.email),
     ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
     ...(signInEnd > 0 && { signInEndsAt: new Date(signInEnd) }),
-    refreshable: isClient ? bearer !== undefined : Boolean(entry?.refresh_token),
+    refreshable: asksNobody(flow) ? bearer !== undefined : Boolean(entry?.refresh_token),
     ...text("profile", profile),
     ...(dpop && { dpop: true }),
     ...text("scope", entry?.scope),

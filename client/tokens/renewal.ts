@@ -3,7 +3,14 @@ import { Once, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/printable.ts";
 import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, coversScope, isFresh, type TokenSet } from "../entry.ts";
+import {
+  asksNobody,
+  type Bearer,
+  bearerOf,
+  coversScope,
+  isFresh,
+  type TokenSet,
+} from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
@@ -35,8 +42,8 @@ export class TokenRenewal implements Renewal {
   readonly #store: CredentialStore;
   readonly #provider = new Once<OidcProvider>();
   readonly #key: BoundKey;
-  /** A client needs no stored token for a new one, and no person. */
-  readonly #isClient: boolean;
+  /** Whether a new token needs no stored one, and no person. */
+  readonly #isAlone: boolean;
 
   constructor(options: TokenSourceOptions, held: HeldTokens) {
     const { stored, identity } = options;
@@ -44,7 +51,7 @@ export class TokenRenewal implements Renewal {
     this.#held = held;
     this.#store = new CredentialStore(stored.backend, stored.key);
     this.#key = new BoundKey(identity.dpop === true);
-    this.#isClient = identity.flow === "client_credentials";
+    this.#isAlone = asksNobody(identity.flow);
   }
 
   /**
@@ -180,8 +187,12 @@ export class TokenRenewal implements Renewal {
 
   /** The reason why only a person can go on from an entry; `undefined` where it can be renewed. */
   async #obstacleIn(stored: OidcCredentials | undefined): Promise<Message | undefined> {
+    return this.#isAlone ? undefined : await this.#noRefreshOf(stored);
+  }
+
+  /** The reason why an entry cannot be refreshed, if there is one. */
+  async #noRefreshOf(stored: OidcCredentials | undefined): Promise<Message | undefined> {
     const { identity } = this.#options;
-    if (this.#isClient) return undefined;
     if (stored === undefined) return "no sign-in is stored";
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#key.isIn(stored)) return NO_KEY;
@@ -244,7 +255,7 @@ export class TokenRenewal implements Renewal {
     try {
       return await this.#exchange(stored) ?? await this.#runLocked(rejected, isAgain);
     } catch (error) {
-      if (this.#isClient || !isRefusal(error)) throw error;
+      if (this.#isAlone || !isRefusal(error)) throw error;
       return await this.#afterRefusal(stored!, error, rejected, isAgain);
     }
   }
@@ -263,8 +274,7 @@ export class TokenRenewal implements Renewal {
       await store.replace({ ...stored!, refresh_token: answer.refreshToken }, stored);
       throw answer.error;
     }
-    // A client's row for another scope is another grant, of which nothing is kept.
-    const previous = stored && await this.#serves(stored) ? stored : undefined;
+    const previous = answer.isNew ? undefined : stored;
     const now = providerNow(runtime, bearer, identity.issuer);
     const entry = toEntry(answer.tokens, identity, bearer, now, previous);
     emit?.({ type: "refresh_done", ...this.#endOf(entry) });
@@ -272,7 +282,7 @@ export class TokenRenewal implements Renewal {
       this.#reportStored(entry);
       return entry;
     }
-    if (this.#isClient || await store.loadLocked() !== undefined) return undefined;
+    if (this.#isAlone || await store.loadLocked() !== undefined) return undefined;
     // The sign-out wins, and nobody else has these tokens to end them.
     const { accessToken, refreshToken } = answer.tokens;
     await revokeTokens(() => this.#openProvider(), { accessToken, refreshToken });
@@ -292,15 +302,23 @@ export class TokenRenewal implements Renewal {
     // The request goes out while the code that reads its answer is loaded.
     using discovery = this.#provider.kept ? undefined : requestDiscovery(identity.issuer, runtime);
     const provider = await this.#openProvider();
-    const { refreshTokens, requestClientTokens, subjectOf } = await loadGrants();
-    await provider.prepare(this.#isClient ? "get a token" : "refresh the sign-in", discovery);
+    const { exchangeToken, refreshTokens, requestClientTokens, subjectOf } = await loadGrants();
+    await provider.prepare(this.#isAlone ? "get a token" : "refresh the sign-in", discovery);
     await proof;
     if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
-    if (this.#isClient) return { tokens: await requestClientTokens(provider, stored?.dpop_key) };
+    if (identity.flow === "client_credentials") {
+      return { tokens: await requestClientTokens(provider, stored?.dpop_key), isNew: true };
+    }
+    const exchange = async () => ({ tokens: await exchangeToken(provider), isNew: true } as const);
+    if (this.#isAlone && await this.#noRefreshOf(stored) !== undefined) return await exchange();
     const { refresh_token, dpop_key } = stored!;
     const dpopKey = await this.#key.import(dpop_key);
     const subject = subjectOf(stored!);
-    return await refreshTokens(provider, { refreshToken: refresh_token!, subject, dpopKey });
+    const refresh = refreshTokens(provider, { refreshToken: refresh_token!, subject, dpopKey });
+    return await refresh.catch((error) => {
+      if (this.#isAlone && isRefusal(error)) return exchange();
+      throw error;
+    });
   }
 
   /** Another process may have renewed the grant meanwhile: its entry is used then, once. */

@@ -151,6 +151,13 @@ export class ScriptedProvider implements AsyncDisposable {
     return await this.#answer(this.#grants.issue(scope), scope, overrides);
   }
 
+  /** The answer to a token exchange; `overrides` are merged in, `undefined` takes out. */
+  async exchanged(overrides: Record<string, unknown> = {}): Promise<Response> {
+    const issued_token_type = "urn:ietf:params:oauth:token-type:access_token";
+    const rest = { refresh_token: undefined, id_token: undefined };
+    return await this.tokens({ issued_token_type, ...rest, ...overrides });
+  }
+
   /** An ID token; `claims` are merged in, `undefined` takes out. */
   async idToken(
     claims: Record<string, unknown> = {},
@@ -223,6 +230,7 @@ export class ScriptedProvider implements AsyncDisposable {
       case "token":
         // With the tokens of a person, like providers that do not know RFC 6749, section 4.4.
         if (form.get("grant_type") === "client_credentials") return this.tokens();
+        if (form.get("grant_type")?.endsWith(":token-exchange")) return this.exchanged();
         return form.get("grant_type") === DEVICE_GRANT ? this.#poll(form) : this.#refresh(form);
       case "revocation":
         this.#grants.revoke(form.get("token") ?? "");

@@ -128,7 +128,7 @@ async function checkStore(backend: OidcCredentialsBackend): Promise<Answer> {
 async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Answer> {
   const report = await readStatus(target);
   if (report.flow !== undefined && report.state !== "valid") {
-    return ["no valid token is stored; the next use gets one for the client itself"];
+    return ["no valid token is stored; the next use gets one and asks nobody"];
   }
   const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
   if (!report.signedIn) return [words, `Run: ${loginCommand(flags)}`];

@@ -6,6 +6,7 @@ import {
 import { printable } from "../../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { asksNobody } from "../../entry.ts";
 import { backendStatus } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { type Command, EXIT, type FlagValues, printResult } from "../command.ts";
@@ -82,15 +83,15 @@ async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: F
 /** The identity that a stored key stands for. A key of another form becomes the issuer. */
 function identityOfKey(key: string): StoredIdentity {
   const form =
-    /^(client_credentials\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s;
+    /^(?:(client_credentials|token_exchange)\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s;
   const text = printable(key, 2000); // it may be of anybody
-  const [, client, dpop, profile, issuer = text, clientId = "", audience] = form.exec(text) ?? [];
+  const [, flow, dpop, profile, issuer = text, clientId = "", audience] = form.exec(text) ?? [];
   return {
     issuer,
     clientId,
     ...(audience && { audience }),
     ...(profile && { profile }),
-    ...(client && { flow: "client_credentials" as const }),
+    ...(asksNobody(flow) && { flow }),
     ...(dpop && { dpop: true }),
   };
 }

@@ -1,4 +1,5 @@
 import type { AuthEvent } from "../../auth_event.ts";
+import { asksNobody } from "../../entry.ts";
 import { createSession } from "../../create_session.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";
 import { snakeCase, toJsonText } from "../output.ts";
@@ -19,7 +20,8 @@ export const login: Command = {
     "opens the browser, which comes back to this computer; from a browser on another machine the " +
     "last address can be pasted. A stored sign-in that still serves is kept: for another one run " +
     "logout first. Asks even if VM_OIDC_INTERACTIVE is 0, since somebody runs this command. With " +
-    "--flow client_credentials nobody is asked: the client gets a token for itself.",
+    "--flow client_credentials nobody is asked: the client gets a token for itself; with " +
+    "--flow token_exchange one for the person of another token.",
     "--json prints each step as a line of JSON, with link and code, and the report of status last.",
   ],
   flags: [
@@ -55,14 +57,14 @@ async function signIn({ stored }: SignInTarget, invocation: Invocation): Promise
   assertPersistent(backend, login.action);
   const { flags, output } = invocation;
   const tell = (step: object) => output.print(toJsonText(snakeCase(step)));
-  const isClient = identity.flow === "client_credentials";
+  const isAlone = asksNobody(identity.flow);
   let isAsked = false;
   await using _session = await createSession({
     ...sessionOptions(flags),
     credentialsBackend: backend,
     interactive: true,
     onEvent: ({ time: _, ...event }: AuthEvent) => {
-      isAsked ||= event.type === (isClient ? "refresh_done" : "sign_in_started");
+      isAsked ||= event.type === (isAlone ? "refresh_done" : "sign_in_started");
       // With link and code below.
       const isShown = event.type === "code_shown" || event.type === "link_shown";
       if (flags.has("json") && !isShown) tell(event);

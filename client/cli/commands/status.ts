@@ -3,7 +3,14 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../../backends/oidc_credentials_backend.ts";
-import { bearerKind, bearerOf, coversScope, credentialKey, isFresh } from "../../entry.ts";
+import {
+  asksNobody,
+  bearerKind,
+  bearerOf,
+  coversScope,
+  credentialKey,
+  isFresh,
+} from "../../entry.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus, entryStatus } from "../../signed_in/session.ts";
@@ -77,7 +84,7 @@ export function describeEntry(
     ? "none"
     : isCovered && isFresh(bearer, now)
     ? "valid"
-    : flow === "client_credentials" || isCovered && entry.refresh_token
+    : asksNobody(flow) || isCovered && entry.refresh_token
     ? "refreshable"
     : isCovered
     ? "expired"
@@ -133,7 +140,7 @@ function optional(name: string, value: string | undefined): string[][] {
 }
 
 function personText({ name, email, subject, flow, clientId }: StatusReport): string {
-  if (flow !== undefined) return `as the client ${clientId} itself`;
+  if (flow === "client_credentials") return `as the client ${clientId} itself`;
   const who = email ?? subject;
   if (who === undefined) return `as ${name ?? "a person whom the provider did not name"}`;
   return `as ${who}${name === undefined ? "" : ` (${name})`}`;

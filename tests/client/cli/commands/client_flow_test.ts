@@ -73,3 +73,21 @@ jobTest("a refusal is exit code 1, in variables, and never asks for a login", as
   assertStringIncludes(none.stderr, "VM_OIDC_CLIENT_SECRET, VM_OIDC_CLIENT_KEY_FILE");
   assertStringIncludes(none.stderr, "--flow client_credentials");
 });
+
+cliTest("token exchange: status and list show it as a sign-in that asks nobody", async (world) => {
+  const { issuer, clientId } = world.provider;
+  const key = credentialKey(issuer, clientId, undefined, { flow: "token_exchange" });
+  const row = { issuer, client_id: clientId, access_token: "token", expires_at: ENDED, scope: "" };
+  await world.backend.put(key, row);
+  const flow = ["--flow", "token_exchange"];
+  const status = JSON.parse((await world.run(["status", "--json", ...flow])).stdout);
+  assertEquals([status.state, status.flow, status.subject], [
+    "refreshable",
+    "token_exchange",
+    undefined,
+  ]);
+  const { stdout } = await world.run(["list"]);
+  assertStringIncludes(stdout, "a person whom the provider did not name");
+  assertEquals(stdout.includes("run login"), false);
+  assertEquals((await world.run(["logout", ...flow])).stdout, `Removed ${key}\n`);
+});
