@@ -223,7 +223,8 @@ function refusalAdvice(
   said: string,
   { byCode = {}, proofErrors = [], ofClient }: RefusalAdvice,
 ): Message {
-  const isOfProof = code === "invalid_client" || OF_PROOF.test(said);
+  // Keycloak says so of an audience that it does not know.
+  const isOfProof = code === "invalid_client" && !/audience/i.test(said) || OF_PROOF.test(said);
   if (ofClient !== undefined && isOfProof) return ofClient;
   const known = adviceByWords(said);
   if (known !== undefined) return known;

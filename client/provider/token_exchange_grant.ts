@@ -13,6 +13,7 @@ import { firstTokens, newDpopKey, type TokenRequest } from "./token_request.ts";
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 const FILE = named("subjectTokenFile");
+const AUDIENCE = named("audience");
 const OTHERWISE = words`Sign in again where that token comes from, such as at the hub, or set ${
   option("flow", { value: "device", variable: "VM_OIDC_FLOW" })
 } to sign in here.`;
@@ -92,15 +93,13 @@ function adviceFor(token: string): RefusalAdvice {
   const owner = typeof azp === "string" ? ` of ${printable(azp, 80)}` : "";
   const cause = isEnded
     ? "That token has ended."
-    : words`Have the exchange of tokens${owner} allowed for this client, and check ${
-      named("audience")
-    }.`;
+    : words`Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE}.`;
   const cure = words`${cause} ${OTHERWISE}`;
   return {
     byCode: {
       ...Object.fromEntries(REFUSALS.map((code) => [code, cure])),
       invalid_client:
-        words`The exchange may need a client that proves itself. ${PROVE} ${OTHERWISE}`,
+        words`Check ${AUDIENCE}. The client may have to prove itself. ${PROVE} ${OTHERWISE}`,
     },
   };
 }
