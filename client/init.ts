@@ -1,18 +1,19 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { openSession } from "./create_session.ts";
+import { loadPreflight, openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
-import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
+import {
+  loadClient,
+  peekActiveSession,
+  setActiveSession,
+  type SignedInSession,
+} from "./signed_in/session.ts";
 
 /** Loaded where somebody signs out. */
 const loadSignOut = () => import("./signed_in/sign_out.ts");
 /** Loaded where the provider is asked for its endpoints. */
 const loadProvider = () => import("./provider/oidc_provider.ts");
-/** Loaded with the first request. */
-const loadApi = () => import("./api/client.ts");
-/** Loaded to list the permissions of a call. */
-const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
  * Signs in to ValidMind, pings its API, and makes the session the active one of this process. A
@@ -191,7 +192,7 @@ export async function requiredPermissions(
 /** Asks the API for the model's information and keeps it on the session. */
 async function ping(session: SignedInSession, signal?: AbortSignal): Promise<ClientInfo> {
   const answer = await session.get("ping", {}, signal === undefined ? {} : { signal });
-  const { readClientInfo } = await loadApi();
+  const { readClientInfo } = await loadClient();
   session.info = readClientInfo(answer);
   return session.info;
 }

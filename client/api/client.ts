@@ -87,9 +87,8 @@ export class ApiClient {
     if (json !== undefined && form !== undefined) {
       throw invalidOptions("Cannot POST: json and form exclude each other. Give one of them.");
     }
-    const init = { method: "POST", ...(signal !== undefined && { signal }) };
-    const request = this.#withParams(path, params, { ...init, ...postBody(json, form) });
-    return await this.#json(request);
+    const init = { method: "POST", signal, ...postBody(json, form) };
+    return await this.#json(this.#withParams(path, params, init));
   }
 
   #withParams(path: string, params: QueryParams = {}, init: RequestInit): ApiRequest {
@@ -101,8 +100,7 @@ export class ApiClient {
   }
 
   async #json(request: ApiRequest): Promise<unknown> {
-    const { url, init } = request;
-    const action = `${init.method} ${url.origin}${url.pathname}`;
+    const action = actionOf(request);
     const response = await this.#exchange(request);
     if (!response.ok) throw await this.#apiError(request, response);
     const text = await this.#transport.readText(request, response, action);
@@ -209,18 +207,13 @@ export class ApiClient {
 
   async #apiError(request: ApiRequest, response: Response, advice?: string): Promise<ApiError> {
     const { status } = response;
-    const action = `${request.init.method} ${request.url.origin}${request.url.pathname}`;
+    const action = actionOf(request);
     const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
     const said = `the API answered ${status} (${printable(body) || "no text"})`;
     const usual = adviceOn(status, this.#options.canRenew);
-    const challenge = this.#challengeOf(response);
-    return new ApiError(
-      words`Cannot ${action}: ${said}. ${advice ?? usual}`,
-      status,
-      body,
-      challenge,
-    );
+    const message = words`Cannot ${action}: ${said}. ${advice ?? usual}`;
+    return new ApiError(message, status, body, this.#challengeOf(response));
   }
 
   /** The demand of an answer. Microsoft Entra sends the claims in base64. */
@@ -239,6 +232,11 @@ export class ApiClient {
   #excerpt(text: string): string {
     return redact(text.slice(0, 10_000), this.#options.runtime.secrets).slice(0, 2000);
   }
+}
+
+/** "GET https://api.example.com/ping", for messages. */
+function actionOf({ url, init }: ApiRequest): string {
+  return `${init.method} ${url.origin}${url.pathname}`;
 }
 
 function adviceOn(status: number, canRenew: boolean): Message {

@@ -157,7 +157,7 @@ export function qrSvg(code: QrCode, label: string): string {
   const quiet = 4;
   const size = code.length + 2 * quiet;
   const path = code.flatMap((row, y) =>
-    [...runs(row)].map(([x, length]) => `M${x + quiet} ${y + quiet}h${length}v1h-${length}z`)
+    row.map((isDark, x) => isDark ? `M${x + quiet} ${y + quiet}h1v1h-1z` : "")
   ).join("");
   return `<svg role="img" aria-label="${label}" viewBox="0 0 ${size} ${size}" ` +
     `shape-rendering="crispEdges"><path fill="#fff" d="M0 0h${size}v${size}H0z"/>` +
@@ -180,14 +180,4 @@ export function qrLines(code: QrCode): string[] {
         return upper ? lower ? "█" : "▀" : lower ? "▄" : " ";
       }).join(""),
   );
-}
-
-/** Runs of dark modules: start and length. */
-function* runs(row: readonly boolean[]): Generator<[start: number, length: number]> {
-  for (let x = 0; x < row.length; x++) {
-    if (!row[x]) continue;
-    const start = x;
-    while (row[x + 1]) x++;
-    yield [start, x - start + 1];
-  }
 }

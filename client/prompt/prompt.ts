@@ -14,7 +14,7 @@ const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {
   denied: "Not signed in: the sign-in was refused.",
   expired: "Not signed in: the time for it is over. Try again.",
   interrupted: "Not signed in: the sign-in was interrupted.",
-  failed: "The sign-in did not come to its end: see the error.",
+  error: "The sign-in did not come to its end: see the error.",
 };
 
 /** The reason why a page closes that nobody has used. */
@@ -65,7 +65,7 @@ export interface PromptOptions {
 
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
 export type Outcome = SignedIn | {
-  kind: "denied" | "expired" | "interrupted" | "failed";
+  kind: "denied" | "expired" | "interrupted" | "error";
   /** Whether the page asked for a code, which a policy may forbid. */
   isByCode?: boolean;
 };

@@ -21,10 +21,11 @@ import {
 const PUSHED: Endpoint = {
   name: "pushed authorization request",
   normalize(status, json) {
-    const answer = normalizeGrant(status, json, ({ expires_in, ...rest }) => ({
-      ...rest,
-      expires_in: positiveNumber(expires_in) ?? 60,
-    }));
+    const answer = normalizeGrant(
+      status,
+      json,
+      (body) => ({ ...body, expires_in: positiveNumber(body.expires_in) ?? 60 }),
+    );
     return answer?.status === 200 ? { ...answer, status: 201 } : answer;
   },
 };
@@ -58,11 +59,11 @@ export interface Authorization {
   redirectUri: string;
   state: string;
   /** Sent with the scope `openid`, whose ID token must bring it back. */
-  nonce?: string;
+  nonce?: string | undefined;
   /** The PKCE verifier. */
   verifier: string;
   /** The key that the tokens will be bound to. */
-  dpopKey?: DpopKey;
+  dpopKey?: DpopKey | undefined;
 }
 
 /** Prepares the page on which the person approves: RFC 6749, section 4.1.1, with PKCE (RFC 7636). */
@@ -81,8 +82,8 @@ export async function startAuthorization(
     const secrets = {
       state: oauth.generateRandomState(),
       verifier: oauth.generateRandomCodeVerifier(),
-      ...(identity.scope.split(" ").includes("openid") && { nonce: oauth.generateRandomNonce() }),
-      ...(dpopKey && { dpopKey }),
+      nonce: identity.scope.split(" ").includes("openid") ? oauth.generateRandomNonce() : undefined,
+      dpopKey,
     };
     let query = await queryOf(context, options, secrets);
     if (server.require_pushed_authorization_requests === true) {
@@ -129,10 +130,7 @@ export async function redeemAuthorization(
   }, ADVICE);
 }
 
-/**
- * The errors of oauth4webapi have the whole answer in their cause, with the code. They are replaced
- * here, and their fixed words are kept.
- */
+/** The code in the answer. Nobody gets the errors of oauth4webapi, which have the answer in their cause. */
 function validate(
   { identity: { scope }, server, client, runtime }: RequestContext,
   answer: URLSearchParams,
@@ -141,12 +139,9 @@ function validate(
   try {
     return oauth.validateAuthResponse(server, client, answer, state);
   } catch (error) {
-    if (error instanceof oauth.AuthorizationResponseError) {
-      const refusal = { error: error.error, error_description: error.error_description };
-      const words = { ...ADVICE, scope };
-      throw authorizationRefusal(server.issuer, withoutEcho(refusal, runtime.secrets), words);
-    }
-    throw new Error(error instanceof Error ? error.message : "the answer cannot be read");
+    if (!(error instanceof oauth.AuthorizationResponseError)) throw error;
+    const refusal = withoutEcho(error, runtime.secrets);
+    throw authorizationRefusal(server.issuer, refusal, { ...ADVICE, scope });
   }
 }
 

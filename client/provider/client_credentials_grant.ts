@@ -50,12 +50,8 @@ export async function requestClientTokens(
       process: oauth.processClientCredentialsResponse,
     });
     const { accessToken, expiresIn, scope } = toTokenSet({ ...answer, id_token: undefined });
-    return {
-      accessToken,
-      ...(expiresIn !== undefined && { expiresIn }),
-      ...(scope !== undefined && { scope }),
-      ...(identity.dpop && { dpopKey: fresh?.jwk ?? dpopKey as JsonWebKey }),
-    };
+    const boundTo = identity.dpop ? fresh?.jwk ?? dpopKey as JsonWebKey : undefined;
+    return { accessToken, expiresIn, scope, dpopKey: boundTo };
   }, ADVICE);
 }
 

@@ -26,9 +26,9 @@ export const DEVICE: Endpoint = {
 export interface DeviceAuthorization {
   deviceCode: string;
   /** The PKCE verifier, where a challenge was sent. */
-  verifier?: string;
+  verifier?: string | undefined;
   /** The key that the tokens will be bound to. */
-  dpopKey?: DpopKey;
+  dpopKey?: DpopKey | undefined;
   /** Seconds between polls. */
   interval: number;
   /** Lifetime in seconds. */
@@ -67,8 +67,8 @@ export async function authorizeDevice(
     const answer = await oauth.processDeviceAuthorizationResponse(server, client, response);
     return {
       deviceCode: answer.device_code,
-      ...(verifier !== undefined && { verifier }),
-      ...(dpopKey !== undefined && { dpopKey }),
+      verifier,
+      dpopKey,
       interval: answer.interval ?? 5,
       expiresIn: answer.expires_in,
       code: toDeviceCode(answer, identity, runtime.now()),

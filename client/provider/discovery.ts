@@ -39,7 +39,9 @@ export async function discoverProvider(
   const isSame = isThere && withoutSlash(String(stated)) === withoutSlash(url.href);
   const expected = isSame ? new URL(stated) : url;
   const server = await oauth.processDiscoveryResponse(expected, response);
-  checkEndpoints(server, issuer);
+  for (const name of ENDPOINTS) {
+    if (server[name] !== undefined) checkEndpoint(name, server[name], issuer);
+  }
   return server;
 }
 
@@ -84,21 +86,10 @@ function withoutSlash(issuer: string): string {
 }
 
 /**
- * Refuses endpoints that secrets must not travel to, before a person is asked. The endpoints of an
- * `https:` issuer are `https:`. The endpoints of an `http:` issuer, which is on loopback, may also be
- * `http:` on loopback.
+ * Refuses an endpoint that secrets must not travel to, before a person is asked. The endpoints of an
+ * `https:` issuer are `https:`. Those of an `http:` issuer, which is on loopback, may also be `http:` on
+ * loopback.
  */
-export function checkEndpoints(
-  server: Partial<Record<typeof ENDPOINTS[number], unknown>>,
-  issuer: string,
-): void {
-  for (const name of ENDPOINTS) {
-    const text = server[name];
-    if (text !== undefined) checkEndpoint(name, text, issuer);
-  }
-}
-
-/** The same for one endpoint. */
 export function checkEndpoint(name: string, text: unknown, issuer: string): void {
   const url = typeof text === "string" ? URL.parse(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "") {

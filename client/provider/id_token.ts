@@ -21,13 +21,6 @@ export function judgedSkew(skew: number | undefined): number {
   return skew !== undefined && Math.abs(skew) <= MAX_SKEW_SECONDS ? skew : 0;
 }
 
-/** The client and the time by which an ID token is judged. */
-export interface IdTokenContext {
-  clientId: string;
-  /** The provider's time, in seconds since the epoch. */
-  now: number;
-}
-
 /**
  * Holds the ID token of a processed answer to the rules that oauth4webapi leaves to its caller: OpenID
  * Connect Core, sections 2, 3.1.3.7 and 3.1.3.8, and the types of tokens of RFC 8725, section 3.11.
@@ -43,10 +36,13 @@ export interface IdTokenContext {
  * | `typ` | is no other kind, such as `at+jwt` or `logout+jwt`; a logout event is refused as well |
  *
  * `acr`, `amr`, `auth_time` and an old `iat` are not judged: this client asks for none of them.
+ *
+ * @param now The provider's time, in seconds since the epoch.
  */
 export async function assertIdToken(
   answer: oauth.TokenEndpointResponse,
-  { clientId, now }: IdTokenContext,
+  clientId: string,
+  now: number,
 ): Promise<void> {
   const claims = oauth.getValidatedIdTokenClaims(answer);
   if (claims === undefined) return;

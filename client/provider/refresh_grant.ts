@@ -44,36 +44,31 @@ export async function refreshTokens(
   provider: OidcProvider,
   options: RefreshOptions,
 ): Promise<RefreshAnswer> {
-  let rotated: string | undefined;
-  const capture = ({ refresh_token }: Record<string, unknown>) => {
-    if (typeof refresh_token === "string") rotated = refresh_token;
-  };
+  const got: Record<string, unknown> = {};
   try {
-    const run = (context: RequestContext) => request(context, options, capture);
+    const run = (context: RequestContext) => request(context, options, got);
     return { tokens: await provider.use("refresh the sign-in", undefined, run) };
   } catch (error) {
     // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
-    if (rotated === undefined) throw error;
-    return { refreshToken: rotated, error: error as Error };
+    if (typeof got.refresh_token !== "string") throw error;
+    return { refreshToken: got.refresh_token, error: error as Error };
   }
 }
 
 async function request(
   context: RequestContext,
   { refreshToken, subject, dpopKey }: RefreshOptions,
-  capture: (answer: Record<string, unknown>) => void,
+  got: Record<string, unknown>,
 ): Promise<TokenSet> {
   const { identity, server, client, auth } = context;
   const answer = await requestTokens(context, {
     dpopKey,
-    capture,
+    got,
     send: (options) => oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
     process: oauth.processRefreshTokenResponse,
   });
   const claims = oauth.getValidatedIdTokenClaims(answer.answer);
-  if (subject !== undefined && claims !== undefined) {
-    assertSamePerson(subject, claims, identity.issuer);
-  }
+  if (subject && claims) assertSamePerson(subject, claims, identity.issuer);
   try {
     return await checkTokens(context, answer);
   } catch (error) {

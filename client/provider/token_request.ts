@@ -46,7 +46,7 @@ export function requestOptions(
     [oauth.customFetch]: providerFetch(endpoint, runtime, capture),
     // providerFetch itself refuses http: on any host but loopback.
     [oauth.allowInsecureRequests]: issuer.startsWith("http:"),
-    ...(signal !== undefined && { signal }),
+    signal,
   };
 }
 
@@ -61,8 +61,8 @@ export interface TokenRequest {
   parameters?: Record<string, string>;
   /** The key to bind the tokens to. */
   dpopKey?: CryptoKeyPair | undefined;
-  /** Gets the normalized answer before oauth4webapi judges it. */
-  capture?: (answer: Record<string, unknown>) => void;
+  /** Gets the fields of the normalized answer, before oauth4webapi judges it. */
+  got?: Record<string, unknown>;
   send(options: oauth.TokenEndpointRequestOptions): Promise<Response>;
   process(
     server: oauth.AuthorizationServer,
@@ -112,33 +112,28 @@ export async function withNonce<T>(send: () => Promise<T>): Promise<T> {
 
 async function requestOnce(
   context: RequestContext,
-  { send, process, parameters, capture }: TokenRequest,
+  { send, process, parameters, got = {} }: TokenRequest,
   proof: oauth.DPoPRequestOptions | undefined,
 ): Promise<TokenAnswer> {
   const { identity, server, client } = context;
   const response = await send({
-    ...requestOptions(TOKEN, context, capture),
+    ...requestOptions(TOKEN, context, (answer) => Object.assign(got, answer)),
     ...proof,
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
-  const { id_token } = await response.clone().json();
-  const [header, claims] = ([0, 1] as const).map((part) =>
-    typeof id_token === "string" ? readClaims(id_token, part) : undefined
-  );
-  const stated = providerSkew(response.headers.get("date"), claims?.iat);
+  const idToken = String(got.id_token);
+  const alg = readClaims(idToken, 0)?.alg;
+  const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
   context.runtime.skew = stated ?? context.runtime.skew;
   const skew = judgedSkew(stated);
   const judged = {
     ...client,
     [oauth.clockSkew]: skew,
     // Not the algorithms that discovery states: Spring states RS256 for clients with ES256, too.
-    ...(signatureAlgorithm(header?.alg) && { id_token_signed_response_alg: String(header!.alg) }),
+    ...(signatureAlgorithm(alg) && { id_token_signed_response_alg: String(alg) }),
   };
   const answer = await process(server, judged, response);
-  await assertIdToken(answer, {
-    clientId: client.client_id,
-    now: Math.floor(Date.now() / 1000) + skew,
-  });
+  await assertIdToken(answer, client.client_id, Math.floor(Date.now() / 1000) + skew);
   return { response, answer };
 }
 
@@ -188,11 +183,10 @@ export async function firstTokens(
   dpopKey: DpopKey | undefined,
   request: Pick<TokenRequest, "parameters" | "send" | "process">,
 ): Promise<TokenSet> {
-  let got: Record<string, unknown> = {};
+  const got: Record<string, unknown> = {};
   try {
-    const capture = (answer: Record<string, unknown>) => got = answer;
-    const answer = await requestTokens(context, { ...request, capture, dpopKey: dpopKey?.pair });
-    return { ...await checkTokens(context, answer), ...(dpopKey && { dpopKey: dpopKey.jwk }) };
+    const answer = await requestTokens(context, { ...request, got, dpopKey: dpopKey?.pair });
+    return { ...await checkTokens(context, answer), dpopKey: dpopKey?.jwk };
   } catch (error) {
     const token = got.refresh_token ?? got.access_token;
     if (typeof token !== "string") throw error;
@@ -246,15 +240,14 @@ export function toTokenSet(
     if (token === undefined || isSendable(token)) continue;
     throw new TypeError("a token has characters in it that no request can carry");
   }
-  const signInSeconds = positiveNumber(answer.refresh_expires_in);
   return {
     accessToken: answer.access_token as string,
-    ...(answer.refresh_token !== undefined && { refreshToken: answer.refresh_token }),
-    ...(answer.id_token !== undefined && { idToken: answer.id_token }),
-    ...(idTokenExpiry !== undefined && { idTokenExpiry }),
-    ...(answer.expires_in !== undefined && { expiresIn: answer.expires_in }),
-    ...(signInSeconds !== undefined && { signInSeconds }),
-    ...(answer.scope !== undefined && { scope: printable(answer.scope, 2000) }),
+    refreshToken: answer.refresh_token,
+    idToken: answer.id_token,
+    idTokenExpiry,
+    expiresIn: answer.expires_in,
+    signInSeconds: positiveNumber(answer.refresh_expires_in),
+    scope: answer.scope && printable(answer.scope, 2000),
   };
 }
 
@@ -264,8 +257,7 @@ export function toTokenSet(
  * @throws {ValidMindAuthError} `dpop_unsupported` where the provider does not offer DPoP.
  */
 export async function newDpopKey({ server, runtime }: RequestContext): Promise<DpopKey> {
-  const offered = server.dpop_signing_alg_values_supported;
-  if (offered?.includes("ES256")) {
+  if (server.dpop_signing_alg_values_supported?.includes("ES256")) {
     const key = await generateDpopKey();
     remember(runtime.secrets, [key.jwk.d]);
     return key;

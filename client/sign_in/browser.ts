@@ -14,7 +14,7 @@ import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
 import { BrowserAnswer, parametersOf } from "./browser_answer.ts";
-import { type FlowContext, promptError } from "./flow.ts";
+import { DENIALS, type FlowContext, promptError } from "./flow.ts";
 import { RedirectListener } from "./redirect_listener.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 
@@ -55,8 +55,9 @@ export async function signInByBrowser(
   };
   const either = AbortSignal.any([signal, stop.signal]);
   runtime.emit?.({ type: "link_shown", expiresAt });
+  const { startUrl, form } = listener;
   const display = onAuthorizationUrl ??
-    ((shown) => show(pageOf(shown, provider.issuer, { listener, submit })));
+    ((shown) => show(pageOf(shown, provider.issuer, { submit, form, startUrl })));
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(display, prompt).catch((error) => stop.abort(promptError(error)));
   try {
@@ -85,14 +86,14 @@ export async function browserObstacle(
   return await authorizationObstacle(provider, signal);
 }
 
-function pageOf(
+/** The page of a link, for the built-in prompt. */
+export function pageOf(
   { url, redirectUri, expiresAt }: AuthorizationPrompt,
   issuer: string,
-  { listener, submit }: { listener: RedirectListener; submit: PageAnswer["submit"] },
+  ways: Omit<PageAnswer, "redirectUri">,
 ): SignInPage {
   const { origin, pathname } = new URL(url);
-  const form = { port: listener.port, path: listener.formPath };
-  const answer = { redirectUri, submit, form, startUrl: listener.startUrl };
+  const answer = { redirectUri, ...ways };
   return { issuer, url, shortUrl: origin + pathname, expiresAt, answer };
 }
 
@@ -122,9 +123,7 @@ function twoBrowsers(issuer: string): ValidMindAuthError {
 }
 
 function denial(error: unknown): unknown {
-  const isDenied = error instanceof ProviderRefusedError &&
-    ["access_denied", "authorization_declined"].includes(error.oauthError ?? "");
-  if (!isDenied) return error;
-  const { oauthError } = error;
-  return new ValidMindAuthError("authorization_denied", wordsOf(error), { oauthError });
+  const { oauthError } = error instanceof ProviderRefusedError ? error : {};
+  if (!DENIALS.includes(oauthError)) return error;
+  return new ValidMindAuthError("authorization_denied", wordsOf(error as Error), { oauthError });
 }

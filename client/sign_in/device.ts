@@ -7,7 +7,7 @@ import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provid
 import { BY_BROWSER, ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode } from "../session_options.ts";
-import { type FlowContext, promptError } from "./flow.ts";
+import { DENIALS, type FlowContext, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
@@ -86,20 +86,12 @@ function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindA
   return new ValidMindAuthError("device_code_expired", message, { cause: fault });
 }
 
-/** The OAuth errors that end a sign-in for the person. */
-const ENDS = new Map(Object.entries(
-  {
-    access_denied: "device_code_denied",
-    authorization_declined: "device_code_denied", // Microsoft Entra
-    expired_token: "device_code_expired",
-  } as const,
-));
-
 /** The page may have refused the code by a policy, and this program is not told the reason. */
 function ended(error: unknown): unknown {
   if (!(error instanceof ProviderRefusedError)) return error;
-  const code = ENDS.get(error.oauthError ?? "");
-  if (code === undefined) return error;
+  const isDenied = DENIALS.includes(error.oauthError);
+  if (!isDenied && error.oauthError !== "expired_token") return error;
+  const code = isDenied ? "device_code_denied" : "device_code_expired";
   const hasAdvice = error.message.includes(BY_BROWSER.inCode);
   const message = hasAdvice ? wordsOf(error) : words`${wordsOf(error)} ${INSTEAD}`;
   return new ValidMindAuthError(code, message, { oauthError: error.oauthError });

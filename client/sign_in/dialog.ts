@@ -126,7 +126,7 @@ class SignInDialog implements Disposable {
   async show(page: SignInPage): Promise<void> {
     const { runtime } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
-    if (this.#opening !== undefined) await this.end({ kind: "failed" });
+    if (this.#opening !== undefined) await this.end({ kind: "error" });
     this.#isByCode = page.code !== undefined;
     const canPaste = page.answer !== undefined && canReadTerminal();
     // Before the prompt asks for an address, since the terminal would show it.
@@ -169,9 +169,7 @@ class SignInDialog implements Disposable {
 
   /** Shows the outcome of an unsuccessful sign-in. */
   async fail(error: unknown): Promise<void> {
-    const failure = failureOf(error, this.signal);
-    const kind = failure === "error" ? "failed" : failure;
-    await this.end({ kind, isByCode: this.#isByCode });
+    await this.end({ kind: failureOf(error, this.signal), isByCode: this.#isByCode });
   }
 
   #stopReading(): void {
@@ -255,15 +253,9 @@ function browserEnvironment(): Record<string, string> {
 const REFUSALS: unknown[] = ["unauthorized_client", "unsupported_grant_type", undefined];
 
 /** The flow of the caller's choice. Every flow with a person is registered here. */
-function chosenFlow(flow: SignInFlow = "auto"): Flow {
-  switch (flow) {
-    case "device":
-      return byDevice;
-    case "browser":
-      return signInByChosenBrowser;
-    default:
-      return signInByAny; // no person is asked for the flow of the client
-  }
+function chosenFlow(flow: SignInFlow | undefined): Flow {
+  if (flow === "device") return byDevice;
+  return flow === "browser" ? signInByChosenBrowser : signInByAny;
 }
 
 const signInByChosenBrowser: Flow = async (provider, context) => {
@@ -308,12 +300,8 @@ async function withFewerScopes(
     if (scope === undefined) throw error;
     if (!isShownByCaller(context.ask)) {
       const asked = scope === "" ? "no scope" : `the scope "${scope}"`;
-      showLine(
-        `${
-          reasonOf(error as ValidMindAuthError)
-        } Going on with ${asked}: there may be no refresh ` +
-          `token. Name others by scope (VM_OIDC_SCOPE).`,
-      );
+      const advice = "there may be no refresh token. Name others by scope (VM_OIDC_SCOPE).";
+      showLine(`${reasonOf(error as Error)} Going on with ${asked}: ${advice}`);
     }
     return await withFewerScopes(flow, provider, context);
   }
@@ -329,13 +317,11 @@ function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
 /** The error of the device flow, with the reason why the browser does not take its place. */
 function withoutBrowser(error: ValidMindAuthError, obstacle: string): ValidMindAuthError {
   const { code, oauthError } = error;
-  const message = words`${
-    wordsOf(error)
-  } In place of it, ${BY_BROWSER} cannot be had: ${obstacle}.`;
-  return new ValidMindAuthError(code, message, { oauthError });
+  const why = words`In place of it, ${BY_BROWSER} cannot be had: ${obstacle}.`;
+  return new ValidMindAuthError(code, words`${wordsOf(error)} ${why}`, { oauthError });
 }
 
 /** "Cannot X: reason." without the advice, which the browser takes the place of. */
-function reasonOf({ message }: ValidMindAuthError): string {
+function reasonOf({ message }: Error): string {
   return `${message.split(". ", 1)[0]}.`;
 }

@@ -37,13 +37,13 @@ export interface FlowContext {
 
 /** Ends a flow whose sign-in another program has stored meanwhile. */
 export class SignedInElsewhere extends Error {
-  readonly entry: OidcCredentials;
-
-  constructor(entry: OidcCredentials) {
+  constructor(readonly entry: OidcCredentials) {
     super("another program has signed in");
-    this.entry = entry;
   }
 }
+
+/** The OAuth errors of a person who refuses; the second is Microsoft Entra's. */
+export const DENIALS: readonly unknown[] = ["access_denied", "authorization_declined"];
 
 /**
  * A way to sign in a person, such as the device flow. It asks the person and returns the tokens. The

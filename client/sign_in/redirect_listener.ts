@@ -29,10 +29,9 @@ const PAUSE_MS = 50;
  * `GET` alone. It logs nothing, since a proxy in front sends it cookies, and the browser the code.
  */
 export class RedirectListener implements AsyncDisposable {
-  readonly port: number;
   readonly redirectUri: string;
-  /** The path for a form of the notebook. Nobody else knows it. */
-  readonly formPath = `/${crypto.randomUUID()}`;
+  /** The place for a form of the notebook. Nobody else knows its path. */
+  readonly form: { port: number; path: string };
   readonly #start = new BrowserStart();
   readonly #listeners: readonly Deno.TcpListener[];
   readonly #accepting: readonly Promise<void>[];
@@ -48,7 +47,7 @@ export class RedirectListener implements AsyncDisposable {
     { hostname, pathOf, uriOf }: RedirectSetting,
   ) {
     const { port } = listeners[0]!.addr;
-    this.port = port;
+    this.form = { port, path: `/${crypto.randomUUID()}` };
     this.redirectUri = uriOf(port);
     this.#listeners = listeners;
     this.#path = pathOf(port);
@@ -82,7 +81,7 @@ export class RedirectListener implements AsyncDisposable {
   get startUrl(): string {
     const { hostname } = this.#listeners[0]!.addr as Deno.NetAddr;
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return `http://${host}:${this.port}${this.#start.path}`;
+    return `http://${host}:${this.form.port}${this.#start.path}`;
   }
 
   /**
@@ -118,7 +117,7 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   #respond(request: HttpRequest, connection: Deno.TcpConn): HttpResponse {
-    if (request.path === this.formPath) return this.#respondToForm(request);
+    if (request.path === this.form.path) return this.#respondToForm(request);
     if (request.path === this.#start.path) {
       return this.#start.respond(request, isOwnConnection(connection));
     }

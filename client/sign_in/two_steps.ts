@@ -4,6 +4,7 @@ import { openPrompt, showStored } from "../prompt/open_prompt.ts";
 import { type Prompt, signedInAs } from "../prompt/prompt.ts";
 import type { Session, StartedSignIn } from "../session.ts";
 import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
+import { pageOf } from "./browser.ts";
 import { watchInterrupt } from "./dialog.ts";
 import { failureOf } from "./flow.ts";
 
@@ -35,7 +36,7 @@ export async function startInBrowser(
     async onAuthorizationUrl(link) {
       const { issuer = new URL(link.url).origin, now = Date.now, onAuthorizationUrl } = options;
       if (onAuthorizationUrl === undefined) {
-        opening = openPrompt({ page: { ...pageOf(link), issuer }, now });
+        opening = openPrompt({ page: pageOf(link, issuer, { handIn: HAND_IN }), now });
         await opening;
       }
       await onAuthorizationUrl?.(link);
@@ -45,10 +46,7 @@ export async function startInBrowser(
   const ended = session.then(
     async (signedIn) => (await opening)?.end(signedInAs(await signedIn.status())),
     async (error) => {
-      const failure = failureOf(error, signal);
-      (await opening?.catch(() => undefined))?.end({
-        kind: failure === "error" ? "failed" : failure,
-      });
+      (await opening?.catch(() => undefined))?.end({ kind: failureOf(error, signal) });
     },
   ).catch(() => undefined).finally(() => interrupt?.[Symbol.dispose]());
   let hasEnded = false;
@@ -65,9 +63,8 @@ export async function startInBrowser(
       return signedIn;
     },
     async [Symbol.asyncDispose]() {
-      stop.abort(
-        new DOMException("Cannot sign in: it was given up. Start it again.", "AbortError"),
-      );
+      const reason = "Cannot sign in: it was given up. Start it again.";
+      stop.abort(new DOMException(reason, "AbortError"));
       await ended;
     },
   };
@@ -79,9 +76,4 @@ function checkFlow({ flow = "browser" }: SessionOptions): void {
     `Cannot start the sign-in: it is one in the browser, and the option flow is "${flow}". Leave ` +
       `flow out, or call createSession().`,
   );
-}
-
-function pageOf({ url, redirectUri, expiresAt }: AuthorizationPrompt) {
-  const { origin, pathname } = new URL(url);
-  return { url, shortUrl: origin + pathname, expiresAt, answer: { redirectUri, handIn: HAND_IN } };
 }

@@ -104,7 +104,7 @@ Deno.test("prompt in a notebook: the picture can be scanned, with a quiet zone a
 });
 
 Deno.test("prompt in a notebook: no link, code, picture or style sheet is left after the end", async () => {
-  for (const kind of ["signed_in", "denied", "expired", "interrupted", "failed"] as const) {
+  for (const kind of ["signed_in", "denied", "expired", "interrupted", "error"] as const) {
     const { prompt, last } = await open();
     await prompt.end(kind === "signed_in" ? SIGNED_IN : { kind });
     for (const text of Object.values(last())) {

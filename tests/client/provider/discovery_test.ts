@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { checkEndpoints } from "../../../client/provider/discovery.ts";
+import { checkEndpoint } from "../../../client/provider/discovery.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../../client/errors.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
@@ -12,7 +12,6 @@ const NAMES = ["device_authorization_endpoint", "token_endpoint", "jwks_uri"];
 const GOOD: [issuer: string, url: unknown][] = [
   [ISSUER, "https://login.example.com/x"],
   [ISSUER, "https://other.example.com:8443/x?tenant=a"],
-  [ISSUER, undefined],
   [LOCAL, "http://127.0.0.1:8080/x"],
   [LOCAL, "http://localhost:9090/x"],
   [LOCAL, "https://login.example.com/x"],
@@ -33,11 +32,11 @@ const BAD: [issuer: string, url: unknown, code: ValidMindAuthErrorCode][] = [
   [ISSUER, "https://user:pass@login.example.com/x", "provider_invalid"],
 ];
 
-Deno.test("checkEndpoints: https, and on loopback http for an issuer that is there", () => {
+Deno.test("checkEndpoint: https, and on loopback http for an issuer that is there", () => {
   for (const name of NAMES) {
-    for (const [issuer, url] of GOOD) checkEndpoints({ [name]: url }, issuer);
+    for (const [issuer, url] of GOOD) checkEndpoint(name, url, issuer);
     for (const [issuer, url, code] of BAD) {
-      const error = assertThrows(() => checkEndpoints({ [name]: url }, issuer), ValidMindAuthError);
+      const error = assertThrows(() => checkEndpoint(name, url, issuer), ValidMindAuthError);
       assertEquals(error.code, code);
       for (const word of [issuer, name, "Cannot use"]) assertStringIncludes(error.message, word);
     }

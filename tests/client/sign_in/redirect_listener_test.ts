@@ -57,7 +57,7 @@ const OTHERS: [what: string, request: Parameters<typeof requestOf>[1], status: n
 Deno.test("redirect listener: what is no answer does not keep the answer away", async () => {
   const { listener, answer, url } = listen();
   await using _ = listener;
-  const { port } = listener;
+  const { port } = listener.form;
   for (const [what, request, status] of OTHERS) {
     const host = request.host?.replace("PORT", String(port));
     const text = await rawRequest(port, requestOf(port, { ...request, ...(host && { host }) }));
@@ -130,7 +130,7 @@ Deno.test("redirect listener: before a request there is no answer", async () => 
 
 Deno.test("redirect listener: it is closed at once, idle connections and all", async () => {
   const { listener } = listen();
-  const { port } = listener;
+  const { port } = listener.form;
   const idle = await Deno.connect({ hostname: "127.0.0.1", port });
   await new Promise((resolve) => setTimeout(resolve, 10)); // for the other side to accept it
   const start = performance.now();
@@ -198,8 +198,8 @@ Deno.test("redirect listener: localhost is listened for at both kinds of address
   const path = `/callback?code=c&state=${STATE}`;
   const hosts = ["127.0.0.1", "[::1]"].filter((host) => host === "127.0.0.1" || hasIpv6());
   for (const host of hosts) {
-    const init = { headers: { host: `localhost:${listener.port}` } };
-    const response = await fetch(`http://${host}:${listener.port}${path}`, init);
+    const init = { headers: { host: `localhost:${listener.form.port}` } };
+    const response = await fetch(`http://${host}:${listener.form.port}${path}`, init);
     assertEquals((await response.text()).includes("has arrived"), true, host);
   }
   assertEquals((await answer.taken).get("code"), "c");
@@ -254,10 +254,10 @@ Deno.test("redirect listener: the notebook's form hands in an address from any h
   await using _ = listener;
   const post = (body: string) =>
     rawRequest(
-      listener.port,
-      requestOf(listener.port, {
+      listener.form.port,
+      requestOf(listener.form.port, {
         method: "POST",
-        path: listener.formPath,
+        path: listener.form.path,
         host: "hub.example.com",
         headers:
           `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n`,
@@ -265,8 +265,8 @@ Deno.test("redirect listener: the notebook's form hands in an address from any h
     );
   assertEquals(statusOf(await post("address=nonsense")), 400);
   assertEquals(statusOf(await post("")), 400);
-  const probe = requestOf(listener.port, { path: listener.formPath, host: "hub.example.com" });
-  assertEquals(statusOf(await rawRequest(listener.port, probe)), 204);
+  const probe = requestOf(listener.form.port, { path: listener.form.path, host: "hub.example.com" });
+  assertEquals(statusOf(await rawRequest(listener.form.port, probe)), 204);
   assertEquals(statusOf(await post(`address=${encodeURIComponent(url)}`)), 200);
   assertEquals((await answer.taken).get("code"), "c");
 });
