@@ -265,7 +265,10 @@ Deno.test("redirect listener: the notebook's form hands in an address from any h
     );
   assertEquals(statusOf(await post("address=nonsense")), 400);
   assertEquals(statusOf(await post("")), 400);
-  const probe = requestOf(listener.form.port, { path: listener.form.path, host: "hub.example.com" });
+  const probe = requestOf(listener.form.port, {
+    path: listener.form.path,
+    host: "hub.example.com",
+  });
   assertEquals(statusOf(await rawRequest(listener.form.port, probe)), 204);
   assertEquals(statusOf(await post(`address=${encodeURIComponent(url)}`)), 200);
   assertEquals((await answer.taken).get("code"), "c");
