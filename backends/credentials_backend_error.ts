@@ -198,16 +198,29 @@ const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
   URL.parse(`../${folder}`, import.meta.url)?.href ?? []
 );
 
-/**
- * Puts the code of an error into its name, which is printed where nobody catches it. The stack that a
- * notebook and `console.log` show begins in the caller's cell or file.
- */
+const MOST_FRAMES = 100;
+
+/** Puts the code of an error into its name, which is printed where nobody catches it. */
 export function showCode(error: Error & { readonly code: string }): void {
   const value = `${error.name} [${error.code}]`;
   Object.defineProperty(error, "name", { value, configurable: true, writable: true });
-  const [, ...frames] = error.stack?.split("\n    at ") ?? [];
-  const others = frames.filter((frame) => !OWN_CODE.some((folder) => frame.includes(folder)));
-  error.stack = [`${value}: ${error.message}`, ...others].join("\n    at ");
+  showCaller(error);
+}
+
+/**
+ * Lets the stack of an error begin in the caller's cell or file. It is another object's: where nobody
+ * catches the error, Deno prints the frames of a stack that was read, whatever was set then.
+ */
+export function showCaller(error: Error): void {
+  const trace = { stack: "" };
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = MOST_FRAMES; // of which the caller's are the last
+  Error.captureStackTrace(trace);
+  Error.stackTraceLimit = limit;
+  const [, ...frames] = trace.stack.split("\n    at ");
+  const others = frames.filter((frame) => !OWN_CODE.some((folder) => frame.includes(folder)))
+    .slice(0, limit);
+  error.stack = [`${error.name}: ${error.message}`, ...others].join("\n    at ");
 }
 
 /** The message of an error with its terms, to be a part of another message. */

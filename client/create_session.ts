@@ -3,6 +3,7 @@ import { untilAborted } from "../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
 import { asksNobody, bearerKind, credentialKey } from "./entry.ts";
+import { throwToCaller } from "./errors.ts";
 import type { PermissionNeed } from "./format_permissions.ts";
 import {
   checkSessionOptions,
@@ -73,7 +74,7 @@ export const loadPreflight = () => import("./permissions/preflight.ts");
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
-  return await openSession(options, "createSession");
+  return await openSession(options, "createSession").catch(throwToCaller);
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   keepWords,
   knowCopies,
   type Message,
+  showCaller,
   showCode,
 } from "../backends/credentials_backend_error.ts";
 
@@ -260,6 +261,15 @@ export function invalidOptions(message: Message): ValidMindAuthError {
 export function codeOf(
   error: unknown,
 ): { code?: ValidMindAuthErrorCode | CredentialsBackendErrorCode } {
-  const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
-  return isOwn ? { code: error.code } : {};
+  return isOwn(error) ? { code: error.code } : {};
+}
+
+function isOwn(error: unknown): error is ValidMindAuthError | CredentialsBackendError {
+  return error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
+}
+
+/** Throws an error again. Where a wait has hidden the caller of one of this module, its stack gets it. */
+export function throwToCaller(error: unknown): never {
+  if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
+  throw error;
 }

@@ -1,6 +1,6 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
 import { loadPreflight, openSession } from "./create_session.ts";
-import { ValidMindAuthError } from "./errors.ts";
+import { throwToCaller, ValidMindAuthError } from "./errors.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import {
@@ -48,7 +48,7 @@ const loadProvider = () => import("./provider/oidc_provider.ts");
  * ```
  */
 export async function init(options: InitOptions = {}): Promise<Session> {
-  const session = await openSession(options, "init");
+  const session = await openSession(options, "init").catch(throwToCaller);
   await ping(session, options.signal);
   setActiveSession(session);
   return session;

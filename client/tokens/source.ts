@@ -9,6 +9,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry.ts";
+import { throwToCaller } from "../errors.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
 
 /** Options of {@linkcode TokenSource}. */
@@ -86,7 +87,7 @@ export class TokenSource {
    */
   async bearer(rejected?: string, signal?: AbortSignal): Promise<Bearer> {
     const fresh = rejected === undefined && this.held.fresh(this.#options.runtime.now());
-    return fresh || await (await this.renewal()).renew(rejected, signal);
+    return fresh || await (await this.renewal()).renew(rejected, signal).catch(throwToCaller);
   }
 
   /** The slow half. */

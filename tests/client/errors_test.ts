@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { runDeno } from "../support/deno_process.ts";
 import { FakeKernel } from "../support/fake_kernel.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
@@ -7,17 +7,27 @@ import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 Deno.test("an error that nobody catches is printed with its code, and its stack begins at the caller", async () => {
-  const code = `
-    import { createSession } from "@validmind/auth";
-    const mine = async () => await createSession({ issuer: "http://login.example.com", clientId: "c" });
-    try { await mine(); } catch (error) { console.log(error.stack); }
-    await mine();
-  `;
-  const { stdout, stderr } = await runDeno({ code, flags: ["--allow-env"] });
-  const [head, first] = stdout.split("\n");
-  assertMatch(head!, /^ValidMindAuthError \[insecure_url\]: Cannot sign in: /);
-  assertMatch(first!, /^ {4}at async mine /);
-  assertStringIncludes(stderr, "ValidMindAuthError [insecure_url]: Cannot sign in: ");
+  const issuers = {
+    insecure_url: "http://login.example.com",
+    provider_unavailable: "http://[::1]:1",
+  };
+  for (const [name, issuer] of Object.entries(issuers)) {
+    const code = `
+      import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
+      const options = { issuer: "${issuer}", clientId: "c", onDeviceCode() {},
+        credentialsBackend: new MemoryCredentialsBackend() };
+      const mine = async () => await createSession(options);
+      try { await mine(); } catch (error) { console.log(error.stack); }
+      await mine();
+    `;
+    const { stdout, stderr } = await runDeno({ code, flags: ["--allow-env", "--allow-net"] });
+    for (const text of [stdout, stderr]) { // which Deno prints by rules of its own
+      assertMatch(
+        text,
+        new RegExp(`ValidMindAuthError \\[${name}\\]: Cannot .*\n {4}at async mine `),
+      );
+    }
+  }
 });
 
 Deno.test("the default API is named to the person before a sign-in, and no other", async () => {
