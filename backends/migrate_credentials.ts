@@ -112,7 +112,7 @@ export async function migrateCredentials(
       if (outcome === undefined) return;
       result[outcome].push(key);
       if (deleteSource) {
-        await guarded("delete", from, () => from.delete(key), entry);
+        await guarded("delete", from, () => from.delete(key));
         result.deleted.push(key);
       } else if (entry.refresh_token) {
         result.liveCopies.push(key);
@@ -131,27 +131,25 @@ async function listKeys(backend: OidcCredentialsBackend): Promise<string[] | und
   return keys.filter((key) => !isProbeKey(key));
 }
 
-/** An error of a backend, without the secrets of the entry that it may quote. */
+/** An error of a backend, without secrets that it may quote. */
 async function guarded<T>(
   action: string,
   backend: OidcCredentialsBackend,
   run: () => T | Promise<T>,
-  known?: OidcCredentials,
 ): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw backendError(`${action} credentials in`, backend, error, known);
+    throw backendError(`${action} credentials in`, backend, error);
   }
 }
 
 async function read(
   backend: OidcCredentialsBackend,
   key: string,
-  known?: OidcCredentials,
 ): Promise<OidcCredentials | undefined> {
   const get = async () => entryFrom(backend, await backend.get(key));
-  return await guarded("read", backend, get, known);
+  return await guarded("read", backend, get);
 }
 
 async function locked(
@@ -170,14 +168,14 @@ async function copy(
   entry: OidcCredentials,
   wasThere: boolean,
 ): Promise<"copied" | "kept" | undefined> {
-  const present = await read(to, key, entry);
+  const present = await read(to, key);
   if (present !== undefined && endOf(present) >= endOf(entry)) return "kept";
   if (present === undefined && wasThere) return undefined;
   let isWritten = true;
   const isReplaced = (found: OidcCredentials | undefined) => isWritten = sameJson(found, present);
-  await guarded("write", to, () => to.put(key, entry, { isReplaced }), entry);
+  await guarded("write", to, () => to.put(key, entry, { isReplaced }));
   if (!isWritten) return undefined;
-  if (sameJson(await read(to, key, entry), entry)) return "copied";
+  if (sameJson(await read(to, key), entry)) return "copied";
   throw new CredentialsBackendError(
     "backend_unproven",
     `Cannot migrate the entry "${printable(key)}": the target gave back another entry than was ` +

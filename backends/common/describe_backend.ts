@@ -1,7 +1,7 @@
 import { backendName, call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { isDeno } from "./platform.ts";
-import { hashOf, printable, redact } from "./printable.ts";
+import { hashOf, printable, redact, remember } from "./printable.ts";
 
 /** The place of a backend in words; `undefined` where it gives none, or no text, such as a URL object. */
 export function locationOf(backend: OidcCredentialsBackend): string | undefined {
@@ -33,7 +33,10 @@ export function entryFrom(
   if (given === undefined || given === null) return undefined;
   // Tells bytes, a Map and the like from an object of fields.
   const isObject = typeof given === "object";
-  if (isObject && Object.prototype.toString.call(given) === "[object Object]") return { ...given };
+  if (isObject && Object.prototype.toString.call(given) === "[object Object]") {
+    rememberEntry(given);
+    return { ...given };
+  }
   const found = isObject ? "an array, bytes or the like" : `a ${typeof given}`;
   throw new CredentialsBackendError(
     "backend_corrupt",
@@ -43,25 +46,36 @@ export function entryFrom(
   );
 }
 
+/** The secrets of the entries that this process has read or written: no error of a store shows them. */
+const known = new Set<string>();
+
+/** Keeps the secrets of an entry out of the errors of stores. */
+export function rememberEntry(entry: OidcCredentials): void {
+  remember(known, secretsOf(entry).filter((text) => text.length >= 8));
+}
+
 /**
- * The coded error for an error of a backend. The message of an uncoded error may quote an entry (V8's
- * message about bad JSON does), so only its name is kept. A coded error keeps its words, without what
- * looks like a secret and without that of `known`, the entry that the backend was given, where there
- * was one: it may come from anybody's backend.
+ * The coded error for an error of a backend, which may come from anybody's. A coded error keeps its words,
+ * without the secrets that this process knows and without what looks like one. The words and the place
+ * of another error are its cause, with still less: it may quote an entry that nobody has read, as V8's
+ * message about bad JSON does.
  */
 export function backendError(
   action: string,
   backend: OidcCredentialsBackend,
   error: unknown,
-  known?: OidcCredentials,
 ): CredentialsBackendError {
-  if (error instanceof CredentialsBackendError) return cleanError(error, secretsOf(known));
-  const name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
+  if (error instanceof CredentialsBackendError) return cleanError(error);
+  const cause = causeFrom(error);
+  const name = error instanceof Error ? cause!.name : "something that is no error";
+  const hint = cause === undefined ? "" : " See the cause, which is without tokens.";
   return new CredentialsBackendError(
     "backend_unavailable",
-    `Cannot ${action} ${describeBackend(backend)}: it threw ${name}, whose text is left out ` +
-      `since it may quote a token. Have the backend throw a CredentialsBackendError with words ` +
-      `of its own.`,
+    `Cannot ${action} ${
+      describeBackend(backend)
+    }: it threw ${name}.${hint} Mend the store, or have ` +
+      `it throw a CredentialsBackendError with words of its own.`,
+    cause && { cause },
   );
 }
 
@@ -71,6 +85,10 @@ const LONGEST = 2000;
 const JWT = /\beyJ[\w-]{6,}(?:\.[\w-]*){0,4}/g;
 const FIELD =
   /((?:access_token|refresh_token|id_token|client_secret|dpop_key)[\\"']{0,4}\s{0,4}[:=]\s{0,4}[\\"'{]{0,4})[^\s"'\\,}]+/gi;
+/** A piece of JSON in a message of V8's. */
+const QUOTED = /(?:\.{3})?".*"(?:\.{3})?(?= is not valid JSON)/gs;
+/** What may be a token of an entry that nobody has read: 16 characters with a digit, or 32 without one. */
+const UNKNOWN = /(?=[\w+=~-]*\d)[\w+=~-]{16,}|[\w+=~-]{32,}/g;
 
 /** The tokens and the key in an entry, which no message shows. */
 export function secretsOf(entry: OidcCredentials | undefined): string[] {
@@ -79,32 +97,51 @@ export function secretsOf(entry: OidcCredentials | undefined): string[] {
   return [access_token, refresh_token, id_token, key].filter((text) => typeof text === "string");
 }
 
+/** A copy of an error and of its causes for the store's author: the name, the words and the place. */
+function causeFrom(error: unknown, depth = 3): Error | undefined {
+  if (typeof error === "string") return new Error(cleanForeign(error));
+  if (!(error instanceof Error) || depth === 0) return undefined;
+  const cause = causeFrom(error.cause, depth - 1);
+  const copy = new Error(cleanForeign(`${error.message}`), cause && { cause });
+  const frames = `${error.stack}`.split("\n").filter((line) => /^ +at /.test(line)).map(
+    cleanForeign,
+  );
+  Object.defineProperty(copy, "name", { value: cleanForeign(`${error.name}`).slice(0, 60) });
+  copy.stack = [`${copy.name}: ${copy.message}`, ...frames.slice(0, 10)].join("\n    ");
+  return copy;
+}
+
 /** The error itself where nothing is wrong with it, else one of the same code that says less. */
-function cleanError(
-  error: CredentialsBackendError,
-  secrets: readonly string[],
-): CredentialsBackendError {
+function cleanError(error: CredentialsBackendError): CredentialsBackendError {
   const { code, message } = error; // once: they may be getters
   // Elsewhere nothing tells all that an error shows.
-  if (isDeno && isClean(Deno.inspect(error, WHOLE), secrets)) return error;
+  if (isDeno && isClean(Deno.inspect(error, WHOLE))) return error;
   const isCode = typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
   return new CredentialsBackendError(
     isCode ? code : "backend_unavailable",
-    cleanText(String(message), secrets),
+    cleanText(String(message)),
   );
 }
 
 const WHOLE = { depth: 10, showHidden: true, iterableLimit: 1000, strAbbreviateSize: 10_000 };
 
-function cleanText(text: string, secrets: readonly string[]): string {
-  const short = text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
-  return printable(redact(short, secrets), LONGEST);
+function cleanText(text: string): string {
+  return printable(redact(withoutShapes(text), known), LONGEST);
+}
+
+function cleanForeign(text: string): string {
+  return cleanText(text.replace(QUOTED, "[removed]")).replace(UNKNOWN, "[removed]");
+}
+
+function withoutShapes(text: string): string {
+  return text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
 }
 
 /** Whether a text of several lines has nothing in it that {@linkcode cleanText} would change. */
-function isClean(text: string, secrets: readonly string[]): boolean {
+function isClean(text: string): boolean {
   const lines = text.split("\n").map((line) => line.trim());
-  return lines.every((line) => cleanText(line, secrets) === line);
+  return redact(text, known) === text &&
+    lines.every((line) => printable(withoutShapes(line), LONGEST) === line);
 }
 
 /**

@@ -5,7 +5,7 @@ import {
   type Term,
   type Vocabulary,
 } from "../../backends/credentials_backend_error.ts";
-import { quoteArgument } from "../../backends/common/platform.ts";
+import { quoteArgument, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { EXIT, type FlagName, type FlagValues, PROGRAM, SPECIFIER } from "./command.ts";
@@ -63,15 +63,20 @@ export function reportError(
   return USAGE_CODES.includes(code) ? EXIT.usage : EXIT.failure;
 }
 
-/** Code and message of an error in words of the command line, with its causes. */
+/** Code and message of an error in words of the command line, with its causes. See {@linkcode inCliWords}. */
 export function describeError(
   error: unknown,
   flags?: FlagValues,
+  signIn?: SignInOptions,
 ): { code: string; message: string } {
+  const isDebug = flags?.has("debug") || readEnvIfGranted(OPTIONS.debug.variable) === "1";
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
     error instanceof CliError;
   if (isOwn) {
-    return { code: error.code, message: inCliWords(error, flags) + causeLines(error) };
+    return {
+      code: error.code,
+      message: inCliWords(error, flags, signIn) + causeLines(error, isDebug),
+    };
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
@@ -80,12 +85,21 @@ export function describeError(
   return { code: "unexpected", message };
 }
 
-/** Causes that add to the message, one line each: those of this module's errors hold no secret. */
-function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
-  if (!(cause instanceof Error) || message.includes(cause.message)) return "";
+/**
+ * Causes that add to the message, one line each: those of this module's errors hold no secret. With
+ * `isDebug` also the place of each.
+ */
+function causeLines(
+  { message, cause }: { message: string; cause?: unknown },
+  isDebug: boolean,
+): string {
+  if (!(cause instanceof Error)) return "";
   // Its own cause says why.
-  if (cause.message === "fetch failed") return causeLines({ message, cause: cause.cause });
-  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
+  if (cause.message === "fetch failed" || message.includes(cause.message)) {
+    return causeLines({ message, cause: cause.cause }, isDebug);
+  }
+  const text = isDebug ? cause.stack : `${cause.name}: ${printable(cause.message, 500)}`;
+  return `\ncaused by ${text}${causeLines(cause, isDebug)}`;
 }
 
 /** Names all permissions. An error can name only those of one step. */

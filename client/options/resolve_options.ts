@@ -29,8 +29,8 @@ import {
   secureUrl,
 } from "./resolve_identity.ts";
 
-/** Sends one event to the caller's `onEvent`. */
-export type Emit = (detail: AuthEventDetail) => void;
+/** Sends one event to the caller's `onEvent`. `debug` alone shows the error behind it. */
+export type Emit = (detail: AuthEventDetail, error?: unknown) => void;
 
 /** A session's means of making requests, telling the time and waiting. */
 export interface Runtime {
@@ -131,7 +131,11 @@ export function resolveOptions(
 ): ResolvedOptions {
   const identity = resolveIdentity(options, action);
   const runtime = runtimeOf(options, action);
-  const sinks = [options.onEvent, valueOf("debug", options, action) ? showEvent : undefined]
+  const { onEvent } = options;
+  const sinks = [
+    onEvent && ((event: AuthEvent) => onEvent(event)),
+    valueOf("debug", options, action) ? showEvent : undefined,
+  ]
     .filter((sink) => sink !== undefined);
   const owner = identity.kind === "oidc" &&
     { issuer: identity.issuer, clientId: identity.clientId };
@@ -200,23 +204,29 @@ function apiHost(host: string, action: string): string {
 
 /** Sends events to functions, whose errors are ignored: a log must not end a sign-in. */
 export function eventSink(
-  sinks: readonly ((event: AuthEvent) => void)[],
+  sinks: readonly ((event: AuthEvent, error?: unknown) => void)[],
   owner: Pick<AuthEvent, "issuer" | "clientId">,
   now: Clock,
 ): Emit {
-  return (detail) => {
+  return (detail, error) => {
     const event = { time: new Date(now()), ...owner, ...detail };
-    for (const sink of sinks) Promise.try(sink, event).catch(() => undefined);
+    for (const sink of sinks) Promise.try(sink, event, error).catch(() => undefined);
   };
 }
 
-/** Writes an event to standard error. It holds no secret. */
-function showEvent({ time, type, issuer: _, clientId: _1, ...facts }: AuthEvent): void {
+/** Writes an event to standard error, with the error behind it if it is one of this module: no secret. */
+function showEvent(
+  { time, type, issuer: _, clientId: _1, ...facts }: AuthEvent,
+  error?: unknown,
+): void {
   const words = Object.entries(facts).map(([name, value]) =>
     `${name}=${value instanceof Date ? value.toISOString() : value}`
   );
   // deno-lint-ignore no-console -- a notebook shows no other standard error
-  console.error([time.toISOString(), "validmind-auth", type, ...words].join(" "));
+  console.error(
+    [time.toISOString(), "validmind-auth", type, ...words].join(" "),
+    ...("code" in facts && error instanceof Error ? [error] : []),
+  );
 }
 
 /**

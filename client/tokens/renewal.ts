@@ -213,7 +213,7 @@ export class TokenRenewal implements Renewal {
         const run = () => this.#runLocked(rejected);
         return await takeTurn(store, run, { signal, peek }, this.#options);
       } catch (error) {
-        if (!signal.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) });
+        if (!signal.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) }, error);
         throw error;
       }
     };

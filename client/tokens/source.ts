@@ -1,7 +1,12 @@
 import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { ClearOptions, ClearResult } from "../session.ts";
-import { backendError, entryFrom, locationOf } from "../../backends/common/describe_backend.ts";
+import {
+  backendError,
+  entryFrom,
+  locationOf,
+  secretsOf,
+} from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/printable.ts";
 import type {
@@ -121,9 +126,7 @@ export class HeldTokens {
 
   /** Takes over an entry. */
   adopt(entry: OidcCredentials): void {
-    const { access_token, refresh_token, id_token, dpop_key } = entry;
-    const key = (dpop_key as JsonWebKey | null | undefined)?.d;
-    remember(this.#secrets, [access_token, refresh_token, id_token, key]);
+    remember(this.#secrets, secretsOf(entry));
     this.entry = entry;
     this.bearer = bearerOf(entry, this.#kind);
     this.freshUntil = this.bearer ? freshUntil(this.bearer) : 0;
@@ -170,12 +173,12 @@ export class StoredCredential {
     return unstored.get(this.owner)?.get(this.key)?.entry;
   }
 
-  /** A copy of the entry. No error shows the tokens of `known`. */
-  async read(known = this.unstored): Promise<OidcCredentials | undefined> {
+  /** A copy of the entry. */
+  async read(): Promise<OidcCredentials | undefined> {
     try {
       return entryFrom(this.backend, await this.backend.get(this.key));
     } catch (error) {
-      throw backendError("read credentials from", this.backend, error, known);
+      throw backendError("read credentials from", this.backend, error);
     }
   }
 }

@@ -3,6 +3,7 @@ import {
   describeBackend,
   probeKey,
   provesWrites,
+  rememberEntry,
 } from "../../backends/common/describe_backend.ts";
 import { Queue, untilAborted } from "../../backends/common/promises.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
@@ -43,8 +44,6 @@ export function unstoredKeys(backend: OidcCredentialsBackend): string[] {
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
   readonly #unstored: Map<string, Unstored>;
-  /** The entry that was read or written last: no error shows its tokens. */
-  #known: OidcCredentials | undefined;
 
   constructor(backend: OidcCredentialsBackend, key: string) {
     super(backend, key);
@@ -75,13 +74,7 @@ export class CredentialStore extends StoredCredential {
   /** The entry while another process holds the lock. Reports no fault. */
   async peek(): Promise<OidcCredentials | undefined> {
     if (this.unstored !== undefined) return undefined;
-    return await super.read().catch(() => undefined);
-  }
-
-  override async read(): Promise<OidcCredentials | undefined> {
-    const entry = await super.read(this.#known);
-    this.#known = entry ?? this.#known;
-    return entry;
+    return await this.read().catch(() => undefined);
   }
 
   /** Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. */
@@ -138,7 +131,7 @@ export class CredentialStore extends StoredCredential {
       // The result of `fn` counts, also where the lock could not be released after it.
       if (own !== undefined) return await own;
       if (options.signal?.aborted && error === options.signal.reason) throw error;
-      throw backendError("lock credentials in", this.backend, error, this.#known);
+      throw backendError("lock credentials in", this.backend, error);
     }
   }
 
@@ -197,7 +190,7 @@ export class CredentialStore extends StoredCredential {
   /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
   #keepUnstored(entry: OidcCredentials, replaces: Replaced, error: unknown): ValidMindAuthError {
     this.#unstored.set(this.key, { entry, replaces });
-    const cause = backendError("write to", this.backend, error, entry);
+    const cause = backendError("write to", this.backend, error);
     const place = describeBackend(this.backend);
     return new ValidMindAuthError(
       "credentials_not_stored",
@@ -208,7 +201,7 @@ export class CredentialStore extends StoredCredential {
   }
 
   async #put(entry: OidcCredentials, options?: PutOptions): Promise<void> {
-    this.#known = entry;
+    rememberEntry(entry);
     await this.#guard("write credentials to", () => this.backend.put(this.key, entry, options));
   }
 
@@ -220,7 +213,7 @@ export class CredentialStore extends StoredCredential {
     try {
       return await run();
     } catch (error) {
-      throw backendError(action, this.backend, error, this.#known);
+      throw backendError(action, this.backend, error);
     }
   }
 }

@@ -11,7 +11,7 @@ import { backendStatus } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { type Command, EXIT, type FlagValues, printResult } from "../command.ts";
 import { columns, snakeCase } from "../output.ts";
-import { inCliWords } from "../report_error.ts";
+import { describeError } from "../report_error.ts";
 import { chooseBackend } from "../sign_in_target.ts";
 import { describeEntry, placeRow, rowsOf, type StoredIdentity } from "./status.ts";
 
@@ -75,8 +75,7 @@ async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: F
     return entry && describeEntry(entry, identity);
   } catch (error) {
     const fault = backendError("read credentials from", backend, error);
-    const message = inCliWords(fault, flags, identity);
-    return { ...identity, error: { code: fault.code, message } };
+    return { ...identity, error: describeError(fault, flags, identity) };
   }
 }
 

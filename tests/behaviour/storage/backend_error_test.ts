@@ -88,7 +88,6 @@ for (const [what, make, words] of THROWN) {
     for (const [method, action, use] of uses) {
       backend.failing.add(method);
       const error = await rejectsWith("backend_unavailable", use, action, words);
-      assertEquals(error.cause, undefined);
       assertNoSecret(error, secrets);
       backend.failing.clear();
     }
@@ -148,6 +147,79 @@ for (const [what, make] of CODED) {
     assertEquals(backend.rows.size, 1);
   });
 }
+
+const TOKEN = "Zm9vYmFyYmF6-42_quxcorgegrault";
+
+/** Errors of a store whose entry nobody has read, and what is left of their words. */
+const UNREAD: [what: string, make: () => unknown, shown: string | undefined, name?: string][] = [
+  ["words", () => new Error("database is locked"), "database is locked"],
+  ["a kind", () => new RangeError("no row 7"), "no row 7", "RangeError"],
+  ["an address", () => new Error("no /srv/a/team.db at h:9000"), "no /srv/a/team.db at h:9000"],
+  ["a token", () => new Error(`bad row: ${TOKEN} at 3`), "bad row: [removed] at 3"],
+  ["long letters", () => new Error(`bad ${"ab".repeat(20)}!`), "bad [removed]!"],
+  ["a JWT", () => new Error("bad eyJhbGciOi.eyJz.x1"), "bad [removed]"],
+  ["a field", () => new Error('{"id_token":"abc"'), '{"id_token":"[removed]"'],
+  [
+    "a short row that is not JSON",
+    () => caught('abc"'),
+    "Unexpected token 'a', [removed] is not valid JSON",
+    "SyntaxError",
+  ],
+  [
+    "a row that is not JSON",
+    () => caught(`{"access_token":"${TOKEN}"x${TOKEN}`),
+    undefined,
+    "SyntaxError",
+  ],
+  ["a text", () => "no such row", "no such row"],
+];
+
+function caught(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return error;
+  }
+}
+
+for (const [what, make, shown, name = "Error"] of UNREAD) {
+  Deno.test(`backend errors: ${what} in the store's own error is shown to its author, without tokens`, async () => {
+    await using world = await scriptedProviderWorld();
+    const backend = new QuotingBackend();
+    backend.failing.add("get");
+    backend.make = make;
+    const start = () => createSession({ ...world.options, credentialsBackend: backend });
+    const { cause } = await rejectsWith("backend_unavailable", start, "See the cause");
+    assert(cause instanceof Error);
+    assertEquals([cause.name, shown ?? cause.message], [name, cause.message]);
+    const text = Deno.inspect(cause);
+    for (let at = 0; at + 8 <= TOKEN.length; at++) {
+      assertEquals(text.includes(TOKEN.slice(at, at + 8)), false, text);
+    }
+    if (typeof make() !== "string") assertStringIncludes(text, import.meta.url); // its place
+  });
+}
+
+Deno.test("backend errors: the causes of a store's own error are shown, and a hostile one does no harm", async () => {
+  await using world = await scriptedProviderWorld();
+  const backend = new QuotingBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  await createSession(options);
+  const [secret] = tokensOf(backend.seen[0]!);
+  backend.failing.add("get");
+  const inner = new Error(`connection refused for ${secret}`);
+  const looped: Error = new Error("first", { cause: new Error("second", { cause: inner }) });
+  inner.cause = looped;
+  backend.make = () => looped;
+  const start = () => createSession(options);
+  const error = await rejectsWith("backend_unavailable", start);
+  const messages: string[] = [];
+  for (let at = error.cause; at instanceof Error; at = at.cause) messages.push(at.message);
+  assertEquals(messages, ["first", "second", "connection refused for [removed]"]);
+  const hostile = new Error("x");
+  backend.make = () => Object.assign(hostile, { name: secret, stack: `\n    at ${secret}` });
+  assertNoSecret(await rejectsWith("backend_unavailable", start), [secret!]);
+});
 
 Deno.test("backend errors: the tokens of a written entry go from a coded error in every form", async () => {
   await using world = await scriptedProviderWorld();

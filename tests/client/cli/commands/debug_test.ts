@@ -35,3 +35,22 @@ Deno.test("debug: a stored token that serves is told, too, and nothing without t
   assertMatch(told.stderr, /^\S+ validmind-auth signed_in expiresAt=\S+\n$/);
   assertEquals((await world.run(["token"], { flags: AS_PROCESS })).stderr, "");
 });
+
+Deno.test("debug: the error of a store's own author is shown with its place, and by its words alone without the flag", async () => {
+  await using world = await cliWorld();
+  const path = `${world.home}/store.ts`;
+  await Deno.writeTextFile(
+    path,
+    "export class Own {\n get() { throw new Error('is locked'); }\n" +
+      " put() {}\n delete() {} }",
+  );
+  const args = ["token", "--backend", `${path}:Own`];
+  const plain = await world.run(args, { flags: AS_PROCESS });
+  assertMatch(plain.stderr, /See the cause.*\ncaused by Error: is locked\n$/);
+  const told = await world.run([...args, "--debug"], { flags: AS_PROCESS });
+  assertMatch(
+    told.stderr,
+    /\ncaused by Error: is locked\n +at Own\.get \(file:.*store\.ts:2:\d+\)\n/,
+  );
+  assertEquals([plain.code, told.code], [1, 1]);
+});
