@@ -334,7 +334,7 @@ export interface StartedSignIn extends AsyncDisposable {
    *
    * @param address The whole address of the browser's last page. Without it the call waits for the
    * browser to come back to this computer.
-   * @returns The session.
+   * @returns The session. A further call gives it again.
    * @throws {ValidMindAuthError} `address_refused`, and the sign-in goes on waiting; or as
    * `createSession`.
    */
