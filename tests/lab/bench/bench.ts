@@ -10,18 +10,13 @@
  */
 import { parseArgs } from "node:util";
 import { tempDir } from "../../support/temp_home.ts";
-import type { BenchSection } from "./bench_section.ts";
-import { formatSection } from "./format_section.ts";
+import { formatSection } from "./bench_section.ts";
 import { installPeers } from "./peers.ts";
 import { coldRefresh } from "./sections/cold_refresh.ts";
 import { coldStart } from "./sections/cold_start.ts";
-import { hotPath } from "./sections/hot_path.ts";
-import { sessionFetch } from "./sections/session_fetch.ts";
 
 const SECTIONS = {
   cold: coldStart,
-  hot: hotPath,
-  fetch: sessionFetch,
   refresh: coldRefresh,
 };
 
@@ -30,14 +25,12 @@ const HELP = `Measures this module beside what people would use instead, in one 
 deno task bench [options]
   --only NAMES    of ${Object.keys(SECTIONS).join(", ")}; separated by commas
   --effort X      times the usual number of rounds   (default 1)
-  --json          one JSON document instead of tables
   --help`;
 
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
     effort: { type: "string", default: "1" },
-    json: { type: "boolean" },
     help: { type: "boolean" },
   },
 });
@@ -54,12 +47,8 @@ if (unknown !== undefined || !(effort > 0)) {
 }
 
 const peers = await installPeers();
-const sections: BenchSection[] = [];
 for (const name of names) {
   await using folder = await tempDir("bench-");
-  const section = await SECTIONS[name]({ folder: folder.path, effort }, peers);
-  sections.push(section);
-  if (!values.json) console.log(formatSection(section));
+  console.log(formatSection(await SECTIONS[name]({ folder: folder.path, effort }, peers)));
 }
-if (values.json) console.log(JSON.stringify({ deno: Deno.version.deno, sections }, null, 2));
 Deno.exit(0); // peers keep handles open

@@ -9,7 +9,7 @@ export const CLIENT_ID = "bench";
 export const KEY = credentialKey(ISSUER, CLIENT_ID);
 
 /** An entry of about 3 KB, as with a JWT access token of a large organisation. */
-export function benchEntry(overrides: Partial<OidcCredentials> = {}): OidcCredentials {
+export function benchEntry(): OidcCredentials {
   return {
     issuer: ISSUER,
     client_id: CLIENT_ID,
@@ -18,7 +18,6 @@ export function benchEntry(overrides: Partial<OidcCredentials> = {}): OidcCreden
     id_token: `e30.${"i".repeat(1000)}.s`,
     expires_at: "2099-01-01T00:00:00.000Z",
     scope: "openid profile email offline_access",
-    ...overrides,
   };
 }
 

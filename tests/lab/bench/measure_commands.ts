@@ -1,5 +1,3 @@
-import { summarize, type Summary } from "./summary.ts";
-
 /** A program that is timed from its start to its end. */
 export interface TimedCommand {
   name: string;
@@ -39,4 +37,19 @@ async function timeOnce({ name, command, env = {}, before }: TimedCommand): Prom
   const ms = performance.now() - begin;
   if (success) return ms;
   throw new Error(`Cannot time ${name}: it failed.\n${new TextDecoder().decode(stderr)}`);
+}
+
+/** What a set of timings comes to. */
+export interface Summary {
+  /** Middle value. */
+  readonly median: number;
+  /** Lower and upper quartile. */
+  readonly quartiles: readonly [number, number];
+}
+
+/** Median and quartiles: one slow start in a noisy machine moves neither. */
+function summarize(values: readonly number[]): Summary {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (q: number) => sorted[Math.round((sorted.length - 1) * q)] ?? NaN;
+  return { median: at(0.5), quartiles: [at(0.25), at(0.75)] };
 }

@@ -1,12 +1,7 @@
 import { mustRun, succeeds } from "../../support/deno_process.ts";
 
 /** Exact versions: a figure names what it was compared with. */
-export const MSAL_NODE = "@azure/msal-node@7.2.3";
-/** See {@linkcode MSAL_NODE}. */
-export const GOOGLE_AUTH = "google-auth-library@11.3.4";
-/** See {@linkcode MSAL_NODE}. */
-export const OPENID_CLIENT = "openid-client@6.9.0";
-const NODE_PACKAGES = [MSAL_NODE, GOOGLE_AUTH];
+const NODE_PACKAGES = ["@azure/msal-node@7.2.3", "google-auth-library@11.3.4"];
 /** Beside the programs of this module, and copied to where their packages are. */
 const NODE_PROGRAMS = [
   "msal_start.mjs",
@@ -65,8 +60,6 @@ const FAR_SECONDS = 4_102_444_800;
 const CLIENT_ID = "11111111-1111-1111-1111-111111111111";
 const TENANT = "33333333-3333-3333-3333-333333333333";
 const HOST = "login.microsoftonline.com";
-/** The provider in the stored msal cache. */
-export const MSAL_AUTHORITY = `https://${HOST}/${TENANT}`;
 
 /** The schema that all msal libraries share. */
 function msalCache(token: string) {

@@ -5,18 +5,27 @@
  *     nice deno run -A tests/lab/faults/faults.ts --faults=200 --seed=1 --room=backends/vault
  *
  * It works in a copy of the checkout in `--folder` (default: a folder of the system's temporary one).
- * `--faults` counts those that compile. Each first meets the tests of its own room, and all of
- * `deno task test` only where those pass.
+ * `--faults` counts those that compile; each room gets its share by lines of code. All meet the tests of
+ * their own room first. Those that pass there meet the other test files that run their line, which one
+ * run of `deno task test` with probes in the place of the faults tells.
+ *
+ * A failure counts where the test file that failed passes without the fault and fails again with it,
+ * so that a busy machine notices nothing. A run that goes on for ever counts likewise.
+ *
  * `outcomes.jsonl` in the folder keeps what was found: the same command goes on where it was stopped, and
- * `--table` only prints the table. What cannot be noticed by any test is listed by hand, one `id` a line,
- * in `equivalent.txt` there. `--survivors` tries again what had survived, after tests were added.
+ * `--table` only prints the table. What cannot be noticed by any test is listed by hand in `equivalent.txt`
+ * there: lines with an `id`, and below it the reason after two spaces. `--survivors` tries again what had
+ * survived, after tests were added.
  */
 import { copyRepository } from "../../support/windows/copy_repository.ts";
-import { readSource, roomOf, ROOMS, sourceFiles } from "../../support/rooms.ts";
+import { junitCases } from "../../support/reports.ts";
+import { codeLines, readSource, sourceFiles } from "../../support/rooms.ts";
+import { walk } from "@std/fs/walk";
+import { relative } from "@std/path";
 import { Random } from "../torture/random.ts";
 import { type Fault, findFaults } from "./find_faults.ts";
 
-type End = "does not compile" | "noticed by its room" | "noticed" | "survived";
+type End = "noticed by its room" | "passed its room" | "noticed" | "survived";
 
 /** A line of `outcomes.jsonl`. */
 interface Outcome {
@@ -25,16 +34,33 @@ interface Outcome {
   line: number;
   text: string;
   end: End;
-  /** The first test that failed, or the reason. */
+  /** The test file that failed, and why it counts. */
   by: string;
 }
 
+/** What a run of tests found: a test file that fails, or nothing. */
+interface Failure {
+  file: string;
+  how: string;
+  /** The arguments of Deno that run what failed once more. */
+  again: string[];
+  seconds: number;
+}
+
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
-const TEST = ["test", "-A", "--unstable-kv", "--parallel", "--no-check", "--fail-fast", "--quiet"];
-const CHECK_SECONDS = 120;
-const ALL_SECONDS = 1200;
-/** How long the tests of a room may take with a fault in it: it may run in circles. */
-const limits = new Map<number, number>();
+const STRICT = ["--no-check", "--sanitize-ops", "--sanitize-resources"];
+const TEST = ["test", "-A", "--unstable-kv", "--parallel", "--quiet", ...STRICT];
+const RUN = "tests/support/run_tests.ts";
+/** A test file with one of these starts processes. */
+const STARTS = /\b(?:run|start|spawn)(?:Deno|As|Denied|Mounted|Cli|InTerminal)|captureTerminal/;
+const IGNORE = "--ignore=tests/**/*_slow_test.ts,tests/live/";
+const CHECK_SECONDS = 240;
+const ROOM_SECONDS = 240;
+/** The command line's tests take longest. */
+const secondsOf = (file: string) => file.startsWith("client/cli") ? ROOM_SECONDS : ROOM_SECONDS / 3;
+const ALL_SECONDS = 2400;
+/** Whether what failed passes without a fault. */
+const sound = new Map<string, boolean>();
 
 const option = (name: string, otherwise: string): string =>
   Deno.args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? otherwise;
@@ -45,14 +71,17 @@ const OUTCOMES = `${FOLDER}/outcomes.jsonl`;
 
 const read = (path: string): Promise<string> => Deno.readTextFile(path).catch(() => "");
 
+/** A room with the public file that has its name; the other public files of a folder are one. */
+function roomOf(file: string, files: readonly string[]): string {
+  const [folder, name] = file.replace(/\.ts$/, "").split("/");
+  if (name === undefined) return file;
+  const room = `${folder}/${name}`;
+  return files.some((other) => other.startsWith(`${room}/`)) ? room : `${folder}/*.ts`;
+}
+
 /** Faults in random order. Kinds come equally often, files by their size. */
-async function chooseFaults(count: number, seed: number, room: string): Promise<Fault[]> {
-  const files = (await sourceFiles()).filter((file) => file.startsWith(room));
-  const all = await Promise.all(
-    files.map(async (file) => findFaults(file, await readSource(file))),
-  );
-  const kinds = [...Map.groupBy(all.flat(), ({ kind }) => kind).values()];
-  const random = new Random(seed);
+function chooseFaults(all: Fault[], count: number, random: Random): Fault[] {
+  const kinds = [...Map.groupBy(all, ({ kind }) => kind).values()];
   const chosen = new Map<string, Fault>();
   while (chosen.size < count && kinds.some((faults) => faults.length > 0)) {
     const faults = kinds[random.int(0, kinds.length - 1)]!;
@@ -62,8 +91,31 @@ async function chooseFaults(count: number, seed: number, room: string): Promise<
   return [...chosen.values()];
 }
 
+/** Faults that compile: each room gets its share by lines, and they come by turns. */
+async function chooseByRoom(): Promise<Fault[]> {
+  const [count, random] = [
+    Number(option("faults", "200")),
+    new Random(Number(option("seed", "1"))),
+  ];
+  const files = await sourceFiles();
+  const wanted = files.filter((file) => file.startsWith(option("room", "")));
+  const sources = new Map<string, string>();
+  for (const file of wanted) sources.set(file, await readSource(file));
+  const linesOf = (some: string[]) => codeLines(some.map((file) => sources.get(file)!).join("\n"));
+  const rooms = [...Map.groupBy(wanted, (file) => roomOf(file, files)).values()].map((some) => {
+    const share = Math.round(count * linesOf(some) / linesOf(wanted));
+    const all = some.flatMap((file) => findFaults(file, sources.get(file)!));
+    return { share, faults: chooseFaults(all, 3 * share + 5, random) }; // many do not compile
+  });
+  const good = await compiling(rooms.flatMap(({ faults }) => faults));
+  return rooms.flatMap(({ share, faults }) =>
+    faults.filter((fault) => good.includes(fault)).slice(0, share)
+      .map((fault, index) => ({ fault, turn: (index + 0.5) / share }))
+  ).sort((a, b) => a.turn - b.turn).map(({ fault }) => fault);
+}
+
 /** Runs Deno in the copy, with all that it starts, for a limited time. */
-async function deno(args: string[], seconds: number): Promise<{ isGood: boolean; said: string }> {
+async function deno(args: string[], seconds: number): Promise<{ code: number; said: string }> {
   const command = new Deno.Command("timeout", {
     args: ["-k", "5", String(seconds), Deno.execPath(), ...args],
     cwd: COPY,
@@ -72,94 +124,270 @@ async function deno(args: string[], seconds: number): Promise<{ isGood: boolean;
   });
   const { code, stdout, stderr } = await command.output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { isGood: code === 0, said: code === 124 ? "time limit" : text(stdout) + text(stderr) };
+  return { code, said: text(stdout) + text(stderr) };
 }
 
 /** The tests of the room that holds a file: its folder, and the files that begin with its name. */
 async function testsOf(file: string): Promise<string[]> {
-  const parts = file.replace(/\.ts$/, "").split("/");
-  const stem = parts.slice(0, 2);
+  const [folder, stem] = file.replace(/\.ts$/, "").split("/");
+  if (stem === undefined) return ["tests/mod_test.ts"];
   const paths: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(`${COPY}/tests/${stem[0]}`)) {
+  for await (const { name, isDirectory } of Deno.readDir(`${COPY}/tests/${folder}`)) {
     const isOwn = isDirectory
-      ? name === stem[1]
-      : name.startsWith(`${stem[1]}_`) && name.endsWith("_test.ts") && !name.includes("_slow_");
-    if (isOwn) paths.push(`tests/${stem[0]}/${name}`);
+      ? name === stem
+      : name.startsWith(`${stem}_`) && name.endsWith("_test.ts") && !name.includes("_slow_");
+    if (isOwn) paths.push(`tests/${folder}/${name}`);
   }
   return paths;
 }
 
-async function testRoom(file: string): Promise<{ isGood: boolean; said: string }> {
-  const paths = file.includes("/") ? await testsOf(file) : ["tests/mod_test.ts"];
-  if (paths.length === 0) return { isGood: true, said: "" };
-  const limit = limits.get(roomOf(file)) ?? ALL_SECONDS;
-  return await deno([...TEST, "--ignore=tests/**/*_slow_test.ts", ...paths], limit);
+/** The first test that failed in a run; undefined where all passed. */
+async function failureOf(args: string[], seconds: number): Promise<Failure | undefined> {
+  const report = `${FOLDER}/report`;
+  await Deno.mkdir(report, { recursive: true });
+  const path = `${report}/tests.xml`;
+  await Deno.remove(path).catch(() => {});
+  const isTest = args[0] === "test";
+  const { code, said } = await deno(
+    [
+      ...args,
+      ...(isTest ? [`--junit-path=${path}`] : args.includes(RUN) ? [`--reports=${report}`] : []),
+    ],
+    seconds,
+  );
+  if (code === 0) return undefined;
+  const failed = junitCases(await read(path) || "<testsuites ")
+    .find(({ outcome }) => outcome === "failed");
+  if (failed !== undefined) {
+    const { file, name } = failed;
+    // A test that a helper registers has the helper's name.
+    const paths = file.endsWith("_test.ts")
+      ? [file]
+      : isTest
+      ? args.filter((arg) => arg === IGNORE || arg.startsWith("tests/"))
+      : [IGNORE, "tests/"];
+    return { file, how: name, again: [...TEST, `--filter=${name}`, ...paths], seconds };
+  }
+  const file = /(tests\/\S+_test\.ts) \(uncaught error\)/.exec(said)?.[1];
+  if (file !== undefined) return { file, how: "uncaught error", again: [...TEST, file], seconds };
+  return {
+    file: "",
+    how: code === 124 ? "goes on for ever" : said.slice(-300),
+    again: args,
+    seconds,
+  };
 }
 
-async function testAll(): Promise<{ isGood: boolean; said: string }> {
-  const run = ["run", "-A", "tests/support/run_tests.ts", "--fail-fast"];
-  const tests = await deno(run, ALL_SECONDS);
-  if (!tests.isGood) return tests;
-  return await deno(["run", "-A", "--unstable-kv", "tests/support/doc_tests.ts"], ALL_SECONDS);
+/** The tests of a file's room: those that have its name first. */
+async function testRoom(file: string): Promise<Failure | undefined> {
+  const paths = await testsOf(file);
+  if (paths.length === 0) return undefined;
+  const args = ["--fail-fast", IGNORE];
+  const own = `tests/${file.replace(/\.ts$/, "_test.ts")}`;
+  const isThere = await Deno.stat(`${COPY}/${own}`).then(() => true, () => false);
+  const failure = isThere ? await failureOf([...TEST, ...args, own], secondsOf(file)) : undefined;
+  return failure ?? await failureOf([...TEST, ...args, ...paths], secondsOf(file));
 }
 
-async function tryFault(fault: Fault): Promise<Pick<Outcome, "end" | "by">> {
-  const source = await readSource(fault.file);
-  const changed = source.slice(0, fault.start) + fault.text + source.slice(fault.end);
-  await Deno.writeTextFile(`${COPY}/${fault.file}`, changed);
-  try {
-    if (!(await deno(["check", "--quiet", fault.file], CHECK_SECONDS)).isGood) {
-      return { end: "does not compile", by: "" };
+/** A module that ran a fault's expression: the fault's place among the chosen, and the module. */
+type Hit = [place: number, module: string];
+
+/** Runs all tests without faults, and gives which modules ran the expressions that faults change. */
+async function findHits(faults: Fault[]): Promise<Hit[]> {
+  const path = `${FOLDER}/hits.txt`;
+  if (await read(path) !== "") return readHits(await read(path));
+  await Deno.writeTextFile(path, "");
+  await Deno.chmod(path, 0o666); // some tests play another user
+  const places = new Map(faults.map((fault, place) => [fault, place]));
+  const byFile = Map.groupBy(faults, ({ file }) => file);
+  for (const [file, some] of byFile) {
+    const marks = some.flatMap((fault) => [
+      { at: fault.probed.start, text: `(probeOf(${places.get(fault)}), ` },
+      { at: fault.probed.end, text: ")" },
+    ]);
+    let source = await readSource(file);
+    for (const { at, text } of marks.sort((a, b) => b.at - a.at)) {
+      source = source.slice(0, at) + text + source.slice(at);
     }
-    const room = await testRoom(fault.file);
-    if (!room.isGood) return { end: "noticed by its room", by: firstFailure(room.said) };
-    const all = await testAll();
-    return { end: all.isGood ? "survived" : "noticed", by: firstFailure(all.said) };
+    await Deno.writeTextFile(`${COPY}/${file}`, source + PROBE.replace("PATH", path));
+  }
+  await deno(["run", "-A", RUN], ALL_SECONDS);
+  for (const file of byFile.keys()) {
+    await Deno.writeTextFile(`${COPY}/${file}`, await readSource(file));
+  }
+  return readHits(await read(path));
+}
+
+function readHits(text: string): Hit[] {
+  return text.trim().split("\n").map((line) => line.split("\t"))
+    .map(([place, module = ""]) => [Number(place), module.replace(/^.*?\/(?=tests\/)/, "")]);
+}
+
+/** What a source with faults ends with. A module without the permission to write tells nothing. */
+const PROBE = `
+function probeOf(place: number): void {
+  try {
+    if (Deno.permissions.querySync({ name: "write", path: "PATH" }).state !== "granted") return;
+    Deno.writeTextFileSync("PATH", place + "\\t" + Deno.mainModule + "\\n", { append: true });
+  } catch {
+    // not on Deno
+  }
+}
+`;
+
+/**
+ * The test files that ran a fault's expression, those that may have without being able to tell, since
+ * they narrow their permissions, and those that start processes where one of them ran it.
+ */
+async function testsThatRun(fault: Fault, hits: readonly string[]): Promise<string[]> {
+  const files = new Set(hits.filter((module) => module.endsWith("_test.ts")));
+  const hasChild = hits.some((module) => !module.endsWith("_test.ts"));
+  const folder = fault.file.split("/")[0]!;
+  for await (const { path } of walk(`${COPY}/tests`, { match: [/(?<!_slow)_test\.ts$/] })) {
+    const file = relative(COPY, path);
+    if (/^tests\/(live|lab)\//.test(file) || files.has(file)) continue;
+    const text = await read(path);
+    const isNarrow = file.startsWith(`tests/${folder}/`) && /\bpermissions[:,]/.test(text);
+    if (isNarrow || (hasChild && STARTS.test(text))) files.add(file);
+  }
+  return [...files];
+}
+
+async function testEverywhere(fault: Fault, place: number, hits: Hit[]) {
+  const modules = hits.filter(([one]) => one === place).map(([, module]) => module);
+  const files = await testsThatRun(fault, [...new Set(modules)]);
+  const found = files.length === 0
+    ? undefined
+    : await failureOf([...TEST, "--fail-fast", ...files], ALL_SECONDS);
+  if (found !== undefined || modules.every((module) => module.endsWith("_test.ts"))) return found;
+  return await failureOf(["run", "-A", "--unstable-kv", "tests/support/doc_tests.ts"], ALL_SECONDS);
+}
+
+/** Whether a failure is the fault's: it comes again with it, and does not come without it. */
+async function isOfFault(
+  { again, seconds }: Failure,
+  change: (isFaulty: boolean) => Promise<void>,
+): Promise<boolean> {
+  if (await failureOf(again, seconds) === undefined) return false;
+  await change(false);
+  const key = again.join(" ");
+  if (!sound.has(key)) sound.set(key, await failureOf(again, seconds) === undefined);
+  await change(true);
+  return sound.get(key)!;
+}
+
+/** Puts a fault in, runs tests, and gives the failure that the fault makes. */
+async function noticedBy(
+  fault: Fault,
+  tests: () => Promise<Failure | undefined>,
+): Promise<Failure | undefined> {
+  const change = (isFaulty: boolean) => write(fault, isFaulty);
+  try {
+    await change(true);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const failure = await tests();
+      if (failure === undefined) return undefined;
+      if (await isOfFault(failure, change)) return failure;
+      console.log(`Not of the fault: ${describe(failure)}`);
+    }
+    return undefined;
   } finally {
-    await Deno.writeTextFile(`${COPY}/${fault.file}`, source);
+    await change(false);
   }
 }
 
-function firstFailure(said: string): string {
-  return /^(.*) => \.\/(tests\/\S+):\d+/m.exec(said)?.slice(1).reverse().join(": ") ??
-    /^.*(?:FAILED|error).*$/m.exec(said)?.[0] ?? said.slice(-200).trim();
+const describe = ({ file, how }: Failure) => `${file}: ${how}`;
+
+async function tryInRoom(fault: Fault): Promise<Pick<Outcome, "end" | "by">> {
+  const failure = await noticedBy(fault, () => testRoom(fault.file));
+  if (failure === undefined) return { end: "passed its room", by: "" };
+  return { end: "noticed by its room", by: describe(failure) };
 }
 
-/** What fails without a fault would seem to notice each. */
-async function mustPass(files: Iterable<string>): Promise<void> {
-  for (const file of files) {
-    const started = performance.now();
-    const { isGood, said } = await testRoom(file);
-    limits.set(roomOf(file), Math.ceil(60 + 3 * (performance.now() - started) / 1000));
-    if (!isGood) throw new Error(`Cannot start: a test of ${file} fails: ${firstFailure(said)}`);
+async function tryEverywhere(
+  fault: Fault,
+  place: number,
+  hits: Hit[],
+): Promise<Pick<Outcome, "end" | "by">> {
+  const failure = await noticedBy(fault, () => testEverywhere(fault, place, hits));
+  if (failure === undefined) return { end: "survived", by: "" };
+  return { end: "noticed", by: describe(failure) };
+}
+
+/**
+ * Those of some faults that compile. One fault a file is checked at a time: an error in a file is its
+ * fault's.
+ */
+async function compiling(faults: Fault[]): Promise<Fault[]> {
+  const good: Fault[] = [];
+  const byFile = [...Map.groupBy(faults, ({ file }) => file).values()];
+  for (let turn = 0; byFile.some((some) => turn < some.length); turn++) {
+    const some = byFile.flatMap((some) => some.slice(turn, turn + 1));
+    for (const fault of some) await write(fault, true);
+    const { said } = await deno(
+      ["check", "--quiet", "mod.ts", "backends", "client"],
+      CHECK_SECONDS,
+    );
+    for (const fault of some) await write(fault, false);
+    if (/^error/m.test(said) && !said.includes(" at file://")) throw new Error(said);
+    good.push(...some.filter(({ file }) => !said.includes(`/${file}:`)));
   }
+  return faults.filter((fault) => good.includes(fault));
 }
 
-async function outcomes(): Promise<Map<string, Outcome>> {
+async function write({ file, start, end, text }: Fault, isFaulty: boolean): Promise<void> {
+  const source = await readSource(file);
+  const faulty = source.slice(0, start) + text + source.slice(end);
+  await Deno.writeTextFile(`${COPY}/${file}`, isFaulty ? faulty : source);
+}
+
+/** All lines of `outcomes.jsonl`, by fault: the first is from before tests were added. */
+async function outcomes(): Promise<Map<string, Outcome[]>> {
   const lines = (await read(OUTCOMES)).split("\n").filter((line) => line !== "");
-  return new Map(lines.map((line) => JSON.parse(line) as Outcome).map((one) => [one.id, one]));
+  return Map.groupBy(lines.map((line) => JSON.parse(line) as Outcome), ({ id }) => id);
+}
+
+async function equivalents(): Promise<Set<string>> {
+  return new Set((await read(`${FOLDER}/equivalent.txt`)).split("\n"));
 }
 
 async function printTable(): Promise<void> {
-  const equivalent = new Set((await read(`${FOLDER}/equivalent.txt`)).split("\n"));
-  const all = [...(await outcomes()).values()];
-  const rooms = Map.groupBy(all, ({ file }) => roomOf(file));
-  const row = (name: string, some: Outcome[]) => {
-    const count = (...ends: End[]) => some.filter(({ end }) => ends.includes(end)).length;
-    const alike = some.filter(({ id, end }) => end === "survived" && equivalent.has(id)).length;
-    const real = some.length - count("does not compile") - alike;
-    const noticed = count("noticed", "noticed by its room");
-    const share = real === 0 ? "" : `${Math.round(100 * noticed / real)} %`;
-    const cells = [some.length, some.length - real, count("noticed by its room"), noticed];
-    console.log(`| ${[name, ...cells, real - noticed, share].join(" | ")} |`);
+  const [files, equivalent] = [await sourceFiles(), await equivalents()];
+  const all = [...(await outcomes()).values()]
+    .map((some) => ({
+      ...some.at(-1)!,
+      first: some.find(({ end }) => end !== "passed its room")?.end,
+    }));
+  const isNoticed = (end?: End) => end === "noticed" || end === "noticed by its room";
+  const row = (name: string, some: typeof all) => {
+    const alike = some.filter(({ id }) => equivalent.has(id)).length;
+    const room = some.filter(({ first }) => first === "noticed by its room").length;
+    const other = some.filter(({ first }) => first === "noticed").length;
+    const added = some.filter(({ first, end }) => !isNoticed(first) && isNoticed(end)).length;
+    const left = some.length - alike - room - other - added;
+    const cells = [name, some.length, alike, room, other, added, left];
+    console.log(`| ${cells.join(" | ")} |`);
   };
-  console.log("| room | put | not compiling, or equivalent | by its room | noticed | survived | |");
+  console.log("| room | put | equivalent | by its room | by others | by new tests | unnoticed |");
   console.log(`|${" --- |".repeat(7)}`);
-  for (const [room, some] of [...rooms].sort(([a], [b]) => a - b)) row(ROOMS[room]!, some);
+  const rooms = Map.groupBy(all, ({ file }) => roomOf(file, files));
+  for (const [room, some] of [...rooms].sort(([a], [b]) => a < b ? -1 : 1)) row(room, some);
   row("all", all);
   for (const { id, line, text, end } of all) {
-    if (end === "survived" && !equivalent.has(id)) console.log(`${line} -> ${text}\n  ${id}`);
+    if (!isNoticed(end) && !equivalent.has(id)) console.log(`${line} -> ${text}\n  ${id}`);
   }
+}
+
+/** Tries one fault, keeps the outcome, and tells it. */
+async function record(
+  fault: Fault,
+  tryOut: (fault: Fault) => Promise<Pick<Outcome, "end" | "by">>,
+): Promise<Outcome> {
+  const { id, file, line, text } = fault;
+  const outcome: Outcome = { id, file, line, text, ...await tryOut(fault) };
+  await Deno.writeTextFile(OUTCOMES, `${JSON.stringify(outcome)}\n`, { append: true });
+  console.log(`${new Date().toISOString()} ${outcome.end}: ${id} (line ${line}) ${outcome.by}`);
+  return outcome;
 }
 
 async function main(): Promise<void> {
@@ -172,25 +400,22 @@ async function main(): Promise<void> {
   for (const file of await sourceFiles()) {
     await Deno.writeTextFile(`${COPY}/${file}`, await readSource(file));
   }
-  const [count, seed] = [Number(option("faults", "200")), Number(option("seed", "1"))];
+  const chosen = `${FOLDER}/chosen.json`;
+  if (await read(chosen) === "") {
+    await Deno.writeTextFile(chosen, JSON.stringify(await chooseByRoom()));
+  }
+  const faults: Fault[] = JSON.parse(await read(chosen));
   const done = await outcomes();
-  const isLeft = ({ id }: Fault) =>
-    Deno.args.includes("--survivors") ? done.get(id)?.end === "survived" : !done.has(id);
-  const chosen = await chooseFaults(5 * count, seed, option("room", "")); // many do not compile
-  const faults = chosen.filter(isLeft);
-  const isReal = (one?: Outcome) => one !== undefined && one.end !== "does not compile";
-  let real = chosen.filter((one) => !isLeft(one) && isReal(done.get(one.id))).length;
-  const firsts = Map.groupBy(faults, ({ file }) => roomOf(file));
-  await mustPass([...firsts.values()].map(([fault]) => fault!.file));
-  for (const [index, fault] of faults.entries()) {
-    if (real >= count) break;
-    const { id, file, line, text } = fault;
-    const outcome: Outcome = { id, file, line, text, ...await tryFault(fault) };
-    await Deno.writeTextFile(OUTCOMES, `${JSON.stringify(outcome)}\n`, { append: true });
-    if (isReal(outcome)) real++;
-    console.log(
-      `${index + 1} (${real}/${count}) ${outcome.end}: ${id} (line ${line}) ${outcome.by}`,
-    );
+  for (const fault of faults) if (!done.has(fault.id)) await record(fault, tryInRoom);
+  const hits = await findHits(faults);
+  for (const [place, fault] of faults.entries()) {
+    const { end } = (await outcomes()).get(fault.id)!.at(-1)!;
+    if ((await equivalents()).has(fault.id)) continue;
+    const tryAll = (fault: Fault) => tryEverywhere(fault, place, hits);
+    if (end === "survived" && Deno.args.includes("--survivors")) {
+      const inRoom = await record(fault, tryInRoom);
+      if (inRoom.end === "passed its room") await record(fault, tryAll);
+    } else if (end === "passed its room") await record(fault, tryAll);
   }
   await printTable();
 }

@@ -2,7 +2,7 @@ import { FileCredentialsBackend } from "@validmind/auth";
 import { type BenchOptions, type BenchSection, toRows } from "../bench_section.ts";
 import { denoProgram } from "../bench_world.ts";
 import { measureCommands, type TimedCommand } from "../measure_commands.ts";
-import { OPENID_CLIENT, type Peers } from "../peers.ts";
+import type { Peers } from "../peers.ts";
 import { DENO } from "../../../support/deno_process.ts";
 import { ProviderProcess } from "../../../support/provider_process.ts";
 
@@ -23,14 +23,13 @@ export async function coldRefresh(
     const path = `${home}/.validmind/credentials.json`;
     await provider.signIn(new FileCredentialsBackend({ path }));
     const command: TimedCommand["command"] = start === undefined
-      ? denoProgram(program, issuer, clientId, path, OPENID_CLIENT)
+      ? denoProgram(program, issuer, clientId, path)
       : [...start, `${peers.folder}/${program}`, issuer, clientId, path];
     return { name, command, env: { HOME: home }, before: () => expire(path) };
   };
   const commands = [
     await refresher(base, "raw_refresh.ts"),
     await refresher("this module, file", "cached_start.ts"),
-    await refresher("read, refresh by openid-client, write with fsync", "openid_client_refresh.ts"),
   ];
   if (peers.node !== undefined) {
     const onDeno: [string, ...string[]] = [DENO, "run", "-A"];
