@@ -26,18 +26,13 @@ export class AttemptProcess {
   readonly pid: number;
   readonly #child: Deno.ChildProcess;
 
-  constructor(
-    { provider: { issuer, clientId }, audience, env }: SignedIn,
-    stopAt?: Step,
-    prefix: readonly string[] = [],
-  ) {
+  constructor({ provider: { issuer, clientId }, audience, env }: SignedIn, stopAt?: Step) {
     const options: AttemptOptions = { issuer, clientId, audience, stopAt };
     this.#child = spawnDeno({
       file: new URL("attempt_child.ts", import.meta.url).href,
       flags: ALL,
       args: [JSON.stringify(options)],
       env,
-      wrap: (command) => [...prefix, ...command],
     });
     this.pid = this.#child.pid;
   }
@@ -52,8 +47,8 @@ export class AttemptProcess {
 }
 
 /** Starts a process from what is stored, and waits for its end. */
-export async function attempt(signedIn: SignedIn, prefix?: readonly string[]): Promise<Attempt> {
-  return await new AttemptProcess(signedIn, undefined, prefix).result();
+export async function attempt(signedIn: SignedIn): Promise<Attempt> {
+  return await new AttemptProcess(signedIn).result();
 }
 
 /** An attempt in a few words. */

@@ -64,11 +64,6 @@ export class SignedIn {
     return beside;
   }
 
-  /** Lets go of the store until its next use. */
-  async release(): Promise<void> {
-    await this.#backend.close?.();
-  }
-
   /** Makes the access token look expired. */
   async expire(): Promise<void> {
     const entry = await this.entry();

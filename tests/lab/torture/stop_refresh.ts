@@ -86,7 +86,7 @@ class Lane {
 }
 
 /** Resolves when the kernel has stopped a process, or it is gone. */
-export async function untilStopped(pid: number): Promise<void> {
+async function untilStopped(pid: number): Promise<void> {
   for (;;) {
     const state = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => ") X ");
     if (/\) [TZX] /.test(state)) return;

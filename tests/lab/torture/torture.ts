@@ -6,7 +6,6 @@ import { writeBesidePython } from "./beside_python.ts";
 import { raceMigration } from "./migration_race.ts";
 import { mutateFile } from "./mutate_file.ts";
 import { refreshBesidePython } from "./refresh_beside_python.ts";
-import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
 import { stopRefresh } from "./stop_refresh.ts";
 import { FILE_STORES, SERVER_STORES, type StartStore } from "./store.ts";
@@ -65,12 +64,6 @@ const TORTURES: Record<string, Torture> = {
     count: 10_000,
     stores: { file },
     run: mutateFile,
-  },
-  full: {
-    about: "refreshes while the store's disk is full or its folder denied",
-    count: 20,
-    stores: FILE_STORES,
-    run: refuseWrites,
   },
 };
 

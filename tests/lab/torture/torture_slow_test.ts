@@ -1,7 +1,6 @@
 // The short form of each torture; `deno task torture` is the long one.
 import { raceMigration } from "./migration_race.ts";
 import { mutateFile } from "./mutate_file.ts";
-import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
 import { stopRefresh } from "./stop_refresh.ts";
 import { FILE_STORES } from "./store.ts";
@@ -10,7 +9,6 @@ import { holds, type TortureOptions, type TortureResult } from "./torture_result
 const TORTURES: Record<string, [number, (options: TortureOptions) => Promise<TortureResult>]> = {
   "processes with one expired rotating token refresh it once": [1, stampede],
   "a process that is killed in a refresh locks nobody out": [1, stopRefresh],
-  "no refresh token is spent in vain on a full disk": [1, refuseWrites],
   "a migration undoes no sign-out and no newer sign-in": [30, raceMigration],
 };
 
