@@ -41,8 +41,11 @@ import {
   keyOptionError,
   type KeySource,
   keySource,
-} from "./encrypted/key_source.ts";
-import { openSealed, type SealedEntry, sealedIn, sealRow } from "./encrypted/sealed_row.ts";
+  openSealed,
+  type SealedEntry,
+  sealedIn,
+  sealRow,
+} from "./encrypted/sealing.ts";
 import type {
   BackendPermission,
   MaybePromise,
@@ -56,7 +59,7 @@ export type {
   PassphraseKeyOptions,
   StoredKeyOptions,
   VariableKey,
-} from "./encrypted/key_source.ts";
+} from "./encrypted/sealing.ts";
 
 /**
  * Options of {@linkcode EncryptedCredentialsBackend}.
@@ -301,9 +304,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       const row = name.startsWith(PREFIX) ? await this.#inner.get(name) : undefined;
       if (!row) continue;
       const sealed = sealedIn(row);
-      const place = sealed && (await this.#open(name.slice(PREFIX.length), sealed)).place;
-      if (place === undefined) unknown++;
-      else counts[place]!++;
+      const opened = sealed && await this.#open(name.slice(PREFIX.length), sealed);
+      if (opened === undefined) unknown++;
+      else counts[opened.place]!++;
     }
     const [key = 0, ...olderKeys] = counts;
     return { key, olderKeys, unknown };
@@ -327,10 +330,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (present !== undefined) {
       const sealed = sealedIn(present);
       if (sealed !== undefined) return await this.#decrypt(key, sealed);
-      throw this.#undecrypted(
-        key,
-        "it is damaged, or a newer release wrote it. Update @validmind/auth",
-      );
+      const reason = "it is damaged, or a newer release wrote it. Update @validmind/auth";
+      throw this.#undecrypted(key, reason);
     }
     if (this.#plain === "ignore") return undefined;
     const plain = entryFrom(this.#inner, await this.#inner.get(key));
@@ -345,12 +346,13 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   /** Decrypts an entry. */
   async #decrypt(key: string, sealed: SealedEntry): Promise<OidcCredentials> {
-    const { entry, isNamed } = await this.#open(key, sealed);
-    if (entry !== undefined) return entry;
-    if (isNamed) {
+    const opened = await this.#open(key, sealed);
+    if (opened !== undefined) return opened.entry;
+    const { key_id, pbkdf2 } = sealed;
+    for (const source of this.#keys) {
+      if ((await source.keyFor(sealed))?.id !== key_id) continue;
       throw this.#undecrypted(key, "it was changed, or belongs to another credential");
     }
-    const { key_id, pbkdf2 } = sealed;
     const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id, 64)}"`;
     const reason =
       `it was encrypted with ${used}, which is none of those given. Give that one, in ` +
@@ -358,23 +360,19 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     throw this.#undecrypted(key, reason, "encryption_key_unknown");
   }
 
-  /** The entry, and the place of its key among the keys. `isNamed`: a key has the id of the entry's. */
+  /** The entry, and the place of its key among the keys; `undefined` where none of them opens it. */
   async #open(
     key: string,
     sealed: SealedEntry,
-  ): Promise<{ entry?: OidcCredentials; place?: number; isNamed: boolean }> {
-    let isNamed = false;
+  ): Promise<{ entry: OidcCredentials; place: number } | undefined> {
     for (const [place, source] of this.#keys.entries()) {
       const found = await source.keyFor(sealed);
-      if (found === undefined) continue;
-      const entry = await openSealed(key, sealed, found);
-      if (entry !== undefined) {
-        source.settle?.(sealed);
-        return { entry, place, isNamed: true };
-      }
-      isNamed ||= found.id === sealed.key_id;
+      const entry = found && await openSealed(key, sealed, found);
+      if (entry === undefined) continue;
+      source.settle?.(sealed);
+      return { entry, place };
     }
-    return { isNamed };
+    return undefined;
   }
 
   #undecrypted(

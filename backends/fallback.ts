@@ -137,7 +137,13 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     assertRuntime(ACTION);
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
     const { backends = [], onFallback = reportOnStderr } = options;
-    checkBackends(backends);
+    if (backends.length === 0) {
+      const reason = 'option "backends" is empty. Give one or more, in their order.';
+      throw new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}`);
+    }
+    for (const [index, one] of backends.entries()) {
+      assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
+    }
     this.#backends = [...backends];
     this.#onFallback = onFallback;
     const isIn = (name: Ability) => {
@@ -312,18 +318,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 }
 
 const ACTION = "create FallbackCredentialsBackend";
-
-function checkBackends(backends: readonly OidcCredentialsBackend[]): void {
-  if (backends.length === 0) {
-    throw new CredentialsBackendError(
-      "invalid_options",
-      `Cannot ${ACTION}: option "backends" is empty. Give one or more, in their order.`,
-    );
-  }
-  for (const [index, one] of backends.entries()) {
-    assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
-  }
-}
 
 function placeOf(store: OidcCredentialsBackend): string {
   return printable(locationOf(store) ?? backendName(store));

@@ -1,8 +1,7 @@
 import { folderNeeds, folderOf, needDeno, writeError } from "./common/platform.ts";
 import { checkOptions } from "./credentials_backend_error.ts";
 import { PROVES } from "./common/describe_backend.ts";
-import { getEntry, readIfPresent } from "./file/document.ts";
-import { credentialsPath } from "./file/file_access.ts";
+import { credentialsPath, getEntry, readIfPresent } from "./file/document.ts";
 import type { FileStore, FileStoreOptions } from "./file/store.ts";
 import type {
   BackendPermission,

@@ -32,21 +32,19 @@ import {
   accountFor,
   addressIn,
   addressOf,
-  isNotFound,
-  keyOf,
-  NOT_FOUND,
-  type Row,
-  rowIn,
-  serve,
-} from "./helper/protocol.ts";
-import {
   type Ended,
   isAbsolute,
+  isNotFound,
   isPath,
+  keyOf,
   locationOfProgram,
+  NOT_FOUND,
   type Program,
+  type Row,
+  rowIn,
   runProgram,
-} from "./helper/run_program.ts";
+  serve,
+} from "./helper/program.ts";
 import type {
   BackendPermission,
   OidcCredentials,

@@ -2,7 +2,7 @@ import { assertCredentialsBackend } from "./credentials_backend_error.ts";
 import { getEnv, readBackendChoice, readEnv } from "./common/platform.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
-import type { SettingOrigin } from "./load/backend_setting.ts";
+import type { SettingOrigin } from "./load/create_backend.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /** Loaded where the environment or the settings file names a backend. */

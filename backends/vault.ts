@@ -45,7 +45,7 @@ import {
   vaultFolder,
   vaultPermissions,
 } from "./vault/options.ts";
-import { openVault, unexpected, type VaultSession } from "./vault/session.ts";
+import { openVault, type VaultSession } from "./vault/session.ts";
 
 export type {
   VaultAppRoleAuth,
@@ -332,7 +332,6 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     return ((data.keys ?? []) as unknown[]).map(String);
   }
 
-  /** The answer, if it is one that is known. */
   async #ask(
     use: LeaseUse,
     method: VaultRequest["method"],
@@ -341,9 +340,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     body?: object,
   ): Promise<VaultAnswer> {
     const session = await this.#session.get(() => openVault(this.#options, this.#timer));
-    const answer = await session.request({ ...use, method, path, body });
-    if (isKnown(answer)) return answer;
-    throw unexpected(use.action, session.place, answer);
+    return await session.ask({ ...use, method, path, body }, isKnown);
   }
 }
 

@@ -259,16 +259,8 @@ export const VARIABLE = /^[A-Za-z_]\w{0,199}$/;
 
 /** The variables in the text of a backend's options. */
 export function variablesIn(text: string): string[] {
-  const names = new Set<string>();
-  const note = (value: string) => {
-    for (const [, name = ""] of value.matchAll(REFERENCE)) if (VARIABLE.test(name)) names.add(name);
-  };
-  try {
-    JSON.parse(text, (_, value) => typeof value === "string" ? note(value) : value);
-  } catch {
-    // An error where the text is used.
-  }
-  return [...names];
+  const names = [...text.matchAll(REFERENCE)].map(([, name = ""]) => name);
+  return [...new Set(names.filter((name) => VARIABLE.test(name)))];
 }
 
 /** Whether a module is named by its path. */

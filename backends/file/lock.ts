@@ -3,13 +3,7 @@ import { folderNeeds, folderOf } from "../common/platform.ts";
 import { delay } from "../common/promises.ts";
 import { isSameFile, whileHeld } from "../common/read_private_file.ts";
 import type { BackendPermission, WithLockOptions } from "../oidc_credentials_backend.ts";
-import {
-  assertOwn,
-  assertRegular,
-  credentialsPath,
-  fileError,
-  lookIfPresent,
-} from "./file_access.ts";
+import { assertOwn, assertRegular, credentialsPath, fileError, lookIfPresent } from "./document.ts";
 import { makeFolder } from "./replace_file.ts";
 
 const ACTION = "open the lock file";

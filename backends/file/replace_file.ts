@@ -1,7 +1,7 @@
 import { folderOf, HOME_VARIABLE, isWindows } from "../common/platform.ts";
 import { isSameFile, whileHeld } from "../common/read_private_file.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { lookIfPresent } from "./file_access.ts";
+import { lookIfPresent } from "./document.ts";
 
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {

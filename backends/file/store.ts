@@ -6,15 +6,18 @@ import {
   assertWritable,
   type CredentialsDocument,
   emptyDocument,
+  fileError,
   getEntry,
+  lookIfPresent,
   looksLikeCredentials,
   readForUpdate,
   readIfPresent,
+  readOwnFile,
+  resolveLink,
   rowOf,
   serializeDocument,
   setRow,
 } from "./document.ts";
-import { fileError, lookIfPresent, readOwnFile, resolveLink } from "./file_access.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
 import {
   makeFolder,

@@ -1,7 +1,7 @@
 import { delay, LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import { folderOf, isUrl, isWindows, netHost, permissionFlag } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { assertOwn, assertRegular, fileError, lookIfPresent } from "../file/file_access.ts";
+import { assertOwn, assertRegular, fileError, lookIfPresent } from "../file/document.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 /** After this time without an answer the server is asked for its metadata first, in milliseconds. */

@@ -15,6 +15,7 @@ import {
   UNTRUSTED,
 } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
+import { readPrivateFile } from "../common/read_private_file.ts";
 import type { LeaseUse } from "../common/lease.ts";
 import type { VaultConnection } from "./options.ts";
 
@@ -25,6 +26,7 @@ export interface VaultClientOptions {
   readonly timeoutMs: number;
 }
 
+const MAX_FILE_BYTES = 1024 * 1024;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
 /**
@@ -46,17 +48,12 @@ export class VaultClient {
   readonly #options: VaultClientOptions;
   readonly #http: Deno.HttpClient | undefined;
 
-  /** @param caCert The content of the certificate file that the connection names. */
-  constructor(
-    connection: VaultConnection,
-    caCert: string | undefined,
-    options: VaultClientOptions,
-  ) {
+  constructor(connection: VaultConnection, options: VaultClientOptions) {
     this.place = `Vault at ${connection.address.host}`;
     this.isLocal = isLoopback(connection.address.hostname);
     this.#connection = connection;
     this.#options = options;
-    this.#http = caCert === undefined ? undefined : this.#trust(caCert);
+    this.#http = connection.caCert === undefined ? undefined : this.#trust(connection.caCert);
   }
 
   /** The answer of any status, except for a passing trouble, after which it is tried again. */
@@ -73,31 +70,48 @@ export class VaultClient {
       const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
       if (!result.isPassing || now() + wait + shortestMs >= deadline) {
         const { code = "backend_unavailable", reason, advice } = result;
-        const message = `Cannot ${request.action} ${this.place}: ${reason}. ${advice}`;
-        throw new CredentialsBackendError(code, message);
+        throw this.error(code, request.action, `${reason}. ${advice}`);
       }
       await delay(wait, request.signal);
     }
+  }
+
+  error(code: CredentialsBackendErrorCode, action: string, words: string): CredentialsBackendError {
+    return new CredentialsBackendError(code, `Cannot ${action} ${this.place}: ${words}`);
+  }
+
+  /** The text of a file that the connection or the login needs. */
+  read(path: string, action: string, what: string, forbiddenMode: number): string {
+    return readPrivateFile(path, {
+      what,
+      forbiddenMode,
+      maxBytes: MAX_FILE_BYTES,
+      fail: (reason, advice, cause) =>
+        this.error(
+          isNotCapable(cause) ? "permission_required" : "backend_auth_failed",
+          action,
+          `the file ${path} cannot be used: ${reason}. ${advice}`,
+        ),
+    });
   }
 
   close(): void {
     this.#http?.close();
   }
 
-  #trust(caCert: string): Deno.HttpClient {
+  #trust(path: string): Deno.HttpClient {
+    const pem = this.read(path, "use", "a certificate", 0o022); // no secret: others may read it
     try {
       // Deno ignores other formats, such as DER. The server's certificate would be blamed then.
-      if (caCert.includes("-----BEGIN CERTIFICATE-----")) {
-        return Deno.createHttpClient({ caCerts: [caCert] });
+      if (pem.includes("-----BEGIN CERTIFICATE-----")) {
+        return Deno.createHttpClient({ caCerts: [pem] });
       }
     } catch {
       // The error is thrown below.
     }
-    throw new CredentialsBackendError(
-      "invalid_options",
-      `Cannot use ${this.place}: the file ${this.#connection.caCert} holds no sound certificate. ` +
-        `Give a PEM file in VAULT_CACERT or the option caCert.`,
-    );
+    const reason = `the file ${path} holds no sound certificate`;
+    const advice = "Give a PEM file in VAULT_CACERT or the option caCert.";
+    throw this.error("invalid_options", "use", `${reason}. ${advice}`);
   }
 
   async #attempt(

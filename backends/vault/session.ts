@@ -1,7 +1,6 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { isNotCapable, readEnv } from "../common/platform.ts";
+import type { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { readEnv } from "../common/platform.ts";
 import { Once, type Stopwatch, type Timer, untilAborted } from "../common/promises.ts";
-import { type PrivateFileOptions, readPrivateFile } from "../common/read_private_file.ts";
 import { encodePath, type VaultAnswer, VaultClient, type VaultRequest } from "./client.ts";
 import {
   VAULT_TOKEN,
@@ -13,10 +12,6 @@ import {
 
 /** The shortest use of a token before it is renewed: most programs have ended by then. */
 const SHORTEST_USE_MS = 30_000;
-const TIMEOUT_MS = 15_000;
-const MAX_FILE_BYTES = 1024 * 1024;
-/** Certificates are no secret: others may read them. */
-const CERTIFICATES = { what: "a certificate", forbiddenMode: 0o022 };
 /** As in "Cannot {action} Vault …". */
 const LOG_IN = "log in to";
 const RENEW = { action: LOG_IN, method: "POST", path: "auth/token/renew-self", body: {} } as const;
@@ -46,10 +41,6 @@ export class VaultSession {
     this.#now = now;
   }
 
-  get place(): string {
-    return this.#client.place;
-  }
-
   /**
    * The answer. Vault answers 403 both for a token that has ended and for a denial by a policy. A token
    * that has ended is replaced once, and the request is sent once more.
@@ -74,6 +65,38 @@ export class VaultSession {
     const second = await this.#client.request({ ...request, token: next.token });
     if (second.status === 403) throw this.#denied(request, second);
     return second;
+  }
+
+  /** The answer, if it is one that is known. */
+  async ask(
+    request: VaultRequest,
+    isKnown: (answer: VaultAnswer) => boolean,
+  ): Promise<VaultAnswer> {
+    const answer = await this.request(request);
+    if (isKnown(answer)) return answer;
+    throw this.#client.error(
+      "backend_unavailable",
+      request.action,
+      `it answers with status ${answer.status}${answer.words}. Check the address, the mount and the ` +
+        `path. Nothing that is stored is lost.`,
+    );
+  }
+
+  /**
+   * Refuses a mount of another engine, or of version 1, which would answer as if nothing were stored. It
+   * is the request that `vault kv` makes; every token may make it for a mount that it has any right to.
+   */
+  async assertVersion2(mount: string): Promise<void> {
+    const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
+    const request = { action: "use", method: "GET", path } as const;
+    const { data } = await this.ask(request, ({ status }) => status === 200);
+    const isKv = (data.type === "kv" || data.type === "generic") && data.path === `${mount}/`;
+    if (isKv && (data.options as { version?: unknown } | null)?.version === "2") return;
+    const advice = isKv
+      ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
+      : `Give the mount alone in the option "mount", and what comes after it in "path".`;
+    const reason = `"${mount}" is not the mount of a KV secrets engine of version 2`;
+    throw this.#client.error("invalid_options", "use", `${reason}. ${advice}`);
   }
 
   close(): void {
@@ -151,23 +174,22 @@ export class VaultSession {
   }
 
   #file(): string {
-    const how = { what: "a token", forbiddenMode: 0o027 };
-    return readVaultFile(vaultLoginFile(this.#auth)!, LOG_IN, this.place, how).trim();
+    return this.#client.read(vaultLoginFile(this.#auth)!, LOG_IN, "a token", 0o027).trim();
   }
 
   #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {
-    const message = `Cannot ${action} ${this.place}: ${reason}. ${advice}`;
-    return new CredentialsBackendError("backend_auth_failed", message);
+    return this.#client.error("backend_auth_failed", action, `${reason}. ${advice}`);
   }
 
   #denied({ action, method, path }: VaultRequest, { words }: VaultAnswer): CredentialsBackendError {
     const capability = path.endsWith("?list=true") ? "list" : CAPABILITIES[method];
     const [secret = ""] = path.split("/?");
-    return new CredentialsBackendError(
+    const refused = `${capability} of ${decodeURI(secret)}${words}`;
+    return this.#client.error(
       "backend_denied",
-      `Cannot ${action} ${this.place}: the policies of the Vault token do not allow ${capability} ` +
-        `of ${decodeURI(secret)}${words}. Have them allow what the documentation of ` +
-        `VaultCredentialsBackend lists, for this mount, path and namespace.`,
+      action,
+      `the policies of the Vault token do not allow ${refused}. Have them allow what the ` +
+        `documentation of VaultCredentialsBackend lists, for this mount, path and namespace.`,
     );
   }
 }
@@ -177,72 +199,14 @@ export async function openVault(
   options: VaultCredentialsBackendOptions,
   timer: Timer,
 ): Promise<VaultSession> {
-  const { timeoutMs = TIMEOUT_MS, mount = "secret", fetch: given = fetch } = options;
-  const connection = vaultConnection(options);
-  const { caCert, address } = connection;
-  const pem = caCert === undefined
-    ? undefined
-    : readVaultFile(caCert, "use", `Vault at ${address.host}`, CERTIFICATES);
-  const client = new VaultClient(connection, pem, { fetch: given, timer, timeoutMs });
-  const session = new VaultSession(client, options.auth, timer.now);
+  const { auth, fetch: given = fetch, mount = "secret", timeoutMs = 15_000 } = options;
+  const client = new VaultClient(vaultConnection(options), { fetch: given, timer, timeoutMs });
+  const session = new VaultSession(client, auth, timer.now);
   try {
-    await assertVersion2(session, mount);
+    await session.assertVersion2(mount);
     return session;
   } catch (error) {
     session.close();
     throw error;
   }
-}
-
-/**
- * Refuses a mount of another engine, or of version 1, which would answer as if nothing were stored. It is
- * the request that `vault kv` makes; every token may make it for a mount that it has any right to.
- */
-async function assertVersion2(session: VaultSession, mount: string): Promise<void> {
-  const action = "use";
-  const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
-  const answer = await session.request({ action, method: "GET", path });
-  if (answer.status !== 200) throw unexpected(action, session.place, answer);
-  const { type, path: root, options } = answer.data;
-  const isKv = (type === "kv" || type === "generic") && root === `${mount}/`;
-  if (isKv && (options as { version?: unknown } | null)?.version === "2") return;
-  const advice = isKv
-    ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
-    : `Give the mount alone in the option "mount", and what comes after it in "path".`;
-  throw new CredentialsBackendError(
-    "invalid_options",
-    `Cannot ${action} ${session.place}: "${mount}" is not the mount of a KV secrets engine of ` +
-      `version 2. ${advice}`,
-  );
-}
-
-/** The error for an answer that is neither a success nor a known refusal. */
-export function unexpected(
-  action: string,
-  place: string,
-  { status, words }: VaultAnswer,
-): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_unavailable",
-    `Cannot ${action} ${place}: it answers with status ${status}${words}. Check the address, the ` +
-      `mount and the path. Nothing that is stored is lost.`,
-  );
-}
-
-/** The text of a file that the connection or the login needs. */
-function readVaultFile(
-  path: string,
-  action: string,
-  place: string,
-  how: Pick<PrivateFileOptions, "what" | "forbiddenMode">,
-): string {
-  return readPrivateFile(path, {
-    ...how,
-    maxBytes: MAX_FILE_BYTES,
-    fail: (reason, advice, cause) =>
-      new CredentialsBackendError(
-        isNotCapable(cause) ? "permission_required" : "backend_auth_failed",
-        `Cannot ${action} ${place}: the file ${path} cannot be used: ${reason}. ${advice}`,
-      ),
-  });
 }

@@ -1,5 +1,5 @@
 import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
-import { BUILT_IN_NAMES } from "../../backends/load/backend_setting.ts";
+import { BUILT_IN_NAMES } from "../../backends/load/create_backend.ts";
 import { OPTION_NAMES, optionRow, type OPTIONS } from "../options/declaration.ts";
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import { type Output, snakeCase, toJsonText } from "./output.ts";

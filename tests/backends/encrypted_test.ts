@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
-import { sealingKey, sealRow } from "../../backends/encrypted/sealed_row.ts";
+import { sealingKey, sealRow } from "../../backends/encrypted/sealing.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { migrateCredentials } from "../../backends/migrate_credentials.ts";

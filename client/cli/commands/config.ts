@@ -1,5 +1,5 @@
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
-import { resolveLink } from "../../../backends/file/file_access.ts";
+import { resolveLink } from "../../../backends/file/document.ts";
 import { folderOf, isPathSpecifier, readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { isObject, parseObject, printable } from "../../../backends/common/printable.ts";
 import { OPTION_NAMES, optionNamed, optionRow } from "../../options/declaration.ts";

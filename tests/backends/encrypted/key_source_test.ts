@@ -1,7 +1,7 @@
 /** Where keys come from: bytes, variables, passphrases, and a store of their own. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
-import type { EncryptionKey } from "../../../backends/encrypted/key_source.ts";
+import type { EncryptionKey } from "../../../backends/encrypted/sealing.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type {

@@ -1,7 +1,7 @@
 /** What somebody may do to a stored row. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { fromBase64, sealingKey } from "../../../backends/encrypted/sealed_row.ts";
+import { fromBase64, sealingKey } from "../../../backends/encrypted/sealing.ts";
 import { toBase64 } from "../../../backends/common/printable.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import {

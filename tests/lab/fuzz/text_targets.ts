@@ -7,7 +7,7 @@ import {
   printable,
   redact,
 } from "../../../backends/common/printable.ts";
-import { parseBackendKwargs, parseBackendSpec } from "../../../backends/load/backend_setting.ts";
+import { parseBackendKwargs, parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import { parseSettings, SETTINGS } from "../../../client/options/settings_file.ts";

@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { hashOf } from "../../../../backends/common/printable.ts";
 import type { VaultCredentialsBackend } from "../../../../backends/vault.ts";
-import type { VaultAnswer } from "../../../support/servers/vault_server.ts";
-import { startVault } from "../../../support/servers/vault_server.ts";
+import { startVault, type VaultAnswer } from "../../../support/servers/vault_server.ts";
 import { entry, KEY, OTHER } from "../../../support/entries.ts";
 import { rejectsWith } from "../../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "../../../backends/vault/vault_world.ts";
