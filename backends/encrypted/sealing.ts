@@ -293,6 +293,7 @@ function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: str
     isText
       ? passphrase
       : readVariable(passphrase.env, "read the passphrase", "Set it, or give another key.");
+  const secret = new Once<CryptoKey>(); // the variable may be gone later
   const derived = new Map<string, Once<SealingKey>>();
   /** The derivation to write with: one of an opened entry, so that a later start derives one key. */
   let current: Derivation | undefined;
@@ -302,7 +303,7 @@ function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: str
     const key = derived.get(name) ?? new Once();
     derived.set(name, key);
     return key.get(async () => {
-      const root = await importPassphrase(read());
+      const root = await secret.get(() => importPassphrase(read()));
       const { iterations, salt } = derivation;
       const form = { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! };
       const bits = await crypto.subtle.deriveBits(form, root, KEY_BYTES * 8);
