@@ -17,7 +17,12 @@ const README = new URL("../README.md", import.meta.url);
 
 /** The fences of README, in its order. */
 export async function readmeFences(): Promise<Fence[]> {
-  const page = await Deno.readTextFile(README);
+  return await pageFences(README);
+}
+
+/** The fences of a page, in its order. */
+export async function pageFences(path: URL): Promise<Fence[]> {
+  const page = await Deno.readTextFile(path);
   let heading = "";
   return [...page.matchAll(/^#+ ([^\n]*)$|^```(\w+)\n(.*?)^```$/gms)].flatMap(
     ([, title, language, text]) => {

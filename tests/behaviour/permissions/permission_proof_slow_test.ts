@@ -18,8 +18,8 @@ import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { accessed, covers } from "./audit_log.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
-import { makeSigningKey } from "../../support/jwt.ts";
-import { withClient } from "../../support/client_world.ts";
+import { AssertionIssuer, withClient } from "../../support/client_world.ts";
+import { startGitHubRunner } from "../../support/key_world.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import {
   type BackendInput,
@@ -36,7 +36,7 @@ interface Case {
   flow: FlowInput["flow"];
   backend: (folder: string) => BackendInput | "environment";
   target?: (folder: string) => BackendInput;
-  /** Other options, of a client with a key. */
+  /** Other options, of a client that proves who it is. */
   more?: (folder: string) => NonNullable<FlowInput["more"]>;
   /** Variables of the child, beside its home. */
   env?: (folder: string) => Record<string, string>;
@@ -100,6 +100,12 @@ const CASES: Case[] = [
     backend: file,
     more: (folder) => ({ flow: "client_credentials", clientKeyFile: `${folder}/key.json` }),
   },
+  {
+    name: "file, an assertion of GitHub Actions",
+    flow: "sign in",
+    backend: file,
+    more: () => ({ flow: "client_credentials", clientAssertion: "github" }),
+  },
   { name: "file, browser", flow: "browser", backend: file },
   { name: "kv in memory, sign in", flow: "sign in", backend: kvMemory },
   {
@@ -157,7 +163,8 @@ for (const one of CASES) {
 async function permissionWorld(one: Case) {
   const ownEnv = new OwnEnv();
   const folder = await tempDir();
-  const { publicJwk, privateJwk } = await makeSigningKey();
+  const signer = await AssertionIssuer.make();
+  const { publicJwk, privateJwk } = signer.key;
   const client = withClient({ method: "private_key_jwt", keys: [publicJwk] });
   const provider = await startOidcProvider(one.more ? client : { interval: 0.05 });
   provider.autoApprove = true;
@@ -172,7 +179,8 @@ async function permissionWorld(one: Case) {
     clientId: provider.clientId,
     apiHost: api.apiHost,
   };
-  const env = { HOME: path, ...one.env?.(path) };
+  const runner = await startGitHubRunner((aud) => signer.assertion(aud, provider.clientId));
+  const env = { HOME: path, ...one.env?.(path), ...one.more && runner.variables };
   await Deno.mkdir(`${path}/a b`);
   await Deno.writeTextFile(`${path}/key.json`, JSON.stringify(privateJwk), { mode: 0o600 });
   const world = {
@@ -195,6 +203,7 @@ async function permissionWorld(one: Case) {
     [Symbol.asyncDispose]: async () => {
       ownEnv[Symbol.dispose]();
       await provider[Symbol.asyncDispose]();
+      await runner[Symbol.asyncDispose]();
       await api[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },

@@ -1,0 +1,106 @@
+// The recipes of the page about jobs, as they stand there. The test is the platform.
+import { assertEquals } from "@std/assert";
+import { pageFences } from "../readme_reader.ts";
+import { DENO, runProcess } from "../support/deno_process.ts";
+import { startJsrRegistry } from "../support/jsr_registry.ts";
+import { federatedWorld, startGitHubRunner } from "../support/key_world.ts";
+
+const JOB = `import { createSession } from "jsr:@validmind/auth";
+await using session = await createSession();
+console.log((await session.fetch("things")).status);
+`;
+const PAGE = new URL("../../client/jobs.md", import.meta.url);
+const VARIABLES = /^\s*(VM_\w+)[:=] ?"?([^"\n]*)"?$/gm;
+
+type Variables = Record<string, string>;
+
+/** A provider, an API, a registry and a machine with a job and the key of its client. */
+async function jobWorld() {
+  await using stack = new AsyncDisposableStack();
+  const it = stack.use(await federatedWorld());
+  const registry = stack.use(await startJsrRegistry());
+  const { issuer, clientId } = it.world.provider;
+  const fences = await pageFences(PAGE);
+  await Deno.writeTextFile(`${it.dir}/job.ts`, JOB);
+  await it.file(JSON.stringify(it.cluster.key.privateJwk), "client.pem");
+  await Deno.symlink(DENO, `${it.dir}/deno`);
+  const started = stack.move();
+  return {
+    ...it,
+    recipe: (heading: string) =>
+      fences.find((fence) => fence.heading === heading)!.text
+        .replaceAll("https://login.example.com", issuer)
+        .replaceAll("https://api.example.com/", it.world.api.apiHost)
+        .replaceAll("my-job", clientId)
+        .replaceAll(
+          /\/home\/me\/\.deno\/bin|\/home\/me|\/(opt|etc)\/report|\/usr\/local\/bin/g,
+          it.dir,
+        ),
+    /** Runs a command as the platform does: with these variables, and no others. */
+    async run(command: string, env: Variables) {
+      const all = { ...registry.env, HOME: it.dir, PATH: `${it.dir}:/usr/bin:/bin`, ...env };
+      const { stdout, stderr } = await runProcess(["sh", "-c", command], { cwd: it.dir, env: all });
+      assertEquals(stdout, "200\n", stderr);
+    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+function variablesOf(recipe: string): Variables {
+  return Object.fromEntries(
+    [...recipe.matchAll(VARIABLES)].map(([, name, value]) => [name, value]),
+  );
+}
+
+function only(recipe: string, pattern: RegExp): string {
+  return pattern.exec(recipe)![1]!;
+}
+
+const RECIPES: Record<
+  string,
+  (jobs: Awaited<ReturnType<typeof jobWorld>>, recipe: string) => Promise<void>
+> = {
+  async "GitHub Actions"(jobs, recipe) {
+    await using runner = await startGitHubRunner(() => jobs.assertion());
+    const env = { ...variablesOf(recipe), ...runner.variables };
+    await jobs.run(only(recipe, /- run: (.*)/), env);
+    assertEquals(runner.audiences, [jobs.world.provider.issuer]);
+  },
+  async "GitLab CI"(jobs, recipe) {
+    const aud = only(recipe, /aud: (.*)/);
+    const name = only(recipe, /id_tokens:\n\s+(\w+):/);
+    const env = { ...variablesOf(recipe), [name]: await jobs.assertion({ aud }) };
+    await jobs.run(only(recipe, /script:\n\s+- (.*)/), env);
+  },
+  async cron(jobs, recipe) {
+    const PATH = only(recipe, /^PATH=(.*)/m);
+    await jobs.run(only(recipe, /^17 6 \* \* 1-5 (.*)/m), { ...variablesOf(recipe), PATH });
+  },
+  async systemd(jobs, recipe) {
+    const credentials = `${jobs.dir}/credentials`;
+    await Deno.mkdir(credentials);
+    const [name, source] = only(recipe, /^LoadCredential=(.*)/m).split(":");
+    await Deno.copyFile(source!, `${credentials}/${name}`);
+    await Deno.chmod(`${credentials}/${name}`, 0o400);
+    const assignments = [...recipe.matchAll(/^Environment=(.*)/gm)].flatMap(([, line]) =>
+      line!.replaceAll("%d", credentials).split(" ")
+    ).filter((assignment) => !assignment.startsWith("DENO_DIR=")); // the registry's
+    await jobs.run(
+      only(recipe, /^ExecStart=(.*)/m),
+      Object.fromEntries(
+        assignments.map((assignment) => assignment.split("=") as [string, string]),
+      ),
+    );
+  },
+};
+
+for (const [heading, follow] of Object.entries(RECIPES)) {
+  Deno.test({
+    name: `jobs: the recipe for ${heading} gets a token for the job`,
+    ignore: Deno.build.os === "windows", // a POSIX shell
+    async fn() {
+      await using jobs = await jobWorld();
+      await follow(jobs, jobs.recipe(heading));
+    },
+  });
+}
