@@ -158,7 +158,7 @@ export function resolveOptions(
 /** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */
 function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions): boolean {
   return (onDeviceCode ?? onAuthorizationUrl) === undefined && readEnvIfGranted("CI") === "true" &&
-    !Deno.stdin.isTerminal() && !Deno.stderr.isTerminal();
+    !(isDeno && (Deno.stdin.isTerminal() || Deno.stderr.isTerminal()));
 }
 
 /** The means of a session, or of a sign-out without one. */

@@ -1,5 +1,6 @@
 // A process in which nothing is named `Deno`, as on Node and Bun. `tests/live/behaviour/second_runtime_test.ts` has those.
 import { assertEquals } from "@std/assert";
+import { CLIENT_SECRET, clientWorld } from "../support/client_world.ts";
 import { runDeno } from "../support/deno_process.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
@@ -59,6 +60,22 @@ Deno.test("without Deno the default store is refused before any work", async () 
       "Cannot create FileCredentialsBackend: it needs Deno. Pass another credentialsBackend: " +
       "MemoryCredentialsBackend (or set VM_OIDC_NO_PERSIST=1), or VaultCredentialsBackend.",
   });
+});
+
+Deno.test("without Deno a job signs in, and CI=true asks nobody", async () => {
+  await using world = await clientWorld({ method: "client_secret_post" });
+  const { issuer, clientId } = world.provider;
+  const { isToken, code } = await runWithoutDeno(
+    `
+    const { createSession, MemoryCredentialsBackend } = await import("@validmind/auth");
+    const client = ${JSON.stringify({ issuer, clientId, clientSecret: CLIENT_SECRET })};
+    const options = { ...client, credentialsBackend: new MemoryCredentialsBackend() };
+    const job = await createSession({ ...options, flow: "client_credentials" });
+    const { code } = await createSession(options).catch((error) => error);
+    console.log(JSON.stringify({ isToken: (await job.accessToken()).length > 8, code }));`,
+    { CI: "true" },
+  );
+  assertEquals({ isToken, code }, { isToken: true, code: "login_required" });
 });
 
 const PLATFORM = new URL("../../backends/common/platform.ts", import.meta.url).href;
