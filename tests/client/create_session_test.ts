@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../support/provider_world.ts";
+import { oidcProviderWorld, test } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
@@ -15,8 +15,7 @@ const SCOPES: [stored: string | null | undefined, asked: string, prompts: number
 ];
 
 for (const [stored, asked, prompts] of SCOPES) {
-  Deno.test(`sign-in: stored scope "${stored}", asked "${asked}"`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`sign-in: stored scope "${stored}", asked "${asked}"`, async (world) => {
     await createSession({ ...world.options, scope: "openid offline_access" });
     world.amend({ scope: stored });
     await createSession({ ...world.options, scope: asked });
@@ -25,8 +24,7 @@ for (const [stored, asked, prompts] of SCOPES) {
   });
 }
 
-Deno.test("sign-in: interactive false, as an option or a variable, fails without a request", async () => {
-  await using world = await scriptedProviderWorld();
+test("sign-in: interactive false, as an option or a variable, fails without a request", async (world) => {
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   const run = () => createSession({ ...options, interactive: false });

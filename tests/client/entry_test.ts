@@ -4,7 +4,7 @@ import { isExpired, parseExpiry, readClaims } from "../../client/entry.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { runDeno } from "../support/deno_process.ts";
 import { makeSigningKey, signJwt } from "../support/jwt.ts";
-import { scriptedProviderWorld } from "../support/provider_world.ts";
+import { test } from "../support/provider_world.ts";
 import { isPosix } from "../support/sandbox.ts";
 
 const SCOPE = "openid offline_access";
@@ -35,8 +35,7 @@ const ENTRIES: Row[] = [
 ];
 
 for (const [what, answer, change, options = {}] of ENTRIES) {
-  Deno.test(`entry of a sign-in: ${what}`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`entry of a sign-in: ${what}`, async (world) => {
     const seconds = Math.floor(world.clock.now() / 1000) + 1; // after the wait for the approval
     world.clock.advance(seconds * 1000 - 1000 - world.clock.now());
     const id_token = await world.provider.idToken({ exp: seconds + 3600 });
@@ -58,8 +57,7 @@ for (const [what, answer, change, options = {}] of ENTRIES) {
   });
 }
 
-Deno.test("entry of a refresh: what it does not bring stays, and so does what others wrote", async () => {
-  await using world = await scriptedProviderWorld();
+test("entry of a refresh: what it does not bring stays, and so does what others wrote", async (world) => {
   const session = await createSession({ ...world.options, scope: SCOPE });
   const refresh = async (answer: Record<string, unknown>) => {
     const bare = { refresh_token: undefined, id_token: null, scope: undefined };

@@ -3,7 +3,7 @@ import { runDeno } from "../support/deno_process.ts";
 import { FakeKernel } from "../support/fake_kernel.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
 import { init } from "../../client/init.ts";
-import { scriptedProviderWorld } from "../support/provider_world.ts";
+import { test } from "../support/provider_world.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 Deno.test("an error that nobody catches is printed with its code, and its stack begins at the caller", async () => {
@@ -30,8 +30,7 @@ Deno.test("an error that nobody catches is printed with its code, and its stack 
   }
 });
 
-Deno.test("the default API is named to the person before a sign-in, and no other", async () => {
-  await using world = await scriptedProviderWorld();
+test("the default API is named to the person before a sign-in, and no other", async (world) => {
   await using api = await startTrackingApi();
   const { onDeviceCode: _, apiHost: _1, ...options } = world.options;
   for (const more of [{}, { apiHost: api.apiHost }]) {

@@ -10,7 +10,7 @@ import { runDeno } from "../support/deno_process.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
 import { paths } from "../support/request_log.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../support/provider_world.ts";
+import { scriptedProviderWorld, test } from "../support/provider_world.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 import config from "../../deno.json" with { type: "json" };
@@ -18,8 +18,7 @@ import config from "../../deno.json" with { type: "json" };
 const MOD = new URL("../../mod.ts", import.meta.url).href;
 const MODEL = { model: "cl-1" };
 
-Deno.test("init: asks the person, pings with the bearer, and gives the session", async () => {
-  await using world = await oidcProviderWorld();
+test.real("init: asks the person, pings with the bearer, and gives the session", async (world) => {
   world.clock.onDelay = async (count) => {
     if (count === 3) await world.provider.approve(world.codes[0]!.userCode);
   };
@@ -47,8 +46,7 @@ Deno.test("init: asks the person, pings with the bearer, and gives the session",
   assertStrictEquals(getSession(), session);
 });
 
-Deno.test("init: an API that answers the ping with less still gives an info", async () => {
-  await using world = await oidcProviderWorld();
+test.real("init: an API that answers the ping with less still gives an info", async (world) => {
   world.api.script.push(() => json({ model: null, feature_flags: [], document_type: 5 }));
   const { info } = await init({ ...world.options, ...MODEL });
   assertEquals(info, {
@@ -61,8 +59,7 @@ Deno.test("init: an API that answers the ping with less still gives an info", as
   assertEquals((await init({ ...world.options, ...MODEL })).info, info);
 });
 
-Deno.test("init: an API that refuses the ping fails it, and the tokens stay stored", async () => {
-  await using world = await oidcProviderWorld();
+test.real("init: an API that refuses the ping fails it, and the tokens stay stored", async (world) => {
   world.api.script.push(() => json({ code: "unknown_model" }, 404));
   const error = await rejectsWith("api_error", () => init({ ...world.options, ...MODEL }), "404");
   assertEquals([error instanceof ApiError, (error as ApiError).status], [true, 404]);
@@ -70,8 +67,7 @@ Deno.test("init: an API that refuses the ping fails it, and the tokens stay stor
   await rejectsWith("no_active_session", () => getSession());
 });
 
-Deno.test("init: another process starts from the file, with the API's host and no oauth4webapi", async () => {
-  await using world = await oidcProviderWorld();
+test.real("init: another process starts from the file, with the API's host and no oauth4webapi", async (world) => {
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });
@@ -108,8 +104,7 @@ Deno.test("init: another process starts from the file, with the API's host and n
   assertStringIncludes(refreshing.stderr, "npm specifiers were requested");
 });
 
-Deno.test("init: without a choice the file in the home directory, and memory by VM_OIDC_NO_PERSIST", async () => {
-  await using world = await scriptedProviderWorld();
+test("init: without a choice the file in the home directory, and memory by VM_OIDC_NO_PERSIST", async (world) => {
   await withTempHome(async (home) => {
     const { credentialsBackend: _, ...options } = world.options;
     Deno.env.set("VM_OIDC_NO_PERSIST", "1");
@@ -127,8 +122,7 @@ Deno.test("init: without a choice the file in the home directory, and memory by 
   });
 });
 
-Deno.test("init: all from the environment", async () => {
-  await using world = await oidcProviderWorld();
+test.real("init: all from the environment", async (world) => {
   await withTempHome(async () => {
     const { issuer: _1, clientId: _2, apiHost: _3, ...options } = world.options;
     Deno.env.set("VM_OIDC_ISSUER", `"${world.provider.issuer}/"`);

@@ -9,7 +9,7 @@ import {
   type RequiredPermissionsOptions,
 } from "@validmind/auth";
 import { withTempHome } from "../support/temp_home.ts";
-import { scriptedProviderWorld } from "../support/provider_world.ts";
+import { test } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
 import { spyFetch } from "../support/spy_fetch.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -238,8 +238,7 @@ Deno.test("requiredPermissions refuses what a backend declares wrongly, by its c
   }
 });
 
-Deno.test("requiredPermissions: touches the network to discover hosts alone", async () => {
-  await using world = await scriptedProviderWorld();
+test("requiredPermissions: touches the network to discover hosts alone", async (world) => {
   world.provider.discovery = {
     token_endpoint: "https://tokens.example.com/token",
     jwks_uri: "https://keys.example.com:8443/jwks",

@@ -1,7 +1,9 @@
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { createSession } from "../../client/create_session.ts";
 import { credentialKey } from "../../client/entry.ts";
 import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
+import type { Session } from "../../client/session.ts";
 import { setActiveSession } from "../../client/signed_in/session.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {
@@ -102,4 +104,49 @@ async function makeProviderWorld<P extends TestOidcProvider | ScriptedProvider>(
       await provider[Symbol.asyncDispose]();
     },
   };
+}
+
+type Run<W> = (world: W) => Promise<void>;
+type Scripted = ProviderWorld<ScriptedProvider>;
+type Real = ProviderWorld<TestOidcProvider>;
+interface SignedIn {
+  session: Session;
+}
+
+function worldTest<W extends AsyncDisposable>(start: () => Promise<W>) {
+  return (name: string, run: Run<W>) =>
+    Deno.test(name, async () => {
+      await using world = await start();
+      await run(world);
+    });
+}
+
+async function signedIn<P>(
+  start: () => Promise<ProviderWorld<P>>,
+): Promise<ProviderWorld<P> & SignedIn> {
+  const world = await start();
+  return Object.assign(world, { session: await createSession(world.options) });
+}
+
+/**
+ * A test in a world of its own: with a scripted provider, or with a real one, where somebody has signed
+ * in or nobody.
+ */
+export const test = Object.assign(
+  worldTest<Scripted>(() => scriptedProviderWorld()),
+  {
+    signedIn: worldTest<Scripted & SignedIn>(() => signedIn(() => scriptedProviderWorld())),
+    real: worldTest<Real>(() => oidcProviderWorld()),
+    realSignedIn: worldTest<Real & SignedIn>(() => signedIn(() => oidcProviderWorld())),
+  },
+);
+
+/** The usual lifetime of a token, in milliseconds. */
+export const HOUR = 3600_000;
+
+/** How often a provider was asked for a refresh. */
+export function refreshes(
+  { provider }: ProviderWorld<ScriptedProvider | TestOidcProvider>,
+): number {
+  return provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
 }

@@ -8,11 +8,10 @@ import {
   type ScriptHandler,
 } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const HOUR = 3600_000;
 const JSON_TYPE = { headers: { "content-type": "application/json" } };
 
 /** The requests of a sign-in, and of what follows it: the script's name of each, and its path. */

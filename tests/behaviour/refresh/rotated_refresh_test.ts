@@ -4,12 +4,10 @@ import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, type ProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-
-const HOUR = 3600_000;
 
 function refreshes(world: ProviderWorld<ScriptedProvider>) {
   return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token");
@@ -42,9 +40,7 @@ const BAD: [what: string, code: "id_token_invalid" | "provider_invalid", make: M
 ];
 
 for (const [what, code, make] of BAD) {
-  Deno.test(`rotated refresh with ${what}: the new refresh token is kept, nothing else`, async () => {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession(world.options);
+  test.signedIn(`rotated refresh with ${what}: the new refresh token is kept, nothing else`, async ({ session, ...world }) => {
     world.clock.advance(HOUR);
     const before = world.stored();
     rotateWith(world, { ...await make(world.provider) });
@@ -62,8 +58,7 @@ for (const [what, code, make] of BAD) {
   });
 }
 
-Deno.test("rotated refresh: a person who is not known is not compared", async () => {
-  await using world = await scriptedProviderWorld();
+test("rotated refresh: a person who is not known is not compared", async (world) => {
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
   const session = await createSession(world.options);
   rotateWith(world, { id_token: await world.provider.idToken({ sub: "whoever" }) });
@@ -71,8 +66,7 @@ Deno.test("rotated refresh: a person who is not known is not compared", async ()
   assertEquals((await session.status()).subject, "whoever");
 });
 
-Deno.test("rotated refresh: a bad answer whose refresh token cannot be stored loses it not", async () => {
-  await using world = await scriptedProviderWorld();
+test("rotated refresh: a bad answer whose refresh token cannot be stored loses it not", async (world) => {
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.before = (method, key) => {
@@ -106,16 +100,14 @@ async function refusedMeanwhile(world: ProviderWorld<ScriptedProvider>, expiresI
   return { backend, session, theirs };
 }
 
-Deno.test("refused refresh: another grant that has ended, too, is refreshed once", async () => {
-  await using world = await scriptedProviderWorld();
+test("refused refresh: another grant that has ended, too, is refreshed once", async (world) => {
   const { backend, session, theirs } = await refusedMeanwhile(world, -1000);
   const token = await session.accessToken();
   assertEquals([refreshes(world).length, backend.rows.get(world.key)?.access_token], [2, token]);
   assertEquals(refreshes(world)[1]?.form.refresh_token, await sha256Hex(theirs.refresh_token));
 });
 
-Deno.test("refused refresh: where the other grant is refused as well, that is the end", async () => {
-  await using world = await scriptedProviderWorld();
+test("refused refresh: where the other grant is refused as well, that is the end", async (world) => {
   const { backend, session } = await refusedMeanwhile(world, -1000);
   world.provider.script.token.push(() => {
     const entry = { ...backend.rows.get(world.key)!, refresh_token: "third-refresh" };
@@ -127,8 +119,7 @@ Deno.test("refused refresh: where the other grant is refused as well, that is th
   assertEquals(backend.rows.get(world.key)?.refresh_token, "third-refresh"); // it was not refused
 });
 
-Deno.test("a refresh token that was used while this process stood still is not sent", async () => {
-  await using world = await scriptedProviderWorld();
+test("a refresh token that was used while this process stood still is not sent", async (world) => {
   const credentialsBackend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend });
   const [key, stored] = [...credentialsBackend.rows][0]!;

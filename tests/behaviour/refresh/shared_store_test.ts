@@ -3,11 +3,16 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import type { WithLockOptions } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import {
+  HOUR,
+  type ProviderWorld,
+  refreshes,
+  scriptedProviderWorld,
+  test,
+} from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const HOUR = 3600_000;
 const FULL = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
 const LOCKED = new CredentialsBackendError("backend_locked", "Cannot lock: another has it.");
 
@@ -28,12 +33,7 @@ function pair(location = crypto.randomUUID(), Backend = SharedBackend) {
   return [new Backend(rows, location), new Backend(rows, location)] as const;
 }
 
-function refreshes(world: ProviderWorld<ScriptedProvider>): number {
-  return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
-}
-
-Deno.test("shared store: two instances with one location share the refresh", async () => {
-  await using world = await scriptedProviderWorld();
+test("shared store: two instances with one location share the refresh", async (world) => {
   const sessions = [];
   for (const credentialsBackend of pair()) {
     sessions.push(await createSession({ ...world.options, credentialsBackend }));
@@ -43,8 +43,7 @@ Deno.test("shared store: two instances with one location share the refresh", asy
   assertEquals([refreshes(world), new Set(tokens).size, world.codes.length], [1, 1, 1]);
 });
 
-Deno.test("shared store: what one could not store, the other has, and stores", async () => {
-  await using world = await scriptedProviderWorld();
+test("shared store: what one could not store, the other has, and stores", async (world) => {
   const [one, two] = pair();
   one.before = (method, key) => {
     if (method === "put" && key === world.key) throw FULL;
@@ -100,8 +99,7 @@ Deno.test("unstored: the write is tried again under the lock, by whatever comes 
   }
 });
 
-Deno.test("unstored: without the lock nothing is written, and the tokens serve", async () => {
-  await using world = await scriptedProviderWorld();
+test("unstored: without the lock nothing is written, and the tokens serve", async (world) => {
   const { backend, options } = await withUnstored(world);
   const old = backend.rows.get(world.key)!;
   backend.fails = true;
@@ -113,8 +111,7 @@ Deno.test("unstored: without the lock nothing is written, and the tokens serve",
   assertEquals(backend.rows.get(world.key)?.access_token, await next.accessToken());
 });
 
-Deno.test("unstored: an entry that another process has stored is not overwritten", async () => {
-  await using world = await scriptedProviderWorld();
+test("unstored: an entry that another process has stored is not overwritten", async (world) => {
   const { backend, options, session } = await withUnstored(world);
   const theirs = {
     ...backend.rows.get(world.key)!,
@@ -129,16 +126,14 @@ Deno.test("unstored: an entry that another process has stored is not overwritten
   assertEquals(backend.rows.get(world.key), theirs);
 });
 
-Deno.test("unstored: nor is a sign-out of another process undone", async () => {
-  await using world = await scriptedProviderWorld();
+test("unstored: nor is a sign-out of another process undone", async (world) => {
   const { backend, options } = await withUnstored(world);
   backend.rows.delete(world.key);
   await rejectsWith("login_required", () => createSession({ ...options, interactive: false }));
   assertEquals(backend.rows.size, 0);
 });
 
-Deno.test("unstored: tokens of a new sign-in win over whatever is stored by then", async () => {
-  await using world = await scriptedProviderWorld();
+test("unstored: tokens of a new sign-in win over whatever is stored by then", async (world) => {
   const backend = new LockedBackend();
   const options = { ...world.options, credentialsBackend: backend, scope: "openid" };
   await createSession(options);

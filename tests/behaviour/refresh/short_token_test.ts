@@ -1,16 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { refreshes, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Less than the longest skew of 120 s: its own is 10 s. */
 const LIFE = { accessTokenTtl: 100 };
-
-function refreshes(world: ProviderWorld<ScriptedProvider>): number {
-  return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
-}
 
 Deno.test("short token: without a refresh token it is used until its real end", async () => {
   await using world = await scriptedProviderWorld(LIFE);

@@ -1,28 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
-import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import {
-  oidcProviderWorld,
-  type ProviderWorld,
-  scriptedProviderWorld,
-} from "../../support/provider_world.ts";
+import { HOUR, refreshes, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-
-const HOUR = 3600_000;
-
-function refreshes(world: ProviderWorld<TestOidcProvider | ScriptedProvider>): number {
-  return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
-}
 
 function times<T>(count: number, run: () => T): T[] {
   return Array.from({ length: count }, run);
 }
 
-Deno.test("one refresh: a hundred requests at the token's end", async () => {
-  await using world = await oidcProviderWorld();
-  const session = await createSession(world.options);
+test.realSignedIn("one refresh: a hundred requests at the token's end", async ({ session, ...world }) => {
   world.clock.advance(HOUR);
   const answers = await Promise.all(times(100, async () => {
     const response = await session.fetch("thing");
@@ -32,9 +18,7 @@ Deno.test("one refresh: a hundred requests at the token's end", async () => {
   assertEquals([refreshes(world), new Set(answers)], [1, new Set([200])]);
 });
 
-Deno.test("one refresh: twenty requests that the API refuses", async () => {
-  await using world = await oidcProviderWorld();
-  const session = await createSession(world.options);
+test.realSignedIn("one refresh: twenty requests that the API refuses", async ({ session, ...world }) => {
   world.provider.expireAccessTokens();
   const answers = await Promise.all(times(20, () => session.get("thing")));
   assertEquals([refreshes(world), answers.length], [1, 20]);
@@ -54,8 +38,7 @@ for (
     ["without a lock", () => new SpyBackend()],
   ] as const
 ) {
-  Deno.test(`one refresh: two sessions of one process, over a backend ${what}`, async () => {
-    await using world = await oidcProviderWorld();
+  test.real(`one refresh: two sessions of one process, over a backend ${what}`, async (world) => {
     const backend = makeBackend?.() ?? world.backend;
     const options = { ...world.options, credentialsBackend: backend };
     const sessions = [await createSession(options), await createSession(options)];
@@ -71,9 +54,7 @@ for (
   });
 }
 
-Deno.test("a sign-out during a refresh wins: entry and session are without tokens", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("a sign-out during a refresh wins: entry and session are without tokens", async ({ session, ...world }) => {
   world.clock.advance(HOUR);
   const arrived = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();

@@ -2,23 +2,13 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { ApiError } from "../../../client/errors.ts";
 import { json } from "../../support/http_server.ts";
-import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import {
-  oidcProviderWorld,
-  type ProviderWorld,
-  scriptedProviderWorld,
-} from "../../support/provider_world.ts";
+import { refreshes, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-function refreshes(world: ProviderWorld<ScriptedProvider>): number {
-  return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
-}
-
-Deno.test("401: one refresh and one retry, at a real provider", async () => {
-  await using world = await oidcProviderWorld();
-  const session = await createSession(world.options);
+test.realSignedIn("401: one refresh and one retry, at a real provider", async ({ session, ...world }) => {
   const old = world.stored().access_token;
   world.provider.expireAccessTokens();
   await session.get("thing");
@@ -28,9 +18,7 @@ Deno.test("401: one refresh and one retry, at a real provider", async () => {
   assertEquals(world.api.requests.map(({ status }) => status), [401, 200]);
 });
 
-Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("401: a stream cannot be sent again, so nothing is refreshed for it", async ({ session, ...world }) => {
   const stream = () => ReadableStream.from([new TextEncoder().encode("hello")]);
   const generator = async function* () {
     yield new TextEncoder().encode("hello");
@@ -55,9 +43,7 @@ Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", 
   assertEquals(refreshes(world), 0);
 });
 
-Deno.test("401: a second one is the answer", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("401: a second one is the answer", async ({ session, ...world }) => {
   world.api.reject(2);
   const error = await assertRejects(() => session.get("thing"), ApiError);
   assertEquals([error.status, error.code], [401, "unauthorized"]);
@@ -68,9 +54,7 @@ Deno.test("401: a second one is the answer", async () => {
   assertEquals(response.status, 401);
 });
 
-Deno.test("401: where the refresh is refused, the 401 is the answer", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("401: where the refresh is refused, the 401 is the answer", async ({ session, ...world }) => {
   world.api.reject(2);
   world.provider.script.token.push(() => oauthError("invalid_grant"));
   const error = await assertRejects(() => session.get("thing"), ApiError);
@@ -78,9 +62,7 @@ Deno.test("401: where the refresh is refused, the 401 is the answer", async () =
   assertEquals([world.api.requests.length, world.backend.get(world.key)], [1, undefined]);
 });
 
-Deno.test("401: a provider that is down is told: the 401 would hide it", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("401: a provider that is down is told: the 401 would hide it", async ({ session, ...world }) => {
   for (const use of [() => session.get("thing"), () => session.fetch("thing")]) {
     world.api.reject(1);
     world.provider.script.token.push(() => json({}, 503));
@@ -90,9 +72,7 @@ Deno.test("401: a provider that is down is told: the 401 would hide it", async (
   assertEquals(typeof world.stored().refresh_token, "string");
 });
 
-Deno.test("401: a token that another process has refreshed is used without a refresh", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("401: a token that another process has refreshed is used without a refresh", async ({ session, ...world }) => {
   const other = await createSession(world.options);
   await other.accessToken({ forceRefresh: true });
   world.api.reject(1);
@@ -103,9 +83,7 @@ Deno.test("401: a token that another process has refreshed is used without a ref
   assertEquals(headers.authorization, `Bearer ${await sha256Hex(world.stored().access_token)}`);
 });
 
-Deno.test("401: every body that can be sent again is", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("401: every body that can be sent again is", async ({ session, ...world }) => {
   const form = new FormData();
   form.set("a", "hello");
   const bytes = new TextEncoder().encode("hello");
@@ -126,8 +104,7 @@ Deno.test("401: every body that can be sent again is", async () => {
   assertEquals(refreshes(world), sends.length);
 });
 
-Deno.test("401: a refresh that began before the refusal does not hand out the refused token", async () => {
-  await using world = await scriptedProviderWorld();
+test("401: a refresh that began before the refusal does not hand out the refused token", async (world) => {
   const arrived = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   const backend = Object.assign(new SpyBackend(), {
@@ -164,8 +141,7 @@ Deno.test("401: a refresh that began before the refusal does not hand out the re
   ]);
 });
 
-Deno.test("401: without a refresh token the refused one is not handed out again", async () => {
-  await using world = await scriptedProviderWorld();
+test("401: without a refresh token the refused one is not handed out again", async (world) => {
   world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
   const session = await createSession(world.options);
   world.api.reject(2);

@@ -4,12 +4,11 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, refreshes, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
-const HOUR = 3600_000;
 const FULL = new CredentialsBackendError(
   "backend_full",
   "Cannot write: no space is left. Free some.",
@@ -23,12 +22,7 @@ class FullBackend extends SpyBackend {
   };
 }
 
-function refreshes({ requests }: { requests: readonly { grantType?: string | undefined }[] }) {
-  return requests.filter(({ grantType }) => grantType === "refresh_token").length;
-}
-
-Deno.test("unwritable store: the refresh token is not spent, and serves once there is space", async () => {
-  await using world = await oidcProviderWorld();
+test.real("unwritable store: the refresh token is not spent, and serves once there is space", async (world) => {
   const backend = new FullBackend();
   const options = { ...world.options, credentialsBackend: backend, interactive: false };
   await createSession({ ...options, interactive: true });
@@ -38,15 +32,14 @@ Deno.test("unwritable store: the refresh token is not spent, and serves once the
   for (let start = 0; start < 3; start++) {
     await rejectsWith("backend_full", () => createSession(options), "no space");
   }
-  assertEquals([refreshes(world.provider), backend.rows.get(world.key)], [0, before]);
+  assertEquals([refreshes(world), backend.rows.get(world.key)], [0, before]);
   backend.isFull = false;
   const session = await createSession(options);
   assert(await world.provider.isActive(await session.accessToken()));
-  assertEquals([refreshes(world.provider), world.codes.length], [1, 1]);
+  assertEquals([refreshes(world), world.codes.length], [1, 1]);
 });
 
-Deno.test("unwritable store: a token in its last minutes is used on, and the event tells why", async () => {
-  await using world = await scriptedProviderWorld();
+test("unwritable store: a token in its last minutes is used on, and the event tells why", async (world) => {
   const backend = new FullBackend();
   const events: AuthEvent[] = [];
   const onEvent = (event: AuthEvent) => void events.push(event);
@@ -56,7 +49,7 @@ Deno.test("unwritable store: a token in its last minutes is used on, and the eve
   world.clock.advance(HOUR - 60_000);
   backend.isFull = true;
   const session = await createSession({ ...options, interactive: false });
-  assertEquals([await session.accessToken(), refreshes(world.provider)], [access_token, 0]);
+  assertEquals([await session.accessToken(), refreshes(world)], [access_token, 0]);
   const failed = events.find(({ type }) => type === "refresh_failed");
   assertEquals(failed && "code" in failed && failed.code, "backend_full");
 });
@@ -101,8 +94,7 @@ Deno.test("proof: a store that proves its writes, and one in memory, need no pro
   assertEquals(await stepsOfRefresh(fleeting), ["request", "put entry"]);
 });
 
-Deno.test("proof: a probe entry that a kill has left is removed by the next refresh, and by clear", async () => {
-  await using world = await scriptedProviderWorld();
+test("proof: a probe entry that a kill has left is removed by the next refresh, and by clear", async (world) => {
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   const left = await probeKey(world.key);
@@ -146,9 +138,7 @@ Deno.test({
   },
 });
 
-Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is stored", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("sign-out during a refresh: its tokens are revoked, and nothing is stored", async ({ session, ...world }) => {
   const obtained = await world.provider.tokens();
   const { access_token, refresh_token } = await obtained.clone().json();
   world.provider.script.token.push(() => {
@@ -167,9 +157,7 @@ Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is sto
   assertEquals(revoked.map(({ form }) => form.token_type_hint), ["refresh_token", "access_token"]);
 });
 
-Deno.test("sign-out during a refresh: a new sign-in in between wins, too", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("sign-out during a refresh: a new sign-in in between wins, too", async ({ session, ...world }) => {
   const theirs = {
     access_token: "their-access",
     refresh_token: "their-refresh",
@@ -183,8 +171,7 @@ Deno.test("sign-out during a refresh: a new sign-in in between wins, too", async
   assertEquals(world.stored().refresh_token, "their-refresh");
 });
 
-Deno.test("spent refresh token: is not sent again, also where no session holds the successor", async () => {
-  await using world = await oidcProviderWorld();
+test.real("spent refresh token: is not sent again, also where no session holds the successor", async (world) => {
   const options = { ...world.options, interactive: false };
   const session = await createSession({ ...options, interactive: true });
   const older = world.stored();
@@ -195,12 +182,11 @@ Deno.test("spent refresh token: is not sent again, also where no session holds t
   world.clock.advance(HOUR);
   world.provider.reset();
   await rejectsWith("login_required", () => createSession(options));
-  assertEquals(refreshes(world.provider), 0);
+  assertEquals(refreshes(world), 0);
   assert(await world.provider.isActive(refresh_token!));
 });
 
-Deno.test("spent refresh token: a refused one is not sent again where it cannot be removed", async () => {
-  await using world = await oidcProviderWorld();
+test.real("spent refresh token: a refused one is not sent again where it cannot be removed", async (world) => {
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   world.provider.revokeGrants();
@@ -208,5 +194,5 @@ Deno.test("spent refresh token: a refused one is not sent again where it cannot 
   for (let call = 0; call < 3; call++) {
     await rejectsWith("login_required", () => session.accessToken());
   }
-  assertEquals(refreshes(world.provider), 1);
+  assertEquals(refreshes(world), 1);
 });

@@ -4,7 +4,7 @@ import { json } from "../../support/http_server.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const PAGES = [
@@ -42,8 +42,7 @@ function assertClean(text: string): void {
   assertEquals(/[\p{C}\p{Zl}\p{Zp}]/u.test(text), false, JSON.stringify(text));
 }
 
-Deno.test("attack: control characters in a device answer: none reaches the prompt", async () => {
-  await using world = await scriptedProviderWorld();
+test("attack: control characters in a device answer: none reaches the prompt", async (world) => {
   world.provider.script.device.push(() =>
     world.provider.device({
       user_code: EVIL,
@@ -57,8 +56,7 @@ Deno.test("attack: control characters in a device answer: none reaches the promp
 });
 
 for (const step of ["device", "token"] as const) {
-  Deno.test(`attack: control characters in an error from ${step}: none reaches the message`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`attack: control characters in an error from ${step}: none reaches the message`, async (world) => {
     const answers = [
       { error: EVIL, error_description: EVIL },
       { error: "invalid_request", error_description: EVIL },

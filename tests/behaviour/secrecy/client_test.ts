@@ -7,11 +7,10 @@ import { init } from "../../../client/init.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { oidcProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
-const HOUR = 3600_000;
 
 /** What a text must not have a piece of: all of a token but the part that many share. */
 function secretsOf(tokens: string[]): string[] {
@@ -53,8 +52,7 @@ Deno.test("secrecy: an API-key session shows neither key nor secret", async () =
   }
 });
 
-Deno.test("secrecy: console.log of everything, and the built-in prompt", async () => {
-  await using world = await oidcProviderWorld();
+test.real("secrecy: console.log of everything, and the built-in prompt", async (world) => {
   await using dir = await tempDir();
   world.provider.autoApprove = true;
   const code = `

@@ -3,7 +3,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { ApiError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -81,9 +81,7 @@ for (const [what, echo] of ECHOES) {
   });
 }
 
-Deno.test("echo: an error's name and words are told where nothing is echoed", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("echo: an error's name and words are told where nothing is echoed", async ({ session, ...world }) => {
   world.provider.script.token.push(() =>
     json({ error: "odd_error", error_description: "the tenant is closed" }, 400)
   );
@@ -101,8 +99,7 @@ const API_ECHOES: [what: string, text: (secret: string) => string][] = [
 ];
 
 for (const [what, text] of API_ECHOES) {
-  Deno.test(`echo: the bearer ${what} in an API's answer`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`echo: the bearer ${what} in an API's answer`, async (world) => {
     world.provider.script.token.push(() => world.provider.tokens({ access_token: ACCESS }));
     const session = await createSession(world.options);
     for (const use of [() => session.get("thing"), () => session.post("thing", { json: {} })]) {
@@ -115,8 +112,7 @@ for (const [what, text] of API_ECHOES) {
   });
 }
 
-Deno.test("echo: of all that the session knows, in a provider's and an API's words", async () => {
-  await using world = await scriptedProviderWorld();
+test("echo: of all that the session knows, in a provider's and an API's words", async (world) => {
   const session = await createSession({ ...world.options, clientSecret: "s3Pq+8nVt/4Xw=6Hc2~Uf0" });
   const known: string[] = [...tokensOf(world.stored()), "s3Pq+8nVt/4Xw=6Hc2~Uf0"];
   for (let round = 0; round < 3; round++) {
@@ -147,8 +143,7 @@ class ClientError extends Error {
   }
 }
 
-Deno.test("echo: an error of the caller's fetch that carries the request is no cause", async () => {
-  await using world = await scriptedProviderWorld();
+test("echo: an error of the caller's fetch that carries the request is no cause", async (world) => {
   let isBroken = false;
   let errors = 0;
   const fetch = spyFetch(async (url, init) => {

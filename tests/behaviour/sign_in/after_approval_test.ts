@@ -3,7 +3,7 @@ import { createSession } from "../../../mod.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { hang } from "../../support/http_server.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
@@ -30,8 +30,7 @@ async function titleOf(address: string): Promise<string> {
   return /<title>(.*?)<\/title>/.exec(html)?.[1] ?? "";
 }
 
-Deno.test("after the approval: an abort while the tokens are stored ends the wait, and they are kept", async () => {
-  await using world = await oidcProviderWorld();
+test.real("after the approval: an abort while the tokens are stored ends the wait, and they are kept", async (world) => {
   const { backend, arrived, open, entry } = gatedBackend();
   const stop = new AbortController();
   const options = { credentialsBackend: backend, signal: stop.signal };
@@ -49,8 +48,7 @@ Deno.test("after the approval: an abort while the tokens are stored ends the wai
   await (await createSession(later)).close();
 });
 
-Deno.test("after the approval: an abort ends the wait for tokens, and their request", async () => {
-  await using world = await scriptedProviderWorld();
+test("after the approval: an abort ends the wait for tokens, and their request", async (world) => {
   const stop = new AbortController();
   const cut = Promise.withResolvers<void>();
   world.provider.script.token.push((request) => {
@@ -63,8 +61,7 @@ Deno.test("after the approval: an abort ends the wait for tokens, and their requ
   await cut.promise;
 });
 
-Deno.test("after the approval: the browser's tokens that fail a check are revoked", async () => {
-  await using world = await scriptedProviderWorld();
+test("after the approval: the browser's tokens that fail a check are revoked", async (world) => {
   const { provider } = world;
   provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
   let issued = "";
@@ -85,8 +82,7 @@ Deno.test("after the approval: the browser's tokens that fail a check are revoke
 });
 
 for (const host of ["127.0.0.1", "localhost"]) {
-  Deno.test(`after the approval: the device's tokens are revoked at ${host}, if the sign-in needs it`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`after the approval: the device's tokens are revoked at ${host}, if the sign-in needs it`, async (world) => {
     const { provider } = world;
     const { port } = new URL(provider.issuer);
     provider.discovery = { revocation_endpoint: `http://${host}:${port}/revoke` };

@@ -5,7 +5,7 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { makeSigningKey, type SigningKey, type SignOptions } from "../../support/jwt.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const DISCOVERY_PATH = "/realms/acme/.well-known/openid-configuration";
@@ -125,8 +125,7 @@ const ID_TOKENS: [what: string, make: Make][] = [
 ];
 
 for (const [what, make] of ID_TOKENS) {
-  Deno.test(`attack: ID token with ${what}: refused, nothing is stored or shown`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`attack: ID token with ${what}: refused, nothing is stored or shown`, async (world) => {
     const { provider } = world;
     const id_token = await make(provider);
     const secrets = ["secret-access", "secret-refresh", id_token];
@@ -164,9 +163,7 @@ for (const alg of ["none", "HS256"] as const) {
   });
 }
 
-Deno.test("attack: ID token of another person at a refresh: refused", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("attack: ID token of another person at a refresh: refused", async ({ session, ...world }) => {
   const before = world.stored();
   const id_token = await world.provider.idToken({ sub: "mallory" });
   world.provider.script.token.push(() => world.provider.tokens({ id_token, refresh_token: "r2" }));
@@ -190,8 +187,7 @@ const TAKEN: [
 ];
 
 for (const [what, make] of TAKEN) {
-  Deno.test(`ID token with ${what}: taken, at sign-in and at a refresh`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`ID token with ${what}: taken, at sign-in and at a refresh`, async (world) => {
     const { clientId, script } = world.provider;
     for (const [access_token, at_hash] of ACCESS_HASHES) {
       const id_token = await world.provider.idToken(...make({ clientId, at_hash }));
@@ -203,9 +199,7 @@ for (const [what, make] of TAKEN) {
   });
 }
 
-Deno.test("attack: ID token with the nonce of another sign-in at a refresh: refused", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("attack: ID token with the nonce of another sign-in at a refresh: refused", async ({ session, ...world }) => {
   world.amend({ id_token: await world.provider.idToken({ nonce: "first" }) });
   const answer = async (nonce?: string) => {
     const id_token = await world.provider.idToken({ nonce });
@@ -228,9 +222,7 @@ const UNREADABLE: [what: string, id_token: unknown][] = [
 ];
 
 for (const [what, id_token] of UNREADABLE) {
-  Deno.test(`attack: stored ID token is ${what}: no other is taken in its place`, async () => {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession(world.options);
+  test.signedIn(`attack: stored ID token is ${what}: no other is taken in its place`, async ({ session, ...world }) => {
     world.amend({ id_token });
     const before = world.stored();
     world.provider.script.token.push(() => world.provider.tokens({ refresh_token: "r2" }));
@@ -248,8 +240,7 @@ const UNSENDABLE: [what: string, access_token: string][] = [
 ];
 
 for (const [what, access_token] of UNSENDABLE) {
-  Deno.test(`attack: access token with ${what}: refused, nothing is stored or shown`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`attack: access token with ${what}: refused, nothing is stored or shown`, async (world) => {
     const { script } = world.provider;
     const tokens = () => world.provider.tokens({ access_token, refresh_token: "secret-refresh" });
     const fails = async (run: () => Promise<unknown>) => {
@@ -268,8 +259,7 @@ for (const [what, access_token] of UNSENDABLE) {
   });
 }
 
-Deno.test("attack: tokens of the type DPoP that nobody asked for: refused, not sent as bearer", async () => {
-  await using world = await scriptedProviderWorld();
+test("attack: tokens of the type DPoP that nobody asked for: refused, not sent as bearer", async (world) => {
   const { script } = world.provider;
   const bound = () => world.provider.tokens({ token_type: "DPoP" });
   script.token.push(bound);
@@ -284,8 +274,7 @@ Deno.test("attack: tokens of the type DPoP that nobody asked for: refused, not s
   assertEquals(world.stored().access_token, access_token);
 });
 
-Deno.test("attack: an ID token that is broken off within its signature is not a bearer", async () => {
-  await using world = await scriptedProviderWorld();
+test("attack: an ID token that is broken off within its signature is not a bearer", async (world) => {
   // Base64 that is decoded leniently does not mind, and the signature does not cover itself.
   const id_token = (await world.provider.idToken()).replace(/(?=.{9}$)/, "\r\n");
   world.provider.script.token.push(() => world.provider.tokens({ id_token }));

@@ -1,10 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const HOUR = 3600_000;
 const BUSY = () => new Response("busy", { status: 503 });
 
 Deno.test("bearer: an ID token goes on requests, and ends by its own exp", async () => {
@@ -21,8 +20,7 @@ Deno.test("bearer: an ID token goes on requests, and ends by its own exp", async
   assertEquals(world.provider.requests.at(-2)?.grantType, "refresh_token"); // then the keys
 });
 
-Deno.test("bearer: a start looks at the ID token's exp, not at a row that Python wrote", async () => {
-  await using world = await scriptedProviderWorld();
+test("bearer: a start looks at the ID token's exp, not at a row that Python wrote", async (world) => {
   const options = { ...world.options, bearer: "id_token" } as const;
   await createSession(options);
   const exp = Math.floor(world.clock.now() / 1000) + 60;
@@ -36,15 +34,13 @@ Deno.test("bearer: a start looks at the ID token's exp, not at a row that Python
   assertEquals(grants, ["refresh_token"]);
 });
 
-Deno.test("bearer: no ID token where it is to be the bearer", async () => {
-  await using world = await scriptedProviderWorld();
+test("bearer: no ID token where it is to be the bearer", async (world) => {
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
   const options = { ...world.options, bearer: "id_token" } as const;
   await rejectsWith("id_token_missing", () => createSession(options), "openid", "bearer");
 });
 
-Deno.test("bearer: keys out of reach at a refresh: the old ID token serves until its end", async () => {
-  await using world = await scriptedProviderWorld();
+test("bearer: keys out of reach at a refresh: the old ID token serves until its end", async (world) => {
   const session = await createSession({ ...world.options, bearer: "id_token" });
   const { id_token } = world.stored();
   world.clock.advance(HOUR - 60_000);
@@ -62,8 +58,7 @@ Deno.test("bearer: keys out of reach at a refresh: the old ID token serves until
   assertEquals(await session.accessToken(), id_token);
 });
 
-Deno.test("bearer: a refresh without an ID token, and the old one has ended", async () => {
-  await using world = await scriptedProviderWorld();
+test("bearer: a refresh without an ID token, and the old one has ended", async (world) => {
   const session = await createSession({ ...world.options, bearer: "id_token" });
   world.clock.advance(HOUR + 60_000);
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));

@@ -4,7 +4,7 @@ import { createSession } from "../../../mod.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { oidcProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 Deno.test("browser instead: auto signs in where the provider offers no device flow", async () => {
@@ -36,8 +36,7 @@ Deno.test("browser instead: auto signs in where the provider offers no device fl
 });
 
 for (const error of ["unauthorized_client", "unsupported_grant_type", "401 without a word"]) {
-  Deno.test(`browser instead: auto shows the link where ${error} refuses this client`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`browser instead: auto shows the link where ${error} refuses this client`, async (world) => {
     const { provider } = world;
     provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
     const isSilent = error.startsWith("401");

@@ -4,11 +4,10 @@ import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { AssertionIssuer, jobOptions } from "../../support/client_world.ts";
 import { isPosix } from "../../support/sandbox.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
 import { hang, type HttpHandler, json } from "../../support/http_server.ts";
 import { federatedWorld, startGitHubRunner } from "../../support/key_world.ts";
-const HOUR = 3600_000;
 
 Deno.test({
   name: "client assertion: a renewed one is picked up, through the links of a cluster",

@@ -5,7 +5,7 @@ import { clearOidcCredentials } from "../../../client/init.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { CLIENT_SECRET, clientKeyOf, clientWorld, jobOptions } from "../../support/client_world.ts";
 import { withTempHome } from "../../support/temp_home.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { federatedWorld, keyWorld, makeKey } from "../../support/key_world.ts";
 const PAIRS: [SessionOptions, string, string][] = [
@@ -14,8 +14,7 @@ const PAIRS: [SessionOptions, string, string][] = [
   [{ clientSecretFile: "/s", clientAssertion: "github" }, "clientSecretFile", "clientAssertion"],
 ];
 for (const [options, ...names] of PAIRS) {
-  Deno.test(`client authentication: ${names.join(" and ")} exclude each other`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`client authentication: ${names.join(" and ")} exclude each other`, async (world) => {
     const run = () => createSession({ ...world.options, ...options });
     await rejectsWith("invalid_options", run, ...names);
     await rejectsWith("invalid_options", () => clearOidcCredentials(options as object), ...names);

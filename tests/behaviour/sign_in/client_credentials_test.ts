@@ -6,11 +6,10 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { CLIENT_SECRET, clientKeyOf, clientWorld, jobOptions } from "../../support/client_world.ts";
 import { json } from "../../support/http_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 
-const HOUR = 3600_000;
 const SECRET = { clientSecret: CLIENT_SECRET };
 
 function tokenForms(world: { provider: { requests: { path: string; form: unknown }[] } }) {
@@ -65,8 +64,7 @@ Deno.test("client_credentials: a stored token serves without a request, and an e
   assertEquals([signedIn, refreshable, session.flow], [true, true, "client_credentials"]);
 });
 
-Deno.test("client_credentials: scope and audience are asked for, and another scope is another token", async () => {
-  await using world = await scriptedProviderWorld();
+test("client_credentials: scope and audience are asked for, and another scope is another token", async (world) => {
   const options = jobOptions(world, { ...SECRET, audience: "api", scope: "read write" });
   await createSession(options);
   await createSession({ ...options, scope: "read" });
@@ -113,8 +111,7 @@ for (
     ["login_required", "the provider answered"],
   ] as const
 ) {
-  Deno.test(`client_credentials: ${code} is provider_refused, never login_required`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`client_credentials: ${code} is provider_refused, never login_required`, async (world) => {
     world.provider.script.token.push(() => oauthError(code));
     const run = () => createSession(jobOptions(world, SECRET));
     const error = await rejectsWith("provider_refused", run, ...words);
@@ -130,15 +127,13 @@ Deno.test("client_credentials: without a secret, key or assertion nothing is sen
   assertEquals(tokenForms(world), []);
 });
 
-Deno.test("client_credentials: tokens of a person in the answer are dropped", async () => {
-  await using world = await scriptedProviderWorld();
+test("client_credentials: tokens of a person in the answer are dropped", async (world) => {
   await createSession(jobOptions(world, SECRET));
   const entry = world.backend.get(clientKeyOf(world))!;
   assertEquals([entry.refresh_token, entry.id_token], [null, null]);
 });
 
-Deno.test("client_credentials: a token that lives on is used while the provider is away", async () => {
-  await using world = await scriptedProviderWorld();
+test("client_credentials: a token that lives on is used while the provider is away", async (world) => {
   await using session = await createSession(jobOptions(world, SECRET));
   const token = await session.accessToken();
   world.clock.advance(HOUR - 60_000);
@@ -150,8 +145,7 @@ Deno.test("client_credentials: a token that lives on is used while the provider 
   assert(await session.accessToken() !== token);
 });
 
-Deno.test("client_credentials: a damaged row, and one of another program, are replaced", async () => {
-  await using world = await scriptedProviderWorld();
+test("client_credentials: a damaged row, and one of another program, are replaced", async (world) => {
   for (const row of [{}, { access_token: 5 }, { access_token: "a b", expires_at: "2099-01-01" }]) {
     world.backend.put(clientKeyOf(world), row as unknown as OidcCredentials);
     await using session = await createSession(jobOptions(world, SECRET));

@@ -3,11 +3,9 @@ import { createSession } from "../../../client/create_session.ts";
 import { readClaims } from "../../../client/entry.ts";
 import { jobOptions } from "../../support/client_world.ts";
 import { isPosix, makePipe } from "../../support/sandbox.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { keyWorld, makeKey } from "../../support/key_world.ts";
-
-const HOUR = 3600_000;
 
 for (const alg of ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] as const) {
   Deno.test(`client key: an ${alg} key signs the client in, as a JWK and as PEM`, async () => {

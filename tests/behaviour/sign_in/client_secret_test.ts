@@ -7,13 +7,14 @@ import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_p
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import {
+  HOUR,
   oidcProviderWorld,
   type ProviderWorld,
   scriptedProviderWorld,
+  test,
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const HOUR = 3600_000;
 const SECRET = "client secret: %/+~ with all that has to be encoded";
 const POST = "client_secret_post";
 const BASIC = "client_secret_basic";
@@ -101,8 +102,7 @@ Deno.test("client secret: where the form is refused and the header is offered, t
   );
 });
 
-Deno.test("client secret: it is doubted where a refusal has no words, and not where the grant is", async () => {
-  await using world = await scriptedProviderWorld();
+test("client secret: it is doubted where a refusal has no words, and not where the grant is", async (world) => {
   const options = { ...world.options, clientSecret: "plain-secret" };
   const refused = async (error_description?: string) => {
     const answer = { error: "unauthorized_client", error_description };
@@ -163,8 +163,7 @@ Deno.test("client secret: the variable does, and is read only where the provider
   });
 });
 
-Deno.test("client secret: the variable's is not another client's", async () => {
-  await using world = await scriptedProviderWorld();
+test("client secret: the variable's is not another client's", async (world) => {
   const { issuer, clientId } = world.provider;
   for (
     const [env, isSent] of [

@@ -3,7 +3,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { readClaims } from "../../../client/entry.ts";
 import { json } from "../../support/http_server.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -43,8 +43,7 @@ const TAKEN: [off: number, life: number, how?: "no Date"][] = [
 ];
 
 for (const [off, life, how] of TAKEN) {
-  Deno.test(`clock off by ${off} minutes, ${how ?? "by Date"}: an ID token of ${life} is taken`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`clock off by ${off} minutes, ${how ?? "by Date"}: an ID token of ${life} is taken`, async (world) => {
     const options = { ...world.options, ...(how && { fetch: dateless }) };
     await answerAt(world, off * MINUTE, { lifeMs: life * MINUTE });
     const session = await createSession(options);
@@ -65,8 +64,7 @@ const REFUSED: [off: number, life: number, how?: "no Date" | "a wrong Date"][] =
 ];
 
 for (const [off, life, how] of REFUSED) {
-  Deno.test(`clock off by ${off} minutes, ${how ?? "by Date"}: an ID token of ${life} is refused`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`clock off by ${off} minutes, ${how ?? "by Date"}: an ID token of ${life} is refused`, async (world) => {
     const options = { ...world.options, ...(how === "no Date" && { fetch: dateless }) };
     await answerAt(world, off * MINUTE, { lifeMs: life * MINUTE, saysDate: how === undefined });
     await rejectsWith("id_token_invalid", () => createSession(options), "clock");
@@ -74,8 +72,7 @@ for (const [off, life, how] of REFUSED) {
   });
 }
 
-Deno.test("clock behind by 10 minutes, ID token as the bearer: the API's 401 renews it", async () => {
-  await using world = await scriptedProviderWorld();
+test("clock behind by 10 minutes, ID token as the bearer: the API's 401 renews it", async (world) => {
   world.api.script.push(() => json({ error: "expired" }, 401));
   await answerAt(world, 10 * MINUTE, { lifeMs: 12 * MINUTE });
   const session = await createSession({ ...world.options, bearer: "id_token" });
@@ -87,8 +84,7 @@ Deno.test("clock behind by 10 minutes, ID token as the bearer: the API's 401 ren
   assertEquals([world.stored().id_token === old, world.codes.length], [false, 1]);
 });
 
-Deno.test("clock ahead by 14 minutes: an ID token that Date alone lets pass is no bearer", async () => {
-  await using world = await scriptedProviderWorld();
+test("clock ahead by 14 minutes: an ID token that Date alone lets pass is no bearer", async (world) => {
   await answerAt(world, -14 * MINUTE, { lifeMs: MINUTE });
   const session = await createSession({ ...world.options, bearer: "id_token" })
     .catch(() => undefined);
@@ -97,8 +93,7 @@ Deno.test("clock ahead by 14 minutes: an ID token that Date alone lets pass is n
 });
 
 for (const offMs of [-60 * MINUTE, 60 * MINUTE]) {
-  Deno.test(`clock off by ${offMs} ms: the stored end is the provider's, and the sessions' clocks too`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`clock off by ${offMs} ms: the stored end is the provider's, and the sessions' clocks too`, async (world) => {
     const { now: _, ...options } = world.options;
     const sessions = [await createSession(options), await createSession(options)];
     const tokens = await (await world.provider.tokens({ id_token: undefined })).json();

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { createSession } from "../../../mod.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 
@@ -79,8 +79,7 @@ for (const scope of [DEFAULT, "openid offline_access"]) {
   });
 }
 
-Deno.test("default scope: the browser is asked again with the scopes that are left", async () => {
-  await using world = await scriptedProviderWorld();
+test("default scope: the browser is asked again with the scopes that are left", async (world) => {
   const { provider } = world;
   provider.discovery = {
     authorization_endpoint: `${provider.issuer}/authorize`,
@@ -105,8 +104,7 @@ Deno.test("default scope: the browser is asked again with the scopes that are le
   assertEquals(new Set(links.map(({ searchParams }) => searchParams.get("state"))).size, 2);
 });
 
-Deno.test("default scope: the built-in prompt ends the first link, and shows a second one", async () => {
-  await using world = await scriptedProviderWorld();
+test("default scope: the built-in prompt ends the first link, and shows a second one", async (world) => {
   const { provider } = world;
   provider.discovery = {
     authorization_endpoint: `${provider.issuer}/authorize`,

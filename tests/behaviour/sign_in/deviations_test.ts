@@ -6,6 +6,7 @@ import {
   oidcProviderWorld,
   type ProviderWorld,
   scriptedProviderWorld,
+  test,
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -47,16 +48,14 @@ const DEVICE_ANSWERS: [what: string, members: Record<string, unknown>, waitMs: n
 ];
 
 for (const [what, members, waitMs] of DEVICE_ANSWERS) {
-  Deno.test(`deviation: device answer with ${what}: signs in after ${waitMs} ms`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`deviation: device answer with ${what}: signs in after ${waitMs} ms`, async (world) => {
     world.provider.script.device.push(() => world.provider.device(members));
     await createSession(world.options);
     assertEquals(world.clock.delays, [waitMs]);
   });
 }
 
-Deno.test("deviation: verification_url instead of verification_uri: is shown", async () => {
-  await using world = await scriptedProviderWorld();
+test("deviation: verification_url instead of verification_uri: is shown", async (world) => {
   const page = "https://www.google.com/device";
   world.provider.script.device.push(() =>
     world.provider.device({
@@ -93,8 +92,7 @@ const TOKEN_ANSWERS: TokenAnswer[] = [
 ];
 
 for (const [what, members, seconds] of TOKEN_ANSWERS) {
-  Deno.test(`deviation: token answer with ${what}: used for ${seconds} s`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`deviation: token answer with ${what}: used for ${seconds} s`, async (world) => {
     answerWith(world, members);
     const session = await createSession(world.options);
     assertEquals(storedSeconds(world), seconds, "at the sign-in");
@@ -110,9 +108,7 @@ for (const [what, members, seconds] of TOKEN_ANSWERS) {
 
 for (const refresh_token of [undefined, null, ""]) {
   const what = JSON.stringify(refresh_token) ?? "left out";
-  Deno.test(`deviation: refresh answer with refresh_token ${what}: the old one stays`, async () => {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession(world.options);
+  test.signedIn(`deviation: refresh answer with refresh_token ${what}: the old one stays`, async ({ session, ...world }) => {
     const before = world.stored();
     answerWith(world, { refresh_token });
     assertEquals(await session.accessToken({ forceRefresh: true }), world.stored().access_token);
@@ -148,8 +144,7 @@ const POLLS: [what: string, answers: (() => Response)[], waits: number[]][] = [
 ];
 
 for (const [what, answers, waits] of POLLS) {
-  Deno.test(`deviation: poll answered ${what}: waits ${waits} s`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`deviation: poll answered ${what}: waits ${waits} s`, async (world) => {
     world.provider.script.token.push(...answers);
     await createSession(world.options);
     assertEquals(world.clock.delays, waits.map((seconds) => seconds * 1000));
@@ -165,8 +160,7 @@ const ENDS = {
 } as const;
 
 for (const [what, code] of Object.entries(ENDS)) {
-  Deno.test(`deviation: poll answered ${what}, whatever the status: ${code}`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`deviation: poll answered ${what}, whatever the status: ${code}`, async (world) => {
     for (const status of [400, 200, 401]) {
       world.provider.script.token.push(() => oauthError(what, status, challenge));
       const error = await rejectsWith(code, () => createSession(world.options));
@@ -183,9 +177,7 @@ Deno.test("deviation: no expired_token ever: ends with the code's own life", asy
   assertEquals(world.clock.delays, [10_000, 10_000, 9_750]);
 });
 
-Deno.test("deviation: invalid_grant behind a 401 and a challenge: is a refused refresh", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("deviation: invalid_grant behind a 401 and a challenge: is a refused refresh", async ({ session, ...world }) => {
   world.provider.script.token.push(() => oauthError("invalid_grant", 401, challenge));
   await rejectsWith("login_required", () => session.accessToken({ forceRefresh: true }));
   assertEquals(world.backend.get(world.key), undefined);
@@ -213,14 +205,12 @@ for (const requirePkce of [true, false]) {
   });
 }
 
-Deno.test("deviation: discovery with status 201: is not taken for one", async () => {
-  await using world = await scriptedProviderWorld();
+test("deviation: discovery with status 201: is not taken for one", async (world) => {
   world.provider.script.discovery.push(() => json({ issuer: world.provider.issuer }, 201));
   await rejectsWith("provider_unavailable", () => createSession(world.options), "201");
 });
 
-Deno.test("deviations: an ID token whose end is beyond all dates is stored, as the bearer too", async () => {
-  await using world = await scriptedProviderWorld();
+test("deviations: an ID token whose end is beyond all dates is stored, as the bearer too", async (world) => {
   answerWith(world, { id_token: await world.provider.idToken({ exp: 9e15 }) });
   const session = await createSession({ ...world.options, bearer: "id_token" });
   const { refresh_token, id_token } = world.stored();

@@ -5,10 +5,8 @@ import { createSession } from "../../../client/create_session.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-
-const HOUR = 3600_000;
 
 type AnyWorld = ProviderWorld<TestOidcProvider> | ProviderWorld<ScriptedProvider>;
 

@@ -6,11 +6,9 @@ import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-
-const HOUR = 3600_000;
 
 /** A world whose sessions tell what happens. */
 async function listeningWorld() {
@@ -116,8 +114,7 @@ Deno.test("events: a refresh, one that is joined, one that fails, and a sign-out
   assertEquals(heard(), [{ type: "cleared", removed: true, revocation: "not_requested" }]);
 });
 
-Deno.test("events: the API's refusal of a token, and its second chance", async () => {
-  await using world = await oidcProviderWorld();
+test.real("events: the API's refusal of a token, and its second chance", async (world) => {
   const types: string[] = [];
   const onEvent = ({ type }: AuthEvent) => void types.push(type);
   const session = await init({ ...world.options, onEvent, model: "m" });

@@ -3,14 +3,13 @@ import { createSession } from "../../../client/create_session.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { providerOf } from "./provider_of.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { json } from "../../support/http_server.ts";
 import { makeSigningKey } from "../../support/jwt.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-Deno.test("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async () => {
-  await using world = await scriptedProviderWorld();
+test("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async (world) => {
   const { provider } = providerOf(world);
   for (let time = 0; time < 3; time++) {
     world.provider.script.jwks.push(() => new Response("busy", { status: 503 }));
@@ -92,8 +91,7 @@ const KEYS: Record<string, KeysRow> = {
 const others = await Promise.all(Array.from({ length: 8 }, () => makeSigningKey()));
 
 for (const [what, { keys, kid, isTaken }] of Object.entries(KEYS)) {
-  Deno.test(`ID token: ${what}`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`ID token: ${what}`, async (world) => {
     const { provider } = world;
     const all = others.map(({ publicJwk }) => publicJwk);
     provider.script.jwks.push(() => json({ keys: keys(provider.signingKey.publicJwk, all) }));
@@ -121,8 +119,7 @@ Deno.test("ID token: the algorithm is the key's, where discovery states another"
   }
 });
 
-Deno.test("ID token: keys that were replaced are seen at the next refresh", async () => {
-  await using world = await scriptedProviderWorld();
+test("ID token: keys that were replaced are seen at the next refresh", async (world) => {
   const { provider } = providerOf(world);
   const key = await makeSigningKey();
   const who = { iss: world.provider.issuer, sub: "analyst@example.com" };

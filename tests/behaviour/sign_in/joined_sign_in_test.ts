@@ -6,7 +6,7 @@ import { browserOptions } from "../../support/browser_flow.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 
 interface SlowWorld extends ProviderWorld<ScriptedProvider> {
@@ -112,8 +112,7 @@ const OTHERS: [what: string, change: Partial<SessionOptions>][] = [
 ];
 
 for (const [what, change] of OTHERS) {
-  Deno.test(`joined sign-in: who asks for ${what} does not join`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`joined sign-in: who asks for ${what} does not join`, async (world) => {
     const base = { ...world.options, scope: "openid offline_access" };
     const sessions = await Promise.all([
       createSession(base),

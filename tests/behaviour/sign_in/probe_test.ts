@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -26,8 +26,7 @@ class KeepsAll extends SpyBackend {
 }
 
 for (const Backend of [OtherBack, NothingBack, KeepsAll]) {
-  Deno.test(`probe: ${Backend.name} is found out before the provider hears of it`, async () => {
-    await using world = await oidcProviderWorld();
+  test.real(`probe: ${Backend.name} is found out before the provider hears of it`, async (world) => {
     const backend = new Backend();
     const run = () => createSession({ ...world.options, credentialsBackend: backend });
     await rejectsWith("backend_unproven", run, Backend.name);
@@ -37,8 +36,7 @@ for (const Backend of [OtherBack, NothingBack, KeepsAll]) {
 }
 
 for (const method of ["put", "get", "delete"] as const) {
-  Deno.test(`probe: a ${method} that fails ends the sign-in before the provider hears of it`, async () => {
-    await using world = await oidcProviderWorld();
+  test.real(`probe: a ${method} that fails ends the sign-in before the provider hears of it`, async (world) => {
     const backend = new SpyBackend();
     const problem = new CredentialsBackendError(
       "backend_unavailable",
@@ -55,8 +53,7 @@ for (const method of ["put", "get", "delete"] as const) {
   });
 }
 
-Deno.test("probe: leaves nothing behind, and a refresh writes and removes one entry before its request", async () => {
-  await using world = await scriptedProviderWorld();
+test("probe: leaves nothing behind, and a refresh writes and removes one entry before its request", async (world) => {
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   let atFirstRequest: number | undefined;

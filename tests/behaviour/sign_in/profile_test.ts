@@ -2,12 +2,9 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { clearOidcCredentials, init } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { withTempHome } from "../../support/temp_home.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, test } from "../../support/provider_world.ts";
 
-const HOUR = 3600_000;
-
-Deno.test("profile: two people at one client, at once in one process", async () => {
-  await using world = await oidcProviderWorld();
+test.real("profile: two people at one client, at once in one process", async (world) => {
   const logins = ["ada@example.com", "grace@example.com"];
   world.clock.onDelay = async () => {
     const { userCode } = world.codes.at(-1)!;
@@ -33,8 +30,7 @@ Deno.test("profile: two people at one client, at once in one process", async () 
   );
 });
 
-Deno.test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", async () => {
-  await using world = await scriptedProviderWorld();
+test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", async (world) => {
   await withTempHome(async () => {
     Deno.env.set("VM_OIDC_PROFILE", "env");
     assertEquals((await createSession(world.options)).profile, "env");
@@ -48,8 +44,7 @@ Deno.test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", 
   });
 });
 
-Deno.test("profile: clearOidcCredentials clears the active session's, or the one named", async () => {
-  await using world = await scriptedProviderWorld();
+test("profile: clearOidcCredentials clears the active session's, or the one named", async (world) => {
   const { issuer, clientId } = world.provider;
   const credentialsBackend = world.backend;
   for (const profile of [undefined, "one", "two"]) {
@@ -68,8 +63,7 @@ Deno.test("profile: clearOidcCredentials clears the active session's, or the one
   assertEquals(rest.keys, [world.key]);
 });
 
-Deno.test("profile: the sign-out of one ends neither another's session nor entry", async () => {
-  await using world = await scriptedProviderWorld();
+test("profile: the sign-out of one ends neither another's session nor entry", async (world) => {
   const one = await createSession({ ...world.options, profile: "one" });
   const two = await createSession({ ...world.options, profile: "two" });
   await one.clear();
@@ -77,8 +71,7 @@ Deno.test("profile: the sign-out of one ends neither another's session nor entry
   assert(world.backend.get(`profile:two|${world.key}`));
 });
 
-Deno.test("profile: the prompt says who has signed in, by the best name, and whether it lasts", async () => {
-  await using world = await scriptedProviderWorld();
+test("profile: the prompt says who has signed in, by the best name, and whether it lasts", async (world) => {
   const { onDeviceCode: _, ...options } = world.options;
   const said: string[] = [];
   const write = (bytes: Uint8Array) => {

@@ -6,7 +6,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 type Row = [what: string, provider: OidcProviderOptions, options?: Partial<SessionOptions>];
@@ -101,8 +101,7 @@ for (const [what, provider, own] of ROWS) {
   });
 }
 
-Deno.test("provider settings: encrypted ID tokens are refused, with what to switch off, and the new refresh token is kept", async () => {
-  await using world = await scriptedProviderWorld();
+test("provider settings: encrypted ID tokens are refused, with what to switch off, and the new refresh token is kept", async (world) => {
   const id_token = "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d";
   const words = "Switch off the encryption of ID tokens";
   world.provider.script.token.push(() => world.provider.tokens({ id_token }));

@@ -3,11 +3,10 @@ import { createSession } from "../../../client/create_session.ts";
 import { getSession, init } from "../../../client/init.ts";
 import { hang } from "../../support/http_server.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const HOUR = 3600_000;
 const REASON = new Error("enough");
 
 /** A gate that the provider's next token answer waits at. */
@@ -39,9 +38,7 @@ async function unhandled(run: () => Promise<void>): Promise<number> {
   return count;
 }
 
-Deno.test("signals: an aborted one starts no refresh, and leaves no rejection behind", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("signals: an aborted one starts no refresh, and leaves no rejection behind", async ({ session, ...world }) => {
   world.provider.reset();
   world.provider.script.token.push(() => oauthError("server_error", 500));
   const signal = AbortSignal.abort(REASON);
@@ -52,9 +49,7 @@ Deno.test("signals: an aborted one starts no refresh, and leaves no rejection be
   assertEquals([count, world.provider.requests], [0, []]);
 });
 
-Deno.test("signals: a refresh that fails after its only caller has left is nobody's error", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("signals: a refresh that fails after its only caller has left is nobody's error", async ({ session, ...world }) => {
   const { arrived, open, handler } = gated(() => oauthError("server_error", 500));
   world.provider.script.token.push(handler);
   const controller = new AbortController();
@@ -71,9 +66,7 @@ Deno.test("signals: a refresh that fails after its only caller has left is nobod
 });
 
 for (const use of ["get", "post", "fetch"] as const) {
-  Deno.test(`signals: that of ${use} ends the wait for a refresh`, async () => {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession(world.options);
+  test.signedIn(`signals: that of ${use} ends the wait for a refresh`, async ({ session, ...world }) => {
     for (const when of ["before", "after a 401"] as const) {
       if (when === "before") world.clock.advance(HOUR);
       else world.api.reject(1);
@@ -96,8 +89,7 @@ for (const use of ["get", "post", "fetch"] as const) {
   });
 }
 
-Deno.test("signals: init's own ends the ping, and leaves no active session", async () => {
-  await using world = await scriptedProviderWorld();
+test("signals: init's own ends the ping, and leaves no active session", async (world) => {
   const controller = new AbortController();
   world.api.script.push((request) => {
     controller.abort(REASON);
@@ -109,8 +101,7 @@ Deno.test("signals: init's own ends the ping, and leaves no active session", asy
   assert(world.provider.isActive(world.stored().access_token)); // the sign-in was done
 });
 
-Deno.test("signals: one ends the wait for a backend that hangs, at start and before asking", async () => {
-  await using world = await scriptedProviderWorld();
+test("signals: one ends the wait for a backend that hangs, at start and before asking", async (world) => {
   for (const isProbe of [false, true]) {
     const backend = new SpyBackend();
     const arrived = Promise.withResolvers<void>();

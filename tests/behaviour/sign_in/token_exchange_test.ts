@@ -5,12 +5,11 @@ import { requiredPermissions } from "../../../client/init.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
 import { AssertionIssuer, jobOptions } from "../../support/client_world.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { json, type ScriptHandler } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
-const HOUR = 3600_000;
 const URN = "urn:ietf:params:oauth";
 const ACCESS_TOKEN = `${URN}:token-type:access_token`;
 

@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import type { Session } from "../../../client/session.ts";
-import { oidcProviderWorld, type ProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, type ProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 
-const HOUR = 3600_000;
 const NARROW = "openid email offline_access";
 const OTHER = "openid profile offline_access";
 
@@ -21,8 +20,7 @@ async function sessionsOf(
   ];
 }
 
-Deno.test("two scopes: a session does not go over to a grant that lacks its scope", async () => {
-  await using world = await oidcProviderWorld();
+test.real("two scopes: a session does not go over to a grant that lacks its scope", async (world) => {
   const [session, other] = await sessionsOf(world, { scope: NARROW }, { scope: OTHER });
   assertEquals([world.codes.length, world.stored().scope], [2, OTHER]);
   const own = await session.accessToken();
@@ -36,8 +34,7 @@ Deno.test("two scopes: a session does not go over to a grant that lacks its scop
   assertEquals(world.api.requests, []);
 });
 
-Deno.test("two scopes: nor does it join a refresh that another session began", async () => {
-  await using world = await oidcProviderWorld();
+test.real("two scopes: nor does it join a refresh that another session began", async (world) => {
   for (const backend of [world.backend, new SpyBackend()]) {
     const base = { credentialsBackend: backend };
     const [session, other] = await sessionsOf(
@@ -55,8 +52,7 @@ Deno.test("two scopes: nor does it join a refresh that another session began", a
   }
 });
 
-Deno.test("two scopes: a grant that covers both serves both, with one refresh", async () => {
-  await using world = await oidcProviderWorld();
+test.real("two scopes: a grant that covers both serves both, with one refresh", async (world) => {
   const [session, other] = await sessionsOf(
     world,
     { scope: NARROW },

@@ -5,7 +5,7 @@ import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { type ProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -79,8 +79,7 @@ async function usesOf(world: ProviderWorld<ScriptedProvider>, backend: QuotingBa
 }
 
 for (const [what, make, words] of THROWN) {
-  Deno.test(`backend errors: ${what} that quotes tokens is not passed on`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`backend errors: ${what} that quotes tokens is not passed on`, async (world) => {
     const backend = new QuotingBackend();
     const { uses } = await usesOf(world, backend);
     backend.make = make;
@@ -130,8 +129,7 @@ function coded(message: string, options?: ErrorOptions): CredentialsBackendError
 const EVIL = "\x1b]0;x\x07\x1b[2J\u202e\r\n";
 
 for (const [what, make] of CODED) {
-  Deno.test(`backend errors: a coded one of a stranger's with tokens ${what} is cleaned`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`backend errors: a coded one of a stranger's with tokens ${what} is cleaned`, async (world) => {
     const backend = new QuotingBackend();
     const { uses } = await usesOf(world, backend);
     backend.make = (text) => make(`${EVIL}${text}`);
@@ -183,8 +181,7 @@ function caught(text: string): unknown {
 }
 
 for (const [what, make, shown, name = "Error"] of UNREAD) {
-  Deno.test(`backend errors: ${what} in the store's own error is shown to its author, without tokens`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`backend errors: ${what} in the store's own error is shown to its author, without tokens`, async (world) => {
     const backend = new QuotingBackend();
     backend.failing.add("get");
     backend.make = make;
@@ -200,8 +197,7 @@ for (const [what, make, shown, name = "Error"] of UNREAD) {
   });
 }
 
-Deno.test("backend errors: the causes of a store's own error are shown, and a hostile one does no harm", async () => {
-  await using world = await scriptedProviderWorld();
+test("backend errors: the causes of a store's own error are shown, and a hostile one does no harm", async (world) => {
   const backend = new QuotingBackend();
   const options = { ...world.options, credentialsBackend: backend };
   await createSession(options);
@@ -221,8 +217,7 @@ Deno.test("backend errors: the causes of a store's own error are shown, and a ho
   assertNoSecret(await rejectsWith("backend_unavailable", start), [secret!]);
 });
 
-Deno.test("backend errors: the tokens of a written entry go from a coded error in every form", async () => {
-  await using world = await scriptedProviderWorld();
+test("backend errors: the tokens of a written entry go from a coded error in every form", async (world) => {
   const backend = new QuotingBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.put = (key, entry) => {

@@ -4,7 +4,7 @@ import type { OidcCredentials } from "../../../backends/oidc_credentials_backend
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { withTempHome } from "../../support/temp_home.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -30,8 +30,7 @@ const UNREADABLE: [what: string, error: unknown][] = [
 ];
 
 for (const [what, problem] of UNREADABLE) {
-  Deno.test(`clear: an entry that cannot be read (${what}) is removed unread`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`clear: an entry that cannot be read (${what}) is removed unread`, async (world) => {
     const backend = new ListingBackend();
     for (const [all, revoke] of [[false, false], [false, true], [true, false], [true, true]]) {
       backend.before = undefined;
@@ -72,8 +71,7 @@ const LOCK_FAULTS: [what: string, error: unknown][] = [
 ];
 
 for (const [what, problem] of LOCK_FAULTS) {
-  Deno.test(`clear: a lock that cannot be had (${what}) does not keep the entries`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`clear: a lock that cannot be had (${what}) does not keep the entries`, async (world) => {
     let isBroken = false;
     const backend = Object.assign(new ListingBackend(), {
       withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
@@ -97,8 +95,7 @@ const ISSUERLESS: [what: string, change: Record<string, unknown>][] = [
 ];
 
 for (const [what, change] of ISSUERLESS) {
-  Deno.test(`clear all: tokens of an entry without ${what} go to nobody`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`clear all: tokens of an entry without ${what} go to nobody`, async (world) => {
     await withTempHome(async () => {
       Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
       Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
@@ -115,8 +112,7 @@ for (const [what, change] of ISSUERLESS) {
   });
 }
 
-Deno.test("clear: the session forgets its tokens also where the store keeps them", async () => {
-  await using world = await scriptedProviderWorld();
+test("clear: the session forgets its tokens also where the store keeps them", async (world) => {
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.before = (method) => {

@@ -13,13 +13,10 @@ import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { oidcProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, test } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 
-const HOUR = 3600_000;
-
-Deno.test("encrypted file: sign-in, start, refresh with rotation and sign-out at a real provider", async () => {
-  await using world = await oidcProviderWorld();
+test.real("encrypted file: sign-in, start, refresh with rotation and sign-out at a real provider", async (world) => {
   await using folder = await tempDir();
   const path = `${folder.path}/credentials.json`;
   const open = async () =>
@@ -50,8 +47,7 @@ Deno.test("encrypted file: sign-in, start, refresh with rotation and sign-out at
   assertEquals(JSON.parse(await Deno.readTextFile(path)).credentials, {});
 });
 
-Deno.test("encrypted file: another key is an error and no second sign-in; signing out gets rid of it", async () => {
-  await using world = await oidcProviderWorld();
+test.real("encrypted file: another key is an error and no second sign-in; signing out gets rid of it", async (world) => {
   const inner = new MemoryCredentialsBackend();
   const open = async (number: number) =>
     new EncryptedCredentialsBackend({ backend: inner, key: await testKey(number) });
@@ -65,8 +61,7 @@ Deno.test("encrypted file: another key is an error and no second sign-in; signin
   assertEquals(world.provider.requests, []);
 });
 
-Deno.test("fallback: without the first store a person signs in to the second, and later ones go on", async () => {
-  await using world = await oidcProviderWorld();
+test.real("fallback: without the first store a person signs in to the second, and later ones go on", async (world) => {
   const second = new MemoryCredentialsBackend();
   let isCut = true;
   const check = () => {

@@ -11,7 +11,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { tokensOf } from "../../support/entries.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 
@@ -46,8 +46,7 @@ const WAYS: [way: string, wrap: (store: OddBackend) => Promise<OidcCredentialsBa
 ];
 
 for (const [way, wrap] of WAYS) {
-  Deno.test(`a store${way} that gives no entry is corrupt: nobody is asked, nothing is overwritten`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`a store${way} that gives no entry is corrupt: nobody is asked, nothing is overwritten`, async (world) => {
     const store = new OddBackend();
     const options = { ...world.options, credentialsBackend: await wrap(store) };
     const session = await createSession(options);

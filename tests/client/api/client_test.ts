@@ -4,7 +4,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import { freePort } from "../../support/servers/free_port.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -324,8 +324,7 @@ apiTest("a failing fetch is no crash and shows no token", async ({ session }) =>
   }),
 });
 
-Deno.test("api: a session without apiHost sends nothing anywhere", async () => {
-  await using world = await scriptedProviderWorld();
+test("api: a session without apiHost sends nothing anywhere", async (world) => {
   const { apiHost: _, ...options } = world.options;
   const session = await createSession(options);
   assertEquals(session.apiHost, undefined);

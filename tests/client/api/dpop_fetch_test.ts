@@ -3,7 +3,7 @@ import { createSession } from "../../../client/create_session.ts";
 import type { Session } from "../../../client/session.ts";
 import { type HttpHandler, json, startHttpServer } from "../../support/http_server.ts";
 import { dpopProviderWorld, readProof } from "../../support/dpop_provider_world.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { finish } from "./api_test_context.ts";
 
@@ -134,18 +134,14 @@ Deno.test("session with dpop: headers() wants to know the request, and is good f
   await rejectsWith("invalid_options", () => anywhere.headers({ url: "thing" }), "the URL");
 });
 
-Deno.test("session: headers() are for the API's own origin only", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("session: headers() are for the API's own origin only", async ({ session }) => {
   await rejectsWith("wrong_origin", () => session.headers({ url: "https://example.com/" }));
   const bearer = await session.headers({ url: "thing", method: "POST" });
   assertEquals([...bearer.keys()], ["authorization"]);
   await rejectsWith("invalid_options", () => session.headers({ uri: "thing" } as object), "uri");
 });
 
-Deno.test("session: the signal of headers() ends the wait for a token", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("session: the signal of headers() ends the wait for a token", async ({ session, ...world }) => {
   world.clock.advance(3600_000);
   const [arrived, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<undefined>()];
   world.provider.script.token.push(() => (arrived.resolve(), gate.promise));

@@ -4,7 +4,7 @@ import { hang, json, startHttpServer } from "../../support/http_server.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { apiTest, type Context, finish } from "./api_test_context.ts";
@@ -221,8 +221,7 @@ async function path(echo: Promise<unknown>): Promise<string> {
   return (await echo as { path: string }).path;
 }
 
-Deno.test("api: a fetch of the caller's follows nothing, and changes no other request", async () => {
-  await using world = await scriptedProviderWorld();
+test("api: a fetch of the caller's follows nothing, and changes no other request", async (world) => {
   const seen: [string, HeadersInit, string | undefined][] = [];
   const fetch = ((input: string | URL | Request, options?: RequestInit) => {
     if (!String(input).endsWith("/thing")) return globalThis.fetch(input, options);
@@ -318,8 +317,7 @@ Deno.test("api: time limit: a fetch of the caller's that never ends is ended", a
   assertStringIncludes(stdout + stderr, "api_unreachable");
 });
 
-Deno.test("api: a fetch of the caller's that does not look at its signal ends in time, too", async () => {
-  await using world = await scriptedProviderWorld();
+test("api: a fetch of the caller's that does not look at its signal ends in time, too", async (world) => {
   const never = Promise.withResolvers<Response>();
   const fetch = spyFetch((url, options) =>
     url.startsWith(world.api.apiHost) ? never.promise : globalThis.fetch(url, options)

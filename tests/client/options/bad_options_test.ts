@@ -4,7 +4,7 @@ import { init } from "../../../client/init.ts";
 import type { ClearOptions, PostOptions } from "../../../client/session.ts";
 import type { InitOptions } from "../../../client/session_options.ts";
 import type { AnyErrorCode } from "../../support/rejects_with.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { withTempHome } from "../../support/temp_home.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
@@ -181,8 +181,7 @@ Deno.test("plain http is for loopback hosts alone", async () => {
   }
 });
 
-Deno.test("a session's calls refuse what they do not know, before anything is touched", async () => {
-  await using world = await scriptedProviderWorld();
+test("a session's calls refuse what they do not know, before anything is touched", async (world) => {
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.calls.length = 0;

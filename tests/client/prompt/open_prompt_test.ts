@@ -5,7 +5,7 @@ import { formatTime } from "../../../client/prompt/prompt.ts";
 import { decodeModules } from "../../support/decode_qr.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnStreams, type OwnStreamsOptions } from "../../support/own_streams.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 
 type World = ProviderWorld<ScriptedProvider>;
@@ -32,8 +32,7 @@ function log({ provider: { issuer }, clock }: World, query: string): string {
     `Waiting for your approval (the code ends at ${formatTime(clock.now() + 600_000)}) …\n`;
 }
 
-Deno.test("prompt in a log: plain lines on standard error", async () => {
-  await using world = await scriptedProviderWorld();
+test("prompt in a log: plain lines on standard error", async (world) => {
   const { provider, clock } = world;
   for (const query of ["", "?user_code=WDJB-MJHT"]) {
     const expected = log(world, query) +
@@ -72,8 +71,7 @@ Deno.test("prompt in a log: the end that is no sign-in", async () => {
   }
 });
 
-Deno.test("prompt in a kernel without display support: the plain lines, where the cell shows them", async () => {
-  await using world = await scriptedProviderWorld();
+test("prompt in a kernel without display support: the plain lines, where the cell shows them", async (world) => {
   const { error } = console;
   const lines: string[] = [];
   Object.assign(console, { error: (text: string) => void lines.push(text) });
@@ -92,8 +90,7 @@ Deno.test("prompt in a kernel without display support: the plain lines, where th
   assertMatch(lines[1]!, /^Signed in as .*\.$/);
 });
 
-Deno.test("prompt in a terminal: a code to scan above the lines of a log, where it fits", async () => {
-  await using world = await scriptedProviderWorld();
+test("prompt in a terminal: a code to scan above the lines of a log, where it fits", async (world) => {
   const verification_uri_complete = `${world.provider.issuer}/activate?user_code=WDJB-MJHT`;
   const at = async (columns: number, rows: number, TERM = "xterm") => {
     world.backend.delete(world.key);

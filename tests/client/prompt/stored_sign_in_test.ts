@@ -2,13 +2,12 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { createSession, startSignIn } from "../../../client/create_session.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 
 const SIGNED_IN =
   /^Signed in as \S+\. The token is valid until \d{4}-\S+ \S+ \S+ and stored in .+\.$/;
 
-Deno.test("a notebook says who is signed in where nobody was asked, and until when", async () => {
-  await using world = await scriptedProviderWorld();
+test("a notebook says who is signed in where nobody was asked, and until when", async (world) => {
   const { onDeviceCode: _, ...options } = world.options;
   using kernel = new FakeKernel();
   await createSession(options);
@@ -35,8 +34,7 @@ const SILENT: SessionOptions[] = [
   { onAuthorizationUrl() {} },
 ];
 
-Deno.test("a notebook says nothing where nobody is to be asked, or the program shows all itself", async () => {
-  await using world = await scriptedProviderWorld();
+test("a notebook says nothing where nobody is to be asked, or the program shows all itself", async (world) => {
   await createSession(world.options);
   const { onDeviceCode: _, ...options } = world.options;
   using kernel = new FakeKernel();

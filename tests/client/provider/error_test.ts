@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 type Row = [who: string, code: string, description: string, words: string];
@@ -38,8 +38,7 @@ const ROWS: Row[] = [
   ["any", "__proto__", "", "Check the options"],
 ];
 
-Deno.test("refusal: says what to do about it", async () => {
-  await using world = await scriptedProviderWorld();
+test("refusal: says what to do about it", async (world) => {
   for (const [who, code, error_description, words] of ROWS) {
     world.provider.script.device.push(() => json({ error: code, error_description }));
     const run = () => createSession({ ...world.options, scope: "openid" });
@@ -54,8 +53,7 @@ const CLIENT: [code: string, description: string, ...words: string[]][] = [
   ["unauthorized_client", "", "Enable the device code grant"],
 ];
 
-Deno.test("refusal of a client with a secret: the secret is doubted", async () => {
-  await using world = await scriptedProviderWorld();
+test("refusal of a client with a secret: the secret is doubted", async (world) => {
   const { script } = world.provider;
   const options = { ...world.options, clientSecret: "x9-Qwz7-Pk4-Lm2" };
   for (const [error, error_description, ...words] of CLIENT) {
@@ -70,17 +68,14 @@ Deno.test("refusal of a client with a secret: the secret is doubted", async () =
   assertEquals(message.includes("credentials grant"), false);
 });
 
-Deno.test("refusal: a sentence of the provider keeps no full stop before ours", async () => {
-  await using world = await scriptedProviderWorld();
+test("refusal: a sentence of the provider keeps no full stop before ours", async (world) => {
   const refusal = { error: "invalid_scope", error_description: "No such scope." };
   world.provider.script.device.push(() => json(refusal, 400));
   const run = () => createSession({ ...world.options, scope: "x" });
   await rejectsWith("provider_refused", run, '(No such scope). The scope asked for was "x". Check');
 });
 
-Deno.test("fault of the provider: its own words are told, without what they repeat", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("fault of the provider: its own words are told, without what they repeat", async ({ session, ...world }) => {
   world.provider.script.token.push((_, form) => {
     const error_description = `there is no such client (${form.get("refresh_token")})`;
     return json({ error: "server_error", error_description }, 500);
@@ -91,8 +86,7 @@ Deno.test("fault of the provider: its own words are told, without what they repe
   assertNoSecret(error);
 });
 
-Deno.test("refusal: an ID token with a claim that is none is the provider's fault", async () => {
-  await using world = await scriptedProviderWorld();
+test("refusal: an ID token with a claim that is none is the provider's fault", async (world) => {
   const { provider } = world;
   for (const claims of [{ sub: 42 }, { exp: "soon" }, { aud: undefined }]) {
     const id_token = await provider.idToken(claims);
@@ -102,8 +96,7 @@ Deno.test("refusal: an ID token with a claim that is none is the provider's faul
   }
 });
 
-Deno.test("refusal: a discovery document that needs https: says so", async () => {
-  await using world = await scriptedProviderWorld();
+test("refusal: a discovery document that needs https: says so", async (world) => {
   const refusal = { error: "invalid_request", error_description: "HTTPS required" };
   world.provider.script.discovery.push(() => json(refusal, 403));
   const run = () => createSession(world.options);

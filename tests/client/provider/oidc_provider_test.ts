@@ -3,11 +3,10 @@ import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-Deno.test("provider: no discovery document is a wrong issuer", async () => {
-  await using world = await scriptedProviderWorld();
+test("provider: no discovery document is a wrong issuer", async (world) => {
   const answers = [
     () => new Response("Not found", { status: 404 }),
     () => oauthError("invalid_tenant"), // Microsoft Entra
@@ -28,9 +27,7 @@ Deno.test("provider: the other issuer is told, and what to give at Entra", async
   await rejectsWith("provider_invalid", run, ...words);
 });
 
-Deno.test("provider: a session's discovery that failed is asked again, one that worked is not", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("provider: a session's discovery that failed is asked again, one that worked is not", async ({ session, ...world }) => {
   const forced = () => session.accessToken({ forceRefresh: true });
   const started = await createSession({ ...world.options, interactive: false });
   world.provider.reset();
@@ -44,15 +41,13 @@ Deno.test("provider: a session's discovery that failed is asked again, one that 
   assertEquals(discoveries.length, 2);
 });
 
-Deno.test("provider: without a device endpoint there is no device flow", async () => {
-  await using world = await scriptedProviderWorld();
+test("provider: without a device endpoint there is no device flow", async (world) => {
   world.provider.discovery = { device_authorization_endpoint: undefined };
   const run = () => createSession({ ...world.options, flow: "device" });
   await rejectsWith("device_flow_unsupported", run, world.provider.issuer, "no device flow");
 });
 
-Deno.test("provider: a refusal tells code, words and issuer, and carries no answer", async () => {
-  await using world = await scriptedProviderWorld();
+test("provider: a refusal tells code, words and issuer, and carries no answer", async (world) => {
   const headers = { "www-authenticate": "Basic" };
   world.provider.script.device.push(() => oauthError("invalid_client", 401, headers));
   const words = "the provider answered invalid_client (scripted: invalid_client)";
@@ -68,8 +63,7 @@ const BROKEN: Record<string, unknown>[] = [
   { token_type: "mac" },
 ];
 
-Deno.test("provider: an answer that lacks what it must have is refused, and not shown", async () => {
-  await using world = await scriptedProviderWorld();
+test("provider: an answer that lacks what it must have is refused, and not shown", async (world) => {
   const { provider } = world;
   const tokens = { access_token: "secret-access", refresh_token: "secret-refresh" };
   const refused = async (word: string) => {

@@ -9,6 +9,7 @@ import {
   oidcProviderWorld,
   type ProviderWorld,
   scriptedProviderWorld,
+  test,
 } from "../../support/provider_world.ts";
 import type { AnyErrorCode } from "../../support/rejects_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -59,8 +60,7 @@ const PASTES = [
   "http://127.0.0.1/callback?code=abcdefgh&state=other",
 ];
 
-Deno.test("browser attack: what is no answer of this sign-in changes nothing", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser attack: what is no answer of this sign-in changes nothing", async (world) => {
   const earlier = await startBrowserFlow(world);
   const { redirectUri } = earlier.prompt;
   const old = await world.provider.follow(earlier.prompt.url, { stopAt: redirectUri });
@@ -81,8 +81,7 @@ Deno.test("browser attack: what is no answer of this sign-in changes nothing", a
   await goesOn(world, started);
 });
 
-Deno.test("browser attack: a thief of code and state gets no token for them (PKCE)", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser attack: a thief of code and state gets no token for them (PKCE)", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
   const { redirectUri } = prompt;
   const { url } = await world.provider.follow(prompt.url, { stopAt: redirectUri });
@@ -163,8 +162,7 @@ const ANSWERS: [
 ];
 
 for (const [what, parameters, code, ...words] of ANSWERS) {
-  Deno.test(`browser attack: an answer ${what} gets no code to any, and shows nothing`, async () => {
-    await using world = await oidcProviderWorld();
+  test.real(`browser attack: an answer ${what} gets no code to any, and shows nothing`, async (world) => {
     const { answer, state, session } = await startBrowserFlow(world);
     const failed = rejectsWith(code, () => session, ...words);
     world.provider.reset();
@@ -225,8 +223,7 @@ for (const [what, spoil, scope, code, word] of TOKENS) {
   });
 }
 
-Deno.test("browser attack: a browser that asks twice is told the same, and the code is used once", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser attack: a browser that asks twice is told the same, and the code is used once", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
   const { url } = await world.provider.follow(prompt.url, { stopAt: prompt.redirectUri });
   const [arrived, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -256,8 +253,7 @@ const BAD_PARAMETERS: unknown[] = [
   { max_age: 5 },
 ];
 
-Deno.test("browser attack: no parameter overrides the request's, and none is dropped", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser attack: no parameter overrides the request's, and none is dropped", async (world) => {
   const refused = (parameters: unknown, word: string) => {
     const authorizationParameters = parameters as Record<string, string>;
     const run = () => startBrowserFlow(world, { authorizationParameters });
@@ -270,8 +266,7 @@ Deno.test("browser attack: no parameter overrides the request's, and none is dro
   assertEquals(world.provider.requests, []);
 });
 
-Deno.test("browser attack: every request has secrets of its own", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser attack: every request has secrets of its own", async (world) => {
   const seen = new Set<string>();
   for (let time = 0; time < 3; time++) {
     const stop = new AbortController();

@@ -5,15 +5,14 @@ import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts"
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { ACCOUNT } from "../../support/oidc_config.ts";
 import type { AnyErrorCode } from "../../support/rejects_with.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { oidcProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const ARRIVED = "Your answer has arrived";
 const isClosed = async (url: string) =>
   assertEquals(await fetch(url).catch((error) => error.name), "TypeError");
 
-Deno.test("browser flow: a person signs in, at a real provider, for a session of any flow", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser flow: a person signs in, at a real provider, for a session of any flow", async (world) => {
   const events: { type: string }[] = [];
   const { prompt, session } = await startBrowserFlow(world, {
     authorizationParameters: { prompt: "consent" },
@@ -38,8 +37,7 @@ Deno.test("browser flow: a person signs in, at a real provider, for a session of
   }
 });
 
-Deno.test("browser flow: a refresh token that needs prompt=consent is missing by its name", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser flow: a refresh token that needs prompt=consent is missing by its name", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
   await world.provider.follow(prompt.url);
   await (await session).close();
@@ -49,8 +47,7 @@ Deno.test("browser flow: a refresh token that needs prompt=consent is missing by
   await rejectsWith("login_required", run, "offline_access was asked for", "prompt=consent");
 });
 
-Deno.test("browser flow: the request has PKCE, state, nonce, scope, audience and the login hint", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser flow: the request has PKCE, state, nonce, scope, audience and the login hint", async (world) => {
   const stop = new AbortController();
   const { prompt, session } = await startBrowserFlow(world, {
     scope: "openid email",
@@ -88,8 +85,7 @@ Deno.test("browser flow: the answer reaches the API that the audience names", as
   assertEquals(aud, "urn:some:api");
 });
 
-Deno.test("browser flow: a refusal on the page ends it", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser flow: a refusal on the page ends it", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
   const failed = rejectsWith("authorization_denied", () => session, "access_denied");
   const { title } = await world.provider.follow(prompt.url, { deny: true });
@@ -135,8 +131,7 @@ Deno.test("browser flow: with DPoP the code and the tokens are bound to the key"
   assertEquals((await signedIn.status()).signedIn, true);
 });
 
-Deno.test("browser flow: an address from another machine is handed in, and is spent then", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser flow: an address from another machine is handed in, and is spent then", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
   const { url } = await world.provider.follow(prompt.url, { stopAt: prompt.redirectUri });
   await prompt.submit(`  ${url}\n`);
@@ -145,8 +140,7 @@ Deno.test("browser flow: an address from another machine is handed in, and is sp
   await rejectsWith("address_refused", () => prompt.submit(url), "counts once");
 });
 
-Deno.test("browser flow: five minutes without an answer end it, on the session's own clock", async () => {
-  await using world = await oidcProviderWorld();
+test.real("browser flow: five minutes without an answer end it, on the session's own clock", async (world) => {
   const gate = Promise.withResolvers<void>();
   let waited = 0;
   const delay = (ms: number) => {

@@ -14,6 +14,7 @@ import {
   oidcProviderWorld,
   type ProviderWorld,
   scriptedProviderWorld,
+  test,
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -42,8 +43,7 @@ Deno.test("device flow: polls until the person approves, at a real provider", as
   assert(await world.provider.isActive(stored.refresh_token!));
 });
 
-Deno.test("device flow: shows page, code, end and issuer, and asks for the scope", async () => {
-  await using world = await scriptedProviderWorld();
+test("device flow: shows page, code, end and issuer, and asks for the scope", async (world) => {
   const { issuer } = world.provider;
   const start = world.clock.now();
   await signIn(world, { scope: "openid a b" });
@@ -145,8 +145,7 @@ for (const [what, interval, deviceCodeTtl, answers, waits, words] of POLLS) {
   });
 }
 
-Deno.test("device flow: no lifetime means 900 seconds", async () => {
-  await using world = await scriptedProviderWorld();
+test("device flow: no lifetime means 900 seconds", async (world) => {
   world.provider.script.device.push(() =>
     world.provider.device({ expires_in: undefined, interval: "100" })
   );
@@ -203,8 +202,7 @@ Deno.test("device flow: a jump of the wall clock does not end a code", async () 
   assertEquals(world.clock.delays, [5000, 5000]);
 });
 
-Deno.test("device flow: no poll follows a success, and late keys are waited for", async () => {
-  await using world = await scriptedProviderWorld();
+test("device flow: no poll follows a success, and late keys are waited for", async (world) => {
   world.provider.script.jwks.push(DOWN, DOWN);
   await signIn(world);
   assertEquals([world.clock.delays, polls(world)], [[1000, 500, 1000], 1]);

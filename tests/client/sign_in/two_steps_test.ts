@@ -5,7 +5,7 @@ import { browserOptions } from "../../support/browser_flow.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnEnv } from "../../support/own_env.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import { oidcProviderWorld, type ProviderWorld } from "../../support/provider_world.ts";
+import { oidcProviderWorld, type ProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
@@ -22,8 +22,7 @@ async function start(world: ProviderWorld<TestOidcProvider>) {
 }
 
 for (const way of ["an address that is handed in", "a browser that comes here by itself"]) {
-  Deno.test(`two steps: the second one gets the session by ${way}`, async () => {
-    await using world = await oidcProviderWorld();
+  test.real(`two steps: the second one gets the session by ${way}`, async (world) => {
     const { signIn, prompt } = await start(world);
     await using _ = signIn;
     assertEquals([signIn.url, signIn.expiresAt], [prompt.url, prompt.expiresAt]);
@@ -37,8 +36,7 @@ for (const way of ["an address that is handed in", "a browser that comes here by
   });
 }
 
-Deno.test("two steps: a notebook shows the page, and the end in its place", async () => {
-  await using world = await oidcProviderWorld();
+test.real("two steps: a notebook shows the page, and the end in its place", async (world) => {
   using kernel = new FakeKernel();
   await using signIn = await startSignIn(browserOptions(world));
   assertStringIncludes(kernel.displays[0]!.data["text/plain"]!, signIn.url!);
@@ -49,8 +47,7 @@ Deno.test("two steps: a notebook shows the page, and the end in its place", asyn
   assertMatch(kernel.displays[1]!.data["text/plain"]!, /^Signed in as /);
 });
 
-Deno.test("two steps: a stored sign-in serves, and nobody is asked", async () => {
-  await using world = await oidcProviderWorld();
+test.real("two steps: a stored sign-in serves, and nobody is asked", async (world) => {
   await (await createSession(world.options)).close();
   const onAuthorizationUrl = () => {
     throw new Error("asked");
@@ -61,8 +58,7 @@ Deno.test("two steps: a stored sign-in serves, and nobody is asked", async () =>
   assertEquals((await session.status()).signedIn, true);
 });
 
-Deno.test("two steps: a sign-in that is given up listens no more, and its end is an error", async () => {
-  await using world = await oidcProviderWorld();
+test.real("two steps: a sign-in that is given up listens no more, and its end is an error", async (world) => {
   const { signIn, prompt } = await start(world);
   const { url } = await world.provider.follow(prompt.url, { stopAt: prompt.redirectUri });
   await signIn[Symbol.asyncDispose]();
@@ -71,8 +67,7 @@ Deno.test("two steps: a sign-in that is given up listens no more, and its end is
   assertEquals(await fetch(prompt.redirectUri).catch((error) => error.name), "TypeError");
 });
 
-Deno.test("two steps: an error before the link is the first step's", async () => {
-  await using world = await oidcProviderWorld();
+test.real("two steps: an error before the link is the first step's", async (world) => {
   const options = { ...browserOptions(world), interactive: false };
   await rejectsWith("login_required", () => startSignIn(options));
   await rejectsWith("invalid_options", () => startSignIn({ ...options, listen: "0.0.0.0:80" }));

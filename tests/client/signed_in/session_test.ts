@@ -3,14 +3,11 @@ import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
 import type { Session } from "../../../client/session.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const HOUR = 3600_000;
-
-Deno.test("session: status tells who, until when, and where, without network", async () => {
-  await using world = await scriptedProviderWorld();
+test("session: status tells who, until when, and where, without network", async (world) => {
   const session = await createSession({ ...world.options, scope: "openid offline_access" });
   world.provider.reset();
   assertEquals(await session.status(), {
@@ -32,8 +29,7 @@ Deno.test("session: status tells who, until when, and where, without network", a
   assertEquals([world.provider.requests, world.api.requests], [[], []]);
 });
 
-Deno.test("session: status without ID token, refresh token and backend details", async () => {
-  await using world = await scriptedProviderWorld();
+test("session: status without ID token, refresh token and backend details", async (world) => {
   world.provider.script.token.push(() =>
     world.provider.tokens({ id_token: undefined, refresh_token: undefined })
   );
@@ -47,8 +43,7 @@ Deno.test("session: status without ID token, refresh token and backend details",
   assertEquals(await session.status() as unknown, { ...fixed, signedIn: false, backend });
 });
 
-Deno.test("session: status shows no control characters of a provider or a backend", async () => {
-  await using world = await scriptedProviderWorld();
+test("session: status shows no control characters of a provider or a backend", async (world) => {
   const odd = "a\x1b]0;x\x07b\u202ec\nd";
   const credentialsBackend = Object.assign(new SpyBackend(), { location: odd });
   const claims = { sub: odd, name: odd, email: `${odd}${"x".repeat(1000)}` };
@@ -71,9 +66,7 @@ const USES: ((session: Session) => Promise<unknown>)[] = [
   (session) => session.post("thing", { json: {} }),
 ];
 
-Deno.test("session: after close nothing is sent, and the sign-in stays", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("session: after close nothing is sent, and the sign-in stays", async ({ session, ...world }) => {
   await session.close();
   await session.close();
   for (const use of USES) {
@@ -83,8 +76,7 @@ Deno.test("session: after close nothing is sent, and the sign-in stays", async (
   assertEquals(world.stored().client_id, world.provider.clientId);
 });
 
-Deno.test("session: await using closes it, and leaves the backend open", async () => {
-  await using world = await scriptedProviderWorld();
+test("session: await using closes it, and leaves the backend open", async (world) => {
   let closed = 0;
   const backend = Object.assign(new SpyBackend(), { close: () => void closed++ });
   let kept: Session;
@@ -96,8 +88,7 @@ Deno.test("session: await using closes it, and leaves the backend open", async (
   assertEquals(closed, 0);
 });
 
-Deno.test("session: headers have the bearer, and with init the model's", async () => {
-  await using world = await scriptedProviderWorld();
+test("session: headers have the bearer, and with init the model's", async (world) => {
   const plain = await createSession(world.options);
   const authorization = `Bearer ${world.stored().access_token}`;
   (await plain.headers()).set("authorization", "Bearer other"); // changes no other's
@@ -111,8 +102,7 @@ Deno.test("session: headers have the bearer, and with init the model's", async (
   ]);
 });
 
-Deno.test("session: printed, it tells who, where and until when, and nothing that is empty", async () => {
-  await using world = await scriptedProviderWorld();
+test("session: printed, it tells who, where and until when, and nothing that is empty", async (world) => {
   const session = await init({ ...world.options, model: "cl123" });
   const expiresAt = Deno.inspect(new Date(world.clock.now() + 3600_000));
   assertEquals(
@@ -132,8 +122,7 @@ Deno.test("session: printed, it tells who, where and until when, and nothing tha
   assertEquals([kind, signedIn, refreshable, subject], ["oidc", false, false, undefined]);
 });
 
-Deno.test("session: printed, the person has the best name that is known", async () => {
-  await using world = await scriptedProviderWorld();
+test("session: printed, the person has the best name that is known", async (world) => {
   const { provider } = world;
   const [email, name] = [undefined, undefined];
   const person = { sub: "s-1", name: "Ada", email: "ada@example.com" };

@@ -8,7 +8,7 @@ import type { ClearOidcCredentialsOptions } from "../../../client/session_option
 import { createSession } from "../../../client/create_session.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -31,8 +31,7 @@ function storeOf(...keys: string[]): MemoryCredentialsBackend {
 
 const keysIn = (backend: MemoryCredentialsBackend) => Array.fromAsync(backend.list());
 
-Deno.test("clearOidcCredentials: the active session's entry, and the session is over", async () => {
-  await using world = await oidcProviderWorld();
+test.real("clearOidcCredentials: the active session's entry, and the session is over", async (world) => {
   const session = await init({ ...world.options, ...MODEL });
   const { access_token } = world.stored();
   world.backend.put(OTHER_KEY, entry());
@@ -48,8 +47,7 @@ Deno.test("clearOidcCredentials: the active session's entry, and the session is 
   });
 });
 
-Deno.test("clearOidcCredentials: without init, by the environment", async () => {
-  await using world = await oidcProviderWorld();
+test.real("clearOidcCredentials: without init, by the environment", async (world) => {
   await withTempHome(async () => {
     assertEquals(await clearOidcCredentials(), { keys: [], revocation: "not_requested" });
     const credentialsBackend = new FileCredentialsBackend();
@@ -63,8 +61,7 @@ Deno.test("clearOidcCredentials: without init, by the environment", async () => 
   });
 });
 
-Deno.test("clearOidcCredentials: after init() with an API key, the sign-in of the variables stays", async () => {
-  await using world = await scriptedProviderWorld();
+test("clearOidcCredentials: after init() with an API key, the sign-in of the variables stays", async (world) => {
   await withTempHome(async () => {
     for (const [name, value] of Object.entries(OTHER_ENV)) Deno.env.set(name, value);
     const backend = new FileCredentialsBackend();
@@ -98,8 +95,7 @@ Deno.test("clearOidcCredentials: what names the entry, without an active session
   await rejectsWith("invalid_options", run, "clientId");
 });
 
-Deno.test("clearOidcCredentials: beside an active session options name another entry, or its own", async () => {
-  await using world = await scriptedProviderWorld();
+test("clearOidcCredentials: beside an active session options name another entry, or its own", async (world) => {
   const session = await init({ ...world.options, ...MODEL, audience: "api" });
   const key = `${world.key}|api`;
   for (const other of [OTHER_KEY, `${OTHER_KEY}|api`]) world.backend.put(other, entry());
@@ -127,8 +123,7 @@ Deno.test({
   },
 });
 
-Deno.test("clearOidcCredentials: all clears every entry and revokes each at its issuer", async () => {
-  await using world = await oidcProviderWorld();
+test.real("clearOidcCredentials: all clears every entry and revokes each at its issuer", async (world) => {
   await using second = await oidcProviderWorld();
   const credentialsBackend = world.backend;
   for (const revoke of [true, false]) {
@@ -146,8 +141,7 @@ Deno.test("clearOidcCredentials: all clears every entry and revokes each at its 
   }
 });
 
-Deno.test("clearOidcCredentials: all reports the worst of the revocations", async () => {
-  await using world = await oidcProviderWorld();
+test.real("clearOidcCredentials: all reports the worst of the revocations", async (world) => {
   await using without = await oidcProviderWorld({ revocation: false });
   const credentialsBackend = world.backend;
   const clearAll = () => clearOidcCredentials({ all: true, revoke: true, credentialsBackend });
@@ -198,8 +192,7 @@ Deno.test("clearOidcCredentials: all gets rid of a damaged file, and leaves anot
   }
 });
 
-Deno.test("clearOidcCredentials: all also forgets tokens that could not be stored", async () => {
-  await using world = await scriptedProviderWorld();
+test("clearOidcCredentials: all also forgets tokens that could not be stored", async (world) => {
   const backend = Object.assign(new MemoryCredentialsBackend(), { fails: true });
   const put = backend.put.bind(backend);
   backend.put = (key, value) => {

@@ -11,17 +11,11 @@ import {
 } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import {
-  oidcProviderWorld,
-  type ProviderWorld,
-  scriptedProviderWorld,
-} from "../../support/provider_world.ts";
+import { oidcProviderWorld, type ProviderWorld, test } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-Deno.test("clear: the entry is gone, the provider is not asked", async () => {
-  await using world = await oidcProviderWorld();
-  const session = await createSession(world.options);
+test.realSignedIn("clear: the entry is gone, the provider is not asked", async ({ session, ...world }) => {
   const { access_token } = world.stored();
   world.provider.reset();
   assertEquals(await session.clear(), { keys: [world.key], revocation: "not_requested" });
@@ -96,8 +90,7 @@ const UNREVOKED: [
 ];
 
 for (const [what, spoil, expected, word] of UNREVOKED) {
-  Deno.test(`clear: ${what} is told, and the entry is gone`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`clear: ${what} is told, and the entry is gone`, async (world) => {
     spoil(world);
     const session = await createSession(world.options);
     const secrets = tokensOf(world.stored());
@@ -116,8 +109,7 @@ const NOT_OURS: [what: string, text: string][] = [
 ];
 
 for (const [what, text] of NOT_OURS) {
-  Deno.test(`clear: a file that is ${what} stays as it was`, async () => {
-    await using world = await scriptedProviderWorld();
+  test(`clear: a file that is ${what} stays as it was`, async (world) => {
     await using dir = await tempDir();
     const path = `${dir.path}/credentials.json`;
     const credentialsBackend = new FileCredentialsBackend({ path });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createSession, FileCredentialsBackend, type SessionOptions } from "@validmind/auth";
 import { withEnv } from "../../support/own_env.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tempDir } from "../../support/temp_home.ts";
@@ -49,8 +49,7 @@ for (const [what, options, variables] of CASES) {
   });
 }
 
-Deno.test("login_required names no command where none leads to the store", async () => {
-  await using world = await scriptedProviderWorld();
+test("login_required names no command where none leads to the store", async (world) => {
   const options = { ...world.options, interactive: false };
   const memory = await rejectsWith("login_required", () => createSession(options));
   assertStringIncludes(memory.message, "Nothing is stored beyond this process: run init()");

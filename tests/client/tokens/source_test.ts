@@ -6,16 +6,18 @@ import { credentialKey } from "../../../client/entry.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import {
+  HOUR,
+  oidcProviderWorld,
+  scriptedProviderWorld,
+  test,
+} from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const HOUR = 3600_000;
-
-Deno.test("tokens: a fresh stored token is used without the provider, and read once", async () => {
-  await using world = await oidcProviderWorld();
+test.real("tokens: a fresh stored token is used without the provider, and read once", async (world) => {
   const credentialsBackend = new SpyBackend();
   const options = { ...world.options, credentialsBackend };
   await createSession(options);
@@ -28,8 +30,7 @@ Deno.test("tokens: a fresh stored token is used without the provider, and read o
   assertEquals([world.provider.requests, credentialsBackend.calls], [[], ["get"]]);
 });
 
-Deno.test("tokens: an expired one is refreshed, and the rotated refresh token is stored", async () => {
-  await using world = await oidcProviderWorld();
+test.real("tokens: an expired one is refreshed, and the rotated refresh token is stored", async (world) => {
   await createSession(world.options);
   world.amend({ note: { by: "another program" } });
   const old = world.stored();
@@ -67,8 +68,7 @@ Deno.test("tokens: a refresh asks for the endpoints once, whatever the issuer's 
   }
 });
 
-Deno.test("tokens: a request for the endpoints that is not answered ends with the refresh", async () => {
-  await using world = await scriptedProviderWorld();
+test("tokens: a request for the endpoints that is not answered ends with the refresh", async (world) => {
   await createSession(world.options);
   world.clock.advance(HOUR);
   const signals: (AbortSignal | null | undefined)[] = [];
@@ -91,9 +91,7 @@ Deno.test("tokens: the audience goes on the refresh, and into key and entry", as
   assertEquals(world.backend.get(`${world.key}|my api`)?.audience, "my api");
 });
 
-Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("tokens: a refused refresh token drops the entry, and nobody is asked", async ({ session, ...world }) => {
   const secrets = tokensOf(world.stored());
   world.clock.advance(HOUR);
   const ended = { error: "invalid_grant", error_description: "Session not active" };
@@ -110,8 +108,7 @@ Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked"
   assertEquals(world.codes.length, 2);
 });
 
-Deno.test("tokens: a refused refresh token is not sent again, where it cannot be removed either", async () => {
-  await using world = await scriptedProviderWorld();
+test("tokens: a refused refresh token is not sent again, where it cannot be removed either", async (world) => {
   const credentialsBackend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend });
   const full = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
@@ -145,9 +142,7 @@ const REFUSALS: [what: string, answer: Response, ...words: string[]][] = [
 ];
 
 for (const [what, answer, ...words] of REFUSALS) {
-  Deno.test(`tokens: ${what} at a refresh wants the person, and keeps the entry`, async () => {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession(world.options);
+  test.signedIn(`tokens: ${what} at a refresh wants the person, and keeps the entry`, async ({ session, ...world }) => {
     world.clock.advance(HOUR);
     const before = world.stored();
     const refuse = () => answer.clone();
@@ -174,9 +169,7 @@ Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody a
   }
 });
 
-Deno.test("tokens: what another process has refreshed already is not refreshed again", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
+test.signedIn("tokens: what another process has refreshed already is not refreshed again", async ({ session, ...world }) => {
   world.clock.advance(HOUR);
   const expires_at = new Date(world.clock.now() + HOUR).toISOString();
   world.amend({ access_token: "their-access", expires_at });
@@ -185,8 +178,7 @@ Deno.test("tokens: what another process has refreshed already is not refreshed a
   assertEquals(world.provider.requests, []);
 });
 
-Deno.test("tokens: without a stated lifetime the end of the token itself counts", async () => {
-  await using world = await scriptedProviderWorld();
+test("tokens: without a stated lifetime the end of the token itself counts", async (world) => {
   const seconds = Math.floor(world.clock.now() / 1000);
   for (const expires_in of [undefined, 0]) {
     const access_token = await world.provider.idToken({ exp: seconds + 300 });
@@ -198,8 +190,7 @@ Deno.test("tokens: without a stated lifetime the end of the token itself counts"
   }
 });
 
-Deno.test("tokens: the end of the sign-in itself is told as long as the provider states it", async () => {
-  await using world = await scriptedProviderWorld();
+test("tokens: the end of the sign-in itself is told as long as the provider states it", async (world) => {
   world.provider.script.token.push(() => world.provider.tokens({ refresh_expires_in: 7200 }));
   const session = await createSession(world.options);
   const { expiresAt, signInEndsAt } = await session.status();
@@ -213,8 +204,7 @@ Deno.test("tokens: the end of the sign-in itself is told as long as the provider
   assertEquals((await session.status()).signInEndsAt, undefined, "an offline one has no end");
 });
 
-Deno.test("tokens: a token in its last minutes bridges an outage, asking every ten seconds", async () => {
-  await using world = await scriptedProviderWorld();
+test("tokens: a token in its last minutes bridges an outage, asking every ten seconds", async (world) => {
   let isDown = false;
   const fetch = spyFetch((url, init) => {
     if (isDown) throw new TypeError("down");

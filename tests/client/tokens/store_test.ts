@@ -2,11 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const HOUR = 3600_000;
 const FULL = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
 const LOCKED = new CredentialsBackendError("backend_locked", "Cannot lock: another has it. Wait.");
 
@@ -18,8 +17,7 @@ function failPuts(backend: SpyBackend, key: string, times: number, error: unknow
   };
 }
 
-Deno.test("failed write after a rotation: told once, then usable, written at the next use", async () => {
-  await using world = await oidcProviderWorld();
+test.real("failed write after a rotation: told once, then usable, written at the next use", async (world) => {
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   const old = backend.rows.get(world.key)!;
@@ -62,8 +60,7 @@ Deno.test("failed write: one that fails once is tried again at once, unless a si
   }
 });
 
-Deno.test("failed write: one that was done without an answer does not cost the tokens after it", async () => {
-  await using world = await oidcProviderWorld();
+test.real("failed write: one that was done without an answer does not cost the tokens after it", async (world) => {
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   failPuts(backend, world.key, 1, FULL);
@@ -82,8 +79,7 @@ Deno.test("failed write: one that was done without an answer does not cost the t
   assert(await world.provider.isActive(stored.refresh_token!));
 });
 
-Deno.test("failed write: a late write of the tokens before it does not cost the latest ones", async () => {
-  await using world = await oidcProviderWorld();
+test.real("failed write: a late write of the tokens before it does not cost the latest ones", async (world) => {
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   const session = await createSession(options);
