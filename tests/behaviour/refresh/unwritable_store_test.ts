@@ -185,14 +185,3 @@ test.real("spent refresh token: is not sent again, also where no session holds t
   assertEquals(refreshes(world), 0);
   assert(await world.provider.isActive(refresh_token!));
 });
-
-test.real("spent refresh token: a refused one is not sent again where it cannot be removed", async (world) => {
-  const backend = new SpyBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  world.provider.revokeGrants();
-  world.clock.advance(HOUR);
-  for (let call = 0; call < 3; call++) {
-    await rejectsWith("login_required", () => session.accessToken());
-  }
-  assertEquals(refreshes(world), 1);
-});

@@ -102,17 +102,6 @@ Deno.test("client secret: where the form is refused and the header is offered, t
   );
 });
 
-test("client secret: it is doubted where a refusal has no words, and not where the grant is", async (world) => {
-  const options = { ...world.options, clientSecret: "plain-secret" };
-  const refused = async (error_description?: string) => {
-    const answer = { error: "unauthorized_client", error_description };
-    world.provider.script.device.push(() => json(answer, 400));
-    return (await rejectsWith("provider_refused", () => createSession(options))).message;
-  };
-  assert((await refused()).includes("VM_OIDC_CLIENT_SECRET"));
-  assert(!(await refused("not this grant type")).includes("VM_OIDC_CLIENT_SECRET"));
-});
-
 Deno.test("client secret: an error does not show it, however the provider echoes it", async () => {
   await using world = await scriptedProviderWorld({
     discovery: { token_endpoint_auth_methods_supported: [BASIC] },

@@ -170,14 +170,6 @@ apiTest("of an endless error only the beginning is read", async ({ session, api 
   assertEquals(sent < 10_000_000, true);
 });
 
-apiTest("an echo of the bearer is taken out of the error", async (context) => {
-  const { session, api } = context;
-  api.script.push((request) => json({ sent: [...request.headers], pad: "x".repeat(5000) }, 400));
-  const error = await assertRejects(() => session.post("thing", { json: {} }), ApiError);
-  assertEquals(error.body.includes("[removed]"), true);
-  assertNoSecret(error, tokensOf(context.stored()));
-});
-
 apiTest("an error of the API has no piece of the token", async ({ session, api }) => {
   const token = await session.accessToken();
   const pieces = token.match(/.{1,10}/g)!;

@@ -266,19 +266,6 @@ test.real("browser attack: no parameter overrides the request's, and none is dro
   assertEquals(world.provider.requests, []);
 });
 
-test.real("browser attack: every request has secrets of its own", async (world) => {
-  const seen = new Set<string>();
-  for (let time = 0; time < 3; time++) {
-    const stop = new AbortController();
-    const { prompt, session } = await startBrowserFlow(world, { signal: stop.signal });
-    const { searchParams } = new URL(prompt.url);
-    for (const name of ["state", "nonce", "code_challenge"]) seen.add(searchParams.get(name)!);
-    stop.abort();
-    await session.catch(() => undefined);
-  }
-  assertEquals(seen.size, 9);
-});
-
 Deno.test({
   name: "browser attack: a second browser ends the sign-in, where the system tells nothing",
   permissions: { net: true, env: true },

@@ -154,21 +154,6 @@ test("device flow: no lifetime means 900 seconds", async (world) => {
   assertEquals(world.clock.delays, [...Array(8).fill(100_000), 99_750]);
 });
 
-const REFUSALS = [
-  ["access_denied", "device_code_denied"],
-  ["expired_token", "device_code_expired"],
-  ["invalid_client", "provider_refused"],
-] as const;
-
-Deno.test("device flow: a refusal ends it at once", async () => {
-  for (const [oauthCode, code] of REFUSALS) {
-    await using world = await scriptedProviderWorld();
-    world.provider.script.token.push(() => oauthError(oauthCode));
-    const error = await rejectsWith(code, () => signIn(world), world.provider.issuer);
-    assertEquals([error.oauthError, polls(world), world.clock.delays], [oauthCode, 1, [1000]]);
-  }
-});
-
 Deno.test("device flow: the signal ends each request, and the wait for a poll, with its reason", async () => {
   for (const endpoint of ["discovery", "device", "token", undefined] as const) {
     await using world = await scriptedProviderWorld({ interval: 60 });

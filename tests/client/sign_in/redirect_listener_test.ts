@@ -180,17 +180,6 @@ Deno.test("redirect listener: a refusal of the system is told in words", () => {
   }
 });
 
-Deno.test("redirect listener: a port that another sign-in of this program has is told as such", async () => {
-  const port = freePort();
-  const setting = { listen: `127.0.0.1:${port}`, redirectUri: "https://hub.example.com/callback" };
-  const { listener } = listen(setting);
-  const error = assertThrows(() => listen(setting), ValidMindAuthError);
-  assertEquals(error.code, "redirect_unavailable");
-  assertMatch(error.message, /another sign-in of this one/);
-  await listener[Symbol.asyncDispose]();
-  await listen(setting).listener[Symbol.asyncDispose]();
-});
-
 Deno.test("redirect listener: localhost is listened for at both kinds of address", async () => {
   const { listener, answer } = listen({ redirectUri: "http://localhost/callback" });
   await using _ = listener;
@@ -290,22 +279,5 @@ Deno.test({
   fn: async () => {
     const { message } = await rejectsWith("permission_required", () => listen(), "127.0.0.1:0");
     assertMatch(message, /--allow-net=127\.0\.0\.1:0$/);
-  },
-});
-
-Deno.test({
-  name: "redirect listener: a second browser is told, where the system tells nothing",
-  permissions: { net: ["127.0.0.1"], env: true },
-  fn: async () => {
-    const { listener, others } = listen();
-    await using _ = listener;
-    const begin = () => fetch(listener.startUrl, { method: "POST", redirect: "manual" });
-    const first = await begin();
-    await first.body?.cancel();
-    assertEquals([first.status, first.headers.get("location")], [303, LINK]);
-    const second = await begin();
-    assertEquals(second.status, 409);
-    assertMatch(await second.text(), /open the link of the program yourself/);
-    assertEquals(others.count, 1);
   },
 });

@@ -169,15 +169,6 @@ Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody a
   }
 });
 
-test.signedIn("tokens: what another process has refreshed already is not refreshed again", async ({ session, ...world }) => {
-  world.clock.advance(HOUR);
-  const expires_at = new Date(world.clock.now() + HOUR).toISOString();
-  world.amend({ access_token: "their-access", expires_at });
-  world.provider.reset();
-  assertEquals(await session.accessToken(), "their-access");
-  assertEquals(world.provider.requests, []);
-});
-
 test("tokens: without a stated lifetime the end of the token itself counts", async (world) => {
   const seconds = Math.floor(world.clock.now() / 1000);
   for (const expires_in of [undefined, 0]) {
