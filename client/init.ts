@@ -145,7 +145,8 @@ export async function clearOidcCredentials(
  * Deno offers: those that the backend declares, the issuer's and the API's host with their ports, and
  * the variables that are read. `need` tells optional ones apart: see {@linkcode PermissionNeed}.
  *
- * A third-party backend that declares nothing adds nothing.
+ * A third-party backend adds what it declares, and where the environment names its module, the files and
+ * hosts of its imports.
  *
  * Needs `--allow-env` for the variables of absent options, and for a backend that the environment
  * names the permissions to load it. Uses no network without `discover`.

@@ -1,14 +1,19 @@
 import {
   BACKEND_VARIABLES,
   HOME_VARIABLE,
+  isGranted,
   isPathSpecifier,
   isWindows,
   needDeno,
+  netHost,
+  pathOfUrl,
+  permissionFlag,
   readEnv,
   REFERENCE,
   VARIABLE,
 } from "../common/platform.ts";
 import { isObject, printable, redact } from "../common/printable.ts";
+import { wrapBackend } from "../common/wrap_backend.ts";
 import {
   assertCredentialsBackend,
   call,
@@ -20,7 +25,11 @@ import {
 import { FileCredentialsBackend } from "../file.ts";
 import { KvCredentialsBackend } from "../kv.ts";
 import { MemoryCredentialsBackend } from "../memory.ts";
-import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import type {
+  BackendPermission,
+  MaybePromise,
+  OidcCredentialsBackend,
+} from "../oidc_credentials_backend.ts";
 
 /** Gives a class of backends. Its constructor takes the options as one object, and checks them. */
 type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsBackend>;
@@ -267,7 +276,41 @@ async function importBackend(
     throw loadError("backend_not_constructible", subject, reason, causeOf(error, options));
   }
   assertCredentialsBackend(backend, subject);
-  return backend;
+  const own = backend;
+  return wrapBackend(own, {
+    requiredPermissions: () => [
+      ...moduleNeeds(moduleUrl(specifier)),
+      ...own.requiredPermissions?.() ?? [],
+    ],
+  });
+}
+
+/** The imports in a module's text, lazy ones too. Those of types alone are not loaded. */
+const IMPORTS =
+  /(?:^\s*(?:import|export)(?!\s+type\b)\s*(?:[^"';]*?\bfrom\s*)?|\bimport\s*\(\s*)["']([^"'\n]+)["']/gm;
+
+/**
+ * The permissions for the import of a module and of all that its files name, as far as this process has
+ * them: a module that is loaded already needs none.
+ */
+function moduleNeeds(url: string, seen: Set<string> = new Set()): BackendPermission[] {
+  if (seen.has(url)) return [];
+  seen.add(url);
+  if (/^https?:/.test(url)) {
+    // Deno's flag replaces the hosts that it allows by itself, from one of which this package comes.
+    const hosts = [netHost(new URL(url)), "jsr.io:443"];
+    return hosts.map((host) => ({ name: "import", host } as const)).filter(isGranted);
+  }
+  const path = pathOfUrl(new URL(url));
+  if (path === undefined || !isGranted({ name: "read", path })) return [];
+  try {
+    const imported = Deno.readTextFileSync(path).matchAll(IMPORTS).flatMap(([, name = ""]) =>
+      /^(\.{0,2}\/|https?:|file:)/.test(name) ? moduleNeeds(new URL(name, url).href, seen) : []
+    );
+    return [{ name: "read", path }, ...imported];
+  } catch {
+    return []; // an import that is only in a comment
+  }
 }
 
 async function importModule(
@@ -282,11 +325,11 @@ async function importModule(
     const message = error instanceof Error ? error.message : "";
     // A module that is denied something while it runs throws NotCapable: that is its own error.
     const denied = error instanceof TypeError &&
-      /run again with the --allow-(\w+) flag/.exec(message);
+      /(?:access to "([^"]+)", )?run again with the --allow-(\w+) flag/.exec(message);
     if (denied) {
-      const reason =
-        `Deno does not permit the import. Run with --allow-${denied[1]}, narrowed to ` +
-        `this module.`;
+      const [, target = "", kind = ""] = denied;
+      const reason = `Deno does not permit the import. Run with ` +
+        `${permissionFlag(kind, showSpec(target))}; requiredPermissions() with -A names all flags.`;
       throw loadError("permission_required", source, reason);
     }
     const reason = "the module did not load. See the cause, and check its path or its address.";

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
-import { cliTest } from "../cli_world.ts";
+import { runDeno } from "../../../support/deno_process.ts";
+import { startHttpServer } from "../../../support/http_server.ts";
+import { AS_PROCESS, cliTest } from "../cli_world.ts";
 
 cliTest("permissions: a command line, and the same as a permission set", async (world) => {
   const args = ["permissions", "--api-host", "https://api.example.com/v1/"];
@@ -96,3 +98,81 @@ cliTest("permissions: --discover asks the provider for its other hosts", async (
     assertMatch(JSON.parse(stdout).flags, /--allow-net=\S*keys\.example\.com:443/);
   }
 });
+
+/** For modules of a loopback host. */
+const NO_LOCK = "--no-lock";
+
+const STORE = `
+import { END } from "../more/second.ts";
+import type { Row } from "./types_alone.ts";
+// import "./not_there.ts";
+export class Own {
+  get(): Row {
+    const { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: client_id } = Deno.env.toObject();
+    return { issuer, client_id, access_token: "stored", expires_at: END };
+  }
+  put() {}
+  delete() {}
+  requiredPermissions() {
+    return [{ name: "env" }];
+  }
+}`;
+
+cliTest(
+  "permissions: of a store by its module, the flags for its file, its imports and their hosts",
+  async (world) => {
+    const types = { headers: { "content-type": "application/typescript" } };
+    await using host = await startHttpServer(() =>
+      new Response("export const END = '2099-01-01';", types)
+    );
+    const vendor = new URL(
+      `../../../../vendor/${host.origin.replaceAll(/:\/\/|:/g, "_")}`,
+      import.meta.url,
+    );
+    using _ = { [Symbol.dispose]: () => Deno.removeSync(vendor, { recursive: true }) };
+    for (const folder of ["own", "more"]) await Deno.mkdir(`${world.home}/${folder}`);
+    const store = `${world.home}/own/store.ts`;
+    const second = `${world.home}/more/second.ts`;
+    await Deno.writeTextFile(store, STORE);
+    const code = `
+    import { createSession } from "@validmind/auth";
+    console.log(await (await createSession({ interactive: false })).accessToken());`;
+    const inFallback = { VM_OIDC_CREDENTIALS_BACKEND: "fallback" };
+    const options = JSON.stringify({ backends: [`${store}:Own`] });
+    for (
+      const [text, more, chosen] of [
+        ['export * from "./third.ts";', `${world.home}/more/third.ts`, {}],
+        [`export * from "${host.origin}/third.ts";`, `${new URL(host.origin).host},jsr.io:443`, {}],
+        ['export * from "./third.ts";', second, {
+          ...inFallback,
+          VM_OIDC_CREDENTIALS_BACKEND_KWARGS: options,
+        }],
+      ] as const
+    ) {
+      await Deno.writeTextFile(second, text);
+      await Deno.writeTextFile(`${world.home}/more/third.ts`, "export const END = '2099-01-01';");
+      const env = { VM_OIDC_CREDENTIALS_BACKEND: "./own/store.ts:Own", ...chosen };
+      const { stdout, stderr } = await world.run(["permissions", "--json"], {
+        env,
+        flags: [...AS_PROCESS, NO_LOCK],
+      });
+      assertEquals(stderr, "");
+      const { flags } = JSON.parse(stdout);
+      for (const part of [store, second, more]) {
+        assertStringIncludes(flags.replaceAll("\\", "/"), part.replaceAll("\\", "/"));
+      }
+      assertEquals(/types_alone|not_there/.test(flags), false, flags);
+      const run = { code, env: { ...world.env, ...env }, cwd: world.home };
+      assertEquals(await runDeno({ ...run, flags: [NO_LOCK, ...flags.split(" ")] }), {
+        code: 0,
+        stdout: "stored\n",
+        stderr: "",
+      });
+      const denied = await runDeno({
+        ...run,
+        flags: [NO_LOCK, "--allow-env", `--allow-read=${store}`],
+      });
+      assertMatch(denied.stderr, /permission_required\].*--allow-read=\S*second\.ts/);
+    }
+  },
+);
