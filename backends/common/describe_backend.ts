@@ -97,8 +97,8 @@ export function secretsOf(entry: OidcCredentials | undefined): string[] {
   return [access_token, refresh_token, id_token, key].filter((text) => typeof text === "string");
 }
 
-/** A copy of an error and of its causes for the store's author: the name, the words and the place. */
-function causeFrom(error: unknown, depth = 3): Error | undefined {
+/** A copy of a foreign error and of its causes for its author: the name, the words and the place. */
+export function causeFrom(error: unknown, depth = 3): Error | undefined {
   if (typeof error === "string") return new Error(cleanForeign(error));
   if (!(error instanceof Error) || depth === 0) return undefined;
   const cause = causeFrom(error.cause, depth - 1);

@@ -44,5 +44,6 @@ export function unusable(
   return new ValidMindAuthError(
     isDenied ? "permission_required" : "client_auth_unusable",
     words`Cannot use ${subject}: ${reason}. ${advice}`,
+    cause === undefined ? {} : { cause },
   );
 }

@@ -1,9 +1,9 @@
 import * as oauth from "oauth4webapi";
+import { causeFrom } from "../../backends/common/describe_backend.ts";
 import { parseObject, remember, toHex } from "../../backends/common/printable.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { isEntraIssuer, isSendable } from "../entry.ts";
-import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import {
   type ClientAuthOptions,
@@ -164,11 +164,7 @@ async function valueOf(
     return String(await untilAborted(Promise.try(given), end)).trim();
   } catch (error) {
     signal?.throwIfAborted();
-    throw new ValidMindAuthError(
-      "client_auth_unusable",
-      words`Cannot use ${ASSERTION}: the function failed. See the cause.`,
-      { cause: error },
-    );
+    throw unusable(ASSERTION, "the function failed", "See the cause.", causeFrom(error));
   }
 }
 
