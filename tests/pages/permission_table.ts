@@ -123,9 +123,15 @@ function wrappers(): [string, OidcCredentialsBackend, string][] {
 async function needRows(): Promise<string[][]> {
   const needs = await quickStartNeeds();
   const words = { always: "always", sign_in: "to sign in or refresh", optional: "no" };
+  const seen = new Map<string, number>();
   const groups = Map.groupBy(
     needs.toSorted((a, b) => rank(a) - rank(b)),
-    ({ need, reason }) => `${need} ${reason}`,
+    ({ need, reason }) => {
+      const key = `${need} ${reason}`;
+      const count = seen.get(key) ?? 0;
+      seen.set(key, count + 1);
+      return `${key} ${Math.floor(count / 3)}`; // three in a row
+    },
   );
   return [...groups.values()].map((group) => {
     const flags = joinedFlags(group).map((one) => `\`${one.replaceAll(",", "`, `")}\``);
