@@ -1,10 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { sealingKey, sealRow } from "../../backends/encrypted/sealing.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import { migrateCredentials } from "../../backends/migrate_credentials.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -156,34 +154,6 @@ Deno.test("a sign-out removes the encrypted entry also where the plain one canno
   assertEquals(inner.rows.size, 0);
 });
 
-Deno.test('plain "ignore" shares a file with Python: neither sees or changes the other\'s rows', async () => {
-  const fixture = new URL("../fixtures/credentials_from_python.json", import.meta.url);
-  const path = `${folder()}/credentials.json`;
-  await Deno.writeFile(path, await Deno.readFile(fixture), { mode: 0o600 });
-  const rows = () => JSON.parse(Deno.readTextFileSync(path)).credentials;
-  const before = rows();
-  const [python = ""] = Object.keys(before);
-  const backend = encrypted(new FileCredentialsBackend({ path }), { plain: "ignore" });
-  assertEquals(await backend.get(python), undefined);
-  assertEquals(await Array.fromAsync(backend.list!()), []);
-  await backend.put(python, entry());
-  const { [`encrypted|${python}`]: _, ...after } = rows();
-  assertEquals(after, before);
-  await backend.delete(python);
-  assertEquals(rows(), before);
-});
-
-Deno.test("rows are moved into an encrypted store, and between two", async () => {
-  const [from, inner, copy] = [1, 2, 3].map(() => new MemoryCredentialsBackend());
-  for (const key of [KEY, OTHER]) from!.put(key, entry());
-  const to = encrypted(inner);
-  const { copied, deleted } = await migrateCredentials(from!, to, { deleteSource: true });
-  assertEquals([copied.length, deleted.length], [2, 2]);
-  assertNoSecret(inner!.get(ROW));
-  await migrateCredentials(inner!, copy!);
-  for (const backend of [to, encrypted(copy)]) assertEquals(await backend.get(KEY), entry());
-});
-
 /** A store with leases: it refuses a write of the entry whose lock its holder has lost. */
 class LeasedStore extends MemoryCredentialsBackend {
   readonly held = new Set<string>();
@@ -272,24 +242,6 @@ Deno.test("it needs and says what the inner backend, the variables and the key's
   assertEquals(undeclared.requiredPermissions, undefined);
 });
 
-Deno.test("what the inner backend reports comes as it is, and an entry that is no JSON as well", async () => {
-  const fault = new CredentialsBackendError("backend_too_large", "Cannot: too large. Shrink.");
-  const fail = () => Promise.reject(fault);
-  const failing = encrypted({ put: fail, get: fail, delete: fail });
-  const runs = [
-    () => failing.put(KEY, entry()),
-    () => failing.get(KEY),
-    () => failing.delete(KEY),
-  ];
-  for (const run of runs) assertEquals(await run().catch((error) => error), fault);
-  const backend = encrypted();
-  await backend.put(KEY, entry());
-  const circular: OidcCredentials = entry();
-  circular.x_self = circular;
-  assert(await backend.put(KEY, circular).catch(() => true));
-  assertEquals((await backend.get(KEY))?.access_token, SECRETS.access);
-});
-
 Deno.test("neither the backend nor its errors show a key, a passphrase or a token", async () => {
   const secrets = [...renderings(FIRST), ...renderings(SECOND), PASSPHRASE];
   const kinds = [FIRST, { passphrase: PASSPHRASE }, { backend: new MemoryCredentialsBackend() }];
@@ -305,43 +257,7 @@ Deno.test("neither the backend nor its errors show a key, a passphrase or a toke
   }
 });
 
-const WRONG: [what: string, options: unknown, ...words: string[]][] = [
-  ["no options", undefined, "not an object"],
-  ["an unknown option", { key: FIRST, password: "x" }, '"password"'],
-  ["no key", {}, '"key" is no key'],
-  ["a text for a key", { key: "x".repeat(32) }, '"key" is no key'],
-  ["a key without a kind", { key: { id: "x" } }, '"key" is no key'],
-  ["a short key", { key: new Uint8Array(16) }, "32 random bytes"],
-  ["a key of zeros", { key: new Uint8Array(32) }, "32 random bytes"],
-  [
-    "a key that is text",
-    { key: new TextEncoder().encode("abcdefghijklmnopqrstuvwxyz012345") },
-    "a text as a passphrase",
-  ],
-  ["a variable without a name", { key: { env: "" } }, "does not name a variable"],
-  ["a variable that is a list", { key: { env: "A,B" } }, "does not name a variable"],
-  ["olderKeys that are no list", { key: FIRST, olderKeys: FIRST }, '"olderKeys" is not an array'],
-  ["a wrong older key", { key: FIRST, olderKeys: [SECOND, null] }, "olderKeys[1]"],
-  ["a short passphrase", { key: { passphrase: "too short" } }, "12 characters"],
-  ["another plain", { key: FIRST, plain: true }, '"plain"'],
-];
-
-for (const [what, options, ...words] of WRONG) {
-  Deno.test(`the constructor refuses ${what}, without showing it`, {
-    permissions: "none",
-  }, async () => {
-    const full = options && { backend: new MemoryCredentialsBackend(), ...options };
-    const make = () => new EncryptedCredentialsBackend(full as never);
-    const error = await rejectsWith("invalid_options", make, ...words);
-    assertNoSecret(error, ["too short", "abcdefghijklmnopqrstuvwxyz012345"]);
-  });
-}
-
-Deno.test("the constructor refuses what is no backend, and copies the caller's key", async () => {
-  const make = (options: unknown) => () => new EncryptedCredentialsBackend(options as never);
-  await rejectsWith("invalid_backend", make({ backend: {}, key: FIRST }), '"backend"');
-  const key = { backend: new MemoryCredentialsBackend(), key: { backend: "file" } };
-  await rejectsWith("invalid_backend", make(key), "key");
+Deno.test("the constructor copies the caller's key", async () => {
   const inner = new MemoryCredentialsBackend();
   const mine = FIRST.slice();
   const backend = encrypted(inner, { key: mine });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
-import { probeKey, PROVES, provesWrites } from "../../backends/common/describe_backend.ts";
+import { probeKey } from "../../backends/common/describe_backend.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
@@ -130,14 +130,6 @@ Deno.test("fallback: a probe goes to the store of the entry that is locked, and 
   assertEquals([await Array.fromAsync(b.rows.list()), b.calls.at(-1)], [[KEY], "delete"]);
 });
 
-Deno.test("fallback: it proves its writes where each store does", () => {
-  const proving = () => Object.assign(new MemoryCredentialsBackend(), { [PROVES]: true });
-  const make = (...backends: OidcCredentialsBackend[]) =>
-    provesWrites(new FallbackCredentialsBackend({ backends }));
-  assertEquals(make(proving(), proving()), true);
-  assertEquals(make(proving(), new MemoryCredentialsBackend()), false);
-});
-
 Deno.test("fallback: a sign-out goes over all stores, and says each time which it missed", async () => {
   const { a, b, c, backend, events } = trio();
   a.rows.put(KEY, entry({ access_token: "left" }));
@@ -210,18 +202,6 @@ Deno.test("what a store lacks is lacking here, and what all have is joined", () 
   assertEquals(make(file("x"), minimal).persistent, undefined);
   assertEquals(make(file("x"), memory(), minimal).persistent, false);
   assertEquals(make(file("x"), memory()).location, "/data/x.json, else the memory of this process");
-});
-
-Deno.test("the constructor refuses what is no list of backends", async () => {
-  const memory = new MemoryCredentialsBackend();
-  for (const options of [undefined, {}, { backends: [] }, { backends: memory }]) {
-    await rejectsWith("invalid_options", () => new FallbackCredentialsBackend(options as never));
-  }
-  const make = (options: unknown) => () => new FallbackCredentialsBackend(options as never);
-  await rejectsWith("invalid_options", make({ backends: [memory], then: 1 }), '"then"');
-  await rejectsWith("invalid_options", make({ backends: [memory], onFallback: 1 }), '"onFallback"');
-  await rejectsWith("invalid_backend", make({ backends: [memory, {}] }), "backends[1]");
-  make({ backends: [memory, new MemoryCredentialsBackend()] })();
 });
 
 Deno.test("neither the backend nor what it tells shows a secret", async () => {

@@ -141,32 +141,3 @@ Deno.test(
     ]);
   },
 );
-
-Deno.test(
-  "kv: options that are unknown or wrong are refused",
-  { permissions: "none" },
-  async () => {
-    const wrong: [options: unknown, ...words: string[]][] = [
-      [{ url: "/x" }, `"url"`, "path, lockTimeoutMs, timeoutMs"],
-      [{ path: "" }, `"path"`],
-      [{ path: null }, `"path"`],
-      [{ path: "file:///x" }, `"path"`],
-      [{ path: "http://kv.example.com" }, "https:", "localhost"],
-      [{ path: "https://kv.example.com?token=x" }, "plain URL"],
-      [{ path: "https://user@kv.example.com" }, "plain URL"],
-      // Deno takes these for the names of local files.
-      [{ path: "HTTP://kv.example.com" }, "plain URL"],
-      [{ path: "https:kv.example.com" }, "plain URL"],
-      [{ path: " https://kv.example.com" }, "plain URL"],
-      [{ path: "a2://b" }, "plain URL"],
-      [{ lockTimeoutMs: "5" }, `"lockTimeoutMs"`],
-      [{ timeoutMs: -1 }, `"timeoutMs"`],
-      [[], "not an object"],
-    ];
-    for (const [options, ...words] of wrong) {
-      const make = () => new KvCredentialsBackend(options as object);
-      await rejectsWith("invalid_options", make, ...words);
-    }
-    new KvCredentialsBackend({ path: "http://localhost:4512" });
-  },
-);

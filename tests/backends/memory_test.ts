@@ -31,15 +31,6 @@ test("two memory backends are two stores, and neither lasts", () => {
 test("NullCredentialsBackend is another name of memory", () =>
   assertStrictEquals(NullCredentialsBackend, MemoryCredentialsBackend));
 
-test("memory takes no option but the lock's time", async () => {
-  const make = (options: unknown) => () => new MemoryCredentialsBackend(options as object);
-  make({})();
-  await rejectsWith("invalid_options", make({ path: "/x" }), `"path"`, "It takes: lockTimeoutMs");
-  await rejectsWith("invalid_options", make({ lockTimeoutMs: "1" }), "lockTimeoutMs");
-  await rejectsWith("invalid_options", make(null), "not an object");
-  await rejectsWith("invalid_options", make("path"), "not an object");
-});
-
 Deno.test("a lock in memory that is not had in time is backend_locked, and free afterwards", {
   permissions: "none",
 }, async () => {

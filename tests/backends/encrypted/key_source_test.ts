@@ -210,16 +210,6 @@ Deno.test("no row makes the store of keys look up a name of its own choice", asy
   }
 });
 
-Deno.test("a key beside its entries is refused", async () => {
-  const file = (name: string) => new FileCredentialsBackend({ path: `/data/${name}.json` });
-  const one = file("one");
-  for (const keys of [one, file("one")]) {
-    const make = () => by({ backend: keys }, one);
-    await rejectsWith("invalid_options", make, "in the store that it protects");
-  }
-  by({ backend: file("two") }, one);
-});
-
 Deno.test("processes that all make the first key lose nothing: every entry is readable", async () => {
   const parent = folder();
   const code = `

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { fromBase64, sealingKey } from "../../../backends/encrypted/sealing.ts";
 import { toBase64 } from "../../../backends/common/printable.ts";
-import { entry, KEY, OTHER } from "../../support/entries.ts";
+import { entry, KEY } from "../../support/entries.ts";
 import {
   changeSealed,
   encrypted,
@@ -115,15 +115,6 @@ test("how a key was derived is bound to the entry, and neither weak nor endless"
   } finally {
     crypto.subtle.deriveBits = deriveBits;
   }
-});
-
-test("the id and the place are authenticated: the right key alone is not enough", async () => {
-  assertEquals(await readAfter({ key_id: "other" }), "encryption_key_unknown");
-  const inner = new MemoryCredentialsBackend();
-  const backend = encrypted(inner);
-  await backend.put(KEY, entry());
-  inner.put(`encrypted|${OTHER}`, inner.get(`encrypted|${KEY}`)!);
-  assertEquals(await backend.get(OTHER).catch(({ code }) => code), "decryption_failed");
 });
 
 Deno.test("an id is a fingerprint of the key, which cannot be taken out again and is wiped", async () => {

@@ -4,18 +4,7 @@ import type { KeyringSession } from "../../support/servers/keyring_session.ts";
 /** What every script of these tests has at hand. */
 const PRELUDE = `
   import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
-  import {
-    CLIENT, keychainLimits, libraryPath, nativeKeychainClient, openKeychainLibrary,
-  } from "${backendUrl("keychain/client.ts")}";
 
-  const library = await openKeychainLibrary(libraryPath);
-
-  /** The real keychain, with a limit as small as that of Windows or smaller. */
-  function openSmall(valueChars) {
-    const client = nativeKeychainClient(library, "validmind-auth", 5000);
-    client.limits = { ...keychainLimits(), valueChars };
-    return { client, store: new KeychainCredentialsBackend({ [CLIENT]: client }) };
-  }
   /** How a call ended: "ok", or the code and the words of its error. */
   async function outcome(call) {
     try {

@@ -1,14 +1,11 @@
 // Over a real keyring.
 import { assert, assertEquals } from "@std/assert";
 import { backendUrl, type ProcessResult, runDeno } from "../../support/deno_process.ts";
-import { type KeyringState, startKeyringSession } from "../../support/servers/keyring_session.ts";
+import { startKeyringSession } from "../../support/servers/keyring_session.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 
 const live = await liveTests("keyring");
-
-const key = await testKey();
 
 /** Runs a script in a desktop session of its own, with the backends imported. */
 async function inSession(
@@ -18,7 +15,6 @@ async function inSession(
 ): Promise<ProcessResult> {
   const script = `
     import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
-        import { FallbackCredentialsBackend } from "${backendUrl("fallback.ts")}";
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
     const keychain = (service) => new KeychainCredentialsBackend({ service, timeoutMs: 3_000 });
@@ -56,40 +52,3 @@ live.test("a key in a real keyring protects a file of any size, in a later proce
   );
   assert(["keychain_locked", "backend_timeout"].includes(locked.stdout.trim()), locked.stderr);
 });
-
-const OUTCOMES: [state: KeyringState, used: string][] = [
-  ["unlocked", "keychain"],
-  ["absent", "file"],
-  ["no-bus", "file"],
-  ["locked", "keychain_locked"],
-];
-
-for (const [state, outcome] of OUTCOMES) {
-  live.test(`keychain, else an encrypted file, where the keyring is ${state}: ${outcome}`, async () => {
-    await using session = await startKeyringSession({ state });
-    await using folder = await tempDir();
-    const { stdout, stderr } = await inSession(
-      session,
-      folder.path,
-      `
-      const sealed = new EncryptedCredentialsBackend({
-        backend: file(),
-        key: Uint8Array.fromHex("${key.toHex()}"),
-      });
-      const backend = new FallbackCredentialsBackend({ backends: [keychain("t"), sealed] });
-      try {
-        await backend.put("k", entry);
-        if ((await backend.get("k")).access_token.length !== 70_000) throw new Error("changed");
-        console.log(backend.location.includes("else") ? "keychain" : "file");
-      } catch (error) {
-        console.log(error.code ?? error);
-      }
-    `,
-    );
-    assertEquals(stdout, `${outcome}\n`, stderr);
-    assertEquals(
-      stderr.includes("was passed over (backend_unavailable)"),
-      outcome === "file",
-    );
-  });
-}

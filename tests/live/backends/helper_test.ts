@@ -2,13 +2,12 @@
 // one that serveHelper makes.
 import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
-import { clearOidcCredentials, createSession } from "@validmind/auth";
+import { createSession } from "@validmind/auth";
 import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
 import { testCredentialsBackend } from "@validmind/auth/testing";
 import { backendUrl, DENO, mustRun } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { type KeyringSession, startKeyringSession } from "../../support/servers/keyring_session.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
@@ -86,22 +85,6 @@ for (const [name, make] of Object.entries(HELPERS)) {
   const open = () => new HelperCredentialsBackend({ ...helper, lockFolder });
   const ignore = live.ignore;
   testCredentialsBackend(name, open, { ignore, patienceMs: 30_000 });
-
-  live.test(`${name}: a sign-in serves the next start, is listed, and is signed out`, async () => {
-    await using world = await scriptedProviderWorld();
-    const { issuer, clientId } = world.options;
-    const place = { issuer: issuer!, clientId: clientId! };
-    const first = await createSession({ ...world.options, credentialsBackend: open() });
-    const token = await first.accessToken();
-    const next = () =>
-      createSession({ ...world.options, credentialsBackend: open(), interactive: false });
-    assertEquals(await (await next()).accessToken(), token);
-    assertEquals(await Array.fromAsync(open().list()), [world.key]);
-    await clearOidcCredentials({ ...place, credentialsBackend: open(), revoke: true });
-    assertEquals(await Array.fromAsync(open().list()), []);
-    assert(!world.provider.isActive(token));
-    await rejectsWith("login_required", next);
-  });
 
   live.test(`${name}: sixteen processes refresh an expired sign-in once`, async () => {
     const env = chosen("helper", { ...helper, lockFolder });

@@ -1,8 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { walk } from "@std/fs/walk";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { startVault, type VaultServer } from "../../support/servers/vault_server.ts";
-import { tempDir } from "../../support/temp_home.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "../../backends/vault/vault_world.ts";
@@ -30,34 +28,6 @@ async function open(
   };
   return { vault, token, backend, [Symbol.asyncDispose]: dispose };
 }
-
-/** What every call on a Vault that does not work has to be. */
-async function allFail(backend: VaultCredentialsBackend, ...words: string[]): Promise<void> {
-  const calls = [
-    () => backend.get(KEY),
-    () => backend.put(KEY, entry()),
-    () => backend.delete(KEY),
-    () => Array.fromAsync(backend.list()),
-    () => backend.deleteAll(),
-    () => backend.withLock(KEY, () => Promise.resolve()),
-  ];
-  for (const call of calls) {
-    await rejectsWith("backend_unavailable", call, "Vault at 127.0.0.1:", ...words);
-  }
-}
-
-live.test("a sealed Vault is waited for, and then backend_unavailable", async () => {
-  await using opened = await open({ timeoutMs: 1000 });
-  const { vault, token, backend } = opened;
-  await vault.seal();
-  await allFail(backend, "status 503 (Vault is sealed)");
-  const fresh = vaultBackend(vault, token, { timeoutMs: 1000 });
-  await allFail(fresh, "status 503 (Vault is sealed)");
-  await vault.unseal();
-  assertEquals(await backend.get(KEY), entry());
-  assertEquals(await fresh.get(KEY), entry());
-  await fresh.close();
-});
 
 live.test("an operation under way rides over a seal and an unseal", async () => {
   await using opened = await open();
@@ -102,59 +72,6 @@ live.test("writers lose nothing that was acknowledged when Vault is killed and s
   assertEquals(stored.size, 4);
   for (const [key, i] of stored) assertEquals((await check.get(key))?.i, i);
   await check.close();
-});
-
-live.test("a Vault that does not answer is backend_timeout, also while its lock is held", async () => {
-  await using opened = await open({ timeoutMs: 1000 });
-  const { vault, backend } = opened;
-  await vault.pause();
-  const { signal } = new AbortController();
-  const calls = [
-    () => backend.get(KEY),
-    () => Array.fromAsync(backend.list()),
-    () => backend.withLock(OTHER, () => Promise.resolve()),
-    () => backend.withLock(OTHER, () => Promise.resolve(), { signal }),
-  ];
-  for (const call of calls) await rejectsWith("backend_timeout", call, "127.0.0.1:", "1000 ms");
-  await vault.resume();
-  const value = await backend.withLock(KEY, async () => {
-    await vault.pause();
-    return "done";
-  });
-  assertEquals(value, "done"); // the lock is not given back, and its lease ends by itself
-  await vault.resume();
-  assertEquals(await backend.get(KEY), entry());
-});
-
-live.test("a deletion that broke off within Vault is an error, and can be finished", async () => {
-  await using folder = await tempDir();
-  await using vault = await startVault({ storage: folder.path });
-  const backend = vaultBackend(vault, await userToken(vault, "anna"), { timeoutMs: 500 });
-  await backend.put(KEY, entry());
-  await vault.stop();
-  const found = await Array.fromAsync(walk(folder.path, { match: [/\/versions$/] }));
-  for (const { path } of found) await Deno.remove(path, { recursive: true });
-  await vault.restart();
-  await rejectsWith("backend_unavailable", () => backend.get(KEY), "version data");
-  await rejectsWith("backend_unavailable", () => Array.fromAsync(backend.list()), "version data");
-  await backend.delete(KEY);
-  await backend.put(KEY, entry({ x_second: 2 }));
-  assertEquals(await backend.get(KEY), entry({ x_second: 2 }));
-  await backend.close();
-});
-
-live.test("requests over a rate limit are repeated until they are let through", async () => {
-  await using opened = await open();
-  const { vault, backend } = opened;
-  const quota = "sys/quotas/rate-limit/secret";
-  await vault.request("POST", quota, { path: "secret/", rate: 10, interval: "1s" });
-  await Promise.all(Array.from({ length: 15 }, () => backend.get(KEY)));
-  await backend.close();
-  await vault.request("POST", quota, { path: "secret/", rate: 1, interval: "1h" });
-  await vault.request("GET", "secret/config");
-  const hasty = vaultBackend(vault, opened.token, { timeoutMs: 1000 });
-  await rejectsWith("backend_unavailable", () => hasty.get(KEY), "status 429");
-  await hasty.close();
 });
 
 live.test("a standby's redirect is not followed, and names the active node", async () => {

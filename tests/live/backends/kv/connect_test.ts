@@ -1,11 +1,7 @@
-import { formatPermissionFlags, KvCredentialsBackend } from "@validmind/auth";
+import { KvCredentialsBackend } from "@validmind/auth";
 import { testCredentialsBackend } from "@validmind/auth/testing";
-import { KvStore } from "../../../../backends/kv/store.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
-import { FakeClock } from "../../../support/fake_clock.ts";
-import { assertEquals } from "@std/assert";
 import { startHttpServer } from "../../../support/http_server.ts";
-import { backendUrl, runDeno } from "../../../support/deno_process.ts";
 import { startDenokv } from "../../../support/servers/denokv_server.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
 import { KEY } from "../../../support/entries.ts";
@@ -48,31 +44,4 @@ live.test("what is no KV server is an error at once, and no token that it echoes
     assertNoSecret(error, [server.accessToken]);
     await backend.close();
   }
-});
-
-live.test("a KV server is used under exactly the flags that are declared", async () => {
-  const needs = new KvCredentialsBackend({ path: server.url }).requiredPermissions();
-  const code = `
-    import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-    const backend = new KvCredentialsBackend({ path: "${server.url}" });
-    const entry = { issuer: "i", client_id: "c", access_token: "t", fill: "f".repeat(60_000) };
-    await backend.withLock("k", () => backend.put("k", entry));
-    console.log((await backend.get("k")).fill.length, (await Array.fromAsync(backend.list())).length);
-    await backend.delete("k");
-    await backend.close();`;
-  const flags = ["--unstable-kv", ...formatPermissionFlags(needs).split(" ")];
-  const result = await runDeno({ code, flags, env: { [TOKEN]: server.accessToken } });
-  assertEquals(result, { code: 0, stdout: "60000 1\n", stderr: "" });
-});
-
-// Deno goes on with an operation that was given up, until its server has died.
-live.test("a KV server that falls silent is backend_timeout", { sanitizeOps: false }, async () => {
-  await using silent = await startDenokv();
-  const clock = new FakeClock();
-  const options = { path: silent.url, lockTimeoutMs: 1000, timeoutMs: 300, timer: clock };
-  const store = await KvStore.open(options);
-  clock.advance(2000); // an answer counts for less
-  await silent.pause();
-  await rejectsWith("backend_timeout", () => store.get(KEY), silent.url.slice(7), "no answer");
-  store.close();
 });

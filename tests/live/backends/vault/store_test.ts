@@ -32,29 +32,6 @@ async function withBackend(
   }
 }
 
-live.test(`Vault: numbers, nulls and large entries come back as they were`, () =>
-  withBackend(async (backend) => {
-    const exact = entry({
-      x_big: 12345678901234567890,
-      x_float: 1.0e-7,
-      x_null: null,
-      x_text: "\ud83d",
-    });
-    await backend.put(KEY, exact);
-    assertEquals(await backend.get(KEY), exact);
-    const large = entry({ x_fill: "f".repeat(64 * 1024) });
-    await backend.put(KEY, large);
-    assertEquals(await backend.get(KEY), large);
-  }));
-
-live.test(`Vault: what the server takes no more is backend_too_large, and the old is kept`, () =>
-  withBackend(async (backend) => {
-    await backend.put(KEY, entry());
-    const large = entry({ x_fill: "f".repeat(33 * 1024 * 1024) });
-    await rejectsWith("backend_too_large", () => backend.put(KEY, large), "127.0.0.1");
-    assertEquals(await backend.get(KEY), entry());
-  }));
-
 live.test("Vault: one version is kept of an entry, also of one that somebody else made", () =>
   withBackend(async (backend) => {
     await backend.put(KEY, entry());
@@ -134,16 +111,4 @@ live.test("Vault: a mount that is none, or is of another kind, is an error and n
   await deep.put(KEY, entry());
   assertEquals(await deep.get(KEY), entry());
   await deep.close();
-});
-
-live.test("Vault: a mount that is taken away under an open backend is an error", async () => {
-  await vault.request("POST", "sys/mounts/passing", { type: "kv", options: { version: "2" } });
-  const backend = vaultBackend(vault, vault.rootToken, { mount: "passing" });
-  await backend.put(KEY, entry());
-  await vault.request("DELETE", "sys/mounts/passing");
-  await rejectsWith("backend_unavailable", () => backend.get(KEY), "status 404");
-  await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), "status 404");
-  await rejectsWith("backend_unavailable", () => backend.delete(KEY), "status 404");
-  await rejectsWith("backend_unavailable", () => Array.fromAsync(backend.list()), "status 404");
-  await backend.close();
 });
