@@ -3,9 +3,12 @@ import { testCredentialsBackend } from "@validmind/auth/testing";
 import { sandbox } from "../support/sandbox.ts";
 import { storesIn } from "./stores.ts";
 
-for (const [name, { open, broken, permissions }] of Object.entries(storesIn(sandbox()))) {
+for (
+  const [name, { open, broken, permissions, processes }] of Object.entries(storesIn(sandbox()))
+) {
   testCredentialsBackend(name, open, {
     ...(broken && { broken }),
     ...(permissions && { permissions }),
+    ...(processes && { processes }),
   });
 }

@@ -98,23 +98,6 @@ Deno.test("an error names the id of the key, also one of the person's choice", a
 });
 
 for (const plain of ["refuse", "ignore"] as const) {
-  Deno.test(`with plain "${plain}" withLock locks the encrypted row, with its options`, async () => {
-    const inner = new MemoryCredentialsBackend();
-    const calls: unknown[] = [];
-    const spied: OidcCredentialsBackend = {
-      ...minimal(inner),
-      withLock: (key, fn, options) => {
-        calls.push([key, options?.peek !== undefined, options?.signal !== undefined]);
-        return inner.withLock(key, fn, options);
-      },
-    };
-    const { signal } = new AbortController();
-    const options = { signal, peek: () => undefined };
-    const backend = encrypted(spied, { plain });
-    assertEquals(await backend.withLock!(KEY, () => Promise.resolve(7), options), 7);
-    assertEquals(calls, [[ROW, true, true]]);
-  });
-
   Deno.test(`with plain "${plain}" the encrypted entry wins, and a sign-out leaves none`, async () => {
     const inner = new MemoryCredentialsBackend();
     const backend = encrypted(inner, { plain });

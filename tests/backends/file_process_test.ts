@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { ALL, backendUrl, runDeno, startDeno } from "../support/deno_process.ts";
+import { ALL, backendUrl, startDeno } from "../support/deno_process.ts";
 import { small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
@@ -17,34 +17,6 @@ function script(path: string, steps: string): string {
     ${steps}
   `;
 }
-
-Deno.test("processes that write different keys lose nothing, and one at a time has a key's lock", async () => {
-  const parent = folder();
-  const path = `${parent}/credentials.json`;
-  const marker = JSON.stringify(`${parent}/inside`);
-  const code = script(
-    path,
-    `
-    for (let i = 0; i < 15; i++) {
-      await put(\`\${Deno.args[0]}-\${i}\`, "own");
-      await backend.withLock("k", async () => {
-        Deno.openSync(${marker}, { write: true, createNew: true }).close();
-        const { client_id } = backend.get("count") ?? { client_id: "0" };
-        await new Promise((resolve) => setTimeout(resolve, 1));
-        await put("count", String(Number(client_id) + 1));
-        Deno.removeSync(${marker});
-      });
-    }`,
-  );
-  const flags = [`--allow-read=${parent}`, `--allow-write=${parent}`];
-  const run = (name: string) => runDeno({ code, flags, args: [name], timeoutMs: 60_000 });
-  for (const result of await Promise.all(["a", "b", "c"].map(run))) {
-    assertEquals(result, { code: 0, stdout: "", stderr: "" });
-  }
-  const backend = new FileCredentialsBackend({ path });
-  assertEquals(backend.get("count")?.client_id, "45");
-  assertEquals((await Array.fromAsync(backend.list())).length, 46);
-});
 
 Deno.test("a lock of another process is backend_locked, naming its file, and free once that is killed", async () => {
   const path = `${folder()}/credentials.json`;

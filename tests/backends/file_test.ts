@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { AWKWARD_KEYS, entry, KEY, OTHER } from "../support/entries.ts";
+import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
 
@@ -99,14 +99,6 @@ test("numbers that JavaScript cannot hold are kept as written", async () => {
   await backend.put("b", { ...backend.get("b")!, big: 5 });
   const expected = text.replace("9007199254740993", "5");
   assertEquals(Deno.readTextFileSync(backend.path), expected);
-});
-
-test("only own rows are entries, whatever an object inherits", async () => {
-  const backend = written({ version: 1, credentials: {} });
-  for (const key of AWKWARD_KEYS) assertEquals(backend.get(key), undefined, key);
-  await backend.put("__proto__", entry());
-  assertEquals([backend.get("issuer"), backend.get("__proto__")], [undefined, entry()]);
-  assertEquals(await Array.fromAsync(backend.list()), ["__proto__"]);
 });
 
 test("one without a version, or without credentials, counts as empty version 1", async () => {

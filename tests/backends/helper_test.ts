@@ -178,12 +178,6 @@ test("one that is missing or not executable is named", async ({ folder, helper }
   await rejectsWith("backend_unavailable", () => backend.get(KEY), "no such program");
 });
 
-test("one that keeps less than it was given is too small", async ({ helper }) => {
-  const script = HELPER.replace(`cat "$f"`, `sed 's/aaaaaaaaaa//g' "$f"`);
-  const entry = anEntry({ access_token: "a".repeat(2000) });
-  await rejectsWith("backend_too_large", () => helper(script).put(KEY, entry), "fewer");
-});
-
 /** Helpers that read what is there, and what they do to an entry that is larger than they hold. */
 const TOO_SMALL: readonly [does: string, store: string, code: string][] = [
   ["cuts an entry", `input=$(printf %s "$input" | sed 's/xxxxxxxxxx//g')`, "backend_too_large"],

@@ -9,7 +9,7 @@ import { rejectsWith } from "../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 
-const { root, folder, permissions } = sandbox();
+const { folder, permissions } = sandbox();
 const SIDES = ["-journal", "-wal", "-shm"];
 const whyNoOwner = isPosix && Deno.uid() === 0 ? undefined : "only root can give a file away";
 
@@ -166,15 +166,6 @@ test(
   { ignore: Deno.build.os !== "linux" },
 );
 
-Deno.test("kv file: it needs no permission beyond its folder", {
-  permissions: { read: [`${root}/narrow`], write: [`${root}/narrow`] },
-}, async () => {
-  const backend = new KvCredentialsBackend({ path: `${root}/narrow/kv.db` });
-  await backend.withLock(KEY, () => backend.put(KEY, entry()));
-  assertEquals(await backend.get(KEY), entry());
-  await backend.close();
-});
-
 Deno.test(
   "kv file: without permission the error names the flags",
   { permissions: "none" },
@@ -264,25 +255,6 @@ test("a row that is no entry is backend_corrupt, and can be replaced", async (ba
   assertEquals(await backend.get(KEY), undefined);
   assertEquals(await Array.fromAsync(backend.list()), [OTHER]);
   kv.close();
-});
-
-test("processes that write different keys lose nothing", async (backend, path, parent) => {
-  const code = `
-    import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-    const backend = new KvCredentialsBackend({ path: ${JSON.stringify(path)} });
-    for (let i = 0; i < 20; i++) {
-      const key = Deno.args[0] + i;
-      const put = () => backend.put(key, { issuer: "i", client_id: key, access_token: "t" });
-      await (i % 2 ? put() : backend.withLock("shared", put));
-    }
-    await backend.close();
-  `;
-  const flags = ["--unstable-kv", `--allow-read=${parent}`, `--allow-write=${parent}`];
-  const run = (name: string) => runDeno({ code, flags, args: [name], timeoutMs: 60_000 });
-  for (const result of await Promise.all(["a", "b"].map(run))) {
-    assertEquals(result, { code: 0, stdout: "", stderr: "" });
-  }
-  assertEquals((await Array.fromAsync(backend.list())).length, 41);
 });
 
 test("what the system denies is backend_denied", async (_, path, parent) => {

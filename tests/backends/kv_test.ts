@@ -58,19 +58,6 @@ test("an entry over 64 KiB, or a key over 2 KiB, is backend_too_large, and the o
   await rejectsWith("backend_too_large", () => backend.put(long, entry()), "its key");
 });
 
-test(
-  "what is stored is lost with memory, and kept in a file; closing twice is no error",
-  async (open, path) => {
-    const isFile = path !== ":memory:";
-    const backend = open();
-    await backend.close();
-    await backend.put(KEY, entry());
-    assertEquals(await open().get(KEY), isFile ? entry() : undefined);
-    for (let times = 0; times < 2; times++) await backend.close();
-    assertEquals(await backend.get(KEY), isFile ? entry() : undefined);
-  },
-);
-
 test("one that could not be opened tries again", async (open, path) => {
   const parent = path.replace("/deep/er/kv.db", "");
   Deno.writeTextFileSync(`${parent}/deep`, "");

@@ -22,6 +22,8 @@ export interface Store {
   /** A handle on a store that cannot be read. */
   broken?(): OidcCredentialsBackend;
   permissions?: Deno.TestDefinition["permissions"];
+  /** How other processes get to the store. */
+  processes?: { module: string; exportName: string; options: { path: string } };
   /** Whether the store compares before it writes, as `isReplaced` wants. */
   compares?: boolean;
   /** Whether its lock proves that it can be written. */
@@ -59,6 +61,11 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     return path;
   };
   const file = (name = "file") => new FileCredentialsBackend({ path: `${parent}/${name}.json` });
+  const others = (module: string, exportName: string, path: string) => ({
+    module: new URL(`../../backends/${module}`, import.meta.url).href,
+    exportName,
+    options: { path },
+  });
   const damagedFile = () => new FileCredentialsBackend({ path: damaged("broken.json") });
   const narrow = windowsKeychain();
   const vault = new ScriptedVault();
@@ -75,7 +82,14 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
   };
   return {
     memory: { open: () => new MemoryCredentialsBackend(), permissions: "none" },
-    file: { open: () => file(), broken: damagedFile, permissions, proves: true, compares: true },
+    file: {
+      open: () => file(),
+      broken: damagedFile,
+      permissions,
+      processes: others("file.ts", "FileCredentialsBackend", `${parent}/file.json`),
+      proves: true,
+      compares: true,
+    },
     "kv in memory": {
       open: () => new KvCredentialsBackend(),
       permissions: "none",
@@ -85,6 +99,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       open: () => new KvCredentialsBackend({ path: `${parent}/kv/kv.db` }),
       broken: () => new KvCredentialsBackend({ path: damaged("broken.db") }),
       permissions,
+      processes: others("kv.ts", "KvCredentialsBackend", `${parent}/kv/kv.db`),
       compares: true,
     },
     keychain: {

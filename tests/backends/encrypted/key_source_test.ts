@@ -1,18 +1,15 @@
 /** Where keys come from: bytes, variables, passphrases, and a store of their own. */
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assertEquals, assertNotEquals } from "@std/assert";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import type { EncryptionKey } from "../../../backends/encrypted/sealing.ts";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../../backends/oidc_credentials_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { sandbox } from "../../support/sandbox.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { minimal } from "../stores.ts";
@@ -27,7 +24,6 @@ import {
 } from "./encrypted_world.ts";
 import { testKey } from "./encryption_keys.ts";
 
-const { folder } = sandbox();
 const WORDED = { passphrase: PASSPHRASE };
 
 function by(key: EncryptionKey, inner: OidcCredentialsBackend = new MemoryCredentialsBackend()) {
@@ -210,30 +206,23 @@ Deno.test("no row makes the store of keys look up a name of its own choice", asy
   }
 });
 
-Deno.test("processes that all make the first key lose nothing: every entry is readable", async () => {
-  const parent = folder();
-  const code = `
-    import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
-    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-    const file = (name) => new FileCredentialsBackend({ path: "${parent}/" + name + ".json" });
-    const key = { backend: file("keys") };
-    const backend = new EncryptedCredentialsBackend({ backend: file("entries"), key });
-    const [name, at] = Deno.args;
-    while (Date.now() < Number(at)); // all begin in the same millisecond
-    for (let i = 0; i < 5; i++) {
-      await backend.put(name + i, { issuer: "i", client_id: name, access_token: "t" });
-    }
-  `;
-  const flags = [`--allow-read=${parent}`, `--allow-write=${parent}`];
-  const at = String(Date.now() + 1000);
-  const run = (name: string) => runDeno({ code, flags, args: [name, at], timeoutMs: 60_000 });
-  for (const result of await Promise.all(["a", "b", "c"].map(run))) {
-    assertEquals(result, { code: 0, stdout: "", stderr: "" });
+Deno.test("of two that make the first key at once each keeps its own, and both read all", async () => {
+  const { keys } = pair();
+  const late = Promise.withResolvers<void>();
+  let looks = 0;
+  const get = async (key: string) => {
+    const found = keys.get(key); // each looks before the other has written
+    if (++looks === 2) late.resolve();
+    await late.promise;
+    return found;
+  };
+  const inner = new MemoryCredentialsBackend();
+  const both = [KEY, OTHER].map((key) =>
+    by({ backend: { ...minimal(keys), get } }, inner).put(key, entry())
+  );
+  await Promise.all(both);
+  assertEquals((await Array.fromAsync(keys.list())).length, 3);
+  for (const key of [KEY, OTHER]) {
+    assertEquals(await by({ backend: keys }, inner).get(key), entry());
   }
-  const file = (name: string) => new FileCredentialsBackend({ path: `${parent}/${name}.json` });
-  const backend = by({ backend: file("keys") }, file("entries"));
-  const listed = await Array.fromAsync(backend.list!());
-  assertEquals(listed.length, 15);
-  for (const key of listed) assertEquals((await backend.get(key))?.client_id, key[0]);
-  assert((await Array.fromAsync(file("keys").list())).length >= 2);
 });

@@ -58,14 +58,6 @@ Deno.test("a write has its content on the disk before the rename, and its folder
   assertEquals(await observed(() => store.deleteAll()), ["sync folder"]);
 });
 
-test("a put keeps what another program has written meanwhile", async () => {
-  const { store, path, keys } = make();
-  await store.put(KEY, entry());
-  Deno.writeTextFileSync(path, THEIRS);
-  await store.put(KEY, entry());
-  assertEquals(keys(), [OTHER, KEY]);
-});
-
 for (const way of ["in place", "by a rename", "for the first time", "by a removal"]) {
   test(`what a program without the lock writes right before the rename is kept: ${way}`, async () => {
     const { store, path, parent, keys } = make();
@@ -134,12 +126,4 @@ test("a sign-out that gets no lock has a temp file of its own", async () => {
   await observed(() => store.delete(KEY), [look]);
   assertEquals(temps.map((name) => /^c\.json\.[0-9a-f]{8}\.tmp$/.test(name)), [true]);
   assertEquals([keys(), namesIn(parent)], [[OTHER], ["c.json", "c.json.lock"]]);
-});
-
-test("writes wait for each other, but not for a key's lock", async () => {
-  const { store, keys } = make();
-  const names = Array.from({ length: 30 }, (_, index) => `k${index}`);
-  await store.withLock("k0", () => store.put("k0", entry()));
-  await Promise.all(names.map((key) => store.put(key, entry())));
-  assertEquals(keys(), names);
 });

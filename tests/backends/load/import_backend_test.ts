@@ -7,7 +7,7 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { isPosix, sandbox } from "../../support/sandbox.ts";
+import { sandbox } from "../../support/sandbox.ts";
 import { withEnv } from "../../support/own_env.ts";
 
 const { root, folder } = sandbox();
@@ -134,15 +134,6 @@ const WINDOWS_URLS: [path: string, url: string][] = [
 Deno.test("a path becomes the address of just that file, on POSIX and on Windows", () => {
   for (const [path, url] of POSIX_URLS) assertEquals(moduleUrl(path, false), url);
   for (const [path, url] of WINDOWS_URLS) assertEquals(moduleUrl(path, true), url);
-});
-
-test("a path and a file: URL may hold colons, hashes, spaces, percent signs and unicode", async () => {
-  if (!isPosix) return;
-  const odd = writeModule(MODULE, "a:b#c d%41größe?.ts");
-  const url = new URL(`file://${odd.split("/").map(encodeURIComponent).join("/")}`).href;
-  for (const spec of [`${odd}:Good`, `${url}:Good`, `${url.replaceAll("%3A", ":")}#Good`]) {
-    assertEquals(await nameOf(spec), "Good");
-  }
 });
 
 test("data:, node: and npm: are loaded, and judged by what they export", async () => {

@@ -5,7 +5,7 @@ import type { VaultCredentialsBackendOptions } from "../../../backends/vault/opt
 import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
-import { hang, json, resetConnection, startHttpServer } from "../../support/http_server.ts";
+import { json, resetConnection, startHttpServer } from "../../support/http_server.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
@@ -306,15 +306,6 @@ Deno.test("Vault: a request on a kept connection that drops is not sent again be
   const backend = open(server.origin);
   await backend.put(KEY, entry());
   assertEquals(requests, 2);
-  await backend.close();
-});
-
-Deno.test("Vault: one that does not answer is given up by Deno's own fetch as well", async () => {
-  await using server = await startHttpServer((request) =>
-    request.url.includes("/data/") ? hang(request) : mounted()
-  );
-  const backend = open(server.origin, { timeoutMs: 60 });
-  await rejectsWith("backend_timeout", () => backend.get(KEY), "60 ms");
   await backend.close();
 });
 
