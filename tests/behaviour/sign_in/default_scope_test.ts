@@ -1,10 +1,17 @@
-import { assertEquals, assertMatch } from "@std/assert";
 import { createSession } from "../../../mod.ts";
-import { browserOptions } from "../../support/browser_flow.ts";
+import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
-import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import {
+  oidcProviderWorld,
+  type ProviderWorld,
+  scriptedProviderWorld,
+  test,
+} from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { json } from "../../support/http_server.ts";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 
 const DEFAULT = "openid profile email offline_access";
 
@@ -135,4 +142,120 @@ test("default scope: the built-in prompt ends the first link, and shows a second
   assertMatch(stderr, /The scope asked for|Going on with the scope "openid"/);
   assertEquals(stderr.match(/did not come to its end/g)?.length, 1);
   assertMatch(stderr, /Signed in as analyst@example\.com/);
+});
+
+// The device flow is switched off, for everybody or for this client: the browser takes its place.
+Deno.test("browser instead: auto signs in where the provider offers no device flow", async () => {
+  await using world = await oidcProviderWorld({
+    configure(config) {
+      config.features!.deviceFlow = { enabled: false };
+      config.clients![0]!.grant_types = ["authorization_code", "refresh_token"];
+    },
+  });
+  const events: { type: string }[] = [];
+  const { prompt, session } = await startBrowserFlow(world, {
+    flow: "auto",
+    onDeviceCode() {}, // which a caller may give beside the other one
+    onEvent: (event) => void events.push(event),
+  });
+  assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
+  await (await session).close();
+  const types = [
+    "sign_in_started",
+    "flow_changed",
+    "link_shown",
+    "sign_in_approved",
+    "stored",
+    "signed_in",
+  ];
+  const told = events.map(({ type }) => type).filter((type) => type !== "provider_answered");
+  assertEquals(told, types);
+  assertNoSecret(events);
+});
+
+for (const error of ["unauthorized_client", "unsupported_grant_type", "401 without a word"]) {
+  test(`browser instead: auto shows the link where ${error} refuses this client`, async (world) => {
+    const { provider } = world;
+    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+    const isSilent = error.startsWith("401");
+    provider.script.device.push(() =>
+      isSilent ? new Response(null, { status: 401 }) : oauthError(error)
+    );
+    const stop = new AbortController();
+    const { prompt, session } = await startBrowserFlow(world, {
+      flow: "auto",
+      signal: stop.signal,
+    });
+    assertStringIncludes(prompt.url, "/authorize?");
+    stop.abort(new Error("enough"));
+    assertEquals((await session.catch((error) => error)).message, "enough");
+  });
+}
+
+Deno.test("browser instead: words never change the flow, and name it", async () => {
+  await using world = await oidcProviderWorld({
+    configure(config) {
+      config.clients![0]!.grant_types = ["authorization_code", "refresh_token"];
+    },
+  });
+  const run = () => startBrowserFlow(world, { flow: "auto" });
+  const error = await rejectsWith("provider_refused", run, 'flow: "browser"');
+  assertEquals(error.oauthError, "invalid_request");
+});
+
+Deno.test("browser instead: a caller that shows codes only keeps the first error", async () => {
+  await using world = await scriptedProviderWorld({
+    discovery: { device_authorization_endpoint: undefined },
+  });
+  const { flow: _, ...options } = browserOptions(world);
+  const run = () => createSession({ ...options, onDeviceCode: () => {} });
+  await rejectsWith("device_flow_unsupported", run, "onAuthorizationUrl");
+});
+
+/** The browser flow is offered, too. */
+async function flowWorld() {
+  const world = await scriptedProviderWorld();
+  const { provider } = world;
+  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+  const onAuthorizationUrl = () => {
+    throw new Error("the browser was asked");
+  };
+  return Object.assign(world, { options: { ...world.options, onAuthorizationUrl } });
+}
+
+Deno.test("flow: undefined, auto and device are the device flow where the provider has it", async () => {
+  for (const flow of [undefined, "auto", "device"] as const) {
+    await using world = await flowWorld();
+    await createSession({ ...world.options, ...(flow && { flow }) });
+    assertEquals(world.codes.length, 1);
+  }
+});
+
+Deno.test("flow: device never turns to the browser, nor auto after a refusal of another kind", async () => {
+  await using world = await flowWorld();
+  const { options, provider: { script } } = world;
+  for (const error of ["unauthorized_client", "unsupported_grant_type"]) {
+    script.device.push(() => oauthError(error));
+    const run = () => createSession({ ...options, flow: "device" });
+    await rejectsWith("provider_refused", run, error);
+  }
+  script.device.push(() => oauthError("invalid_scope"));
+  const named = { ...options, scope: "openid" };
+  await rejectsWith("provider_refused", () => createSession(named), "invalid_scope");
+  const error_description = "Invalid client or Invalid client credentials"; // of Keycloak
+  script.device.push(() => json({ error: "unauthorized_client", error_description }));
+  const run = () => createSession(options);
+  const { message } = await rejectsWith("provider_refused", run, "clientSecret");
+  assertEquals(message.includes("take its place"), false);
+});
+
+Deno.test("flow: a person is told of the scope that is left out, unless the program shows all", async () => {
+  for (const isShownByCaller of [false, true]) {
+    await using world = await scriptedProviderWorld();
+    const { onDeviceCode, ...options } = world.options;
+    using streams = new OwnStreams();
+    world.provider.script.device.push(() => oauthError("invalid_scope"));
+    await createSession({ ...options, ...(isShownByCaller && { onDeviceCode }) });
+    assertEquals(streams.written.stderr.includes(" Going on with "), !isShownByCaller);
+  }
 });

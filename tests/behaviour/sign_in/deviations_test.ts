@@ -1,4 +1,3 @@
-import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { json } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
@@ -9,6 +8,7 @@ import {
   test,
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { assertEquals } from "@std/assert";
 
 /** Tokens' lifetime where the provider states none that can be. */
 const HOUR = 3600;
@@ -206,4 +206,46 @@ test("deviations: an ID token whose end is beyond all dates is stored, as the be
   assertEquals(world.stored().refresh_token === refresh_token, false);
   assertEquals(world.stored().id_token === id_token, false);
   assertEquals((await session.status()).expiresAt?.getUTCFullYear(), 9999);
+});
+
+const NAMES = {
+  device_authorization_endpoint: "/device",
+  token_endpoint: "/token",
+  jwks_uri: "/jwks",
+};
+
+for (const [name, path] of Object.entries(NAMES)) {
+  for (const isPermitted of [true, false]) {
+    const outcome = isPermitted ? "permitted: works" : "not permitted: names the flag, asks nobody";
+    Deno.test({
+      name: `deviation: ${name} on another host, which is ${outcome}`,
+      permissions: { net: isPermitted ? ["127.0.0.1", "localhost"] : ["127.0.0.1"], env: true },
+      async fn() {
+        await using world = await scriptedProviderWorld();
+        const host = `localhost:${new URL(world.provider.issuer).port}`;
+        world.provider.discovery = { [name]: `http://${host}${path}` };
+        if (isPermitted) {
+          const session = await createSession(world.options);
+          await session.accessToken({ forceRefresh: true });
+          return;
+        }
+        const words = ["Cannot reach the provider", "--allow-net=", host];
+        await rejectsWith("permission_required", () => createSession(world.options), ...words);
+        assertEquals(world.codes, []);
+      },
+    });
+  }
+}
+
+Deno.test({
+  name:
+    "deviation: an endpoint that the sign-in does not use, on another host, needs no permission",
+  permissions: { net: ["127.0.0.1"], env: true },
+  async fn() {
+    await using world = await scriptedProviderWorld();
+    const { port } = new URL(world.provider.issuer);
+    const pushed_authorization_request_endpoint = `http://localhost:${port}/par`;
+    world.provider.discovery = { pushed_authorization_request_endpoint };
+    await createSession(world.options);
+  },
 });

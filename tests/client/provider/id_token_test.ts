@@ -1,5 +1,8 @@
 import { assertSamePerson, type Subject } from "../../../client/provider/id_token.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { generateDpopKey, importDpopKey } from "../../../client/provider/dpop_key.ts";
+import { runDeno } from "../../support/deno_process.ts";
+import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 
 Deno.test("assertSamePerson: the same sub at the same issuer, which may come to have a slash", async () => {
   const who = { iss: "https://login.example.com", sub: "a" };
@@ -16,4 +19,43 @@ Deno.test("assertSamePerson: the same sub at the same issuer, which may come to 
   }
   const unknown = () => Promise.try(assertSamePerson, "unknown", who, who.iss);
   await rejectsWith("id_token_invalid", unknown, "cannot be read", "Sign out and sign in again");
+});
+
+Deno.test("dpop key: the stored one is the same key, each new one another, and none can be read", async () => {
+  const { jwk, pair } = await generateDpopKey();
+  assertEquals(Object.keys(jwk), ["kty", "crv", "x", "y", "d"]);
+  const again = await importDpopKey(JSON.parse(JSON.stringify(jwk)));
+  const algorithm = { name: "ECDSA", hash: "SHA-256" };
+  const data = new TextEncoder().encode("data");
+  const signature = await crypto.subtle.sign(algorithm, again!.privateKey, data);
+  assertEquals(await crypto.subtle.verify(algorithm, pair.publicKey, signature, data), true);
+  for (const { privateKey } of [pair, again!]) {
+    await assertRejects(() => crypto.subtle.exportKey("jwk", privateKey));
+  }
+  assertNotEquals((await generateDpopKey()).jwk.x, jwk.x);
+  const { d: _, ...open } = jwk;
+  for (
+    const none of [undefined, null, 5, "text", [], {}, open, { ...jwk, d: 5 }, {
+      ...jwk,
+      kty: "RSA",
+    }]
+  ) {
+    assertEquals(await importDpopKey(none), undefined);
+  }
+});
+
+Deno.test("the person is read without the base64 functions of newer Denos", async () => {
+  const module = new URL("../../../client/provider/refresh_grant.ts", import.meta.url).href;
+  const { stdout, stderr } = await runDeno({
+    code: `
+      delete Uint8Array.fromBase64;
+      delete Uint8Array.prototype.toBase64;
+      const { subjectOf } = await import(${JSON.stringify(module)});
+      console.log(JSON.stringify(subjectOf({ id_token: Deno.args[0] })));
+    `,
+    args: [
+      `e30.${new TextEncoder().encode('{"sub":"ä?>"}').toBase64({ alphabet: "base64url" })}.x`,
+    ],
+  });
+  assertEquals([stdout.trim(), stderr], ['{"sub":"ä?>"}', ""]);
 });

@@ -1,10 +1,13 @@
-import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
 import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { json } from "../../support/http_server.ts";
+import { checkEndpoint } from "../../../client/provider/discovery.ts";
+import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../../client/errors.ts";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 
 test("provider: no discovery document is a wrong issuer", async (world) => {
   const answers = [
@@ -81,3 +84,184 @@ test("provider: an answer that lacks what it must have is refused, and not shown
     await refused("");
   }
 });
+
+type Row = [who: string, code: string, description: string, words: string];
+
+const ROWS: Row[] = [
+  ["Entra", "invalid_client", "AADSTS7000218: The request body must", "Allow public client flows"],
+  ["Entra", "access_denied", "AADSTS53003: Access has been blocked", "Conditional Access"],
+  ["Entra", "invalid_grant", "AADSTS700082: The refresh token has", "Sign in again"],
+  ["Okta", "access_denied", "Policy evaluation failed for this request", "access policy"],
+  ["Okta", "unauthorized_client", "The client is not authorized to use", "device code grant"],
+  [
+    "oidc-provider",
+    "invalid_request",
+    "urn:ietf:params:oauth:grant-type:device_code is not allowed for this client",
+    "Enable the device code grant",
+  ],
+  [
+    "Keycloak",
+    "unauthorized_client",
+    "Invalid client or Invalid client credentials",
+    "Client authentication off",
+  ],
+  ["Keycloak", "not_allowed", "Offline tokens not allowed for the user", "offline_access"],
+  ["Keycloak", "invalid_request", "Pushed Authorization Request is only allowed", "RFC 9126"],
+  ["Keycloak", "invalid_request", "DPoP proof is missing", "dpop: true"],
+  ["Keycloak", "invalid_request", "DPoP proof is not active", "this computer's clock"],
+  ["Google", "invalid_scope", "Some scopes were invalid: [offline_access]", "VM_OIDC_SCOPE"],
+  ["any", "invalid_client", "", "clientKeyFile"],
+  ["any", "interaction_required", "", "Sign in again"],
+  ["any", "invalid_target", "", "Check audience"],
+  ["any", "something_else", "whatever", "Check the options"],
+  ["any", "constructor", "", "Check the options"],
+  ["any", "__proto__", "", "Check the options"],
+];
+
+test("refusal: says what to do about it", async (world) => {
+  for (const [who, code, error_description, words] of ROWS) {
+    world.provider.script.device.push(() => json({ error: code, error_description }));
+    const run = () => createSession({ ...world.options, scope: "openid" });
+    const error = await rejectsWith("provider_refused", run, words);
+    assertEquals(error.oauthError, code, who);
+  }
+});
+
+const CLIENT: [code: string, description: string, ...words: string[]][] = [
+  ["invalid_client", "", "clientSecret (VM_OIDC_CLIENT_SECRET"],
+  ["unauthorized_client", "Invalid client or Invalid client credentials", "clientSecret (VM_"],
+  ["unauthorized_client", "", "Enable the device code grant"],
+];
+
+test("refusal of a client with a secret: the secret is doubted", async (world) => {
+  const { script } = world.provider;
+  const options = { ...world.options, clientSecret: "x9-Qwz7-Pk4-Lm2" };
+  for (const [error, error_description, ...words] of CLIENT) {
+    script.device.push(() => json({ error, error_description }, 400));
+    await rejectsWith("provider_refused", () => createSession(options), "is its secret", ...words);
+  }
+  // Where nobody is there, nothing is said about the grant.
+  const refusal = { error: "unauthorized_client", error_description: "Invalid client credentials" };
+  script.token.push(() => json(refusal, 401));
+  const { onDeviceCode: _, ...job } = { ...options, flow: "client_credentials" } as const;
+  const { message } = await rejectsWith("provider_refused", () => createSession(job), "its secret");
+  assertEquals(message.includes("credentials grant"), false);
+});
+
+test("refusal: a sentence of the provider keeps no full stop before ours", async (world) => {
+  const refusal = { error: "invalid_scope", error_description: "No such scope." };
+  world.provider.script.device.push(() => json(refusal, 400));
+  const run = () => createSession({ ...world.options, scope: "x" });
+  await rejectsWith("provider_refused", run, '(No such scope). The scope asked for was "x". Check');
+});
+
+test.signedIn("fault of the provider: its own words are told, without what they repeat", async ({ session, ...world }) => {
+  world.provider.script.token.push((_, form) => {
+    const error_description = `there is no such client (${form.get("refresh_token")})`;
+    return json({ error: "server_error", error_description }, 500);
+  });
+  const said = "status 500 (server_error: there is no such client (";
+  const run = () => session.accessToken({ forceRefresh: true });
+  const error = await rejectsWith("provider_unavailable", run, said);
+  assertNoSecret(error);
+});
+
+test("refusal: an ID token with a claim that is none is the provider's fault", async (world) => {
+  const { provider } = world;
+  for (const claims of [{ sub: 42 }, { exp: "soon" }, { aud: undefined }]) {
+    const id_token = await provider.idToken(claims);
+    provider.script.token.push(() => provider.tokens({ id_token }));
+    const run = () => createSession(world.options);
+    await rejectsWith("id_token_invalid", run, "claim", "ask who runs the provider");
+  }
+});
+
+test("refusal: a discovery document that needs https: says so", async (world) => {
+  const refusal = { error: "invalid_request", error_description: "HTTPS required" };
+  world.provider.script.discovery.push(() => json(refusal, 403));
+  const run = () => createSession(world.options);
+  await rejectsWith("provider_unavailable", run, "403 (invalid_request: HTTPS required)");
+});
+
+Deno.test("refusal: discovery without an endpoint is told before a person is asked", async () => {
+  for (const name of ["token_endpoint", "jwks_uri"]) {
+    for (const flow of ["device", "browser"] as const) {
+      await using world = await scriptedProviderWorld();
+      const authorization_endpoint = `${world.provider.issuer}/authorize`;
+      world.provider.discovery = { authorization_endpoint, [name]: undefined };
+      const shown: unknown[] = [];
+      const onAuthorizationUrl = (prompt: unknown) => void shown.push(prompt);
+      const run = () => createSession({ ...world.options, flow, onAuthorizationUrl });
+      await rejectsWith("provider_invalid", run, name);
+      assertEquals([world.codes.length, shown.length], [0, 0]);
+    }
+  }
+});
+
+const ISSUER = "https://login.example.com";
+const LOCAL = "http://127.0.0.1:8080";
+const NAMES = ["device_authorization_endpoint", "token_endpoint", "jwks_uri"];
+
+const GOOD: [issuer: string, url: unknown][] = [
+  [ISSUER, "https://login.example.com/x"],
+  [ISSUER, "https://other.example.com:8443/x?tenant=a"],
+  [LOCAL, "http://127.0.0.1:8080/x"],
+  [LOCAL, "http://localhost:9090/x"],
+  [LOCAL, "https://login.example.com/x"],
+];
+
+const BAD: [issuer: string, url: unknown, code: ValidMindAuthErrorCode][] = [
+  [ISSUER, "http://login.example.com/x", "insecure_url"],
+  [ISSUER, "http://127.0.0.1/x", "insecure_url"],
+  [ISSUER, "http://localhost:8080/x", "insecure_url"],
+  [LOCAL, "http://login.example.com/x", "insecure_url"],
+  [ISSUER, "javascript:alert(1)", "provider_invalid"],
+  [ISSUER, "file:///etc/passwd", "provider_invalid"],
+  [ISSUER, "data:application/json,{}", "provider_invalid"],
+  [ISSUER, "/token", "provider_invalid"],
+  [ISSUER, "", "provider_invalid"],
+  [ISSUER, 5, "provider_invalid"],
+  [ISSUER, ["https://login.example.com/x"], "provider_invalid"],
+  [ISSUER, "https://user:pass@login.example.com/x", "provider_invalid"],
+];
+
+Deno.test("checkEndpoint: https, and on loopback http for an issuer that is there", () => {
+  for (const name of NAMES) {
+    for (const [issuer, url] of GOOD) checkEndpoint(name, url, issuer);
+    for (const [issuer, url, code] of BAD) {
+      const error = assertThrows(() => checkEndpoint(name, url, issuer), ValidMindAuthError);
+      assertEquals(error.code, code);
+      for (const word of [issuer, name, "Cannot use"]) assertStringIncludes(error.message, word);
+    }
+  }
+});
+
+/** The issuer in a document at the place of RFC 8414, which the root of the host answers for. */
+const ELSEWHERE: [what: string, stated: (issuer: string) => string, isTaken: boolean][] = [
+  ["its own issuer", (issuer) => issuer, true],
+  ["another tenant's issuer", (issuer) => issuer.replace("acme", "evil"), false],
+  ["the host as the issuer", (issuer) => new URL(issuer).origin, false],
+  ["the issuer with a slash", (issuer) => `${issuer}/`, false],
+];
+
+for (const [what, stated, isTaken] of ELSEWHERE) {
+  Deno.test(`discovery at the place of RFC 8414, with ${what}: ${isTaken ? "taken" : "refused"}`, async () => {
+    await using world = await scriptedProviderWorld({ path: "/realms/acme" });
+    const { provider } = world;
+    provider.discovery = { issuer: stated(provider.issuer) };
+    const place = "/.well-known/oauth-authorization-server/realms/acme";
+    const places: string[] = [];
+    const fetchThere = (input: string | URL | Request, init?: RequestInit) => {
+      const url = new URL(String(input));
+      if (!url.pathname.includes("/.well-known/")) return fetch(input, init);
+      places.push(url.pathname);
+      const document = `${provider.issuer}/.well-known/openid-configuration`;
+      if (url.pathname === place) return fetch(document, init);
+      return Promise.resolve(new Response(null, { status: 404 }));
+    };
+    const run = () => createSession({ ...world.options, fetch: fetchThere });
+    if (isTaken) await (await run()).close();
+    else await rejectsWith("provider_invalid", run, "names another issuer");
+    assertEquals(places, ["/realms/acme/.well-known/openid-configuration", place]);
+  });
+}

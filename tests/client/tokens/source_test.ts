@@ -1,7 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
@@ -9,6 +7,7 @@ import { sha256Hex } from "../../support/sha256_hex.ts";
 import {
   HOUR,
   oidcProviderWorld,
+  refreshes,
   scriptedProviderWorld,
   test,
 } from "../../support/provider_world.ts";
@@ -16,6 +15,11 @@ import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { withEnv } from "../../support/own_env.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { argumentsIn, cliWorld } from "../cli/cli_world.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { createSession, FileCredentialsBackend, type SessionOptions } from "@validmind/auth";
 
 test.real("tokens: a fresh stored token is used without the provider, and read once", async (world) => {
   const credentialsBackend = new SpyBackend();
@@ -222,4 +226,120 @@ test("tokens: a token in its last minutes bridges an outage, asking every ten se
   isDown = false;
   assertEquals(await session.accessToken(), world.stored().access_token);
   assertEquals(world.codes.length, 1);
+});
+
+/** Less than the longest skew of 120 s: its own is 10 s. */
+const LIFE = { accessTokenTtl: 100 };
+
+Deno.test("short token: without a refresh token it is used until its real end", async () => {
+  await using world = await scriptedProviderWorld(LIFE);
+  world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
+  const session = await createSession(world.options);
+  const { access_token } = world.stored();
+  world.clock.onDelay = undefined;
+  for (const seconds of [0, 30, 30, 39]) { // 0, 30, 60, 99
+    world.clock.advance(seconds * 1000);
+    assertEquals(await session.accessToken(), access_token);
+    assertEquals((await session.status()).signedIn, true);
+  }
+  world.clock.advance(1000);
+  await rejectsWith("login_required", () => session.accessToken(), "no refresh token");
+  assertEquals([refreshes(world), world.codes.length], [0, 1]);
+});
+
+Deno.test("short token: five calls in a row make one refresh", async () => {
+  await using world = await scriptedProviderWorld(LIFE);
+  const session = await createSession(world.options);
+  const first = world.stored().access_token;
+  for (let call = 0; call < 5; call++) assertEquals(await session.accessToken(), first);
+  assertEquals(refreshes(world), 0); // it has just come from the sign-in
+  world.clock.advance(89_000);
+  await session.accessToken();
+  assertEquals(refreshes(world), 0);
+  world.clock.advance(1000);
+  const tokens = new Set<string>();
+  for (let call = 0; call < 5; call++) tokens.add(await session.accessToken());
+  assertEquals([refreshes(world), [...tokens]], [1, [world.stored().access_token]]);
+  world.clock.advance(89_000);
+  await session.accessToken();
+  assertEquals(refreshes(world), 1);
+  world.clock.advance(1000);
+  await session.accessToken();
+  assertEquals(refreshes(world), 2);
+});
+
+Deno.test("short token: a row without its lifetime, from Python, makes one refresh at a start", async () => {
+  await using world = await scriptedProviderWorld(LIFE);
+  await createSession(world.options);
+  const { lifetime, ...row } = world.stored();
+  assertEquals(lifetime, 100);
+  world.backend.put(world.key, row);
+  const session = await createSession({ ...world.options, interactive: false });
+  for (let call = 0; call < 5; call++) await session.accessToken();
+  assertEquals([refreshes(world), world.codes.length], [1, 1]);
+});
+
+Deno.test("short token: the backend is not read at each use", async () => {
+  await using world = await scriptedProviderWorld(LIFE);
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  backend.calls.length = 0;
+  for (let call = 0; call < 5; call++) await session.accessToken();
+  assertEquals(backend.calls, []);
+});
+
+/** Variables of stores, in a home. */
+const store = (kind: string) => (home: string): Record<string, string> => ({
+  VM_OIDC_CREDENTIALS_BACKEND: kind,
+  VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path: `${home}/named.${kind}` }),
+});
+
+const CASES: [
+  what: string,
+  options: SessionOptions,
+  variables: (home: string) => Record<string, string>,
+][] = [
+  ["the default store", {}, () => ({})],
+  ["a profile", { profile: "reviewer+2" }, () => ({})],
+  ["another scope", { scope: "openid offline_access" }, () => ({})],
+  ["tokens that are bound to a key", { dpop: true }, () => ({})],
+  ["a file that the environment names", {}, store("file")],
+  ["a database that the environment names", {}, store("kv")],
+];
+
+for (const [what, options, variables] of CASES) {
+  // The command line leaves a store open to the end of its process.
+  const shared = { sanitizeResources: false };
+  Deno.test(`the command in login_required signs in there: ${what}`, shared, async () => {
+    await using world = await cliWorld({
+      configure: (config) => void Object.assign(config.features!, { dPoP: { enabled: true } }),
+    });
+    const env = { ...world.env, ...variables(world.home) };
+    const { issuer, clientId } = world.provider;
+    const start = () => createSession({ issuer, clientId, interactive: false, ...options });
+    await withEnv(env, async () => {
+      const { message } = await rejectsWith("login_required", start);
+      const [, command] = /Sign in with\n {2}(.*)\n/.exec(message)!;
+      assertMatch(command!, /^deno run -A --no-config /);
+      assertEquals(command!.includes(" --unstable-kv "), what.startsWith("a database"));
+      const { code, stderr } = await world.run(argumentsIn(command!), { env });
+      assertEquals(code, 0, stderr);
+      await using session = await start();
+      assertEquals((await session.status()).signedIn, true);
+    });
+  });
+}
+
+test("login_required names no command where none leads to the store", async (world) => {
+  const options = { ...world.options, interactive: false };
+  const memory = await rejectsWith("login_required", () => createSession(options));
+  assertStringIncludes(memory.message, "Nothing is stored beyond this process: run init()");
+  await using folder = await tempDir();
+  const path = `${folder.path}/c.json`;
+  for (const credentialsBackend of [new SpyBackend(), new FileCredentialsBackend({ path })]) {
+    const start = () => createSession({ ...options, credentialsBackend });
+    const { message } = await rejectsWith("login_required", start);
+    assertMatch(message, /Sign in with the program that made the store: run init\(\)/);
+    assert(!`${memory.message}${message}`.includes("cli login"));
+  }
 });
