@@ -67,15 +67,14 @@ export function backendError(
 ): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return cleanError(error);
   const cause = causeFrom(error);
-  const name = error instanceof Error ? cause!.name : "something that is no error";
-  const hint = cause === undefined ? "" : " See the cause, which is without tokens.";
+  const name = error instanceof Error ? cause.name : "something that is no error";
   return new CredentialsBackendError(
     "backend_unavailable",
     `Cannot ${action} ${
       describeBackend(backend)
-    }: it threw ${name}.${hint} Mend the store, or have ` +
-      `it throw a CredentialsBackendError with words of its own.`,
-    cause && { cause },
+    }: it threw ${name}. See the cause, which is without ` +
+      `tokens. Mend the store, or have it throw a CredentialsBackendError with words of its own.`,
+    { cause },
   );
 }
 
@@ -87,8 +86,11 @@ const FIELD =
   /((?:access_token|refresh_token|id_token|client_secret|dpop_key)[\\"']{0,4}\s{0,4}[:=]\s{0,4}[\\"'{]{0,4})[^\s"'\\,}]+/gi;
 /** A piece of JSON in a message of V8's. */
 const QUOTED = /(?:\.{3})?".*"(?:\.{3})?(?= is not valid JSON)/gs;
-/** What may be a token of an entry that nobody has read: 16 characters with a digit, or 32 without one. */
-const UNKNOWN = /(?=[\w+=~-]*\d)[\w+=~-]{16,}|[\w+=~-]{32,}/g;
+/**
+ * What may be a token of an entry that nobody has read: 16 characters with a letter beside a digit, or 40
+ * without one.
+ */
+const UNKNOWN = /(?=[\w+=~-]*(?:[a-z]\d|\d[a-z]))[\w+=~-]{16,}|[\w+=~-]{40,}/gi;
 
 /** The tokens and the key in an entry, which no message shows. */
 export function secretsOf(entry: OidcCredentials | undefined): string[] {
@@ -97,17 +99,21 @@ export function secretsOf(entry: OidcCredentials | undefined): string[] {
   return [access_token, refresh_token, id_token, key].filter((text) => typeof text === "string");
 }
 
-/** A copy of a foreign error and of its causes for its author: the name, the words and the place. */
-export function causeFrom(error: unknown, depth = 3): Error | undefined {
-  if (typeof error === "string") return new Error(cleanForeign(error));
-  if (!(error instanceof Error) || depth === 0) return undefined;
-  const cause = causeFrom(error.cause, depth - 1);
-  const copy = new Error(cleanForeign(`${error.message}`), cause && { cause });
-  const frames = `${error.stack}`.split("\n").filter((line) => /^ +at /.test(line)).map(
-    cleanForeign,
-  );
-  Object.defineProperty(copy, "name", { value: cleanForeign(`${error.name}`).slice(0, 60) });
-  copy.stack = [`${copy.name}: ${copy.message}`, ...frames.slice(0, 10)].join("\n    ");
+/** A copy of a foreign error and of its causes for its author: the names, the words and the places. */
+export function causeFrom(error: unknown, secrets: Iterable<string> = known, depth = 3): Error {
+  if (!(error instanceof Error)) {
+    return new Error(typeof error === "string" ? cleanForeign(error, secrets) : "no error object");
+  }
+  const { name, message, stack, cause } = error;
+  const inner = cause instanceof Error && depth > 1 && causeFrom(cause, secrets, depth - 1);
+  const copy = new Error(cleanForeign(`${message}`, secrets), inner ? { cause: inner } : {});
+  const frames = `${stack}`.split("\n").filter((line) => /^ +at /.test(line)).slice(0, 10);
+  Object.defineProperty(copy, "name", { value: cleanForeign(`${name}`, secrets).slice(0, 60) });
+  const lines = [
+    `${copy.name}: ${copy.message}`,
+    ...frames.map((line) => cleanText(line, secrets)),
+  ];
+  copy.stack = lines.join("\n    ");
   return copy;
 }
 
@@ -125,12 +131,20 @@ function cleanError(error: CredentialsBackendError): CredentialsBackendError {
 
 const WHOLE = { depth: 10, showHidden: true, iterableLimit: 1000, strAbbreviateSize: 10_000 };
 
-function cleanText(text: string): string {
-  return printable(redact(withoutShapes(text), known), LONGEST);
+function cleanText(text: string, secrets: Iterable<string> = known): string {
+  return printable(redact(withoutShapes(text), secrets), LONGEST);
 }
 
-function cleanForeign(text: string): string {
-  return cleanText(text.replace(QUOTED, "[removed]")).replace(UNKNOWN, "[removed]");
+/** A stranger's text without the secrets, and without what may be one. */
+export function cleanForeign(text: string, secrets: Iterable<string>): string {
+  const short = hideQueries(text.slice(0, 2 * LONGEST).replace(QUOTED, "[removed]"));
+  return cleanText(short, secrets).replace(UNKNOWN, "[removed]");
+}
+
+/** Hides the query, the fragment and the user of each address in a text. A query may hold a token. */
+export function hideQueries(text: string): string {
+  return text.replace(/\/\/[^\s/@"'<>]{1,1000}@/g, "//").replace(/(\?|%3F)[^\s"'<>]+/gi, "?…")
+    .replace(/#[^\s"'<>]*[=&][^\s"'<>]*/g, "#…");
 }
 
 function withoutShapes(text: string): string {

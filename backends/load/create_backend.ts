@@ -12,7 +12,8 @@ import {
   REFERENCE,
   VARIABLE,
 } from "../common/platform.ts";
-import { isObject, printable, redact } from "../common/printable.ts";
+import { causeFrom, cleanForeign, hideQueries } from "../common/describe_backend.ts";
+import { isObject, printable } from "../common/printable.ts";
 import { wrapBackend } from "../common/wrap_backend.ts";
 import {
   assertCredentialsBackend,
@@ -158,20 +159,7 @@ function kwargsError(source: string, reason: string): CredentialsBackendError {
   );
 }
 
-/**
- * A third party's text for an error: without a piece of the texts that it was given, which may be
- * secrets, without the query of an address, which may hold a token, and without control characters.
- */
-function foreignText(text: string, given: unknown): string {
-  return printable(redact(hideQueries(text.slice(0, 4_000)), textsIn(given)), 1_000);
-}
-
-/** Hides the query, the fragment and the user of each address in a text. */
-function hideQueries(text: string): string {
-  return text.replace(/\/\/[^\s/@"'<>]{1,1000}@/g, "//").replace(/(\?|%3F)[^\s"'<>]+/gi, "?…")
-    .replace(/#[^\s"'<>]*[=&][^\s"'<>]*/g, "#…");
-}
-
+/** The texts in options, which may be secrets. */
 function textsIn(value: unknown): string[] {
   if (typeof value === "string") return value.length < 4 ? [] : [value];
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsIn) : [];
@@ -270,10 +258,15 @@ async function importBackend(
     backend = new (Backend as new (options: Options) => unknown)(options);
   } catch (error) {
     if (error instanceof CredentialsBackendError) {
-      throw new CredentialsBackendError(error.code, foreignText(error.message, options));
+      throw new CredentialsBackendError(error.code, cleanForeign(error.message, textsIn(options)));
     }
     const reason = `its constructor failed. See the cause, and check ${origin.options}.`;
-    throw loadError("backend_not_constructible", subject, reason, causeOf(error, options));
+    throw loadError(
+      "backend_not_constructible",
+      subject,
+      reason,
+      causeFrom(error, textsIn(options)),
+    );
   }
   assertCredentialsBackend(backend, subject);
   const own = backend;
@@ -333,7 +326,7 @@ async function importModule(
       throw loadError("permission_required", source, reason);
     }
     const reason = "the module did not load. See the cause, and check its path or its address.";
-    throw loadError("backend_import_failed", source, reason, causeOf(error, options));
+    throw loadError("backend_import_failed", source, reason, causeFrom(error, textsIn(options)));
   }
 }
 
@@ -360,12 +353,6 @@ function urlOfPath(path: string, onWindows: boolean): URL {
   if (onWindows && /^[A-Za-z]:/.test(text)) return new URL(`file:///${encoded}`);
   if (!onWindows && text.startsWith("/")) return new URL(`file://${encoded}`);
   return new URL(encoded, urlOfPath(`${Deno.cwd()}/`, isWindows));
-}
-
-/** The words of a module's error. Another part of it may be anything. */
-function causeOf(error: unknown, options: Options): Error {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : "no error object";
-  return new Error(foreignText(text, options));
 }
 
 function loadError(

@@ -167,8 +167,8 @@ const REFUSED: [name: string, code: CredentialsBackendError["code"], ...words: s
 const CAUSES: Record<string, string> = {
   arrow: "not a constructor",
   later: "not a constructor",
-  Fails: "Error: the server's address is missing",
-  FailsOddly: "no error object",
+  Fails: "the server's address is missing",
+  FailsOddly: "text",
 };
 
 for (const [name, code, ...words] of REFUSED) {

@@ -159,9 +159,15 @@ const TOKEN = "Zm9vYmFyYmF6-42_quxcorgegrault";
 const UNREAD: [what: string, make: () => unknown, shown: string | undefined, name?: string][] = [
   ["words", () => new Error("database is locked"), "database is locked"],
   ["a kind", () => new RangeError("no row 7"), "no row 7", "RangeError"],
-  ["an address", () => new Error("no /srv/a/team.db at h:9000"), "no /srv/a/team.db at h:9000"],
+  ["a path", () => new Error("no '/srv/2026-model-risks/a.db'"), "no '/srv/2026-model-risks/a.db'"],
+  ["an address", () => new Error(`no https://h:9/x?token=abc`), "no https://h:9/x?…"],
+  [
+    "a token in base64",
+    () => new Error("at /v1/1//0gAb3/dGhpcyBpc3xhRm9v"),
+    "at /v1/1//0gAb3/[removed]",
+  ],
   ["a token", () => new Error(`bad row: ${TOKEN} at 3`), "bad row: [removed] at 3"],
-  ["long letters", () => new Error(`bad ${"ab".repeat(20)}!`), "bad [removed]!"],
+  ["letters", () => new Error(`bad ${"ab".repeat(20)}!`), "bad [removed]!"],
   ["a JWT", () => new Error("bad eyJhbGciOi.eyJz.x1"), "bad [removed]"],
   ["a field", () => new Error('{"id_token":"abc"'), '{"id_token":"[removed]"'],
   [
