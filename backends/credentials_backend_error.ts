@@ -315,22 +315,15 @@ export function didYouMean(name: string, known: readonly string[]): string {
   const letters = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, "");
   const offBy = (one: string) => differences(letters(name), letters(one));
   const near = known.toSorted((one, other) => offBy(one) - offBy(other))[0];
-  const isNear = near !== undefined && offBy(near) <= Math.max(1, letters(name).length * 0.4);
+  const isNear = near !== undefined && offBy(near) <= Math.max(1, letters(name).length / 4);
   return isNear ? `Did you mean "${near}"?` : "";
 }
 
-/** The number of letters to insert, to leave out or to replace (Levenshtein). */
-function differences(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, place) => place);
-  for (const letter of from) {
-    const next = [row[0]! + 1];
-    for (let place = 1; place < row.length; place++) {
-      const replaced = row[place - 1]! + (letter === to[place - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[place]! + 1, next[place - 1]! + 1));
-    }
-    row = next;
-  }
-  return row.at(-1)!;
+/** The number of letters that only one of two words has, whatever their order. */
+function differences(one: string, other: string): number {
+  let rest = other;
+  const lacking = [...one].filter((letter) => rest === (rest = rest.replace(letter, "")));
+  return Math.max(lacking.length, rest.length);
 }
 
 /** What is wrong with a value; `undefined` where the value fits. */
