@@ -3,14 +3,13 @@
  * attacker by giving files away, and the victim runs in a process of its own.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { backendUrl, mustRun, runDeno } from "../support/deno_process.ts";
+import { backendUrl, mustRun } from "../support/deno_process.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { OTHER_UID as VICTIM, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
-import { makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
+import { makePipe, namesIn, sandbox } from "../support/sandbox.ts";
 
 const ATTACKER = 12345;
 const FOREIGN = `it belongs to another user (uid ${ATTACKER})`;
-const KEYS = "ssh-ed25519 AAAA";
 const ATTACKERS_ENTRY = entry({ client_id: "of-the-attacker" });
 const { folder, root } = sandbox();
 
@@ -88,29 +87,7 @@ function read(path: string): string {
   return Deno.readTextFileSync(path);
 }
 
-function locksIn(parent: string): string[] {
-  return namesIn(parent).filter((name) => name.endsWith(".lock"));
-}
-
 const PUT = "backend.put(KEY, entry)";
-const LOCKED = `backend.withLock(KEY, () => Promise.resolve("locked"))`;
-
-attack("a planted link in a lock file's place is not written through", async (scene) => {
-  const { parent, victim } = scene;
-  const keys = `${parent}/authorized_keys`;
-  write(keys, KEYS, VICTIM);
-  assertEquals(await victim(LOCKED), "locked");
-  assertEquals(await victim(PUT), "done");
-  for (const name of locksIn(parent)) {
-    Deno.removeSync(`${parent}/${name}`);
-    await link(keys, `${parent}/${name}`);
-  }
-  assertEquals(locksIn(parent).length, 2);
-  for (const call of [LOCKED, PUT]) {
-    assertMatch(String(await victim(call)), /^backend_denied: .*it is a symbolic link/);
-  }
-  assertEquals(read(keys), KEYS);
-});
 
 for (const flags of [["-A"], ["--allow-read"]]) {
   attack(
@@ -155,14 +132,6 @@ function foreign(path: string): RegExp {
   return new RegExp(`^backend_denied: .*${RegExp.escape(`${path}: ${FOREIGN}`)}`);
 }
 
-attack("a named pipe in the file's place is refused at once", async ({ path, victim }) => {
-  Deno.removeSync(path);
-  await plantPipe(path);
-  for (const call of ["backend.get(KEY)", PUT, "signOut()"]) {
-    assertMatch(String(await victim(call)), /^backend_denied: .*it is a named pipe/, call);
-  }
-});
-
 attack(
   "another user's file in a proof's place is replaced or left alone, and never used",
   async (scene) => {
@@ -182,44 +151,6 @@ attack(
   },
 );
 
-for (const flags of [["-A"]]) {
-  attack(
-    `a lock file of another user is not locked, under ${flags}`,
-    async ({ parent, victim }) => {
-      await victim(PUT);
-      const lock = `${parent}/${locksIn(parent)[0]}`;
-      write(lock, "", ATTACKER, 0o666);
-      assertMatch(String(await victim(PUT, flags)), foreign(lock));
-      assertEquals(read(lock), "");
-      Deno.chownSync(lock, VICTIM, VICTIM); // the same file, but the user's own
-      assertEquals(await victim(PUT, flags), "done");
-    },
-  );
-}
-
-attack(
-  "a lock file that others hold, open to all, does not keep the tokens from a sign-out",
-  async (scene) => {
-    const { parent, path, victim } = scene;
-    await victim(LOCKED);
-    await victim(PUT);
-    const files = locksIn(parent).map((name) => {
-      Deno.chmodSync(`${parent}/${name}`, 0o666);
-      return Deno.openSync(`${parent}/${name}`, { read: true, write: true });
-    });
-    try {
-      for (const file of files) file.lockSync(true);
-      const { keys } = await victim("signOut()") as { keys: string[] };
-      assertEquals([keys, read(path).includes(KEY)], [[KEY], false]);
-      write(path, documentOf(entry()), VICTIM);
-      await victim("signOut({ issuer: undefined, clientId: undefined, all: true })");
-      assertEquals(JSON.parse(read(path)).credentials, {});
-    } finally {
-      for (const file of files) file.close();
-    }
-  },
-);
-
 attack("a sign-out leaves another user's credentials.json", async ({ path, victim }) => {
   const text = documentOf(ATTACKERS_ENTRY);
   write(path, text, ATTACKER, 0o666);
@@ -227,26 +158,4 @@ attack("a sign-out leaves another user's credentials.json", async ({ path, victi
     assertMatch(String(await victim(`signOut(${options})`)), foreign(path));
   }
   assertEquals(read(path), text);
-});
-
-attack("a .validmind that is a link to a folder of the victim's leaves its mode", async (scene) => {
-  const { parent, victim } = scene;
-  Deno.mkdirSync(`${parent}/public`);
-  Deno.chmodSync(`${parent}/public`, 0o755);
-  Deno.chownSync(`${parent}/public`, VICTIM, VICTIM);
-  await link("public", `${parent}/.validmind`);
-  const call = `new FileCredentialsBackend({ path: "${parent}/.validmind/credentials.json" })`;
-  assertEquals(await victim(`${call}.put(KEY, entry)`), "done");
-  assertEquals(modeOf(`${parent}/public`), 0o755);
-});
-
-attack("a closed file in its owner's folder is not the superuser's", async ({ parent, path }) => {
-  write(path, documentOf(ATTACKERS_ENTRY), ATTACKER);
-  Deno.chownSync(parent, ATTACKER, ATTACKER);
-  Deno.chmodSync(parent, 0o700);
-  for (const call of ["backend.get(KEY)", PUT, "signOut()"]) {
-    const { stdout, stderr } = await runDeno({ code: script(path, call), flags: ["-A"] });
-    assertMatch(String(JSON.parse(stdout || "null")), foreign(path), stderr);
-  }
-  assertEquals(read(path), documentOf(ATTACKERS_ENTRY));
 });

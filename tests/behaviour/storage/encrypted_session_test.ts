@@ -47,20 +47,6 @@ test.real("encrypted file: sign-in, start, refresh with rotation and sign-out at
   assertEquals(JSON.parse(await Deno.readTextFile(path)).credentials, {});
 });
 
-test.real("encrypted file: another key is an error and no second sign-in; signing out gets rid of it", async (world) => {
-  const inner = new MemoryCredentialsBackend();
-  const open = async (number: number) =>
-    new EncryptedCredentialsBackend({ backend: inner, key: await testKey(number) });
-  const session = await createSession({ ...world.options, credentialsBackend: await open(1) });
-  assertEquals((await session.status()).signedIn, true);
-  world.provider.reset();
-  const wrong = { ...world.options, credentialsBackend: await open(2) };
-  const error = await createSession(wrong).catch((error) => error);
-  assert(error instanceof CredentialsBackendError);
-  assertEquals([error.code, world.codes.length], ["encryption_key_unknown", 1]);
-  assertEquals(world.provider.requests, []);
-});
-
 test.real("fallback: without the first store a person signs in to the second, and later ones go on", async (world) => {
   const second = new MemoryCredentialsBackend();
   let isCut = true;
