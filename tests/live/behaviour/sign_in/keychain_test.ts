@@ -51,30 +51,9 @@ live.test("keychain: what is declared for a sign-in is enough, and no less is", 
   }
 });
 
-for (const before of ["cached start", "sign in"] as const) {
-  const what = before === "sign in" ? "without" : "with";
-  live.test(`a locked keychain ${what} tokens is no reason to ask anybody to sign in`, async () => {
-    await using world = await startWorld();
-    await empty(world);
-    if (before === "cached start") await run(world, world.input("sign in"), ["-A"]);
-    await world.session.lock();
-    world.provider.reset();
-    const { code, message } = await run(world, world.input("sign in"), ["-A"]);
-    assertEquals(code, "keychain_locked", message);
-    assertEquals(world.provider.requests, []);
-  });
-}
-
-live.test("without a Secret Service nobody is asked to sign in", async () => {
-  await using world = await startWorld("absent");
-  const { code, message } = await run(world, world.input("sign in"), ["-A"]);
-  assertEquals(code, "backend_unavailable", message);
-  assertEquals(world.provider.requests, []);
-});
-
-async function startWorld(state: "unlocked" | "absent" = "unlocked"): Promise<World> {
+async function startWorld(): Promise<World> {
   await using stack = new AsyncDisposableStack();
-  const session = stack.use(await startKeyringSession({ state }));
+  const session = stack.use(await startKeyringSession());
   const provider = stack.use(await startOidcProvider({ interval: 0.05 }));
   provider.autoApprove = true;
   const api = stack.use(await startTrackingApi());
