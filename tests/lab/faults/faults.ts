@@ -22,7 +22,7 @@ import { junitCases } from "../../support/reports.ts";
 import { codeLines, readSource, sourceFiles } from "../../support/rooms.ts";
 import { walk } from "@std/fs/walk";
 import { relative } from "@std/path";
-import { Random } from "./random.ts";
+import { Random } from "../torture/random.ts";
 import { type Fault, findFaults } from "./find_faults.ts";
 
 type End = "noticed by its room" | "passed its room" | "noticed" | "survived";
