@@ -9,13 +9,14 @@ export interface Display {
 /** Lets this process look like a notebook's kernel, and takes down what is displayed. */
 export class FakeKernel implements Disposable {
   readonly displays: Display[] = [];
-  /** Called before a display is taken: an error is the kernel's. */
-  onDisplay: (() => void) | undefined;
+  /** Called before a display is taken: an error, or a rejection, is the kernel's. */
+  onDisplay: (() => void | Promise<never>) | undefined;
   readonly #deno = Object.getOwnPropertyDescriptor(globalThis, "Deno")!;
 
   constructor() {
     const broadcast = (type: string, content: Record<string, unknown>) => {
-      this.onDisplay?.();
+      const refusal = this.onDisplay?.();
+      if (refusal instanceof Promise) return refusal;
       const { data, transient } = content as {
         data: Record<string, string>;
         transient: { display_id?: string };

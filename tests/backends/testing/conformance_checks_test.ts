@@ -104,6 +104,11 @@ const FAULTS: [name: string, check: string, says: string, fault: Fault][] = [
       yield* good.list();
     },
   })],
+  ["that lists some of its keys", "lists the keys", "left out a key", (good) => ({
+    list: async function* () {
+      for await (const key of good.list()) if (!key.includes("größe")) yield key;
+    },
+  })],
   ["that lists what was deleted", "lists the keys", "was deleted", (good) => {
     const seen = new Set<string>();
     return {

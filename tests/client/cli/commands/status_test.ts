@@ -127,8 +127,10 @@ cliTest("status: the scope that was granted, and the end of the sign-in itself",
   assertMatch(stdout, /^Granted +openid$/m);
   const json = JSON.parse((await world.run(["status", "--json"])).stdout);
   assertEquals(json.granted_scope, "openid");
-  await world.backend.put(world.key, { ...row, refresh_expires_at } as typeof json);
+  const unnamed = { ...row, id_token: null, refresh_expires_at };
+  await world.backend.put(world.key, unnamed as typeof json);
   const bare = (await world.run(["status"])).stdout;
+  assertMatch(bare, /^Signed in +as a person whom the provider did not name$/m);
   assertMatch(bare, /^Scope +not known: another program stored/m);
   assertMatch(bare, /^Sign-in +ends .+ \(in 2 h\)$/m);
 });
