@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
-import { isExpired, parseExpiry, readClaims } from "../../client/entry.ts";
+import { bearerOf, isExpired, parseExpiry, readClaims } from "../../client/entry.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { runDeno } from "../support/deno_process.ts";
 import { makeSigningKey, signJwt } from "../support/jwt.ts";
@@ -8,6 +8,7 @@ import { test } from "../support/provider_world.ts";
 import { isPosix } from "../support/sandbox.ts";
 
 const SCOPE = "openid offline_access";
+const ENDLESS = `e30.${btoa('{"exp":1e12}')}.s`;
 const OTHER_ORDER = "offline_access openid";
 
 type Row = [
@@ -29,6 +30,10 @@ const ENTRIES: Row[] = [
   ["a short lifetime", { expires_in: 60 }, { end: 60, lifetime: 60 }],
   ["nearly twenty minutes", { expires_in: 1199 }, { end: 1199, lifetime: 1199 }],
   ["twenty minutes", { expires_in: 1200 }, { end: 1200 }],
+  ["a token without end", { expires_in: undefined, access_token: ENDLESS }, {
+    access_token: ENDLESS,
+    expires_at: "9999-12-31T00:00:00.000Z",
+  }],
   ["the asked scope", { scope: OTHER_ORDER }, {}],
   ["less scope", { scope: "openid" }, { granted_scope: "openid" }],
   ["the ID token as the bearer", { expires_in: 5 }, {}, { bearer: "id_token" }],
@@ -81,6 +86,13 @@ Deno.test("readClaims: the payload, or undefined for what is no token", async ()
   const token = await signJwt({ sub: "é" }, await makeSigningKey());
   assertEquals(readClaims(token), { sub: "é" });
   for (const text of ["", "opaque", "a.b.c", "a.%%%.c"]) assertEquals(readClaims(text), undefined);
+});
+
+Deno.test("bearerOf: a short lifetime goes with the token, in milliseconds", () => {
+  const row = { issuer: "https://login.example.com", client_id: "app", access_token: "a" };
+  const lifetimeOf = (lifetime?: number) =>
+    bearerOf({ ...row, lifetime }, "access_token")?.lifetimeMs;
+  assertEquals([1, 0, undefined].map(lifetimeOf), [1000, undefined, undefined]);
 });
 
 const NOON = Date.UTC(2030, 0, 1, 12);

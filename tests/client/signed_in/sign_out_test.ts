@@ -192,6 +192,18 @@ Deno.test("clearOidcCredentials: all gets rid of a damaged file, and leaves anot
   }
 });
 
+test("clearOidcCredentials: all of a damaged file ends the session, too", async (world) => {
+  await using dir = await tempDir();
+  const path = `${dir.path}/credentials.json`;
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  const session = await init({ ...world.options, ...MODEL, credentialsBackend });
+  await Deno.writeTextFile(path, '{"version": 1, "credentials": {"half of');
+  const result = await clearOidcCredentials({ all: true, credentialsBackend });
+  assertEquals(result.wholeStore, true);
+  await rejectsWith("no_active_session", () => getSession());
+  await rejectsWith("login_required", () => session.accessToken());
+});
+
 test("clearOidcCredentials: all also forgets tokens that could not be stored", async (world) => {
   const backend = Object.assign(new MemoryCredentialsBackend(), { fails: true });
   const put = backend.put.bind(backend);

@@ -236,21 +236,21 @@ function probeOf(place: number): void {
 `;
 
 /**
- * The test files that ran a fault's expression, those that may have without being able to tell, since
- * they narrow their permissions, and those that start processes where one of them ran it.
+ * The test files of other rooms that ran a fault's expression. Where only processes did that tests have
+ * started, all files that start one.
  */
 async function testsThatRun(fault: Fault, hits: readonly string[]): Promise<string[]> {
-  const files = new Set(hits.filter((module) => module.endsWith("_test.ts")));
-  const hasChild = hits.some((module) => !module.endsWith("_test.ts"));
-  const folder = fault.file.split("/")[0]!;
+  const own = await testsOf(fault.file);
+  const isOther = (file: string) =>
+    !own.some((path) => file === path || file.startsWith(`${path}/`));
+  const files = hits.filter((module) => module.endsWith("_test.ts") && isOther(module));
+  if (files.length > 0 || hits.every((module) => module.endsWith("_test.ts"))) return files;
   for await (const { path } of walk(`${COPY}/tests`, { match: [/(?<!_slow)_test\.ts$/] })) {
     const file = relative(COPY, path);
-    if (/^tests\/(live|lab)\//.test(file) || files.has(file)) continue;
-    const text = await read(path);
-    const isNarrow = file.startsWith(`tests/${folder}/`) && /\bpermissions[:,]/.test(text);
-    if (isNarrow || (hasChild && STARTS.test(text))) files.add(file);
+    if (/^tests\/(live|lab)\//.test(file) || !isOther(file)) continue;
+    if (STARTS.test(await read(path))) files.push(file);
   }
-  return [...files];
+  return files;
 }
 
 async function testEverywhere(fault: Fault, place: number, hits: Hit[]) {
