@@ -2,34 +2,18 @@
 /**
  * Feeds every parser of text from outside with hostile input: `deno task fuzz --seconds 60`.
  *
- * The inputs are made in a child process with little memory. One that hangs or dies is a fault, too,
- * and its seed is known, since the child names each batch before it begins. `--seed` gives the same
- * batches again, and `--target` those of one parser.
+ * Each batch is named before it begins, so that one that hangs, or ends the process, is known. `--seed`
+ * gives the same batches again, and `--target` those of one parser.
  */
 import { parseArgs } from "node:util";
-import { ALL, spawnDeno } from "../../support/deno_process.ts";
-import { linesOf } from "../../support/lines_of.ts";
 import { quotePosix } from "../../../backends/common/platform.ts";
-import type { FuzzLine } from "./fuzz_child.ts";
+import { runTarget } from "./run_target.ts";
 import { TARGETS } from "./targets.ts";
 
-/** A child that says nothing for so long hangs. */
-const SILENCE_MS = 120_000;
-const CHILD = new URL("./fuzz_child.ts", import.meta.url).href;
+const BATCH = 100;
 const USAGE = `deno task fuzz [--seconds N] [--seed S] [--target NAME]
 
 ${TARGETS.map(({ name }) => `  ${name}`).join("\n")}`;
-
-const { seconds, seed, target } = readFlags();
-console.log(`seed ${seed}`);
-const runs = new Map<string, number>();
-const faults: string[] = [];
-await watch();
-for (const [name, count] of runs) console.log(`${String(count).padStart(8)}  ${name}`);
-const total = runs.values().reduce((sum, count) => sum + count, 0);
-for (const fault of faults) console.log(`\nFAULT  ${fault}`);
-console.log(`\n${total} inputs for ${runs.size} parsers, ${faults.length} faults`);
-Deno.exit(faults.length === 0 ? 0 : 1);
 
 function readFlags(): { seconds: number; seed: number; target: string | undefined } {
   const text = { type: "string" } as const;
@@ -48,34 +32,23 @@ function readFlags(): { seconds: number; seed: number; target: string | undefine
   return { ...given, target: values.target };
 }
 
-async function watch(): Promise<void> {
-  const flags = ["--v8-flags=--max-old-space-size=768", ...ALL];
-  const args = [String(seconds), String(seed), ...(target === undefined ? [] : [target])];
-  const child = spawnDeno({ file: CHILD, flags, args, stderr: "inherit" });
-  let begun: FuzzLine | undefined;
-  let timer = setTimeout(() => child.kill("SIGKILL"), SILENCE_MS);
-  for await (const line of linesOf(child.stdout)) {
-    clearTimeout(timer);
-    timer = setTimeout(() => child.kill("SIGKILL"), SILENCE_MS);
-    const said: FuzzLine = JSON.parse(line);
-    begun = said.runs === undefined ? said : undefined;
-    if (said.runs !== undefined) report(said);
+const { seconds, seed: first, target: only } = readFlags();
+const targets = new Set(TARGETS.filter(({ name }) => only === undefined || name === only));
+const endsAt = performance.now() + seconds * 1000;
+let [inputs, faults] = [0, 0];
+for (let seed = first; targets.size > 0; seed++) {
+  for (const target of targets) {
+    if (seed > first && performance.now() >= endsAt) break; // each has had its turn
+    const again = `--seconds 1 --seed ${seed} --target ${quotePosix(target.name)}`;
+    console.log(`deno task fuzz ${again}`);
+    const { runs, failure } = await runTarget(target, seed, BATCH);
+    inputs += runs;
+    if (failure === undefined) continue;
+    faults++;
+    targets.delete(target);
+    console.log(`\nFAULT  ${failure.reason}\n       ${failure.input}\n`);
   }
-  clearTimeout(timer);
-  const { success } = await child.status;
-  if (!success) faults.push(`${describe(begun)}: it hung or died, and took the process with it`);
+  if (performance.now() >= endsAt) break;
 }
-
-function report(line: FuzzLine): void {
-  runs.set(line.target, (runs.get(line.target) ?? 0) + line.runs!);
-  if (line.failure === undefined) return;
-  const { reason, input } = line.failure;
-  faults.push(`${describe(line)}: ${reason}\n       ${input}`);
-}
-
-/** A batch, with the command that runs it again. */
-function describe(line: FuzzLine | undefined): string {
-  if (line === undefined) return "before or after all batches";
-  const again = `--seconds 1 --seed ${line.seed} --target ${quotePosix(line.target)}`;
-  return `${line.target} (deno task fuzz ${again})`;
-}
+console.log(`\n${inputs} inputs, ${faults} faults`);
+Deno.exit(faults === 0 ? 0 : 1); // whatever a target has left running
