@@ -6,6 +6,7 @@ import { tempDir } from "../../support/temp_home.ts";
 import { type Captured, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
+const TERMINAL = new URL("../../../client/prompt/terminal.ts", import.meta.url).href;
 
 /** Signs in, and asks one more question afterwards; after an error it tells the terminal's mode. */
 const SIGN_IN = `
@@ -158,5 +159,20 @@ Deno.test({
       assert(!text.includes("was not opened"));
     }
     assertEquals(namesIn(folder.path), ["xdg-open"]);
+  },
+});
+
+Deno.test({
+  name: "paste: a program that ends while it reads leaves the terminal as it was",
+  ignore: !hasTerminal,
+  fn: async () => {
+    const code = `
+      import { readPastes } from ${JSON.stringify(TERMINAL)};
+      Object.assign(Deno.stdin, { setRaw: (isRaw) => console.log("raw:", isRaw) });
+      readPastes({ onAddress: () => undefined, say() {}, onInterrupt() {} });
+      Deno.exit(0);
+    `;
+    const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" } });
+    assertEquals(text.match(/raw: \w+/g), ["raw: true", "raw: false"]);
   },
 });
