@@ -48,19 +48,20 @@ export class MemoryKeychain implements KeychainClient {
     return Promise.resolve(this.values.get(this.#name(account)));
   }
 
-  set(account: string, value: string): Promise<void> {
+  /** A longer value takes longer. */
+  async set(account: string, value: string): Promise<void> {
     if (value.length * 2 > this.#options.valueBytes) throw new Error("value too long");
     if (account.length > this.#options.accountChars) throw new Error("account too long");
+    for (let turns = value.length / 100; turns > 0; turns--) await Promise.resolve();
     this.#change(`set ${account}`);
     this.values.set(this.#name(account), value);
-    return Promise.resolve();
   }
 
-  delete(account: string): Promise<void> {
-    if (!this.values.has(this.#name(account))) return Promise.resolve();
+  async delete(account: string): Promise<void> {
+    await Promise.resolve();
+    if (!this.values.has(this.#name(account))) return;
     this.#change(`delete ${account}`);
     this.values.delete(this.#name(account));
-    return Promise.resolve();
   }
 
   find(): Promise<Map<string, string>> {
