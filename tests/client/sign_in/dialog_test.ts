@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession, requiredPermissions } from "@validmind/auth";
-import { openBrowser } from "../../../client/sign_in/dialog.ts";
+import { openBrowser, watchInterrupt } from "../../../client/sign_in/dialog.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
@@ -115,6 +115,10 @@ Deno.test({
       );
     }
   },
+});
+
+Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the process", () => {
+  assertEquals(watchInterrupt(), undefined);
 });
 
 const soon = () => new Promise((resolve) => setTimeout(resolve, 5));

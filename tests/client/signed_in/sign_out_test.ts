@@ -123,6 +123,19 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "clearOidcCredentials: the client's key has to be readable before anything goes, to revoke",
+  permissions: { env: true, net: true },
+  fn: async () => {
+    const credentialsBackend = storeOf(OTHER_KEY);
+    const options = { ...OTHER, credentialsBackend, clientKeyFile: "/keys/app.pem" };
+    const revoke = () => clearOidcCredentials({ ...options, revoke: true });
+    await rejectsWith("permission_required", revoke, "--allow-read=/keys/app.pem");
+    assertEquals(await keysIn(credentialsBackend), [OTHER_KEY]);
+    assertEquals((await clearOidcCredentials(options)).keys, [OTHER_KEY]);
+  },
+});
+
 test.real("clearOidcCredentials: all clears every entry and revokes each at its issuer", async (world) => {
   await using second = await oidcProviderWorld();
   const credentialsBackend = world.backend;
