@@ -23,7 +23,10 @@ export class OwnStreams implements Disposable {
       stdin: { isTerminal: () => false, readable },
       stdout: this.#sink("stdout", false),
       stderr: this.#sink("stderr", terminal !== undefined),
-      consoleSize: () => terminal,
+      consoleSize() {
+        if (!terminal?.columns) throw new Error("No size is known"); // as of Deno
+        return terminal;
+      },
     });
   }
 
