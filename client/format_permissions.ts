@@ -38,8 +38,12 @@ export interface RequiredPermissionsOptions {
   discover?: boolean;
 }
 
-/** The member that narrows a descriptor, by its kind, in the order of the flags. */
-export const SCOPES = {
+/** The kinds of permissions, in the order of the flags. */
+export const NAMES = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;
+type PermissionName = (typeof NAMES)[number];
+
+/** The member that narrows a descriptor, by its kind. */
+export const SCOPES: Record<PermissionName, string> = {
   read: "path",
   write: "path",
   net: "host",
@@ -48,12 +52,7 @@ export const SCOPES = {
   run: "command",
   ffi: "path",
   import: "host",
-} as const;
-
-type PermissionName = keyof typeof SCOPES;
-
-/** The kinds of permissions. */
-export const NAMES = Object.keys(SCOPES) as readonly PermissionName[];
+};
 
 /** Permissions by kind: `true` for all of it, or the values that narrow it. */
 function groupPermissions(
@@ -86,7 +85,8 @@ export function checkDescriptor(
   descriptor: unknown,
   origin: string,
 ): { name: PermissionName; scope: string | undefined } {
-  const fields = Object(descriptor) as Record<string, unknown>;
+  const isObject = typeof descriptor === "object" && descriptor !== null;
+  const fields = (isObject ? descriptor : {}) as Record<string, unknown>;
   const name = fields.name as PermissionName;
   const isKnown = NAMES.includes(name);
   const value = fields[SCOPES[name]];

@@ -41,7 +41,7 @@ interface Finding {
   readonly result: "ok" | "warning" | "fail";
   readonly message: string;
   /** The remedy, if one is needed. */
-  readonly advice: string | undefined;
+  readonly advice?: string;
 }
 
 /** The message of a check, and the remedy of a warning. */
@@ -61,25 +61,27 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
   const examineOne = async (check: string, step: () => MaybePromise<Answer>): Promise<boolean> => {
     try {
       const [message, advice] = await step();
-      findings.push({ check, result: advice === undefined ? "ok" : "warning", message, advice });
+      const result = advice === undefined ? "ok" : "warning";
+      findings.push({ check, result, message, ...(advice !== undefined && { advice }) });
       return true;
     } catch (error) {
       const { code, message } = describeError(error, flags);
-      const advice = code === "permission_required" ? ALL_FLAGS_HINT : undefined;
-      findings.push({ check, result: "fail", message, advice });
+      const advice = code === "permission_required" && { advice: ALL_FLAGS_HINT };
+      findings.push({ check, result: "fail", message, ...advice });
       return false;
     }
   };
   let target: SignInTarget | undefined;
-  const isSet = await examineOne("settings", async () => {
+  await examineOne("settings", async () => {
     target = await findTarget(flags, doctor.action);
     return checkSettings(target, flags);
   });
-  if (!isSet) return findings;
+  if (target === undefined) return findings;
+  const { stored } = target;
   const session = {
     ...sessionOptions(flags),
     interactive: false,
-    credentialsBackend: target?.backend,
+    credentialsBackend: stored?.backend,
   };
   const checkNeeds = async (discover: boolean) => {
     const needs = await requiredPermissions(session, { call: "createSession", discover });
@@ -89,8 +91,8 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
     await checkNeeds(false);
     return ["all permissions of a sign-in are granted"];
   });
-  if (!isPermitted || target === undefined) return findings;
-  const { identity, backend } = target;
+  if (!isPermitted || stored === undefined) return findings;
+  const { identity, backend } = stored;
   await examineOne("store", () => checkStore(backend));
   await examineOne("provider", async () => {
     await checkNeeds(true);
@@ -101,10 +103,10 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
 }
 
 /** The sign-in that the settings name, and their sources. */
-function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Answer {
+function checkSettings({ stored }: SignInTarget, flags: FlagValues): Answer {
   const settings = settingsOf(flags);
   const sources = settings.rows.map(({ name, source }) => `${name} by ${source}`);
-  const { issuer, clientId, audience } = target?.identity ?? {};
+  const { issuer, clientId, audience } = stored?.identity ?? {};
   const words = issuer === undefined
     ? "an API key is set (VM_API_KEY), and nobody signs in"
     : `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
@@ -114,7 +116,12 @@ function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Ans
 /** A round trip in the store, without a change of any entry. */
 async function checkStore(backend: OidcCredentialsBackend): Promise<Answer> {
   await new CredentialStore(backend, "").probe();
-  return [`a test entry was written to ${describeBackend(backend)}, read and removed`];
+  const words = `a test entry was written to ${describeBackend(backend)}, read and removed`;
+  if (backend.withLock !== undefined) return [words];
+  return [
+    `${words}; it has no lock, so two processes may refresh one token at once`,
+    "Give it withLock(), or run one process at a time.",
+  ];
 }
 
 /** The state of the stored sign-in. */
@@ -126,6 +133,9 @@ async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Ans
   const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
   if (!report.signedIn) return [words, `Run: ${loginCommand(flags)}`];
   if (report.refreshable) return [words];
-  const cure = "Ask for the scope offline_access, and have it allowed for this client";
-  return [words, `The provider gave no refresh token. ${cure}.`];
+  const isAsked = target.stored?.identity.scope.split(" ").includes("offline_access");
+  const cure = isAsked
+    ? "The provider gave no refresh token: have it allowed for this client"
+    : "Ask for the scope offline_access";
+  return [words, `${cure}; otherwise people sign in again when it ends.`];
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { COMMANDS } from "../../../../client/cli/main.ts";
+import { COMMANDS, main } from "../../../../client/cli/main.ts";
 import { tempDir } from "../../../support/temp_home.ts";
-import { runMain } from "../cli_world.ts";
+import { MemoryOutput } from "../cli_world.ts";
 import { runProcess, succeeds } from "../../../support/deno_process.ts";
 
 const NAMES = COMMANDS.map(({ name }) => name);
@@ -18,7 +18,9 @@ const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
 ];
 
 async function script(): Promise<string> {
-  return (await runMain("completions")).stdout;
+  const output = new MemoryOutput();
+  assertEquals(await main(["completions"], output), 0);
+  return output.printed;
 }
 
 function isThere(shell: string): Promise<boolean> {
