@@ -34,6 +34,8 @@ export interface ProviderWorld<P> extends AsyncDisposable {
   readonly options: SessionOptions;
   /** The codes that the person was shown. */
   readonly codes: DeviceCode[];
+  /** Signs in, or starts from the store, by the world's options and others. */
+  signIn(more?: SessionOptions): Promise<Session>;
   /** What is stored now; an error when there is nothing. */
   stored(): OidcCredentials;
   /** Changes what is stored. */
@@ -79,6 +81,15 @@ async function makeProviderWorld<P extends TestOidcProvider | ScriptedProvider>(
     return entry;
   };
   const env = new OwnEnv();
+  const options: SessionOptions = {
+    issuer: provider.issuer,
+    clientId: provider.clientId,
+    apiHost: api.apiHost,
+    credentialsBackend: backend,
+    onDeviceCode: (code) => void codes.push(code),
+    now: clock.now,
+    delay: clock.delay,
+  };
   return {
     provider,
     api,
@@ -88,15 +99,8 @@ async function makeProviderWorld<P extends TestOidcProvider | ScriptedProvider>(
     codes,
     stored,
     amend: (change) => backend.put(key, { ...stored(), ...change }),
-    options: {
-      issuer: provider.issuer,
-      clientId: provider.clientId,
-      apiHost: api.apiHost,
-      credentialsBackend: backend,
-      onDeviceCode: (code) => void codes.push(code),
-      now: clock.now,
-      delay: clock.delay,
-    },
+    options,
+    signIn: (more) => createSession({ ...options, ...more }),
     async [Symbol.asyncDispose]() {
       setActiveSession(undefined);
       env[Symbol.dispose]();
@@ -125,7 +129,7 @@ async function signedIn<P>(
   start: () => Promise<ProviderWorld<P>>,
 ): Promise<ProviderWorld<P> & SignedIn> {
   const world = await start();
-  return Object.assign(world, { session: await createSession(world.options) });
+  return Object.assign(world, { session: await world.signIn() });
 }
 
 /**
@@ -149,4 +153,14 @@ export function refreshes(
   { provider }: ProviderWorld<ScriptedProvider | TestOidcProvider>,
 ): number {
   return provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
+}
+
+/** Gets another token, whatever the state of the one there is. */
+export function renew(session: Session): Promise<string> {
+  return session.accessToken({ forceRefresh: true });
+}
+
+/** Lets a provider answer the next request for tokens with these members beside the usual ones. */
+export function answerWith({ provider }: Scripted, members: Record<string, unknown>): void {
+  provider.script.token.push(() => provider.tokens(members));
 }

@@ -3,12 +3,21 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 
+type Method = "get" | "put" | "delete";
+
 /** A minimal backend of three methods, which counts its calls and can be made to fail. */
 export class SpyBackend implements OidcCredentialsBackend {
   readonly calls: string[] = [];
   readonly rows = new Map<string, OidcCredentials>();
   /** Runs before each call; what it throws is what the call throws. */
-  before: ((method: "get" | "put" | "delete", key: string) => void | Promise<void>) | undefined;
+  before: ((method: Method, key: string) => void | Promise<void>) | undefined;
+
+  /** Lets calls of a method fail, for one key or for each, until `before` is set anew. */
+  fail(method: Method, error: unknown, key?: string): void {
+    this.before = (called, of) => {
+      if (called === method && (key ?? of) === of) throw error;
+    };
+  }
 
   async get(key: string): Promise<OidcCredentials | undefined> {
     await this.#called("get", key);
@@ -25,7 +34,7 @@ export class SpyBackend implements OidcCredentialsBackend {
     this.rows.delete(key);
   }
 
-  async #called(method: "get" | "put" | "delete", key: string): Promise<void> {
+  async #called(method: Method, key: string): Promise<void> {
     this.calls.push(method);
     await this.before?.(method, key);
   }

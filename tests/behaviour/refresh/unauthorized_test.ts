@@ -1,10 +1,9 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { createSession } from "../../../client/create_session.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ApiError } from "../../../client/errors.ts";
 import { json } from "../../support/http_server.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { refreshes, test } from "../../support/provider_world.ts";
+import { answerWith, HOUR, refreshes, renew, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -43,23 +42,18 @@ test.signedIn("401: a stream cannot be sent again, so nothing is refreshed for i
   assertEquals(refreshes(world), 0);
 });
 
-test.signedIn("401: a second one is the answer", async ({ session, ...world }) => {
-  world.api.reject(2);
-  const error = await assertRejects(() => session.get("thing"), ApiError);
-  assertEquals([error.status, error.code], [401, "unauthorized"]);
-  assertEquals([world.api.requests.length, refreshes(world)], [2, 1]);
-  world.api.reject(2);
-  const response = await session.fetch("thing");
-  await response.body?.cancel();
-  assertEquals(response.status, 401);
-});
-
-test.signedIn("401: where the refresh is refused, the 401 is the answer", async ({ session, ...world }) => {
-  world.api.reject(2);
-  world.provider.script.token.push(() => oauthError("invalid_grant"));
-  const error = await assertRejects(() => session.get("thing"), ApiError);
-  assertEquals([error.status, error.body.includes("invalid_credentials")], [401, true]);
-  assertEquals([world.api.requests.length, world.backend.get(world.key)], [1, undefined]);
+test.signedIn("401: a second one, and one whose refresh is refused, is the answer", async ({ session, ...world }) => {
+  for (const isRefused of [false, true]) {
+    world.api.reject(2);
+    world.api.reset();
+    if (isRefused) world.provider.script.token.push(() => oauthError("invalid_grant"));
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    assertEquals([error.status, error.code], [401, "unauthorized"]);
+    assertStringIncludes(error.body, "invalid_credentials");
+    assertEquals(world.api.requests.length, isRefused ? 1 : 2);
+    assertEquals(world.backend.get(world.key) === undefined, isRefused);
+  }
+  assertEquals(refreshes(world), 2);
 });
 
 test.signedIn("401: a provider that is down is told: the 401 would hide it", async ({ session, ...world }) => {
@@ -73,8 +67,7 @@ test.signedIn("401: a provider that is down is told: the 401 would hide it", asy
 });
 
 test.signedIn("401: a token that another process has refreshed is used without a refresh", async ({ session, ...world }) => {
-  const other = await createSession(world.options);
-  await other.accessToken({ forceRefresh: true });
+  await renew(await world.signIn());
   world.api.reject(1);
   world.provider.reset();
   await session.get("thing");
@@ -107,45 +100,41 @@ test.signedIn("401: every body that can be sent again is", async ({ session, ...
 test("401: a refresh that began before the refusal does not hand out the refused token", async (world) => {
   const arrived = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
+  let hold: (() => Promise<void>) | undefined;
   const backend = Object.assign(new SpyBackend(), {
-    isHeld: false,
     async withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
-      if (this.isHeld) {
-        this.isHeld = false;
-        arrived.resolve();
-        await gate.promise;
-      }
+      await hold?.();
       return await fn();
     },
   });
-  const options = { ...world.options, credentialsBackend: backend };
-  const waiting = await createSession(options);
-  world.clock.advance(3600_000);
-  backend.isHeld = true;
+  const waiting = await world.signIn({ credentialsBackend: backend });
+  world.clock.advance(HOUR);
+  hold = () => {
+    hold = undefined;
+    arrived.resolve();
+    return gate.promise;
+  };
   const begun = waiting.accessToken();
   await arrived.promise; // its turn will find the tokens that another process stores now
-  const theirs = await (await world.provider.tokens()).json();
-  const { access_token, refresh_token } = theirs;
-  const expires_at = new Date(world.clock.now() + 3600_000).toISOString();
+  const { access_token, refresh_token } = await (await world.provider.tokens()).json();
+  const expires_at = new Date(world.clock.now() + HOUR).toISOString();
   const entry = { ...backend.rows.get(world.key)!, access_token, refresh_token, expires_at };
   backend.rows.set(world.key, entry);
-  const session = await createSession({ ...options, interactive: false });
+  const session = await world.signIn({ credentialsBackend: backend, interactive: false });
   assertEquals(await session.accessToken(), access_token);
-  const forced = session.accessToken({ forceRefresh: true }); // as after a 401
+  const forced = renew(session); // as after a 401
   await (await fetch(world.api.apiHost)).body?.cancel(); // it has joined what can be joined
   gate.resolve();
   assertEquals(await begun, access_token);
-  assertEquals([await forced === access_token, await forced], [
-    false,
-    backend.rows.get(world.key)!.access_token,
-  ]);
+  assert(await forced !== access_token);
+  assertEquals(await forced, backend.rows.get(world.key)!.access_token);
 });
 
 test("401: without a refresh token the refused one is not handed out again", async (world) => {
-  world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
-  const session = await createSession(world.options);
+  answerWith(world, { refresh_token: undefined });
+  const session = await world.signIn();
   world.api.reject(2);
   const error = await assertRejects(() => session.get("thing"), ApiError);
   assertEquals([error.status, world.api.requests.length], [401, 1]);
-  await rejectsWith("login_required", () => session.accessToken({ forceRefresh: true }));
+  await rejectsWith("login_required", () => renew(session));
 });
