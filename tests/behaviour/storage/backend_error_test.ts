@@ -4,10 +4,8 @@ import type {
   OidcCredentialsBackend,
 } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
-import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { type ProviderWorld, test } from "../../support/provider_world.ts";
+import { renew, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -19,29 +17,20 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 
 type Method = "get" | "put" | "delete" | "withLock" | "list";
 
-/** A stranger's backend: of any method that is told to fail, the error quotes what is stored. */
+/** A stranger's backend: of the method that is told to fail, the error quotes what is stored. */
 class QuotingBackend extends SpyBackend {
-  readonly failing = new Set<Method>();
+  failing: Method | undefined;
   /** Everything that was ever stored. */
   readonly seen: OidcCredentials[] = [];
   make: (text: string) => unknown = (text) => new Error(text);
 
-  override async get(key: string): Promise<OidcCredentials | undefined> {
-    this.#fail("get");
-    return await super.get(key);
-  }
+  override before = (method: Method, key: string) => {
+    if (method === "get" || !key.startsWith("probe|")) this.#fail(method);
+  };
 
   override async put(key: string, entry: OidcCredentials): Promise<void> {
-    if (!key.startsWith("probe|")) {
-      this.seen.push(entry);
-      this.#fail("put");
-    }
+    if (!key.startsWith("probe|")) this.seen.push(entry);
     await super.put(key, entry);
-  }
-
-  override async delete(key: string): Promise<void> {
-    if (!key.startsWith("probe|")) this.#fail("delete");
-    await super.delete(key);
   }
 
   async withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
@@ -55,74 +44,34 @@ class QuotingBackend extends SpyBackend {
   }
 
   #fail(method: Method): void {
-    if (this.failing.has(method)) throw this.make(`no ${method} of ${JSON.stringify(this.seen)}`);
+    if (this.failing === method) throw this.make(`no ${method} of ${JSON.stringify(this.seen)}`);
   }
 }
 
-const THROWN: [what: string, make: (text: string) => unknown, words: string][] = [
-  ["an Error", (text) => new Error(text), "it threw Error"],
+type Make = (text: string) => unknown;
+const WORDS = "Cannot do it: no. Mend it.";
+const UNCODED = "it threw Error";
+
+/** What a store throws, and words of the message for what has no code. */
+const THROWN: [what: string, make: Make, words?: string][] = [
+  ["an Error", (text) => new Error(text), UNCODED],
   ["a SyntaxError", (text) => new SyntaxError(text), "it threw SyntaxError"],
-  ["an error with a cause", (text) => new Error("x", { cause: text }), "it threw Error"],
-  ["an error with fields", (text) => Object.assign(new Error("x"), { text }), "it threw Error"],
+  ["an error with a cause", (text) => new Error("x", { cause: text }), UNCODED],
+  ["an error with fields", (text) => Object.assign(new Error("x"), { text }), UNCODED],
   ["a text", (text) => text, "something that is no error"],
   ["an object", (text) => ({ text, code: "backend_corrupt" }), "something that is no error"],
-];
-
-/** Each use that meets a fault of a method, and the action that the message names. */
-async function usesOf(world: ProviderWorld<ScriptedProvider>, backend: QuotingBackend) {
-  const options = { ...world.options, credentialsBackend: backend };
-  const session = await createSession(options);
-  const start = () => createSession(options);
-  const force = () => session.accessToken({ forceRefresh: true });
-  const clearAll = () => clearOidcCredentials({ all: true, credentialsBackend: backend });
-  const uses: [Method, action: string, use: () => Promise<unknown>][] = [
-    ["get", "Cannot read credentials from QuotingBackend", start],
-    ["get", "Cannot read credentials from QuotingBackend", force],
-    ["withLock", "Cannot lock credentials in QuotingBackend", force],
-    ["delete", "Cannot delete credentials from QuotingBackend", () => session.clear()],
-    ["list", "Cannot list credentials in QuotingBackend", clearAll],
-  ];
-  return { uses, force };
-}
-
-for (const [what, make, words] of THROWN) {
-  test(`backend errors: ${what} that quotes tokens is not passed on`, async (world) => {
-    const backend = new QuotingBackend();
-    const { uses } = await usesOf(world, backend);
-    backend.make = make;
-    const secrets = tokensOf(backend.seen[0]!);
-    for (const [method, action, use] of uses) {
-      backend.failing.add(method);
-      const error = await rejectsWith("backend_unavailable", use, action, words);
-      assertNoSecret(error, secrets);
-      backend.failing.clear();
-    }
-    assertEquals(backend.rows.size, 1); // nothing of it was taken for "not signed in"
-    const full = new QuotingBackend();
-    const { force } = await usesOf(world, full);
-    full.make = make;
-    full.failing.add("put");
-    const error = await rejectsWith("credentials_not_stored", force, "Cannot write credentials to");
-    assert(error.cause instanceof CredentialsBackendError);
-    assertStringIncludes(error.cause.message, words);
-    assert(full.seen.length > 1);
-    assertNoSecret(error, full.seen.flatMap(tokensOf));
-  });
-}
-
-const WORDS = "Cannot do it: no. Mend it.";
-
-/** Coded errors, as only this module and its users can make them. */
-const CODED: [what: string, make: (text: string) => CredentialsBackendError][] = [
-  ["in its message", (text) => coded(`${WORDS} ${text}`)],
-  ["in its cause", (text) => coded(WORDS, { cause: new Error(text) })],
-  ["in the cause of its cause", (text) => coded(WORDS, { cause: coded(WORDS, { cause: text }) })],
-  ["in an object as its cause", (text) => coded(WORDS, { cause: { row: { text } } })],
-  ["in a property", (text) => Object.assign(coded(WORDS), { row: text })],
-  ["in its name", (text) => Object.assign(coded(WORDS), { name: text })],
-  ["in its code", (text) => Object.assign(coded(WORDS), { code: text })],
-  ["in its stack", (text) => Object.assign(coded(WORDS), { stack: text })],
-  ["in a subclass", (text) => {
+  ["a coded one, in its message", (text) => coded(`${WORDS} ${text}`)],
+  ["a coded one, in its cause", (text) => coded(WORDS, { cause: new Error(text) })],
+  [
+    "a coded one, in a cause of its cause",
+    (text) => coded(WORDS, { cause: coded(WORDS, { cause: text }) }),
+  ],
+  ["a coded one, in an object as its cause", (text) => coded(WORDS, { cause: { row: { text } } })],
+  ...["row", "name", "code", "stack"].map((name): [string, Make] => [
+    `a coded one, in its ${name}`,
+    (text) => Object.assign(coded(WORDS), { [name]: text }),
+  ]),
+  ["a coded one, in a subclass", (text) => {
     return new (class Own extends CredentialsBackendError {
       readonly row = text;
     })("backend_unavailable", WORDS);
@@ -135,21 +84,36 @@ function coded(message: string, options?: ErrorOptions): CredentialsBackendError
 
 const EVIL = "\x1b]0;x\x07\x1b[2J\u202e\r\n";
 
-for (const [what, make] of CODED) {
-  test(`backend errors: a coded one of a stranger's with tokens ${what} is cleaned`, async (world) => {
+for (const [what, make, words] of THROWN) {
+  test(`backend errors: ${what}, that quotes tokens is told without them and without controls`, async (world) => {
     const backend = new QuotingBackend();
-    const { uses } = await usesOf(world, backend);
+    const options = { credentialsBackend: backend };
+    const session = await world.signIn(options);
+    const start = () => world.signIn(options);
+    const force = () => renew(session);
+    const clearAll = () => clearOidcCredentials({ all: true, ...options });
+    const uses: [Method, action: string, use: () => Promise<unknown>][] = [
+      ["get", "Cannot read credentials from QuotingBackend", start],
+      ["get", "Cannot read credentials from QuotingBackend", force],
+      ["withLock", "Cannot lock credentials in QuotingBackend", force],
+      ["list", "Cannot list credentials in QuotingBackend", clearAll],
+      ["put", "Cannot write credentials to", force],
+      ["delete", "Cannot delete credentials from QuotingBackend", () => session.clear()],
+    ];
     backend.make = (text) => make(`${EVIL}${text}`);
-    for (const [method, , use] of uses) {
-      backend.failing.add(method);
-      const error = await rejectsWith("backend_unavailable", use);
-      assertNoSecret(error, tokensOf(backend.seen[0]!));
-      const { message, name, code, stack } = error;
-      const shown = [message, name, code, stack, Deno.inspect(error, { colors: false })].join("");
-      assertEquals(/\p{C}/u.test(shown.replaceAll("\n", "")), false, JSON.stringify(shown));
-      backend.failing.clear();
+    for (const [method, action, use] of uses) {
+      backend.failing = method;
+      const code = method === "put" ? "credentials_not_stored" : "backend_unavailable";
+      const error = await rejectsWith(code, use, ...words ? [action] : []);
+      assertNoSecret(error, backend.seen.flatMap(tokensOf));
+      const told = method === "put" ? error.cause as Error : error;
+      assert(told instanceof CredentialsBackendError);
+      if (words) assertStringIncludes(told.message, words);
+      const { message, name, stack } = error;
+      const shown = [message, name, error.code, stack, Deno.inspect(error, { colors: false })];
+      assertEquals(/[^\P{C}\n]/u.test(shown.join("")), false, JSON.stringify(shown));
     }
-    assertEquals(backend.rows.size, 1);
+    assertEquals(backend.rows.size, 1); // nothing of it was taken for "not signed in"
   });
 }
 
@@ -170,16 +134,11 @@ const UNREAD: [what: string, make: () => unknown, shown: string | undefined, nam
   ["letters", () => new Error(`bad ${"ab".repeat(20)}!`), "bad [removed]!"],
   ["a JWT", () => new Error("bad eyJhbGciOi.eyJz.x1"), "bad [removed]"],
   ["a field", () => new Error('{"id_token":"abc"'), '{"id_token":"[removed]"'],
+  ["a row that is not JSON", () => caught(`{"a":"${TOKEN}"x${TOKEN}`), undefined, "SyntaxError"],
   [
     "a short row that is not JSON",
     () => caught('abc"'),
     "Unexpected token 'a', [removed] is not valid JSON",
-    "SyntaxError",
-  ],
-  [
-    "a row that is not JSON",
-    () => caught(`{"access_token":"${TOKEN}"x${TOKEN}`),
-    undefined,
     "SyntaxError",
   ],
   ["a text", () => "no such row", "no such row"],
@@ -196,9 +155,9 @@ function caught(text: string): unknown {
 for (const [what, make, shown, name = "Error"] of UNREAD) {
   test(`backend errors: ${what} in the store's own error is shown to its author, without tokens`, async (world) => {
     const backend = new QuotingBackend();
-    backend.failing.add("get");
+    backend.failing = "get";
     backend.make = make;
-    const start = () => createSession({ ...world.options, credentialsBackend: backend });
+    const start = () => world.signIn({ credentialsBackend: backend });
     const { cause } = await rejectsWith("backend_unavailable", start, "See the cause");
     assert(cause instanceof Error);
     assertEquals([cause.name, shown ?? cause.message], [name, cause.message]);
@@ -212,15 +171,15 @@ for (const [what, make, shown, name = "Error"] of UNREAD) {
 
 test("backend errors: the causes of a store's own error are shown, and a hostile one does no harm", async (world) => {
   const backend = new QuotingBackend();
-  const options = { ...world.options, credentialsBackend: backend };
-  await createSession(options);
+  const options = { credentialsBackend: backend };
+  await world.signIn(options);
   const [secret] = tokensOf(backend.seen[0]!);
-  backend.failing.add("get");
+  backend.failing = "get";
   const inner = new Error(`connection refused for ${secret}`);
   const looped: Error = new Error("first", { cause: new Error("second", { cause: inner }) });
   inner.cause = looped;
   backend.make = () => looped;
-  const start = () => createSession(options);
+  const start = () => world.signIn(options);
   const error = await rejectsWith("backend_unavailable", start);
   const messages: string[] = [];
   for (let at = error.cause; at instanceof Error; at = at.cause) messages.push(at.message);
@@ -232,15 +191,14 @@ test("backend errors: the causes of a store's own error are shown, and a hostile
 
 test("backend errors: the tokens of a written entry go from a coded error in every form", async (world) => {
   const backend = new QuotingBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  backend.put = (key, entry) => {
-    if (key.startsWith("probe|")) return SpyBackend.prototype.put.call(backend, key, entry);
-    backend.seen.push(entry);
-    const { access_token, refresh_token } = entry;
+  const session = await world.signIn({ credentialsBackend: backend });
+  backend.failing = "put";
+  backend.make = () => {
+    const { access_token, refresh_token } = backend.seen.at(-1)!;
     const forms = [access_token, btoa(refresh_token!), encodeURIComponent(refresh_token!)];
-    return Promise.reject(coded(`Cannot put it: no ${forms.join(" or ")}. Free some space.`));
+    return coded(`Cannot put it: no ${forms.join(" or ")}. Free some space.`);
   };
-  const run = () => session.accessToken({ forceRefresh: true });
+  const run = () => renew(session);
   const error = await rejectsWith("credentials_not_stored", run, "Free some space");
   assertNoSecret(error, backend.seen.flatMap(tokensOf));
 });
@@ -251,8 +209,7 @@ class OddBackend extends SpyBackend {
 
   override async get(key: string): Promise<OidcCredentials | undefined> {
     const entry = await super.get(key);
-    const isOdd = entry !== undefined && this.form !== undefined;
-    return isOdd ? this.form!(entry) as OidcCredentials : entry;
+    return entry && this.form ? this.form(entry) as OidcCredentials : entry;
   }
 }
 
@@ -264,22 +221,21 @@ const FORMS: [found: string, form: (entry: OidcCredentials) => unknown][] = [
   ["an array, bytes or the like", (entry) => new TextEncoder().encode(JSON.stringify(entry))],
 ];
 
-const WAYS: [way: string, wrap: (store: OddBackend) => Promise<OidcCredentialsBackend>][] = [
-  ["", (store) => Promise.resolve(store)],
+const KEY = await testKey();
+const WAYS: [way: string, wrap: (store: OddBackend) => OidcCredentialsBackend][] = [
+  ["", (store) => store],
   [" by fallback", (store) => {
     const backends = [store, new MemoryCredentialsBackend()];
-    return Promise.resolve(new FallbackCredentialsBackend({ backends }));
+    return new FallbackCredentialsBackend({ backends });
   }],
-  [" by encrypted", async (backend) => {
-    return new EncryptedCredentialsBackend({ backend, key: await testKey() });
-  }],
+  [" by encrypted", (backend) => new EncryptedCredentialsBackend({ backend, key: KEY })],
 ];
 
 for (const [way, wrap] of WAYS) {
   test(`a store${way} that gives no entry is corrupt: nobody is asked, nothing is overwritten`, async (world) => {
     const store = new OddBackend();
-    const options = { ...world.options, credentialsBackend: await wrap(store) };
-    const session = await createSession(options);
+    const options = { credentialsBackend: wrap(store) };
+    const session = await world.signIn(options);
     const rows = [...store.rows];
     const secrets = tokensOf((await options.credentialsBackend.get(world.key))!);
     world.provider.reset();
@@ -288,10 +244,10 @@ for (const [way, wrap] of WAYS) {
       store.form = form;
       const words = ["OddBackend", `gave ${found}, not an entry`, "Nothing was changed"];
       for (const interactive of [true, false]) {
-        const start = () => createSession({ ...options, interactive });
+        const start = () => world.signIn({ ...options, interactive });
         assertNoSecret(await rejectsWith("backend_corrupt", start, ...words), secrets);
       }
-      const force = () => session.accessToken({ forceRefresh: true });
+      const force = () => renew(session);
       assertNoSecret(await rejectsWith("backend_corrupt", force, ...words), secrets);
     }
     assertEquals(world.provider.requests, []);

@@ -2,7 +2,7 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { tempDir, withTempHome } from "../../support/temp_home.ts";
+import { tempDir } from "../../support/temp_home.ts";
 import { oidcProviderWorld, type ProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
@@ -45,11 +45,9 @@ for (const [what, problem] of UNREADABLE) {
     for (const [all, revoke] of [[false, false], [false, true], [true, false], [true, true]]) {
       backend.before = undefined;
       backend.rows.clear();
-      const session = await createSession({ ...world.options, credentialsBackend: backend });
+      const session = await world.signIn({ credentialsBackend: backend });
       backend.rows.set("other", row("other"));
-      backend.before = (method, key) => {
-        if (method === "get" && key === world.key) throw problem;
-      };
+      backend.fail("get", problem, world.key);
       world.provider.reset();
       const result = all
         ? await clearOidcCredentials({ all, revoke: revoke!, credentialsBackend: backend })
@@ -75,59 +73,44 @@ Deno.test("clear all: one that cannot be removed does not save the others, and i
   assertEquals([...backend.rows.keys()], ["a", "c"]);
 });
 
-const LOCK_FAULTS: [what: string, error: unknown][] = [
-  ["another holds it", LOCKED],
-  ["a bug of the backend's", new TypeError("lock is not a function")],
-];
-
-for (const [what, problem] of LOCK_FAULTS) {
-  test(`clear: a lock that cannot be had (${what}) does not keep the entries`, async (world) => {
+test("clear: a lock that cannot be had does not keep the entries", async (world) => {
+  for (const problem of [LOCKED, new TypeError("a bug of the backend's")]) {
     let isBroken = false;
     const backend = Object.assign(new ListingBackend(), {
       withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
         return isBroken ? Promise.reject(problem) : fn();
       },
     });
-    const options = { ...world.options, credentialsBackend: backend };
-    const session = await createSession(options);
+    const session = await world.signIn({ credentialsBackend: backend });
     isBroken = true;
     const result = await session.clear({ revoke: true });
     assertEquals([result.keys, result.revocation], [[world.key], "revoked"]);
     backend.rows.set("other", row("other"));
     const all = await clearOidcCredentials({ all: true, credentialsBackend: backend });
     assertEquals([all.keys, backend.rows.size], [["other"], 0]);
-  });
-}
+  }
+});
 
-const ISSUERLESS: [what: string, change: Record<string, unknown>][] = [
-  ["issuer", { issuer: undefined }],
-  ["client id", { client_id: undefined }],
-];
-
-for (const [what, change] of ISSUERLESS) {
-  test(`clear all: tokens of an entry without ${what} go to nobody`, async (world) => {
-    await withTempHome(async () => {
-      Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
-      Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
-      const backend = new ListingBackend();
-      const entry = { ...row("x"), issuer: world.provider.issuer, ...change };
-      backend.rows.set("odd", entry as unknown as OidcCredentials);
-      const fetch = spyFetch();
-      const all = { all: true, revoke: true, credentialsBackend: backend, fetch };
-      const { keys, revocation, reason } = await clearOidcCredentials(all);
-      assertEquals([keys, revocation, backend.rows.size], [["odd"], "failed", 0]);
-      assertEquals([world.provider.requests, fetch.urls], [[], []]);
-      assert(reason?.includes("names no issuer and client"), reason);
-    });
+for (const name of ["issuer", "client_id"]) {
+  test(`clear all: tokens of an entry without ${name} go to nobody`, async (world) => {
+    Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
+    Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
+    const backend = new ListingBackend();
+    const entry = { ...row("x"), issuer: world.provider.issuer, [name]: undefined };
+    backend.rows.set("odd", entry as unknown as OidcCredentials);
+    const fetch = spyFetch();
+    const all = { all: true, revoke: true, credentialsBackend: backend, fetch };
+    const { keys, revocation, reason } = await clearOidcCredentials(all);
+    assertEquals([keys, revocation, backend.rows.size], [["odd"], "failed", 0]);
+    assertEquals([world.provider.requests, fetch.urls], [[], []]);
+    assert(reason?.includes("names no issuer and client"), reason);
   });
 }
 
 test("clear: the session forgets its tokens also where the store keeps them", async (world) => {
   const backend = new SpyBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  backend.before = (method) => {
-    if (method === "delete") throw CORRUPT;
-  };
+  const session = await world.signIn({ credentialsBackend: backend });
+  backend.fail("delete", CORRUPT);
   assertEquals(await assertRejects(() => session.clear()), CORRUPT);
   const { signedIn, subject } = await session.status();
   assertEquals([signedIn, subject], [false, undefined]);

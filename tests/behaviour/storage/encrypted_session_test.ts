@@ -1,19 +1,16 @@
 // Sign-in, refresh and sign-out at a real provider, over stores that wrap other stores.
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import {
-  createSession,
-  CredentialsBackendError,
-  FileCredentialsBackend,
-  MemoryCredentialsBackend,
-  migrateCredentials,
-  type OidcCredentialsBackend,
-} from "@validmind/auth";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { migrateCredentials } from "../../../backends/migrate_credentials.ts";
 import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
 import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { HOUR, test } from "../../support/provider_world.ts";
+import { HOUR, renew, test } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 
 test.real("encrypted file: sign-in, start, refresh with rotation and sign-out at a real provider", async (world) => {
@@ -24,15 +21,15 @@ test.real("encrypted file: sign-in, start, refresh with rotation and sign-out at
       backend: new FileCredentialsBackend({ path }),
       key: await testKey(),
     });
-  const options = { ...world.options, credentialsBackend: await open() };
-  await createSession(world.options); // plain, and moved
+  const options = { credentialsBackend: await open() };
+  await world.signIn(); // plain, and moved
   const moved = { deleteSource: true };
   await migrateCredentials(world.backend, options.credentialsBackend, moved);
   const first = (await options.credentialsBackend.get(world.key))!;
   assertNoSecret(await Deno.readTextFile(path), tokensOf(first));
 
   world.provider.reset();
-  const session = await createSession({ ...options, credentialsBackend: await open() });
+  const session = await world.signIn({ credentialsBackend: await open() });
   assertEquals([world.provider.requests.length, world.codes.length], [0, 1]);
   world.clock.advance(HOUR);
   const token = await session.accessToken();
@@ -49,17 +46,9 @@ test.real("encrypted file: sign-in, start, refresh with rotation and sign-out at
 
 test.real("fallback: without the first store a person signs in to the second, and later ones go on", async (world) => {
   const second = new MemoryCredentialsBackend();
-  let isCut = true;
-  const check = () => {
-    if (!isCut) return;
+  const first = Object.assign(new SpyBackend(), { location: "first" });
+  first.before = () => {
     throw new CredentialsBackendError("backend_unavailable", "Cannot reach it: cut. Wait.");
-  };
-  const rows = new MemoryCredentialsBackend();
-  const first: OidcCredentialsBackend = {
-    location: "first",
-    get: (key) => (check(), rows.get(key)),
-    put: (key, entry) => (check(), rows.put(key, entry)),
-    delete: (key) => (check(), rows.delete(key)),
   };
   const told: string[] = [];
   const open = () =>
@@ -67,16 +56,16 @@ test.real("fallback: without the first store a person signs in to the second, an
       backends: [first, second],
       onFallback: (message) => void told.push(message),
     });
-  const session = await createSession({ ...world.options, credentialsBackend: open() });
+  const session = await world.signIn({ credentialsBackend: open() });
   assert(second.get(world.key) !== undefined);
   assert(told[0]?.startsWith("first was passed over (backend_unavailable)"), told[0]);
   world.clock.advance(HOUR);
   assert(world.provider.isActive(await session.accessToken()));
-  isCut = false; // from now on the first is there: the grant stays where it is, in one place
+  first.before = undefined; // from now on the first is there: the grant stays where it is, in one place
   world.clock.advance(HOUR);
-  const later = await createSession({ ...world.options, credentialsBackend: open() });
+  const later = await world.signIn({ credentialsBackend: open() });
   assert(world.provider.isActive(await later.accessToken()));
-  assertEquals([rows.get(world.key), second.get(world.key) !== undefined], [undefined, true]);
-  assert(world.provider.isActive(await session.accessToken({ forceRefresh: true })));
+  assertEquals([first.rows.get(world.key), second.get(world.key) !== undefined], [undefined, true]);
+  assert(world.provider.isActive(await renew(session)));
   assertEquals(world.codes.length, 1);
 });
