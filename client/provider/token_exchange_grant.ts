@@ -6,7 +6,7 @@ import { option, words } from "../../backends/credentials_backend_error.ts";
 import { isSendable, normalizeIssuer, readClaims, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
-import { PROVE, type RefusalAdvice } from "./error.ts";
+import { PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { firstTokens, newDpopKey, type TokenRequest } from "./token_request.ts";
 
@@ -93,7 +93,8 @@ function adviceFor(token: string): RefusalAdvice {
   const owner = typeof azp === "string" ? ` of ${printable(azp, 80)}` : "";
   const cause = isEnded
     ? "That token has ended."
-    : words`Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE}.`;
+    : words`Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} and
+      ${SCOPE}.`;
   const cure = words`${cause} ${OTHERWISE}`;
   return {
     byCode: {

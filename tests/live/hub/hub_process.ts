@@ -23,7 +23,9 @@ export interface HubOptions {
   /** Variables of the hub itself. */
   env?: Record<string, string>;
   /** Names of the recipe that stand for places of the machine, with their places here. */
-  places?: Record<string, string>;
+  places?: Record<string, string | number>;
+  /** Settings of the recipe's own authenticator, which is used then, by class and name. */
+  config?: Record<string, Record<string, unknown>>;
 }
 
 /** A running JupyterHub. */
@@ -38,7 +40,7 @@ export interface Hub extends AsyncDisposable {
 
 /** Starts JupyterHub on loopback. It reaches no other host. */
 export async function startHub(options: HubOptions): Promise<Hub> {
-  const { folder: { path, venv, pathVariable }, users, recipe, port, places } = options;
+  const { folder: { path, venv, pathVariable }, users, recipe, port, places, config } = options;
   const [state, log] = [`${path}/hub`, `${path}/hub.log`];
   await Deno.mkdir(state, { recursive: true, mode: 0o700 });
   await Deno.writeTextFile(log, "", { mode: 0o600 });
@@ -57,7 +59,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       "node",
       `${venv}/node_modules/configurable-http-proxy/bin/configurable-http-proxy`,
     ],
-    authenticator: isAlone ? "dummy" : "pam",
+    ...(config && { config }),
+    authenticator: config ? null : isAlone ? "dummy" : "pam",
     users: users.map(({ name }) => name),
     password: users[0]!.password,
     server_ports: Object.fromEntries(users.map(({ name }) => [name, freePort()])),

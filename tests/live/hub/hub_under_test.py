@@ -20,9 +20,12 @@ load_subconfig(settings["recipe"])  # noqa: F821
 hook = c.Spawner.pre_spawn_hook
 for name, place in settings.get("places", {}).items():
     for variable, value in c.Spawner.environment.items():
-        c.Spawner.environment[variable] = value.replace(hook.__globals__[name], place)
+        if isinstance(value, str):
+            c.Spawner.environment[variable] = value.replace(str(hook.__globals__[name]), str(place))
     hook.__globals__[name] = place
 c.Spawner.environment.update(settings["environment"])
+for section, values in settings.get("config", {}).items():
+    c[section].update(values)
 
 # Whatever becomes of the hub, its children end with it.
 WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
@@ -33,7 +36,8 @@ c.JupyterHub.hub_bind_url = settings["hub_url"]
 c.ConfigurableHTTPProxy.api_url = settings["proxy_url"]
 c.ConfigurableHTTPProxy.command = WITH_PARENT + settings["proxy_command"]
 
-c.JupyterHub.authenticator_class = settings["authenticator"]
+if settings["authenticator"] is not None:
+    c.JupyterHub.authenticator_class = settings["authenticator"]
 c.Authenticator.allowed_users = set(settings["users"])
 c.PAMAuthenticator.open_sessions = False
 if settings["authenticator"] == "dummy":

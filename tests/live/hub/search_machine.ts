@@ -22,7 +22,7 @@ export interface Searched {
  * @param except The stores themselves: files and folders in which tokens have to be.
  */
 export async function searchForSecrets(
-  { folder: { path, venv }, hub, users }: HubWorld,
+  { folder: { path, venv }, hub, users }: Pick<HubWorld, "folder" | "hub" | "users">,
   { except = [] as string[] } = {},
 ): Promise<Searched> {
   const found = { notebooks: 0, connections: 0, databases: 0, logs: 0, others: 0, processes: 0 };

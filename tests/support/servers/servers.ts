@@ -67,8 +67,8 @@ export const SERVERS = {
   /** A hub, its people's JupyterLab, and the library for their Python kernel, as on a hub of one machine. */
   jupyterhub: {
     ...pip(
-      "6.1.1-lab-4.6.6",
-      ["jupyterhub==6.1.1", LAB, PROXY, "pyjwt[crypto]", "requests"],
+      "6.1.1-lab-4.6.6-oauth-17.4.0",
+      ["jupyterhub==6.1.1", "oauthenticator==17.4.0", LAB, PROXY, "pyjwt[crypto]", "requests"],
       LIBRARY,
     ),
     // The last release of the hub's proxy that asks for no newer Node than 20.

@@ -20,13 +20,15 @@ export const PASSWORD = "a-password";
 /** The secret of the client with a secret. */
 export const SECRET = "a-secret-of-the-client";
 
-/** Lets the client with a secret ask about the tokens of all clients. */
-const AUDIENCE = {
-  name: "audience",
-  protocol: "openid-connect",
-  protocolMapper: "oidc-audience-mapper",
-  config: { "included.client.audience": "client-secret", "access.token.claim": "true" },
-};
+/** Lets a client exchange the tokens of the clients that have this, or ask about them. */
+export function audienceOf(client: string) {
+  return {
+    name: `audience ${client}`,
+    protocol: "openid-connect",
+    protocolMapper: "oidc-audience-mapper",
+    config: { "included.client.audience": client, "access.token.claim": "true" },
+  };
+}
 
 /** The person, as Keycloak takes it. */
 export function person() {
@@ -86,6 +88,6 @@ function client(
     redirectUris: ["http://127.0.0.1/callback"],
     ...settings,
     attributes: { "oauth2.device.authorization.grant.enabled": "true", ...attributes },
-    protocolMappers: [AUDIENCE],
+    protocolMappers: [audienceOf("client-secret")],
   };
 }

@@ -1,10 +1,11 @@
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
+import type { SessionOptions } from "../../../../client/session_options.ts";
 import { AssertionIssuer } from "../../../support/client_world.ts";
 import { rejectsWith } from "../../../support/rejects_with.ts";
 import { tempDir } from "../../../support/temp_home.ts";
 import { KeycloakRealm } from "./keycloak.ts";
-import type { KeycloakClientKind } from "./keycloak_realm.ts";
+import { audienceOf, type KeycloakClientKind, SECRET } from "./keycloak_realm.ts";
 import type { Row } from "./rows.ts";
 import { type Fault, isTold } from "./told.ts";
 import { MatrixWorld } from "./world.ts";
@@ -37,6 +38,24 @@ function clusterAt(port: number) {
   };
   return { alias: "cluster", providerId: "oidc", enabled: true, hideOnLogin: true, config };
 }
+
+/** A hub's client, whose tokens another one exchanges. */
+const HUBS_CLIENT = {
+  clientId: "client-hub",
+  publicClient: true,
+  attributes: {
+    "oauth2.device.authorization.grant.enabled": "true",
+    "standard.token.exchange.enabled": "true",
+  },
+  protocolMappers: [audienceOf("client-exchange")],
+};
+const EXCHANGING = {
+  clientId: "client-exchange",
+  publicClient: false,
+  secret: "a-secret-of-notebooks",
+  attributes: { "standard.token.exchange.enabled": "true" },
+  protocolMappers: [audienceOf("client-secret")],
+};
 
 /** Settings that only Keycloak has. */
 export const KEYCLOAK_ROWS: Record<string, Row> = {
@@ -121,6 +140,45 @@ export const KEYCLOAK_ROWS: Record<string, Row> = {
     }
     await renew();
     assert(await force() !== first);
+  },
+
+  async "exchange of a person's token"(kind, provider) {
+    assert(provider instanceof KeycloakRealm);
+    for (const client of [HUBS_CLIENT, EXCHANGING]) {
+      await provider.admin("POST", "/clients", client);
+    }
+    await using world = await MatrixWorld.make(kind, provider, { clientId: "client-hub" });
+    await using person = await createSession({ ...world.options, scope: "openid" });
+    await using dir = await tempDir();
+    const subjectTokenFile = `${dir.path}/token`;
+    await Deno.writeTextFile(subjectTokenFile, await person.accessToken(), { mode: 0o600 });
+    const { onDeviceCode: _, ...options } = world.options;
+    const { clientId, secret: clientSecret } = EXCHANGING;
+    const job = {
+      ...options,
+      clientId,
+      clientSecret,
+      subjectTokenFile,
+      flow: "token_exchange",
+    } as const;
+    await using session = await createSession({ ...job, scope: "openid" });
+    assert(await provider.isActive(await session.accessToken()));
+    assertEquals((await session.status()).subject, (await person.status()).subject);
+    const refused = async (change: SessionOptions, ...words: string[]) =>
+      await rejectsWith("provider_refused", () => createSession({ ...job, ...change }), ...words);
+    await refused({ audience: "nowhere" }, "Audience not found", "Check audience");
+    await refused({ scope: "nothing" }, "Invalid scopes", "check audience", "scope");
+    await refused({ clientSecret: "a-wrong-secret" }, clientId, "clientSecret");
+    await refused(
+      { clientId: "client-secret", clientSecret: SECRET },
+      "tokens of client-hub allowed",
+    );
+    const { clientSecret: _1, ...open } = job;
+    const run = () => createSession({ ...open, clientId: "client-hub" });
+    await rejectsWith("provider_refused", run, "may have to prove itself");
+    await provider.admin("POST", `${provider.user}/logout`);
+    const force = () => session.accessToken({ forceRefresh: true });
+    await rejectsWith("provider_refused", force, "Invalid token", subjectTokenFile, "at the hub");
   },
 
   async "realm that requires HTTPS"(kind, provider) {

@@ -1,0 +1,314 @@
+import { assert, assertEquals } from "@std/assert";
+import { readClaims } from "../../../client/entry.ts";
+import { rememberSecret } from "../../support/assert_no_secret.ts";
+import { Browser } from "../../support/browser.ts";
+import { startJsrRegistry } from "../../support/jsr_registry.ts";
+import { freePort } from "../../support/servers/free_port.ts";
+import { startKeycloak } from "../../support/servers/keycloak_server.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+import { startTrackingApi } from "../../support/tracking_api.ts";
+import { fillDenoDir, makeHubFolder } from "./hub_folder.ts";
+import type { HubKernel } from "./hub_kernel.ts";
+import { startHub } from "./hub_process.ts";
+import { searchForSecrets } from "./search_machine.ts";
+import { makeUnixUsers, type UnixUser } from "./unix_users.ts";
+
+const REALM = "bank";
+/** Lifetimes in seconds: of the hub's token, and of a notebook's. */
+const [HUB_SECONDS, NOTEBOOK_SECONDS] = [12, 4];
+/** Longer than both, on a busy machine. */
+const LIMIT_MS = 60_000;
+const POLL_MS = 200;
+const SECRETS = { jupyterhub: crypto.randomUUID(), notebooks: crypto.randomUUID() };
+
+const live = await liveTests("jupyterhub", "keycloak", "accounts");
+/** The hub asks the servers of this file at any time: one test opens what another one sees end. */
+const SHARED = { sanitizeOps: false, sanitizeResources: false };
+const stack = new AsyncDisposableStack();
+live.afterAll(() => stack.disposeAsync());
+
+/** Puts a client into the tokens of another. */
+function audienceOf(client: string) {
+  return {
+    name: client,
+    protocol: "openid-connect",
+    protocolMapper: "oidc-audience-mapper",
+    config: { "included.client.audience": client, "access.token.claim": "true" },
+  };
+}
+
+/** The realm, as the page has an admin set it up. */
+function realm(hub: string, users: readonly UnixUser[]) {
+  const confidential = { publicClient: false, standardFlowEnabled: false };
+  return {
+    realm: REALM,
+    enabled: true,
+    sslRequired: "none",
+    accessTokenLifespan: HUB_SECONDS,
+    revokeRefreshToken: true,
+    refreshTokenMaxReuse: 0,
+    clients: [
+      {
+        clientId: "jupyterhub",
+        secret: SECRETS.jupyterhub,
+        publicClient: false,
+        redirectUris: [`${hub}/hub/oauth_callback`],
+        protocolMappers: [audienceOf("notebooks")],
+      },
+      {
+        ...confidential,
+        clientId: "notebooks",
+        secret: SECRETS.notebooks,
+        attributes: {
+          "standard.token.exchange.enabled": "true",
+          "access.token.lifespan": `${NOTEBOOK_SECONDS}`,
+        },
+        protocolMappers: [audienceOf("api")],
+      },
+      { ...confidential, clientId: "api", secret: SECRETS.notebooks },
+    ],
+    users: users.map(({ name, password }) => ({
+      username: name,
+      enabled: true,
+      email: `${name}@example.com`,
+      emailVerified: true,
+      firstName: "Ada",
+      lastName: "Analyst",
+      credentials: [{ type: "password", value: password, temporary: false }],
+    })),
+  };
+}
+
+const it = await live.shared(async () => {
+  const folder = stack.use(await makeHubFolder());
+  const users = stack.use(await makeUnixUsers(`${folder.path}/home`, 2)).all;
+  await Promise.all(users.map(fillDenoDir));
+  const registry = stack.use(await startJsrRegistry());
+  const port = freePort();
+  const keycloak = stack.use(await startKeycloak());
+  await keycloak.admin("POST", "", realm(`http://127.0.0.1:${port}`, users));
+  const issuer = `http://127.0.0.1:${keycloak.port}/realms/${REALM}`;
+  const endpoint = `${issuer}/protocol/openid-connect`;
+  const api = stack.use(
+    await startTrackingApi({
+      async accepts(token) {
+        rememberSecret(token);
+        const body = { token, client_id: "api", client_secret: SECRETS.notebooks };
+        const asked = { method: "POST", body: new URLSearchParams(body) };
+        return (await (await fetch(`${endpoint}/token/introspect`, asked)).json()).active;
+      },
+    }),
+  );
+  const tokens = `${folder.path}/tokens`;
+  const proof = `${folder.path}/notebooks-client`;
+  await Deno.writeTextFile(proof, SECRETS.notebooks, { mode: 0o444 });
+  rememberSecret(SECRETS.notebooks);
+  const { JSR_URL, DENO_NO_UPDATE_CHECK, NO_COLOR } = registry.env;
+  const hub = stack.use(
+    await startHub({
+      folder,
+      users,
+      recipe: "exchange.py",
+      port,
+      places: { TOKENS: tokens, SECONDS: 1 },
+      config: {
+        SharedSignIn: {
+          authorize_url: `${endpoint}/auth`,
+          token_url: `${endpoint}/token`,
+          userdata_url: `${endpoint}/userinfo`,
+        },
+      },
+      env: {
+        OAUTH_CLIENT_SECRET: SECRETS.jupyterhub,
+        JUPYTERHUB_CRYPT_KEY: crypto.randomUUID().replaceAll("-", "").repeat(2),
+      },
+      environment: {
+        JSR_URL: JSR_URL!,
+        DENO_NO_UPDATE_CHECK: DENO_NO_UPDATE_CHECK!,
+        NO_COLOR: NO_COLOR!,
+        VM_OIDC_ISSUER: issuer,
+        VM_OIDC_CLIENT_SECRET_FILE: proof,
+        VM_OIDC_AUDIENCE: "api",
+        VM_OIDC_SCOPE: "openid",
+        VM_API_HOST: api.apiHost,
+        VM_API_MODEL: "cl123",
+      },
+    }),
+  );
+  return { folder, users, hub, tokens, proof, issuer };
+});
+
+/** Signs a person in at the hub, whose page leads to the provider and back. */
+async function signInAtHub({ name, password }: UnixUser): Promise<Browser> {
+  const browser = new Browser();
+  const page = await browser.open(`${it.hub.origin}/hub/oauth_login?next=/hub/home`);
+  const { url, status } = page.forms.length === 0
+    ? page
+    : await browser.submit(page, { username: name, password });
+  assertEquals([new URL(url).pathname, status], ["/hub/home", 200]);
+  return browser;
+}
+
+/** What the kernel's person is, after a sign-in that can show nothing to anybody. */
+async function initIn(kernel: HubKernel, options = "{}") {
+  return await kernel.evaluate<{ token: string; email: string; flow: string; asked: number }>(`
+    const vm = await import("jsr:@validmind/auth");
+    let asked = 0;
+    const count = () => { asked++; throw new Error("a person was asked"); };
+    globalThis.session = await vm.init({
+      onDeviceCode: count, onAuthorizationUrl: count, ...${options} });
+    const { email, flow } = await session.status();
+    return { token: await session.accessToken(), email, flow, asked };`);
+}
+
+/** The next token of a kernel's session, or the code and the words of its error. */
+async function renewedIn(kernel: HubKernel) {
+  return await kernel.evaluate<{ token?: string; code?: string; message?: string }>(`
+    return await session.accessToken().then(
+      (token) => ({ token }), ({ code, message }) => ({ code, message }));`);
+}
+
+/** Looks again until something is so. */
+async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
+  const deadline = performance.now() + LIMIT_MS;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (performance.now() > deadline) throw new Error("Cannot wait longer");
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function hubToken({ name }: UnixUser): Promise<string | undefined> {
+  try {
+    const token = await Deno.readTextFile(`${it.tokens}/${name}`);
+    rememberSecret(token);
+    return token;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+live.test("JupyterHub, exchange: who is signed in at the hub is never asked", SHARED, async () => {
+  const [user] = it.users;
+  const { robot } = it.hub;
+  await signInAtHub(user!);
+  assertEquals(await hubToken(user!), undefined, "no server runs");
+  await robot.startServer(user!.name);
+  const first = (await hubToken(user!))!;
+  await using kernel = await robot.startKernel(user!.name, "deno");
+  const { token, ...person } = await initIn(kernel);
+  assertEquals(person, { email: `${user!.name}@example.com`, flow: "token_exchange", asked: 0 });
+  const { azp, aud, sub, sid } = readClaims(token)!;
+  assertEquals([azp, aud, sub], ["notebooks", "api", readClaims(first)!.sub]);
+  assertEquals(sid, readClaims(first)!.sid, "it ends with the hub's sign-in at the provider");
+
+  // After the token's end, after the hub's own token was renewed, in an hour, in another kernel.
+  await until(async () => (await renewedIn(kernel)).token !== token || undefined);
+  await until(async () => (await hubToken(user!)) !== first || undefined);
+  await until(async () => Date.now() / 1000 > Number(readClaims(first)!.exp) || undefined);
+  const renewed = await initIn(kernel);
+  assert(renewed.token !== token);
+  const later = await initIn(kernel, "{ now: () => Date.now() + 3600_000 }");
+  assertEquals([later.asked, later.token === renewed.token], [0, false]);
+  await using another = await robot.startKernel(user!.name, "deno");
+  assertEquals((await initIn(another)).asked, 0);
+});
+
+live.test(
+  "JupyterHub, exchange: a server's end takes the file away, and its start brings it",
+  SHARED,
+  async () => {
+    const [user] = it.users;
+    const { robot } = it.hub;
+    await signInAtHub(user!);
+    await robot.startServer(user!.name);
+    assert(await hubToken(user!) !== undefined);
+    await robot.stopServer(user!.name);
+    assertEquals(await hubToken(user!), undefined);
+    await using kernel = await robot.findKernel(user!.name, "deno");
+    assertEquals((await initIn(kernel)).asked, 0);
+  },
+);
+
+live.test("JupyterHub, exchange: a neighbour reads nothing of it", SHARED, async () => {
+  const [first, second] = it.users;
+  for (const user of it.users) {
+    await signInAtHub(user);
+    await it.hub.robot.startServer(user.name);
+  }
+  const own = `${it.tokens}/${first!.name}`;
+  const { uid, mode } = await Deno.stat(own);
+  assertEquals([uid, (mode! & 0o777).toString(8)], [first!.uid, "400"]);
+  await using kernel = await it.hub.robot.findKernel(second!.name, "deno");
+  const told = await kernel.evaluate(`
+    const told = [];
+    const attempt = async (fn) => told.push(await fn().then(() => "done", (error) => error.name));
+    await attempt(() => Deno.readTextFile("${own}"));
+    await attempt(() => Array.fromAsync(Deno.readDir("${it.tokens}")));
+    await attempt(() => Deno.symlink("${first!.home}/x", "${it.tokens}/x"));
+    await attempt(() => Deno.remove("${it.tokens}/${second!.name}"));
+    await attempt(() => Deno.readTextFile("${it.hub.state}/jupyterhub.sqlite"));
+    return told;`);
+  assertEquals(told, Array(5).fill("PermissionDenied"));
+  const secrets = ["OAUTH_CLIENT_SECRET", "JUPYTERHUB_CRYPT_KEY"];
+  const has = `return ${JSON.stringify(secrets)}.filter((name) => Deno.env.has(name));`;
+  assertEquals(await kernel.evaluate(has), [], "the hub's own secrets stay with it");
+  // The hub itself tells nobody: neither of others, nor of the person.
+  const answers = await kernel.evaluate(`
+    const headers = { Authorization: "token " + Deno.env.get("JUPYTERHUB_API_TOKEN") };
+    const ask = async (path) => {
+      const answer = await fetch("${it.hub.origin}/hub/api/" + path, { headers });
+      const { auth_state } = await answer.json();
+      return [answer.status, auth_state ?? null];
+    };
+    return [await ask("users/${first!.name}"), await ask("users/${
+    second!.name
+  }"), await ask("user")];`);
+  assertEquals(answers, [[404, null], [200, null], [200, null]]);
+});
+
+live.test(
+  "JupyterHub, exchange: no token is in an environment, a log, a notebook or a database",
+  SHARED,
+  async () => {
+    const except = [it.tokens, it.proof, `${it.hub.state}/settings.json`];
+    for (const { home } of it.users) except.push(`${home}/.validmind/credentials.json`);
+    const { connections, databases, logs, processes } = await searchForSecrets(it, { except });
+    assert(Math.min(connections, databases, logs, processes) > 0);
+    // Nor is a refresh token, of which nobody but the hub and the provider has seen one.
+    for (const file of [it.hub.log, `${it.hub.state}/jupyterhub.sqlite`]) {
+      const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
+      assertEquals(/eyJhbGciOi|"refresh_token"/.test(text), false, file);
+    }
+  },
+);
+
+live.test(
+  "JupyterHub, exchange: the hub's sign-out ends it at the next renewal",
+  SHARED,
+  async () => {
+    const [user] = it.users;
+    const browser = await signInAtHub(user!);
+    await using kernel = await it.hub.robot.findKernel(user!.name, "deno");
+    await initIn(kernel);
+    await browser.open(`${it.hub.origin}/hub/logout`);
+    assertEquals(await hubToken(user!), undefined);
+    const { message } = await until(async () => {
+      const found = await renewedIn(kernel);
+      return found.code === "client_auth_unusable" ? found : undefined;
+    });
+    for (const word of [`${it.tokens}/${user!.name}`, "notebooks", "api", "at the hub", "device"]) {
+      assert(message!.includes(word), message);
+    }
+    const { code } = await kernel.evaluate<{ code: string }>(`
+    const { init } = await import("jsr:@validmind/auth");
+    return await init({ flow: "device", interactive: false }).then(
+      () => ({}), ({ code }) => ({ code }));`);
+    assertEquals(code, "login_required", "the ordinary sign-in is there");
+    await signInAtHub(user!);
+    await until(async () => await hubToken(user!));
+    assertEquals((await initIn(kernel)).asked, 0);
+  },
+);
