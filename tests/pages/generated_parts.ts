@@ -16,8 +16,8 @@ export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generate
   "client/options.md": [optionTable, needTable, backendTable],
   "client/providers.md": [providersRun],
   "client/hubs.md": [
-    ...["file.py", "memory.py", "kernel.json", "vault.py", "notebooks.hcl"],
-    ...["values.yaml", "memory.yaml", "helper.yaml", "vault.yaml", "accounts.yaml"]
+    ...["file.py", "kernel.json", "vault.py", "notebooks.hcl"],
+    ...["values.yaml", "helper.yaml", "vault.yaml"]
       .map((file) => `kubernetes/${file}`),
     "kubernetes/notebooks.hcl",
   ].map(hubRecipe),
