@@ -207,7 +207,8 @@ live.test("JupyterHub, exchange: who is signed in at the hub is never asked", SH
   // After the token's end, after the hub's own token was renewed, in an hour, in another kernel.
   await until(async () => (await renewedIn(kernel)).token !== token || undefined);
   await until(async () => (await hubToken(user!)) !== first || undefined);
-  await until(async () => Date.now() / 1000 > Number(readClaims(first)!.exp) || undefined);
+  const end = Number(readClaims(first)!.exp);
+  await until(() => Promise.resolve(Date.now() / 1000 > end || undefined));
   const renewed = await initIn(kernel);
   assert(renewed.token !== token);
   const later = await initIn(kernel, "{ now: () => Date.now() + 3600_000 }");
@@ -308,7 +309,7 @@ live.test(
       () => ({}), ({ code }) => ({ code }));`);
     assertEquals(code, "login_required", "the ordinary sign-in is there");
     await signInAtHub(user!);
-    await until(async () => await hubToken(user!));
+    await until(() => hubToken(user!));
     assertEquals((await initIn(kernel)).asked, 0);
   },
 );
