@@ -217,10 +217,17 @@ export function showCaller(error: Error): void {
   Error.stackTraceLimit = MOST_FRAMES; // of which the caller's are the last
   Error.captureStackTrace(trace);
   Error.stackTraceLimit = limit;
-  const [, ...frames] = trace.stack.split("\n    at ");
-  const others = frames.filter((frame) => !OWN_CODE.some((folder) => frame.includes(folder)))
-    .slice(0, limit);
-  error.stack = [`${error.name}: ${error.message}`, ...others].join("\n    at ");
+  setFrames(error, framesOf(trace.stack).slice(0, limit));
+}
+
+/** The frames of a stack that are not of this module. */
+export function framesOf(stack: string): string[] {
+  const [, ...frames] = stack.split("\n    at ");
+  return frames.filter((frame) => !OWN_CODE.some((folder) => frame.includes(folder)));
+}
+
+export function setFrames(error: Error, frames: readonly string[]): void {
+  error.stack = [`${error.name}: ${error.message}`, ...frames].join("\n    at ");
 }
 
 /** The message of an error with its terms, to be a part of another message. */

@@ -19,8 +19,8 @@
  */
 
 import { needDeno } from "./common/platform.ts";
-import { secretsOf } from "./common/describe_backend.ts";
-import { parseObject, printable, redact } from "./common/printable.ts";
+import { cleanForeign, secretsOf } from "./common/describe_backend.ts";
+import { parseObject, printable } from "./common/printable.ts";
 import {
   assertCredentialsBackend,
   checkOptions,
@@ -292,7 +292,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   ): void {
     if (code === 0) return;
     const [said = ""] = `${stdout}\n${stderr}`.trim().split("\n");
-    const clean = printable(redact(said, secrets)).replace(/[\w+/=.~-]{40,}/g, "[removed]");
+    const clean = cleanForeign(said, secrets).slice(0, 200);
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
     const words = clean === "" ? "nothing" : `"${clean.replace(/\.$/, "")}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".

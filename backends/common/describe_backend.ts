@@ -1,4 +1,11 @@
-import { backendName, call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
+import {
+  backendName,
+  call,
+  CredentialsBackendError,
+  framesOf,
+  setFrames,
+  words,
+} from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { isDeno } from "./platform.ts";
 import { hashOf, printable, redact, remember } from "./printable.ts";
@@ -107,13 +114,8 @@ export function causeFrom(error: unknown, secrets: Iterable<string> = known, dep
   const { name, message, stack, cause } = error;
   const inner = cause instanceof Error && depth > 1 && causeFrom(cause, secrets, depth - 1);
   const copy = new Error(cleanForeign(`${message}`, secrets), inner ? { cause: inner } : {});
-  const frames = `${stack}`.split("\n").filter((line) => /^ +at /.test(line)).slice(0, 10);
   Object.defineProperty(copy, "name", { value: cleanForeign(`${name}`, secrets).slice(0, 60) });
-  const lines = [
-    `${copy.name}: ${copy.message}`,
-    ...frames.map((line) => cleanText(line, secrets)),
-  ];
-  copy.stack = lines.join("\n    ");
+  setFrames(copy, framesOf(`${stack}`).slice(0, 10).map((frame) => cleanText(frame, secrets)));
   return copy;
 }
 

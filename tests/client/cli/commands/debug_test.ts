@@ -39,11 +39,17 @@ Deno.test("debug: a stored token that serves is told, too, and nothing without t
 Deno.test("debug: the error of a store's own author is shown with its place, and by its words alone without the flag", async () => {
   await using world = await cliWorld();
   const path = `${world.home}/store.ts`;
-  await Deno.writeTextFile(
-    path,
-    "export class Own {\n get() { throw new Error('is locked'); }\n" +
-      " put() {}\n delete() {} }",
-  );
+  const ended = JSON.stringify({ access_token: "a", refresh_token: "r", expires_at: ENDED });
+  const code = `export class Own {
+    get() { throw new Error("is locked"); }
+    put() {}
+    delete() {}
+  }
+  export class Unlocked extends Own {
+    get() { return ${ended}; }
+    withLock() { throw new RangeError("no lock row"); }
+  }`;
+  await Deno.writeTextFile(path, code);
   const args = ["token", "--backend", `${path}:Own`];
   const plain = await world.run(args, { flags: AS_PROCESS });
   assertMatch(plain.stderr, /See the cause.*\ncaused by Error: is locked\n$/);
@@ -53,4 +59,14 @@ Deno.test("debug: the error of a store's own author is shown with its place, and
     /\ncaused by Error: is locked\n +at Own\.get \(file:.*store\.ts:2:\d+\)\n/,
   );
   assertEquals([plain.code, told.code], [1, 1]);
+  const late = await world.run(["token", "--backend", `${path}:Unlocked`], {
+    flags: AS_PROCESS,
+    env: { VM_AUTH_DEBUG: "1" },
+  });
+  const event = / refresh_failed code=backend_unavailable .*Cannot lock credentials in Unlocked/;
+  assertMatch(late.stderr, event);
+  assertMatch(
+    late.stderr,
+    /no lock row\n +at Unlocked\.withLock \(file:.*store\.ts:8:\d+\)\n}/,
+  );
 });
