@@ -192,19 +192,6 @@ Deno.test("a write that another one overtakes is decided anew", async () => {
   }
 });
 
-Deno.test("deleteAll and close reach the inner backend and those of keys", async () => {
-  const calls: string[] = [];
-  const closing = (name: string) =>
-    Object.assign(new MemoryCredentialsBackend(), { close: () => void calls.push(name) });
-  const inner = closing("inner closed");
-  const backend = encrypted(inner, { key: { backend: closing("key closed") } });
-  await backend.put(KEY, entry());
-  await backend.deleteAll!();
-  assertEquals(await Array.fromAsync(inner.list()), []);
-  await backend.close();
-  assertEquals(calls, ["key closed", "inner closed"]);
-});
-
 Deno.test("it needs and says what the inner backend, the variables and the key's backend do", {
   permissions: "none",
 }, () => {

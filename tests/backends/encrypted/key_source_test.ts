@@ -144,6 +144,10 @@ Deno.test("keys of all kinds stand side by side in olderKeys, and are counted", 
   await rejectsWith("encryption_key_unknown", () => backend.get("third"), "olderKeys");
   assertEquals(await backend.keyUse(), { key: 3, olderKeys: [0, 0, 0, 0], unknown: 1 });
   await rejectsWith("backend_no_list", () => encrypted(minimal()).keyUse(), "Keep all keys");
+  let isClosed = false;
+  Object.assign(stored.backend, { close: () => void (isClosed = true) });
+  await backend.close();
+  assertEquals(isClosed, true);
 });
 
 function pair(inner = new MemoryCredentialsBackend(), keys = new MemoryCredentialsBackend()) {

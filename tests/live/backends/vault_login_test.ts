@@ -6,12 +6,7 @@ import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import {
-  documentedPolicy,
-  recipePolicy,
-  userToken,
-  vaultBackend,
-} from "../../backends/vault/vault_world.ts";
+import { recipePolicy, userToken, vaultBackend } from "../../backends/vault/vault_world.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 
 const live = await liveTests("vault");
@@ -86,36 +81,6 @@ live.test("Vault AppRole: a secret id in a file is read at each login", async ()
   const { body } = await vault.request("POST", "auth/approle/role/filed/secret-id", {});
   await Deno.writeTextFile(secretIdFile, body.data.secret_id, OWN);
   await revokeAll(wire);
-  assertEquals(await backend.get(KEY), entry());
-  await backend.close();
-});
-
-live.test("Vault JWT: logs in with the signed token of a file, which may change", async () => {
-  await using folder = await tempDir();
-  const jwtFile = `${folder.path}/token`;
-  const key = await makeSigningKey();
-  await enable("jwt");
-  const pem = await publicPem(key.publicJwk);
-  await vault.request("POST", "auth/jwt/config", { jwt_validation_pubkeys: [pem] });
-  const role = { ...POLICY, role_type: "jwt", user_claim: "sub", bound_audiences: ["vault"] };
-  await vault.request("POST", "auth/jwt/role/ci", role);
-  const sign = (expiresIn: number) => {
-    const now = nowSeconds();
-    const claims = {
-      sub: "job",
-      aud: "vault",
-      iat: now - 600,
-      nbf: now - 600,
-      exp: now + expiresIn,
-    };
-    return signJwt(claims, key);
-  };
-  const backend = open({ method: "jwt", role: "ci", jwtFile });
-  const expired = await sign(-300);
-  await Deno.writeTextFile(jwtFile, expired, OWN);
-  const error = await rejectsWith("backend_auth_failed", () => backend.get(KEY), "jwt login");
-  assert(!error.message.includes(expired.slice(0, 12)));
-  await Deno.writeTextFile(jwtFile, await sign(300), OWN);
   assertEquals(await backend.get(KEY), entry());
   await backend.close();
 });
@@ -201,30 +166,6 @@ live.test("Vault: a token without the policy default works, and what it may not 
   const other = open({ method: "approle", ...role }, { path: "users/berta", fetch: wire.fetch });
   await rejectsWith("backend_denied", () => other.get(KEY), "policies");
   assertEquals(wire.logins, 2); // it cannot be told apart, and is tried once
-  await other.close();
-});
-
-live.test("Vault: a policy by the name of who logged in keeps people apart", async () => {
-  await enable("userpass");
-  const { body } = await vault.request("GET", "sys/auth");
-  const accessor = body.data["userpass/"].accessor;
-  const name = `{{identity.entity.aliases.${accessor}.name}}`;
-  const policy = (await documentedPolicy()).replaceAll("<name>", name);
-  await vault.request("PUT", "sys/policies/acl/templated", { policy });
-  const login = { password: "carla-password", token_policies: ["templated"] };
-  await vault.request("POST", "auth/userpass/users/carla", login);
-  const { body: answer } = await vault.request("POST", "auth/userpass/login/carla", {
-    password: "carla-password",
-  }, { token: null });
-  const auth: VaultAuth = { method: "token", token: answer.auth.client_token };
-  const own = open(auth, { path: "users/carla" });
-  await own.put(KEY, entry());
-  assertEquals(await own.withLock(KEY, () => own.get(KEY)), entry());
-  assertEquals(await Array.fromAsync(own.list()), [KEY]);
-  await own.close();
-  const other = open(auth, { path: "users/anna" });
-  await rejectsWith("backend_denied", () => other.get(KEY));
-  await rejectsWith("backend_denied", () => Array.fromAsync(other.list()));
   await other.close();
 });
 

@@ -3,16 +3,10 @@ import { type TempDir, tempDir } from "../temp_home.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
 
 /**
- * What a program meets that asks for the Secret Service: its collection unlocked, its collection
- * locked, a D-Bus without such a service, or no D-Bus.
+ * What a program meets that asks for the Secret Service: its collection unlocked, a D-Bus without such a
+ * service, or no D-Bus.
  */
-export type KeyringState = "unlocked" | "locked" | "absent" | "no-bus";
-
-/** Options of {@linkcode startKeyringSession}. */
-export interface KeyringSessionOptions {
-  /** @default {"unlocked"} */
-  state?: KeyringState;
-}
+export type KeyringState = "unlocked" | "absent" | "no-bus";
 
 const COLLECTION = "/org/freedesktop/secrets/collection/login";
 const POLL_MS = 20;
@@ -48,15 +42,14 @@ END`;
 
 /** Starts a session with a keyring of its own; needs gnome-keyring and dbus from Debian. */
 export async function startKeyringSession(
-  { state = "unlocked" }: KeyringSessionOptions = {},
+  { state = "unlocked" }: { state?: KeyringState } = {},
 ): Promise<KeyringSession> {
   const home = await tempDir();
   const env = await homeEnv(home);
   const bus = state === "no-bus" ? undefined : await startBus(state === "absent", home, env);
   const session = new KeyringSession(home, env, bus);
   try {
-    if (state === "unlocked" || state === "locked") await session.startKeyring();
-    if (state === "locked") await session.lock();
+    if (state === "unlocked") await session.startKeyring();
   } catch (error) {
     await session[Symbol.asyncDispose]();
     throw error;
@@ -106,11 +99,6 @@ export class KeyringSession implements AsyncDisposable {
     this.#home = home;
     this.#bus = bus;
     this.env = bus === undefined ? env : { ...env, DBUS_SESSION_BUS_ADDRESS: bus.lines[0]! };
-  }
-
-  /** Whether the keyring's daemon has ended by itself. */
-  get hasCrashed(): boolean {
-    return this.#keyring?.hasEnded === true;
   }
 
   /** Runs a program in this session, with nothing of this process's environment but `PATH`. */

@@ -2,8 +2,6 @@
 export interface ServerProcess {
   /** The lines that it was waited for. */
   readonly lines: string[];
-  /** Whether it has ended, by itself or not. */
-  readonly hasEnded: boolean;
   /** Sends it a signal, such as `STOP` and `CONT` to make it silent for a while. */
   signal(name: string): Promise<void>;
   /** Sends it a signal that ends it, and waits for its end. What stands still is killed after the grace. */
@@ -63,10 +61,8 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     await input.write(new TextEncoder().encode(`${name}\n`));
     if (name === "STOP") await untilStopped(child.pid);
   };
-  let hasEnded = false;
   const ended = (async () => {
     await child.status;
-    hasEnded = true;
     await input.close();
     await drained;
   })();
@@ -77,9 +73,6 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   return {
     lines,
     signal,
-    get hasEnded() {
-      return hasEnded;
-    },
     async end(name, { graceMs = GRACE_MS } = {}) {
       try {
         await signal("CONT");

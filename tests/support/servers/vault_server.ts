@@ -192,16 +192,6 @@ export class VaultServer implements AsyncDisposable {
     await this.unseal();
   }
 
-  /** Makes it silent: connections are taken, nothing is answered. */
-  pause(): Promise<void> {
-    return this.#process.signal("STOP");
-  }
-
-  /** Ends a pause. */
-  resume(): Promise<void> {
-    return this.#process.signal("CONT");
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     this.#client?.close();

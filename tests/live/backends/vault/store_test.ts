@@ -3,7 +3,6 @@ import { hashOf } from "../../../../backends/common/printable.ts";
 import type { VaultCredentialsBackend } from "../../../../backends/vault.ts";
 import { startVault, type VaultAnswer } from "../../../support/servers/vault_server.ts";
 import { entry, KEY, OTHER } from "../../../support/entries.ts";
-import { rejectsWith } from "../../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "../../../backends/vault/vault_world.ts";
 import { liveTests } from "../../../support/servers/live_tests.ts";
 
@@ -92,23 +91,3 @@ live.test("Vault: writes at the same time with cas_required all succeed, and one
     await other.close();
     await vault.request("POST", "secret/config", { cas_required: false });
   }));
-
-live.test("Vault: a mount that is none, or is of another kind, is an error and not 'not signed in'", async () => {
-  await vault.request("POST", "sys/mounts/team/kv", { type: "kv", options: { version: "2" } });
-  const cases: [mount: string, token: string, code: "invalid_options" | "backend_denied"][] = [
-    ["nowhere", vault.rootToken, "backend_denied"],
-    ["cubbyhole", vault.rootToken, "invalid_options"],
-    ["kv1", vault.rootToken, "invalid_options"],
-    ["secret/users", vault.rootToken, "invalid_options"],
-    ["team/kv", token, "backend_denied"],
-  ];
-  for (const [mount, given, code] of cases) {
-    const backend = vaultBackend(vault, given, { mount });
-    await rejectsWith(code, () => backend.get(KEY), "127.0.0.1");
-    await backend.close();
-  }
-  const deep = vaultBackend(vault, vault.rootToken, { mount: "team/kv" });
-  await deep.put(KEY, entry());
-  assertEquals(await deep.get(KEY), entry());
-  await deep.close();
-});
