@@ -7,6 +7,10 @@ const paths = (kind: string) =>
   needs.flatMap((need) => need.name === kind && "path" in need ? [String(need.path)] : []);
 
 testCredentialsBackend("keychain", () => new KeychainCredentialsBackend(), {
+  processes: {
+    module: new URL("../../../backends/keychain.ts", import.meta.url).href,
+    exportName: "KeychainCredentialsBackend",
+  },
   broken: () => new KeychainCredentialsBackend({ timeoutMs: 0 }),
   permissions: {
     ffi: paths("ffi"),
