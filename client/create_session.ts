@@ -99,12 +99,13 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
 }
 
 /**
- * Signs in, for `init` and `createSession`. All options and the permissions of a start are checked before
- * any work: variables first, since the others come from them.
+ * Prepares a call. All options and the variables of a start are checked before any work: variables first,
+ * since the others come from them.
+ *
+ * @param action The caller's action, as in "Cannot {action}".
  */
-export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
+export async function prepare(given: InitOptions, call: Call, action: string) {
   const isInit = call === "init";
-  const action = isInit ? "sign in to ValidMind" : "sign in";
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
   const check = checker(action, asked);
@@ -118,14 +119,19 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
     (await loadPreflight()).checkBrowserOptions(options, action);
   }
-  let backend: OidcCredentialsBackend | undefined;
+  const backend = resolved.identity.kind === "oidc"
+    ? await untilAborted(chooseBackend(options.credentialsBackend, named), options.signal)
+    : undefined;
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
-  if (resolved.identity.kind === "oidc") {
-    const chosen = chooseBackend(options.credentialsBackend, named);
-    backend = await untilAborted(chosen, options.signal);
-  }
+  return { options, resolved, backend, needs, check };
+}
+
+/** Signs in, for `init` and `createSession`. */
+export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
+  const action = call === "init" ? "sign in to ValidMind" : "sign in";
+  const { options, resolved, backend, needs, check } = await prepare(given, call, action);
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);

@@ -1,3 +1,4 @@
+import { printable } from "../backends/common/printable.ts";
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import { option, words } from "../backends/credentials_backend_error.ts";
 import { invalidOptions } from "./errors.ts";
@@ -275,6 +276,41 @@ export function coversScope(entry: OidcCredentials, scope: string): boolean {
   if (typeof entry.scope !== "string" || entry.scope === scope) return true;
   const asked = new Set(entry.scope.split(" "));
   return scope.split(" ").every((name) => asked.has(name));
+}
+
+/** What an entry says of a sign-in, whose names and scopes are text of others. */
+export function entryStatus(
+  { clientId, profile, flow, dpop }: {
+    clientId: string;
+    profile?: string;
+    flow?: string;
+    dpop?: boolean;
+  },
+  entry: OidcCredentials | undefined,
+  bearer: Bearer | undefined,
+) {
+  const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
+  const signInEnd = parseExpiry(entry?.refresh_expires_at);
+  const isClient = flow === "client_credentials";
+  return {
+    ...(asksNobody(flow) && { flow }),
+    ...shownText("subject", isClient ? clientId : claims?.sub),
+    ...shownText("name", claims?.name),
+    ...shownText("email", claims?.email),
+    ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
+    ...(signInEnd > 0 && { signInEndsAt: new Date(signInEnd) }),
+    refreshable: asksNobody(flow) ? bearer !== undefined : Boolean(entry?.refresh_token),
+    ...shownText("profile", profile),
+    ...(dpop && { dpop: true }),
+    ...shownText("scope", entry?.scope),
+    ...shownText("grantedScope", entry?.granted_scope),
+  };
+}
+
+/** A member with the text of others, where there is some. */
+export function shownText<K extends string>(name: K, value: unknown): { [P in K]?: string } {
+  const shown = typeof value === "string" && value !== "" ? { [name]: printable(value, 255) } : {};
+  return shown as { [P in K]?: string };
 }
 
 /** The unchecked claims of a token, or its header (part 0), for display and expiry only. */

@@ -38,12 +38,8 @@ export interface RequiredPermissionsOptions {
   discover?: boolean;
 }
 
-/** The kinds of permissions, in the order of the flags. */
-export const NAMES = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;
-type PermissionName = (typeof NAMES)[number];
-
-/** The member that narrows a descriptor, by its kind. */
-export const SCOPES: Record<PermissionName, string> = {
+/** The member that narrows a descriptor, by its kind, in the order of the flags. */
+export const SCOPES = {
   read: "path",
   write: "path",
   net: "host",
@@ -52,7 +48,12 @@ export const SCOPES: Record<PermissionName, string> = {
   run: "command",
   ffi: "path",
   import: "host",
-};
+} as const;
+
+type PermissionName = keyof typeof SCOPES;
+
+/** The kinds of permissions. */
+export const NAMES = Object.keys(SCOPES) as readonly PermissionName[];
 
 /** Permissions by kind: `true` for all of it, or the values that narrow it. */
 function groupPermissions(
@@ -85,8 +86,7 @@ export function checkDescriptor(
   descriptor: unknown,
   origin: string,
 ): { name: PermissionName; scope: string | undefined } {
-  const isObject = typeof descriptor === "object" && descriptor !== null;
-  const fields = (isObject ? descriptor : {}) as Record<string, unknown>;
+  const fields = Object(descriptor) as Record<string, unknown>;
   const name = fields.name as PermissionName;
   const isKnown = NAMES.includes(name);
   const value = fields[SCOPES[name]];

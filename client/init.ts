@@ -1,6 +1,8 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { loadPreflight, openSession } from "./create_session.ts";
+import { loadPreflight, openSession, prepare } from "./create_session.ts";
 import { throwToCaller, ValidMindAuthError } from "./errors.ts";
+import { checkCallOptions } from "./options/resolve_options.ts";
+import { net, uniqueNeeds } from "./permissions/start_needs.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import {
@@ -183,11 +185,22 @@ export async function requiredPermissions(
   options: InitOptions = {},
   about: RequiredPermissionsOptions = {},
 ): Promise<PermissionNeed[]> {
-  const { collectPermissions } = await loadPreflight();
-  return await collectPermissions(options, about, async (identity, runtime) => {
+  const action = "name the permissions";
+  checkCallOptions(action, about, { call: ["init", "createSession"], discover: "boolean" });
+  const call = await prepare(options, about.call ?? "init", action);
+  const { identity, runtime } = call.resolved;
+  if (identity.kind === "api_key") return call.needs();
+  const { browserNeeds } = await loadPreflight();
+  const hosts: string[] = [];
+  if (about.discover) {
     const { OidcProvider } = await loadProvider();
-    return await new OidcProvider(identity, runtime).endpointHosts();
-  });
+    hosts.push(...await new OidcProvider(identity, runtime).endpointHosts());
+  }
+  return uniqueNeeds([
+    ...call.needs(),
+    ...browserNeeds(call.options),
+    ...hosts.map((host) => net(`https://${host}`, "to use the provider's endpoints", "sign_in")),
+  ]);
 }
 
 /** Asks the API for the model's information and keeps it on the session. */

@@ -2,7 +2,7 @@ import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
 import { BUILT_IN_NAMES } from "../../backends/load/create_backend.ts";
 import { OPTION_NAMES, optionRow, type OPTIONS } from "../options/declaration.ts";
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
-import { type Output, snakeCase, toJsonText } from "./output.ts";
+import { print, snakeCase, toJsonText } from "./output.ts";
 
 /** The program's name and specifier, as its own texts give them. */
 export const PROGRAM = "validmind-auth";
@@ -35,7 +35,6 @@ export interface Invocation {
   readonly flags: FlagValues;
   /** The words after the command that are no flags. */
   readonly args: readonly string[];
-  readonly output: Output;
 }
 
 /** One command. Parser, help, completions and reference are made from it. */
@@ -58,9 +57,9 @@ export interface Command {
 }
 
 /** Prints a result as JSON with `--json`, not at all with `--quiet`, else as text. */
-export function printResult({ flags, output }: Invocation, result: object, text: string): void {
-  if (flags.has("json")) output.print(toJsonText(snakeCase(result), 2));
-  else if (!flags.has("quiet")) output.print(text);
+export function printResult({ flags }: Invocation, result: object, text: string): void {
+  if (flags.has("json")) print(toJsonText(snakeCase(result), 2));
+  else if (!flags.has("quiet")) print(text);
 }
 
 /** One flag. Parser, help, completions and reference are made from it. */

@@ -14,7 +14,7 @@ import { status } from "./commands/status.ts";
 import { token } from "./commands/token.ts";
 import { shown } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
-import { type Output, StandardOutput, unknownWord, usageError } from "./output.ts";
+import { note, print, unknownWord, usageError } from "./output.ts";
 import { fileNeeds } from "./sign_in_target.ts";
 import { reportError } from "./report_error.ts";
 
@@ -35,31 +35,28 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 /** Runs the command that the arguments name and returns the exit code. Never throws. */
-export async function main(
-  args: readonly string[],
-  output: Output = new StandardOutput(),
-): Promise<number> {
+export async function main(args: readonly string[]): Promise<number> {
   let line: CommandLine | undefined;
   try {
     line = parseCommandLine(args, COMMANDS);
     const { command, flags } = line;
     if (flags.has("version")) {
-      output.print(`${PROGRAM} ${VERSION}\n`);
+      print(`${PROGRAM} ${VERSION}\n`);
       return EXIT.ok;
     }
     if (command === undefined || flags.has("help")) {
       const text = helpText(command, COMMANDS);
-      if (args.length > 0) output.print(text);
-      else output.note(text);
+      if (args.length > 0) print(text);
+      else note(text);
       return args.length > 0 ? EXIT.ok : EXIT.usage;
     }
     preflight(command.action, fileNeeds(flags), "always");
-    return await command.run({ ...line, output });
+    return await command.run(line);
   } catch (error) {
     const flags = line?.flags;
     const isJson = flags?.has("json") ?? args.includes("--json");
     const command = args.find((word) => COMMANDS.some(({ name }) => name === word));
-    return reportError(error, output, { isJson, command, flags });
+    return reportError(error, { isJson, command, flags });
   }
 }
 

@@ -6,14 +6,18 @@ import { shown } from "../options/settings_file.ts";
 export class CliError extends Error {
   override readonly name = "CliError";
 
-  constructor(message: string, readonly code: "usage" | "output_failed") {
+  constructor(
+    message: string,
+    readonly code: "usage" | "output_failed" | "program_failed",
+    readonly exit: number = 1,
+  ) {
     super(message);
   }
 }
 
 /** A command line that cannot be used. */
 export function usageError(message: string): CliError {
-  return new CliError(message, "usage");
+  return new CliError(message, "usage", 2);
 }
 
 /** The error for a word that is not among the known ones. No secret has a flag or a setting. */
@@ -27,40 +31,31 @@ export function unknownWord(word: string, place: string, choices: readonly strin
   return usageError(`Cannot use ${name} as ${place}: it is not known. ${hint}`);
 }
 
-export interface Output {
-  /** Writes a result to standard output. */
-  print(text: string): void;
-  /** Writes bytes of a result to standard output. */
-  write(bytes: Uint8Array): void;
-  /** Writes anything else to standard error. */
-  note(text: string): void;
+/** Writes a result to standard output. */
+export function print(text: string): void {
+  write(plain(text));
 }
 
-/** The process's own standard output and standard error. */
-export class StandardOutput implements Output {
-  print(text: string): void {
-    this.write(plain(text));
+/** Writes bytes of a result to standard output. */
+export function write(bytes: Uint8Array): void {
+  try {
+    writeAll(Deno.stdout, bytes);
+  } catch (error) {
+    // A pipe whose reader, such as `head`, has ended, or `>&-`.
+    const { BrokenPipe, BadResource } = Deno.errors;
+    if (error instanceof BrokenPipe || error instanceof BadResource) return;
+    const name = error instanceof Error ? error.name : "unknown error";
+    const message = `Cannot write to standard output: ${name}. Redirect it to another place.`;
+    throw new CliError(message, "output_failed");
   }
+}
 
-  write(bytes: Uint8Array): void {
-    try {
-      writeAll(Deno.stdout, bytes);
-    } catch (error) {
-      // A pipe whose reader, such as `head`, has ended, or `>&-`.
-      const { BrokenPipe, BadResource } = Deno.errors;
-      if (error instanceof BrokenPipe || error instanceof BadResource) return;
-      const name = error instanceof Error ? error.name : "unknown error";
-      const message = `Cannot write to standard output: ${name}. Redirect it to another place.`;
-      throw new CliError(message, "output_failed");
-    }
-  }
-
-  note(text: string): void {
-    try {
-      writeAll(Deno.stderr, plain(text));
-    } catch {
-      // No other place is left.
-    }
+/** Writes anything else to standard error. */
+export function note(text: string): void {
+  try {
+    writeAll(Deno.stderr, plain(text));
+  } catch {
+    // No other place is left.
   }
 }
 

@@ -9,11 +9,11 @@ import { quoteArgument, readEnvIfGranted } from "../../backends/common/platform.
 import { ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { EXIT, type FlagName, type FlagValues, PROGRAM, SPECIFIER } from "./command.ts";
-import { CliError, type Output, toJsonText } from "./output.ts";
+import { CliError, note, toJsonText } from "./output.ts";
 import { IDENTITY_FLAGS } from "./sign_in_target.ts";
 
-const USAGE_CODES: readonly string[] = [
-  "usage",
+/** The codes of options, variables and settings that cannot be used. */
+const SETTING_CODES: readonly string[] = [
   "settings_invalid",
   "invalid_options",
   "conflicting_credentials",
@@ -34,7 +34,6 @@ const USAGE_CODES: readonly string[] = [
  */
 export function reportError(
   error: unknown,
-  output: Output,
   { isJson, command, flags }: {
     isJson: boolean;
     command: string | undefined;
@@ -47,20 +46,19 @@ export function reportError(
     return signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
   }
   const { code, message } = describeError(error, flags);
+  const isSetting = SETTING_CODES.includes(code);
   const hint = code === "usage"
-    ? `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`
+    ? `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`
     : code === "permission_required"
     ? ALL_FLAGS_HINT
-    : USAGE_CODES.includes(code) && code !== "settings_invalid"
+    : isSetting && code !== "settings_invalid"
     ? `Try: ${PROGRAM} config, which shows where each value comes from`
     : undefined;
-  if (isJson) {
-    output.note(toJsonText({ error: { code, message, ...(hint && { hint }) } }));
-  } else {
-    output.note(`error (${code}): ${message}\n${hint === undefined ? "" : `${hint}\n`}`);
-  }
+  if (isJson) note(toJsonText({ error: { code, message, hint } }));
+  else note(`error (${code}): ${message}\n${hint === undefined ? "" : `${hint}\n`}`);
+  if (error instanceof CliError) return error.exit;
   if (code === "login_required") return EXIT.signInNeeded;
-  return USAGE_CODES.includes(code) ? EXIT.usage : EXIT.failure;
+  return isSetting ? EXIT.usage : EXIT.failure;
 }
 
 /** Code and message of an error in words of the command line, with its causes. See {@linkcode inCliWords}. */

@@ -9,12 +9,14 @@ import {
   type NamedBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
+import { createSession } from "../create_session.ts";
 import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { namesOf, SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
 import { LARGEST_BYTES, WRITABLE_FOR_OTHERS } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
+import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { type FlagName, type FlagValues, PROGRAM } from "./command.ts";
 import { usageError } from "./output.ts";
@@ -120,7 +122,10 @@ export function sessionOptions(flags: FlagValues): SessionOptions {
     if (flag !== undefined && flags.has(flag)) options[name] = flags.text(flag) ?? true;
   }
   const parameters = flags.get("parameter");
-  if (parameters !== undefined) options.authorizationParameters = parseParameters(parameters);
+  if (parameters !== undefined) {
+    const pairs = parameters.map((text) => pairOf("parameter", text));
+    options.authorizationParameters = Object.fromEntries(pairs);
+  }
   const file = flags.text("config");
   if (file !== undefined) options[SETTINGS_FILE] = file;
   return options;
@@ -136,15 +141,15 @@ export function fileNeeds(flags: FlagValues): PermissionNeed[] {
   ];
 }
 
-/** The further parameters of the page of the sign-in. A value may have an equals sign in it. */
-function parseParameters(texts: readonly string[]): Record<string, string> {
-  const pairs = texts.map((text) => /^([^=]+)=(.*)$/s.exec(text)?.slice(1) ?? []);
-  const isTwice = new Set(pairs.map(([name]) => name)).size < pairs.length;
-  if (!isTwice && pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs);
-  throw usageError(
-    "Cannot use --parameter: a name is given twice, or its value is missing. Give each once as " +
-      "--parameter NAME=VALUE, such as --parameter prompt=login.",
-  );
+/** Name and value that a flag gives. A value may have the separator in it. */
+export function pairOf(
+  flag: FlagName,
+  text: string,
+  separator = "=",
+): [name: string, value: string] {
+  const at = text.indexOf(separator);
+  if (at > 0) return [text.slice(0, at).trim(), text.slice(at + 1)];
+  throw usageError(`Cannot use --${flag}: its value is missing. Give it as NAME${separator}VALUE.`);
 }
 
 /** Variables that identify a sign-in where the flags do not. They win over the settings file. */
@@ -152,20 +157,38 @@ export function identityNeeds(flags: FlagValues): PermissionNeed[] {
   return envNeeds(sessionOptions(flags), "createSession");
 }
 
+/** A sign-in and its backend. */
 export interface SignInTarget {
-  /** The options that flags and settings file give. */
-  readonly options: SessionOptions;
-  /** The sign-in and its backend; `undefined` if an API key takes their place. */
-  readonly stored?: { readonly identity: OidcIdentity; readonly backend: OidcCredentialsBackend };
+  readonly identity: OidcIdentity;
+  readonly backend: OidcCredentialsBackend;
 }
 
-/** Finds the sign-in that flags, variables and settings file name. */
-export async function findTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
+/**
+ * Finds the sign-in that flags, variables and settings file name; `undefined` if an API key takes its
+ * place.
+ */
+export async function findTarget(
+  flags: FlagValues,
+  action: string,
+): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
   preflight(action, variables, "always");
   const { options } = await withSettings(sessionOptions(flags), namesOf(false));
   const identity = resolveIdentity(options, action);
-  if (identity.kind === "api_key") return { options };
+  if (identity.kind === "api_key") return undefined;
   const { backend } = await chooseBackend(flags, action, variables);
-  return { options, stored: { identity, backend } };
+  return { identity, backend };
+}
+
+/** The session of the sign-in that flags, variables and settings file name. */
+export async function openSession(
+  flags: FlagValues,
+  action: string,
+): Promise<Session> {
+  const { backend } = await findTarget(flags, action) ?? {};
+  return await createSession({
+    ...sessionOptions(flags),
+    ...(backend && { credentialsBackend: backend }),
+    interactive: flags.has("login"),
+  });
 }

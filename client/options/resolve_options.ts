@@ -77,7 +77,6 @@ export async function withSettings<T extends Partial<InitOptions>>(
   if (file === undefined && !isSettingsThere()) return { options };
   const { backendOf, readSettings, valuesOf } = await loadSettings();
   const settings = readSettings({ given: options as Record<string, unknown>, path: file });
-  if (settings.fault !== undefined) throw settings.fault;
   const taken = Object.entries(valuesOf(settings))
     .filter(([name]) => (names as readonly string[]).includes(name));
   return { options: { ...Object.fromEntries(taken), ...options }, named: backendOf(settings) };

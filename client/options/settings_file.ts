@@ -70,8 +70,6 @@ export interface Settings {
   /** The place of the file, also where there is none; empty where it is turned off or not known. */
   readonly path: string;
   readonly state: "read" | "absent" | "denied" | "off";
-  /** The error of a file that cannot be used. */
-  readonly fault?: ValidMindAuthError;
   /** The reason and the remedy for a file that was left alone, in sentences. */
   readonly denial?: string;
   /** The profiles of the file. */
@@ -93,33 +91,30 @@ export interface SettingRow {
 const FILE = "settings file";
 const UNUSED = `${FILE}, unused: it is for the issuer and clientId beside it`;
 
-/** Reads the file, as far as Deno permits. */
-export function readSettings(query: SettingsQuery): Settings {
-  const { given } = query;
-  const path = query.path ?? settingsPath();
-  const base = { path, state: "off", profiles: [], rows: [] } as const;
-  try {
-    const { text, ...found } = readText(path, query.path !== undefined);
-    const { common, profiles } = parseSettings(path, text);
-    const profile = `${given.profile ?? readEnvIfGranted("VM_OIDC_PROFILE")?.trim() ?? ""}`;
-    const own = profiles.get(profile);
-    const names = [...profiles.keys()];
-    if (profile !== "" && own === undefined && names.length > 0) {
-      const hint = didYouMean(profile, names) || `It has: ${names.join(", ")}.`;
-      throw settingsError(path, `it has no profile ${shown(profile, "of that name")}. ${hint}`);
-    }
-    const isTyped = own !== undefined && given.profile !== undefined;
-    return {
-      ...base,
-      ...found,
-      profiles: names,
-      ...(own && { profile }),
-      rows: decide(own ?? common, given, isTyped),
-    };
-  } catch (error) {
-    if (error instanceof ValidMindAuthError) return { ...base, fault: error };
-    throw error;
+/**
+ * Reads the file, as far as Deno permits.
+ *
+ * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
+ */
+export function readSettings({ given, path: named }: SettingsQuery): Settings {
+  const path = named ?? settingsPath();
+  const { text, ...found } = readText(path, named !== undefined);
+  const { common, profiles } = parseSettings(path, text);
+  const names = [...profiles.keys()];
+  const profile = `${given.profile ?? readEnvIfGranted("VM_OIDC_PROFILE")?.trim() ?? ""}`;
+  const own = profiles.get(profile);
+  if (profile !== "" && own === undefined && names.length > 0) {
+    const hint = didYouMean(profile, names) || `It has: ${names.join(", ")}.`;
+    throw settingsError(path, `it has no profile ${shown(profile, "of that name")}. ${hint}`);
   }
+  const isTyped = own !== undefined && given.profile !== undefined;
+  return {
+    path,
+    ...found,
+    profiles: names,
+    ...(own && { profile }),
+    rows: decide(own ?? common, given, isTyped),
+  };
 }
 
 /** The values about which the file decides. */
@@ -183,7 +178,7 @@ export function readText(path: string, isNamed: boolean): FoundText {
 const SECRET = /(token|secret|secret_?id|passw(or)?d|passphrase|api_?key|private_?key)$/i;
 /** A value that takes all from variables. */
 const FROM_VARIABLES = /^(\$\{\w+\})+$/;
-export const EXAMPLE = '{"issuer": "https://login.example.com", "clientId": "my-client"}';
+const EXAMPLE = '{"issuer": "https://login.example.com", "clientId": "my-client"}';
 
 /** Reads the text of a settings file. An error names the key, and shows no value. */
 export function parseSettings(
@@ -217,7 +212,7 @@ export function parseSettings(
 }
 
 /** A path that is the same from every folder. */
-export const WHOLE_PATH = /^([/\\]|[A-Za-z]:)/;
+const WHOLE_PATH = /^([/\\]|[A-Za-z]:)/;
 
 function checkEntry(path: string, profile: string, entry: unknown, types: OptionTypes): Entry {
   const place = profile && ` in the profile ${shown(profile, "of a long name")}`;

@@ -1,8 +1,6 @@
-import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { isDeno, isGranted } from "../../backends/common/platform.ts";
 import { call, words } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { chooseBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeIssuer } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
@@ -11,31 +9,13 @@ import {
   formatPermissionSet,
   NAMES,
   type PermissionNeed,
-  type RequiredPermissionsOptions,
 } from "../format_permissions.ts";
 import { checkBrowserOptions, listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 import { GROUPS, OPTIONS, valueOf } from "../options/declaration.ts";
-import {
-  checkCallOptions,
-  checkSessionOptions,
-  namesOf,
-  resolveOptions,
-  type Runtime,
-  withSettings,
-} from "../options/resolve_options.ts";
 import { readApiSecret } from "../options/secret_file.ts";
 import type { DropPermissionsResult } from "../session.ts";
-import type { InitOptions, SessionOptions } from "../session_options.ts";
-import {
-  asAlways,
-  backendNeeds,
-  bare,
-  env,
-  net,
-  startNeeds,
-  uniqueNeeds,
-  variableNeeds,
-} from "./start_needs.ts";
+import type { SessionOptions } from "../session_options.ts";
+import { asAlways, backendNeeds, bare, env, net } from "./start_needs.ts";
 
 const ACTION = "name the permissions";
 
@@ -58,7 +38,10 @@ export function preflight(
   const denied = needs.filter((need) => need.need === when && !isGranted(need));
   if (denied.length === 0) return;
   const required = all().filter((need) => need.need !== "optional" || denied.includes(need));
-  const reasons = denied.map((need) => `${describe(need)} (${need.reason})`).join(", ");
+  const reasons = denied.map((need) => {
+    const { name, scope = "(all)" } = checkDescriptor(need, "this module");
+    return `${name} ${scope} (${need.reason})`;
+  }).join(", ");
   const advice = `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
     formatPermissionSet(required);
   throw new ValidMindAuthError(
@@ -78,44 +61,6 @@ function flagAdvice(required: readonly PermissionNeed[]): string {
   }
 }
 
-function describe(need: PermissionNeed): string {
-  const { name, scope = "(all)" } = checkDescriptor(need, "this module");
-  return `${name} ${scope}`;
-}
-
-const ABOUT_TYPES = {
-  call: ["init", "createSession"],
-  discover: "boolean",
-} as const;
-
-/**
- * The work of `requiredPermissions`.
- *
- * @param endpointHosts Asks the provider for the hosts of its endpoints.
- */
-export async function collectPermissions(
-  given: InitOptions,
-  about: RequiredPermissionsOptions,
-  endpointHosts: (identity: OidcIdentity, runtime: Runtime) => Promise<string[]>,
-): Promise<PermissionNeed[]> {
-  checkCallOptions(ACTION, about, ABOUT_TYPES);
-  const { call = "init" } = about;
-  const isInit = call === "init";
-  const options = checkSessionOptions(given, ACTION, isInit);
-  preflight(ACTION, variableNeeds(options, call), "always");
-  const { options: settled, named } = await withSettings(options, namesOf(isInit));
-  const resolved = resolveOptions(settled, isInit ? "sign in to ValidMind" : "sign in", isInit);
-  const { identity, runtime } = resolved;
-  if (identity.kind === "api_key") return startNeeds(options, call, resolved, undefined);
-  const backend = await chooseBackend(options.credentialsBackend, named);
-  const hosts = about.discover ? await endpointHosts(identity, runtime) : [];
-  return uniqueNeeds([
-    ...startNeeds(options, call, resolved, backend),
-    ...browserNeeds(settled),
-    ...hosts.map((host) => net(`https://${host}`, "to use the provider's endpoints", "sign_in")),
-  ]);
-}
-
 /**
  * The needs of a sign-in in the browser: the place to listen at; and the program that opens the page, with
  * the variables that it hands on. Without the program's grant the prompt shows the link alone. Deno itself
@@ -131,21 +76,21 @@ export function browserNeeds(options: SessionOptions): PermissionNeed[] {
 
 /** The place to listen at, and the variables that say so. */
 function redirectNeeds(options: SessionOptions): PermissionNeed[] {
-  const { redirectUri, listen, openBrowser, onAuthorizationUrl } = options;
   const issuer = normalizeIssuer(valueOf("issuer", options, ACTION) ?? "");
-  const open = Object.entries({
-    [OPTIONS.redirectUri.variable]: redirectUri,
-    [OPTIONS.listen.variable]: listen,
-    JUPYTERHUB_PUBLIC_HUB_URL: redirectUri,
-    JUPYTERHUB_SERVICE_PREFIX: onAuthorizationUrl,
-    SSH_CONNECTION: openBrowser ?? onAuthorizationUrl,
-    SSH_TTY: openBrowser ?? onAuthorizationUrl,
-  }).filter(([, option]) => option === undefined);
   return [
-    ...open.map(([variable]) => env(variable, GROUPS.browser, "optional")),
+    ...REDIRECT_VARIABLES.map((variable) => env(variable, GROUPS.browser, "optional")),
     ...listenNeeds(resolveRedirect(options, issuer, ACTION)),
   ];
 }
+
+const REDIRECT_VARIABLES = [
+  OPTIONS.redirectUri.variable,
+  OPTIONS.listen.variable,
+  "JUPYTERHUB_PUBLIC_HUB_URL",
+  "JUPYTERHUB_SERVICE_PREFIX",
+  "SSH_CONNECTION",
+  "SSH_TTY",
+];
 
 function launcherNeeds(): PermissionNeed[] {
   const [command] = browserLauncher();

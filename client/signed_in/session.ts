@@ -1,15 +1,12 @@
 import { locationOf } from "../../backends/common/describe_backend.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
-import { printable, remember } from "../../backends/common/printable.ts";
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../backends/oidc_credentials_backend.ts";
+import { remember } from "../../backends/common/printable.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
-import { asksNobody, type Bearer, parseExpiry, readClaims } from "../entry.ts";
+import { entryStatus, shownText } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { type Identity, type OidcIdentity, secureUrl } from "../options/resolve_identity.ts";
+import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
   checkCallOptions,
   type ModelOptions,
@@ -298,45 +295,16 @@ function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders
   };
 }
 
-/** What an entry says of a sign-in, whose names and scopes are text of others. */
-export function entryStatus(
-  { clientId, profile, flow, dpop }: Pick<OidcIdentity, "clientId" | "profile" | "flow" | "dpop">,
-  entry: OidcCredentials | undefined,
-  bearer: Bearer | undefined,
-) {
-  const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
-  const signInEnd = parseExpiry(entry?.refresh_expires_at);
-  const isClient = flow === "client_credentials";
-  return {
-    ...(asksNobody(flow) && { flow }),
-    ...text("subject", isClient ? clientId : claims?.sub),
-    ...text("name", claims?.name),
-    ...text("email", claims?.email),
-    ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
-    ...(signInEnd > 0 && { signInEndsAt: new Date(signInEnd) }),
-    refreshable: asksNobody(flow) ? bearer !== undefined : Boolean(entry?.refresh_token),
-    ...text("profile", profile),
-    ...(dpop && { dpop: true }),
-    ...text("scope", entry?.scope),
-    ...text("grantedScope", entry?.granted_scope),
-  };
-}
-
 export function backendStatus(
   backend: OidcCredentialsBackend,
 ): NonNullable<SessionStatus["backend"]> {
   const persistent: unknown = backend.persistent;
   return {
     name: backendName(backend),
-    ...text("location", locationOf(backend)),
+    ...shownText("location", locationOf(backend)),
     ...(typeof persistent === "boolean" && { persistent }),
     declaresPermissions: backend.requiredPermissions !== undefined,
   };
-}
-
-function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
-  const shown = typeof value === "string" && value !== "" ? { [name]: printable(value, 255) } : {};
-  return shown as { [P in K]?: string };
 }
 
 /** The parts of a session that are shown when it is printed: nothing secret or empty. */

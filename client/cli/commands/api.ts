@@ -1,12 +1,10 @@
 import { printable } from "../../../backends/common/printable.ts";
-import { createSession } from "../../create_session.ts";
 import { ApiError } from "../../errors.ts";
-import { resolveOptions } from "../../options/resolve_options.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { type Command, EXIT, type FlagName, type FlagValues } from "../command.ts";
-import { CliError, type Output, usageError } from "../output.ts";
+import { type Command, EXIT, type FlagValues } from "../command.ts";
+import { CliError, print, usageError, write } from "../output.ts";
+import { openSession, pairOf } from "../sign_in_target.ts";
 import { BEARER_FLAGS } from "./token.ts";
-import { findTarget, sessionOptions } from "../sign_in_target.ts";
 
 export const api: Command = {
   name: "api",
@@ -37,24 +35,19 @@ export const api: Command = {
     "api things -X GET -f owner=ada",
   ],
   action: "call the API",
-  async run({ flags, args, output }) {
+  async run({ flags, args }) {
     const [path, ...more] = args;
     if (path === undefined || more.length > 0) {
       throw usageError("Cannot call the API: it takes one path. Give it, such as: api ping");
     }
     const { query, ...init } = await readRequest(flags);
-    const { options, stored } = await findTarget(flags, api.action);
-    if (resolveOptions(options, api.action).apiHost === undefined) {
+    await using session = await openSession(flags, api.action);
+    if (session.apiHost === undefined) {
       throw usageError("Cannot call the API: it is not known. Give --api-host (VM_API_HOST).");
     }
-    await using session = await createSession({
-      ...sessionOptions(flags),
-      credentialsBackend: stored?.backend,
-      interactive: flags.has("login"),
-    });
     const separator = path.includes("?") ? "&" : "?";
     const response = await session.fetch(query === "" ? path : path + separator + query, init);
-    await printAnswer(response, output);
+    await printAnswer(response);
     if (response.ok) return EXIT.ok;
     const { status, statusText } = response;
     const words = `Cannot ${init.method} ${printable(path, 200)}: the API answered ${status} ` +
@@ -88,13 +81,6 @@ async function readRequest(flags: FlagValues): Promise<RequestInit & { query: st
   }
 }
 
-/** Name and value of a field, or of a header. */
-function pairOf(flag: FlagName, text: string, separator: string): [name: string, value: string] {
-  const at = text.indexOf(separator);
-  if (at > 0) return [text.slice(0, at).trim(), text.slice(at + 1)];
-  throw usageError(`Cannot use --${flag}: its value is missing. Give it as NAME${separator}VALUE.`);
-}
-
 async function typedValue(text: string): Promise<unknown> {
   if (text.startsWith("@")) return new TextDecoder().decode(await readInput(text.slice(1)));
   try {
@@ -117,10 +103,10 @@ async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
   }
 }
 
-async function printAnswer(response: Response, output: Output): Promise<void> {
+async function printAnswer(response: Response): Promise<void> {
   try {
-    if (Deno.stdout.isTerminal()) output.print(`${(await response.text()).trimEnd()}\n`);
-    else for await (const chunk of response.body ?? []) output.write(chunk);
+    if (Deno.stdout.isTerminal()) print(`${(await response.text()).trimEnd()}\n`);
+    else for await (const chunk of response.body ?? []) write(chunk);
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError("Cannot read the answer: the connection ended. Try again.", "output_failed");

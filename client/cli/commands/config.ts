@@ -1,15 +1,14 @@
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
-import { folderOf, isPathSpecifier, readEnvIfGranted } from "../../../backends/common/platform.ts";
+import { folderOf, readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { isObject, parseObject, printable } from "../../../backends/common/printable.ts";
-import { OPTION_NAMES, optionNamed, optionRow } from "../../options/declaration.ts";
+import { OPTION_NAMES, optionNamed, optionRow, settingsPath } from "../../options/declaration.ts";
 import {
   parseSettings,
   readSettings,
   readText,
   SETTINGS,
   type Settings,
-  WHOLE_PATH,
 } from "../../options/settings_file.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds } from "../../permissions/start_needs.ts";
@@ -21,7 +20,7 @@ import {
   printResult,
   PROGRAM,
 } from "../command.ts";
-import { columns, unknownWord, usageError } from "../output.ts";
+import { columns, print, unknownWord, usageError } from "../output.ts";
 import { identityNeeds, OPTION_FLAGS, sessionOptions } from "../sign_in_target.ts";
 
 const WAYS = ["list", "path", "set", "unset"] as const;
@@ -51,13 +50,11 @@ export const config: Command = {
   ],
   action: "show the settings",
   run(invocation) {
-    const { flags, output, args: [way = "list", ...words] } = invocation;
-    const { path, fault } = settingsOf(flags);
+    const { flags, args: [way = "list", ...words] } = invocation;
     if (!(WAYS as readonly string[]).includes(way)) throw unknownWord(way, "config", WAYS);
     if (way === "set" || way === "unset") return change(invocation, way, words);
     if (words.length > 0) throw usageError(`Cannot use config ${way} with a name. Leave it out.`);
-    if (way === "path") output.print(`${placeOfFile(path)}\n`);
-    else if (fault !== undefined) throw fault;
+    if (way === "path") print(`${placeOfFile(flags)}\n`);
     else list(invocation);
     return EXIT.ok;
   },
@@ -80,7 +77,9 @@ function list(invocation: Invocation): void {
     reason === undefined ? "\n" : `${reason}\n\n`,
     all.length === 0 ? "Nothing is set.\n" : columns(all.map(({ name, value, source }) => [
       name,
-      value === undefined ? "(set, not shown)" : printable(textOf(value), 500),
+      value === undefined
+        ? "(set, not shown)"
+        : printable(typeof value === "string" ? value : JSON.stringify(value), 500),
       source,
     ])),
     state === "absent" ? `\nTo keep settings, run: ${PROGRAM} ${config.examples[1]}\n` : "",
@@ -97,7 +96,7 @@ function change(
   words: readonly string[],
 ): number {
   const { flags } = invocation;
-  const path = placeOfFile(settingsOf(flags).path);
+  const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
   if (words.length === 0 || words.length % step > 0) {
     throw usageError(`Cannot ${way} a setting: a name or its value is missing. Give it.`);
@@ -127,7 +126,8 @@ function change(
   return EXIT.ok;
 }
 
-function placeOfFile(path: string): string {
+function placeOfFile(flags: FlagValues): string {
+  const path = flags.text("config") ?? settingsPath();
   if (path !== "") return path;
   const reason = "VM_AUTH_CONFIG is empty, or the home folder is not known";
   throw usageError(`Cannot find the settings file: ${reason}. Give --config.`);
@@ -158,20 +158,12 @@ function settingName(word: string): string {
 
 function parseValue(name: string, text: string): unknown {
   const { type } = SETTINGS[name]!;
-  const isPath = type === "path" || name === "backend" && isPathSpecifier(text);
-  if (isPath && !WHOLE_PATH.test(text)) {
-    throw usageError(`Cannot set ${name}: it is not a whole path. Give it from the root.`);
-  }
   if (typeof type !== "string" || ["text", "string", "path"].includes(type)) return text;
   try {
     return JSON.parse(text);
   } catch {
     return text; // which is then refused by its type
   }
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** The settings in force, with the flags. */

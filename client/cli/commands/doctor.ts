@@ -41,7 +41,7 @@ interface Finding {
   readonly result: "ok" | "warning" | "fail";
   readonly message: string;
   /** The remedy, if one is needed. */
-  readonly advice?: string;
+  readonly advice: string | undefined;
 }
 
 /** The message of a check, and the remedy of a warning. */
@@ -61,27 +61,25 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
   const examineOne = async (check: string, step: () => MaybePromise<Answer>): Promise<boolean> => {
     try {
       const [message, advice] = await step();
-      const result = advice === undefined ? "ok" : "warning";
-      findings.push({ check, result, message, ...(advice !== undefined && { advice }) });
+      findings.push({ check, result: advice === undefined ? "ok" : "warning", message, advice });
       return true;
     } catch (error) {
       const { code, message } = describeError(error, flags);
-      const advice = code === "permission_required" && { advice: ALL_FLAGS_HINT };
-      findings.push({ check, result: "fail", message, ...advice });
+      const advice = code === "permission_required" ? ALL_FLAGS_HINT : undefined;
+      findings.push({ check, result: "fail", message, advice });
       return false;
     }
   };
   let target: SignInTarget | undefined;
-  await examineOne("settings", async () => {
+  const isSet = await examineOne("settings", async () => {
     target = await findTarget(flags, doctor.action);
     return checkSettings(target, flags);
   });
-  if (target === undefined) return findings;
-  const { stored } = target;
+  if (!isSet) return findings;
   const session = {
     ...sessionOptions(flags),
     interactive: false,
-    credentialsBackend: stored?.backend,
+    credentialsBackend: target?.backend,
   };
   const checkNeeds = async (discover: boolean) => {
     const needs = await requiredPermissions(session, { call: "createSession", discover });
@@ -91,8 +89,8 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
     await checkNeeds(false);
     return ["all permissions of a sign-in are granted"];
   });
-  if (!isPermitted || stored === undefined) return findings;
-  const { identity, backend } = stored;
+  if (!isPermitted || target === undefined) return findings;
+  const { identity, backend } = target;
   await examineOne("store", () => checkStore(backend));
   await examineOne("provider", async () => {
     await checkNeeds(true);
@@ -103,10 +101,10 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
 }
 
 /** The sign-in that the settings name, and their sources. */
-function checkSettings({ stored }: SignInTarget, flags: FlagValues): Answer {
+function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Answer {
   const settings = settingsOf(flags);
   const sources = settings.rows.map(({ name, source }) => `${name} by ${source}`);
-  const { issuer, clientId, audience } = stored?.identity ?? {};
+  const { issuer, clientId, audience } = target?.identity ?? {};
   const words = issuer === undefined
     ? "an API key is set (VM_API_KEY), and nobody signs in"
     : `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
@@ -116,12 +114,7 @@ function checkSettings({ stored }: SignInTarget, flags: FlagValues): Answer {
 /** A round trip in the store, without a change of any entry. */
 async function checkStore(backend: OidcCredentialsBackend): Promise<Answer> {
   await new CredentialStore(backend, "").probe();
-  const words = `a test entry was written to ${describeBackend(backend)}, read and removed`;
-  if (backend.withLock !== undefined) return [words];
-  return [
-    `${words}; it has no lock, so two processes may refresh one token at once`,
-    "Give it withLock(), or run one process at a time.",
-  ];
+  return [`a test entry was written to ${describeBackend(backend)}, read and removed`];
 }
 
 /** The state of the stored sign-in. */
@@ -133,9 +126,6 @@ async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Ans
   const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
   if (!report.signedIn) return [words, `Run: ${loginCommand(flags)}`];
   if (report.refreshable) return [words];
-  const isAsked = target.stored?.identity.scope.split(" ").includes("offline_access");
-  const cure = isAsked
-    ? "The provider gave no refresh token: have it allowed for this client"
-    : "Ask for the scope offline_access";
-  return [words, `${cure}; otherwise people sign in again when it ends.`];
+  const cure = "Ask for the scope offline_access, and have it allowed for this client";
+  return [words, `The provider gave no refresh token. ${cure}.`];
 }

@@ -2,7 +2,7 @@ import { isWindows } from "../../../backends/common/platform.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { type Command, EXIT } from "../command.ts";
-import { type Output, usageError } from "../output.ts";
+import { CliError, usageError } from "../output.ts";
 import { BEARER_FLAGS, readBearer } from "./token.ts";
 
 const USUAL_VARIABLE = "VM_ACCESS_TOKEN";
@@ -10,10 +10,8 @@ const USUAL_VARIABLE = "VM_ACCESS_TOKEN";
 const OF_TERMINAL: readonly Deno.Signal[] = isWindows
   ? ["SIGINT", "SIGBREAK"]
   : ["SIGINT", "SIGQUIT"];
-/** The signals that another program sends to this one alone. */
-const OF_PROGRAMS: readonly Deno.Signal[] = isWindows
-  ? []
-  : ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"];
+/** The others, which another program sends to this one alone. */
+const OTHERS: readonly Deno.Signal[] = isWindows ? [] : ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"];
 
 export const exec: Command = {
   name: "exec",
@@ -34,7 +32,7 @@ export const exec: Command = {
   ],
   action: "run the program",
   async run(invocation) {
-    const { flags, args: [program, ...args], output } = invocation;
+    const { flags, args: [program, ...args] } = invocation;
     if (program === undefined) {
       throw usageError("Cannot run the program: none is given. Give it after --.");
     }
@@ -52,25 +50,28 @@ export const exec: Command = {
     try {
       child = command.spawn();
     } catch (error) {
-      return cannotStart(program, error, output);
+      throw cannotStart(program, error);
     }
     using _ = handOnSignals(child);
     return (await child.status).code;
   },
 };
 
-function cannotStart(program: string, error: unknown, output: Output): number {
+function cannotStart(program: string, error: unknown): CliError {
   const isAbsent = error instanceof Deno.errors.NotFound;
   const reason = isAbsent ? "it is not there" : "the system does not start it";
-  const name = printable(program, 200);
-  output.note(`error (program_failed): Cannot run ${name}: ${reason}. Check its name and mode.\n`);
-  return isAbsent ? EXIT.programAbsent : EXIT.programRefused;
+  const message = `Cannot run ${printable(program, 200)}: ${reason}. Check its name and mode.`;
+  return new CliError(
+    message,
+    "program_failed",
+    isAbsent ? EXIT.programAbsent : EXIT.programRefused,
+  );
 }
 
 /** Hands signals on to a program until it has ended. This one ends after it, by its exit code. */
 function handOnSignals(child: Deno.ChildProcess): Disposable {
   const isInTerminal = [Deno.stdin, Deno.stdout, Deno.stderr].some((one) => one.isTerminal());
-  const listeners = [...OF_TERMINAL, ...OF_PROGRAMS].map((signal) => {
+  const listeners = [...OF_TERMINAL, ...OTHERS].map((signal) => {
     const handOn = () => {
       if (isInTerminal && OF_TERMINAL.includes(signal)) return;
       try {

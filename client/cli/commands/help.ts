@@ -1,4 +1,4 @@
-import { columns } from "../output.ts";
+import { columns, print } from "../output.ts";
 import {
   type Command,
   EXIT,
@@ -77,8 +77,8 @@ export function completionsCommand(commands: () => readonly Command[]): Command 
     flags: [],
     examples: [`completions > ~/.local/share/bash-completion/completions/${PROGRAM}`],
     action: "print the completions",
-    run: ({ output }) => {
-      output.print(script(commands()));
+    run: () => {
+      print(script(commands()));
       return EXIT.ok;
     },
   };

@@ -12,7 +12,7 @@ import { CredentialStore } from "../../tokens/store.ts";
 import { type Command, EXIT, type FlagValues, printResult } from "../command.ts";
 import { columns, snakeCase } from "../output.ts";
 import { describeError } from "../report_error.ts";
-import { chooseBackend } from "../sign_in_target.ts";
+import { chooseBackend, STORE_FLAGS } from "../sign_in_target.ts";
 import { describeEntry, placeRow, rowsOf, type StoredIdentity } from "./status.ts";
 
 export const list: Command = {
@@ -23,7 +23,7 @@ export const list: Command = {
     "with the reason, and makes the exit code 1. --profile names whose settings in the settings file " +
     "say where the store is.",
   ],
-  flags: ["profile", "backend", "backend-options", "config", "json"],
+  flags: ["profile", ...STORE_FLAGS, "json"],
   examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],
   action: "list the sign-ins",
   async run(invocation) {

@@ -2,7 +2,7 @@ import type { AuthEvent } from "../../auth_event.ts";
 import { asksNobody } from "../../entry.ts";
 import { createSession } from "../../create_session.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";
-import { snakeCase, toJsonText } from "../output.ts";
+import { note, print, snakeCase, toJsonText } from "../output.ts";
 import {
   assertPersistent,
   findTarget,
@@ -37,13 +37,13 @@ export const login: Command = {
   ],
   action: "sign in",
   async run(invocation) {
-    const { flags, output } = invocation;
+    const { flags } = invocation;
     const target = await findTarget(flags, login.action);
     const isNew = await signIn(target, invocation);
     const report = await readStatus(target);
-    const already = isNew || target.stored === undefined ? "" : ALREADY;
-    if (flags.has("json")) output.print(toJsonText(snakeCase(report)));
-    else if (!flags.has("quiet")) output.print(already + statusText(report, target));
+    const already = isNew || target === undefined ? "" : ALREADY;
+    if (flags.has("json")) print(toJsonText(snakeCase(report)));
+    else if (!flags.has("quiet")) print(already + statusText(report, target));
     return EXIT.ok;
   },
 };
@@ -51,12 +51,15 @@ export const login: Command = {
 const ALREADY = "Already signed in. To sign in as somebody else, run logout first.\n";
 
 /** Signs in, and tells whether the stored sign-in did not serve. */
-async function signIn({ stored }: SignInTarget, invocation: Invocation): Promise<boolean> {
-  if (stored === undefined) return false;
-  const { backend, identity } = stored;
+async function signIn(
+  target: SignInTarget | undefined,
+  invocation: Invocation,
+): Promise<boolean> {
+  if (target === undefined) return false;
+  const { backend, identity } = target;
   assertPersistent(backend, login.action);
-  const { flags, output } = invocation;
-  const tell = (step: object) => output.print(toJsonText(snakeCase(step)));
+  const { flags } = invocation;
+  const tell = (step: object) => print(toJsonText(snakeCase(step)));
   const isAlone = asksNobody(identity.flow);
   let isAsked = false;
   await using _session = await createSession({
@@ -72,11 +75,11 @@ async function signIn({ stored }: SignInTarget, invocation: Invocation): Promise
     ...(flags.has("json") && {
       onDeviceCode: (code) => {
         tell({ type: "code_shown", ...code });
-        output.note(`Open ${code.verificationUri} and enter ${code.userCode}\n`);
+        note(`Open ${code.verificationUri} and enter ${code.userCode}\n`);
       },
       onAuthorizationUrl: ({ submit: _, ...link }) => {
         tell({ type: "link_shown", ...link });
-        output.note(`Open ${link.url}\n`);
+        note(`Open ${link.url}\n`);
       },
     }),
   });

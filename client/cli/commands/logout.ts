@@ -9,7 +9,7 @@ import {
   sessionOptions,
   STORE_FLAGS,
 } from "../sign_in_target.ts";
-import { usageError } from "../output.ts";
+import { note, usageError } from "../output.ts";
 
 export const logout: Command = {
   name: "logout",
@@ -25,7 +25,7 @@ export const logout: Command = {
   examples: ["logout", "logout --revoke", "logout --all"],
   action: "sign out",
   async run(invocation) {
-    const { flags, output } = invocation;
+    const { flags } = invocation;
     const all = flags.has("all");
     const given = IDENTITY_FLAGS.find((name) => flags.has(name));
     if (all && given !== undefined) {
@@ -34,7 +34,7 @@ export const logout: Command = {
     // With --all nobody is named.
     const { backend } = all
       ? await chooseBackend(flags, logout.action)
-      : (await findTarget(flags, logout.action)).stored ?? {};
+      : await findTarget(flags, logout.action) ?? {};
     const result = await clearOidcCredentials({
       ...sessionOptions(flags),
       ...(backend !== undefined && { credentialsBackend: backend }),
@@ -44,7 +44,7 @@ export const logout: Command = {
     const { revocation } = result;
     printResult(invocation, { wholeStore: false, ...result }, resultText(result));
     const isMissed = revocation === "failed" || revocation === "not_supported";
-    if (isMissed && flags.has("quiet")) output.note(revocationText(result));
+    if (isMissed && flags.has("quiet")) note(revocationText(result));
     return isMissed ? EXIT.failure : EXIT.ok;
   },
 };

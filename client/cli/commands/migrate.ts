@@ -2,7 +2,7 @@ import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import { assertPersistent, chooseBackend } from "../sign_in_target.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
-import { usageError } from "../output.ts";
+import { note, usageError } from "../output.ts";
 
 export const migrate: Command = {
   name: "migrate",
@@ -30,7 +30,7 @@ export const migrate: Command = {
   ],
   action: "migrate credentials",
   async run(invocation) {
-    const { flags, output } = invocation;
+    const { flags } = invocation;
     if (!flags.has("from") && !flags.has("to")) {
       throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
     }
@@ -42,7 +42,7 @@ export const migrate: Command = {
     const { liveCopies } = result;
     printResult(invocation, result, resultText(result));
     if (liveCopies.length > 0 && !flags.has("quiet")) {
-      output.note(
+      note(
         `warning: ${liveCopies.length} refresh token(s) are now in both places, and the first ` +
           `refresh may end the other copy. Run it again with --delete-source.\n`,
       );
@@ -52,10 +52,13 @@ export const migrate: Command = {
 };
 
 function resultText({ copied, kept, deleted }: MigrationResult): string {
-  if (copied.length + kept.length === 0) return "There is nothing to migrate.\n";
-  return [
-    ...copied.map((key) => `Copied   ${printable(key, 500)}\n`),
-    ...kept.map((key) => `Kept     ${printable(key, 500)} (the target had it, or a newer one)\n`),
-    ...deleted.map((key) => `Deleted  ${printable(key, 500)} (from the source)\n`),
-  ].join("");
+  const text = [
+    [copied, "Copied  ", ""],
+    [kept, "Kept    ", " (the target had it, or a newer one)"],
+    [deleted, "Deleted ", " (from the source)"],
+  ] as const;
+  const lines = text.flatMap(([keys, verb, more]) =>
+    keys.map((key) => `${verb} ${printable(key, 500)}${more}\n`)
+  );
+  return lines.join("") || "There is nothing to migrate.\n";
 }

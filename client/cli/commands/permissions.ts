@@ -8,15 +8,7 @@ import {
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
 import { uniqueNeeds } from "../../permissions/start_needs.ts";
-import {
-  type Command,
-  EXIT,
-  type FlagName,
-  type FlagValues,
-  printResult,
-  PROGRAM,
-  SPECIFIER,
-} from "../command.ts";
+import { type Command, EXIT, type FlagName, printResult, PROGRAM, SPECIFIER } from "../command.ts";
 import { usageError } from "../output.ts";
 import {
   chooseBackend,
@@ -52,25 +44,38 @@ export const permissions: Command = {
   async run(invocation) {
     const { flags } = invocation;
     const kind = flags.text("for") ?? "script";
-    if (kind !== "cli" && flags.has("config")) {
+    const isCli = kind === "cli";
+    if (!isCli && flags.has("config")) {
       throw usageError(
         `Cannot use --config with --for ${kind}: a script reads the usual one, or that of VM_AUTH_CONFIG.`,
       );
     }
-    const { needs, isKv } = await needsOf(flags, kind);
-    const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
-    const required = needs.filter(isWanted);
-    const optional = formatPermissionFlags(needs.filter((need) => !isWanted(need)));
+    const chosen = await chooseBackend(flags, permissions.action, identityNeeds(flags));
+    const isGiven = isCli || flags.has("backend");
+    const needs = uniqueNeeds([
+      ...(isCli ? [...fileNeeds(flags), ...chosen.needs] : []),
+      ...await requiredPermissions({
+        ...sessionOptions(flags),
+        ...(isGiven && { credentialsBackend: chosen.backend }),
+      }, { call: kind === "init" ? "init" : "createSession", discover: flags.has("discover") }),
+    ]);
+    const required = needs.filter(isUsed);
+    const optional = formatPermissionFlags(needs.filter((need) => !isUsed(need)));
     const later = formatPermissionFlags(needs.filter(({ need }) => need === "sign_in"));
-    const denoFlags = joined(isKv && "--unstable-kv", formatPermissionFlags(required));
+    const unstable = chosen.backend instanceof KvCredentialsBackend ? "--unstable-kv " : "";
+    const denoFlags = (unstable + formatPermissionFlags(required)).trimEnd();
     const set = formatPermissionSet(required);
     const json = {
       flags: denoFlags,
-      optional_flags: optional,
+      optionalFlags: optional,
       ...JSON.parse(set),
       needs: needs.map(toJson),
     };
-    const text = `${commandLine(kind, denoFlags)}\n` +
+    // --force: an installation with other flags is replaced.
+    const line = isCli
+      ? `deno install --global --no-config --force --name ${PROGRAM} ${denoFlags} ${SPECIFIER}`
+      : `deno run ${denoFlags} script.ts`;
+    const text = `${line.replace("  ", " ")}\n` +
       (later && `\nOnly to sign in or refresh:\n  ${later}\n`) +
       (optional && `\nOptional, and not set here:\n  ${optional}\n`) +
       `\nThe same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
@@ -79,47 +84,13 @@ export const permissions: Command = {
   },
 };
 
-function joined(...parts: readonly (string | false)[]): string {
-  return parts.filter(Boolean).join(" ");
-}
-
-function commandLine(kind: string, flags: string): string {
-  if (kind !== "cli") return joined("deno run", flags, "script.ts");
-  // --force: an installation with other flags is replaced.
-  return joined(`deno install --global --no-config --force --name ${PROGRAM}`, flags, SPECIFIER);
-}
-
-async function needsOf(
-  flags: FlagValues,
-  kind: string,
-): Promise<{ needs: PermissionNeed[]; isKv: boolean }> {
-  const { action } = permissions;
-  const chosen = await chooseBackend(flags, action, identityNeeds(flags));
-  const isGiven = kind === "cli" || flags.has("backend");
-  const options = {
-    ...sessionOptions(flags),
-    ...(isGiven && { credentialsBackend: chosen.backend }),
-  };
-  const about = {
-    call: kind === "init" ? "init" : "createSession",
-    discover: flags.has("discover"),
-  } as const;
-  const needs = await requiredPermissions(options, about);
-  const own = kind === "cli" ? [...fileNeeds(flags), ...chosen.needs] : [];
-  return {
-    needs: uniqueNeeds([...own, ...needs]),
-    isKv: chosen.backend instanceof KvCredentialsBackend,
-  };
-}
-
 /**
- * Whether an optional need is used here: a variable that is set, the browser of --open, or the settings
- * file, which may be written later.
+ * Whether a need is used here: an optional variable if it is set, and the browser of --open or the
+ * settings file, which may be written later.
  */
-function isSet(need: PermissionNeed): boolean {
-  return ["run", "read", "sys"].includes(need.name) ||
-    need.name === "env" && need.variable !== undefined &&
-      readEnvIfGranted(need.variable) !== undefined;
+function isUsed(need: PermissionNeed): boolean {
+  return need.need !== "optional" || need.name !== "env" ||
+    readEnvIfGranted(need.variable!) !== undefined;
 }
 
 function toJson(need: PermissionNeed) {

@@ -9,11 +9,12 @@ import {
   bearerOf,
   coversScope,
   credentialKey,
+  entryStatus,
   isFresh,
 } from "../../entry.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
-import { backendStatus, entryStatus } from "../../signed_in/session.ts";
+import { backendStatus } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import { columns, snakeCase } from "../output.ts";
@@ -55,9 +56,9 @@ export type StatusReport =
   };
 
 /** Reads the status from the store, without network and without a change. */
-export async function readStatus({ stored }: SignInTarget): Promise<StatusReport> {
-  if (stored === undefined) return { signedIn: true, state: "api_key" };
-  const { backend, identity } = stored;
+export async function readStatus(target: SignInTarget | undefined): Promise<StatusReport> {
+  if (target === undefined) return { signedIn: true, state: "api_key" };
+  const { backend, identity } = target;
   const { issuer, clientId, audience } = identity;
   const key = credentialKey(issuer, clientId, audience, identity);
   const entry = await new CredentialStore(backend, key).load();
@@ -100,11 +101,11 @@ export function describeEntry(
   };
 }
 
-export function statusText(report: StatusReport, { stored }: SignInTarget): string {
-  if (stored === undefined) {
+export function statusText(report: StatusReport, target: SignInTarget | undefined): string {
+  if (target === undefined) {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
-  return columns([...rowsOf(report), placeRow(stored.backend)]);
+  return columns([...rowsOf(report), placeRow(target.backend)]);
 }
 
 /** The place of the tokens. */

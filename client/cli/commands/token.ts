@@ -1,4 +1,3 @@
-import { createSession } from "../../create_session.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import {
   type Command,
@@ -7,8 +6,8 @@ import {
   type Invocation,
   type TOKEN_FORMATS,
 } from "../command.ts";
-import { toJsonText } from "../output.ts";
-import { findTarget, IDENTITY_FLAGS, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
+import { print, toJsonText } from "../output.ts";
+import { IDENTITY_FLAGS, openSession, STORE_FLAGS } from "../sign_in_target.ts";
 
 /** The flags of a command that needs a token. */
 export const BEARER_FLAGS: readonly FlagName[] = [
@@ -40,10 +39,8 @@ const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
     toJsonText({
       token,
       token_type: "Bearer",
-      ...(end !== undefined && {
-        expires_at: end.toISOString(),
-        expires_in: toSeconds(end.getTime() - Date.now()),
-      }),
+      expires_at: end,
+      expires_in: end && toSeconds(end.getTime() - Date.now()),
     }, 2),
 };
 
@@ -67,45 +64,27 @@ export const token: Command = {
   ],
   action: "print a token",
   async run(invocation) {
-    const { flags, output } = invocation;
+    const { flags } = invocation;
     const format = flags.has("json") ? "json" : flags.text("format") as keyof typeof FORMATS;
     const { bearer, expiresAt } = await readBearer(invocation, token.action);
-    output.print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt));
+    print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt));
     return EXIT.ok;
   },
 };
 
 /** The bearer token of the sign-in that the flags name, and its end where that is known. */
 export async function readBearer(
-  { flags, output }: Invocation,
+  { flags }: Invocation,
   action: string,
 ): Promise<{ bearer: string; expiresAt: Date | undefined }> {
-  const target = await findTarget(flags, action);
-  const { stored } = target;
-  if (stored === undefined) {
+  await using session = await openSession(flags, action);
+  if (session.backend === undefined) {
     throw new ValidMindAuthError(
       "no_access_token",
       `Cannot ${action}: an API key is set (VM_API_KEY), and requests carry it instead. Unset it, ` +
         `or give --issuer and --client-id, to sign in as a person.`,
     );
   }
-  const read = async (forceRefresh: boolean) => {
-    await using session = await createSession({
-      ...sessionOptions(flags),
-      credentialsBackend: stored.backend,
-      interactive: flags.has("login"),
-    });
-    const bearer = await session.accessToken({ forceRefresh });
-    return { bearer, expiresAt: (await session.status()).expiresAt };
-  };
-  try {
-    return await read(flags.has("refresh"));
-  } catch (error) {
-    const isUnstored = error instanceof ValidMindAuthError &&
-      error.code === "credentials_not_stored";
-    if (!isUnstored) throw error;
-    // New tokens that could not be stored are valid all the same, and in memory.
-    output.note(`warning (${error.code}): ${error.message}\n`);
-    return await read(false);
-  }
+  const bearer = await session.accessToken({ forceRefresh: flags.has("refresh") });
+  return { bearer, expiresAt: (await session.status()).expiresAt };
 }

@@ -2,6 +2,7 @@ import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { runCli } from "../../../client/cli.ts";
+import { main } from "../../../client/cli/main.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { createSession } from "../../../client/create_session.ts";
 import {
@@ -117,6 +118,13 @@ async function runHere(
   return { code, ...streams.written };
 }
 
+/** A command that needs no world, by the streams that it writes to. */
+export async function runMain(...args: string[]): Promise<ProcessResult> {
+  using streams = new OwnStreams();
+  const code = await main(args);
+  return { code, ...streams.written };
+}
+
 /** The command line in a terminal, which its three streams are. */
 export async function runInCliTerminal(
   world: Pick<CliWorld, "env">,
@@ -159,22 +167,4 @@ export function argumentsIn(line: string): string[] {
   const words = line.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
   const own = words.map((word) => word.replace(/'([^']*)'|\\(.)/g, "$1$2"));
   return own.slice(own[0] === "deno" ? own.indexOf("jsr:@validmind/auth/cli") + 1 : 1);
-}
-
-/** An output that keeps what is written. */
-export class MemoryOutput {
-  printed = "";
-  noted = "";
-
-  print(text: string): void {
-    this.printed += text;
-  }
-
-  write(bytes: Uint8Array): void {
-    this.printed += new TextDecoder().decode(bytes);
-  }
-
-  note(text: string): void {
-    this.noted += text;
-  }
 }

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { helpText } from "../../../client/cli/commands/help.ts";
-import { COMMANDS, main, parseCommandLine } from "../../../client/cli/main.ts";
+import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import { FLAGS } from "../../../client/cli/command.ts";
 import { SETTINGS } from "../../../client/options/settings_file.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
 import { CliError } from "../../../client/cli/output.ts";
-import { MemoryOutput } from "./cli_world.ts";
+import { runMain } from "./cli_world.ts";
 
 function parse(...args: string[]) {
   return parseCommandLine(args, COMMANDS);
@@ -110,8 +110,7 @@ Deno.test("parse: what may be a secret is not shown", () => {
 
 Deno.test("the tables: an option has its flag, help, completion and setting by its row alone", async () => {
   const page = await Deno.readTextFile(new URL("../../../client/command_line.md", import.meta.url));
-  const output = new MemoryOutput();
-  assertEquals(await main(["completions"], output), 0);
+  const completions = await runMain("completions");
   const help = helpText(COMMANDS.find(({ name }) => name === "config"), COMMANDS);
   for (const name of OPTION_NAMES) {
     const { flag, secret } = optionRow(name);
@@ -119,7 +118,7 @@ Deno.test("the tables: an option has its flag, help, completion and setting by i
     if (flag === undefined) continue;
     assertEquals(Object.hasOwn(SETTINGS, name), name !== "profile", name);
     assert(Object.hasOwn(FLAGS, flag), flag);
-    for (const text of [page, help, output.printed]) {
+    for (const text of [page, help, completions.stdout]) {
       assertMatch(text, new RegExp(`--${flag}\\b`));
     }
   }

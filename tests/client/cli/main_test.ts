@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { COMMANDS, main } from "../../../client/cli/main.ts";
+import { COMMANDS } from "../../../client/cli/main.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
 import { runDeno } from "../../support/deno_process.ts";
-import { CLI, MemoryOutput } from "./cli_world.ts";
+import { CLI, runMain } from "./cli_world.ts";
 
 Deno.test("main: --version and --help need no permission", async () => {
   const version = await runDeno({ file: CLI, args: ["--version"] });
@@ -24,9 +24,9 @@ Deno.test("main: without a command the help goes to standard error, and the exit
 });
 
 async function printed(...args: string[]): Promise<string> {
-  const output = new MemoryOutput();
-  assertEquals([await main(args, output), output.noted], [0, ""]);
-  return output.printed;
+  const { code, stdout, stderr } = await runMain(...args);
+  assertEquals([code, stderr], [0, ""]);
+  return stdout;
 }
 
 Deno.test("main: help of a command names its flags, exit codes and an example, in 80 columns", async () => {
@@ -49,18 +49,10 @@ Deno.test("main: help of a command names its flags, exit codes and an example, i
 });
 
 Deno.test("main: an error names the help of the command; with --json it is one line of JSON", async () => {
-  const text = new MemoryOutput();
-  assertEquals(await main(["token", "--heder"], text), 2);
-  assertEquals(text.printed, "");
-  assertMatch(text.noted, /^error \(usage\): Cannot .* it is not known\./);
-  assertStringIncludes(text.noted, "Try: validmind-auth token --help\n");
-
-  const other = new MemoryOutput();
-  assertEquals(await main(["permissions", "--for", "cli", "--discver"], other), 2);
-  assertStringIncludes(other.noted, "Try: validmind-auth permissions --help\n");
-
-  const json = new MemoryOutput();
-  assertEquals(await main(["token", "--json", "--heder"], json), 2);
-  const { error } = JSON.parse(json.noted);
+  const text = await runMain("token", "--heder");
+  assertEquals([text.code, text.stdout], [2, ""]);
+  assertMatch(text.stderr, /^error \(usage\): Cannot .* it is not known\./);
+  assertStringIncludes(text.stderr, "Try: validmind-auth token --help\n");
+  const { error } = JSON.parse((await runMain("token", "--json", "--heder")).stderr);
   assertEquals([error.code, error.hint], ["usage", "Try: validmind-auth token --help"]);
 });

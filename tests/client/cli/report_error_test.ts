@@ -3,13 +3,14 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import { reportError } from "../../../client/cli/report_error.ts";
 import { usageError } from "../../../client/cli/output.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { MemoryOutput } from "./cli_world.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 
 function report(error: unknown): { code: number; text: string } {
-  const output = new MemoryOutput();
-  const code = reportError(error, output, { isJson: false, command: "status" });
-  assertEquals(output.printed, "");
-  return { code, text: output.noted };
+  using streams = new OwnStreams();
+  const code = reportError(error, { isJson: false, command: "status" });
+  const { stdout, stderr } = streams.written;
+  assertEquals(stdout, "");
+  return { code, text: stderr };
 }
 
 const CODES: [error: Error & { code: string }, code: number][] = [

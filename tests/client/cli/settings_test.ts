@@ -148,9 +148,9 @@ Deno.test({
     withEnv({}, async () => {
       for (const [what, make, ...words] of FILES) {
         const path = await make();
-        const { fault } = settingsOf(flagsAt(path, "status"));
+        const { message } = assertThrows(() => settingsOf(flagsAt(path, "status")), Error);
         for (const word of [`Cannot use the settings file ${path}: `, ...words]) {
-          assertStringIncludes(fault!.message, word, what);
+          assertStringIncludes(message, word, what);
         }
       }
     }),
@@ -198,8 +198,8 @@ Deno.test("settings: a profile takes nothing from the others; one that is not th
   await withEnv({}, async () => {
     const settings = settingsOf(flagsOf(document, "status", "--profile", "staging"));
     assertEquals([settings.profile, valuesOf(settings)], ["staging", B]);
-    const { fault } = settingsOf(flagsOf(document, "status", "--profile", "stagin"));
-    assertStringIncludes(fault!.message, 'no profile "stagin". Did you mean "staging"?');
+    const slip = () => settingsOf(flagsOf(document, "status", "--profile", "stagin"));
+    assertThrows(slip, Error, 'no profile "stagin". Did you mean "staging"?');
     const label = flagsOf(A, "status", "--profile", "two"); // a mere label where the file has none
     assertEquals(await sessionOptions(label), { ...A, profile: "two" });
   });

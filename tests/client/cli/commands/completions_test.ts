@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { COMMANDS, main } from "../../../../client/cli/main.ts";
+import { COMMANDS } from "../../../../client/cli/main.ts";
 import { tempDir } from "../../../support/temp_home.ts";
-import { MemoryOutput } from "../cli_world.ts";
+import { runMain } from "../cli_world.ts";
 import { runProcess, succeeds } from "../../../support/deno_process.ts";
 
 const NAMES = COMMANDS.map(({ name }) => name);
@@ -18,9 +18,7 @@ const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
 ];
 
 async function script(): Promise<string> {
-  const output = new MemoryOutput();
-  assertEquals(await main(["completions"], output), 0);
-  return output.printed;
+  return (await runMain("completions")).stdout;
 }
 
 function isThere(shell: string): Promise<boolean> {

@@ -138,7 +138,6 @@ const REFUSED: [args: string[], words: string][] = [
   [["issuer", ""], '"issuer" is empty'],
   [["backendOptions", '{"path": "x"}'], 'no "backend" beside'],
   [["backend", "vault", "backendOptions", '{"token": "s3cr3t"}'], "is a secret"],
-  [["client-key-file", "key.pem"], "not a whole path"],
   [["model"], "its value is missing"],
   [[], "its value is missing"],
 ];

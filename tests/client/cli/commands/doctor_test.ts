@@ -91,15 +91,6 @@ cliTest("doctor: a damaged store is a fail, and is not changed", async (world) =
   assertEquals(await Deno.readTextFile(world.backend.path), "{damaged");
 });
 
-cliTest("doctor: a backend that has no lock is a warning", async (world) => {
-  const path = `${world.home}/plain.ts`;
-  const map = "export class Plain { #m = new Map(); get(k) { return this.#m.get(k); } " +
-    "put(k, e) { this.#m.set(k, e); } delete(k) { this.#m.delete(k); } }";
-  await Deno.writeTextFile(path, map);
-  const plain = await examine(world, ["--backend", `${path}:Plain`]);
-  assert(plain.results.includes("store: warning"), `${plain.results}`);
-});
-
 const WARNINGS: [change: Record<string, unknown>, words: string, scope?: string][] = [
   [{ expires_at: ENDED, refresh_token: null }, "Run: validmind-auth login"],
   [{ refresh_token: null }, "The provider gave no refresh token"],

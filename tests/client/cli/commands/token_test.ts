@@ -77,22 +77,15 @@ cliTest("token: --login asks on standard error, so that the token stands alone",
   assertStringIncludes(byKey.stderr, "error (no_access_token)");
 });
 
-for (const flags of [[], ["--refresh"]]) {
-  cliTest(
-    `token: new tokens that could not be stored are printed, with a warning: ${flags}`,
-    async (world) => {
-      await world.signIn();
-      if (flags.length === 0) await world.amend({ expires_at: ENDED });
-      world.provider.beforeAnswer = async ({ path }) => {
-        if (path !== "/token") return;
-        // A store of a newer version is read and never written.
-        const document = JSON.parse(await Deno.readTextFile(world.backend.path));
-        await Deno.writeTextFile(world.backend.path, JSON.stringify({ ...document, version: 99 }));
-      };
-      const { code, stdout, stderr } = await world.run(["token", ...flags]);
-      assertEquals([code, await world.provider.isActive(stdout.trim())], [0, true], stderr);
-      assertNotEquals(stdout, `${world.stored().access_token}\n`);
-      assertStringIncludes(stderr, "warning (credentials_not_stored): Cannot store the new tokens");
-    },
-  );
-}
+cliTest("token: new tokens that could not be stored are an error", async (world) => {
+  await world.signIn();
+  world.provider.beforeAnswer = async ({ path }) => {
+    if (path !== "/token") return;
+    // A store of a newer version is read and never written.
+    const document = JSON.parse(await Deno.readTextFile(world.backend.path));
+    await Deno.writeTextFile(world.backend.path, JSON.stringify({ ...document, version: 99 }));
+  };
+  const { code, stdout, stderr } = await world.run(["token", "--refresh"]);
+  assertEquals([code, stdout], [1, ""]);
+  assertStringIncludes(stderr, "error (credentials_not_stored): Cannot store the new tokens");
+});
