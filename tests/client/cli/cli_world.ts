@@ -1,4 +1,5 @@
-import { fromFileUrl, join, toFileUrl } from "@std/path";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { dirname, fromFileUrl, join, toFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { runCli } from "../../../client/cli.ts";
@@ -30,6 +31,15 @@ export interface CliRunOptions {
   stdin?: string;
 }
 
+export type Word = string | RegExp;
+
+/** What a line said. */
+export interface Said extends ProcessResult {
+  /** Its standard output, as JSON. */
+  // deno-lint-ignore no-explicit-any -- a test says what it looks at
+  readonly json: any;
+}
+
 /** A person with an empty home, a provider, and the variables that lead to it. */
 export interface CliWorld extends AsyncDisposable {
   readonly provider: TestOidcProvider;
@@ -44,6 +54,13 @@ export interface CliWorld extends AsyncDisposable {
   readonly key: string;
   /** Runs a command as in a shell without a terminal. */
   run(args: readonly string[], options?: CliRunOptions): Promise<ProcessResult>;
+  /**
+   * Runs a line of a shell, with variables before the command, and looks for its exit code and for words
+   * in both of its streams. A word after "!" must not be there.
+   */
+  says(line: string, code: number, ...words: (Word | CliRunOptions)[]): Promise<Said>;
+  /** Writes a private file in the home folder, by default the settings file, and gives its path. */
+  write(document: unknown, name?: string): Promise<string>;
   /** Signs in, as another program of this person would. */
   signIn(): Promise<OidcCredentials>;
   /** What is stored; an error when there is nothing. */
@@ -73,20 +90,43 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     if (entry === undefined) throw new Error("Nothing is stored");
     return entry;
   };
+  const run: CliWorld["run"] = async (args, { flags, env: more = {}, ...rest } = {}) => {
+    const all = { ...env, ...more };
+    if (flags === undefined) return await runHere(inFolder(args, home), all, rest.stdin);
+    return await runDeno({ file: CLI, flags, args: [...args], env: all, cwd: home, ...rest });
+  };
+  const settingsPath = join(folder, "settings.json");
   const started = stack.move();
   return {
     provider,
     home,
     env,
-    settingsPath: join(folder, "settings.json"),
+    settingsPath,
     folder,
     backend,
     key,
     stored,
-    run: async (args, { flags, env: more = {}, ...rest } = {}) => {
-      const all = { ...env, ...more };
-      if (flags === undefined) return await runHere(inFolder(args, home), all, rest.stdin);
-      return await runDeno({ file: CLI, flags, args: [...args], env: all, cwd: home, ...rest });
+    run,
+    says: async (line, code, ...more) => {
+      const { words, options } = divide(more);
+      const { args, variables } = parseLine(line);
+      const said = await run(args, { ...options, env: { ...options.env, ...variables } });
+      const text = said.stdout + said.stderr;
+      assertEquals(said.code, code, `${line}\n${text}`);
+      for (const word of words) assertSays(text, word, line);
+      return {
+        ...said,
+        get json() {
+          return JSON.parse(said.stdout);
+        },
+      };
+    },
+    write: async (document, name) => {
+      const path = name === undefined ? settingsPath : join(home, name);
+      const text = typeof document === "string" ? document : JSON.stringify(document);
+      await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await Deno.writeTextFile(path, text, { mode: 0o600 });
+      return path;
     },
     signIn: async () => {
       const session = { issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} };
@@ -97,6 +137,27 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     amend: async (change) => await backend.put(key, { ...stored(), ...change }),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
+}
+
+function divide(words: (Word | CliRunOptions)[]): { words: Word[]; options: CliRunOptions } {
+  const isWord = (one: Word | CliRunOptions) => typeof one === "string" || one instanceof RegExp;
+  const options = words.filter((one) => !isWord(one)) as CliRunOptions[];
+  return { words: words.filter(isWord) as Word[], options: options[0] ?? {} };
+}
+
+/** The words of a line, with quotes as in a shell, after its variables. */
+export function parseLine(line: string): { args: string[]; variables: Record<string, string> } {
+  const args = (line.match(/(?:'[^']*'|\S)+/g) ?? []).map((word) => word.replaceAll("'", ""));
+  const isVariable = (word: string) => /^[A-Z_]+=/.test(word);
+  const command = args.findIndex((word) => !isVariable(word));
+  const given = args.splice(0, command).map((word) => /^(\w+)=(.*)$/s.exec(word)!.slice(1));
+  return { args, variables: Object.fromEntries(given) };
+}
+
+function assertSays(text: string, word: Word, line: string): void {
+  if (typeof word !== "string") assertMatch(text, word, line);
+  else if (word.startsWith("!")) assert(!text.includes(word.slice(1)), `${line}\n${text}`);
+  else assertStringIncludes(text, word, line);
 }
 
 /** Arguments with the names of a folder's files as whole paths: the process has one working directory. */

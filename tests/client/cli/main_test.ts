@@ -1,44 +1,45 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { COMMANDS } from "../../../client/cli/main.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { quotePosix } from "../../../backends/common/platform.ts";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { FLAGS } from "../../../client/cli/command.ts";
+import { timeText } from "../../../client/cli/commands/status.ts";
+import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
+import { CliError, usageError } from "../../../client/cli/output.ts";
+import { reportError } from "../../../client/cli/report_error.ts";
+import { ValidMindAuthError } from "../../../client/errors.ts";
+import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
+import { SETTINGS } from "../../../client/options/settings_file.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
-import { runDeno } from "../../support/deno_process.ts";
-import { CLI, runMain } from "./cli_world.ts";
+import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
+import { isPosix } from "../../support/sandbox.ts";
+import { CLI, cliTest, runMain } from "./cli_world.ts";
 
 Deno.test("main: --version and --help need no permission", async () => {
   const version = await runDeno({ file: CLI, args: ["--version"] });
   assertEquals(version, { code: 0, stdout: `validmind-auth ${VERSION}\n`, stderr: "" });
-  const help = await runDeno({ file: CLI, args: ["--help"] });
-  assertEquals([help.code, help.stderr], [0, ""]);
-  for (const { name, summary } of COMMANDS) {
-    assertMatch(
-      help.stdout,
-      new RegExp(`^ {2}${name} +${RegExp.escape(summary.split(" ")[0]!)}`, "m"),
-    );
-  }
+  const { code, stdout, stderr } = await runDeno({ file: CLI, args: ["--help"] });
+  assertEquals([code, stderr], [0, ""]);
+  for (const { name, summary } of COMMANDS) assertStringIncludes(stdout, summary, name);
 });
 
 Deno.test("main: without a command the help goes to standard error, and the exit code is 2", async () => {
-  const { code, stdout, stderr } = await runDeno({ file: CLI });
+  const { code, stdout, stderr } = await runMain();
   assertEquals([code, stdout], [2, ""]);
   assertStringIncludes(stderr, "Usage:\n  validmind-auth <command> [flags]\n");
 });
 
-async function printed(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runMain(...args);
-  assertEquals([code, stderr], [0, ""]);
-  return stdout;
-}
-
 Deno.test("main: help of a command names its flags, exit codes and an example, in 80 columns", async () => {
-  const texts = [await printed("--help")];
+  const texts = [(await runMain("--help")).stdout];
   for (const { name, flags } of COMMANDS) {
-    const text = await printed(name, "--help");
+    const { code, stdout } = await runMain(name, "--help");
+    assertEquals(code, 0);
     for (const flag of [...flags, "help"]) {
-      assertMatch(text, new RegExp(`^ {2}(-., | {4})--${flag}( [A-Z=:]+)?( {2,}\\S|$)`, "m"));
+      assertMatch(stdout, new RegExp(`^ {2}(-., | {4})--${flag}( [A-Z=:]+)?( {2,}\\S|$)`, "m"));
     }
-    assertMatch(text, /^ {2}4 {2,}a person has to sign in/m);
-    assertStringIncludes(text, `  validmind-auth ${name}`);
-    texts.push(text);
+    assertMatch(stdout, /^ {2}4 {2,}a person has to sign in/m);
+    assertStringIncludes(stdout, `  validmind-auth ${name}`);
+    texts.push(stdout);
   }
   for (const text of texts) {
     assert(!/ $/m.test(text), "spaces at the end of a line");
@@ -49,10 +50,222 @@ Deno.test("main: help of a command names its flags, exit codes and an example, i
 });
 
 Deno.test("main: an error names the help of the command; with --json it is one line of JSON", async () => {
-  const text = await runMain("token", "--heder");
-  assertEquals([text.code, text.stdout], [2, ""]);
-  assertMatch(text.stderr, /^error \(usage\): Cannot .* it is not known\./);
-  assertStringIncludes(text.stderr, "Try: validmind-auth token --help\n");
+  const { code, stdout, stderr } = await runMain("token", "--heder");
+  assertEquals([code, stdout], [2, ""]);
+  assertMatch(stderr, /^error \(usage\): Cannot .* it is not known\./);
+  assertStringIncludes(stderr, "Try: validmind-auth token --help\n");
   const { error } = JSON.parse((await runMain("token", "--json", "--heder")).stderr);
   assertEquals([error.code, error.hint], ["usage", "Try: validmind-auth token --help"]);
 });
+
+function parse(...args: string[]) {
+  const { command, flags, args: words } = parseCommandLine(args, COMMANDS);
+  return [command?.name, Object.fromEntries(flags), words];
+}
+
+const PARSED: [line: string, command: string | undefined, flags: object, ...words: string[]][] = [
+  ["status --issuer x --json", "status", { issuer: ["x"], json: [] }],
+  ["--json --issuer=x status", "status", { issuer: ["x"], json: [] }],
+  ["", undefined, {}],
+  ["--help", undefined, { help: [] }],
+  ["-h", undefined, { help: [] }],
+  ["-V", undefined, { version: [] }],
+  ["token --help", "token", { help: [] }],
+  ["status -q", "status", { quiet: [] }],
+  // A value may be a dash, or begin with one where it is joined to its flag.
+  ["login --backend-options -", "login", { "backend-options": ["-"] }],
+  ["login --scope=-x", "login", { scope: ["-x"] }],
+  ["login --parameter a=1 --parameter=b=2=3", "login", { parameter: ["a=1", "b=2=3"] }],
+  ["exec --refresh x --json", "exec", { refresh: [] }, "x", "--json"],
+  ["exec -- -x", "exec", {}, "-x"],
+];
+
+Deno.test("parse: a command with flags, before it or after it, and its arguments", () => {
+  for (const [line, command, flags, ...words] of PARSED) {
+    assertEquals(parse(...line.split(" ").filter(Boolean)), [command, flags, words], line);
+  }
+});
+
+const SECRET = "s3cr3t-value-of-somebody";
+const LONG = `${SECRET}${SECRET}`; // a word in a wrong place may be a token
+
+const REFUSED: [line: string, ...words: string[]][] = [
+  ["lgoin", '"lgoin"', 'Did you mean "login"?'],
+  ["x", '"x"', "It takes: login, status, list"],
+  ["--json", "no command is given", "login, status"],
+  ["login --isuer=https://a.example", '"--isuer"', 'it is not known. Did you mean "--issuer"?'],
+  ["-x", '"-x"', "it is not known"],
+  ["login --revoke", "--revoke", "the command login does not take it"],
+  ["status --refresh", "--refresh", "the command status does not take it"],
+  ["login --issuer", "--issuer", "its value is missing", "--issuer URL"],
+  ["login --issuer --json", "--issuer", "its value is missing"],
+  ["login --issuer=", "--issuer", "its value is missing"],
+  ["login --json=yes", "--json", "it takes no value"],
+  ["login --json --json", "--json", "it is given twice"],
+  ["login now", '"now"', "the command login does not take it"],
+  ["permissions --for scrip", '"scrip"', "--for", 'Did you mean "script"?'],
+  ["permissions --for everything", "It takes: script, init, cli"],
+  // No secret is shown.
+  [`login --token ${SECRET}`, '"--token"', "it is not known"],
+  [`--client-secret=${SECRET}`, '"--client-secret"', "Set VM_OIDC_CLIENT_SECRET instead."],
+  [`login --api-key ${SECRET}`, '"--api-key"', "Set VM_API_KEY instead."],
+  [`--apikey=${SECRET}`, '"--apikey"', "Set VM_API_KEY instead."],
+  [LONG, "It takes: login"],
+  [`login ${LONG}`, "the command login does not take it"],
+  [`permissions --for ${LONG}`, "It takes: script"],
+  [`login --${LONG}`, "it is not known"],
+];
+
+Deno.test("parse: a wrong command line is refused, and the error says why", () => {
+  for (const [line, ...words] of REFUSED) {
+    const { message } = assertThrows(() => parse(...line.split(" ")), CliError);
+    for (const word of ["Cannot ", ...words]) assertStringIncludes(message, word);
+    assert(!message.includes(SECRET.slice(0, 8)), message);
+  }
+});
+
+Deno.test("the tables: an option has its flag, help, completion and setting by its row alone", async () => {
+  const page = await Deno.readTextFile(new URL("../../../client/command_line.md", import.meta.url));
+  const completions = await runMain("completions");
+  const help = await runMain("config", "--help");
+  for (const name of OPTION_NAMES) {
+    const { flag, secret } = optionRow(name);
+    if (secret) assert(flag === undefined && !Object.hasOwn(SETTINGS, name), name);
+    if (flag === undefined) continue;
+    assertEquals(Object.hasOwn(SETTINGS, name), name !== "profile", name);
+    for (const text of [page, help.stdout, completions.stdout]) {
+      assertMatch(text, new RegExp(`--${flag}\\b`));
+    }
+  }
+});
+
+Deno.test("the tables: each flag is used, each command has an example that parses", () => {
+  const used = new Set<string>(COMMANDS.flatMap(({ flags }) => flags));
+  const unused = Object.keys(FLAGS).filter((name) => !used.has(name));
+  assertEquals(unused, ["help", "version"]);
+  for (const { name, examples } of COMMANDS) {
+    assert(examples.length > 0);
+    for (const example of examples) {
+      const [own = ""] = example.split(/ [|>]|\|\|/);
+      assertEquals(parse(...own.trim().split(" "))[0], name);
+    }
+  }
+});
+
+const WORDS = "Cannot a: b. Do c.";
+const REPORTED: [error: unknown, code: number, text: string][] = [
+  [usageError(WORDS), 2, `error (usage): ${WORDS}\n`],
+  [new ValidMindAuthError("missing_api_credentials", WORDS), 2, WORDS],
+  [new CredentialsBackendError("backend_spec_invalid", WORDS), 2, WORDS],
+  [new CredentialsBackendError("home_unset", WORDS), 2, WORDS],
+  [new ValidMindAuthError("login_required", WORDS), 4, `error (login_required): ${WORDS}\n`],
+  [new ValidMindAuthError("provider_unavailable", WORDS), 1, WORDS],
+  [new CredentialsBackendError("backend_locked", WORDS), 1, `error (backend_locked): ${WORDS}\n`],
+  // Causes are told without escape sequences.
+  [
+    new ValidMindAuthError("credentials_not_stored", "Cannot store.", {
+      cause: new CredentialsBackendError("backend_full", "Cannot write: no\x1b[31m space."),
+    }),
+    1,
+    "store.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space.\n",
+  ],
+  // A stranger's words may be a secret.
+  [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],
+  [SECRET, 1, "error (unexpected): Cannot finish"],
+  [
+    new ValidMindAuthError("permission_required", WORDS),
+    1,
+    "deno run --no-config --allow-env jsr:@validmind/auth/cli permissions --for cli",
+  ],
+];
+
+Deno.test("reportError: the exit code and the words by the error", () => {
+  for (const [error, code, text] of REPORTED) {
+    using streams = new OwnStreams();
+    assertEquals(reportError(error, { isJson: false, command: "status" }), code);
+    const { stdout, stderr } = streams.written;
+    assertEquals(stdout, "");
+    assertStringIncludes(stderr, text);
+    assert(!stderr.includes(SECRET), stderr);
+  }
+});
+
+for (const [command, code] of [["--help", 0], ["status", 4]] as const) {
+  cliTest(
+    `output: a pipe that nobody reads costs no error; ${command} keeps its code`,
+    async (world) => {
+      const run = { file: CLI, flags: ["-A"], args: [command] };
+      await using child = spawnDeno({ ...run, env: world.env });
+      await child.stdout.cancel(); // long before the program writes
+      assertEquals(await child.stderr.text(), "");
+      assertEquals((await child.status).code, code);
+    },
+  );
+}
+
+cliTest(
+  "output: a closed stream is no error; a full disk is one, since the token did not arrive",
+  async (world) => {
+    const program = denoCommand({ file: CLI, flags: ["-A"] }).map(quotePosix).join(" ");
+    const shell = async (line: string) => {
+      const { code, stderr } = await runProcess(["sh", "-c", `${program} ${line}`], {
+        env: world.env,
+      });
+      return [code, stderr];
+    };
+    for (const closed of [">&-", ">&- 2>&-", "2>&-"]) {
+      assertEquals(await shell(`status ${closed}`), [4, ""]);
+    }
+    if (Deno.build.os !== "linux") return;
+    await world.signIn();
+    const [code, stderr] = await shell("token > /dev/full");
+    assertEquals(code, 1);
+    assertStringIncludes(`${stderr}`, "error (output_failed): Cannot write to standard output");
+  },
+  { ignore: !isPosix },
+);
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+const LENGTHS: [ms: number, words: string][] = [
+  [0, "in 1 min"],
+  [43 * MINUTE, "in 43 min"],
+  [119 * MINUTE, "in 119 min"],
+  [2 * HOUR + 5 * MINUTE, "in 2 h"],
+  [48 * HOUR, "in 2 d"],
+  [14 * 24 * HOUR + 3 * HOUR, "in 14 d"],
+  [-2 * HOUR, "2 h ago"],
+];
+
+Deno.test("times: a length in its largest unit, before and after now", () => {
+  for (const [ms, words] of LENGTHS) {
+    assertStringIncludes(timeText(new Date(3 * HOUR + ms), 3 * HOUR), `(${words})`);
+  }
+});
+
+// 2027-07-15, when there is daylight saving time in New York.
+const END = new Date(Date.UTC(2027, 6, 15, 9, 5, 30)).toISOString();
+
+for (
+  const [TZ, local] of [
+    ["Asia/Kolkata", "2027-07-15 14:35 +05:30"],
+    ["America/New_York", "2027-07-15 05:05 -04:00"],
+  ]
+) {
+  cliTest(`times: in ${TZ} people read ${local}, and JSON has UTC`, async (world) => {
+    await world.signIn();
+    await world.amend({ expires_at: END });
+    const run = async (...args: string[]) => {
+      const code = `import { runCli } from "@validmind/auth/cli";
+        for (const line of Deno.args) await runCli(line.split(" "));`;
+      const env = { ...world.env, TZ: TZ! };
+      return (await runDeno({ code, flags: ["-A"], args, env })).stdout;
+    };
+    const text = await run("status", "list", "login", "doctor");
+    assertEquals(text.split(`valid until ${local} (in `).length, 5, text);
+    const json = await run("status --json", "login --json", "token --json", "list --json");
+    assertEquals(json.match(/"expires_at": ?"[^"]*"/g)?.length, 5);
+    assertEquals([json.split(END).length, json.includes(local!)], [6, false], json);
+  }, { ignore: !isPosix }); // Windows has its zone from the system alone
+}

@@ -8,8 +8,7 @@ function steps(text: string): Record<string, string>[] {
 }
 
 cliTest("login: --json tells each step as a line of JSON, and the report last", async (world) => {
-  const { code, stdout, stderr } = await world.run(["login", "--json"]);
-  assertEquals(code, 0, stderr);
+  const { stdout, stderr } = await world.says("login --json", 0);
   const told = steps(stdout);
   const types = told.map(({ type }) => type);
   const some = ["sign_in_started", "provider_answered", "code_shown", "stored", "signed_in"];
@@ -21,87 +20,67 @@ cliTest("login: --json tells each step as a line of JSON, and the report last", 
   assertNoSecret(stdout, [world.stored().access_token, world.stored().refresh_token!]);
 });
 
-cliTest("login: asks on standard error, stores, and prints who it is", async (world) => {
-  const env = { VM_OIDC_INTERACTIVE: "0" };
-  const { code, stdout, stderr } = await world.run(["login"], { env });
-  assertEquals(code, 0, stderr);
+cliTest("login: asks on standard error, stores, and keeps a sign-in that serves", async (world) => {
+  const { stdout, stderr } = await world.says("VM_OIDC_INTERACTIVE=0 login", 0);
   assertStringIncludes(stderr, world.provider.issuer);
   assertMatch(stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
   assertEquals(typeof world.stored().refresh_token, "string");
 
   world.provider.reset();
-  const again = await world.run(["login", "--json"]);
-  assertEquals([again.code, again.stderr], [0, ""]);
+  const again = await world.says("login --json", 0);
+  assertEquals(again.stderr, "");
   assertEquals(steps(again.stdout).map(({ type, state }) => type ?? state), ["signed_in", "valid"]);
-  assertEquals(world.provider.requests, [], "a sign-in that serves was thrown away");
   assertEquals(await world.run(["login", "--quiet"]), { code: 0, stdout: "", stderr: "" });
-});
-
-cliTest("login: a sign-in that serves is named, with its end", async (world) => {
-  await world.signIn();
-  const { code, stdout, stderr } = await world.run(["login"]);
-  assertEquals([code, stderr], [0, ""]);
   const already = /^Already signed in.*run logout first\.\nSigned in +as .*\n(.*\n)+Token +valid/;
-  assertMatch(stdout, already);
+  await world.says("login", 0, already);
+  assertEquals(world.provider.requests, [], "a sign-in that serves was thrown away");
   await world.amend({ expires_at: ENDED });
-  assertMatch((await world.run(["login"])).stdout, already);
+  await world.says("login", 0, already);
 });
 
 cliTest("login: a refusal by the person is a failure, and nothing is stored", async (world) => {
   world.provider.autoApprove = { deny: true };
-  const { code, stdout, stderr } = await world.run(["login"]);
-  assertEquals([code, stdout], [1, ""]);
-  assertStringIncludes(stderr, "error (device_code_denied): Cannot");
+  assertEquals((await world.says("login", 1, "error (device_code_denied): Cannot")).stdout, "");
   assertEquals(world.backend.get(world.key), undefined);
 });
 
 cliTest("login: --open opens the browser by the listed permission", async (world) => {
-  const bin = `${world.home}/bin`;
-  await Deno.mkdir(bin);
   const script = `#!/bin/sh\nprintf '%s' "$1" > ${world.home}/opened\n`;
-  await Deno.writeTextFile(`${bin}/xdg-open`, script, { mode: 0o755 });
-  const env = { PATH: `${bin}:${Deno.env.get("PATH")}` };
-  const listed = await world.run(["permissions", "--for", "cli", "--open", "--json"], { env });
-  const { flags } = JSON.parse(listed.stdout);
-  assertStringIncludes(flags, "--allow-run=xdg-open");
-  const { code, stderr } = await world.run(["login", "--open"], { env, flags: flags.split(" ") });
-  assertEquals(code, 0, stderr);
+  await Deno.chmod(await world.write(script, "bin/xdg-open"), 0o755);
+  const env = { PATH: `${world.home}/bin:${Deno.env.get("PATH")}` };
+  const { json } = await world.says("permissions --for cli --open --json", 0, { env });
+  assertStringIncludes(json.flags, "--allow-run=xdg-open");
+  await world.says("login --open", 0, { env, flags: json.flags.split(" ") });
   assertStringIncludes(await Deno.readTextFile(`${world.home}/opened`), world.provider.issuer);
 }, { ignore: Deno.build.os !== "linux" });
 
 cliTest("login: a profile has an entry of its own, for every command", async (world) => {
-  const run = async (command: string, ...flags: string[]) =>
-    await world.run([command, "--profile", "second", ...flags]);
-  assertEquals((await run("login")).code, 0);
+  await world.says("login --profile second", 0);
   assertEquals(world.backend.get(world.key), undefined);
-  const report = JSON.parse((await run("status", "--json")).stdout);
-  assertEquals([report.state, report.profile], ["valid", "second"]);
-  assertEquals((await world.run(["status", "--quiet"])).code, 4);
-  assertEquals((await run("token")).code, 0);
-  assertEquals((await world.run(["status"], { env: { VM_OIDC_PROFILE: "second" } })).code, 0);
-  const doctor = JSON.parse((await run("doctor", "--json")).stdout);
-  assertEquals(doctor.checks.at(-1).result, "ok");
-  assertEquals((await run("logout", "--quiet")).code, 0);
-  assertEquals((await run("status", "--quiet")).code, 4);
+  const { json } = await world.says("status --json --profile second", 0);
+  assertEquals([json.state, json.profile], ["valid", "second"]);
+  await world.says("status --quiet", 4);
+  await world.says("token --profile second", 0);
+  await world.says("VM_OIDC_PROFILE=second status", 0);
+  await world.says("doctor --profile second", 0, /^ok +sign-in/m);
+  await world.says("logout --quiet --profile second", 0);
+  await world.says("status --quiet --profile second", 4);
 });
 
 cliTest("login: a backend's options come from a file with variables", async (world) => {
-  const options = '{"path": "${HOME}/${TEAM}/tokens.json"}';
-  await Deno.writeTextFile(`${world.home}/options.json`, options);
-  const env = { TEAM: "red" };
-  const byFile = ["--backend", "file", "--backend-options", "options.json"];
-  assertEquals((await world.run(["login", ...byFile], { env })).code, 0);
+  await world.write('{"path": "${HOME}/${TEAM}/tokens.json"}', "options.json");
+  const byFile = "--backend file --backend-options options.json";
+  await world.says(`TEAM=red login ${byFile}`, 0);
   await Deno.stat(`${world.home}/red/tokens.json`);
-
-  assertEquals((await world.run(["status", "--quiet", ...byFile], { env })).code, 0);
-  const unset = await world.run(["status", ...byFile]);
-  assertEquals(unset.code, 2);
-  assertStringIncludes(unset.stderr, "Cannot read --backend-options:");
-  assertStringIncludes(unset.stderr, "${TEAM}, which is not set");
+  await world.says(`TEAM=red status --quiet ${byFile}`, 0);
+  await world.says(
+    `status ${byFile}`,
+    2,
+    "Cannot read --backend-options:",
+    "${TEAM}, which is not",
+  );
 });
 
 cliTest("login: with an API key there is nothing to do", async (world) => {
-  const { code, stdout } = await world.run(["login"], { env: BY_KEY });
-  assertEquals(code, 0);
-  assertStringIncludes(stdout, "An API key is set");
+  await world.says("login", 0, "An API key is set", { env: BY_KEY });
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { runDeno } from "../../../support/deno_process.ts";
@@ -6,17 +6,20 @@ import { startHttpServer } from "../../../support/http_server.ts";
 import { AS_PROCESS, cliTest } from "../cli_world.ts";
 
 cliTest("permissions: a command line, and the same as a permission set", async (world) => {
-  const args = ["permissions", "--api-host", "https://api.example.com/v1/"];
-  const { code, stdout, stderr } = await world.run(args, { flags: ["--allow-env"] });
-  assertEquals([code, stderr], [0, ""]);
   const host = new URL(world.provider.issuer).host;
-  const folder = world.folder;
-  const line = `deno run --allow-read=${folder} --allow-write=${folder} ` +
-    `--allow-net=api.example.com:443,${host} --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,` +
-    `VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,${HOME_VARIABLE} script.ts`;
+  const variables = ["ISSUER", "CLIENT_ID", "NO_PERSIST", "DENO_CREDENTIALS_BACKEND"]
+    .map((name) => `VM_OIDC_${name}`);
+  const line = `deno run --allow-read=${world.folder} --allow-write=${world.folder} ` +
+    `--allow-net=api.example.com:443,${host} --allow-env=` +
+    `${[...variables, "VM_OIDC_CREDENTIALS_BACKEND", HOME_VARIABLE]} script.ts`;
+  const { stdout } = await world.says(
+    "permissions --api-host https://api.example.com/v1/",
+    0,
+    "Only to sign in or refresh:\n  --allow-read=",
+    /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/,
+    { flags: ["--allow-env"] },
+  );
   assertEquals(stdout.split("\n")[0], line);
-  assertStringIncludes(stdout, "Only to sign in or refresh:\n  --allow-read=");
-  assertMatch(stdout, /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/);
   const set = JSON.parse(stdout.slice(stdout.indexOf("{")));
   assertEquals(set.permissions.validmind.net, ["api.example.com:443", host]);
   assertEquals(world.provider.requests, []);
@@ -24,78 +27,56 @@ cliTest("permissions: a command line, and the same as a permission set", async (
 
 cliTest("permissions: an optional variable that is set is named", async (world) => {
   const env = { VM_OIDC_SCOPE: "openid", VM_API_HOST: "https://api.example.com/" };
-  const { stdout } = await world.run(["permissions", "--json"], { env });
-  const { flags, optional_flags, needs } = JSON.parse(stdout);
-  assertMatch(flags, /--allow-env=\S*VM_OIDC_SCOPE/);
-  assertMatch(flags, /--allow-net=\S*api\.example\.com:443/);
-  assert(!optional_flags.includes("VM_OIDC_SCOPE"));
-  assert(needs.length > 5);
-  for (const need of needs) assertEquals(Object.keys(need), ["name", "scope", "need", "reason"]);
-  const model = { VM_API_MODEL: "cl123" };
-  const init = await world.run(["permissions", "--for", "init", "--json"], { env: model });
-  const { flags: more } = JSON.parse(init.stdout); // with the default host
-  assertMatch(more, /--allow-net=\S*localhost:5000\S* --allow-env=\S*VM_API_MODEL/);
+  const { json } = await world.says("permissions --json", 0, { env });
+  assertMatch(json.flags, /--allow-net=\S*api\.example\.com:443.*--allow-env=\S*VM_OIDC_SCOPE/);
+  assert(!json.optional_flags.includes("VM_OIDC_SCOPE"));
+  const members = json.needs.map((need: object) => Object.keys(need).join());
+  assertEquals([...new Set(members)], ["name,scope,need,reason"]);
+  const init = /--allow-net=\S*localhost:5000\S* --allow-env=\S*VM_API_MODEL/; // the default host
+  await world.says("VM_API_MODEL=cl123 permissions --for init --json", 0, init);
 });
 
 cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
-  await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "/srv/vm/tokens.db"}');
-  const kv = ["--backend", "kv", "--backend-options", "kv.json"];
-  const script = await world.run(["permissions", ...kv]);
-  assertMatch(script.stdout, /^deno run --unstable-kv --allow-read=\S*\/srv\/vm/);
-  const cli = await world.run(["permissions", "--for", "cli", ...kv]);
-  assertMatch(
-    cli.stdout,
-    /^deno install --global --no-config --force --name validmind-auth --unstable-kv --allow-read=/,
-  );
+  await world.write({ path: "/srv/vm/tokens.db" }, "kv.json");
+  const kv = "--backend kv --backend-options kv.json";
+  const script = /^deno run --unstable-kv --allow-read=\S*\/srv\/vm/;
+  await world.says(`permissions ${kv}`, 0, script);
+  const cli =
+    /^deno install --global --no-config --force --name validmind-auth --unstable-kv --allow-read=/;
+  await world.says(`permissions --for cli ${kv}`, 0, cli);
 });
 
 cliTest("permissions: of a backend whose options name variables, these too", async (world) => {
   const backendOptions = { path: "/srv/${STORE_USER}/c.json" };
-  const text = JSON.stringify(backendOptions);
-  await Deno.writeTextFile(`${world.home}/file.json`, text);
-  const settings = JSON.stringify({ backend: "file", backendOptions });
-  await Deno.writeTextFile(`${world.home}/own.json`, settings, { mode: 0o600 });
+  await world.write(backendOptions, "file.json");
+  await world.write({ backend: "file", backendOptions }, "own.json");
   const variables = {
     VM_OIDC_DENO_CREDENTIALS_BACKEND: "file",
-    VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: text,
+    VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(backendOptions),
   };
-  const cases: [line: string, env: Record<string, string>][] = [
+  const cases: [flags: string, env: Record<string, string>][] = [
     ["--for cli --backend file --backend-options file.json", {}],
     ["--for cli --config own.json", {}],
     ["--for cli", variables],
     ["--for script", variables],
   ];
-  const identity = ["--issuer", "https://login.example.com", "--client-id", "x"];
-  for (const [line, env] of cases) {
-    const { stdout, stderr } = await world.run(
-      ["permissions", "--json", ...line.split(" "), ...identity],
-      { env: { STORE_USER: "anna", ...env } },
-    );
-    assertEquals(stderr, "", line);
-    assertMatch(JSON.parse(stdout).flags, /--allow-env=\S*\bSTORE_USER\b/, line);
+  for (const [flags, more] of cases) {
+    const env = { STORE_USER: "anna", ...more };
+    const { json } = await world.says(`permissions --json ${flags}`, 0, { env });
+    assertMatch(json.flags, /--allow-env=\S*\bSTORE_USER\b/, flags);
   }
-});
-
-cliTest("permissions: a migration names a variable that is denied", async (world) => {
-  await Deno.writeTextFile(`${world.home}/file.json`, '{"path": "/srv/${STORE_USER}/c.json"}');
-  const args = ["migrate", "--from", "kv", "--to", "file", "--to-options", "file.json"];
-  const { code, stderr } = await world.run(args, {
-    flags: ["--unstable-kv", "--allow-read", "--allow-env=HOME"],
-  });
-  assertEquals(code, 1);
-  assertStringIncludes(stderr, "env STORE_USER (to complete the backend's options)");
+  const flags = ["--unstable-kv", "--allow-read", "--allow-env=HOME"];
+  const denied = "env STORE_USER (to complete the backend's options)";
+  await world.says("migrate --from kv --to file --to-options file.json", 1, denied, { flags });
 });
 
 cliTest("permissions: --discover asks the provider for its other hosts", async (world) => {
-  await using provider = await startScriptedProvider({
-    discovery: { jwks_uri: "https://keys.example.com/jwks" },
-  });
-  const args = ["--issuer", provider.issuer, "--client-id", "x", "--json"];
+  const discovery = { jwks_uri: "https://keys.example.com/jwks" };
+  await using provider = await startScriptedProvider({ discovery });
   for (const kind of ["script", "cli"]) {
-    const without = await world.run(["permissions", "--for", kind, ...args]);
-    assert(!without.stdout.includes("keys.example.com"));
-    const { stdout } = await world.run(["permissions", "--for", kind, "--discover", ...args]);
-    assertMatch(JSON.parse(stdout).flags, /--allow-net=\S*keys\.example\.com:443/);
+    const line = `permissions --json --issuer ${provider.issuer} --for ${kind}`;
+    await world.says(line, 0, "!keys.example.com");
+    await world.says(`${line} --discover`, 0, /--allow-net=\S*keys\.example\.com:443/);
   }
 });
 

@@ -1,54 +1,49 @@
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { BY_KEY, cliTest, ENDED } from "../cli_world.ts";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assertNoSecret } from "../../../support/assert_no_secret.ts";
+import { AS_PROCESS, BY_KEY, cliTest, ENDED } from "../cli_world.ts";
 
 cliTest("token: the bearer or a format, and no network", async (world) => {
   const { access_token, expires_at } = await world.signIn();
-  const printed = async (...flags: string[]) => {
-    const { code, stdout, stderr } = await world.run(["token", ...flags]);
-    assertEquals([code, stderr], [0, ""]);
-    return stdout;
-  };
-  assertEquals(await printed(), `${access_token}\n`);
-  assertEquals(await printed("--format", "header"), `Authorization: Bearer ${access_token}\n`);
-  for (const flags of [["--json"], ["--format", "json"]]) {
-    const { expires_in, ...answer } = JSON.parse(await printed(...flags));
+  const end = Math.floor(Date.parse(expires_at!) / 1000);
+  const printed: [flags: string, text: string][] = [
+    ["", `${access_token}\n`],
+    ["--format header", `Authorization: Bearer ${access_token}\n`],
+    ["--format git", `username=oauth2\npassword=${access_token}\npassword_expiry_utc=${end}\n`],
+  ];
+  for (const [flags, text] of printed) {
+    assertEquals((await world.says(`token ${flags}`, 0)).stdout, text);
+  }
+  for (const flags of ["--json", "--format json"]) {
+    const { expires_in, ...answer } = (await world.says(`token ${flags}`, 0)).json;
     assertEquals(answer, { token: access_token, token_type: "Bearer", expires_at });
     assert(expires_in > 3500 && expires_in <= 3600);
   }
-  assertEquals(JSON.parse(await printed("--format", "exec-credential")), {
+  assertEquals((await world.says("token --format exec-credential", 0)).json, {
     apiVersion: "client.authentication.k8s.io/v1",
     kind: "ExecCredential",
     status: { token: access_token, expirationTimestamp: expires_at },
   });
-  const end = Math.floor(Date.parse(expires_at!) / 1000);
-  assertEquals(
-    await printed("--format", "git"),
-    `username=oauth2\npassword=${access_token}\npassword_expiry_utc=${end}\n`,
-  );
   assertEquals(world.provider.requests, []);
 });
 
 cliTest("token: what has ended is refreshed, and --refresh does it before", async (world) => {
-  const { access_token } = await world.signIn();
+  let before = (await world.signIn()).access_token;
   await world.amend({ expires_at: ENDED });
-  const refreshed = await world.run(["token"]);
-  assertEquals([refreshed.code, refreshed.stderr], [0, ""]);
-  assertEquals(refreshed.stdout, `${world.stored().access_token}\n`);
-  assertNotEquals(world.stored().access_token, access_token);
-
-  const forced = await world.run(["token", "--refresh"]);
-  assertNotEquals(forced.stdout, refreshed.stdout);
-  assertEquals(forced.stdout, `${world.stored().access_token}\n`);
+  for (const line of ["token", "token --refresh"]) {
+    const { access_token } = (await world.says(line, 0), world.stored());
+    assertNotEquals(access_token, before);
+    before = access_token;
+  }
+  assertEquals((await world.says("token", 0)).stdout, `${before}\n`);
 });
 
 cliTest("token: without a sign-in it is exit code 4, and asks nobody", async (world) => {
-  for (const flags of [[], ["--json"], ["--format", "exec-credential"], ["--format", "git"]]) {
-    const { code, stdout, stderr } = await world.run(["token", ...flags]);
-    assertEquals([code, stdout], [4, ""]);
-    assertStringIncludes(stderr, "cli login --issuer");
-    if (flags[0] === "--json") assertEquals(JSON.parse(stderr).error.code, "login_required");
-    else assertStringIncludes(stderr, "error (login_required): Cannot");
+  for (const flags of ["", "--format exec-credential", "--format git"]) {
+    const words = ["error (login_required): Cannot", "cli login --issuer"];
+    assertEquals((await world.says(`token ${flags}`, 4, ...words)).stdout, "");
   }
+  const { stdout, stderr } = await world.says("token --json", 4);
+  assertEquals([stdout, JSON.parse(stderr).error.code], ["", "login_required"]);
   assertEquals(world.provider.requests, []);
 });
 
@@ -56,25 +51,21 @@ cliTest("token: a provider that is away is exit code 1, a refused refresh is 4",
   const before = await world.signIn();
   await world.amend({ expires_at: ENDED });
   world.provider.beforeAnswer = () => "drop";
-  const { code, stderr } = await world.run(["token"]);
-  assertEquals(code, 1);
-  assertStringIncludes(stderr, "error (provider_unavailable): Cannot");
+  await world.says("token", 1, "error (provider_unavailable): Cannot");
   assertEquals(world.stored().refresh_token, before.refresh_token);
   world.provider.beforeAnswer = undefined;
   world.provider.revokeGrants();
-  const refused = await world.run(["token"]);
-  assertEquals([refused.code, refused.stdout], [4, ""]);
+  assertEquals((await world.says("token", 4)).stdout, "");
 });
 
 cliTest("token: --login asks on standard error, so that the token stands alone", async (world) => {
-  const env = { VM_OIDC_INTERACTIVE: "0" };
-  const { code, stdout, stderr } = await world.run(["token", "--login"], { env });
-  assertEquals(code, 0, stderr);
+  const { stdout } = await world.says(
+    "VM_OIDC_INTERACTIVE=0 token --login",
+    0,
+    world.provider.issuer,
+  );
   assertEquals(stdout, `${world.stored().access_token}\n`);
-  assertStringIncludes(stderr, world.provider.issuer);
-  const byKey = await world.run(["token"], { env: BY_KEY });
-  assertEquals(byKey.code, 1);
-  assertStringIncludes(byKey.stderr, "error (no_access_token)");
+  await world.says("token", 1, "error (no_access_token)", { env: BY_KEY });
 });
 
 cliTest("token: new tokens that could not be stored are an error", async (world) => {
@@ -85,7 +76,59 @@ cliTest("token: new tokens that could not be stored are an error", async (world)
     const document = JSON.parse(await Deno.readTextFile(world.backend.path));
     await Deno.writeTextFile(world.backend.path, JSON.stringify({ ...document, version: 99 }));
   };
-  const { code, stdout, stderr } = await world.run(["token", "--refresh"]);
-  assertEquals([code, stdout], [1, ""]);
-  assertStringIncludes(stderr, "error (credentials_not_stored): Cannot store the new tokens");
+  const words = "error (credentials_not_stored): Cannot store the new tokens";
+  assertEquals((await world.says("token --refresh", 1, words)).stdout, "");
 });
+
+cliTest(
+  "debug: each step is shown with its time on standard error, without secrets",
+  async (world) => {
+    const flags = AS_PROCESS;
+    const steps = ["refresh_started", "provider_answered endpoint=token status=200", "stored"];
+    for (const line of ["token --debug", "VM_AUTH_DEBUG=1 token"]) {
+      const before = await world.signIn();
+      await world.amend({ expires_at: ENDED });
+      const words = steps.map((step) => `validmind-auth ${step}`);
+      const { stdout, stderr } = await world.says(line, 0, ...words, { flags });
+      const { access_token, refresh_token } = world.stored();
+      assertEquals(stdout, `${access_token}\n`);
+      const lines = stderr.trimEnd().split("\n");
+      for (const line of lines) assertMatch(line, /^\d{4}-\d\d-\d\dT\S+Z validmind-auth \w+/);
+      assertMatch(lines.at(-1)!, / signed_in expiresAt=/);
+      assertNoSecret(stderr, [access_token, refresh_token!, before.refresh_token!]);
+    }
+    // A stored token that serves is told, too, and nothing without the flag.
+    const told = await world.says("token --debug", 0, { flags });
+    assertMatch(told.stderr, /^\S+ validmind-auth signed_in expiresAt=\S+\n$/);
+    assertEquals((await world.says("token", 0, { flags })).stderr, "");
+  },
+);
+
+cliTest(
+  "debug: the error of a store's own author is shown with its place, and by its words alone without the flag",
+  async (world) => {
+    const ended = JSON.stringify({ access_token: "a", refresh_token: "r", expires_at: ENDED });
+    const code = `export class Own {
+    get() { throw new Error("is locked"); }
+    put() {}
+    delete() {}
+  }
+  export class Unlocked extends Own {
+    get() { return ${ended}; }
+    withLock() { throw new RangeError("no lock row"); }
+  }`;
+    const line = `token --backend ${await world.write(code, "store.ts")}`;
+    const flags = AS_PROCESS;
+    const plain = /See the cause.*\ncaused by Error: is locked\n$/;
+    await world.says(`${line}:Own`, 1, plain, { flags });
+    const told = /\ncaused by Error: is locked\n +at Own\.get \(file:.*store\.ts:2:\d+\)\n/;
+    await world.says(`${line}:Own --debug`, 1, told, { flags });
+    await world.says(
+      `VM_AUTH_DEBUG=1 ${line}:Unlocked`,
+      1,
+      / refresh_failed code=backend_unavailable .*Cannot lock credentials in Unlocked/,
+      /no lock row\n +at Unlocked\.withLock \(file:.*store\.ts:8:\d+\)\n}/,
+      { flags },
+    );
+  },
+);
