@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { isPosix } from "../../support/sandbox.ts";
 import { argumentsIn, BY_KEY, cliTest, NO_CLIENT } from "./cli_world.ts";
 
@@ -52,7 +52,7 @@ const MORE_MISTAKES: typeof MISTAKES = [
     "an https: one with --listen (VM_OIDC_LISTEN)",
   ],
   ["login --parameter state=x", "--parameter takes no state", "by its own option"],
-  ["login --parameter a\u00a0b=x", "--parameter takes no name of other characters"],
+  ["login --parameter 'a b=x'", "--parameter takes no name of other characters"],
   ["login --parameter prompt", "--parameter", "NAME=VALUE"],
   ["login --config none.json", "error (settings_invalid): Cannot use the settings file none"],
   ["migrate", "neither --from nor --to is given"],
@@ -72,35 +72,28 @@ for (
   ]] as const
 ) {
   cliTest(`words: the mistakes of ${what} are answered in flags and variables`, async (world) => {
-    await Deno.writeTextFile(`${world.home}/vault.json`, '{"path": "users/ada"}');
-    await Deno.writeTextFile(`${world.home}/empty.json`, "{}", { mode: 0o600 });
-    await Deno.writeTextFile(`${world.home}/wrong.json`, '{"pth": "/x"}');
+    await world.write({ path: "users/ada" }, "vault.json");
+    await world.write({}, "empty.json");
+    await world.write({ pth: "/x" }, "wrong.json");
     for (const [line, ...words] of rows) {
-      const given: Record<string, string> = { ...env };
-      const args = line.split(" ").filter((word) => {
-        const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(word) ?? [];
-        if (name !== undefined) given[name] = value!;
-        return name === undefined;
-      });
-      const { code, stdout, stderr } = await world.run(args, { env: given });
-      assertEquals([code, stdout], [2, ""], `${line}: ${stderr}`);
-      for (const word of words) assertStringIncludes(stderr, word, line);
+      const { stdout, stderr } = await world.says(line, 2, ...words, { env });
+      assertEquals(stdout, "");
       assert(!API_WORDS.test(stderr), stderr);
     }
     assertEquals(world.provider.requests, []);
-    const inMemory = { VM_OIDC_CREDENTIALS_BACKEND: "memory" };
-    const token = await world.run(["token"], { env: inMemory });
-    if (rows === MORE_MISTAKES) assertStringIncludes(token.stderr, "token --login");
-    const doctor = await world.run(["doctor"], { env: BY_KEY });
-    assert(!API_WORDS.test(doctor.stdout + doctor.stderr), doctor.stdout);
+    const { stdout } = await world.says("doctor", 0, { env: BY_KEY });
+    assert(!API_WORDS.test(stdout), stdout);
   });
 }
 
-cliTest("words: a denied variable is answered with its flags", async (world) => {
-  const { stderr } = await world.run(["login"], { flags: [] });
-  assertStringIncludes(stderr, "--allow-env=VM_OIDC_ISSUER");
-  assert(!API_WORDS.test(stderr), stderr);
-});
+cliTest(
+  "words: a store of this process, and a denied variable, are answered by a command",
+  async (world) => {
+    await world.says("VM_OIDC_CREDENTIALS_BACKEND=memory token", 4, "token --login");
+    const { stderr } = await world.says("login", 1, "--allow-env=VM_OIDC_ISSUER", { flags: [] });
+    assert(!API_WORDS.test(stderr), stderr);
+  },
+);
 
 const OWN_STORE = { backend: "file", backendOptions: { path: "${HOME}/own/tokens.json" } };
 const KV_ENV = {
@@ -125,12 +118,10 @@ const HINTS: [what: string, args: string[], env: Record<string, string>, setting
 
 for (const [what, args, env, settings] of HINTS) {
   cliTest(`words: each hint of login_required signs in there: ${what}`, async (world) => {
-    const options = (name: string) => JSON.stringify({ path: `${world.home}/${name}` });
-    await Deno.writeTextFile(`${world.home}/my options.json`, options("mine/tokens.json"));
-    await Deno.writeTextFile(`${world.home}/kv.json`, options("tokens.db"));
-    await Deno.writeTextFile(`${world.home}/own.json`, JSON.stringify(OWN_STORE));
-    await Deno.mkdir(world.folder, { mode: 0o700 });
-    await Deno.writeTextFile(world.settingsPath, JSON.stringify(settings));
+    await world.write({ path: `${world.home}/mine/tokens.json` }, "my options.json");
+    await world.write({ path: `${world.home}/tokens.db` }, "kv.json");
+    await world.write(OWN_STORE, "own.json");
+    await world.write(settings);
     for (const index of [0, 1]) {
       const before = await world.run(["token", ...args], { env });
       assertEquals(before.code, 4, before.stderr);
@@ -148,34 +139,31 @@ for (const [what, args, env, settings] of HINTS) {
 }
 
 cliTest("words: the hint for a damaged store names that store, and frees it", async (world) => {
-  const path = `${world.home}/mine/tokens.json`;
-  await Deno.writeTextFile(`${world.home}/my options.json`, JSON.stringify({ path }));
-  const args = [...FILE, "my options.json"];
-  assertEquals((await world.run(["login", "--quiet", ...args])).code, 0);
+  const path = await world.write('{"version": 1, "credentials": {"a', "mine/tokens.json");
+  await world.write({ path }, "my options.json");
+  const store = `${FILE.join(" ")} 'my options.json'`;
   await world.signIn();
-  await Deno.writeTextFile(path, '{"version": 1, "credentials": {"a');
-  const { stderr } = await world.run(["status", ...args]);
-  const [, hint] = /(validmind-auth logout .*) deletes a damaged/.exec(stderr) ?? [];
-  const freed = await world.run(argumentsIn(hint!));
-  assertEquals(freed.code, 0, freed.stderr);
-  assertEquals((await world.run(["login", "--quiet", ...args])).code, 0);
+  const { stderr } = await world.says(`status ${store}`, 1);
+  const [, hint] = /validmind-auth (logout .*) deletes a damaged/.exec(stderr)!;
+  await world.says(hint!, 0);
+  await world.says(`login --quiet ${store}`, 0);
   world.stored(); // in the default store, which nobody meant
 }, { ignore: !isPosix });
 
 cliTest("words: the hint for a damaged entry clears it alone", async (world) => {
   const { issuer, clientId } = world.provider;
-  const identity = ["--issuer", issuer, "--client-id", clientId, "--profile", "a"];
+  const identity = `--issuer ${issuer} --client-id ${clientId} --profile a`;
   const env = NO_CLIENT;
   await world.signIn();
   const document = JSON.parse(await Deno.readTextFile(world.backend.path));
   document.credentials[`profile:a|${issuer}|${clientId}`] = "no entry";
   await Deno.writeTextFile(world.backend.path, JSON.stringify(document));
-  const { stderr } = await world.run(["token", ...identity], { env });
-  const [, hint] = /clear it: (validmind-auth logout .*)\.$/m.exec(stderr) ?? [];
-  assertEquals((await world.run(argumentsIn(hint!), { env })).code, 0, stderr);
+  const { stderr } = await world.says(`token ${identity}`, 1, { env });
+  const [, hint] = /clear it: validmind-auth (logout .*)\.$/m.exec(stderr)!;
+  await world.says(hint!, 0, { env });
   world.stored(); // the other entry
-  const { stdout } = await world.run(["doctor", ...identity], { env });
-  const [, login] = /→ Run: (.*)$/m.exec(stdout) ?? [];
-  assertEquals((await world.run(argumentsIn(login!), { env })).code, 0, stdout);
-  assertEquals((await world.run(["token", ...identity], { env })).code, 0);
+  const { stdout } = await world.says(`doctor ${identity}`, 0, { env });
+  const [, login] = /→ Run: validmind-auth (.*)$/m.exec(stdout)!;
+  await world.says(login!, 0, { env });
+  await world.says(`token ${identity}`, 0, { env });
 }, { ignore: !isPosix });

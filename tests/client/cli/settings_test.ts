@@ -1,24 +1,17 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname } from "@std/path";
-import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
-import type { FlagValues } from "../../../client/cli/command.ts";
-import { ValidMindAuthError } from "../../../client/errors.ts";
 import { settingsOf } from "../../../client/cli/commands/config.ts";
+import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
+import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
+import { ValidMindAuthError } from "../../../client/errors.ts";
 import { namesOf, withSettings } from "../../../client/options/resolve_options.ts";
 import { parseSettings, valuesOf } from "../../../client/options/settings_file.ts";
-import { sessionOptions as optionsOf } from "../../../client/cli/sign_in_target.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 
 const PATH = "/home/ada/.validmind/settings.json";
 const A = { issuer: "https://a.example", clientId: "app" };
 const B = { issuer: "https://b.example", clientId: "two" };
-
-Deno.test("settings: options by their names, and profiles of the same", () => {
-  const { common, profiles } = parseSettings(PATH, JSON.stringify({ ...A, profiles: { b: B } }));
-  assertEquals([common, [...profiles]], [A, [["b", B]]]);
-  assertEquals(parseSettings(PATH, "{}"), { common: {}, profiles: new Map() });
-});
 
 Deno.test({
   name: "settings: a relative path is taken from the folder of the file",
@@ -94,15 +87,12 @@ Deno.test("settings: a slip of the pen is told by its line, without the text the
   }
 });
 
-Deno.test("settings: what only names a secret is none", () => {
-  const backendOptions = {
-    mount: "secret",
-    auth: { token: "${VAULT_TOKEN}", tokenFile: "/run/token", secretIdFile: "/run/id" },
-    key: { passphrase: { env: "MY_PASSPHRASE" } },
-  };
-  const entry = { ...A, backend: "vault", backendOptions };
-  assertEquals(parseSettings(PATH, JSON.stringify(entry)).common, entry);
-});
+/** What only names a secret is none. */
+const NAMES = {
+  mount: "secret",
+  auth: { token: "${VAULT_TOKEN}", tokenFile: "/run/token", secretIdFile: "/run/id" },
+  key: { passphrase: { env: "MY_PASSPHRASE" } },
+};
 
 const { folder } = sandbox();
 
@@ -113,32 +103,24 @@ function write(document: unknown, mode = 0o644): string {
   return path;
 }
 
-/** The options of a session by flags, variables and file, without the name of the file. */
-async function sessionOptions(flags: FlagValues): Promise<Record<string, unknown>> {
-  const { options } = await withSettings(optionsOf(flags), namesOf(false));
-  return Object.fromEntries(Object.entries(options));
+function flagsOf(line: string, path?: string) {
+  const file = path === undefined ? [] : ["--config", path];
+  return parseCommandLine([...line.split(" "), ...file], COMMANDS).flags;
 }
 
-/** The flags of a command line, with this settings file. */
-function flagsOf(document: unknown, ...args: string[]): FlagValues {
-  return flagsAt(write(document), ...args);
+async function pipe(): Promise<string> {
+  const path = `${folder()}/pipe`;
+  await makePipe(path);
+  return path;
 }
 
-function flagsAt(path: string, ...args: string[]): FlagValues {
-  const line = parseCommandLine([...args, "--config", path], COMMANDS);
-  return line.flags;
-}
-
-const FILES: [what: string, make: () => string | Promise<string>, ...words: string[]][] = [
-  ["none", () => `${folder()}/none.json`, "it is not there. Check the path."],
-  ["a folder", () => folder(), "it is a folder"],
-  ["a named pipe", async () => {
-    const path = `${folder()}/pipe`;
-    await makePipe(path);
-    return path;
-  }, "it is a named pipe"],
-  ["one that the group may write", () => write({}, 0o664), "mode 0664", "chmod go-w "],
-  ["one of 64 KiB and a byte", () => write(" ".repeat(64 * 1024 + 1)), "65537 bytes"],
+const FILES: [make: () => string | Promise<string>, ...words: string[]][] = [
+  [() => `${folder()}/none.json`, "it is not there. Check the path."],
+  [folder, "it is a folder"],
+  [pipe, "it is a named pipe"],
+  [() => write({}, 0o664), "mode 0664", "chmod go-w "],
+  [() => write(" ".repeat(64 * 1024 + 1)), "65537 bytes"],
+  [() => write({ profiles: { staging: A } }), 'no profile "stagin". Did you mean "staging"?'],
 ];
 
 Deno.test({
@@ -146,11 +128,12 @@ Deno.test({
   ignore: !isPosix,
   fn: () =>
     withEnv({}, async () => {
-      for (const [what, make, ...words] of FILES) {
+      for (const [make, ...words] of FILES) {
         const path = await make();
-        const { message } = assertThrows(() => settingsOf(flagsAt(path, "status")), Error);
+        const read = () => settingsOf(flagsOf("status --profile stagin", path));
+        const { message } = assertThrows(read, ValidMindAuthError);
         for (const word of [`Cannot use the settings file ${path}: `, ...words]) {
-          assertStringIncludes(message, word, what);
+          assertStringIncludes(message, word);
         }
       }
     }),
@@ -158,14 +141,9 @@ Deno.test({
 
 Deno.test("settings: without --config the file is beside the tokens, or where a variable says", async () => {
   const home = folder();
-  const usual = `${home}/.validmind/settings.json`.replaceAll(
-    "/",
-    Deno.build.os === "windows" ? "\\" : "/",
-  );
-  const settings = () => {
-    const line = parseCommandLine(["status"], COMMANDS);
-    return settingsOf(line.flags);
-  };
+  const separator = Deno.build.os === "windows" ? "\\" : "/";
+  const usual = `${home}/.validmind/settings.json`.replaceAll("/", separator);
+  const settings = () => settingsOf(flagsOf("status"));
   const env = { HOME: home, USERPROFILE: home };
   await withEnv(env, () => {
     assertEquals([settings().path, settings().state], [usual, "absent"]);
@@ -176,68 +154,42 @@ Deno.test("settings: without --config the file is beside the tokens, or where a 
   await withEnv({ ...env, VM_AUTH_CONFIG: write(B) }, () => assertEquals(valuesOf(settings()), B));
 });
 
-Deno.test("settings: a flag wins over a variable, and a variable over the file", async () => {
-  const document = { ...A, scope: "openid", audience: "https://api.a.example", loginHint: "ada" };
-  const env = { VM_OIDC_SCOPE: "openid email", VM_OIDC_AUDIENCE: "https://api.b.example" };
-  await withEnv(env, async () => {
-    const flags = flagsOf(document, "login", "--scope", "openid admin");
-    assertEquals(await sessionOptions(flags), { ...A, scope: "openid admin", loginHint: "ada" });
-    const sources = settingsOf(flags).rows.map(({ name, source }) => [name, source]);
-    assertEquals(Object.fromEntries(sources), {
-      issuer: "settings file",
-      clientId: "settings file",
-      scope: "--scope",
-      audience: "VM_OIDC_AUDIENCE",
-      loginHint: "settings file",
-    });
-  });
-});
-
-Deno.test("settings: a profile takes nothing from the others; one that is not there is an error", async () => {
-  const document = { ...A, scope: "openid", profiles: { staging: B } };
-  await withEnv({}, async () => {
-    const settings = settingsOf(flagsOf(document, "status", "--profile", "staging"));
-    assertEquals([settings.profile, valuesOf(settings)], ["staging", B]);
-    const slip = () => settingsOf(flagsOf(document, "status", "--profile", "stagin"));
-    assertThrows(slip, Error, 'no profile "stagin". Did you mean "staging"?');
-    const label = flagsOf(A, "status", "--profile", "two"); // a mere label where the file has none
-    assertEquals(await sessionOptions(label), { ...A, profile: "two" });
-  });
-});
-
-Deno.test("settings: a profile that is typed wins over variables, one of a variable does not", async () => {
-  const document = { profiles: { two: { ...B, backend: "kv" } } };
-  const variables = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CREDENTIALS_BACKEND: "vault" };
-  await withEnv(variables, async () => {
-    const settings = settingsOf(flagsOf(document, "status", "--profile", "two"));
-    assertEquals(valuesOf(settings), { ...B, backend: "kv" });
-    const flags = flagsOf(document, "status", "--profile", "two", "--issuer", "https://c.example");
-    assertEquals((await sessionOptions(flags)).issuer, "https://c.example");
-  });
-  await withEnv({ ...variables, VM_OIDC_PROFILE: "two" }, () => {
-    const settings = settingsOf(flagsOf(document, "status"));
-    assertEquals([valuesOf(settings), settings.profile], [{ clientId: B.clientId }, "two"]);
-  });
-});
-
 const OWN = { ...A, clientKeyFile: "/keys/app.pem", audience: "https://api.a.example" };
 const BROWSER = { ...A, scope: "openid", redirectUri: "http://localhost", openBrowser: true };
 const PARAMETERS = { ...A, authorizationParameters: { prompt: "login", acr_values: "2" } };
 const BY_VARIABLES = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CLIENT_ID: A.clientId };
+const KEY = { VM_API_KEY: "k", VM_API_SECRET: "s" };
+const LAYERS = { ...A, scope: "openid", audience: "https://api.a.example", loginHint: "ada" };
+const TWO = { ...A, scope: "openid", profiles: { two: { ...B, backend: "kv" } } };
+const ELSEWHERE = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CREDENTIALS_BACKEND: "vault" };
+const C = "https://c.example";
 
-/** What a settings file and a command line come to. */
+/** What a settings file and a command line come to, and the backend that the file then names. */
 const RESOLVED: [
   document: Record<string, unknown>,
   line: string,
   env: Record<string, string>,
   expected: Record<string, unknown>,
+  backend?: string,
 ][] = [
+  [A, "status", {}, A],
+  [{}, "status", {}, {}],
+  [{ ...A, backend: "vault", backendOptions: NAMES }, "status", {}, A, "vault"],
+  // A flag wins over a variable, and a variable over the file.
+  [
+    LAYERS,
+    "login --scope email",
+    { VM_OIDC_SCOPE: "openid", VM_OIDC_AUDIENCE: "x" },
+    { ...A, scope: "email", loginHint: "ada" },
+  ],
+  // A profile takes nothing from the others, and wins over variables where it is typed.
+  [TWO, "status --profile two", ELSEWHERE, { ...B, profile: "two" }, "kv"],
+  [TWO, `status --profile two --issuer ${C}`, {}, { ...B, profile: "two", issuer: C }, "kv"],
+  [TWO, "status", { ...ELSEWHERE, VM_OIDC_PROFILE: "two" }, { clientId: B.clientId }],
+  [A, "status --profile two", {}, { ...A, profile: "two" }], // a mere label here
   // An API key of the variables wins, unless the provider is typed.
-  [A, "status", { VM_API_KEY: "k", VM_API_SECRET: "s" }, {}],
-  [A, `status --issuer ${B.issuer}`, { VM_API_KEY: "k", VM_API_SECRET: "s" }, {
-    ...A,
-    issuer: B.issuer,
-  }],
+  [A, "status", KEY, {}],
+  [A, `status --issuer ${B.issuer}`, KEY, { ...A, issuer: B.issuer }],
   [BROWSER, "login", {}, BROWSER],
   [BROWSER, "login --no-open", {}, { ...BROWSER, openBrowser: false }],
   [BROWSER, "login --flow client_credentials", {}, { ...BROWSER, flow: "client_credentials" }],
@@ -252,22 +204,17 @@ const RESOLVED: [
   [OWN, "login", { VM_OIDC_ISSUER: B.issuer }, { clientId: A.clientId }],
   [OWN, "login", BY_VARIABLES, { clientKeyFile: OWN.clientKeyFile, audience: OWN.audience }],
   [OWN, "login", { VM_OIDC_CLIENT_SECRET: "s" }, OWN],
+  [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "0" }, {}, "kv"],
+  [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "1" }, {}],
 ];
 
 Deno.test("settings: what a file and a command line come to", async () => {
-  for (const [document, line, env, expected] of RESOLVED) {
+  for (const [document, line, env, expected, backend] of RESOLVED) {
     await withEnv(env, async () => {
-      const options = await sessionOptions(flagsOf(document, ...line.split(" ")));
-      assertEquals(options, expected, `${line} ${Object.keys(env)}`);
+      const given = sessionOptions(flagsOf(line, write(document)));
+      const { options, named } = await withSettings(given, namesOf(false));
+      const found = [Object.fromEntries(Object.entries(options)), named?.name];
+      assertEquals(found, [expected, backend], `${line} ${Object.keys(env)}`);
     });
-  }
-});
-
-Deno.test("settings: VM_OIDC_NO_PERSIST=0 leaves the backend to the file, =1 does not", async () => {
-  for (const [VM_OIDC_NO_PERSIST, used] of [["0", "kv"], ["1", undefined]] as const) {
-    await withEnv(
-      { VM_OIDC_NO_PERSIST },
-      () => assertEquals(valuesOf(settingsOf(flagsOf({ backend: "kv" }, "status"))).backend, used),
-    );
   }
 });
