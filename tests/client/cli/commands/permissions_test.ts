@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { runDeno } from "../../../support/deno_process.ts";
@@ -102,57 +102,43 @@ export class Own {
 cliTest(
   "permissions: of a store by its module, the flags for its file, its imports and their hosts",
   async (world) => {
+    const third = "export const END = '2099-01-01';";
     const types = { headers: { "content-type": "application/typescript" } };
-    await using host = await startHttpServer(() =>
-      new Response("export const END = '2099-01-01';", types)
-    );
-    const vendor = new URL(
-      `../../../../vendor/${host.origin.replaceAll(/:\/\/|:/g, "_")}`,
-      import.meta.url,
-    );
+    await using host = await startHttpServer(() => new Response(third, types));
+    const name = host.origin.replaceAll(/:\/\/|:/g, "_");
+    const vendor = new URL(`../../../../vendor/${name}`, import.meta.url);
     using _ = { [Symbol.dispose]: () => Deno.removeSync(vendor, { recursive: true }) };
-    for (const folder of ["own", "more"]) await Deno.mkdir(`${world.home}/${folder}`);
-    const store = `${world.home}/own/store.ts`;
-    const second = `${world.home}/more/second.ts`;
-    await Deno.writeTextFile(store, STORE);
+    const store = await world.write(STORE, "own/store.ts");
+    const more = await world.write(third, "more/third.ts");
     const code = `
     import { createSession } from "@validmind/auth";
     console.log(await (await createSession({ interactive: false })).accessToken());`;
-    const inFallback = { VM_OIDC_CREDENTIALS_BACKEND: "fallback" };
-    const options = JSON.stringify({ backends: [`${store}:Own`] });
+    const inFallback = {
+      VM_OIDC_CREDENTIALS_BACKEND: "fallback",
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ backends: [`${store}:Own`] }),
+    };
+    const hosts = `${new URL(host.origin).host},jsr.io:443`;
     for (
-      const [text, more, chosen] of [
-        ['export * from "./third.ts";', `${world.home}/more/third.ts`, {}],
-        [`export * from "${host.origin}/third.ts";`, `${new URL(host.origin).host},jsr.io:443`, {}],
-        ['export * from "./third.ts";', second, {
-          ...inFallback,
-          VM_OIDC_CREDENTIALS_BACKEND_KWARGS: options,
-        }],
+      const [text, part, chosen] of [
+        ['export * from "./third.ts";', more, {}],
+        [`export * from "${host.origin}/third.ts";`, hosts, {}],
+        ['export * from "./third.ts";', more, inFallback],
       ] as const
     ) {
-      await Deno.writeTextFile(second, text);
-      await Deno.writeTextFile(`${world.home}/more/third.ts`, "export const END = '2099-01-01';");
+      const second = await world.write(text, "more/second.ts");
       const env = { VM_OIDC_CREDENTIALS_BACKEND: "./own/store.ts:Own", ...chosen };
-      const { stdout, stderr } = await world.run(["permissions", "--json"], {
-        env,
-        flags: [...AS_PROCESS, NO_LOCK],
-      });
+      const process = { env, flags: [...AS_PROCESS, NO_LOCK] };
+      const { json: { flags }, stderr } = await world.says("permissions --json", 0, process);
       assertEquals(stderr, "");
-      const { flags } = JSON.parse(stdout);
-      for (const part of [store, second, more]) {
-        assertStringIncludes(flags.replaceAll("\\", "/"), part.replaceAll("\\", "/"));
+      for (const one of [store, second, part]) {
+        assertStringIncludes(flags.replaceAll("\\", "/"), one.replaceAll("\\", "/"));
       }
       assertEquals(/types_alone|not_there/.test(flags), false, flags);
       const run = { code, env: { ...world.env, ...env }, cwd: world.home };
-      assertEquals(await runDeno({ ...run, flags: [NO_LOCK, ...flags.split(" ")] }), {
-        code: 0,
-        stdout: "stored\n",
-        stderr: "",
-      });
-      const denied = await runDeno({
-        ...run,
-        flags: [NO_LOCK, "--allow-env", `--allow-read=${store}`],
-      });
+      const told = await runDeno({ ...run, flags: [NO_LOCK, ...flags.split(" ")] });
+      assertEquals(told, { code: 0, stdout: "stored\n", stderr: "" });
+      const less = [NO_LOCK, "--allow-env", `--allow-read=${store}`];
+      const denied = await runDeno({ ...run, flags: less });
       assertMatch(denied.stderr, /permission_required\].*--allow-read=\S*second\.ts/);
     }
   },
