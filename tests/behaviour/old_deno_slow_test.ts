@@ -13,8 +13,7 @@ import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
-import { main } from "../../client/cli/main.ts";
-import { MemoryOutput } from "../client/cli/cli_world.ts";
+import { runMain } from "../client/cli/cli_world.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 const NEEDS =
@@ -61,9 +60,8 @@ Deno.test("each way into the module names the Deno that it needs, and the one th
 
 Deno.test("the command line names it, too", async () => {
   await withOldDeno(async () => {
-    const token = new MemoryOutput();
-    await main(["token", "--issuer", "https://login.example.com", "--client-id", "old"], token);
-    assertStringIncludes(token.noted, NEEDS);
-    assertEquals(await main(["--help"], new MemoryOutput()), 0);
+    const identity = ["--issuer", "https://login.example.com", "--client-id", "old"];
+    assertStringIncludes((await runMain("token", ...identity)).stderr, NEEDS);
+    assertEquals((await runMain("--help")).code, 0);
   });
 });
