@@ -1,5 +1,5 @@
 import { exists } from "@std/fs";
-import { DELIMITER } from "@std/path";
+import { DELIMITER, dirname } from "@std/path";
 import { DENO, type ProcessResult, runProcess } from "./support/deno_process.ts";
 import { startJsrRegistry } from "./support/jsr_registry.ts";
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
@@ -13,18 +13,11 @@ export interface Fence {
   readonly text: string;
 }
 
-const README = new URL("../README.md", import.meta.url);
-
-/** The fences of README, in its order. */
-export async function readmeFences(): Promise<Fence[]> {
-  return await pageFences(README);
-}
-
 /** The fences of a page, in its order. */
 export async function pageFences(path: URL): Promise<Fence[]> {
   const page = await Deno.readTextFile(path);
   let heading = "";
-  return [...page.matchAll(/^#+ ([^\n]*)$|^```(\w+)\n(.*?)^```$/gms)].flatMap(
+  return [...page.matchAll(/^#+ ([^\n]*)$|^```(\w+)(?: ignore)?\n(.*?)^```$/gms)].flatMap(
     ([, title, language, text]) => {
       if (title !== undefined) heading = title;
       return language === undefined ? [] : [{ heading, language, text: text! }];
@@ -47,7 +40,7 @@ export interface ReadmeReader extends AsyncDisposable {
   env: Record<string, string>;
   /** Types a fence into the shell. Variables that it exports stay. */
   type(shell: string): Promise<ProcessResult>;
-  /** Saves code in the folder to work in. */
+  /** Saves a program in the folder to work in. */
   save(name: string, code: string): Promise<string>;
 }
 
@@ -86,9 +79,11 @@ async function newcomer(around: Surroundings): Promise<ReadmeReader> {
   const variables = `${folder.path}/variables`;
   const reader: ReadmeReader = {
     home,
-    env: { ...around.registry, HOME: home, PATH: path },
+    env: { ...around.registry, HOME: home, PATH: path, USER: "ada" },
     async type(shell) {
-      const script = `${fillIn(shell, around)}\ncode=$?; env -0 > '${variables}'; exit $code`;
+      const script = `${
+        fillIn(shell, around).replaceAll("/srv/", `${work}/`)
+      }\ncode=$?; env -0 > '${variables}'; exit $code`;
       const options = { cwd: work, env: reader.env, timeoutMs: 180_000 };
       const result = await runProcess(["sh", "-c", script], options);
       // `exec` leaves no shell to ask.
@@ -97,7 +92,8 @@ async function newcomer(around: Surroundings): Promise<ReadmeReader> {
     },
     async save(name, code) {
       const file = `${work}/${name}`;
-      await Deno.writeTextFile(file, code);
+      await Deno.mkdir(dirname(file), { recursive: true });
+      await Deno.writeTextFile(file, code, { mode: 0o755 });
       return file;
     },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),

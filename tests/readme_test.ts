@@ -1,41 +1,67 @@
-// README as a newcomer reads it: from its first line to its last, in its order, on an empty home.
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+// The pages as a newcomer reads them, README first: from the first line to the last, in order, on an empty home.
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   type Fence,
-  readmeFences,
+  pageFences,
   type ReadmeReader,
   runCells,
   startReadmeWorld,
 } from "./readme_reader.ts";
 
-/** Commands that other tests run, since each takes minutes. */
-const NOT_HERE = "Try it";
+/** The pages in their order, with the headings whose commands run elsewhere: by live or slow tests. */
+const PAGES: Record<string, readonly string[]> = {
+  "README.md": ["Try it"],
+  "client/command_line.md": ["kubectl and git"],
+  "client/README.md": ["Fast starts"],
+  "backends/README.md": ["Memory and Deno KV", "Keychain"],
+  "client/errors.md": [],
+};
 
 Deno.test({
-  name: "README can be followed to its end: every fence does what it says, one after the other",
-  ignore: Deno.build.os === "windows", // the fences are for a POSIX shell
+  name:
+    "the pages can be followed to their end: every command does what it says, one after the other",
+  ignore: Deno.build.os === "windows", // the commands are for a POSIX shell
   async fn(t) {
     await using world = await startReadmeWorld();
     await using reader = await world.newcomer();
-    const fences = (await readmeFences()).filter(({ heading }) => heading !== NOT_HERE);
+    await reader.save("job.sh", '#!/bin/sh\ntest -n "$VM_ACCESS_TOKEN"\n'); // of command_line.md
     let quickStart = reader.env;
     let output = "";
-    for (const [index, fence] of fences.entries()) {
-      const [begin = ""] = fence.text.split("\n");
-      await t.step(`${fence.heading}: ${begin}`, async () => {
-        const isNewShell = fences[index - 1]?.heading !== fence.heading;
-        if (isNewShell && !fence.heading.startsWith("Quick")) reader.env = quickStart;
-        output += await run(reader, fence);
-        if (fence.heading === "Quick start") quickStart = reader.env;
-      });
+    const stored = () => Deno.readTextFile(`${reader.home}/.validmind/credentials.json`);
+    for (const [page, elsewhere] of Object.entries(PAGES)) {
+      const all = await pageFences(new URL(`../${page}`, import.meta.url));
+      const fences = all.filter(({ heading }) => !elsewhere.includes(heading));
+      for (const [index, fence] of fences.entries()) {
+        const [begin = ""] = fence.text.split("\n");
+        await t.step(`${page}, ${fence.heading}: ${begin}`, async () => {
+          const isNewShell = fences[index - 1]?.heading !== fence.heading;
+          if (isNewShell && !fence.heading.startsWith("Quick")) reader.env = quickStart;
+          output += await (page === "README.md" ? run(reader, fence) : type(reader, fence));
+          if (fence.heading === "Quick start") quickStart = reader.env;
+        });
+      }
+      if (page === "README.md") assertStringIncludes(await stored(), world.provider.issuer);
     }
-    const stored = await Deno.readTextFile(`${reader.home}/.validmind/credentials.json`);
-    assertStringIncludes(stored, world.provider.issuer);
     assertMatch(output, /Signed in as analyst@example\.com/); // the notebook
     assertStringIncludes(output, "Working on Credit Risk Model"); // the script
     assertMatch(output, /"path": ?"things"/); // the command line's token
+    await assertRejects(stored, Deno.errors.NotFound); // the last page removes everything
   },
 });
+
+/** Types the commands of a page, and saves the code whose first line is the name of a file. */
+async function type(reader: ReadmeReader, { language, text }: Fence): Promise<string> {
+  if (language === "sh") return await follow(reader, text);
+  const [, name] = /^\/\/ (\S+\.ts)\n/.exec(text) ?? [];
+  if (name !== undefined) await reader.save(name, text);
+  return "";
+}
 
 /** Runs a fence as the reader would: commands, a cell, the script that later commands name, or an example. */
 async function run(reader: ReadmeReader, { heading, language, text }: Fence): Promise<string> {
@@ -46,7 +72,7 @@ async function run(reader: ReadmeReader, { heading, language, text }: Fence): Pr
     return output;
   }
   if (text.includes("Working on")) {
-    for (const name of ["script.ts", "job.ts"]) await reader.save(name, text);
+    await reader.save("script.ts", text);
     return "";
   }
   await reader.save("example.ts", text);

@@ -1,7 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { DENO, type ProcessResult, runProcess } from "../../support/deno_process.ts";
 import { isOnPath } from "../../support/servers/servers.ts";
-import { startTrackingApi } from "../../support/tracking_api.ts";
 import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 const ENDED = "2020-01-01T00:00:00.000Z";
@@ -20,25 +19,6 @@ const readPage = (name: string) =>
   Deno.readTextFile(new URL(`../../../client/${name}.md`, import.meta.url));
 const [PAGE, JOBS] = [await readPage("command_line"), await readPage("jobs")];
 const isUnix = Deno.build.os !== "windows";
-
-Deno.test({
-  name: "the recipes for a call and for a program",
-  ignore: !isUnix,
-  async fn() {
-    await using world = await cliWorld();
-    await using api = await startTrackingApi({
-      accepts: (token) => world.provider.isActive(token),
-    });
-    await world.signIn();
-    const [call] = /validmind-auth api things.*/.exec(PAGE)!;
-    const answer = await runShell(world, call.replace(/https:.*/, api.apiHost));
-    assertEquals(answer.code, 0, answer.stderr);
-    assertEquals(JSON.parse(answer.stdout).path, "things");
-    const [run] = /validmind-auth exec -- .*/.exec(PAGE)!;
-    const script = run.replace("./job.sh", "sh -c 'test -n \"$VM_ACCESS_TOKEN\" && exit 7'");
-    assertEquals((await runShell(world, script)).code, 7);
-  },
-});
 
 Deno.test({
   name: "the recipe for git",
