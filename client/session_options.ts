@@ -11,7 +11,7 @@ import type { AuthEvent } from "./auth_event.ts";
 export type BearerKind = "auto" | "access_token" | "id_token";
 
 /**
- * The way to sign in.
+ * How to sign in.
  *
  * | flow | who signs in |
  * |---|---|

@@ -98,7 +98,7 @@ const OWN_FLAGS = {
   "config": {
     value: "FILE",
     variable: "VM_AUTH_CONFIG",
-    summary: "the settings file; without it settings.json in the folder .validmind of your home",
+    summary: "the settings file, in place of ~/.validmind/settings.json",
   },
   "from": store("the backend that has the entries"),
   "from-options": { value: "FILE", summary: "JSON file with the options of --from" },
@@ -115,7 +115,7 @@ const OWN_FLAGS = {
   "for": {
     value: "WHAT",
     choices: ["script", "init", "cli"],
-    summary: "a script that calls createSession() or init(), or this program",
+    summary: "createSession(), init(), or this program",
   },
   "discover": { summary: "ask the provider for its other hosts, and list them too" },
   "method": { value: "METHOD", short: "X", summary: "the method; else GET, or POST with a body" },

@@ -45,7 +45,7 @@ export async function quickStartFlags(): Promise<Generated> {
 /** The permissions that each backend declares, for client/options.md. */
 export function backendTable(): Generated {
   using _ = new OwnEnv(VARIABLES);
-  return generated(STORES, table(["backend", "flags", "survives"], backendRows()), END);
+  return generated(STORES, table(["store", "flags"], backendRows()), END);
 }
 
 /** The permissions of a whole call, for client/options.md. */
@@ -56,56 +56,41 @@ export async function needTable(): Promise<Generated> {
 
 function backendRows(): string[][] {
   const url = "https://kv.example.com";
-  const backends: [string, OidcCredentialsBackend, string][] = [
-    ["`FileCredentialsBackend()`, the default", new FileCredentialsBackend(), "a restart"],
+  const backends: [string, OidcCredentialsBackend][] = [
+    ["file, the default", new FileCredentialsBackend()],
     [
-      '`FileCredentialsBackend({ path: "/srv/vm/tokens.json" })`',
+      "file `/srv/vm/tokens.json`",
       new FileCredentialsBackend({ path: "/srv/vm/tokens.json" }),
-      "a restart",
     ],
-    ["`MemoryCredentialsBackend()`", new MemoryCredentialsBackend(), "the process only"],
-    ["`KvCredentialsBackend()`", new KvCredentialsBackend(), "the process only"],
-    [
-      '`KvCredentialsBackend({ path: "/srv/vm/tokens.db" })`',
-      new KvCredentialsBackend({ path: "/srv/vm/tokens.db" }),
-      "a restart",
-    ],
-    [
-      `\`KvCredentialsBackend({ path: "${url}" })\``,
-      new KvCredentialsBackend({ path: url }),
-      "shared by hosts",
-    ],
+    ["memory", new MemoryCredentialsBackend()],
+    ["Deno KV in memory", new KvCredentialsBackend()],
+    ["Deno KV file `/srv/vm/tokens.db`", new KvCredentialsBackend({ path: "/srv/vm/tokens.db" })],
+    [`Deno KV server \`${url}\``, new KvCredentialsBackend({ path: url })],
     ...wrappers(),
-    ["`KeychainCredentialsBackend()`", new KeychainCredentialsBackend(), "a restart"],
+    ["keychain", new KeychainCredentialsBackend()],
     [
-      '`HelperCredentialsBackend({ program: "docker-credential-pass" })`',
+      "helper `docker-credential-pass`",
       new HelperCredentialsBackend({ program: "docker-credential-pass" }),
-      "a restart",
     ],
     [
-      "`VaultCredentialsBackend` with an `address` and the Kubernetes login",
+      "Vault, with `address` and the Kubernetes login",
       new VaultCredentialsBackend({
         address: "https://vault.example.com:8200",
         path: "users/anna",
         auth: { method: "kubernetes", role: "notebooks" },
       }),
-      "shared by hosts",
     ],
-    [
-      "`VaultCredentialsBackend` with Vault's variables",
-      new VaultCredentialsBackend({ path: "users/anna" }),
-      "shared by hosts",
-    ],
+    ["Vault, with its variables", new VaultCredentialsBackend({ path: "users/anna" })],
   ];
-  return backends.map(([name, backend, survives]) => {
+  return backends.map(([name, backend]) => {
     const flags = joinedFlags(backend.requiredPermissions!());
     const kv = backend instanceof KvCredentialsBackend ? ["--unstable-kv"] : [];
-    return [name, [...flags, ...kv].map((one) => `\`${one}\``).join(" ") || "none", survives];
+    return [name, [...flags, ...kv].map((one) => `\`${one}\``).join(" ") || "none"];
   });
 }
 
 /** Backends that need what the backends need that they are made of. */
-function wrappers(): [string, OidcCredentialsBackend, string][] {
+function wrappers(): [string, OidcCredentialsBackend][] {
   const file = (name: string) => new FileCredentialsBackend({ path: `/srv/vm/${name}.json` });
   const encrypted = new EncryptedCredentialsBackend({
     backend: file("tokens"),
@@ -115,8 +100,8 @@ function wrappers(): [string, OidcCredentialsBackend, string][] {
     backends: [new MemoryCredentialsBackend(), encrypted],
   });
   return [
-    ["`EncryptedCredentialsBackend` of that file, its key in `TOKENS_KEY`", encrypted, "a restart"],
-    ["`FallbackCredentialsBackend` of memory and that", fallback, "as the store that took it"],
+    ["encrypted: that file, its key in `TOKENS_KEY`", encrypted],
+    ["fallback: memory and the encrypted file", fallback],
   ];
 }
 

@@ -8,17 +8,19 @@ export const KINDS = [KEYCLOAK, SPRING];
 
 /** What the tests run against each provider, for client/providers.md. */
 export function providersRun(): Generated {
-  const head = ["row", ...KINDS.map(({ name, version }) => `${name} ${version}`)];
+  const head = ["case", ...KINDS.map(({ name, version }) => `${name} ${version}`)];
+  const reasons = [...new Set(KINDS.flatMap(({ cannot }) => Object.values(cannot)))];
   const rows = Object.keys(ROWS).map((row) => [
     row,
     ...KINDS.map(({ cannot }) => {
       const reason = cannot[row as RowName];
-      return reason === undefined ? "run" : `left out: ${reason}`;
+      return reason === undefined ? "run" : `no: ${reasons.indexOf(reason) + 1}`;
     }),
   ]);
+  const notes = reasons.map((reason, index) => `${index + 1}. ${reason}`);
   return generated(
     "<!-- providers that were run: written by `deno task readme` -->",
-    table(head, rows),
+    [table(head, rows), "Reasons:", notes.join("\n")].join("\n\n"),
     "<!-- end of the providers that were run -->",
   );
 }
