@@ -111,8 +111,10 @@ async function makeProviderWorld<P extends TestOidcProvider | ScriptedProvider>(
 }
 
 type Run<W> = (world: W) => Promise<void>;
-type Scripted = ProviderWorld<ScriptedProvider>;
-type Real = ProviderWorld<TestOidcProvider>;
+/** A world with a scripted provider. */
+export type ScriptedWorld = ProviderWorld<ScriptedProvider>;
+/** A world with a real provider. */
+export type RealWorld = ProviderWorld<TestOidcProvider>;
 interface SignedIn {
   session: Session;
 }
@@ -137,11 +139,11 @@ async function signedIn<P>(
  * in or nobody.
  */
 export const test = Object.assign(
-  worldTest<Scripted>(() => scriptedProviderWorld()),
+  worldTest<ScriptedWorld>(() => scriptedProviderWorld()),
   {
-    signedIn: worldTest<Scripted & SignedIn>(() => signedIn(() => scriptedProviderWorld())),
-    real: worldTest<Real>(() => oidcProviderWorld()),
-    realSignedIn: worldTest<Real & SignedIn>(() => signedIn(() => oidcProviderWorld())),
+    signedIn: worldTest<ScriptedWorld & SignedIn>(() => signedIn(() => scriptedProviderWorld())),
+    real: worldTest<RealWorld>(() => oidcProviderWorld()),
+    realSignedIn: worldTest<RealWorld & SignedIn>(() => signedIn(() => oidcProviderWorld())),
   },
 );
 
@@ -150,7 +152,7 @@ export const HOUR = 3600_000;
 
 /** How often a provider was asked for a refresh. */
 export function refreshes(
-  { provider }: ProviderWorld<ScriptedProvider | TestOidcProvider>,
+  { provider }: ScriptedWorld | RealWorld,
 ): number {
   return provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
 }
@@ -161,6 +163,6 @@ export function renew(session: Session): Promise<string> {
 }
 
 /** Lets a provider answer the next request for tokens with these members beside the usual ones. */
-export function answerWith({ provider }: Scripted, members: Record<string, unknown>): void {
+export function answerWith({ provider }: ScriptedWorld, members: Record<string, unknown>): void {
   provider.script.token.push(() => provider.tokens(members));
 }

@@ -2,17 +2,13 @@ import { assert, assertEquals } from "@std/assert";
 import type { Session } from "../../../client/session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
-import {
-  oauthError,
-  type ScriptedProvider,
-  type ScriptHandler,
-} from "../../support/scripted_provider.ts";
+import { oauthError, type ScriptHandler } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
 import {
   HOUR,
-  type ProviderWorld,
   renew,
   scriptedProviderWorld,
+  type ScriptedWorld,
 } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -51,17 +47,17 @@ const FAULTS: [what: string, answer: ScriptHandler, ...words: string[]][] = [
 ];
 
 /** Lets a fault happen at the next request of a kind. */
-function inject(world: ProviderWorld<ScriptedProvider>, step: Step, answer: ScriptHandler): void {
+function inject(world: ScriptedWorld, step: Step, answer: ScriptHandler): void {
   world.provider.script[REQUESTS[step][0]].push(answer);
 }
 
-function count(world: ProviderWorld<ScriptedProvider>, step: Step): number {
+function count(world: ScriptedWorld, step: Step): number {
   return paths(world.provider.requests).filter((path) => path === REQUESTS[step][1]).length;
 }
 
 /** What becomes of a sign-in with a fault in it; a refresh is signed in before. */
 type Check = (
-  world: ProviderWorld<ScriptedProvider>,
+  world: ScriptedWorld,
   run: () => Promise<Session>,
   inject: () => void,
   ...words: string[]

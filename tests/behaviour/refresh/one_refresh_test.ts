@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { createSession } from "../../../client/create_session.ts";
 import {
+  answerWith,
   HOUR,
   refreshes,
   renew,
@@ -67,8 +67,8 @@ const LIFE = { accessTokenTtl: 100 };
 
 Deno.test("short token: without a refresh token it is used until its real end", async () => {
   await using world = await scriptedProviderWorld(LIFE);
-  world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
-  const session = await createSession(world.options);
+  answerWith(world, { refresh_token: undefined });
+  const session = await world.signIn();
   const { access_token } = world.stored();
   for (const seconds of [0, 30, 30, 39]) { // 0, 30, 60, 99
     world.clock.advance(seconds * 1000);
@@ -96,7 +96,7 @@ Deno.test("short token: five calls in a row make one refresh, and read the store
 
 Deno.test("short token: a row without its lifetime, from Python, makes one refresh at a start", async () => {
   await using world = await scriptedProviderWorld(LIFE);
-  await createSession(world.options);
+  await world.signIn();
   const { lifetime, ...row } = world.stored();
   assertEquals(lifetime, 100);
   world.backend.put(world.key, row);

@@ -1,14 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { answerWith, HOUR, type ProviderWorld, renew, test } from "../../support/provider_world.ts";
+import { answerWith, HOUR, renew, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** The refresh tokens that were sent, hashed. */
-function sent({ provider }: ProviderWorld<ScriptedProvider>): (string | undefined)[] {
+function sent({ provider }: ScriptedWorld): (string | undefined)[] {
   return provider.requests.filter(({ grantType }) => grantType === "refresh_token")
     .map(({ form }) => form.refresh_token);
 }

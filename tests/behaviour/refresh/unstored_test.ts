@@ -4,15 +4,14 @@ import { isProbeKey, probeKey, PROVES } from "../../../backends/common/describe_
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { answerWith, HOUR, type ProviderWorld } from "../../support/provider_world.ts";
+import { answerWith, HOUR, type ScriptedWorld } from "../../support/provider_world.ts";
 import { refreshes, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
-type World = ProviderWorld<ScriptedProvider>;
+type World = ScriptedWorld;
 const FULL = new CredentialsBackendError(
   "backend_full",
   "Cannot write: no space is left. Free some.",

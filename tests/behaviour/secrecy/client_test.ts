@@ -9,6 +9,7 @@ import { tempDir } from "../../support/temp_home.ts";
 import {
   HOUR,
   oidcProviderWorld,
+  renew,
   scriptedProviderWorld,
   test,
 } from "../../support/provider_world.ts";
@@ -35,7 +36,7 @@ for (const kind of ["file", "kv"]) {
       : new KvCredentialsBackend();
     const session = await init({ ...world.options, credentialsBackend: backend, model: "m" });
     const first = tokensOf((await backend.get(world.key))!);
-    await session.accessToken({ forceRefresh: true });
+    await renew(session);
     const second = tokensOf((await backend.get(world.key))!);
     const secrets = secretsOf([...first, ...second]);
     assertEquals(secrets.length, 6);
@@ -112,7 +113,7 @@ for (const name of ["verification_uri", "verification_uri_complete", "verificati
       await using world = await scriptedProviderWorld();
       const standard = name === "verification_url" ? { verification_uri: undefined } : {};
       world.provider.script.device.push(() => world.provider.device({ ...standard, [name]: page }));
-      await rejectsWith("provider_invalid", () => createSession(world.options));
+      await rejectsWith("provider_invalid", () => world.signIn());
       assertEquals(world.codes, []);
       assertEquals(paths(world.provider.requests).includes("/token"), false, page);
     }
@@ -134,7 +135,7 @@ test("attack: control characters in a device answer: none reaches the prompt", a
       verification_uri_complete: `https://login.example.com/?c=${EVIL}`,
     })
   );
-  await createSession(world.options);
+  await world.signIn();
   const { userCode, verificationUri, verificationUriComplete } = world.codes[0]!;
   for (const text of [userCode, verificationUri, verificationUriComplete!]) assertClean(text);
 });
@@ -148,7 +149,7 @@ for (const step of ["device", "token"] as const) {
     ];
     for (const answer of answers) {
       world.provider.script[step].push(() => json(answer, 400));
-      const error = await rejectsWith("provider_refused", () => createSession(world.options));
+      const error = await rejectsWith("provider_refused", () => world.signIn());
       assertClean(error.message);
       assertClean(error.oauthError!);
       assertEquals(error.message.length < 700, true);

@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { createSession } from "../../../client/create_session.ts";
 import { ApiError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
-import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { answerWith, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -49,9 +48,9 @@ for (const [what, echo] of ECHOES) {
   Deno.test(`echo: a token ${what} of a refusal or a fault`, async () => {
     await using world = await scriptedProviderWorld({ requirePkce: true });
     const { token, revocation } = world.provider.script;
-    const session = await createSession(world.options);
+    const session = await world.signIn();
     world.amend({ refresh_token: REFRESH });
-    const force = () => session.accessToken({ forceRefresh: true });
+    const force = () => renew(session);
     for (const fault of FAULTS) {
       token.push((_, form) => echoed(echo, form, ["refresh_token"], fault));
       assertNoSecret(await rejectsWith("provider_unavailable", force, "status 50"), [REFRESH]);
@@ -65,13 +64,13 @@ for (const [what, echo] of ECHOES) {
         secrets.push(form.get(name)!);
         return echoed(echo, form, [name]);
       });
-      const start = () => createSession({ ...world.options, profile: "other" });
+      const start = () => world.signIn({ profile: "other" });
       assertNoSecret(await rejectsWith("provider_refused", start), secrets);
     }
     assertEquals(secrets.length, 2);
 
     for (const entry of [{ refresh_token: REFRESH }, { refresh_token: null }]) {
-      const session = await createSession(world.options);
+      const session = await world.signIn();
       world.amend({ access_token: ACCESS, ...entry });
       revocation.push((_, form) => echoed(echo, form, ["token"]));
       const result = await session.clear({ revoke: true });
@@ -85,8 +84,7 @@ test.signedIn("echo: an error's name and words are told where nothing is echoed"
   world.provider.script.token.push(() =>
     json({ error: "odd_error", error_description: "the tenant is closed" }, 400)
   );
-  const run = () => session.accessToken({ forceRefresh: true });
-  await rejectsWith("login_required", run, "odd_error (the tenant is closed)");
+  await rejectsWith("login_required", () => renew(session), "odd_error (the tenant is closed)");
 });
 
 const API_ECHOES: [what: string, text: (secret: string) => string][] = [
@@ -100,8 +98,8 @@ const API_ECHOES: [what: string, text: (secret: string) => string][] = [
 
 for (const [what, text] of API_ECHOES) {
   test(`echo: the bearer ${what} in an API's answer`, async (world) => {
-    world.provider.script.token.push(() => world.provider.tokens({ access_token: ACCESS }));
-    const session = await createSession(world.options);
+    answerWith(world, { access_token: ACCESS });
+    const session = await world.signIn();
     for (const use of [() => session.get("thing"), () => session.post("thing", { json: {} })]) {
       // A good answer, which is JSON, is the caller's.
       for (const status of what === "as JSON" ? [400] : [200, 400]) {
@@ -113,12 +111,12 @@ for (const [what, text] of API_ECHOES) {
 }
 
 test("echo: of all that the session knows, in a provider's and an API's words", async (world) => {
-  const session = await createSession({ ...world.options, clientSecret: "s3Pq+8nVt/4Xw=6Hc2~Uf0" });
+  const session = await world.signIn({ clientSecret: "s3Pq+8nVt/4Xw=6Hc2~Uf0" });
   const known: string[] = [...tokensOf(world.stored()), "s3Pq+8nVt/4Xw=6Hc2~Uf0"];
   for (let round = 0; round < 3; round++) {
     const error_description = known.join(" ");
     world.provider.script.token.push(() => json({ error: "odd_error", error_description }, 400));
-    const refresh = () => session.accessToken({ forceRefresh: true });
+    const refresh = () => renew(session);
     assertNoSecret(await rejectsWith("login_required", refresh, "odd_error"), known);
     world.provider.script.token.push(() => json({ error: "server_error", error_description }, 500));
     assertNoSecret(await rejectsWith("provider_unavailable", refresh, "server_error"), known);
@@ -154,13 +152,13 @@ test("echo: an error of the caller's fetch that carries the request is no cause"
       ? new ClientError({ ...init, body: sent! })
       : Object.assign(new TypeError("it failed"), { config: { ...init, body: sent } });
   });
-  const session = await createSession({ ...world.options, fetch });
+  const session = await world.signIn({ fetch });
   const secrets = tokensOf(world.stored());
   isBroken = true;
   for (let time = 0; time < 2; time++) {
     for (
       const [code, use] of [
-        ["provider_unavailable", () => session.accessToken({ forceRefresh: true })],
+        ["provider_unavailable", () => renew(session)],
         ["api_unreachable", () => session.get("thing")],
         ["api_unreachable", () => session.post("thing", { form: { a: "1" } })],
       ] as const

@@ -1,11 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { createSession } from "../../../client/create_session.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { makeSigningKey, type SigningKey, type SignOptions } from "../../support/jwt.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { answerWith, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const DISCOVERY_PATH = "/realms/acme/.well-known/openid-configuration";
@@ -27,8 +26,7 @@ for (const [what, issuer] of OTHER_ISSUERS) {
     await using world = await scriptedProviderWorld({ path: "/realms/acme" });
     const stated = typeof issuer === "function" ? issuer(world.provider.issuer) : issuer;
     world.provider.discovery = { issuer: stated };
-    const run = () => createSession(world.options);
-    await rejectsWith("provider_invalid", run, world.provider.issuer);
+    await rejectsWith("provider_invalid", () => world.signIn(), world.provider.issuer);
     assertEquals([paths(world.provider.requests), world.codes], [[DISCOVERY_PATH], []]);
   });
 }
@@ -140,13 +138,13 @@ for (const [what, make] of ID_TOKENS) {
       assertNoSecret(error, secrets);
     };
     push();
-    await fails(() => createSession(world.options));
+    await fails(() => world.signIn());
     assertEquals(world.backend.get(world.key), undefined);
 
-    const session = await createSession(world.options);
+    const session = await world.signIn();
     const before = world.stored();
     push();
-    await fails(() => session.accessToken({ forceRefresh: true }));
+    await fails(() => renew(session));
     // The old refresh token is spent: the new one counts, and nothing else of that answer.
     assertEquals(world.stored(), { ...before, refresh_token });
   });
@@ -157,8 +155,8 @@ for (const alg of ["none", "HS256"] as const) {
     const discovery = { id_token_signing_alg_values_supported: [alg, "RS256"] };
     await using world = await scriptedProviderWorld({ discovery });
     const id_token = await world.provider.idToken({}, { alg });
-    world.provider.script.token.push(() => world.provider.tokens({ id_token }));
-    await rejectsWith("id_token_invalid", () => createSession(world.options), alg);
+    answerWith(world, { id_token });
+    await rejectsWith("id_token_invalid", () => world.signIn(), alg);
     assertEquals(world.backend.get(world.key), undefined);
   });
 }
@@ -179,13 +177,13 @@ const TAKEN: [
 
 for (const [what, make] of TAKEN) {
   test(`ID token with ${what}: taken, at sign-in and at a refresh`, async (world) => {
-    const { clientId, script } = world.provider;
+    const { clientId } = world.provider;
     for (const [access_token, at_hash] of ACCESS_HASHES) {
       const id_token = await world.provider.idToken(...make({ clientId, at_hash }));
-      script.token.push(() => world.provider.tokens({ access_token, id_token }));
+      answerWith(world, { access_token, id_token });
     }
-    const session = await createSession(world.options);
-    assertEquals(await session.accessToken({ forceRefresh: true }), "access-two");
+    const session = await world.signIn();
+    assertEquals(await renew(session), "access-two");
     assertEquals(world.codes.length, 1);
   });
 }
@@ -194,10 +192,10 @@ test.signedIn("attack: ID token with the nonce of another sign-in at a refresh: 
   world.amend({ id_token: await world.provider.idToken({ nonce: "first" }) });
   const answer = async (nonce?: string) => {
     const id_token = await world.provider.idToken({ nonce });
-    world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+    answerWith(world, { id_token });
   };
   await answer("second");
-  const run = () => session.accessToken({ forceRefresh: true });
+  const run = () => renew(session);
   await rejectsWith("id_token_invalid", run, "another sign-in");
   for (const nonce of ["first", undefined]) {
     await answer(nonce);
@@ -216,9 +214,8 @@ for (const [what, id_token] of UNREADABLE) {
   test.signedIn(`attack: stored ID token is ${what}: no other is taken in its place`, async ({ session, ...world }) => {
     world.amend({ id_token });
     const before = world.stored();
-    world.provider.script.token.push(() => world.provider.tokens({ refresh_token: "r2" }));
-    const run = () => session.accessToken({ forceRefresh: true });
-    await rejectsWith("id_token_invalid", run, "cannot be read", "sign in again");
+    answerWith(world, { refresh_token: "r2" });
+    await rejectsWith("id_token_invalid", () => renew(session), "cannot be read", "sign in again");
     assertEquals(world.stored(), { ...before, refresh_token: "r2" });
   });
 }
@@ -239,13 +236,13 @@ for (const [what, access_token] of UNSENDABLE) {
       assertNoSecret(error, ["secret-refresh", "secret-access", "secret access"]);
     };
     script.token.push(tokens);
-    await fails(() => createSession(world.options));
+    await fails(() => world.signIn());
     assertEquals(world.backend.get(world.key), undefined);
 
-    const session = await createSession(world.options);
+    const session = await world.signIn();
     const before = world.stored();
     script.token.push(tokens);
-    await fails(() => session.accessToken({ forceRefresh: true }));
+    await fails(() => renew(session));
     assertEquals(world.stored(), { ...before, refresh_token: "secret-refresh" });
   });
 }
@@ -254,23 +251,22 @@ test("attack: tokens of the type DPoP that nobody asked for: refused, not sent a
   const { script } = world.provider;
   const bound = () => world.provider.tokens({ token_type: "DPoP" });
   script.token.push(bound);
-  await rejectsWith("provider_invalid", () => createSession(world.options), "DPoP");
+  await rejectsWith("provider_invalid", () => world.signIn(), "DPoP");
   assertEquals(world.backend.get(world.key), undefined);
 
-  const session = await createSession(world.options);
+  const session = await world.signIn();
   const { access_token } = world.stored();
   script.token.push(bound);
-  const run = () => session.accessToken({ forceRefresh: true });
-  await rejectsWith("provider_invalid", run, "DPoP");
+  await rejectsWith("provider_invalid", () => renew(session), "DPoP");
   assertEquals(world.stored().access_token, access_token);
 });
 
 test("attack: an ID token that is broken off within its signature is not a bearer", async (world) => {
   // Base64 that is decoded leniently does not mind, and the signature does not cover itself.
   const id_token = (await world.provider.idToken()).replace(/(?=.{9}$)/, "\r\n");
-  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+  answerWith(world, { id_token });
   const error = await assertRejects(
-    () => createSession({ ...world.options, bearer: "id_token" }),
+    () => world.signIn({ bearer: "id_token" }),
     ValidMindAuthError,
   );
   assertNoSecret(error, [id_token]);

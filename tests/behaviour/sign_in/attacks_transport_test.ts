@@ -1,10 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { createSession } from "../../../client/create_session.ts";
 import { hang, startHttpServer } from "../../support/http_server.ts";
 import type { ScriptedProvider, ScriptHandler } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import {
+  type ProviderWorld,
+  renew,
+  scriptedProviderWorld,
+  type ScriptedWorld,
+} from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -15,14 +19,14 @@ const STEPS = ["discovery", "device", "token", "jwks"] as const;
 
 /** Runs a sign-in against one bad answer; of a poll, one follows the other until the code ends. */
 async function attacked(
-  world: ProviderWorld<ScriptedProvider>,
+  world: ScriptedWorld,
   step: typeof STEPS[number],
   answer: ScriptHandler,
   options: Partial<ProviderWorld<ScriptedProvider>["options"]> = {},
 ): Promise<void> {
   for (let time = 0; time < 20; time++) world.provider.script[step].push(answer);
   const code = step === "token" ? "device_code_expired" : "provider_unavailable";
-  await rejectsWith(code, () => createSession({ ...world.options, ...options }));
+  await rejectsWith(code, () => world.signIn({ ...options }));
   assertEquals(world.backend.get(world.key), undefined);
 }
 
@@ -41,11 +45,10 @@ for (const step of [...STEPS, "refresh"] as const) {
         await attacked(world, step, redirect);
         continue;
       }
-      const session = await createSession(world.options);
+      const session = await world.signIn();
       const before = world.stored();
       world.provider.script.token.push(redirect);
-      const run = () => session.accessToken({ forceRefresh: true });
-      await rejectsWith("provider_unavailable", run, "redirects elsewhere");
+      await rejectsWith("provider_unavailable", () => renew(session), "redirects elsewhere");
       assertEquals(world.stored(), before);
     }
     assertEquals(arrived, 0);
@@ -59,8 +62,7 @@ for (const name of ["device_authorization_endpoint", "token_endpoint", "jwks_uri
       const discovery = { [name]: `${origin}/x` };
       await using world = await scriptedProviderWorld({ issuer, discovery });
       const fetch = spyFetch(world.provider.fetch);
-      const run = () => createSession({ ...world.options, fetch });
-      await rejectsWith("insecure_url", run, issuer, name, origin);
+      await rejectsWith("insecure_url", () => world.signIn({ fetch }), issuer, name, origin);
       assertEquals(world.codes, []);
       assertEquals(paths(world.provider.requests), ["/.well-known/openid-configuration"]);
       assertEquals(fetch.urls.length, 1);
@@ -73,7 +75,7 @@ Deno.test("attack: https discovery names a revocation endpoint on http: nothing 
   const revocation_endpoint = "http://login.example.com/revoke";
   await using world = await scriptedProviderWorld({ issuer, discovery: { revocation_endpoint } });
   const fetch = spyFetch(world.provider.fetch);
-  const session = await createSession({ ...world.options, fetch });
+  const session = await world.signIn({ fetch });
   const result = await session.clear({ revoke: true });
   assertEquals([result.revocation, fetch.urls.includes(revocation_endpoint)], ["failed", false]);
 });

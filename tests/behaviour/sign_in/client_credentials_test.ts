@@ -40,7 +40,7 @@ Deno.test("client_credentials: the token is stored under a key of its own, witho
   assertEquals(entry.refresh_token, null);
   assertEquals(entry.id_token, null);
   assertEquals(JSON.stringify(entry).includes("secret"), false);
-  await createSession({ ...world.options, ...SECRET }); // a person's sign-in beside it
+  await world.signIn({ ...SECRET }); // a person's sign-in beside it
   assertEquals((await Array.fromAsync(world.backend.list())).length, 2);
   assertEquals(world.codes.length, 1);
 });
@@ -77,7 +77,7 @@ test("client_credentials: scope and audience are asked for, and another scope is
 
 Deno.test("client_credentials: clear removes and revokes the client's token, and no person's", async () => {
   await using world = await clientWorld();
-  const person = await createSession({ ...world.options, ...SECRET });
+  const person = await world.signIn({ ...SECRET });
   await using session = await createSession(jobOptions(world, SECRET));
   const token = await session.accessToken();
   const { keys, revocation } = await session.clear({ revoke: true });

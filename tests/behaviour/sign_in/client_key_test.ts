@@ -2,7 +2,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { readClaims } from "../../../client/entry.ts";
 import { AssertionIssuer, jobOptions } from "../../support/client_world.ts";
 import { isPosix, makePipe } from "../../support/sandbox.ts";
-import { HOUR, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, renew, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
 import { federatedWorld, keyWorld, makeKey, startGitHubRunner } from "../../support/key_world.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
@@ -85,7 +85,7 @@ Deno.test("client key: a provider that takes its token endpoint alone as the aud
   const first = await session.accessToken();
   const { issuer } = it.world.provider;
   assertEquals(seen, [issuer, `${issuer}/token`]);
-  const second = await session.accessToken({ forceRefresh: true });
+  const second = await renew(session);
   assert(first !== second && await it.world.provider.isActive(second));
   assertEquals(seen, [issuer, `${issuer}/token`, `${issuer}/token`], "it learnt nothing");
 });
@@ -112,7 +112,7 @@ Deno.test("client key: it also proves the client of a person, in every request",
   await using it = await keyWorld([key.registered]);
   const { world } = it;
   const clientKeyFile = await it.file(key.pem);
-  const session = await createSession({ ...world.options, clientKeyFile });
+  const session = await world.signIn({ clientKeyFile });
   world.clock.advance(HOUR);
   const token = await session.accessToken();
   assertEquals((await session.clear({ revoke: true })).revocation, "revoked");
@@ -133,8 +133,7 @@ Deno.test("client key: one renewed in its file is used next, and one not known i
   assert(await it.world.provider.isActive(await session.accessToken()));
   await it.file(stranger!.pem);
   const words = ["the provider answered", clientKeyFile, "VM_OIDC_CLIENT_KEY_FILE", "registered"];
-  const run = () => session.accessToken({ forceRefresh: true });
-  await rejectsWith("provider_refused", run, ...words);
+  await rejectsWith("provider_refused", () => renew(session), ...words);
 });
 
 Deno.test("client key: what cannot be used is told apart, and nothing is sent", async () => {

@@ -2,13 +2,13 @@ import { createSession } from "../../../client/create_session.ts";
 import { clearOidcCredentials, init } from "../../../client/init.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
-import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
+import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import {
   HOUR,
   oidcProviderWorld,
-  type ProviderWorld,
+  type RealWorld,
   scriptedProviderWorld,
   test,
 } from "../../support/provider_world.ts";
@@ -40,7 +40,7 @@ function encode(text: string): string {
   return text.replace(/[^A-Za-z0-9]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-function sent(world: ProviderWorld<TestOidcProvider>, field: "form" | "headers", name: string) {
+function sent(world: RealWorld, field: "form" | "headers", name: string) {
   return world.provider.requests.filter(({ method }) => method === "POST")
     .map((request) => request[field][name]);
 }
@@ -57,7 +57,7 @@ for (
     await using dir = await tempDir();
     const clientSecretFile = `${dir.path}/secret`;
     await Deno.writeTextFile(clientSecretFile, `${SECRET}\n`, { mode: 0o600 });
-    const session = await createSession({ ...world.options, clientSecretFile });
+    const session = await world.signIn({ clientSecretFile });
     world.clock.advance(HOUR);
     const token = await session.accessToken();
     assertEquals(JSON.stringify(world.stored()).includes("secret"), false);
@@ -77,7 +77,7 @@ Deno.test("client secret: a provider that offers nothing gets the header", async
   await using world = await scriptedProviderWorld({
     discovery: { token_endpoint_auth_methods_supported: undefined },
   });
-  await createSession({ ...world.options, clientSecret: "plain-secret" });
+  await world.signIn({ clientSecret: "plain-secret" });
   const token = world.provider.requests.find(({ path }) => path === "/token")!;
   const basic = btoa(`${encode(world.provider.clientId)}:${encode("plain-secret")}`);
   assertEquals(token.headers.authorization, `Basic ${await sha256Hex(basic)}`);
@@ -127,11 +127,11 @@ Deno.test("client secret: an error does not show it, however the provider echoes
 
 Deno.test("client secret: a refresh that is refused for it keeps the stored tokens", async () => {
   await using world = await oidcProviderWorld(withSecret(POST));
-  await createSession({ ...world.options, clientSecret: SECRET });
+  await world.signIn({ clientSecret: SECRET });
   world.clock.advance(HOUR);
   const options = { ...world.options, clientSecret: "a-wrong-secret", interactive: false };
   await rejectsWith("provider_refused", () => createSession(options));
-  const session = await createSession({ ...world.options, clientSecret: SECRET });
+  const session = await world.signIn({ clientSecret: SECRET });
   assert(await world.provider.isActive(await session.accessToken()));
   assertEquals(world.codes.length, 1);
 });
@@ -142,10 +142,10 @@ Deno.test("client secret: the variable does, and is read only where the provider
     Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
     Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
     Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
-    await createSession(world.options);
+    await world.signIn();
     const seen = world.provider.requests.length;
     Deno.env.delete("VM_OIDC_CLIENT_SECRET");
-    const session = await createSession(world.options); // from the store
+    const session = await world.signIn(); // from the store
     assertEquals(world.provider.requests.length, seen);
     Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
     world.clock.advance(HOUR);
@@ -173,7 +173,7 @@ test("client secret: the variable's is not another client's", async (world) => {
       for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
       world.provider.reset();
       world.backend.delete(world.key);
-      await createSession(world.options);
+      await world.signIn();
       const { headers } = world.provider.requests.find(({ path }) => path === "/token")!;
       assertEquals(headers.authorization !== undefined, isSent, JSON.stringify(env));
     });
@@ -187,7 +187,7 @@ Deno.test({
     await using world = await scriptedProviderWorld();
     Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
     try {
-      await createSession(world.options);
+      await world.signIn();
     } finally {
       Deno.env.delete("VM_OIDC_CLIENT_SECRET");
     }
@@ -221,8 +221,7 @@ const PAIRS: [SessionOptions, string, string][] = [
 ];
 for (const [options, ...names] of PAIRS) {
   test(`client authentication: ${names.join(" and ")} exclude each other`, async (world) => {
-    const run = () => createSession({ ...world.options, ...options });
-    await rejectsWith("invalid_options", run, ...names);
+    await rejectsWith("invalid_options", () => world.signIn({ ...options }), ...names);
     await rejectsWith("invalid_options", () => clearOidcCredentials(options as object), ...names);
     assertEquals(world.provider.requests, []);
   });

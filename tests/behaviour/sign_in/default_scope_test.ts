@@ -3,12 +3,12 @@ import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts"
 import { OwnStreams } from "../../support/own_streams.ts";
 import {
   oidcProviderWorld,
-  type ProviderWorld,
   scriptedProviderWorld,
+  type ScriptedWorld,
   test,
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
@@ -17,7 +17,7 @@ const DEFAULT = "openid profile email offline_access";
 
 /** A provider whose device endpoint takes some scopes alone, and the scopes that it was asked for. */
 async function choosyWorld(taken: string[], stated?: string[]) {
-  const world: ProviderWorld<ScriptedProvider> = await scriptedProviderWorld({
+  const world: ScriptedWorld = await scriptedProviderWorld({
     discovery: { scopes_supported: stated },
   });
   const asked: (string | null)[] = [];
@@ -54,11 +54,11 @@ for (const [what, taken, stated, expected] of ROWS) {
   Deno.test(`default scope: the device flow goes on where a provider takes ${what}`, async () => {
     const { world, asked } = await choosyWorld(taken, stated);
     await using _ = world;
-    await (await createSession(world.options)).close();
+    await (await world.signIn()).close();
     assertEquals(asked, expected);
     assertEquals(world.codes.at(-1)!.scope, expected.at(-1) ?? "");
     // It is the sign-in of later sessions that name no scope either.
-    await (await createSession({ ...world.options, interactive: false })).close();
+    await (await world.signIn({ interactive: false })).close();
   });
 }
 
@@ -71,8 +71,7 @@ Deno.test("default scope: a provider that takes none is refused in the end, with
     return oauthError("invalid_scope");
   };
   world.provider.script.device.push(refuse, refuse, refuse, refuse);
-  const run = () => createSession(world.options);
-  await rejectsWith("provider_refused", run, 'asked for was "profile email"');
+  await rejectsWith("provider_refused", () => world.signIn(), 'asked for was "profile email"');
   assertEquals(asked, [DEFAULT, "openid profile email", "profile email"]);
 });
 
@@ -80,7 +79,7 @@ for (const scope of [DEFAULT, "openid offline_access"]) {
   Deno.test(`default scope: "${scope}", which a person named, is never changed`, async () => {
     const { world, asked } = await choosyWorld([], ["openid"]);
     await using _ = world;
-    const run = () => createSession({ ...world.options, scope });
+    const run = () => world.signIn({ scope });
     await rejectsWith("provider_refused", run, `asked for was "${scope}"`, "VM_OIDC_SCOPE");
     assertEquals(asked, [scope]);
   });
@@ -226,7 +225,7 @@ async function flowWorld() {
 Deno.test("flow: undefined, auto and device are the device flow where the provider has it", async () => {
   for (const flow of [undefined, "auto", "device"] as const) {
     await using world = await flowWorld();
-    await createSession({ ...world.options, ...(flow && { flow }) });
+    await world.signIn({ ...(flow && { flow }) });
     assertEquals(world.codes.length, 1);
   }
 });

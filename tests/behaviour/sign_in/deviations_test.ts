@@ -1,10 +1,11 @@
-import { createSession } from "../../../client/create_session.ts";
 import { json } from "../../support/http_server.ts";
-import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
 import {
+  answerWith,
   oidcProviderWorld,
-  type ProviderWorld,
+  renew,
   scriptedProviderWorld,
+  type ScriptedWorld,
   test,
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -13,16 +14,8 @@ import { assertEquals } from "@std/assert";
 /** Tokens' lifetime where the provider states none that can be. */
 const HOUR = 3600;
 
-/** Lets the next answer of tokens have other members. */
-function answerWith(
-  world: ProviderWorld<ScriptedProvider>,
-  members: Record<string, unknown>,
-): void {
-  world.provider.script.token.push(() => world.provider.tokens(members));
-}
-
 /** In how many seconds the stored token ends. */
-function storedSeconds(world: ProviderWorld<ScriptedProvider>): number {
+function storedSeconds(world: ScriptedWorld): number {
   return (Date.parse(world.stored().expires_at!) - world.clock.now()) / 1000;
 }
 
@@ -50,7 +43,7 @@ const DEVICE_ANSWERS: [what: string, members: Record<string, unknown>, waitMs: n
 for (const [what, members, waitMs] of DEVICE_ANSWERS) {
   test(`deviation: device answer with ${what}: signs in after ${waitMs} ms`, async (world) => {
     world.provider.script.device.push(() => world.provider.device(members));
-    await createSession(world.options);
+    await world.signIn();
     assertEquals(world.clock.delays, [waitMs]);
   });
 }
@@ -65,7 +58,7 @@ test("deviation: verification_url instead of verification_uri: is shown", async 
     })
   );
   world.provider.script.device.push(() => world.provider.device({ verification_url: page }));
-  for (const profile of ["one", "two"]) await createSession({ ...world.options, profile });
+  for (const profile of ["one", "two"]) await world.signIn({ profile });
   const own = `${world.provider.issuer}/activate`; // which wins over the other name
   assertEquals(world.codes.map(({ verificationUri }) => verificationUri), [page, own]);
 });
@@ -96,11 +89,11 @@ const TOKEN_ANSWERS: TokenAnswer[] = [
 for (const [what, members, seconds] of TOKEN_ANSWERS) {
   test(`deviation: token answer with ${what}: used for ${seconds} s`, async (world) => {
     answerWith(world, members);
-    const session = await createSession(world.options);
+    const session = await world.signIn();
     assertEquals(storedSeconds(world), seconds, "at the sign-in");
     answerWith(world, members);
     assertEquals(
-      await session.accessToken({ forceRefresh: true }),
+      await renew(session),
       world.stored().access_token,
     );
     assertEquals(storedSeconds(world), seconds, "at the refresh");
@@ -113,7 +106,7 @@ for (const refresh_token of [undefined, null, ""]) {
   test.signedIn(`deviation: refresh answer with refresh_token ${what}: the old one stays`, async ({ session, ...world }) => {
     const before = world.stored();
     answerWith(world, { refresh_token });
-    assertEquals(await session.accessToken({ forceRefresh: true }), world.stored().access_token);
+    assertEquals(await renew(session), world.stored().access_token);
     assertEquals(world.stored().refresh_token, before.refresh_token);
     assertEquals(world.stored().access_token === before.access_token, false);
   });
@@ -139,7 +132,7 @@ const POLLS: [what: string, answers: (() => Response)[], waits: number[]][] = [
 for (const [what, answers, waits] of POLLS) {
   test(`deviation: poll answered ${what}: waits ${waits} s`, async (world) => {
     world.provider.script.token.push(...answers);
-    await createSession(world.options);
+    await world.signIn();
     assertEquals(world.clock.delays, waits.map((seconds) => seconds * 1000));
   });
 }
@@ -157,7 +150,7 @@ for (const [what, code] of Object.entries(ENDS)) {
   test(`deviation: poll answered ${what}, whatever the status: ${code}`, async (world) => {
     for (const status of [400, 200, 401]) {
       world.provider.script.token.push(() => oauthError(what, status, challenge));
-      const error = await rejectsWith(code, () => createSession(world.options));
+      const error = await rejectsWith(code, () => world.signIn());
       assertEquals(error.oauthError, what);
     }
     assertEquals(world.clock.delays.length, 3); // each time at once
@@ -166,7 +159,7 @@ for (const [what, code] of Object.entries(ENDS)) {
 
 test.signedIn("deviation: invalid_grant behind a 401 and a challenge: is a refused refresh", async ({ session, ...world }) => {
   world.provider.script.token.push(() => oauthError("invalid_grant", 401, challenge));
-  await rejectsWith("login_required", () => session.accessToken({ forceRefresh: true }));
+  await rejectsWith("login_required", () => renew(session));
   assertEquals(world.backend.get(world.key), undefined);
 });
 
@@ -175,8 +168,8 @@ for (const path of ["/", "/realms/acme"]) {
     Deno.test(`deviation: issuer at "${path}", given as "${path.replace(/\/$/, "")}${slash}"`, async () => {
       await using world = await oidcProviderWorld({ path });
       const issuer = world.provider.issuer.replace(/\/$/, "") + slash;
-      const session = await createSession({ ...world.options, issuer });
-      await session.accessToken({ forceRefresh: true });
+      const session = await world.signIn({ issuer });
+      await renew(session);
       assertEquals((await session.status()).signedIn, true);
     });
   }
@@ -185,7 +178,7 @@ for (const path of ["/", "/realms/acme"]) {
 for (const requirePkce of [true, false]) {
   Deno.test(`deviation: PKCE on the device grant ${requirePkce ? "" : "not "}required`, async () => {
     await using world = await scriptedProviderWorld({ requirePkce });
-    await createSession(world.options);
+    await world.signIn();
     const [, device, poll] = world.provider.requests;
     assertEquals(device?.form.code_challenge_method, requirePkce ? "S256" : undefined);
     assertEquals("code_verifier" in poll!.form, requirePkce);
@@ -194,15 +187,15 @@ for (const requirePkce of [true, false]) {
 
 test("deviation: discovery with status 201: is not taken for one", async (world) => {
   world.provider.script.discovery.push(() => json({ issuer: world.provider.issuer }, 201));
-  await rejectsWith("provider_unavailable", () => createSession(world.options), "201");
+  await rejectsWith("provider_unavailable", () => world.signIn(), "201");
 });
 
 test("deviations: an ID token whose end is beyond all dates is stored, as the bearer too", async (world) => {
   answerWith(world, { id_token: await world.provider.idToken({ exp: 9e15 }) });
-  const session = await createSession({ ...world.options, bearer: "id_token" });
+  const session = await world.signIn({ bearer: "id_token" });
   const { refresh_token, id_token } = world.stored();
   answerWith(world, { id_token: await world.provider.idToken({ exp: 9e15, x: 1 }) });
-  await session.accessToken({ forceRefresh: true });
+  await renew(session);
   assertEquals(world.stored().refresh_token === refresh_token, false);
   assertEquals(world.stored().id_token === id_token, false);
   assertEquals((await session.status()).expiresAt?.getUTCFullYear(), 9999);
@@ -225,12 +218,12 @@ for (const [name, path] of Object.entries(NAMES)) {
         const host = `localhost:${new URL(world.provider.issuer).port}`;
         world.provider.discovery = { [name]: `http://${host}${path}` };
         if (isPermitted) {
-          const session = await createSession(world.options);
-          await session.accessToken({ forceRefresh: true });
+          const session = await world.signIn();
+          await renew(session);
           return;
         }
         const words = ["Cannot reach the provider", "--allow-net=", host];
-        await rejectsWith("permission_required", () => createSession(world.options), ...words);
+        await rejectsWith("permission_required", () => world.signIn(), ...words);
         assertEquals(world.codes, []);
       },
     });
@@ -246,6 +239,6 @@ Deno.test({
     const { port } = new URL(world.provider.issuer);
     const pushed_authorization_request_endpoint = `http://localhost:${port}/par`;
     world.provider.discovery = { pushed_authorization_request_endpoint };
-    await createSession(world.options);
+    await world.signIn();
   },
 });

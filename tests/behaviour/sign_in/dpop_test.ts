@@ -2,13 +2,17 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
-import { HOUR, type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import {
+  answerWith,
+  HOUR,
+  type RealWorld,
+  scriptedProviderWorld,
+  type ScriptedWorld,
+} from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-type AnyWorld = ProviderWorld<TestOidcProvider> | ProviderWorld<ScriptedProvider>;
+type AnyWorld = RealWorld | ScriptedWorld;
 
 function storedIn(world: AnyWorld): OidcCredentials {
   return world.backend.get(`dpop|${world.key}`)!;
@@ -26,7 +30,7 @@ function tokenRequests(world: AnyWorld): [grant: string, status: number][] {
 
 Deno.test("dpop: sign-in, call and refresh with one key, at a real provider", async () => {
   await using world = await dpopProviderWorld();
-  const session = await createSession(world.options);
+  const session = await world.signIn();
   assertEquals((await session.get("me") as { sub: string }).sub, "analyst@example.com");
   const first = { ...storedIn(world) };
   world.clock.advance(HOUR);
@@ -40,13 +44,13 @@ Deno.test("dpop: sign-in, call and refresh with one key, at a real provider", as
 
 Deno.test("dpop: a nonce challenge burns neither code nor refresh token", async () => {
   await using world = await dpopProviderWorld({ nonce: true });
-  await createSession(world.options);
+  await world.signIn();
   assertEquals(tokenRequests(world), [["device_code", 400], ["device_code", 200]]);
   for (let round = 0; round < 3; round++) {
     world.clock.advance(HOUR);
     world.provider.reset();
     const old = storedIn(world);
-    const session = await createSession(world.options); // knows no nonce yet
+    const session = await world.signIn(); // knows no nonce yet
     assertEquals(tokenRequests(world), [["refresh_token", 400], ["refresh_token", 200]]);
     assertNotEquals(storedIn(world).refresh_token, old.refresh_token);
     assertEquals(storedIn(world).dpop_key, old.dpop_key);
@@ -58,7 +62,7 @@ Deno.test("dpop: a nonce challenge burns neither code nor refresh token", async 
 Deno.test("dpop: the API's nonce challenge is answered once, without a refresh", async () => {
   const demands = { nonce: false };
   await using world = await dpopProviderWorld(demands);
-  const session = await createSession(world.options);
+  const session = await world.signIn();
   demands.nonce = true;
   world.provider.reset();
   await session.get("me");
@@ -75,7 +79,7 @@ Deno.test("dpop: a provider without it is an error before anybody is asked", asy
     await using world = await scriptedProviderWorld({
       discovery: { dpop_signing_alg_values_supported: offered },
     });
-    const run = () => createSession({ ...world.options, dpop: true });
+    const run = () => world.signIn({ dpop: true });
     await rejectsWith("dpop_unsupported", run, world.provider.issuer, "leave out dpop");
     assertEquals([world.codes, world.provider.requests.map(({ path }) => path)], [
       [],
@@ -89,9 +93,8 @@ const OFFER = { discovery: { dpop_signing_alg_values_supported: ["ES256"] } };
 Deno.test("dpop: tokens that are not bound are refused at sign-in", async () => {
   for (const type of ["Bearer", undefined]) {
     await using world = await scriptedProviderWorld(OFFER);
-    world.provider.script.token.push(() => world.provider.tokens({ token_type: type }));
-    const run = () => createSession({ ...world.options, dpop: true });
-    await rejectsWith("dpop_unsupported", run, "bound to no key");
+    answerWith(world, { token_type: type });
+    await rejectsWith("dpop_unsupported", () => world.signIn({ dpop: true }), "bound to no key");
     assertEquals(await Array.fromAsync(world.backend.list()), []);
   }
 });
@@ -100,7 +103,7 @@ Deno.test("dpop: and at a refresh, where the rotated refresh token is kept all t
   await using world = await scriptedProviderWorld(OFFER);
   const bound = (change = {}) => () => world.provider.tokens({ token_type: "DPoP", ...change });
   world.provider.script.token.push(bound());
-  const session = await createSession({ ...world.options, dpop: true });
+  const session = await world.signIn({ dpop: true });
   world.clock.advance(HOUR);
   world.provider.script.token.push(bound({ token_type: "Bearer", refresh_token: "rotated-1" }));
   await rejectsWith("dpop_unsupported", () => session.accessToken());
@@ -112,12 +115,12 @@ Deno.test("dpop: and at a refresh, where the rotated refresh token is kept all t
 Deno.test("dpop: switching it on or off takes no token of the other kind", async () => {
   await using world = await dpopProviderWorld();
   const off = { ...world.options, dpop: false };
-  const bound = await createSession(world.options);
+  const bound = await world.signIn();
   const bearer = await createSession(off);
   assertEquals(world.codes.length, 2);
   world.clock.advance(HOUR);
   await Promise.all([bound.get("me"), bearer.get("me")]);
-  await Promise.all([createSession(world.options), createSession(off)]);
+  await Promise.all([world.signIn(), createSession(off)]);
   assertEquals(world.codes.length, 2);
   const { dpop_key } = world.backend.get(world.key)!;
   assertEquals([dpop_key, bearer.dpop, (await bearer.status()).dpop], [
@@ -132,7 +135,7 @@ Deno.test("dpop: a sign-out of the credential removes and revokes both kinds", a
   const { issuer, clientId } = world.provider;
   const tokens = [];
   for (const dpop of [true, false]) {
-    tokens.push(await (await createSession({ ...world.options, dpop })).accessToken());
+    tokens.push(await (await world.signIn({ dpop })).accessToken());
   }
   const credentialsBackend = world.backend;
   const result = await clearOidcCredentials({ issuer, clientId, credentialsBackend, revoke: true });
@@ -142,14 +145,14 @@ Deno.test("dpop: a sign-out of the credential removes and revokes both kinds", a
 
 Deno.test("dpop: an entry whose key is lost or damaged means a new sign-in", async () => {
   await using world = await dpopProviderWorld();
-  await createSession(world.options);
+  await world.signIn();
   const { x, ...rest } = keyIn(world);
   for (const damaged of [undefined, null, "text", {}, rest, { x, ...rest, d: "AAAA" }]) {
     const prompts = world.codes.length;
     world.backend.put(`dpop|${world.key}`, { ...storedIn(world), dpop_key: damaged });
     const silent = { ...world.options, interactive: false };
     await rejectsWith("login_required", () => createSession(silent));
-    const session = await createSession(world.options);
+    const session = await world.signIn();
     await session.get("me");
     assertEquals(world.codes.length, prompts + 1);
   }
@@ -157,7 +160,7 @@ Deno.test("dpop: an entry whose key is lost or damaged means a new sign-in", asy
 
 Deno.test("dpop: a key that is lost while a session runs sends no bound token as a bearer", async () => {
   await using world = await dpopProviderWorld();
-  const session = await createSession(world.options);
+  const session = await world.signIn();
   world.clock.advance(HOUR);
   for (const change of [{}, { expires_at: new Date(world.clock.now() + HOUR).toISOString() }]) {
     world.backend.put(`dpop|${world.key}`, { ...storedIn(world), dpop_key: undefined, ...change });
@@ -169,7 +172,7 @@ Deno.test("dpop: a key that is lost while a session runs sends no bound token as
 
 Deno.test("dpop: a bound entry under the other kind's key is not used as a bearer", async () => {
   await using world = await dpopProviderWorld();
-  await createSession(world.options);
+  await world.signIn();
   world.backend.put(world.key, storedIn(world));
   const options = { ...world.options, dpop: false, interactive: false };
   await rejectsWith("login_required", () => createSession(options));

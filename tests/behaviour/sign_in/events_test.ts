@@ -141,7 +141,7 @@ Deno.test("events: what the hook throws, now or later, costs nothing", async () 
     ]
   ) {
     await using world = await scriptedProviderWorld();
-    const session = await createSession({ ...world.options, onEvent });
+    const session = await world.signIn({ onEvent });
     assert(world.provider.isActive(await session.accessToken()));
   }
 });

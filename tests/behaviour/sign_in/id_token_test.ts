@@ -1,7 +1,13 @@
 import { createSession } from "../../../client/create_session.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
-import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import {
+  answerWith,
+  renew,
+  scriptedProviderWorld,
+  type ScriptedWorld,
+  test,
+} from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { json } from "../../support/http_server.ts";
 import { makeSigningKey } from "../../support/jwt.ts";
@@ -16,9 +22,7 @@ test("ID token: keys out of reach at refresh cost the ID token, not the new toke
   for (let time = 0; time < 3; time++) {
     world.provider.script.jwks.push(() => new Response("busy", { status: 503 }));
   }
-  world.provider.script.token.push(() =>
-    world.provider.tokens({ access_token: "access-2", refresh_token: "refresh-2", expires_in: 60 })
-  );
+  answerWith(world, { access_token: "access-2", refresh_token: "refresh-2", expires_in: 60 });
   const { tokens } = await refreshTokens(provider, { refreshToken: "refresh-1" });
   assertEquals([tokens?.refreshToken, tokens?.idToken], ["refresh-2", undefined]);
   assertEquals(world.clock.delays, [500, 1000]);
@@ -99,9 +103,8 @@ for (const [what, { keys, kid, isTaken }] of Object.entries(KEYS)) {
     provider.script.jwks.push(() => json({ keys: keys(provider.signingKey.publicJwk, all) }));
     const id_token = await provider.idToken({}, { header: { kid } });
     provider.script.token.push(() => provider.tokens({ id_token }));
-    if (isTaken) return await (await createSession(world.options)).close();
-    const run = () => createSession(world.options);
-    await rejectsWith("id_token_invalid", run, "no key of the provider");
+    if (isTaken) return await (await world.signIn()).close();
+    await rejectsWith("id_token_invalid", () => world.signIn(), "no key of the provider");
     assertEquals(world.backend.get(world.key), undefined);
   });
 }
@@ -114,8 +117,8 @@ Deno.test("ID token: the algorithm is the key's, where discovery states another"
     const alg = isTaken ? {} : { alg: "ES384" };
     const keys = [world.provider.signingKey.publicJwk, { ...jwk, ...alg }];
     world.provider.script.jwks.push(() => json({ keys }));
-    world.provider.script.token.push(() => world.provider.tokens({ id_token: idToken }));
-    const run = () => createSession({ ...world.options, profile: String(isTaken) });
+    answerWith(world, { id_token: idToken });
+    const run = () => world.signIn({ profile: String(isTaken) });
     if (isTaken) await (await run()).close();
     else await rejectsWith("id_token_invalid", run, "no key of the provider");
   }
@@ -129,7 +132,7 @@ test("ID token: keys that were replaced are seen at the next refresh", async (wo
   world.provider.script.jwks.push(() => json({ keys: [key.publicJwk] }));
   for (const isWithdrawn of [false, true]) {
     const id_token = await world.provider.idToken(who, { key });
-    world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+    answerWith(world, { id_token });
     const { tokens } = await refreshTokens(provider, { refreshToken: "r", subject: who });
     assertEquals(tokens?.idToken, isWithdrawn ? undefined : id_token);
   }
@@ -147,7 +150,7 @@ const dateless = spyFetch(async (url, init) => {
 
 /** Tokens as from a provider whose clock differs from this computer's, and that says so or not. */
 async function answerAt(
-  world: ProviderWorld<ScriptedProvider>,
+  world: ScriptedWorld,
   offMs: number,
   { lifeMs = 60 * MINUTE, saysDate = true }: { lifeMs?: number; saysDate?: boolean } = {},
 ): Promise<void> {
@@ -177,7 +180,7 @@ for (const [off, life, how] of TAKEN) {
     const session = await createSession(options);
     assertEquals(typeof world.stored().id_token, "string");
     await answerAt(world, off * MINUTE, { lifeMs: life * MINUTE });
-    assertEquals(await session.accessToken({ forceRefresh: true }), world.stored().access_token);
+    assertEquals(await renew(session), world.stored().access_token);
     assertEquals(world.codes.length, 1);
   });
 }
@@ -203,7 +206,7 @@ for (const [off, life, how] of REFUSED) {
 test("clock behind by 10 minutes, ID token as the bearer: the API's 401 renews it", async (world) => {
   world.api.script.push(() => json({ error: "expired" }, 401));
   await answerAt(world, 10 * MINUTE, { lifeMs: 12 * MINUTE });
-  const session = await createSession({ ...world.options, bearer: "id_token" });
+  const session = await world.signIn({ bearer: "id_token" });
   const old = world.stored().id_token;
   world.clock.advance(15 * MINUTE); // ended for the provider, and fresh here
   await answerAt(world, 10 * MINUTE);
@@ -214,7 +217,7 @@ test("clock behind by 10 minutes, ID token as the bearer: the API's 401 renews i
 
 test("clock ahead by 14 minutes: an ID token that Date alone lets pass is no bearer", async (world) => {
   await answerAt(world, -14 * MINUTE, { lifeMs: MINUTE });
-  const session = await createSession({ ...world.options, bearer: "id_token" })
+  const session = await world.signIn({ bearer: "id_token" })
     .catch(() => undefined);
   assert(await session?.accessToken().catch(() => undefined) !== undefined); // renewed
   assertEquals(world.provider.requests.at(-2)?.grantType, "refresh_token"); // then the keys
@@ -227,7 +230,7 @@ for (const offMs of [-60 * MINUTE, 60 * MINUTE]) {
     const tokens = await (await world.provider.tokens({ id_token: undefined })).json();
     const date = new Date(Date.now() + offMs).toUTCString();
     world.provider.script.token.push(() => json(tokens, 200, { date }));
-    const given = sessions.map((session) => session.accessToken({ forceRefresh: true })); // joins
+    const given = sessions.map((session) => renew(session)); // joins
     assertEquals(await Promise.all(given), [tokens.access_token, tokens.access_token]);
     const end = Date.parse(world.stored().expires_at!) - 3600_000 - (Date.now() + offMs);
     assert(Math.abs(end) < 20_000, `${end} ms`);
@@ -250,7 +253,7 @@ Deno.test("clock off by 5 minutes: a proof of DPoP has the provider's time", asy
     proof = headers.get("dpop")!;
     return json({ error: "access_denied" }, 400);
   });
-  await rejectsWith("device_code_denied", () => createSession({ ...world.options, dpop: true }));
+  await rejectsWith("device_code_denied", () => world.signIn({ dpop: true }));
   const off = Number(readClaims(proof)?.iat) - Date.now() / 1000 - 5 * 60;
   assert(Math.abs(off) < 20, `${off} s`);
 });

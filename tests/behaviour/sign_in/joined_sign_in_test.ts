@@ -2,9 +2,8 @@ import type { SessionOptions } from "../../../client/session_options.ts";
 import { createSession, startSignIn } from "../../../mod.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { hang } from "../../support/http_server.ts";
@@ -12,7 +11,7 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 
-interface SlowWorld extends ProviderWorld<ScriptedProvider> {
+interface SlowWorld extends ScriptedWorld {
   /** Waits until a poll is about to come, lets it come, and waits for its answer. */
   poll(): Promise<void>;
   /** The person approves, and the polls come as they may. */
@@ -45,7 +44,7 @@ async function slowWorld(): Promise<SlowWorld> {
   return Object.assign(Object.create(world), { poll, approve });
 }
 
-function polls(world: ProviderWorld<ScriptedProvider>): number {
+function polls(world: ScriptedWorld): number {
   return paths(world.provider.requests).filter((path) => path === "/token").length;
 }
 
@@ -103,7 +102,7 @@ Deno.test("joined sign-in: when all have left it ends, and the next begins anew"
   await (await fetch(`${world.provider.issuer}/`)).body?.cancel(); // time for a poll
   assertEquals([polls(world), world.backend.get(world.key)], [before, undefined]);
   world.provider.autoApprove = true;
-  const session = await createSession(world.options);
+  const session = await world.signIn();
   assertEquals(await session.accessToken(), world.stored().access_token);
   assertEquals(world.codes.length, 2);
 });
@@ -140,7 +139,7 @@ Deno.test("joined sign-in: a failure is told to all, and the next caller begins 
     );
   }
   world.provider.autoApprove = true;
-  await createSession(world.options);
+  await world.signIn();
   assertEquals(world.codes.length, 2);
 });
 
@@ -156,7 +155,7 @@ async function twoPrograms() {
   const signIn = async () => {
     world.clock.onDelay = undefined;
     world.provider.autoApprove = true;
-    await (await createSession({ ...world.options, credentialsBackend: second })).close();
+    await (await world.signIn({ credentialsBackend: second })).close();
   };
   return { world, options: { ...options, credentialsBackend: first }, first, store, signIn };
 }
@@ -283,7 +282,7 @@ test("after the approval: an abort ends the wait for tokens, and their request",
     stop.abort(REASON);
     return hang(request);
   });
-  const run = () => createSession({ ...world.options, signal: stop.signal });
+  const run = () => world.signIn({ signal: stop.signal });
   assertEquals(await assertRejects(run), REASON);
   await cut.promise;
 });
@@ -316,7 +315,7 @@ for (const host of ["127.0.0.1", "localhost"]) {
     provider.script.token.push(async () =>
       await provider.tokens({ id_token: await provider.idToken({ aud: "another client" }) })
     );
-    await rejectsWith("id_token_invalid", () => createSession(world.options));
+    await rejectsWith("id_token_invalid", () => world.signIn());
     const revoked = provider.requests.filter(({ path }) => path === "/revoke");
     assertEquals(revoked.length, host === "localhost" ? 0 : 1);
   });

@@ -1,12 +1,10 @@
+import type { RealWorld, ScriptedWorld } from "../../support/provider_world.ts";
 import type { Runtime } from "../../../client/options/resolve_options.ts";
 import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
-import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import type { ProviderWorld } from "../../support/provider_world.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 
 /** The client's side of a world's provider, without sessions and storage. */
 export function providerOf(
-  world: ProviderWorld<TestOidcProvider | ScriptedProvider>,
+  world: ScriptedWorld | RealWorld,
   options: { scope?: string; audience?: string } & Partial<Runtime> = {},
 ): { provider: OidcProvider; runtime: Runtime } {
   const { scope = "openid offline_access", audience, ...rest } = options;

@@ -6,7 +6,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
-import { oidcProviderWorld, test } from "../../support/provider_world.ts";
+import { answerWith, oidcProviderWorld, renew, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 type Row = [what: string, provider: OidcProviderOptions, options?: Partial<SessionOptions>];
@@ -104,11 +104,10 @@ for (const [what, provider, own] of ROWS) {
 test("provider settings: encrypted ID tokens are refused, with what to switch off, and the new refresh token is kept", async (world) => {
   const id_token = "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d";
   const words = "Switch off the encryption of ID tokens";
-  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
-  await rejectsWith("id_token_invalid", () => createSession(world.options), words);
-  const session = await createSession(world.options);
-  world.provider.script.token.push(() => world.provider.tokens({ id_token, refresh_token: "r2" }));
-  const run = () => session.accessToken({ forceRefresh: true });
-  await rejectsWith("id_token_invalid", run, "encryption");
+  answerWith(world, { id_token });
+  await rejectsWith("id_token_invalid", () => world.signIn(), words);
+  const session = await world.signIn();
+  answerWith(world, { id_token, refresh_token: "r2" });
+  await rejectsWith("id_token_invalid", () => renew(session), "encryption");
   assertEquals(world.stored().refresh_token, "r2");
 });

@@ -2,7 +2,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
 import { hang } from "../../support/http_server.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
-import { HOUR, test } from "../../support/provider_world.ts";
+import { answerWith, HOUR, renew, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withTempHome } from "../../support/temp_home.ts";
@@ -84,7 +84,7 @@ for (const use of ["get", "post", "fetch"] as const) {
       controller.abort(REASON);
       assertEquals(await assertRejects(() => waiting), REASON);
       open();
-      await session.accessToken({ forceRefresh: true }); // joins the one that still runs
+      await renew(session); // joins the one that still runs
     }
     assertEquals(world.api.requests.map(({ status }) => status), [401]);
   });
@@ -113,7 +113,7 @@ test("signals: one ends the wait for a backend that hangs, at start and before a
     };
     const controller = new AbortController();
     const { signal } = controller;
-    const waiting = createSession({ ...world.options, credentialsBackend: backend, signal });
+    const waiting = world.signIn({ credentialsBackend: backend, signal });
     await arrived.promise;
     controller.abort(REASON);
     assertEquals(await assertRejects(() => waiting), REASON);
@@ -127,8 +127,8 @@ test.real("profile: two people at one client, at once in one process", async (wo
     const { userCode } = world.codes.at(-1)!;
     await world.provider.approve(userCode, { login: logins[world.codes.length - 1]! });
   };
-  const ada = await createSession({ ...world.options, profile: "ada" });
-  const grace = await createSession({ ...world.options, profile: "grace" });
+  const ada = await world.signIn({ profile: "ada" });
+  const grace = await world.signIn({ profile: "grace" });
   world.clock.onDelay = () => {};
   world.clock.advance(HOUR);
   const who = await Promise.all([ada, grace].map(async (session) => {
@@ -150,8 +150,8 @@ test.real("profile: two people at one client, at once in one process", async (wo
 test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", async (world) => {
   await withTempHome(async () => {
     Deno.env.set("VM_OIDC_PROFILE", "env");
-    assertEquals((await createSession(world.options)).profile, "env");
-    assertEquals((await createSession({ ...world.options, profile: "own" })).profile, "own");
+    assertEquals((await world.signIn()).profile, "env");
+    assertEquals((await world.signIn({ profile: "own" })).profile, "own");
     const result = await clearOidcCredentials({
       issuer: world.provider.issuer,
       clientId: world.provider.clientId,
@@ -165,7 +165,7 @@ test("profile: clearOidcCredentials clears the active session's, or the one name
   const { issuer, clientId } = world.provider;
   const credentialsBackend = world.backend;
   for (const profile of [undefined, "one", "two"]) {
-    await createSession({ ...world.options, ...(profile && { profile }) });
+    await world.signIn({ ...(profile && { profile }) });
   }
   await init({ ...world.options, profile: "one", model: "m" });
   const named = await clearOidcCredentials({
@@ -181,8 +181,8 @@ test("profile: clearOidcCredentials clears the active session's, or the one name
 });
 
 test("profile: the sign-out of one ends neither another's session nor entry", async (world) => {
-  const one = await createSession({ ...world.options, profile: "one" });
-  const two = await createSession({ ...world.options, profile: "two" });
+  const one = await world.signIn({ profile: "one" });
+  const two = await world.signIn({ profile: "two" });
   await one.clear();
   assertEquals((await two.status()).signedIn, true);
   assert(world.backend.get(`profile:two|${world.key}`));
@@ -203,12 +203,12 @@ test("profile: the prompt says who has signed in, by the best name, and whether 
     ) {
       Object.assign(person, { [name!]: value });
       const id_token = await world.provider.idToken(person);
-      world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+      answerWith(world, { id_token });
       await createSession({ ...options, profile: name! });
       assert(said.join("").includes(`Signed in as ${value}`), said.join(""));
     }
     assert(!said.join("").includes("offline_access"), said.join(""));
-    world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
+    answerWith(world, { refresh_token: undefined });
     await createSession({ ...options, profile: "unrefreshable" });
     assert(said.join("").includes("offline_access"), said.join(""));
   } finally {

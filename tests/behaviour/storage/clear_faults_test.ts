@@ -1,20 +1,15 @@
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
-import { createSession } from "../../../client/create_session.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { oidcProviderWorld, type ProviderWorld, test } from "../../support/provider_world.ts";
+import { oidcProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { Session } from "../../../client/session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import {
-  oauthError,
-  resetConnection,
-  type ScriptedProvider,
-} from "../../support/scripted_provider.ts";
+import { oauthError, resetConnection } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
@@ -135,7 +130,7 @@ test.realSignedIn("clear: the entry is gone, the provider is not asked", async (
 for (const issueRefreshToken of [true, false]) {
   Deno.test(`clear: revoke ends each token at the provider, refresh token: ${issueRefreshToken}`, async () => {
     await using world = await oidcProviderWorld({ issueRefreshToken });
-    const session = await createSession(world.options);
+    const session = await world.signIn();
     const { access_token, refresh_token } = world.stored();
     world.provider.reset();
     const result = await session.clear({ revoke: true });
@@ -148,7 +143,7 @@ for (const issueRefreshToken of [true, false]) {
   });
 }
 
-type Scripted = ProviderWorld<ScriptedProvider>;
+type Scripted = ScriptedWorld;
 
 const UNREVOKED: [
   what: string,
@@ -196,7 +191,7 @@ const UNREVOKED: [
 for (const [what, spoil, expected, word] of UNREVOKED) {
   test(`clear: ${what} is told, and the entry is gone`, async (world) => {
     spoil(world);
-    const session = await createSession(world.options);
+    const session = await world.signIn();
     const secrets = tokensOf(world.stored());
     const result = await session.clear({ revoke: true });
     assertEquals([result.keys, result.revocation], [[world.key], expected]);
@@ -217,7 +212,7 @@ for (const [what, text] of NOT_OURS) {
     await using dir = await tempDir();
     const path = `${dir.path}/credentials.json`;
     const credentialsBackend = new FileCredentialsBackend({ path });
-    const session: Session = await createSession({ ...world.options, credentialsBackend });
+    const session: Session = await world.signIn({ credentialsBackend });
     const { issuer, clientId } = world.provider;
     await Deno.writeTextFile(path, text);
     const isOwn = text.includes("theme"); // a JSON object of credentials, of which none is removed
