@@ -3,7 +3,7 @@ import { credentialKey } from "../../client/entry.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { rememberSecret } from "./assert_no_secret.ts";
 import { makeSigningKey, type SigningKey, signJwt } from "./jwt.ts";
-import type { OidcProviderOptions, TestOidcProvider } from "./oidc_provider.ts";
+import { EXCHANGE, type OidcProviderOptions, type TestOidcProvider } from "./oidc_provider.ts";
 import { oidcProviderWorld, type ProviderWorld } from "./provider_world.ts";
 
 /** The secret of the confidential client. */
@@ -53,7 +53,7 @@ function register(
   const client = config.clients![0]!;
   Object.assign(client, {
     token_endpoint_auth_method: method,
-    grant_types: grants ?? [...client.grant_types!, "client_credentials"],
+    grant_types: grants ?? [...client.grant_types!, "client_credentials", EXCHANGE],
     ...(method !== "private_key_jwt" && { client_secret: CLIENT_SECRET }),
     ...(keys !== undefined && { jwks: { keys } }),
   });

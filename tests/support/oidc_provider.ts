@@ -46,6 +46,10 @@ export interface OidcProviderOptions {
   configure?: (config: Configuration) => void | Promise<void>;
 }
 
+/** A grant that oidc-provider does not have by itself: RFC 8693. */
+export const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const EXCHANGED = ["subject_token", "subject_token_type", "requested_token_type", "audience"];
+
 /** What {@linkcode TestOidcProvider.beforeAnswer} may ask for. */
 export type AnswerFault = "drop" | void;
 
@@ -123,6 +127,14 @@ export class TestOidcProvider implements AsyncDisposable {
     this.#approver.auto = value;
   }
 
+  /** Gives the client a token for any token of another. */
+  async #exchange(ctx: KoaContextWithOIDC): Promise<void> {
+    const token = new this.#provider.ClientCredentials({ client: ctx.oidc.client! });
+    const issued_token_type = ctx.oidc.params!.requested_token_type;
+    const access_token = await token.save();
+    ctx.body = { access_token, issued_token_type, token_type: "Bearer", expires_in: 600 };
+  }
+
   install({ interval }: Pick<OidcProviderOptions, "interval">, mount: string): void {
     const provider = this.#provider;
     provider.use((ctx, next) => this.#record(ctx as unknown as KoaContextWithOIDC, next));
@@ -131,6 +143,7 @@ export class TestOidcProvider implements AsyncDisposable {
       if (interval !== undefined) Object.assign(ctx.body as object, { interval });
       this.#approver.issued(String(body.user_code));
     });
+    provider.registerGrantType(EXCHANGE, (ctx) => this.#exchange(ctx), EXCHANGED);
     provider.on("server_error", (_ctx, error) => this.#approver.failed(error));
     const handle = provider.callback();
     this.#server.handle((request, response) => {

@@ -106,6 +106,16 @@ const CASES: Case[] = [
     backend: file,
     more: () => ({ flow: "client_credentials", clientAssertion: "github" }),
   },
+  {
+    name: "file, a token to exchange",
+    flow: "sign in",
+    backend: file,
+    more: (folder) => ({
+      flow: "token_exchange",
+      subjectTokenFile: `${folder}/subject`,
+      clientKeyFile: `${folder}/key.json`,
+    }),
+  },
   { name: "file, browser", flow: "browser", backend: file },
   { name: "kv in memory, sign in", flow: "sign in", backend: kvMemory },
   {
@@ -150,7 +160,7 @@ for (const one of CASES) {
       .map((access) => ({ ...access, value: accessed(access.value) }))
       .filter(({ value }) => value !== world.folder)
       .filter(({ permission, value }) =>
-        permission !== "write" || !/\/(key|settings)\.json$/.test(value)
+        permission !== "write" || !/\/((key|settings)\.json|subject)$/.test(value)
       );
     const beyond = accesses.filter((access) => !needs.some((need) => covers(need, access)));
     assertEquals(beyond, []);
@@ -183,6 +193,7 @@ async function permissionWorld(one: Case) {
   const env = { HOME: path, ...one.env?.(path), ...one.more && runner.variables };
   await Deno.mkdir(`${path}/a b`);
   await Deno.writeTextFile(`${path}/key.json`, JSON.stringify(privateJwk), { mode: 0o600 });
+  await Deno.writeTextFile(`${path}/subject`, "a-token-of-a-person", { mode: 0o600 });
   const world = {
     folder: path,
     /** Puts the store into the state in which the flow begins. */
@@ -225,7 +236,7 @@ async function prepare(
     issuer,
     clientId,
     undefined,
-    one.more && { flow: "client_credentials" },
+    one.more?.(folder),
   );
   await backend.delete(key);
   if (one.flow !== "sign in" && one.flow !== "browser") {

@@ -154,7 +154,8 @@ Deno.test("settings: without --config the file is beside the tokens, or where a 
   await withEnv({ ...env, VM_AUTH_CONFIG: write(B) }, () => assertEquals(valuesOf(settings()), B));
 });
 
-const OWN = { ...A, clientKeyFile: "/keys/app.pem", audience: "https://api.a.example" };
+const OF_CLIENT = { clientKeyFile: "/keys/app.pem", subjectTokenFile: "/run/hub/ada" };
+const OWN = { ...A, ...OF_CLIENT, audience: "https://api.a.example" };
 const BROWSER = { ...A, scope: "openid", redirectUri: "http://localhost", openBrowser: true };
 const PARAMETERS = { ...A, authorizationParameters: { prompt: "login", acr_values: "2" } };
 const BY_VARIABLES = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CLIENT_ID: A.clientId };
@@ -202,7 +203,7 @@ const RESOLVED: [
   [OWN, `login --issuer ${B.issuer}`, {}, { ...A, issuer: B.issuer }],
   [OWN, "login --client-id other", {}, { ...A, clientId: "other" }],
   [OWN, "login", { VM_OIDC_ISSUER: B.issuer }, { clientId: A.clientId }],
-  [OWN, "login", BY_VARIABLES, { clientKeyFile: OWN.clientKeyFile, audience: OWN.audience }],
+  [OWN, "login", BY_VARIABLES, { ...OF_CLIENT, audience: OWN.audience }],
   [OWN, "login", { VM_OIDC_CLIENT_SECRET: "s" }, OWN],
   [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "0" }, {}, "kv"],
   [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "1" }, {}],

@@ -128,8 +128,6 @@ const it = await live.shared(async () => {
         NO_COLOR: NO_COLOR!,
         VM_OIDC_ISSUER: issuer,
         VM_OIDC_CLIENT_SECRET_FILE: proof,
-        VM_OIDC_AUDIENCE: "api",
-        VM_OIDC_SCOPE: "openid",
         VM_API_HOST: api.apiHost,
         VM_API_MODEL: "cl123",
       },

@@ -124,6 +124,8 @@ c.Spawner.environment = {
     "VM_OIDC_ISSUER": ISSUER,
     "VM_OIDC_CLIENT_ID": "notebooks",
     "VM_OIDC_FLOW": "token_exchange",
+    "VM_OIDC_SCOPE": "openid",  # a notebook then says who is signed in
+    "VM_OIDC_AUDIENCE": "api",  # the API's client at Keycloak
     "VM_OIDC_SUBJECT_TOKEN_FILE": lambda spawner: f"{TOKENS}/{spawner.user.name}",
     # The superuser's file, mode 0444: it proves the client, and is no secret among the hub's people.
     "VM_OIDC_CLIENT_SECRET_FILE": "/etc/jupyterhub/notebooks-client",
