@@ -28,7 +28,7 @@ for (const alg of ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] as cons
 
 /** The header and the claims of the assertion that a scripted provider was sent. */
 async function assertionSent(text: (key: Awaited<ReturnType<typeof makeKey>>) => string, {
-  alg = "RS256" as "RS256" | "PS256",
+  alg = "RS256" as "RS256" | "PS256" | "EdDSA",
   issuer = undefined as string | undefined,
   discovery = {},
 } = {}) {
@@ -48,6 +48,14 @@ async function assertionSent(text: (key: Awaited<ReturnType<typeof makeKey>>) =>
   const header = JSON.parse(atob(assertion.split(".")[0]!));
   return { header, claims: readClaims(assertion)!, provider: world.provider };
 }
+
+Deno.test("client key: Ed25519 as PEM signs by the former name where the provider knows both", async () => {
+  for (const offered of [["EdDSA", "Ed25519"], ["Ed25519"]]) {
+    const discovery = { token_endpoint_auth_signing_alg_values_supported: offered };
+    const { header } = await assertionSent(({ pem }) => pem, { alg: "EdDSA", discovery });
+    assertEquals(header, { alg: offered[0] });
+  }
+});
 
 Deno.test("client key: RSA as PEM signs PS256 where the provider takes nothing else", async () => {
   const discovery = { token_endpoint_auth_signing_alg_values_supported: ["ES256", "PS256"] };

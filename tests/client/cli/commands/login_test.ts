@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { runCli } from "../../../../client/cli.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
+import { OwnEnv } from "../../../support/own_env.ts";
+import { OwnStreams } from "../../../support/own_streams.ts";
 import { BY_KEY, cliTest, ENDED } from "../cli_world.ts";
 
 /** The lines of JSON that a program reads. */
 function steps(text: string): Record<string, string>[] {
-  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
 cliTest("login: --json tells each step as a line of JSON, and the report last", async (world) => {
@@ -19,6 +22,20 @@ cliTest("login: --json tells each step as a line of JSON, and the report last", 
   assertEquals([told.at(-1)!.state, told.at(-1)!.subject], ["valid", "analyst@example.com"]);
   assertNoSecret(stdout, [world.stored().access_token, world.stored().refresh_token!]);
 });
+
+cliTest(
+  "login: --json tells the link of a sign-in in the browser on both streams",
+  async (world) => {
+    using _ = new OwnEnv(world.env);
+    using streams = new OwnStreams();
+    const running = runCli(["login", "--json", "--flow", "browser"]);
+    const link = () => steps(streams.written.stdout).find(({ type }) => type === "link_shown")?.url;
+    while (link() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+    await world.provider.follow(link()!);
+    assertEquals(await running, 0, streams.written.stderr);
+    assertStringIncludes(streams.written.stderr, `Open ${link()}\n`);
+  },
+);
 
 cliTest("login: asks on standard error, stores, and keeps a sign-in that serves", async (world) => {
   const { stdout, stderr } = await world.says("VM_OIDC_INTERACTIVE=0 login", 0);
