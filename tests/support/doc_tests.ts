@@ -3,6 +3,7 @@
  * `deno run -A tests/support/doc_tests.ts`. Its own arguments go on to `deno test`.
  */
 import { findDenoDir, spawnDenoTool } from "./deno_process.ts";
+import { makeKey } from "./key_world.ts";
 import { startOidcProvider } from "./oidc_provider.ts";
 import { tempDir } from "./temp_home.ts";
 import { startTrackingApi } from "./tracking_api.ts";
@@ -32,20 +33,11 @@ function settings(home: string, denoDir: string, variables: Record<string, strin
   };
 }
 
-/** The key of a job, as a PEM file, and its public part for the provider. */
-async function writeJobKey(folder: string): Promise<{ path: string; publicKey: JsonWebKey }> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
-  const pair = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const bytes = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
-  const path = `${folder}/job-key.pem`;
-  const pem = `-----BEGIN PRIVATE KEY-----\n${bytes.toBase64()}\n-----END PRIVATE KEY-----\n`;
-  await Deno.writeTextFile(path, pem, { mode: 0o600 });
-  return { path, publicKey: await crypto.subtle.exportKey("jwk", pair.publicKey) };
-}
-
 async function main(args: string[]): Promise<number> {
   await using home = await tempDir();
-  const job = await writeJobKey(home.path);
+  const key = await makeKey("ES256");
+  const keyFile = `${home.path}/job-key.pem`;
+  await Deno.writeTextFile(keyFile, key.pem, { mode: 0o600 });
   await using provider = await startOidcProvider({
     interval: 0.05,
     configure: (config) => {
@@ -60,7 +52,7 @@ async function main(args: string[]): Promise<number> {
         redirect_uris: [],
         response_types: [],
         token_endpoint_auth_method: "private_key_jwt",
-        jwks: { keys: [job.publicKey] },
+        jwks: { keys: [key.registered] },
       }];
     },
   });
@@ -74,7 +66,7 @@ async function main(args: string[]): Promise<number> {
       VM_OIDC_CLIENT_ID: provider.clientId,
       VM_API_HOST: api.apiHost,
       VM_API_MODEL: "cl123",
-      JOB_KEY_FILE: job.path,
+      JOB_KEY_FILE: keyFile,
       TOKENS_KEY: crypto.getRandomValues(new Uint8Array(32)).toBase64(),
     }),
   }).status;

@@ -50,15 +50,17 @@ export async function verifyJwt(
   token: string,
   jwk: JsonWebKey,
 ): Promise<Record<string, unknown> | undefined> {
-  const [head = "", claims, signature, ...rest] = token.split(".");
-  if (claims === undefined || signature === undefined || rest.length > 0) return undefined;
-  if (decodeJson(head)?.alg !== "RS256") return undefined;
-  const bytes = decodeBase64(signature);
-  if (bytes === undefined) return undefined;
-  const { kty, n, e } = jwk as { kty: string; n: string; e: string };
-  const key = await crypto.subtle.importKey("jwk", { kty, n, e }, RSA, false, ["verify"]);
-  const valid = await crypto.subtle.verify(RSA.name, key, bytes, encode(`${head}.${claims}`));
-  return valid ? decodeJson(claims) : undefined;
+  try {
+    const [head, claims, signature] = token.split(".") as [string, string, string];
+    if (decodeJson(head).alg !== "RS256") return undefined;
+    const { kty, n, e } = jwk as { kty: string; n: string; e: string };
+    const key = await crypto.subtle.importKey("jwk", { kty, n, e }, RSA, false, ["verify"]);
+    const signed = encode(`${head}.${claims}`);
+    const isValid = await crypto.subtle.verify(RSA.name, key, decodeBase64(signature), signed);
+    return isValid ? decodeJson(claims) : undefined;
+  } catch {
+    return undefined; // no JWT
+  }
 }
 
 async function exportKey(key: CryptoKey, kid: string): Promise<JsonWebKey> {
@@ -83,18 +85,10 @@ function encodeJson(value: Record<string, unknown>): string {
   return encodeBase64(encode(JSON.stringify(value)));
 }
 
-function decodeBase64(part: string): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    return Uint8Array.fromBase64(part, { alphabet: "base64url" });
-  } catch {
-    return undefined;
-  }
+function decodeBase64(part: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.fromBase64(part, { alphabet: "base64url" });
 }
 
-function decodeJson(part: string): Record<string, unknown> | undefined {
-  try {
-    return JSON.parse(new TextDecoder().decode(decodeBase64(part)));
-  } catch {
-    return undefined;
-  }
+function decodeJson(part: string): Record<string, unknown> {
+  return JSON.parse(new TextDecoder().decode(decodeBase64(part)));
 }

@@ -12,7 +12,22 @@ export class OidcStore {
 
   /** The adapter that oidc-provider asks for, once per kind. */
   adapter(kind: string): Adapter {
-    return new StoreAdapter(this, this.records(kind));
+    const records = this.records(kind);
+    const findBy = (match: (record: AdapterPayload) => boolean) =>
+      Promise.resolve(records.values().find(match));
+    return {
+      upsert: (id, payload) => Promise.resolve(void records.set(id, payload)),
+      find: (id) => Promise.resolve(records.get(id)),
+      findByUserCode: (userCode) => findBy((record) => record.userCode === userCode),
+      findByUid: (uid) => findBy((record) => record.uid === uid),
+      consume(id) {
+        const record = records.get(id);
+        if (record !== undefined) record.consumed = Math.floor(Date.now() / 1000);
+        return Promise.resolve();
+      },
+      destroy: (id) => Promise.resolve(void records.delete(id)),
+      revokeByGrantId: (grantId) => Promise.resolve(this.revoke(grantId)),
+    };
   }
 
   /** All records of a kind, by id. */
@@ -41,52 +56,5 @@ export class OidcStore {
       }
     }
     if (grantId === undefined) this.records("Grant").clear();
-  }
-}
-
-class StoreAdapter implements Adapter {
-  readonly #store: OidcStore;
-  readonly #records: Records;
-
-  constructor(store: OidcStore, records: Records) {
-    this.#store = store;
-    this.#records = records;
-  }
-
-  upsert(id: string, payload: AdapterPayload): Promise<void> {
-    this.#records.set(id, payload);
-    return Promise.resolve();
-  }
-
-  find(id: string): Promise<AdapterPayload | undefined> {
-    return Promise.resolve(this.#records.get(id));
-  }
-
-  findByUserCode(userCode: string): Promise<AdapterPayload | undefined> {
-    return this.#findBy((record) => record.userCode === userCode);
-  }
-
-  findByUid(uid: string): Promise<AdapterPayload | undefined> {
-    return this.#findBy((record) => record.uid === uid);
-  }
-
-  consume(id: string): Promise<void> {
-    const record = this.#records.get(id);
-    if (record !== undefined) record.consumed = Math.floor(Date.now() / 1000);
-    return Promise.resolve();
-  }
-
-  destroy(id: string): Promise<void> {
-    this.#records.delete(id);
-    return Promise.resolve();
-  }
-
-  revokeByGrantId(grantId: string): Promise<void> {
-    this.#store.revoke(grantId);
-    return Promise.resolve();
-  }
-
-  #findBy(match: (record: AdapterPayload) => boolean): Promise<AdapterPayload | undefined> {
-    return Promise.resolve(this.#records.values().find(match));
   }
 }
