@@ -37,9 +37,9 @@ export async function makeLocalCa(): Promise<LocalCa> {
         signingAlgorithm: ALGORITHM,
         ...validity,
         extensions: [
-          new x509.SubjectAlternativeNameExtension(
-            hosts.map((value) => ({ type: "dns" as const, value })),
-          ),
+          new x509.SubjectAlternativeNameExtension(hosts.map((value) => {
+            return { type: /^[\d.]+$/.test(value) ? "ip" as const : "dns" as const, value };
+          })),
         ],
       });
       const key = await crypto.subtle.exportKey("pkcs8", own.privateKey);

@@ -1,6 +1,6 @@
+import { makeLocalCa } from "../local_ca.ts";
 import { tempDir } from "../temp_home.ts";
 import { freePort } from "./free_port.ts";
-import { type CertificateFiles, makeCertificate } from "./make_certificate.ts";
 import { serverBinary } from "./servers.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
 
@@ -76,7 +76,7 @@ const POLL_MS = 20;
 export async function startVault(options: VaultOptions = {}): Promise<VaultServer> {
   const temporary = await tempDir();
   try {
-    const certificate = options.tls ? await makeCertificate(temporary.path) : undefined;
+    const certificate = options.tls ? await writeCertificate(temporary.path) : undefined;
     const storage = options.storage ?? `${temporary.path}/storage`;
     const server = new VaultServer(options, storage, certificate, temporary);
     await server.start();
@@ -86,6 +86,17 @@ export async function startVault(options: VaultOptions = {}): Promise<VaultServe
     await temporary[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The PEM files of an authority, and of a certificate by it for this machine. */
+async function writeCertificate(folder: string): Promise<Record<"ca" | "cert" | "key", string>> {
+  const files = { ca: `${folder}/ca.pem`, cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
+  const authority = await makeLocalCa();
+  const issued = await authority.issue(["localhost", "127.0.0.1"]);
+  await Deno.writeTextFile(files.ca, authority.cert);
+  await Deno.writeTextFile(files.cert, issued.cert);
+  await Deno.writeTextFile(files.key, issued.key);
+  return files;
 }
 
 /** A real Vault: initialised, unsealed, with KV 2 at `secret/` and KV 1 at `kv1/`. */
@@ -105,7 +116,7 @@ export class VaultServer implements AsyncDisposable {
   constructor(
     { port = freePort(), standby = false }: VaultOptions,
     storage: string,
-    certificate: CertificateFiles | undefined,
+    certificate: Record<"ca" | "cert" | "key", string> | undefined,
     temporary: AsyncDisposable,
   ) {
     const scheme = certificate === undefined ? "http" : "https";
