@@ -4,7 +4,7 @@ import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backen
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
 import { asksNobody, bearerKind, credentialKey } from "./entry.ts";
 import { throwToCaller } from "./errors.ts";
-import type { PermissionNeed } from "./format_permissions.ts";
+import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import {
   checkSessionOptions,
   namesOf,
@@ -136,7 +136,10 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
   }
-  const tokens = tokensOf(resolved, backend, options, () => check(needs(), "sign_in"));
+  const tokens = tokensOf(resolved, backend, options, async () => {
+    // With every permission, as in a notebook, the list is not made.
+    if (!NAMES.every((name) => isGranted({ name }))) await check(needs(), "sign_in");
+  });
   const hasAsked = await tokens?.signIn(options.signal);
   const held = tokens?.held.bearer;
   const expiresAt = held && { expiresAt: new Date(held.expiresAt) };

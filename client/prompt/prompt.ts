@@ -140,20 +140,18 @@ export function outcomeLines(outcome: Outcome): string[] {
  * "2026-11-27 08:07 +01:00". JSON has ISO 8601 in UTC instead.
  */
 export function formatTime(ms: number): string {
-  const date = new Date(ms);
-  const offset = -date.getTimezoneOffset();
-  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map(twoDigits).join("-");
-  return `${day} ${timeOfDay(date.getHours(), date.getMinutes())} ${offset < 0 ? "-" : "+"}` +
-    timeOfDay(Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60);
+  const text = new Date(ms).toLocaleString("sv-SE", TIME_PARTS); // "2026-11-27 08:07 GMT+01:00"
+  return text.replace(/GMT$/, "+00:00").replace("GMT", "").replace("\u2212", "-");
 }
 
-function timeOfDay(hours: number, minutes: number): string {
-  return `${twoDigits(hours)}:${twoDigits(minutes)}`;
-}
-
-function twoDigits(value: number): string {
-  return String(value).padStart(2, "0");
-}
+const TIME_PARTS = {
+  year: "numeric",
+  month: "2-digit",
+  day: "2-digit",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZoneName: "longOffset",
+} as const;
 
 export interface PromptView {
   /** The id of the display, and of the element in it. */

@@ -77,7 +77,7 @@ export async function startAuthorization(
     const { authorization_endpoint } = server;
     checkEndpoint("authorization_endpoint", authorization_endpoint, identity.issuer);
     assertCanSignIn(server, identity);
-    const dpopKey = identity.dpop ? await newDpopKey(context) : undefined;
+    const dpopKey = await newDpopKey(context);
     const { redirectUri } = options;
     const secrets = {
       state: oauth.generateRandomState(),

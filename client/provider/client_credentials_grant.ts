@@ -39,7 +39,7 @@ export async function requestClientTokens(
     const { identity, server, client, auth } = context;
     if (provider.isPublicClient) throw noProof(identity.issuer);
     const kept = identity.dpop ? await importDpopKey(dpopKey) : undefined;
-    const fresh = identity.dpop && kept === undefined ? await newDpopKey(context) : undefined;
+    const fresh = kept === undefined ? await newDpopKey(context) : undefined;
     const { answer } = await requestTokens(context, {
       dpopKey: kept ?? fresh?.pair,
       send: ({ additionalParameters, ...options }) =>

@@ -51,7 +51,7 @@ export async function authorizeDevice(
       );
     }
     assertCanSignIn(server, identity);
-    const dpopKey = identity.dpop ? await newDpopKey(context) : undefined;
+    const dpopKey = await newDpopKey(context);
     // Sent wherever the provider knows PKCE: some demand it, and none minds it.
     const isPkce = server.code_challenge_methods_supported?.includes("S256");
     const verifier = isPkce ? oauth.generateRandomCodeVerifier() : undefined;

@@ -40,8 +40,8 @@ export async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
   const action = `exchange the token in ${path} for one of the client ${clientId}${forAudience}`;
   const token = readToken(path, action, issuer);
   return await provider.use(action, undefined, async (context) => {
-    const { server, client, auth, identity } = context;
-    return await firstTokens(context, identity.dpop ? await newDpopKey(context) : undefined, {
+    const { server, client, auth } = context;
+    return await firstTokens(context, await newDpopKey(context), {
       send: ({ additionalParameters, ...options }) =>
         oauth.genericTokenEndpointRequest(server, client, auth, GRANT, {
           subject_token: token,

@@ -82,13 +82,9 @@ export async function requestTokens(
   context: RequestContext,
   request: TokenRequest,
 ): Promise<TokenAnswer> {
-  const { dpopKey } = request;
-  const result = await withNonce(() => {
-    const proof = dpopKey && { DPoP: dpopHandle(oauth, dpopKey, context.runtime.skew) };
-    return requestOnce(context, request, proof);
-  });
+  const result = await withNonce(() => requestOnce(context, request));
   const isBound = result.answer.token_type === "dpop";
-  if (isBound === (dpopKey !== undefined)) return result;
+  if (isBound === (request.dpopKey !== undefined)) return result;
   // Bound tokens would go out as bearer tokens, and unbound ones can be used by anybody: RFC 9449, section 5.
   const fault = isBound
     ? words`they are bound to a key (DPoP). Set ${DPOP}.`
@@ -112,19 +108,18 @@ export async function withNonce<T>(send: () => Promise<T>): Promise<T> {
 
 async function requestOnce(
   context: RequestContext,
-  { send, process, parameters, got = {} }: TokenRequest,
-  proof: oauth.DPoPRequestOptions | undefined,
+  { send, process, parameters, dpopKey, got = {} }: TokenRequest,
 ): Promise<TokenAnswer> {
-  const { identity, server, client } = context;
+  const { identity, server, client, runtime } = context;
   const response = await send({
     ...requestOptions(TOKEN, context, (answer) => Object.assign(got, answer)),
-    ...proof,
+    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey, runtime.skew) }),
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
   const idToken = String(got.id_token);
   const alg = readClaims(idToken, 0)?.alg;
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
-  context.runtime.skew = stated ?? context.runtime.skew;
+  runtime.skew = stated ?? runtime.skew;
   const skew = judgedSkew(stated);
   const judged = {
     ...client,
@@ -252,11 +247,14 @@ export function toTokenSet(
 }
 
 /**
- * A new key to bind tokens to, made before a person is asked.
+ * A new key to bind tokens to, where they are to be bound, made before a person is asked.
  *
  * @throws {ValidMindAuthError} `dpop_unsupported` where the provider does not offer DPoP.
  */
-export async function newDpopKey({ server, runtime }: RequestContext): Promise<DpopKey> {
+export async function newDpopKey(
+  { identity, server, runtime }: RequestContext,
+): Promise<DpopKey | undefined> {
+  if (!identity.dpop) return undefined;
   if (server.dpop_signing_alg_values_supported?.includes("ES256")) {
     const key = await generateDpopKey();
     remember(runtime.secrets, [key.jwk.d]);

@@ -282,24 +282,22 @@ export function close(connection: { close(): void }): void {
 async function readRequest(connection: Deno.Conn): Promise<HttpRequest | number | undefined> {
   const chunk = new Uint8Array(MAX_BYTES);
   let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
-  let request: HttpRequest | undefined;
-  let end = 0;
-  for (;;) {
-    if (request === undefined && text.includes(HEAD_END)) {
-      const head = text.slice(0, text.indexOf(HEAD_END));
-      const read = parseHead(head);
-      if (typeof read === "number") return read;
-      request = read.request;
-      end = head.length + HEAD_END.length + read.length;
-    }
-    if (request !== undefined && text.length >= end) {
-      return { ...request, body: text.slice(text.indexOf(HEAD_END) + HEAD_END.length, end) };
-    }
-    if (request === undefined && text.length >= MAX_BYTES) return 413;
-    const count = await connection.read(chunk);
-    if (!count) return undefined;
-    text += Array.from(chunk.subarray(0, count), (byte) => String.fromCharCode(byte)).join("");
+  const readMore = async () => {
+    const bytes = chunk.subarray(0, await connection.read(chunk) ?? 0);
+    text += Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+    return bytes.length > 0;
+  };
+  while (!text.includes(HEAD_END)) {
+    if (text.length >= MAX_BYTES) return 413;
+    if (!await readMore()) return undefined;
   }
+  const [head] = text.split(HEAD_END, 1) as [string];
+  const read = parseHead(head);
+  if (typeof read === "number") return read;
+  const start = head.length + HEAD_END.length;
+  const end = start + read.length;
+  while (text.length < end) if (!await readMore()) return undefined;
+  return { ...read.request, body: text.slice(start, end) };
 }
 
 /** The request of a head, and the length of its body. */

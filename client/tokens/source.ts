@@ -200,10 +200,7 @@ export function getOrSet<K, V>(
   key: K,
   create: () => V,
 ): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = create();
-    map.set(key, value);
-  }
+  const value = map.get(key) ?? create();
+  map.set(key, value);
   return value;
 }
