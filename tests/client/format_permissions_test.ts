@@ -1,6 +1,10 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { formatPermissionFlags, formatPermissionSet } from "../../client/format_permissions.ts";
+import {
+  formatPermissionFlags,
+  formatPermissionSet,
+  SCOPES,
+} from "../../client/format_permissions.ts";
 import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -9,36 +13,26 @@ type Descriptors = Deno.PermissionDescriptor[];
 
 const isWindows = Deno.build.os === "windows";
 
-const FLAGS: [descriptors: unknown[], flags: string][] = [
-  [[], ""],
+/** Descriptors, one a line: their kind, and what narrows them. */
+function descriptors(text: string): Descriptors {
+  return text.split("\n").filter(Boolean).map((line) => {
+    const [name, scope] = line.trim().split(/=(.*)/s);
+    const member = scope === undefined ? {} : { [SCOPES[name as keyof typeof SCOPES]]: scope };
+    return { name, ...member } as Deno.PermissionDescriptor;
+  });
+}
+
+const FLAGS: [descriptors: string, flags: string][] = [
+  ["", ""],
   // Kinds in a fixed order, in whichever way they come.
-  [
-    [{ name: "env", variable: "A" }, { name: "net", host: "a.example" }, {
-      name: "write",
-      path: "/d",
-    }],
-    "--allow-write=/d --allow-net=a.example --allow-env=A",
-  ],
+  ["env=A\nnet=a.b\nwrite=/d", "--allow-write=/d --allow-net=a.b --allow-env=A"],
   // Values of a kind together, each once, and none that a wider one covers.
-  [[{ name: "net", host: "a.example:443" }, { name: "net", host: "b.example" }, {
-    name: "net",
-    host: "a.example:443",
-  }], "--allow-net=a.example:443,b.example"],
-  [
-    [{ name: "read", path: "/d/x" }, { name: "read", path: "/d" }, { name: "read", path: "/dx" }],
-    "--allow-read=/d,/dx",
-  ],
-  [[{ name: "net" }, { name: "sys" }], "--allow-net --allow-sys"],
-  [[{ name: "read", path: "/d" }, { name: "read", path: undefined }], "--allow-read"],
-  [
-    [{ name: "ffi", path: "/lib/x.so" }, { name: "run", command: "git" }],
-    "--allow-run=git --allow-ffi=/lib/x.so",
-  ],
-  [
-    [{ name: "sys", kind: "hostname" }, { name: "import", host: "jsr.io:443" }],
-    "--allow-sys=hostname --allow-import=jsr.io:443",
-  ],
-  [[{ name: "env", variable: "A", need: "always", reason: "x" }], "--allow-env=A"],
+  ["net=a.b:443\nnet=c.d\nnet=a.b:443", "--allow-net=a.b:443,c.d"],
+  ["read=/d/x\nread=/d\nread=/dx", "--allow-read=/d,/dx"],
+  ["net\nsys", "--allow-net --allow-sys"],
+  ["read=/d\nread", "--allow-read"],
+  ["ffi=/lib/x.so\nrun=git", "--allow-run=git --allow-ffi=/lib/x.so"],
+  ["sys=hostname\nimport=jsr.io:443", "--allow-sys=hostname --allow-import=jsr.io:443"],
 ];
 
 /** Paths in a shell of POSIX. */
@@ -55,49 +49,35 @@ const POSIX: [path: string | URL, flags: string][] = [
 ];
 
 Deno.test("formatPermissionFlags: the fewest flags that grant all, quoted for the shell", () => {
-  for (const [descriptors, flags] of FLAGS) {
-    assertEquals(formatPermissionFlags(descriptors as Descriptors), flags);
-    assertEquals(formatPermissionFlags(new Set(descriptors as Descriptors)), flags);
+  for (const [text, flags] of FLAGS) {
+    assertEquals(formatPermissionFlags(new Set(descriptors(text))), flags);
   }
+  const need = { name: "env", variable: "A", need: "always", reason: "x" } as const;
+  assertEquals(formatPermissionFlags([need]), "--allow-env=A");
   if (isWindows) return;
   for (const [path, flags] of POSIX) {
     assertEquals(formatPermissionFlags([{ name: "read", path }]), flags);
   }
-  const ipv6 = formatPermissionFlags([{ name: "net", host: "[::1]:8080" }]);
+  const ipv6 = formatPermissionFlags(descriptors("net=[::1]:8080"));
   assertEquals(ipv6, "'--allow-net=[::1]:8080'");
 });
 
 const NO_DESCRIPTORS: unknown[] = [
-  undefined,
-  null,
-  "read",
-  ["read"],
-  {},
-  { name: "hrtime" },
-  { name: "all" },
-  { name: "toString" },
-  { name: "read", path: 5 },
-  { name: "read", path: null },
-  { name: "read", path: "" },
-  { name: "net", host: {} },
-  { name: "net", host: "::::" },
+  ...[undefined, null, "read", ["read"], {}],
+  ...["hrtime", "all", "toString"].map((name) => ({ name })),
+  ...[5, null, ""].map((path) => ({ name: "read", path })),
+  ...[{}, "::::"].map((host) => ({ name: "net", host })),
   { name: "env", variable: false },
 ];
 
 Deno.test("formatPermission…: what is no descriptor is refused, and a comma in a flag", async () => {
   for (const descriptor of NO_DESCRIPTORS) {
-    const list = [descriptor] as Descriptors;
     for (const format of [formatPermissionFlags, formatPermissionSet]) {
-      const run = () => Promise.try(() => format(list));
+      const run = () => Promise.try(() => format([descriptor] as Descriptors));
       await rejectsWith("invalid_permissions", run, "the list", "Declare");
     }
   }
-  const commas: Descriptors = [
-    { name: "read", path: "/a,b" },
-    { name: "net", host: "a.example.com,b.example.com" },
-    { name: "env", variable: "A,B" },
-  ];
-  for (const one of commas) {
+  for (const one of descriptors("read=/a,b\nnet=a.example.com,b.example.com\nenv=A,B")) {
     const run = () => Promise.try(() => formatPermissionFlags([one]));
     const words = [`--allow-${one.name}`, "comma", "permission set"];
     await rejectsWith("invalid_permissions", run, ...words);
@@ -106,15 +86,11 @@ Deno.test("formatPermission…: what is no descriptor is refused, and a comma in
 
 Deno.test("formatPermissionSet: grouped, each once, true where it is not narrowed", () => {
   assertEquals(JSON.parse(formatPermissionSet([])), { permissions: { validmind: {} } });
-  const named = formatPermissionSet([{ name: "env", variable: "HOME" }], 'my "set"');
+  const named = formatPermissionSet(descriptors("env=HOME"), 'my "set"');
   assertEquals(JSON.parse(named), { permissions: { 'my "set"': { env: ["HOME"] } } });
   const text = formatPermissionSet([
-    { name: "net", host: "a.example.com:443" },
-    { name: "read", path: "/a,b" },
-    { name: "net", host: "a.example.com:443" },
-    { name: "net", host: "[::1]:8080" },
-    { name: "sys" },
-    { name: "sys", kind: "hostname" },
+    ...descriptors("net=a.example.com:443\nread=/a,b\nnet=a.example.com:443\nnet=[::1]:8080"),
+    ...descriptors("sys\nsys=hostname"),
     { name: "write", path: new URL("file:///my%20data") },
   ]);
   assertEquals(JSON.parse(text).permissions.validmind, {
@@ -123,53 +99,33 @@ Deno.test("formatPermissionSet: grouped, each once, true where it is not narrowe
     net: ["a.example.com:443", "[::1]:8080"],
     sys: true,
   });
-  assert(text.split("\n").length > 5); // to be read, and pasted
 });
 
 /** Tells the states of descriptors; without a terminal an open one is denied. */
 const TELL = `console.log(JSON.parse(Deno.args[0])
   .map((one) => Deno.permissions.querySync(one).state).join().replaceAll("prompt", "denied"));`;
 
-function granted(path: string, odd: string): { given: Descriptors; others: Descriptors } {
-  return {
-    given: [
-      { name: "read", path: `${path}/my data` },
-      { name: "read", path: `${path}/${odd}` },
-      { name: "write", path: `${path}/größe` },
-      { name: "net", host: "[::1]:8080" },
-      { name: "net", host: "127.0.0.1:9999" },
-      { name: "env", variable: "HOME" },
-      { name: "sys", kind: "hostname" },
-    ],
-    others: [
-      { name: "read", path: `${path}/my` },
-      { name: "read", path },
-      { name: "net", host: "[::1]:8081" },
-      { name: "env", variable: "PATH" },
-      { name: "sys", kind: "osRelease" },
-    ],
-  };
-}
-
 Deno.test({
   name: "formatPermission…: a shell and Deno understand what they write",
   ignore: isWindows,
   async fn() {
     await using dir = await tempDir();
-    await Deno.writeTextFile(`${dir.path}/main.ts`, TELL);
-    const byFlags = granted(dir.path, `it's $HOME "x" \`y\` \\z*`);
-    const bySet = granted(dir.path, "a,b 'c'");
-    const tell = ({ given, others }: typeof bySet) => JSON.stringify([...given, ...others]);
-    const command = `"$0" run --quiet --no-config --no-prompt ${
-      formatPermissionFlags(byFlags.given)
-    } "$1" "$2"`;
-    const shell = ["sh", "-c", command, DENO, `${dir.path}/main.ts`, tell(byFlags)];
-    await Deno.writeTextFile(`${dir.path}/deno.json`, formatPermissionSet(bySet.given));
+    const { path } = dir;
+    await Deno.writeTextFile(`${path}/main.ts`, TELL);
+    const given = (odd: string) =>
+      descriptors(`read=${path}/my data\nread=${path}/${odd}\nwrite=${path}/größe
+        net=[::1]:8080\nnet=127.0.0.1:9999\nenv=HOME\nsys=hostname`);
+    const others = descriptors(`read=${path}/my\nread=${path}\nnet=[::1]:8081\nenv=PATH`);
+    const [byFlags, bySet] = [given(`it's $HOME "x" \`y\` \\z*`), given("a,b 'c'")];
+    const flags = formatPermissionFlags(byFlags);
+    const command = `"$0" run --quiet --no-config --no-prompt ${flags} "$1" "$2"`;
+    const tell = (descriptors: Descriptors) => JSON.stringify([...descriptors, ...others]);
+    const shell = ["sh", "-c", command, DENO, `${path}/main.ts`, tell(byFlags)];
+    await Deno.writeTextFile(`${path}/deno.json`, formatPermissionSet(bySet));
     const set = { file: "main.ts", config: false, flags: ["-P=validmind"], args: [tell(bySet)] };
-    for (const run of [() => runProcess(shell), () => runDeno({ ...set, cwd: dir.path })]) {
+    for (const run of [() => runProcess(shell), () => runDeno({ ...set, cwd: path })]) {
       const { stdout, stderr } = await run();
-      const { given, others } = bySet;
-      const expected = [...given.map(() => "granted"), ...others.map(() => "denied")];
+      const expected = [...bySet.map(() => "granted"), ...others.map(() => "denied")];
       assertEquals(stdout.trim().split(","), expected, stderr);
     }
   },

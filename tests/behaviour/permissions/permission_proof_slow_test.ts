@@ -1,6 +1,7 @@
 // The promise of design section 7, proven: what is declared is enough, all of it is needed, and
 // nothing beyond it is touched.
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, SEPARATOR } from "@std/path";
+import { netHost } from "../../../backends/common/platform.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   createSession,
@@ -16,7 +17,6 @@ import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_pro
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { accessed, covers } from "./audit_log.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
 import { AssertionIssuer, withClient } from "../../support/client_world.ts";
 import { startGitHubRunner } from "../../support/key_world.ts";
@@ -31,107 +31,105 @@ import {
 
 const FLOWS = fromFileUrl(new URL("./permission_flows.ts", import.meta.url));
 
-interface Case {
-  name: string;
-  flow: FlowInput["flow"];
-  backend: (folder: string) => BackendInput | "environment";
-  target?: (folder: string) => BackendInput;
-  /** Other options, of a client that proves who it is. */
-  more?: (folder: string) => NonNullable<FlowInput["more"]>;
+interface Store {
+  /** Absent where variables name it. */
+  backend?: (folder: string) => BackendInput;
   /** Variables of the child, beside its home. */
   env?: (folder: string) => Record<string, string>;
 }
 
-const file = (folder: string): BackendInput => ({
-  kind: "file",
-  path: `${folder}/a b/credentials.json`,
-});
-const home = (): BackendInput => ({ kind: "file" });
-const kv = (folder: string): BackendInput => ({ kind: "kv", path: `${folder}/kv.db` });
-const memory = (): BackendInput => ({ kind: "memory" });
-const kvMemory = (): BackendInput => ({ kind: "kv" });
-const byName = () => "environment" as const;
-const namedFile = (folder: string) => ({
-  VM_OIDC_CREDENTIALS_BACKEND: "file",
-  VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path: `${folder}/named/credentials.json` }),
-});
+interface Case extends Store {
+  name: string;
+  flow: FlowInput["flow"];
+  target?: Store["backend"];
+  /** Other options, of a client that proves who it is. */
+  more?: (folder: string) => NonNullable<FlowInput["more"]>;
+}
 
+function named(name: string, options: (folder: string) => unknown, more = {}): Store {
+  return {
+    env: (folder) => ({
+      VM_OIDC_CREDENTIALS_BACKEND: name,
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options(folder)),
+      ...more,
+    }),
+  };
+}
+
+const inFile = (folder: string, name: string) => ({
+  name: "file",
+  options: { path: `${folder}/${name}/credentials.json` },
+});
 const KEY = (await testKey()).toBase64();
-const encryptedFile = (folder: string) => ({
-  VM_OIDC_CREDENTIALS_BACKEND: "encrypted",
-  VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
-    backend: { name: "file", options: { path: `${folder}/named/credentials.json` } },
+
+const FILE: Store = {
+  backend: (folder) => ({ kind: "file", path: `${folder}/a b/credentials.json` }),
+};
+const KV: Store = { backend: (folder) => ({ kind: "kv", path: `${folder}/kv.db` }) };
+const MEMORY: Store = { backend: () => ({ kind: "memory" }) };
+
+const STORES: Record<string, Store> = {
+  "file": FILE,
+  "file in the home folder": { backend: () => ({ kind: "file" }) },
+  "kv in a file": KV,
+  "file named by the environment": named("file", (folder) => inFile(folder, "named").options),
+  "encrypted file": named("encrypted", (folder) => ({
+    backend: inFile(folder, "named"),
     key: { env: "TEST_KEY" },
+  }), { TEST_KEY: KEY }),
+  "encrypted file, key in a file": named("encrypted", (folder) => ({
+    backend: inFile(folder, "named"),
+    key: { backend: inFile(folder, "keys") },
+  })),
+  "fallback of two files": named("fallback", (folder) => ({
+    backends: ["one", "two"].map((name) => inFile(folder, name)),
+  })),
+};
+
+const FLOWS_OF_ALL = ["sign in", "cached start", "refresh", "clear"] as const;
+const CLIENT = { flow: "client_credentials" } as const;
+const key = (folder: string) => ({ clientKeyFile: `${folder}/key.json` });
+const CLIENTS: Record<string, NonNullable<Case["more"]>> = {
+  "a client's key": (folder) => ({ ...CLIENT, ...key(folder) }),
+  "an assertion of GitHub Actions": () => ({ ...CLIENT, clientAssertion: "github" }),
+  "a token to exchange": (folder) => ({
+    flow: "token_exchange",
+    subjectTokenFile: `${folder}/subject`,
+    ...key(folder),
   }),
-  TEST_KEY: KEY,
-});
-const keyInFile = (folder: string) => ({
-  VM_OIDC_CREDENTIALS_BACKEND: "encrypted",
-  VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
-    backend: { name: "file", options: { path: `${folder}/named/credentials.json` } },
-    key: { backend: { name: "file", options: { path: `${folder}/keys/credentials.json` } } },
-  }),
-});
-const fallback = (folder: string) => ({
-  VM_OIDC_CREDENTIALS_BACKEND: "fallback",
-  VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
-    backends: ["one", "two"].map((name) => ({
-      name: "file",
-      options: { path: `${folder}/${name}/credentials.json` },
-    })),
-  }),
-});
+};
 
 const CASES: Case[] = [
-  ...(["sign in", "cached start", "refresh", "clear"] as const).flatMap((flow): Case[] => [
-    { name: `file, ${flow}`, flow, backend: file },
-    { name: `file in the home folder, ${flow}`, flow, backend: home },
-    { name: `kv in a file, ${flow}`, flow, backend: kv },
-    { name: `file named by the environment, ${flow}`, flow, backend: byName, env: namedFile },
-    { name: `encrypted file, ${flow}`, flow, backend: byName, env: encryptedFile },
-    { name: `encrypted file, key in a file, ${flow}`, flow, backend: byName, env: keyInFile },
-    { name: `fallback of two files, ${flow}`, flow, backend: byName, env: fallback },
-  ]),
-  { name: "memory, sign in", flow: "sign in", backend: memory },
-  { name: "memory, browser", flow: "browser", backend: memory },
-  {
-    name: "file, a client's key",
+  ...Object.entries(STORES).flatMap(([name, store]) =>
+    FLOWS_OF_ALL.map((flow): Case => ({ name: `${name}, ${flow}`, flow, ...store }))
+  ),
+  { name: "memory, sign in", flow: "sign in", ...MEMORY },
+  { name: "memory, browser", flow: "browser", ...MEMORY },
+  ...Object.entries(CLIENTS).map(([name, more]): Case => ({
+    name: `file, ${name}`,
     flow: "sign in",
-    backend: file,
-    more: (folder) => ({ flow: "client_credentials", clientKeyFile: `${folder}/key.json` }),
-  },
-  {
-    name: "file, an assertion of GitHub Actions",
-    flow: "sign in",
-    backend: file,
-    more: () => ({ flow: "client_credentials", clientAssertion: "github" }),
-  },
-  {
-    name: "file, a token to exchange",
-    flow: "sign in",
-    backend: file,
-    more: (folder) => ({
-      flow: "token_exchange",
-      subjectTokenFile: `${folder}/subject`,
-      clientKeyFile: `${folder}/key.json`,
-    }),
-  },
-  { name: "file, browser", flow: "browser", backend: file },
-  { name: "kv in memory, sign in", flow: "sign in", backend: kvMemory },
-  {
-    name: "memory named by the environment, sign in",
-    flow: "sign in",
-    backend: byName,
-    env: () => ({ VM_OIDC_NO_PERSIST: "1" }),
-  },
-  { name: "file to kv, migrate", flow: "migrate", backend: file, target: kv },
-  { name: "kv to file, migrate", flow: "migrate", backend: kv, target: file },
+    ...FILE,
+    more,
+  })),
+  { name: "file, browser", flow: "browser", ...FILE },
+  { name: "kv in memory, sign in", flow: "sign in", backend: () => ({ kind: "kv" }) },
+  { name: "memory by variable", flow: "sign in", env: () => ({ VM_OIDC_NO_PERSIST: "1" }) },
+  { name: "file to kv, migrate", flow: "migrate", ...FILE, target: KV.backend! },
+  { name: "kv to file, migrate", flow: "migrate", ...KV, target: FILE.backend! },
 ];
 
 for (const one of CASES) {
-  Deno.test(`permissions: ${one.name}: what is declared is enough, and no less is`, async () => {
+  Deno.test(`permissions: ${one.name}: what is declared is enough, no less is, and nothing beyond is used`, async () => {
     await using world = await permissionWorld(one);
     const needs = await world.needs();
+    const log = `${world.folder}/audit.jsonl`;
+    assertEquals(await world.run(["-A"], { DENO_AUDIT_PERMISSIONS: log }), { ok: true });
+    const all = [...needs, ...await world.optionalNeeds()];
+    const accesses = await readLog(log, world.folder);
+    assertEquals(accesses.filter((access) => !all.some((need) => covers(need, access))), []);
+    const isIdle = all.every(({ need }) => need === "optional");
+    assert(accesses.length > 0 || isIdle, "the log is empty: it proves nothing");
+    await world.prepare();
     assertEquals(await world.run(permissionFlagsOf(needs)), { ok: true });
     for (const dropped of needs) {
       await world.prepare();
@@ -143,46 +141,61 @@ for (const one of CASES) {
       assertMatch(outcome.message!, new RegExp(`${flag}=[^\\n]*${RegExp.escape(scope)}`));
     }
   });
+}
 
-  Deno.test(`permissions: ${one.name}: Deno's audit log has nothing beyond`, async () => {
-    await using world = await permissionWorld(one);
-    const log = `${world.folder}/audit.jsonl`;
-    const needs = [...await world.needs(), ...await world.optionalNeeds()];
-    assertEquals(await world.run(["-A"], { DENO_AUDIT_PERMISSIONS: log }), { ok: true });
-    const accesses = (await Deno.readTextFile(log)).trim().split("\n").filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as { permission: string; value: string })
-      .filter(({ permission }) => permission !== "import") // Deno itself, loading the module
-      // Used where granted: the user's id; and the folder above, which is synced. The log counts
-      // opening a folder as a write, too, and a look at an open file.
-      .filter(({ permission, value }) => `${permission} ${value}` !== "sys uid")
-      // Options without a name are refused, so they are looked for where that is granted.
-      .filter(({ value }) => value !== "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS")
-      .map((access) => ({ ...access, value: accessed(access.value) }))
-      .filter(({ value }) => value !== world.folder)
-      .filter(({ permission, value }) =>
-        permission !== "write" || !/\/((key|settings)\.json|subject)$/.test(value)
-      );
-    const beyond = accesses.filter((access) => !needs.some((need) => covers(need, access)));
-    assertEquals(beyond, []);
-    const isIdle = needs.every(({ need }) => need === "optional");
-    assert(accesses.length > 0 || isIdle, "the log is empty: it proves nothing");
-  });
+interface Access {
+  permission: string;
+  value: string;
+}
+
+/** What Deno's audit log tells of the module, but for what is used only where it is granted. */
+async function readLog(log: string, folder: string): Promise<Access[]> {
+  const lines = (await Deno.readTextFile(log)).split("\n").filter((line) => line !== "");
+  return lines.map((line) => JSON.parse(line) as Access)
+    // A folder is opened by the name of the dot in it, which only a folder has.
+    .map(({ permission, value }) => ({ permission, value: value.replace(/[/\\]\.$/, "") }))
+    .filter(({ permission, value }) =>
+      permission !== "import" && // Deno itself, loading the module
+      `${permission} ${value}` !== "sys uid" &&
+      // Options without a name are refused, so they are looked for.
+      value !== "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS" &&
+      // The folder above is synced. Opening a folder counts as a write, and a look at an open file.
+      value !== folder &&
+      !(permission === "write" && /\/((key|settings)\.json|subject)$/.test(value))
+    );
+}
+
+/** Windows has two separators, and the log has each path as it was given. */
+const plain = (path: string) => path.replaceAll("/", SEPARATOR);
+
+/** Whether a need grants an access of Deno's audit log. */
+function covers(need: PermissionNeed, { permission, value }: Access): boolean {
+  if (need.name !== permission) return false;
+  if (need.name === "env") return need.variable === value;
+  // A request is logged as its address, a listener as its host and port.
+  if (need.name === "net") {
+    return need.host === (/^https?:/.test(value) ? netHost(new URL(value)) : value);
+  }
+  if (need.name !== "read" && need.name !== "write") return false;
+  const [path, wanted] = [plain(value), plain(String(need.path ?? ""))];
+  return path === wanted || path.startsWith(`${wanted}${SEPARATOR}`) ||
+    wanted === path.replace(/-(wal|shm|journal)$/, "");
 }
 
 /** One case with its provider, its API and its folder, ready for the flow to begin. */
 async function permissionWorld(one: Case) {
-  const ownEnv = new OwnEnv();
-  const folder = await tempDir();
+  await using stack = new AsyncDisposableStack();
+  stack.use(new OwnEnv());
+  const { path } = stack.use(await tempDir());
   const signer = await AssertionIssuer.make();
   const { publicJwk, privateJwk } = signer.key;
   const client = withClient({ method: "private_key_jwt", keys: [publicJwk] });
-  const provider = await startOidcProvider(one.more ? client : { interval: 0.05 });
+  const provider = stack.use(await startOidcProvider(one.more ? client : { interval: 0.05 }));
   provider.autoApprove = true;
-  const api = await startTrackingApi();
-  const path = folder.path;
+  const api = stack.use(await startTrackingApi());
   const input: FlowInput = {
     flow: one.flow,
-    backend: one.backend(path),
+    backend: one.backend?.(path) ?? "environment",
     ...(one.target && { target: one.target(path) }),
     ...(one.more && { more: one.more(path) }),
     issuer: provider.issuer,
@@ -190,10 +203,12 @@ async function permissionWorld(one: Case) {
     apiHost: api.apiHost,
   };
   const runner = await startGitHubRunner((aud) => signer.assertion(aud, provider.clientId));
+  stack.use(runner);
   const env = { HOME: path, ...one.env?.(path), ...one.more && runner.variables };
   await Deno.mkdir(`${path}/a b`);
   await Deno.writeTextFile(`${path}/key.json`, JSON.stringify(privateJwk), { mode: 0o600 });
   await Deno.writeTextFile(`${path}/subject`, "a-token-of-a-person", { mode: 0o600 });
+  const started = stack.move();
   const world = {
     folder: path,
     /** Puts the store into the state in which the flow begins. */
@@ -211,13 +226,7 @@ async function permissionWorld(one: Case) {
       assert(stdout !== "", stderr);
       return JSON.parse(stdout);
     },
-    [Symbol.asyncDispose]: async () => {
-      ownEnv[Symbol.dispose]();
-      await provider[Symbol.asyncDispose]();
-      await runner[Symbol.asyncDispose]();
-      await api[Symbol.asyncDispose]();
-      await folder[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
   await world.prepare();
   return world;
@@ -232,12 +241,7 @@ async function prepare(
   const backend = await parentBackend(input.backend, folder, one);
   if (backend === undefined) return;
   const { issuer, clientId } = input;
-  const key = credentialKey(
-    issuer,
-    clientId,
-    undefined,
-    one.more?.(folder),
-  );
+  const key = credentialKey(issuer, clientId, undefined, one.more?.(folder));
   await backend.delete(key);
   if (one.flow !== "sign in" && one.flow !== "browser") {
     await createSession({ issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} });

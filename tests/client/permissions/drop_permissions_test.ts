@@ -19,20 +19,15 @@ async function afterDrop(drop: string, wide: boolean): Promise<Seen> {
   provider.autoApprove = true;
   const path = `${folder.path}/credentials.json`;
   const { issuer, clientId } = provider;
-  const needs = await requiredPermissions({
-    issuer,
-    clientId,
-    model: "m",
-    apiHost: api.apiHost,
-    credentialsBackend: new FileCredentialsBackend({ path }),
-  });
-  const scoped = formatPermissionFlags(needs).split(" ");
+  const options = { issuer, clientId, model: "m", apiHost: api.apiHost };
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  const needs = await requiredPermissions({ ...options, credentialsBackend });
   const { stdout, stderr } = await runDeno({
-    flags: wide ? ["-A"] : scoped,
+    flags: wide ? ["-A"] : formatPermissionFlags(needs).split(" "),
     code: `
       import { FileCredentialsBackend, init } from "@validmind/auth";
       const session = await init({
-        issuer: "${issuer}", clientId: "${clientId}", model: "m", apiHost: "${api.apiHost}",
+        ...${JSON.stringify(options)},
         credentialsBackend: new FileCredentialsBackend({ path: ${JSON.stringify(path)} }),
         onDeviceCode: () => {},
       });
@@ -54,51 +49,43 @@ async function afterDrop(drop: string, wide: boolean): Promise<Seen> {
   return JSON.parse(stdout);
 }
 
-const ALL = "env,net,read,write";
+const [DROPPED, REFRESHES] = [{ env: "prompt", run: "prompt" }, { refresh: "ok", net: "granted" }];
+const ENDS = { write: "prompt", refresh: "permission_required" };
 
 /** The call, what is granted before, and what a child sees after it. */
 const DROPS: [name: string, drop: string, wide: boolean, seen: Partial<Seen>][] = [
   ["a session drops the variables, and goes on to call and to refresh", "", false, {
+    ...DROPPED,
+    ...REFRESHES,
     write: "granted",
-    env: "prompt",
-    run: "prompt",
-    net: "granted",
     stillGranted: "",
-    refresh: "ok",
   }],
   ["a session that will not refresh drops store and provider, too", "{ refresh: false }", false, {
-    write: "prompt",
-    env: "prompt",
-    run: "prompt",
+    ...DROPPED,
+    ...ENDS,
     net: "prompt",
     stillGranted: "",
-    refresh: "permission_required",
   }],
   ["of a grant of everything nothing narrow can be taken", "{ refresh: false }", true, {
     write: "granted",
     env: "granted",
-    stillGranted: ALL,
+    stillGranted: "env,net,read,write",
   }],
   ["as in a kernel, whole kinds go with `all`", "{ refresh: false, all: true }", true, {
-    write: "prompt",
-    env: "prompt",
-    run: "prompt",
+    ...DROPPED,
+    ...ENDS,
     stillGranted: "net",
-    refresh: "permission_required",
   }],
   ["a session in a kernel that will refresh keeps its files", "{ all: true }", true, {
+    ...DROPPED,
+    ...REFRESHES,
     write: "granted",
-    env: "prompt",
-    run: "prompt",
-    net: "granted",
     stillGranted: "",
-    refresh: "ok",
   }],
 ];
 
 for (const [name, drop, wide, expected] of DROPS) {
   Deno.test(`dropPermissions: ${name}`, async () => {
-    const seen = await afterDrop(drop, wide);
-    assertObjectMatch(seen, { ...expected, ping: "ok" });
+    assertObjectMatch(await afterDrop(drop, wide), { ...expected, ping: "ok" });
   });
 }
