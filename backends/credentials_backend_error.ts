@@ -309,7 +309,10 @@ export function checkOptions(
   for (const [name, value] of Object.entries(options)) {
     const type = Object.hasOwn(types, name) ? types[name] : undefined;
     if (type === undefined) {
-      throw fail(`Cannot ${action}: unknown option "${name}". ${didYouMean(name, names) || offer}`);
+      const shown = name.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 100);
+      throw fail(
+        `Cannot ${action}: unknown option "${shown}". ${didYouMean(name, names) || offer}`,
+      );
     }
     const fault = value === undefined ? undefined : faultOf(value, type);
     if (fault === undefined) continue;
