@@ -26,7 +26,7 @@ import {
 } from "./common/describe_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
-import { type Ability, wrapAbilities } from "./common/wrap_backend.ts";
+import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   assertCredentialsBackend,
   call,
@@ -48,10 +48,10 @@ import {
 } from "./encrypted/sealing.ts";
 import type {
   BackendPermission,
-  MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
   PutOptions,
+  WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
 export type {
@@ -153,14 +153,6 @@ const PREFIX = "encrypted|";
 export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   /** The name of the class, also in minified code. */
   static readonly name = "EncryptedCredentialsBackend";
-  /** Present where the inner backend has a lock. It locks the encrypted entry. */
-  readonly withLock?: OidcCredentialsBackend["withLock"];
-  /** Present where the inner backend lists. It gives the credential keys of all entries. */
-  readonly list?: () => AsyncIterable<string>;
-  /** Present where the inner backend can: removes all that it holds. */
-  readonly deleteAll?: () => MaybePromise<void>;
-  /** Present where the inner backend and every backend of a key declare their permissions. */
-  readonly requiredPermissions?: () => BackendPermission[];
   readonly #inner: OidcCredentialsBackend;
   /** In their order: the first encrypts, and all decrypt. */
   readonly #keys: readonly KeySource[];
@@ -193,22 +185,10 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       const reason = "the key is kept in the store that it protects. Keep it in another one.";
       throw keyOptionError(reason);
     }
-    const declared = this.#keys.map(({ permissions }) => permissions);
-    const isIn = (name: Ability) =>
-      inner[name] !== undefined &&
-      (name !== "requiredPermissions" || !declared.includes(undefined));
-    Object.assign(
+    const isDeclared = this.#keys.every(({ permissions }) => permissions !== undefined);
+    limitAbilities(
       this,
-      wrapAbilities(isIn, {
-        // Of the row that is written: a store with leases refuses a write where its own row's lock was lost.
-        withLock: (key, fn, options) => inner.withLock!(rowName(key), fn, options),
-        list: () => this.#list(),
-        deleteAll: () => inner.deleteAll!(),
-        requiredPermissions: () => [
-          ...inner.requiredPermissions!(),
-          ...declared.flatMap((one) => one!()),
-        ],
-      }),
+      (name) => inner[name] !== undefined && (name !== "requiredPermissions" || isDeclared),
     );
   }
 
@@ -312,6 +292,40 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     return { key, olderKeys, unknown };
   }
 
+  /** The credential keys of all entries. Present where the inner backend lists. */
+  async *list?(): AsyncGenerator<string> {
+    const names = await Array.fromAsync(this.#inner.list!());
+    const isEntry = (name: string) => name.startsWith(PREFIX) || this.#plain === "refuse";
+    yield* new Set(
+      names.filter(isEntry).map((name) =>
+        name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name
+      ),
+    );
+  }
+
+  /** Removes all that the inner backend holds. Present where that one can. */
+  async deleteAll?(): Promise<void> {
+    await this.#inner.deleteAll!();
+  }
+
+  /** Locks the encrypted entry. Present where the inner backend has a lock. */
+  async withLock?<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options?: WithLockOptions<T>,
+  ): Promise<T> {
+    // Of the row that is written: a store with leases refuses a write where its own row's lock was lost.
+    return await this.#inner.withLock!(rowName(key), fn, options);
+  }
+
+  /** Present where the inner backend and every backend of a key declare their permissions. */
+  requiredPermissions?(): BackendPermission[] {
+    return [
+      ...this.#inner.requiredPermissions!(),
+      ...this.#keys.flatMap(({ permissions }) => permissions!()),
+    ];
+  }
+
   /** Closes the inner backend and the backends of keys. */
   async close(): Promise<void> {
     try {
@@ -405,16 +419,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       isSame = ciphertextOf(found) === ciphertextOf(present);
     await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
     if (!isSame) await this.#replace(key, row, isReplaced);
-  }
-
-  async *#list(): AsyncGenerator<string> {
-    const names = await Array.fromAsync(this.#inner.list!());
-    const isEntry = (name: string) => name.startsWith(PREFIX) || this.#plain === "refuse";
-    yield* new Set(
-      names.filter(isEntry).map((name) =>
-        name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name
-      ),
-    );
   }
 }
 

@@ -29,7 +29,7 @@ import {
 } from "./common/describe_backend.ts";
 import { assertRuntime, writeError } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
-import { type Ability, wrapAbilities } from "./common/wrap_backend.ts";
+import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   assertCredentialsBackend,
   backendName,
@@ -111,14 +111,6 @@ export interface FallbackCredentialsBackendOptions {
 export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   /** The name of the class, also in minified code. */
   static readonly name = "FallbackCredentialsBackend";
-  /** Present where a store has a lock: the lock of the store that has the entry. */
-  readonly withLock?: OidcCredentialsBackend["withLock"];
-  /** Present where every store lists: the keys of all. */
-  readonly list?: () => AsyncIterable<string>;
-  /** Present where every store can: removes every entry from each. */
-  readonly deleteAll?: () => MaybePromise<void>;
-  /** Present where every store declares its permissions. */
-  readonly requiredPermissions?: () => BackendPermission[];
   readonly #backends: readonly OidcCredentialsBackend[];
   readonly #onFallback: (message: string) => void;
   /** Whether a store can be used, once that is known. */
@@ -146,19 +138,10 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     }
     this.#backends = [...backends];
     this.#onFallback = onFallback;
-    const isIn = (name: Ability) => {
+    limitAbilities(this, (name) => {
       const has = (store: OidcCredentialsBackend) => store[name] !== undefined;
       return name === "withLock" ? backends.some(has) : backends.every(has);
-    };
-    Object.assign(
-      this,
-      wrapAbilities(isIn, {
-        withLock: (key, fn, options) => this.#withLock(key, fn, options),
-        list: () => this.#list(),
-        deleteAll: () => this.#removeFrom(this.#backends, (store) => store.deleteAll!()),
-        requiredPermissions: () => backends.flatMap((store) => store.requiredPermissions!()),
-      }),
-    );
+    });
   }
 
   /** `true` only when entries survive the process in every store. */
@@ -205,6 +188,44 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   async delete(key: string): Promise<void> {
     const stores = isProbeKey(key) ? this.#usable() : this.#backends;
     await this.#removeFrom(stores, (store) => store.delete(key));
+  }
+
+  /** Takes the lock of the store that has the entry. Present where a store has a lock. */
+  async withLock?<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options?: WithLockOptions<T>,
+  ): Promise<T> {
+    const { store } = await this.#find(key);
+    if (store.withLock === undefined) return await fn();
+    const probe = await probeKey(key);
+    return await store.withLock(key, async () => {
+      this.#probed.set(probe, store);
+      try {
+        return await fn();
+      } finally {
+        this.#probed.delete(probe);
+      }
+    }, options);
+  }
+
+  /** The keys of all stores. Present where every store lists. */
+  async *list?(): AsyncGenerator<string> {
+    const keys = new Set<string>();
+    await this.#first(async (store) => {
+      for await (const key of store.list!()) keys.add(key);
+    });
+    yield* keys;
+  }
+
+  /** Removes every entry from each store. Present where every store can. */
+  async deleteAll?(): Promise<void> {
+    await this.#removeFrom(this.#backends, (store) => store.deleteAll!());
+  }
+
+  /** Present where every store declares its permissions. */
+  requiredPermissions?(): BackendPermission[] {
+    return this.#backends.flatMap((store) => store.requiredPermissions!());
   }
 
   /** Closes every store. */
@@ -260,32 +281,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
       return entry && { store, entry };
     });
     return found ?? { store: this.#probed.get(key) ?? this.#usable()[0]! };
-  }
-
-  async #withLock<T>(
-    key: string,
-    fn: () => Promise<T>,
-    options?: WithLockOptions<T>,
-  ): Promise<T> {
-    const { store } = await this.#find(key);
-    if (store.withLock === undefined) return await fn();
-    const probe = await probeKey(key);
-    return await store.withLock(key, async () => {
-      this.#probed.set(probe, store);
-      try {
-        return await fn();
-      } finally {
-        this.#probed.delete(probe);
-      }
-    }, options);
-  }
-
-  async *#list(): AsyncGenerator<string> {
-    const keys = new Set<string>();
-    await this.#first(async (store) => {
-      for await (const key of store.list!()) keys.add(key);
-    });
-    yield* keys;
   }
 
   /** A failure of a store is thrown at the end. */

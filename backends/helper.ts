@@ -27,7 +27,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
-import { LockFolder } from "./file/lock.ts";
+import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
   accountFor,
   addressIn,
@@ -123,7 +123,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   /** Always `true`: the program's store is expected to survive the process. */
   readonly persistent = true;
   readonly #program: Program;
-  readonly #locks: LockFolder;
+  readonly #locks: FolderLocks;
 
   /**
    * Starts no program yet.
@@ -151,7 +151,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       );
     }
     this.#program = { program, args: [...args], env: env && { ...env }, timeoutMs };
-    this.#locks = new LockFolder("helper", [program, ...args].join(" "), options);
+    this.#locks = folderLocks("helper", [program, ...args].join(" "), options);
   }
 
   /** The program, by its real path where this process may look for it and else as given, with `args`. */

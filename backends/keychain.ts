@@ -17,7 +17,7 @@
 import { needDeno } from "./common/platform.ts";
 import { parseObject, printable } from "./common/printable.ts";
 import { call, checkOptions, CredentialsBackendError, words } from "./credentials_backend_error.ts";
-import { LockFolder } from "./file/lock.ts";
+import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
   CLIENT,
   describeKeychain,
@@ -108,7 +108,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   /** The service of the entries. */
   readonly service: string;
   readonly #timeoutMs: number;
-  readonly #locks: LockFolder;
+  readonly #locks: FolderLocks;
   #opened: KeychainClient | undefined;
 
   /**
@@ -130,7 +130,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     this.service = service;
     this.#timeoutMs = timeoutMs;
     this.#opened = (options as { [CLIENT]?: KeychainClient })[CLIENT];
-    this.#locks = new LockFolder("keychain", service, options);
+    this.#locks = folderLocks("keychain", service, options);
   }
 
   /** The service, and the name of this system's keychain. */

@@ -1,24 +1,15 @@
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
-/** The members whose absence says something. A wrapper has each of the others. */
-export type Ability = Exclude<
-  keyof OidcCredentialsBackend,
-  "get" | "put" | "delete" | "persistent" | "location" | "close"
->;
+/** The members whose absence says something. */
+const ABILITIES = ["withLock", "list", "deleteAll", "requiredPermissions"] as const;
 
-/** What a wrapper does for each ability of a store. */
-type Abilities = { [Name in Ability]: NonNullable<OidcCredentialsBackend[Name]> };
+export type Ability = typeof ABILITIES[number];
 
-/**
- * The abilities that a wrapper has: each of `abilities` that the wrapped stores have, too. A wrapper that
- * forgot one would not compile.
- */
-export function wrapAbilities(
-  has: (name: Ability) => boolean,
-  abilities: Abilities,
-): Partial<Abilities> {
-  const names = Object.keys(abilities) as Ability[];
-  return Object.fromEntries(names.filter(has).map((name) => [name, abilities[name]]));
+/** Takes from a wrapper, which has them all, the abilities that the wrapped stores lack. */
+export function limitAbilities(wrapper: object, has: (name: Ability) => boolean): void {
+  for (const name of ABILITIES) {
+    if (!has(name)) Object.defineProperty(wrapper, name, { value: undefined });
+  }
 }
 
 /**

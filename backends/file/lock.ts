@@ -2,7 +2,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderNeeds, folderOf } from "../common/platform.ts";
 import { delay } from "../common/promises.ts";
 import { isSameFile, whileHeld } from "../common/read_private_file.ts";
-import type { BackendPermission, WithLockOptions } from "../oidc_credentials_backend.ts";
+import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 import { assertOwn, assertRegular, credentialsPath, fileError, lookIfPresent } from "./document.ts";
 import { makeFolder } from "./replace_file.ts";
 
@@ -172,30 +172,25 @@ export interface LockFolderOptions {
   readonly lockTimeoutMs?: number | undefined;
 }
 
-/** The folder of the lock files of a store that has no locks of its own. */
-export class LockFolder {
-  /** The permissions that a lock takes. */
-  readonly needs: BackendPermission[];
-  readonly #base: string;
-  readonly #timeoutMs: number;
+/** The locks of a store that has none of its own: their permissions, and how one is taken. */
+export type FolderLocks = ReturnType<typeof folderLocks>;
 
-  /**
-   * @param kind The kind of the store, as the names of its files have it.
-   * @param place The store itself: each one has locks of its own.
-   */
-  constructor(
-    kind: string,
-    place: string,
-    { lockFolder, lockTimeoutMs = 30_000 }: LockFolderOptions,
-  ) {
-    const folder = lockFolder ?? folderOf(credentialsPath());
-    this.needs = folderNeeds(folder, lockFolder === undefined);
-    this.#base = `${folder}/${kind}.${shortHash(place)}`;
-    this.#timeoutMs = lockTimeoutMs;
-  }
-
-  /** Runs `fn` while no other process that shares the folder holds the lock of the same key. */
-  async run<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    return await withKeyLock(this.#base, key, fn, { ...options, timeoutMs: this.#timeoutMs });
-  }
+/**
+ * Locks in a folder that all sharers of a store use.
+ *
+ * @param kind The kind of the store, as the names of its files have it.
+ * @param place The store itself: each one has locks of its own.
+ */
+export function folderLocks(
+  kind: string,
+  place: string,
+  { lockFolder, lockTimeoutMs = 30_000 }: LockFolderOptions,
+) {
+  const folder = lockFolder ?? folderOf(credentialsPath());
+  const base = `${folder}/${kind}.${shortHash(place)}`;
+  return {
+    needs: folderNeeds(folder, lockFolder === undefined),
+    run: <T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> =>
+      withKeyLock(base, key, fn, { ...options, timeoutMs: lockTimeoutMs }),
+  };
 }
