@@ -2,10 +2,9 @@ import * as oauth from "oauth4webapi";
 import { option, words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { importDpopKey } from "./dpop_key.ts";
 import { PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { newDpopKey, requestTokens, toTokenSet } from "./token_request.ts";
+import { firstTokens, newDpopKey } from "./token_request.ts";
 
 const BY_CLIENT = option("flow", { value: "client_credentials" });
 const ENABLE =
@@ -28,30 +27,23 @@ const ADVICE: RefusalAdvice = {
 /**
  * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token
  * and no refresh token; those of a provider that sends them are dropped.
- *
- * @param dpopKey The key of the former token, as it is stored, which the new one is bound to as well.
  */
-export async function requestClientTokens(
-  provider: OidcProvider,
-  dpopKey?: unknown,
-): Promise<TokenSet> {
+export async function requestClientTokens(provider: OidcProvider): Promise<TokenSet> {
   return await provider.use("get a token", undefined, async (context) => {
     const { identity, server, client, auth } = context;
     if (provider.isPublicClient) throw noProof(identity.issuer);
-    const kept = identity.dpop ? await importDpopKey(dpopKey) : undefined;
-    const fresh = kept === undefined ? await newDpopKey(context) : undefined;
-    const { answer } = await requestTokens(context, {
-      dpopKey: kept ?? fresh?.pair,
+    return await firstTokens(context, await newDpopKey(context), {
       send: ({ additionalParameters, ...options }) =>
         oauth.clientCredentialsGrantRequest(server, client, auth, {
           ...(identity.scope !== "" && { scope: identity.scope }),
           ...additionalParameters as Record<string, string>,
         }, options),
-      process: oauth.processClientCredentialsResponse,
+      async process(...answered) {
+        const answer = await oauth.processClientCredentialsResponse(...answered);
+        const { id_token: _, refresh_token: _1, ...tokens } = answer;
+        return tokens;
+      },
     });
-    const { accessToken, expiresIn, scope } = toTokenSet({ ...answer, id_token: undefined });
-    const boundTo = identity.dpop ? fresh?.jwk ?? dpopKey as JsonWebKey : undefined;
-    return { accessToken, expiresIn, scope, dpopKey: boundTo };
   }, ADVICE);
 }
 

@@ -306,17 +306,17 @@ export class TokenRenewal implements Renewal {
     await provider.prepare(this.#isAlone ? "get a token" : "refresh the sign-in", discovery);
     await proof;
     if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
-    if (identity.flow === "client_credentials") {
-      return { tokens: await requestClientTokens(provider, stored?.dpop_key), isNew: true };
-    }
-    const exchange = async () => ({ tokens: await exchangeToken(provider), isNew: true } as const);
-    if (this.#isAlone && await this.#noRefreshOf(stored) !== undefined) return await exchange();
+    const isOfClient = identity.flow === "client_credentials";
+    const request = isOfClient ? requestClientTokens : exchangeToken;
+    const anew = async () => ({ tokens: await request(provider), isNew: true } as const);
+    const isFirst = isOfClient || this.#isAlone && await this.#noRefreshOf(stored) !== undefined;
+    if (isFirst) return await anew();
     const { refresh_token, dpop_key } = stored!;
     const dpopKey = await this.#key.import(dpop_key);
     const subject = subjectOf(stored!);
     const refresh = refreshTokens(provider, { refreshToken: refresh_token!, subject, dpopKey });
     return await refresh.catch((error) => {
-      if (this.#isAlone && isRefusal(error)) return exchange();
+      if (this.#isAlone && isRefusal(error)) return anew();
       throw error;
     });
   }
