@@ -1,7 +1,14 @@
 // @ts-types="@types/oidc-provider"
 import type { Configuration } from "oidc-provider";
 import { rememberSecret } from "./assert_no_secret.ts";
-import { AssertionIssuer, type ClientRegistration, clientWorld } from "./client_world.ts";
+import { createSession } from "../../client/create_session.ts";
+import type { SessionOptions } from "../../client/session_options.ts";
+import {
+  AssertionIssuer,
+  type ClientRegistration,
+  clientWorld,
+  jobOptions,
+} from "./client_world.ts";
 import { type HttpHandler, json, startHttpServer } from "./http_server.ts";
 import { tempDir } from "./temp_home.ts";
 
@@ -68,6 +75,10 @@ export async function keyWorld(
       return path;
     },
     dir: dir.path,
+    /** The client signs in itself. */
+    job: (more: SessionOptions = {}) => createSession(jobOptions(world, more)),
+    /** The requests by which tokens are asked for, and revoked. */
+    posts: () => world.provider.requests.filter(({ method }) => method === "POST"),
     async [Symbol.asyncDispose]() {
       await dir[Symbol.asyncDispose]();
       await world[Symbol.asyncDispose]();
@@ -81,7 +92,7 @@ export async function federatedWorld() {
   const it = await keyWorld([cluster.key.publicJwk]);
   const { issuer, clientId } = it.world.provider;
   const assertion = (claims = {}, sign = {}) => cluster.assertion(issuer, clientId, claims, sign);
-  return { ...it, cluster, assertion, [Symbol.asyncDispose]: it[Symbol.asyncDispose].bind(it) };
+  return { ...it, cluster, assertion };
 }
 
 /**
@@ -114,4 +125,9 @@ export async function startGitHubRunner(assertion: (audience: string) => Promise
     },
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** Sets variables of a world, whose end undoes it. */
+export function setVariables(variables: Record<string, string>): void {
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
 }
