@@ -263,6 +263,16 @@ test.signedIn("sign-out during a refresh, by another process: the new tokens are
   assertEquals(revoked.map(({ form }) => form.token_type_hint), ["refresh_token", "access_token"]);
 });
 
+test.signedIn("a sign-out of another program, as Python's at a fault: the token serves to its end, and nothing is refreshed", async ({ session, ...world }) => {
+  const token = await session.accessToken();
+  world.backend.delete(world.key);
+  assertEquals(await session.accessToken(), token);
+  for (const use of [() => renew(session), () => world.signIn({ interactive: false })]) {
+    await rejectsWith("login_required", use, "no sign-in is stored");
+  }
+  assertEquals([refreshes(world), world.backend.get(world.key)], [0, undefined]);
+});
+
 test.signedIn("a new sign-in of another process during a refresh wins, too", async ({ session, ...world }) => {
   world.provider.script.token.push(() => world.amend(theirs(world)));
   assertEquals(await renew(session), "their-access");
