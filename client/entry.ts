@@ -280,37 +280,37 @@ export function coversScope(entry: OidcCredentials, scope: string): boolean {
 
 /** What an entry says of a sign-in, whose names and scopes are text of others. */
 export function entryStatus(
-  { clientId, profile, flow, dpop }: {
-    clientId: string;
-    profile?: string;
-    flow?: string;
-    dpop?: boolean;
-  },
+  identity: { clientId: string; profile?: string; flow?: string; dpop?: boolean },
   entry: OidcCredentials | undefined,
   bearer: Bearer | undefined,
 ) {
+  const { clientId, profile, flow, dpop } = identity;
   const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
   const signInEnd = parseExpiry(entry?.refresh_expires_at);
-  const isClient = flow === "client_credentials";
-  return {
-    ...(asksNobody(flow) && { flow }),
-    ...shownText("subject", isClient ? clientId : claims?.sub),
-    ...shownText("name", claims?.name),
-    ...shownText("email", claims?.email),
-    ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
-    ...(signInEnd > 0 && { signInEndsAt: new Date(signInEnd) }),
+  return given({
+    flow: asksNobody(flow) ? flow : undefined,
+    subject: shownText(flow === "client_credentials" ? clientId : claims?.sub),
+    name: shownText(claims?.name),
+    email: shownText(claims?.email),
+    expiresAt: bearer && new Date(bearer.expiresAt),
+    signInEndsAt: signInEnd > 0 ? new Date(signInEnd) : undefined,
     refreshable: asksNobody(flow) ? bearer !== undefined : Boolean(entry?.refresh_token),
-    ...shownText("profile", profile),
-    ...(dpop && { dpop: true }),
-    ...shownText("scope", entry?.scope),
-    ...shownText("grantedScope", entry?.granted_scope),
-  };
+    profile,
+    dpop: dpop || undefined,
+    scope: shownText(entry?.scope),
+    grantedScope: shownText(entry?.granted_scope),
+  });
 }
 
-/** A member with the text of others, where there is some. */
-export function shownText<K extends string>(name: K, value: unknown): { [P in K]?: string } {
-  const shown = typeof value === "string" && value !== "" ? { [name]: printable(value, 255) } : {};
-  return shown as { [P in K]?: string };
+/** The text of others, where there is some. */
+export function shownText(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? printable(value, 255) : undefined;
+}
+
+/** The fields that have a value. */
+export function given<T extends object>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const found = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(found) as { [K in keyof T]?: NonNullable<T[K]> };
 }
 
 /** The unchecked claims of a token, or its header (part 0), for display and expiry only. */

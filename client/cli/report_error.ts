@@ -10,7 +10,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { EXIT, type FlagName, type FlagValues, PROGRAM, SPECIFIER } from "./command.ts";
 import { CliError, note, toJsonText } from "./output.ts";
-import { IDENTITY_FLAGS } from "./sign_in_target.ts";
+import { IDENTITY_FLAGS, STORE_FLAGS } from "./sign_in_target.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
 const SETTING_CODES: readonly string[] = [
@@ -166,24 +166,20 @@ function commandFor(
 
 /** The flags that name a sign-in as it is stored. */
 function flagsFor(signIn: SignInOptions): string {
-  return Object.entries(signIn).map(([name, value]) => {
-    const { flag } = optionRow(name as OptionName);
-    return value === undefined || flag === undefined
-      ? ""
-      : value === true
-      ? ` --${flag}`
-      : ` --${flag} ${quoteArgument(`${value}`)}`;
-  }).join("");
+  const flagOf = (name: string) => optionRow(name as OptionName).flag;
+  return Object.entries(signIn).map(([name, value]) => argument(flagOf(name), value)).join("");
 }
 
 /** The flags of a call that choose its store, for another command on the same store. */
 function storeFlags(flags: FlagValues | undefined): string {
-  return valueFlags(flags, ["backend", "backend-options", "config"]);
+  return valueFlags(flags, STORE_FLAGS);
 }
 
 function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {
-  return names.map((name) => {
-    const value = flags?.text(name);
-    return value === undefined ? "" : ` --${name} ${quoteArgument(value)}`;
-  }).join("");
+  return names.map((name) => argument(name, flags?.text(name))).join("");
+}
+
+function argument(flag: string | undefined, value: unknown): string {
+  if (flag === undefined || value === undefined) return "";
+  return value === true ? ` --${flag}` : ` --${flag} ${quoteArgument(`${value}`)}`;
 }

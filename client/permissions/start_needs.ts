@@ -123,6 +123,12 @@ export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
   });
 }
 
+/** Options of which one makes the others needless. */
+const ALTERNATIVES: readonly OptionName[][] = [["apiHost", "apiUrl"], [
+  "apiSecret",
+  "apiSecretFile",
+]];
+
 /** When the variable of an option is read; `undefined` where it is not. */
 function needOfVariable(
   name: OptionName,
@@ -137,12 +143,8 @@ function needOfVariable(
       valueOf("flow", options, "") !== "token_exchange";
     return isProofOpen && !isOther && options[name] === undefined ? "optional" : undefined;
   }
-  const isGiven = options[name] !== undefined ||
-    name === "apiHost" && options.apiUrl !== undefined ||
-    name === "apiUrl" && options.apiHost !== undefined ||
-    name === "apiSecret" && options.apiSecretFile !== undefined ||
-    name === "apiSecretFile" && options.apiSecret !== undefined;
-  if (isGiven) {
+  const alternatives = ALTERNATIVES.find((names) => names.includes(name)) ?? [name];
+  if (alternatives.some((one) => options[one] !== undefined)) {
     // A proof in a variable is for the client alone that variables name.
     const isClient = name === "issuer" || name === "clientId";
     return isClient && isProofOpen ? "optional" : undefined;

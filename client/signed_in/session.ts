@@ -4,7 +4,7 @@ import { remember } from "../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
-import { entryStatus, shownText } from "../entry.ts";
+import { entryStatus, given, shownText } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
@@ -259,7 +259,7 @@ export class SignedInSession implements Session {
     const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
     return {
       kind: "oidc",
-      signedIn: isFresh || status.refreshable,
+      signedIn: isFresh || status.refreshable === true,
       ...status,
       scope: identity.scope,
       backend: backendStatus(tokens.backend),
@@ -301,7 +301,7 @@ export function backendStatus(
   const persistent: unknown = backend.persistent;
   return {
     name: backendName(backend),
-    ...shownText("location", locationOf(backend)),
+    ...given({ location: shownText(locationOf(backend)) }),
     ...(typeof persistent === "boolean" && { persistent }),
     declaresPermissions: backend.requiredPermissions !== undefined,
   };
@@ -321,11 +321,6 @@ function sessionSummary(
     backend: backend && [backend.name, backend.location].filter(Boolean).join(": "),
     validUntil: expiresAt,
   });
-}
-
-/** The fields that have a value. */
-export function given(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 /** This release, as sent in `X-LIBRARY-VERSION`. A test compares it with deno.json. */

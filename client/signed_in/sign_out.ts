@@ -11,7 +11,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { chooseBackend, type NamedBackend } from "../../backends/resolve_credentials_backend.ts";
-import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
+import { credentialKey, given, normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";
 import {
@@ -42,7 +42,7 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, isCorrupt, loadGrants, UNREAD } from "../tokens/clear.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
-import { given, peekActiveSession, setActiveSession } from "./session.ts";
+import { peekActiveSession, setActiveSession } from "./session.ts";
 
 const ACTION = "clear credentials";
 /** The options that name a sign-in. */
