@@ -35,7 +35,7 @@ async function jobWorld() {
         .replaceAll(
           /\/home\/me\/\.deno\/bin|\/home\/me|\/(opt|etc)\/report|\/usr\/local\/bin/g,
           it.dir,
-        ),
+        ).replaceAll("/var/run/secrets", it.dir),
     /** Runs a command as the platform does: with these variables, and no others. */
     async run(command: string, env: Variables) {
       const all = { ...registry.env, HOME: it.dir, PATH: `${it.dir}:/usr/bin:/bin`, ...env };
@@ -71,6 +71,15 @@ const RECIPES: Record<
     const name = only(recipe, /id_tokens:\n\s+(\w+):/);
     const env = { ...variablesOf(recipe), [name]: await jobs.assertion({ aud }) };
     await jobs.run(only(recipe, /script:\n\s+- (.*)/), env);
+  },
+  async Kubernetes(jobs, recipe) {
+    const folder = only(recipe, /mountPath: ([^,]*),/);
+    const [, path, aud] = /path: (\w+), audience: "([^"]*)"/.exec(recipe)!;
+    await Deno.mkdir(folder);
+    const assertion = await jobs.assertion({ aud });
+    await Deno.writeTextFile(`${folder}/${path}`, assertion, { mode: 0o400 });
+    const lines = recipe.replaceAll(/\{ name: (VM_\w+), value: "?([^" ]*)"? \}/g, "\n$1: $2\n");
+    await jobs.run("deno run -A job.ts", variablesOf(lines));
   },
   async cron(jobs, recipe) {
     const PATH = only(recipe, /^PATH=(.*)/m);
