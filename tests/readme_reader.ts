@@ -81,9 +81,7 @@ async function newcomer(around: Surroundings): Promise<ReadmeReader> {
     home,
     env: { ...around.registry, HOME: home, PATH: path, USER: "ada" },
     async type(shell) {
-      const script = `${
-        fillIn(shell, around).replaceAll("/srv/", `${work}/`)
-      }\ncode=$?; env -0 > '${variables}'; exit $code`;
+      const script = `${fillIn(shell, around, work)}\ncode=$?; env -0 > '${variables}'; exit $code`;
       const options = { cwd: work, env: reader.env, timeoutMs: 180_000 };
       const result = await runProcess(["sh", "-c", script], options);
       // `exec` leaves no shell to ask.
@@ -93,7 +91,7 @@ async function newcomer(around: Surroundings): Promise<ReadmeReader> {
     async save(name, code) {
       const file = `${work}/${name}`;
       await Deno.mkdir(dirname(file), { recursive: true });
-      await Deno.writeTextFile(file, code, { mode: 0o755 });
+      await Deno.writeTextFile(file, fillIn(code, around, work), { mode: 0o755 });
       return file;
     },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
@@ -101,14 +99,15 @@ async function newcomer(around: Surroundings): Promise<ReadmeReader> {
   return reader;
 }
 
-/** README's examples, with the names of this world. */
-function fillIn(text: string, { provider, api }: Surroundings): string {
+/** Examples of the pages, with the names of this world. */
+function fillIn(text: string, { provider, api }: Surroundings, work: string): string {
   const { host } = new URL(api.apiHost);
   return text.replaceAll("https://login.example.com", provider.issuer)
     .replaceAll("login.example.com:443", new URL(provider.issuer).host)
     .replaceAll("my-client", provider.clientId)
     .replaceAll(/https:\/\/api\.example\.com\/api\/v1\/(tracking\/)?/g, api.apiHost)
-    .replaceAll("api.example.com:443", host);
+    .replaceAll("api.example.com:443", host)
+    .replaceAll("/srv/", `${work}/`);
 }
 
 function parseVariables(text: string): Record<string, string> {

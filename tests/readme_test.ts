@@ -20,8 +20,12 @@ const PAGES: Record<string, readonly string[]> = {
   "client/command_line.md": ["kubectl and git"],
   "client/README.md": ["Fast starts"],
   "backends/README.md": ["Memory and Deno KV", "Keychain"],
+  "backends/own.md": ["Test it"],
   "client/errors.md": [],
 };
+
+/** The first line of code that a person saves. */
+const FILE_NAME = /^\/\/ (\S+\.ts)\n/;
 
 Deno.test({
   name:
@@ -36,13 +40,16 @@ Deno.test({
     const stored = () => Deno.readTextFile(`${reader.home}/.validmind/credentials.json`);
     for (const [page, elsewhere] of Object.entries(PAGES)) {
       const all = await pageFences(new URL(`../${page}`, import.meta.url));
-      const fences = all.filter(({ heading }) => !elsewhere.includes(heading));
+      const fences = all.filter(({ heading, language, text }) =>
+        !elsewhere.includes(heading) &&
+        (page === "README.md" || language === "sh" || FILE_NAME.test(text))
+      );
       for (const [index, fence] of fences.entries()) {
         const [begin = ""] = fence.text.split("\n");
         await t.step(`${page}, ${fence.heading}: ${begin}`, async () => {
           const isNewShell = fences[index - 1]?.heading !== fence.heading;
           if (isNewShell && !fence.heading.startsWith("Quick")) reader.env = quickStart;
-          output += await (page === "README.md" ? run(reader, fence) : type(reader, fence));
+          output += await run(reader, fence);
           if (fence.heading === "Quick start") quickStart = reader.env;
         });
       }
@@ -55,17 +62,11 @@ Deno.test({
   },
 });
 
-/** Types the commands of a page, and saves the code whose first line is the name of a file. */
-async function type(reader: ReadmeReader, { language, text }: Fence): Promise<string> {
-  if (language === "sh") return await follow(reader, text);
-  const [, name] = /^\/\/ (\S+\.ts)\n/.exec(text) ?? [];
-  if (name !== undefined) await reader.save(name, text);
-  return "";
-}
-
 /** Runs a fence as the reader would: commands, a cell, the script that later commands name, or an example. */
 async function run(reader: ReadmeReader, { heading, language, text }: Fence): Promise<string> {
   if (language === "sh") return await follow(reader, text);
+  const [, file] = FILE_NAME.exec(text) ?? [];
+  if (file !== undefined) return await reader.save(file, text);
   if (heading === "Notebook") {
     const output = await runCells(reader, [text]);
     assert(!/Uncaught/.test(output), output);

@@ -22,6 +22,7 @@ export function recipe(file: string): () => Promise<Generated> {
     const text = source.replace('"@validmind/auth"', '"jsr:@validmind/auth"');
     const begin = `<!-- tests/${file}: put here by \`deno task readme\` -->`;
     const language = LANGUAGES[file.split(".").at(-1)!] ?? "";
-    return generated(begin, `\`\`\`${language}\n${text.trimEnd()}\n\`\`\``, END);
+    const title = language === "ts" ? `// ${file.split("/").at(-1)}\n` : "";
+    return generated(begin, `\`\`\`${language}\n${title}${text.trimEnd()}\n\`\`\``, END);
   };
 }
