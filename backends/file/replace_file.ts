@@ -54,44 +54,37 @@ export function replaceFile(
  * A temp file of zeros, as long as a coming text. It shows that a write is possible, and then serves the
  * write: neither a full disk nor a file system that turns read-only comes in between.
  */
-export class WriteProof {
-  #temp: Temp | undefined;
-
-  private constructor(temp: Temp) {
-    this.#temp = temp;
-  }
-
-  /** Writes the file in the place of one that a crash left. The caller alone uses the path. */
-  static async write(path: string, bytes: number): Promise<WriteProof> {
-    const proof = new WriteProof(createNew(path));
-    try {
-      const { file } = proof.#temp!;
-      writeAll(file, new Uint8Array(bytes));
-      await file.sync(); // a file system may take a write before it has found a place for it
-      return proof;
-    } catch (error) {
-      proof.end();
-      throw error;
-    }
-  }
-
+export interface WriteProof {
   /** The file, at its start, for one write. `undefined` after that, or where somebody has removed it. */
-  take(): Temp | undefined {
-    const temp = this.#temp;
-    if (temp === undefined || !isStillThere(temp)) return undefined;
-    this.#temp = undefined;
-    temp.file.seekSync(0, Deno.SeekMode.Start);
-    return temp;
-  }
-
+  take(): Temp | undefined;
   /** Removes a file that no write has used. */
-  end(): void {
-    const temp = this.#temp;
-    this.#temp = undefined;
+  end(): void;
+}
+
+/** Writes a proof in the place of one that a crash left. The caller alone uses the path. */
+export async function proveWrite(path: string, bytes: number): Promise<WriteProof> {
+  let temp: Temp | undefined = createNew(path);
+  const end = () => {
     if (temp === undefined) return;
     const isOwn = isStillThere(temp);
     temp.file.close();
     if (isOwn) removeIfPresent(temp.path);
+    temp = undefined;
+  };
+  const take = () => {
+    if (temp === undefined || !isStillThere(temp)) return undefined;
+    const taken = temp;
+    temp = undefined;
+    taken.file.seekSync(0, Deno.SeekMode.Start);
+    return taken;
+  };
+  try {
+    writeAll(temp.file, new Uint8Array(bytes));
+    await temp.file.sync(); // a file system may take a write before it has found a place for it
+    return { take, end };
+  } catch (error) {
+    end();
+    throw error;
   }
 }
 

@@ -21,11 +21,12 @@ import {
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
 import {
   makeFolder,
+  proveWrite,
   removeIfPresent,
   replaceFile,
   type ReplaceOptions,
   syncFolder,
-  WriteProof,
+  type WriteProof,
 } from "./replace_file.ts";
 
 export { withKeyLock };
@@ -146,7 +147,7 @@ export class FileStore {
       const { document, info } = readForUpdate(path);
       assertWritable(document, path);
       const bytes = (info?.size ?? 0) + ENTRY_BYTES;
-      return await WriteProof.write(`${path}.${shortHash(key)}.tmp`, bytes);
+      return await proveWrite(`${path}.${shortHash(key)}.tmp`, bytes);
     } catch (error) {
       throw fileError("write", path, error);
     }

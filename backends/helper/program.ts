@@ -237,11 +237,9 @@ function foldersOf(path = ""): string[] {
  * may not be looked for: nobody is asked.
  */
 export function locationOfProgram(program: string): string {
-  const separator = isWindows ? "\\" : "/";
-  const folders = isPath(program) ? [] : foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
-  const paths = isPath(program) ? [program] : folders.map((one) => `${one}${separator}${program}`);
-  const named = isWindows ? paths.flatMap((path) => [path, `${path}.exe`]) : paths;
-  for (const path of named) {
+  const inPath = isPath(program) ? [] : foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
+  const paths = isPath(program) ? [program] : inPath.map((folder) => `${folder}/${program}`);
+  for (const path of isWindows ? paths.flatMap((path) => [path, `${path}.exe`]) : paths) {
     if (!isGranted({ name: "read", path })) continue;
     try {
       const found = Deno.realPathSync(path);
