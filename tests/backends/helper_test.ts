@@ -1,16 +1,22 @@
 import { assert, assertEquals } from "@std/assert";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
   HelperCredentialsBackend,
   type HelperCredentialsBackendOptions,
+  serveHelper,
 } from "../../backends/helper.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import { testCredentialsBackend } from "../../backends/testing.ts";
 import { createSession } from "../../client/create_session.ts";
 import { formatPermissionFlags } from "../../client/format_permissions.ts";
-import { testCredentialsBackend } from "../../backends/testing.ts";
+import { minimal } from "./stores.ts";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { backendUrl, runDeno, succeeds } from "../support/deno_process.ts";
-import { entry as anEntry } from "../support/entries.ts";
-import { scriptedProviderWorld } from "../support/provider_world.ts";
+import { entry } from "../support/entries.ts";
 import { withEnv } from "../support/own_env.ts";
+import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { SpyBackend } from "../support/spy_backend.ts";
 import { tempDir } from "../support/temp_home.ts";
 
 const ignore = Deno.build.os === "windows"; // the helpers here are scripts of a POSIX shell
@@ -82,22 +88,22 @@ function test(name: string, fn: (world: World) => Promise<void>): void {
 }
 
 test("the entry is stored as docker's helpers take it", async ({ folder, helper }) => {
-  const entry = anEntry({ client_id: "api://a/b" });
-  await helper().put(KEY, entry);
+  const odd = entry({ client_id: "api://a/b" });
+  await helper().put(KEY, odd);
   const [file] = await Array.fromAsync(Deno.readDir(`${folder}/store`));
   const { ServerURL, Username, Secret } = JSON.parse(
     await Deno.readTextFile(`${folder}/store/${file!.name}`),
   );
   assert(/^https:\/\/validmind-auth\.invalid\/[\w-]+$/.test(ServerURL), ServerURL);
   assertEquals(Username, "api%3A%2F%2Fa%2Fb");
-  assertEquals(JSON.parse(Secret), entry);
+  assertEquals(JSON.parse(Secret), odd);
 });
 
 test("a long key fits into the file name that pass makes of an address", async ({ folder, helper }) => {
   const backend = helper();
-  await backend.put(LONG_KEY, anEntry());
-  await backend.put(KEY, anEntry({ client_id: "short" }));
-  assertEquals(await backend.get(LONG_KEY), anEntry());
+  await backend.put(LONG_KEY, entry());
+  await backend.put(KEY, entry({ client_id: "short" }));
+  assertEquals(await backend.get(LONG_KEY), entry());
   assertEquals((await Array.fromAsync(backend.list())).sort(), [KEY, LONG_KEY].sort());
   for await (const { name } of Deno.readDir(`${folder}/store`)) {
     const { ServerURL } = JSON.parse(await Deno.readTextFile(`${folder}/store/${name}`));
@@ -106,7 +112,7 @@ test("a long key fits into the file name that pass makes of an address", async (
 });
 
 test("a list is an error where a long key cannot be read", async ({ helper }) => {
-  await helper().put(LONG_KEY, anEntry());
+  await helper().put(LONG_KEY, entry());
   const broken = helper(HELPER.replace(`cat "$f" && exit 0`, "echo the store is sealed; exit 1"));
   await rejectsWith("backend_unavailable", () => Array.fromAsync(broken.list()), "sealed");
 });
@@ -114,7 +120,7 @@ test("a list is an error where a long key cannot be read", async ({ helper }) =>
 test("docker's own logins are neither listed nor removed", async ({ folder, helper }) => {
   const backend = helper();
   await Deno.writeTextFile(`${folder}/store/docker`, "a login");
-  await backend.put(KEY, anEntry());
+  await backend.put(KEY, entry());
   assertEquals(await Array.fromAsync(backend.list()), [KEY]);
   await backend.deleteAll();
   assertEquals(await Array.fromAsync(backend.list()), []);
@@ -204,19 +210,19 @@ for (const [does, store, code] of TOO_SMALL) {
 
 test("one that forgets is not proven", async ({ helper }) => {
   const backend = helper(HELPER.replace("mv ", ": "));
-  await rejectsWith("backend_unproven", () => backend.put(KEY, anEntry()));
+  await rejectsWith("backend_unproven", () => backend.put(KEY, entry()));
 });
 
 test("one that keeps what it is to erase is told", async ({ helper }) => {
   const backend = helper(HELPER.replace("rm -f", "true"));
-  await backend.put(KEY, anEntry());
+  await backend.put(KEY, entry());
   await rejectsWith("backend_denied", () => backend.delete(KEY), "still there");
 });
 
 test("a put that may refuse is decided by what is there", async ({ helper }) => {
   const backend = helper();
-  await backend.put(KEY, anEntry({ access_token: "first" }));
-  await backend.put(KEY, anEntry({ access_token: "second" }), { isReplaced: () => false });
+  await backend.put(KEY, entry({ access_token: "first" }));
+  await backend.put(KEY, entry({ access_token: "second" }), { isReplaced: () => false });
   assertEquals((await backend.get(KEY))?.access_token, "first");
 });
 
@@ -320,4 +326,97 @@ test("it works with exactly the permissions that it declares", async ({ folder, 
     stdout: "helper c",
     stderr: "",
   });
+});
+
+/** A store as a program by `serveHelper`, with the program's streams in this process. */
+
+const SHORT = `${ADDRESS}${btoa(KEY).replaceAll("=", "")}`;
+const SERVED_KEY = `https://login.example.com|${"x".repeat(200)}`;
+
+/** A store that answers later, and lists. */
+function store(): SpyBackend & OidcCredentialsBackend {
+  const spy = new SpyBackend();
+  spy.before = () => new Promise((resolve) => setTimeout(resolve));
+  return Object.assign(spy, {
+    async *list() {
+      yield* spy.rows.keys();
+    },
+  });
+}
+
+/** What the program prints, and its exit code. Standard output takes a few bytes at a time. */
+async function run(backend: OidcCredentialsBackend, action: string, input: string) {
+  const written: number[] = [];
+  const { args } = Deno;
+  const { writeSync } = Deno.stdout;
+  const readable = Object.getOwnPropertyDescriptor(Deno.stdin, "readable");
+  Object.defineProperty(Deno, "args", { value: ["--store", action], configurable: true });
+  Object.defineProperty(Deno.stdin, "readable", {
+    value: new Blob([input]).stream(),
+    configurable: true,
+  });
+  Deno.stdout.writeSync = (bytes) =>
+    written.push(...bytes.subarray(0, 7)) && Math.min(7, bytes.length);
+  try {
+    await serveHelper(backend);
+    const stdout = new TextDecoder().decode(Uint8Array.from(written));
+    return { stdout, code: Deno.exitCode };
+  } finally {
+    Object.assign(Deno.stdout, { writeSync });
+    Object.defineProperty(Deno, "args", { value: args, configurable: true });
+    if (readable) Object.defineProperty(Deno.stdin, "readable", readable);
+    else Reflect.deleteProperty(Deno.stdin, "readable");
+    Deno.exitCode = 0;
+  }
+}
+
+const ABSENT = { stdout: "credentials not found in native keychain\n", code: 1 };
+const DONE = { stdout: "", code: 0 };
+
+for (const key of [KEY, SERVED_KEY]) {
+  Deno.test(`serveHelper: an entry is stored, listed, given and erased: ${key.slice(0, 40)}`, async () => {
+    const backend = store();
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
+    const hash = new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true });
+    const ServerURL = key === KEY ? SHORT : `${ADDRESS}.${hash}`;
+    const row = key === KEY ? entry() : { key, entry: entry() };
+    const account = { ServerURL, Username: "my-app", Secret: JSON.stringify(row) };
+    assertEquals(await run(backend, "get", ServerURL), ABSENT);
+    assertEquals(await run(backend, "erase", ServerURL), DONE);
+    assertEquals(await run(backend, "store", JSON.stringify(account)), DONE);
+    assertEquals([...backend.rows], [[key, entry()]]);
+    const listed = await run(backend, "list", "");
+    assertEquals(JSON.parse(listed.stdout), { [ServerURL]: "validmind-auth" });
+    const { stdout, code } = await run(backend, "get", `${ServerURL}\n`);
+    assertEquals([JSON.parse(stdout), code], [account, 0]);
+    assertEquals(await run(backend, "erase", ServerURL), DONE);
+    assertEquals(backend.rows.size, 0);
+  });
+}
+
+Deno.test("serveHelper: what is asked wrongly, or fails, ends with code 1 and a reason without secrets", async () => {
+  const fail = (error: Error) => ({ ...minimal(), get: () => Promise.reject(error) });
+  const locked = new CredentialsBackendError("backend_locked", "Cannot read: held. Wait.");
+  const account = (Secret: unknown) => JSON.stringify({ ServerURL: SHORT, Secret });
+  const cases: [OidcCredentialsBackend, action: string, input: string, words: string][] = [
+    [store(), "get", "https://index.docker.io/v1/", `ServerURL does not begin with ${ADDRESS}`],
+    [store(), "store", "{}", "ServerURL does not begin with"],
+    [store(), "store", account("no JSON"), "Secret is not an entry in JSON"],
+    [store(), "store", account(7), "Secret is not an entry in JSON"],
+    [store(), "version", SHORT, "Usage: get|store|erase|list"],
+    [minimal(), "list", "", "the store has no list()"],
+    [fail(locked), "get", SHORT, "Cannot read: held. Wait."],
+    [fail(new Error(`bad ${entry().access_token}`)), "get", SHORT, "its words are left out"],
+  ];
+  for (const [backend, action, input, words] of cases) {
+    const { stdout, code } = await run(backend, action, input);
+    assertNoSecret(stdout);
+    assert(stdout.includes(words) && stdout.endsWith("\n"), stdout);
+    assertEquals(code, 1);
+  }
+  let isClosed = false;
+  await run({ ...minimal(), close: () => void (isClosed = true) }, "get", SHORT);
+  assertEquals(isClosed, true);
+  const wrong = () => serveHelper({} as OidcCredentialsBackend);
+  await rejectsWith("invalid_backend", wrong, "serveHelper()");
 });

@@ -1,9 +1,11 @@
-/** Writes beside programs that take no lock, and what killed writes leave. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { PROVES } from "../../../backends/common/describe_backend.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
+
+/** Writes beside programs that take no lock, and what killed writes leave. */
 
 const { folder, permissions } = sandbox();
 
@@ -126,4 +128,210 @@ test("a sign-out that gets no lock has a temp file of its own", async () => {
   await observed(() => store.delete(KEY), [look]);
   assertEquals(temps.map((name) => /^c\.json\.[0-9a-f]{8}\.tmp$/.test(name)), [true]);
   assertEquals([keys(), namesIn(parent)], [[OTHER], ["c.json", "c.json.lock"]]);
+});
+
+/** The lock of a key proves that the file can be written, by a temp file that is then the write's own. */
+
+function backendIn(parent: string): FileCredentialsBackend {
+  return new FileCredentialsBackend({ path: `${parent}/credentials.json` });
+}
+
+function tempsIn(parent: string): string[] {
+  return namesIn(parent).filter((name) => name.endsWith(".tmp"));
+}
+
+test("a lock makes a closed file of the coming size, which the put uses, and leaves no trace", async () => {
+  const parent = folder();
+  const backend = backendIn(parent);
+  assertEquals(backend[PROVES], true);
+  await backend.put(KEY, entry());
+  for (const isPut of [true, false]) {
+    await backend.withLock(KEY, async () => {
+      const [temp, ...more] = tempsIn(parent).map((name) => `${parent}/${name}`);
+      assertEquals(more, []);
+      const { size, ino } = Deno.statSync(temp!);
+      assert(size > Deno.statSync(backend.path).size + 10_000);
+      if (isPosix) assertEquals(modeOf(temp!), 0o600);
+      if (!isPut) return;
+      await backend.put(KEY, entry({ x_new: 1 }));
+      assertEquals([Deno.statSync(backend.path).ino, tempsIn(parent)], [ino, []]);
+      await backend.put(KEY, entry({ x_new: 2 }));
+    });
+    assertEquals(tempsIn(parent), []);
+  }
+  assertEquals(backend.get(KEY), entry({ x_new: 2 }));
+});
+
+test("a temp file that somebody replaced is not used, nor one that a crash left", async () => {
+  const parent = folder();
+  const backend = backendIn(parent);
+  await backend.withLock(KEY, async () => {
+    const [temp] = tempsIn(parent);
+    Deno.writeTextFileSync(`${parent}/planted`, "planted");
+    Deno.renameSync(`${parent}/planted`, `${parent}/${temp}`);
+    await backend.put(KEY, entry({ x_new: 1 }));
+    assertEquals(tempsIn(parent), [temp]);
+  });
+  assertEquals(backend.get(KEY), entry({ x_new: 1 }));
+  await backend.withLock(KEY, () => {
+    assertEquals(Deno.readFileSync(`${parent}/${tempsIn(parent)[0]}`)[0], 0);
+    return Promise.resolve();
+  });
+  assertEquals(tempsIn(parent), []);
+});
+
+test("a lock fails as the put would: of a newer version, or a file that is corrupt", async () => {
+  const parent = folder();
+  const backend = backendIn(parent);
+  const texts = { backend_version: `{"version": 99, "credentials": {}}`, backend_corrupt: "{" };
+  for (const [code, text] of Object.entries(texts)) {
+    Deno.writeTextFileSync(backend.path, text, { mode: 0o600 });
+    const lock = () => backend.withLock(KEY, () => Promise.resolve());
+    await rejectsWith(code as "backend_version", lock, backend.path);
+    assertEquals(Deno.readTextFileSync(backend.path), text);
+  }
+  assertEquals(tempsIn(parent), []);
+});
+
+Deno.test("a lock file or a folder that vanishes is an error, never a sign-out", {
+  ignore: !isPosix,
+}, async () => {
+  for (const what of ["lock", "folder"]) {
+    const parent = `${folder()}/inner`;
+    const backend = backendIn(parent);
+    await backend.put(KEY, entry());
+    await backend.withLock(KEY, async () => {
+      if (what === "folder") Deno.renameSync(parent, `${parent}.moved`);
+      else for (const name of namesIn(parent)) Deno.removeSync(`${parent}/${name}`);
+      await rejectsWith("backend_locked", () => backend.get(KEY), backend.path);
+      await rejectsWith("backend_locked", () => backend.put(KEY, entry()), backend.path);
+    });
+    assertEquals(backend.get(KEY), undefined);
+    const lock = () => backend.withLock(KEY, () => Promise.resolve());
+    if (what === "folder") await rejectsWith("backend_unavailable", lock, "its folder vanished");
+    else await lock();
+    await backend.put(KEY, entry());
+    await lock(); // it is there again
+    await backend.delete(KEY);
+  }
+  const backend = backendIn(folder());
+  await backend.withLock(KEY, async () => {
+    await backend.put(KEY, entry());
+    Deno.removeSync(backend.path); // by somebody who signs out all
+    assertEquals(backend.get(KEY), undefined);
+  });
+});
+
+const nothing = () => Promise.resolve();
+
+/** Backends of one file with different patience, and the path of the lock of the key "a". */
+function locks() {
+  const parent = folder();
+  const path = `${parent}/c.json`;
+  const open = (lockTimeoutMs = 30_000) => new FileCredentialsBackend({ path, lockTimeoutMs });
+  return { parent, open, lockPath: `${path}.c.lock` };
+}
+
+test("a lock's file is empty and closed, and stays", async () => {
+  const { open, lockPath, parent } = locks();
+  assertEquals(await open().withLock("a", () => Promise.resolve(7)), 7);
+  assertEquals(namesIn(parent), ["c.json.c.lock"]); // of the same name in every release
+  assertEquals(Deno.readTextFileSync(lockPath), "");
+  if (isPosix) assertEquals(modeOf(lockPath), 0o600);
+});
+
+test("the wait for a lock ends by its time limit, its signal or what peek sees", async () => {
+  const { open } = locks();
+  const abort = new AbortController();
+  const looks: string[] = [];
+  const peek = () => Promise.resolve(looks.push("look") < 3 ? undefined : "seen");
+  assertEquals(await open().withLock("a", () => Promise.resolve("run"), { peek }), "run");
+  assertEquals(looks, []);
+  let hasRun = false;
+  const run = () => Promise.resolve(String(hasRun = true));
+  await open().withLock("a", async () => {
+    for (const timeoutMs of [0, 25]) {
+      const start = performance.now();
+      const words = ["lsof", `${timeoutMs} ms`];
+      await rejectsWith("backend_locked", () => open(timeoutMs).withLock("a", run), ...words);
+      assertEquals(performance.now() - start >= timeoutMs, true);
+    }
+    const waiting = open().withLock("a", run, { signal: abort.signal });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    abort.abort("enough");
+    assertEquals(await waiting.catch((reason) => reason), "enough");
+    assertEquals(await open().withLock("a", run, { peek }), "seen");
+    assertEquals(looks.length, 3);
+    await rejectsWith("backend_locked", () => open(0).withLock("a", run)); // still held
+  });
+  const late = open().withLock("a", run, { signal: abort.signal });
+  assertEquals(await late.catch((reason) => reason), "enough");
+  assertEquals(hasRun, false);
+  const fault = new Error("the holder's own");
+  const fail = () => open().withLock("a", () => Promise.reject(fault));
+  assertStrictEquals(await assertRejects(fail), fault);
+  assertEquals(await open(0).withLock("a", () => Promise.resolve("free")), "free");
+});
+
+test("sixteen lock files are for all keys, and one process holds several keys of one", async () => {
+  const { open, parent, lockPath } = locks();
+  const ofFile = new Map<string, string[]>();
+  for (let number = 0; number < 100; number++) {
+    const seen = await open().withLock(`${number}`, () => {
+      const look = () =>
+        namesIn(parent).filter((name) => {
+          using file = Deno.openSync(`${parent}/${name}`, { write: true });
+          return name.endsWith(".lock") && !file.tryLockSync(true);
+        });
+      let held = look();
+      while (held.length > 1) held = look(); // a child that another test starts has them for a moment
+      return Promise.resolve(held);
+    });
+    assertEquals(seen.length, 1);
+    ofFile.set(seen[0]!, [...ofFile.get(seen[0]!) ?? [], `${number}`]);
+  }
+  const names = [..."0123456789abcdef"].map((digit) => `c.json.${digit}.lock`);
+  assertEquals(namesIn(parent), names);
+  const inOneProcess = async ([key, ...rest]: string[]): Promise<void> => {
+    if (key === undefined) return;
+    await open().withLock(key, async () => {
+      await rejectsWith("backend_locked", () => open(0).withLock(key, nothing));
+      await inOneProcess(rest);
+      using file = Deno.openSync(lockPath, { write: true });
+      assertEquals(file.tryLockSync(true), false); // also after the inner ones have ended
+    });
+  };
+  await inOneProcess(ofFile.get("c.json.c.lock")!);
+  using file = Deno.openSync(lockPath, { write: true });
+  await file.lock(true);
+});
+
+Deno.test("a lock file that is replaced while somebody waits for it is not the lock any more", {
+  permissions,
+  ignore: !isPosix,
+}, async () => {
+  const { open, lockPath } = locks();
+  const order: string[] = [];
+  /** Holds the lock until it is told to end. */
+  const hold = async () => {
+    const [begun, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const held = open().withLock("a", async () => {
+      begun.resolve();
+      await end.promise;
+    });
+    await begun.promise;
+    return { held, end: end.resolve };
+  };
+  const first = await hold();
+  const waiter = open().withLock("a", () => Promise.resolve(void order.push("waiter")));
+  await new Promise((resolve) => setTimeout(resolve, 5)); // it has opened the file
+  Deno.removeSync(lockPath);
+  const second = await hold();
+  first.end(); // the waiter gets the lock of the removed file
+  await first.held;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  order.push("new holder ends");
+  second.end();
+  await Promise.all([second.held, waiter]);
+  assertEquals(order, ["new holder ends", "waiter"]);
 });

@@ -1,15 +1,157 @@
-import { assertEquals, assertInstanceOf } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { isPathSpecifier, variablesIn } from "../../../backends/common/platform.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
+import {
+  BUILT_IN_BACKENDS,
+  BUILT_IN_NAMES,
+  parseBackendKwargs,
+  parseBackendSpec,
+} from "../../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
 import { testKey } from "../encrypted/encryption_keys.ts";
-import { entry, KEY } from "../../support/entries.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { entry, KEY, SECRETS } from "../../support/entries.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
-import { withEnv } from "../../support/own_env.ts";
+
+const ORIGIN = "VM_OIDC_CREDENTIALS_BACKEND";
+const NAME = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS";
+const permissions = { env: ["VM_TEST_A", "VM_TEST_B", NAME] };
+
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test(name, { permissions }, fn);
+}
+const parse = (text: string) => parseBackendSpec(text, ORIGIN);
+
+Deno.test("a built-in name leads to its class, exactly", async () => {
+  for (const name of BUILT_IN_NAMES) {
+    assertEquals(parse(`\t${name} \n`), { kind: "built-in", name });
+    await rejectsWith("backend_spec_invalid", () => parse(name.toUpperCase()));
+    const { prototype } = await BUILT_IN_BACKENDS[name]();
+    for (const method of ["get", "put", "delete"] as const) {
+      assert(typeof prototype[method] === "function", `${name}.${method}`);
+    }
+  }
+  for (const name of ["toString", "constructor", "__proto__", "files", "null"]) {
+    await rejectsWith("backend_spec_invalid", () => parse(name), name, "file, memory, kv");
+  }
+});
+
+const MODULES: [spec: string, specifier: string, exportName: string][] = [
+  ["../up/backend.ts#Backend", "../up/backend.ts", "Backend"],
+  ["/srv/backend.ts:default", "/srv/backend.ts", "default"],
+  ["C:\\srv\\backend.ts:Backend", "C:\\srv\\backend.ts", "Backend"],
+  ["c:/srv/backend.ts:Backend", "c:/srv/backend.ts", "Backend"],
+  [".\\backend.ts:Backend", ".\\backend.ts", "Backend"],
+  ["\\\\host\\share\\b.ts:Backend", "\\\\host\\share\\b.ts", "Backend"],
+  ["./odd:na#me.ts:Backend", "./odd:na#me.ts", "Backend"],
+  ["./odd:na#me.ts#Backend", "./odd:na#me.ts", "Backend"],
+  ["file:///srv/b.ts#Backend", "file:///srv/b.ts", "Backend"],
+  ["jsr:@acme/vault:VaultBackend", "jsr:@acme/vault", "VaultBackend"],
+  ["jsr:@acme/vault@^1.2/sub#VaultBackend", "jsr:@acme/vault@^1.2/sub", "VaultBackend"],
+  ["npm:@acme/vault:VaultBackend", "npm:@acme/vault", "VaultBackend"],
+  ["node:acme:Backend", "node:acme", "Backend"],
+  ["data:text/javascript,export class B{}:B", "data:text/javascript,export class B{}", "B"],
+  [" ./b.ts:$_größe1 ", "./b.ts", "$_größe1"],
+];
+
+Deno.test("a module's name is split at its last colon or hash", { permissions: "none" }, () => {
+  for (const [spec, specifier, exportName] of MODULES) {
+    assertEquals(parse(spec), { kind: "module", specifier, exportName }, spec);
+  }
+});
+
+const NEITHER = ["", "   ", ":", ":Backend", "./backend.ts", "./backend.ts:", "./backend.ts:1Back"];
+NEITHER.push("./b.ts:Back end", "./b.ts:Back.end", "jsr:@acme/vault", "npm:@acme/vault@1.0.0");
+const BARE = ["acme-vault:VaultBackend", "acme_vault.ts:VaultBackend", "@acme/vault:VaultBackend"];
+BARE.push("npm:acme", "jsr::Backend", "~/backend.ts:Backend", "blob:x:Backend");
+const REMOTE = ["https://example.com/b.ts:Backend", "http://localhost:8000/b.ts#Backend"];
+REMOTE.push("HTTPS://example.com/b.ts:Backend", "https::Backend", "http://:Backend");
+const PYTHON = ["acme_vault:VaultBackend", "acme.credentials.vault:VaultBackend"];
+PYTHON.push("_acme.v2:Vault_2", " größe.ablage:Ablage ");
+
+Deno.test("what names no module is refused, with its reason and what does instead", {
+  permissions: "none",
+}, async () => {
+  const invalid = async (spec: string, ...words: string[]) => {
+    const all = [ORIGIN, spec.trim(), ...words];
+    await rejectsWith("backend_spec_invalid", () => parse(spec), ...all);
+  };
+  for (const spec of NEITHER) await invalid(spec, "neither a built-in name", "./my_backend.ts:My");
+  for (const spec of BARE) await invalid(spec, "a bare name", "./my_backend.ts:MyBackend");
+  for (const spec of PYTHON) {
+    await invalid(spec, "a class for the Python library", "VM_OIDC_DENO_CREDENTIALS_BACKEND");
+    const own = () => parseBackendSpec(spec, "VM_OIDC_DENO_CREDENTIALS_BACKEND");
+    await rejectsWith("backend_spec_invalid", own, "is a bare name");
+  }
+  for (const spec of REMOTE) {
+    const words = ["jsr:, npm: or file:", "setDefaultBackend("];
+    await rejectsWith("backend_import_unsupported", () => parse(spec), spec, ...words);
+  }
+  const paths = ["./a", "../a", "/a", ".\\a", "\\a", "C:\\a", "C:/a"];
+  const others = ["a", "a/b", ".a", "...", "jsr:@a/b", "file:///a", "~/a", "CC:/a", ""];
+  assertEquals([...paths, ...others].filter(isPathSpecifier), paths);
+});
+
+function read(text: string, env: Record<string, string> = {}): Promise<Record<string, unknown>> {
+  return withEnv(env, () => parseBackendKwargs(text, NAME));
+}
+
+test("KWARGS keep every kind of JSON value", async () => {
+  const list = [1, ["2"], {}];
+  const value = { s: "text", n: -1.5e3, t: true, z: null, list, o: { deep: "x" } };
+  assertEquals([await read(JSON.stringify(value)), await read(" {} ")], [value, {}]);
+  const odd = await read('{"__proto__": {"polluted": 1}, "constructor": "c"}');
+  assertEquals(Object.getOwnPropertyNames(odd), ["__proto__", "constructor"]);
+  assertEquals(({} as Record<string, unknown>).polluted, undefined);
+});
+
+test("a ${NAME} is put in wherever a string stands, and only once", async () => {
+  const env = { VM_TEST_A: "ana", VM_TEST_B: "${VM_TEST_A}$&" };
+  const value = {
+    path: "/home/${VM_TEST_A}/x/${VM_TEST_A}",
+    deep: [{ list: ["${VM_TEST_A}", 1] }],
+    "${VM_TEST_A}": "$VM_TEST_A $ { $$ $}",
+    again: "${VM_TEST_B}",
+  };
+  assertEquals(await read(JSON.stringify(value), env), {
+    path: "/home/ana/x/ana",
+    deep: [{ list: ["ana", 1] }],
+    "${VM_TEST_A}": "$VM_TEST_A $ { $$ $}",
+    again: "${VM_TEST_A}$&",
+  });
+  assertEquals(variablesIn(JSON.stringify(value)), ["VM_TEST_A", "VM_TEST_B"]);
+  assertEquals(variablesIn('{"a": "${}${1A}${A-B}$A", "b": "${A}"}'), ["A"]);
+});
+
+test("KWARGS that are no JSON object are refused without being shown", async () => {
+  const secret = SECRETS.access;
+  const texts = [`{"token": "${secret}"`, `{"token": "${secret}"}}`, `{'token': '${secret}'}`];
+  texts.push(`{"token": ${secret}}`, secret, `["${secret}"]`, `"${secret}"`, "null", "7", "   ");
+  const home = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
+  const words = [NAME, `{"path": "\${${home}}/credentials.json"}`];
+  for (const text of texts) {
+    const { cause } = await rejectsWith("backend_kwargs_invalid", () => read(text), ...words);
+    assertEquals(cause, undefined);
+  }
+});
+
+test("a variable in KWARGS that is no name, unset, empty or denied is an error, and not shown", async () => {
+  const text = (name: string) => JSON.stringify({ auth: [`${SECRETS.access}\${${name}}`] });
+  for (const name of ["", " ", "1A", "A-B", "A B", "A=B", "$", `p${SECRETS.extra}!`, "größe"]) {
+    const words = "does not name a variable";
+    await rejectsWith("backend_kwargs_invalid", () => read(text(name)), words);
+  }
+  const unset = text("VM_TEST_A");
+  await rejectsWith("env_unset", () => read(unset), NAME, "VM_TEST_A");
+  await rejectsWith("env_unset", () => read(unset, { VM_TEST_A: "" }), NAME, "VM_TEST_A");
+  const denied = () => read(text("NOT_OURS"));
+  await rejectsWith("permission_required", denied, "--allow-env=NOT_OURS");
+});
 
 const { folder } = sandbox();
 const TEST_KEY = (await testKey()).toBase64();

@@ -5,7 +5,7 @@ import type { KnownFault } from "../run_elsewhere.ts";
  */
 export const WINE_FAULTS: readonly KnownFault[] = [
   {
-    file: "tests/backends/file_proof_test.ts",
+    file: "tests/backends/file/store_test.ts",
     test: "a temp file that somebody replaced is not used, nor one that a crash left",
     reason: "Wine refuses to rename over a file that is open; Windows 10 and later do not",
   },
