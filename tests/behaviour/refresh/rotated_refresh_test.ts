@@ -1,11 +1,21 @@
-import { assert, assertEquals } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { oauthError } from "../../support/scripted_provider.ts";
+import { oauthError, type ScriptHandler } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { answerWith, HOUR, renew, type ScriptedWorld, test } from "../../support/provider_world.ts";
+import {
+  answerWith,
+  HOUR,
+  renew,
+  scriptedProviderWorld,
+  type ScriptedWorld,
+  test,
+} from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import type { Session } from "../../../client/session.ts";
+import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
+import { paths } from "../../support/request_log.ts";
+import { assert, assertEquals } from "@std/assert";
 
 /** The refresh tokens that were sent, hashed. */
 function sent({ provider }: ScriptedWorld): (string | undefined)[] {
@@ -90,3 +100,134 @@ test("a refresh token that was used while this process stood still is not sent",
   assertEquals(await session.accessToken(), "access-of-another");
   assertEquals(sent(world), []);
 });
+
+/** The requests of a sign-in, and of what follows it: the script's name of each, and its path. */
+const REQUESTS = {
+  discovery: ["discovery", "/.well-known/openid-configuration"],
+  keys: ["jwks", "/jwks"],
+  device: ["device", "/device"],
+  poll: ["token", "/token"],
+  refresh: ["token", "/token"],
+} as const;
+type Step = keyof typeof REQUESTS;
+
+function html(status: number): Response {
+  return new Response("<html>Please sign in to the hotel's network", {
+    status,
+    headers: { "content-type": "text/html; charset=utf-8" },
+  });
+}
+
+/** Each with words of the message. */
+const FAULTS: [what: string, answer: ScriptHandler, ...words: string[]][] = [
+  ["connection reset", resetConnection, "the connection broke off"],
+  ["timeout", hang, "within 500 ms"],
+  ["captive-portal HTML", () => html(200), "status 200", "text/html"],
+  ["redirect", () => Response.redirect("https://portal.example.com/"), "redirects elsewhere"],
+  ["truncated JSON", () => new Response('{"access_token": "x'), "no JSON object"],
+  ["JSON that breaks off", () => truncated('{"access_token": "x'), "the connection broke off"],
+  ["nothing at all", () => new Response(""), "no JSON object"],
+  ["502 as HTML", () => html(502), "status 502"],
+  ["401 as HTML", () => html(401), "status 401"],
+  ["500 that says invalid_grant", () => json({ error: "invalid_grant" }, 500), "status 500"],
+  ["503 as JSON", () => json({ error: "x" }, 503), "status 503"],
+  ["429", () => new Response("busy", { status: 429 }), "status 429"],
+];
+
+/** Lets a fault happen at the next request of a kind. */
+function inject(world: ScriptedWorld, step: Step, answer: ScriptHandler): void {
+  world.provider.script[REQUESTS[step][0]].push(answer);
+}
+
+function count(world: ScriptedWorld, step: Step): number {
+  return paths(world.provider.requests).filter((path) => path === REQUESTS[step][1]).length;
+}
+
+/** What becomes of a sign-in with a fault in it; a refresh is signed in before. */
+type Check = (
+  world: ScriptedWorld,
+  run: () => Promise<Session>,
+  inject: () => void,
+  ...words: string[]
+) => Promise<void>;
+
+/** Before the person has done anything: it ends with a message, and the next try works. */
+function endsSignIn(step: "discovery" | "device"): Check {
+  return async (world, run, inject, ...words) => {
+    inject();
+    const url = world.provider.issuer + REQUESTS[step][1];
+    await rejectsWith("provider_unavailable", run, url, ...words);
+    assertEquals([world.codes, count(world, step)], [[], 1]);
+    await run();
+  };
+}
+
+const OUTCOMES: Record<Step, [outcome: string, check: Check]> = {
+  discovery: ["fails before anybody is asked", endsSignIn("discovery")],
+  device: ["fails before anybody is asked", endsSignIn("device")],
+  // The person's approval is not lost.
+  poll: ["is polled through", async (world, run, inject) => {
+    inject();
+    await run();
+    assertEquals([world.clock.delays, count(world, "poll")], [[1000, 2000], 2]);
+    assertEquals(world.codes.length, 1);
+  }],
+  keys: ["is tried again", async (world, run, inject) => {
+    inject();
+    await run();
+    assertEquals([count(world, "poll"), count(world, "keys"), world.codes.length], [1, 2, 1]);
+  }],
+  // A refresh token may be spent by a request without an answer: it is sent once, and kept.
+  refresh: ["fails and keeps the tokens", async (world, run, inject, ...words) => {
+    const session = await run();
+    const before = world.stored();
+    world.clock.advance(HOUR - 60_000);
+    inject();
+    assertEquals(await session.accessToken(), before.access_token); // for its last minute
+    world.clock.advance(60_000);
+    world.provider.reset();
+    inject();
+    const url = `${world.provider.issuer}/token`;
+    const use = () => session.accessToken();
+    assertNoSecret(await rejectsWith("provider_unavailable", use, url, ...words), tokensOf(before));
+    assertEquals([count(world, "refresh"), world.stored()], [1, before]);
+    assertEquals(await session.accessToken(), world.stored().access_token); // it is back
+    assertEquals(world.codes.length, 1);
+  }],
+};
+
+for (const [step, [outcome, check]] of Object.entries(OUTCOMES)) {
+  Deno.test(`fault at ${step}: ${outcome}`, async () => {
+    const errors = ["server_error", "temporarily_unavailable"].map((error) =>
+      [error, () => oauthError(error), "status 400"] as typeof FAULTS[number]
+    );
+    for (const [what, answer, ...words] of step === "refresh" ? FAULTS.concat(errors) : FAULTS) {
+      await using world = await scriptedProviderWorld();
+      const limit = answer === hang ? { timeoutMs: 500 } : {};
+      const run = () => world.signIn(limit);
+      await check(world, run, () => inject(world, step as Step, answer), ...words)
+        .catch((cause) => Promise.reject(new Error(`at ${what}`, { cause })));
+    }
+  });
+}
+
+for (const step of Object.keys(REQUESTS) as Step[]) {
+  Deno.test(`fault: another content type at ${step}: is taken, as it is JSON`, async () => {
+    for (const type of ["text/html", "text/plain; charset=utf-8", ""]) {
+      await using world = await scriptedProviderWorld();
+      const { provider } = world;
+      const session = step === "refresh" ? await world.signIn() : undefined;
+      const good = step === "discovery" || step === "keys"
+        ? await fetch(provider.issuer + REQUESTS[step][1])
+        : step === "device"
+        ? provider.device()
+        : await provider.tokens();
+      const answer = await good.bytes();
+      inject(world, step, () => new Response(answer, { headers: { "content-type": type } }));
+      if (session === undefined) await world.signIn();
+      else await renew(session);
+      assertEquals(world.codes.length, 1);
+      assert(world.provider.isActive(world.stored().access_token));
+    }
+  });
+}

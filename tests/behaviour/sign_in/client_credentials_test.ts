@@ -1,14 +1,22 @@
-import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { CLIENT_SECRET, clientKeyOf, clientWorld, jobOptions } from "../../support/client_world.ts";
-import { json } from "../../support/http_server.ts";
+import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
+import {
+  AssertionIssuer,
+  CLIENT_SECRET,
+  clientKeyOf,
+  clientWorld,
+  jobOptions,
+} from "../../support/client_world.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { oauthError } from "../../support/scripted_provider.ts";
+import { json, oauthError, type ScriptHandler } from "../../support/scripted_provider.ts";
+import { credentialKey } from "../../../client/entry.ts";
+import { requiredPermissions } from "../../../client/init.ts";
+import type { SessionOptions } from "../../../client/session_options.ts";
+import { assert, assertEquals } from "@std/assert";
 
 const SECRET = { clientSecret: CLIENT_SECRET };
 
@@ -198,4 +206,192 @@ Deno.test("client_credentials: a person's entry, Python's too, stands beside the
   const person = { issuer, clientId, credentialsBackend, interactive: false };
   await using served = await createSession(person);
   assertEquals(await served.accessToken(), row.access_token);
+});
+
+const URN = "urn:ietf:params:oauth";
+const ACCESS_TOKEN = `${URN}:token-type:access_token`;
+
+/** A client, the file that a hub fills for its person, and the hub's tokens. */
+async function exchangeWorld() {
+  const world = await scriptedProviderWorld();
+  const { issuer, clientId } = world.provider;
+  const dir = await tempDir();
+  const path = `${dir.path}/token`;
+  const hub = await AssertionIssuer.make();
+  return {
+    world,
+    path,
+    key: credentialKey(issuer, clientId, "api", { flow: "token_exchange" }),
+    options: (more: SessionOptions = {}) =>
+      jobOptions(world, {
+        flow: "token_exchange",
+        subjectTokenFile: path,
+        audience: "api",
+        ...more,
+      }),
+    async fill(text: string) {
+      await Deno.writeTextFile(path, text, { mode: 0o600 });
+      return text;
+    },
+    token: async (claims: Record<string, unknown> = {}) => {
+      const token = await hub.assertion("hub", "person", {
+        iss: issuer,
+        azp: "the-hub",
+        ...claims,
+      });
+      rememberSecret(token);
+      return token;
+    },
+    forms: () =>
+      world.provider.requests.filter(({ path }) => path === "/token")
+        .map(({ form }) => form as Record<string, string>),
+    answer: (...answers: ScriptHandler[]) => world.provider.script.token.push(...answers),
+    async [Symbol.asyncDispose]() {
+      await dir[Symbol.asyncDispose]();
+      await world[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("token exchange: the hub's token becomes one for the API, under a key of its own", async () => {
+  await using it = await exchangeWorld();
+  const { world: { provider, backend, codes }, key } = it;
+  const subject = await it.fill(await it.token());
+  await using session = await createSession(it.options());
+  const response = await session.fetch("ping");
+  await response.body?.cancel();
+  assertEquals(response.status, 200);
+  const [{ subject_token, ...form } = {}, ...more] = it.forms();
+  assertEquals([subject_token, more], [subject, []]);
+  assertEquals(form, {
+    grant_type: `${URN}:grant-type:token-exchange`,
+    client_id: provider.clientId,
+    subject_token_type: ACCESS_TOKEN,
+    requested_token_type: ACCESS_TOKEN,
+    audience: "api",
+  });
+  const { flow, signedIn, refreshable, scope } = await session.status();
+  assertEquals([flow, signedIn, refreshable, scope], ["token_exchange", true, true, ""]);
+  await createSession({ ...it.world.options, audience: "api" }); // a person's sign-in beside it
+  assertEquals((await Array.fromAsync(backend.list())).length, 2);
+  assertEquals([codes.length, session.flow], [1, "token_exchange"]);
+  assertEquals(JSON.stringify(backend.get(key)).includes(subject), false);
+  assertEquals((await session.clear({ revoke: true })).keys, [key]);
+});
+
+Deno.test("token exchange: each renewal reads the file again, and a stored token needs none", async () => {
+  await using it = await exchangeWorld();
+  await it.fill(await it.token());
+  await using session = await createSession(it.options({ scope: "read" }));
+  const first = await session.accessToken();
+  await Deno.remove(it.path);
+  assertEquals(await (await createSession(it.options({ scope: "read" }))).accessToken(), first);
+  it.world.clock.advance(HOUR);
+  const renewed = await it.fill(await it.token());
+  assert(await session.accessToken() !== first);
+  const [, last, ...more] = it.forms();
+  assertEquals([last!.subject_token, last!.scope, more], [renewed, "read", []]);
+  it.world.clock.advance(HOUR);
+  await Deno.remove(it.path); // the hub's sign-out
+  const error = () => session.accessToken();
+  await rejectsWith("client_auth_unusable", error, "not there", it.path, "subjectTokenFile");
+});
+
+Deno.test("token exchange: a refresh token is used, and without it the next renewal exchanges", async () => {
+  await using it = await exchangeWorld();
+  await it.fill(await it.token());
+  it.answer(() => it.world.provider.tokens({ issued_token_type: ACCESS_TOKEN }));
+  await using session = await createSession(it.options({ scope: "openid" }));
+  assertEquals((await session.status()).subject, "analyst@example.com");
+  for (const grant of ["refresh_token", "refresh_token", `${URN}:grant-type:token-exchange`]) {
+    if (grant !== "refresh_token") it.answer(() => json({ error: "invalid_grant" }, 400));
+    it.world.clock.advance(HOUR);
+    await session.accessToken();
+    assertEquals(it.forms().at(-1)!.grant_type, grant);
+  }
+  const { refresh_token, id_token, scope } = it.world.backend.get(it.key)!;
+  assertEquals([refresh_token, id_token, scope], [null, null, "openid"], "of the ended grant");
+});
+
+Deno.test("token exchange: an answer with anything but an access token is refused", async () => {
+  await using it = await exchangeWorld();
+  await it.fill(await it.token());
+  for (
+    const [change, word] of [
+      [{ issued_token_type: `${URN}:token-type:id_token` }, "token-type:id_token"],
+      [{ issued_token_type: undefined }, "undefined"],
+      [{ token_type: "N_A" }, "token_type"],
+    ] as const
+  ) {
+    it.answer(() => it.world.provider.exchanged(change));
+    await rejectsWith("provider_invalid", () => createSession(it.options()), word);
+  }
+  assertEquals(await Array.fromAsync(it.world.backend.list()), []);
+  const bearer = { bearer: "id_token" } as const;
+  await rejectsWith("invalid_options", () => createSession(it.options(bearer)), "token_exchange");
+});
+
+Deno.test("token exchange: a refusal names file, client, audience, its cause and another way", async () => {
+  await using it = await exchangeWorld();
+  const past = Math.floor(Date.now() / 1000) - 10;
+  const rows: [claims: Record<string, unknown>, code: string, word: string][] = [
+    [{ exp: past }, "invalid_request", "has ended. Sign in again"],
+    [{}, "access_denied", "the exchange of tokens of the-hub allowed"],
+    [{}, "invalid_target", "check audience"],
+    [{}, "invalid_client", "Check audience"],
+  ];
+  for (const [claims, code, word] of rows) {
+    const token = await it.fill(await it.token(claims));
+    it.answer((_, form) =>
+      json({ error: code, error_description: `no ${form.get("subject_token")}` }, 400)
+    );
+    const words = [
+      it.path,
+      it.world.provider.clientId,
+      "audience api",
+      code,
+      word,
+      'flow: "device"',
+    ];
+    const run = () => createSession(it.options());
+    const error = await rejectsWith("provider_refused", run, ...words);
+    assertNoSecret(error, [token, token.slice(0, 30)]);
+  }
+});
+
+Deno.test("token exchange: a file that cannot be used is not sent", async () => {
+  await using it = await exchangeWorld();
+  const run = () => createSession(it.options());
+  await rejectsWith("client_auth_unusable", run, it.path, "not there");
+  for (const text of ["", "a b", "é"]) {
+    await it.fill(text);
+    await rejectsWith("client_auth_unusable", run, it.path, "no single token", "the hub");
+  }
+  await it.fill(await it.token({ iss: "https://other.example.com" }));
+  const issuers = ["another issuer, https://other.example.com", it.world.provider.issuer];
+  await rejectsWith("client_auth_unusable", run, it.path, "audience api", ...issuers);
+  const { subjectTokenFile: _, ...none } = it.options();
+  await rejectsWith("client_auth_unusable", () => createSession(none), "VM_OIDC_ISSUER", "device");
+  assertEquals(it.forms(), []);
+});
+
+Deno.test("token exchange: the file of the variable goes to the client of the variables alone", async () => {
+  await using it = await exchangeWorld();
+  await it.fill(await it.token());
+  const { issuer, clientId, subjectTokenFile, ...rest } = it.options();
+  const variables = {
+    VM_OIDC_ISSUER: issuer!,
+    VM_OIDC_CLIENT_ID: clientId!,
+    VM_OIDC_SUBJECT_TOKEN_FILE: subjectTokenFile!,
+  };
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+  const other = { ...rest, issuer: issuer!, clientId: "another" };
+  await rejectsWith("client_auth_unusable", () => createSession(other), "no file is named");
+  assertEquals(it.forms(), []);
+  await createSession(rest);
+  assertEquals(it.forms().length, 1);
+  const names = JSON.stringify(await requiredPermissions({ ...rest, model: "m" }));
+  for (const name of [subjectTokenFile!, "VM_OIDC_SUBJECT_TOKEN_FILE"]) {
+    assert(names.includes(name));
+  }
 });
