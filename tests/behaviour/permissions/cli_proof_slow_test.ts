@@ -1,114 +1,55 @@
-// What each command says that it needs is enough, all of it is needed, and nothing beyond it is
-// touched: as permission_proof_slow_test.ts does for the module itself.
-import { normalize } from "@std/path";
-import { assertEquals, assertStringIncludes } from "@std/assert";
+// What each command says that it needs is enough, and all of it is needed: as
+// permission_proof_slow_test.ts shows for the module itself.
+import { assertEquals } from "@std/assert";
+import { SEPARATOR } from "@std/path";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
-import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { SCOPES } from "../../../client/format_permissions.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
-import { type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
+import { cliTest, type CliWorld, ENDED } from "../../client/cli/cli_world.ts";
 
-interface Case {
-  /** `HOME` in one stands for the home folder. */
-  readonly args: string[];
-  /** Puts the store into the state in which the command needs the most. */
-  readonly prepare?: (world: CliWorld) => Promise<unknown>;
+/** Puts the store into the state in which a command needs the most. */
+async function prepare(world: CliWorld): Promise<void> {
+  await world.signIn();
+  await world.amend({ expires_at: ENDED });
+  await world.write({ path: `${world.home}/kv.db` }, "to.json");
+  const { issuer } = world.provider;
+  const entry = { issuer, clientId: "other", clientKeyFile: "/keys/app.pem" };
+  const backendOptions = { path: world.backend.path };
+  await world.write({ ...entry, backend: "file", backendOptions }, "config.json");
 }
 
-const expired = async (world: CliWorld) => {
-  await world.signIn();
-  await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
-};
-const signedOut = async (world: CliWorld) => await world.backend.delete(world.key);
-const signedIn = async (world: CliWorld) => await world.signIn();
-
-const withSettings = async (world: CliWorld) => {
-  await world.signIn();
-  const { issuer } = world.provider;
-  const entry = { issuer, clientId: "other", clientKeyFile: "/keys/app.pem", backend: "file" };
-  await Deno.writeTextFile(`${world.home}/config.json`, JSON.stringify(entry));
-};
-
-const CASES: Case[] = [
-  { args: ["login", "--quiet"], prepare: signedOut },
-  { args: ["status", "--quiet"], prepare: signedIn },
-  { args: ["list"], prepare: signedIn },
-  { args: ["token"], prepare: expired },
-  { args: ["logout", "--revoke", "--quiet"], prepare: signedIn },
-  {
-    args: ["migrate", "--from", "file", "--to", "kv", "--to-options", "HOME/to.json", "--quiet"],
-    prepare: async (world) => {
-      await signedIn(world);
-      const text = `{"path": "\${${HOME_VARIABLE}}/kv.db"}`;
-      await Deno.writeTextFile(`${world.home}/to.json`, text);
-    },
-  },
-  { args: ["doctor", "--quiet"], prepare: signedIn },
-  { args: ["config"] },
-  { args: ["status", "--quiet", "--config", "HOME/config.json"], prepare: withSettings },
-  { args: ["permissions"] },
-  { args: ["--help"] },
+/** The command, its exit code, and the flags by which `permissions` knows of it. */
+const COMMANDS: [line: string, code: number, ...about: string[]][] = [
+  ["login --quiet", 0, ""],
+  ["status --quiet", 0, ""],
+  ["list", 0, ""],
+  ["token", 0, ""],
+  ["logout --revoke --quiet", 0, ""],
+  // Each store of a migration is named by itself.
+  [
+    "migrate --from file --to kv --to-options HOME/to.json --quiet",
+    0,
+    "--backend file",
+    "--backend kv --backend-options HOME/to.json",
+  ],
+  ["doctor --quiet", 0, ""],
+  ["config", 0, ""],
+  ["status --quiet --config HOME/config.json", 0, "--config HOME/config.json"],
+  ["permissions", 0, ""],
+  ["--help", 0, ""],
 ];
 
-const argsIn = (words: readonly string[], home: string) =>
-  words.map((word) => word.startsWith("HOME/") ? normalize(home + word.slice(4)) : word);
-
-/** The permissions that `permissions` names for a command. */
-async function needsFor(world: CliWorld, args: readonly string[]): Promise<PermissionNeed[]> {
-  // Each store of a migration is named by itself.
-  const stores = args[0] === "migrate"
-    ? [["--backend", "file"], ["--backend", "kv", "--backend-options", args[args.length - 2]!]]
-    : [args.filter((word, index) => word === "--config" || args[index - 1] === "--config")];
-  const all = []; // one after the other: they share the streams of this process
-  for (const options of stores) all.push(await needsOf(world, options));
-  return all.flat();
-}
-
-async function needsOf(world: CliWorld, options: string[]): Promise<PermissionNeed[]> {
-  const args = ["permissions", "--json", "--for", "cli", ...options];
-  const { stdout, stderr } = await world.run(args);
-  assertEquals(stderr, "");
-  const { needs } = JSON.parse(stdout) as {
-    needs: { name: string; scope?: string; need: PermissionNeed["need"] }[];
-  };
-  return needs.map(({ name, scope, need }) => ({
-    name,
-    ...(scope !== undefined && { [SCOPES[name as keyof typeof SCOPES]]: scope }),
-    need,
-    reason: "",
-  } as PermissionNeed));
-}
-
-for (const { args: words, prepare } of CASES) {
-  const name = words.includes("--config") ? "--config" : words[0]!;
-
-  Deno.test(`permissions: ${name} runs with what permissions names`, async () => {
-    await using world = await cliWorld();
-    const args = argsIn(words, world.home);
-    await prepare?.(world);
-    const needs = (await needsFor(world, args)).filter(({ need }) => need !== "optional");
-    const { code, stderr } = await world.run(args, { flags: formatted(narrowed(needs)) });
-    assertEquals(code, 0, stderr);
-    if (name !== "login") assertEquals(stderr, ""); // there it is where the person is asked
-  });
-}
-
-Deno.test("permissions: a login runs with no less than permissions names", async () => {
-  await using world = await cliWorld();
-  const all = (await needsFor(world, ["login"])).filter(({ need }) => need !== "optional");
-  const needs = narrowed(all);
-  for (const dropped of needs) {
-    await signedOut(world);
-    const flags = formatted(needs.filter((need) => need !== dropped));
-    const { code, stderr } = await world.run(["login", "--quiet"], { flags });
-    assertEquals(code, 1, `runs without ${JSON.stringify(dropped)}`);
-    assertStringIncludes(stderr, "error (permission_required): Cannot");
+/** The permissions that `permissions` names, each once, and no file that is granted with its folder. */
+async function needsOf(world: CliWorld, about: readonly string[]): Promise<PermissionNeed[]> {
+  const byFlag = new Map<string, PermissionNeed>();
+  for (const flags of about) {
+    const { json } = await world.says(`permissions --json --for cli ${flags}`, 0);
+    for (const { name, scope, need } of json.needs) {
+      const member = scope && { [SCOPES[name as keyof typeof SCOPES]]: scope };
+      const one = { name, ...member } as PermissionNeed;
+      if (need !== "optional") byFlag.set(formatPermissionFlags([one]), one);
+    }
   }
-});
-
-/** Each once, and no file that is granted with its folder. */
-function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {
-  const byFlag = new Map(needs.map((need) => [formatPermissionFlags([need]), need]));
   const once = [...byFlag.values()];
   const isWider = (one: PermissionNeed, other: PermissionNeed) =>
     (one.name === "read" || one.name === "write") && other.name === one.name &&
@@ -116,6 +57,25 @@ function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {
   return once.filter((need) => !once.some((other) => isWider(need, other)));
 }
 
-function formatted(needs: readonly PermissionNeed[]): string[] {
-  return ["--unstable-kv", ...permissionFlagsOf(needs)];
+const flagsOf = (
+  needs: readonly PermissionNeed[],
+) => ["--unstable-kv", ...permissionFlagsOf(needs)];
+
+for (const [line, code, ...about] of COMMANDS) {
+  cliTest(`permissions: ${line} runs with what permissions names`, async (world) => {
+    await prepare(world);
+    if (line.startsWith("login")) await world.backend.delete(world.key);
+    const inHome = (text: string) => text.replaceAll("HOME/", world.home + SEPARATOR);
+    const flags = flagsOf(await needsOf(world, about.map(inHome)));
+    const { stderr } = await world.says(inHome(line), code, { flags });
+    if (!line.startsWith("login")) assertEquals(stderr, ""); // there it is where the person is asked
+  });
 }
+
+cliTest("permissions: a login runs with no less than permissions names", async (world) => {
+  const needs = await needsOf(world, [""]);
+  for (const dropped of needs) {
+    const flags = flagsOf(needs.filter((need) => need !== dropped));
+    await world.says("login --quiet", 1, "error (permission_required): Cannot", { flags });
+  }
+});
