@@ -47,19 +47,17 @@ async function jobWorld() {
 }
 
 function variablesOf(recipe: string): Variables {
-  return Object.fromEntries(
-    [...recipe.matchAll(VARIABLES)].map(([, name, value]) => [name, value]),
-  );
+  const found = [...recipe.matchAll(VARIABLES)];
+  return Object.fromEntries(found.map(([, name, value]) => [name, value]));
 }
 
 function only(recipe: string, pattern: RegExp): string {
   return pattern.exec(recipe)![1]!;
 }
 
-const RECIPES: Record<
-  string,
-  (jobs: Awaited<ReturnType<typeof jobWorld>>, recipe: string) => Promise<void>
-> = {
+type Jobs = Awaited<ReturnType<typeof jobWorld>>;
+
+const RECIPES: Record<string, (jobs: Jobs, recipe: string) => Promise<void>> = {
   async "GitHub Actions"(jobs, recipe) {
     await using runner = await startGitHubRunner(() => jobs.assertion());
     const env = { ...variablesOf(recipe), ...runner.variables };
@@ -94,12 +92,8 @@ const RECIPES: Record<
     const assignments = [...recipe.matchAll(/^Environment=(.*)/gm)].flatMap(([, line]) =>
       line!.replaceAll("%d", credentials).split(" ")
     ).filter((assignment) => !assignment.startsWith("DENO_DIR=")); // the registry's
-    await jobs.run(
-      only(recipe, /^ExecStart=(.*)/m),
-      Object.fromEntries(
-        assignments.map((assignment) => assignment.split("=") as [string, string]),
-      ),
-    );
+    const env = Object.fromEntries(assignments.map((assignment) => assignment.split("=")));
+    await jobs.run(only(recipe, /^ExecStart=(.*)/m), env);
   },
 };
 

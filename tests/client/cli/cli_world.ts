@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { dirname, fromFileUrl, join, toFileUrl } from "@std/path";
+import { dirname, fromFileUrl, join } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { runCli } from "../../../client/cli.ts";
@@ -15,7 +15,6 @@ import { OwnEnv } from "../../support/own_env.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { type Captured, type CaptureOptions, captureTerminal } from "../../support/terminal.ts";
 
 /** The command line's entry. */
 export const CLI: string = fromFileUrl(new URL("../../../client/cli.ts", import.meta.url));
@@ -184,18 +183,6 @@ export async function runMain(...args: string[]): Promise<ProcessResult> {
   using streams = new OwnStreams();
   const code = await main(args);
   return { code, ...streams.written };
-}
-
-/** The command line in a terminal, which its three streams are. */
-export async function runInCliTerminal(
-  world: Pick<CliWorld, "env">,
-  args: string[],
-  { env, ...options }: Omit<CaptureOptions, "code" | "args" | "flags"> = {},
-): Promise<Captured> {
-  const code = `import { runCli } from ${JSON.stringify(toFileUrl(CLI).href)};
-    Deno.exit(await runCli(Deno.args));`;
-  const all = { ...world.env, ...env };
-  return await captureTerminal({ columns: 120, ...options, code, args, flags: ["-A"], env: all });
 }
 
 /** A test with a world of its own. */

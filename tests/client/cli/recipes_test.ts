@@ -1,54 +1,38 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { DENO, type ProcessResult, runProcess } from "../../support/deno_process.ts";
 import { isOnPath } from "../../support/servers/servers.ts";
-import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
-
-const ENDED = "2020-01-01T00:00:00.000Z";
+import { CLI, cliTest, type CliWorld, ENDED } from "./cli_world.ts";
 
 /** Runs a recipe of a page, with a `validmind-auth` that is this module. */
 async function runShell(world: CliWorld, script: string): Promise<ProcessResult> {
-  const bin = `${world.home}/bin`;
   const program = `#!/bin/sh\nexec '${DENO}' run --quiet -A '${CLI}' "$@"\n`;
-  await Deno.mkdir(bin, { recursive: true });
-  await Deno.writeTextFile(`${bin}/validmind-auth`, program, { mode: 0o755 });
-  const path = `${bin}:${Deno.env.get("PATH")}`;
+  await Deno.chmod(await world.write(program, "bin/validmind-auth"), 0o755);
+  const path = `${world.home}/bin:${Deno.env.get("PATH")}`;
   return await runProcess(["sh", "-c", script], { env: { ...world.env, PATH: path } });
 }
 
 const readPage = (name: string) =>
   Deno.readTextFile(new URL(`../../../client/${name}.md`, import.meta.url));
 const [PAGE, JOBS] = [await readPage("command_line"), await readPage("jobs")];
-const isUnix = Deno.build.os !== "windows";
+const run = { ignore: Deno.build.os === "windows" };
 
-Deno.test({
-  name: "the recipe for git",
-  ignore: !isUnix || !await isOnPath("git"),
-  async fn() {
-    await using world = await cliWorld();
-    const { access_token } = await world.signIn();
-    const [recipe] = /git config --global [^`]*/.exec(PAGE)!;
-    const fill = "printf 'protocol=https\\nhost=git.example.com\\n\\n' | git credential fill";
-    const { code, stdout, stderr } = await runShell(world, `${recipe}${fill}`);
-    assertEquals(code, 0, stderr);
-    assertStringIncludes(stdout, `username=oauth2\npassword=${access_token}\n`);
-  },
-});
+cliTest("the recipe for git", async (world) => {
+  const { access_token } = await world.signIn();
+  const [recipe] = /git config --global [^`]*/.exec(PAGE)!;
+  const fill = "printf 'protocol=https\\nhost=git.example.com\\n\\n' | git credential fill";
+  const { stdout, stderr } = await runShell(world, `${recipe}${fill}`);
+  assertStringIncludes(stdout, `username=oauth2\npassword=${access_token}\n`, stderr);
+}, { ignore: run.ignore || !await isOnPath("git") });
 
-Deno.test({
-  name: "the recipe for a scheduled job",
-  ignore: !isUnix,
-  async fn() {
-    await using world = await cliWorld();
-    const [, recipe] = /(#!\/bin\/sh\nexport VM_OIDC_INTERACTIVE=0[^`]*)```/.exec(JOBS)!;
-    const script = recipe!.replace("exec deno run -A job.ts", "echo the job runs");
-    const before = await runShell(world, script);
-    assertEquals([before.code, before.stdout.length], [4, 0]);
-    assertMatch(before.stderr, /cli login --issuer/);
-
-    await world.signIn();
-    await world.amend({ expires_at: ENDED });
-    const { code, stdout } = await runShell(world, script);
-    assertEquals([code, stdout], [0, "the job runs\n"]);
-    assertNotEquals(world.stored().expires_at, ENDED);
-  },
-});
+cliTest("the recipe for a scheduled job", async (world) => {
+  const [, recipe] = /(#!\/bin\/sh\nexport VM_OIDC_INTERACTIVE=0[^`]*)```/.exec(JOBS)!;
+  const script = recipe!.replace("exec deno run -A job.ts", "echo the job runs");
+  const before = await runShell(world, script);
+  assertEquals([before.code, before.stdout.length], [4, 0]);
+  assertMatch(before.stderr, /cli login --issuer/);
+  await world.signIn();
+  await world.amend({ expires_at: ENDED });
+  const { code, stdout } = await runShell(world, script);
+  assertEquals([code, stdout], [0, "the job runs\n"]);
+  assertNotEquals(world.stored().expires_at, ENDED);
+}, run);

@@ -1,8 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { COMMANDS } from "../../../../client/cli/main.ts";
-import { tempDir } from "../../../support/temp_home.ts";
-import { runMain } from "../cli_world.ts";
 import { runProcess, succeeds } from "../../../support/deno_process.ts";
+import { cliTest, runMain } from "../cli_world.ts";
 
 const NAMES = COMMANDS.map(({ name }) => name);
 /** What a person typed, and words that are offered or not. */
@@ -16,77 +15,49 @@ const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
   ["validmind-auth login --backend ", ["file", "memory", "kv"], ["--json"]],
   ["validmind-auth login --json --backend-options ", [], ["--json", "login"]],
 ];
+/** bash takes an equals sign for a word. */
+const IN_BASH: typeof TYPED = [
+  ["validmind-auth login --backend =", ["file", "memory", "kv"], ["--json"]],
+  ["validmind-auth login --backend = f", ["file", "fallback"], ["kv", "--json"]],
+];
 
-async function script(): Promise<string> {
-  return (await runMain("completions")).stdout;
-}
+const inBash = (words: string, at: number) =>
+  `. ./completions; COMP_WORDS=(${words}); COMP_CWORD=${at}
+  COMPREPLY=(); _validmind_auth; echo "\${COMPREPLY[*]}"`;
+// As zsh's own `_bash_complete` does, which works in an interactive editor only.
+const inZsh = (words: string, at: number) =>
+  `compdef() { :; }; source ./completions
+  words=(${words}); CURRENT=${at + 1}; COMP_WORDS=("\${words[@]}"); COMP_CWORD=${at}
+  PREFIX="\${words[-1]}"; compgen -F _validmind_auth -- "$PREFIX"`;
 
-function isThere(shell: string): Promise<boolean> {
-  return succeeds([shell, "-c", "true"]);
-}
+const SHELLS: [shell: string, flag: string, code: typeof inBash, rows: typeof TYPED][] = [
+  ["bash", "--norc", inBash, [...TYPED, ...IN_BASH]],
+  ["zsh", "-f", inZsh, TYPED],
+];
 
-async function run(program: string, args: string[], cwd: string): Promise<string> {
-  const env = { HOME: cwd, TERM: "dumb" };
-  const { code, stdout, stderr } = await runProcess([program, ...args], { cwd, env });
-  assertEquals([code, stderr], [0, ""]);
-  return stdout;
-}
-
-function assertOffered(text: string, offered: string[], notOffered: string[]): void {
-  const words = text.split(/\s+/);
-  for (const word of offered) assert(words.includes(word), `${word} is not in: ${text}`);
-  for (const word of notOffered) assert(!words.includes(word), `${word} is in: ${text}`);
-}
-
-Deno.test({
-  name: "completions: bash offers commands, flags and values",
-  ignore: !await isThere("bash"),
-  async fn() {
-    await using dir = await tempDir();
-    await Deno.writeTextFile(`${dir.path}/completions`, await script());
-    await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
-    await Deno.writeTextFile(`${dir.path}/my options.json`, "{}");
-    const inBash: typeof TYPED = [
-      ["validmind-auth login --backend =", ["file", "memory", "kv"], ["--json"]],
-      ["validmind-auth login --backend = f", ["file", "fallback"], ["kv", "--json"]],
-    ];
-    const all = [...TYPED, ...inBash];
-    const codes = all.map(([line]) => {
+for (const [shell, flag, codeOf, rows] of SHELLS) {
+  cliTest(`completions: ${shell} offers commands, flags and values`, async (world) => {
+    await world.write((await runMain("completions")).stdout, "completions");
+    for (const name of ["options.json", "my options.json"]) await world.write({}, name);
+    const run = async (code: string) => {
+      const env = { HOME: world.home, TERM: "dumb" };
+      const command: [string, ...string[]] = [shell, flag, "-c", code];
+      const { code: exit, stdout, stderr } = await runProcess(command, { cwd: world.home, env });
+      assertEquals([exit, stderr], [0, ""]);
+      return stdout;
+    };
+    for (const [line, offered, notOffered] of rows) {
       const words = line.split(" ");
-      return `COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); ` +
-        `COMP_CWORD=${words.length - 1}; COMPREPLY=(); _validmind_auth; echo "\${COMPREPLY[*]}"`;
-    });
-    const code = [". ./completions", ...codes].join("\n");
-    const answers = (await run("bash", ["--norc", "-c", code], dir.path)).split("\n");
-    for (const [at, [, offered, notOffered]] of all.entries()) {
-      assertOffered(answers[at]!, offered, notOffered);
+      const text = await run(codeOf(words.map((word) => `'${word}'`).join(" "), words.length - 1));
+      // As a shell's own code does.
+      const found = text.split(/\s+/).filter((word) =>
+        shell === "bash" || word.startsWith(words.at(-1)!)
+      );
+      for (const word of offered) assert(found.includes(word), `${word} is not in: ${text}`);
+      for (const word of notOffered) assert(!found.includes(word), `${word} is in: ${text}`);
     }
-    const [complete] =
-      (await run("bash", ["--norc", "-c", ". ./completions; complete -p"], dir.path))
-        .split("\n");
+    if (shell !== "bash") return;
+    const [complete] = (await run(". ./completions; complete -p")).split("\n");
     assertEquals(complete, "complete -o default -F _validmind_auth validmind-auth");
-  },
-});
-
-Deno.test({
-  name: "completions: zsh offers commands, flags and values",
-  ignore: !await isThere("zsh"),
-  async fn() {
-    await using dir = await tempDir();
-    await Deno.writeTextFile(`${dir.path}/_validmind-auth`, await script());
-    await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
-    for (const [line, offered, notOffered] of TYPED) {
-      const words = line.split(" ");
-      // As zsh's own \`_bash_complete\` does, which works in an interactive editor only.
-      const code = `
-        compdef() { :; }
-        source ./_validmind-auth
-        words=(${words.map((word) => `'${word}'`).join(" ")}); CURRENT=${words.length}
-        COMP_WORDS=("\${words[@]}"); COMP_CWORD=${words.length - 1}; PREFIX='${words.at(-1)}'
-        compgen -F _validmind_auth -- "$PREFIX"`;
-      const all = await run("zsh", ["-f", "-c", code], dir.path);
-      const fitting = all.split("\n").filter((word) => word.startsWith(words.at(-1)!)); // as compadd does
-      assertOffered(fitting.join("\n"), offered, notOffered);
-    }
-  },
-});
+  }, { ignore: !await succeeds([shell, "-c", "true"]) });
+}
