@@ -42,7 +42,6 @@ import {
   describeVault,
   TIMER,
   type VaultCredentialsBackendOptions,
-  vaultFolder,
   vaultPermissions,
 } from "./vault/options.ts";
 import { openVault, type VaultSession } from "./vault/session.ts";
@@ -287,10 +286,8 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     if (data === undefined || (row !== undefined && await hashOf(row.key) === name)) return row;
     throw new CredentialsBackendError(
       "backend_corrupt",
-      `Cannot ${use.action} ${this.location}: the secret ${
-        vaultFolder(this.#options)
-      }/${name} was ` +
-        `not written by this module. Nothing was changed. Remove it with clearOidcCredentials() or with ` +
+      `Cannot ${use.action} ${this.location}: the secret ${name} there was not written by this ` +
+        `module. Nothing was changed. Remove it with clearOidcCredentials() or with ` +
         `vault kv metadata delete.`,
     );
   }

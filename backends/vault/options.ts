@@ -248,16 +248,12 @@ export function vaultLoginFile(auth: VaultAuth): string | undefined {
 
 /** The store in words, as far as the variable with the address can be read. */
 export function describeVault(options: VaultCredentialsBackendOptions): string {
+  const { mount = "secret", path } = options;
   const { address, namespace } = merged(options, readEnvIfGranted);
   const url = URL.parse(address ?? "");
   const server = url ? `${url.origin}${url.pathname.replace(/\/+$/, "")}` : "VAULT_ADDR";
-  return `Vault at ${server}${namespace ? `, namespace ${namespace}` : ""}, ${
-    vaultFolder(options)
-  }`;
-}
-
-export function vaultFolder({ mount = "secret", path }: VaultCredentialsBackendOptions): string {
-  return `${mount}/${path}`;
+  const inNamespace = namespace ? `, namespace ${namespace}` : "";
+  return `Vault at ${server}${inNamespace}, ${mount}/${path}`;
 }
 
 /** The permissions that the options need, as far as variables can be read already. */

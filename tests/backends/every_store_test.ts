@@ -54,12 +54,6 @@ test(
   },
 );
 
-test("gives back any JSON as it was", async (backend) => {
-  const value = entry({ x_float: 1.0e-7, x_null: null, x_text: "\ud83d", x_of: { a: [{}, []] } });
-  await backend.put(KEY, value);
-  assertEquals(await backend.get(KEY), value);
-});
-
 test("proves its writes as it is locked, or says that it does not", (backend, { proves }) => {
   assertEquals(provesWrites(backend), proves === true);
   return Promise.resolve();

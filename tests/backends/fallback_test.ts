@@ -8,7 +8,6 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { fault, trio } from "./fallback/fallback_world.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -192,12 +191,4 @@ Deno.test("one lock is enough, what all have is joined, and the least of them la
   assertEquals(make(x!, minimal).persistent, undefined);
   assertEquals(make(x!, memory, minimal).persistent, false);
   assertEquals(make(x!, memory).location, "/data/x.json, else the memory of this process");
-});
-
-Deno.test("neither the backend nor what it tells shows a secret", async () => {
-  const { a, backend, events } = trio();
-  a.faults.all = "backend_timeout";
-  await backend.put(KEY, entry());
-  assertNoSecret(backend);
-  assertNoSecret(events);
 });

@@ -1,10 +1,7 @@
 /** Troubles of the system: never an absent entry, and what was stored is kept. */
 import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { quoteArgument } from "../../backends/common/platform.ts";
-import {
-  CredentialsBackendError,
-  type CredentialsBackendErrorCode,
-} from "../../backends/credentials_backend_error.ts";
+import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { backendUrl } from "../support/deno_process.ts";
@@ -69,16 +66,6 @@ for (const [cause, code, reason] of FAULTS) {
     assertEquals(namesIn(path.replace("/credentials.json", "")).length, 2); // no temp file
   });
 }
-
-Deno.test("file: an error with a code is passed on as it is", { permissions }, async () => {
-  const backend = new FileCredentialsBackend({ path: `${folder()}/credentials.json` });
-  const coded = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
-  const isReplaced = () => {
-    throw coded;
-  };
-  const put = () => backend.put(KEY, entry(), { isReplaced });
-  assertStrictEquals(await rejectsWith("backend_locked", put), coded);
-});
 
 for (
   const [what, given, denied] of [

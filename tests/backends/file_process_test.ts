@@ -2,7 +2,6 @@ import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { ALL, backendUrl, startDeno } from "../support/deno_process.ts";
 import { small } from "../support/entries.ts";
-import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder } = sandbox();
@@ -17,30 +16,6 @@ function script(path: string, steps: string): string {
     ${steps}
   `;
 }
-
-Deno.test("a lock of another process is backend_locked, naming its file, and free once that is killed", async () => {
-  const path = `${folder()}/credentials.json`;
-  const hold = `
-    await backend.withLock("k", async () => {
-      console.log("held");
-      await new Response(Deno.stdin.readable).text();
-    });`;
-  await using child = startDeno({ code: script(path, hold), flags: ALL });
-  assertEquals(await child.line(), "held");
-  const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 40 });
-  const run = () => Promise.resolve();
-  await rejectsWith("backend_locked", () => backend.withLock("k", run), path, "lsof", "40 ms");
-  await backend.withLock("other", run);
-  await backend.put("k", small("k")); // a write is not held up by who refreshes
-  let isKilled = false;
-  const waiting = new FileCredentialsBackend({ path }).withLock(
-    "k",
-    () => Promise.resolve(isKilled),
-  );
-  isKilled = true;
-  await child.kill();
-  assertEquals(await waiting, true);
-});
 
 Deno.test("a reader never sees half a file of a writer, nor does one that is killed leave half", async () => {
   const parent = folder();

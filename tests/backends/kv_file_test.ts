@@ -224,19 +224,6 @@ Deno.test("kv file: one that another program locks for a moment is tried again",
   await backend.close();
 });
 
-Deno.test("kv file: what is no database is backend_corrupt, and keeps its content", {
-  permissions,
-}, async () => {
-  const path = `${folder()}/kv.db`;
-  const text = `{"access_token": "${entry().access_token}"}\n`.repeat(200);
-  Deno.writeTextFileSync(path, text);
-  const backend = new KvCredentialsBackend({ path });
-  await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
-  await rejectsWith("backend_corrupt", () => backend.put(KEY, entry()), path);
-  assertEquals(Deno.readTextFileSync(path), text);
-  await backend.close();
-});
-
 test("a row that is no entry is backend_corrupt, and can be replaced", async (backend, path) => {
   await backend.put(OTHER, small("other"));
   const kv = await Deno.openKv(path);

@@ -21,13 +21,6 @@ test("entries may be added and deleted while memory lists its keys", async () =>
   assertEquals(seen, [KEY, OTHER]);
 });
 
-test("two memory backends are two stores, and neither lasts", () => {
-  const [one, other] = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()];
-  one.put(KEY, entry());
-  assertEquals(other.get(KEY), undefined);
-  assertEquals([one.persistent, one.location], [false, "the memory of this process"]);
-});
-
 test("NullCredentialsBackend is another name of memory", () =>
   assertStrictEquals(NullCredentialsBackend, MemoryCredentialsBackend));
 

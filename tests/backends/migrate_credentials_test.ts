@@ -186,20 +186,6 @@ test("no entry of a probe is copied, nor one that was cleared meanwhile", async 
   assertEquals(await Array.fromAsync(to.list()), ["a"]);
 });
 
-test("no text of an entry is copied, and none overwritten", async () => {
-  const good = memory({ a: entry() });
-  const text = altered(good, {
-    get: (key) => JSON.stringify(good.get(key)) as unknown as OidcCredentials,
-    list: () => good.list(),
-  });
-  const [target, source] = [memory(), memory({ a: entry({ refresh_token: "other" }) })];
-  const words = ["gave a string, not an entry", "Nothing was changed"];
-  await rejectsWith("backend_corrupt", () => migrateCredentials(text, target), ...words);
-  await rejectsWith("backend_corrupt", () => migrateCredentials(source, text, MOVE), ...words);
-  assertEquals(await Array.fromAsync(target.list()), []);
-  assertEquals([good.get("a"), source.get("a") !== undefined], [entry(), true]);
-});
-
 test("no row that a backend throws is shown", async () => {
   const fail = () => {
     throw new SyntaxError(`Unexpected token in ${JSON.stringify(entry())}`);

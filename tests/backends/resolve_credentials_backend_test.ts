@@ -83,17 +83,12 @@ test("what is no backend is invalid_backend, and the default that is set stays",
   const backend = new MemoryCredentialsBackend();
   setDefaultBackend(backend); // the environment is not looked at
   try {
-    for (const wrong of [7, {}, "memory", { get() {}, put() {} }, MemoryCredentialsBackend]) {
-      const value = wrong as unknown as OidcCredentialsBackend;
-      const resolve = () => resolveCredentialsBackend(value);
-      await rejectsWith("invalid_backend", resolve, "Cannot use credentialsBackend");
-      const set = () => setDefaultBackend(value);
-      await rejectsWith("invalid_backend", set, "Cannot use the default as a credentials backend");
-    }
-    assertStrictEquals(getDefaultBackend(), backend);
+    const wrong = { get() {}, put() {} } as unknown as OidcCredentialsBackend;
+    const resolve = () => resolveCredentialsBackend(wrong);
+    await rejectsWith("invalid_backend", resolve, "Cannot use credentialsBackend");
+    const set = () => setDefaultBackend(wrong);
+    await rejectsWith("invalid_backend", set, "Cannot use the default as a credentials backend");
     assertStrictEquals(await resolveCredentialsBackend(), backend);
-    const none = () => resolveCredentialsBackend(null as unknown as OidcCredentialsBackend);
-    await rejectsWith("invalid_backend", none);
     setDefaultBackend(null);
     assertEquals(getDefaultBackend(), undefined);
   } finally {

@@ -219,16 +219,6 @@ Deno.test("a lease that cannot be given back ends for others by its silence, and
   assert(await wait(make()) >= SILENT_MS);
 });
 
-Deno.test("the function's own error is thrown, and the lease given back", async () => {
-  const { store, leases } = world();
-  const fault = new Error("the holder's own");
-  assertStrictEquals(
-    await assertRejects(() => leases.run("a", () => Promise.reject(fault), {})),
-    fault,
-  );
-  assertEquals(store.row.holder, "");
-});
-
 Deno.test("the wait ends with the signal's reason, and with what peek sees", async () => {
   const { store, leases, clock } = world();
   store.set("other");

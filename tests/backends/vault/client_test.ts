@@ -78,21 +78,6 @@ for (const [what, answer, words] of PASSING) {
   });
 }
 
-Deno.test("Vault: a write that is repeated says the same", async () => {
-  const { vault, store } = await world([]);
-  let failures = 2;
-  vault.before = ({ path, method }) =>
-    method === "POST" && path.includes("/data/") && failures-- > 0
-      ? json({ errors: [] }, 503)
-      : undefined;
-  await store.put(KEY, entry({ x: 1 }));
-  const bodies = vault.requests.filter(({ path, method }) =>
-    method === "POST" && /data\/users/.test(path)
-  );
-  assertEquals(bodies.map(({ body }) => body.data?.key).filter((key) => key), [KEY, KEY, KEY]);
-  assertEquals(await store.get(KEY), entry({ x: 1 }));
-});
-
 Deno.test("Vault: a last try has half a second, whatever the waits: else the known trouble is told", async () => {
   for (let run = 0; run < 20; run++) {
     const { vault, store } = await world([], { timeoutMs: 3_000 });

@@ -346,7 +346,7 @@ test("a secret of another program is backend_corrupt, and names the way out", as
     ]
   ) {
     vault.secrets.set(`users/anna/${NAME}`, { data, version: 1 });
-    const words = [`secret/users/anna/${NAME}`, "clearOidcCredentials()"];
+    const words = [`secret/users/anna: the secret ${NAME} `, "clearOidcCredentials()"];
     await rejectsWith("backend_corrupt", () => store.get(KEY), ...words);
     await rejectsWith("backend_corrupt", () => Array.fromAsync(store.list()), ...words);
   }
