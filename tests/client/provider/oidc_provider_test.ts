@@ -183,6 +183,13 @@ test("refusal: a discovery document that needs https: says so", async (world) =>
   await rejectsWith("provider_unavailable", run, "403 (invalid_request: HTTPS required)");
 });
 
+Deno.test("refusal: an ID token that nobody asked for has to have keys, too", async () => {
+  await using world = await scriptedProviderWorld();
+  world.provider.discovery = { jwks_uri: undefined };
+  const run = () => createSession({ ...world.options, scope: "profile" });
+  await rejectsWith("provider_invalid", run, "the jwks_uri in its discovery document");
+});
+
 Deno.test("refusal: discovery without an endpoint is told before a person is asked", async () => {
   for (const name of ["token_endpoint", "jwks_uri"]) {
     for (const flow of ["device", "browser"] as const) {
@@ -192,7 +199,7 @@ Deno.test("refusal: discovery without an endpoint is told before a person is ask
       const shown: unknown[] = [];
       const onAuthorizationUrl = (prompt: unknown) => void shown.push(prompt);
       const run = () => createSession({ ...world.options, flow, onAuthorizationUrl });
-      await rejectsWith("provider_invalid", run, name);
+      await rejectsWith("provider_invalid", run, `the ${name} in its discovery document`);
       assertEquals([world.codes.length, shown.length], [0, 0]);
     }
   }
