@@ -61,20 +61,26 @@ export function reportError(
   return isSetting ? EXIT.usage : EXIT.failure;
 }
 
-/** Code and message of an error in words of the command line, with its causes. See {@linkcode inCliWords}. */
+/**
+ * Code and message of an error in words of the command line, with its causes: flags instead of options,
+ * commands instead of calls.
+ *
+ * @param signIn The sign-in that commands name, in place of that of the flags.
+ */
 export function describeError(
   error: unknown,
   flags?: FlagValues,
   signIn?: SignInOptions,
 ): { code: string; message: string } {
-  const isDebug = flags?.has("debug") || readEnvIfGranted(OPTIONS.debug.variable) === "1";
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
     error instanceof CliError;
   if (isOwn) {
-    return {
-      code: error.code,
-      message: inCliWords(error, flags, signIn) + causeLines(error, isDebug),
-    };
+    const named = signIn === undefined ? valueFlags(flags, IDENTITY_FLAGS) : flagsFor(signIn);
+    const vocabulary: Vocabulary = (term) =>
+      term.kind === "option" ? flagFor(term) : commandFor(term, flags, named);
+    const isDebug = flags?.has("debug") || readEnvIfGranted(OPTIONS.debug.variable) === "1";
+    const message = messageFor(error, vocabulary) + causeLines(error, isDebug);
+    return { code: error.code, message };
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
@@ -106,23 +112,6 @@ export const ALL_FLAGS_HINT =
 
 /** The options of a sign-in, as a stored entry or an error names it. */
 type SignInOptions = Readonly<Partial<Record<OptionName, unknown>>>;
-
-/**
- * The message of an error in words of the command line: flags instead of options, commands instead of
- * calls.
- *
- * @param signIn The sign-in that commands name, in place of that of the flags.
- */
-export function inCliWords(
-  error: Error,
-  flags: FlagValues | undefined,
-  signIn?: SignInOptions,
-): string {
-  const named = signIn === undefined ? valueFlags(flags, IDENTITY_FLAGS) : flagsFor(signIn);
-  const vocabulary: Vocabulary = (term) =>
-    term.kind === "option" ? flagFor(term) : commandFor(term, flags, named);
-  return messageFor(error, vocabulary);
-}
 
 /** The command that signs in as this call would. */
 export function loginCommand(flags: FlagValues): string {

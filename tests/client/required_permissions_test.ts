@@ -229,12 +229,9 @@ function declaring(declared: unknown): OidcCredentialsBackend {
 }
 
 const NONSENSE: unknown[] = [
-  ...[null, "read", {}, { name: "all" }, { name: "read", path: 5 }, { name: "net", host: "" }].map(
-    (one) => [one],
-  ),
+  ...[null, "read", {}, { name: "all" }, { name: "net", host: "" }].map((one) => [one]),
   [{ name: "env", variable: "A" }, undefined],
-  "read",
-  { name: "read" },
+  ...["read", { name: "read" }],
 ];
 
 Deno.test("requiredPermissions refuses what a backend declares wrongly, by its class", async () => {

@@ -38,14 +38,15 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     [{ audience: 5 }, 'option "audience" is not a string'],
     [{ ...NO_OIDC, apiKey: 5, apiSecret: "s" }, 'option "apiKey"'],
     [{ clientAssertion: 5 }, 'option "clientAssertion" is not a string or a function'],
-    [{ monitoring: "False" }, 'option "monitoring"', "boolean"],
-    [{ interactive: 0 }, 'option "interactive"', "boolean"],
-    [{ onDeviceCode: "print" }, 'option "onDeviceCode"', "function"],
-    [{ fetch: {} }, 'option "fetch"', "function"],
-    [{ now: 5 }, 'option "now"', "function"],
-    [{ delay: 5 }, 'option "delay"', "function"],
-    [{ signal: {} }, 'option "signal"'],
-    [{ signal: null }, 'option "signal"'],
+    ...["monitoring", "interactive"].map((name): Row => [
+      { [name]: "False" },
+      `option "${name}" is not a boolean`,
+    ]),
+    ...["onDeviceCode", "fetch", "now", "delay"].map((name): Row => [
+      { [name]: {} },
+      `option "${name}" is not a function`,
+    ]),
+    ...[{}, null].map((signal): Row => [{ signal }, 'option "signal"']),
     [{ timeoutMs: "5" }, 'option "timeoutMs"', "number"],
     ...[0, -1, NaN].map((timeoutMs): Row => [{ timeoutMs }, 'option "timeoutMs"']),
     ...["soon", "0", "-3"].map((VM_API_TIMEOUT): Row => [{ VM_API_TIMEOUT }, "VM_API_TIMEOUT"]),
@@ -56,10 +57,10 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     ...["a b", "ü", "a".repeat(65)].map((profile): Row => [{ profile }, "profile"]),
     [{ VM_OIDC_PROFILE: "a:b" }, "VM_OIDC_PROFILE"],
 
-    [{ issuer: "login.example.com" }, "issuer (VM_OIDC_ISSUER) is not an http(s) URL"],
-    [{ issuer: "https//me:pw@login.example.com" }, "issuer (VM_OIDC_ISSUER)"],
-    [{ issuer: "ftp://login.example.com" }, "issuer (VM_OIDC_ISSUER) is not an http(s)"],
-    [{ issuer: '""' }, "issuer"],
+    ...["a.example", "https//me:pw@a.example", "ftp://a.example", '""'].map((issuer): Row => [
+      { issuer },
+      "issuer (VM_OIDC_ISSUER) is not an http(s) URL",
+    ]),
     [{ clientId: '""' }, "clientId (VM_OIDC_CLIENT_ID) is empty"],
     [{ issuer: "https://login.example.com?a=b" }, "issuer (VM_OIDC_ISSUER) has a query"],
     [{ issuer: "https://login.example.com/#x" }, "a fragment"],
@@ -77,8 +78,7 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     [{ apiUrl: "https://:pw@api.example.com/" }, "apiHost (VM_API_HOST)", "user name"],
     [{ apiHost: undefined, VM_API_URL: "https://me:pw@a.example/" }, "apiHost (VM_API_HOST)"],
 
-    [{ model: "a\nb" }, "model"],
-    [{ model: "модель" }, "model"],
+    ...["a\nb", "модель"].map((model): Row => [{ model }, "model"]),
     [{ model: undefined, VM_API_MODEL: "a\nb" }, "VM_API_MODEL"],
     [{ document: "a\r\nX-Evil: 1" }, "document"],
     [{ ...NO_OIDC, apiKey: "key\nhidden", apiSecret: "s" }, "apiKey"],
@@ -119,6 +119,8 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   ],
 };
 
+const GOOD = { ...OIDC, model: "m", apiHost: "https://api.example.com/" };
+
 for (const [code, rows] of Object.entries(ROWS)) {
   for (const [change, ...words] of rows) {
     const name = Deno.inspect(change, { compact: true, breakLength: Infinity });
@@ -126,13 +128,7 @@ for (const [code, rows] of Object.entries(ROWS)) {
       await withTempHome(async (home) => {
         const backend = new SpyBackend();
         const fetch = spyFetch(() => new Response("{}"));
-        const options: Record<string, unknown> = {
-          ...OIDC,
-          model: "m",
-          apiHost: "https://api.example.com/",
-          fetch,
-          credentialsBackend: backend,
-        };
+        const options: Record<string, unknown> = { ...GOOD, fetch, credentialsBackend: backend };
         for (const [name, value] of Object.entries(change)) {
           if (name.startsWith("VM_")) Deno.env.set(name, value as string);
           else options[name] = value;
@@ -159,14 +155,8 @@ Deno.test("options that are no object, and createSession's that are init's own, 
 });
 
 const HOSTS = [
-  "localhost.example.com",
-  "127.0.0.1.example.com",
-  "notlocalhost",
-  "app.localhost",
-  "192.168.0.1",
-  "0.0.0.0",
-  "[::2]",
-  "localhost@example.com",
+  ..."localhost.example.com 127.0.0.1.example.com notlocalhost app.localhost".split(" "),
+  ...["192.168.0.1", "0.0.0.0", "[::2]", "localhost@example.com"],
   `localhost.evil.example${"=".repeat(9000)}`,
 ];
 

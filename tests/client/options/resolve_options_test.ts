@@ -25,6 +25,7 @@ const DOTS = {
   audience: "...",
 };
 const LONGEST = 2 ** 31 - 1;
+const A = "https://a.example";
 const BLANK = Object.fromEntries(
   ["SCOPE", "AUDIENCE", "FLOW", "INTERACTIVE", "PROFILE"].map((name) => [`VM_OIDC_${name}`, " \t"]),
 );
@@ -69,7 +70,6 @@ const SESSION: [given: Record<string, unknown>, expected: Record<string, unknown
   [{ ...OIDC, scope: "a", VM_OIDC_SCOPE: "x" }, { scope: "a" }],
   [{ ...OIDC, VM_OIDC_AUDIENCE: "env-api" }, { audience: "env-api" }],
   [{ ...OIDC, audience: "b", VM_OIDC_AUDIENCE: "y" }, { audience: "b" }],
-  [{ ...OIDC, audience: "", VM_OIDC_AUDIENCE: "env-api" }, {}],
   [{ ...OIDC, audience: " ", VM_OIDC_AUDIENCE: "env-api" }, {}],
   [{ ...OIDC, ...BLANK, ...EMPTY }, {}],
 
@@ -79,19 +79,13 @@ const SESSION: [given: Record<string, unknown>, expected: Record<string, unknown
   [{ ...OIDC, timeoutMs: 1e12 }, { timeoutMs: LONGEST }],
   [{ ...OIDC, VM_API_TIMEOUT: "1e9" }, { timeoutMs: LONGEST }],
 
-  [{ ...OIDC, apiHost: "https://a.example" }, { apiHost: "https://a.example/" }],
-  [{ ...OIDC, apiHost: " https://a.example/v1 " }, { apiHost: "https://a.example/v1/" }],
-  [{ ...OIDC, apiHost: "https://a.example/v1/" }, { apiHost: "https://a.example/v1/" }],
-  [{ ...OIDC, apiHost: "https://a.example", apiUrl: "https://b.example/" }, {
-    apiHost: "https://b.example/",
-  }],
-  [{ ...OIDC, apiHost: "https://a.example", VM_API_URL: "https://c.example/" }, {
-    apiHost: "https://a.example/",
-  }],
-  [{ ...OIDC, VM_API_URL: "https://c.example/", VM_API_HOST: "https://d.example/" }, {
-    apiHost: "https://c.example/",
-  }],
-  [{ ...OIDC, VM_API_HOST: "https://d.example/" }, { apiHost: "https://d.example/" }],
+  [{ ...OIDC, apiHost: A }, { apiHost: `${A}/` }],
+  [{ ...OIDC, apiHost: ` ${A}/v1 ` }, { apiHost: `${A}/v1/` }],
+  [{ ...OIDC, apiHost: `${A}/v1/` }, { apiHost: `${A}/v1/` }],
+  [{ ...OIDC, apiHost: A, apiUrl: "https://b.example/" }, { apiHost: "https://b.example/" }],
+  [{ ...OIDC, apiHost: A, VM_API_URL: "https://c.example/" }, { apiHost: `${A}/` }],
+  [{ ...OIDC, VM_API_URL: A, VM_API_HOST: "https://d.example/" }, { apiHost: `${A}/` }],
+  [{ ...OIDC, VM_API_HOST: A }, { apiHost: `${A}/` }],
 
   ...["0", "false", " No "].map((VM_OIDC_INTERACTIVE): typeof SESSION[number] => [
     { ...OIDC, VM_OIDC_INTERACTIVE },
@@ -153,16 +147,9 @@ Deno.test("options of init: the model's, and their defaults", async () => {
   assertEquals(await init({ ...OIDC, ...MODEL, ...own }), { ...usual, ...own });
   const oidc = await init({ ...DOTS, document: "d", ...OIDC_ENV, ...MODEL });
   assertEquals(oidc, { ...byEnv, ...BY_ENV, document: "d" });
-  const { apiHost, interactive, timeoutMs, model, monitoring } = { ...byEnv, interactive: false };
-  const key = { kind: "api_key", apiKey: "env-key", apiSecret: "env-secret" };
-  assertEquals(await init({ ...DOTS, ...KEY_ENV, ...MODEL }), {
-    ...key,
-    apiHost,
-    interactive,
-    timeoutMs,
-    model,
-    monitoring,
-  });
+  const { issuer: _, clientId: _1, scope: _2, ...rest } = byEnv;
+  const key = { kind: "api_key", apiKey: "env-key", apiSecret: "env-secret", interactive: false };
+  assertEquals(await init({ ...DOTS, ...KEY_ENV, ...MODEL }), { ...rest, ...key });
 });
 
 Deno.test("options: a clock that is given measures the waits, too", () => {
