@@ -1,5 +1,7 @@
+import { tokensOf } from "../../support/entries.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError, type ScriptHandler } from "../../support/scripted_provider.ts";
+import { assert, assertEquals } from "@std/assert";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import {
   answerWith,
@@ -10,45 +12,15 @@ import {
   test,
 } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
-import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import type { Session } from "../../../client/session.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import { paths } from "../../support/request_log.ts";
-import { assert, assertEquals } from "@std/assert";
 
 /** The refresh tokens that were sent, hashed. */
 function sent({ provider }: ScriptedWorld): (string | undefined)[] {
   return provider.requests.filter(({ grantType }) => grantType === "refresh_token")
     .map(({ form }) => form.refresh_token);
-}
-
-const BAD: [
-  what: string,
-  code: "id_token_invalid" | "provider_invalid",
-  members: { claims?: Record<string, string>; access_token?: undefined; token_type?: string },
-][] = [
-  ["an ID token for another client", "id_token_invalid", { claims: { aud: "another" } }],
-  ["another person's ID token", "id_token_invalid", { claims: { sub: "mallory" } }],
-  ["no access token", "provider_invalid", { access_token: undefined }],
-  ["a token type that is not Bearer", "provider_invalid", { token_type: "x" }],
-];
-
-for (const [what, code, { claims, ...members }] of BAD) {
-  test.signedIn(`rotated refresh with ${what}: the new refresh token is kept, nothing else`, async ({ session, ...world }) => {
-    world.clock.advance(HOUR);
-    const { refresh_token: old, ...rest } = world.stored();
-    const id_token = await world.provider.idToken(claims);
-    answerWith(world, { ...members, ...claims && { id_token } });
-    const error = await rejectsWith(code, () => session.accessToken());
-    const { refresh_token, ...after } = world.stored();
-    assertEquals(after, rest); // access token, ID token, expiry and scope
-    assert(refresh_token !== old && world.provider.isActive(refresh_token!));
-    assertNoSecret(error, [...tokensOf(rest), old!, refresh_token!]);
-    assertEquals(await session.accessToken(), world.stored().access_token); // the next one works
-    assertEquals(sent(world), [await sha256Hex(old!), await sha256Hex(refresh_token!)]);
-    assertEquals(world.codes.length, 1);
-  });
 }
 
 test("rotated refresh: a person who is not known is not compared", async (world) => {

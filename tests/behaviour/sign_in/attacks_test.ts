@@ -11,6 +11,7 @@ import {
   type ScriptedWorld,
   test,
 } from "../../support/provider_world.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { hang, startHttpServer } from "../../support/http_server.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
@@ -132,31 +133,61 @@ const ID_TOKENS: [what: string, make: Make][] = [
   ["no JWT in it", () => "opaque-and-long-enough"],
 ];
 
-for (const [what, make] of ID_TOKENS) {
-  test(`attack: ID token with ${what}: refused, nothing is stored or shown`, async (world) => {
+/** Answers for tokens: the code and words of the error, and members that are not the usual ones. */
+const REFUSED: [
+  what: string,
+  code: "id_token_invalid" | "provider_invalid",
+  words: string,
+  make: (provider: ScriptedProvider) => Json | Promise<Json>,
+][] = [
+  ...ID_TOKENS.map(([what, make]): typeof REFUSED[number] => [
+    `an ID token with ${what}`,
+    "id_token_invalid",
+    "the ID token failed its checks",
+    async (provider) => ({ id_token: await make(provider) }),
+  ]),
+  [
+    "an ID token that is encrypted",
+    "id_token_invalid",
+    "Switch off the encryption of ID tokens",
+    () => ({ id_token: "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d" }),
+  ],
+  // A token with a line break and a header, with a space, an escape sequence, or not in ASCII.
+  ...["t\r\nX-Evil: 1", "t t", "t\x1b[2J", "t-é"].map((end): typeof REFUSED[number] => [
+    `an access token that ends in ${JSON.stringify(end)}`,
+    "provider_invalid",
+    "a token has characters",
+    () => ({ access_token: `secret-access-${end}` }),
+  ]),
+  ["no access token", "provider_invalid", "", () => ({ access_token: undefined })],
+  // Never sent as a bearer.
+  ["the type DPoP, for which nobody asked", "provider_invalid", "DPoP", () => ({
+    token_type: "DPoP",
+  })],
+  ["a type that nobody knows", "provider_invalid", "", () => ({ token_type: "x" })],
+];
+
+for (const [what, code, words, make] of REFUSED) {
+  test(`attack: ${what}: refused, and nothing is stored or shown but the new refresh token`, async (world) => {
     const { provider } = world;
-    const id_token = await make(provider);
-    const secrets = ["secret-access", "secret-refresh", id_token];
-    const [access_token, refresh_token] = secrets as [string, string];
-    const push = () =>
-      provider.script.token.push(() => provider.tokens({ access_token, refresh_token, id_token }));
     const fails = async (run: () => Promise<unknown>) => {
-      const words = ["the ID token failed its checks", provider.issuer];
-      const error = await rejectsWith("id_token_invalid", run, ...words);
-      const isOfTime = /^(an end .*ago|a start in|an issue in)/.test(what);
+      const answer = await (await provider.tokens(await make(provider))).json();
+      provider.script.token.push(() => Response.json(answer));
+      const error = await rejectsWith(code, run, provider.issuer, words);
+      const isOfTime = /with (an end .*ago|a start in|an issue in)/.test(what);
       assertEquals([error.cause, error.message.includes("clock")], [undefined, isOfTime]);
-      assertNoSecret(error, secrets);
+      assertNoSecret(error, tokensOf(answer));
+      return answer;
     };
-    push();
     await fails(() => world.signIn());
     assertEquals(world.backend.get(world.key), undefined);
 
     const session = await world.signIn();
     const before = world.stored();
-    push();
-    await fails(() => renew(session));
+    const { refresh_token } = await fails(() => renew(session));
     // The old refresh token is spent: the new one counts, and nothing else of that answer.
     assertEquals(world.stored(), { ...before, refresh_token });
+    assertEquals(await renew(session), world.stored().access_token);
   });
 }
 
@@ -198,19 +229,19 @@ for (const [what, make] of TAKEN) {
   });
 }
 
-test.signedIn("attack: ID token with the nonce of another sign-in at a refresh: refused", async ({ session, ...world }) => {
+test.signedIn("attack: ID token of another person or of another sign-in at a refresh: refused", async ({ session, ...world }) => {
   world.amend({ id_token: await world.provider.idToken({ nonce: "first" }) });
-  const answer = async (nonce?: string) => {
-    const id_token = await world.provider.idToken({ nonce });
-    answerWith(world, { id_token });
+  const answered = async (claims: Json) => {
+    answerWith(world, { id_token: await world.provider.idToken(claims) });
+    return await renew(session);
   };
-  await answer("second");
-  const run = () => renew(session);
-  await rejectsWith("id_token_invalid", run, "another sign-in");
-  for (const nonce of ["first", undefined]) {
-    await answer(nonce);
-    await run();
-  }
+  const another = () => answered({ nonce: "second" });
+  await rejectsWith("id_token_invalid", another, "another sign-in");
+  const { refresh_token: _, ...before } = world.stored();
+  await rejectsWith("id_token_invalid", () => answered({ sub: "mallory" }), "another person");
+  const { refresh_token, ...after } = world.stored();
+  assertEquals([after, world.provider.isActive(refresh_token!)], [before, true]);
+  for (const nonce of ["first", undefined]) await answered({ nonce });
 });
 
 const UNREADABLE: [what: string, id_token: unknown][] = [
@@ -230,56 +261,12 @@ for (const [what, id_token] of UNREADABLE) {
   });
 }
 
-const UNSENDABLE: [what: string, access_token: string][] = [
-  ["a line break and a header", "secret-access\r\nX-Evil: 1"],
-  ["a space", "secret access"],
-  ["an escape sequence", "secret-access\x1b[2J"],
-  ["letters that are not ASCII", "secret-access-é"],
-];
-
-for (const [what, access_token] of UNSENDABLE) {
-  test(`attack: access token with ${what}: refused, nothing is stored or shown`, async (world) => {
-    const { script } = world.provider;
-    const tokens = () => world.provider.tokens({ access_token, refresh_token: "secret-refresh" });
-    const fails = async (run: () => Promise<unknown>) => {
-      const error = await rejectsWith("provider_invalid", run, "a token has characters");
-      assertNoSecret(error, ["secret-refresh", "secret-access", "secret access"]);
-    };
-    script.token.push(tokens);
-    await fails(() => world.signIn());
-    assertEquals(world.backend.get(world.key), undefined);
-
-    const session = await world.signIn();
-    const before = world.stored();
-    script.token.push(tokens);
-    await fails(() => renew(session));
-    assertEquals(world.stored(), { ...before, refresh_token: "secret-refresh" });
-  });
-}
-
-test("attack: tokens of the type DPoP that nobody asked for: refused, not sent as bearer", async (world) => {
-  const { script } = world.provider;
-  const bound = () => world.provider.tokens({ token_type: "DPoP" });
-  script.token.push(bound);
-  await rejectsWith("provider_invalid", () => world.signIn(), "DPoP");
-  assertEquals(world.backend.get(world.key), undefined);
-
-  const session = await world.signIn();
-  const { access_token } = world.stored();
-  script.token.push(bound);
-  await rejectsWith("provider_invalid", () => renew(session), "DPoP");
-  assertEquals(world.stored().access_token, access_token);
-});
-
 test("attack: an ID token that is broken off within its signature is not a bearer", async (world) => {
   // Base64 that is decoded leniently does not mind, and the signature does not cover itself.
   const id_token = (await world.provider.idToken()).replace(/(?=.{9}$)/, "\r\n");
   answerWith(world, { id_token });
-  const error = await assertRejects(
-    () => world.signIn({ bearer: "id_token" }),
-    ValidMindAuthError,
-  );
-  assertNoSecret(error, [id_token]);
+  const run = () => world.signIn({ bearer: "id_token" });
+  assertNoSecret(await assertRejects(run, ValidMindAuthError), [id_token]);
   assertEquals(world.backend.get(world.key), undefined);
 });
 

@@ -354,14 +354,3 @@ for (const [what, provider, own] of ROWS) {
     assertEquals(await world.provider.isActive(refresh_token ?? access_token), false);
   });
 }
-
-test("provider settings: encrypted ID tokens are refused, with what to switch off, and the new refresh token is kept", async (world) => {
-  const id_token = "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d";
-  const words = "Switch off the encryption of ID tokens";
-  answerWith(world, { id_token });
-  await rejectsWith("id_token_invalid", () => world.signIn(), words);
-  const session = await world.signIn();
-  answerWith(world, { id_token, refresh_token: "r2" });
-  await rejectsWith("id_token_invalid", () => renew(session), "encryption");
-  assertEquals(world.stored().refresh_token, "r2");
-});
