@@ -1,4 +1,4 @@
-import { createSession } from "../../../mod.ts";
+import { createSession, type SessionOptions } from "../../../mod.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import {
@@ -15,70 +15,57 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 
 const DEFAULT = "openid profile email offline_access";
 
-/** A provider whose device endpoint takes some scopes alone, and the scopes that it was asked for. */
-async function choosyWorld(taken: string[], stated?: string[]) {
-  const world: ScriptedWorld = await scriptedProviderWorld({
-    discovery: { scopes_supported: stated },
-  });
+/** Lets the device endpoint take some scopes alone. Gives those that it is asked for. */
+function choosy(world: ScriptedWorld, taken: string[] | undefined, stated?: string[]) {
+  world.provider.discovery = { scopes_supported: stated };
   const asked: (string | null)[] = [];
   const answer = (_: Request, form: URLSearchParams) => {
     asked.push(form.get("scope"));
-    const scopes = form.get("scope")?.split(" ") ?? [];
-    return scopes.every((scope) => taken.includes(scope))
-      ? world.provider.device()
-      : oauthError("invalid_scope");
+    const isTaken = form.get("scope")?.split(" ").every((scope) => taken?.includes(scope));
+    return (isTaken ?? taken) ? world.provider.device() : oauthError("invalid_scope");
   };
   world.provider.script.device.push(answer, answer, answer, answer);
-  return { world, asked };
+  return asked;
 }
 
 const ROWS: [what: string, taken: string[], stated: string[] | undefined, asked: unknown[]][] = [
-  ["all", DEFAULT.split(" "), undefined, [DEFAULT]],
-  ["no offline_access, and states none", ["openid", "profile", "email"], undefined, [
-    DEFAULT,
-    "openid profile email",
-  ]],
-  ["some, and states them", ["openid", "email"], ["email", "openid", "x"], [
-    DEFAULT,
-    "openid email",
-  ]],
-  ["no openid, as Spring does", [], ["openid"], [DEFAULT, "openid", null]],
-  ["offline_access without openid", ["offline_access"], ["openid", "offline_access"], [
-    DEFAULT,
-    "openid offline_access",
-    "offline_access",
-  ]],
+  ["all", DEFAULT.split(" "), undefined, []],
+  [
+    "no offline_access, and states none",
+    ["openid", "profile", "email"],
+    undefined,
+    ["openid profile email"],
+  ],
+  ["some, and states them", ["openid", "email"], ["email", "openid", "x"], ["openid email"]],
+  ["no openid, as Spring does", [], ["openid"], ["openid", null]],
+  [
+    "offline_access without openid",
+    ["offline_access"],
+    ["openid", "offline_access"],
+    ["openid offline_access", "offline_access"],
+  ],
 ];
 
-for (const [what, taken, stated, expected] of ROWS) {
-  Deno.test(`default scope: the device flow goes on where a provider takes ${what}`, async () => {
-    const { world, asked } = await choosyWorld(taken, stated);
-    await using _ = world;
+for (const [what, taken, stated, then] of ROWS) {
+  test(`default scope: the device flow goes on where a provider takes ${what}`, async (world) => {
+    const asked = choosy(world, taken, stated);
     await (await world.signIn()).close();
-    assertEquals(asked, expected);
-    assertEquals(world.codes.at(-1)!.scope, expected.at(-1) ?? "");
+    assertEquals(asked, [DEFAULT, ...then]);
+    assertEquals(world.codes.at(-1)!.scope, asked.at(-1) ?? "");
     // It is the sign-in of later sessions that name no scope either.
     await (await world.signIn({ interactive: false })).close();
   });
 }
 
-Deno.test("default scope: a provider that takes none is refused in the end, with what was sent", async () => {
-  const { world, asked } = await choosyWorld([], undefined);
-  await using _ = world;
-  world.provider.script.device.length = 0;
-  const refuse = (_: Request, form: URLSearchParams) => {
-    asked.push(form.get("scope"));
-    return oauthError("invalid_scope");
-  };
-  world.provider.script.device.push(refuse, refuse, refuse, refuse);
+test("default scope: a provider that takes none is refused in the end, with what was sent", async (world) => {
+  const asked = choosy(world, undefined);
   await rejectsWith("provider_refused", () => world.signIn(), 'asked for was "profile email"');
   assertEquals(asked, [DEFAULT, "openid profile email", "profile email"]);
 });
 
 for (const scope of [DEFAULT, "openid offline_access"]) {
-  Deno.test(`default scope: "${scope}", which a person named, is never changed`, async () => {
-    const { world, asked } = await choosyWorld([], ["openid"]);
-    await using _ = world;
+  test(`default scope: "${scope}", which a person named, is never changed`, async (world) => {
+    const asked = choosy(world, [], ["openid"]);
     const run = () => world.signIn({ scope });
     await rejectsWith("provider_refused", run, `asked for was "${scope}"`, "VM_OIDC_SCOPE");
     assertEquals(asked, [scope]);
@@ -159,16 +146,9 @@ Deno.test("browser instead: auto signs in where the provider offers no device fl
   });
   assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
   await (await session).close();
-  const types = [
-    "sign_in_started",
-    "flow_changed",
-    "link_shown",
-    "sign_in_approved",
-    "stored",
-    "signed_in",
-  ];
   const told = events.map(({ type }) => type).filter((type) => type !== "provider_answered");
-  assertEquals(told, types);
+  assertEquals(told.slice(0, 3), ["sign_in_started", "flow_changed", "link_shown"]);
+  assertEquals(told.slice(3), ["sign_in_approved", "stored", "signed_in"]);
   assertNoSecret(events);
 });
 
@@ -181,10 +161,8 @@ for (const error of ["unauthorized_client", "unsupported_grant_type", "401 witho
       isSilent ? new Response(null, { status: 401 }) : oauthError(error)
     );
     const stop = new AbortController();
-    const { prompt, session } = await startBrowserFlow(world, {
-      flow: "auto",
-      signal: stop.signal,
-    });
+    const options = { flow: "auto", signal: stop.signal } as const;
+    const { prompt, session } = await startBrowserFlow(world, options);
     assertStringIncludes(prompt.url, "/authorize?");
     stop.abort(new Error("enough"));
     assertEquals((await session.catch((error) => error)).message, "enough");
@@ -202,48 +180,44 @@ Deno.test("browser instead: words never change the flow, and name it", async () 
   assertEquals(error.oauthError, "invalid_request");
 });
 
-Deno.test("browser instead: a caller that shows codes only keeps the first error", async () => {
-  await using world = await scriptedProviderWorld({
-    discovery: { device_authorization_endpoint: undefined },
-  });
+test("browser instead: a caller that shows codes only keeps the first error", async (world) => {
+  world.provider.discovery = { device_authorization_endpoint: undefined };
   const { flow: _, ...options } = browserOptions(world);
   const run = () => createSession({ ...options, onDeviceCode: () => {} });
   await rejectsWith("device_flow_unsupported", run, "onAuthorizationUrl");
 });
 
-/** The browser flow is offered, too. */
-async function flowWorld() {
-  const world = await scriptedProviderWorld();
-  const { provider } = world;
+/** Offers the browser flow, too, which nobody is to be asked by. */
+function offerBrowser({ provider }: ScriptedWorld): SessionOptions {
   provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-  const onAuthorizationUrl = () => {
-    throw new Error("the browser was asked");
+  return {
+    onAuthorizationUrl() {
+      throw new Error("the browser was asked");
+    },
   };
-  return Object.assign(world, { options: { ...world.options, onAuthorizationUrl } });
 }
 
-Deno.test("flow: undefined, auto and device are the device flow where the provider has it", async () => {
-  for (const flow of [undefined, "auto", "device"] as const) {
-    await using world = await flowWorld();
-    await world.signIn({ ...(flow && { flow }) });
+for (const flow of [undefined, "auto", "device"] as const) {
+  test(`flow: ${flow} is the device flow where the provider has it`, async (world) => {
+    await world.signIn({ ...offerBrowser(world), ...(flow && { flow }) });
     assertEquals(world.codes.length, 1);
-  }
-});
+  });
+}
 
-Deno.test("flow: device never turns to the browser, nor auto after a refusal of another kind", async () => {
-  await using world = await flowWorld();
-  const { options, provider: { script } } = world;
+test("flow: device never turns to the browser, nor auto after a refusal of another kind", async (world) => {
+  const more = offerBrowser(world);
+  const { script } = world.provider;
   for (const error of ["unauthorized_client", "unsupported_grant_type"]) {
     script.device.push(() => oauthError(error));
-    const run = () => createSession({ ...options, flow: "device" });
+    const run = () => world.signIn({ ...more, flow: "device" });
     await rejectsWith("provider_refused", run, error);
   }
   script.device.push(() => oauthError("invalid_scope"));
-  const named = { ...options, scope: "openid" };
-  await rejectsWith("provider_refused", () => createSession(named), "invalid_scope");
+  const named = () => world.signIn({ ...more, scope: "openid" });
+  await rejectsWith("provider_refused", named, "invalid_scope");
   const error_description = "Invalid client or Invalid client credentials"; // of Keycloak
   script.device.push(() => json({ error: "unauthorized_client", error_description }));
-  const run = () => createSession(options);
+  const run = () => world.signIn(more);
   const { message } = await rejectsWith("provider_refused", run, "clientSecret");
   assertEquals(message.includes("take its place"), false);
 });

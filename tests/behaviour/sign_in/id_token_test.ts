@@ -5,7 +5,6 @@ import {
   answerWith,
   oidcProviderWorld,
   renew,
-  scriptedProviderWorld,
   type ScriptedWorld,
   test,
 } from "../../support/provider_world.ts";
@@ -114,9 +113,7 @@ for (const [what, { keys, kid, isTaken }] of Object.entries(KEYS)) {
   });
 }
 
-Deno.test("ID token: the algorithm is the key's, where discovery states another", async () => {
-  const discovery = { id_token_signing_alg_values_supported: ["RS256"] }; // as Spring does
-  await using world = await scriptedProviderWorld({ discovery });
+test("ID token: the algorithm is the key's, where discovery states RS256, as Spring does", async (world) => {
   const { jwk, idToken } = await ellipticKey(world.provider);
   for (const isTaken of [true, false]) {
     const alg = isTaken ? {} : { alg: "ES384" };
@@ -167,44 +164,38 @@ async function answerAt(
   world.provider.script.token.push(() => json(body, 200, { date }));
 }
 
-/** The life of the ID token and how far the provider's clock is ahead, in minutes. */
-const TAKEN: [off: number, life: number, how?: "no Date"][] = [
-  [-10, 60],
-  [10, 60],
-  [-10, 5],
-  [10, 5],
-  [-14, 1],
-  [-6, 1, "no Date"],
-  [6, 1, "no Date"],
+/** How far the provider's clock is ahead and the life of the ID token, in minutes. */
+const CLOCKS: [off: number, life: number, isTaken: boolean, how?: "no Date" | "a wrong Date"][] = [
+  [-10, 60, true],
+  [10, 60, true],
+  [-10, 5, true],
+  [10, 5, true],
+  [-14, 1, true],
+  [-6, 1, true, "no Date"],
+  [6, 1, true, "no Date"],
+  [-10, -1, false],
+  [10, -1, false],
+  [180, 60, false],
+  [-16, 1, false],
+  [-16, 1, false, "no Date"],
+  [10, 60, false, "a wrong Date"],
 ];
 
-for (const [off, life, how] of TAKEN) {
-  test(`clock off by ${off} minutes, ${how ?? "by Date"}: an ID token of ${life} is taken`, async (world) => {
-    const options = { ...world.options, ...(how && { fetch: dateless }) };
-    await answerAt(world, off * MINUTE, { lifeMs: life * MINUTE });
-    const session = await createSession(options);
+for (const [off, life, isTaken, how] of CLOCKS) {
+  const outcome = isTaken ? "taken" : "refused";
+  test(`clock off by ${off} minutes, ${how ?? "by Date"}: an ID token of ${life} is ${outcome}`, async (world) => {
+    const options = how === "no Date" ? { fetch: dateless } : {};
+    const tokens = { lifeMs: life * MINUTE, saysDate: how !== "a wrong Date" };
+    await answerAt(world, off * MINUTE, tokens);
+    if (!isTaken) {
+      await rejectsWith("id_token_invalid", () => world.signIn(options), "clock");
+      return assertEquals(world.backend.get(world.key), undefined);
+    }
+    const session = await world.signIn(options);
     assertEquals(typeof world.stored().id_token, "string");
-    await answerAt(world, off * MINUTE, { lifeMs: life * MINUTE });
+    await answerAt(world, off * MINUTE, tokens);
     assertEquals(await renew(session), world.stored().access_token);
     assertEquals(world.codes.length, 1);
-  });
-}
-
-const REFUSED: [off: number, life: number, how?: "no Date" | "a wrong Date"][] = [
-  [-10, -1],
-  [10, -1],
-  [180, 60],
-  [-16, 1],
-  [-16, 1, "no Date"],
-  [10, 60, "a wrong Date"],
-];
-
-for (const [off, life, how] of REFUSED) {
-  test(`clock off by ${off} minutes, ${how ?? "by Date"}: an ID token of ${life} is refused`, async (world) => {
-    const options = { ...world.options, ...(how === "no Date" && { fetch: dateless }) };
-    await answerAt(world, off * MINUTE, { lifeMs: life * MINUTE, saysDate: how === undefined });
-    await rejectsWith("id_token_invalid", () => createSession(options), "clock");
-    assertEquals(world.backend.get(world.key), undefined);
   });
 }
 
@@ -222,8 +213,7 @@ test("clock behind by 10 minutes, ID token as the bearer: the API's 401 renews i
 
 test("clock ahead by 14 minutes: an ID token that Date alone lets pass is no bearer", async (world) => {
   await answerAt(world, -14 * MINUTE, { lifeMs: MINUTE });
-  const session = await world.signIn({ bearer: "id_token" })
-    .catch(() => undefined);
+  const session = await world.signIn({ bearer: "id_token" }).catch(() => undefined);
   assert(await session?.accessToken().catch(() => undefined) !== undefined); // renewed
   assertEquals(world.provider.requests.at(-2)?.grantType, "refresh_token"); // then the keys
 });
@@ -246,10 +236,8 @@ for (const offMs of [-60 * MINUTE, 60 * MINUTE]) {
   });
 }
 
-Deno.test("clock off by 5 minutes: a proof of DPoP has the provider's time", async () => {
-  await using world = await scriptedProviderWorld({
-    discovery: { dpop_signing_alg_values_supported: ["ES256"] },
-  });
+test("clock off by 5 minutes: a proof of DPoP has the provider's time", async (world) => {
+  world.provider.discovery = { dpop_signing_alg_values_supported: ["ES256"] };
   const date = new Date(Date.now() + 5 * MINUTE).toUTCString();
   const device = await world.provider.device().json();
   world.provider.script.device.push(() => json(device, 200, { date }));

@@ -59,35 +59,25 @@ function caller(options: SessionOptions) {
   };
 }
 
-Deno.test("joined sign-in: who joins and leaves ends its own wait only", async () => {
-  await using world = await slowWorld();
-  const first = caller(world.options);
-  const second = caller(world.options);
-  await world.poll();
-  second.abort();
-  assertEquals(await assertRejects(() => second.result), second.reason);
-  world.approve();
-  const session = await first.result;
-  assertEquals(await session.accessToken(), world.stored().access_token);
-  assertEquals(world.codes.length, 1);
-});
-
-Deno.test("joined sign-in: who began it may leave, and it goes on for the other", async () => {
-  await using world = await slowWorld();
-  const first = caller(world.options);
-  const second = caller(world.options);
-  await world.poll();
-  first.abort();
-  assertEquals(await assertRejects(() => first.result), first.reason);
-  const before = polls(world);
-  await world.poll(); // it is asked again, though the first is gone
-  world.approve();
-  const session = await second.result;
-  assertEquals(polls(world), before + 2);
-  assertEquals(await session.accessToken(), world.stored().access_token);
-  assert(world.provider.isActive(world.stored().access_token));
-  assertEquals(world.codes.length, 1);
-});
+for (const isFirst of [false, true]) {
+  const who = isFirst ? "who began it may leave, and it goes on" : "who joins may leave alone";
+  Deno.test(`joined sign-in: ${who} for the other`, async () => {
+    await using world = await slowWorld();
+    const callers = [caller(world.options), caller(world.options)];
+    const [leaving, staying] = isFirst ? callers : callers.toReversed();
+    await world.poll();
+    leaving!.abort();
+    assertEquals(await assertRejects(() => leaving!.result), leaving!.reason);
+    const before = polls(world);
+    await world.poll(); // it is asked again, though one is gone
+    world.approve();
+    const session = await staying!.result;
+    assertEquals(polls(world), before + 2);
+    assertEquals(await session.accessToken(), world.stored().access_token);
+    assert(world.provider.isActive(world.stored().access_token));
+    assertEquals(world.codes.length, 1);
+  });
+}
 
 Deno.test("joined sign-in: when all have left it ends, and the next begins anew", async () => {
   await using world = await slowWorld();
@@ -107,19 +97,15 @@ Deno.test("joined sign-in: when all have left it ends, and the next begins anew"
   assertEquals(world.codes.length, 2);
 });
 
-const OTHERS: [what: string, change: Partial<SessionOptions>][] = [
-  ["another scope", { scope: "openid offline_access more" }],
-  ["another bearer", { bearer: "id_token" }],
-  ["another audience", { audience: "api" }],
-];
+const OTHERS: SessionOptions[] = [{ scope: "openid more" }, { bearer: "id_token" }, {
+  audience: "a",
+}];
 
-for (const [what, change] of OTHERS) {
-  test(`joined sign-in: who asks for ${what} does not join`, async (world) => {
-    const base = { ...world.options, scope: "openid offline_access" };
-    const sessions = await Promise.all([
-      createSession(base),
-      createSession({ ...base, ...change }),
-    ]);
+for (const change of OTHERS) {
+  test(`joined sign-in: who asks for another ${Object.keys(change)} does not join`, async (world) => {
+    const base = { scope: "openid offline_access" };
+    const options = [base, { ...base, ...change }];
+    const sessions = await Promise.all(options.map((one) => world.signIn(one)));
     assertEquals(world.codes.length, 2);
     for (const session of sessions) assertEquals((await session.status()).signedIn, true);
     assertEquals((await sessions[1]!.status()).scope, change.scope ?? base.scope);
@@ -133,10 +119,7 @@ Deno.test("joined sign-in: a failure is told to all, and the next caller begins 
   world.provider.deny();
   world.approve();
   for (const { result } of callers) {
-    assertEquals(
-      (await assertRejects(() => result) as { code?: string }).code,
-      "device_code_denied",
-    );
+    await rejectsWith("device_code_denied", () => result);
   }
   world.provider.autoApprove = true;
   await world.signIn();
