@@ -1,14 +1,7 @@
 // @ts-types="@types/oidc-provider"
 import type { Configuration } from "oidc-provider";
 import { rememberSecret } from "./assert_no_secret.ts";
-import { createSession } from "../../client/create_session.ts";
-import type { SessionOptions } from "../../client/session_options.ts";
-import {
-  AssertionIssuer,
-  type ClientRegistration,
-  clientWorld,
-  jobOptions,
-} from "./client_world.ts";
+import { AssertionIssuer, type ClientRegistration, clientWorld } from "./client_world.ts";
 import { type HttpHandler, json, startHttpServer } from "./http_server.ts";
 import { tempDir } from "./temp_home.ts";
 
@@ -75,8 +68,7 @@ export async function keyWorld(
       return path;
     },
     dir: dir.path,
-    /** The client signs in itself. */
-    job: (more: SessionOptions = {}) => createSession(jobOptions(world, more)),
+    job: world.job,
     /** The requests by which tokens are asked for, and revoked. */
     posts: () => world.provider.requests.filter(({ method }) => method === "POST"),
     async [Symbol.asyncDispose]() {
@@ -125,9 +117,4 @@ export async function startGitHubRunner(assertion: (audience: string) => Promise
     },
     [Symbol.asyncDispose]: dispose,
   };
-}
-
-/** Sets variables of a world, whose end undoes it. */
-export function setVariables(variables: Record<string, string>): void {
-  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
 }

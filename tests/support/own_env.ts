@@ -71,3 +71,8 @@ export async function withEnv<T>(
   using _ = new OwnEnv(variables);
   return await fn();
 }
+
+/** Sets variables, which the end of an {@linkcode OwnEnv} undoes. */
+export function setVariables(variables: Record<string, string>): void {
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+}

@@ -36,6 +36,8 @@ export interface ProviderWorld<P> extends AsyncDisposable {
   readonly codes: DeviceCode[];
   /** Signs in, or starts from the store, by the world's options and others. */
   signIn(more?: SessionOptions): Promise<Session>;
+  /** Signs the client itself in, as a job does, which shows nobody a code. */
+  job(more?: SessionOptions): Promise<Session>;
   /** What is stored now; an error when there is nothing. */
   stored(): OidcCredentials;
   /** Changes what is stored. */
@@ -101,6 +103,10 @@ async function makeProviderWorld<P extends TestOidcProvider | ScriptedProvider>(
     amend: (change) => backend.put(key, { ...stored(), ...change }),
     options,
     signIn: (more) => createSession({ ...options, ...more }),
+    job: (more) => {
+      const { onDeviceCode: _, ...rest } = options;
+      return createSession({ ...rest, flow: "client_credentials", ...more });
+    },
     async [Symbol.asyncDispose]() {
       setActiveSession(undefined);
       env[Symbol.dispose]();

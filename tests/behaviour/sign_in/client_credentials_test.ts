@@ -1,4 +1,3 @@
-import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
@@ -26,91 +25,61 @@ function tokenForms(world: { provider: { requests: { path: string; form: unknown
 }
 
 for (const method of ["client_secret_basic", "client_secret_post"] as const) {
-  Deno.test(`client_credentials: by ${method}, the client gets a token that the API takes`, async () => {
+  Deno.test(`client_credentials: by ${method}, the API takes the token, which is under a key of its own`, async () => {
     await using world = await clientWorld({ method });
-    await using session = await createSession(jobOptions(world, SECRET));
-    assert(await world.provider.isActive(await session.accessToken()));
-    const response = await session.fetch("ping");
-    await response.body?.cancel();
-    await response.body?.cancel();
-    assertEquals(response.status, 200);
+    await using session = await world.job(SECRET);
+    assert(await session.get("thing"));
     const [form, ...more] = tokenForms(world);
     assertEquals([form!.grant_type, form!.scope, more], ["client_credentials", undefined, []]);
+    const entry = world.backend.get(clientKeyOf(world))!;
+    assertEquals([entry.refresh_token, entry.id_token], [null, null]);
+    assertEquals(JSON.stringify(entry).includes("secret"), false);
     assertEquals(world.codes, []);
+    const person = await world.signIn(SECRET); // a person's sign-in beside it
+    assertEquals(await Array.fromAsync(world.backend.list()), [clientKeyOf(world), world.key]);
+    const token = await session.accessToken();
+    const { keys, revocation } = await session.clear({ revoke: true });
+    assertEquals([keys, revocation], [[clientKeyOf(world)], "revoked"]);
+    assertEquals(await world.provider.isActive(token), false);
+    assertEquals((await session.status()).signedIn, false);
+    assert(await world.provider.isActive(await person.accessToken()));
+    assertEquals(await Array.fromAsync(world.backend.list()), [world.key]);
   });
 }
 
-Deno.test("client_credentials: the token is stored under a key of its own, without a secret", async () => {
-  await using world = await clientWorld();
-  await createSession(jobOptions(world, SECRET));
-  assertEquals(await Array.fromAsync(world.backend.list()), [clientKeyOf(world)]);
-  const entry = world.backend.get(clientKeyOf(world))!;
-  assertEquals(entry.refresh_token, null);
-  assertEquals(entry.id_token, null);
-  assertEquals(JSON.stringify(entry).includes("secret"), false);
-  await world.signIn({ ...SECRET }); // a person's sign-in beside it
-  assertEquals((await Array.fromAsync(world.backend.list())).length, 2);
-  assertEquals(world.codes.length, 1);
-});
-
 Deno.test("client_credentials: a stored token serves without a request, and an ended one is renewed", async () => {
   await using world = await clientWorld();
-  const options = jobOptions(world, SECRET);
-  const first = await (await createSession(options)).accessToken();
-  const count = world.provider.requests.length;
-  assertEquals(await (await createSession(options)).accessToken(), first);
-  assertEquals(world.provider.requests.length, count);
+  const first = await (await world.job(SECRET)).accessToken();
+  world.provider.reset();
+  assertEquals(await (await world.job(SECRET)).accessToken(), first);
+  assertEquals(world.provider.requests, []);
   world.clock.advance(HOUR);
-  const session = await createSession({ ...options, interactive: false });
+  const session = await world.job({ ...SECRET, interactive: false });
   const second = await session.accessToken();
   assert(second !== first);
   world.clock.advance(HOUR);
   assert(await session.accessToken() !== second);
-  assertEquals(tokenForms(world).length, 3);
+  assertEquals(tokenForms(world).length, 2);
   const { subject, flow, signedIn, refreshable, scope } = await session.status();
   assertEquals([subject, flow, scope], [world.provider.clientId, "client_credentials", ""]);
   assertEquals([signedIn, refreshable, session.flow], [true, true, "client_credentials"]);
 });
 
 test("client_credentials: scope and audience are asked for, and another scope is another token", async (world) => {
-  const options = jobOptions(world, { ...SECRET, audience: "api", scope: "read write" });
-  await createSession(options);
-  await createSession({ ...options, scope: "read" });
-  await createSession({ ...options, scope: "admin" });
+  const options = { ...SECRET, audience: "api", scope: "read write" };
+  for (const scope of ["read write", "read", "admin"]) await world.job({ ...options, scope });
   assertEquals(
     tokenForms(world).map(({ scope, audience }) => [scope, audience]),
     [["read write", "api"], ["admin", "api"]],
   );
-});
-
-Deno.test("client_credentials: clear removes and revokes the client's token, and no person's", async () => {
-  await using world = await clientWorld();
-  const person = await world.signIn({ ...SECRET });
-  await using session = await createSession(jobOptions(world, SECRET));
-  const token = await session.accessToken();
-  const { keys, revocation } = await session.clear({ revoke: true });
-  assertEquals([keys, revocation], [[clientKeyOf(world)], "revoked"]);
-  assertEquals(await world.provider.isActive(token), false);
-  assertEquals((await session.status()).signedIn, false);
-  assert(await world.provider.isActive(await person.accessToken()));
-  assertEquals(await Array.fromAsync(world.backend.list()), [world.key]);
-});
-
-Deno.test("client_credentials: a refusal names the client, and what to look at", async () => {
-  await using world = await clientWorld();
-  const error = await rejectsWith(
-    "provider_refused",
-    () => createSession(jobOptions(world, { clientSecret: "a-wrong-secret" })),
-    "the provider answered",
-    "invalid_client",
-    "clientSecret (VM_OIDC_CLIENT_SECRET",
-  );
-  assertEquals(error.oauthError, "invalid_client");
-  assertNoSecret(error, ["a-wrong-secret"]);
+  const [key] = await Array.fromAsync(world.backend.list());
+  const { refresh_token, id_token } = world.backend.get(key!)!;
+  assertEquals([refresh_token, id_token], [null, null], "of a person, in the answer");
 });
 
 for (
   const [code, ...words] of [
+    ["invalid_client", "the provider answered", "clientSecret (VM_OIDC_CLIENT_SECRET"],
     ["unauthorized_client", "client credentials grant"],
     ["unsupported_grant_type", "client credentials grant"],
     ["invalid_scope", "VM_OIDC_SCOPE", ".default"],
@@ -121,28 +90,21 @@ for (
 ) {
   test(`client_credentials: ${code} is provider_refused, never login_required`, async (world) => {
     world.provider.script.token.push(() => oauthError(code));
-    const run = () => createSession(jobOptions(world, SECRET));
-    const error = await rejectsWith("provider_refused", run, ...words);
+    const error = await rejectsWith("provider_refused", () => world.job(SECRET), ...words);
     assertEquals(error.oauthError, code);
+    assertNoSecret(error, [CLIENT_SECRET]);
     assertEquals(await Array.fromAsync(world.backend.list()), []);
   });
 }
 
-Deno.test("client_credentials: without a secret, key or assertion nothing is sent", async () => {
-  await using world = await clientWorld();
-  const run = () => createSession(jobOptions(world));
-  await rejectsWith("client_auth_unusable", run, "clientSecret", "VM_OIDC_CLIENT_KEY_FILE");
+test("client_credentials: without a secret, key or assertion nothing is sent", async (world) => {
+  const words = ["clientSecret", "VM_OIDC_CLIENT_KEY_FILE"];
+  await rejectsWith("client_auth_unusable", () => world.job(), ...words);
   assertEquals(tokenForms(world), []);
 });
 
-test("client_credentials: tokens of a person in the answer are dropped", async (world) => {
-  await createSession(jobOptions(world, SECRET));
-  const entry = world.backend.get(clientKeyOf(world))!;
-  assertEquals([entry.refresh_token, entry.id_token], [null, null]);
-});
-
 test("client_credentials: a token that lives on is used while the provider is away", async (world) => {
-  await using session = await createSession(jobOptions(world, SECRET));
+  await using session = await world.job(SECRET);
   const token = await session.accessToken();
   world.clock.advance(HOUR - 60_000);
   world.provider.script.token.push(() => json({}, 503));
@@ -156,15 +118,13 @@ test("client_credentials: a token that lives on is used while the provider is aw
 test("client_credentials: a damaged row, and one of another program, are replaced", async (world) => {
   for (const row of [{}, { access_token: 5 }, { access_token: "a b", expires_at: "2099-01-01" }]) {
     world.backend.put(clientKeyOf(world), row as unknown as OidcCredentials);
-    await using session = await createSession(jobOptions(world, SECRET));
+    await using session = await world.job(SECRET);
     assert(world.provider.isActive(await session.accessToken()));
   }
 });
 
-Deno.test("client_credentials: with DPoP, the token is bound, and a renewed one to a key of its own", async () => {
-  await using world = await scriptedProviderWorld({
-    discovery: { dpop_signing_alg_values_supported: ["ES256"] },
-  });
+test("client_credentials: with DPoP, the token is bound, and a renewed one to a key of its own", async (world) => {
+  world.provider.discovery = { dpop_signing_alg_values_supported: ["ES256"] };
   const keys: string[] = [];
   const answer = async (request: Request) => {
     keys.push(JSON.parse(atob(request.headers.get("dpop")!.split(".")[0]!)).jwk.x);
@@ -172,40 +132,13 @@ Deno.test("client_credentials: with DPoP, the token is bound, and a renewed one 
     return await world.provider.tokens({ token_type: "DPoP", ...rest });
   };
   world.provider.script.token.push(answer, answer);
-  await using session = await createSession(jobOptions(world, { ...SECRET, dpop: true }));
+  await using session = await world.job({ ...SECRET, dpop: true });
   const headers = await session.headers({ url: `${world.api.apiHost}ping` });
   assertEquals(headers.get("authorization")?.startsWith("DPoP "), true);
   assertEquals(headers.has("dpop"), true);
   world.clock.advance(HOUR);
   await session.accessToken();
   assertEquals([keys.length, new Set(keys).size], [2, 2]);
-});
-
-Deno.test("client_credentials: a person's entry, Python's too, stands beside the client's untouched", async () => {
-  await using world = await clientWorld();
-  await using dir = await tempDir();
-  const path = `${dir.path}/credentials.json`;
-  const { issuer, clientId } = world.provider;
-  const row = {
-    issuer,
-    client_id: clientId,
-    access_token: "token-of-a-person",
-    id_token: null,
-    expires_at: "2099-01-01T00:00:00.123456+00:00",
-    future_field: { a: 1 },
-  };
-  const document = { version: 1, credentials: { [world.key]: row }, more: true };
-  await Deno.writeTextFile(path, JSON.stringify(document), { mode: 0o600 });
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  await using session = await createSession(jobOptions(world, { ...SECRET, credentialsBackend }));
-  assertEquals(await session.accessToken() === row.access_token, false);
-  const { credentials, ...rest } = JSON.parse(await Deno.readTextFile(path));
-  assertEquals(credentials[world.key], row);
-  assertEquals(Object.keys(credentials), [world.key, clientKeyOf(world)]);
-  assertEquals(rest, { version: 1, more: true });
-  const person = { issuer, clientId, credentialsBackend, interactive: false };
-  await using served = await createSession(person);
-  assertEquals(await served.accessToken(), row.access_token);
 });
 
 const URN = "urn:ietf:params:oauth";

@@ -1,10 +1,10 @@
-import { createSession } from "../../../client/create_session.ts";
 import { readClaims } from "../../../client/entry.ts";
-import { AssertionIssuer, jobOptions } from "../../support/client_world.ts";
+import { AssertionIssuer } from "../../support/client_world.ts";
 import { isPosix, makePipe } from "../../support/sandbox.ts";
 import { HOUR, renew, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
-import { federatedWorld, keyWorld, makeKey, setVariables } from "../../support/key_world.ts";
+import { federatedWorld, keyWorld, makeKey } from "../../support/key_world.ts";
+import { setVariables } from "../../support/own_env.ts";
 import { startGitHubRunner, type TestKey } from "../../support/key_world.ts";
 import type { ScriptedProviderOptions } from "../../support/scripted_provider.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
@@ -82,7 +82,7 @@ for (const [what, text, options, header, audience] of SENT) {
     let assertion = "";
     script.token.push((_, form) => void (assertion = form.get("client_assertion")!));
     const clientKeyFile = await it.file(text(it.key));
-    await createSession(jobOptions(world, { clientKeyFile, fetch }));
+    await world.job({ clientKeyFile, fetch });
     assertEquals(JSON.parse(atob(assertion.split(".")[0]!)), header);
     const { iss, sub, aud } = readClaims(assertion)!;
     assertEquals([iss, sub, String(aud).startsWith(issuer)], [clientId, clientId, true]);
@@ -120,8 +120,8 @@ Deno.test("client key: an assertion is for no token endpoint on another host tha
     return Response.json({ error: "invalid_client" }, { status: 401 });
   };
   world.provider.script.token.push(refuse, refuse);
-  const options = jobOptions(world, { clientKeyFile: await it.file(it.key.pem) });
-  await rejectsWith("provider_refused", () => createSession(options));
+  const clientKeyFile = await it.file(it.key.pem);
+  await rejectsWith("provider_refused", () => world.job({ clientKeyFile }));
   assertEquals(seen, [world.provider.issuer]);
 });
 
@@ -309,7 +309,7 @@ Deno.test("client assertion: Entra's own audience is asked for", async () => {
     return json({ access_token: "entra-token-Zq7Kf9", token_type: "Bearer", expires_in: 3600 });
   };
   const more = { issuer, fetch, clientAssertion: "github", bearer: "access_token" } as const;
-  await createSession(jobOptions(world, more));
+  await world.job(more);
   assertEquals(runner.audiences, ["api://AzureADTokenExchange"]);
   assertEquals(forms.map((form) => form.get("client_assertion")), ["a.b.c"]);
 });
@@ -389,7 +389,7 @@ Deno.test("client assertion: an error does not show it, however the provider ech
       error_description: `no ${form.get("client_assertion_type")}: ${form.get("client_assertion")}`,
     }, { status: 401 })
   );
-  const run = () => createSession(jobOptions(world, { clientAssertionFile }));
+  const run = () => world.job({ clientAssertionFile });
   const error = await rejectsWith("provider_refused", run, "jwt-bearer: [removed]");
   assertNoSecret(error, [assertion.split(".")[2]!]);
 });

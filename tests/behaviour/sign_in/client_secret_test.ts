@@ -4,7 +4,7 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
 import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { tempDir, withTempHome } from "../../support/temp_home.ts";
+import { tempDir } from "../../support/temp_home.ts";
 import {
   HOUR,
   oidcProviderWorld,
@@ -12,6 +12,7 @@ import {
   scriptedProviderWorld,
   test,
 } from "../../support/provider_world.ts";
+import { OwnEnv, setVariables } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { CLIENT_SECRET, clientKeyOf, clientWorld, jobOptions } from "../../support/client_world.ts";
@@ -73,10 +74,8 @@ for (
   });
 }
 
-Deno.test("client secret: a provider that offers nothing gets the header", async () => {
-  await using world = await scriptedProviderWorld({
-    discovery: { token_endpoint_auth_methods_supported: undefined },
-  });
+test("client secret: a provider that offers nothing gets the header", async (world) => {
+  world.provider.discovery = { token_endpoint_auth_methods_supported: undefined };
   await world.signIn({ clientSecret: "plain-secret" });
   const token = world.provider.requests.find(({ path }) => path === "/token")!;
   const basic = btoa(`${encode(world.provider.clientId)}:${encode("plain-secret")}`);
@@ -84,43 +83,31 @@ Deno.test("client secret: a provider that offers nothing gets the header", async
   assertEquals(token.form.client_secret, undefined);
 });
 
-Deno.test("client secret: where the form is refused and the header is offered, the header is tried once", async () => {
-  await using world = await scriptedProviderWorld({
-    discovery: { token_endpoint_auth_methods_supported: [POST, BASIC] },
-  });
+test("client secret: where the form is refused and the header is offered, the header is tried once", async (world) => {
+  world.provider.discovery = { token_endpoint_auth_methods_supported: [POST, BASIC] };
   const refuse = () => json({ error: "invalid_client" }, 401);
-  const options = { ...world.options, clientSecret: "plain-secret" };
+  const signIn = () => world.signIn({ clientSecret: "plain-secret" });
   const { device } = world.provider.script;
   device.push(refuse, refuse);
-  const run = () => createSession({ ...options, profile: "refused" });
-  await rejectsWith("provider_refused", run, "VM_OIDC_CLIENT_SECRET");
-  assertEquals(world.provider.requests.filter(({ method }) => method === "POST").length, 2);
-  world.provider.reset();
+  await rejectsWith("provider_refused", signIn, "VM_OIDC_CLIENT_SECRET");
   device.push(refuse); // the form; the next one is answered
-  await createSession(options);
-  const posts = world.provider.requests.filter(({ method }) => method === "POST");
-  assertEquals(
-    posts.map(({ path, headers }) => [path, headers.authorization !== undefined]),
-    [["/device", false], ["/device", true], ["/token", true]],
-  );
+  await signIn();
+  const posts = world.provider.requests.filter(({ method }) => method === "POST")
+    .map(({ path, headers }) => [path, headers.authorization !== undefined]);
+  const tried = [["/device", false], ["/device", true]];
+  assertEquals(posts, [...tried, ...tried, ["/token", true]]);
 });
 
-Deno.test("client secret: an error does not show it, however the provider echoes it", async () => {
-  await using world = await scriptedProviderWorld({
-    discovery: { token_endpoint_auth_methods_supported: [BASIC] },
-  });
+test("client secret: an error does not show it, however the provider echoes it", async (world) => {
+  world.provider.discovery = { token_endpoint_auth_methods_supported: [BASIC] };
   const header = btoa(`${encode(world.provider.clientId)}:${encode("the-client-secret")}`);
   for (const echo of ["the-client-secret", header, `Basic ${header}`]) {
     world.provider.script.device.push(() =>
       json({ error: "invalid_client", error_description: `got ${echo}, no good` }, 401)
     );
-    const options = { ...world.options, clientSecret: "the-client-secret" };
-    const error = await rejectsWith(
-      "provider_refused",
-      () => createSession(options),
-      "[removed]",
-      "VM_OIDC_CLIENT_SECRET",
-    );
+    const run = () => world.signIn({ clientSecret: "the-client-secret" });
+    const words = ["[removed]", "VM_OIDC_CLIENT_SECRET"];
+    const error = await rejectsWith("provider_refused", run, ...words);
     assertNoSecret(error, ["the-client-secret", header]);
   }
 });
@@ -129,8 +116,8 @@ Deno.test("client secret: a refresh that is refused for it keeps the stored toke
   await using world = await oidcProviderWorld(withSecret(POST));
   await world.signIn({ clientSecret: SECRET });
   world.clock.advance(HOUR);
-  const options = { ...world.options, clientSecret: "a-wrong-secret", interactive: false };
-  await rejectsWith("provider_refused", () => createSession(options));
+  const wrong = { clientSecret: "a-wrong-secret", interactive: false };
+  await rejectsWith("provider_refused", () => world.signIn(wrong));
   const session = await world.signIn({ clientSecret: SECRET });
   assert(await world.provider.isActive(await session.accessToken()));
   assertEquals(world.codes.length, 1);
@@ -138,45 +125,42 @@ Deno.test("client secret: a refresh that is refused for it keeps the stored toke
 
 Deno.test("client secret: the variable does, and is read only where the provider is needed", async () => {
   await using world = await oidcProviderWorld(withSecret(POST));
-  await withTempHome(async () => {
-    Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
-    Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
-    Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
-    await world.signIn();
-    const seen = world.provider.requests.length;
-    Deno.env.delete("VM_OIDC_CLIENT_SECRET");
-    const session = await world.signIn(); // from the store
-    assertEquals(world.provider.requests.length, seen);
-    Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
-    world.clock.advance(HOUR);
-    await session.accessToken();
-    await init({ ...world.options, model: "m" });
-    assertEquals((await clearOidcCredentials({ revoke: true })).revocation, "revoked");
-  });
+  const { issuer, clientId } = world.provider;
+  setVariables({ VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId });
+  Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
+  await world.signIn();
+  world.provider.reset();
+  Deno.env.delete("VM_OIDC_CLIENT_SECRET");
+  const session = await world.signIn(); // from the store
+  assertEquals(world.provider.requests, []);
+  Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
+  world.clock.advance(HOUR);
+  await session.accessToken();
+  await init({ ...world.options, model: "m" });
+  assertEquals((await clearOidcCredentials({ revoke: true })).revocation, "revoked");
 });
 
 test("client secret: the variable's is not another client's", async (world) => {
   const { issuer, clientId } = world.provider;
-  for (
-    const [env, isSent] of [
-      [{ VM_OIDC_ISSUER: `${issuer}/`, VM_OIDC_CLIENT_ID: clientId }, true],
-      [{}, false],
-      [{ VM_OIDC_ISSUER: issuer }, false],
-      [{ VM_OIDC_CLIENT_ID: clientId }, false],
-      [{ VM_OIDC_ISSUER: "https://other.example.com", VM_OIDC_CLIENT_ID: clientId }, false],
-      [{ VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: "other" }, false],
-      [{ VM_OIDC_ISSUER: "https://other.example.com" }, false],
-    ] as const
-  ) {
-    await withTempHome(async () => {
-      Deno.env.set("VM_OIDC_CLIENT_SECRET", "variable-secret");
-      for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
-      world.provider.reset();
-      world.backend.delete(world.key);
-      await world.signIn();
-      const { headers } = world.provider.requests.find(({ path }) => path === "/token")!;
-      assertEquals(headers.authorization !== undefined, isSent, JSON.stringify(env));
-    });
+  const elsewhere = "https://other.example.com";
+  const rows: [isSent: boolean, issuer?: string, clientId?: string][] = [
+    [true, `${issuer}/`, clientId],
+    [false],
+    [false, issuer],
+    [false, undefined, clientId],
+    [false, elsewhere, clientId],
+    [false, issuer, "other"],
+    [false, elsewhere],
+  ];
+  for (const [isSent, VM_OIDC_ISSUER, VM_OIDC_CLIENT_ID] of rows) {
+    using env = new OwnEnv({ VM_OIDC_CLIENT_SECRET: "variable-secret" });
+    if (VM_OIDC_ISSUER) env.set("VM_OIDC_ISSUER", VM_OIDC_ISSUER);
+    if (VM_OIDC_CLIENT_ID) env.set("VM_OIDC_CLIENT_ID", VM_OIDC_CLIENT_ID);
+    world.provider.reset();
+    world.backend.delete(world.key);
+    await world.signIn();
+    const { headers } = world.provider.requests.find(({ path }) => path === "/token")!;
+    assertEquals(headers.authorization !== undefined, isSent);
   }
 });
 
@@ -186,11 +170,7 @@ Deno.test({
   async fn() {
     await using world = await scriptedProviderWorld();
     Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
-    try {
-      await world.signIn();
-    } finally {
-      Deno.env.delete("VM_OIDC_CLIENT_SECRET");
-    }
+    await world.signIn();
     const requests = JSON.stringify(world.provider.requests);
     assertEquals([requests.includes(SECRET), /basic/i.test(requests)], [false, false]);
   },
@@ -201,19 +181,17 @@ Deno.test("client secret: clearing all gives it to the configured client's provi
   await using other = await scriptedProviderWorld();
   const credentialsBackend = world.backend;
   await init({ ...world.options, clientSecret: SECRET, model: "m" });
-  const ofOther = await createSession({ ...other.options, credentialsBackend });
-  const token = await ofOther.accessToken();
-  await withTempHome(async () => {
-    Deno.env.set("VM_OIDC_CLIENT_SECRET", "variable-secret");
-    other.provider.reset();
-    const result = await clearOidcCredentials({ all: true, revoke: true });
-    assertEquals([result.keys.length, result.revocation], [2, "revoked"]);
-    assertEquals(await other.provider.isActive(token), false);
-    for (const { form, headers } of other.provider.requests) {
-      assertEquals([form.client_secret, headers.authorization], [undefined, undefined]);
-    }
-  });
+  const token = await (await other.signIn({ credentialsBackend })).accessToken();
+  Deno.env.set("VM_OIDC_CLIENT_SECRET", "variable-secret");
+  other.provider.reset();
+  const result = await clearOidcCredentials({ all: true, revoke: true });
+  assertEquals([result.keys.length, result.revocation], [2, "revoked"]);
+  assertEquals(await other.provider.isActive(token), false);
+  for (const { form, headers } of other.provider.requests) {
+    assertEquals([form.client_secret, headers.authorization], [undefined, undefined]);
+  }
 });
+
 const PAIRS: [SessionOptions, string, string][] = [
   [{ clientSecret: "abcdefgh", clientKeyFile: "/k" }, "clientSecret", "clientKeyFile"],
   [{ clientKeyFile: "/k", clientAssertionFile: "/a" }, "clientKeyFile", "clientAssertionFile"],
@@ -229,41 +207,36 @@ for (const [options, ...names] of PAIRS) {
 
 Deno.test("client authentication: two variables exclude each other, and an option wins over both", async () => {
   await using world = await clientWorld();
-  await withTempHome(async () => {
-    Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
-    Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
-    Deno.env.set("VM_OIDC_CLIENT_KEY_FILE", "/absent/key");
-    Deno.env.set("VM_OIDC_CLIENT_ASSERTION_FILE", "/absent/assertion");
-    const run = () => createSession(jobOptions(world));
-    const names = ["VM_OIDC_CLIENT_KEY_FILE", "VM_OIDC_CLIENT_ASSERTION_FILE"];
-    await rejectsWith("invalid_options", run, ...names);
-    await createSession(jobOptions(world, { clientSecret: CLIENT_SECRET }));
-  });
+  const files = {
+    VM_OIDC_CLIENT_KEY_FILE: "/absent/key",
+    VM_OIDC_CLIENT_ASSERTION_FILE: "/absent/assertion",
+  };
+  const { issuer, clientId } = world.provider;
+  setVariables({ VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId, ...files });
+  await rejectsWith("invalid_options", () => world.job(), ...Object.keys(files));
+  await world.job({ clientSecret: CLIENT_SECRET });
 });
 
 Deno.test("client authentication: the variables do, for their own client alone", async () => {
   const key = await makeKey("ES256");
   await using it = await keyWorld([key.registered]);
-  const path = await it.file(key.pem);
-  await withTempHome(async () => {
-    Deno.env.set("VM_OIDC_CLIENT_KEY_FILE", path);
-    Deno.env.set("VM_OIDC_FLOW", "client_credentials");
-    const { flow: _, ...options } = jobOptions(it.world);
-    await rejectsWith("client_auth_unusable", () => createSession(options), "flow");
-    Deno.env.set("VM_OIDC_ISSUER", it.world.provider.issuer);
-    Deno.env.set("VM_OIDC_CLIENT_ID", it.world.provider.clientId);
-    const session = await init({ ...options, model: "m" });
-    assert(await it.world.provider.isActive(await session.accessToken()));
-    const { keys, revocation } = await clearOidcCredentials({ revoke: true });
-    assertEquals([keys, revocation], [[clientKeyOf(it.world)], "revoked"]);
-  });
+  const { issuer, clientId } = it.world.provider;
+  Deno.env.set("VM_OIDC_CLIENT_KEY_FILE", await it.file(key.pem));
+  Deno.env.set("VM_OIDC_FLOW", "client_credentials");
+  const { flow: _, ...options } = jobOptions(it.world);
+  await rejectsWith("client_auth_unusable", () => createSession(options), "flow");
+  setVariables({ VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId });
+  const session = await init({ ...options, model: "m" });
+  assert(await it.world.provider.isActive(await session.accessToken()));
+  const { keys, revocation } = await clearOidcCredentials({ revoke: true });
+  assertEquals([keys, revocation], [[clientKeyOf(it.world)], "revoked"]);
 });
 
 Deno.test("client authentication: clearOidcCredentials revokes with the option's key or assertion", async () => {
   await using it = await federatedWorld();
   const clientAssertionFile = await it.file(await it.assertion());
   const { issuer, clientId } = it.world.provider;
-  await createSession(jobOptions(it.world, { clientAssertionFile }));
+  await it.job({ clientAssertionFile });
   await it.file(await it.assertion()); // the provider takes each one once
   const named = { issuer, clientId, credentialsBackend: it.world.backend, revoke: true };
   const asPerson = await clearOidcCredentials({ ...named, clientAssertionFile });

@@ -7,19 +7,16 @@ import {
   answerWith,
   HOUR,
   type RealWorld,
-  scriptedProviderWorld,
   type ScriptedWorld,
+  test,
 } from "../../support/provider_world.ts";
+import { paths } from "../../support/request_log.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 type AnyWorld = RealWorld | ScriptedWorld;
 
 function storedIn(world: AnyWorld): OidcCredentials {
   return world.backend.get(`dpop|${world.key}`)!;
-}
-
-function keyIn(world: AnyWorld): JsonWebKey {
-  return storedIn(world).dpop_key as JsonWebKey;
 }
 
 /** Grant and status of the token requests. */
@@ -74,43 +71,33 @@ Deno.test("dpop: the API's nonce challenge is answered once, without a refresh",
   ]);
 });
 
-Deno.test("dpop: a provider without it is an error before anybody is asked", async () => {
-  for (const offered of [undefined, ["RS256"]]) {
-    await using world = await scriptedProviderWorld({
-      discovery: { dpop_signing_alg_values_supported: offered },
-    });
-    const run = () => world.signIn({ dpop: true });
-    await rejectsWith("dpop_unsupported", run, world.provider.issuer, "leave out dpop");
-    assertEquals([world.codes, world.provider.requests.map(({ path }) => path)], [
-      [],
-      ["/.well-known/openid-configuration"],
-    ]);
-  }
-});
+for (const offered of [undefined, ["RS256"]]) {
+  test(`dpop: a provider that offers ${offered} is an error before anybody is asked`, async (world) => {
+    world.provider.discovery = { dpop_signing_alg_values_supported: offered };
+    const words = [world.provider.issuer, "leave out dpop"];
+    await rejectsWith("dpop_unsupported", () => world.signIn({ dpop: true }), ...words);
+    assertEquals(world.codes, []);
+    assertEquals(paths(world.provider.requests), ["/.well-known/openid-configuration"]);
+  });
+}
 
-const OFFER = { discovery: { dpop_signing_alg_values_supported: ["ES256"] } };
-
-Deno.test("dpop: tokens that are not bound are refused at sign-in", async () => {
-  for (const type of ["Bearer", undefined]) {
-    await using world = await scriptedProviderWorld(OFFER);
-    answerWith(world, { token_type: type });
+for (const token_type of ["Bearer", undefined]) {
+  test(`dpop: tokens of the type ${token_type} are refused; the rotated refresh token is kept`, async (world) => {
+    world.provider.discovery = { dpop_signing_alg_values_supported: ["ES256"] };
+    answerWith(world, { token_type });
     await rejectsWith("dpop_unsupported", () => world.signIn({ dpop: true }), "bound to no key");
     assertEquals(await Array.fromAsync(world.backend.list()), []);
-  }
-});
-
-Deno.test("dpop: and at a refresh, where the rotated refresh token is kept all the same", async () => {
-  await using world = await scriptedProviderWorld(OFFER);
-  const bound = (change = {}) => () => world.provider.tokens({ token_type: "DPoP", ...change });
-  world.provider.script.token.push(bound());
-  const session = await world.signIn({ dpop: true });
-  world.clock.advance(HOUR);
-  world.provider.script.token.push(bound({ token_type: "Bearer", refresh_token: "rotated-1" }));
-  await rejectsWith("dpop_unsupported", () => session.accessToken());
-  assertEquals(storedIn(world).refresh_token, "rotated-1");
-  world.provider.script.token.push(bound({ access_token: "access-2" }));
-  assertEquals(await session.accessToken(), "access-2");
-});
+    answerWith(world, { token_type: "DPoP" });
+    const session = await world.signIn({ dpop: true });
+    world.clock.advance(HOUR);
+    const refresh_token = `rotated-after-${token_type}`;
+    answerWith(world, { token_type, refresh_token });
+    await rejectsWith("dpop_unsupported", () => session.accessToken());
+    assertEquals(storedIn(world).refresh_token, refresh_token);
+    answerWith(world, { token_type: "DPoP", access_token: "access-2" });
+    assertEquals(await session.accessToken(), "access-2");
+  });
+}
 
 Deno.test("dpop: switching it on or off takes no token of the other kind", async () => {
   await using world = await dpopProviderWorld();
@@ -146,7 +133,7 @@ Deno.test("dpop: a sign-out of the credential removes and revokes both kinds", a
 Deno.test("dpop: an entry whose key is lost or damaged means a new sign-in", async () => {
   await using world = await dpopProviderWorld();
   await world.signIn();
-  const { x, ...rest } = keyIn(world);
+  const { x, ...rest } = storedIn(world).dpop_key as JsonWebKey;
   for (const damaged of [undefined, null, "text", {}, rest, { x, ...rest, d: "AAAA" }]) {
     const prompts = world.codes.length;
     world.backend.put(`dpop|${world.key}`, { ...storedIn(world), dpop_key: damaged });
