@@ -1,5 +1,5 @@
-import { isDeno } from "../../backends/common/platform.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
+import { isDeno, permissionFlag } from "../../backends/common/platform.ts";
+import { delay, untilAborted } from "../../backends/common/promises.ts";
 import { option, words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -13,10 +13,26 @@ import {
 import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
-import { BrowserAnswer, parametersOf } from "./browser_answer.ts";
+import {
+  listenNeeds,
+  listenPlaces,
+  type RedirectSetting,
+  resolveRedirect,
+} from "../options/browser_options.ts";
+import {
+  answerPage,
+  bare,
+  BrowserAnswer,
+  BrowserStart,
+  close,
+  exchange,
+  type HttpRequest,
+  type HttpResponse,
+  isOwnConnection,
+  parametersOf,
+  SPENT,
+} from "./browser_answer.ts";
 import { DENIALS, type FlowContext, promptError } from "./flow.ts";
-import { RedirectListener } from "./redirect_listener.ts";
-import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
@@ -126,4 +142,185 @@ function denial(error: unknown): unknown {
   const { oauthError } = error instanceof ProviderRefusedError ? error : {};
   if (!DENIALS.includes(oauthError)) return error;
   return new ValidMindAuthError("authorization_denied", wordsOf(error as Error), { oauthError });
+}
+
+/** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
+const MAX_CONNECTIONS = 64;
+/** Time for answers that are on their way, at the end. */
+const LAST_WORDS_MS = 1000;
+/** Pause after a failure to accept a connection. */
+const PAUSE_MS = 50;
+
+/**
+ * Listens on this computer for the one answer of a browser: RFC 8252, section 7.3. It answers one path, to
+ * `GET` alone. It logs nothing, since a proxy in front sends it cookies, and the browser the code.
+ */
+export class RedirectListener implements AsyncDisposable {
+  readonly redirectUri: string;
+  /** The place for a form of the notebook. Nobody else knows its path. */
+  readonly form: { port: number; path: string };
+  readonly #start = new BrowserStart();
+  readonly #listeners: readonly Deno.TcpListener[];
+  readonly #accepting: readonly Promise<void>[];
+  readonly #hosts: ReadonlySet<string>;
+  readonly #path: string;
+  /** The connections, oldest first, and whether their request is whole. */
+  readonly #connections = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
+  #answer: BrowserAnswer | undefined;
+  #isOpen = true;
+
+  private constructor(
+    listeners: readonly Deno.TcpListener[],
+    { hostname, pathOf, uriOf }: RedirectSetting,
+  ) {
+    const { port } = listeners[0]!.addr;
+    this.form = { port, path: `/${crypto.randomUUID()}` };
+    this.redirectUri = uriOf(port);
+    this.#listeners = listeners;
+    this.#path = pathOf(port);
+    // A page that leads here by a name of its own (DNS rebinding) cannot send one of these.
+    const own = ["localhost", "127.0.0.1", "[::1]", ...(hostname.includes(":") ? [] : [hostname])];
+    this.#hosts = new Set([
+      ...own.map((name) => `${name}:${port}`),
+      new URL(this.redirectUri).host,
+    ]);
+    this.#accepting = listeners.map((listener) => this.#accept(listener));
+  }
+
+  /**
+   * Binds the first port of the setting that is free.
+   *
+   * @throws {ValidMindAuthError} `redirect_unavailable`, `permission_required`.
+   */
+  static open(setting: RedirectSetting): RedirectListener {
+    let fault: unknown;
+    for (const port of setting.ports) {
+      try {
+        return new RedirectListener(listenAt(setting.hostname, port), setting);
+      } catch (error) {
+        fault ??= error;
+      }
+    }
+    throw unavailable(setting, fault);
+  }
+
+  /** The address that this program opens in a browser of this computer, in place of the link. */
+  get startUrl(): string {
+    const { hostname } = this.#listeners[0]!.addr as Deno.NetAddr;
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return `http://${host}:${this.form.port}${this.#start.path}`;
+  }
+
+  /**
+   * Takes answers from now on, and leads a browser of this computer to the link.
+   *
+   * @param onOther Is called for a second browser.
+   */
+  expect(answer: BrowserAnswer, link: string, onOther: () => void): void {
+    this.#answer = answer;
+    this.#start.lead(link, onOther);
+  }
+
+  async #accept(listener: Deno.TcpListener): Promise<void> {
+    while (this.#isOpen) {
+      try {
+        this.#serve(await listener.accept());
+      } catch {
+        // A connection that broke, or too many files: the next one may do better.
+        if (this.#isOpen) await delay(PAUSE_MS);
+      }
+    }
+  }
+
+  #serve(connection: Deno.TcpConn): void {
+    if (this.#connections.size >= MAX_CONNECTIONS) close([...this.#connections.keys()][0]!);
+    const visit = { done: Promise.resolve(), isAsked: false };
+    this.#connections.set(connection, visit);
+    const answer = (request: HttpRequest) => {
+      visit.isAsked = true;
+      return this.#respond(request, connection);
+    };
+    visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
+  }
+
+  #respond(request: HttpRequest, connection: Deno.TcpConn): HttpResponse {
+    if (request.path === this.form.path) return this.#respondToForm(request);
+    if (request.path === this.#start.path) {
+      return this.#start.respond(request, isOwnConnection(connection));
+    }
+    const { method, path, query, headers } = request;
+    if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return bare(403);
+    if (path !== this.#path) return bare(404);
+    if (method !== "GET") return bare(405, { allow: "GET" });
+    return this.#respondTo(query);
+  }
+
+  /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
+  #respondToForm({ method, body }: HttpRequest): HttpResponse {
+    if (method === "GET") return bare(204);
+    if (method !== "POST") return bare(405, { allow: "GET, POST" });
+    const address = new URLSearchParams(body).get("address") ?? "";
+    return this.#respondTo(parametersOf(address));
+  }
+
+  #respondTo(parameters: URLSearchParams): HttpResponse {
+    if (this.#answer === undefined) return answerPage("stray");
+    const fault = this.#answer.offer(parameters);
+    // A browser that asks twice, as for a page that is loaded anew, is told the same.
+    if (fault !== undefined && fault !== SPENT) return answerPage("stray");
+    return answerPage(parameters.has("error") ? "refused" : "arrived");
+  }
+
+  /** Stops listening at once. Answers to whole requests still get out. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOpen = false;
+    for (const listener of this.#listeners) close(listener);
+    await Promise.all(this.#accepting); // the port is free only then
+    const visits = [...this.#connections];
+    for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
+    const stop = new AbortController();
+    await Promise.race([
+      Promise.all(visits.map(([, { done }]) => done)),
+      delay(LAST_WORDS_MS, stop.signal).catch(() => undefined),
+    ]);
+    stop.abort();
+    for (const connection of this.#connections.keys()) close(connection);
+  }
+}
+
+/**
+ * Listens at a port; for `localhost`, which browsers take for either, at both kinds of address. Another
+ * program at one of them would get code and state. PKCE keeps it from a token: it could end the sign-in.
+ */
+function listenAt(hostname: string, port: number): Deno.TcpListener[] {
+  if (hostname !== "localhost") return [Deno.listen({ hostname, port })];
+  const first = Deno.listen({ hostname: "127.0.0.1", port });
+  try {
+    return [first, Deno.listen({ hostname: "::1", port: first.addr.port })];
+  } catch (error) {
+    const { AddrInUse, NotCapable } = Deno.errors;
+    if (!(error instanceof AddrInUse || error instanceof NotCapable)) return [first]; // no IPv6 here
+    first.close();
+    throw error;
+  }
+}
+
+function unavailable(setting: RedirectSetting, error: unknown): ValidMindAuthError {
+  const places = listenPlaces(setting);
+  if (error instanceof Deno.errors.NotCapable) {
+    return new ValidMindAuthError(
+      "permission_required",
+      `Cannot sign in in the browser: Deno does not permit to listen for its answer. Run with: ` +
+        permissionFlag("net", ...places),
+    );
+  }
+  const reason = error instanceof Deno.errors.AddrInUse
+    ? "another program, or another sign-in of this one, listens there"
+    : `the system refuses it (${(error as Error).name})`;
+  const ports = words`${option("redirectUri")}, ${option("listen")}`;
+  return new ValidMindAuthError(
+    "redirect_unavailable",
+    words`Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. End it, or give
+      other ports that are registered at the provider (${ports}).`,
+  );
 }

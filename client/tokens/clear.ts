@@ -91,7 +91,7 @@ export async function revokeTokens(
 /** Loaded where the provider is needed. */
 export async function loadGrants() {
   await loadCompiled();
-  return await import("../provider/refresh_grant.ts");
+  return await import("../provider/unattended_grants.ts");
 }
 
 /**

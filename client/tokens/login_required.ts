@@ -81,6 +81,11 @@ function advice(
   return words`${call("login", login, `Sign in with${way} run ${HERE}.`)}`;
 }
 
+/** Whether an error says that a person has to sign in. */
+export function isLoginRequired(error: unknown): error is ValidMindAuthError {
+  return error instanceof ValidMindAuthError && error.code === "login_required";
+}
+
 /** The refusals of the client itself, which no sign-in cures. */
 const OF_CLIENT = ["invalid_client", "invalid_dpop_proof", "use_dpop_nonce"];
 

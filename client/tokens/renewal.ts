@@ -13,9 +13,10 @@ import {
 } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { RefreshAnswer } from "../provider/refresh_grant.ts";
+import type { RefreshAnswer } from "../provider/unattended_grants.ts";
 import { clearCredentials, loadGrants, requestDiscovery, revokeTokens } from "./clear.ts";
 import {
+  isLoginRequired,
   isRefusal,
   loginRequired,
   NO_KEY,
@@ -61,11 +62,11 @@ export class TokenRenewal implements Renewal {
    * @returns Whether the person was asked.
    */
   async signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean> {
-    const { ask, beforeProvider } = this.#options;
+    const { ask, beforeProvider, runtime } = this.#options;
     const stored = this.#store.unstored ? await untilAborted(this.#store.load(), signal) : read;
     if (stored !== undefined && await this.#serves(stored)) this.#held.adopt(stored);
-    if (isFresh(this.#held.bearer, this.#now())) return false;
-    const obstacle = await this.#obstacleIn(stored);
+    if (isFresh(this.#held.bearer, runtime.now())) return false;
+    const obstacle = this.#isAlone ? undefined : await this.#noRefreshOf(stored);
     if (obstacle !== undefined && ask === undefined) throw this.#loginRequired(obstacle);
     await beforeProvider();
     if (obstacle === undefined) {
@@ -91,11 +92,11 @@ export class TokenRenewal implements Renewal {
       if (forgets === this.#held.forgets) this.#held.adopt(entry);
       const bearer = bearerOf(entry, kind);
       remember(runtime.secrets, [bearer?.token]);
-      if (bearer !== undefined && this.#now() < bearer.expiresAt) return bearer;
+      if (bearer !== undefined && runtime.now() < bearer.expiresAt) return bearer;
       throw noIdToken(issuer);
     } catch (error) {
       if (forgets === this.#held.forgets) this.#keepUp(error);
-      if (rejected !== undefined || !bridges(this.#held, error, this.#now())) throw error;
+      if (rejected !== undefined || !bridges(this.#held, error, runtime.now())) throw error;
       return this.#held.bearer!;
     }
   }
@@ -124,7 +125,6 @@ export class TokenRenewal implements Renewal {
   /** Loads the code of a refresh. */
   async prepareRefresh(): Promise<void> {
     await this.#openProvider();
-    await loadGrants();
   }
 
   /** Removes the entry. */
@@ -185,11 +185,6 @@ export class TokenRenewal implements Renewal {
     return coversScope(stored, this.#options.identity.scope) && await this.#key.isIn(stored);
   }
 
-  /** The reason why only a person can go on from an entry; `undefined` where it can be renewed. */
-  async #obstacleIn(stored: OidcCredentials | undefined): Promise<Message | undefined> {
-    return this.#isAlone ? undefined : await this.#noRefreshOf(stored);
-  }
-
   /** The reason why an entry cannot be refreshed, if there is one. */
   async #noRefreshOf(stored: OidcCredentials | undefined): Promise<Message | undefined> {
     const { identity } = this.#options;
@@ -245,7 +240,7 @@ export class TokenRenewal implements Renewal {
     const stored = await this.#store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
     if (renewed !== undefined) return renewed;
-    const obstacle = await this.#obstacleIn(stored);
+    const obstacle = this.#isAlone ? undefined : await this.#noRefreshOf(stored);
     if (obstacle !== undefined) {
       const bearer = stored && await this.#serves(stored) ? this.#bearerIn(stored) : undefined;
       const isAlive = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
@@ -364,12 +359,4 @@ export class TokenRenewal implements Renewal {
   #bearerIn(entry: OidcCredentials): Bearer | undefined {
     return bearerOf(entry, this.#options.bearer);
   }
-
-  #now(): number {
-    return this.#options.runtime.now();
-  }
-}
-
-function isLoginRequired(error: unknown): error is ValidMindAuthError {
-  return error instanceof ValidMindAuthError && error.code === "login_required";
 }

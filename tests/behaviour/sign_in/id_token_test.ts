@@ -1,6 +1,6 @@
 import { createSession } from "../../../client/create_session.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
-import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
+import { refreshTokens } from "../../../client/provider/unattended_grants.ts";
 import {
   answerWith,
   oidcProviderWorld,

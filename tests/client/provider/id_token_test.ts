@@ -54,7 +54,7 @@ Deno.test("dpop proofs: a key has one maker, until the provider's clock is off b
 });
 
 Deno.test("the person is read without the base64 functions of newer Denos", async () => {
-  const module = new URL("../../../client/provider/refresh_grant.ts", import.meta.url).href;
+  const module = new URL("../../../client/provider/unattended_grants.ts", import.meta.url).href;
   const { stdout, stderr } = await runDeno({
     code: `
       delete Uint8Array.fromBase64;

@@ -5,7 +5,7 @@ import {
   BrowserStart,
   isOwnConnection,
 } from "../../../client/sign_in/browser_answer.ts";
-import { RedirectListener } from "../../../client/sign_in/redirect_listener.ts";
+import { RedirectListener } from "../../../client/sign_in/browser.ts";
 import { browserOptions, rawRequest } from "../../support/browser_flow.ts";
 import { OwnEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

@@ -12,7 +12,7 @@ import { toEntry } from "../../../client/tokens/new_entry.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
 import { describeEntry } from "../../../client/cli/commands/status.ts";
-import { subjectOf } from "../../../client/provider/refresh_grant.ts";
+import { subjectOf } from "../../../client/provider/unattended_grants.ts";
 import { replaceOpenKv } from "../../backends/kv/scripted_kv_server.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import {

@@ -1,0 +1,238 @@
+import * as oauth from "oauth4webapi";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { option, words } from "../../backends/credentials_backend_error.ts";
+import { isNotCapable } from "../../backends/common/platform.ts";
+import { printable } from "../../backends/common/printable.ts";
+import { readPrivateFile } from "../../backends/common/read_private_file.ts";
+import { isSendable, normalizeIssuer, readClaims, type TokenSet } from "../entry.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { named } from "../options/declaration.ts";
+import { assertSamePerson, type Subject } from "./id_token.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
+import {
+  checkTokens,
+  firstTokens,
+  newDpopKey,
+  type RequestContext,
+  requestTokens,
+  type TokenRequest,
+  toTokenSet,
+} from "./token_request.ts";
+import { PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
+
+export { openProvider } from "./oidc_provider.ts";
+
+/** Options of {@linkcode refreshTokens}. */
+export interface RefreshOptions {
+  /** The refresh token. Secret. */
+  refreshToken: string;
+  /**
+   * The person of the last ID token, where there was one. The tokens of another person are refused, and
+   * everybody's where the person of the last one is unknown.
+   */
+  subject?: Subject | "unknown" | undefined;
+  /** The key that the tokens are bound to. */
+  dpopKey?: CryptoKeyPair | undefined;
+}
+
+/** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
+export type RefreshAnswer =
+  /** `isNew` where they come by another grant, of which nothing is kept. */
+  | { tokens: TokenSet; isNew?: true }
+  | { tokens?: undefined; refreshToken: string; error: Error };
+
+/**
+ * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
+ * name one, or cannot be read.
+ */
+export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
+  if (id_token === undefined || id_token === null || id_token === "") return undefined;
+  const { iss, sub, nonce } = (typeof id_token === "string" && readClaims(id_token)) || {};
+  return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
+}
+
+/** Trades a refresh token for new tokens: RFC 6749, section 6. */
+export async function refreshTokens(
+  provider: OidcProvider,
+  options: RefreshOptions,
+): Promise<RefreshAnswer> {
+  const got: Record<string, unknown> = {};
+  try {
+    const run = (context: RequestContext) => request(context, options, got);
+    return { tokens: await provider.use("refresh the sign-in", undefined, run) };
+  } catch (error) {
+    // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
+    if (typeof got.refresh_token !== "string") throw error;
+    return { refreshToken: got.refresh_token, error: error as Error };
+  }
+}
+
+async function request(
+  context: RequestContext,
+  { refreshToken, subject, dpopKey }: RefreshOptions,
+  got: Record<string, unknown>,
+): Promise<TokenSet> {
+  const { identity, server, client, auth } = context;
+  const answer = await requestTokens(context, {
+    dpopKey,
+    got,
+    send: (options) => oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
+    process: oauth.processRefreshTokenResponse,
+  });
+  const claims = oauth.getValidatedIdTokenClaims(answer.answer);
+  if (subject && claims) assertSamePerson(subject, claims, identity.issuer);
+  try {
+    return await checkTokens(context, answer);
+  } catch (error) {
+    if (!(error instanceof ProviderUnavailableError)) throw error;
+    return toTokenSet({ ...answer.answer, id_token: undefined }); // its key is out of reach
+  }
+}
+
+const BY_CLIENT = option("flow", { value: "client_credentials" });
+const ENABLE_CLIENT =
+  "Enable the client credentials grant for this client, which has to be a confidential " +
+  "one.";
+
+/** The advice for the refusals of this grant, which no person can answer. */
+const CLIENT_ADVICE: RefusalAdvice = {
+  proofErrors: ["invalid_grant", "invalid_request"],
+  byCode: {
+    unauthorized_client: ENABLE_CLIENT,
+    invalid_request: ENABLE_CLIENT, // so answers oidc-provider
+    unsupported_grant_type: ENABLE_CLIENT,
+    access_denied: "Have the client allowed to use this API at the provider.",
+    invalid_scope:
+      words`Check ${SCOPE}: ask for what the client may have (at Entra <the API's id>/.default).`,
+  },
+};
+
+/**
+ * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token
+ * and no refresh token; those of a provider that sends them are dropped.
+ */
+export async function requestClientTokens(provider: OidcProvider): Promise<TokenSet> {
+  return await provider.use("get a token", undefined, async (context) => {
+    if (provider.isPublicClient) throw noProof(provider.issuer);
+    return await firstTokens(context, await newDpopKey(context), {
+      send: senderOf(context, "client_credentials"),
+      async process(...answered) {
+        const answer = await oauth.processClientCredentialsResponse(...answered);
+        const { id_token: _, refresh_token: _1, ...tokens } = answer;
+        return tokens;
+      },
+    });
+  }, CLIENT_ADVICE);
+}
+
+/** Sends the request of a grant with the scope, where there is one. */
+function senderOf(
+  { identity: { scope }, server, client, auth }: RequestContext,
+  grant: string,
+  parameters: Record<string, string> = {},
+): TokenRequest["send"] {
+  return ({ additionalParameters, ...options }) =>
+    oauth.genericTokenEndpointRequest(server, client, auth, grant, {
+      ...parameters,
+      ...(scope !== "" && { scope }),
+      ...additionalParameters as Record<string, string>,
+    }, options);
+}
+
+function noProof(issuer: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "client_auth_unusable",
+    words`Cannot get a token at ${issuer} by ${BY_CLIENT}: the client has no proof. ${PROVE}`,
+  );
+}
+
+const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
+const FILE = named("subjectTokenFile");
+const AUDIENCE = named("audience");
+const OTHERWISE = words`Sign in again where that token comes from, such as at the hub, or set ${
+  option("flow", { value: "device", variable: "VM_OIDC_FLOW" })
+} to sign in here.`;
+/** The errors of RFC 8693, RFC 8707, and providers, for a token or an exchange that they refuse. */
+const REFUSALS = [
+  ...["invalid_request", "invalid_grant", "invalid_token", "invalid_target", "invalid_scope"],
+  ...["access_denied", "unauthorized_client", "unsupported_grant_type"],
+];
+
+/**
+ * Exchanges the token in the subject token file for one of this client and audience: RFC 8693. The file
+ * is read anew each time, since another program renews it.
+ */
+export async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
+  const { issuer, clientId, audience, subjectTokenFile: path } = provider.identity;
+  if (!path) {
+    throw new ValidMindAuthError(
+      "client_auth_unusable",
+      words`Cannot exchange a token at ${issuer}: no file is named. Give ${FILE}; the variable counts
+        only where VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client. ${OTHERWISE}`,
+    );
+  }
+  const forAudience = audience === undefined ? "" : ` and the audience ${audience}`;
+  const action = `exchange the token in ${path} for one of the client ${clientId}${forAudience}`;
+  const token = readToken(path, action, issuer);
+  return await provider.use(action, undefined, async (context) => {
+    return await firstTokens(context, await newDpopKey(context), {
+      send: senderOf(context, GRANT, {
+        subject_token: token,
+        subject_token_type: ACCESS_TOKEN,
+        requested_token_type: ACCESS_TOKEN,
+      }),
+      process: processExchange,
+    });
+  }, adviceFor(token));
+}
+
+/** Refuses an ID token or a refresh token in the place of an access token: RFC 8693, section 2.2.1. */
+const processExchange: TokenRequest["process"] = async (server, client, response) => {
+  const answer = await oauth.processGenericTokenEndpointResponse(server, client, response);
+  if (answer.issued_token_type === ACCESS_TOKEN) return answer;
+  const type = printable(String(answer.issued_token_type), 80);
+  throw new ValidMindAuthError(
+    "provider_invalid",
+    words`Cannot use the token that ${server.issuer} gave in exchange: its issued_token_type is ${type},
+      and not ${ACCESS_TOKEN}. Have the provider issue access tokens to this client.`,
+  );
+};
+
+/** The one token in the file. A JWT of another issuer is not sent to this one. */
+function readToken(path: string, action: string, issuer: string): string {
+  const fail = (reason: string, advice: string, cause?: unknown) =>
+    new ValidMindAuthError(
+      isNotCapable(cause) ? "permission_required" : "client_auth_unusable",
+      words`Cannot ${action}: ${reason} (${FILE}). ${advice} ${OTHERWISE}`,
+    );
+  // A group may read it, as for a client's assertion: platforms project files so.
+  const how = { what: "a token", maxBytes: 64 * 1024, forbiddenMode: 0o027, fail };
+  const token = readPrivateFile(path, how).trim();
+  if (!isSendable(token)) {
+    throw fail("the file holds no single token", "Check the program that fills it.");
+  }
+  const { iss } = readClaims(token) ?? {};
+  if (typeof iss !== "string" || normalizeIssuer(iss) === issuer) return token;
+  const reason = `the token is of another issuer, ${printable(iss)}`;
+  throw fail(reason, `Have the file filled with one of ${issuer}.`);
+}
+
+/** The advice for refusals, by the unchecked claims of the token where it is a JWT. */
+function adviceFor(token: string): RefusalAdvice {
+  const { exp, azp } = readClaims(token) ?? {};
+  const isEnded = typeof exp === "number" && exp * 1000 < Date.now();
+  const owner = typeof azp === "string" ? ` of ${printable(azp, 80)}` : "";
+  const cause = isEnded
+    ? "That token has ended."
+    : words`Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} and
+      ${SCOPE}.`;
+  const cure = words`${cause} ${OTHERWISE}`;
+  return {
+    byCode: {
+      ...Object.fromEntries(REFUSALS.map((code) => [code, cure])),
+      invalid_client:
+        words`Check ${AUDIENCE}. The client may have to prove itself. ${PROVE} ${OTHERWISE}`,
+    },
+  };
+}
