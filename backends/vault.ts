@@ -106,8 +106,7 @@ interface VaultRow {
  *
  * Needs `--allow-net` for the server's host; `--allow-env` for `VAULT_ADDR`,
  * `VAULT_NAMESPACE` and `VAULT_CACERT` unless `address` is given, and for `VAULT_TOKEN` unless `auth` says
- * otherwise;
- * `--allow-read` of the files that are named. For a token file `true` also `--allow-env=HOME`.
+ * otherwise; `--allow-read` of the files that are named.
  *
  * @category Backends
  *

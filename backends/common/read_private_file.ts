@@ -47,10 +47,9 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
 /**
  * Reads a file that other users of the host may have touched.
  *
- * It is opened once, without waiting for the other end of a pipe, and judged by the open file: a regular
- * file of this user with a closed mode, or one of the superuser that nobody else may write. A link is
- * followed where the superuser, this user or the owner of its target has made it: platforms mount
- * secrets behind links.
+ * It is opened once, and judged by the open file: a regular file of this user with a closed mode, or one
+ * of the superuser that nobody else may write. A link is followed where the superuser, this user or the
+ * owner of its target has made it: platforms mount secrets behind links.
  */
 export function readPrivateBytes(path: string, options: PrivateFileOptions): PrivateContent {
   needDeno(`read ${path}`, "Pass its content by an option or a variable, where there is one.");
