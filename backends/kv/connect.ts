@@ -1,7 +1,7 @@
 import { delay, LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import { folderOf, isUrl, isWindows, netHost, permissionFlag } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { assertOwn, assertRegular, fileError, lookIfPresent } from "../file/document.ts";
+import { assertOwn, assertRegular, fileError, lookIfPresent, refusal } from "../file/document.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 /** After this time without an answer the server is asked for its metadata first, in milliseconds. */
@@ -144,19 +144,7 @@ function assertClosedFolder(path: string, owner: number | null): void {
   const reason = isOfOthers
     ? `its folder belongs to another user (uid ${uid})`
     : `others can write its folder (mode ${(mode & 0o7777).toString(8)})`;
-  throw new CredentialsBackendError(
-    "backend_denied",
-    `Cannot ${ACTION} ${path}: ${reason}. Use a folder that only you can write.`,
-  );
-}
-
-/** The error for an entry, or a key, that is too large for Deno KV. */
-function tooLarge(path: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_too_large",
-    `Cannot write credentials in ${path}: the entry is larger than 64 KiB, or its key than 2 KiB, ` +
-      `the most that Deno KV holds. Use another backend, or ask the provider for smaller tokens.`,
-  );
+  throw refusal(ACTION, path, reason, "Use a folder that only you can write.");
 }
 
 const LOCKED = /database( table)? is locked/;
@@ -167,29 +155,30 @@ function isDatabaseLocked(error: unknown): boolean {
 
 export function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
-  if (error instanceof TypeError && /too large/i.test(error.message)) return tooLarge(path);
-  return isUrl(path) ? serverError(path, error) : databaseError(action, path, error);
+  const text = error instanceof Error ? error.message : "";
+  const [, code, reason] = FAULTS.find(([words]) => words.test(text)) ?? [];
+  if (code === "backend_too_large" || (code !== undefined && !isUrl(path))) {
+    return new CredentialsBackendError(code, `Cannot ${action} ${path}: ${reason}`);
+  }
+  return isUrl(path) ? serverError(path, error) : fileError(action, path, error);
 }
 
 const CORRUPT =
   "it is not a sound Deno KV database. Nothing was changed. Repair or remove the file.";
 const DENIED =
   "the system denies access. Check the owner and mode of it and its folder, and the free space.";
-/** Codes and reasons by SQLite's words, which name no cause of the operating system. */
-const DATABASE_FAULTS: [RegExp, CredentialsBackendError["code"], string][] = [
+const TOO_LARGE =
+  "the entry is larger than 64 KiB, or its key than 2 KiB, the most that Deno KV holds. " +
+  "Use another backend, or ask the provider for smaller tokens.";
+/** Codes and reasons by the words of Deno KV and of SQLite, which name no cause of the system. */
+const FAULTS: [RegExp, CredentialsBackendError["code"], string][] = [
+  [/too large/i, "backend_too_large", TOO_LARGE],
   [LOCKED, "backend_locked", "another process keeps writing to it. Try again, or end it."],
   [/not a database|disk image is malformed/, "backend_corrupt", CORRUPT],
   [/database or disk is full/, "backend_full", "no space is left. Free some space."],
   [/disk I\/O error/, "backend_unavailable", "disk I/O error. Check its space and file system."],
   [/unable to open database|read-?only database/, "backend_denied", DENIED],
 ];
-
-function databaseError(action: string, path: string, error: unknown): CredentialsBackendError {
-  const text = error instanceof Error ? error.message : "";
-  const [, code, reason] = DATABASE_FAULTS.find(([words]) => words.test(text)) ?? [];
-  if (code === undefined) return fileError(action, path, error);
-  return new CredentialsBackendError(code, `Cannot ${action} ${path}: ${reason}`);
-}
 
 /** Without a cause: Deno quotes the server's words, and a strange server may echo the token. */
 function serverError(path: string, error: unknown): CredentialsBackendError {
