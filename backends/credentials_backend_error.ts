@@ -299,7 +299,7 @@ export function checkOptions(
   action: string,
   options: unknown,
   types: OptionTypes,
-  fail: (message: string) => Error = invalidOptions,
+  fail = (message: string): Error => new CredentialsBackendError("invalid_options", message),
 ): void {
   const names = Object.keys(types);
   const offer = names.length === 0 ? "It takes none." : `It takes: ${names.join(", ")}.`;
@@ -355,10 +355,6 @@ function isTexts(value: unknown): boolean {
 
 function isText(value: unknown): value is string {
   return typeof value === "string" && value.trim() !== "";
-}
-
-function invalidOptions(message: string): CredentialsBackendError {
-  return new CredentialsBackendError("invalid_options", message);
 }
 
 /** Refuses an object that lacks one of the three methods. */

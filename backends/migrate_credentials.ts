@@ -79,9 +79,7 @@ export async function migrateCredentials(
   to: OidcCredentialsBackend,
   options: MigrateOptions = {},
 ): Promise<MigrationResult> {
-  checkOptions("migrate credentials", options, {
-    deleteSource: "boolean",
-  });
+  checkOptions("migrate credentials", options, { deleteSource: "boolean" });
   const { deleteSource = false } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
