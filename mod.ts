@@ -1,11 +1,11 @@
 /**
- * Signs people in notebooks, scripts and terminals in to the ValidMind API, or to any API behind an
- * OpenID Provider. It keeps their tokens fresh, puts them on requests, and keeps them in the store that
- * you choose. Jobs sign in as their client.
+ * Signs people in to the ValidMind API, or to any API that uses an OpenID Provider, from notebooks,
+ * scripts and terminals. It keeps their tokens fresh, puts them on requests, and stores them where you
+ * choose. Jobs sign in as their client.
  *
  * ## Quick start
  *
- * Say where to sign in and what to call. Each variable is also an option.
+ * Set the provider to sign in at, the client, the API and the model. Each variable is also an option.
  *
  * ```sh
  * export VM_OIDC_ISSUER=https://login.example.com
@@ -37,7 +37,7 @@
  *
  * ## Permissions and errors
  *
- * A call looks at its permissions before any work, and names the exact flags of what is missing;
+ * A call checks its permissions before any work, and names the exact flags that are missing;
  * {@linkcode requiredPermissions} lists them. Errors have stable codes: {@linkcode ValidMindAuthError}, and
  * {@linkcode CredentialsBackendError} of the store.
  *

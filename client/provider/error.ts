@@ -32,15 +32,14 @@ const AUDIENCE = option("audience");
 
 const PROOFS = words`its ${named("clientSecret")}, ${named("clientKeyFile")},
   ${named("clientAssertionFile")} or ${named("clientAssertion")}`;
-const CLIENT = words`Check ${CLIENT_ID}, and that the client is enabled`;
-const ITS_VARIABLES =
-  "the variables count only where VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client";
+const CLIENT = words`Check ${CLIENT_ID}. The client has to be enabled`;
+const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
 /** The ways of a client to prove who it is. */
-export const PROVE: Words = words`Give ${PROOFS}; ${ITS_VARIABLES}.`;
-const CONFIDENTIAL = words`a confidential one needs ${PROOFS}; ${ITS_VARIABLES}`;
-const PUBLIC = words`${CLIENT}, and is a public one; ${CONFIDENTIAL}.`;
+export const PROVE: Words = words`Give ${PROOFS}. ${ITS_VARIABLES}.`;
+const CONFIDENTIAL = words`A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;
+const PUBLIC = words`${CLIENT} and public. ${CONFIDENTIAL}.`;
 const CLOCK_OR_DPOP =
-  words`Check this computer's clock; a client that has to use DPoP needs ${DPOP}.`;
+  words`Check this computer's clock. A client that has to use DPoP needs ${DPOP}.`;
 /** Words by which some providers refuse a client's proof under another code. */
 const OF_PROOF = /client (credentials|secret|authentication|assertion)\b/i;
 
@@ -49,13 +48,14 @@ const BY_CODE: ReadonlyMap<string, Message> = new Map(Object.entries({
   invalid_client: PUBLIC,
   unauthorized_client: DEVICE_GRANT,
   unsupported_grant_type: DEVICE_GRANT,
-  invalid_scope: words`Check ${SCOPE}: ask only for what the provider knows for this client.`,
+  invalid_scope: words`Check ${SCOPE}: the provider does not allow all of it to this client.`,
   invalid_grant: SIGN_IN,
   interaction_required: SIGN_IN,
   login_required: SIGN_IN,
   consent_required: SIGN_IN,
   invalid_target: words`Check ${AUDIENCE}: the provider does not know this API.`,
-  access_denied: "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
+  access_denied:
+    "Sign in again, and approve. A rule may refuse it: ask the provider's administrator.",
   authorization_declined: "Sign in again, and approve.",
   invalid_dpop_proof: CLOCK_OR_DPOP,
   expired_token: "Sign in again, and approve before the code ends.",
@@ -69,8 +69,8 @@ const BY_WORDS: readonly (readonly [pattern: RegExp, advice: Message])[] = [
   // Keycloak, oidc-provider
   [
     /\bpushed authorization request\b/i,
-    "The client may send its request ahead only (RFC 9126), and the discovery document does not say " +
-    "so: have require_pushed_authorization_requests set there, or the demand taken from the client.",
+    "The client has to push its requests (RFC 9126), and the discovery document does not say so. Set " +
+    "require_pushed_authorization_requests there, or switch the demand off for the client.",
   ],
   // Microsoft Entra
   [
@@ -80,7 +80,7 @@ const BY_WORDS: readonly (readonly [pattern: RegExp, advice: Message])[] = [
   // Microsoft Entra
   [
     /AADSTS530\d\d\b/,
-    words`A Conditional Access policy refuses it. Many refuse the device flow only: set ${BY_BROWSER}.`,
+    words`A Conditional Access policy refuses it. Many refuse only the device flow: set ${BY_BROWSER}.`,
   ],
   // oidc-provider, by invalid_request
   [
@@ -90,13 +90,13 @@ const BY_WORDS: readonly (readonly [pattern: RegExp, advice: Message])[] = [
   // Okta
   [
     /Policy evaluation failed/i,
-    "Have an access policy of the Okta authorization server allow the device grant for this " +
-    "client, and you be assigned to the app.",
+    "An access policy of the Okta authorization server has to allow the device grant for this " +
+    "client. You have to be assigned to the app.",
   ],
   // Keycloak
   [
     /Invalid client or Invalid client credentials/i,
-    words`${CLIENT}, with Client authentication off in Keycloak; ${CONFIDENTIAL}.`,
+    words`${CLIENT}, with Client authentication off in Keycloak. ${CONFIDENTIAL}.`,
   ],
   // Keycloak, by invalid_request
   [/DPoP proof/i, CLOCK_OR_DPOP],

@@ -103,7 +103,7 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
 /** The sign-in that the settings name, and their sources. */
 function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Answer {
   const settings = settingsOf(flags);
-  const sources = settings.rows.map(({ name, source }) => `${name} by ${source}`);
+  const sources = settings.rows.map(({ name, source }) => `${name} from ${source}`);
   const { issuer, clientId, audience } = target?.identity ?? {};
   const words = issuer === undefined
     ? "an API key is set (VM_API_KEY), and nobody signs in"

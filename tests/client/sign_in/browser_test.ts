@@ -117,7 +117,7 @@ Deno.test("browser flow: a client that has to push, at a provider that does not 
     },
   });
   const { prompt, session } = await startBrowserFlow(world);
-  const failed = rejectsWith("provider_refused", () => session, "send its request ahead");
+  const failed = rejectsWith("provider_refused", () => session, "push its requests");
   await (await fetch(prompt.url)).body?.cancel();
   assertEquals((await failed).oauthError, "invalid_request");
 });

@@ -17,7 +17,7 @@ const TWO = { backend: "file", backendOptions: { path: "${HOME}/two/tokens.json"
 cliTest("config: every command finds a sign-in by the settings file", async (world) => {
   await world.write(client(world));
   await world.says("login", 0, { env });
-  await world.says("doctor", 0, "issuer by settings file", { env });
+  await world.says("doctor", 0, "issuer from settings file", { env });
   for (const line of ["status -q", "token", "list", "doctor -q", "logout -q"]) {
     assertEquals((await world.says(line, 0, { env })).stderr, "");
   }
