@@ -226,8 +226,10 @@ export function framesOf(stack: string): string[] {
   return frames.filter((frame) => !OWN_CODE.some((folder) => frame.includes(folder)));
 }
 
+/** The message is one line there: of an uncaught error Deno prints the message, and its stack from line 2. */
 export function setFrames(error: Error, frames: readonly string[]): void {
-  error.stack = [`${error.name}: ${error.message}`, ...frames].join("\n    at ");
+  const message = error.message.replaceAll(/\s*\n\s*/g, " ");
+  error.stack = [`${error.name}: ${message}`, ...frames].join("\n    at ");
 }
 
 /** The message of an error with its terms, to be a part of another message. */

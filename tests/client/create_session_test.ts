@@ -74,6 +74,18 @@ Deno.test("an error that nobody catches is printed with its code, and its stack 
   }
 });
 
+Deno.test("a message of several lines is printed once, caught or not", async () => {
+  const code = `
+    import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
+    const mine = () => createSession({ issuer: "https://login.example.com", clientId: "c",
+      credentialsBackend: new MemoryCredentialsBackend() });
+    await mine().catch((error) => console.log(error));
+    await mine();
+  `;
+  const { stdout, stderr } = await runDeno({ code, flags: ["--allow-env"] });
+  for (const text of [stdout, stderr]) assertEquals(text.split("deno.json").length, 2, text);
+});
+
 test("the default API is named to the person before a sign-in, and no other", async (world) => {
   await using api = await startTrackingApi();
   const { onDeviceCode: _, apiHost: _1, ...options } = world.options;
