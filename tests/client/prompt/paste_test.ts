@@ -176,3 +176,27 @@ Deno.test({
     assertEquals(text.match(/raw: \w+/g), ["raw: true", "raw: false"]);
   },
 });
+
+Deno.test({
+  name: "paste: what is typed after the sign-in is for the program",
+  ignore: !hasTerminal,
+  fn: async () => {
+    const code = `
+      import process from "node:process";
+      import { readPastes } from ${JSON.stringify(TERMINAL)};
+      const onAddress = () => console.log("taken");
+      readPastes({ onAddress, say() {}, onInterrupt() {} })[Symbol.dispose]();
+      process.stdin.on("data", () => (console.log("read"), Deno.exit(0)));
+      process.stdin.resume();
+      console.log("ready");
+    `;
+    let isTyped = false;
+    const onText = (seen: string) => {
+      if (isTyped || !seen.includes("ready")) return;
+      isTyped = true;
+      return "typed\n";
+    };
+    const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" }, onText });
+    assertEquals(text.match(/taken|read\b/g), ["read"], text);
+  },
+});
