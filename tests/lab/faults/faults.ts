@@ -50,7 +50,6 @@ interface Failure {
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 const STRICT = ["--no-check", "--sanitize-ops", "--sanitize-resources"];
 const TEST = ["test", "-A", "--unstable-kv", "--parallel", "--quiet", ...STRICT];
-const RUN = "tests/support/run_tests.ts";
 /** A test file with one of these starts processes. */
 const STARTS = /\b(?:run|start|spawn)(?:Deno|As|Denied|Mounted|Cli|InTerminal)|captureTerminal/;
 const IGNORE = "--ignore=tests/**/*_slow_test.ts,tests/live/";
@@ -143,39 +142,25 @@ async function testsOf(file: string): Promise<string[]> {
 
 /** The first test that failed in a run; undefined where all passed. */
 async function failureOf(args: string[], seconds: number): Promise<Failure | undefined> {
-  const report = `${FOLDER}/report`;
-  await Deno.mkdir(report, { recursive: true });
-  const path = `${report}/tests.xml`;
-  await Deno.remove(path).catch(() => {});
-  const isTest = args[0] === "test";
-  const { code, said } = await deno(
-    [
-      ...args,
-      ...(isTest ? [`--junit-path=${path}`] : args.includes(RUN) ? [`--reports=${report}`] : []),
-    ],
-    seconds,
-  );
+  const report = `${FOLDER}/report.xml`;
+  await Deno.remove(report).catch(() => {});
+  const option = args[0] === "test" ? [`--junit-path=${report}`] : [];
+  const { code, said } = await deno([...args, ...option], seconds);
   if (code === 0) return undefined;
-  const failed = junitCases(await read(path) || "<testsuites ")
+  const failed = junitCases(await read(report) || "<testsuites ")
     .find(({ outcome }) => outcome === "failed");
   if (failed !== undefined) {
     const { file, name } = failed;
     // A test that a helper registers has the helper's name.
     const paths = file.endsWith("_test.ts")
       ? [file]
-      : isTest
-      ? args.filter((arg) => arg === IGNORE || arg.startsWith("tests/"))
-      : [IGNORE, "tests/"];
+      : args.filter((arg) => arg === IGNORE || arg.startsWith("tests/"));
     return { file, how: name, again: [...TEST, `--filter=${name}`, ...paths], seconds };
   }
   const file = /(tests\/\S+_test\.ts) \(uncaught error\)/.exec(said)?.[1];
   if (file !== undefined) return { file, how: "uncaught error", again: [...TEST, file], seconds };
-  return {
-    file: "",
-    how: code === 124 ? "goes on for ever" : said.slice(-300),
-    again: args,
-    seconds,
-  };
+  const how = code === 124 ? "goes on for ever" : said.slice(-300);
+  return { file: "", how, again: args, seconds };
 }
 
 /** The tests of a file's room: those that have its name first. */
@@ -209,9 +194,9 @@ async function findHits(faults: Fault[]): Promise<Hit[]> {
     for (const { at, text } of marks.sort((a, b) => b.at - a.at)) {
       source = source.slice(0, at) + text + source.slice(at);
     }
-    await Deno.writeTextFile(`${COPY}/${file}`, source + PROBE.replace("PATH", path));
+    await Deno.writeTextFile(`${COPY}/${file}`, source + PROBE.replaceAll("PATH", path));
   }
-  await deno(["run", "-A", RUN], ALL_SECONDS);
+  await deno(["run", "-A", "tests/support/run_tests.ts"], ALL_SECONDS);
   for (const file of byFile.keys()) {
     await Deno.writeTextFile(`${COPY}/${file}`, await readSource(file));
   }
@@ -227,7 +212,10 @@ function readHits(text: string): Hit[] {
 const PROBE = `
 function probeOf(place: number): void {
   try {
-    if (Deno.permissions.querySync({ name: "write", path: "PATH" }).state !== "granted") return;
+    const told: Set<number> = (globalThis as any).told ??= new Set();
+    const isGranted = Deno.permissions.querySync({ name: "write", path: "PATH" }).state === "granted";
+    if (told.has(place) || !isGranted) return;
+    told.add(place);
     Deno.writeTextFileSync("PATH", place + "\\t" + Deno.mainModule + "\\n", { append: true });
   } catch {
     // not on Deno
