@@ -11,13 +11,21 @@ import {
   checkKeyPart,
   checkProfile,
   DEFAULT_SCOPE,
+  given,
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,
 } from "../entry.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import { misspelledVariables, named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
+import {
+  misspelledVariables,
+  named,
+  type OptionName,
+  optionRow,
+  OPTIONS,
+  valueOf,
+} from "./declaration.ts";
 
 /** The options by which a client proves who it is, one at most. */
 export type ClientAuthOptions = Pick<SessionOptions, typeof CLIENT_AUTH[number]>;
@@ -127,17 +135,19 @@ function oidcIdentity(
   if (clientId === "") {
     throw invalidOptions(words`Cannot ${action}: ${named("clientId")} is empty. Correct it.`);
   }
+  checkClientAuth(options, action);
   const flow = valueOf("flow", options, action)!;
   checkBearer(options, checked, flow, action);
   const audience = normalizeAudience(valueOf("audience", options, action));
   const profile = valueOf("profile", options, action);
   const scope = valueOf("scope", options, action)?.trim().split(/\s+/).join(" ");
+  const subjectTokenFile = flow === "token_exchange" ? options.subjectTokenFile : undefined;
   return {
     kind: "oidc",
     issuer: checked,
     clientId,
     ...clientAuthOf(options),
-    ...(options.subjectTokenFile !== undefined && { subjectTokenFile: options.subjectTokenFile }),
+    ...given({ subjectTokenFile }),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),
     scope: scope ?? (asksNobody(flow) ? "" : DEFAULT_SCOPE),
@@ -165,8 +175,23 @@ function checkBearer(
 
 /** The options by which a client proves who it is, without the others of a call. */
 export function clientAuthOf(options: ClientAuthOptions): ClientAuthOptions {
-  const given = CLIENT_AUTH.filter((name) => options[name] !== undefined);
-  return Object.fromEntries(given.map((name) => [name, options[name]]));
+  return Object.fromEntries(
+    CLIENT_AUTH.map((name) => [name, options[name]] as const).filter(isSet),
+  );
+}
+
+function isSet([, value]: readonly [string, unknown]): boolean {
+  return value !== undefined;
+}
+
+/** The options of the client whose variables stand in for them: its proof, and the token to exchange. */
+export function openClientOptions(
+  options: ClientAuthOptions & Pick<SessionOptions, "subjectTokenFile">,
+  flow: string | undefined,
+): readonly OptionName[] {
+  const isExchange = flow === "token_exchange" && options.subjectTokenFile === undefined;
+  const hasProof = Object.keys(clientAuthOf(options)).length > 0;
+  return [...hasProof ? [] : CLIENT_AUTH, ...isExchange ? ["subjectTokenFile"] as const : []];
 }
 
 /** How a job of GitHub Actions gets an assertion about itself. */
@@ -192,29 +217,22 @@ export function gitHubJob({ clientAssertion }: ClientAuthOptions): GitHubJob | u
 }
 
 /**
- * The options by which the client proves who it is, with the variables in place of absent ones. They
- * are for the client alone that the variables for issuer and client id name.
+ * The identity, with the variables in place of absent options of its client. They are for the client
+ * alone that the variables for issuer and client id name.
+ *
+ * @throws {ValidMindAuthError} `invalid_options` where variables give several proofs.
  */
-export function clientAuthFromEnv(
-  identity: ClientAuthOptions & Pick<OidcIdentity, "issuer" | "clientId">,
-): ClientAuthOptions {
-  const given = clientAuthOf(identity);
-  if (Object.keys(given).length > 0) return given;
-  if (!isNamedByEnv(identity)) return {};
-  const found = CLIENT_AUTH.map((name) => [name, valueOf(name, {}, "sign in")] as const)
-    .filter(([, value]) => value !== undefined);
-  refuseSecond(found.map(([name]) => OPTIONS[name].variable), "sign in");
-  return Object.fromEntries(found);
+export function withClientVariables(identity: OidcIdentity): OidcIdentity {
+  if (!isNamedByEnv(identity.issuer, identity.clientId)) return identity;
+  const found = openClientOptions(identity, identity.flow)
+    .map((name) => [name, valueOf(name, {}, "sign in")] as const).filter(isSet);
+  const proofs = found.filter(([name]) => name !== "subjectTokenFile");
+  refuseSecond(proofs.map(([name]) => optionRow(name).variable!), "sign in");
+  return { ...identity, ...Object.fromEntries(found) };
 }
 
-/** The file with the token to exchange. Its variable is for the same client alone. */
-export function subjectFileOf(identity: OidcIdentity): string | undefined {
-  const { flow, subjectTokenFile } = identity;
-  if (flow !== "token_exchange" || subjectTokenFile !== undefined) return subjectTokenFile;
-  return isNamedByEnv(identity) ? valueOf("subjectTokenFile", {}, "sign in") : undefined;
-}
-
-function isNamedByEnv({ issuer, clientId }: Pick<OidcIdentity, "issuer" | "clientId">): boolean {
+/** Whether the variables name this client of this issuer, both normalized. */
+export function isNamedByEnv(issuer: string, clientId: string): boolean {
   return normalizeIssuer(readEnvIfGranted(OPTIONS.issuer.variable) ?? "") === issuer &&
     normalizeClientId(readEnvIfGranted(OPTIONS.clientId.variable) ?? "") === clientId;
 }

@@ -21,7 +21,6 @@ import {
   valueOf,
 } from "./declaration.ts";
 import {
-  checkClientAuth,
   CLIENT_AUTH,
   headerValue,
   type Identity,
@@ -229,7 +228,7 @@ function showEvent(
 }
 
 /**
- * Refuses unknown options, values that do not fit, and options that exclude each other.
+ * Refuses unknown options, and values that do not fit.
  *
  * @param isInit Whether the options of `init` alone are known.
  * @returns The options that count beside the placeholder of an API key, as in Python.
@@ -240,7 +239,6 @@ export function checkSessionOptions(
   isInit: boolean,
 ): InitOptions {
   checkCallOptions(action, options, optionTypes(namesOf(isInit)));
-  checkClientAuth(options, action);
   if (options.apiKey !== "...") return options;
   const given = Object.entries(options).filter(([name]) => !BEHIND_PLACEHOLDER.includes(name));
   return Object.fromEntries(given);

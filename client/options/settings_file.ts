@@ -17,7 +17,15 @@ import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS, settingsPath } from "./declaration.ts";
+import {
+  OPTION_NAMES,
+  type OptionName,
+  type OptionRow,
+  optionRow,
+  OPTIONS,
+  settingsPath,
+} from "./declaration.ts";
+import { CLIENT_AUTH, isNamedByEnv } from "./resolve_identity.ts";
 
 /** A call that takes settings. */
 export interface SettingsQuery {
@@ -54,9 +62,7 @@ export const LARGEST_BYTES = 64 * 1024;
 export const WRITABLE_FOR_OTHERS = 0o022;
 
 /** Settings that are for the issuer and the client beside them, and for no others. */
-const OF_SIGN_IN = ("audience scope apiHost model clientSecretFile clientKeyFile " +
-  "clientAssertionFile subjectTokenFile")
-  .split(" ");
+const OF_SIGN_IN = ["audience", "scope", "apiHost", "model", ...CLIENT_AUTH, "subjectTokenFile"];
 
 /** The options of the file itself, or of one profile. */
 type Entry = Readonly<Record<string, unknown>>;
@@ -90,6 +96,7 @@ export interface SettingRow {
 /** The source of a value that the file gives. */
 const FILE = "settings file";
 const UNUSED = `${FILE}, unused: it is for the issuer and clientId beside it`;
+const OTHER_PROOF = `${FILE}, unused: another proof of the client is in force`;
 
 /**
  * Reads the file, as far as Deno permits.
@@ -247,9 +254,16 @@ function decide(entry: Entry, given: SettingsQuery["given"], isTyped: boolean): 
     const own = isTyped ? entry[name] : undefined;
     return `${given[name] ?? own ?? readEnvIfGranted(OPTIONS[name].variable) ?? entry[name]}`;
   };
+  const issuer = normalizeIssuer(inForce("issuer"));
+  const clientId = normalizeClientId(inForce("clientId"));
   const isOwn = entry.issuer !== undefined && entry.clientId !== undefined &&
-    normalizeIssuer(inForce("issuer")) === normalizeIssuer(`${entry.issuer}`) &&
-    normalizeClientId(inForce("clientId")) === normalizeClientId(`${entry.clientId}`);
+    issuer === normalizeIssuer(`${entry.issuer}`) &&
+    clientId === normalizeClientId(`${entry.clientId}`);
+  // The variables of a client are for the one that variables name. One proof is in force.
+  const isByVariable = !isTyped && isNamedByEnv(issuer, clientId);
+  const isProven = CLIENT_AUTH.some((name) =>
+    given[name] !== undefined || isByVariable && isSet(OPTIONS[name].variable)
+  );
   const isByKey = (given.apiKey ?? given.apiSecret ?? given.apiSecretFile) !== undefined ||
     !isTyped && (given.issuer ?? given.clientId) === undefined &&
       isSet(apiKey.variable) && [apiSecret, apiSecretFile].some((one) => isSet(one.variable));
@@ -257,15 +271,19 @@ function decide(entry: Entry, given: SettingsQuery["given"], isTyped: boolean): 
     isByKey && (name === "issuer" || name === "clientId") ||
     (isByKey || !isOwn) && OF_SIGN_IN.includes(name);
   const rows = Object.entries<Setting>({ profile, ...SETTINGS }).flatMap(([name, setting]) => {
-    const [variable, text] = variableOf(name, setting);
     if (given[name] !== undefined) {
       return [{ name, value: given[name], source: `--${setting.flag}` }];
     }
-    if (Object.hasOwn(entry, name) && (isTyped || !variable) && !isLeft(name)) {
+    const isOfClient = OPTIONS[name as OptionName]?.group === "client";
+    const [variable, text] = isOfClient && !isByVariable ? [] : variableOf(name, setting);
+    const isOther = isProven && (CLIENT_AUTH as readonly string[]).includes(name);
+    const isHere = Object.hasOwn(entry, name);
+    if (isHere && (isTyped || !variable) && !isLeft(name) && !isOther) {
       return [{ name, value: entry[name], source: FILE }];
     }
     if (variable !== undefined) return [{ name, value: text, source: variable }];
-    return Object.hasOwn(entry, name) ? [{ name, value: entry[name], source: UNUSED }] : [];
+    const source = isOther ? OTHER_PROOF : UNUSED;
+    return isHere ? [{ name, value: entry[name], source }] : [];
   });
   // Options belong to the backend beside them.
   const isBackend = rows.some(({ name, source }) => name === "backend" && source === FILE);

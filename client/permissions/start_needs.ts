@@ -25,11 +25,11 @@ import {
   valueOf,
 } from "../options/declaration.ts";
 import {
-  clientAuthFromEnv,
-  clientAuthOf,
   GITHUB_VARIABLES,
   gitHubJob,
-  subjectFileOf,
+  type OidcIdentity,
+  openClientOptions,
+  withClientVariables,
 } from "../options/resolve_identity.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
@@ -52,12 +52,10 @@ export function startNeeds(
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
   if (identity.kind === "api_key") return [...needs, ...settingsNeeds()];
   const isNative = runtime.fetch === globalThis.fetch;
-  const subject = subjectFileOf(identity);
   return uniqueNeeds([
     ...needs,
     ...(isNative ? [net(identity.issuer, "to sign in at the provider", "sign_in")] : []),
     ...proofNeeds(identity, isNative),
-    ...(subject === undefined ? [] : [read(subject, "to read the token to exchange", "sign_in")]),
     ...choiceNeeds(options),
     ...(backend === undefined ? [HOME_NEED] : backendNeeds(backend)),
     ...settingsNeeds(),
@@ -137,17 +135,13 @@ function needOfVariable(
   isKey: boolean,
 ): PermissionNeed["need"] | undefined {
   const { group, requiredBy } = optionRow(name);
-  const isProofOpen = !isKey && Object.keys(clientAuthOf(options)).length === 0;
-  if (group === "client") {
-    const isOther = name === "subjectTokenFile" &&
-      valueOf("flow", options, "") !== "token_exchange";
-    return isProofOpen && !isOther && options[name] === undefined ? "optional" : undefined;
-  }
+  const ofClient = isKey ? [] : openClientOptions(options, valueOf("flow", options, "sign in"));
+  if (group === "client") return ofClient.includes(name) ? "optional" : undefined;
   const alternatives = ALTERNATIVES.find((names) => names.includes(name)) ?? [name];
   if (alternatives.some((one) => options[one] !== undefined)) {
-    // A proof in a variable is for the client alone that variables name.
+    // The client's own variables are for the client alone that variables name.
     const isClient = name === "issuer" || name === "clientId";
-    return isClient && isProofOpen ? "optional" : undefined;
+    return isClient && ofClient.length > 0 ? "optional" : undefined;
   }
   if (group === "browser" || group === "model" && call !== "init") return undefined;
   const need = requiredBy === "every call" || requiredBy === call ? "always" : "optional";
@@ -159,26 +153,22 @@ function needOfVariable(
 }
 
 /**
- * The needs of the client's proof, which a start from a stored token does without.
+ * The needs of the client's proof and of the token to exchange, which a start from a stored token does
+ * without.
  *
  * @param isNative Whether requests are made by Deno's own `fetch`.
  */
-export function proofNeeds(
-  client: Parameters<typeof clientAuthFromEnv>[0],
-  isNative: boolean,
-): PermissionNeed[] {
-  const proof = clientAuthFromEnv(client);
-  const { clientSecretFile, clientKeyFile, clientAssertionFile } = proof;
-  const path = clientSecretFile ?? clientKeyFile ?? clientAssertionFile; // they exclude each other
-  const reason = "to read the client's secret, key or assertion";
-  if (path !== undefined) return [read(path, reason, "sign_in")];
-  const job = gitHubJob(proof);
-  if (job === undefined) return [];
-  const why = "to get the client's assertion";
-  const variables = GITHUB_VARIABLES.map((name) => env(name, why, "sign_in"));
-  return isNative && job.address
-    ? [...variables, net(job.address.href, why, "sign_in")]
-    : variables;
+export function proofNeeds(identity: OidcIdentity, isNative: boolean): PermissionNeed[] {
+  const client = withClientVariables(identity);
+  const { clientSecretFile, clientKeyFile, clientAssertionFile, subjectTokenFile } = client;
+  const reason = "to prove the client, or to exchange a token";
+  const files = [clientSecretFile, clientKeyFile, clientAssertionFile, subjectTokenFile]
+    .filter((path) => path !== undefined).map((path) => read(path, reason, "sign_in"));
+  const job = gitHubJob(client);
+  if (job === undefined) return files;
+  const variables = GITHUB_VARIABLES.map((name) => env(name, reason, "sign_in"));
+  const host = isNative && job.address ? [net(job.address.href, reason, "sign_in")] : [];
+  return [...files, ...variables, ...host];
 }
 
 /**

@@ -1,11 +1,9 @@
 import * as oauth from "oauth4webapi";
-import { remember } from "../../backends/common/printable.ts";
 import { Once } from "../../backends/common/promises.ts";
 import {
-  clientAuthFromEnv,
   clientAuthOf,
   type OidcIdentity,
-  subjectFileOf,
+  withClientVariables,
 } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { ClientAuthentication } from "./client_auth.ts";
@@ -37,7 +35,6 @@ export class OidcProvider {
     this.#identity = identity;
     this.#runtime = runtime;
     this.#proof = new ClientAuthentication(clientAuthOf(identity));
-    remember(runtime.secrets, [identity.clientSecret]);
   }
 
   /** The issuer, as the caller named it. */
@@ -188,10 +185,5 @@ function isOfClient(error: unknown): boolean {
  * @throws {ValidMindAuthError} `invalid_options` where several variables are set.
  */
 export function openProvider(identity: OidcIdentity, runtime: Runtime): OidcProvider {
-  const subjectTokenFile = subjectFileOf(identity);
-  return new OidcProvider({
-    ...identity,
-    ...clientAuthFromEnv(identity),
-    ...(subjectTokenFile !== undefined && { subjectTokenFile }),
-  }, runtime);
+  return new OidcProvider(withClientVariables(identity), runtime);
 }

@@ -12,6 +12,7 @@ import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import {
+  createSession,
   FileCredentialsBackend,
   type InitOptions,
   MemoryCredentialsBackend,
@@ -152,6 +153,18 @@ const INIT: Row[] = [
   [{ ...FULL, clientSecret: undefined, clientAssertion: "github", ...MEMORY, fetch: spyFetch() }, {
     "env sign_in": JOB,
   }, { ACTIONS_ID_TOKEN_REQUEST_URL: "https://runner.example.com/" }],
+
+  // The token to exchange, in that flow alone, and whatever proves the client.
+  [{ ...FULL, subjectTokenFile: "/t", ...MEMORY }, NET],
+  [{ ...FULL, ...OIDC, flow: "token_exchange", ...MEMORY }, {
+    ...NET,
+    "env optional": `${WHO} VM_OIDC_SUBJECT_TOKEN_FILE`,
+    "read sign_in": "/t",
+  }, {
+    VM_OIDC_ISSUER: OIDC.issuer,
+    VM_OIDC_CLIENT_ID: "my-app",
+    VM_OIDC_SUBJECT_TOKEN_FILE: "/t",
+  }],
 
   [{ ...FULL, credentialsBackend: new SpyBackend() }, NET],
   [{ ...FULL, credentialsBackend: declaring([]) }, NET],
@@ -413,6 +426,20 @@ Deno.test({
       const { stdout, stderr } = await run();
       const expected = [...bySet.map(() => "granted"), ...others.map(() => "denied")];
       assertEquals(stdout.trim().split(","), expected, stderr);
+    }
+  },
+});
+
+Deno.test({
+  name: "a variable that does not fit is refused in whole words, too, where few may be read",
+  permissions: { env: ["VM_OIDC_FLOW"] },
+  async fn() {
+    Deno.env.set("VM_OIDC_FLOW", "divice");
+    try {
+      const run = () => createSession(OIDC);
+      await rejectsWith("invalid_options", run, "Cannot sign in: VM_OIDC_FLOW is not one of");
+    } finally {
+      Deno.env.delete("VM_OIDC_FLOW");
     }
   },
 });

@@ -296,9 +296,9 @@ Deno.test("token exchange: a file that cannot be used is not sent", async () => 
   await using it = await exchangeWorld();
   const run = () => createSession(it.options());
   await rejectsWith("client_auth_unusable", run, it.path, "not there");
-  for (const text of ["", "a b", "é"]) {
-    await it.fill(text);
-    await rejectsWith("client_auth_unusable", run, it.path, "no single token", "the hub");
+  for (const [text, word] of [["", "empty"], ["a b", "single token"], ["é", "single token"]]) {
+    await it.fill(text!);
+    await rejectsWith("client_auth_unusable", run, it.path, word!, "the hub");
   }
   await it.fill(await it.token({ iss: "https://other.example.com" }));
   const issuers = ["another issuer, https://other.example.com", it.world.provider.issuer];

@@ -1,12 +1,15 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname } from "@std/path";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { settingsOf } from "../../../client/cli/commands/config.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
+import { createSession } from "../../../client/create_session.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { namesOf, withSettings } from "../../../client/options/resolve_options.ts";
+import { namesOf, SETTINGS_FILE, withSettings } from "../../../client/options/resolve_options.ts";
 import { parseSettings, valuesOf } from "../../../client/options/settings_file.ts";
 import { withEnv } from "../../support/own_env.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 
 const PATH = "/home/ada/.validmind/settings.json";
@@ -205,6 +208,11 @@ const RESOLVED: [
   [OWN, "login", { VM_OIDC_ISSUER: B.issuer }, { clientId: A.clientId }],
   [OWN, "login", BY_VARIABLES, { ...OF_CLIENT, audience: OWN.audience }],
   [OWN, "login", { VM_OIDC_CLIENT_SECRET: "s" }, OWN],
+  // Only one proof of the client is in force, and a variable of this client wins.
+  [OWN, "login", { ...BY_VARIABLES, VM_OIDC_CLIENT_SECRET: "s" }, {
+    subjectTokenFile: OF_CLIENT.subjectTokenFile,
+    audience: OWN.audience,
+  }],
   [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "0" }, {}, "kv"],
   [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "1" }, {}],
 ];
@@ -218,4 +226,16 @@ Deno.test("settings: what a file and a command line come to", async () => {
       assertEquals(found, [expected, backend], `${line} ${Object.keys(env)}`);
     });
   }
+});
+
+Deno.test("settings: a proof of the client in the code wins over another one in the file", async () => {
+  await withEnv({}, async () => {
+    const given = { clientSecret: SECRET, [SETTINGS_FILE]: write(OWN) };
+    const { options } = await withSettings(given, namesOf(false));
+    const { clientKeyFile: _, ...rest } = OWN;
+    assertEquals({ ...options }, { ...rest, ...given });
+    const two = { [SETTINGS_FILE]: write({ ...OWN, clientAssertionFile: "/run/token" }) };
+    const run = () => createSession({ ...two, credentialsBackend: new MemoryCredentialsBackend() });
+    await rejectsWith("invalid_options", run, "clientKeyFile and clientAssertionFile");
+  });
 });
