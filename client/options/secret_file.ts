@@ -1,3 +1,4 @@
+import { isNotCapable } from "../../backends/common/platform.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { type Message, type Words, words } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -9,21 +10,28 @@ export function fileOf(name: OptionName, path: string): Words {
   return words`${path} of ${named(name)}`;
 }
 
+/** Files that a platform fills, which may give them to a group alone. */
+const OF_PLATFORM: readonly OptionName[] = ["clientAssertionFile", "subjectTokenFile"];
+
 /**
  * The text of a file with a secret that an option names, without outer white space.
  *
+ * @param fail Makes the error to throw.
  * @throws {ValidMindAuthError} `client_auth_unusable`, `permission_required`.
  */
-export function readSecretFile(name: OptionName, path: string, groupMayRead = false): string {
+export function readSecretFile(
+  name: OptionName,
+  path: string,
+  fail = (...why: Reason) => unusable(fileOf(name, path), ...why),
+): string {
   const text = readPrivateFile(path, {
     what: "a key or a token",
     maxBytes: 64 * 1024,
-    forbiddenMode: groupMayRead ? 0o027 : 0o077,
-    fail: (reason, advice, cause) => unusable(fileOf(name, path), reason, advice, cause),
+    forbiddenMode: OF_PLATFORM.includes(name) ? 0o027 : 0o077,
+    fail,
   }).trim();
   if (text !== "") return text;
-  const advice = "Have it filled by the program that makes it.";
-  throw unusable(fileOf(name, path), "it is empty", advice);
+  throw fail("it is empty", "Have it filled by the program that makes it.");
 }
 
 /** Reads the secret of an API key, where it is in a file. */
@@ -33,16 +41,12 @@ export function readApiSecret(identity: Identity, action: string): void {
   identity.apiSecret = headerValue(text, "apiSecretFile", action);
 }
 
+type Reason = [reason: string, advice: Message, cause?: unknown];
+
 /** The error for a secret that cannot be used. */
-export function unusable(
-  subject: Message,
-  reason: string,
-  advice: string,
-  cause?: unknown,
-): ValidMindAuthError {
-  const isDenied = cause instanceof Error && cause.name === "NotCapable";
+export function unusable(subject: Message, ...[reason, advice, cause]: Reason): ValidMindAuthError {
   return new ValidMindAuthError(
-    isDenied ? "permission_required" : "client_auth_unusable",
+    isNotCapable(cause) ? "permission_required" : "client_auth_unusable",
     words`Cannot use ${subject}: ${reason}. ${advice}`,
     cause === undefined ? {} : { cause },
   );

@@ -38,45 +38,54 @@ interface Sender {
   readonly signal: AbortSignal | undefined;
 }
 
+/** The ways of a client to prove who it is, by the options for each. */
+const WAYS = {
+  clientSecret: "secret",
+  clientSecretFile: "secret",
+  clientKeyFile: "key",
+  clientAssertionFile: "assertion",
+  clientAssertion: "assertion",
+} as const satisfies Record<keyof ClientAuthOptions, string>;
+
+/** The proof of a client, from an option or from the file that it names. */
+interface Proof {
+  readonly way: typeof WAYS[keyof typeof WAYS];
+  /** For messages. */
+  readonly name: Message;
+  /** Gets the secret, the key or the assertion, which are renewed all the time. */
+  get(issuer: string, sender: Sender): string | Promise<string>;
+}
+
 /** How a client proves to a provider who it is: RFC 6749, section 2.3. */
 export class ClientAuthentication {
-  readonly #options: ClientAuthOptions;
-  readonly #assertion: AssertionSource | undefined;
+  readonly #proof: Proof | undefined;
   /** Whether the client proves itself in the second of its two ways. */
   isTurned = false;
 
   constructor(options: ClientAuthOptions) {
-    this.#options = options;
-    this.#assertion = assertionSource(options);
+    this.#proof = proofOf(options);
   }
 
   /** Whether the client has nothing to prove itself by: a public client. */
   get isNone(): boolean {
-    return Object.keys(this.#options).length === 0;
+    return this.#proof === undefined;
   }
 
-  /**
-   * The same for oauth4webapi. A secret goes into the form where the provider takes it there, since the
-   * form leaves no doubt about the encoding; else into the header.
-   */
+  /** The same for oauth4webapi. The proof is got anew for each request. */
   at(server: oauth.AuthorizationServer, sender: Sender): oauth.ClientAuth {
-    const { issuer, token_endpoint_auth_methods_supported: methods } = server;
-    const { clientSecretFile, clientKeyFile } = this.#options;
-    if (clientKeyFile !== undefined) {
-      const { token_endpoint } = server;
-      const audience = this.isTurned || isEntraIssuer(issuer) ? token_endpoint : undefined;
-      return byClientKey(clientKeyFile, audience);
-    }
-    if (this.#assertion !== undefined) return byAssertion(this.#assertion, issuer, sender);
-    const secret = clientSecretFile === undefined
-      ? this.#options.clientSecret
-      : readSecretFile("clientSecretFile", clientSecretFile);
-    if (secret === undefined) return oauth.None();
-    remember(sender.runtime.secrets, [secret]);
-    // A provider that states no method takes the header: OpenID Connect Discovery, section 3.
-    return methods?.includes("client_secret_post") && !this.isTurned
-      ? oauth.ClientSecretPost(secret)
-      : oauth.ClientSecretBasic(secret);
+    const proof = this.#proof;
+    if (proof === undefined) return oauth.None();
+    const { isTurned } = this;
+    return async (...request) => {
+      const text = await proof.get(server.issuer, sender);
+      if (proof.way === "secret") remember(sender.runtime.secrets, [text]);
+      const auth = proof.way === "secret"
+        ? bySecret(text, server, isTurned)
+        : proof.way === "key"
+        ? await byKey(proof.name, text, server, isTurned)
+        : byAssertion(proof.name, text);
+      await auth(...request);
+    };
   }
 
   /**
@@ -89,34 +98,61 @@ export class ClientAuthentication {
    * @returns Whether the client has another way, so that the request is worth another try.
    */
   turn(server: oauth.AuthorizationServer, isTurned: boolean): boolean {
-    const { clientSecret, clientSecretFile, clientKeyFile } = this.#options;
     const methods = server.token_endpoint_auth_methods_supported;
     const isBoth = ["client_secret_post", "client_secret_basic"]
       .every((name) => methods?.includes(name));
-    const hasOther = (clientSecret ?? clientSecretFile) !== undefined && isBoth ||
-      clientKeyFile !== undefined && isOwnEndpoint(server);
+    const way = this.#proof?.way;
+    const hasOther = way === "secret" && isBoth || way === "key" && isOwnEndpoint(server);
     if (hasOther) this.isTurned = isTurned;
     return hasOther;
   }
 
   /** The advice where the provider refuses the client; `undefined` for a public one. */
   advice(): Message | undefined {
-    const { clientSecret, clientSecretFile, clientKeyFile } = this.#options;
-    if (this.#assertion !== undefined) {
-      return words`Check ${CLIENT_ID} and the JWT in ${this.#assertion.name}: it must not
-        have ended (exp), and the provider has to trust its iss, sub and aud for this client.`;
+    if (this.#proof === undefined) return undefined;
+    const { way, name } = this.#proof;
+    if (way === "assertion") {
+      return words`Check ${CLIENT_ID} and the JWT in ${name}: it must not have ended (exp), and the
+        provider has to trust its iss, sub and aud for this client.`;
     }
-    if (clientKeyFile !== undefined) {
-      const key = words`the public key of ${fileOf("clientKeyFile", clientKeyFile)}`;
-      return words`Check ${CLIENT_ID}, that ${key} is registered with the same kid, and the clock.`;
-    }
-    const secret = clientSecret === undefined
-      ? clientSecretFile &&
-        words`the text in ${fileOf("clientSecretFile", clientSecretFile)}`
-      : words`${named("clientSecret")}`;
-    return secret &&
-      words`Check ${CLIENT_ID}, and that ${secret} is its secret (a public client has none).`;
+    return way === "key"
+      ? words`Check ${CLIENT_ID}, that the public key of ${name} is registered with the same kid, and
+          the clock.`
+      : words`Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
   }
+}
+
+/** The one proof that options give. The variables of a job are read at once: a session may give them back. */
+function proofOf(options: ClientAuthOptions): Proof | undefined {
+  const { clientAssertion, ...files } = options;
+  const [name] = Object.keys(options) as (keyof ClientAuthOptions)[];
+  if (name === undefined) return undefined;
+  const way = WAYS[name];
+  if (name === "clientAssertion") {
+    const job = gitHubJob(options);
+    const get = (issuer: string, sender: Sender) =>
+      job ? askGitHub(job, issuer, sender) : valueOf(clientAssertion!, sender);
+    return { way, name: ASSERTION, get };
+  }
+  const text = files[name]!;
+  return name === "clientSecret"
+    ? { way, name: words`${named(name)}`, get: () => text }
+    : { way, name: fileOf(name, text), get: () => readSecretFile(name, text) };
+}
+
+/**
+ * A secret goes into the form where the provider takes it there, since the form leaves no doubt about the
+ * encoding; else into the header, also where the provider states no method: OpenID Connect Discovery,
+ * section 3.
+ */
+function bySecret(
+  secret: string,
+  { token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer,
+  isTurned: boolean,
+): oauth.ClientAuth {
+  return methods?.includes("client_secret_post") && !isTurned
+    ? oauth.ClientSecretPost(secret)
+    : oauth.ClientSecretBasic(secret);
 }
 
 /**
@@ -130,38 +166,16 @@ function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServe
   return own !== undefined && own === endpoint && !isEntraIssuer(issuer);
 }
 
-/** The place that assertions about the client come from. */
-interface AssertionSource {
-  /** For messages. */
-  readonly name: Message;
-  /** Gets one, which has to be good for a moment only. */
-  get(issuer: string, sender: Sender): string | Promise<string>;
-}
-
-/** The variables of a job are read at once: a session may give them back. */
-function assertionSource(options: ClientAuthOptions): AssertionSource | undefined {
-  const { clientAssertion, clientAssertionFile: path } = options;
-  if (path !== undefined) {
-    const get = () => readSecretFile("clientAssertionFile", path, true);
-    return { name: fileOf("clientAssertionFile", path), get };
-  }
-  if (clientAssertion === undefined) return undefined;
-  const name = ASSERTION;
-  const job = gitHubJob(options);
-  if (job !== undefined) return { name, get: (issuer, sender) => askGitHub(job, issuer, sender) };
-  return { name, get: (_, sender) => valueOf(clientAssertion, sender) };
-}
-
 /** The assertion that the caller gives, by a function or as it is. */
 async function valueOf(
   given: NonNullable<ClientAuthOptions["clientAssertion"]>,
   { runtime, signal }: Sender,
 ): Promise<string> {
-  if (typeof given === "string") return given.trim();
+  if (typeof given === "string") return given;
   const limit = AbortSignal.timeout(runtime.timeoutMs);
   try {
     const end = signal === undefined ? limit : AbortSignal.any([signal, limit]);
-    return String(await untilAborted(Promise.try(given), end)).trim();
+    return String(await untilAborted(Promise.try(given), end));
   } catch (error) {
     signal?.throwIfAborted();
     throw unusable(ASSERTION, "the function failed", "See the cause.", causeFrom(error));
@@ -197,16 +211,13 @@ async function askGitHub(
   return value;
 }
 
-/**
- * The client proves who it is by an assertion that somebody else has made: RFC 7523, section 2.2. It is
- * got anew for each request, since the platform renews it all the time.
- */
-function byAssertion(source: AssertionSource, issuer: string, sender: Sender): oauth.ClientAuth {
-  return async (_server, { client_id }, body) => {
-    const assertion = await source.get(issuer, sender);
-    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(assertion)) {
-      throw unusable(source.name, "it is not one JWT", "Check it, and the program that makes it.");
-    }
+/** The client proves who it is by an assertion that somebody else has made: RFC 7523, section 2.2. */
+function byAssertion(name: Message, text: string): oauth.ClientAuth {
+  const assertion = text.trim();
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(assertion)) {
+    throw unusable(name, "it is not one JWT", "Check it, and the program that makes it.");
+  }
+  return (_server, { client_id }, body) => {
     body.set("client_id", client_id);
     body.set("client_assertion_type", ASSERTION_TYPE);
     body.set("client_assertion", assertion);
@@ -223,34 +234,31 @@ interface ClientKey {
 }
 
 /**
- * The client proves who it is by a signed assertion: `private_key_jwt`, RFC 7523. The key is read anew
- * for each request, so that a renewed one is used at once.
+ * The client proves who it is by an assertion that its key signs: `private_key_jwt`, RFC 7523. Its
+ * audience is the issuer, which all providers have to know by section 3, and some do not.
  *
- * @param audience The audience of the assertion in place of the issuer, which all providers have to know
- * by RFC 7523, section 3, and some do not.
+ * @param text A JWK, or PKCS#8 as PEM, with or without a certificate beside it.
  */
-function byClientKey(path: string, audience?: string): oauth.ClientAuth {
-  return async (server, client, body, headers) => {
-    const offered = server.token_endpoint_auth_signing_alg_values_supported;
-    const { key, header } = await readClientKey(path, offered);
-    const sign = oauth.PrivateKeyJwt(key, {
-      [oauth.modifyAssertion](own, claims) {
-        Object.assign(own, header);
-        if (audience !== undefined) claims.aud = audience;
-      },
-    });
-    await sign(server, client, body, headers);
-  };
+async function byKey(
+  name: Message,
+  text: string,
+  server: oauth.AuthorizationServer,
+  isTurned: boolean,
+): Promise<oauth.ClientAuth> {
+  const { key, header } = await readKey(name, text, server);
+  return oauth.PrivateKeyJwt(key, {
+    [oauth.modifyAssertion](own, claims) {
+      Object.assign(own, header);
+      if (isTurned || isEntraIssuer(server.issuer)) claims.aud = server.token_endpoint;
+    },
+  });
 }
 
-/**
- * Reads a client's key: a JWK, or PKCS#8 as PEM, with or without a certificate beside it.
- *
- * @param offered The algorithms that the provider states. A key does not say which of RSA's is meant,
- * and Ed25519 has two names.
- */
-async function readClientKey(path: string, offered?: readonly string[]): Promise<ClientKey> {
-  const text = readSecretFile("clientKeyFile", path);
+async function readKey(
+  name: Message,
+  text: string,
+  { token_endpoint_auth_signing_alg_values_supported: offered }: oauth.AuthorizationServer,
+): Promise<ClientKey> {
   const jwk = parseObject(text);
   const der = decodePem(text);
   const { kid, "x5t#S256": thumbprint } = jwk ?? {};
@@ -267,7 +275,7 @@ async function readClientKey(path: string, offered?: readonly string[]): Promise
       },
     };
   }
-  throw unusable(fileOf("clientKeyFile", path), "it is no private key to sign with", KEY_ADVICE);
+  throw unusable(name, "it is no private key to sign with", KEY_ADVICE);
 }
 
 /** The bytes of a private key in PEM. */
@@ -300,9 +308,10 @@ async function importKey(
 }
 
 /**
- * The algorithms of each kind of key. RS256, which every provider that signs knows, unless the provider
- * states other ones of RSA alone. RFC 9864 has renamed EdDSA, and most know the former name alone. Deno
- * 2.7 crashes where an RSA key is taken for one of another kind.
+ * The algorithms of each kind of key, since a key does not say which of RSA's is meant: RS256, which
+ * every provider that signs knows, unless the provider states other ones of RSA alone. RFC 9864 has
+ * renamed EdDSA, and most know the former name alone. Deno 2.7 crashes where an RSA key is taken for one
+ * of another kind.
  */
 function candidates(
   der: Uint8Array | undefined,

@@ -33,7 +33,8 @@ const AUDIENCE = option("audience");
 const PROOFS = words`its ${named("clientSecret")}, ${named("clientKeyFile")},
   ${named("clientAssertionFile")} or ${named("clientAssertion")}`;
 const CLIENT = words`Check ${CLIENT_ID}. The client has to be enabled`;
-const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
+/** The condition of the client's own variables. */
+export const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
 /** The ways of a client to prove who it is. */
 export const PROVE: Words = words`Give ${PROOFS}. ${ITS_VARIABLES}.`;
 const CONFIDENTIAL = words`A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;

@@ -1,12 +1,11 @@
 import * as oauth from "oauth4webapi";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { option, words } from "../../backends/credentials_backend_error.ts";
-import { isNotCapable } from "../../backends/common/platform.ts";
+import { type Message, option, words } from "../../backends/credentials_backend_error.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { isSendable, normalizeIssuer, readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
+import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
 import { assertSamePerson, type Subject } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
@@ -18,7 +17,7 @@ import {
   type TokenRequest,
   toTokenSet,
 } from "./token_request.ts";
-import { PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
+import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 
 export { openProvider } from "./oidc_provider.ts";
 
@@ -89,7 +88,7 @@ async function request(
   }
 }
 
-const BY_CLIENT = option("flow", { value: "client_credentials" });
+const BY_CLIENT = words`${option("flow", { value: "client_credentials" })}`;
 const ENABLE_CLIENT =
   "Enable the client credentials grant for this client, which has to be a confidential " +
   "one.";
@@ -113,7 +112,7 @@ const CLIENT_ADVICE: RefusalAdvice = {
  */
 export async function requestClientTokens(provider: OidcProvider): Promise<TokenSet> {
   return await provider.use("get a token", undefined, async (context) => {
-    if (provider.isPublicClient) throw noProof(provider.issuer);
+    if (provider.isPublicClient) throw unusable(BY_CLIENT, "the client has no proof", PROVE);
     return await firstTokens(context, await newDpopKey(context), {
       send: senderOf(context, "client_credentials"),
       async process(...answered) {
@@ -139,16 +138,8 @@ function senderOf(
     }, options);
 }
 
-function noProof(issuer: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "client_auth_unusable",
-    words`Cannot get a token at ${issuer} by ${BY_CLIENT}: the client has no proof. ${PROVE}`,
-  );
-}
-
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
-const FILE = named("subjectTokenFile");
 const AUDIENCE = named("audience");
 const OTHERWISE = words`Sign in again where that token comes from, such as at the hub, or set ${
   option("flow", { value: "device", variable: "VM_OIDC_FLOW" })
@@ -165,16 +156,14 @@ const REFUSALS = [
  */
 export async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
   const { issuer, clientId, audience, subjectTokenFile: path } = provider.identity;
-  if (!path) {
-    throw new ValidMindAuthError(
-      "client_auth_unusable",
-      words`Cannot exchange a token at ${issuer}: no file is named. Give ${FILE}; the variable counts
-        only where VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client. ${OTHERWISE}`,
-    );
+  if (path === undefined) {
+    const advice = words`Give ${named("subjectTokenFile")}. ${ITS_VARIABLES}. ${OTHERWISE}`;
+    throw unusable(`the token to exchange at ${issuer}`, "no file is named", advice);
   }
   const forAudience = audience === undefined ? "" : ` and the audience ${audience}`;
-  const action = `exchange the token in ${path} for one of the client ${clientId}${forAudience}`;
-  const token = readToken(path, action, issuer);
+  const target = `a token of the client ${clientId}${forAudience}`;
+  const token = readToken(path, target, issuer);
+  const action = `exchange the token in ${path} for ${target}`;
   return await provider.use(action, undefined, async (context) => {
     return await firstTokens(context, await newDpopKey(context), {
       send: senderOf(context, GRANT, {
@@ -200,17 +189,13 @@ const processExchange: TokenRequest["process"] = async (server, client, response
 };
 
 /** The one token in the file. A JWT of another issuer is not sent to this one. */
-function readToken(path: string, action: string, issuer: string): string {
-  const fail = (reason: string, advice: string, cause?: unknown) =>
-    new ValidMindAuthError(
-      isNotCapable(cause) ? "permission_required" : "client_auth_unusable",
-      words`Cannot ${action}: ${reason} (${FILE}). ${advice} ${OTHERWISE}`,
-    );
-  // A group may read it, as for a client's assertion: platforms project files so.
-  const how = { what: "a token", maxBytes: 64 * 1024, forbiddenMode: 0o027, fail };
-  const token = readPrivateFile(path, how).trim();
+function readToken(path: string, target: string, issuer: string): string {
+  const subject = words`${fileOf("subjectTokenFile", path)} for ${target}`;
+  const fail = (reason: string, advice: Message, cause?: unknown) =>
+    unusable(subject, reason, words`${advice} ${OTHERWISE}`, cause);
+  const token = readSecretFile("subjectTokenFile", path, fail);
   if (!isSendable(token)) {
-    throw fail("the file holds no single token", "Check the program that fills it.");
+    throw fail("it holds no single token", "Check the program that fills it.");
   }
   const { iss } = readClaims(token) ?? {};
   if (typeof iss !== "string" || normalizeIssuer(iss) === issuer) return token;
