@@ -101,6 +101,7 @@ const FAULTS: [what: string, answer: ScriptHandler, ...words: string[]][] = [
   ["nothing at all", () => new Response(""), "no JSON object"],
   ["502 as HTML", () => html(502), "status 502"],
   ["401 as HTML", () => html(401), "status 401"],
+  ["403 with a JSON of another kind", () => json({ error: { code: 1 } }, 403), "status 403"],
   ["500 that says invalid_grant", () => json({ error: "invalid_grant" }, 500), "status 500"],
   ["503 as JSON", () => json({ error: "x" }, 503), "status 503"],
   ["429", () => new Response("busy", { status: 429 }), "status 429"],

@@ -1,9 +1,21 @@
 import { assertSamePerson, type Subject } from "../../../client/provider/id_token.ts";
+import { providerSkew } from "../../../client/provider/fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import * as oauth from "oauth4webapi";
 import { dpopHandle, generateDpopKey, importDpopKey } from "../../../client/provider/dpop_key.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+
+Deno.test("the provider's clock: a Date within a day first, then an iat within 15 minutes", () => {
+  const now = Date.parse("2026-03-01T12:00:00.400Z");
+  const [date, at] = ["Sun, 01 Mar 2026 13:00:00 GMT", Math.round(now / 1000)];
+  assertEquals(providerSkew(date, at, now), 3600);
+  assertEquals(providerSkew("soon", at + 400, now), 400);
+  for (const iat of [at + 901, at - 901, 9e15, "1", undefined, NaN]) {
+    assertEquals(providerSkew(null, iat, now), undefined);
+  }
+  assertEquals(providerSkew("Mon, 02 Mar 2026 13:00:00 GMT", at, now), undefined);
+});
 
 Deno.test("assertSamePerson: the same sub at the same issuer, which may come to have a slash", async () => {
   const who = { iss: "https://login.example.com", sub: "a" };

@@ -192,10 +192,10 @@ Deno.test("refusal: an ID token that nobody asked for has to have keys, too", as
 
 Deno.test("refusal: discovery without an endpoint is told before a person is asked", async () => {
   for (const name of ["token_endpoint", "jwks_uri"]) {
-    for (const flow of ["device", "browser"] as const) {
+    for (const [flow, absent] of [["device", undefined], ["browser", null]] as const) {
       await using world = await scriptedProviderWorld();
       const authorization_endpoint = `${world.provider.issuer}/authorize`;
-      world.provider.discovery = { authorization_endpoint, [name]: undefined };
+      world.provider.discovery = { authorization_endpoint, [name]: absent };
       const shown: unknown[] = [];
       const onAuthorizationUrl = (prompt: unknown) => void shown.push(prompt);
       const run = () => createSession({ ...world.options, flow, onAuthorizationUrl });
