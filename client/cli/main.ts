@@ -1,22 +1,46 @@
 import { VERSION } from "../signed_in/session.ts";
-import { type Command, EXIT, type FlagName, FLAGS, FlagValues, PROGRAM } from "./command.ts";
+import {
+  columns,
+  type Command,
+  EXIT,
+  EXIT_WORDS,
+  type FlagName,
+  FLAGS,
+  FlagValues,
+  note,
+  print,
+  PROGRAM,
+  SPECIFIER,
+  unknownWord,
+  usageError,
+} from "./command.ts";
 import { api } from "./commands/api.ts";
-import { config } from "./commands/config.ts";
+import { config, permissions } from "./commands/config.ts";
 import { doctor } from "./commands/doctor.ts";
-import { exec } from "./commands/exec.ts";
-import { completionsCommand, helpText } from "./commands/help.ts";
-import { list } from "./commands/list.ts";
-import { login } from "./commands/login.ts";
-import { logout } from "./commands/logout.ts";
-import { migrate } from "./commands/migrate.ts";
-import { permissions } from "./commands/permissions.ts";
-import { status } from "./commands/status.ts";
-import { token } from "./commands/token.ts";
+import { login, logout, migrate } from "./commands/login.ts";
+import { list, status } from "./commands/status.ts";
+import { exec, token } from "./commands/token.ts";
 import { shown } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
-import { note, print, unknownWord, usageError } from "./output.ts";
 import { fileNeeds } from "./sign_in_target.ts";
 import { reportError } from "./report_error.ts";
+
+const completions: Command = {
+  name: "completions",
+  summary: "print the completions for bash and zsh",
+  details: [
+    `For the program as deno install names it: ${PROGRAM}.`,
+    "bash: put it into ~/.local/share/bash-completion/completions/" + PROGRAM,
+    `zsh:  put it into a folder of $fpath, as _${PROGRAM}`,
+  ],
+  flags: [],
+  examples: [`completions > ~/.local/share/bash-completion/completions/${PROGRAM}`],
+  action: "print the completions",
+  run: () => {
+    print(script());
+    return EXIT.ok;
+  },
+};
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */
 export const COMMANDS: readonly Command[] = [
@@ -31,21 +55,21 @@ export const COMMANDS: readonly Command[] = [
   doctor,
   config,
   permissions,
-  completionsCommand(() => COMMANDS),
+  completions,
 ];
 
 /** Runs the command that the arguments name and returns the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   let line: CommandLine | undefined;
   try {
-    line = parseCommandLine(args, COMMANDS);
+    line = parseCommandLine(args);
     const { command, flags } = line;
     if (flags.has("version")) {
       print(`${PROGRAM} ${VERSION}\n`);
       return EXIT.ok;
     }
     if (command === undefined || flags.has("help")) {
-      const text = helpText(command, COMMANDS);
+      const text = helpText(command);
       if (args.length > 0) print(text);
       else note(text);
       return args.length > 0 ? EXIT.ok : EXIT.usage;
@@ -71,14 +95,11 @@ export interface CommandLine {
  * Parses the arguments by the tables of commands and flags. The error for the first argument that is
  * unknown, missing or superfluous shows no value that may be a secret.
  */
-export function parseCommandLine(
-  args: readonly string[],
-  commands: readonly Command[],
-): CommandLine {
+export function parseCommandLine(args: readonly string[]): CommandLine {
   const flags = new FlagValues();
   const words: string[] = [];
   const rest = [...args];
-  const named = () => commands.find(({ name }) => name === words[0]);
+  const named = () => COMMANDS.find(({ name }) => name === words[0]);
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [, raw, inline] = /^(--?[^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
     if (raw !== undefined) {
@@ -96,9 +117,9 @@ export function parseCommandLine(
   const [word, ...more] = words;
   const command = named();
   if (command !== undefined) assertTaken(command, flags, more);
-  else if (word !== undefined) throw unknownWord(word, "a command", commands.map(nameOf));
+  else if (word !== undefined) throw unknownWord(word, "a command", COMMANDS.map(nameOf));
   else if (args.length > 0 && !flags.has("help") && !flags.has("version")) {
-    const names = commands.map(nameOf).join(", ");
+    const names = COMMANDS.map(nameOf).join(", ");
     throw usageError(`Cannot run: no command is given. Give one of ${names}.`);
   }
   return { command, flags, args: more };
@@ -142,4 +163,98 @@ function assertTaken(
   throw usageError(
     `Cannot use ${superfluous}: the command ${name} does not take it. Leave it out.`,
   );
+}
+
+const WIDTH = 80;
+
+/** The help of one command, or of the whole program. */
+function helpText(command: Command | undefined): string {
+  const text = (line: string) => columns([[line]], "", WIDTH);
+  const part = (title: string, rows: readonly (readonly string[])[], to = WIDTH) =>
+    `${title}:\n${columns(rows, "  ", to)}`;
+  const exits = part("Exit codes", EXIT_WORDS.map(([code, meaning]) => [`${code}`, meaning]));
+  if (command === undefined) {
+    return [
+      text(
+        "Signs in to an API behind an OpenID Provider, and prints its token for other programs.",
+      ),
+      part("Usage", [[`${PROGRAM} <command> [flags]`], [
+        `deno run … ${SPECIFIER} <command> [flags]`,
+      ]]),
+      part("Commands", COMMANDS.map(({ name, summary }) => [name, summary])),
+      part("Flags", flagRows(["help", "version"])),
+      text(
+        "Each command has its own flags: see <command> --help. Variables and a settings file stand " +
+          "in for them: see config --help.",
+      ),
+      text(
+        "Results go to standard output, everything else to standard error. No argument is a secret, " +
+          "and only token prints one.",
+      ),
+      exits,
+    ].join("\n");
+  }
+  const { name, summary, flags, args = "", details, examples } = command;
+  return [
+    text(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
+    part("Usage", [[`${PROGRAM} ${name} [flags] ${args}`]]),
+    ...details.map(text),
+    part("Flags", flagRows([...flags, "help"])),
+    part("Examples", examples.map((line) => [`${PROGRAM} ${line}`]), Infinity),
+    exits,
+  ].join("\n");
+}
+
+/** A flag with the placeholder of its value. */
+export function flagUsage(name: FlagName): string {
+  const { value } = FLAGS[name];
+  return value === undefined ? `--${name}` : `--${name} ${value}`;
+}
+
+function flagRows(names: readonly FlagName[]): string[][] {
+  return names.map((name) => {
+    const { summary, variable, choices, short } = FLAGS[name];
+    const more = [choices && `one of ${choices.join(", ")}`, variable && `default ${variable}`]
+      .filter((one) => one !== undefined).join("; ");
+    const usage = `${short === undefined ? "    " : `-${short}, `}${flagUsage(name)}`;
+    return [usage, summary + (more && ` (${more})`)];
+  });
+}
+
+/** The values that are offered for a flag. Without any a shell offers files. */
+function offered(name: FlagName): string {
+  const { choices, suggestions } = FLAGS[name];
+  return (choices ?? suggestions ?? []).join(" ");
+}
+
+/** One script for both shells: zsh runs it by its own emulation of bash. */
+function script(): string {
+  const used = [...new Set(COMMANDS.flatMap(({ flags }) => flags))];
+  const values = used.filter((name) => FLAGS[name].value !== undefined)
+    .map((name) => `    --${name}) words="${offered(name)}" ;;\n`);
+  const cases = COMMANDS.map(({ name, flags }) => {
+    const words = [...flags.map((flag) => `--${flag}`), "--help"];
+    return `    ${name}) words="${words.join(" ")}" ;;\n`;
+  });
+  return `#compdef ${PROGRAM}
+[ -z "$ZSH_VERSION" ] || { autoload -U +X bashcompinit && bashcompinit; }
+_validmind_auth() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
+  local command="" words="${COMMANDS.map(({ name }) => name).join(" ")} --help --version" word
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
+    case "$word" in -*) ;; *) command="$word"; break ;; esac
+  done
+  # bash takes --flag=value for three words.
+  if [ "$current" = "=" ]; then current=""
+  elif [ "$previous" = "=" ]; then previous="\${COMP_WORDS[COMP_CWORD-2]}"
+  fi
+  case "$command" in
+${cases.join("")}  esac
+  case "$previous" in
+${values.join("")}  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _validmind_auth ${PROGRAM}
+[ "$funcstack[1]" != "_${PROGRAM}" ] || _bash_complete -o default -F _validmind_auth
+`;
 }

@@ -8,8 +8,16 @@ import {
 import { quoteArgument, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
-import { EXIT, type FlagName, type FlagValues, PROGRAM, SPECIFIER } from "./command.ts";
-import { CliError, note, toJsonText } from "./output.ts";
+import {
+  CliError,
+  EXIT,
+  type FlagName,
+  type FlagValues,
+  note,
+  PROGRAM,
+  SPECIFIER,
+  toJsonText,
+} from "./command.ts";
 import { IDENTITY_FLAGS, STORE_FLAGS } from "./sign_in_target.ts";
 
 /** The codes of options, variables and settings that cannot be used. */

@@ -18,8 +18,7 @@ import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { type FlagName, type FlagValues, PROGRAM } from "./command.ts";
-import { usageError } from "./output.ts";
+import { type FlagName, type FlagValues, PROGRAM, usageError } from "./command.ts";
 
 export interface ChosenBackend {
   readonly backend: OidcCredentialsBackend;

@@ -1,6 +1,6 @@
 import { COMMANDS } from "../../client/cli/main.ts";
 import { type Command, EXIT_WORDS, type FlagName, FLAGS } from "../../client/cli/command.ts";
-import { flagUsage } from "../../client/cli/commands/help.ts";
+import { flagUsage } from "../../client/cli/main.ts";
 import { type Generated, generated, table } from "./generated_part.ts";
 
 const CLI_BEGIN = "<!-- commands: made by `deno task readme`, checked by the tests -->";

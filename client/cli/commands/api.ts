@@ -1,8 +1,15 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { type Command, EXIT, type FlagValues } from "../command.ts";
-import { CliError, print, usageError, write } from "../output.ts";
+import {
+  CliError,
+  type Command,
+  EXIT,
+  type FlagValues,
+  print,
+  usageError,
+  write,
+} from "../command.ts";
 import { openSession, pairOf } from "../sign_in_target.ts";
 import { BEARER_FLAGS } from "./token.ts";
 

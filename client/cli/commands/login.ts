@@ -1,14 +1,30 @@
+import { printable } from "../../../backends/common/printable.ts";
+import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import type { AuthEvent } from "../../auth_event.ts";
-import { asksNobody } from "../../entry.ts";
 import { createSession } from "../../create_session.ts";
-import { type Command, EXIT, type Invocation } from "../command.ts";
-import { note, print, snakeCase, toJsonText } from "../output.ts";
+import { asksNobody } from "../../entry.ts";
+import { clearOidcCredentials } from "../../init.ts";
+import type { ClearResult } from "../../session.ts";
+import {
+  type Command,
+  EXIT,
+  type Invocation,
+  note,
+  print,
+  printResult,
+  snakeCase,
+  toJsonText,
+  usageError,
+} from "../command.ts";
 import {
   assertPersistent,
+  chooseBackend,
   findTarget,
+  IDENTITY_FLAGS,
   OPTION_FLAGS,
   sessionOptions,
   type SignInTarget,
+  STORE_FLAGS,
 } from "../sign_in_target.ts";
 import { readStatus, statusText } from "./status.ts";
 
@@ -84,4 +100,120 @@ async function signIn(
     }),
   });
   return isAsked;
+}
+
+export const logout: Command = {
+  name: "logout",
+  summary: "remove the stored tokens",
+  details: [
+    "The entry is removed here whatever the network does. With --revoke, exit code 1 " +
+    "means that the provider refused or failed: the tokens may then live on there until " +
+    "they end. It is no failure if nobody was signed in.",
+    "--all removes every entry, of all people if they share the store, and asks nobody. Only it " +
+    "deletes a store that cannot be read.",
+  ],
+  flags: [...IDENTITY_FLAGS, ...STORE_FLAGS, "revoke", "all", "json", "quiet"],
+  examples: ["logout", "logout --revoke", "logout --all"],
+  action: "sign out",
+  async run(invocation) {
+    const { flags } = invocation;
+    const all = flags.has("all");
+    const given = IDENTITY_FLAGS.find((name) => flags.has(name));
+    if (all && given !== undefined) {
+      throw usageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
+    }
+    // With --all nobody is named.
+    const { backend } = all
+      ? await chooseBackend(flags, logout.action)
+      : await findTarget(flags, logout.action) ?? {};
+    const result = await clearOidcCredentials({
+      ...sessionOptions(flags),
+      ...(backend !== undefined && { credentialsBackend: backend }),
+      all,
+      revoke: flags.has("revoke"),
+    });
+    const { revocation } = result;
+    printResult(invocation, { wholeStore: false, ...result }, removalText(result));
+    const isMissed = revocation === "failed" || revocation === "not_supported";
+    if (isMissed && flags.has("quiet")) note(revocationText(result));
+    return isMissed ? EXIT.failure : EXIT.ok;
+  },
+};
+
+function removalText(result: ClearResult): string {
+  const { keys, wholeStore } = result;
+  const removed = wholeStore
+    ? "Removed the whole store, which could not be read.\n"
+    : keys.length === 0
+    ? "Nobody was signed in.\n"
+    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("");
+  return removed + revocationText(result);
+}
+
+function revocationText({ revocation, reason }: ClearResult): string {
+  if (revocation === "not_requested") return "";
+  if (revocation === "revoked") return "The provider has ended the tokens.\n";
+  if (revocation === "nothing_to_revoke") return "There was nothing to revoke.\n";
+  const why = reason?.replace(/\.$/, "") ?? "the provider did not say why";
+  return `The tokens could not be revoked: ${why}. They live on there until they end; end them on ` +
+    `the provider's own page.\n`;
+}
+
+export const migrate: Command = {
+  name: "migrate",
+  summary: "copy or move all entries from one backend to another",
+  details: [
+    "Either of --from and --to may be left out: it is then the backend that the " +
+    "environment or the settings file names, with its options. A copy is read back before it counts, and an " +
+    "interrupted run can be repeated. Without --delete-source a refresh token is in two " +
+    "places, and the first refresh may end the other copy.",
+  ],
+  flags: [
+    "profile",
+    "config",
+    "from",
+    "from-options",
+    "to",
+    "to-options",
+    "delete-source",
+    "json",
+    "quiet",
+  ],
+  examples: [
+    "migrate --from file --delete-source",
+    "migrate --from file --to kv --to-options kv.json --delete-source",
+  ],
+  action: "migrate credentials",
+  async run(invocation) {
+    const { flags } = invocation;
+    if (!flags.has("from") && !flags.has("to")) {
+      throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
+    }
+    const from = await chooseBackend(flags, migrate.action, [], "from");
+    const to = await chooseBackend(flags, migrate.action, from.needs, "to");
+    assertPersistent(to.backend, migrate.action);
+    const deleteSource = flags.has("delete-source");
+    const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
+    const { liveCopies } = result;
+    printResult(invocation, result, migrationText(result));
+    if (liveCopies.length > 0 && !flags.has("quiet")) {
+      note(
+        `warning: ${liveCopies.length} refresh token(s) are now in both places, and the first ` +
+          `refresh may end the other copy. Run it again with --delete-source.\n`,
+      );
+    }
+    return EXIT.ok;
+  },
+};
+
+function migrationText({ copied, kept, deleted }: MigrationResult): string {
+  const text = [
+    [copied, "Copied  ", ""],
+    [kept, "Kept    ", " (the target had it, or a newer one)"],
+    [deleted, "Deleted ", " (from the source)"],
+  ] as const;
+  const lines = text.flatMap(([keys, verb, more]) =>
+    keys.map((key) => `${verb} ${printable(key, 500)}${more}\n`)
+  );
+  return lines.join("") || "There is nothing to migrate.\n";
 }

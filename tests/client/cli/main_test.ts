@@ -4,7 +4,7 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import { FLAGS } from "../../../client/cli/command.ts";
 import { timeText } from "../../../client/cli/commands/status.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
-import { CliError, usageError } from "../../../client/cli/output.ts";
+import { CliError, usageError } from "../../../client/cli/command.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
@@ -59,7 +59,7 @@ Deno.test("main: an error names the help of the command; with --json it is one l
 });
 
 function parse(...args: string[]) {
-  const { command, flags, args: words } = parseCommandLine(args, COMMANDS);
+  const { command, flags, args: words } = parseCommandLine(args);
   return [command?.name, Object.fromEntries(flags), words];
 }
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { dirname } from "@std/path";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { settingsOf } from "../../../client/cli/commands/config.ts";
-import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
+import { parseCommandLine } from "../../../client/cli/main.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
@@ -108,7 +108,7 @@ function write(document: unknown, mode = 0o644): string {
 
 function flagsOf(line: string, path?: string) {
   const file = path === undefined ? [] : ["--config", path];
-  return parseCommandLine([...line.split(" "), ...file], COMMANDS).flags;
+  return parseCommandLine([...line.split(" "), ...file]).flags;
 }
 
 async function pipe(): Promise<string> {

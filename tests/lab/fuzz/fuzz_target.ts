@@ -3,7 +3,7 @@ import type * as fc from "fast-check";
 import { redact } from "../../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { CliError } from "../../../client/cli/output.ts";
+import { CliError } from "../../../client/cli/command.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 
 /** One parser of text from outside, with what it is fed. */

@@ -1,9 +1,16 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { FileCredentialsBackend } from "../../../../backends/file.ts";
 import { runCli } from "../../../../client/cli.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
 import { OwnStreams } from "../../../support/own_streams.ts";
-import { BY_KEY, cliTest, ENDED } from "../cli_world.ts";
+import { BY_KEY, cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 
 /** The lines of JSON that a program reads. */
 function steps(text: string): Record<string, string>[] {
@@ -100,4 +107,84 @@ cliTest("login: a backend's options come from a file with variables", async (wor
 
 cliTest("login: with an API key there is nothing to do", async (world) => {
   await world.says("login", 0, "An API key is set", { env: BY_KEY });
+});
+
+cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => {
+  await world.signIn();
+  assertEquals((await world.says("logout", 0)).stdout, `Removed ${world.key}\n`);
+  assertEquals([world.backend.get(world.key), world.provider.requests], [undefined, []]);
+  await world.says("logout", 0, /^Nobody was signed in\.\n$/);
+
+  const { refresh_token } = await world.signIn();
+  const { json } = await world.says("logout --revoke --json", 0);
+  assertEquals(json, { keys: [world.key], revocation: "revoked", whole_store: false });
+  assertEquals(await world.provider.isActive(refresh_token!), false);
+});
+
+cliTest("logout: a revocation that did not happen is exit code 1", async (world) => {
+  const words = "The tokens could not be revoked: the provider has no";
+  for (const quiet of ["", "--quiet"]) {
+    await world.signIn();
+    const { stdout } = await world.says(`logout --revoke ${quiet}`, 1, words);
+    assertEquals([stdout === "", world.backend.get(world.key)], [quiet !== "", undefined]);
+  }
+}, { options: { revocation: false } });
+
+cliTest("logout: --all removes everybody, and needs no settings", async (world) => {
+  const others = ["https://other.example|app", world.key].toSorted();
+  for (const key of others) await world.backend.put(key, { ...await world.signIn() });
+  const { json } = await world.says("logout --all --json", 0, { env: NO_CLIENT });
+  assertEquals(json.keys.toSorted(), others);
+  assertEquals(await Array.fromAsync(world.backend.list()), []);
+});
+
+cliTest("logout: a damaged store stays, unless --all deletes it", async (world) => {
+  const damaged = '{"version": 1, "credentials": {"a';
+  const path = await world.write(damaged, ".validmind/credentials.json");
+  const words = ["error (backend_corrupt): Cannot", "validmind-auth logout --all", "!clearOidc"];
+  for (const line of ["logout", "logout --revoke"]) {
+    assertEquals((await world.says(line, 1, ...words)).stdout, "");
+    assertEquals(await Deno.readTextFile(path), damaged);
+  }
+  await world.says("logout --all", 0, "Removed the whole store");
+  await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
+});
+
+cliTest("logout: --all deletes no store that is only away", async (world) => {
+  const deleted = `${world.home}/deleted`;
+  const path = await world.write(
+    `export class Away {
+      get() {} put() {} delete() {}
+      deleteAll() { Deno.writeTextFileSync(${JSON.stringify(deleted)}, ""); }
+      async *list() { throw new Error("away"); }
+    }`,
+    "away.ts",
+  );
+  const words = "error (backend_unavailable): Cannot list credentials";
+  assertEquals((await world.says(`logout --all --backend ${path}:Away`, 1, words)).stdout, "");
+  await assertRejects(() => Deno.stat(deleted), Deno.errors.NotFound);
+});
+
+cliTest("migrate: copies with a warning; --delete-source moves", async (world) => {
+  const entry = await world.signIn();
+  const path = `${world.home}/new/tokens.json`;
+  const to = new FileCredentialsBackend({ path });
+  await world.write({ path }, "to.json");
+  const warning = "warning: 1 refresh token(s) are now in both places";
+  const copied = await world.says("migrate --from file --to file --to-options to.json", 0, warning);
+  assertEquals(copied.stdout, `Copied   ${world.key}\n`);
+  assertEquals([to.get(world.key), world.stored()], [entry, entry]);
+  await to.delete(world.key);
+
+  const env = {
+    VM_OIDC_CREDENTIALS_BACKEND: "file",
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }),
+  };
+  const { json, stderr } = await world.says("migrate --from file --delete-source --json", 0, {
+    env,
+  });
+  const report = { copied: [world.key], kept: [], deleted: [world.key], live_copies: [] };
+  assertEquals([json, stderr], [report, ""]);
+  assertEquals([to.get(world.key), world.backend.get(world.key)], [entry, undefined]);
+  await world.says("migrate --from file", 0, /^There is nothing to migrate\.\n$/, { env });
 });

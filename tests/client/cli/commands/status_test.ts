@@ -1,5 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { credentialKey } from "../../../../client/entry.ts";
+import { assertNoSecret } from "../../../support/assert_no_secret.ts";
+import { tokensOf } from "../../../support/entries.ts";
 import { BY_KEY, cliTest, type CliWorld, ENDED, NO_CLIENT, type Word } from "../cli_world.ts";
+import { assert, assertEquals } from "@std/assert";
 
 /** What every report says of the provider and the store. */
 function known({ provider, backend: { path: location } }: CliWorld) {
@@ -108,4 +111,100 @@ cliTest("status: the scope that was granted, and the end of the sign-in itself",
     /^Scope +not known: another program stored/m,
     /^Sign-in +ends .+ \(in 2 h\)$/m,
   );
+});
+
+cliTest("list: nobody is signed in, and no settings are needed", async (world) => {
+  const { stdout, stderr } = await world.says("list", 0, { env: NO_CLIENT });
+  const place = `FileCredentialsBackend (${world.backend.path})`;
+  assertEquals([stdout, stderr], [`Nobody is signed in.\nKept in  ${place}\n`, ""]);
+  assertEquals([...Deno.readDirSync(world.home)], [], "list wrote something");
+});
+
+cliTest("list: each sign-in with its end, and no token", async (world) => {
+  const entry = await world.signIn();
+  const { issuer, clientId } = world.provider;
+  const key = (audience?: string, options = {}) =>
+    credentialKey(issuer, clientId, audience, options);
+  await world.backend.put(key(undefined, { profile: "work" }), entry);
+  const ended = { ...entry, expires_at: ENDED, refresh_token: null };
+  await world.backend.put(key("https://api.example|x", { dpop: true, profile: "lab" }), ended);
+  await world.backend.put("probe|0f9a", entry); // a leftover of a process that was killed
+  const text = await world.says(
+    "list",
+    0,
+    /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m,
+    /^Profile +work$/m,
+    /^Audience +https:\/\/api\.example\|x$/m,
+    /^Token +valid until .*, then refreshed without you$/m,
+    /^Kept in +FileCredentialsBackend \(.*credentials\.json\)$/m,
+    "!probe",
+    { env: NO_CLIENT },
+  );
+  const { json, stdout } = await world.says("list --json", 0, { env: NO_CLIENT });
+  assertEquals(json.backend.location, world.backend.path);
+  // deno-lint-ignore no-explicit-any -- JSON
+  const rows = json.sign_ins.map(({ state, profile, dpop, audience }: any) =>
+    [state, profile, dpop, audience].filter(Boolean)
+  );
+  const lab = ["expired", "lab", true, "https://api.example|x"];
+  assertEquals(rows, [lab, ["valid"], ["valid", "work"]]);
+  const { issuer: of, client_id, email, expires_at } = json.sign_ins[1];
+  assertEquals([of, client_id, email, expires_at], [
+    issuer,
+    clientId,
+    "analyst@example.com",
+    entry.expires_at,
+  ]);
+  for (const shown of [text.stdout, stdout]) assertNoSecret(shown, tokensOf(entry));
+  assertEquals(world.provider.requests, []);
+});
+
+function idToken(claims: string): string {
+  const payload = new TextEncoder().encode(claims);
+  return `e.${payload.toBase64({ alphabet: "base64url", omitPadding: true })}.s`;
+}
+
+cliTest("list: stored text cannot reach the terminal's controls", async (world) => {
+  const claims = { sub: "\x1b[2Jx", name: "\u202egro", email: "a\nb@example.com" };
+  await world.backend.put("https://a.example\x1b]0;t\x07|c\r\nSigned in  as root|\x9b1m", {
+    ...await world.signIn(),
+    scope: "openid\x1b[31m",
+    id_token: idToken(JSON.stringify(claims)),
+  });
+  for (const line of ["list", "list --json"]) {
+    const { stdout } = await world.says(line, 0, "https://a.example");
+    assert(!/[\p{Cc}\p{Cf}]/u.test(stdout.replaceAll("\n", "")), JSON.stringify(stdout));
+    assert(!/^Signed in +as root/m.test(stdout), stdout);
+  }
+});
+
+cliTest("list: one entry that cannot be read hides no other, and is exit code 1", async (world) => {
+  await world.signIn();
+  const { path } = world.backend;
+  const file = JSON.parse(await Deno.readTextFile(path));
+  file.credentials["https://b.example|app"] = "no object";
+  await Deno.writeTextFile(path, JSON.stringify(file));
+  await world.says(
+    "list",
+    1,
+    /^Signed in +as analyst/m,
+    /^Unreadable +Cannot read credentials from .*is no object/m,
+    /validmind-auth logout --issuer https:\/\/b\.example --client-id app\.$/m,
+    /^Provider +https:\/\/b\.example$/m,
+  );
+  const { json } = await world.says("list --json", 1);
+  assertEquals(json.sign_ins[1].error.code, "backend_corrupt");
+});
+
+cliTest("list: a time that no date can hold is no failure", async (world) => {
+  const key = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0|app";
+  const id_token = idToken('{"exp":1e300,"sub":"x"}');
+  await world.backend.put(key, { ...await world.signIn(), id_token });
+  for (const line of ["list", "list --json"]) await world.says(line, 0);
+});
+
+cliTest("list: a store without a list is named, with the way out", async (world) => {
+  const store = "data:text/javascript,export class TeamStore{get(){}put(){}delete(){}}:TeamStore";
+  const words = "error (backend_no_list): Cannot list the sign-ins in TeamStore";
+  await world.says(`list --backend '${store}'`, 1, words, "status --issuer");
 });
