@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { PROVES } from "../../../backends/common/describe_backend.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { entry, KEY, OTHER } from "../../support/entries.ts";
+import { ALL, backendUrl, startDeno } from "../../support/deno_process.ts";
+import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
@@ -334,4 +335,33 @@ Deno.test("a lock file that is replaced while somebody waits for it is not the l
   second.end();
   await Promise.all([second.held, waiter]);
   assertEquals(order, ["new holder ends", "waiter"]);
+});
+
+Deno.test("a reader never sees half a file of a writer, nor does one that is killed leave half", async () => {
+  const parent = folder();
+  const path = `${parent}/credentials.json`;
+  const backend = new FileCredentialsBackend({ path });
+  await backend.put("mine", small("mine"));
+  const code = `
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
+    const entry = { issuer: "i", access_token: "t", fill: "f".repeat(300_000) };
+    console.log("begun");
+    for (let i = 1;; i++) await backend.put("theirs", { ...entry, client_id: String(i) });`;
+  for (const reads of [60, 7]) {
+    await using child = startDeno({ code, flags: ALL });
+    await child.line();
+    let last = 0;
+    for (let count = 0; count < reads || last === 0; count++) {
+      const seen = Number(backend.get("theirs")?.client_id ?? 0);
+      assert(count === 0 || seen >= last, "an older state came back");
+      last = seen;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    await child.kill();
+    assertEquals(backend.get("mine"), small("mine"));
+    await backend.put("mine", small("mine"));
+    assertEquals(namesIn(parent), ["credentials.json", "credentials.json.lock"]);
+    await backend.delete("theirs");
+  }
 });
