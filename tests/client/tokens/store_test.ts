@@ -1,7 +1,7 @@
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { HOUR, refreshes, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { assert, assertEquals } from "@std/assert";
