@@ -2,28 +2,15 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { assertNoSecret, rememberSecret } from "../support/assert_no_secret.ts";
 import { hasChromium, openWindow, startChromium } from "../support/chromium.ts";
 import {
+  codeCells,
   hasJupyter,
   type KernelMessage,
-  type Notebook,
   type RunningNotebook,
   runNotebook,
 } from "../support/jupyter.ts";
 import { type NotebookWorld, startNotebookWorld } from "./notebook_world.ts";
 
 const IMPORT = `import * as vm from "jsr:@validmind/auth";`;
-
-function notebook(sources: string[]): Notebook {
-  return {
-    metadata: {},
-    cells: sources.map((source) => ({
-      cell_type: "code",
-      source,
-      metadata: {},
-      outputs: [],
-      execution_count: null,
-    })),
-  };
-}
 
 /** The link of the first display. */
 async function linkOf(running: RunningNotebook): Promise<{ link: string; html: string }> {
@@ -52,7 +39,7 @@ Deno.test({
     // The address is known after the first cell only: it is read from a file, as a person types it.
     const place = JSON.stringify(`${world.home.path}/address.txt`);
     const file = await world.write(
-      notebook([
+      codeCells(
         `${IMPORT}\nconst signIn = await vm.startSignIn();`,
         `let address = ""; while (address === "") {
           await new Promise((resolve) => setTimeout(resolve, 50));
@@ -61,7 +48,7 @@ Deno.test({
         const session = await signIn.finish(address);
         console.log("again:", await signIn.finish(address) === session);`,
         `const again = await vm.init(); (await again.status()).email`,
-      ]),
+      ),
       "two_cells.ipynb",
     );
     await using running = runNotebook(world.home, file);
@@ -94,9 +81,9 @@ Deno.test({
   fn: async () => {
     await using world = await startNotebookWorld();
     const file = await world.write(
-      notebook([
+      codeCells(
         `${IMPORT}\nconst session = await vm.init({ flow: "browser" }); (await session.status()).email`,
-      ]),
+      ),
       "form.ipynb",
     );
     await using running = runNotebook(world.home, file);

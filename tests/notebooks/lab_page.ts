@@ -1,6 +1,5 @@
 import type { Browser, Locator, Page } from "playwright-core";
 import { openWindow } from "../support/chromium.ts";
-import type { Notebook } from "../support/jupyter.ts";
 
 /** Longer than a Deno kernel takes to start on a busy machine. */
 const TIMEOUT_MS = 120_000;
@@ -46,23 +45,6 @@ export class LabPage {
     await this.page.keyboard.press("Control+s");
     await saved;
   }
-}
-
-/** A notebook of code cells. */
-export function codeCells(...sources: string[]): Notebook {
-  return {
-    nbformat: 4,
-    nbformat_minor: 5,
-    metadata: { kernelspec: { name: "deno", display_name: "Deno", language: "typescript" } },
-    cells: sources.map((source, index) => ({
-      cell_type: "code",
-      id: `cell-${index}`,
-      source,
-      metadata: {},
-      outputs: [],
-      execution_count: null,
-    })),
-  } as Notebook;
 }
 
 /** A window of a person, with an empty profile. */

@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import {
+  codeCells,
   hasJupyter,
   type KernelMessage,
   nbconvert,
@@ -64,21 +65,12 @@ Deno.test({
   ignore: !hasJupyter,
   fn: async () => {
     await using world = await startNotebookWorld();
-    const cell = (source: string) => ({
-      cell_type: "code" as const,
-      source,
-      metadata: {},
-      outputs: [],
-      execution_count: null,
-    });
-    const file = await world.write({
-      metadata: {},
-      cells: [
-        cell("const kept = 42;"),
-        cell(`import * as vm from "jsr:@validmind/auth"; await vm.init();`),
-        cell("kept"),
-      ],
-    }, "interrupted.ipynb");
+    const sources = [
+      "const kept = 42;",
+      `import * as vm from "jsr:@validmind/auth"; await vm.init();`,
+      "kept",
+    ];
+    const file = await world.write(codeCells(...sources), "interrupted.ipynb");
     await using running = runNotebook(world.home, file);
     const { content: { transient } } = await running.waitFor(({ type }) => type === "display_data");
     await running.interrupt();

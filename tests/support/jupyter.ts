@@ -20,14 +20,31 @@ export const hasJupyter: boolean = PYTHON !== undefined;
 
 /** A notebook as nbformat 4 has it, as far as the tests look at it. */
 export interface Notebook {
+  nbformat?: number;
+  nbformat_minor?: number;
   cells: {
     cell_type: "code" | "markdown";
+    id?: string;
     source: string[] | string;
     execution_count?: number | null;
     outputs?: NotebookOutput[];
     metadata: Record<string, unknown>;
   }[];
   metadata: Record<string, unknown>;
+}
+
+/** A notebook of code cells. */
+export function codeCells(...sources: string[]): Notebook {
+  const metadata = { kernelspec: { name: "deno", display_name: "Deno", language: "typescript" } };
+  const cells = sources.map((source, index): Notebook["cells"][number] => ({
+    cell_type: "code",
+    id: `cell-${index}`,
+    source,
+    metadata: {},
+    outputs: [],
+    execution_count: null,
+  }));
+  return { nbformat: 4, nbformat_minor: 5, metadata, cells };
 }
 
 /** One output of a cell. */

@@ -8,7 +8,8 @@
  */
 import type { Browser } from "playwright-core";
 import { type NotebookWorld, startNotebookWorld } from "../../notebooks/notebook_world.ts";
-import { codeCells, type LabPage, openLab } from "../../notebooks/lab_page.ts";
+import { type LabPage, openLab } from "../../notebooks/lab_page.ts";
+import { codeCells } from "../../support/jupyter.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { openWindow, startChromium } from "../../support/chromium.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";

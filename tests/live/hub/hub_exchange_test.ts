@@ -24,6 +24,7 @@ const SECRETS = { jupyterhub: crypto.randomUUID(), notebooks: crypto.randomUUID(
 const live = await liveTests("jupyterhub", "keycloak", "accounts");
 /** The hub asks the servers of this file at any time: one test opens what another one sees end. */
 const SHARED = { sanitizeOps: false, sanitizeResources: false };
+const test = (name: string, fn: () => Promise<void>) => live.test(name, SHARED, fn);
 const stack = new AsyncDisposableStack();
 live.afterAll(() => stack.disposeAsync());
 
@@ -188,7 +189,7 @@ async function hubToken({ name }: UnixUser): Promise<string | undefined> {
   }
 }
 
-live.test("JupyterHub, exchange: who is signed in at the hub is never asked", SHARED, async () => {
+test("JupyterHub, exchange: who is signed in at the hub is never asked", async () => {
   const [user] = it.users;
   const { robot } = it.hub;
   await signInAtHub(user!);
@@ -215,23 +216,19 @@ live.test("JupyterHub, exchange: who is signed in at the hub is never asked", SH
   assertEquals((await initIn(another)).asked, 0);
 });
 
-live.test(
-  "JupyterHub, exchange: a server's end takes the file away, and its start brings it",
-  SHARED,
-  async () => {
-    const [user] = it.users;
-    const { robot } = it.hub;
-    await signInAtHub(user!);
-    await robot.startServer(user!.name);
-    assert(await hubToken(user!) !== undefined);
-    await robot.stopServer(user!.name);
-    assertEquals(await hubToken(user!), undefined);
-    await using kernel = await robot.findKernel(user!.name, "deno");
-    assertEquals((await initIn(kernel)).asked, 0);
-  },
-);
+test("JupyterHub, exchange: a server's end takes the file away, and its start brings it", async () => {
+  const [user] = it.users;
+  const { robot } = it.hub;
+  await signInAtHub(user!);
+  await robot.startServer(user!.name);
+  assert(await hubToken(user!) !== undefined);
+  await robot.stopServer(user!.name);
+  assertEquals(await hubToken(user!), undefined);
+  await using kernel = await robot.findKernel(user!.name, "deno");
+  assertEquals((await initIn(kernel)).asked, 0);
+});
 
-live.test("JupyterHub, exchange: a neighbour reads nothing of it", SHARED, async () => {
+test("JupyterHub, exchange: a neighbour reads nothing of it", async () => {
   const [first, second] = it.users;
   for (const user of it.users) {
     await signInAtHub(user);
@@ -268,46 +265,38 @@ live.test("JupyterHub, exchange: a neighbour reads nothing of it", SHARED, async
   assertEquals(answers, [[404, null], [200, null], [200, null]]);
 });
 
-live.test(
-  "JupyterHub, exchange: no token is in an environment, a log, a notebook or a database",
-  SHARED,
-  async () => {
-    const except = [it.tokens, it.proof, `${it.hub.state}/settings.json`];
-    for (const { home } of it.users) except.push(`${home}/.validmind/credentials.json`);
-    const { connections, databases, logs, processes } = await searchForSecrets(it, { except });
-    assert(Math.min(connections, databases, logs, processes) > 0);
-    // Nor is a refresh token, of which nobody but the hub and the provider has seen one.
-    for (const file of [it.hub.log, `${it.hub.state}/jupyterhub.sqlite`]) {
-      const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
-      assertEquals(/eyJhbGciOi|"refresh_token"/.test(text), false, file);
-    }
-  },
-);
+test("JupyterHub, exchange: no token is in an environment, a log, a notebook or a database", async () => {
+  const except = [it.tokens, it.proof, `${it.hub.state}/settings.json`];
+  for (const { home } of it.users) except.push(`${home}/.validmind/credentials.json`);
+  const { connections, databases, logs, processes } = await searchForSecrets(it, { except });
+  assert(Math.min(connections, databases, logs, processes) > 0);
+  // Nor is a refresh token, of which nobody but the hub and the provider has seen one.
+  for (const file of [it.hub.log, `${it.hub.state}/jupyterhub.sqlite`]) {
+    const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
+    assertEquals(/eyJhbGciOi|"refresh_token"/.test(text), false, file);
+  }
+});
 
-live.test(
-  "JupyterHub, exchange: the hub's sign-out ends it at the next renewal",
-  SHARED,
-  async () => {
-    const [user] = it.users;
-    const browser = await signInAtHub(user!);
-    await using kernel = await it.hub.robot.findKernel(user!.name, "deno");
-    await initIn(kernel);
-    await browser.open(`${it.hub.origin}/hub/logout`);
-    assertEquals(await hubToken(user!), undefined);
-    const { message } = await until(async () => {
-      const found = await renewedIn(kernel);
-      return found.code === "client_auth_unusable" ? found : undefined;
-    });
-    for (const word of [`${it.tokens}/${user!.name}`, "notebooks", "api", "at the hub", "device"]) {
-      assert(message!.includes(word), message);
-    }
-    const { code } = await kernel.evaluate<{ code: string }>(`
-    const { init } = await import("jsr:@validmind/auth");
-    return await init({ flow: "device", interactive: false }).then(
-      () => ({}), ({ code }) => ({ code }));`);
-    assertEquals(code, "login_required", "the ordinary sign-in is there");
-    await signInAtHub(user!);
-    await until(() => hubToken(user!));
-    assertEquals((await initIn(kernel)).asked, 0);
-  },
-);
+test("JupyterHub, exchange: the hub's sign-out ends it at the next renewal", async () => {
+  const [user] = it.users;
+  const browser = await signInAtHub(user!);
+  await using kernel = await it.hub.robot.findKernel(user!.name, "deno");
+  await initIn(kernel);
+  await browser.open(`${it.hub.origin}/hub/logout`);
+  assertEquals(await hubToken(user!), undefined);
+  const { message } = await until(async () => {
+    const found = await renewedIn(kernel);
+    return found.code === "client_auth_unusable" ? found : undefined;
+  });
+  for (const word of [`${it.tokens}/${user!.name}`, "notebooks", "api", "at the hub", "device"]) {
+    assert(message!.includes(word), message);
+  }
+  const { code } = await kernel.evaluate<{ code: string }>(`
+  const { init } = await import("jsr:@validmind/auth");
+  return await init({ flow: "device", interactive: false }).then(
+    () => ({}), ({ code }) => ({ code }));`);
+  assertEquals(code, "login_required", "the ordinary sign-in is there");
+  await signInAtHub(user!);
+  await until(() => hubToken(user!));
+  assertEquals((await initIn(kernel)).asked, 0);
+});

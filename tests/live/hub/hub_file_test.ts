@@ -20,6 +20,7 @@ const people = whyNoAccounts === undefined ? "each of two people" : `one person:
 
 /** The hub asks the servers of this file at any time: one test opens what another one sees end. */
 const SHARED = { sanitizeOps: false, sanitizeResources: false };
+const test = (name: string, fn: () => Promise<void>) => live.test(name, SHARED, fn);
 
 const stack = new AsyncDisposableStack();
 live.afterAll(() => stack.disposeAsync());
@@ -132,33 +133,25 @@ two.test(
   },
 );
 
-live.test(
-  "JupyterHub, file: no token is in a notebook, a log, a server's file or a process's arguments",
-  SHARED,
-  async () => {
-    for (const index of world.users.keys()) await (await signedIn(index))[Symbol.asyncDispose]();
-    const except = world.users.map(({ home }) => `${home}/.validmind/credentials.json`);
-    const found = await searchForSecrets(world, { except });
-    const { notebooks, connections, logs, databases, processes } = found;
-    assertEquals(Math.min(notebooks, connections, logs, databases, processes) > 0, true);
-    // The search does find a token that is there.
-    const [user] = world.users;
-    const { credentials } = JSON.parse(await Deno.readTextFile(except[0]!));
-    const [{ access_token }] = Object.values(credentials) as [{ access_token: string }];
-    await world.write(user!, "planted.ipynb", `{"cells": ["${access_token}"]}`);
-    await assertRejects(() => searchForSecrets(world, { except }), Error, "planted.ipynb");
-    await Deno.remove(`${user!.home}/planted.ipynb`);
-  },
-);
+test("JupyterHub, file: no token is in a notebook, a log, a server's file or a process's arguments", async () => {
+  for (const index of world.users.keys()) await (await signedIn(index))[Symbol.asyncDispose]();
+  const except = world.users.map(({ home }) => `${home}/.validmind/credentials.json`);
+  const found = await searchForSecrets(world, { except });
+  const { notebooks, connections, logs, databases, processes } = found;
+  assertEquals(Math.min(notebooks, connections, logs, databases, processes) > 0, true);
+  // The search does find a token that is there.
+  const [user] = world.users;
+  const { credentials } = JSON.parse(await Deno.readTextFile(except[0]!));
+  const [{ access_token }] = Object.values(credentials) as [{ access_token: string }];
+  await world.write(user!, "planted.ipynb", `{"cells": ["${access_token}"]}`);
+  await assertRejects(() => searchForSecrets(world, { except }), Error, "planted.ipynb");
+  await Deno.remove(`${user!.home}/planted.ipynb`);
+});
 
-live.test(
-  "JupyterHub, file: a sign-in and a refresh in one language serve the other",
-  SHARED,
-  async () => {
-    const [user] = world.users;
-    await using deno = await signedIn(0);
-    await using python = await kernelOf(0, "python3");
-    const both = new BothLanguages(world, user!, deno, python);
-    await both.shareSignIn();
-  },
-);
+test("JupyterHub, file: a sign-in and a refresh in one language serve the other", async () => {
+  const [user] = world.users;
+  await using deno = await signedIn(0);
+  await using python = await kernelOf(0, "python3");
+  const both = new BothLanguages(world, user!, deno, python);
+  await both.shareSignIn();
+});

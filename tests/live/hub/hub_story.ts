@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core";
 import { assertEquals } from "@std/assert";
-import { codeCells } from "../../notebooks/lab_page.ts";
+import { codeCells } from "../../support/jupyter.ts";
 import { quickstart } from "../../notebooks/notebook_world.ts";
 import { HubPerson } from "./hub_person.ts";
 import type { HubWorld } from "./hub_world.ts";

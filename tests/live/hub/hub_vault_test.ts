@@ -17,6 +17,7 @@ const live = await liveTests("jupyterhub", "accounts", "vault");
 
 /** The hub asks the servers of this file at any time: one test opens what another one sees end. */
 const SHARED = { sanitizeOps: false, sanitizeResources: false };
+const test = (name: string, fn: () => Promise<void>) => live.test(name, SHARED, fn);
 
 const stack = new AsyncDisposableStack();
 live.afterAll(() => stack.disposeAsync());
@@ -60,104 +61,80 @@ const asSecond = (method: string, path: string) => `
   await answer.body?.cancel();
   return answer.status;`;
 
-live.test(
-  "JupyterHub, Vault: each person's sign-in is in the person's own folder",
-  SHARED,
-  async () => {
-    for (const user of world.users) {
-      const { status, body } = await vault.request("GET", `secret/data/users/${user.name}/${name}`);
-      assertEquals(status, 200);
-      const entry = JSON.parse(body.data.data.entry);
-      assertEquals(await world.provider.isActive(entry.access_token), true);
-      await assertRejects(() => Deno.stat(`${user.home}/.validmind`), Deno.errors.NotFound);
-    }
-  },
-);
+test("JupyterHub, Vault: each person's sign-in is in the person's own folder", async () => {
+  for (const user of world.users) {
+    const { status, body } = await vault.request("GET", `secret/data/users/${user.name}/${name}`);
+    assertEquals(status, 200);
+    const entry = JSON.parse(body.data.data.entry);
+    assertEquals(await world.provider.isActive(entry.access_token), true);
+    await assertRejects(() => Deno.stat(`${user.home}/.validmind`), Deno.errors.NotFound);
+  }
+});
 
-live.test(
-  "JupyterHub, Vault: a person's login reads no entry of another: 403 by the policy",
-  SHARED,
-  async () => {
-    const [first, second] = world.users;
-    const own = asSecond("GET", `secret/data/users/${second!.name}/${name}`);
-    assertEquals(await kernels[1]!.evaluate(own), 200);
-    for (const kind of ["data", "metadata"]) {
-      const path = `secret/${kind}/users/${first!.name}/${name}`;
-      assertEquals(await kernels[1]!.evaluate(asSecond("GET", path)), 403, kind);
-      assertEquals(await kernels[1]!.evaluate(asSecond("DELETE", path)), 403, kind);
-    }
-    for (const folder of ["users/", `users/${first!.name}/`]) {
-      const path = `secret/metadata/${folder}?list=true`;
-      assertEquals(await kernels[1]!.evaluate(asSecond("GET", path)), 403, folder);
-    }
-  },
-);
+test("JupyterHub, Vault: a person's login reads no entry of another: 403 by the policy", async () => {
+  const [first, second] = world.users;
+  const own = asSecond("GET", `secret/data/users/${second!.name}/${name}`);
+  assertEquals(await kernels[1]!.evaluate(own), 200);
+  for (const kind of ["data", "metadata"]) {
+    const path = `secret/${kind}/users/${first!.name}/${name}`;
+    assertEquals(await kernels[1]!.evaluate(asSecond("GET", path)), 403, kind);
+    assertEquals(await kernels[1]!.evaluate(asSecond("DELETE", path)), 403, kind);
+  }
+  for (const folder of ["users/", `users/${first!.name}/`]) {
+    const path = `secret/metadata/${folder}?list=true`;
+    assertEquals(await kernels[1]!.evaluate(asSecond("GET", path)), 403, folder);
+  }
+});
 
-live.test(
-  "JupyterHub, Vault: a path that a person changes is refused by the policy",
-  SHARED,
-  async () => {
-    const [first] = world.users;
-    const code = await kernels[1]!.evaluate(`
-    const { createSession } = await import("jsr:@validmind/auth");
-    const name = "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS";
-    const kwargs = Deno.env.get(name);
-    Deno.env.set(name, kwargs.replace("users/\${JUPYTERHUB_USER}", "users/${first!.name}"));
-    try {
-      await (await createSession({ interactive: false })).accessToken();
-      return "read";
-    } catch (error) {
-      return error.code;
-    } finally {
-      Deno.env.set(name, kwargs);
-    }`);
-    assertEquals(code, "backend_denied");
-  },
-);
+test("JupyterHub, Vault: a path that a person changes is refused by the policy", async () => {
+  const [first] = world.users;
+  const code = await kernels[1]!.evaluate(`
+  const { createSession } = await import("jsr:@validmind/auth");
+  const name = "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS";
+  const kwargs = Deno.env.get(name);
+  Deno.env.set(name, kwargs.replace("users/\${JUPYTERHUB_USER}", "users/${first!.name}"));
+  try {
+    await (await createSession({ interactive: false })).accessToken();
+    return "read";
+  } catch (error) {
+    return error.code;
+  } finally {
+    Deno.env.set(name, kwargs);
+  }`);
+  assertEquals(code, "backend_denied");
+});
 
-live.test(
-  "JupyterHub, Vault: the login of another person is a file that only that person reads",
-  SHARED,
-  async () => {
-    const [first, second] = world.users;
-    const folder = `${world.folder.path}/logins`;
-    const { uid, mode } = await Deno.stat(`${folder}/${first!.name}`);
-    assertEquals([uid, mode! & 0o777], [first!.uid, 0o400]);
-    const tries = `${folder}/${first!.name}`;
-    const error = await kernels[1]!.evaluate(`
-    const told = [];
-    const attempt = async (fn) => told.push(await fn().then(() => "done", (error) => error.name));
-    await attempt(() => Deno.readTextFile(${JSON.stringify(tries)}));
-    await attempt(() => Deno.symlink("/etc/passwd", ${JSON.stringify(`${folder}/someone`)}));
-    await attempt(() => Deno.remove(${JSON.stringify(`${folder}/${second!.name}`)}));
-    return told;`);
-    assertEquals(error, ["PermissionDenied", "PermissionDenied", "PermissionDenied"]);
-  },
-);
+test("JupyterHub, Vault: the login of another person is a file that only that person reads", async () => {
+  const [first, second] = world.users;
+  const folder = `${world.folder.path}/logins`;
+  const { uid, mode } = await Deno.stat(`${folder}/${first!.name}`);
+  assertEquals([uid, mode! & 0o777], [first!.uid, 0o400]);
+  const tries = `${folder}/${first!.name}`;
+  const error = await kernels[1]!.evaluate(`
+  const told = [];
+  const attempt = async (fn) => told.push(await fn().then(() => "done", (error) => error.name));
+  await attempt(() => Deno.readTextFile(${JSON.stringify(tries)}));
+  await attempt(() => Deno.symlink("/etc/passwd", ${JSON.stringify(`${folder}/someone`)}));
+  await attempt(() => Deno.remove(${JSON.stringify(`${folder}/${second!.name}`)}));
+  return told;`);
+  assertEquals(error, ["PermissionDenied", "PermissionDenied", "PermissionDenied"]);
+});
 
-live.test(
-  "JupyterHub, Vault: a sign-in in one language serves the other, and both refresh at once",
-  SHARED,
-  async () => {
-    const [user] = world.users;
-    await using python = await world.hub.robot.startKernel(user!.name, "python3");
-    await python.evaluate(
-      "import validmind_library, validmind_vault\nvalidmind_vault.install()\nvalue = None",
-    );
-    const both = new BothLanguages(world, user!, kernels[0]!, python);
-    await both.shareSignIn();
-    for (let round = 0; round < ROUNDS; round++) await both.refreshAtOnce();
-  },
-);
+test("JupyterHub, Vault: a sign-in in one language serves the other, and both refresh at once", async () => {
+  const [user] = world.users;
+  await using python = await world.hub.robot.startKernel(user!.name, "python3");
+  await python.evaluate(
+    "import validmind_library, validmind_vault\nvalidmind_vault.install()\nvalue = None",
+  );
+  const both = new BothLanguages(world, user!, kernels[0]!, python);
+  await both.shareSignIn();
+  for (let round = 0; round < ROUNDS; round++) await both.refreshAtOnce();
+});
 
-live.test(
-  "JupyterHub, Vault: no token is in a file, a log, or among a process's arguments",
-  SHARED,
-  async () => {
-    const found = await searchForSecrets(world, { except: [`${world.folder.path}/logins`] });
-    assert(
-      found.connections > 0 && found.databases > 0 && found.processes > 0,
-      JSON.stringify(found),
-    );
-  },
-);
+test("JupyterHub, Vault: no token is in a file, a log, or among a process's arguments", async () => {
+  const found = await searchForSecrets(world, { except: [`${world.folder.path}/logins`] });
+  assert(
+    found.connections > 0 && found.databases > 0 && found.processes > 0,
+    JSON.stringify(found),
+  );
+});

@@ -3,7 +3,8 @@ import type { Notebook } from "../../support/jupyter.ts";
 import { startChromium } from "../../support/chromium.ts";
 import { startJupyterLab } from "../../support/servers/jupyterlab.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { codeCells, openLab } from "../../notebooks/lab_page.ts";
+import { openLab } from "../../notebooks/lab_page.ts";
+import { codeCells } from "../../support/jupyter.ts";
 import { type NotebookWorld, startNotebookWorld } from "../../notebooks/notebook_world.ts";
 
 const { test } = await liveTests("jupyterlab");
