@@ -80,13 +80,6 @@ for (const [what, echo] of ECHOES) {
   });
 }
 
-test.signedIn("echo: an error's name and words are told where nothing is echoed", async ({ session, ...world }) => {
-  world.provider.script.token.push(() =>
-    json({ error: "odd_error", error_description: "the tenant is closed" }, 400)
-  );
-  await rejectsWith("login_required", () => renew(session), "odd_error (the tenant is closed)");
-});
-
 const API_ECHOES: [what: string, text: (secret: string) => string][] = [
   ["as it is", (secret) => `bad token ${secret} sent`],
   ["cut short", (secret) => `bad token ${secret.slice(0, 16)}… sent`],
