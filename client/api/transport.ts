@@ -154,7 +154,7 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
   return new ValidMindAuthError(
     "api_unreachable",
     `Cannot ${action}: ${fault ?? "the connection failed"}. ` +
-      connectionAdvice(fault, "apiHost (VM_API_HOST)"),
+      connectionAdvice(fault, "the API's address (VM_API_HOST)"),
     safeCause(error),
   );
 }

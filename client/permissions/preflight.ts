@@ -38,9 +38,10 @@ export function preflight(
   const denied = needs.filter((need) => need.need === when && !isGranted(need));
   if (denied.length === 0) return;
   const required = all().filter((need) => need.need !== "optional" || denied.includes(need));
-  const reasons = denied.map((need) => {
-    const { name, scope = "(all)" } = checkDescriptor(need, "this module");
-    return `${name} ${scope} (${need.reason})`;
+  const reasons = [...Map.groupBy(denied, ({ reason }) => reason)].map(([reason, needs]) => {
+    const names = needs.map((need) => checkDescriptor(need, "this module"))
+      .map(({ name, scope = "(all)" }) => `${name} ${scope}`);
+    return `${names.join(", ")} (${reason})`;
   }).join(", ");
   const advice = `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
     formatPermissionSet(required);

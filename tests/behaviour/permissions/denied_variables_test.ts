@@ -50,10 +50,10 @@ const CHOICE = "VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CRED
 const NEEDED: [options: string, ...words: string[]][] = [
   [
     "",
-    "env VM_OIDC_ISSUER (to know who signs in, and for what), env VM_OIDC_CLIENT_ID",
+    "env VM_OIDC_ISSUER, env VM_OIDC_CLIENT_ID (to know who signs in, and for what), env",
     "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,",
   ],
-  [OIDC, "env VM_OIDC_NO_PERSIST (to choose where tokens are kept)"], // it must not be missed
+  [OIDC, "VM_OIDC_CREDENTIALS_BACKEND (to choose where tokens are kept)"], // it must not be missed
 ];
 
 Deno.test("denied variables: a needed one is named with its flag, and all that are read before a host is known", async () => {

@@ -225,7 +225,7 @@ cliTest("config: a variable that may not be read could win, and is told", async 
     .map((name) => `VM_OIDC_${name}`);
   const granted = `--allow-env=${[HOME_VARIABLE, ...variables]}`;
   const flags = ["--allow-read", "--allow-sys=uid", granted];
-  await world.says("status", 1, "Deno does not permit env VM_OIDC_ISSUER (to know who", { flags });
+  await world.says("status", 1, "Deno does not permit env VM_OIDC_ISSUER, env", { flags });
 });
 
 cliTest("config: the flags for this program are enough to sign in by the file", async (world) => {
