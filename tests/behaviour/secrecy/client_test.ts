@@ -154,7 +154,7 @@ Deno.test("attack: control characters in code and name: none reaches the termina
   provider.script.token.push(() => provider.tokens({ id_token }));
   const { code, stderr, stdout } = await runDeno({
     code: `
-      import { MemoryCredentialsBackend } from "@validmind/auth";
+      import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
       await createSession({ issuer: ${JSON.stringify(provider.issuer)}, clientId: "validmind-test",
         credentialsBackend: new MemoryCredentialsBackend(), delay: () => Promise.resolve() });
     `,
