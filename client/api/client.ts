@@ -259,17 +259,14 @@ function postBody(json: unknown, form: PostOptions["form"]): RequestInit {
   if (json !== undefined) {
     return { body: new Blob([JSON.stringify(json)], { type: "application/json" }) };
   }
-  if (form === undefined) return {};
-  if (form instanceof FormData) return { body: form };
-  if (!(form instanceof URLSearchParams)) {
-    const hasFile = Object.values(form).some((value) => value instanceof Blob);
-    if (hasFile) {
-      const data = new FormData();
-      for (const [name, value] of Object.entries(form)) data.append(name, value);
-      return { body: data };
-    }
+  if (form === undefined || form instanceof FormData) return { body: form };
+  const fields = form instanceof URLSearchParams ? [...form] : Object.entries(form);
+  if (fields.some(([, value]) => value instanceof Blob)) {
+    const data = new FormData();
+    for (const [name, value] of fields) data.append(name, value);
+    return { body: data };
   }
-  const text = new URLSearchParams(form as Record<string, string>).toString();
+  const text = new URLSearchParams(fields as [string, string][]).toString();
   return { body: new Blob([text], { type: "application/x-www-form-urlencoded;charset=UTF-8" }) };
 }
 

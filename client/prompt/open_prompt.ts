@@ -141,10 +141,10 @@ async function write(text: string): Promise<void> {
 }
 
 /** A QR code, row by row: `true` is dark. It has no quiet zone, which the drawing adds. */
-export type QrCode = readonly (readonly boolean[])[];
+type QrCode = readonly (readonly boolean[])[];
 
 /** The code of a text. The package for it is loaded only then. */
-export async function qrCode(text: string): Promise<QrCode> {
+async function qrCode(text: string): Promise<QrCode> {
   const { encode } = await import("uqr");
   return encode(text, { ecc: "L", border: 0 }).data;
 }
@@ -153,7 +153,7 @@ export async function qrCode(text: string): Promise<QrCode> {
  * An SVG of dark squares on white in every theme, as scanners need it. The quiet zone has the four
  * modules of ISO/IEC 18004.
  */
-export function qrSvg(code: QrCode, label: string): string {
+function qrSvg(code: QrCode, label: string): string {
   const quiet = 4;
   const size = code.length + 2 * quiet;
   const path = code.flatMap((row, y) =>
@@ -168,7 +168,7 @@ export function qrSvg(code: QrCode, label: string): string {
  * The lines of the code in half blocks, two rows in each. The light modules are drawn, which is right
  * on a dark terminal also without colours. Today's scanners read the reverse, too.
  */
-export function qrLines(code: QrCode): string[] {
+function qrLines(code: QrCode): string[] {
   const quiet = 2; // enough for scanners on a screen, since the terminal's own colour surrounds it
   const size = code.length + 2 * quiet;
   const isLight = (x: number, y: number) => !code[y - quiet]?.[x - quiet];

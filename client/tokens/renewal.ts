@@ -16,6 +16,8 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/unattended_grants.ts";
 import { clearCredentials, loadGrants, requestDiscovery, revokeTokens } from "./clear.ts";
 import {
+  BoundKey,
+  bridges,
   isLoginRequired,
   isRefusal,
   loginRequired,
@@ -23,8 +25,9 @@ import {
   noIdToken,
   noRefreshToken,
   OTHER_SCOPE,
-} from "./login_required.ts";
-import { BoundKey, bridges, providerNow, toEntry } from "./new_entry.ts";
+  providerNow,
+  toEntry,
+} from "./renewal_result.ts";
 import type { HeldTokens, Renewal, TokenSourceOptions } from "./source.ts";
 import {
   CredentialStore,

@@ -9,7 +9,7 @@ import { HOUR, renew, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { credentialKey, isExpired, parseExpiry } from "../../../client/entry.ts";
-import { toEntry } from "../../../client/tokens/new_entry.ts";
+import { toEntry } from "../../../client/tokens/renewal_result.ts";
 import { mustRun, succeeds } from "../../support/deno_process.ts";
 import { sandbox } from "../../support/sandbox.ts";
 import { assert, assertEquals, assertNotEquals } from "@std/assert";

@@ -8,7 +8,7 @@ import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { getEntry, parseDocument } from "../../../backends/file/document.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
-import { toEntry } from "../../../client/tokens/new_entry.ts";
+import { toEntry } from "../../../client/tokens/renewal_result.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
 import { describeEntry } from "../../../client/cli/commands/status.ts";
