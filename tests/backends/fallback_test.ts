@@ -43,7 +43,7 @@ for (const code of AWAY) {
     assertEquals(b.rows.get(KEY), entry());
     assertEquals(events, [`a was passed over (${code}): this process uses b, else c.`]);
     a.faults = {};
-    a.rows.put(KEY, entry({ access_token: "another" }));
+    a.rows.set(KEY, entry({ access_token: "another" }));
     assertEquals(await backend.get(KEY), entry()); // the choice stays
     assertEquals((await open().get(KEY))?.access_token, "another"); // and another process has its own
   });
@@ -66,7 +66,7 @@ for (const code of AWAY) {
       [1, 2].map(() => rejectsWith(code, () => backend.get(KEY), `a (${code}), b (${code}), c`)),
     );
     for (const store of [a, b, c]) store.faults = {};
-    a.rows.put(KEY, entry());
+    a.rows.set(KEY, entry());
     assertEquals([await backend.get(KEY), events], [entry(), []]);
   });
 }
@@ -74,7 +74,7 @@ for (const code of AWAY) {
 for (const code of FAULTS) {
   Deno.test(`fallback: ${code} is an error, whatever the other stores have`, async () => {
     const { a, b, backend, events } = trio();
-    b.rows.put(KEY, entry());
+    b.rows.set(KEY, entry());
     a.faults.all = code;
     await rejectsWith(code, () => backend.get(KEY));
     await rejectsWith(code, () => backend.put(KEY, entry()));
@@ -107,7 +107,7 @@ Deno.test("fallback: an error without a code is passed on, and nothing falls bac
 
 Deno.test("fallback: an entry goes back to the store that has it, under the lock of that store", async () => {
   const { a, b, backend } = trio();
-  b.rows.put(KEY, entry());
+  b.rows.set(KEY, entry());
   const isReplaced = (present?: OidcCredentials) => present?.access_token === entry().access_token;
   await backend.withLock!(KEY, async () => {
     assertEquals([a.calls.includes("withLock"), b.calls.includes("withLock")], [false, true]);
@@ -118,7 +118,7 @@ Deno.test("fallback: an entry goes back to the store that has it, under the lock
 
 Deno.test("fallback: a probe goes to the store of the entry that is locked, and leaves nothing", async () => {
   const { a, b, backend } = trio();
-  b.rows.put(KEY, entry());
+  b.rows.set(KEY, entry());
   const probe = await probeKey(KEY);
   await backend.withLock!(KEY, async () => {
     await new Promise((resolve) => setTimeout(resolve));
@@ -126,14 +126,14 @@ Deno.test("fallback: a probe goes to the store of the entry that is locked, and 
     assertEquals([a.rows.get(probe), b.rows.get(probe)?.client_id], [undefined, "probe"]);
     await backend.delete(probe);
   });
-  assertEquals([await Array.fromAsync(b.rows.list()), b.calls.at(-1)], [[KEY], "delete"]);
+  assertEquals([[...b.rows.keys()], b.calls.at(-1)], [[KEY], "delete"]);
 });
 
 Deno.test("fallback: a sign-out goes over all stores, and says each time which it missed", async () => {
   const { a, b, c, backend, events } = trio();
-  a.rows.put(KEY, entry({ access_token: "left" }));
+  a.rows.set(KEY, entry({ access_token: "left" }));
   a.faults.all = "backend_unavailable";
-  for (const { rows } of [b, c]) rows.put(KEY, entry());
+  for (const { rows } of [b, c]) rows.set(KEY, entry());
   for (const key of [KEY, OTHER]) await backend.get(key);
   events.length = 0;
   for (const key of [KEY, OTHER]) await backend.delete(key);
@@ -149,8 +149,8 @@ Deno.test("fallback: a sign-out goes over all stores, and says each time which i
 
 Deno.test("fallback: list() gives each key once, and leaves out a store that is passed over", async () => {
   const { a, b, c, backend, events } = trio();
-  for (const { rows } of [a, b]) rows.put(KEY, entry());
-  b.rows.put(OTHER, entry());
+  for (const { rows } of [a, b]) rows.set(KEY, entry());
+  b.rows.set(OTHER, entry());
   c.faults.all = "backend_timeout";
   assertEquals((await Array.fromAsync(backend.list!())).toSorted(), [KEY, OTHER].toSorted());
   assertEquals(events, ["c was passed over (backend_timeout): this process uses a, else b."]);

@@ -3,51 +3,29 @@ import {
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../../backends/oidc_credentials_backend.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 
 /** A store that can be made to fail. */
-export class FlakyBackend implements OidcCredentialsBackend {
-  readonly location: string;
+export class FlakyBackend extends SpyBackend {
   readonly persistent = true;
-  readonly rows = new MemoryCredentialsBackend();
-  readonly calls: string[] = [];
   /** The error that each method throws, by its name or for all. */
-  faults: Partial<
-    Record<"get" | "put" | "delete" | "list" | "withLock" | "all", CredentialsBackendErrorCode>
-  > = {};
+  faults: { put?: CredentialsBackendErrorCode; all?: CredentialsBackendErrorCode } = {};
 
-  constructor(location: string) {
-    this.location = location;
+  constructor(readonly location: string) {
+    super();
   }
-  async get(key: string): Promise<OidcCredentials | undefined> {
-    this.#called("get");
-    await Promise.resolve();
-    return this.rows.get(key);
-  }
-  put(key: string, entry: OidcCredentials): void {
-    this.#called("put");
-    this.rows.put(key, entry);
-  }
-  delete(key: string): void {
-    this.#called("delete");
-    this.rows.delete(key);
-  }
+  override before = (method: string): void => {
+    const code = method === "put" && this.faults.put || this.faults.all;
+    if (code) throw fault(code, this.location);
+  };
   async *list(): AsyncGenerator<string> {
-    this.#called("list");
-    yield* this.rows.list();
+    this.before("list");
+    yield* this.rows.keys();
   }
-  async withLock<T>(key: string, fn: () => Promise<T>): Promise<T> {
-    this.#called("withLock");
-    return await this.rows.withLock(key, fn);
-  }
-  #called(method: Exclude<keyof FlakyBackend["faults"], "all">): void {
-    this.calls.push(method);
-    const code = this.faults[method] ?? this.faults.all;
-    if (code !== undefined) throw fault(code, this.location);
+  async withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
+    this.calls.push("withLock");
+    this.before("withLock");
+    return await fn();
   }
 }
 
