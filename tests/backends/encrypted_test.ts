@@ -137,33 +137,17 @@ Deno.test("a sign-out removes the encrypted entry also where the plain one canno
   assertEquals(inner.rows.size, 0);
 });
 
-/** A store with leases: it refuses a write of the entry whose lock its holder has lost. */
-class LeasedStore extends MemoryCredentialsBackend {
-  readonly held = new Set<string>();
-  isLost = false;
-
-  override put(key: string, value: OidcCredentials): void {
-    if (this.isLost && this.held.has(key)) {
-      throw new CredentialsBackendError("backend_locked", "Cannot write: was lost. Try again.");
-    }
-    super.put(key, value);
-  }
-  override async withLock<T>(key: string, fn: () => Promise<T>): Promise<T> {
-    this.held.add(key);
-    try {
-      return await fn();
-    } finally {
-      this.held.delete(key);
-    }
-  }
-}
-
 Deno.test("a holder that lost its lock on a store with leases writes nothing any more", async () => {
-  const store = new LeasedStore();
-  const backend = encrypted(store);
+  const store = new SpyBackend();
+  const held = new Set<string>();
+  const withLock = (key: string, fn: () => Promise<void>) => (held.add(key), fn());
+  const backend = encrypted(Object.assign(store, { withLock }) as OidcCredentialsBackend);
   await backend.put(KEY, entry());
   await backend.withLock!(KEY, async () => {
-    store.isLost = true;
+    store.before = (method, key) => {
+      if (method !== "put" || !held.has(key)) return; // the lock of its own row
+      throw new CredentialsBackendError("backend_locked", "Cannot write: was lost. Try again.");
+    };
     const put = () => backend.put(KEY, entry({ access_token: "newer" }));
     await rejectsWith("backend_locked", put, "was lost");
   });
