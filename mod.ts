@@ -28,12 +28,12 @@
  * Tokens are in the file that the ValidMind Python library uses. The option `credentialsBackend`,
  * {@linkcode setDefaultBackend} or `VM_OIDC_CREDENTIALS_BACKEND` choose another store: memory, Deno KV,
  * [the keychain](https://jsr.io/@validmind/auth/doc/backends/keychain),
- * [Vault](https://jsr.io/@validmind/auth/doc/backends/vault),
- * [a program](https://jsr.io/@validmind/auth/doc/backends/helper), each also
- * [encrypted](https://jsr.io/@validmind/auth/doc/backends/encrypted) or with a
- * [fallback](https://jsr.io/@validmind/auth/doc/backends/fallback), or a class of yours with the three
- * methods of {@linkcode OidcCredentialsBackend}, which
- * [a kit](https://jsr.io/@validmind/auth/doc/testing) tests.
+ * [Vault](https://jsr.io/@validmind/auth/doc/backends/vault) or
+ * [a program](https://jsr.io/@validmind/auth/doc/backends/helper). Each can be
+ * [encrypted](https://jsr.io/@validmind/auth/doc/backends/encrypted) or have a
+ * [fallback](https://jsr.io/@validmind/auth/doc/backends/fallback). A class of yours needs the three
+ * methods of {@linkcode OidcCredentialsBackend}: [a kit](https://jsr.io/@validmind/auth/doc/testing) tests
+ * it.
  *
  * ## Permissions and errors
  *

@@ -109,10 +109,9 @@ export interface KeyCounts {
 const PREFIX = "encrypted|";
 
 /**
- * Encrypts entries before another backend stores them: AES-256-GCM by WebCrypto, with a random nonce
- * for each write. A changed entry, an entry that was moved to another key, a wrong encryption key and
- * a changed format version are errors, `decryption_failed` or `encryption_key_unknown`, and never
- * "not signed in".
+ * Encrypts entries before another backend stores them: AES-256-GCM by WebCrypto, with a random nonce for
+ * each write. A changed or moved entry, a wrong encryption key and a changed format version are errors:
+ * `decryption_failed` or `encryption_key_unknown`. They are never "not signed in".
  *
  * Each entry is one row of the inner backend, under `encrypted|` and the credential key. A program
  * that reads plain rows, such as the ValidMind Python library, neither takes it for tokens nor

@@ -64,22 +64,22 @@ export interface FallbackCredentialsBackendOptions {
 }
 
 /**
- * Uses the first of several backends that can be used, for instance the OS keychain and, on hosts
- * without one, an encrypted file. Only the stores of this list are used, and each store that is
- * passed over is reported.
+ * Uses the first of several backends that can be used: for instance the OS keychain, and an encrypted
+ * file on hosts without one. Only the stores of this list are used, and each store that is passed over
+ * is reported.
  *
  * **The choice** is made once in a process, at the first use. A store whose first answer is
- * `backend_unavailable` or `backend_timeout` is passed over from then on. Any other failure, such as
- * `backend_denied`, `keychain_locked` or `backend_corrupt`, is an error, and so is each failure of a
- * store that has answered before. Where no store answers, that is an error, and the next use tries
- * all of them again.
+ * `backend_unavailable` or `backend_timeout` is passed over from then on. Any other failure is an error,
+ * such as `backend_denied`, `keychain_locked` or `backend_corrupt`. So is each failure of a store that
+ * has answered before. Where no store answers, that is an error, and the next use tries all of them
+ * again.
  *
  * **An entry** is read from the first store that has it, and written back there. A new one goes to the
  * first store. A refusal, such as `backend_too_large`, is an error: no other store is tried.
  *
  * **A sign-out** removes the entry from all stores, also from those that were passed over, and reports
- * each one that it could not reach. An entry that stays in such a store is used again once the store
- * is the first to have one, also where a later sign-in went to another store: sign out once more then.
+ * each one that it could not reach. An entry that stays in such a store may be used again later, also
+ * after a sign-in that went to another store. Sign out once more then.
  *
  * The lock of an entry is that of its store. `list` and `deleteAll` exist where every store has them,
  * `requiredPermissions` where every store declares its permissions. `close` closes all stores.

@@ -60,8 +60,8 @@ export interface FileCredentialsBackendOptions {
  *
  * The tokens in the file are not encrypted: everyone who can read the file can use them.
  *
- * Needs `--allow-read` for the file to use stored tokens, `--allow-read` and `--allow-write` for its
- * folder to store tokens, and `--allow-env=HOME` (`USERPROFILE` on Windows) unless a path is given.
+ * Needs `--allow-read` for the file to use stored tokens. To store tokens it needs `--allow-read` and
+ * `--allow-write` for the folder. Without a path it needs `--allow-env=HOME` (`USERPROFILE` on Windows).
  *
  * @category Backends
  *

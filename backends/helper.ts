@@ -101,9 +101,9 @@ export interface HelperCredentialsBackendOptions {
  * (percent-encoded), and `Secret` the entry as JSON. What is stored is read back, and what is removed is
  * looked for. Anything but the helper's word for an absent entry is an error, and never "not signed in".
  *
- * Needs `--allow-run` for the program, `--allow-env=PATH` where it is given by its name, and for storing
- * `--allow-read` and `--allow-write` for the lock folder, with `--allow-env=HOME` (`USERPROFILE` on
- * Windows) where that is the default. That the program inherits the environment needs no grant. A grant
+ * Needs `--allow-run` for the program, and `--allow-env=PATH` if it is given by its name. Storing needs
+ * `--allow-read` and `--allow-write` for the lock folder, and `--allow-env=HOME` (`USERPROFILE` on
+ * Windows) if that folder is the default. The program inherits the environment without a grant. A grant
  * to run an interpreter, such as `deno`, is every grant: a warning on standard error says so once.
  *
  * @category Backends

@@ -165,7 +165,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * Stores `entry` under `key`. It is read back before this resolves. Its chunks are written before the
-   * head that names them, so that at any moment either the old entry or the new one is whole.
+   * head that names them. So at any moment either the old entry or the new one is whole.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_unproven`. The old entry is then still there, or the new one.

@@ -142,9 +142,9 @@ export interface OidcCredentialsBackend {
   /** Removes the entry under `key`. An absent one is not an error. */
   delete(key: string): MaybePromise<void>;
   /**
-   * Runs `fn` while no other holder of the same key's lock runs, in this process or (where the
-   * store is shared) in any other, and releases the lock however `fn` ends. `fn` may call `get`,
-   * `put` and `delete` of this backend.
+   * Runs `fn` while nobody else holds the lock of this key, in this process or in another that shares
+   * the store. Releases the lock however `fn` ends. `fn` may call `get`, `put` and `delete` of this
+   * backend.
    */
   withLock?<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T>;
   /** The keys of all entries, in no order that may be relied on. */

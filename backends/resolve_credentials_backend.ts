@@ -127,9 +127,9 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
  * a process.
  *
  * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND`, and
- * `VM_OIDC_CREDENTIALS_BACKEND` where the second names nothing. For a name that is set, also empty,
- * it needs its `_KWARGS` and the variables that the options expand, and for a path `--allow-read` of
- * the module and of what it imports. A denied variable is an error: a rule of the host must not be missed.
+ * `VM_OIDC_CREDENTIALS_BACKEND` if the second names nothing. For a name that is set, also empty, it
+ * needs its `_KWARGS` and the variables that the options expand. A path needs `--allow-read` of the
+ * module and of its imports. A denied variable is an error: a rule of the host must not be missed.
  *
  * @returns The backend, or `undefined` where the environment names none.
  * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,

@@ -1,7 +1,7 @@
 /**
- * The backend that keeps credentials in HashiCorp Vault or OpenBao, for people whose tokens may not
- * lie on the host that they work on: {@linkcode VaultCredentialsBackend}. Its options say where Vault
- * is, and how to log in: with a token, an AppRole, or the platform's own token.
+ * The backend that keeps credentials in HashiCorp Vault or OpenBao, for people whose tokens must not be
+ * on the host: {@linkcode VaultCredentialsBackend}. Its options say where Vault is, and how to log in:
+ * with a token, an AppRole, or the platform's own token.
  *
  * A platform team chooses it by variables, and the people write no code:
  *
@@ -96,9 +96,9 @@ interface VaultRow {
  * }
  * ```
  *
- * Vault's policy `default`, which tokens have unless they are made without it, allows the two
- * requests for the token itself, `auth/token/lookup-self` and `auth/token/renew-self`. A token without
- * it works, but is not renewed before it ends.
+ * Most tokens have Vault's policy `default`. It allows the two requests for the token itself,
+ * `auth/token/lookup-self` and `auth/token/renew-self`. A token without it works, but is not renewed
+ * before it ends.
  *
  * **Trouble.** While Vault is sealed, changes its active node, limits requests or does not answer, a
  * request is repeated up to `timeoutMs`; then it is an error and never "not signed in". `http:` is for

@@ -24,9 +24,8 @@ export interface AuthEventContext {
 export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErrorCode;
 
 /**
- * The step that an event reports: names, numbers and times. No member can hold a token, a device
- * code, a user code, a link, a person's name or the text of an error, so a log of events needs no
- * cleaning.
+ * The step that an event reports: names, numbers and times. No member has a token, a code, a link, a
+ * person's name or the text of an error. A log of events needs no cleaning.
  *
  * | type | when |
  * |---|---|

@@ -1,14 +1,14 @@
 /**
  * The command line: `deno run -A --no-config jsr:@validmind/auth/cli <command>`.
  *
- * `login` signs in and `logout` signs out, `api` calls the API, `exec` gives a program the token,
- * `migrate` moves credentials between stores, `permissions` lists the flags that a script needs, and
- * `doctor` finds out why a sign-in does not work. `--help` describes each command. Flags, variables and a
- * settings file say where to sign in: `config` shows which of them applies.
+ * `login` signs in and `logout` signs out. `api` calls the API, and `exec` gives a program the token.
+ * `migrate` moves credentials between stores. `permissions` lists the flags that a script needs.
+ * `doctor` finds the cause of a failed sign-in. `--help` describes each command. Flags, variables and a
+ * settings file name the provider and the client: `config` shows which of them applies.
  *
- * Results go to standard output, everything else to standard error. Only `token` ever prints a
- * token. The exit code is 0 for success, 1 for a failure, 2 for a wrong command line or setting,
- * and 4 if a person has to sign in.
+ * Results go to standard output, everything else to standard error. Only `token` ever prints a token.
+ * The exit code is 0 for success and 1 for a failure. It is 2 for a wrong command line or setting, and 4
+ * if a person has to sign in.
  *
  * @example Install it
  * ```sh

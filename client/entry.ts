@@ -86,10 +86,10 @@ export function normalizeAudience(audience?: string | null): string | undefined 
 }
 
 /**
- * The key under which a credential is stored: `issuer|clientId` or `issuer|clientId|audience`, each
- * part normalized. A profile precedes it as `profile:name|…`, and `dpop|` precedes that for tokens
- * that are bound to a key. `client_credentials|` precedes all for the client's own token, and
- * `token_exchange|` for one by another token, so that no sign-in of a person has such a key.
+ * The key under which a credential is stored: `issuer|clientId` or `issuer|clientId|audience`, each part
+ * normalized. A profile precedes it as `profile:name|…`, and `dpop|` precedes that for tokens that are
+ * bound to a key. `client_credentials|` precedes all for the client's own token, and `token_exchange|`
+ * for an exchanged one. No sign-in of a person has such a key.
  *
  * Different credentials have different keys: only the audience, which comes last, may contain `|`.
  * The Python library joins the same parts in the same way and does not refuse a `|`, so there

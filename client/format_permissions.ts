@@ -4,9 +4,9 @@ import { CredentialsBackendError } from "../backends/credentials_backend_error.t
 /**
  * One permission that a call needs: a `Deno.PermissionDescriptor` with its reason.
  *
- * `need` is `always` for a permission that every start requires, `sign_in` for one that a sign-in or
- * a refresh requires (a start from a valid stored token does not), and `optional` for one that is
- * used if it is granted.
+ * `need` is `always` for a permission that every start requires. It is `sign_in` for one that a sign-in
+ * or a refresh requires, and a start from a valid stored token does not. It is `optional` for one that
+ * is used if it is granted.
  *
  * @category Permissions
  */

@@ -111,8 +111,9 @@ export async function reload(): Promise<ClientInfo> {
  * Without a session of `init()` the entry is the one that the variables name. It is no error if there
  * is nothing to clear: no sign-in named, a sign-in by API key, or a second call.
  *
- * Needs the permissions of the backend, `--allow-env` for the variables of absent options, and with
- * `revoke` `--allow-net` for the issuer's host and `--allow-read` of the client's file, if it has one.
+ * Needs the permissions of the backend, and `--allow-env` for the variables of absent options. With
+ * `revoke` it also needs `--allow-net` for the issuer's host, and `--allow-read` of the client's file,
+ * if it has one.
  *
  * @param options The credentials, and whether to revoke them.
  * @returns The removed keys, and the outcome of the revocation.

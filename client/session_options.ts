@@ -95,8 +95,8 @@ export interface SessionOptions {
    */
   clientSecret?: string;
   /**
-   * File with the secret of the client, which is read anew at each use, and has to be closed to others
-   * (mode 0600) or the superuser's. Needs `--allow-read` of the file.
+   * File with the secret of the client. It is read at each use. It has to be closed to others (mode
+   * 0600), or to belong to the superuser. Needs `--allow-read` of the file.
    *
    * @default VM_OIDC_CLIENT_SECRET_FILE, under the conditions of `clientSecret`
    */
@@ -135,9 +135,9 @@ export interface SessionOptions {
    */
   clientAssertion?: string | (() => string | Promise<string>);
   /**
-   * File with the access token that the flow `token_exchange` exchanges for one of this client and
-   * `audience`, such as a hub writes for its person. It is read anew at each exchange, links are
-   * followed, and it is never stored. Needs `--allow-read` of the file. Other flows ignore it.
+   * File with an access token, such as a hub writes for its person. The flow `token_exchange` exchanges
+   * it for a token of this client and `audience`. It is read anew at each exchange, links are followed,
+   * and it is never stored. Needs `--allow-read` of the file. Other flows ignore it.
    *
    * @default VM_OIDC_SUBJECT_TOKEN_FILE, under the conditions of `clientSecret`
    */
@@ -332,11 +332,11 @@ export interface InitOptions extends SessionOptions {
 }
 
 /**
- * Options of `clearOidcCredentials`. Absent ones that name the entry, and the ways of the client to prove
- * who it is, are those of the active session if neither issuer nor clientId is given; else, as in
- * `init()`, those of their variables. The backend is that of the active session, or the one that `init()`
- * would use. With `all` the client's proof serves only for entries of the client that `issuer` and
- * `clientId`, or their defaults, name. No variable is read for `timeoutMs`.
+ * Options of `clearOidcCredentials`. If neither issuer nor clientId is given, the entry and the client's
+ * proof are those of the active session. Else absent options come from their variables, as in `init()`.
+ * The backend is that of the active session, or the one that `init()` would use. With `all` the client's
+ * proof serves only for entries of the client that `issuer` and `clientId`, or their defaults, name. No
+ * variable is read for `timeoutMs`.
  *
  * @category Sign in
  */

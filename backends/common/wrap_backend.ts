@@ -13,8 +13,8 @@ export function limitAbilities(wrapper: object, has: (name: Ability) => boolean)
 }
 
 /**
- * A backend that does what another one does, with the members of `changes` in place of its own, for
- * instance to count or to refuse. A member that the other one lacks is lacking here as well, unless
+ * A backend that works like another one, with the members of `changes` in place of its own. It can count
+ * or refuse calls, for instance. A member that the other one lacks is lacking here as well, unless
  * `changes` has it: without this helper, a wrapper forwards some optional members and forgets others.
  *
  * Needs no permission.
