@@ -1,4 +1,10 @@
-import { backendError, entryFrom, isOneStore, isProbeKey } from "./common/describe_backend.ts";
+import {
+  backendError,
+  entryFrom,
+  isOneStore,
+  isProbeKey,
+  listKeys,
+} from "./common/describe_backend.ts";
 import { printable, sameJson } from "./common/printable.ts";
 import {
   assertCredentialsBackend,
@@ -90,23 +96,17 @@ export async function migrateCredentials(
     );
   }
   // First: who signs out of the target from now on must not find the entry there again.
-  const former = new Set(await listKeys(to));
-  const keys = await listKeys(from);
-  if (keys === undefined) {
-    throw new CredentialsBackendError(
-      "backend_no_list",
-      "Cannot migrate credentials: the source cannot list its keys. Sign in anew with the target.",
-    );
-  }
+  const former = to.list && await listKeys(to, "");
+  const keys = await listKeys(from, "Sign in anew with the target.");
   const result = { copied: [], kept: [], deleted: [], liveCopies: [] } as Record<
     keyof MigrationResult,
     string[]
   >;
-  for (const key of keys) {
+  for (const key of keys.filter((key) => !isProbeKey(key))) {
     const migrate = async () => {
       const entry = await read(from, key);
       if (entry === undefined) return; // cleared since it was listed
-      const outcome = await copy(to, key, entry, former.has(key));
+      const outcome = await copy(to, key, entry, former?.includes(key) === true);
       if (outcome === undefined) return;
       result[outcome].push(key);
       if (deleteSource) {
@@ -119,14 +119,6 @@ export async function migrateCredentials(
     await locked(from, key, () => locked(to, key, migrate));
   }
   return result;
-}
-
-/** The keys of a backend; `undefined` where it cannot list them. */
-async function listKeys(backend: OidcCredentialsBackend): Promise<string[] | undefined> {
-  const { list } = backend;
-  if (list === undefined) return undefined;
-  const keys = await guarded("list", backend, () => Array.fromAsync(list.call(backend)));
-  return keys.filter((key) => !isProbeKey(key));
 }
 
 /** An error of a backend, without secrets that it may quote. */

@@ -183,3 +183,26 @@ export async function probeKey(key: string): Promise<string> {
 export function isProbeKey(key: string): boolean {
   return key.startsWith(PREFIX);
 }
+
+/**
+ * All keys of a store, in their order, with those of probe entries.
+ *
+ * @param instead The way out for a store that cannot list them.
+ */
+export async function listKeys(
+  backend: OidcCredentialsBackend,
+  instead: string,
+): Promise<string[]> {
+  const action = "list credentials in";
+  if (backend.list === undefined) {
+    throw new CredentialsBackendError(
+      "backend_no_list",
+      `Cannot ${action} ${describeBackend(backend)}: it cannot list its keys. ${instead}`,
+    );
+  }
+  try {
+    return (await Array.fromAsync(backend.list())).sort();
+  } catch (error) {
+    throw backendError(action, backend, error);
+  }
+}

@@ -1,11 +1,6 @@
 import type { ClearResult } from "../session.ts";
-import {
-  backendError,
-  describeBackend,
-  isProbeKey,
-} from "../../backends/common/describe_backend.ts";
+import { isProbeKey, listKeys } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -104,9 +99,13 @@ async function clearAll(
   const { revoke = false } = options;
   const backend = await storeOf(options, named);
   await preflight(ACTION, clearNeeds(backend, []), "always");
-  const listed = await listKeys(backend);
+  const instead = "Clear entries one by one, with issuer and clientId.";
+  const listed = await listKeys(backend, instead).catch((error) => {
+    if (isCorrupt(error) && backend.deleteAll !== undefined) return undefined;
+    throw error;
+  });
   const unstored = unstoredKeys(backend);
-  if (listed === "corrupt") {
+  if (listed === undefined) {
     await new CredentialStore(backend, "").removeAll();
     forgetActive(backend, "all");
     return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
@@ -179,22 +178,6 @@ async function storeOf(
   const choice = choiceNeeds({ credentialsBackend });
   if (named === undefined) preflight(ACTION, choice, "always", () => [...choice, HOME_NEED]);
   return await chooseBackend(credentialsBackend, named);
-}
-
-async function listKeys(backend: OidcCredentialsBackend): Promise<string[] | "corrupt"> {
-  if (backend.list === undefined) {
-    throw new CredentialsBackendError(
-      "backend_no_list",
-      `Cannot clear all of ${describeBackend(backend)}: it cannot list its keys. Clear entries ` +
-        `one by one, with issuer and clientId.`,
-    );
-  }
-  try {
-    return await Array.fromAsync(backend.list());
-  } catch (error) {
-    if (isCorrupt(error) && backend.deleteAll !== undefined) return "corrupt";
-    throw backendError("list credentials in", backend, error);
-  }
 }
 
 /** Ends the active session if its entry is cleared. */

@@ -2,9 +2,9 @@ import {
   backendError,
   describeBackend,
   isProbeKey,
+  listKeys,
 } from "../../../backends/common/describe_backend.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -203,7 +203,9 @@ export const list: Command = {
   async run(invocation) {
     const { backend } = await chooseBackend(invocation.flags, list.action);
     const signIns = [];
-    for (const key of await listKeys(backend)) {
+    const instead = "Look at each one with status --issuer URL --client-id ID.";
+    const keys = await listKeys(backend, instead);
+    for (const key of keys.filter((key) => !isProbeKey(key))) {
       const found = await readSignIn(backend, key, invocation.flags);
       if (found !== undefined) signIns.push(found);
     }
@@ -223,23 +225,6 @@ export const list: Command = {
     return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
   },
 };
-
-/** The keys of all entries, in their order. */
-async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {
-  if (backend.list === undefined) {
-    throw new CredentialsBackendError(
-      "backend_no_list",
-      `Cannot list the sign-ins in ${describeBackend(backend)}: it cannot list its keys. Look at ` +
-        `each one with status --issuer URL --client-id ID.`,
-    );
-  }
-  try {
-    const keys = await Array.fromAsync(backend.list());
-    return keys.filter((key) => !isProbeKey(key)).sort();
-  } catch (error) {
-    throw backendError("list the sign-ins in", backend, error);
-  }
-}
 
 /** `undefined` for an entry that has been removed since the keys were read. */
 async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: FlagValues) {

@@ -205,6 +205,6 @@ cliTest("list: a time that no date can hold is no failure", async (world) => {
 
 cliTest("list: a store without a list is named, with the way out", async (world) => {
   const store = "data:text/javascript,export class TeamStore{get(){}put(){}delete(){}}:TeamStore";
-  const words = "error (backend_no_list): Cannot list the sign-ins in TeamStore";
+  const words = "error (backend_no_list): Cannot list credentials in TeamStore";
   await world.says(`list --backend '${store}'`, 1, words, "status --issuer");
 });
