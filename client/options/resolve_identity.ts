@@ -138,22 +138,22 @@ function oidcIdentity(
   checkClientAuth(options, action);
   const flow = valueOf("flow", options, action)!;
   checkBearer(options, checked, flow, action);
-  const audience = normalizeAudience(valueOf("audience", options, action));
   const profile = valueOf("profile", options, action);
   const scope = valueOf("scope", options, action)?.trim().split(/\s+/).join(" ");
-  const subjectTokenFile = flow === "token_exchange" ? options.subjectTokenFile : undefined;
   return {
     kind: "oidc",
     issuer: checked,
     clientId,
-    ...clientAuthOf(options),
-    ...given({ subjectTokenFile }),
-    ...(audience !== undefined && { audience }),
-    ...(profile !== undefined && { profile: checkProfile(profile, action) }),
     scope: scope ?? (asksNobody(flow) ? "" : DEFAULT_SCOPE),
-    ...(scope === undefined && { isDefaultScope: true }),
-    ...(flow !== "auto" && { flow }),
-    ...(options.dpop && { dpop: true }),
+    ...clientAuthOf(options),
+    ...given({
+      subjectTokenFile: flow === "token_exchange" ? options.subjectTokenFile : undefined,
+      audience: normalizeAudience(valueOf("audience", options, action)),
+      profile: profile === undefined ? undefined : checkProfile(profile, action),
+      isDefaultScope: scope === undefined || undefined,
+      flow: flow === "auto" ? undefined : flow,
+      dpop: options.dpop || undefined,
+    }),
   };
 }
 
@@ -194,21 +194,13 @@ export function openClientOptions(
   return [...hasProof ? [] : CLIENT_AUTH, ...isExchange ? ["subjectTokenFile"] as const : []];
 }
 
-/** How a job of GitHub Actions gets an assertion about itself. */
-export interface GitHubJob {
-  /** Empty for the usual one. */
-  readonly audience: string;
-  /** Absent where its variable is. */
-  readonly address: URL | undefined;
-  readonly token: string;
-}
-
 /**
- * The job that gives the assertion; `undefined` where the client proves itself in another way.
+ * How a job of GitHub Actions gets an assertion about itself: at an address, with a token, for an
+ * audience, which is empty for the usual one. `undefined` where the client proves itself in another way.
  *
  * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`.
  */
-export function gitHubJob({ clientAssertion }: ClientAuthOptions): GitHubJob | undefined {
+export function gitHubJob({ clientAssertion }: ClientAuthOptions) {
   const isOfGitHub = typeof clientAssertion === "string" && /^github(:|$)/.test(clientAssertion);
   if (!isOfGitHub) return undefined;
   const [url, token = ""] = GITHUB_VARIABLES.map((name) => readEnvIfGranted(name)?.trim());

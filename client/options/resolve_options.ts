@@ -15,18 +15,13 @@ import {
   named,
   OPTION_NAMES,
   type OptionName,
+  optionRow,
   OPTIONS,
   optionTypes,
   settingsPath,
   valueOf,
 } from "./declaration.ts";
-import {
-  CLIENT_AUTH,
-  headerValue,
-  type Identity,
-  resolveIdentity,
-  secureUrl,
-} from "./resolve_identity.ts";
+import { headerValue, type Identity, resolveIdentity, secureUrl } from "./resolve_identity.ts";
 
 /** Sends one event to the caller's `onEvent`. `debug` alone shows the error behind it. */
 export type Emit = (detail: AuthEventDetail, error?: unknown) => void;
@@ -130,25 +125,21 @@ export function resolveOptions(
   const identity = resolveIdentity(options, action);
   const runtime = runtimeOf(options, action);
   const { onEvent } = options;
+  const isOidc = identity.kind === "oidc";
+  const owner = isOidc ? { issuer: identity.issuer, clientId: identity.clientId } : {};
   const sinks = [
-    onEvent && ((event: AuthEvent) => onEvent(event)),
-    valueOf("debug", options, action) ? showEvent : undefined,
-  ]
-    .filter((sink) => sink !== undefined);
-  const owner = identity.kind === "oidc" &&
-    { issuer: identity.issuer, clientId: identity.clientId };
+    ...onEvent ? [(event: AuthEvent) => onEvent(event)] : [],
+    ...valueOf("debug", options, action) ? [showEvent] : [],
+  ];
+  if (sinks.length > 0) runtime.emit = eventSink(sinks, owner, runtime.now);
   const host = options.apiUrl ?? options.apiHost ?? valueOf("apiUrl", {}, action) ??
     valueOf("apiHost", {}, action) ?? (isInit ? DEFAULT_API_HOST : undefined);
   return {
     identity,
+    interactive: isOidc && (valueOf("interactive", options, action) ?? !isUnattended(options)),
+    runtime,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
     ...(host === DEFAULT_API_HOST && { isDefaultHost: true }),
-    interactive: identity.kind === "oidc" &&
-      (valueOf("interactive", options, action) ?? !isUnattended(options)),
-    runtime: {
-      ...runtime,
-      emit: sinks.length === 0 ? undefined : eventSink(sinks, { ...owner }, runtime.now),
-    },
     ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
 }
@@ -186,13 +177,8 @@ function resolveModel(options: InitOptions, action: string): ModelOptions {
   };
 }
 
-/** `apiKey: "..."`, the placeholder of an unedited notebook, leaves these to the environment. */
-const BEHIND_PLACEHOLDER: readonly string[] = [
-  ...["apiKey", "apiSecret", "apiSecretFile", "apiHost", "apiUrl", "model"],
-  ...["issuer", "clientId", "audience"],
-  ...CLIENT_AUTH,
-  "subjectTokenFile",
-];
+/** `apiKey: "..."`, the placeholder of an unedited notebook, leaves these to the environment, too. */
+const BEHIND_PLACEHOLDER = ["apiHost", "apiUrl", "model", "issuer", "clientId", "audience"];
 
 function apiHost(host: string, action: string): string {
   const url = secureUrl(host.trim(), words`${action}: ${named("apiHost")}`);
@@ -240,8 +226,10 @@ export function checkSessionOptions(
 ): InitOptions {
   checkCallOptions(action, options, optionTypes(namesOf(isInit)));
   if (options.apiKey !== "...") return options;
-  const given = Object.entries(options).filter(([name]) => !BEHIND_PLACEHOLDER.includes(name));
-  return Object.fromEntries(given);
+  const isKept = ([name]: [string, unknown]) =>
+    !["api_key", "client"].includes(optionRow(name as OptionName).group) &&
+    !BEHIND_PLACEHOLDER.includes(name);
+  return Object.fromEntries(Object.entries(options).filter(isKept));
 }
 
 /** The options of `init`, or those of `createSession`. */

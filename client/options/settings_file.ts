@@ -17,14 +17,7 @@ import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import {
-  OPTION_NAMES,
-  type OptionName,
-  type OptionRow,
-  optionRow,
-  OPTIONS,
-  settingsPath,
-} from "./declaration.ts";
+import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS, settingsPath } from "./declaration.ts";
 import { CLIENT_AUTH, isNamedByEnv } from "./resolve_identity.ts";
 
 /** A call that takes settings. */
@@ -95,8 +88,7 @@ export interface SettingRow {
 
 /** The source of a value that the file gives. */
 const FILE = "settings file";
-const UNUSED = `${FILE}, unused: it is for the issuer and clientId beside it`;
-const OTHER_PROOF = `${FILE}, unused: another proof of the client is in force`;
+const UNUSED = `${FILE}, unused: another client or proof is in force`;
 
 /**
  * Reads the file, as far as Deno permits.
@@ -153,32 +145,32 @@ type FoundText = Pick<Settings, "state" | "denial"> & { readonly text: string };
 export function readText(path: string, isNamed: boolean): FoundText {
   const text = "{}";
   if (path === "") return { state: "off", text };
-  const denied = (words: string): FoundText => (
-    { state: "denied", denial: `The settings file ${path} is not read: ${words}`, text }
-  );
   // A command runs without it: nobody is asked.
   if (!isNamed && !isGranted({ name: "read", path })) {
     const flag = quoteArgument(`--allow-read=${path}`);
-    return denied(`Deno does not permit it. Run with ${flag}, too.`);
+    const { message } = settingsError(path, `Deno does not permit it. Run with ${flag}, too.`);
+    return { state: "denied", denial: message, text };
   }
-  let found: FoundText | undefined;
   const { NotADirectory, NotCapable, NotFound } = Deno.errors;
+  let cause: unknown;
   try {
     const content = readPrivateFile(path, {
       what: "a settings file",
       maxBytes: LARGEST_BYTES,
       forbiddenMode: WRITABLE_FOR_OTHERS,
-      fail: (reason, advice, cause) => {
-        const isAbsent = cause instanceof NotFound || cause instanceof NotADirectory;
-        if (isAbsent) found = { state: "absent", text };
-        if (cause instanceof NotCapable) found = denied(`${reason}. ${advice}`);
+      fail: (reason, advice, ofDeno) => {
+        cause = ofDeno;
         return settingsError(path, `${reason}. ${advice}`);
       },
     });
     return { state: "read", text: content };
   } catch (error) {
-    if (found === undefined || isNamed) throw error;
-    return found;
+    if (isNamed) throw error;
+    if (cause instanceof NotFound || cause instanceof NotADirectory) {
+      return { state: "absent", text };
+    }
+    if (!(cause instanceof NotCapable)) throw error;
+    return { state: "denied", denial: (error as Error).message, text };
   }
 }
 
@@ -249,47 +241,53 @@ export function shown(word: string, otherwise: string): string {
 
 /** What decides about each setting. */
 function decide(entry: Entry, given: SettingsQuery["given"], isTyped: boolean): SettingRow[] {
-  const { apiKey, apiSecret, apiSecretFile, profile } = OPTIONS;
-  const inForce = (name: "issuer" | "clientId") => {
-    const own = isTyped ? entry[name] : undefined;
-    return `${given[name] ?? own ?? readEnvIfGranted(OPTIONS[name].variable) ?? entry[name]}`;
-  };
-  const issuer = normalizeIssuer(inForce("issuer"));
-  const clientId = normalizeClientId(inForce("clientId"));
-  const isOwn = entry.issuer !== undefined && entry.clientId !== undefined &&
-    issuer === normalizeIssuer(`${entry.issuer}`) &&
-    clientId === normalizeClientId(`${entry.clientId}`);
-  // The variables of a client are for the one that variables name. One proof is in force.
-  const isByVariable = !isTyped && isNamedByEnv(issuer, clientId);
-  const isProven = CLIENT_AUTH.some((name) =>
-    given[name] !== undefined || isByVariable && isSet(OPTIONS[name].variable)
-  );
-  const isByKey = (given.apiKey ?? given.apiSecret ?? given.apiSecretFile) !== undefined ||
-    !isTyped && (given.issuer ?? given.clientId) === undefined &&
-      isSet(apiKey.variable) && [apiSecret, apiSecretFile].some((one) => isSet(one.variable));
-  const isLeft = (name: string) =>
-    isByKey && (name === "issuer" || name === "clientId") ||
-    (isByKey || !isOwn) && OF_SIGN_IN.includes(name);
-  const rows = Object.entries<Setting>({ profile, ...SETTINGS }).flatMap(([name, setting]) => {
+  const isLeft = leftOf(entry, given, isTyped);
+  const all = Object.entries<Setting>({ profile: OPTIONS.profile, ...SETTINGS });
+  const rows = all.flatMap(([name, setting]): SettingRow[] => {
+    const value = entry[name];
+    const [variable, text] = variableOf(name, setting);
     if (given[name] !== undefined) {
       return [{ name, value: given[name], source: `--${setting.flag}` }];
     }
-    const isOfClient = OPTIONS[name as OptionName]?.group === "client";
-    const [variable, text] = isOfClient && !isByVariable ? [] : variableOf(name, setting);
-    const isOther = isProven && (CLIENT_AUTH as readonly string[]).includes(name);
-    const isHere = Object.hasOwn(entry, name);
-    if (isHere && (isTyped || !variable) && !isLeft(name) && !isOther) {
-      return [{ name, value: entry[name], source: FILE }];
+    if (value !== undefined && (isTyped || !variable) && !isLeft(name)) {
+      return [{ name, value, source: FILE }];
     }
     if (variable !== undefined) return [{ name, value: text, source: variable }];
-    const source = isOther ? OTHER_PROOF : UNUSED;
-    return isHere ? [{ name, value: entry[name], source }] : [];
+    return value === undefined ? [] : [{ name, value, source: UNUSED }];
   });
   // Options belong to the backend beside them.
   const isBackend = rows.some(({ name, source }) => name === "backend" && source === FILE);
   return rows.filter(({ name, source }) =>
     name !== "backendOptions" || source !== FILE || isBackend
   );
+}
+
+/** Which settings of the file are left, whatever their own variables say. */
+function leftOf(entry: Entry, given: SettingsQuery["given"], isTyped: boolean) {
+  const { apiKey, apiSecret, apiSecretFile } = OPTIONS;
+  const inForce = (name: "issuer" | "clientId") => {
+    const own = isTyped ? entry[name] : undefined;
+    return `${given[name] ?? own ?? readEnvIfGranted(OPTIONS[name].variable) ?? entry[name]}`;
+  };
+  const client = [
+    normalizeIssuer(inForce("issuer")),
+    normalizeClientId(inForce("clientId")),
+  ] as const;
+  const isOwn = entry.issuer !== undefined && entry.clientId !== undefined &&
+    client[0] === normalizeIssuer(`${entry.issuer}`) &&
+    client[1] === normalizeClientId(`${entry.clientId}`);
+  const isByKey = (given.apiKey ?? given.apiSecret ?? given.apiSecretFile) !== undefined ||
+    !isTyped && (given.issuer ?? given.clientId) === undefined &&
+      isSet(apiKey.variable) && [apiSecret, apiSecretFile].some((one) => isSet(one.variable));
+  // One proof of the client is in force. Its variables are for the client that variables name.
+  const isVariable = !isTyped && isNamedByEnv(...client);
+  const isProven = CLIENT_AUTH.some((name) =>
+    given[name] !== undefined || isVariable && isSet(OPTIONS[name].variable)
+  );
+  return (name: string) =>
+    isByKey && (name === "issuer" || name === "clientId") ||
+    (isByKey || !isOwn) && OF_SIGN_IN.includes(name) ||
+    isProven && (CLIENT_AUTH as readonly string[]).includes(name);
 }
 
 /** The variable that decides about a setting, if one does, and its value. */

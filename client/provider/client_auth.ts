@@ -8,7 +8,6 @@ import { named } from "../options/declaration.ts";
 import {
   type ClientAuthOptions,
   GITHUB_VARIABLES,
-  type GitHubJob,
   gitHubJob,
 } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
@@ -38,18 +37,9 @@ interface Sender {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The ways of a client to prove who it is, by the options for each. */
-const WAYS = {
-  clientSecret: "secret",
-  clientSecretFile: "secret",
-  clientKeyFile: "key",
-  clientAssertionFile: "assertion",
-  clientAssertion: "assertion",
-} as const satisfies Record<keyof ClientAuthOptions, string>;
-
 /** The proof of a client, from an option or from the file that it names. */
 interface Proof {
-  readonly way: typeof WAYS[keyof typeof WAYS];
+  readonly way: "secret" | "key" | "assertion";
   /** For messages. */
   readonly name: Message;
   /** Gets the secret, the key or the assertion, which are renewed all the time. */
@@ -124,21 +114,20 @@ export class ClientAuthentication {
 
 /** The one proof that options give. The variables of a job are read at once: a session may give them back. */
 function proofOf(options: ClientAuthOptions): Proof | undefined {
-  const { clientAssertion, ...files } = options;
-  const [name] = Object.keys(options) as (keyof ClientAuthOptions)[];
-  if (name === undefined) return undefined;
-  const way = WAYS[name];
-  if (name === "clientAssertion") {
-    const job = gitHubJob(options);
-    const get = (issuer: string, sender: Sender) =>
-      job ? askGitHub(job, issuer, sender) : valueOf(clientAssertion!, sender);
-    return { way, name: ASSERTION, get };
+  const [[option, value] = []] = Object.entries(options) as [keyof ClientAuthOptions, Given][];
+  if (option === undefined || value === undefined) return undefined;
+  const ofKey = option === "clientKeyFile" ? "key" : "assertion";
+  const way = option.startsWith("clientSecret") ? "secret" : ofKey;
+  if (option.endsWith("File") && typeof value === "string") {
+    return { way, name: fileOf(option, value), get: () => readSecretFile(option, value) };
   }
-  const text = files[name]!;
-  return name === "clientSecret"
-    ? { way, name: words`${named(name)}`, get: () => text }
-    : { way, name: fileOf(name, text), get: () => readSecretFile(name, text) };
+  const job = gitHubJob(options);
+  const get: Proof["get"] = (issuer, sender) =>
+    job ? askGitHub(job, issuer, sender) : valueOf(value, sender);
+  return { way, name: words`${named(option)}`, get };
 }
+
+type Given = NonNullable<ClientAuthOptions["clientAssertion"]>;
 
 /**
  * A secret goes into the form where the provider takes it there, since the form leaves no doubt about the
@@ -166,11 +155,8 @@ function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServe
   return own !== undefined && own === endpoint && !isEntraIssuer(issuer);
 }
 
-/** The assertion that the caller gives, by a function or as it is. */
-async function valueOf(
-  given: NonNullable<ClientAuthOptions["clientAssertion"]>,
-  { runtime, signal }: Sender,
-): Promise<string> {
+/** The text that the caller gives, as it is or by a function. */
+async function valueOf(given: Given, { runtime, signal }: Sender): Promise<string> {
   if (typeof given === "string") return given;
   const limit = AbortSignal.timeout(runtime.timeoutMs);
   try {
@@ -195,7 +181,7 @@ const GITHUB: Endpoint = {
 
 /** Asks GitHub Actions for an assertion about the job, with the token of the job. */
 async function askGitHub(
-  { audience, address, token }: GitHubJob,
+  { audience, address, token }: NonNullable<ReturnType<typeof gitHubJob>>,
   issuer: string,
   { runtime, signal }: Sender,
 ): Promise<string> {
@@ -227,12 +213,6 @@ function byAssertion(name: Message, text: string): oauth.ClientAuth {
 /** The object identifier rsaEncryption (RFC 8017), in DER and hexadecimal. */
 const RSA_OID = "2a864886f70d010101";
 
-/** A client's private key, and the parts of the assertion's header that depend on it. */
-interface ClientKey {
-  key: CryptoKey;
-  header: { alg: string; kid?: string; "x5t#S256"?: string };
-}
-
 /**
  * The client proves who it is by an assertion that its key signs: `private_key_jwt`, RFC 7523. Its
  * audience is the issuer, which all providers have to know by section 3, and some do not.
@@ -245,35 +225,22 @@ async function byKey(
   server: oauth.AuthorizationServer,
   isTurned: boolean,
 ): Promise<oauth.ClientAuth> {
-  const { key, header } = await readKey(name, text, server);
-  return oauth.PrivateKeyJwt(key, {
-    [oauth.modifyAssertion](own, claims) {
-      Object.assign(own, header);
-      if (isTurned || isEntraIssuer(server.issuer)) claims.aud = server.token_endpoint;
-    },
-  });
-}
-
-async function readKey(
-  name: Message,
-  text: string,
-  { token_endpoint_auth_signing_alg_values_supported: offered }: oauth.AuthorizationServer,
-): Promise<ClientKey> {
   const jwk = parseObject(text);
   const der = decodePem(text);
-  const { kid, "x5t#S256": thumbprint } = jwk ?? {};
   const { key_ops: _, use: _1, ext: _2, alg: stated, ...parts } = jwk ?? {};
+  const offered = server.token_endpoint_auth_signing_alg_values_supported;
   for (const alg of typeof stated === "string" ? [stated] : candidates(der, offered)) {
     const key = await importKey(jwk ? parts as JsonWebKey : der, alg);
     if (key === undefined) continue;
-    return {
-      key,
-      header: {
-        alg,
-        ...(typeof kid === "string" && { kid }),
-        ...(typeof thumbprint === "string" && { "x5t#S256": thumbprint }),
+    return oauth.PrivateKeyJwt(key, {
+      [oauth.modifyAssertion](header, claims) {
+        header.alg = alg;
+        for (const member of ["kid", "x5t#S256"]) {
+          if (typeof jwk?.[member] === "string") header[member] = jwk[member];
+        }
+        if (isTurned || isEntraIssuer(server.issuer)) claims.aud = server.token_endpoint;
       },
-    };
+    });
   }
   throw unusable(name, "it is no private key to sign with", KEY_ADVICE);
 }

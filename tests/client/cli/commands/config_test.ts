@@ -84,7 +84,7 @@ cliTest("config: a setting of another client is shown as unused", async (world) 
   await world.says(
     "VM_OIDC_CREDENTIALS_BACKEND=file config",
     0,
-    /^apiHost +https:\S+ +settings file, unused: it is for the issuer/m,
+    /^apiHost +https:\S+ +settings file, unused: another client/m,
     /^backend +file +VM_OIDC_CREDENTIALS_BACKEND$/m,
   );
 });
@@ -184,7 +184,7 @@ cliTest("config: a file that Deno does not permit is told", async (world) => {
   const run = { flags: ["--allow-env", "--allow-net", ...access], env: { VM_AUTH_CONFIG: path } };
   const flag = `--allow-read=${path}`;
   await world.says("status -q", 0, run);
-  const denied = /^ +→ The settings file .* is not read: Deno does not permit it/m;
+  const denied = /^ +→ Cannot use the settings file .*: Deno does not permit it/m;
   await world.says("doctor", 0, denied, flag, run);
   const { file } = (await world.says("config --json", 0, run)).json;
   assertEquals([file.state, file.path], ["denied", path]);
