@@ -40,8 +40,7 @@ import { browserObstacle, signInByBrowser } from "./browser.ts";
 import { signInByDevice } from "./device.ts";
 
 /** The ways to hand in an address. */
-const TYPE_HERE =
-  "Copy its whole address, paste it here, and press Enter. It is not shown, and counts once.";
+const TYPE_HERE = "Paste its whole address here and press Enter. It is hidden, and counts once.";
 const USE_TWO_CELLS =
   "Interrupt this cell. Then run `const signIn = await vm.startSignIn()` in one cell, open its link, " +
   'and in the next run `const session = await signIn.finish("<address of the last page>")`.';

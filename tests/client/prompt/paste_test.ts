@@ -79,7 +79,7 @@ for (const job of [undefined, "detached"] as const) {
     fn: async () => {
       await using provider = await startOidcProvider();
       const { text, link } = await typeInto(provider, [
-        ["paste it here", () => "https://evil.example.com/?codex=wrong-thing\r"],
+        ["whole address here", () => "https://evil.example.com/?codex=wrong-thing\r"],
         [
           "Not taken: it is not the address",
           () => "http://127.0.0.1/callback?code=wrong-thing&state=other\r",
@@ -106,7 +106,7 @@ Deno.test({
   fn: async () => {
     await using provider = await startOidcProvider();
     const { text } = await typeInto(provider, [
-      ["paste it here", async (link) => {
+      ["whole address here", async (link) => {
         assertEquals((await provider.follow(link)).status, 200);
         return "";
       }],
@@ -123,7 +123,7 @@ for (const signal of ["Ctrl-C", "SIGTERM"] as const) {
     ignore: !hasTerminal,
     fn: async () => {
       await using provider = await startOidcProvider();
-      const { text } = await typeInto(provider, [["paste it here", (_link, pid) => {
+      const { text } = await typeInto(provider, [["whole address here", (_link, pid) => {
         if (signal === "Ctrl-C") return "^C";
         Deno.kill(pid, signal);
         return "";
@@ -151,11 +151,11 @@ Deno.test({
       assertStringIncludes(await Deno.readTextFile(opened), "http://127.0.0.1:");
       return "^C";
     };
-    await typeInto(provider, [["paste it here", page]], { openBrowser: "", env });
+    await typeInto(provider, [["whole address here", page]], { openBrowser: "", env });
     await Deno.remove(opened);
     const ssh = { ...env, SSH_CONNECTION: "192.0.2.1 1 192.0.2.2 22" };
     for (const options of [{ openBrowser: "false", env }, { openBrowser: "", env: ssh }]) {
-      const { text } = await typeInto(provider, [["paste it here", () => "^C"]], options);
+      const { text } = await typeInto(provider, [["whole address here", () => "^C"]], options);
       assert(!text.includes("was not opened"));
     }
     assertEquals(namesIn(folder.path), ["xdg-open"]);
