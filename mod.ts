@@ -8,46 +8,54 @@
  * Set the provider to sign in at, the client, the API and the model. Each variable is also an option.
  *
  * ```sh
+ * deno add jsr:@validmind/auth
  * export VM_OIDC_ISSUER=https://login.example.com
  * export VM_OIDC_CLIENT_ID=my-client
  * export VM_API_HOST=https://api.example.com/api/v1/tracking/
  * export VM_API_MODEL=cl123
  * ```
  *
- * {@linkcode init} uses the stored token, refreshes it, or shows a link and a code: see the examples.
+ * ```ts
+ * import * as vm from "@validmind/auth";
  *
- * ## Sign in and out
+ * const session = await vm.init(); // shows a link and a code where a person has to sign in
+ * const answer = await session.get("ping");
+ * ```
  *
- * {@linkcode init} signs in to ValidMind, {@linkcode createSession} to any other API, and
- * {@linkcode clearOidcCredentials} signs out. A {@linkcode Session} gives a fresh token, makes requests
- * with it, and tells who is signed in. The
- * [command line](https://jsr.io/@validmind/auth/doc/cli) does the same for a shell.
+ * ![A cell's output: a link, the code with a copy button, a QR code](tests/lab/pictures/notebook.png)
+ *
+ * {@linkcode init} uses the stored token or refreshes it, and asks a person only where it has to.
+ * {@linkcode createSession} does the same for any other API. {@linkcode clearOidcCredentials} signs out.
+ * A {@linkcode Session} gives a fresh token and makes requests with it. The
+ * [command line](https://jsr.io/@validmind/auth/doc/cli) does all of it for a shell.
  *
  * ## Stores
  *
- * Tokens are in the file that the ValidMind Python library uses. The option `credentialsBackend`,
+ * The default is the file that the ValidMind Python library uses. The option `credentialsBackend`,
  * {@linkcode setDefaultBackend} or `VM_OIDC_CREDENTIALS_BACKEND` choose another store: memory, Deno KV,
  * [the keychain](https://jsr.io/@validmind/auth/doc/backends/keychain),
  * [Vault](https://jsr.io/@validmind/auth/doc/backends/vault) or
  * [a program](https://jsr.io/@validmind/auth/doc/backends/helper). Each can be
  * [encrypted](https://jsr.io/@validmind/auth/doc/backends/encrypted) or have a
  * [fallback](https://jsr.io/@validmind/auth/doc/backends/fallback). A class of yours needs the three
- * methods of {@linkcode OidcCredentialsBackend}: [a kit](https://jsr.io/@validmind/auth/doc/testing) tests
- * it.
+ * methods of {@linkcode OidcCredentialsBackend}; [a kit](https://jsr.io/@validmind/auth/doc/testing)
+ * tests it.
  *
  * ## Permissions and errors
  *
- * A call checks its permissions before any work, and names the exact flags that are missing;
- * {@linkcode requiredPermissions} lists them. Errors have stable codes: {@linkcode ValidMindAuthError}, and
- * {@linkcode CredentialsBackendError} of the store.
+ * A call checks its permissions before any work, and its error names the exact flags that are missing.
+ * {@linkcode requiredPermissions} lists them. Errors have stable codes: {@linkcode ValidMindAuthError},
+ * and {@linkcode CredentialsBackendError} for the store.
  *
- * @example Sign in to ValidMind and call it
- * ```ts
- * import * as vm from "@validmind/auth";
+ * ## Pages
  *
- * const session = await vm.init({ model: "cl123" }); // the rest from the environment
- * const answer = await session.get("ping");
- * ```
+ * [Signing in](client/README.md) · [notebooks](client/notebooks.md) ·
+ * [command line](client/command_line.md) · [jobs and CI](client/jobs.md) ·
+ * [providers](client/providers.md) · [JupyterHub and Kubernetes](client/hubs.md) ·
+ * [options and variables](client/options.md) · [choose a store](backends/README.md) ·
+ * [a store of your own](backends/own.md) · [beside Python](backends/python.md) ·
+ * [when something fails](client/errors.md) · [security](.github/SECURITY.md) ·
+ * [changes](.github/CHANGELOG.md)
  *
  * @example Any other API
  * ```ts
@@ -65,10 +73,7 @@
  * ```ts
  * import * as vm from "@validmind/auth";
  *
- * const session = await vm.init({
- *   model: "cl123",
- *   credentialsBackend: new vm.MemoryCredentialsBackend(),
- * });
+ * const session = await vm.init({ credentialsBackend: new vm.MemoryCredentialsBackend() });
  * ```
  *
  * @module

@@ -1,9 +1,22 @@
 /**
- * Encryption at rest for any credentials backend: {@linkcode EncryptedCredentialsBackend} wraps
- * another one. An {@linkcode EncryptionKey} is given as bytes, in a variable, by a passphrase, or kept
- * in a second backend, such as the keychain.
+ * Encryption at rest for any store: {@linkcode EncryptedCredentialsBackend} wraps another one. Its
+ * {@linkcode EncryptionKey} is given as bytes, in a variable, by a passphrase, or kept in a second store,
+ * such as the keychain.
  *
- * By variables, with no code of the user's:
+ * ```ts
+ * import { FileCredentialsBackend, setDefaultBackend } from "@validmind/auth";
+ * import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
+ *
+ * // From now on every sign-in of this process is kept there.
+ * setDefaultBackend(
+ *   new EncryptedCredentialsBackend({
+ *     backend: new FileCredentialsBackend({ path: "/srv/tokens/anna.json" }),
+ *     key: { env: "TOKENS_KEY" },
+ *   }),
+ * );
+ * ```
+ *
+ * Without code, by variables:
  *
  * ```sh
  * export VM_OIDC_CREDENTIALS_BACKEND=encrypted
@@ -12,6 +25,11 @@
  *   "key": {"env": "TOKENS_KEY"}
  * }'
  * ```
+ *
+ * Needs the permissions of the wrapped store and of the key's store, and `--allow-env` for a variable
+ * with a key.
+ *
+ * More: [encryption](README.md#encryption), with the change of a key.
  *
  * @module
  */
@@ -202,7 +220,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     return location === undefined ? undefined : `${location}, encrypted`;
   }
 
-  /** Whether the inner backend proves its writes as it is locked. */
+  /**
+   * Whether the inner backend proves its writes as it is locked.
+   *
+   * @ignore
+   */
   get [PROVES](): boolean {
     return provesWrites(this.#inner);
   }

@@ -1,9 +1,22 @@
 /**
- * An ordered list of credentials backends, for hosts where the first one is not always available:
+ * A list of stores in order, for hosts where the first one is not always available:
  * {@linkcode FallbackCredentialsBackend} uses the first one that can be used, and says when it passes
  * one over.
  *
- * By variables, with no code of the user's:
+ * ```ts
+ * import { FileCredentialsBackend, setDefaultBackend } from "@validmind/auth";
+ * import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
+ * import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
+ *
+ * // From now on every sign-in of this process is kept there.
+ * setDefaultBackend(
+ *   new FallbackCredentialsBackend({
+ *     backends: [new KeychainCredentialsBackend(), new FileCredentialsBackend()],
+ *   }),
+ * );
+ * ```
+ *
+ * Without code, by variables, and with an encrypted file:
  *
  * ```sh
  * export VM_OIDC_CREDENTIALS_BACKEND=fallback
@@ -15,6 +28,10 @@
  *   }}
  * ]}'
  * ```
+ *
+ * Needs the permissions of all stores in the list.
+ *
+ * More: [fallback](README.md#fallback).
  *
  * @module
  */
@@ -156,7 +173,11 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     return this.#usable().map(placeOf).join(", else ");
   }
 
-  /** Whether every store proves its writes as it is locked. */
+  /**
+   * Whether every store proves its writes as it is locked.
+   *
+   * @ignore
+   */
   get [PROVES](): boolean {
     return this.#backends.every(provesWrites);
   }

@@ -81,7 +81,11 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   static readonly name = "FileCredentialsBackend";
   /** Always `true`: a file survives the process. */
   readonly persistent = true;
-  /** {@linkcode withLock} proves that the file can be written. */
+  /**
+   * {@linkcode withLock} proves that the file can be written.
+   *
+   * @ignore
+   */
   readonly [PROVES] = true;
   /** The file. */
   readonly path: string;

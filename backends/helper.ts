@@ -1,19 +1,28 @@
 /**
- * The backend that keeps credentials by a program of their owner's, which speaks the protocol of
- * docker's credential helpers: {@linkcode HelperCredentialsBackend}. And the other side of it:
- * {@linkcode serveHelper} makes such a program of any backend.
+ * A store that is a program, such as `docker-credential-pass` or one of your company's. It speaks the
+ * protocol of docker's credential helpers: {@linkcode HelperCredentialsBackend}. {@linkcode serveHelper}
+ * makes such a program of any store.
  *
- * By variables it needs no code: `VM_OIDC_CREDENTIALS_BACKEND=helper` and
- * `VM_OIDC_CREDENTIALS_BACKEND_KWARGS={"program": "docker-credential-pass"}`.
- *
- * ```ts ignore
- * import { init } from "@validmind/auth";
+ * ```ts
+ * import { setDefaultBackend } from "@validmind/auth";
  * import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
  *
- * await init({
- *   credentialsBackend: new HelperCredentialsBackend({ program: "docker-credential-pass" }),
- * });
+ * // From now on every sign-in of this process is kept there.
+ * setDefaultBackend(new HelperCredentialsBackend({ program: "docker-credential-pass" }));
  * ```
+ *
+ * Without code, by variables:
+ *
+ * ```sh
+ * export VM_OIDC_CREDENTIALS_BACKEND=helper
+ * export VM_OIDC_CREDENTIALS_BACKEND_KWARGS='{"program": "docker-credential-pass"}'
+ * ```
+ *
+ * Needs `--allow-run` for the program, `--allow-env=PATH` to find it by its name, and to store tokens
+ * `--allow-read` and `--allow-write` for the folder of the locks, `~/.validmind`, with
+ * `--allow-env=HOME`.
+ *
+ * More: [a program](README.md#a-program); [make one](own.md#a-program-as-a-store).
  *
  * @module
  */
@@ -67,7 +76,11 @@ export interface HelperCredentialsBackendOptions {
    * @default []
    */
   args?: readonly string[];
-  /** Variables for the program, beside those of this process. */
+  /**
+   * Variables for the program, beside those of this process.
+   *
+   * @default {}
+   */
   env?: Readonly<Record<string, string>>;
   /**
    * Longest time of one call of the program, in milliseconds, with the time that a person takes to

@@ -1,15 +1,22 @@
 /**
- * The backend that keeps credentials in the keychain of the operating system:
- * {@linkcode KeychainCredentialsBackend}. By a variable it is
- * `VM_OIDC_CREDENTIALS_BACKEND=keychain`, in code as below. Its native library is loaded only where this
- * backend is used; `deno add` downloads it with the module.
+ * A store in the keychain of the operating system, which encrypts the tokens and locks them with the
+ * account: {@linkcode KeychainCredentialsBackend}. Its native library is loaded only where this store is
+ * used; `deno add` downloads it with the module.
  *
- * ```ts ignore
- * import { init } from "@validmind/auth";
+ * ```ts
+ * import { setDefaultBackend } from "@validmind/auth";
  * import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
  *
- * await init({ credentialsBackend: new KeychainCredentialsBackend() });
+ * // From now on every sign-in of this process is kept there.
+ * setDefaultBackend(new KeychainCredentialsBackend());
  * ```
+ *
+ * Without code: `export VM_OIDC_CREDENTIALS_BACKEND=keychain`.
+ *
+ * Needs `--allow-ffi` for the native library, and to store tokens `--allow-read` and `--allow-write` for
+ * the folder of the locks, `~/.validmind`, with `--allow-env=HOME`.
+ *
+ * More: [the keychain](README.md#keychain).
  *
  * @module
  */

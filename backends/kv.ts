@@ -79,7 +79,11 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   readonly persistent: boolean;
   /** The path or URL of the store. */
   readonly path: string;
-  /** On a server the write of the lease proves it. */
+  /**
+   * On a server the write of the lease proves it.
+   *
+   * @ignore
+   */
   readonly [PROVES]: boolean;
   readonly #options: KvStoreOptions;
   readonly #store = new Once<KvStore>();

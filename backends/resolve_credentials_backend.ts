@@ -117,8 +117,8 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
  * no code for it.
  *
  * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else
- * `VM_OIDC_DENO_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, `encrypted`,
- * `fallback`, or `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the
+ * `VM_OIDC_DENO_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, `helper`,
+ * `encrypted`, `fallback`, or `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the
  * working directory. Where it is unset or empty, `VM_OIDC_CREDENTIALS_BACKEND` is read, which the
  * Python library reads as well: a name in Python's form there is an error. The constructor gets the
  * JSON object in the variable with `_KWARGS` after its name, in which `${NAME}` stands for a

@@ -9,6 +9,10 @@
  * testCredentialsBackend("TeamStore", () => new TeamStore({ url: "http://localhost:9000" }));
  * ```
  *
+ * Run the file with `deno test`, and the permissions of the store.
+ *
+ * More: [a store of your own](own.md#test-it).
+ *
  * @module
  */
 

@@ -1,9 +1,23 @@
 /**
- * The backend that keeps credentials in HashiCorp Vault or OpenBao, for people whose tokens must not be
- * on the host: {@linkcode VaultCredentialsBackend}. Its options say where Vault is, and how to log in:
- * with a token, an AppRole, or the platform's own token.
+ * A store in HashiCorp Vault or OpenBao, for tokens that must not be kept on the host, or that several
+ * hosts share: {@linkcode VaultCredentialsBackend}. It logs in to Vault with a token, an AppRole, or the
+ * platform's own token.
  *
- * A platform team chooses it by variables, and the people write no code:
+ * ```ts
+ * import { setDefaultBackend } from "@validmind/auth";
+ * import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
+ *
+ * // From now on every sign-in of this process is kept there.
+ * setDefaultBackend(
+ *   new VaultCredentialsBackend({
+ *     address: "https://vault.example.com:8200",
+ *     path: "users/anna",
+ *     auth: { method: "kubernetes", role: "notebooks" },
+ *   }),
+ * );
+ * ```
+ *
+ * A platform team chooses it by variables instead, and nobody's code changes:
  *
  * ```sh
  * export VAULT_ADDR=https://vault.example.com:8200
@@ -13,6 +27,12 @@
  *   "auth": {"method": "kubernetes", "role": "notebooks"}
  * }'
  * ```
+ *
+ * Needs `--allow-net` for the server, `--allow-env` for variables that stand in for absent options, and
+ * `--allow-read` of the files that the options name.
+ *
+ * More: [Vault and OpenBao](README.md#vault-and-openbao), with the policy and the roles;
+ * [JupyterHub and Kubernetes](../client/hubs.md).
  *
  * @module
  */
@@ -104,9 +124,9 @@ interface VaultRow {
  * request is repeated up to `timeoutMs`; then it is an error and never "not signed in". `http:` is for
  * loopback only, and certificates are always checked.
  *
- * Needs `--allow-net` for the server's host; `--allow-env` for `VAULT_ADDR`,
- * `VAULT_NAMESPACE` and `VAULT_CACERT` unless `address` is given, and for `VAULT_TOKEN` unless `auth` says
- * otherwise; `--allow-read` of the files that are named.
+ * Needs `--allow-net` for the server's host. Needs `--allow-env` for `VAULT_ADDR`, `VAULT_NAMESPACE` and
+ * `VAULT_CACERT` unless `address` is given, and for `VAULT_TOKEN` unless `auth` gives another login.
+ * Needs `--allow-read` of the files that the options name.
  *
  * @category Backends
  *
@@ -128,7 +148,11 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   static readonly name = "VaultCredentialsBackend";
   /** Always `true`: Vault survives the process. */
   readonly persistent = true;
-  /** The write of the lease proves it. */
+  /**
+   * The write of the lease proves it.
+   *
+   * @ignore
+   */
   readonly [PROVES] = true;
   readonly #options: VaultCredentialsBackendOptions;
   readonly #timer: Timer;

@@ -1,5 +1,11 @@
 /**
- * The command line: `deno run -A --no-config jsr:@validmind/auth/cli <command>`.
+ * The command line, for shells, and for jobs without code:
+ *
+ * ```sh
+ * deno install --global --no-config --name validmind-auth -A jsr:@validmind/auth/cli
+ * validmind-auth login
+ * validmind-auth api things --api-host https://api.example.com/api/v1/
+ * ```
  *
  * `login` signs in and `logout` signs out. `api` calls the API, and `exec` gives a program the token.
  * `migrate` moves credentials between stores. `permissions` lists the flags that a script needs.
@@ -10,10 +16,9 @@
  * The exit code is 0 for success and 1 for a failure. It is 2 for a wrong command line or setting, and 4
  * if a person has to sign in.
  *
- * @example Install it
- * ```sh
- * deno install --global --no-config --name validmind-auth -A jsr:@validmind/auth/cli
- * ```
+ * `validmind-auth permissions --for cli` lists flags to install it with instead of `-A`.
+ *
+ * More: [the command line](command_line.md), with all commands and flags; [jobs and CI](jobs.md).
  *
  * @module
  */

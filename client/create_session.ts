@@ -51,8 +51,8 @@ export const loadPreflight = () => import("./permissions/preflight.ts");
  *
  * @param options The identity, the API and the backend.
  * @returns The session.
- * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `missing_api_credentials`,
- * `conflicting_credentials` and `permission_required` before any work; `login_required`,
+ * @throws {ValidMindAuthError} `invalid_options`, `settings_invalid`, `insecure_url`,
+ * `missing_api_credentials`, `conflicting_credentials` and `permission_required` before any work; `login_required`,
  * `provider_unavailable`, `provider_refused`, `provider_invalid`, `device_flow_unsupported`,
  * `flow_unsupported`, `client_auth_unusable`, `device_code_denied`, `device_code_expired`,
  * `authorization_denied`, `authorization_expired`, `redirect_unavailable`, `prompt_failed`, `id_token_invalid`,

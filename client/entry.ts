@@ -333,7 +333,7 @@ export const SKEW_SECONDS = 120;
  *
  * @param entry The entry, of which only `expires_at` is looked at. A timestamp without a zone is
  * UTC; a missing or unreadable one counts as expired.
- * @param skewSeconds How long before its end a token counts as expired.
+ * @param skewSeconds How long before its end a token counts as expired, in seconds; 120 by default.
  * @returns `true` when the token should not be used any more.
  * @category Backends
  *

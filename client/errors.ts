@@ -158,7 +158,7 @@ export class ProviderUnavailableError extends ValidMindAuthError {
 }
 
 /**
- * Neither options nor variables give an API key or an issuer and client id.
+ * Neither options nor variables give an API key or an issuer and client id: `missing_api_credentials`.
  *
  * @category Errors
  */
@@ -174,7 +174,7 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
 }
 
 /**
- * Neither an option nor a variable gives the model.
+ * Neither an option nor a variable gives the model: `missing_model`.
  *
  * @category Errors
  */
@@ -206,7 +206,7 @@ export interface ApiChallenge {
 }
 
 /**
- * The API answered with an error status.
+ * The API answered with an error status: `unauthorized` for 401, else `api_error`.
  *
  * @category Errors
  *

@@ -33,11 +33,12 @@ const loadProvider = () => import("./provider/oidc_provider.ts");
  *
  * @param options The identity, the model and the backend.
  * @returns The session.
- * @throws {MissingApiCredentialsError} Without an API key and without issuer and client id.
- * @throws {MissingModelIdError} Without a model.
- * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `conflicting_credentials` and
+ * @throws {MissingApiCredentialsError} `missing_api_credentials`: neither an API key nor issuer and client
+ * id.
+ * @throws {MissingModelIdError} `missing_model`.
+ * @throws {ValidMindAuthError} `invalid_options`, `settings_invalid`, `insecure_url`, `conflicting_credentials` and
  * `permission_required` before any work; then as `createSession`, and `api_unreachable`.
- * @throws {ApiError} If the API refuses the ping. The tokens stay stored.
+ * @throws {ApiError} `api_error`, `unauthorized`: the API refuses the ping. The tokens stay stored.
  * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend, or of its choice.
  * @category Sign in
  *
@@ -117,7 +118,8 @@ export async function reload(): Promise<ClientInfo> {
  *
  * @param options The credentials, and whether to revoke them.
  * @returns The removed keys, and the outcome of the revocation.
- * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `permission_required`.
+ * @throws {ValidMindAuthError} `invalid_options`, `settings_invalid`, `insecure_url`,
+ * `permission_required`.
  * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend; `backend_corrupt`
  * for a corrupt store without `all`; `backend_no_list` for `all` with a backend that cannot list its
  * keys.

@@ -17,6 +17,14 @@ export interface ClearOptions {
 /**
  * Outcome of a revocation.
  *
+ * | outcome | meaning |
+ * |---|---|
+ * | `not_requested` | `revoke` was not `true` |
+ * | `revoked` | the provider ended the tokens |
+ * | `nothing_to_revoke` | there was no sign-in to end |
+ * | `not_supported` | the provider does not end such tokens: they end by themselves |
+ * | `failed` | the provider may still take the tokens: see {@linkcode ClearResult.reason} |
+ *
  * @category Sign in
  */
 export type Revocation =
@@ -116,7 +124,11 @@ export type QueryParams = Record<string, string | number | boolean | undefined>;
  * @category Session
  */
 export interface AccessTokenOptions {
-  /** Refreshes the token even if it has not expired. Simultaneous calls share one refresh. */
+  /**
+   * Refreshes the token even if it has not expired. Simultaneous calls share one refresh.
+   *
+   * @default false
+   */
   forceRefresh?: boolean;
   /** Ends the wait for the token. A running refresh continues for other callers. */
   signal?: AbortSignal;

@@ -321,7 +321,7 @@ export interface InitOptions extends SessionOptions {
    * @default VM_API_MODEL
    */
   model?: string;
-  /** Type of the document to work on. */
+  /** Type of the document to work on, such as `model_documentation`. The API has a default. */
   document?: string;
   /**
    * Whether the calls belong to ongoing monitoring.
