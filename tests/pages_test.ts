@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { GENERATED_PARTS } from "./pages/generated_parts.ts";
 import { partOf, unpadded } from "./pages/generated_part.ts";
+import { startJsrRegistry } from "./support/jsr_registry.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const FOLDERS = ["", "backends/", "client/", ".github/"];
@@ -29,8 +30,8 @@ for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
 
 Deno.test("the pictures of the pages are there, and small", async () => {
   for (const page of PAGES) {
-    for (const [, path] of (await prose(page)).matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)) {
-      const { size } = await Deno.stat(new URL(path!, new URL(page, ROOT)));
+    for (const path of linksOf(await prose(page)).filter((link) => /\.(png|svg)$/.test(link))) {
+      const { size } = await Deno.stat(new URL(path, new URL(page, ROOT)));
       assert(size > 0 && size < 64_000, `${path} has ${size} bytes`);
     }
   }
@@ -38,11 +39,9 @@ Deno.test("the pictures of the pages are there, and small", async () => {
 
 for (const page of PAGES) {
   Deno.test(`the links of ${page} lead somewhere`, async () => {
-    const links = (await prose(page)).matchAll(/\]\((?!https?:)([^)]+)\)/g);
-    for (const [, link] of links) {
-      // JSR leads a link to the repository only if it begins without a slash.
-      assert(!link!.startsWith("/"), link);
-      const url = new URL(link!, new URL(page, ROOT));
+    for (const link of linksOf(await prose(page))) {
+      if (isElsewhere(link)) continue;
+      const url = new URL(link, new URL(page, ROOT));
       const anchor = url.hash.slice(1);
       url.hash = "";
       const path = fromFileUrl(url);
@@ -53,6 +52,27 @@ for (const page of PAGES) {
   });
 }
 
+/**
+ * JSR leads a relative link to the file in the repository that the package is linked to, and else to the
+ * file of this version.
+ */
+Deno.test("what the published texts link to is published", async () => {
+  await using registry = await startJsrRegistry();
+  const get = (path: string) => fetch(`${registry.url}/@validmind/auth/${path}`);
+  const { latest } = await (await get("meta.json")).json();
+  const { manifest, exports } = await (await get(`${latest}_meta.json`)).json();
+  for (const path of Object.keys(manifest).filter((path) => /\.(md|ts)$/.test(path))) {
+    const text = await (await get(latest + path)).text();
+    const words = path.endsWith(".md") ? withoutFences(text) : moduleTextOf(text);
+    for (const link of linksOf(words)) {
+      const [, entry] = /^https:\/\/jsr\.io\/@validmind\/auth\/doc(.*)$/.exec(link) ?? [];
+      if (entry !== undefined) assert(`.${entry}` in exports, `${path}: ${link}`);
+      if (isElsewhere(link) || link.startsWith("#")) continue;
+      assert(new URL(link, `file://${path}`).pathname in manifest, `${path}: ${link}`);
+    }
+  }
+});
+
 Deno.test("no page has the marks of an unfinished merge", async () => {
   for (const page of PAGES) {
     assert(!/^(<{7}|={7}|>{7})( |$)/m.test(await read(page)), page);
@@ -62,6 +82,22 @@ Deno.test("no page has the marks of an unfinished merge", async () => {
 /** The text of a page outside of code. */
 async function prose(page: string): Promise<string> {
   return withoutFences(await read(page));
+}
+
+/** The targets of links and pictures. */
+function linksOf(text: string): string[] {
+  const found = text.matchAll(/\]\(([^)]+)\)|\bsrc(?:set)?="([^"]+)"/g);
+  return [...found].map(([, link, picture]) => (link ?? picture)!);
+}
+
+function isElsewhere(link: string): boolean {
+  return /^https?:/.test(link);
+}
+
+/** What JSR shows of a module before its exports. */
+function moduleTextOf(source: string): string {
+  const [comment = ""] = /^\/\*\*.*?\*\//s.exec(source) ?? [];
+  return comment.includes("@module") ? comment : "";
 }
 
 function withoutFences(text: string): string {
