@@ -3,14 +3,14 @@ import { escapeHtml } from "../../../client/prompt/prompt.ts";
 
 const STYLE = `
   body { margin: 0 }
-  main { display: inline-block; padding: 14px 18px 18px; border-radius: 10px;
+  main { display: inline-block; padding: 16px 18px 18px; border-radius: 10px;
     background: #1e2227; color: #d5dae0 }
   header { display: flex; gap: 7px; margin-bottom: 12px }
   header i { width: 11px; height: 11px; border-radius: 50%; background: #4a515b }
   pre { margin: 0; font: 14.95px/1 "DejaVu Sans Mono", monospace }
   pre > div { min-height: 21px; line-height: 21px; max-width: 84ch; white-space: pre-wrap;
     word-break: break-all }
-  pre > .qr { height: 17px; min-height: 0; white-space: pre; line-height: 17px; width: max-content; background: #000; color: #fff }
+  pre > .qr { height: 16.5px; min-height: 0; white-space: pre; line-height: 16.5px; width: max-content; background: #000; color: #fff }
   b { color: #fff }
 `;
 

@@ -14,12 +14,19 @@ export const JUPYTERLAB_OVERRIDES = {
   "@jupyterlab/apputils-extension:notification": { fetchNews: "false", checkForUpdates: false },
 };
 
-/** Starts JupyterLab on loopback, without a password. It reaches no other host. */
-export async function startJupyterLab({ path, env }: KernelHome): Promise<JupyterLab> {
+/**
+ * Starts JupyterLab on loopback, without a password. It reaches no other host. `overrides` are further
+ * settings of the front end, such as its theme.
+ */
+export async function startJupyterLab(
+  { path, env }: KernelHome,
+  overrides: Record<string, unknown> = {},
+): Promise<JupyterLab> {
   const python = await serverBinary("jupyterlab");
   const settings = `${path}/lab-settings`;
   await Deno.mkdir(settings, { recursive: true });
-  await Deno.writeTextFile(`${settings}/overrides.json`, JSON.stringify(JUPYTERLAB_OVERRIDES));
+  const all = JSON.stringify({ ...JUPYTERLAB_OVERRIDES, ...overrides });
+  await Deno.writeTextFile(`${settings}/overrides.json`, all);
   const port = freePort();
   const server = await startServerProcess({
     command: [
