@@ -5,16 +5,16 @@ import { init } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { HOUR, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-/** A world whose sessions tell what happens. */
-async function listeningWorld() {
-  const world = await scriptedProviderWorld();
+/** Options by which sessions of a world tell what happens, and what they have told. */
+function listen(world: ScriptedWorld) {
   const events: AuthEvent[] = [];
-  const options = { ...world.options, onEvent: (event: AuthEvent) => void events.push(event) };
+  const onEvent = (event: AuthEvent) => void events.push(event);
   /** The events since the last call, without what all have in common, and without each request. */
   const heard = () =>
     events.splice(0).filter(({ type }) => type !== "provider_answered").map((event) => {
@@ -23,23 +23,16 @@ async function listeningWorld() {
       assertEquals([issuer, clientId], [world.provider.issuer, world.provider.clientId]);
       return rest as Record<string, unknown>;
     });
-  return {
-    world,
-    options,
-    events,
-    heard,
-    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
-  };
+  return { onEvent, heard };
 }
 
-Deno.test("events: a sign-in, from its start to the store", async () => {
-  await using listening = await listeningWorld();
-  const { world, options, heard } = listening;
+test("events: a sign-in, from its start to the store", async (world) => {
+  const { onEvent, heard } = listen(world);
   const { token } = world.provider.script;
   token.push(() => oauthError("authorization_pending"), () => oauthError("slow_down"));
   token.push(() => new Response("<html>", { status: 502 }));
   const start = world.clock.now();
-  await createSession(options);
+  await world.signIn({ onEvent });
   const told = heard();
   const [first, shown, ...rest] = told;
   assertEquals(first, { type: "sign_in_started" });
@@ -58,7 +51,8 @@ Deno.test("events: a sign-in, from its start to the store", async () => {
   assertNoSecret(told, [...tokensOf(world.stored()), world.codes[0]!.userCode]);
 });
 
-Deno.test("events: a sign-in that ends otherwise tells how", async () => {
+test("events: a sign-in that ends otherwise tells how", async (world) => {
+  const { onEvent, heard } = listen(world);
   for (
     const [oauth, reason, code] of [
       ["access_denied", "denied", "device_code_denied"],
@@ -66,16 +60,13 @@ Deno.test("events: a sign-in that ends otherwise tells how", async () => {
       ["invalid_client", "error", "provider_refused"],
     ] as const
   ) {
-    await using listening = await listeningWorld();
-    listening.world.provider.script.token.push(() => oauthError(oauth));
-    await rejectsWith(code, () => createSession(listening.options));
-    assertEquals(listening.heard().at(-1), { type: "sign_in_failed", reason, code });
+    world.provider.script.token.push(() => oauthError(oauth));
+    await rejectsWith(code, () => world.signIn({ onEvent }));
+    assertEquals(heard().at(-1), { type: "sign_in_failed", reason, code });
   }
 });
 
-Deno.test("events: a sign-in that its signal ends is interrupted", async () => {
-  await using listening = await listeningWorld();
-  const { world, options } = listening;
+test("events: a sign-in that its signal ends is interrupted", async (world) => {
   const controller = new AbortController();
   const failed = Promise.withResolvers<AuthEvent>();
   const onEvent = (event: AuthEvent) => {
@@ -83,16 +74,15 @@ Deno.test("events: a sign-in that its signal ends is interrupted", async () => {
   };
   world.provider.script.token.push(() => oauthError("authorization_pending"));
   world.clock.onDelay = () => controller.abort();
-  await createSession({ ...options, onEvent, signal: controller.signal }).catch(() => undefined);
+  await world.signIn({ onEvent, signal: controller.signal }).catch(() => undefined);
   const { type, ...rest } = await failed.promise;
   assertEquals([type, (rest as { reason: string }).reason], ["sign_in_failed", "interrupted"]);
 });
 
-Deno.test("events: a refresh, one that is joined, one that fails, and a sign-out", async () => {
-  await using listening = await listeningWorld();
-  const { world, options, heard } = listening;
-  const session = await createSession(options);
-  const other = await createSession(options);
+test("events: a refresh, one that is joined, one that fails, and a sign-out", async (world) => {
+  const { onEvent, heard } = listen(world);
+  const session = await world.signIn({ onEvent });
+  const other = await world.signIn({ onEvent });
   heard();
   world.clock.advance(HOUR);
   await Promise.all([session.accessToken(), other.accessToken()]);
@@ -131,36 +121,29 @@ test.real("events: the API's refusal of a token, and its second chance", async (
   ]);
 });
 
-Deno.test("events: what the hook throws, now or later, costs nothing", async () => {
-  for (
-    const onEvent of [
-      () => {
-        throw new Error("log");
-      },
-      () => Promise.reject(new Error("log")),
-    ]
-  ) {
-    await using world = await scriptedProviderWorld();
+test("events: what the hook throws, now or later, costs nothing", async (world) => {
+  const now = () => {
+    throw new Error("log");
+  };
+  for (const onEvent of [now, () => Promise.reject(new Error("log"))]) {
     const session = await world.signIn({ onEvent });
-    assert(world.provider.isActive(await session.accessToken()));
+    await session.clear();
   }
+  assertEquals(world.codes.length, 2);
 });
 
-Deno.test("events: a lock that another holds for 3 seconds is told and shown, and its end is told", async () => {
-  await using listening = await listeningWorld();
+test("events: a lock that another holds for 3 seconds is told and shown, and its end is told", async (world) => {
+  const { onEvent, heard } = listen(world);
   await using dir = await tempDir();
-  const { world, heard } = listening;
   const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
-  const options = { ...listening.options, credentialsBackend };
+  const options = { ...world.options, onEvent, credentialsBackend };
   await createSession(options);
   const { onDeviceCode: _, ...shown } = options; // the caller shows nothing itself
   const session = await createSession(shown);
   world.clock.advance(HOUR);
   heard();
   using timers = new NoticeTimers();
-  const { writeSync } = Deno.stderr;
-  let said = "";
-  Deno.stderr.writeSync = (bytes) => (said += new TextDecoder().decode(bytes), bytes.length);
+  using streams = new OwnStreams();
   const released = Promise.withResolvers<void>();
   const held = Promise.withResolvers<void>();
   const holder = credentialsBackend.withLock(world.key, () => {
@@ -171,19 +154,14 @@ Deno.test("events: a lock that another holds for 3 seconds is told and shown, an
   const token = session.accessToken();
   await timers.fired;
   const [waiting, ...others] = heard();
-  Deno.stderr.writeSync = writeSync;
   assertEquals([waiting!.type, others], ["lock_waiting", []]);
-  assertStringIncludes(said, `Waiting for another notebook or script`);
-  assertStringIncludes(said, credentialsBackend.path);
+  assertStringIncludes(streams.written.stderr, `Waiting for another notebook or script`);
+  assertStringIncludes(streams.written.stderr, credentialsBackend.path);
   released.resolve();
   await holder;
   assert(world.provider.isActive(await token));
-  assertEquals(heard().map(({ type }) => type), [
-    "lock_waited",
-    "refresh_started",
-    "refresh_done",
-    "stored",
-  ]);
+  const [waited, ...rest] = heard().map(({ type }) => type);
+  assertEquals([waited, rest], ["lock_waited", ["refresh_started", "refresh_done", "stored"]]);
 });
 
 /** Lets timers of just 3 seconds end at once. */

@@ -1,12 +1,19 @@
 import { createSession } from "../../../client/create_session.ts";
 import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
+import type { Session } from "../../../client/session.ts";
 import { hang } from "../../support/http_server.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { answerWith, HOUR, renew, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { withTempHome } from "../../support/temp_home.ts";
-import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 
 const REASON = new Error("enough");
 
@@ -66,20 +73,21 @@ test.signedIn("signals: a refresh that fails after its only caller has left is n
   assertEquals(await session.accessToken(), world.stored().access_token);
 });
 
-for (const use of ["get", "post", "fetch"] as const) {
-  test.signedIn(`signals: that of ${use} ends the wait for a refresh`, async ({ session, ...world }) => {
+const USES: Record<string, (session: Session, signal: AbortSignal) => Promise<unknown>> = {
+  get: (session, signal) => session.get("thing", {}, { signal }),
+  post: (session, signal) => session.post("thing", { json: {}, signal }),
+  fetch: (session, signal) => session.fetch("thing", { signal }),
+};
+
+for (const [name, use] of Object.entries(USES)) {
+  test.signedIn(`signals: that of ${name} ends the wait for a refresh`, async ({ session, ...world }) => {
     for (const when of ["before", "after a 401"] as const) {
       if (when === "before") world.clock.advance(HOUR);
       else world.api.reject(1);
       const { arrived, open, handler } = gated();
       world.provider.script.token.push(handler);
       const controller = new AbortController();
-      const { signal } = controller;
-      const waiting = use === "get"
-        ? session.get("thing", {}, { signal })
-        : use === "post"
-        ? session.post("thing", { json: {}, signal })
-        : session.fetch("thing", { signal });
+      const waiting = use(session, controller.signal);
       await arrived;
       controller.abort(REASON);
       assertEquals(await assertRejects(() => waiting), REASON);
@@ -138,80 +146,45 @@ test.real("profile: two people at one client, at once in one process", async (wo
   }));
   assertEquals(who, [["ada", "ada", "ada@example.com"], ["grace", "grace", "grace@example.com"]]);
   assertNotEquals(await ada.accessToken(), await grace.accessToken());
-  assertEquals(
-    new Set(await Array.fromAsync(world.backend.list())),
-    new Set([
-      `profile:ada|${world.key}`,
-      `profile:grace|${world.key}`,
-    ]),
-  );
+  const keys = ["ada", "grace"].map((name) => `profile:${name}|${world.key}`);
+  assertEquals((await Array.fromAsync(world.backend.list())).sort(), keys);
+  await ada.clear();
+  assertEquals((await grace.status()).signedIn, true);
+  assertEquals(await Array.fromAsync(world.backend.list()), [keys[1]]);
 });
 
 test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", async (world) => {
-  await withTempHome(async () => {
-    Deno.env.set("VM_OIDC_PROFILE", "env");
-    assertEquals((await world.signIn()).profile, "env");
-    assertEquals((await world.signIn({ profile: "own" })).profile, "own");
-    const result = await clearOidcCredentials({
-      issuer: world.provider.issuer,
-      clientId: world.provider.clientId,
-      credentialsBackend: world.backend,
-    });
-    assertEquals(result.keys, [`profile:env|${world.key}`]);
-  });
+  Deno.env.set("VM_OIDC_PROFILE", "env");
+  assertEquals((await world.signIn()).profile, "env");
+  assertEquals((await world.signIn({ profile: "own" })).profile, "own");
+  const { issuer, clientId } = world.provider;
+  const clear = { issuer, clientId, credentialsBackend: world.backend };
+  assertEquals((await clearOidcCredentials(clear)).keys, [`profile:env|${world.key}`]);
 });
 
 test("profile: clearOidcCredentials clears the active session's, or the one named", async (world) => {
   const { issuer, clientId } = world.provider;
-  const credentialsBackend = world.backend;
-  for (const profile of [undefined, "one", "two"]) {
-    await world.signIn({ ...(profile && { profile }) });
-  }
+  const clear = { issuer, clientId, credentialsBackend: world.backend };
+  for (const more of [{}, { profile: "one" }, { profile: "two" }]) await world.signIn(more);
   await init({ ...world.options, profile: "one", model: "m" });
-  const named = await clearOidcCredentials({
-    issuer,
-    clientId,
-    profile: "two",
-    credentialsBackend,
-  });
+  const named = await clearOidcCredentials({ ...clear, profile: "two" });
   assertEquals(named.keys, [`profile:two|${world.key}`]);
   assertEquals((await clearOidcCredentials()).keys, [`profile:one|${world.key}`]);
-  const rest = await clearOidcCredentials({ issuer, clientId, credentialsBackend });
-  assertEquals(rest.keys, [world.key]);
-});
-
-test("profile: the sign-out of one ends neither another's session nor entry", async (world) => {
-  const one = await world.signIn({ profile: "one" });
-  const two = await world.signIn({ profile: "two" });
-  await one.clear();
-  assertEquals((await two.status()).signedIn, true);
-  assert(world.backend.get(`profile:two|${world.key}`));
+  assertEquals((await clearOidcCredentials(clear)).keys, [world.key]);
 });
 
 test("profile: the prompt says who has signed in, by the best name, and whether it lasts", async (world) => {
   const { onDeviceCode: _, ...options } = world.options;
-  const said: string[] = [];
-  const write = (bytes: Uint8Array) => {
-    said.push(new TextDecoder().decode(bytes));
-    return Promise.resolve(bytes.length);
-  };
-  Object.defineProperty(Deno.stderr, "write", { value: write, configurable: true });
-  try {
-    const person = { email: undefined, preferred_username: undefined, sub: "s-1" };
-    for (
-      const [name, value] of [["sub", "s-1"], ["preferred_username", "ada"], ["email", "a@b.c"]]
-    ) {
-      Object.assign(person, { [name!]: value });
-      const id_token = await world.provider.idToken(person);
-      answerWith(world, { id_token });
-      await createSession({ ...options, profile: name! });
-      assert(said.join("").includes(`Signed in as ${value}`), said.join(""));
-    }
-    assert(!said.join("").includes("offline_access"), said.join(""));
-    answerWith(world, { refresh_token: undefined });
-    await createSession({ ...options, profile: "unrefreshable" });
-    assert(said.join("").includes("offline_access"), said.join(""));
-  } finally {
-    Reflect.deleteProperty(Deno.stderr, "write");
+  using streams = new OwnStreams();
+  const person = { email: undefined, preferred_username: undefined, sub: "s-1" };
+  for (const [name, value] of [["sub", "s-1"], ["preferred_username", "ada"], ["email", "a@b.c"]]) {
+    Object.assign(person, { [name!]: value });
+    answerWith(world, { id_token: await world.provider.idToken(person) });
+    await createSession({ ...options, profile: name! });
+    assertStringIncludes(streams.written.stderr, `Signed in as ${value}`);
   }
+  assertEquals(streams.written.stderr.includes("offline_access"), false);
+  answerWith(world, { refresh_token: undefined });
+  await createSession({ ...options, profile: "unrefreshable" });
+  assertStringIncludes(streams.written.stderr, "offline_access");
 });
