@@ -10,6 +10,7 @@ import {
 } from "../../support/client_world.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { setVariables } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { json, oauthError, type ScriptHandler } from "../../support/scripted_provider.ts";
 import { credentialKey } from "../../../client/entry.ts";
@@ -151,33 +152,24 @@ async function exchangeWorld() {
   const dir = await tempDir();
   const path = `${dir.path}/token`;
   const hub = await AssertionIssuer.make();
+  const options = { flow: "token_exchange", subjectTokenFile: path, audience: "api" } as const;
   return {
     world,
     path,
     key: credentialKey(issuer, clientId, "api", { flow: "token_exchange" }),
-    options: (more: SessionOptions = {}) =>
-      jobOptions(world, {
-        flow: "token_exchange",
-        subjectTokenFile: path,
-        audience: "api",
-        ...more,
-      }),
+    exchange: (more: SessionOptions = {}) => world.job({ ...options, ...more }),
+    options,
     async fill(text: string) {
       await Deno.writeTextFile(path, text, { mode: 0o600 });
       return text;
     },
     token: async (claims: Record<string, unknown> = {}) => {
-      const token = await hub.assertion("hub", "person", {
-        iss: issuer,
-        azp: "the-hub",
-        ...claims,
-      });
+      const all = { iss: issuer, azp: "the-hub", ...claims };
+      const token = await hub.assertion("hub", "person", all);
       rememberSecret(token);
       return token;
     },
-    forms: () =>
-      world.provider.requests.filter(({ path }) => path === "/token")
-        .map(({ form }) => form as Record<string, string>),
+    forms: () => tokenForms(world),
     answer: (...answers: ScriptHandler[]) => world.provider.script.token.push(...answers),
     async [Symbol.asyncDispose]() {
       await dir[Symbol.asyncDispose]();
@@ -190,10 +182,8 @@ Deno.test("token exchange: the hub's token becomes one for the API, under a key 
   await using it = await exchangeWorld();
   const { world: { provider, backend, codes }, key } = it;
   const subject = await it.fill(await it.token());
-  await using session = await createSession(it.options());
-  const response = await session.fetch("ping");
-  await response.body?.cancel();
-  assertEquals(response.status, 200);
+  await using session = await it.exchange();
+  assert(await session.get("thing"));
   const [{ subject_token, ...form } = {}, ...more] = it.forms();
   assertEquals([subject_token, more], [subject, []]);
   assertEquals(form, {
@@ -205,7 +195,7 @@ Deno.test("token exchange: the hub's token becomes one for the API, under a key 
   });
   const { flow, signedIn, refreshable, scope } = await session.status();
   assertEquals([flow, signedIn, refreshable, scope], ["token_exchange", true, true, ""]);
-  await createSession({ ...it.world.options, audience: "api" }); // a person's sign-in beside it
+  await it.world.signIn({ audience: "api" }); // a person's sign-in beside it
   assertEquals((await Array.fromAsync(backend.list())).length, 2);
   assertEquals([codes.length, session.flow], [1, "token_exchange"]);
   assertEquals(JSON.stringify(backend.get(key)).includes(subject), false);
@@ -215,10 +205,10 @@ Deno.test("token exchange: the hub's token becomes one for the API, under a key 
 Deno.test("token exchange: each renewal reads the file again, and a stored token needs none", async () => {
   await using it = await exchangeWorld();
   await it.fill(await it.token());
-  await using session = await createSession(it.options({ scope: "read" }));
+  await using session = await it.exchange({ scope: "read" });
   const first = await session.accessToken();
   await Deno.remove(it.path);
-  assertEquals(await (await createSession(it.options({ scope: "read" }))).accessToken(), first);
+  assertEquals(await (await it.exchange({ scope: "read" })).accessToken(), first);
   it.world.clock.advance(HOUR);
   const renewed = await it.fill(await it.token());
   assert(await session.accessToken() !== first);
@@ -234,7 +224,7 @@ Deno.test("token exchange: a refresh token is used, and without it the next rene
   await using it = await exchangeWorld();
   await it.fill(await it.token());
   it.answer(() => it.world.provider.tokens({ issued_token_type: ACCESS_TOKEN }));
-  await using session = await createSession(it.options({ scope: "openid" }));
+  await using session = await it.exchange({ scope: "openid" });
   assertEquals((await session.status()).subject, "analyst@example.com");
   for (const grant of ["refresh_token", "refresh_token", `${URN}:grant-type:token-exchange`]) {
     if (grant !== "refresh_token") it.answer(() => json({ error: "invalid_grant" }, 400));
@@ -257,11 +247,11 @@ Deno.test("token exchange: an answer with anything but an access token is refuse
     ] as const
   ) {
     it.answer(() => it.world.provider.exchanged(change));
-    await rejectsWith("provider_invalid", () => createSession(it.options()), word);
+    await rejectsWith("provider_invalid", () => it.exchange(), word);
   }
   assertEquals(await Array.fromAsync(it.world.backend.list()), []);
   const bearer = { bearer: "id_token" } as const;
-  await rejectsWith("invalid_options", () => createSession(it.options(bearer)), "token_exchange");
+  await rejectsWith("invalid_options", () => it.exchange(bearer), "token_exchange");
 });
 
 Deno.test("token exchange: a refusal names file, client, audience, its cause and another way", async () => {
@@ -278,23 +268,15 @@ Deno.test("token exchange: a refusal names file, client, audience, its cause and
     it.answer((_, form) =>
       json({ error: code, error_description: `no ${form.get("subject_token")}` }, 400)
     );
-    const words = [
-      it.path,
-      it.world.provider.clientId,
-      "audience api",
-      code,
-      word,
-      'flow: "device"',
-    ];
-    const run = () => createSession(it.options());
-    const error = await rejectsWith("provider_refused", run, ...words);
+    const named = [it.path, it.world.provider.clientId, "audience api", 'flow: "device"'];
+    const error = await rejectsWith("provider_refused", () => it.exchange(), ...named, code, word);
     assertNoSecret(error, [token, token.slice(0, 30)]);
   }
 });
 
 Deno.test("token exchange: a file that cannot be used is not sent", async () => {
   await using it = await exchangeWorld();
-  const run = () => createSession(it.options());
+  const run = () => it.exchange();
   await rejectsWith("client_auth_unusable", run, it.path, "not there");
   for (const [text, word] of [["", "empty"], ["a b", "single token"], ["é", "single token"]]) {
     await it.fill(text!);
@@ -303,28 +285,26 @@ Deno.test("token exchange: a file that cannot be used is not sent", async () => 
   await it.fill(await it.token({ iss: "https://other.example.com" }));
   const issuers = ["another issuer, https://other.example.com", it.world.provider.issuer];
   await rejectsWith("client_auth_unusable", run, it.path, "audience api", ...issuers);
-  const { subjectTokenFile: _, ...none } = it.options();
-  await rejectsWith("client_auth_unusable", () => createSession(none), "VM_OIDC_ISSUER", "device");
+  const none = () => it.world.job({ flow: "token_exchange" });
+  await rejectsWith("client_auth_unusable", none, "VM_OIDC_ISSUER", "device");
   assertEquals(it.forms(), []);
 });
 
 Deno.test("token exchange: the file of the variable goes to the client of the variables alone", async () => {
   await using it = await exchangeWorld();
   await it.fill(await it.token());
-  const { issuer, clientId, subjectTokenFile, ...rest } = it.options();
-  const variables = {
+  const { issuer, clientId, ...rest } = jobOptions(it.world, { ...it.options });
+  setVariables({
     VM_OIDC_ISSUER: issuer!,
     VM_OIDC_CLIENT_ID: clientId!,
-    VM_OIDC_SUBJECT_TOKEN_FILE: subjectTokenFile!,
-  };
-  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
-  const other = { ...rest, issuer: issuer!, clientId: "another" };
+    VM_OIDC_SUBJECT_TOKEN_FILE: it.path,
+  });
+  const { subjectTokenFile: _, ...unnamed } = rest;
+  const other = { ...unnamed, issuer: issuer!, clientId: "another" };
   await rejectsWith("client_auth_unusable", () => createSession(other), "no file is named");
   assertEquals(it.forms(), []);
-  await createSession(rest);
+  await createSession(unnamed);
   assertEquals(it.forms().length, 1);
-  const names = JSON.stringify(await requiredPermissions({ ...rest, model: "m" }));
-  for (const name of [subjectTokenFile!, "VM_OIDC_SUBJECT_TOKEN_FILE"]) {
-    assert(names.includes(name));
-  }
+  const names = JSON.stringify(await requiredPermissions({ ...unnamed, model: "m" }));
+  for (const name of [it.path, "VM_OIDC_SUBJECT_TOKEN_FILE"]) assert(names.includes(name));
 });

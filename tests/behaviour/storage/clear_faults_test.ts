@@ -2,14 +2,17 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { oidcProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
+import { oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
-import type { Session } from "../../../client/session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { oauthError, resetConnection } from "../../support/scripted_provider.ts";
+import {
+  oauthError,
+  resetConnection,
+  type ScriptHandler,
+} from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
@@ -135,63 +138,36 @@ for (const issueRefreshToken of [true, false]) {
     world.provider.reset();
     const result = await session.clear({ revoke: true });
     assertEquals(result, { keys: [world.key], revocation: "revoked" });
-    const sent = world.provider.requests.map(({ path, form }) => [path, form.token]);
+    const sent = world.provider.requests.filter(({ path }) => path === "/token/revocation");
     const tokens = [refresh_token, access_token].filter((token) => token != null);
-    const hashes = await Promise.all(tokens.map(sha256Hex));
-    assertEquals(sent.filter(([path]) => path === "/token/revocation").map(([, t]) => t), hashes);
+    assertEquals(sent.map(({ form }) => form.token), await Promise.all(tokens.map(sha256Hex)));
     for (const token of tokens) assertEquals(await world.provider.isActive(token), false);
   });
 }
 
-type Scripted = ScriptedWorld;
-
+const refuse = () => oauthError("unsupported_token_type");
+/** Answers of a revocation endpoint, where there is one, and what the result says. */
 const UNREVOKED: [
   what: string,
-  spoil: (world: Scripted) => void,
+  answers: ScriptHandler[] | undefined,
   result: string,
-  reason: string,
+  word: string,
 ][] = [
-  [
-    "a provider without revocation",
-    ({ provider }) => {
-      provider.discovery = { revocation_endpoint: undefined };
-    },
-    "not_supported",
-    "no revocation endpoint",
-  ],
-  [
-    "a provider that is down",
-    ({ provider }) => {
-      provider.script.revocation.push(resetConnection, resetConnection);
-    },
-    "failed",
-    "http://",
-  ],
-  [
-    "a refusal",
-    ({ provider }) => {
-      provider.script.revocation.push(() => oauthError("unsupported_token_type"));
-    },
-    "failed",
-    "unsupported_token_type",
-  ],
+  ["a provider without revocation", undefined, "not_supported", "no revocation endpoint"],
+  ["a provider that is down", [resetConnection, resetConnection], "failed", "http://"],
+  ["a refusal", [refuse], "failed", "unsupported_token_type"],
   [
     "an access token that is not revoked by itself",
-    ({ provider }) => {
-      provider.script.revocation.push(
-        () => new Response(),
-        () => oauthError("unsupported_token_type"),
-      );
-    },
+    [() => new Response(), refuse],
     "revoked",
     "does not revoke access tokens of this kind",
   ],
 ];
 
-for (const [what, spoil, expected, word] of UNREVOKED) {
-  test(`clear: ${what} is told, and the entry is gone`, async (world) => {
-    spoil(world);
-    const session = await world.signIn();
+for (const [what, answers, expected, word] of UNREVOKED) {
+  test.signedIn(`clear: ${what} is told, and the entry is gone`, async ({ session, provider, ...world }) => {
+    if (answers === undefined) provider.discovery = { revocation_endpoint: undefined };
+    provider.script.revocation.push(...answers ?? []);
     const secrets = tokensOf(world.stored());
     const result = await session.clear({ revoke: true });
     assertEquals([result.keys, result.revocation], [[world.key], expected]);
@@ -212,7 +188,7 @@ for (const [what, text] of NOT_OURS) {
     await using dir = await tempDir();
     const path = `${dir.path}/credentials.json`;
     const credentialsBackend = new FileCredentialsBackend({ path });
-    const session: Session = await world.signIn({ credentialsBackend });
+    const session = await world.signIn({ credentialsBackend });
     const { issuer, clientId } = world.provider;
     await Deno.writeTextFile(path, text);
     const isOwn = text.includes("theme"); // a JSON object of credentials, of which none is removed
