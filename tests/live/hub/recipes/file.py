@@ -9,7 +9,7 @@ c.Spawner.environment = {
     # Ports for a sign-in in the browser, tried in turn: people on one machine share them.
     "VM_OIDC_LISTEN": "127.0.0.1:8765,8766,8767,8768",
 }
-# Else the hub keeps these from kernels: its certificate authority and its proxy.
+# The hub hands these to kernels only if they are named: its certificate authority and its proxy.
 c.Spawner.env_keep.extend(
     ["DENO_TLS_CA_STORE", "DENO_CERT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
 )

@@ -1,4 +1,4 @@
-# jupyterhub_config.py: tokens are nowhere but in the kernel, and each kernel asks anew.
+# jupyterhub_config.py: tokens are only in the kernel, and each kernel asks again.
 c.Spawner.environment = {
     "VM_OIDC_ISSUER": "https://login.example.com",
     "VM_OIDC_CLIENT_ID": "my-client",

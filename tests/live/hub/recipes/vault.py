@@ -1,4 +1,4 @@
-# jupyterhub_config.py: tokens are in Vault, which learns from the hub who its person is.
+# jupyterhub_config.py: tokens are in Vault. The hub tells Vault the name of the person.
 import os
 import pwd
 import time
@@ -7,9 +7,9 @@ import jwt  # pip install "pyjwt[crypto]" beside the hub
 
 # The private half of the key in Vault's auth/jwt/config. Only the hub's own account reads it.
 KEY = "/etc/jupyterhub/vault-login.pem"
-# A folder of the hub's own account: in a home, the person could plant a link in the file's place.
+# A folder of the hub's own account. In a home, the person could put a link in the file's place.
 LOGINS = "/run/jupyterhub-vault"
-# As long as a server may run. A server that is started again has a new one.
+# The longest time that a server may run. Each start of a server makes a new token.
 SECONDS = 24 * 3600
 
 c.Spawner.environment = {
