@@ -6,7 +6,7 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "../../backends/vault/vault_world.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 
-const live = await liveTests("vault", "openssl");
+const live = await liveTests("vault");
 
 interface Opened extends AsyncDisposable {
   vault: VaultServer;

@@ -12,7 +12,7 @@ import { userToken } from "../../backends/vault/vault_world.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 
-const live = await liveTests("vault", "openssl");
+const live = await liveTests("vault");
 
 const vault = await live.shared(() => startVault({ tls: true }));
 const token = await live.shared(() => userToken(vault, "anna"));

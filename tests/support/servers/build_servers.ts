@@ -25,7 +25,6 @@ const PACKAGES: Record<string, string> = {
   "dbus-run-session": "dbus",
   "secret-tool": "libsecret-tools",
   ip: "iproute2",
-  openssl: "openssl",
   java: "default-jre-headless",
   mvn: "maven",
   pass: "pass",

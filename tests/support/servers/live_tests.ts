@@ -4,7 +4,7 @@ import { whyNoAccounts } from "../run_denied.ts";
 import { hasServer, isOnPath, type ServerName } from "./servers.ts";
 
 /** What tests against real servers need of the machine. */
-export type LiveNeed = ServerName | "accounts" | "keyring" | "openssl" | "pass";
+export type LiveNeed = ServerName | "accounts" | "keyring" | "pass";
 
 /** What tests look at in Chromium. */
 const SEEN: readonly LiveNeed[] = ["jupyter-server-proxy", "jupyterhub", "jupyterlab"];
@@ -12,7 +12,6 @@ const SEEN: readonly LiveNeed[] = ["jupyter-server-proxy", "jupyterhub", "jupyte
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
   keyring: ["gnome-keyring-daemon", "dbus-daemon", "dbus-send", "secret-tool"],
-  openssl: ["openssl"],
   pass: ["pass", "gpg"],
 };
 
