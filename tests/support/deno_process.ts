@@ -5,22 +5,8 @@
 import { fromFileUrl } from "@std/path";
 import { linesOf } from "./lines_of.ts";
 
-/** Options of a command line that runs a script with Deno. */
-export interface DenoCommandOptions {
-  /** The script's path, or a URL. */
-  file: string;
-  /** Permission and other flags of `deno run`, such as `["--allow-net=127.0.0.1"]`. */
-  flags?: readonly string[];
-  /** Arguments of the script. */
-  args?: readonly string[];
-  /** `false` leaves Deno to find the deno.json of the script. @default {true} */
-  config?: boolean;
-  /** Whether Deno may ask for a permission, which needs a terminal. @default {false} */
-  prompt?: boolean;
-}
-
 /** The process around a command. */
-export interface ProcessOptions {
+interface ProcessOptions {
   /** Variables beyond those of {@linkcode childEnv}. */
   env?: Readonly<Record<string, string>>;
   /** `true` hands down this process's whole environment: for `npm`, whose settings it may hold. */
@@ -30,36 +16,35 @@ export interface ProcessOptions {
 }
 
 /** Options of {@linkcode runProcess}. */
-export interface RunProcessOptions extends ProcessOptions {
+interface RunProcessOptions extends ProcessOptions {
   /** Text for standard input, which is closed otherwise. */
   stdin?: string;
   /** After this time the process is killed, in milliseconds. @default {30000, on Windows 90000} */
   timeoutMs?: number;
 }
 
-/** A script, and the process that runs it. */
-export interface SpawnDenoOptions extends DenoCommandOptions, ProcessOptions {
-  /** Makes the command that starts this command line, such as one of `setpriv`. */
-  wrap?: (command: string[]) => string[];
-  /** @default {"null"} */
-  stdin?: "null" | "piped";
-  /** @default {"piped"} */
-  stderr?: "inherit" | "piped";
-}
-
-/** A script, or its code. Exactly one of `code` and `file` has to be given. */
-type Script<T extends { file: string }> = Omit<T, "file"> & {
+/** A script, or its code, exactly one of which has to be given, and the process that runs it. */
+interface ScriptOptions extends ProcessOptions {
   /** TypeScript source, run from a temporary file. `@validmind/auth` and the import map work in it. */
   code?: string;
   /** A script's path, or a URL. */
   file?: string;
-};
+  /** Permission and other flags of `deno run`, such as `["--allow-net=127.0.0.1"]`. */
+  flags?: readonly string[];
+  /** Arguments of the script. */
+  args?: readonly string[];
+  /** `false` leaves Deno to find the deno.json of the script. @default {true} */
+  config?: boolean;
+  /** Whether Deno may ask for a permission, which needs a terminal. @default {false} */
+  prompt?: boolean;
+  /** Makes the command that starts this command line, such as one of `setpriv`. */
+  wrap?: (command: string[]) => string[];
+}
 
 /** Options of {@linkcode runDeno}. */
-export type RunDenoOptions = Script<Omit<SpawnDenoOptions, "stdin" | "stderr">> & RunProcessOptions;
+export type RunDenoOptions = ScriptOptions & RunProcessOptions;
 
-/** Options of {@linkcode startDeno}. */
-export type StartDenoOptions = Script<Omit<SpawnDenoOptions, "stdin" | "stderr">>;
+type ScriptFile = Omit<ScriptOptions, "code"> & { file: string };
 
 /** How a process ended. */
 export interface ProcessResult {
@@ -131,7 +116,7 @@ export function childEnv(
 }
 
 /** The command line that runs a script with Deno. */
-export function denoCommand(options: DenoCommandOptions): [string, ...string[]] {
+export function denoCommand(options: ScriptFile): [string, ...string[]] {
   const { file, flags = [], args = [], config = true, prompt = false } = options;
   return [
     ...[DENO, "run", "--quiet"] as const,
@@ -246,14 +231,16 @@ export async function denoInfo<T>(args: readonly string[], cwd: string | URL = R
 }
 
 /** Starts a script, with streams of Deno's. */
-export function spawnDeno(options: SpawnDenoOptions): Deno.ChildProcess {
+export function spawnDeno(
+  options: ScriptFile & Pick<Deno.CommandOptions, "stdin" | "stderr">,
+): Deno.ChildProcess {
   const { file, flags, args, config, prompt, wrap, ...process } = options;
   const command = denoCommand({ file, flags, args, config, prompt });
   return spawnProcess(wrap?.(command) ?? command, process);
 }
 
 /** Starts a script, to talk with it. It has to end when its standard input does. */
-export function startDeno({ code, ...options }: StartDenoOptions): RunningDeno {
+export function startDeno({ code, ...options }: ScriptOptions): RunningDeno {
   const script = scriptOf(code, options.file);
   const child = spawnDeno({ cwd: script.folder, ...options, file: script.file, stdin: "piped" });
   const output = linesOf(child.stdout);

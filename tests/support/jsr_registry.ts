@@ -1,5 +1,5 @@
 import { copy } from "@std/fs";
-import { fromFileUrl, join } from "@std/path";
+import { join, toFileUrl } from "@std/path";
 import { readTarball } from "./read_tarball.ts";
 import { shareFolder } from "./share_folder.ts";
 import { tempDir } from "./temp_home.ts";
@@ -18,17 +18,7 @@ export interface JsrPackage {
 
 /** Options of {@linkcode startJsrRegistry}. */
 export interface JsrRegistryOptions {
-  /**
-   * The folder of the package to publish.
-   *
-   * @default {this repository}
-   */
-  root?: string;
-  /**
-   * Whether to publish the package in `root`; else only what is added is served.
-   *
-   * @default {true}
-   */
+  /** Whether to publish this repository's package; else only what is added is served. @default {true} */
   publish?: boolean;
 }
 
@@ -76,7 +66,7 @@ const encoder = new TextEncoder();
  * ```
  */
 export async function startJsrRegistry(options: JsrRegistryOptions = {}): Promise<JsrRegistry> {
-  const { root = fromFileUrl(ROOT), publish = true } = options;
+  const { publish = true } = options;
   const packages: Packages = new Map();
   const requests: string[] = [];
   const add = (pkg: JsrPackage) => addTo(packages, pkg);
@@ -95,7 +85,7 @@ export async function startJsrRegistry(options: JsrRegistryOptions = {}): Promis
   try {
     const url = `http://127.0.0.1:${server.addr.port}`;
     const env = await childEnv(url, denoDir.path);
-    if (publish) await publishPackage(root, env);
+    if (publish) await publishPackage(env);
     requests.length = 0;
     return { url, env, requests, add, [Symbol.asyncDispose]: dispose };
   } catch (error) {
@@ -112,11 +102,13 @@ async function childEnv(url: string, denoDir: string): Promise<Record<string, st
 }
 
 /** Publishes a copy: with `"vendor": true` Deno would write what it loads into the original. */
-async function publishPackage(root: string, env: Record<string, string>): Promise<void> {
+async function publishPackage(env: Record<string, string>): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "validmind-auth-publish-" });
   try {
-    await copySource(root, work);
-    const config = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
+    for await (const { name } of Deno.readDir(ROOT)) {
+      if (!NOT_SOURCE.has(name)) await copy(new URL(name, ROOT), toFileUrl(join(work, name)));
+    }
+    const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
     await Deno.writeTextFile(
       join(work, "deno.json"),
       JSON.stringify({ ...config, vendor: false, lock: false }),
@@ -124,12 +116,6 @@ async function publishPackage(root: string, env: Record<string, string>): Promis
     await denoPublish(work, env);
   } finally {
     await Deno.remove(work, { recursive: true });
-  }
-}
-
-async function copySource(from: string, to: string): Promise<void> {
-  for await (const { name } of Deno.readDir(from)) {
-    if (!NOT_SOURCE.has(name)) await copy(join(from, name), join(to, name));
   }
 }
 
