@@ -14,7 +14,7 @@ import { CLIENT_ID, oidcConfig } from "./oidc_config.ts";
 import { oidcInteractions } from "./oidc_interactions.ts";
 import { type NodeServer, startNodeServer } from "./node_server.ts";
 import { OidcStore } from "./oidc_store.ts";
-import { type RecordedRequest, RequestLog, type WaitForOptions } from "./request_log.ts";
+import { type RecordedRequest, RequestLog } from "./request_log.ts";
 
 /** Options of {@linkcode startOidcProvider}; lifetimes are whole seconds. */
 export interface OidcProviderOptions {
@@ -166,14 +166,6 @@ export class TestOidcProvider implements AsyncDisposable {
     return this.#approver.follow(url, options);
   }
 
-  /** Resolves with the first answered request that matches, seen or still to come. */
-  waitFor(
-    predicate: (request: RecordedRequest) => boolean,
-    options?: WaitForOptions,
-  ): Promise<RecordedRequest> {
-    return this.#log.waitFor(predicate, options);
-  }
-
   /**
    * Whether an access or refresh token is good now, without a request being recorded. Of a JWT only
    * signature, issuer and expiry are looked at: like any API, it does not learn of a revoked grant.
@@ -228,7 +220,7 @@ export class TestOidcProvider implements AsyncDisposable {
       ctx.respond = false;
       this.#server.drop(ctx.req, ctx.res);
     }
-    this.#log.finish(entry, ctx.status);
+    entry.status = ctx.status;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,19 +18,6 @@ export interface RecordedRequest {
   status: number;
 }
 
-/** Options of {@linkcode RequestLog.waitFor}. */
-export interface WaitForOptions {
-  /** How many requests have to match. @default {1} */
-  count?: number;
-  /** @default {5000} */
-  timeoutMs?: number;
-  signal?: AbortSignal;
-}
-
-interface Waiter {
-  check(): void;
-}
-
 const SECRET_FIELDS = new Set([
   "access_token",
   "assertion",
@@ -50,7 +37,6 @@ const SECRET_HEADERS = new Set(["cookie", "x-api-key", "x-api-secret"]);
 export class RequestLog {
   /** The same array for the log's whole life; {@linkcode reset} empties it. */
   readonly entries: RecordedRequest[] = [];
-  readonly #waiters = new Set<Waiter>();
 
   /** Adds a request whose answer is not known yet. */
   async start(method: string, url: URL, headers: Headers): Promise<RecordedRequest> {
@@ -74,43 +60,19 @@ export class RequestLog {
     if (entry.form.grant_type !== undefined) entry.grantType = entry.form.grant_type;
   }
 
-  /** Fills in the status and wakes those that wait for such a request. */
-  finish(entry: RecordedRequest, status: number): void {
-    entry.status = status;
-    for (const waiter of this.#waiters) waiter.check();
-  }
-
-  /** Resolves with the first answered request that matches (or the `count`th), seen or still to come. */
-  async waitFor(
-    predicate: (request: RecordedRequest) => boolean,
-    { count = 1, timeoutMs = 5_000, signal }: WaitForOptions = {},
-  ): Promise<RecordedRequest> {
-    const found = Promise.withResolvers<RecordedRequest>();
-    const check = () => {
-      const match = this.entries.filter((entry) => entry.status !== 0 && predicate(entry));
-      if (match.length >= count) found.resolve(match[count - 1]!);
-    };
-    const waiter: Waiter = { check };
-    const onAbort = () => found.reject(signal?.reason);
-    const timer = setTimeout(() => {
-      found.reject(new Error(`Cannot find request: none matched within ${timeoutMs} ms`));
-    }, timeoutMs);
-    this.#waiters.add(waiter);
-    signal?.addEventListener("abort", onAbort, { once: true });
-    if (signal?.aborted) onAbort();
-    check();
-    try {
-      return await found.promise;
-    } finally {
-      clearTimeout(timer);
-      this.#waiters.delete(waiter);
-      signal?.removeEventListener("abort", onAbort);
-    }
-  }
-
   /** Forgets everything so far. */
   reset(): void {
     this.entries.length = 0;
+  }
+}
+
+/** Resolves when a server has answered a request that matches. */
+export async function answered(
+  requests: readonly RecordedRequest[],
+  isIt: (request: RecordedRequest) => boolean,
+): Promise<void> {
+  while (!requests.some((request) => request.status !== 0 && isIt(request))) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

@@ -1,7 +1,7 @@
 import { type HttpServer, json, startHttpServer } from "./http_server.ts";
 import { makeSigningKey, type SigningKey, signJwt, type SignOptions } from "./jwt.ts";
 import { ACCOUNT, CLIENT_ID } from "./oidc_config.ts";
-import { type RecordedRequest, RequestLog, type WaitForOptions } from "./request_log.ts";
+import { type RecordedRequest, RequestLog } from "./request_log.ts";
 import { rememberSecret } from "./assert_no_secret.ts";
 import { ScriptedGrants } from "./scripted_grants.ts";
 
@@ -182,13 +182,6 @@ export class ScriptedProvider implements AsyncDisposable {
     return this.#grants.isActive(token);
   }
 
-  waitFor(
-    predicate: (request: RecordedRequest) => boolean,
-    options?: WaitForOptions,
-  ): Promise<RecordedRequest> {
-    return this.#log.waitFor(predicate, options);
-  }
-
   /** Empties `requests`. */
   reset(): void {
     this.#log.reset();
@@ -215,7 +208,7 @@ export class ScriptedProvider implements AsyncDisposable {
   }
 
   #finish(entry: RecordedRequest, response: Response): Response {
-    this.#log.finish(entry, response.status);
+    entry.status = response.status;
     return response;
   }
 

@@ -1,18 +1,10 @@
 import { type HttpHandler, json, startHttpServer } from "./http_server.ts";
-import { type RecordedRequest, RequestLog, type WaitForOptions } from "./request_log.ts";
+import { type RecordedRequest, RequestLog } from "./request_log.ts";
 
 /** Options of {@linkcode startTrackingApi}. */
 export interface TrackingApiOptions {
   /** Whether a bearer value is good, asked at each request. @default {any is} */
   accepts?: (bearer: string) => boolean | Promise<boolean>;
-  /** API-key mode: both have to match. @default {"test-api-key"} */
-  apiKey?: string;
-  /** @default {"test-api-secret"} */
-  apiSecret?: string;
-  /** The model that `ping` names. */
-  model?: { cuid: string; name: string };
-  /** Merged into the answer of `ping`. */
-  ping?: Record<string, unknown>;
 }
 
 /** A running stub of the ValidMind tracking API. */
@@ -29,17 +21,17 @@ export interface TrackingApi extends AsyncDisposable {
   readonly script: HttpHandler[];
   /** Lets the next `count` requests answer 401, whatever they carry. */
   reject(count: number): void;
-  /** Resolves with the first answered request that matches, seen or still to come. */
-  waitFor(
-    predicate: (request: RecordedRequest) => boolean,
-    options?: WaitForOptions,
-  ): Promise<RecordedRequest>;
   /** Empties both request logs. */
   reset(): void;
 }
 
 const BASE = "/api/v1/tracking/";
-const MODEL = { cuid: "model-under-test", name: "Credit Risk Model" };
+const PING = {
+  model: { cuid: "model-under-test", name: "Credit Risk Model" },
+  feature_flags: { log_figures: true },
+  documentation_template: { template_name: "Stub template", sections: [] },
+  document_type: "model_documentation",
+};
 
 /**
  * Starts the stub. Beside `ping` it knows, all behind the credentials check:
@@ -62,9 +54,7 @@ export async function startTrackingApi(options: TrackingApiOptions = {}): Promis
         state.rejecting--;
         return unauthorized();
       }
-      return await isAuthorized(copy, options)
-        ? await route(copy, options, other.origin)
-        : unauthorized();
+      return await isAuthorized(copy, options) ? await route(copy, other.origin) : unauthorized();
     })
   );
   return {
@@ -76,7 +66,6 @@ export async function startTrackingApi(options: TrackingApiOptions = {}): Promis
     reject(count) {
       state.rejecting = count;
     },
-    waitFor: (predicate, waitOptions) => log.waitFor(predicate, waitOptions),
     reset() {
       log.reset();
       otherLog.reset();
@@ -93,16 +82,18 @@ async function record(log: RequestLog, request: Request, handler: HttpHandler): 
   const copy = request.clone();
   entry.body = await request.text();
   const response = await handler(copy);
-  log.finish(entry, response.status);
+  entry.status = response.status;
   return response;
 }
 
-async function isAuthorized(request: Request, options: TrackingApiOptions): Promise<boolean> {
-  const { accepts = () => true, apiKey = "test-api-key", apiSecret = "test-api-secret" } = options;
+async function isAuthorized(
+  request: Request,
+  { accepts = () => true }: TrackingApiOptions,
+): Promise<boolean> {
   const bearer = /^Bearer (\S+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
   if (bearer !== undefined) return await accepts(bearer);
-  return request.headers.get("x-api-key") === apiKey &&
-    request.headers.get("x-api-secret") === apiSecret;
+  return request.headers.get("x-api-key") === "test-api-key" &&
+    request.headers.get("x-api-secret") === "test-api-secret";
 }
 
 function unauthorized(): Response {
@@ -110,17 +101,13 @@ function unauthorized(): Response {
   return json(body, 401, { "www-authenticate": 'Bearer error="invalid_token"' });
 }
 
-async function route(
-  request: Request,
-  options: TrackingApiOptions,
-  otherOrigin: string,
-): Promise<Response> {
+async function route(request: Request, otherOrigin: string): Promise<Response> {
   const url = new URL(request.url);
   if (!url.pathname.startsWith(BASE)) return json({ code: "not_found" }, 404);
   const status = Number(url.searchParams.get("status") ?? 0);
   switch (url.pathname.slice(BASE.length)) {
     case "ping":
-      return json(pingBody(options));
+      return json(PING);
     case "redirect": {
       const location = url.searchParams.get("to") ?? `${otherOrigin}/elsewhere`;
       return new Response(null, { status: status || 302, headers: { location } });
@@ -130,16 +117,6 @@ async function route(
     default:
       return json(await echo(request, url));
   }
-}
-
-function pingBody({ model = MODEL, ping = {} }: TrackingApiOptions): Record<string, unknown> {
-  return {
-    model,
-    feature_flags: { log_figures: true },
-    documentation_template: { template_name: "Stub template", sections: [] },
-    document_type: "model_documentation",
-    ...ping,
-  };
 }
 
 function errorPage(status: number): Response {

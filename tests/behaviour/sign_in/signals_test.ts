@@ -2,6 +2,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
 import type { Session } from "../../../client/session.ts";
 import { hang } from "../../support/http_server.ts";
+import { answered } from "../../support/request_log.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { answerWith, HOUR, renew, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
@@ -67,7 +68,7 @@ test.signedIn("signals: a refresh that fails after its only caller has left is n
     controller.abort(REASON);
     assertEquals(await assertRejects(() => waiting), REASON);
     open();
-    await world.provider.waitFor(({ status }) => status === 500);
+    await answered(world.provider.requests, ({ status }) => status === 500);
   });
   assertEquals(count, 0);
   assertEquals(await session.accessToken(), world.stored().access_token);

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Notebook } from "../../support/jupyter.ts";
+import { answered, type RecordedRequest } from "../../support/request_log.ts";
 import { startChromium } from "../../support/chromium.ts";
 import { startJupyterLab } from "../../support/servers/jupyterlab.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
@@ -53,7 +54,9 @@ test("JupyterLab: a person signs in, reloads in between, and runs the cell again
     assertEquals(Math.abs(left - (end - Date.now()) / 1000) < 3, true, `${left} s`);
     assertStringIncludes(await wait.innerText(), HINT);
     await approve(world, await output.innerText());
-    await world.provider.waitFor(({ path, status }) => path.endsWith("/token") && status === 200);
+    const isGiven = ({ path, status }: RecordedRequest) =>
+      path.endsWith("/token") && status === 200;
+    await answered(world.provider.requests, isGiven);
   });
 
   await t.step("the cell that is run again says who is signed in", async () => {
