@@ -15,12 +15,12 @@ export interface NodeServer extends AsyncDisposable {
   drop(request: IncomingMessage, response: ServerResponse): void;
 }
 
-/** Starts a server on this port, or on a free one. */
-export async function startNodeServer(port = 0): Promise<NodeServer> {
+/** Starts a server on a free port. */
+export async function startNodeServer(): Promise<NodeServer> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(0, "127.0.0.1", resolve);
   });
   return {
     port: (server.address() as AddressInfo).port,

@@ -36,10 +36,6 @@ export interface OidcProviderOptions {
   revocation?: boolean;
   /** Access tokens are RFC 9068 JWTs instead of opaque ones; introspection refuses those. */
   jwtAccessTokens?: boolean;
-  /** @default {a free port} */
-  port?: number;
-  /** The origin that clients know, where a proxy stands in front. @default {the provider's own} */
-  origin?: string;
   /** Path of the issuer, such as `/realms/acme`; a trailing slash becomes part of the issuer. */
   path?: string;
   /** Last word on the provider's configuration. */
@@ -64,10 +60,9 @@ export async function startOidcProvider(
   const [module, signingKey, server] = await Promise.all([
     loadOidcProvider(),
     sharedKey,
-    startNodeServer(options.port),
+    startNodeServer(),
   ]);
-  const origin = options.origin ?? `http://127.0.0.1:${server.port}`;
-  const issuer = origin + (options.path ?? "");
+  const issuer = `http://127.0.0.1:${server.port}${options.path ?? ""}`;
   const mount = (options.path ?? "").replace(/\/$/, "");
   const store = new OidcStore();
   const config = oidcConfig(options, store, signingKey, mount);
