@@ -17,8 +17,6 @@ export interface ClientRegistration {
   offered?: string[];
   /** The public keys, for `private_key_jwt`. */
   keys?: JsonWebKey[];
-  /** @default {["client_credentials", …those of a person]} */
-  grants?: string[];
 }
 
 /** A world whose real provider has a confidential client that may sign in itself. */
@@ -46,14 +44,14 @@ export function withClient(
 
 function register(
   config: Configuration,
-  { method = "client_secret_basic", offered = [method], keys, grants }: ClientRegistration,
+  { method = "client_secret_basic", offered = [method], keys }: ClientRegistration,
 ): void {
   Object.assign(config, { clientAuthMethods: offered });
   Object.assign(config.features!, { clientCredentials: { enabled: true } });
   const client = config.clients![0]!;
   Object.assign(client, {
     token_endpoint_auth_method: method,
-    grant_types: grants ?? [...client.grant_types!, "client_credentials", EXCHANGE],
+    grant_types: [...client.grant_types!, "client_credentials", EXCHANGE],
     ...(method !== "private_key_jwt" && { client_secret: CLIENT_SECRET }),
     ...(keys !== undefined && { jwks: { keys } }),
   });

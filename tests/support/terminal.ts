@@ -11,8 +11,6 @@ export interface CaptureOptions {
   env?: Record<string, string>;
   /** @default {80} */
   columns?: number;
-  /** @default {40} */
-  rows?: number;
   /** A job in the background, as a shell starts it by `&`, or a program apart from the shell. */
   job?: "background" | "detached" | undefined;
   /** Called with the whole text whenever more has come; gives text to type, `"^C"` for Ctrl-C. */
@@ -30,7 +28,7 @@ export const hasTerminal: boolean = await succeeds(["script", "-qec", "true", "/
 
 /** Runs a script in a pseudo-terminal of util-linux's `script`, which its three streams are. */
 export async function captureTerminal(options: CaptureOptions): Promise<Captured> {
-  const { code, args, flags, env, columns = 80, rows = 40, job, onText } = options;
+  const { code, args, flags, env, columns = 80, job, onText } = options;
   await using dir = await tempDir();
   await Deno.writeTextFile(`${dir.path}/main.ts`, code);
   const inTerminal = (command: string[]) => {
@@ -38,7 +36,7 @@ export async function captureTerminal(options: CaptureOptions): Promise<Captured
     const start = job === "background"
       ? `set -m; ${program} & wait $!`
       : `exec ${job === "detached" ? "setsid -w " : ""}${program}`;
-    const line = `stty cols ${columns} rows ${rows}; ${start}`;
+    const line = `stty cols ${columns} rows 40; ${start}`;
     return ["script", "-qec", line, "/dev/null"];
   };
   await using child = spawnDeno({

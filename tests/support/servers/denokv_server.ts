@@ -5,9 +5,9 @@ import { startServerProcess } from "./server_process.ts";
 
 /**
  * Deno itself reads the token from the process, whose variables all test files share. So all servers
- * have one token, unless a test wants another.
+ * have one token.
  */
-const SHARED_TOKEN = "0123456789abcdef";
+const TOKEN = "0123456789abcdef";
 /** The process's, also where a test has variables of its own. */
 const processEnv = Deno.env;
 
@@ -15,10 +15,6 @@ const processEnv = Deno.env;
 export interface DenokvOptions {
   /** Keeps the database. @default {a temporary folder} */
   folder?: string;
-  /** At least 12 characters. @default {the one that this process uses} */
-  accessToken?: string;
-  /** Address to listen on. @default {"127.0.0.1"} */
-  hostname?: string;
   /** @default {one that is free} */
   port?: number;
 }
@@ -43,23 +39,22 @@ export interface DenokvServer extends AsyncDisposable {
 
 /** Starts `denokv`, the KV Connect server, over a database of its own. */
 export async function startDenokv(options: DenokvOptions = {}): Promise<DenokvServer> {
-  const { accessToken = SHARED_TOKEN, hostname = "127.0.0.1" } = options;
-  if (accessToken === SHARED_TOKEN) processEnv.set("DENO_KV_ACCESS_TOKEN", accessToken);
+  processEnv.set("DENO_KV_ACCESS_TOKEN", TOKEN);
   const binary = await serverBinary("denokv");
   const temporary = options.folder === undefined ? await tempDir() : undefined;
   const database = `${options.folder ?? temporary!.path}/kv.sqlite3`;
-  const address = `${hostname}:${options.port ?? freePort(hostname)}`;
+  const address = `127.0.0.1:${options.port ?? freePort()}`;
   const start = () =>
     startServerProcess({
       command: [binary, "--sqlite-path", database, "serve", "--addr", address],
-      env: { DENO_KV_ACCESS_TOKEN: accessToken, RUST_LOG: "info" },
+      env: { DENO_KV_ACCESS_TOKEN: TOKEN, RUST_LOG: "info" },
       readyOn: "stderr",
       ready: /Listening on (http:\/\/\S+)/,
     });
   let server = await start();
   return {
     url: `http://${address}`,
-    accessToken,
+    accessToken: TOKEN,
     stop: () => server.end("TERM"),
     kill: () => server.end("KILL"),
     async restart() {

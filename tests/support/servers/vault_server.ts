@@ -8,7 +8,6 @@ import { type ServerProcess, startServerProcess } from "./server_process.ts";
 export interface VaultRequestInit {
   /** `null` sends none. */
   token?: string | null;
-  namespace?: string;
   /** For a certificate authority of its own. */
   client?: Deno.HttpClient;
 }
@@ -27,11 +26,10 @@ export async function requestVault(
   method: string,
   path: string,
   body: unknown,
-  { token = null, namespace, client }: VaultRequestInit,
+  { token = null, client }: VaultRequestInit,
 ): Promise<VaultAnswer> {
   const headers = new Headers();
   if (token !== null) headers.set("X-Vault-Token", token);
-  if (namespace !== undefined) headers.set("X-Vault-Namespace", namespace);
   const response = await fetch(`${url}/v1/${path}`, {
     method,
     headers,
@@ -64,7 +62,6 @@ export interface VaultOptions {
 export interface VaultRequestOptions {
   /** `null` sends none. @default {the root token} */
   token?: string | null;
-  namespace?: string;
   /** Which node to ask. @default {url} */
   url?: string;
 }
@@ -165,9 +162,9 @@ export class VaultServer implements AsyncDisposable {
     method: string,
     path: string,
     body?: unknown,
-    { token = this.rootToken, namespace, url = this.url }: VaultRequestOptions = {},
+    { token = this.rootToken, url = this.url }: VaultRequestOptions = {},
   ): Promise<VaultAnswer> {
-    return await requestVault(url, method, path, body, { token, namespace, client: this.#client });
+    return await requestVault(url, method, path, body, { token, client: this.#client });
   }
 
   /** Seals the active node, and all nodes with it. */
