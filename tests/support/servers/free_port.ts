@@ -7,11 +7,11 @@ const [FIRST, LAST] = [20_000, 32_000];
  * A server that is started again on its port must find it free: a port that the system picked could
  * have become that of a client meanwhile, even of one that tries to reach the server.
  */
-export function freePort(hostname = "127.0.0.1"): number {
+export function freePort(): number {
   for (;;) {
     const port = FIRST + Math.floor(Math.random() * (LAST - FIRST));
     try {
-      Deno.listen({ hostname, port }).close();
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
       return port;
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;

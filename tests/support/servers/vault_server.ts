@@ -52,8 +52,6 @@ export interface VaultOptions {
   storage?: string;
   /** Serve over TLS, by a certificate authority of its own. @default {false} */
   tls?: boolean;
-  /** @default {one that is free} */
-  port?: number;
   /** A second, unsealed node over the same storage, which is not active. @default {false} */
   standby?: boolean;
 }
@@ -111,11 +109,12 @@ export class VaultServer implements AsyncDisposable {
   #temporary: AsyncDisposable;
 
   constructor(
-    { port = freePort(), standby = false }: VaultOptions,
+    { standby = false }: VaultOptions,
     storage: string,
     certificate: Record<"ca" | "cert" | "key", string> | undefined,
     temporary: AsyncDisposable,
   ) {
+    const port = freePort();
     const scheme = certificate === undefined ? "http" : "https";
     const standbyPort = standby ? freePort() : undefined;
     this.url = `${scheme}://127.0.0.1:${port}`;
