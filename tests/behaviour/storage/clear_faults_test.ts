@@ -165,9 +165,10 @@ const UNREVOKED: [
 ];
 
 for (const [what, answers, expected, word] of UNREVOKED) {
-  test.signedIn(`clear: ${what} is told, and the entry is gone`, async ({ session, provider, ...world }) => {
-    if (answers === undefined) provider.discovery = { revocation_endpoint: undefined };
-    provider.script.revocation.push(...answers ?? []);
+  test(`clear: ${what} is told, and the entry is gone`, async (world) => {
+    if (answers === undefined) world.provider.discovery = { revocation_endpoint: undefined };
+    world.provider.script.revocation.push(...answers ?? []);
+    const session = await world.signIn();
     const secrets = tokensOf(world.stored());
     const result = await session.clear({ revoke: true });
     assertEquals([result.keys, result.revocation], [[world.key], expected]);
