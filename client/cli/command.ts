@@ -266,9 +266,9 @@ export const FLAGS: Readonly<Record<FlagName, Flag>> = {
   ...Object.fromEntries(
     OPTION_NAMES.map(optionRow).filter(({ flag }) => flag !== undefined).map((row) => [row.flag, {
       summary: row.help,
-      ...(row.value !== undefined && { value: row.value }),
-      ...(row.variable !== undefined && { variable: row.variable }),
-      ...(typeof row.type !== "string" && { choices: row.type as readonly string[] }),
+      value: row.value,
+      variable: row.variable,
+      choices: typeof row.type === "string" ? undefined : row.type,
       isRepeatable: row.type === "texts",
     }]),
   ) as unknown as Record<OptionFlag, Flag>,

@@ -14,7 +14,14 @@ import {
 import { quoteArgument } from "../../backends/common/platform.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
-import { DEFAULT_SCOPE, LAST_TIME, readClaims, SKEW_SECONDS, type TokenSet } from "../entry.ts";
+import {
+  DEFAULT_SCOPE,
+  given,
+  LAST_TIME,
+  readClaims,
+  SKEW_SECONDS,
+  type TokenSet,
+} from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import { OPTIONS } from "../options/declaration.ts";
@@ -52,14 +59,18 @@ export function toEntry(
     refresh_token: refreshToken ?? previous?.refresh_token ?? null,
     id_token: tokens.idToken ?? previous?.id_token ?? null,
     expires_at: new Date(expiresAt).toISOString(),
-    // Only where it shortens the skew, so that other rows stay as Python writes them.
-    ...(lifetime > 0 && lifetime < SKEW_SECONDS * 10 && { lifetime }),
-    ...(identity.audience !== undefined && { audience: identity.audience }),
-    ...(previous === undefined && { scope: identity.scope }),
-    // Only where it differs, for the same reason.
-    ...(typeof granted === "string" && !isSameScope(granted, asked) && { granted_scope: granted }),
-    ...(signInEnd !== undefined && { refresh_expires_at: signInEnd }),
-    ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
+    ...given({
+      // Only where it shortens the skew, so that other rows stay as Python writes them.
+      lifetime: lifetime > 0 && lifetime < SKEW_SECONDS * 10 ? lifetime : undefined,
+      audience: identity.audience,
+      scope: previous === undefined ? identity.scope : undefined,
+      // Only where it differs, for the same reason.
+      granted_scope: typeof granted === "string" && !isSameScope(granted, asked)
+        ? granted
+        : undefined,
+      refresh_expires_at: signInEnd,
+      dpop_key: tokens.dpopKey,
+    }),
   };
 }
 

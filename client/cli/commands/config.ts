@@ -4,7 +4,6 @@ import { resolveLink } from "../../../backends/file/document.ts";
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import {
-  checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
   type PermissionNeed,
@@ -246,7 +245,7 @@ export const permissions: Command = {
       flags: denoFlags,
       optionalFlags: optional,
       ...JSON.parse(set),
-      needs: needs.map(toJson),
+      needs,
     };
     // --force: an installation with other flags is replaced.
     const line = isCli
@@ -268,9 +267,4 @@ export const permissions: Command = {
 function isUsed(need: PermissionNeed): boolean {
   return need.need !== "optional" || need.name !== "env" ||
     readEnvIfGranted(need.variable!) !== undefined;
-}
-
-function toJson(need: PermissionNeed) {
-  const { name, scope } = checkDescriptor(need, "the command");
-  return { name, ...(scope !== undefined && { scope }), need: need.need, reason: need.reason };
 }

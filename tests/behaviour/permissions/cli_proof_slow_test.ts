@@ -3,7 +3,6 @@
 import { assertEquals } from "@std/assert";
 import { SEPARATOR } from "@std/path";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
-import { SCOPES } from "../../../client/format_permissions.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
 import { cliTest, type CliWorld, ENDED } from "../../client/cli/cli_world.ts";
 
@@ -44,10 +43,8 @@ async function needsOf(world: CliWorld, about: readonly string[]): Promise<Permi
   const byFlag = new Map<string, PermissionNeed>();
   for (const flags of about) {
     const { json } = await world.says(`permissions --json --for cli ${flags}`, 0);
-    for (const { name, scope, need } of json.needs) {
-      const member = scope && { [SCOPES[name as keyof typeof SCOPES]]: scope };
-      const one = { name, ...member } as PermissionNeed;
-      if (need !== "optional") byFlag.set(formatPermissionFlags([one]), one);
+    for (const one of json.needs as PermissionNeed[]) {
+      if (one.need !== "optional") byFlag.set(formatPermissionFlags([one]), one);
     }
   }
   const once = [...byFlag.values()];
