@@ -93,7 +93,7 @@ export interface EncryptedCredentialsBackendOptions {
    * Further keys to read with: earlier values of `key`. An entry has the present key from its next
    * write on. {@linkcode EncryptedCredentialsBackend.keyUse} tells how many still need an older one.
    *
-   * @default []
+   * @default {[]}
    */
   olderKeys?: readonly EncryptionKey[];
   /**
@@ -104,7 +104,7 @@ export interface EncryptedCredentialsBackendOptions {
    * - `"ignore"`: they belong to another program, such as the ValidMind Python library with which this
    *   one shares a file. They are neither read nor listed nor removed.
    *
-   * @default "refuse"
+   * @default {"refuse"}
    */
   plain?: "refuse" | "ignore";
 }
@@ -248,8 +248,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async put(
     key: string,
     entry: OidcCredentials,
-    { isReplaced }: PutOptions = {},
+    options: PutOptions = {},
   ): Promise<void> {
+    const { isReplaced } = options;
     const row = await sealRow(key, entry, await this.#keys[0]!.current());
     if (isReplaced === undefined) await this.#inner.put(rowName(key), row);
     else await this.#replace(key, row, isReplaced);

@@ -75,7 +75,7 @@ export interface FallbackCredentialsBackendOptions {
    * Receives a sentence for each store that is passed over, and for each sign-out that misses a store. It
    * names the store by its `location`, with the code of the reason.
    *
-   * @default a line on standard error
+   * @default {a line on standard error}
    */
   onFallback?: (message: string) => void;
 }

@@ -25,20 +25,20 @@ export interface FileCredentialsBackendOptions {
   /**
    * The path of the file. A relative path is resolved against the working directory at each access.
    *
-   * @default credentialsPath()
+   * @default {credentialsPath()}
    */
   path?: string;
   /**
    * Longest wait for another process's lock, in milliseconds.
    *
-   * @default 30_000
+   * @default {30_000}
    */
   lockTimeoutMs?: number;
   /**
    * Called at most once for the file and once for its folder, when it was open to others and has been
    * closed.
    *
-   * @default writes a line to standard error
+   * @default {writes a line to standard error}
    */
   onWarning?: (message: string) => void;
 }

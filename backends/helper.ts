@@ -73,32 +73,28 @@ export interface HelperCredentialsBackendOptions {
   /**
    * Arguments before the action. Most helpers take none.
    *
-   * @default []
+   * @default {[]}
    */
   args?: readonly string[];
-  /**
-   * Variables for the program, beside those of this process.
-   *
-   * @default {}
-   */
+  /** Variables for the program, beside those of this process. */
   env?: Readonly<Record<string, string>>;
   /**
    * Longest time of one call of the program, in milliseconds, with the time that a person takes to
    * unlock its store.
    *
-   * @default 30_000
+   * @default {30_000}
    */
   timeoutMs?: number;
   /**
    * The folder of the lock files, which all processes with this store have to share.
    *
-   * @default the folder of credentialsPath(): ~/.validmind
+   * @default {the folder of credentialsPath(): ~/.validmind}
    */
   lockFolder?: string;
   /**
    * Longest wait for another process's lock, in milliseconds.
    *
-   * @default 30_000
+   * @default {30_000}
    */
   lockTimeoutMs?: number;
 }
@@ -251,8 +247,9 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   async withLock<T>(
     key: string,
     fn: () => Promise<T>,
-    { signal }: WithLockOptions<T> = {},
+    options: WithLockOptions<T> = {},
   ): Promise<T> {
+    const { signal } = options;
     // Without a look at the entry between two tries, which would run the program: whoever gets the lock looks.
     return await this.#locks.run(key, fn, signal ? { signal } : {});
   }

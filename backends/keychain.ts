@@ -50,27 +50,27 @@ export interface KeychainCredentialsBackendOptions {
   /**
    * The service of the entries in the keychain. Two services share nothing.
    *
-   * @default "validmind-auth"
+   * @default {"validmind-auth"}
    */
   service?: string;
   /**
    * Longest wait for each call of the keychain, in milliseconds. It includes the time that a person
    * takes to unlock the keychain.
    *
-   * @default 30_000
+   * @default {30_000}
    */
   timeoutMs?: number;
   /**
    * The folder of the lock files. All processes that share the keychain need the same folder, or two
    * of them may refresh one token at once.
    *
-   * @default the folder of credentialsPath(): ~/.validmind
+   * @default {the folder of credentialsPath(): ~/.validmind}
    */
   lockFolder?: string;
   /**
    * Longest wait for another process's lock, in milliseconds.
    *
-   * @default 30_000
+   * @default {30_000}
    */
   lockTimeoutMs?: number;
 }

@@ -24,21 +24,21 @@ export interface KvCredentialsBackendOptions {
    * `":memory:"`, the path of a database file, or the `https:` URL of a KV Connect server. `http:` is
    * for loopback only.
    *
-   * @default ":memory:"
+   * @default {":memory:"}
    */
   path?: string;
   /**
    * Longest wait for another holder's lock, in milliseconds. On a server a holder that was killed blocks
    * others for 23 s; a shorter wait fails there.
    *
-   * @default 40_000
+   * @default {40_000}
    */
   lockTimeoutMs?: number;
   /**
    * Longest wait for an answer of a KV Connect server, in milliseconds. A write that timed out may
    * still take place later.
    *
-   * @default 30_000
+   * @default {30_000}
    */
   timeoutMs?: number;
 }

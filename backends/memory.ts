@@ -16,7 +16,7 @@ export interface MemoryCredentialsBackendOptions {
   /**
    * Longest wait for the lock of another use in this process, in milliseconds.
    *
-   * @default 30_000
+   * @default {30_000}
    */
   lockTimeoutMs?: number;
 }

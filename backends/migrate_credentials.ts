@@ -24,7 +24,7 @@ export interface MigrateOptions {
    * refresh token lives in two places. A provider that rotates tokens makes one copy worthless at
    * the first refresh of the other: see {@linkcode MigrationResult.liveCopies}.
    *
-   * @default false
+   * @default {false}
    */
   deleteSource?: boolean;
 }

@@ -52,13 +52,13 @@ export interface TestCredentialsBackendOptions {
    * Longest wait for a lock that has to be free, in milliseconds. A broken lock shows by waiting for
    * ever. The lock of a process that was killed may take six times as long.
    *
-   * @default 5_000
+   * @default {5_000}
    */
   patienceMs?: number;
   /**
    * Skips the whole suite, for instance where the store's server is not there.
    *
-   * @default false
+   * @default {false}
    */
   ignore?: boolean;
 }

@@ -210,8 +210,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   async put(
     key: string,
     entry: OidcCredentials,
-    { isReplaced }: PutOptions = {},
+    options: PutOptions = {},
   ): Promise<void> {
+    const { isReplaced } = options;
     const name = await hashOf(key);
     // As a text: Vault would turn its numbers into floating-point ones.
     const row = { key, entry: JSON.stringify(entry) };

@@ -66,11 +66,10 @@ export const loadPreflight = () => import("./permissions/preflight.ts");
  *
  * await using session = await createSession({
  *   // issuer and clientId come from VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID
+ *   apiHost: Deno.env.get("VM_API_HOST"),
  *   credentialsBackend: new MemoryCredentialsBackend(),
  * });
- * const request = new Request("https://api.example.com/things", {
- *   headers: { authorization: `Bearer ${await session.accessToken()}` },
- * });
+ * const response = await session.fetch("things");
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {

@@ -14,7 +14,11 @@ const WELL_KNOWN = "/.well-known/openid-configuration";
 export interface CredentialKeyOptions {
   /** Keeps several sign-ins at one client apart: letters, digits and `. _ @ + -`, at most 64. */
   profile?: string;
-  /** Whether the tokens are bound to a key. @default false */
+  /**
+   * Whether the tokens are bound to a key.
+   *
+   * @default {false}
+   */
   dpop?: boolean;
   /** The flow. Those that ask nobody have keys of their own. */
   flow?: string;
@@ -119,8 +123,9 @@ export function credentialKey(
   issuer: string,
   clientId: string,
   audience?: string | null,
-  { profile, dpop = false, flow }: CredentialKeyOptions = {},
+  options: CredentialKeyOptions = {},
 ): string {
+  const { profile, dpop = false, flow } = options;
   const action = "name a credential";
   return [
     asksNobody(flow) ? flow : undefined,

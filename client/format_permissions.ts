@@ -26,14 +26,14 @@ export interface RequiredPermissionsOptions {
   /**
    * The call. `clearOidcCredentials` of the same credentials needs no more than it.
    *
-   * @default "init"
+   * @default {"init"}
    */
   call?: "init" | "createSession";
   /**
    * Whether to ask the provider for its endpoints, so that their hosts are included. Needs
    * `--allow-net` for the issuer's host.
    *
-   * @default false
+   * @default {false}
    */
   discover?: boolean;
 }

@@ -9,7 +9,7 @@ export interface ClearOptions {
   /**
    * Whether to ask the provider to revoke the tokens (RFC 7009). A failure is reported, not thrown.
    *
-   * @default false
+   * @default {false}
    */
   revoke?: boolean;
 }
@@ -127,7 +127,7 @@ export interface AccessTokenOptions {
   /**
    * Refreshes the token even if it has not expired. Simultaneous calls share one refresh.
    *
-   * @default false
+   * @default {false}
    */
   forceRefresh?: boolean;
   /** Ends the wait for the token. A running refresh continues for other callers. */
@@ -143,14 +143,14 @@ export interface HeadersOptions {
   /**
    * Method of the request that the headers are for. With `dpop` the proof covers it.
    *
-   * @default "GET"
+   * @default {"GET"}
    */
   method?: string;
   /**
    * URL of the request: one of `apiHost`'s origin, or a path relative to `apiHost`. Any `https:` URL
    * in a session without `apiHost`.
    *
-   * @default undefined, which is an error with `dpop`
+   * @default {undefined, an error with dpop}
    */
   url?: string | URL;
   /** Ends the wait for the token. */
@@ -193,7 +193,7 @@ export interface DropPermissionsOptions {
    * Whether the session will still refresh its token. With `false` the grants for the provider and
    * for the stored tokens are revoked too, and the session ends when its token expires.
    *
-   * @default true
+   * @default {true}
    */
   refresh?: boolean;
   /**
@@ -202,7 +202,7 @@ export interface DropPermissionsOptions {
    * imports, and files with `refresh: false`. For a Deno Jupyter kernel, which starts with all
    * permissions: Deno cannot remove a path or a variable from such a grant, only the whole kind.
    *
-   * @default false
+   * @default {false}
    */
   all?: boolean;
 }

@@ -77,28 +77,28 @@ export interface SessionOptions {
   /**
    * Issuer identifier of the OpenID Provider. `https:`, or `http:` on a loopback host.
    *
-   * @default VM_OIDC_ISSUER
+   * @default {VM_OIDC_ISSUER}
    */
   issuer?: string;
   /**
    * Id of an OAuth client that may use the flow, usually a public client.
    *
-   * @default VM_OIDC_CLIENT_ID
+   * @default {VM_OIDC_CLIENT_ID}
    */
   clientId?: string;
   /**
    * Secret of the client, for providers such as Google that give one to every program. It is sent
-   * to the provider only and never stored.
+   * to the provider only and never stored. The variable is read when the provider is needed, and only if
+   * `VM_OIDC_ISSUER` and `VM_OIDC_CLIENT_ID` are set and name this client.
    *
-   * @default VM_OIDC_CLIENT_SECRET, which is read when the provider is needed, and only if
-   * VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID are set and name this client; else no secret
+   * @default {VM_OIDC_CLIENT_SECRET, or no secret}
    */
   clientSecret?: string;
   /**
    * File with the secret of the client. It is read at each use. It has to be closed to others (mode
    * 0600), or to belong to the superuser. Needs `--allow-read` of the file.
    *
-   * @default VM_OIDC_CLIENT_SECRET_FILE, under the conditions of `clientSecret`
+   * @default {VM_OIDC_CLIENT_SECRET_FILE, under the conditions of clientSecret}
    */
   clientSecretFile?: string;
   /**
@@ -109,7 +109,7 @@ export interface SessionOptions {
    * closed to others (mode 0600) or the superuser's. Needs `--allow-read` of the file. Excludes
    * the other ways of the client to prove who it is.
    *
-   * @default VM_OIDC_CLIENT_KEY_FILE, under the conditions of `clientSecret`
+   * @default {VM_OIDC_CLIENT_KEY_FILE, under the conditions of clientSecret}
    */
   clientKeyFile?: string;
   /**
@@ -118,7 +118,7 @@ export interface SessionOptions {
    * It is read anew at each use, links are followed, and it is never stored. Needs `--allow-read` of
    * the file. Excludes the other ways of the client to prove who it is.
    *
-   * @default VM_OIDC_CLIENT_ASSERTION_FILE, under the conditions of `clientSecret`
+   * @default {VM_OIDC_CLIENT_ASSERTION_FILE, under the conditions of clientSecret}
    */
   clientAssertionFile?: string;
   /**
@@ -131,7 +131,7 @@ export interface SessionOptions {
    * names another. Needs `--allow-env=ACTIONS_ID_TOKEN_REQUEST_URL,ACTIONS_ID_TOKEN_REQUEST_TOKEN`,
    * and `--allow-net` for the host in the first of them.
    *
-   * @default VM_OIDC_CLIENT_ASSERTION, under the conditions of `clientSecret`
+   * @default {VM_OIDC_CLIENT_ASSERTION, under the conditions of clientSecret}
    */
   clientAssertion?: string | (() => string | Promise<string>);
   /**
@@ -139,7 +139,7 @@ export interface SessionOptions {
    * it for a token of this client and `audience`. It is read anew at each exchange, links are followed,
    * and it is never stored. Needs `--allow-read` of the file. Other flows ignore it.
    *
-   * @default VM_OIDC_SUBJECT_TOKEN_FILE, under the conditions of `clientSecret`
+   * @default {VM_OIDC_SUBJECT_TOKEN_FILE, under the conditions of clientSecret}
    */
   subjectTokenFile?: string;
   /**
@@ -147,48 +147,50 @@ export interface SessionOptions {
    * has to sign in again when the token expires. A default that the provider refuses is narrowed to
    * what it states; a scope that is named never is.
    *
-   * @default VM_OIDC_SCOPE, or "openid profile email offline_access"; with the flows
-   * `client_credentials` and `token_exchange` no scope, by which most providers mean all that is allowed
+   * The flows `client_credentials` and `token_exchange` ask for no scope by default, by which most
+   * providers mean all that is allowed.
+   *
+   * @default {VM_OIDC_SCOPE, or "openid profile email offline_access"}
    */
   scope?: string;
   /**
    * Identifier of the API that the tokens are for, with providers such as Auth0. An empty one means
    * none, whatever the variable says.
    *
-   * @default VM_OIDC_AUDIENCE
+   * @default {VM_OIDC_AUDIENCE}
    */
   audience?: string;
   /**
    * Name that keeps several sign-ins at one client apart, such as two people or two scopes. Each
    * profile has its own stored entry. Letters, digits and `. _ @ + -`, at most 64.
    *
-   * @default VM_OIDC_PROFILE, or no profile
+   * @default {VM_OIDC_PROFILE, or no profile}
    */
   profile?: string;
   /**
    * API key, instead of OIDC. With `"..."`, the placeholder of an unedited notebook, the options for
    * host, model and credentials are ignored, and the environment gives them.
    *
-   * @default VM_API_KEY
+   * @default {VM_API_KEY}
    */
   apiKey?: string;
   /**
    * API secret that belongs to the key.
    *
-   * @default VM_API_SECRET
+   * @default {VM_API_SECRET}
    */
   apiSecret?: string;
   /**
    * File with that secret, where `apiSecret` does not give it. It is read at the start, and has to be
    * closed to others (mode 0600) or the superuser's. Needs `--allow-read` of the file.
    *
-   * @default VM_API_SECRET_FILE
+   * @default {VM_API_SECRET_FILE}
    */
   apiSecretFile?: string;
   /**
    * Base URL of the API. `https:`, or `http:` on a loopback host.
    *
-   * @default VM_API_URL, VM_API_HOST, or for `init` "http://localhost:5000/api/v1/tracking/"
+   * @default {VM_API_URL, VM_API_HOST, or for init() "http://localhost:5000/api/v1/tracking/"}
    */
   apiHost?: string;
   /** The same as `apiHost`, which it overrides. */
@@ -196,13 +198,13 @@ export interface SessionOptions {
   /**
    * Store of the tokens.
    *
-   * @default the backend of `setDefaultBackend`, else of the environment, else the shared file
+   * @default {that of setDefaultBackend(), of the environment, or the shared file}
    */
   credentialsBackend?: OidcCredentialsBackend;
   /**
    * The token that goes on requests.
    *
-   * @default "auto"
+   * @default {"auto"}
    */
   bearer?: BearerKind;
   /**
@@ -210,19 +212,19 @@ export interface SessionOptions {
    * useless. The provider has to offer DPoP, or the sign-in fails with `dpop_unsupported`; the API has
    * to accept it. Bound tokens have their own stored entry, apart from unbound ones.
    *
-   * @default false
+   * @default {false}
    */
   dpop?: boolean;
   /**
    * The way to sign in. A stored sign-in of a person serves whatever flow made it.
    *
-   * @default VM_OIDC_FLOW, or "auto"
+   * @default {VM_OIDC_FLOW, or "auto"}
    */
   flow?: SignInFlow;
   /**
    * Whether a person may be asked to sign in. With `false` the call fails with `login_required`.
    *
-   * @default VM_OIDC_INTERACTIVE; else true, unless CI is "true" and there is no terminal
+   * @default {VM_OIDC_INTERACTIVE, or true unless CI is "true" and there is no terminal}
    */
   interactive?: boolean;
   /** Shows the code to the person, instead of the built-in prompt. Polling does not wait for it. */
@@ -237,16 +239,17 @@ export interface SessionOptions {
    * without a port gets a free one; `{port}` stands for the port that is listened at. `localhost` is
    * listened for at 127.0.0.1 and `[::1]`. Any other address needs {@linkcode SessionOptions.listen}.
    *
-   * @default VM_OIDC_REDIRECT_URI; else "http://127.0.0.1/callback", for Microsoft Entra
-   * "http://localhost"; on a JupyterHub that names its address, with `listen`, its
-   * "/hub/user-redirect/proxy/{port}/callback"
+   * For Microsoft Entra the default is `http://localhost`. On a JupyterHub that names its address it is,
+   * with `listen`, the hub's `/hub/user-redirect/proxy/{port}/callback`.
+   *
+   * @default {VM_OIDC_REDIRECT_URI, or "http://127.0.0.1/callback"}
    */
   redirectUri?: string;
   /**
    * Loopback host and ports to listen at for the browser, such as "127.0.0.1:8765" behind a proxy, or
    * "127.0.0.1:8000,18000" to take the first free one.
    *
-   * @default VM_OIDC_LISTEN, or the host of `redirectUri` with its port, or with a free one
+   * @default {VM_OIDC_LISTEN, or the host of redirectUri with its port or a free one}
    */
   listen?: string;
   /** The person's name or email for the provider's page of a sign-in in the browser. */
@@ -266,8 +269,9 @@ export interface SessionOptions {
    * other users of the host may be able to read, is the page's address with the code in it; in the
    * browser flow an address of this program that leads to the page.
    *
-   * @default false; in the browser flow true in a terminal of this computer, where nothing is said if it
-   * fails
+   * In the browser flow the default is `true` in a terminal of this computer, and a failure is not shown.
+   *
+   * @default {false}
    */
   openBrowser?: boolean;
   /**
@@ -278,13 +282,13 @@ export interface SessionOptions {
   /**
    * Whether each step is shown on standard error, one line for each event of `onEvent`.
    *
-   * @default VM_AUTH_DEBUG, or false
+   * @default {VM_AUTH_DEBUG, or false}
    */
   debug?: boolean;
   /**
    * Makes all requests, to the provider and to the API.
    *
-   * @default globalThis.fetch
+   * @default {globalThis.fetch}
    */
   fetch?: typeof globalThis.fetch;
   /** Cancels the sign-in. Tokens that an approval has brought by then are stored all the same. */
@@ -292,19 +296,19 @@ export interface SessionOptions {
   /**
    * Time limit of one request, in milliseconds.
    *
-   * @default VM_API_TIMEOUT (in seconds), or 30_000
+   * @default {VM_API_TIMEOUT (in seconds), or 30_000}
    */
   timeoutMs?: number;
   /**
    * Clock for the expiry of tokens, in milliseconds since the epoch. For tests.
    *
-   * @default Date.now
+   * @default {Date.now}
    */
   now?: () => number;
   /**
    * Waits between polls, until `ms` milliseconds have passed or `signal` aborts. For tests.
    *
-   * @default a timer
+   * @default {a timer}
    */
   delay?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
@@ -318,7 +322,7 @@ export interface InitOptions extends SessionOptions {
   /**
    * The model's CUID in ValidMind.
    *
-   * @default VM_API_MODEL
+   * @default {VM_API_MODEL}
    */
   model?: string;
   /** Type of the document to work on, such as `model_documentation`. The API has a default. */
@@ -326,7 +330,7 @@ export interface InitOptions extends SessionOptions {
   /**
    * Whether the calls belong to ongoing monitoring.
    *
-   * @default false
+   * @default {false}
    */
   monitoring?: boolean;
 }
@@ -363,7 +367,7 @@ export interface ClearOidcCredentialsOptions extends
    * Clears every entry that the backend's `list()` names, of any issuer and client. If the store
    * is corrupt, the whole store is removed.
    *
-   * @default false
+   * @default {false}
    */
   all?: boolean;
 }

@@ -203,7 +203,7 @@ export function encodePath(path: string): string {
  * of `fetch` may hold the request, and the request holds the token.
  */
 interface VaultTrouble {
-  /** @default "backend_unavailable" */
+  /** @default {"backend_unavailable"} */
   readonly code?: CredentialsBackendErrorCode;
   readonly reason: string;
   readonly advice: string;

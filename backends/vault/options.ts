@@ -18,7 +18,7 @@ export interface VaultTokenAuth {
    * The token. Secret. Where there is none, and the address is of this host's loopback, requests go without
    * one: a Vault Agent or Proxy there adds its own.
    *
-   * @default `VAULT_TOKEN`
+   * @default {VAULT_TOKEN}
    */
   token?: string;
   /**
@@ -45,7 +45,7 @@ export interface VaultAppRoleAuth {
   /**
    * The mount of the method.
    *
-   * @default "approle"
+   * @default {"approle"}
    */
   mount?: string;
 }
@@ -63,13 +63,13 @@ export interface VaultJwtAuth {
   /**
    * A file with the signed token. It is read at each login.
    *
-   * @default for `kubernetes` "/var/run/secrets/kubernetes.io/serviceaccount/token"
+   * @default {"/var/run/secrets/kubernetes.io/serviceaccount/token" for kubernetes, else none}
    */
   jwtFile?: string;
   /**
    * The mount of the method.
    *
-   * @default the method's name
+   * @default {the method's name}
    */
   mount?: string;
 }
@@ -96,51 +96,51 @@ export interface VaultCredentialsBackendOptions {
    * The server's address, with the path of a proxy where there is one. `http:` is for loopback only:
    * elsewhere a token would travel in clear text. No redirect is followed: the token goes nowhere else.
    *
-   * @default `VAULT_ADDR`
+   * @default {VAULT_ADDR}
    */
   address?: string;
   /**
    * The namespace (Vault Enterprise, OpenBao).
    *
-   * @default `VAULT_NAMESPACE`; none where `address` is given
+   * @default {VAULT_NAMESPACE, or none where address is given}
    */
   namespace?: string;
   /**
    * A PEM file with the certificates of the authority that signed the server's certificate.
    *
-   * @default `VAULT_CACERT`; where `address` is given the authorities that Deno knows
+   * @default {VAULT_CACERT, or where address is given the authorities that Deno knows}
    */
   caCert?: string;
   /**
    * The login.
    *
-   * @default { method: "token" }
+   * @default {method: "token"}
    */
   auth?: VaultAuth;
   /**
    * The mount of the KV secrets engine, which has to be of version 2.
    *
-   * @default "secret"
+   * @default {"secret"}
    */
   mount?: string;
   /**
    * Longest time for one request, in milliseconds. It includes the repeats while Vault is sealed,
    * starting, overloaded or out of reach.
    *
-   * @default 15_000
+   * @default {15_000}
    */
   timeoutMs?: number;
   /**
    * Longest wait for another holder's lock, in milliseconds. A holder that was killed blocks it for 23
    * seconds; a shorter wait fails.
    *
-   * @default 40_000
+   * @default {40_000}
    */
   lockTimeoutMs?: number;
   /**
    * Replaces `fetch`. It receives the Vault token.
    *
-   * @default globalThis.fetch
+   * @default {globalThis.fetch}
    */
   fetch?: typeof fetch;
 }

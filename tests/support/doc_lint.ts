@@ -1,7 +1,8 @@
 // deno-lint-ignore-file no-console
 /** Lints the documentation of every entry of `exports` in deno.json: `deno task doc:lint`. */
 
-import { spawnDenoTool } from "./deno_process.ts";
+import { fromFileUrl } from "@std/path";
+import { runDenoTool, spawnDenoTool } from "./deno_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -14,6 +15,11 @@ if (import.meta.main) {
   const entries = typeof exports === "string" ? [exports] : Object.values(exports);
   const args = ["doc", "--lint", ...entries];
   const { code } = await spawnDenoTool(args, { cwd: ROOT, stdout: "null" }).status;
-  if (code === 0) console.log(`Documentation of ${entries.length} entries: no findings.`);
-  Deno.exitCode = code;
+  // JSR does not show a tag that it does not understand, such as `@default 5` for `@default {5}`.
+  const { stdout } = await runDenoTool(["doc", "--json", ...entries], { cwd: fromFileUrl(ROOT) });
+  const unknown = [...stdout.matchAll(/"kind": "unsupported",\s*"value": "(.*)"/g)];
+  for (const [, tag] of unknown) console.error(`A tag that is not understood: ${tag}`);
+  const isClean = code === 0 && unknown.length === 0;
+  if (isClean) console.log(`Documentation of ${entries.length} entries: no findings.`);
+  Deno.exitCode = isClean ? 0 : 1;
 }
