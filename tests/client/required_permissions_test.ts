@@ -69,143 +69,129 @@ const NET = {
   "net always": "api.example.com:8443",
   "net sign_in": "login.example.com:443",
 };
+const [NET_ALWAYS, NET_SIGN_IN] = Object.entries(NET).map((pair) => pair.join(": "));
+const BOTH = `${NET_ALWAYS}; ${NET_SIGN_IN}`;
 const MORE = "VM_OIDC_SCOPE VM_OIDC_AUDIENCE VM_OIDC_PROFILE VM_OIDC_FLOW VM_OIDC_CLIENT_SECRET " +
   "VM_OIDC_CLIENT_SECRET_FILE VM_OIDC_CLIENT_KEY_FILE VM_OIDC_CLIENT_ASSERTION_FILE " +
   "VM_OIDC_CLIENT_ASSERTION VM_OIDC_INTERACTIVE CI VM_AUTH_DEBUG VM_API_TIMEOUT";
-const JOB = "ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+const JOB = "env sign_in: ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 const WHO = "VM_OIDC_ISSUER VM_OIDC_CLIENT_ID";
 const API_KEY = "VM_API_KEY VM_API_SECRET";
-const CHOICE = "VM_OIDC_NO_PERSIST VM_OIDC_DENO_CREDENTIALS_BACKEND VM_OIDC_CREDENTIALS_BACKEND";
+const BY_KEY = `env always: ${API_KEY}; env optional: ${WHO} VM_API_SECRET_FILE; ${NET_ALWAYS}`;
+const OWN = "VM_OIDC_DENO_CREDENTIALS_BACKEND";
+const CHOICE = `VM_OIDC_NO_PERSIST ${OWN} VM_OIDC_CREDENTIALS_BACKEND`;
 
-type Row = [options: InitOptions, expected: Needs, env?: Record<string, string>];
+/** Options, the needs of each kind and time, and variables. */
+type Row = [options: InitOptions, needs: string, variables?: string];
+
+const IN_MEMORY = { ...FULL, ...MEMORY };
+const UNPROVEN = { ...IN_MEMORY, clientSecret: undefined };
+const BARE = { apiHost: FULL.apiHost, timeoutMs: 5, model: "m" };
+const DOTS = { apiKey: "...", apiSecret: "...", apiHost: "...", model: "..." };
+const RUNNER = "ACTIONS_ID_TOKEN_REQUEST_URL=https://runner.example.com/idtoken?api-version=2.0";
+const [FILE, FOLDER] = [["~", ".validmind", "credentials.json"], ["~", ".validmind"]]
+  .map((parts) => join(...parts as [string]));
+const twice = declaring([
+  { name: "net", host: "login.example.com:443" },
+  { name: "net", host: "store.example.com" },
+  { name: "net", host: "store.example.com", need: "sign_in" },
+  { name: "sys", kind: "hostname", need: "sign_in" },
+]);
 
 const INIT: Row[] = [
-  [{ ...FULL, ...MEMORY }, NET],
-  [{ ...FULL, ...MEMORY, fetch: spyFetch() }, {}], // a fetch of the caller's own adds no host
-  [MEMORY, {
-    "env always": `${WHO} VM_API_MODEL VM_API_URL VM_API_HOST`,
-    "env optional": `${API_KEY} ${MORE}`,
-    "net always": "localhost:5000", // the default
-    "net sign_in": "localhost:9000",
-  }, {
-    VM_OIDC_ISSUER: "http://localhost:9000/realm",
-    VM_OIDC_CLIENT_ID: "c",
-    VM_API_MODEL: "m",
-  }],
-  [{ ...OIDC, model: "m", ...MEMORY }, {
-    "env always": "VM_API_URL VM_API_HOST",
-    "env optional": `${WHO} ${MORE}`, // to know whose the secret is
-    ...NET,
-    "net always": "localhost:5000",
-  }],
-  [{ ...FULL, clientId: undefined, apiHost: undefined, apiUrl: "http://[::1]:8080/", ...MEMORY }, {
-    "env always": "VM_OIDC_CLIENT_ID",
-    ...NET,
-    "net always": "[::1]:8080",
-  }, { VM_OIDC_CLIENT_ID: "c" }],
-  [{ ...FULL, issuer: undefined, ...MEMORY }, { "env always": "VM_OIDC_ISSUER", ...NET }, {
-    VM_OIDC_ISSUER: OIDC.issuer,
-  }],
+  [IN_MEMORY, BOTH],
+  [{ ...IN_MEMORY, fetch: spyFetch() }, ""], // a fetch of the caller's own adds no host
+  [
+    MEMORY,
+    `env always: ${WHO} VM_API_MODEL VM_API_URL VM_API_HOST; env optional: ${API_KEY} ${MORE}; ` +
+    "net always: localhost:5000; net sign_in: localhost:9000", // the default API
+    "VM_OIDC_ISSUER=http://localhost:9000/realm VM_OIDC_CLIENT_ID=c VM_API_MODEL=m",
+  ],
+  [
+    { ...OIDC, model: "m", ...MEMORY }, // to know whose the secret is:
+    `env always: VM_API_URL VM_API_HOST; env optional: ${WHO} ${MORE}; ` +
+    `net always: localhost:5000; ${NET_SIGN_IN}`,
+  ],
+  [
+    { ...IN_MEMORY, clientId: undefined, apiHost: undefined, apiUrl: "http://[::1]:8080/" },
+    `env always: VM_OIDC_CLIENT_ID; net always: [::1]:8080; ${NET_SIGN_IN}`,
+    "VM_OIDC_CLIENT_ID=c",
+  ],
+  [
+    { ...IN_MEMORY, issuer: undefined },
+    `env always: VM_OIDC_ISSUER; ${BOTH}`,
+    `VM_OIDC_ISSUER=${OIDC.issuer}`,
+  ],
 
   // An API key needs neither provider nor backend.
-  [{ ...KEY, apiHost: FULL.apiHost, timeoutMs: 5, model: "m", credentialsBackend: declaring([]) }, {
-    "net always": NET["net always"],
-  }],
-  [{ apiHost: FULL.apiHost, timeoutMs: 5, model: "m" }, {
-    "env always": API_KEY,
-    "env optional": `${WHO} VM_API_SECRET_FILE`,
-    "net always": NET["net always"],
-  }, { VM_API_KEY: "k", VM_API_SECRET: "s" }],
-  [{ apiKey: "...", apiSecret: "...", apiHost: "...", model: "...", timeoutMs: 5 }, {
-    "env always": `${API_KEY} VM_API_MODEL VM_API_URL VM_API_HOST`,
-    "env optional": `${WHO} VM_API_SECRET_FILE`,
-    "net always": "a.example.com:443",
-  }, {
-    VM_API_KEY: "k",
-    VM_API_SECRET: "s",
-    VM_API_MODEL: "m",
-    VM_API_HOST: "https://a.example.com",
-  }],
+  [{ ...KEY, ...BARE, credentialsBackend: declaring([]) }, NET_ALWAYS!],
+  [BARE, BY_KEY, "VM_API_KEY=k VM_API_SECRET=s"],
+  [
+    { ...DOTS, timeoutMs: 5 },
+    `env always: ${API_KEY} VM_API_MODEL VM_API_URL VM_API_HOST; ` +
+    `env optional: ${WHO} VM_API_SECRET_FILE; net always: a.example.com:443`,
+    "VM_API_KEY=k VM_API_SECRET=s VM_API_MODEL=m VM_API_HOST=https://a.example.com",
+  ],
 
   // The secret in a file: nobody looks for it in its variable.
-  [{ apiKey: "k", apiSecretFile: "/s", apiHost: FULL.apiHost, timeoutMs: 5, model: "m" }, {
-    "net always": NET["net always"],
-    "read always": "/s",
-  }],
-  [{ apiHost: FULL.apiHost, timeoutMs: 5, model: "m" }, {
-    "env always": API_KEY,
-    "env optional": `${WHO} VM_API_SECRET_FILE`,
-    "net always": NET["net always"],
-    "read always": "/s",
-  }, { VM_API_KEY: "k", VM_API_SECRET_FILE: "/s" }],
+  [{ ...BARE, apiKey: "k", apiSecretFile: "/s" }, `${NET_ALWAYS}; read always: /s`],
+  [BARE, `${BY_KEY}; read always: /s`, "VM_API_KEY=k VM_API_SECRET_FILE=/s"],
 
   // The client's proof.
   ...["clientSecretFile", "clientKeyFile", "clientAssertionFile"].map((name): Row => [
-    { ...FULL, clientSecret: undefined, [name]: "/f", ...MEMORY },
-    { ...NET, "read sign_in": "/f" },
+    { ...UNPROVEN, [name]: "/f" },
+    `${BOTH}; read sign_in: /f`,
   ]),
-  [{ ...FULL, clientSecret: undefined, clientAssertion: () => "", ...MEMORY }, NET],
-  [{ ...FULL, clientSecret: undefined, clientAssertion: "github", ...MEMORY }, {
-    ...NET,
-    "env sign_in": JOB,
-    "net sign_in": `${NET["net sign_in"]} runner.example.com:443`,
-  }, { ACTIONS_ID_TOKEN_REQUEST_URL: "https://runner.example.com/idtoken?api-version=2.0" }],
-  [{ ...FULL, clientSecret: undefined, clientAssertion: "github", ...MEMORY, fetch: spyFetch() }, {
-    "env sign_in": JOB,
-  }, { ACTIONS_ID_TOKEN_REQUEST_URL: "https://runner.example.com/" }],
+  [{ ...UNPROVEN, clientAssertion: () => "" }, BOTH],
+  [{ ...UNPROVEN, clientAssertion: "github" }, `${BOTH} runner.example.com:443; ${JOB}`, RUNNER],
+  [{ ...UNPROVEN, clientAssertion: "github", fetch: spyFetch() }, JOB, RUNNER],
 
   // The token to exchange, in that flow alone, and whatever proves the client.
-  [{ ...FULL, subjectTokenFile: "/t", ...MEMORY }, NET],
-  [{ ...FULL, ...OIDC, flow: "token_exchange", ...MEMORY }, {
-    ...NET,
-    "env optional": `${WHO} VM_OIDC_SUBJECT_TOKEN_FILE`,
-    "read sign_in": "/t",
-  }, {
-    VM_OIDC_ISSUER: OIDC.issuer,
-    VM_OIDC_CLIENT_ID: "my-app",
-    VM_OIDC_SUBJECT_TOKEN_FILE: "/t",
-  }],
+  [{ ...IN_MEMORY, subjectTokenFile: "/t" }, BOTH],
+  [
+    { ...IN_MEMORY, flow: "token_exchange" },
+    `${BOTH}; env optional: ${WHO} VM_OIDC_SUBJECT_TOKEN_FILE; read sign_in: /t`,
+    `VM_OIDC_ISSUER=${OIDC.issuer} VM_OIDC_CLIENT_ID=my-app VM_OIDC_SUBJECT_TOKEN_FILE=/t`,
+  ],
 
-  [{ ...FULL, credentialsBackend: new SpyBackend() }, NET],
-  [{ ...FULL, credentialsBackend: declaring([]) }, NET],
+  [{ ...FULL, credentialsBackend: new SpyBackend() }, BOTH],
+  [{ ...FULL, credentialsBackend: declaring([]) }, BOTH],
   // Of what is declared twice the strongest counts.
-  [{
-    ...FULL,
-    credentialsBackend: declaring([
-      { name: "net", host: "login.example.com:443" },
-      { name: "net", host: "store.example.com" },
-      { name: "net", host: "store.example.com", need: "sign_in" },
-      { name: "sys", kind: "hostname", need: "sign_in" },
-    ]),
-  }, {
-    "net always": "api.example.com:8443 login.example.com:443 store.example.com",
-    "sys sign_in": "hostname",
-  }],
+  [
+    { ...FULL, credentialsBackend: twice },
+    `${NET_ALWAYS} login.example.com:443 store.example.com; sys sign_in: hostname`,
+  ],
 
   // The variables that choose the backend, where they do.
-  [FULL, { ...NET, "env always": "VM_OIDC_NO_PERSIST" }, { VM_OIDC_NO_PERSIST: "1" }],
-  [FULL, { ...NET, "env always": `${CHOICE} VM_OIDC_CREDENTIALS_BACKEND_KWARGS` }, {
-    VM_OIDC_CREDENTIALS_BACKEND: "memory",
-  }],
-  [FULL, {
-    ...NET,
-    "env always": "VM_OIDC_NO_PERSIST VM_OIDC_DENO_CREDENTIALS_BACKEND " +
-      "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS",
-  }, { VM_OIDC_DENO_CREDENTIALS_BACKEND: "memory", VM_OIDC_CREDENTIALS_BACKEND: "a.b:C" }],
-  [FULL, {
-    ...NET,
-    "env always": `${CHOICE} ${HOME}`,
-    "read always": join("~", ".validmind", "credentials.json"),
-    "read sign_in": join("~", ".validmind"),
-    "write sign_in": join("~", ".validmind"),
-  }],
+  [FULL, `env always: VM_OIDC_NO_PERSIST; ${BOTH}`, "VM_OIDC_NO_PERSIST=1"],
+  [
+    FULL,
+    `env always: ${CHOICE} VM_OIDC_CREDENTIALS_BACKEND_KWARGS; ${BOTH}`,
+    "VM_OIDC_CREDENTIALS_BACKEND=memory",
+  ],
+  [
+    FULL,
+    `env always: VM_OIDC_NO_PERSIST ${OWN} ${OWN}_KWARGS; ${BOTH}`,
+    `${OWN}=memory VM_OIDC_CREDENTIALS_BACKEND=a.b:C`,
+  ],
+  [
+    FULL,
+    `env always: ${CHOICE} ${HOME}; ${BOTH}; read always: ${FILE}; read sign_in: ${FOLDER}; ` +
+    `write sign_in: ${FOLDER}`,
+  ],
 ];
 
-for (const [options, expected, env] of INIT) {
+const pairs = (text: string, between: string, within: RegExp) =>
+  Object.fromEntries(
+    text.split(between).filter(Boolean).map((part) => within.exec(part)!.slice(1)),
+  );
+
+for (const [options, needs, variables = ""] of INIT) {
   const { credentialsBackend, ...shown } = options;
-  const what = { ...shown, ...(credentialsBackend && { credentialsBackend: "…" }), ...env };
-  Deno.test(`requiredPermissions: ${JSON.stringify(what)}`, async () => {
-    assertEquals(await needsOf(options, {}, env), expected);
+  const what = { ...shown, ...(credentialsBackend && { credentialsBackend: "…" }) };
+  Deno.test(`requiredPermissions: ${JSON.stringify(what)} ${variables}`, async () => {
+    const env = pairs(variables, " ", /^(\w+)=(.*)/);
+    assertEquals(await needsOf(options, {}, env), pairs(needs, "; ", /^(\w+ \w+): (.*)/));
   });
 }
 
