@@ -18,21 +18,19 @@ import {
 } from "../entry.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import {
-  misspelledVariables,
-  named,
-  type OptionName,
-  optionRow,
-  OPTIONS,
-  valueOf,
-} from "./declaration.ts";
+import { misspelledVariables, named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
 
-/** The options by which a client proves who it is, one at most. */
-export type ClientAuthOptions = Pick<SessionOptions, typeof CLIENT_AUTH[number]>;
+/** The option by which a client proves who it is, with its value. */
+export interface ClientProof {
+  readonly option: typeof CLIENT_AUTH[number];
+  readonly value: string | (() => string | Promise<string>);
+}
 
-/** A sign-in at an OpenID Provider. The variables of `ClientAuthOptions` are read by the provider. */
-export interface OidcIdentity extends ClientAuthOptions, Pick<SessionOptions, "subjectTokenFile"> {
+/** A sign-in at an OpenID Provider. The variables of its client are read by the provider. */
+export interface OidcIdentity {
   kind: "oidc";
+  proof?: ClientProof;
+  subjectTokenFile?: string;
   issuer: string;
   clientId: string;
   audience?: string;
@@ -135,7 +133,6 @@ function oidcIdentity(
   if (clientId === "") {
     throw invalidOptions(words`Cannot ${action}: ${named("clientId")} is empty. Correct it.`);
   }
-  checkClientAuth(options, action);
   const flow = valueOf("flow", options, action)!;
   checkBearer(options, checked, flow, action);
   const profile = valueOf("profile", options, action);
@@ -145,8 +142,8 @@ function oidcIdentity(
     issuer: checked,
     clientId,
     scope: scope ?? (asksNobody(flow) ? "" : DEFAULT_SCOPE),
-    ...clientAuthOf(options),
     ...given({
+      proof: proofIn(options, action),
       subjectTokenFile: flow === "token_exchange" ? options.subjectTokenFile : undefined,
       audience: normalizeAudience(valueOf("audience", options, action)),
       profile: profile === undefined ? undefined : checkProfile(profile, action),
@@ -173,25 +170,26 @@ function checkBearer(
   );
 }
 
-/** The options by which a client proves who it is, without the others of a call. */
-export function clientAuthOf(options: ClientAuthOptions): ClientAuthOptions {
-  return Object.fromEntries(
-    CLIENT_AUTH.map((name) => [name, options[name]] as const).filter(isSet),
+/**
+ * The proof of the client among options: one at most.
+ *
+ * @throws {ValidMindAuthError} `invalid_options` for more.
+ */
+export function proofIn(options: SessionOptions, action: string): ClientProof | undefined {
+  const [option, other] = CLIENT_AUTH.filter((name) => options[name] !== undefined);
+  if (option === undefined) return undefined;
+  if (other === undefined) return { option, value: options[option]! };
+  throw invalidOptions(
+    words`Cannot ${action}: ${named(option)} and ${
+      named(other)
+    } exclude each other. Leave all out but
+      the one that the provider knows the client by.`,
   );
 }
 
-function isSet([, value]: readonly [string, unknown]): boolean {
-  return value !== undefined;
-}
-
-/** The options of the client whose variables stand in for them: its proof, and the token to exchange. */
-export function openClientOptions(
-  options: ClientAuthOptions & Pick<SessionOptions, "subjectTokenFile">,
-  flow: string | undefined,
-): readonly OptionName[] {
-  const isExchange = flow === "token_exchange" && options.subjectTokenFile === undefined;
-  const hasProof = Object.keys(clientAuthOf(options)).length > 0;
-  return [...hasProof ? [] : CLIENT_AUTH, ...isExchange ? ["subjectTokenFile"] as const : []];
+/** The file with a proof, if it is in one. */
+export function fileWith({ option, value }: ClientProof): string | undefined {
+  return typeof value === "string" && option.endsWith("File") ? value : undefined;
 }
 
 /**
@@ -200,12 +198,11 @@ export function openClientOptions(
  *
  * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`.
  */
-export function gitHubJob({ clientAssertion }: ClientAuthOptions) {
-  const isOfGitHub = typeof clientAssertion === "string" && /^github(:|$)/.test(clientAssertion);
-  if (!isOfGitHub) return undefined;
+export function gitHubJob({ option, value }: ClientProof) {
+  if (option !== "clientAssertion" || !/^github(:|$)/.test(`${value}`)) return undefined;
   const [url, token = ""] = GITHUB_VARIABLES.map((name) => readEnvIfGranted(name)?.trim());
   const address = url && secureUrl(url, `get an assertion: ${GITHUB_VARIABLES[0]}`) || undefined;
-  return { audience: clientAssertion.slice("github:".length), address, token };
+  return { audience: `${value}`.slice("github:".length), address, token };
 }
 
 /**
@@ -216,30 +213,23 @@ export function gitHubJob({ clientAssertion }: ClientAuthOptions) {
  */
 export function withClientVariables(identity: OidcIdentity): OidcIdentity {
   if (!isNamedByEnv(identity.issuer, identity.clientId)) return identity;
-  const found = openClientOptions(identity, identity.flow)
-    .map((name) => [name, valueOf(name, {}, "sign in")] as const).filter(isSet);
-  const proofs = found.filter(([name]) => name !== "subjectTokenFile");
-  refuseSecond(proofs.map(([name]) => optionRow(name).variable!), "sign in");
-  return { ...identity, ...Object.fromEntries(found) };
+  const read = <K extends OptionName>(name: K) => valueOf(name, {}, "sign in");
+  const proofs = () => Object.fromEntries(CLIENT_AUTH.map((name) => [name, read(name)]));
+  const isExchange = identity.flow === "token_exchange";
+  return {
+    ...identity,
+    ...given({
+      proof: identity.proof ?? proofIn(proofs(), "sign in"),
+      subjectTokenFile: identity.subjectTokenFile ??
+        (isExchange ? read("subjectTokenFile") : undefined),
+    }),
+  };
 }
 
 /** Whether the variables name this client of this issuer, both normalized. */
 export function isNamedByEnv(issuer: string, clientId: string): boolean {
   return normalizeIssuer(readEnvIfGranted(OPTIONS.issuer.variable) ?? "") === issuer &&
     normalizeClientId(readEnvIfGranted(OPTIONS.clientId.variable) ?? "") === clientId;
-}
-
-/** Refuses more than one way for a client to prove who it is. */
-export function checkClientAuth(options: ClientAuthOptions, action: string): void {
-  refuseSecond(Object.keys(clientAuthOf(options)), action);
-}
-
-function refuseSecond([one, other]: readonly string[], action: string): void {
-  if (other === undefined) return;
-  throw invalidOptions(
-    `Cannot ${action}: ${one} and ${other} exclude each other. Leave all out but the one that the ` +
-      `provider knows the client by.`,
-  );
 }
 
 /** Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key. */

@@ -25,10 +25,11 @@ import {
   valueOf,
 } from "../options/declaration.ts";
 import {
+  CLIENT_AUTH,
+  fileWith,
   GITHUB_VARIABLES,
   gitHubJob,
   type OidcIdentity,
-  openClientOptions,
   withClientVariables,
 } from "../options/resolve_identity.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
@@ -135,13 +136,17 @@ function needOfVariable(
   isKey: boolean,
 ): PermissionNeed["need"] | undefined {
   const { group, requiredBy } = optionRow(name);
-  const ofClient = isKey ? [] : openClientOptions(options, valueOf("flow", options, "sign in"));
-  if (group === "client") return ofClient.includes(name) ? "optional" : undefined;
+  const isProofOpen = !isKey && !CLIENT_AUTH.some((one) => options[one] !== undefined);
+  const isSubjectOpen = !isKey && options.subjectTokenFile === undefined &&
+    valueOf("flow", options, "sign in") === "token_exchange";
+  if (group === "client") {
+    return (name === "subjectTokenFile" ? isSubjectOpen : isProofOpen) ? "optional" : undefined;
+  }
   const alternatives = ALTERNATIVES.find((names) => names.includes(name)) ?? [name];
   if (alternatives.some((one) => options[one] !== undefined)) {
     // The client's own variables are for the client alone that variables name.
     const isClient = name === "issuer" || name === "clientId";
-    return isClient && ofClient.length > 0 ? "optional" : undefined;
+    return isClient && (isProofOpen || isSubjectOpen) ? "optional" : undefined;
   }
   if (group === "browser" || group === "model" && call !== "init") return undefined;
   const need = requiredBy === "every call" || requiredBy === call ? "always" : "optional";
@@ -159,12 +164,11 @@ function needOfVariable(
  * @param isNative Whether requests are made by Deno's own `fetch`.
  */
 export function proofNeeds(identity: OidcIdentity, isNative: boolean): PermissionNeed[] {
-  const client = withClientVariables(identity);
-  const { clientSecretFile, clientKeyFile, clientAssertionFile, subjectTokenFile } = client;
+  const { proof, subjectTokenFile } = withClientVariables(identity);
   const reason = "to prove the client, or to exchange a token";
-  const files = [clientSecretFile, clientKeyFile, clientAssertionFile, subjectTokenFile]
+  const files = [proof && fileWith(proof), subjectTokenFile]
     .filter((path) => path !== undefined).map((path) => read(path, reason, "sign_in"));
-  const job = gitHubJob(client);
+  const job = proof && gitHubJob(proof);
   if (job === undefined) return files;
   const variables = GITHUB_VARIABLES.map((name) => env(name, reason, "sign_in"));
   const host = isNative && job.address ? [net(job.address.href, reason, "sign_in")] : [];

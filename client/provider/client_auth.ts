@@ -6,7 +6,8 @@ import { type Message, words } from "../../backends/credentials_backend_error.ts
 import { isEntraIssuer, isSendable } from "../entry.ts";
 import { named } from "../options/declaration.ts";
 import {
-  type ClientAuthOptions,
+  type ClientProof,
+  fileWith,
   GITHUB_VARIABLES,
   gitHubJob,
 } from "../options/resolve_identity.ts";
@@ -37,8 +38,8 @@ interface Sender {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The proof of a client, from an option or from the file that it names. */
-interface Proof {
+/** The place that the proof of a client comes from. */
+interface ProofSource {
   readonly way: "secret" | "key" | "assertion";
   /** For messages. */
   readonly name: Message;
@@ -48,32 +49,32 @@ interface Proof {
 
 /** How a client proves to a provider who it is: RFC 6749, section 2.3. */
 export class ClientAuthentication {
-  readonly #proof: Proof | undefined;
+  readonly #source: ProofSource | undefined;
   /** Whether the client proves itself in the second of its two ways. */
   isTurned = false;
 
-  constructor(options: ClientAuthOptions) {
-    this.#proof = proofOf(options);
+  constructor(proof: ClientProof | undefined) {
+    this.#source = proof && sourceOf(proof);
   }
 
   /** Whether the client has nothing to prove itself by: a public client. */
   get isNone(): boolean {
-    return this.#proof === undefined;
+    return this.#source === undefined;
   }
 
   /** The same for oauth4webapi. The proof is got anew for each request. */
   at(server: oauth.AuthorizationServer, sender: Sender): oauth.ClientAuth {
-    const proof = this.#proof;
-    if (proof === undefined) return oauth.None();
+    if (this.#source === undefined) return oauth.None();
     const { isTurned } = this;
+    const { way, name, get } = this.#source;
     return async (...request) => {
-      const text = await proof.get(server.issuer, sender);
-      if (proof.way === "secret") remember(sender.runtime.secrets, [text]);
-      const auth = proof.way === "secret"
+      const text = await get(server.issuer, sender);
+      if (way === "secret") remember(sender.runtime.secrets, [text]);
+      const auth = way === "secret"
         ? bySecret(text, server, isTurned)
-        : proof.way === "key"
-        ? await byKey(proof.name, text, server, isTurned)
-        : byAssertion(proof.name, text);
+        : way === "key"
+        ? await byKey(name, text, server, isTurned)
+        : byAssertion(name, text);
       await auth(...request);
     };
   }
@@ -91,7 +92,7 @@ export class ClientAuthentication {
     const methods = server.token_endpoint_auth_methods_supported;
     const isBoth = ["client_secret_post", "client_secret_basic"]
       .every((name) => methods?.includes(name));
-    const way = this.#proof?.way;
+    const way = this.#source?.way;
     const hasOther = way === "secret" && isBoth || way === "key" && isOwnEndpoint(server);
     if (hasOther) this.isTurned = isTurned;
     return hasOther;
@@ -99,8 +100,8 @@ export class ClientAuthentication {
 
   /** The advice where the provider refuses the client; `undefined` for a public one. */
   advice(): Message | undefined {
-    if (this.#proof === undefined) return undefined;
-    const { way, name } = this.#proof;
+    if (this.#source === undefined) return undefined;
+    const { way, name } = this.#source;
     if (way === "assertion") {
       return words`Check ${CLIENT_ID} and the JWT in ${name}: it must not have ended (exp), and the
         provider has to trust its iss, sub and aud for this client.`;
@@ -112,22 +113,20 @@ export class ClientAuthentication {
   }
 }
 
-/** The one proof that options give. The variables of a job are read at once: a session may give them back. */
-function proofOf(options: ClientAuthOptions): Proof | undefined {
-  const [[option, value] = []] = Object.entries(options) as [keyof ClientAuthOptions, Given][];
-  if (option === undefined || value === undefined) return undefined;
+/** The variables of a job are read at once: a session may give them back. */
+function sourceOf(proof: ClientProof): ProofSource {
+  const { option, value } = proof;
   const ofKey = option === "clientKeyFile" ? "key" : "assertion";
   const way = option.startsWith("clientSecret") ? "secret" : ofKey;
-  if (option.endsWith("File") && typeof value === "string") {
-    return { way, name: fileOf(option, value), get: () => readSecretFile(option, value) };
+  const path = fileWith(proof);
+  if (path !== undefined) {
+    return { way, name: fileOf(option, path), get: () => readSecretFile(option, path) };
   }
-  const job = gitHubJob(options);
-  const get: Proof["get"] = (issuer, sender) =>
+  const job = gitHubJob(proof);
+  const get: ProofSource["get"] = (issuer, sender) =>
     job ? askGitHub(job, issuer, sender) : valueOf(value, sender);
   return { way, name: words`${named(option)}`, get };
 }
-
-type Given = NonNullable<ClientAuthOptions["clientAssertion"]>;
 
 /**
  * A secret goes into the form where the provider takes it there, since the form leaves no doubt about the
@@ -156,7 +155,7 @@ function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServe
 }
 
 /** The text that the caller gives, as it is or by a function. */
-async function valueOf(given: Given, { runtime, signal }: Sender): Promise<string> {
+async function valueOf(given: ClientProof["value"], { runtime, signal }: Sender): Promise<string> {
   if (typeof given === "string") return given;
   const limit = AbortSignal.timeout(runtime.timeoutMs);
   try {

@@ -1,10 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { Once } from "../../backends/common/promises.ts";
-import {
-  clientAuthOf,
-  type OidcIdentity,
-  withClientVariables,
-} from "../options/resolve_identity.ts";
+import { type OidcIdentity, withClientVariables } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
@@ -34,7 +30,7 @@ export class OidcProvider {
   constructor(identity: OidcIdentity, runtime: Runtime) {
     this.#identity = identity;
     this.#runtime = runtime;
-    this.#proof = new ClientAuthentication(clientAuthOf(identity));
+    this.#proof = new ClientAuthentication(identity.proof);
   }
 
   /** The issuer, as the caller named it. */

@@ -10,12 +10,10 @@ import { credentialKey, given, normalizeClientId, normalizeIssuer } from "../ent
 import { invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";
 import {
-  checkClientAuth,
   checkIssuer,
   CLIENT_AUTH,
-  clientAuthOf,
-  type ClientAuthOptions,
   type OidcIdentity,
+  proofIn,
   resolveIdentity,
 } from "../options/resolve_identity.ts";
 import {
@@ -50,7 +48,7 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   assertRuntime(ACTION);
   const types = optionTypes([...NAMING, ...CLIENT_AUTH, ...OTHERS]);
   checkCallOptions(ACTION, options, { revoke: "boolean", all: "boolean", ...types });
-  checkClientAuth(options, ACTION);
+  proofIn(options, ACTION); // one at most
   const result = await run(options);
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
@@ -163,12 +161,12 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
   // What belongs to the session's own client is not for one of the same id at another issuer.
   const known = isOwn ? session : undefined;
   const { audience = known?.audience, profile = known?.profile, flow = known?.flow } = options;
-  const proof = clientAuthOf(options);
-  const ofSession = Object.keys(proof).length === 0 ? known?.givenIdentity() : undefined;
-  const own = ofSession?.kind === "oidc" ? clientAuthOf(ofSession) : proof;
   const named = given({ issuer, clientId, audience, profile, flow });
-  const identity = resolveIdentity({ ...own, ...named }, ACTION);
-  return identity.kind === "oidc" ? identity : undefined;
+  const identity = resolveIdentity({ ...options, ...named }, ACTION);
+  if (identity.kind !== "oidc") return undefined;
+  const ofSession = known?.givenIdentity();
+  const proof = identity.proof ?? (ofSession?.kind === "oidc" ? ofSession.proof : undefined);
+  return { ...identity, ...given({ proof }) };
 }
 
 async function storeOf(
@@ -216,7 +214,7 @@ async function providerOfEntry(
   const url = checkIssuer(normalizeIssuer(issuer), ACTION);
   const clientId = normalizeClientId(client_id);
   const isOwn = own !== undefined && own.issuer === url && own.clientId === clientId;
-  const proof: ClientAuthOptions = isOwn ? clientAuthOf(own) : {};
+  const proof = given({ proof: isOwn ? own.proof : undefined });
   const identity = { kind: "oidc", issuer: url, clientId, scope: "openid", ...proof } as const;
   return await providerOf(identity, options);
 }

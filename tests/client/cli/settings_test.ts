@@ -236,6 +236,6 @@ Deno.test("settings: a proof of the client in the code wins over another one in 
     assertEquals({ ...options }, { ...rest, ...given });
     const two = { [SETTINGS_FILE]: write({ ...OWN, clientAssertionFile: "/run/token" }) };
     const run = () => createSession({ ...two, credentialsBackend: new MemoryCredentialsBackend() });
-    await rejectsWith("invalid_options", run, "clientKeyFile and clientAssertionFile");
+    await rejectsWith("invalid_options", run, "clientKeyFile", "clientAssertionFile");
   });
 });
