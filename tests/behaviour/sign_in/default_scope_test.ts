@@ -94,7 +94,13 @@ test("default scope: the browser is asked again with the scopes that are left", 
   assertEquals((await session.catch((error) => error)).message, "enough");
   const scopes = links.map(({ searchParams }) => searchParams.get("scope"));
   assertEquals(scopes, [DEFAULT, "openid email"]);
-  assertEquals(new Set(links.map(({ searchParams }) => searchParams.get("state"))).size, 2);
+  for (const secret of ["state", "nonce", "code_challenge"]) {
+    assertEquals(
+      new Set(links.map(({ searchParams }) => searchParams.get(secret))).size,
+      2,
+      secret,
+    );
+  }
 });
 
 test("default scope: the built-in prompt ends the first link, and shows a second one", async (world) => {
