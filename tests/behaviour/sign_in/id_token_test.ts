@@ -253,12 +253,9 @@ test("clock off by 5 minutes: a proof of DPoP has the provider's time", async (w
 
 type Row = [what: string, provider: OidcProviderOptions, options?: Partial<SessionOptions>];
 
-const RSA = {
-  name: "RSA-PSS",
-  modulusLength: 2048,
-  publicExponent: new Uint8Array([1, 0, 1]),
-  hash: "SHA-256",
-};
+const RSA = { name: "RSA-PSS", modulusLength: 2048, hash: "SHA-256" };
+const PSS = { ...RSA, publicExponent: new Uint8Array([1, 0, 1]) };
+const FIVE = { accessTokenTtl: 300, idTokenTtl: 300 };
 
 const ROWS: Row[] = [
   ["no refresh token, opaque", { issueRefreshToken: false }],
@@ -276,16 +273,10 @@ const ROWS: Row[] = [
   ],
   [
     "like Keycloak: realm, JWT of five minutes, no rotation",
-    {
-      path: "/realms/acme",
-      jwtAccessTokens: true,
-      accessTokenTtl: 300,
-      idTokenTtl: 300,
-      rotateRefreshToken: false,
-    },
+    { path: "/realms/acme", jwtAccessTokens: true, rotateRefreshToken: false, ...FIVE },
   ],
   ["ID token by ES256", signedBy("ES256", { name: "ECDSA", namedCurve: "P-256" })],
-  ["ID token by PS256", signedBy("PS256", RSA)],
+  ["ID token by PS256", signedBy("PS256", PSS)],
   ["ID token by EdDSA", signedBy("EdDSA", { name: "Ed25519" })],
 ];
 

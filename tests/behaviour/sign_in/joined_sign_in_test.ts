@@ -127,8 +127,7 @@ Deno.test("joined sign-in: a failure is told to all, and the next caller begins 
 });
 
 /** Two programs with one store, of which the first waits for its person. */
-async function twoPrograms() {
-  const world = await scriptedProviderWorld();
+function twoPrograms(world: ScriptedWorld) {
   world.provider.autoApprove = false;
   const { onDeviceCode: _, ...options } = world.options;
   const [first, second] = [new SpyBackend(), new SpyBackend()];
@@ -140,12 +139,11 @@ async function twoPrograms() {
     world.provider.autoApprove = true;
     await (await world.signIn({ credentialsBackend: second })).close();
   };
-  return { world, options: { ...options, credentialsBackend: first }, first, store, signIn };
+  return { options: { ...options, credentialsBackend: first }, first, store, signIn };
 }
 
-Deno.test("joined sign-in: another program's on the same store ends the wait, and its prompt", async () => {
-  const { world, options, first, signIn } = await twoPrograms();
-  await using _ = world;
+test("joined sign-in: another program's on the same store ends the wait, and its prompt", async (world) => {
+  const { options, first, signIn } = twoPrograms(world);
   using kernel = new FakeKernel();
   const events: string[] = [];
   let looks = 0;
@@ -166,22 +164,15 @@ Deno.test("joined sign-in: another program's on the same store ends the wait, an
   assert(end.startsWith("Signed in") && end.includes("at another prompt"), end);
 });
 
-Deno.test("joined sign-in: another program's ends the wait for a browser, and its second step", async () => {
-  const { world, options, first, signIn } = await twoPrograms();
-  await using _ = world;
+test("joined sign-in: another program's ends the wait for a browser, and its second step", async (world) => {
+  const { first, signIn } = twoPrograms(world);
   world.provider.discovery = { authorization_endpoint: `${world.provider.issuer}/authorize` };
   const { onDeviceCode: _1, now: _2, delay: _3, ...rest } = browserOptions(world);
   const waits = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
   let count = 0;
   const delay = (ms: number) => (assertEquals(ms, 5000), waits[count++]!.promise);
-  const { credentialsBackend } = options;
-  const onAuthorizationUrl = () => {};
-  await using started = await startSignIn({
-    ...rest,
-    credentialsBackend,
-    delay,
-    onAuthorizationUrl,
-  });
+  const options = { ...rest, credentialsBackend: first, delay, onAuthorizationUrl() {} };
+  await using started = await startSignIn(options);
   waits[0]!.resolve();
   await signIn();
   waits[1]!.resolve();
@@ -190,9 +181,8 @@ Deno.test("joined sign-in: another program's ends the wait for a browser, and it
   assertEquals(await started.finish("http://127.0.0.1/?code=c&state=s"), session);
 });
 
-Deno.test("joined sign-in: no other entry ends a wait, and no fault of the store", async () => {
-  const { world, options, first, store, signIn } = await twoPrograms();
-  await using _ = world;
+test("joined sign-in: no other entry ends a wait, and no fault of the store", async (world) => {
+  const { options, first, store, signIn } = twoPrograms(world);
   const { issuer, clientId: client_id } = world.provider;
   const ended = new Date(world.clock.now() + 60_000).toISOString(); // in its last minutes
   const alive = new Date(world.clock.now() + 3600_000).toISOString();

@@ -96,6 +96,13 @@ interface Told {
   message?: string;
 }
 
+/** What a start tells that signs Anna in, or finds her. */
+const signedIn = (asked: number, store: string): Told => ({
+  asked,
+  email: "anna@example.com",
+  backend: `${store}CredentialsBackend`,
+});
+
 /** A person's pod by a recipe, with the provider of this test. */
 class Pod {
   readonly env: Record<string, string>;
@@ -118,12 +125,8 @@ class Pod {
   async start(env: Record<string, string> = {}): Promise<Told> {
     const { user, volumes } = this;
     provider.autoApprove = { login: "anna@example.com" };
-    const [told] = await image.run<Told>({
-      user,
-      volumes,
-      env: { ...this.env, ...env },
-      code: SIGN_IN,
-    });
+    const options = { user, volumes, env: { ...this.env, ...env }, code: SIGN_IN };
+    const [told] = await image.run<Told>(options);
     return told!;
   }
 }
@@ -168,20 +171,12 @@ for (const [place, user] of [["Zero to JupyterHub", JOVYAN], ["OpenShift", RANDO
     const rendered = await podOf("file", "anna");
     const home = await volume(user);
     const pod = new Pod(rendered, user, { "/home/jovyan": home });
-    assertEquals(await pod.start(), {
-      asked: 1,
-      email: "anna@example.com",
-      backend: "FileCredentialsBackend",
-    });
+    assertEquals(await pod.start(), signedIn(1, "File"));
     // What kubelet does to a volume with an fsGroup, each time it mounts it.
     await mustRun(["chgrp", "-R", String(user.groups[0]), home]);
     await mustRun(["chmod", "-R", "g+rwX", home]);
     await mustRun(["find", home, "-type", "d", "-exec", "chmod", "g+s", "{}", "+"]);
-    assertEquals(await pod.start(), {
-      asked: 0,
-      email: "anna@example.com",
-      backend: "FileCredentialsBackend",
-    });
+    assertEquals(await pod.start(), signedIn(0, "File"));
   });
 }
 
@@ -196,11 +191,7 @@ live.test("Kubernetes, memory: each start asks, and nothing needs to be writable
   const rendered = await podOf("memory", "anna");
   const pod = new Pod(rendered, RANDOM, {}, { HOME: "/" });
   for (let start = 0; start < 2; start++) {
-    assertEquals(await pod.start(), {
-      asked: 1,
-      email: "anna@example.com",
-      backend: "MemoryCredentialsBackend",
-    });
+    assertEquals(await pod.start(), signedIn(1, "Memory"));
   }
 });
 
@@ -215,16 +206,8 @@ live.test("Kubernetes, helper: a program of the image keeps the sign-in", async 
     "/opt/bank": path,
     "/run/kept": kept,
   });
-  assertEquals(await pod.start(), {
-    asked: 1,
-    email: "anna@example.com",
-    backend: "HelperCredentialsBackend",
-  });
-  assertEquals(await pod.start(), {
-    asked: 0,
-    email: "anna@example.com",
-    backend: "HelperCredentialsBackend",
-  });
+  assertEquals(await pod.start(), signedIn(1, "Helper"));
+  assertEquals(await pod.start(), signedIn(0, "Helper"));
 });
 
 /** The protocol of docker's helpers in a few lines: a file for each address. */
@@ -258,26 +241,15 @@ live.test("Kubernetes, Vault: each pod logs in as its person's account, and agai
   const volumes = { "/home/jovyan": await volume(JOVYAN), "/run/secrets/vault": token.path };
   const env = { VAULT_ADDR: vault.url };
   const pod = new Pod(anna, JOVYAN, volumes, env);
-  const tokenOf = async ({ pod: { spec } }: Rendered, options = {}) =>
-    await project(
-      token.path,
-      "token",
-      await cluster.tokenOf(spec.serviceAccountName!, options),
-      JOVYAN,
-    );
+  const tokenOf = async ({ pod: { spec } }: Rendered, options = {}) => {
+    const text = await cluster.tokenOf(spec.serviceAccountName!, options);
+    await project(token.path, "token", text, JOVYAN);
+  };
 
   await tokenOf(anna);
-  assertEquals(await pod.start(), {
-    asked: 1,
-    email: "anna@example.com",
-    backend: "VaultCredentialsBackend",
-  });
+  assertEquals(await pod.start(), signedIn(1, "Vault"));
   await tokenOf(anna);
-  assertEquals(await pod.start(), {
-    asked: 0,
-    email: "anna@example.com",
-    backend: "VaultCredentialsBackend",
-  });
+  assertEquals(await pod.start(), signedIn(0, "Vault"));
 
   // Berta changes the path in her own notebook: the policy goes by her account.
   await tokenOf(berta);
@@ -311,11 +283,7 @@ live.test("Kubernetes, Vault: the injector's token serves where its agent runs a
   assertEquals([refused.asked, refused.code], [0, "backend_auth_failed"], refused.message);
   assertMatch(refused.message!, /\/run\/secrets\/vault\/token/);
   await Deno.chown(`${secrets}/token`, JOVYAN.uid, JOVYAN.groups[0]!);
-  assertEquals(await pod.start(), {
-    asked: 1,
-    email: "anna@example.com",
-    backend: "VaultCredentialsBackend",
-  });
+  assertEquals(await pod.start(), signedIn(1, "Vault"));
 });
 
 /** The part of a cluster that Vault asks: it knows the tokens that it has signed. */
