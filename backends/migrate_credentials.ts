@@ -97,7 +97,7 @@ export async function migrateCredentials(
   }
   // First: who signs out of the target from now on must not find the entry there again.
   const former = to.list && await listKeys(to, "");
-  const keys = await listKeys(from, "Sign in anew with the target.");
+  const keys = await listKeys(from, "Sign in again with the target.");
   const result = { copied: [], kept: [], deleted: [], liveCopies: [] } as Record<
     keyof MigrationResult,
     string[]

@@ -346,7 +346,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function corrupt(
   path: string,
   reason: string,
-  way = words`delete it and sign in afresh: ${call("clearOidcCredentials", { all: true })} deletes
+  way = words`delete it and sign in again: ${call("clearOidcCredentials", { all: true })} deletes
     a damaged credentials file, and no other.`,
 ): CredentialsBackendError {
   return new CredentialsBackendError(

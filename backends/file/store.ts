@@ -159,7 +159,7 @@ export class FileStore {
       throw new CredentialsBackendError(
         "backend_unavailable",
         `Cannot write ${this.#path}: its folder vanished while it was used. Bring the folder back, or ` +
-          `make it anew.`,
+          `make it again.`,
       );
     }
     vanished.delete(this.#path);

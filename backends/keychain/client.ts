@@ -72,7 +72,7 @@ export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
     throw new CredentialsBackendError(
       "backend_unavailable",
       `Cannot use the OS keychain: its library ${path} does not load. Remove it from Deno's cache ` +
-        `to have it fetched anew, or use another backend.`,
+        `to have it fetched again, or use another backend.`,
       { cause: error },
     );
   }

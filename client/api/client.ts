@@ -243,13 +243,13 @@ function adviceOn(status: number, canRenew: boolean): Message {
   const host = named("apiHost");
   if (status === 401) {
     return canRenew
-      ? "Check audience and scope. To sign in anew, sign out with clear() before."
+      ? "Check audience and scope. To sign in again, sign out with clear() before."
       : words`Check ${named("apiKey")} and ${named("apiSecret")}, and that ${host} is the API that
           they are for.`;
   }
   if (status === 404) return words`Check the path, ${host} and the model.`;
   return status === 429 || status >= 500
-    ? "Try again later, then ask who runs the API."
+    ? "Try again later, then ask the API's administrator."
     : "Check the request and your access to the model.";
 }
 

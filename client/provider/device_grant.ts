@@ -116,7 +116,7 @@ function checkPage(text: string): string {
   throw new ValidMindAuthError(
     "provider_invalid",
     "Cannot sign in: the page that the provider names for it is no https: page. Check the issuer, " +
-      "then ask who runs the provider.",
+      "then ask the provider's administrator.",
   );
 }
 

@@ -96,7 +96,7 @@ export function checkEndpoint(name: string, text: unknown, issuer: string): void
     throw new ValidMindAuthError(
       "provider_invalid",
       `Cannot use ${issuer}: the ${name} in its discovery document is missing, or is no address. ` +
-        `Check the issuer, then ask who runs the provider.`,
+        `Check the issuer, then ask the provider's administrator.`,
     );
   }
   const mayBePlain = issuer.startsWith("http:") && isLoopback(url.hostname);
@@ -105,6 +105,6 @@ export function checkEndpoint(name: string, text: unknown, issuer: string): void
   throw new ValidMindAuthError(
     "insecure_url",
     `Cannot use ${issuer}: its ${name} at ${place} would get secrets in clear text. Check the ` +
-      `issuer, then ask who runs the provider.`,
+      `issuer, then ask the provider's administrator.`,
   );
 }

@@ -17,7 +17,7 @@ import {
 import { isEntraIssuer } from "../entry.ts";
 import { named } from "../options/declaration.ts";
 
-const ASK = "ask who runs the provider.";
+const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
 const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser, the " +
   "authorization code grant) and the refresh token grant for this client.";
@@ -276,8 +276,8 @@ function idTokenAdvice(code: unknown, text: string): Message {
     return `Check this computer's clock, then ${ASK}`;
   }
   if (/\balg|algorithm/.test(text)) {
-    return "Have the provider sign the ID tokens of this client with RS256, ES256 or another algorithm " +
-      "with a public key, as its discovery document states it.";
+    return "The provider has to sign this client's ID tokens by an algorithm with a public key, such as " +
+      "RS256 or ES256, and to name it in its discovery document.";
   }
   return words`Check ${option("issuer")} and ${CLIENT_ID}, then ${ASK}`;
 }

@@ -313,7 +313,7 @@ function notUsable(
   const isBusy = status === 429 || status >= 500;
   const advice = adviceByWords(said) ??
     (isBusy
-      ? "Try again later, then ask who runs the provider, or a proxy before it."
+      ? "Try again later, then ask the administrator of the provider, or of a proxy before it."
       : "Check the network (a proxy, a sign-in page of its own), and try again.");
   return unusable(url, reason, advice, parseRetryAfter(headers.get("retry-after")));
 }

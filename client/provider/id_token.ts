@@ -119,8 +119,8 @@ export function assertSamePerson(
 function mismatch(issuer: string, reason: string): ValidMindAuthError {
   return new ValidMindAuthError(
     "id_token_invalid",
-    `Cannot refresh the sign-in at ${issuer}: ${reason}. Sign out and sign in again, then ask who ` +
-      `runs the provider.`,
+    `Cannot refresh the sign-in at ${issuer}: ${reason}. Sign out and sign in again, then ask the ` +
+      `provider's administrator.`,
   );
 }
 

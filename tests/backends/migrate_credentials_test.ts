@@ -97,7 +97,7 @@ test("one store, none, and a source that cannot list are refused", async () => {
     const [from, to, code, words] of [
       [file(), file(), "invalid_options", "one store"],
       [good, good, "invalid_options", "one store"],
-      [altered(good), memory(), "backend_no_list", "Sign in anew with the target"],
+      [altered(good), memory(), "backend_no_list", "Sign in again with the target"],
       [{}, good, "invalid_backend", "the source"],
       [good, undefined, "invalid_backend", "the target"],
     ] as const

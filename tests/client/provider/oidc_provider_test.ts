@@ -172,7 +172,7 @@ test("refusal: an ID token with a claim that is none is the provider's fault", a
     const id_token = await provider.idToken(claims);
     provider.script.token.push(() => provider.tokens({ id_token }));
     const run = () => createSession(world.options);
-    await rejectsWith("id_token_invalid", run, "claim", "ask who runs the provider");
+    await rejectsWith("id_token_invalid", run, "claim", "ask the provider's administrator");
   }
 });
 
