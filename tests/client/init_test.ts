@@ -7,7 +7,6 @@ import { getSession, init, reload } from "../../client/init.ts";
 import { peekActiveSession, setActiveSession } from "../../client/signed_in/session.ts";
 import { json } from "../support/http_server.ts";
 import { runDeno } from "../support/deno_process.ts";
-import { sha256Hex } from "../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
 import { paths } from "../support/request_log.ts";
 import { scriptedProviderWorld, test } from "../support/provider_world.ts";
@@ -28,7 +27,7 @@ test.real("init: asks the person, pings with the bearer, and gives the session",
   assertEquals(paths(world.api.requests), ["/api/v1/tracking/ping"]);
   const { headers } = world.api.requests[0]!;
   const token = world.stored().access_token;
-  assertEquals(headers.authorization, `Bearer ${await sha256Hex(token)}`);
+  assertEquals(headers.authorization, `Bearer ${token}`);
   assertEquals(headers["x-model-cuid"], "cl-1");
   assertEquals(headers["x-monitoring"], "False");
   assertEquals(headers["x-library-version"], config.version);

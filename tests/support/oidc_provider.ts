@@ -206,10 +206,10 @@ export class TestOidcProvider implements AsyncDisposable {
       /^\/(device\/(?!auth$)|interaction\/)/.test(ctx.path);
     if (isPage) return await next();
     const headers = new Headers(ctx.headers as Record<string, string>);
-    const entry = await this.#log.start(ctx.method, url, headers);
+    const entry = this.#log.start(ctx.method, url, headers);
     await next();
     rememberSecrets(ctx.body);
-    await this.#log.setForm(entry, Object.entries((ctx.oidc?.body ?? {}) as object));
+    this.#log.setForm(entry, Object.entries((ctx.oidc?.body ?? {}) as object));
     const fault = await this.beforeAnswer?.({ ...entry, status: ctx.status });
     if (fault === "drop") {
       ctx.respond = false;

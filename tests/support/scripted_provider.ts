@@ -197,9 +197,9 @@ export class ScriptedProvider implements AsyncDisposable {
 
   async #handle(request: Request): Promise<Response> {
     const url = new URL(request.url);
-    const entry = await this.#log.start(request.method, url, request.headers);
+    const entry = this.#log.start(request.method, url, request.headers);
     const form = new URLSearchParams(await request.text());
-    await this.#log.setForm(entry, form);
+    this.#log.setForm(entry, form);
     const mount = new URL(this.#base).pathname.replace(/\/$/, "");
     const endpoint = url.pathname.startsWith(mount) && PATHS[url.pathname.slice(mount.length)];
     if (!endpoint) return this.#finish(entry, new Response("Not found", { status: 404 }));

@@ -78,7 +78,7 @@ export async function startTrackingApi(options: TrackingApiOptions = {}): Promis
 }
 
 async function record(log: RequestLog, request: Request, handler: HttpHandler): Promise<Response> {
-  const entry = await log.start(request.method, new URL(request.url), request.headers);
+  const entry = log.start(request.method, new URL(request.url), request.headers);
   const copy = request.clone();
   entry.body = await request.text();
   const response = await handler(copy);

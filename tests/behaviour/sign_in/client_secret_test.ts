@@ -3,7 +3,6 @@ import { clearOidcCredentials, init } from "../../../client/init.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
 import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
-import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import {
   HOUR,
@@ -68,7 +67,7 @@ for (
     const forms = new Set(sent(world, "form", "client_secret"));
     const headers = sent(world, "headers", "authorization").map((value) => value?.split(" ")[0]);
     const byForm = own === POST;
-    assertEquals(forms, new Set([byForm ? await sha256Hex(SECRET) : undefined]));
+    assertEquals(forms, new Set([byForm ? SECRET : undefined]));
     assertEquals(new Set(headers), new Set([byForm ? undefined : "Basic"]));
     assertEquals(headers.length, 5); // device, token, refresh, and both tokens revoked
   });
@@ -79,7 +78,7 @@ test("client secret: a provider that offers nothing gets the header", async (wor
   await world.signIn({ clientSecret: "plain-secret" });
   const token = world.provider.requests.find(({ path }) => path === "/token")!;
   const basic = btoa(`${encode(world.provider.clientId)}:${encode("plain-secret")}`);
-  assertEquals(token.headers.authorization, `Basic ${await sha256Hex(basic)}`);
+  assertEquals(token.headers.authorization, `Basic ${basic}`);
   assertEquals(token.form.client_secret, undefined);
 });
 

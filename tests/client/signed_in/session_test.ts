@@ -9,7 +9,6 @@ import {
   getDefaultBackend,
   setDefaultBackend,
 } from "../../../backends/resolve_credentials_backend.ts";
-import { sha256Hex } from "../../support/sha256_hex.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
@@ -189,8 +188,8 @@ Deno.test("API key: the ping carries key, secret and the model's headers, and no
   await untouched(async (api) => {
     const session = await init({ ...KEY, apiHost: api.apiHost, model: "cl-1", document: "d" });
     const { headers } = api.requests[0]!;
-    assertEquals(headers["x-api-key"], await sha256Hex(KEY.apiKey));
-    assertEquals(headers["x-api-secret"], await sha256Hex(KEY.apiSecret));
+    assertEquals(headers["x-api-key"], KEY.apiKey);
+    assertEquals(headers["x-api-secret"], KEY.apiSecret);
     assertEquals([headers["x-model-cuid"], headers["x-monitoring"]], ["cl-1", "False"]);
     assertEquals(headers["x-document-type"], "d");
     assertEquals("authorization" in headers, false);
@@ -216,7 +215,7 @@ Deno.test("API key: the secret comes from a file that is closed to others, and a
     Deno.env.delete("VM_API_SECRET");
     Deno.env.set("VM_API_SECRET_FILE", apiSecretFile);
     await (await createSession(options)).get("thing");
-    const sent = await sha256Hex(KEY.apiSecret);
+    const sent = KEY.apiSecret;
     assertEquals(api.requests.map(({ headers }) => headers["x-api-secret"]), [sent, sent]);
     const rows: [text: string, mode: number, code: AnyErrorCode, ...words: string[]][] = [
       ["", 0o600, "client_auth_unusable", "empty", "VM_API_SECRET_FILE"],
