@@ -18,7 +18,8 @@
  * ```ts
  * import * as vm from "@validmind/auth";
  *
- * const session = await vm.init(); // shows a link and a code where a person has to sign in
+ * // Shows a link and a code where a person has to sign in.
+ * const session = await vm.init();
  * const answer = await session.get("ping");
  * ```
  *
@@ -73,7 +74,9 @@
  * ```ts
  * import * as vm from "@validmind/auth";
  *
- * const session = await vm.init({ credentialsBackend: new vm.MemoryCredentialsBackend() });
+ * const session = await vm.init({
+ *   credentialsBackend: new vm.MemoryCredentialsBackend(),
+ * });
  * ```
  *
  * @module

@@ -101,7 +101,7 @@ export class CredentialsBackendError extends Error {
    * Makes an error.
    *
    * @param code The failure.
-   * @param message "Cannot X: reason. What to do."
+   * @param message A string: "Cannot X: reason. What to do."
    * @param options A cause, which must hold no secret.
    */
   constructor(code: CredentialsBackendErrorCode, message: Message, options?: ErrorOptions) {

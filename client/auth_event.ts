@@ -48,6 +48,9 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | `signed_in` | the session has its token, stored or new |
  * | `api_retry` | the API refused the token, and the request is sent again with a new one |
  *
+ * `endpoint` is a name, such as `token`. `backend` is the class of the store. `code` is that of the error.
+ * `expiresAt` is the end of the shown code or link, or of the token. Times in `Ms` are milliseconds.
+ *
  * @category Sign in
  */
 export type AuthEventDetail =

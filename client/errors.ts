@@ -127,7 +127,7 @@ export class ValidMindAuthError extends Error {
    * Creates an error.
    *
    * @param code Reason of the error.
-   * @param message "Cannot X: reason. What to do."
+   * @param message A string: "Cannot X: reason. What to do."
    * @param options The cause and the provider's error code.
    */
   constructor(
@@ -166,7 +166,7 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
   /**
    * Creates an error.
    *
-   * @param message "Cannot X: reason. What to do."
+   * @param message A string: "Cannot X: reason. What to do."
    */
   constructor(message: Message) {
     super("missing_api_credentials", message);
@@ -182,7 +182,7 @@ export class MissingModelIdError extends ValidMindAuthError {
   /**
    * Creates an error.
    *
-   * @param message "Cannot X: reason. What to do."
+   * @param message A string: "Cannot X: reason. What to do."
    */
   constructor(message: Message) {
     super("missing_model", message);
@@ -236,7 +236,7 @@ export class ApiError extends ValidMindAuthError {
   /**
    * Creates an error.
    *
-   * @param message "Cannot X: reason. What to do."
+   * @param message A string: "Cannot X: reason. What to do."
    * @param status The HTTP status.
    * @param body The beginning of the answer.
    * @param challenge The API's demand.
