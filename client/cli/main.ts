@@ -116,17 +116,16 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   }
   const [word, ...more] = words;
   const command = named();
+  const names = COMMANDS.map(({ name }) => name);
   if (command !== undefined) assertTaken(command, flags, more);
-  else if (word !== undefined) throw unknownWord(word, "a command", COMMANDS.map(nameOf));
+  else if (word !== undefined) throw unknownWord(word, "a command", names);
   else if (args.length > 0 && !flags.has("help") && !flags.has("version")) {
-    const names = COMMANDS.map(nameOf).join(", ");
-    throw usageError(`Cannot run: no command is given. Give one of ${names}.`);
+    throw usageError(`Cannot run: no command is given. Give one of ${names.join(", ")}.`);
   }
   return { command, flags, args: more };
 }
 
 const NAMES = Object.keys(FLAGS) as FlagName[];
-const nameOf = ({ name }: Command) => name;
 
 /** The flag that stands there with its dashes. */
 function flagNamed(raw: string, command: Command | undefined): FlagName {

@@ -14,6 +14,7 @@ import {
   type Term,
 } from "../../backends/credentials_backend_error.ts";
 import { credentialsPath } from "../../backends/file.ts";
+import { given } from "../entry.ts";
 import { invalidOptions } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 
@@ -251,7 +252,7 @@ export function optionTypes(names: readonly OptionName[]): OptionTypes {
 /** An option in a message, with its variable. */
 export function named(name: OptionName, value?: string): Term {
   const { variable } = optionRow(name);
-  return option(name, { ...(value !== undefined && { value }), ...(variable && { variable }) });
+  return option(name, given({ value, variable }));
 }
 
 /**

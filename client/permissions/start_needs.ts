@@ -41,7 +41,7 @@ export type Call = "init" | "createSession";
 /**
  * All that a start and a refresh need.
  *
- * @param backend The store. Absent with an API key, and while it is not chosen yet.
+ * @param backend The store. Absent with an API key.
  */
 export function startNeeds(
   options: InitOptions,
@@ -51,14 +51,14 @@ export function startNeeds(
 ): PermissionNeed[] {
   const { identity, runtime } = resolved;
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
-  if (identity.kind === "api_key") return [...needs, ...settingsNeeds()];
+  if (identity.kind === "api_key" || backend === undefined) return [...needs, ...settingsNeeds()];
   const isNative = runtime.fetch === globalThis.fetch;
   return uniqueNeeds([
     ...needs,
     ...(isNative ? [net(identity.issuer, "to sign in at the provider", "sign_in")] : []),
     ...proofNeeds(identity, isNative),
     ...choiceNeeds(options),
-    ...(backend === undefined ? [HOME_NEED] : backendNeeds(backend)),
+    ...backendNeeds(backend),
     ...settingsNeeds(),
   ]);
 }

@@ -1,8 +1,4 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import type {
-  MaybePromise,
-  OidcCredentialsBackend,
-} from "../../../backends/oidc_credentials_backend.ts";
 import { requiredPermissions } from "../../init.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
@@ -57,7 +53,7 @@ function findingsText(checks: readonly Finding[]): string {
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
 async function examine(flags: FlagValues): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const examineOne = async (check: string, step: () => MaybePromise<Answer>): Promise<boolean> => {
+  const examineOne = async (check: string, step: () => Promise<Answer>): Promise<boolean> => {
     try {
       const [message, advice] = await step();
       findings.push({ check, result: advice === undefined ? "ok" : "warning", message, advice });
@@ -90,7 +86,10 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
   });
   if (!isPermitted || target === undefined) return findings;
   const { identity, backend } = target;
-  await examineOne("store", () => checkStore(backend));
+  await examineOne("store", async () => {
+    await new CredentialStore(backend, "").probe();
+    return [`a test entry was written to ${describeBackend(backend)}, read and removed`];
+  });
   await examineOne("provider", async () => {
     await checkNeeds(true);
     return [`${identity.issuer} answers correctly`];
@@ -108,12 +107,6 @@ function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Ans
     ? "an API key is set (VM_API_KEY), and nobody signs in"
     : `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
   return [[words, ...sources].join("\n"), settings.denial];
-}
-
-/** A round trip in the store, without a change of any entry. */
-async function checkStore(backend: OidcCredentialsBackend): Promise<Answer> {
-  await new CredentialStore(backend, "").probe();
-  return [`a test entry was written to ${describeBackend(backend)}, read and removed`];
 }
 
 /** The state of the stored sign-in. */
