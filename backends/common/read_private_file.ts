@@ -70,8 +70,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
   const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;
   if (!found.isFile) throw new Refusal(kindOf(found), "Give the path of a regular file.");
-  const isLink = link.isSymlink && !isWindows;
-  const file: OpenFile = whileHeld(() => isLink ? openLink(path, found) : Deno.openSync(path));
+  const file = whileHeld(() => openToRead(path, found, link.isSymlink));
   try {
     const info = file.statSync();
     if (!isSameFile(info, found)) return undefined;
@@ -177,20 +176,34 @@ export function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
   if (uid === null || uid === user) return true; // null: Windows
   const isClosed = ((mode ?? 0) & 0o077) === 0;
   if (!isClosed || user === 0) return false;
+  return user === -1 || (folderOwner(path).uid ?? uid) === uid;
+}
+
+/** The owner of the folder of `path`, as far as Deno permits. */
+function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
   const folder = folderOf(path);
-  return user === -1 || !isGranted({ name: "read", path: folder }) ||
-    Deno.statSync(folder).uid === uid;
+  if (!isGranted({ name: "read", path: folder })) return { isShared: true };
+  const { uid, mode } = Deno.statSync(folder);
+  return { uid, isShared: ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0 };
 }
 
 type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
 
+/**
+ * Opens a regular file. In a shared folder, and behind a link, a named pipe may have come to its place,
+ * and would block: there it is opened by `node:fs`, which takes 20 ms to load. That one needs no grant
+ * for the target of a link either.
+ */
+function openToRead(path: string, found: Deno.FileInfo, isLink: boolean): OpenFile {
+  const folder = folderOwner(path);
+  const user = self() === -1 ? found.uid : self();
+  const isSafe = !isLink && !folder.isShared && [0, user].some((one) => one === folder.uid);
+  return isWindows || isSafe ? Deno.openSync(path) : openWithoutWait(path, found);
+}
+
 declare const process: { getBuiltinModule(name: "node:fs"): typeof import("node:fs") };
 
-/**
- * Opens a regular file behind a link, whose target may be another one by now: a named pipe must not block.
- * It is opened by `node:fs`, which takes 20 ms to load, and needs no grant for the target.
- */
-function openLink(path: string, found: Deno.FileInfo): OpenFile {
+function openWithoutWait(path: string, found: Deno.FileInfo): OpenFile {
   const fs = process.getBuiltinModule("node:fs");
   const { NotFound, PermissionDenied } = Deno.errors;
   try {

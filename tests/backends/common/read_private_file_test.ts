@@ -124,6 +124,31 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
   );
 }
 
+Deno.test(
+  "private files: one that becomes a pipe at its opening does not block" +
+    (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
+  { ignore: whyNoOtherUser !== undefined },
+  async () => {
+    const parent = folder();
+    Deno.chmodSync(root, 0o755);
+    Deno.chmodSync(parent, 0o777);
+    const path = `${parent}/file`;
+    write(path, USER, 0o600);
+    await makePipe(`${path}.pipe`);
+    Deno.chmodSync(`${path}.pipe`, 0o444);
+    const before = `
+      for (const api of [Deno, process.getBuiltinModule("node:fs")]) {
+        const open = api.openSync;
+        api.openSync = (...args) => {
+          try { Deno.renameSync("${path}.pipe", "${path}"); } catch { /* done */ }
+          return open(...args);
+        };
+      }`;
+    const [seen] = await runAsOther(script([{ path, rules: {}, before }])) as string[];
+    assertMatch(seen!, /^it is a named pipe/);
+  },
+);
+
 const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}`);
 
 /** Reads a file whose content is changed by `meanwhile` before each read of a part. */
