@@ -20,11 +20,6 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
     reason: BLOCKS,
   },
   {
-    file: KEYCHAIN,
-    test: "an unlock prompt that nobody answers is given up in time",
-    reason: BLOCKS,
-  },
-  {
     file: "tests/behaviour/sign_in/client_key_test.ts",
     test: "client key: an ES512 key signs the client in, as a JWK and as PEM",
     reason: "P-521 is not to be had",
