@@ -106,8 +106,6 @@ export interface SessionStatus {
     readonly name: string;
     readonly location?: string;
     readonly persistent?: boolean;
-    /** Whether the backend declares its permissions: see `OidcCredentialsBackend`. */
-    readonly declaresPermissions: boolean;
   };
 }
 

@@ -89,7 +89,7 @@ Deno.test("the package works as a user imports it", async (t) => {
         VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"folder": "${HOME}"}',
       });
 
-      const backend = { name: "TeamStore", location: user.home, declaresPermissions: true };
+      const backend = { name: "TeamStore", location: user.home };
       assertEquals(output.backend, backend, stderr);
       const [stored, ...others] = [...Deno.readDirSync(user.home)].map(({ name }) => name);
       assertEquals(stored, `${encodeURIComponent(`${user.provider.issuer}|validmind-test`)}.json`);

@@ -303,7 +303,6 @@ export function backendStatus(
     name: backendName(backend),
     ...given({ location: shownText(locationOf(backend)) }),
     ...(typeof persistent === "boolean" && { persistent }),
-    declaresPermissions: backend.requiredPermissions !== undefined,
   };
 }
 

@@ -30,7 +30,6 @@ test("session: status tells who, until when, and where, without network", async 
       name: "MemoryCredentialsBackend",
       location: "the memory of this process",
       persistent: false,
-      declaresPermissions: true,
     },
   });
   assertEquals([world.provider.requests, world.api.requests], [[], []]);
@@ -44,7 +43,7 @@ test("session: status without ID token, refresh token and backend details", asyn
   const session = await createSession(options);
   const expiresAt = new Date(world.clock.now() + HOUR);
   const fixed = { kind: "oidc", expiresAt, refreshable: false, scope: "openid" };
-  const backend = { name: "SpyBackend", declaresPermissions: false };
+  const backend = { name: "SpyBackend" };
   assertEquals(await session.status() as unknown, { ...fixed, signedIn: true, backend });
   world.clock.advance(HOUR);
   assertEquals(await session.status() as unknown, { ...fixed, signedIn: false, backend });
