@@ -4,7 +4,7 @@ import {
   migrateCredentials,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
-import { numberedEntry } from "./entries.ts";
+import { entry } from "../../support/entries.ts";
 import { Random } from "./random.ts";
 import { inEnvOf } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
@@ -73,7 +73,7 @@ async function race(
 
 /** An entry of which a greater number ends later. */
 function ending(n: number) {
-  return { ...numberedEntry(n), expires_at: `209${n}-01-01T00:00:00.000Z` };
+  return entry({ n, expires_at: `209${n}-01-01T00:00:00.000Z` });
 }
 
 /** The backend, which tells when its keys have been listed. */

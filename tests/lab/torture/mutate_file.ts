@@ -1,6 +1,6 @@
 import { equal } from "@std/assert/equal";
 import { CredentialsBackendError, FileCredentialsBackend } from "@validmind/auth";
-import { numberedEntry } from "./entries.ts";
+import { entry } from "../../support/entries.ts";
 import { Random } from "./random.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
@@ -13,7 +13,7 @@ export async function mutateFile({ count, seed, folder }: TortureOptions): Promi
   const random = new Random(seed);
   const backend = new FileCredentialsBackend({ path, onWarning: () => {} });
   for (let n = 0; n < 3; n++) {
-    await backend.put(`https://login.example.com|größe-${n}`, numberedEntry(n));
+    await backend.put(`https://login.example.com|größe-${n}`, entry({ n }));
   }
   const original = Deno.readFileSync(path);
   const failures: string[] = [];
@@ -43,7 +43,7 @@ async function judge(
   bytes: Uint8Array,
 ): Promise<{ code: string; failure?: string }> {
   const reading = await codeOf(() => Array.fromAsync(backend.list()));
-  const writing = await codeOf(() => backend.put("new|key", numberedEntry(99)));
+  const writing = await codeOf(() => backend.put("new|key", entry({ n: 99 })));
   const after = Deno.readFileSync(backend.path);
   if (reading === "ok" && writing === "ok") {
     const isKept = keepsAll(bytes, after);
