@@ -20,29 +20,25 @@ const PROBE_TIMEOUT_MS = 3000;
 const MARKER = JSON.stringify({ madeBy: "tests/support/setup.ts", recipe: 2, from: CARRIER });
 const MARKER_FILE = ".made-by-setup.json";
 
-/** What {@linkcode setUp} did. */
-export type SetupResult = "present" | "jsr" | "written" | "kept";
-
 /**
  * Fills `vendor/` below `root` if need be.
  *
  * @param root The folder with deno.json in it; ends with a slash.
  * @throws {Error} If neither JSR nor npm can be used and `vendor/` has nothing to go on with.
  */
-export async function setUp(root: URL): Promise<SetupResult> {
+export async function setUp(root: URL): Promise<void> {
   const target = new URL("vendor/jsr.io/@std/", root);
-  if (readIfThere(new URL(MARKER_FILE, target)) === MARKER && isWhole(target)) return "present";
+  if (readIfThere(new URL(MARKER_FILE, target)) === MARKER && isWhole(target)) return;
   const noJsr = await probeJsr();
-  if (noJsr === undefined) return "jsr";
+  if (noJsr === undefined) return;
   console.error(`JSR does not answer (${noJsr}); filling vendor/ from npm (${CARRIER}).`);
   try {
     await replaceFolder(target, await vendorTree(await unpack(await download(root))));
     if (Deno.env.has("JSR_URL")) console.error("Unset JSR_URL: with it Deno does not look there.");
-    return "written";
   } catch (error) {
     if (isWhole(target) || isFromJsr(target)) {
       console.error("npm does not work either; going on with the vendor/ that is there.");
-      return "kept";
+      return;
     }
     throw new Error(
       `Cannot set up vendor/: JSR does not answer (${noJsr}) and npm gives no ${CARRIER} ` +
