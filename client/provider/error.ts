@@ -141,6 +141,8 @@ export function isOfProof(error: unknown): boolean {
 export interface RefusalAdvice {
   /** By the OAuth error. */
   readonly byCode?: Readonly<Record<string, Message>>;
+  /** For all other errors. */
+  readonly ofOthers?: Message;
   /** The errors beside `invalid_client` that some providers answer to a client's proof. */
   readonly proofErrors?: readonly string[];
   /** Where the client's own proof is refused. */
@@ -222,7 +224,7 @@ function refused(
 function refusalAdvice(
   code: string,
   said: string,
-  { byCode = {}, proofErrors = [], ofClient }: RefusalAdvice,
+  { byCode = {}, proofErrors = [], ofClient, ofOthers }: RefusalAdvice,
 ): Message {
   // Keycloak says so of an audience that it does not know.
   const isOfProof = code === "invalid_client" && !/audience/i.test(said) || OF_PROOF.test(said);
@@ -230,7 +232,8 @@ function refusalAdvice(
   const known = adviceByWords(said);
   if (known !== undefined) return known;
   const general = `Check the options that the request was made of, then ${ASK}`;
-  const ofGrant = (Object.hasOwn(byCode, code) ? byCode[code] : BY_CODE.get(code)) ?? general;
+  const own = Object.hasOwn(byCode, code) ? byCode[code] : ofOthers;
+  const ofGrant = own ?? BY_CODE.get(code) ?? general;
   // zitadel/oidc refuses a wrong secret by unauthorized_client without a word.
   const mayBeOfProof = proofErrors.includes(code) && !/grant type/i.test(said) ||
     code === "unauthorized_client" && said === "";

@@ -306,7 +306,7 @@ function notUsable(
   secrets: Iterable<string>,
 ): ProviderUnavailableError {
   const said = isRefusal(json) ? Object.values(withoutEcho(json, secrets)).join(": ") : "";
-  const type = printable(headers.get("content-type") ?? "no content type", 60);
+  const type = printable(redact(headers.get("content-type") ?? "no content type", secrets), 60);
   const reason = said === ""
     ? `it has status ${status} and no JSON object in it (${type})`
     : `the provider answered with status ${status} (${printable(said)})`;

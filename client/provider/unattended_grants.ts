@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Message, option, words } from "../../backends/credentials_backend_error.ts";
-import { printable } from "../../backends/common/printable.ts";
+import { printable, redact } from "../../backends/common/printable.ts";
 import { isSendable, normalizeIssuer, readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
@@ -144,12 +144,6 @@ const AUDIENCE = named("audience");
 const OTHERWISE = words`Sign in again where that token comes from, such as at the hub, or set ${
   option("flow", { value: "device", variable: "VM_OIDC_FLOW" })
 } to sign in here.`;
-/** The errors of RFC 8693, RFC 8707, and providers, for a token or an exchange that they refuse. */
-const REFUSALS = [
-  ...["invalid_request", "invalid_grant", "invalid_token", "invalid_target", "invalid_scope"],
-  ...["access_denied", "unauthorized_client", "unsupported_grant_type"],
-];
-
 /**
  * Exchanges the token in the subject token file for one of this client and audience: RFC 8693. The file
  * is read anew each time, since another program renews it.
@@ -171,22 +165,26 @@ export async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
         subject_token_type: ACCESS_TOKEN,
         requested_token_type: ACCESS_TOKEN,
       }),
-      process: processExchange,
+      process: (...answered) => processExchange(context, ...answered),
     });
   }, adviceFor(token));
 }
 
 /** Refuses an ID token or a refresh token in the place of an access token: RFC 8693, section 2.2.1. */
-const processExchange: TokenRequest["process"] = async (server, client, response) => {
-  const answer = await oauth.processGenericTokenEndpointResponse(server, client, response);
+async function processExchange(
+  { runtime }: RequestContext,
+  ...answered: Parameters<TokenRequest["process"]>
+): Promise<oauth.TokenEndpointResponse> {
+  const answer = await oauth.processGenericTokenEndpointResponse(...answered);
   if (answer.issued_token_type === ACCESS_TOKEN) return answer;
-  const type = printable(String(answer.issued_token_type), 80);
+  const [{ issuer }] = answered;
+  const type = printable(redact(String(answer.issued_token_type), runtime.secrets), 80);
   throw new ValidMindAuthError(
     "provider_invalid",
-    words`Cannot use the token that ${server.issuer} gave in exchange: its issued_token_type is ${type},
-      and not ${ACCESS_TOKEN}. Have the provider issue access tokens to this client.`,
+    words`Cannot use the token that ${issuer} gave in exchange: its issued_token_type is ${type}, and
+      not ${ACCESS_TOKEN}. Have the provider issue access tokens to this client.`,
   );
-};
+}
 
 /** The one token in the file. A JWT of another issuer is not sent to this one. */
 function readToken(path: string, target: string, issuer: string): string {
@@ -213,11 +211,7 @@ function adviceFor(token: string): RefusalAdvice {
     : words`Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} and
       ${SCOPE}.`;
   const cure = words`${cause} ${OTHERWISE}`;
-  return {
-    byCode: {
-      ...Object.fromEntries(REFUSALS.map((code) => [code, cure])),
-      invalid_client:
-        words`Check ${AUDIENCE}. The client may have to prove itself. ${PROVE} ${OTHERWISE}`,
-    },
-  };
+  const ofClient =
+    words`Check ${AUDIENCE}. The client may have to prove itself. ${PROVE} ${OTHERWISE}`;
+  return { byCode: { invalid_client: ofClient }, ofOthers: cure };
 }

@@ -113,6 +113,11 @@ test("echo: of all that the session knows, in a provider's and an API's words", 
     assertNoSecret(await rejectsWith("login_required", refresh, "odd_error"), known);
     world.provider.script.token.push(() => json({ error: "server_error", error_description }, 500));
     assertNoSecret(await rejectsWith("provider_unavailable", refresh, "server_error"), known);
+    for (const type of known) {
+      const headers = { "content-type": `text/${type}` };
+      world.provider.script.token.push(() => new Response("no", { headers }));
+      assertNoSecret(await rejectsWith("provider_unavailable", refresh, "no JSON"), known);
+    }
     world.api.script.push(() => new Response(known.join(" "), { status: 400 }));
     assertNoSecret(await assertRejects(() => session.get("thing"), ApiError), known);
     await refresh(); // the former tokens stay known

@@ -238,16 +238,18 @@ Deno.test("token exchange: a refresh token is used, and without it the next rene
 
 Deno.test("token exchange: an answer with anything but an access token is refused", async () => {
   await using it = await exchangeWorld();
-  await it.fill(await it.token());
+  const token = await it.fill(await it.token());
   for (
     const [change, word] of [
+      [{ issued_token_type: token }, "is [removed]"],
       [{ issued_token_type: `${URN}:token-type:id_token` }, "token-type:id_token"],
       [{ issued_token_type: undefined }, "undefined"],
       [{ token_type: "N_A" }, "token_type"],
     ] as const
   ) {
     it.answer(() => it.world.provider.exchanged(change));
-    await rejectsWith("provider_invalid", () => it.exchange(), word);
+    const error = await rejectsWith("provider_invalid", () => it.exchange(), word);
+    assertNoSecret(error, [token.slice(0, 30)]);
   }
   assertEquals(await Array.fromAsync(it.world.backend.list()), []);
   const bearer = { bearer: "id_token" } as const;
