@@ -212,18 +212,17 @@ export function gitHubJob({ option, value }: ClientProof) {
  * @throws {ValidMindAuthError} `invalid_options` where variables give several proofs.
  */
 export function withClientVariables(identity: OidcIdentity): OidcIdentity {
-  if (!isNamedByEnv(identity.issuer, identity.clientId)) return identity;
+  const { issuer, clientId, flow, proof, subjectTokenFile } = identity;
+  const isSubjectOpen = flow === "token_exchange" && subjectTokenFile === undefined;
+  const isOpen = proof === undefined || isSubjectOpen; // else no variable is read
+  if (!isOpen || !isNamedByEnv(issuer, clientId)) return identity;
   const read = <K extends OptionName>(name: K) => valueOf(name, {}, "sign in");
   const proofs = () => Object.fromEntries(CLIENT_AUTH.map((name) => [name, read(name)]));
-  const isExchange = identity.flow === "token_exchange";
-  return {
-    ...identity,
-    ...given({
-      proof: identity.proof ?? proofIn(proofs(), "sign in"),
-      subjectTokenFile: identity.subjectTokenFile ??
-        (isExchange ? read("subjectTokenFile") : undefined),
-    }),
+  const found = {
+    proof: proof ?? proofIn(proofs(), "sign in"),
+    subjectTokenFile: isSubjectOpen ? read("subjectTokenFile") : undefined,
   };
+  return { ...identity, ...given(found) };
 }
 
 /** Whether the variables name this client of this issuer, both normalized. */

@@ -70,7 +70,7 @@ export async function withSettings<T extends Partial<InitOptions>>(
   const { [SETTINGS_FILE]: file } = options as { [SETTINGS_FILE]?: string };
   if (file === undefined && !isSettingsThere()) return { options };
   const { backendOf, readSettings, valuesOf } = await loadSettings();
-  const settings = readSettings({ given: options as Record<string, unknown>, path: file });
+  const settings = readSettings(options as Record<string, unknown>, file);
   const taken = Object.entries(valuesOf(settings))
     .filter(([name]) => (names as readonly string[]).includes(name));
   return { options: { ...Object.fromEntries(taken), ...options }, named: backendOf(settings) };

@@ -20,25 +20,13 @@ import { ValidMindAuthError } from "../errors.ts";
 import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS, settingsPath } from "./declaration.ts";
 import { CLIENT_AUTH, isNamedByEnv } from "./resolve_identity.ts";
 
-/** A call that takes settings. */
-export interface SettingsQuery {
-  /** What the call gives itself, by the names of the settings. */
-  readonly given: Readonly<Record<string, unknown>>;
-  /** The file that the call names, in place of the usual one. */
-  readonly path?: string | undefined;
-}
-
 /** One setting. */
-interface Setting {
-  readonly type: OptionTypes[string];
-  readonly flag?: string;
-  readonly variable?: string;
-}
+type Setting = Pick<OptionRow<string>, "type" | "flag" | "variable">;
 
 /** All settings, by their names in the file: what code and variables may give, but no secret. */
 export const SETTINGS: Readonly<Record<string, Setting>> = {
   ...Object.fromEntries(
-    OPTION_NAMES.map((name) => [name, optionRow(name) as OptionRow & Setting] as const)
+    OPTION_NAMES.map((name) => [name, optionRow(name) as OptionRow<string>] as const)
       .filter(([name, { group, secret }]) =>
         group !== "code" && !secret && name !== "profile" && name !== "apiUrl"
       ),
@@ -93,9 +81,11 @@ const UNUSED = `${FILE}, unused: another client or proof is in force`;
 /**
  * Reads the file, as far as Deno permits.
  *
+ * @param given What the call gives itself, by the names of the settings.
+ * @param named The file that the call names, in place of the usual one.
  * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
  */
-export function readSettings({ given, path: named }: SettingsQuery): Settings {
+export function readSettings(given: Entry, named?: string): Settings {
   const path = named ?? settingsPath();
   const { text, ...found } = readText(path, named !== undefined);
   const { common, profiles } = parseSettings(path, text);
@@ -240,7 +230,7 @@ export function shown(word: string, otherwise: string): string {
 }
 
 /** What decides about each setting. */
-function decide(entry: Entry, given: SettingsQuery["given"], isTyped: boolean): SettingRow[] {
+function decide(entry: Entry, given: Entry, isTyped: boolean): SettingRow[] {
   const isLeft = leftOf(entry, given, isTyped);
   const all = Object.entries<Setting>({ profile: OPTIONS.profile, ...SETTINGS });
   const rows = all.flatMap(([name, setting]): SettingRow[] => {
@@ -263,7 +253,7 @@ function decide(entry: Entry, given: SettingsQuery["given"], isTyped: boolean): 
 }
 
 /** Which settings of the file are left, whatever their own variables say. */
-function leftOf(entry: Entry, given: SettingsQuery["given"], isTyped: boolean) {
+function leftOf(entry: Entry, given: Entry, isTyped: boolean) {
   const { apiKey, apiSecret, apiSecretFile } = OPTIONS;
   const inForce = (name: "issuer" | "clientId") => {
     const own = isTyped ? entry[name] : undefined;

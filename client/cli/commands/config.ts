@@ -188,10 +188,8 @@ function parseValue(name: string, text: string): unknown {
 /** The settings in force, with the flags. */
 export function settingsOf(flags: FlagValues): Settings {
   const backend = { backend: flags.text("backend"), backendOptions: flags.text("backend-options") };
-  return readSettings({
-    given: { ...sessionOptions(flags) as Record<string, unknown>, ...backend },
-    path: flags.text("config"),
-  });
+  const given = { ...sessionOptions(flags) as Record<string, unknown>, ...backend };
+  return readSettings(given, flags.text("config"));
 }
 
 const SIGN_IN: readonly FlagName[] = [
