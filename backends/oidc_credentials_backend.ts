@@ -153,8 +153,8 @@ export interface OidcCredentialsBackend {
   deleteAll?(): MaybePromise<void>;
   /**
    * All that the backend needs of Deno, each as narrow as it can be. The path of a file counts with
-   * its folder where the backend makes other files beside it. Absent means undeclared: the backend
-   * runs, and is reported as undeclared.
+   * its folder where the backend makes other files beside it. Absent means that nobody knows them:
+   * `requiredPermissions()` of the module then names none for the backend.
    */
   requiredPermissions?(): BackendPermission[];
   /** Whether entries survive the process. Absent means unknown. */
