@@ -5,9 +5,9 @@ import {
   framesOf,
   setFrames,
   words,
+  wordsOf,
 } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { isDeno } from "./platform.ts";
 import { hashOf, printable, redact, remember } from "./printable.ts";
 
 /** The place of a backend in words; `undefined` where it gives none, or no text, such as a URL object. */
@@ -72,15 +72,14 @@ export function backendError(
   backend: OidcCredentialsBackend,
   error: unknown,
 ): CredentialsBackendError {
-  if (error instanceof CredentialsBackendError) return cleanError(error);
   const cause = causeFrom(error);
-  const name = error instanceof Error ? cause.name : "something that is no error";
+  if (cause instanceof CredentialsBackendError) return cause;
   return new CredentialsBackendError(
     "backend_unavailable",
     `Cannot ${action} ${
       describeBackend(backend)
-    }: it threw ${name}. See the cause, which is without ` +
-      `tokens. Mend the store, or have it throw a CredentialsBackendError with words of its own.`,
+    }: it threw ${cause.name}. See the cause, which is ` +
+      `without tokens. Mend the store, or have it throw a CredentialsBackendError with words of its own.`,
     { cause },
   );
 }
@@ -106,32 +105,56 @@ export function secretsOf(entry: OidcCredentials | undefined): string[] {
   return [access_token, refresh_token, id_token, key].filter((text) => typeof text === "string");
 }
 
-/** A copy of a foreign error and of its causes for its author: the names, the words and the places. */
+/**
+ * A copy of a foreign error and of its causes for its author: the codes, the names, the words and the places.
+ * Whatever else an error holds may be a token.
+ */
 export function causeFrom(error: unknown, secrets: Iterable<string> = known, depth = 3): Error {
+  try {
+    return copyOf(error, secrets, depth);
+  } catch {
+    return new Error("an error that cannot be read"); // the error of its getter may hold anything
+  }
+}
+
+function copyOf(error: unknown, secrets: Iterable<string>, depth: number): Error {
   if (!(error instanceof Error)) {
     return new Error(typeof error === "string" ? cleanForeign(error, secrets) : "no error object");
   }
-  const { name, message, stack, cause } = error;
+  const { name, message, stack, cause } = error; // once: they may be getters
   const inner = cause instanceof Error && depth > 1 && causeFrom(cause, secrets, depth - 1);
-  const copy = new Error(cleanForeign(`${message}`, secrets), inner ? { cause: inner } : {});
-  Object.defineProperty(copy, "name", { value: cleanForeign(`${name}`, secrets).slice(0, 60) });
-  setFrames(copy, framesOf(`${stack}`).slice(0, 10).map((frame) => cleanText(frame, secrets)));
+  const options = inner ? { cause: inner } : {};
+  const copy = error instanceof CredentialsBackendError
+    ? codedCopy(error, `${message}`, secrets, options)
+    : new Error(cleanForeign(`${message}`, secrets), options);
+  if (!(copy instanceof CredentialsBackendError)) {
+    Object.defineProperty(copy, "name", { value: cleanForeign(`${name}`, secrets).slice(0, 60) });
+  }
+  const frames = framesOf(`${stack}`.replace(`${message}`, "")).slice(0, 10);
+  const places = cleanText(hideQueries(frames.join(" at ")), secrets);
+  setFrames(copy, places === "" ? [] : places.split(" at "));
   return copy;
 }
 
-/** The error itself where nothing is wrong with it, else one of the same code that says less. */
-function cleanError(error: CredentialsBackendError): CredentialsBackendError {
-  const { code, message } = error; // once: they may be getters
-  // Elsewhere nothing tells all that an error shows.
-  if (isDeno && isClean(Deno.inspect(error, WHOLE))) return error;
+/** A copy of a coded error. Its terms stay where nothing is wrong with its words. */
+function codedCopy(
+  error: CredentialsBackendError,
+  message: string,
+  secrets: Iterable<string>,
+  options: ErrorOptions,
+): CredentialsBackendError {
+  const { code } = error;
   const isCode = typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
+  const flat = message.replace(/\n */g, " ").trim();
+  const clean = cleanText(flat, secrets);
+  const kept = wordsOf(error);
+  const own = `${kept}` === message ? kept : message;
   return new CredentialsBackendError(
     isCode ? code : "backend_unavailable",
-    cleanText(String(message)),
+    clean === flat ? own : clean,
+    options,
   );
 }
-
-const WHOLE = { depth: 10, showHidden: true, iterableLimit: 1000, strAbbreviateSize: 10_000 };
 
 function cleanText(text: string, secrets: Iterable<string> = known): string {
   return printable(redact(withoutShapes(text), secrets), LONGEST);
@@ -151,13 +174,6 @@ export function hideQueries(text: string): string {
 
 function withoutShapes(text: string): string {
   return text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
-}
-
-/** Whether a text of several lines has nothing in it that {@linkcode cleanText} would change. */
-function isClean(text: string): boolean {
-  const lines = text.split("\n").map((line) => line.trim());
-  return redact(text, known) === text &&
-    lines.every((line) => printable(withoutShapes(line), LONGEST) === line);
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   REFERENCE,
   VARIABLE,
 } from "../common/platform.ts";
-import { causeFrom, cleanForeign, hideQueries } from "../common/describe_backend.ts";
+import { causeFrom, hideQueries } from "../common/describe_backend.ts";
 import { isObject, printable } from "../common/printable.ts";
 import { wrapBackend } from "../common/wrap_backend.ts";
 import {
@@ -257,16 +257,10 @@ async function importBackend(
   try {
     backend = new (Backend as new (options: Options) => unknown)(options);
   } catch (error) {
-    if (error instanceof CredentialsBackendError) {
-      throw new CredentialsBackendError(error.code, cleanForeign(error.message, textsIn(options)));
-    }
+    const cause = causeFrom(error, textsIn(options));
+    if (cause instanceof CredentialsBackendError) throw cause;
     const reason = `its constructor failed. See the cause, and check ${origin.options}.`;
-    throw loadError(
-      "backend_not_constructible",
-      subject,
-      reason,
-      causeFrom(error, textsIn(options)),
-    );
+    throw loadError("backend_not_constructible", subject, reason, cause);
   }
   assertCredentialsBackend(backend, subject);
   const own = backend;
