@@ -19,7 +19,7 @@ export interface RenewalOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface ApiClientOptions {
+interface ApiClientOptions {
   /** Base URL, with a trailing slash. */
   apiHost: string | undefined;
   runtime: Runtime;

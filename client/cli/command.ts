@@ -176,7 +176,7 @@ export function printResult({ flags }: Invocation, result: object, text: string)
 }
 
 /** One flag. Parser, help, completions and reference are made from it. */
-export interface Flag {
+interface Flag {
   readonly summary: string;
   /** A letter that stands for the name after one dash. */
   readonly short?: string;

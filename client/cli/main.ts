@@ -84,7 +84,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-export interface CommandLine {
+interface CommandLine {
   /** Absent where help or the version is all that is asked for. */
   readonly command: Command | undefined;
   readonly flags: FlagValues;

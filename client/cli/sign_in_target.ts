@@ -20,14 +20,14 @@ import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { type FlagName, type FlagValues, PROGRAM, usageError } from "./command.ts";
 
-export interface ChosenBackend {
+interface ChosenBackend {
   readonly backend: OidcCredentialsBackend;
   /** Permissions for reading the choice. */
   readonly needs: readonly PermissionNeed[];
 }
 
 /** The flag that names a backend. The flag of its options is the same with "-options". */
-export type BackendFlag = "backend" | "from" | "to";
+type BackendFlag = "backend" | "from" | "to";
 
 /**
  * Chooses the backend that the flags name, else the one that the environment names, else the one of the

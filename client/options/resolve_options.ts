@@ -24,7 +24,7 @@ import {
 import { headerValue, type Identity, resolveIdentity, secureUrl } from "./resolve_identity.ts";
 
 /** Sends one event to the caller's `onEvent`. `debug` alone shows the error behind it. */
-export type Emit = (detail: AuthEventDetail, error?: unknown) => void;
+type Emit = (detail: AuthEventDetail, error?: unknown) => void;
 
 /** A session's means of making requests, telling the time and waiting. */
 export interface Runtime {
@@ -51,7 +51,7 @@ const loadSettings = () => import("./settings_file.ts");
 export const SETTINGS_FILE: unique symbol = Symbol("settings file");
 
 /** Options with the values of the settings file, and the backend that it names. */
-export interface Settled<T> {
+interface Settled<T> {
   readonly options: T;
   readonly named?: NamedBackend | undefined;
 }

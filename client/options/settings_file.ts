@@ -68,7 +68,7 @@ export interface Settings {
 }
 
 /** A setting with what decides about it: a flag, a variable, or the file. */
-export interface SettingRow {
+interface SettingRow {
   readonly name: string;
   readonly value: unknown;
   readonly source: string;

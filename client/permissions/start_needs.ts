@@ -64,7 +64,7 @@ export function startNeeds(
 }
 
 /** Those of the settings file, which a start does without, and which Deno alone reads. */
-export function settingsNeeds(): PermissionNeed[] {
+function settingsNeeds(): PermissionNeed[] {
   if (!isDeno) return [];
   const path = settingsPath();
   const reason = "to read the settings file";

@@ -111,7 +111,7 @@ export function plainPrompt(page: SignInPage, notes: readonly string[] = []): st
 }
 
 /** The way of the answer back to this program, in sentences. */
-export function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
+function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
   return [
     `2. Sign in there. The browser then goes to ${printable(redirectUri, 200)}.`,
     ...(handIn === undefined ? ["The browser has to be on this computer."] : [
@@ -153,7 +153,7 @@ const TIME_PARTS = {
   timeZoneName: "longOffset",
 } as const;
 
-export interface PromptView {
+interface PromptView {
   /** The id of the display, and of the element in it. */
   id: string;
   page: SignInPage;

@@ -48,7 +48,7 @@ export function showLine(text: string): void {
 /** More than any address has. */
 const LONGEST = 64 * 1024;
 
-export interface PasteOptions {
+interface PasteOptions {
   /** Takes an address. Gives the reason where it is of no use, to ask again. */
   onAddress: (address: string) => string | undefined;
   /** Says something to the person. */

@@ -43,7 +43,7 @@ const ADVICE: RefusalAdvice = {
 };
 
 /** A request for the person's approval, as the caller words it. */
-export interface AuthorizationOptions {
+interface AuthorizationOptions {
   /** The address that the answer comes to. */
   redirectUri: string;
   /** The person, for the provider's sign-in page. */

@@ -22,7 +22,7 @@ import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 export { openProvider } from "./oidc_provider.ts";
 
 /** Options of {@linkcode refreshTokens}. */
-export interface RefreshOptions {
+interface RefreshOptions {
   /** The refresh token. Secret. */
   refreshToken: string;
   /**

@@ -46,7 +46,7 @@ const USE_TWO_CELLS =
   'and in the next run `const session = await signIn.finish("<address of the last page>")`.';
 
 /** Options of {@linkcode askPerson}. */
-export interface AskPersonOptions {
+interface AskPersonOptions {
   runtime: Runtime;
   ask: AskOptions;
   /** The store of the tokens, for the words of the outcome. */

@@ -38,7 +38,7 @@ const NATIVE_FETCH = globalThis.fetch;
 
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
-export interface SignedInSessionOptions extends Omit<ResolvedOptions, "interactive"> {
+interface SignedInSessionOptions extends Omit<ResolvedOptions, "interactive"> {
   /**
    * Revokes the permissions that the session does not need any more. Deno grants them again only by
    * asking the person.

@@ -65,7 +65,7 @@ export const status: Command = {
 type SignInState = "valid" | "refreshable" | "expired" | "other_scope" | "none" | "api_key";
 
 /** The output of `status --json`. Holds no secret. JSON leaves out what is not known. */
-export type StatusReport =
+type StatusReport =
   & Partial<ReturnType<typeof describeEntry>>
   & {
     /** Whether the next use works without a person. */
@@ -85,7 +85,7 @@ export async function readStatus(target: SignInTarget | undefined): Promise<Stat
 }
 
 /** The part of an identity that a key holds. */
-export type StoredIdentity = Pick<
+type StoredIdentity = Pick<
   OidcIdentity,
   "issuer" | "clientId" | "audience" | "profile" | "flow" | "dpop"
 >;
@@ -124,16 +124,11 @@ export function statusText(report: StatusReport, target: SignInTarget | undefine
   if (target === undefined) {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
-  return columns([...rowsOf(report), placeRow(target.backend)]);
-}
-
-/** The place of the tokens. */
-export function placeRow(backend: OidcCredentialsBackend): string[] {
-  return ["Kept in", describeBackend(backend)];
+  return columns([...rowsOf(report), ["Kept in", describeBackend(target.backend)]]);
 }
 
 /** A sign-in for a person. */
-export function rowsOf(report: StatusReport): string[][] {
+function rowsOf(report: StatusReport): string[][] {
   const { state, signedIn, issuer = "", clientId = "", signInEndsAt } = report;
   const names = [
     ["Provider", issuer],
@@ -219,7 +214,7 @@ export const list: Command = {
       ];
     });
     const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
-    const text = nobody + columns([...rows, placeRow(backend)]);
+    const text = nobody + columns([...rows, ["Kept in", describeBackend(backend)]]);
     const json = { backend: snakeCase(backendStatus(backend)), signIns: signIns.map(snakeCase) };
     printResult(invocation, json, text);
     return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;

@@ -79,7 +79,7 @@ export const token: Command = {
 };
 
 /** The bearer token of the sign-in that the flags name, and its end where that is known. */
-export async function readBearer(
+async function readBearer(
   { flags }: Invocation,
   action: string,
 ): Promise<{ bearer: string; expiresAt: Date | undefined }> {
