@@ -144,12 +144,6 @@ export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.terminated, "SIGTERM ended a sign-in in the browser"],
 ];
 
-export interface Invocation {
-  readonly flags: FlagValues;
-  /** The words after the command that are no flags. */
-  readonly args: readonly string[];
-}
-
 /** One command. Parser, help, completions and reference are made from it. */
 export interface Command {
   readonly name: string;
@@ -165,12 +159,12 @@ export interface Command {
   readonly examples: readonly string[];
   /** Completes "Cannot …" in errors. */
   readonly action: string;
-  /** Does the work and returns the exit code. */
-  run(invocation: Invocation): MaybePromise<number>;
+  /** Does the work and returns the exit code. `args` are the words after the command that are no flags. */
+  run(flags: FlagValues, args: readonly string[]): MaybePromise<number>;
 }
 
 /** Prints a result as JSON with `--json`, not at all with `--quiet`, else as text. */
-export function printResult({ flags }: Invocation, result: object, text: string): void {
+export function printResult(flags: FlagValues, result: object, text: string): void {
   if (flags.has("json")) print(toJsonText(snakeCase(result), 2));
   else if (!flags.has("quiet")) print(text);
 }

@@ -75,7 +75,7 @@ export async function main(args: readonly string[]): Promise<number> {
       return args.length > 0 ? EXIT.ok : EXIT.usage;
     }
     preflight(command.action, fileNeeds(flags), "always");
-    return await command.run(line);
+    return await command.run(flags, line.args);
   } catch (error) {
     const flags = line?.flags;
     const isJson = flags?.has("json") ?? args.includes("--json");

@@ -42,8 +42,7 @@ export const api: Command = {
     "api things -X GET -f owner=ada",
   ],
   action: "call the API",
-  async run({ flags, args }) {
-    const [path, ...more] = args;
+  async run(flags, [path, ...more]) {
     if (path === undefined || more.length > 0) {
       throw usageError("Cannot call the API: it takes one path. Give it, such as: api ping");
     }

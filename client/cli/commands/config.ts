@@ -25,7 +25,6 @@ import {
   EXIT,
   type FlagName,
   type FlagValues,
-  type Invocation,
   print,
   printResult,
   PROGRAM,
@@ -68,19 +67,17 @@ export const config: Command = {
     "config list --json | jq -r .file.path",
   ],
   action: "show the settings",
-  run(invocation) {
-    const { flags, args: [way = "list", ...words] } = invocation;
+  run(flags, [way = "list", ...words]) {
     if (!(WAYS as readonly string[]).includes(way)) throw unknownWord(way, "config", WAYS);
-    if (way === "set" || way === "unset") return change(invocation, way, words);
+    if (way === "set" || way === "unset") return change(flags, way, words);
     if (words.length > 0) throw usageError(`Cannot use config ${way} with a name. Leave it out.`);
     if (way === "path") print(`${placeOfFile(flags)}\n`);
-    else list(invocation);
+    else list(flags);
     return EXIT.ok;
   },
 };
 
-function list(invocation: Invocation): void {
-  const { flags } = invocation;
+function list(flags: FlagValues): void {
   preflight(config.action, [...identityNeeds(flags), ...selectionNeeds()], "always");
   const { state, path, profile, profiles, denial: reason, rows } = settingsOf(flags);
   const secrets = OPTION_NAMES.map(optionRow).flatMap(({ secret, variable }) => {
@@ -105,16 +102,15 @@ function list(invocation: Invocation): void {
   ].join("");
   const settings = Object.fromEntries(all.map(({ name, ...row }) => [name, row]));
   const file = { path: path || undefined, state, profile, profiles, reason };
-  printResult(invocation, { file, settings }, text);
+  printResult(flags, { file, settings }, text);
 }
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
 function change(
-  invocation: Invocation,
+  flags: FlagValues,
   way: "set" | "unset",
   words: readonly string[],
 ): number {
-  const { flags } = invocation;
   const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
   if (words.length === 0 || words.length % step > 0) {
@@ -141,7 +137,7 @@ function change(
   parseSettings(path, text);
   makeFolder(folderOf(path));
   replaceFile(resolveLink(path), text, { isLocked: false });
-  printResult(invocation, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
+  printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
   return EXIT.ok;
 }
 
@@ -215,8 +211,7 @@ export const permissions: Command = {
     "permissions --for cli --backend kv --backend-options kv.json",
   ],
   action: "name the permissions",
-  async run(invocation) {
-    const { flags } = invocation;
+  async run(flags) {
     const kind = flags.text("for") ?? "script";
     const isCli = kind === "cli";
     if (!isCli && flags.has("config")) {
@@ -253,7 +248,7 @@ export const permissions: Command = {
       (later && `\nOnly to sign in or refresh:\n  ${later}\n`) +
       (optional && `\nOptional, and not set here:\n  ${optional}\n`) +
       `\nThe same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
-    printResult(invocation, json, text);
+    printResult(flags, json, text);
     return EXIT.ok;
   },
 };

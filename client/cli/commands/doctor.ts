@@ -20,12 +20,12 @@ export const doctor: Command = {
   flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
   action: "examine the sign-in",
-  async run(invocation) {
-    const checks = await examine(invocation.flags);
+  async run(flags) {
+    const checks = await examine(flags);
     const isFailed = checks.some(({ result }) => result === "fail");
     const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
     const text = `${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`;
-    printResult(invocation, { ok: !isFailed, versions, checks }, text);
+    printResult(flags, { ok: !isFailed, versions, checks }, text);
     return isFailed ? EXIT.failure : EXIT.ok;
   },
 };

@@ -8,7 +8,7 @@ import type { ClearResult } from "../../session.ts";
 import {
   type Command,
   EXIT,
-  type Invocation,
+  type FlagValues,
   note,
   print,
   printResult,
@@ -52,10 +52,9 @@ export const login: Command = {
     "login --flow client_credentials",
   ],
   action: "sign in",
-  async run(invocation) {
-    const { flags } = invocation;
+  async run(flags) {
     const target = await findTarget(flags, login.action);
-    const isNew = await signIn(target, invocation);
+    const isNew = await signIn(target, flags);
     const report = await readStatus(target);
     const already = isNew || target === undefined ? "" : ALREADY;
     if (flags.has("json")) print(toJsonText(snakeCase(report)));
@@ -69,12 +68,11 @@ const ALREADY = "Already signed in. To sign in as somebody else, run logout firs
 /** Signs in, and tells whether the stored sign-in did not serve. */
 async function signIn(
   target: SignInTarget | undefined,
-  invocation: Invocation,
+  flags: FlagValues,
 ): Promise<boolean> {
   if (target === undefined) return false;
   const { backend, identity } = target;
   assertPersistent(backend, login.action);
-  const { flags } = invocation;
   const tell = (step: object) => print(toJsonText(snakeCase(step)));
   const isAlone = asksNobody(identity.flow);
   let isAsked = false;
@@ -115,8 +113,7 @@ export const logout: Command = {
   flags: [...IDENTITY_FLAGS, ...STORE_FLAGS, "revoke", "all", "json", "quiet"],
   examples: ["logout", "logout --revoke", "logout --all"],
   action: "sign out",
-  async run(invocation) {
-    const { flags } = invocation;
+  async run(flags) {
     const all = flags.has("all");
     const given = IDENTITY_FLAGS.find((name) => flags.has(name));
     if (all && given !== undefined) {
@@ -133,7 +130,7 @@ export const logout: Command = {
       revoke: flags.has("revoke"),
     });
     const { revocation } = result;
-    printResult(invocation, { wholeStore: false, ...result }, removalText(result));
+    printResult(flags, { wholeStore: false, ...result }, removalText(result));
     const isMissed = revocation === "failed" || revocation === "not_supported";
     if (isMissed && flags.has("quiet")) note(revocationText(result));
     return isMissed ? EXIT.failure : EXIT.ok;
@@ -184,8 +181,7 @@ export const migrate: Command = {
     "migrate --from file --to kv --to-options kv.json --delete-source",
   ],
   action: "migrate credentials",
-  async run(invocation) {
-    const { flags } = invocation;
+  async run(flags) {
     if (!flags.has("from") && !flags.has("to")) {
       throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
     }
@@ -195,7 +191,7 @@ export const migrate: Command = {
     const deleteSource = flags.has("delete-source");
     const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
     const { liveCopies } = result;
-    printResult(invocation, result, migrationText(result));
+    printResult(flags, result, migrationText(result));
     if (liveCopies.length > 0 && !flags.has("quiet")) {
       note(
         `warning: ${liveCopies.length} refresh token(s) are now in both places, and the first ` +

@@ -49,10 +49,10 @@ export const status: Command = {
   flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["status", "status --json | jq -r .expires_at", "status --quiet || echo sign in first"],
   action: "show the status",
-  async run(invocation) {
-    const target = await findTarget(invocation.flags, status.action);
+  async run(flags) {
+    const target = await findTarget(flags, status.action);
     const report = await readStatus(target);
-    printResult(invocation, report, statusText(report, target));
+    printResult(flags, report, statusText(report, target));
     return report.signedIn ? EXIT.ok : EXIT.signInNeeded;
   },
 };
@@ -195,13 +195,13 @@ export const list: Command = {
   flags: ["profile", ...STORE_FLAGS, "json"],
   examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],
   action: "list the sign-ins",
-  async run(invocation) {
-    const { backend } = await chooseBackend(invocation.flags, list.action);
+  async run(flags) {
+    const { backend } = await chooseBackend(flags, list.action);
     const signIns = [];
     const instead = "Look at each one with status --issuer URL --client-id ID.";
     const keys = await listKeys(backend, instead);
     for (const key of keys.filter((key) => !isProbeKey(key))) {
-      const found = await readSignIn(backend, key, invocation.flags);
+      const found = await readSignIn(backend, key, flags);
       if (found !== undefined) signIns.push(found);
     }
     const rows = signIns.flatMap((one) => {
@@ -216,7 +216,7 @@ export const list: Command = {
     const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
     const text = nobody + columns([...rows, ["Kept in", describeBackend(backend)]]);
     const json = { backend: snakeCase(backendStatus(backend)), signIns: signIns.map(snakeCase) };
-    printResult(invocation, json, text);
+    printResult(flags, json, text);
     return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
   },
 };

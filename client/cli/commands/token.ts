@@ -7,7 +7,7 @@ import {
   type Command,
   EXIT,
   type FlagName,
-  type Invocation,
+  type FlagValues,
   print,
   toJsonText,
   type TOKEN_FORMATS,
@@ -69,10 +69,9 @@ export const token: Command = {
     "token --format exec-credential",
   ],
   action: "print a token",
-  async run(invocation) {
-    const { flags } = invocation;
+  async run(flags) {
     const format = flags.has("json") ? "json" : flags.text("format") as keyof typeof FORMATS;
-    const { bearer, expiresAt } = await readBearer(invocation, token.action);
+    const { bearer, expiresAt } = await readBearer(flags, token.action);
     print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt));
     return EXIT.ok;
   },
@@ -80,7 +79,7 @@ export const token: Command = {
 
 /** The bearer token of the sign-in that the flags name, and its end where that is known. */
 async function readBearer(
-  { flags }: Invocation,
+  flags: FlagValues,
   action: string,
 ): Promise<{ bearer: string; expiresAt: Date | undefined }> {
   await using session = await openSession(flags, action);
@@ -121,8 +120,7 @@ export const exec: Command = {
     'exec -- sh -c \'printf "Authorization: Bearer %s" "$VM_ACCESS_TOKEN" | curl -H @- URL\'',
   ],
   action: "run the program",
-  async run(invocation) {
-    const { flags, args: [program, ...args] } = invocation;
+  async run(flags, [program, ...args]) {
     if (program === undefined) {
       throw usageError("Cannot run the program: none is given. Give it after --.");
     }
@@ -133,7 +131,7 @@ export const exec: Command = {
     const reason = "to start the program";
     const need = { name: "run", command: program, reason, need: "always" } as const;
     preflight(exec.action, [need], "always");
-    const { bearer } = await readBearer(invocation, exec.action);
+    const { bearer } = await readBearer(flags, exec.action);
     const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
     const command = new Deno.Command(program, { args, env: { [variable]: bearer }, ...streams });
     let child: Deno.ChildProcess;
