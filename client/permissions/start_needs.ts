@@ -123,10 +123,10 @@ export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
 }
 
 /** Options of which one makes the others needless. */
-const ALTERNATIVES: readonly OptionName[][] = [["apiHost", "apiUrl"], [
-  "apiSecret",
-  "apiSecretFile",
-]];
+const ALTERNATIVES: readonly OptionName[][] = [
+  ["apiHost", "apiUrl"],
+  ["apiSecret", "apiSecretFile"],
+];
 
 /** When the variable of an option is read; `undefined` where it is not. */
 function needOfVariable(
@@ -182,10 +182,10 @@ export function proofNeeds(identity: OidcIdentity, isNative: boolean): Permissio
 export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): PermissionNeed[] {
   const path = identity.kind === "api_key" ? identity.apiSecretFile : undefined;
   return [
-    ...(path === undefined ? [] : [read(path, "to read the API secret", "always")]),
-    ...(apiHost === undefined || runtime.fetch !== globalThis.fetch
-      ? []
-      : [net(apiHost, "to call the API", "always")]),
+    ...(path ? [read(path, "to read the API secret", "always")] : []),
+    ...(apiHost && runtime.fetch === globalThis.fetch
+      ? [net(apiHost, "to call the API", "always")]
+      : []),
   ];
 }
 
