@@ -75,10 +75,7 @@ export async function startOidcProvider(
 
 /** A running provider. */
 export class TestOidcProvider implements AsyncDisposable {
-  readonly issuer: string;
   readonly clientId = CLIENT_ID;
-  /** Where it listens. */
-  readonly port: number;
   /**
    * Called when an answer is ready and before it goes out: a promise delays it, `"drop"` cuts the
    * connection, so that the client never learns what the provider has done. `fetch` may then send the
@@ -86,26 +83,21 @@ export class TestOidcProvider implements AsyncDisposable {
    */
   beforeAnswer: ((request: RecordedRequest) => AnswerFault | Promise<AnswerFault>) | undefined;
   readonly #log = new RequestLog();
-  readonly #server: NodeServer;
-  readonly #provider: Provider;
-  readonly #store: OidcStore;
-  readonly #signingKey: SigningKey;
   readonly #approver: Approver;
 
   constructor(
-    issuer: string,
-    server: NodeServer,
-    provider: Provider,
-    store: OidcStore,
-    signingKey: SigningKey,
+    readonly issuer: string,
+    private readonly server: NodeServer,
+    private readonly provider: Provider,
+    private readonly store: OidcStore,
+    private readonly signingKey: SigningKey,
   ) {
-    this.issuer = issuer;
-    this.#server = server;
-    this.port = server.port;
-    this.#provider = provider;
-    this.#store = store;
-    this.#signingKey = signingKey;
     this.#approver = new Approver(`${issuer.replace(/\/$/, "")}/device`);
+  }
+
+  /** Where it listens. */
+  get port(): number {
+    return this.server.port;
   }
 
   /** Requests of clients, pages of the browser left out. Always the same array. */
@@ -124,14 +116,14 @@ export class TestOidcProvider implements AsyncDisposable {
 
   /** Gives the client a token for any token of another. */
   async #exchange(ctx: KoaContextWithOIDC): Promise<void> {
-    const token = new this.#provider.ClientCredentials({ client: ctx.oidc.client! });
+    const token = new this.provider.ClientCredentials({ client: ctx.oidc.client! });
     const issued_token_type = ctx.oidc.params!.requested_token_type;
     const access_token = await token.save();
     ctx.body = { access_token, issued_token_type, token_type: "Bearer", expires_in: 600 };
   }
 
   install({ interval }: Pick<OidcProviderOptions, "interval">, mount: string): void {
-    const provider = this.#provider;
+    const provider = this.provider;
     provider.use((ctx, next) => this.#record(ctx as unknown as KoaContextWithOIDC, next));
     provider.use(oidcInteractions(provider) as unknown as Parameters<Provider["use"]>[0]);
     provider.on("device_authorization.success", (ctx, body) => {
@@ -141,7 +133,7 @@ export class TestOidcProvider implements AsyncDisposable {
     provider.registerGrantType(EXCHANGE, (ctx) => this.#exchange(ctx), EXCHANGED);
     provider.on("server_error", (_ctx, error) => this.#approver.failed(error));
     const handle = provider.callback();
-    this.#server.handle((request, response) => {
+    this.server.handle((request, response) => {
       // Like a mounted application: oidc-provider derives the mount path from the two.
       const url = request.url ?? "/";
       const inside = url === mount || url.startsWith(`${mount}/`);
@@ -166,33 +158,33 @@ export class TestOidcProvider implements AsyncDisposable {
    * signature, issuer and expiry are looked at: like any API, it does not learn of a revoked grant.
    */
   async isActive(token: string): Promise<boolean> {
-    const claims = await verifyJwt(token, this.#signingKey.publicJwk);
+    const claims = await verifyJwt(token, this.signingKey.publicJwk);
     if (claims !== undefined) {
       return claims.iss === this.issuer && Number(claims.exp) * 1000 > Date.now();
     }
-    const ofClient = await this.#provider.ClientCredentials.find(token);
+    const ofClient = await this.provider.ClientCredentials.find(token);
     if (ofClient !== undefined) return ofClient.isValid;
-    const found = await this.#provider.AccessToken.find(token) ??
-      await this.#provider.RefreshToken.find(token);
+    const found = await this.provider.AccessToken.find(token) ??
+      await this.provider.RefreshToken.find(token);
     const grantId = found?.grantId;
     if (!found?.isValid || grantId === undefined) return false;
-    return await this.#provider.Grant.find(grantId) !== undefined;
+    return await this.provider.Grant.find(grantId) !== undefined;
   }
 
   /** Ends the life of device codes, approved or not. */
   expireDeviceCodes(): void {
-    this.#store.expire("DeviceCode");
+    this.store.expire("DeviceCode");
   }
 
   /** Ends the life of access tokens; introspection and the tracking API then refuse them. */
   expireAccessTokens(): void {
-    this.#store.expire("AccessToken");
-    this.#store.expire("ClientCredentials");
+    this.store.expire("AccessToken");
+    this.store.expire("ClientCredentials");
   }
 
   /** Drops all grants and their tokens, as an administrator would. */
   revokeGrants(): void {
-    this.#store.revoke();
+    this.store.revoke();
   }
 
   /** Empties `requests`. */
@@ -213,14 +205,14 @@ export class TestOidcProvider implements AsyncDisposable {
     const fault = await this.beforeAnswer?.({ ...entry, status: ctx.status });
     if (fault === "drop") {
       ctx.respond = false;
-      this.#server.drop(ctx.req, ctx.res);
+      this.server.drop(ctx.req, ctx.res);
     }
     entry.status = ctx.status;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const problems = await this.#approver.close();
-    await this.#server[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
     if (problems.length > 0) throw new AggregateError(problems, "The test provider had errors");
   }
 }

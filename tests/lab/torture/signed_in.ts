@@ -10,25 +10,19 @@ import { inEnvOf, type Store } from "./store.ts";
 
 /** A provider, and a sign-in to it in a store. */
 export class SignedIn {
-  readonly provider: ProviderProcess;
-  /** The variables by which a process finds the store. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly #backend: OidcCredentialsBackend;
   readonly #key: string;
-  /** The audience of the sign-in, which tells it from others in the same store. */
-  readonly audience: string | undefined;
 
+  /**
+   * @param env The variables by which a process finds the store.
+   * @param audience The audience of the sign-in, which tells it from others in the same store.
+   */
   private constructor(
-    provider: ProviderProcess,
-    env: Readonly<Record<string, string>>,
-    backend: OidcCredentialsBackend,
-    audience?: string,
+    readonly provider: ProviderProcess,
+    readonly env: Readonly<Record<string, string>>,
+    private readonly backend: OidcCredentialsBackend,
+    readonly audience?: string,
   ) {
-    this.provider = provider;
-    this.env = env;
-    this.#backend = backend;
     this.#key = credentialKey(provider.issuer, provider.clientId, audience);
-    this.audience = audience;
   }
 
   /** Signs in and runs `fn`, all in the environment of the store. */
@@ -54,12 +48,12 @@ export class SignedIn {
   /** Signs in, again where a torture has ended the grant. */
   async signIn(): Promise<void> {
     const identity = this.audience === undefined ? {} : { audience: this.audience };
-    await this.provider.signIn(this.#backend, identity);
+    await this.provider.signIn(this.backend, identity);
   }
 
   /** Signs in to another audience beside this one. */
   async signInBeside(audience: string): Promise<SignedIn> {
-    const beside = new SignedIn(this.provider, this.env, this.#backend, audience);
+    const beside = new SignedIn(this.provider, this.env, this.backend, audience);
     await beside.signIn();
     return beside;
   }
@@ -67,7 +61,7 @@ export class SignedIn {
   /** Makes the access token look expired. */
   async expire(): Promise<void> {
     const entry = await this.entry();
-    await this.#backend.put(this.#key, { ...entry, expires_at: "2020-01-01T00:00:00Z" });
+    await this.backend.put(this.#key, { ...entry, expires_at: "2020-01-01T00:00:00Z" });
   }
 
   /** The access token that is stored. */
@@ -77,7 +71,7 @@ export class SignedIn {
 
   /** What is stored. */
   async entry(): Promise<OidcCredentials> {
-    const entry = await this.#backend.get(this.#key);
+    const entry = await this.backend.get(this.#key);
     if (entry === undefined || entry === null) throw new Error("the entry is gone");
     return entry;
   }
