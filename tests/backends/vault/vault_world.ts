@@ -14,12 +14,6 @@ export async function documentedPolicy(): Promise<string> {
   return policy;
 }
 
-/** The policy of the recipe for Kubernetes, for an auth method's accessor. */
-export async function recipePolicy(accessor: string): Promise<string> {
-  const recipe = new URL("../../live/hub/recipes/kubernetes/notebooks.hcl", import.meta.url);
-  return (await Deno.readTextFile(recipe)).replaceAll("ACCESSOR", accessor);
-}
-
 /** A token that may do what the documentation says is enough for a user's path, and no more. */
 export async function userToken(vault: VaultServer, user: string, fields = {}): Promise<string> {
   const policy = await documentedPolicy();

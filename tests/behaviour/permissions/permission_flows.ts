@@ -1,6 +1,5 @@
 // One flow of one backend, in a process of its own: prints what came of it as JSON.
 import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { KeychainCredentialsBackend } from "../../../backends/keychain.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { migrateCredentials } from "../../../backends/migrate_credentials.ts";
@@ -25,8 +24,7 @@ export interface FlowInput {
 
 /** A backend by its kind and path. */
 export interface BackendInput {
-  kind: "file" | "memory" | "kv" | "keychain";
-  /** Of a keychain: its lock folder. */
+  kind: "file" | "memory" | "kv";
   path?: string;
 }
 
@@ -42,11 +40,6 @@ export function makeBackend(
   input: BackendInput | "environment",
 ): OidcCredentialsBackend | undefined {
   if (input === "environment") return undefined;
-  if (input.kind === "keychain") {
-    return new KeychainCredentialsBackend(
-      input.path === undefined ? {} : { lockFolder: input.path },
-    );
-  }
   const options = input.path === undefined ? {} : { path: input.path };
   if (input.kind === "file") return new FileCredentialsBackend(options);
   if (input.kind === "kv") return new KvCredentialsBackend(options);

@@ -1,5 +1,8 @@
 // Against a real GNOME Keyring, each test in a desktop session of its own.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { KeychainCredentialsBackend } from "../../../backends/keychain.ts";
+import { withEnv } from "../../support/own_env.ts";
+import { permissionFlagsOf } from "../../support/permission_flags.ts";
 import { startKeyringSession } from "../../support/servers/keyring_session.ts";
 import { DENO } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
@@ -24,6 +27,24 @@ live.test("the keychain passes the conformance suite, with the permissions it de
   ]);
   assertEquals(code, 0, stdout + stderr);
   assertMatch(stdout, /ok \| \d\d passed \| 0 failed \(/);
+});
+
+live.test("each permission that the keychain declares is needed, and its flag is told", async () => {
+  await using session = await startKeyringSession();
+  const declared = () => new KeychainCredentialsBackend().requiredPermissions();
+  const needs = await withEnv({ HOME: session.env.HOME! }, declared);
+  const code = `
+    const put = async () => {
+      const backend = new KeychainCredentialsBackend();
+      await backend.withLock("k", () => backend.put("k", entry("kept")));
+    };
+    console.log(JSON.stringify(await outcome(put)));`;
+  for (const dropped of needs) {
+    const flags = permissionFlagsOf(needs.filter((need) => need !== dropped));
+    const [flag] = permissionFlagsOf([dropped])[0]!.split("=");
+    const told = await runInSession(session, code, { flags });
+    assertMatch(String(told), new RegExp(`^permission_required .*${flag}`));
+  }
 });
 
 live.test("an entry stands under its key where people and other programs look", async () => {

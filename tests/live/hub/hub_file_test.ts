@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { startChromium } from "../../support/chromium.ts";
 import { whyNoAccounts } from "../../support/run_denied.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
@@ -10,7 +10,6 @@ import type { KernelName } from "./hub_robot.ts";
 import { hubStory } from "./hub_story.ts";
 import { startHubWorld } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
-import { processesOf } from "./unix_users.ts";
 
 const LIBRARY = new URL("../../support/validmind_library.py", import.meta.url);
 
@@ -94,42 +93,6 @@ two.test(
       `Deno.writeTextFile("${home}/.validmind/credentials.json", "{}")`,
     ]);
     assertEquals(told, Array.from({ length: files.length + 2 }, () => "PermissionDenied"));
-  },
-);
-
-two.test(
-  "JupyterHub: nothing of another person comes by the hub's environment",
-  SHARED,
-  async () => {
-    const [first] = world.users;
-    await using _ = await kernelOf(0);
-    const pids = await processesOf(first!.uid);
-    // The servers' parent is the hub, which knows the key of its robot.
-    const [, hubPid] = /PPid:\s*(\d+)/.exec(await Deno.readTextFile(`/proc/${pids[0]}/status`))!;
-    const told = await secondTries([
-      `Deno.readTextFile("/proc/${hubPid}/environ")`,
-      `Deno.readTextFile("${world.hub.state}/settings.json")`,
-      `Deno.readTextFile("${world.hub.log}")`,
-      ...pids.map((pid) => `Deno.readTextFile("/proc/${pid}/environ")`),
-    ]);
-    assert(told.length > 4);
-    assertEquals(told, told.map(() => "PermissionDenied"));
-    await using kernel = await kernelOf(1);
-    const environment = await kernel.evaluate("return Deno.env.toObject();");
-    assertEquals(JSON.stringify(environment).includes(first!.name), false);
-    const statuses = await kernel.evaluate(`
-    const headers = { Authorization: "token " + Deno.env.get("JUPYTERHUB_API_TOKEN") };
-    const statusOf = async (path) => {
-      const answer = await fetch("${world.hub.origin}" + path, { headers, redirect: "manual" });
-      await answer.body?.cancel();
-      return answer.status;
-    };
-    return [
-      await statusOf("/user/${first!.name}/api/contents/quickstart.ipynb"),
-      await statusOf("/user/${first!.name}/api/kernels"),
-      await statusOf("/hub/api/users/${first!.name}"),
-    ];`);
-    assertEquals(statuses, [403, 403, 404]);
   },
 );
 

@@ -9,11 +9,14 @@ import { liveTests } from "../../support/servers/live_tests.ts";
 
 const live = await liveTests("vault", "denokv", "validmind-library");
 
+const stopFor20Seconds: typeof stampede = (options) => stopRefresh({ ...options, pauseMs: 20_000 });
+
 for (const [store, startStore] of Object.entries(SERVER_STORES)) {
   const test = (name: string, run: typeof stampede, count: number) =>
     live.test(`${store}: ${name}`, () => holds(run, { count, startStore }));
   test("processes with one expired rotating token refresh it once", stampede, 1);
   test("a process that is killed in a refresh locks nobody out", stopRefresh, 1);
+  test("a process that stands still for 20 s in a refresh loses no sign-in", stopFor20Seconds, 1);
   test("a migration undoes no sign-out and no newer sign-in", raceMigration, 20);
 }
 
