@@ -8,7 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 function known({ provider, backend: { path: location } }: CliWorld) {
   const backend = { name: "FileCredentialsBackend", location, persistent: true };
   const { issuer, clientId: client_id } = provider;
-  return { issuer, client_id, backend: { ...backend, declares_permissions: true } };
+  return { issuer, client_id, backend };
 }
 
 cliTest("status: nobody is signed in", async (world) => {
