@@ -234,9 +234,7 @@ export function optionNamed(word: string): OptionName | undefined {
 /** A sentence for each variable that is nearly one of this module's, where all may be read. */
 export function misspelledVariables(): string {
   if (!isGranted({ name: "env" })) return "";
-  const own = OPTION_NAMES.map((name) => optionRow(name).variable).filter((one) =>
-    one !== undefined
-  );
+  const own = OPTION_NAMES.map((name) => optionRow(name).variable ?? "");
   const known = [...own, ...Object.values(BACKEND_VARIABLES), "VM_AUTH_CONFIG"];
   return Object.keys(Deno.env.toObject())
     .filter((name) => /^VM_(OIDC|API|AUTH)_/.test(name) && !known.includes(name))

@@ -259,18 +259,16 @@ function leftOf(entry: Entry, given: Entry, isTyped: boolean) {
     const own = isTyped ? entry[name] : undefined;
     return `${given[name] ?? own ?? readEnvIfGranted(OPTIONS[name].variable) ?? entry[name]}`;
   };
-  const client = [
-    normalizeIssuer(inForce("issuer")),
-    normalizeClientId(inForce("clientId")),
-  ] as const;
+  const issuer = normalizeIssuer(`${entry.issuer}`);
+  const clientId = normalizeClientId(`${entry.clientId}`);
   const isOwn = entry.issuer !== undefined && entry.clientId !== undefined &&
-    client[0] === normalizeIssuer(`${entry.issuer}`) &&
-    client[1] === normalizeClientId(`${entry.clientId}`);
+    normalizeIssuer(inForce("issuer")) === issuer &&
+    normalizeClientId(inForce("clientId")) === clientId;
   const isByKey = (given.apiKey ?? given.apiSecret ?? given.apiSecretFile) !== undefined ||
     !isTyped && (given.issuer ?? given.clientId) === undefined &&
       isSet(apiKey.variable) && [apiSecret, apiSecretFile].some((one) => isSet(one.variable));
   // One proof of the client is in force. Its variables are for the client that variables name.
-  const isVariable = !isTyped && isNamedByEnv(...client);
+  const isVariable = !isTyped && isNamedByEnv(issuer, clientId);
   const isProven = CLIENT_AUTH.some((name) =>
     given[name] !== undefined || isVariable && isSet(OPTIONS[name].variable)
   );
