@@ -119,7 +119,7 @@ async function expiry(
 ): Promise<never> {
   for (let waited = 0; waited < LIMIT_MS; waited += LOOK_MS) {
     await untilAborted(runtime.delay(LOOK_MS, signal), signal);
-    await look();
+    look();
   }
   throw new ValidMindAuthError(
     "authorization_expired",

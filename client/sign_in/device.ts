@@ -74,7 +74,7 @@ async function poll(
       const answer = isSlow ? "slow_down" : fault ? "fault" : "pending";
       runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: waitMs });
     }
-    await look();
+    look();
   }
 }
 

@@ -1,4 +1,3 @@
-import { untilAborted } from "../../backends/common/promises.ts";
 import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
 import {
   isDeno,
@@ -54,7 +53,7 @@ interface AskPersonOptions {
   signal: AbortSignal;
   /** Stores the tokens. Gives the new entry. */
   save: (tokens: TokenSet) => Promise<OidcCredentials>;
-  /** Looks for a sign-in that another program has stored meanwhile. */
+  /** Looks for a sign-in that another program has stored meanwhile. Never throws. */
   look: () => Promise<OidcCredentials | undefined>;
   /** Gives the end of the bearer in an entry, if it has one. */
   endOf: (entry: OidcCredentials) => number | undefined;
@@ -67,13 +66,18 @@ export async function askPerson(
 ): Promise<OidcCredentials> {
   const { runtime, ask, save } = options;
   using dialog = new SignInDialog(options);
-  const { signal } = dialog;
+  const elsewhere = new AbortController();
+  const signal = AbortSignal.any([dialog.signal, elsewhere.signal]);
+  let looking: Promise<void> | undefined;
+  // Nobody waits for a look: a store that hangs, or asks, holds up neither a poll nor the end.
+  const look = () => {
+    looking ??= options.look().then((entry) => {
+      looking = undefined;
+      if (entry !== undefined) elsewhere.abort(new SignedInElsewhere(entry));
+    });
+  };
   try {
     const show = dialog.show.bind(dialog);
-    const look = async () => {
-      const entry = await untilAborted(options.look(), signal);
-      if (entry !== undefined) throw new SignedInElsewhere(entry);
-    };
     const context = { runtime, ask, signal, show, look };
     const tokens = await runFlow(chosenFlow(ask.flow), provider, context);
     const entry = await save(tokens);
@@ -81,6 +85,7 @@ export async function askPerson(
     return entry;
   } catch (error) {
     if (error instanceof SignedInElsewhere) {
+      runtime.emit?.({ type: "sign_in_joined" });
       await dialog.end({ ...signedIn(error.entry, options), isElsewhere: true });
       return error.entry;
     }

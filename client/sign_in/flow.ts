@@ -27,12 +27,8 @@ export interface FlowContext {
   signal: AbortSignal;
   /** Shows the page in the built-in prompt. */
   show: (page: SignInPage) => Promise<void>;
-  /**
-   * Looks into the store, between two polls.
-   *
-   * @throws {SignedInElsewhere}
-   */
-  look: () => Promise<void>;
+  /** Looks into the store, without a wait. An entry there ends the flow by {@linkcode signal}. */
+  look: () => void;
 }
 
 /** Ends a flow whose sign-in another program has stored meanwhile. */

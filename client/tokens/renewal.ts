@@ -169,7 +169,7 @@ export class TokenRenewal implements Renewal {
       return entry;
     };
     const rejected = this.#held.bearer?.token;
-    const look = async () => await this.#renewedIn(await store.peek(), rejected, "sign_in_joined");
+    const look = async () => await this.#freshIn(await store.peek(), rejected);
     const endOf = (entry: OidcCredentials) => this.#bearerIn(entry)?.expiresAt;
     const { backend } = store;
     return await askPerson(provider, { runtime, ask, backend, signal, save, look, endOf });
@@ -225,18 +225,25 @@ export class TokenRenewal implements Renewal {
     );
   }
 
-  /** The stored entry, where another session or process has renewed it meanwhile, or signed in. */
+  /** The stored entry, where another session or process has renewed it meanwhile. */
   async #renewedIn(
     stored: OidcCredentials | undefined,
+    rejected: string,
+  ): Promise<OidcCredentials | undefined> {
+    const renewed = await this.#freshIn(stored, rejected);
+    if (renewed !== undefined) this.#options.runtime.emit?.({ type: "refresh_joined" });
+    return renewed;
+  }
+
+  /** The stored entry, where it serves this session with another bearer than `rejected`. */
+  async #freshIn(
+    stored: OidcCredentials | undefined,
     rejected: string | undefined,
-    type: "refresh_joined" | "sign_in_joined" = "refresh_joined",
   ): Promise<OidcCredentials | undefined> {
     if (stored === undefined || !await this.#serves(stored)) return undefined;
     const bearer = this.#bearerIn(stored);
-    const { now, emit } = this.#options.runtime;
-    if (!isFresh(bearer, now()) || bearer.token === rejected) return undefined;
-    emit?.({ type });
-    return stored;
+    const isOther = isFresh(bearer, this.#options.runtime.now()) && bearer.token !== rejected;
+    return isOther ? stored : undefined;
   }
 
   async #runLocked(rejected: string, isAgain = false): Promise<OidcCredentials> {

@@ -180,6 +180,20 @@ test("joined sign-in: another program's ends the wait for a browser, and its sec
   assertEquals(await started.finish("http://127.0.0.1/?code=c&state=s"), session);
 });
 
+test("joined sign-in: a store that hangs is looked into once, and holds up no poll", async (world) => {
+  const { options, first } = twoPrograms(world);
+  let begun = 0;
+  world.clock.onDelay = (count) => {
+    if (count === 1) begun = first.calls.length;
+    first.before = (method) => method === "get" ? new Promise(() => {}) : undefined;
+    if (count === 4) world.provider.approve();
+  };
+  const session = await createSession({ ...options, onDeviceCode: () => {} });
+  assertEquals(first.calls.slice(begun), ["get", "put"]);
+  first.before = undefined;
+  await session.close();
+});
+
 test("joined sign-in: no other entry ends a wait, and no fault of the store", async (world) => {
   const { options, first, store, signIn } = twoPrograms(world);
   const { issuer, clientId: client_id } = world.provider;
