@@ -71,7 +71,7 @@ type StatusReport =
     /** Whether the next use works without a person. */
     readonly signedIn: boolean;
     readonly state: SignInState;
-    readonly backend?: Record<string, unknown>;
+    readonly backend?: ReturnType<typeof backendStatus>;
   };
 
 /** Reads the status from the store, without network and without a change. */
@@ -81,7 +81,7 @@ export async function readStatus(target: SignInTarget | undefined): Promise<Stat
   const { issuer, clientId, audience } = identity;
   const key = credentialKey(issuer, clientId, audience, identity);
   const entry = await new CredentialStore(backend, key).load();
-  return { ...describeEntry(entry, identity), backend: snakeCase(backendStatus(backend)) };
+  return { ...describeEntry(entry, identity), backend: backendStatus(backend) };
 }
 
 /** The part of an identity that a key holds. */
@@ -215,7 +215,7 @@ export const list: Command = {
     });
     const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
     const text = nobody + columns([...rows, ["Kept in", describeBackend(backend)]]);
-    const json = { backend: snakeCase(backendStatus(backend)), signIns: signIns.map(snakeCase) };
+    const json = { backend: backendStatus(backend), signIns: signIns.map(snakeCase) };
     printResult(flags, json, text);
     return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
   },
