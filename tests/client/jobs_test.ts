@@ -98,12 +98,10 @@ const RECIPES: Record<string, (jobs: Jobs, recipe: string) => Promise<void>> = {
 };
 
 for (const [heading, follow] of Object.entries(RECIPES)) {
-  Deno.test({
-    name: `jobs: the recipe for ${heading} gets a token for the job`,
+  Deno.test(`jobs: the recipe for ${heading} gets a token for the job`, {
     ignore: Deno.build.os === "windows", // a POSIX shell
-    async fn() {
-      await using jobs = await jobWorld();
-      await follow(jobs, jobs.recipe(heading));
-    },
+  }, async () => {
+    await using jobs = await jobWorld();
+    await follow(jobs, jobs.recipe(heading));
   });
 }

@@ -416,16 +416,14 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "a variable that does not fit is refused in whole words, too, where few may be read",
+Deno.test("a variable that does not fit is refused in whole words, too, where few may be read", {
   permissions: { env: ["VM_OIDC_FLOW"] },
-  async fn() {
-    Deno.env.set("VM_OIDC_FLOW", "divice");
-    try {
-      const run = () => createSession(OIDC);
-      await rejectsWith("invalid_options", run, "Cannot sign in: VM_OIDC_FLOW is not one of");
-    } finally {
-      Deno.env.delete("VM_OIDC_FLOW");
-    }
-  },
+}, async () => {
+  Deno.env.set("VM_OIDC_FLOW", "divice");
+  try {
+    const run = () => createSession(OIDC);
+    await rejectsWith("invalid_options", run, "Cannot sign in: VM_OIDC_FLOW is not one of");
+  } finally {
+    Deno.env.delete("VM_OIDC_FLOW");
+  }
 });

@@ -75,39 +75,37 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "the notebook's form hands in the address through the server's proxy, in Chromium",
+Deno.test("the notebook's form hands in the address through the server's proxy, in Chromium", {
   ignore: !hasJupyter || !hasChromium,
-  fn: async () => {
-    await using world = await startNotebookWorld();
-    const file = await world.write(
-      codeCells(
-        `${IMPORT}\nconst session = await vm.init({ flow: "browser" }); (await session.status()).email`,
-      ),
-      "form.ipynb",
-    );
-    await using running = runNotebook(world.home, file);
-    const { link, html } = await linkOf(running);
-    assertEquals(/<svg/.test(html), false, "a phone cannot bring the answer back");
-    const address = await addressAfter(world, link);
-    await using server = startNotebookServer(html);
-    await using browser = await startChromium();
-    const context = await openWindow(browser);
-    const page = await context.newPage();
-    await page.goto(`${server.origin}/user/ada/lab`);
-    const form = page.locator("form");
-    await form.waitFor({ state: "visible" });
-    assertMatch(await form.getAttribute("action") ?? "", /\/user\/ada\/proxy\/\d+\/[\w-]{36}$/);
-    await form.locator("input").fill(address);
-    const [answer] = await Promise.all([
-      context.waitForEvent("page"),
-      form.locator("button").click(),
-    ]);
-    await answer.waitForLoadState();
-    assertEquals(await answer.title(), "Your answer has arrived");
-    const result = await running.waitFor(({ type }) => type === "execute_result");
-    assertStringIncludes(result.content.data!["text/plain"]!, "analyst@example.com");
-  },
+}, async () => {
+  await using world = await startNotebookWorld();
+  const file = await world.write(
+    codeCells(
+      `${IMPORT}\nconst session = await vm.init({ flow: "browser" }); (await session.status()).email`,
+    ),
+    "form.ipynb",
+  );
+  await using running = runNotebook(world.home, file);
+  const { link, html } = await linkOf(running);
+  assertEquals(/<svg/.test(html), false, "a phone cannot bring the answer back");
+  const address = await addressAfter(world, link);
+  await using server = startNotebookServer(html);
+  await using browser = await startChromium();
+  const context = await openWindow(browser);
+  const page = await context.newPage();
+  await page.goto(`${server.origin}/user/ada/lab`);
+  const form = page.locator("form");
+  await form.waitFor({ state: "visible" });
+  assertMatch(await form.getAttribute("action") ?? "", /\/user\/ada\/proxy\/\d+\/[\w-]{36}$/);
+  await form.locator("input").fill(address);
+  const [answer] = await Promise.all([
+    context.waitForEvent("page"),
+    form.locator("button").click(),
+  ]);
+  await answer.waitForLoadState();
+  assertEquals(await answer.title(), "Your answer has arrived");
+  const result = await running.waitFor(({ type }) => type === "execute_result");
+  assertStringIncludes(result.content.data!["text/plain"]!, "analyst@example.com");
 });
 
 /** A notebook's server at /user/ada/, with a page that shows an output, and jupyter-server-proxy. */

@@ -26,38 +26,36 @@ const SCRIPTS: Record<string, (provider: string) => Promise<string>> = {
 };
 
 for (const [what, textOf] of Object.entries(SCRIPTS)) {
-  Deno.test({
-    name: `the flags of ${what} are named in two errors: variables, then hosts and files`,
+  Deno.test(`the flags of ${what} are named in two errors: variables, then hosts and files`, {
     ignore: Deno.build.os === "windows", // the flags are for a POSIX shell
-    async fn() {
-      const isJob = what.startsWith("a job");
-      await using provider = await startOidcProvider(isJob ? withClient() : { interval: 0.05 });
-      const accepts = (bearer: string) => provider.isActive(bearer);
-      await using api = await startTrackingApi({ accepts });
-      await using home = await tempDir();
-      provider.autoApprove = true;
-      const { issuer, clientId } = provider;
-      const named = `issuer: ${JSON.stringify(issuer)}, clientId: ${JSON.stringify(clientId)}`;
-      const file = `${home.path}/script.ts`;
-      await Deno.writeTextFile(file, await textOf(named));
-      const variables = {
-        VM_OIDC_ISSUER: issuer,
-        VM_OIDC_CLIENT_ID: clientId,
-        VM_API_HOST: api.apiHost,
-        VM_API_MODEL: "cl123",
-      };
-      const env = { HOME: home.path, NO_COLOR: "1", ...(isJob ? {} : variables) };
-      const [deno, run, ...rest] = denoCommand({ file }).map((word) => `'${word}'`);
-      const runWith = (flags: string) =>
-        runProcess(["sh", "-c", [deno, run, flags, ...rest].join(" ")], { env });
-      let result = await runWith("");
-      for (let errors = 0; errors < 2; errors++) {
-        assertEquals(result.code, 1);
-        const [, flags] = /Run with\n {2}(.*)\n/.exec(result.stderr)!;
-        result = await runWith(flags!); // the second error names all of them
-      }
-      assertEquals(result.code, 0, result.stderr);
-      assertMatch(result.stdout, /^Working on/);
-    },
+  }, async () => {
+    const isJob = what.startsWith("a job");
+    await using provider = await startOidcProvider(isJob ? withClient() : { interval: 0.05 });
+    const accepts = (bearer: string) => provider.isActive(bearer);
+    await using api = await startTrackingApi({ accepts });
+    await using home = await tempDir();
+    provider.autoApprove = true;
+    const { issuer, clientId } = provider;
+    const named = `issuer: ${JSON.stringify(issuer)}, clientId: ${JSON.stringify(clientId)}`;
+    const file = `${home.path}/script.ts`;
+    await Deno.writeTextFile(file, await textOf(named));
+    const variables = {
+      VM_OIDC_ISSUER: issuer,
+      VM_OIDC_CLIENT_ID: clientId,
+      VM_API_HOST: api.apiHost,
+      VM_API_MODEL: "cl123",
+    };
+    const env = { HOME: home.path, NO_COLOR: "1", ...(isJob ? {} : variables) };
+    const [deno, run, ...rest] = denoCommand({ file }).map((word) => `'${word}'`);
+    const runWith = (flags: string) =>
+      runProcess(["sh", "-c", [deno, run, flags, ...rest].join(" ")], { env });
+    let result = await runWith("");
+    for (let errors = 0; errors < 2; errors++) {
+      assertEquals(result.code, 1);
+      const [, flags] = /Run with\n {2}(.*)\n/.exec(result.stderr)!;
+      result = await runWith(flags!); // the second error names all of them
+    }
+    assertEquals(result.code, 0, result.stderr);
+    assertMatch(result.stdout, /^Working on/);
   });
 }

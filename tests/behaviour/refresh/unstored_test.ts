@@ -204,27 +204,25 @@ test("proof: a probe entry that a kill has left is removed by the next refresh, 
   assertEquals(backend.rows.size, 0);
 });
 
-Deno.test({
-  name: "vanished store: new tokens are neither lost nor revoked, and stored once it is back",
+Deno.test("vanished store: new tokens are neither lost nor revoked, and stored once it is back", {
   ignore: !isPosix,
-  async fn() {
-    await using folder = await tempDir();
-    await using world = await scriptedProviderWorld();
-    const parent = `${folder.path}/inner`;
-    const store = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
-    const session = await world.signIn({ credentialsBackend: store });
-    world.provider.script.token.push(() => Deno.renameSync(parent, `${parent}.away`));
-    await rejectsWith("credentials_not_stored", () => renew(session), "folder was removed");
-    const inMemory = await session.accessToken();
-    const again = new FileCredentialsBackend({ path: store.path });
-    const other = await world.signIn({ credentialsBackend: again });
-    assertEquals(await other.accessToken(), inMemory);
-    Deno.renameSync(`${parent}.away`, parent);
-    world.clock.advance(11_000); // a fault is bridged for ten seconds
-    const token = await session.accessToken();
-    assertEquals([token, world.provider.isActive(token)], [inMemory, true]);
-    assertEquals(store.get(world.key)?.access_token, token);
-  },
+}, async () => {
+  await using folder = await tempDir();
+  await using world = await scriptedProviderWorld();
+  const parent = `${folder.path}/inner`;
+  const store = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
+  const session = await world.signIn({ credentialsBackend: store });
+  world.provider.script.token.push(() => Deno.renameSync(parent, `${parent}.away`));
+  await rejectsWith("credentials_not_stored", () => renew(session), "folder was removed");
+  const inMemory = await session.accessToken();
+  const again = new FileCredentialsBackend({ path: store.path });
+  const other = await world.signIn({ credentialsBackend: again });
+  assertEquals(await other.accessToken(), inMemory);
+  Deno.renameSync(`${parent}.away`, parent);
+  world.clock.advance(11_000); // a fault is bridged for ten seconds
+  const token = await session.accessToken();
+  assertEquals([token, world.provider.isActive(token)], [inMemory, true]);
+  assertEquals(store.get(world.key)?.access_token, token);
 });
 
 test.signedIn("sign-out during a refresh, by this session: it wins", async ({ session, ...world }) => {

@@ -197,26 +197,24 @@ Deno.test("client key: what cannot be used is told apart, and nothing is sent", 
   assertEquals(it.posts(), []);
 });
 
-Deno.test({
-  name: "client assertion: a renewed one is picked up, through the links of a cluster",
+Deno.test("client assertion: a renewed one is picked up, through the links of a cluster", {
   ignore: !isPosix, // on Windows an ordinary person may make no links
-  async fn() {
-    await using it = await federatedWorld();
-    await Deno.mkdir(`${it.dir}/..one`);
-    await Deno.mkdir(`${it.dir}/..two`);
-    await it.file(await it.assertion(), "..one/token");
-    await it.file(await it.assertion(), "..two/token");
-    await Deno.symlink("..one", `${it.dir}/..data`);
-    await Deno.symlink("..data/token", `${it.dir}/token`);
-    const clientAssertionFile = `${it.dir}/token`;
-    await using session = await it.job({ clientAssertionFile });
-    await session.accessToken();
-    await Deno.symlink("..two", `${it.dir}/..next`);
-    await Deno.rename(`${it.dir}/..next`, `${it.dir}/..data`);
-    await Deno.remove(`${it.dir}/..one`, { recursive: true });
-    it.world.clock.advance(HOUR);
-    assert(await it.world.provider.isActive(await session.accessToken()));
-  },
+}, async () => {
+  await using it = await federatedWorld();
+  await Deno.mkdir(`${it.dir}/..one`);
+  await Deno.mkdir(`${it.dir}/..two`);
+  await it.file(await it.assertion(), "..one/token");
+  await it.file(await it.assertion(), "..two/token");
+  await Deno.symlink("..one", `${it.dir}/..data`);
+  await Deno.symlink("..data/token", `${it.dir}/token`);
+  const clientAssertionFile = `${it.dir}/token`;
+  await using session = await it.job({ clientAssertionFile });
+  await session.accessToken();
+  await Deno.symlink("..two", `${it.dir}/..next`);
+  await Deno.rename(`${it.dir}/..next`, `${it.dir}/..data`);
+  await Deno.remove(`${it.dir}/..one`, { recursive: true });
+  it.world.clock.advance(HOUR);
+  assert(await it.world.provider.isActive(await session.accessToken()));
 });
 
 Deno.test("client assertion: a refused one is named with what to check, and a missing one", async () => {

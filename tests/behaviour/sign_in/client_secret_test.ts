@@ -163,16 +163,14 @@ test("client secret: the variable's is not another client's", async (world) => {
   }
 });
 
-Deno.test({
-  name: "client secret: the variable's is given to nobody while it cannot be known whose it is",
+Deno.test("client secret: the variable's is given to nobody while it cannot be known whose it is", {
   permissions: { env: ["VM_OIDC_CLIENT_SECRET"], net: ["127.0.0.1", "localhost"] },
-  async fn() {
-    await using world = await scriptedProviderWorld();
-    Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
-    await world.signIn();
-    const requests = JSON.stringify(world.provider.requests);
-    assertEquals([requests.includes(SECRET), /basic/i.test(requests)], [false, false]);
-  },
+}, async () => {
+  await using world = await scriptedProviderWorld();
+  Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
+  await world.signIn();
+  const requests = JSON.stringify(world.provider.requests);
+  assertEquals([requests.includes(SECRET), /basic/i.test(requests)], [false, false]);
 });
 
 Deno.test("client secret: clearing all gives it to the configured client's provider only", async () => {

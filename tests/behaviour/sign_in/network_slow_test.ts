@@ -78,14 +78,12 @@ Deno.test("network: DENO_CERT adds a company's authority", async () => {
   assertEquals(await signIn(network, { DENO_CERT: network.ca }), "refreshed");
 });
 
-Deno.test({
-  name: "network: DENO_TLS_CA_STORE=system trusts what the system trusts",
+Deno.test("network: DENO_TLS_CA_STORE=system trusts what the system trusts", {
   ignore: Deno.build.os !== "linux", // elsewhere no variable moves the system's store
-  async fn() {
-    await using network = await startNetwork("localhost");
-    const env = { DENO_TLS_CA_STORE: "system", SSL_CERT_FILE: network.ca };
-    assertEquals(await signIn(network, env), "refreshed");
-  },
+}, async () => {
+  await using network = await startNetwork("localhost");
+  const env = { DENO_TLS_CA_STORE: "system", SSL_CERT_FILE: network.ca };
+  assertEquals(await signIn(network, env), "refreshed");
 });
 
 Deno.test("network: HTTPS_PROXY carries all requests, and needs no permission for the proxy", async () => {

@@ -14,21 +14,19 @@ export function apiTest(
   run: (context: Context) => Promise<void>,
   options: SessionOptions = {},
 ): void {
-  Deno.test({
-    name: `api: ${name}`,
+  Deno.test(`api: ${name}`, {
     sanitizeOps: true, // not even a timer may be left
     sanitizeResources: true,
-    async fn() {
-      await using world = await scriptedProviderWorld();
-      // On a busy machine a sign-in would not keep within the time limit of a test about it.
-      if (options.timeoutMs !== undefined) await createSession(world.options);
-      const own = { ...world.options, ...options };
-      const session = options.timeoutMs === undefined
-        ? await init({ ...own, model: "cl-1" })
-        : await createSession(own);
-      world.api.reset();
-      await run(Object.assign(Object.create(world), { session }));
-    },
+  }, async () => {
+    await using world = await scriptedProviderWorld();
+    // On a busy machine a sign-in would not keep within the time limit of a test about it.
+    if (options.timeoutMs !== undefined) await createSession(world.options);
+    const own = { ...world.options, ...options };
+    const session = options.timeoutMs === undefined
+      ? await init({ ...own, model: "cl-1" })
+      : await createSession(own);
+    world.api.reset();
+    await run(Object.assign(Object.create(world), { session }));
   });
 }
 

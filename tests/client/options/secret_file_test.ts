@@ -17,18 +17,16 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "client file: the command that closes it works for any path",
+Deno.test("client file: the command that closes it works for any path", {
   ignore: Deno.build.os === "windows",
-  async fn() {
-    await using dir = await tempDir();
-    const path = `${dir.path}/a job's key`;
-    await Deno.writeTextFile(path, "text");
-    await Deno.chmod(path, 0o666);
-    const read = () => readSecretFile("clientKeyFile", path);
-    const { message } = assertThrows(read, ValidMindAuthError);
-    const [, command] = /Close it: (chmod .*)$/.exec(message)!;
-    await new Deno.Command("sh", { args: ["-c", command!] }).output();
-    read();
-  },
+}, async () => {
+  await using dir = await tempDir();
+  const path = `${dir.path}/a job's key`;
+  await Deno.writeTextFile(path, "text");
+  await Deno.chmod(path, 0o666);
+  const read = () => readSecretFile("clientKeyFile", path);
+  const { message } = assertThrows(read, ValidMindAuthError);
+  const [, command] = /Close it: (chmod .*)$/.exec(message)!;
+  await new Deno.Command("sh", { args: ["-c", command!] }).output();
+  read();
 });

@@ -159,21 +159,19 @@ Deno.test("providerFetch: coded errors of an injected fetch stay as they are", a
   assertEquals(await assertRejects(() => call({ fetch })), own);
 });
 
-Deno.test({
-  name: "providerFetch: a network permission that the caller's own fetch lacks is named",
+Deno.test("providerFetch: a network permission that the caller's own fetch lacks is named", {
   permissions: { env: true },
-  fn: async () => {
-    using _ = new OwnEnv();
-    const run = () =>
-      createSession({
-        issuer: "https://login.example.com:8443",
-        clientId: "c",
-        credentialsBackend: new MemoryCredentialsBackend(),
-        fetch: (...request) => fetch(...request),
-      });
-    const words = "Cannot reach https://login.example.com:8443/";
-    await rejectsWith("permission_required", run, words, "--allow-net=login.example.com:8443");
-  },
+}, async () => {
+  using _ = new OwnEnv();
+  const run = () =>
+    createSession({
+      issuer: "https://login.example.com:8443",
+      clientId: "c",
+      credentialsBackend: new MemoryCredentialsBackend(),
+      fetch: (...request) => fetch(...request),
+    });
+  const words = "Cannot reach https://login.example.com:8443/";
+  await rejectsWith("permission_required", run, words, "--allow-net=login.example.com:8443");
 });
 
 /** Ends of a connection after a whole body: broken off, and left open. */

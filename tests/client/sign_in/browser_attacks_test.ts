@@ -266,23 +266,21 @@ test.real("browser attack: no parameter overrides the request's, and none is dro
   assertEquals(world.provider.requests, []);
 });
 
-Deno.test({
-  name: "browser attack: a second browser ends the sign-in, where the system tells nothing",
+Deno.test("browser attack: a second browser ends the sign-in, where the system tells nothing", {
   permissions: { net: true, env: true },
-  fn: async () => {
-    await using world = await scriptedProviderWorld();
-    const { issuer } = world.provider;
-    world.provider.discovery = { authorization_endpoint: `${issuer}/authorize` };
-    const { provider, runtime } = providerOf(world, { delay });
-    const show = async ({ answer }: SignInPage) => {
-      for (let browser = 0; browser < 2; browser++) {
-        const response = await fetch(answer!.startUrl!, { method: "POST", redirect: "manual" });
-        await response.body?.cancel();
-      }
-    };
-    const { signal } = new AbortController();
-    const look = () => Promise.resolve();
-    const signIn = () => signInByBrowser(provider, { runtime, ask: {}, signal, show, look });
-    await rejectsWith("authorization_denied", signIn, "two browsers", "openBrowser: false");
-  },
+}, async () => {
+  await using world = await scriptedProviderWorld();
+  const { issuer } = world.provider;
+  world.provider.discovery = { authorization_endpoint: `${issuer}/authorize` };
+  const { provider, runtime } = providerOf(world, { delay });
+  const show = async ({ answer }: SignInPage) => {
+    for (let browser = 0; browser < 2; browser++) {
+      const response = await fetch(answer!.startUrl!, { method: "POST", redirect: "manual" });
+      await response.body?.cancel();
+    }
+  };
+  const { signal } = new AbortController();
+  const look = () => Promise.resolve();
+  const signIn = () => signInByBrowser(provider, { runtime, ask: {}, signal, show, look });
+  await rejectsWith("authorization_denied", signIn, "two browsers", "openBrowser: false");
 });

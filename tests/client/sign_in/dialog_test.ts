@@ -46,86 +46,74 @@ async function open(page: string, PATH: string, env: Record<string, string> = {}
   }
 }
 
-Deno.test({
-  name: "openBrowser: the page is one argument, of the web over TLS or of this host",
+Deno.test("openBrowser: the page is one argument, of the web over TLS or of this host", {
   ignore,
-  fn: async () => {
-    await using browser = await fakeBrowser();
-    for (const page of ["http://login.example.com/", "file:///etc/passwd", "-h", "javascript:1"]) {
-      const reason = await open(page, browser.path);
-      assertEquals([reason, await browser.opened()], ["the page is no https: page", undefined]);
-    }
-    for (const page of [PAGE, "http://127.0.0.1:8080/device"]) {
-      assertEquals(await open(page, browser.path), undefined);
-      assertEquals(await browser.opened(), `1\n${page}\n`);
-    }
-  },
+}, async () => {
+  await using browser = await fakeBrowser();
+  for (const page of ["http://login.example.com/", "file:///etc/passwd", "-h", "javascript:1"]) {
+    const reason = await open(page, browser.path);
+    assertEquals([reason, await browser.opened()], ["the page is no https: page", undefined]);
+  }
+  for (const page of [PAGE, "http://127.0.0.1:8080/device"]) {
+    assertEquals(await open(page, browser.path), undefined);
+    assertEquals(await browser.opened(), `1\n${page}\n`);
+  }
 });
 
-Deno.test({
-  name: "openBrowser: of the environment, the program gets what a desktop needs and no secret",
+Deno.test("openBrowser: of the environment, the program gets what a desktop needs and no secret", {
   ignore,
-  fn: async () => {
-    await using browser = await fakeBrowser();
-    const secrets = { VM_API_SECRET: "s3cret", AWS_SECRET_ACCESS_KEY: "s3cret" };
-    await open(PAGE, browser.path, { ...secrets, DISPLAY: ":0", HOME: "/home/x" });
-    const text = await browser.environment();
-    for (const part of ["DISPLAY=:0", "HOME=/home/x", browser.path]) {
-      assertStringIncludes(text, part);
-    }
-    assertEquals(text.includes("s3cret"), false);
-  },
+}, async () => {
+  await using browser = await fakeBrowser();
+  const secrets = { VM_API_SECRET: "s3cret", AWS_SECRET_ACCESS_KEY: "s3cret" };
+  await open(PAGE, browser.path, { ...secrets, DISPLAY: ":0", HOME: "/home/x" });
+  const text = await browser.environment();
+  for (const part of ["DISPLAY=:0", "HOME=/home/x", browser.path]) {
+    assertStringIncludes(text, part);
+  }
+  assertEquals(text.includes("s3cret"), false);
 });
 
-Deno.test({
-  name: "openBrowser: what does not start, or fails, is said",
-  ignore,
-  fn: async () => {
-    await using failing = await fakeBrowser(3);
-    assertEquals(await open(PAGE, failing.path), "xdg-open found no browser");
-    await using empty = await tempDir();
-    assertEquals(await open(PAGE, empty.path), "xdg-open cannot be run");
-  },
+Deno.test("openBrowser: what does not start, or fails, is said", { ignore }, async () => {
+  await using failing = await fakeBrowser(3);
+  assertEquals(await open(PAGE, failing.path), "xdg-open found no browser");
+  await using empty = await tempDir();
+  assertEquals(await open(PAGE, empty.path), "xdg-open cannot be run");
 });
 
-Deno.test({
-  name: "openBrowser: without the permission nothing is run, and nobody is asked",
+Deno.test("openBrowser: without the permission nothing is run, and nobody is asked", {
   permissions: { env: true },
   ignore,
-  fn: async () => {
-    const reason = await openBrowser(PAGE);
-    assertStringIncludes(reason!, "is not installed, or not permitted by --allow-run=xdg-open");
-  },
+}, async () => {
+  const reason = await openBrowser(PAGE);
+  assertStringIncludes(reason!, "is not installed, or not permitted by --allow-run=xdg-open");
 });
 
-Deno.test({
-  name: "openBrowser: a sign-in opens the page with the code filled in, or goes on by the link",
+Deno.test("openBrowser: a sign-in opens the page with the code filled in, or goes on by the link", {
   ignore,
-  fn: async () => {
-    await using world = await scriptedProviderWorld();
-    const { onDeviceCode: _, ...options } = world.options;
-    await using browser = await fakeBrowser();
-    await using empty = await tempDir();
-    for (const PATH of [browser.path, empty.path]) {
-      using streams = new OwnStreams();
-      world.backend.delete(world.key);
-      Deno.env.set("PATH", PATH);
-      world.clock.onDelay = async () => {
-        while (PATH === browser.path && !await browser.opened()) await soon();
-      };
-      await createSession({ ...options, openBrowser: true });
-      const text = streams.written.stderr;
-      assertStringIncludes(text, "\nSigned in as analyst@example.com.");
-      const isOpened = PATH === browser.path;
-      const page = `${world.provider.issuer}/activate?user_code=WDJB-MJHT`;
-      if (isOpened) assertEquals(await browser.opened(), `1\n${page}\n`);
-      const note = /The browser was not opened: .*/.exec(text)?.[0];
-      assertEquals(
-        note,
-        isOpened ? undefined : "The browser was not opened: xdg-open cannot be run.",
-      );
-    }
-  },
+}, async () => {
+  await using world = await scriptedProviderWorld();
+  const { onDeviceCode: _, ...options } = world.options;
+  await using browser = await fakeBrowser();
+  await using empty = await tempDir();
+  for (const PATH of [browser.path, empty.path]) {
+    using streams = new OwnStreams();
+    world.backend.delete(world.key);
+    Deno.env.set("PATH", PATH);
+    world.clock.onDelay = async () => {
+      while (PATH === browser.path && !await browser.opened()) await soon();
+    };
+    await createSession({ ...options, openBrowser: true });
+    const text = streams.written.stderr;
+    assertStringIncludes(text, "\nSigned in as analyst@example.com.");
+    const isOpened = PATH === browser.path;
+    const page = `${world.provider.issuer}/activate?user_code=WDJB-MJHT`;
+    if (isOpened) assertEquals(await browser.opened(), `1\n${page}\n`);
+    const note = /The browser was not opened: .*/.exec(text)?.[0];
+    assertEquals(
+      note,
+      isOpened ? undefined : "The browser was not opened: xdg-open cannot be run.",
+    );
+  }
 });
 
 Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the process", () => {

@@ -202,28 +202,24 @@ Deno.test("redirect listener: localhost is listened for at both kinds of address
   assertEquals((await answer.taken).get("code"), "c");
 });
 
-Deno.test({
-  name: "redirect listener: another program at either address of localhost gets no link",
+Deno.test("redirect listener: another program at either address of localhost gets no link", {
   ignore: !hasIpv6(),
-  fn: async () => {
-    for (const hostname of ["127.0.0.1", "::1"]) {
-      using other = Deno.listen({ hostname, port: 0 });
-      const { port } = other.addr;
-      const start = () => listen({ redirectUri: `http://localhost:${port}/callback` });
-      const { message } = await rejectsWith("redirect_unavailable", start, "another program");
-      assert(["127.0.0.1", "[::1]"].every((host) => message.includes(`${host}:${port}`)));
-    }
-  },
+}, async () => {
+  for (const hostname of ["127.0.0.1", "::1"]) {
+    using other = Deno.listen({ hostname, port: 0 });
+    const { port } = other.addr;
+    const start = () => listen({ redirectUri: `http://localhost:${port}/callback` });
+    const { message } = await rejectsWith("redirect_unavailable", start, "another program");
+    assert(["127.0.0.1", "[::1]"].every((host) => message.includes(`${host}:${port}`)));
+  }
 });
 
-Deno.test({
-  name: "redirect listener: localhost needs both of its addresses",
+Deno.test("redirect listener: localhost needs both of its addresses", {
   permissions: { net: ["127.0.0.1:0"], env: true },
   ignore: !hasIpv6(),
-  fn: async () => {
-    const start = () => listen({ redirectUri: "http://localhost/callback" });
-    await rejectsWith("permission_required", start, "--allow-net=127.0.0.1:0,[::1]");
-  },
+}, async () => {
+  const start = () => listen({ redirectUri: "http://localhost/callback" });
+  await rejectsWith("permission_required", start, "--allow-net=127.0.0.1:0,[::1]");
 });
 
 function hasIpv6(): boolean {
@@ -271,23 +267,19 @@ Deno.test("redirect listener: the notebook's form hands in an address from any h
   assertEquals((await answer.taken).get("code"), "c");
 });
 
-Deno.test({
-  name: "redirect listener: a free port needs the grant of port 0 and no more",
+Deno.test("redirect listener: a free port needs the grant of port 0 and no more", {
   permissions: { net: ["127.0.0.1:0"], env: true },
-  fn: async () => {
-    const { listener } = listen();
-    await using _ = listener;
-    assertMatch(listener.redirectUri, /^http:\/\/127\.0\.0\.1:\d+\//);
-  },
+}, async () => {
+  const { listener } = listen();
+  await using _ = listener;
+  assertMatch(listener.redirectUri, /^http:\/\/127\.0\.0\.1:\d+\//);
 });
 
-Deno.test({
-  name: "redirect listener: without the grant the error names it",
+Deno.test("redirect listener: without the grant the error names it", {
   permissions: { env: true },
-  fn: async () => {
-    const { message } = await rejectsWith("permission_required", () => listen(), "127.0.0.1:0");
-    assertMatch(message, /--allow-net=127\.0\.0\.1:0$/);
-  },
+}, async () => {
+  const { message } = await rejectsWith("permission_required", () => listen(), "127.0.0.1:0");
+  assertMatch(message, /--allow-net=127\.0\.0\.1:0$/);
 });
 
 const START_LINK = "https://login.example.com/authorize?state=hidden-state-of-the-link";
@@ -345,23 +337,22 @@ Deno.test("browser start: where the system tells whose a browser is, only this u
   assertEquals([(await post(false)).status, others.count], [404, 0]);
 });
 
-Deno.test({
-  name: "browser start: without every permission nothing tells whose a connection is",
+Deno.test("browser start: without every permission nothing tells whose a connection is", {
   permissions: { net: ["127.0.0.1"] },
-  fn: async () => {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    using _client = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
-    using server = await listener.accept();
-    assertEquals(isOwnConnection(server), undefined);
-  },
+}, async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using _client = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+  using server = await listener.accept();
+  assertEquals(isOwnConnection(server), undefined);
 });
 
 for (const hostname of ["127.0.0.1", "[::1]"]) {
-  Deno.test({
-    name:
-      `browser start: a neighbour with the same ports elsewhere makes no browser foreign (${hostname})`,
-    ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
-    fn: async () => {
+  Deno.test(
+    `browser start: a neighbour with the same ports elsewhere makes no browser foreign (${hostname})`,
+    {
+      ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+    },
+    async () => {
       using listener = Deno.listen({ hostname, port: 0 });
       const { port } = listener.addr;
       using client = await Deno.connect({ hostname, port });
@@ -384,14 +375,15 @@ for (const hostname of ["127.0.0.1", "[::1]"]) {
       await reader.cancel();
       await neighbour.status;
     },
-  });
+  );
 }
 
-Deno.test({
-  name:
-    "browser start: the opener's argument tells nothing of the sign-in, and another user's no link",
-  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
-  fn: async () => {
+Deno.test(
+  "browser start: the opener's argument tells nothing of the sign-in, and another user's no link",
+  {
+    ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  },
+  async () => {
     await using dir = await tempDir();
     const opener =
       `#!/bin/sh\nprintf '%s' "$*" > ${dir.path}/x && mv ${dir.path}/x ${dir.path}/opened\n`;
@@ -420,4 +412,4 @@ Deno.test({
     await world.provider.follow(own.headers.get("location")!);
     assertEquals((await (await session).status()).signedIn, true);
   },
-});
+);
