@@ -4,15 +4,8 @@ import { DELIMITER, dirname, fromFileUrl, join, relative, toFileUrl } from "@std
 import { type JsrPackage, type JsrRegistry, startJsrRegistry } from "./support/jsr_registry.ts";
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
 import { tempDir } from "./support/temp_home.ts";
-import { startTrackingApi, type TrackingApi } from "./support/tracking_api.ts";
-import {
-  DENO,
-  denoInfo,
-  type ProcessResult,
-  runDeno,
-  runDenoTool,
-  runProcess,
-} from "./support/deno_process.ts";
+import { startTrackingApi } from "./support/tracking_api.ts";
+import { DENO, denoInfo, runDeno, runDenoTool } from "./support/deno_process.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 
@@ -152,14 +145,8 @@ interface User extends AsyncDisposable {
   /** An empty home. */
   readonly home: string;
   readonly provider: TestOidcProvider;
-  readonly api: TrackingApi;
-  /** Runs any program, such as `deno`, where the script is. */
-  exec(program: string, ...args: string[]): Promise<ProcessResult>;
   /** Runs the script, and gives what it printed. */
-  run(
-    env: Record<string, string>,
-    flags?: string[],
-  ): Promise<{ output: Record<string, unknown>; stderr: string }>;
+  run(env: Record<string, string>): Promise<{ output: Record<string, unknown>; stderr: string }>;
 }
 
 /** Somebody outside the repository, with a script and a backend, and a provider to sign in to. */
@@ -183,26 +170,26 @@ async function startUser(registry: JsrRegistry): Promise<User> {
     VM_OIDC_CLIENT_ID: provider.clientId,
     VM_API_HOST: api.apiHost,
   };
-  const run: User["run"] = async (env, flags = []) =>
-    await runScript(folder, { ...settings, ...env }, [
-      `--allow-read=${path}`,
-      `--allow-write=${home}`,
-      "--allow-net=127.0.0.1",
-      "--allow-env",
-      ...flags,
-    ]);
-  const exec: User["exec"] = async (program, ...args) =>
-    await runProcess([program, ...args], { cwd: folder, env: settings, timeoutMs: 300_000 });
+  const run: User["run"] = async (env) => {
+    const { code, stdout, stderr } = await runDeno({
+      file: "script.ts",
+      flags: [
+        `--allow-read=${path}`,
+        `--allow-write=${home}`,
+        "--allow-net=127.0.0.1",
+        "--allow-env",
+      ],
+      config: false,
+      cwd: folder,
+      env: { ...settings, ...env },
+      timeoutMs: 300_000,
+    });
+    assertEquals(code, 0, stderr);
+    return { output: JSON.parse(stdout), stderr };
+  };
   const started = stack.move();
   const dispose = () => started.disposeAsync();
-  return { folder, home, provider, api, exec, run, [Symbol.asyncDispose]: dispose };
-}
-
-async function runScript(cwd: string, env: Record<string, string>, flags: string[]) {
-  const script = { file: "script.ts", flags, config: false };
-  const { code, stdout, stderr } = await runDeno({ ...script, cwd, env, timeoutMs: 300_000 });
-  assertEquals(code, 0, stderr);
-  return { output: JSON.parse(stdout) as Record<string, unknown>, stderr };
+  return { folder, home, provider, run, [Symbol.asyncDispose]: dispose };
 }
 
 async function publishedFiles(registry: JsrRegistry): Promise<string[]> {
