@@ -72,10 +72,9 @@ function groupPermissions(
   });
 }
 
-function isScope(name: string, scope: unknown): scope is string | undefined {
-  if (scope === undefined) return true;
-  if (typeof scope !== "string" || scope === "") return false;
-  return (name !== "net" && name !== "import") || HOST.test(scope);
+function isScope(name: PermissionName, scope: unknown): scope is string | undefined {
+  const form = SCOPES[name] === "host" ? HOST : /./s;
+  return scope === undefined || typeof scope === "string" && form.test(scope);
 }
 
 /** A host name or address, with or without a port, or a Unix socket. */

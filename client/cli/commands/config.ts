@@ -23,7 +23,6 @@ import {
   columns,
   type Command,
   EXIT,
-  type FlagName,
   type FlagValues,
   print,
   printResult,
@@ -188,14 +187,6 @@ export function settingsOf(flags: FlagValues): Settings {
   return readSettings(given, flags.text("config"));
 }
 
-const SIGN_IN: readonly FlagName[] = [
-  ...SIGN_IN_FLAGS,
-  "redirect-uri",
-  "listen",
-  "open",
-  "api-host",
-];
-
 export const permissions: Command = {
   name: "permissions",
   summary: "list the exact Deno flags that a script or this program needs",
@@ -204,7 +195,16 @@ export const permissions: Command = {
     "--discover is given. An optional variable is listed if it is set here. Run it with " +
     "--allow-env, or with -A.",
   ],
-  flags: ["for", ...SIGN_IN, "discover", "json"],
+  flags: [
+    "for",
+    ...SIGN_IN_FLAGS,
+    "redirect-uri",
+    "listen",
+    "open",
+    "api-host",
+    "discover",
+    "json",
+  ],
   examples: [
     "permissions --api-host https://api.example.com/v1/",
     "permissions --for cli",
