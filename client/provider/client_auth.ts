@@ -39,7 +39,7 @@ interface Sender {
 }
 
 /** The place that the proof of a client comes from. */
-interface ProofSource {
+export interface ProofSource {
   readonly way: "secret" | "key" | "assertion";
   /** For messages. */
   readonly name: Message;
@@ -47,74 +47,64 @@ interface ProofSource {
   get(issuer: string, sender: Sender): string | Promise<string>;
 }
 
-/** How a client proves to a provider who it is: RFC 6749, section 2.3. */
-export class ClientAuthentication {
-  readonly #source: ProofSource | undefined;
-  /** Whether the client proves itself in the second of its two ways. */
-  isTurned = false;
-
-  constructor(proof: ClientProof | undefined) {
-    this.#source = proof && sourceOf(proof);
-  }
-
-  /** Whether the client has nothing to prove itself by: a public client. */
-  get isNone(): boolean {
-    return this.#source === undefined;
-  }
-
-  /** The same for oauth4webapi. The proof is got anew for each request. */
-  at(server: oauth.AuthorizationServer, sender: Sender): oauth.ClientAuth {
-    if (this.#source === undefined) return oauth.None();
-    const { isTurned } = this;
-    const { way, name, get } = this.#source;
-    return async (...request) => {
-      const text = await get(server.issuer, sender);
-      if (way === "secret") remember(sender.runtime.secrets, [text]);
-      const auth = way === "secret"
-        ? bySecret(text, server, isTurned)
-        : way === "key"
-        ? await byKey(name, text, server, isTurned)
-        : byAssertion(name, text);
-      await auth(...request);
-    };
-  }
-
-  /**
-   * Has the client prove itself in the other way after the provider has refused one: a secret in the
-   * header instead of the form, where the provider states both, and a signed assertion for the token
-   * endpoint instead of the issuer. Ory Hydra takes a secret only the way that the client is registered
-   * with, and an assertion for the token endpoint only.
-   *
-   * @param isTurned Whether to take the second way.
-   * @returns Whether the client has another way, so that the request is worth another try.
-   */
-  turn(server: oauth.AuthorizationServer, isTurned: boolean): boolean {
-    const methods = server.token_endpoint_auth_methods_supported;
-    const isBoth = ["client_secret_post", "client_secret_basic"]
-      .every((name) => methods?.includes(name));
-    const way = this.#source?.way;
-    const hasOther = way === "secret" && isBoth || way === "key" && isOwnEndpoint(server);
-    if (hasOther) this.isTurned = isTurned;
-    return hasOther;
-  }
-
-  /** The advice where the provider refuses the client; `undefined` for a public one. */
-  advice(): Message | undefined {
-    if (this.#source === undefined) return undefined;
-    const { way, name } = this.#source;
-    if (way === "assertion") {
-      return words`Check ${CLIENT_ID} and the JWT in ${name}: it must not have ended (exp), and the
-        provider has to trust its iss, sub and aud for this client.`;
-    }
-    return way === "key"
-      ? words`Check ${CLIENT_ID}, that the public key of ${name} is registered with the same kid, and
-          the clock.`
-      : words`Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
-  }
+/**
+ * How a client proves to a provider who it is (RFC 6749, section 2.3), for oauth4webapi. The proof is got
+ * anew for each request.
+ *
+ * @param isTurned Whether to take the other way: see {@linkcode hasOtherWay}.
+ */
+export function clientAuth(
+  source: ProofSource | undefined,
+  server: oauth.AuthorizationServer,
+  isTurned: boolean,
+  sender: Sender,
+): oauth.ClientAuth {
+  if (source === undefined) return oauth.None();
+  const { way, name, get } = source;
+  return async (...request) => {
+    const text = await get(server.issuer, sender);
+    if (way === "secret") remember(sender.runtime.secrets, [text]);
+    const auth = way === "secret"
+      ? bySecret(text, server, isTurned)
+      : way === "key"
+      ? await byKey(name, text, server, isTurned)
+      : byAssertion(name, text);
+    await auth(...request);
+  };
 }
 
-/** The variables of a job are read at once: a session may give them back. */
-function sourceOf(proof: ClientProof): ProofSource {
+/**
+ * Whether the client can prove itself in another way after the provider has refused one: a secret in the
+ * header instead of the form, where the provider states both, and a signed assertion for the token
+ * endpoint instead of the issuer. Ory Hydra takes a secret only the way that the client is registered
+ * with, and an assertion for the token endpoint only.
+ */
+export function hasOtherWay(
+  source: ProofSource | undefined,
+  server: oauth.AuthorizationServer,
+): boolean {
+  const methods = server.token_endpoint_auth_methods_supported;
+  const isBoth = ["client_secret_post", "client_secret_basic"]
+    .every((name) => methods?.includes(name));
+  return source?.way === "secret" && isBoth || source?.way === "key" && isOwnEndpoint(server);
+}
+
+/** The advice where the provider refuses the client; `undefined` for a public one. */
+export function adviceOf(source: ProofSource | undefined): Message | undefined {
+  if (source === undefined) return undefined;
+  const { way, name } = source;
+  if (way === "assertion") {
+    return words`Check ${CLIENT_ID} and the JWT in ${name}: it must not have ended (exp), and the
+      provider has to trust its iss, sub and aud for this client.`;
+  }
+  return way === "key"
+    ? words`Check ${CLIENT_ID}, that the public key of ${name} is registered with the same kid, and the
+        clock.`
+    : words`Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
+}
+
+/** Where a proof comes from. The variables of a job are read at once: a session may give them back. */
+export function sourceOf(proof: ClientProof): ProofSource {
   const { option, value } = proof;
   const ofKey = option === "clientKeyFile" ? "key" : "assertion";
   const way = option.startsWith("clientSecret") ? "secret" : ofKey;

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { Once } from "../../backends/common/promises.ts";
 import { type OidcIdentity, withClientVariables } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import { ClientAuthentication } from "./client_auth.ts";
+import { adviceOf, clientAuth, hasOtherWay, type ProofSource, sourceOf } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { providerError, ProviderRefusedError, type RefusalAdvice } from "./error.ts";
 import { DISCOVERY } from "./fetch.ts";
@@ -24,13 +24,15 @@ export interface RequestedDiscovery extends Disposable {
 export class OidcProvider {
   #identity: OidcIdentity;
   readonly #runtime: Runtime;
-  readonly #proof: ClientAuthentication;
+  readonly #proof: ProofSource | undefined;
+  /** Whether the client proves itself in the second of its two ways. */
+  #isTurned = false;
   readonly #server = new Once<oauth.AuthorizationServer>();
 
   constructor(identity: OidcIdentity, runtime: Runtime) {
     this.#identity = identity;
     this.#runtime = runtime;
-    this.#proof = new ClientAuthentication(identity.proof);
+    this.#proof = identity.proof && sourceOf(identity.proof);
   }
 
   /** The issuer, as the caller named it. */
@@ -57,21 +59,22 @@ export class OidcProvider {
   ): Promise<T> {
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
-      const send = () =>
+      const send = (isTurned: boolean) =>
         run({
           identity: this.#identity,
           runtime: this.#runtime,
           signal,
           server,
           client: { client_id: this.#identity.clientId },
-          auth: this.#proof.at(server, { runtime: this.#runtime, signal }),
+          auth: clientAuth(this.#proof, server, isTurned, { runtime: this.#runtime, signal }),
         });
-      const { isTurned } = this.#proof; // before another request has turned it
+      const isTurned = this.#isTurned; // before another request has turned it
       // A provider looks at the client before it looks at a code or a token, which is unused then.
-      return await send().catch(async (error) => {
-        if (!isOfClient(error) || !this.#proof.turn(server, !isTurned)) throw error;
-        return await send().catch((other) => {
-          if (isOfClient(other)) this.#proof.turn(server, isTurned); // neither way is to blame
+      return await send(isTurned).catch(async (error) => {
+        if (!isOfClient(error) || !hasOtherWay(this.#proof, server)) throw error;
+        this.#isTurned = !isTurned;
+        return await send(!isTurned).catch((other) => {
+          if (isOfClient(other)) this.#isTurned = isTurned; // neither way is to blame
           throw other;
         });
       });
@@ -101,7 +104,7 @@ export class OidcProvider {
 
   /** Whether the client has nothing to prove itself by: a public client. */
   get isPublicClient(): boolean {
-    return this.#proof.isNone;
+    return this.#proof === undefined;
   }
 
   /**
@@ -160,7 +163,7 @@ export class OidcProvider {
       return await run();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      const ofClient = error instanceof oauth.ResponseBodyError ? this.#proof.advice() : undefined;
+      const ofClient = error instanceof oauth.ResponseBodyError ? adviceOf(this.#proof) : undefined;
       const { scope } = this.#identity;
       const words = { ...advice, scope, ...(ofClient !== undefined && { ofClient }) };
       throw providerError(action, this.#identity.issuer, error, words);
