@@ -127,9 +127,7 @@ function copyOf(error: unknown, secrets: Iterable<string>, depth: number): Error
   const copy = error instanceof CredentialsBackendError
     ? codedCopy(error, `${message}`, secrets, options)
     : new Error(cleanForeign(`${message}`, secrets), options);
-  if (!(copy instanceof CredentialsBackendError)) {
-    Object.defineProperty(copy, "name", { value: cleanForeign(`${name}`, secrets).slice(0, 60) });
-  }
+  Object.defineProperty(copy, "name", { value: cleanForeign(`${name}`, secrets).slice(0, 60) });
   const frames = framesOf(`${stack}`.replace(`${message}`, "")).slice(0, 10);
   const places = cleanText(hideQueries(frames.join(" at ")), secrets);
   setFrames(copy, places === "" ? [] : places.split(" at "));
