@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { denoProgram } from "../../lab/bench/bench_world.ts";
+import { denoProgram } from "../../lab/bench/bench.ts";
 import { findDenoDir, runProcess } from "../../support/deno_process.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
 import { tempDir } from "../../support/temp_home.ts";

@@ -1,54 +1,138 @@
 // deno-lint-ignore-file no-console -- it is a program
 /**
- * Measures this module and what people would use instead in one run, by turns:
+ * Measures whole processes that put a stored token into a header (`cold`), or refresh it first
+ * (`refresh`), beside scripts that do the least for it, by turns:
  *
  * ```sh
- * deno task bench
+ * deno task bench [cold] [refresh] [--rounds=30]
  * ```
  *
  * @module
  */
 import { parseArgs } from "node:util";
+import { credentialKey, FileCredentialsBackend } from "@validmind/auth";
+import { ALL, denoCommand } from "../../support/deno_process.ts";
+import { entry } from "../../support/entries.ts";
+import { ProviderProcess } from "../../support/provider_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { formatSection } from "./bench_section.ts";
-import { installPeers } from "./peers.ts";
-import { coldRefresh } from "./sections/cold_refresh.ts";
-import { coldStart } from "./sections/cold_start.ts";
 
-const SECTIONS = {
-  cold: coldStart,
-  refresh: coldRefresh,
+/** A program that is timed from its start to its end. */
+interface TimedCommand {
+  name: string;
+  command: readonly [string, ...string[]];
+  env: Record<string, string>;
+  /** Runs before each start, untimed. */
+  before?: () => Promise<void>;
+}
+
+/** The highest ratio of this module to the first row. */
+const BAR = 1.75;
+const OURS = "this module, file";
+const ISSUER = "https://login.example.com";
+const CLIENT_ID = "bench";
+
+/** The command that runs one of the programs beside this file by Deno. */
+export function denoProgram(name: string, ...args: string[]): [string, ...string[]] {
+  return denoCommand({ file: `${import.meta.dirname}/programs/${name}`, flags: ALL, args });
+}
+
+const SECTIONS: Record<string, (folder: string) => Promise<void>> = {
+  cold: async (home) => {
+    const key = credentialKey(ISSUER, CLIENT_ID);
+    // About 3 KB, as with a JWT access token of a large organisation.
+    const stored = entry({
+      issuer: ISSUER,
+      client_id: CLIENT_ID,
+      access_token: "a".repeat(1400),
+      id_token: `e30.${"i".repeat(1000)}.s`,
+      expires_at: "2099-01-01T00:00:00.000Z",
+    });
+    await new FileCredentialsBackend({ path: pathIn(home) }).put(key, stored);
+    const env = { HOME: home };
+    await measure("Cold start to a bearer header from a valid stored token", [
+      { name: "read and parse the same file", command: denoProgram("read_parse.ts", key), env },
+      { name: OURS, command: denoProgram("cached_start.ts", ISSUER, CLIENT_ID), env },
+    ]);
+  },
+  refresh: async (folder) => {
+    await using provider = await ProviderProcess.start();
+    const { issuer, clientId } = provider;
+    const refresher = async (name: string, program: string): Promise<TimedCommand> => {
+      const home = `${folder}/${program}`;
+      const path = pathIn(home);
+      await provider.signIn(new FileCredentialsBackend({ path }));
+      const command = denoProgram(program, issuer, clientId, path);
+      return { name, command, env: { HOME: home }, before: () => expire(path) };
+    };
+    await measure("Refresh in a cold process", [
+      await refresher("read, refresh by oauth4webapi, write with fsync", "raw_refresh.ts"),
+      await refresher(OURS, "cached_start.ts"),
+    ]);
+  },
 };
 
-const HELP = `Measures this module beside what people would use instead, in one run, by turns.
+const pathIn = (home: string) => `${home}/.validmind/credentials.json`;
 
-deno task bench [options]
-  --only NAMES    of ${Object.keys(SECTIONS).join(", ")}; separated by commas
-  --effort X      times the usual number of rounds   (default 1)
-  --help`;
+/** Sets the end of the stored token back. */
+async function expire(path: string): Promise<void> {
+  const backend = new FileCredentialsBackend({ path });
+  const [key = ""] = await Array.fromAsync(backend.list());
+  await backend.put(key, { ...backend.get(key)!, expires_at: "2020-01-01T00:00:00Z" });
+}
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string" },
-    effort: { type: "string", default: "1" },
-    help: { type: "boolean" },
-  },
+/**
+ * Times programs by turns, so that whatever else the machine does meets all of them alike. One round
+ * goes first, unmeasured, to fill the caches.
+ */
+async function measure(title: string, commands: readonly TimedCommand[]): Promise<void> {
+  const times = commands.map(() => [] as number[]);
+  for (let round = 0; round <= rounds; round++) {
+    for (const [place, command] of commands.entries()) {
+      const ms = await timeOnce(command);
+      if (round > 0) times[place]!.push(ms);
+    }
+  }
+  console.log(`${title}: median and quartiles in ms, ratio to the first`);
+  // One slow start in a noisy machine moves none of them.
+  const quartiles = times.map((some) => {
+    const sorted = some.toSorted((a, b) => a - b);
+    return [0.5, 0.25, 0.75].map((q) => sorted[Math.round((sorted.length - 1) * q)]!);
+  });
+  for (const [place, { name }] of commands.entries()) {
+    const [median, lower, upper] = quartiles[place]!.map((ms) => ms.toFixed(0));
+    const ratio = quartiles[place]![0]! / quartiles[0]![0]!;
+    const verdict = name === OURS ? `, ${ratio <= BAR ? "within" : "OVER"} ${BAR}` : "";
+    console.log(`  ${name}: ${median} (${lower}–${upper}), ${ratio.toFixed(2)} ×${verdict}`);
+  }
+}
+
+async function timeOnce({ name, command, env, before }: TimedCommand): Promise<number> {
+  await before?.();
+  const [program, ...args] = command;
+  const child = new Deno.Command(program, { args, env, stdout: "null", stderr: "piped" });
+  const begin = performance.now();
+  const { success, stderr } = await child.output();
+  const ms = performance.now() - begin;
+  if (success) return ms;
+  throw new Error(`Cannot time ${name}: it failed.\n${new TextDecoder().decode(stderr)}`);
+}
+
+const { values, positionals } = parseArgs({
+  options: { rounds: { type: "string", default: "30" } },
+  args: import.meta.main ? Deno.args : [],
+  allowPositionals: true,
 });
-if (values.help) {
-  console.log(HELP);
-  Deno.exit(0);
-}
-const names = (values.only?.split(",") ?? Object.keys(SECTIONS)) as (keyof typeof SECTIONS)[];
-const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name));
-const effort = Number(values.effort);
-if (unknown !== undefined || !(effort > 0)) {
-  console.error(`Cannot run: ${unknown ?? "--effort"} is not known, or no number. See --help.`);
-  Deno.exit(2);
-}
+const rounds = Number(values.rounds);
 
-const peers = await installPeers();
-for (const name of names) {
-  await using folder = await tempDir("bench-");
-  console.log(formatSection(await SECTIONS[name]({ folder: folder.path, effort }, peers)));
+if (import.meta.main) {
+  const names = positionals.length > 0 ? positionals : Object.keys(SECTIONS);
+  const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name));
+  if (unknown !== undefined || !(rounds > 0)) {
+    console.error("Cannot run: deno task bench [cold] [refresh] [--rounds=30]");
+    Deno.exit(2);
+  }
+  for (const name of names) {
+    await using folder = await tempDir("bench-");
+    await SECTIONS[name]!(folder.path);
+  }
 }
-Deno.exit(0); // peers keep handles open
