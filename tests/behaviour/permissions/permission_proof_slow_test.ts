@@ -135,6 +135,7 @@ for (const one of CASES) {
       await world.prepare();
       const outcome = await world.run(permissionFlagsOf(needs.filter((need) => need !== dropped)));
       assertEquals([outcome.ok, outcome.code], [false, "permission_required"], outcome.message);
+      if (one.flow === "refresh") assertEquals(world.provider.requests, [], "it was sent");
       // The flag itself, or that of the folder, which the whole call needs anyway.
       const [flag, value] = formatPermissionFlags([dropped]).replaceAll(/['"]/g, "").split("=");
       const scope = value!.replace(/[/\\]credentials\.json$/, "");
@@ -211,6 +212,7 @@ async function permissionWorld(one: Case) {
   const started = stack.move();
   const world = {
     folder: path,
+    provider,
     /** Puts the store into the state in which the flow begins. */
     prepare: () => prepare(input, path, one, provider),
     needs: () => needsOf(input, env, false),

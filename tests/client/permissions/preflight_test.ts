@@ -6,11 +6,9 @@ import {
   MemoryCredentialsBackend,
 } from "@validmind/auth";
 import type { SessionOptions } from "../../../client/session_options.ts";
-import { entry } from "../../support/entries.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
-import { spyFetch } from "../../support/spy_fetch.ts";
 import { hasTerminal, runInTerminal } from "../../support/terminal.ts";
 
 const OIDC = { issuer: "https://b.example.com", clientId: "c", apiHost: "https://a.example.com/" };
@@ -99,39 +97,6 @@ withPermissions("a backend that declares nothing runs with what the rest needs",
   await createSession({ ...options, credentialsBackend });
   assertEquals(credentialsBackend.rows.size, 1);
 });
-
-const folder = Deno.makeTempDirSync();
-addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-const path = `${folder}/credentials.json`;
-await new FileCredentialsBackend({ path }).put("https://b.example.com|c", {
-  ...entry({ issuer: OIDC.issuer, client_id: OIDC.clientId }),
-  expires_at: "2020-01-01T00:00:00Z",
-});
-const GRANTED = { net: ["b.example.com:443"], read: [folder], write: [folder], env: true };
-const LESS = { net: { net: false }, read: { read: [path] }, write: { write: false } };
-
-for (const [missing, less] of Object.entries(LESS)) {
-  const permissions = { ...GRANTED, ...less };
-  withPermissions(
-    `a refresh without ${missing} sends nothing, and names all`,
-    permissions,
-    async () => {
-      const { apiHost: _, ...oidc } = OIDC;
-      const { fetch } = globalThis;
-      const spy = spyFetch(() => new Response());
-      globalThis.fetch = spy;
-      try {
-        const credentialsBackend = new FileCredentialsBackend({ path });
-        const run = () => createSession({ ...oidc, credentialsBackend });
-        const words = ["--allow-net=b.example.com:443", `--allow-write=${folder}`];
-        await rejectsWith("permission_required", run, "Cannot sign in: Deno does not", ...words);
-      } finally {
-        globalThis.fetch = fetch;
-      }
-      assertEquals(spy.urls, []);
-    },
-  );
-}
 
 Deno.test({
   name: "preflight: in a terminal nobody is asked for one permission after the other",
