@@ -18,14 +18,11 @@ import { ApiError, MissingModelIdError, ValidMindAuthError } from "../../client/
 import { entry, KEY, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
+import { testWith } from "../support/test_with.ts";
 import { encrypted } from "./encrypted/encrypted_world.ts";
 import { trio } from "./fallback/fallback_world.ts";
 
-const permissions = "none";
-
-function test(name: string, fn: () => void | Promise<void>): void {
-  Deno.test(name, { permissions }, fn);
-}
+const test = testWith({ permissions: "none" });
 
 test("an error has a name, a code and a cause, if there is one", () => {
   const cause = new Error("the reason");

@@ -3,12 +3,11 @@ import { FileCredentialsBackend } from "../../backends/file.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 
-function test(name: string, fn: () => void | Promise<void>): void {
-  Deno.test(name, { permissions }, fn);
-}
+const test = testWith({ permissions });
 const encoder = new TextEncoder();
 const whole = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } }, null, 2);
 const rows = { [KEY]: entry() };

@@ -9,6 +9,7 @@ import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, namesIn, sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { folder, root, permissions } = sandbox();
 
@@ -126,9 +127,7 @@ function systemTest(
   run: (folder: string) => Run,
   steps: (folder: string) => [step: string, outcome: unknown][],
 ): void {
-  Deno.test(whyNot ? `file: ${name} (ignored: ${whyNot})` : `file: ${name}`, {
-    ignore: whyNot !== undefined,
-  }, async () => {
+  testWith({ whyNot }, "file: ")(name, async () => {
     const parent = folder();
     const rows = steps(parent);
     const code = `

@@ -4,6 +4,7 @@ import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { folder } = sandbox(); // making a link takes every permission for files
 
@@ -32,9 +33,7 @@ function keysIn(path: string): string[] {
   return Object.keys(JSON.parse(Deno.readTextFileSync(path)).credentials).sort();
 }
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test(`file behind a link: ${name}`, { ignore: !isPosix }, fn);
-}
+const test = testWith({ ignore: !isPosix }, "file behind a link: ");
 
 test("it stays a link, and its target is replaced", async () => {
   const { backend, link, target } = linked();

@@ -4,6 +4,7 @@ import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 
@@ -23,9 +24,7 @@ function writeOpen(path: string, mode: number, version = 1): void {
   Deno.chmodSync(path, mode);
 }
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test(`file modes: ${name}`, { permissions, ignore: !isPosix }, fn);
-}
+const test = testWith({ permissions, ignore: !isPosix }, "file modes: ");
 
 Deno.test(
   "file modes: files are 0600 and new folders 0700, whatever the umask, without a warning",

@@ -6,6 +6,7 @@ import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { OTHER_UID, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
 import { isPosix, makePipe, namesIn, sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { folder } = sandbox();
 const TEXT = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } });
@@ -16,9 +17,10 @@ function place() {
   return { parent, path, backend: new FileCredentialsBackend({ path, lockTimeoutMs: 50 }) };
 }
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test(`planted files: ${name}`, { ignore: !isPosix }, fn);
-}
+const PREFIX = "planted files: ";
+const test = Object.assign(testWith({ ignore: !isPosix }, PREFIX), {
+  asOther: testWith({ whyNot: whyNoOtherUser }, PREFIX),
+});
 
 /** Runs `change` right before the next call of a function of Deno. */
 async function rightBefore(
@@ -145,9 +147,7 @@ test("tokens are removed whatever was planted in the place of the lock or of the
   assertEquals(namesIn(parent), ["credentials.json.lock", "credentials.json.tmp"]);
 });
 
-Deno.test("planted files: neither tokens nor a lock of another user are used", {
-  ignore: whyNoOtherUser !== undefined,
-}, async () => {
+test.asOther("neither tokens nor a lock of another user are used", async () => {
   const attacker = OTHER_UID + 1;
   const { path, backend } = place();
   await backend.put(KEY, entry());
@@ -166,19 +166,14 @@ Deno.test("planted files: neither tokens nor a lock of another user are used", {
   }
 });
 
-Deno.test(
-  "a home whose folder cannot be made, as in a pod, is told by its variable" +
-    (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
-  { ignore: whyNoOtherUser !== undefined },
-  async () => {
-    const code = `
-      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-      Deno.env.set("HOME", "/");
-      const backend = new FileCredentialsBackend();
-      const run = () => backend.withLock("k", () => Promise.resolve());
-      console.log(JSON.stringify(await run().catch(({ code, message }) => [code, message])));`;
-    const [seen, message] = await runAsOther(code) as string[];
-    assertEquals(seen, "backend_denied");
-    assertMatch(message!, /^Cannot make the folder \/\.validmind: .* Set HOME to a folder/);
-  },
-);
+test.asOther("a home whose folder cannot be made, as in a pod, is told by its variable", async () => {
+  const code = `
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    Deno.env.set("HOME", "/");
+    const backend = new FileCredentialsBackend();
+    const run = () => backend.withLock("k", () => Promise.resolve());
+    console.log(JSON.stringify(await run().catch(({ code, message }) => [code, message])));`;
+  const [seen, message] = await runAsOther(code) as string[];
+  assertEquals(seen, "backend_denied");
+  assertMatch(message!, /^Cannot make the folder \/\.validmind: .* Set HOME to a folder/);
+});

@@ -4,6 +4,7 @@ import { entry, KEY, OTHER } from "../support/entries.ts";
 import { withEnv } from "../support/own_env.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 
@@ -23,9 +24,7 @@ function read({ path }: FileCredentialsBackend): Record<string, unknown> {
   return JSON.parse(Deno.readTextFileSync(path));
 }
 
-function test(name: string, fn: () => void | Promise<void>): void {
-  Deno.test(`file: ${name}`, { permissions }, fn);
-}
+const test = testWith({ permissions }, "file: ");
 
 test("one that is only read gives undefined and makes nothing", async () => {
   const parent = folder();
@@ -54,16 +53,6 @@ test("a delete of a missing entry leaves the file as it is, to the byte", async 
   await backend.delete(OTHER);
   assertEquals(Deno.readTextFileSync(backend.path), text);
   assertEquals(namesIn(backend.path.replace(/\/[^/]*$/, "")), ["credentials.json"]);
-});
-
-test("deleteAll removes it, and is no error where there is none", async () => {
-  const parent = folder();
-  const backend = backendIn(parent);
-  await backend.put(KEY, entry());
-  for (let times = 0; times < 2; times++) await backend.deleteAll();
-  assertEquals([namesIn(parent), backend.get(KEY)], [["credentials.json.lock"], undefined]);
-  await backend.put(KEY, entry());
-  assertEquals(backend.get(KEY), entry());
 });
 
 test("a put keeps all else that stands there, in its order", async () => {
@@ -144,11 +133,6 @@ test("an entry that JSON cannot hold is an error: the file is as it was, and its
   await rejectsWith("backend_unavailable", () => backend.put(KEY, odd), path);
   assertEquals(Deno.readFileSync(path), before);
   await backend.put(KEY, entry());
-});
-
-test("it says where it keeps things, and that they last", () => {
-  const { persistent, location } = new FileCredentialsBackend({ path: "/data/credentials.json" });
-  assertEquals([persistent, location], [true, "/data/credentials.json"]);
 });
 
 const isWindows = Deno.build.os === "windows";

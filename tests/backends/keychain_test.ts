@@ -5,7 +5,6 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { loadBackendFromEnv } from "@validmind/auth";
 import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
 import {
   keychainLimits,
@@ -55,16 +54,6 @@ Deno.test("a keychain says where its entries are", () => {
   const backend = new KeychainCredentialsBackend({ lockFolder: "/locks", service: "my-service" });
   assertEquals(backend.persistent, true);
   assertStringIncludes(backend.location, '"my-service" in the ');
-});
-
-Deno.test("the environment names it, with its options", async () => {
-  await withEnv({
-    VM_OIDC_CREDENTIALS_BACKEND: "keychain",
-    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"service": "named", "lockFolder": "/locks"}',
-  }, async () => {
-    const backend = await loadBackendFromEnv();
-    assertEquals((backend as KeychainCredentialsBackend).service, "named");
-  });
 });
 
 Deno.test("without permission nothing is touched, and the flag is named", {
@@ -188,19 +177,6 @@ Deno.test("an entry of 64 KiB takes 52 chunks on Windows, and comes back whole",
   assertEquals(client.values.size, 53);
   assertEquals(await store.get(KEY), big);
   assertEquals(await Array.fromAsync(store.list()), [KEY]);
-});
-
-Deno.test("superseded chunks go with the write that replaces them", async () => {
-  const { client, store } = openWindows();
-  await store.put(KEY, large("first", 9000));
-  await store.put(OTHER, large("other", 3000));
-  await store.put(KEY, large("second", 4000));
-  assertEquals(client.values.size, 1 + 4 + 1 + 3);
-  assertEquals(await store.get(OTHER), large("other", 3000));
-  await store.put(KEY, small("third"));
-  await store.delete(OTHER);
-  assertEquals(client.values.size, 1);
-  assertEquals(await store.get(KEY), small("third"));
 });
 
 const WRITES: [name: string, before: OidcCredentials | undefined, after: OidcCredentials][] = [

@@ -8,31 +8,44 @@ import { replaceOpenKv } from "./kv/scripted_kv_server.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 const SIDES = ["-journal", "-wal", "-shm"];
 const whyNoOwner = isPosix && Deno.uid() === 0 ? undefined : "only root can give a file away";
 
+type Used = { backend: KvCredentialsBackend; path: string; parent: string };
+
 /** Tests with a database that was used, and a backend that has not opened it again. */
-function test(
+function used(
   name: string,
-  fn: (backend: KvCredentialsBackend, path: string, parent: string) => Promise<void>,
-  { ignore = false, whyNot }: { ignore?: boolean; whyNot?: string | undefined } = {},
+  fn: (world: Used) => Promise<void>,
+  options: Parameters<typeof testWith>[0] = {},
 ): void {
-  const full = `kv file: ${name}${whyNot ? ` (ignored: ${whyNot})` : ""}`;
-  Deno.test(full, { ignore: ignore || whyNot !== undefined }, async () => {
+  testWith(options, "kv file: ")(name, async () => {
     const parent = folder();
     const path = `${parent}/kv.db`;
     const backend = new KvCredentialsBackend({ path });
     await backend.put(KEY, entry());
     await backend.close();
     try {
-      await fn(backend, path, parent);
+      await fn({ backend, path, parent });
     } finally {
       await backend.close();
     }
   });
 }
+
+const usedWhere =
+  (options: Parameters<typeof testWith>[0]) => (...[name, fn]: Parameters<typeof used>) =>
+    used(name, fn, options);
+const test = Object.assign(used, {
+  onPosix: usedWhere({ ignore: !isPosix }),
+  onLinux: usedWhere({ ignore: Deno.build.os !== "linux" }),
+  asRoot: usedWhere({ whyNot: whyNoOwner }),
+  denied: usedWhere({ whyNot: whyNoDenial }),
+  mounted: testWith({ whyNot: whyNoMount }, "kv file: "),
+});
 
 Deno.test("kv file: files are 0600 from their creation, in 0700 folders, whatever the umask", {
   ignore: !isPosix,
@@ -70,101 +83,81 @@ Deno.test("kv file: it is 0600 before SQLite writes the first byte into it", {
   assertEquals(seen, [0o600, 0]);
 });
 
-test(
-  "one that others could read is closed when it is opened, by its own name behind a link",
-  async (backend, path, parent) => {
-    const kv = await Deno.openKv(path); // the user's own program, with the files beside it
-    await kv.set(["own"], 1);
-    for (const side of ["", "-wal", "-shm"]) Deno.chmodSync(`${path}${side}`, 0o644);
-    assertEquals(await backend.get(KEY), entry());
-    for (const name of namesIn(parent)) assertEquals(modeOf(`${parent}/${name}`), 0o600, name);
-    kv.close();
-    await backend.close();
-    const link = `${folder()}/link.db`;
-    Deno.symlinkSync(path, link);
-    Deno.chmodSync(path, 0o644);
-    const linked = new KvCredentialsBackend({ path: link });
-    assertEquals([await linked.get(KEY), modeOf(path)], [entry(), 0o600]);
-    await linked.close();
-  },
-  { ignore: !isPosix },
-);
+test.onPosix("one that others could read is closed when it is opened, by its own name behind a link", async ({ backend, path, parent }) => {
+  const kv = await Deno.openKv(path); // the user's own program, with the files beside it
+  await kv.set(["own"], 1);
+  for (const side of ["", "-wal", "-shm"]) Deno.chmodSync(`${path}${side}`, 0o644);
+  assertEquals(await backend.get(KEY), entry());
+  for (const name of namesIn(parent)) assertEquals(modeOf(`${parent}/${name}`), 0o600, name);
+  kv.close();
+  await backend.close();
+  const link = `${folder()}/link.db`;
+  Deno.symlinkSync(path, link);
+  Deno.chmodSync(path, 0o644);
+  const linked = new KvCredentialsBackend({ path: link });
+  assertEquals([await linked.get(KEY), modeOf(path)], [entry(), 0o600]);
+  await linked.close();
+});
 
-test(
-  "one of which another user owns a file, or the folder, is not opened",
-  async (backend, path, parent) => {
-    const before = Deno.readFileSync(path);
-    for (const side of ["", ...SIDES]) {
-      if (side !== "") Deno.writeTextFileSync(`${path}${side}`, "", { mode: 0o666 });
-      Deno.chownSync(`${path}${side}`, 4711, null);
-      const words = `${path}${side}: it belongs to another user (uid 4711)`;
-      await rejectsWith("backend_denied", () => backend.get(KEY), words);
-      await rejectsWith("backend_denied", () => backend.put(KEY, entry()), words);
-      Deno.chownSync(`${path}${side}`, 0, null);
-      if (side !== "") Deno.removeSync(`${path}${side}`);
-    }
-    Deno.chownSync(parent, 4711, null);
-    const words = [path, "its folder belongs to another user (uid 4711)"];
+test.asRoot("one of which another user owns a file, or the folder, is not opened", async ({ backend, path, parent }) => {
+  const before = Deno.readFileSync(path);
+  for (const side of ["", ...SIDES]) {
+    if (side !== "") Deno.writeTextFileSync(`${path}${side}`, "", { mode: 0o666 });
+    Deno.chownSync(`${path}${side}`, 4711, null);
+    const words = `${path}${side}: it belongs to another user (uid 4711)`;
+    await rejectsWith("backend_denied", () => backend.get(KEY), words);
+    await rejectsWith("backend_denied", () => backend.put(KEY, entry()), words);
+    Deno.chownSync(`${path}${side}`, 0, null);
+    if (side !== "") Deno.removeSync(`${path}${side}`);
+  }
+  Deno.chownSync(parent, 4711, null);
+  const words = [path, "its folder belongs to another user (uid 4711)"];
+  await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
+  assertEquals(Deno.readFileSync(path), before);
+});
+
+test.onPosix("one with a link or a pipe beside it is not opened, and its target not touched", async ({ backend, path }) => {
+  const target = `${path}.target`;
+  Deno.writeTextFileSync(target, "mine", { mode: 0o644 });
+  for (const side of SIDES) {
+    Deno.symlinkSync(target, `${path}${side}`);
+    await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
+    Deno.removeSync(`${path}${side}`);
+    await makePipe(`${path}${side}`);
+    await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
+    Deno.removeSync(`${path}${side}`);
+  }
+  assertEquals([Deno.readTextFileSync(target), modeOf(target)], ["mine", 0o644]);
+  const inFolder = new KvCredentialsBackend({ path: folder() });
+  await rejectsWith("backend_denied", () => inFolder.get(KEY), inFolder.path, "it is a folder");
+});
+
+test.onPosix("one in a folder that others can write is refused, and its mode stays", async ({ backend, path, parent }) => {
+  Deno.chmodSync(path, 0o644);
+  for (const mode of [0o777, 0o770, 0o1777]) {
+    Deno.chmodSync(parent, mode);
+    const words = [path, `others can write its folder (mode ${mode.toString(8)})`];
     await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
-    assertEquals(Deno.readFileSync(path), before);
-  },
-  { whyNot: whyNoOwner },
-);
+    assertEquals(modeOf(path), 0o644);
+  }
+  Deno.chmodSync(parent, 0o700);
+});
 
-test(
-  "one with a link or a pipe beside it is not opened, and its target not touched",
-  async (backend, path) => {
-    const target = `${path}.target`;
-    Deno.writeTextFileSync(target, "mine", { mode: 0o644 });
-    for (const side of SIDES) {
-      Deno.symlinkSync(target, `${path}${side}`);
-      await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
-      Deno.removeSync(`${path}${side}`);
-      await makePipe(`${path}${side}`);
-      await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
-      Deno.removeSync(`${path}${side}`);
-    }
-    assertEquals([Deno.readTextFileSync(target), modeOf(target)], ["mine", 0o644]);
-    const inFolder = new KvCredentialsBackend({ path: folder() });
-    await rejectsWith("backend_denied", () => inFolder.get(KEY), inFolder.path, "it is a folder");
-  },
-  { ignore: !isPosix },
-);
-
-test(
-  "one in a folder that others can write is refused, and its mode stays",
-  async (backend, path, parent) => {
-    Deno.chmodSync(path, 0o644);
-    for (const mode of [0o777, 0o770, 0o1777]) {
-      Deno.chmodSync(parent, mode);
-      const words = [path, `others can write its folder (mode ${mode.toString(8)})`];
-      await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
-      assertEquals(modeOf(path), 0o644);
-    }
-    Deno.chmodSync(parent, 0o700);
-  },
-  { ignore: !isPosix },
-);
-
-test(
-  "one that is open in this process keeps the locks that SQLite has on it",
-  async (backend, path) => {
-    await backend.put(KEY, entry());
-    const locks = () => {
-      const inode = `:${Deno.statSync(path).ino} `;
-      const all = Deno.readTextFileSync("/proc/locks").split("\n");
-      return all.filter((line) => line.includes(inode)).length;
-    };
-    const before = locks();
-    Deno.chmodSync(path, 0o644);
-    const other = new KvCredentialsBackend({ path });
-    assertEquals(await other.get(KEY), entry());
-    assert(before > 0 && locks() >= before, `${before}, ${locks()}`);
-    await other.close();
-    assertEquals(locks() >= before, true);
-  },
-  { ignore: Deno.build.os !== "linux" },
-);
+test.onLinux("one that is open in this process keeps the locks that SQLite has on it", async ({ backend, path }) => {
+  await backend.put(KEY, entry());
+  const locks = () => {
+    const inode = `:${Deno.statSync(path).ino} `;
+    const all = Deno.readTextFileSync("/proc/locks").split("\n");
+    return all.filter((line) => line.includes(inode)).length;
+  };
+  const before = locks();
+  Deno.chmodSync(path, 0o644);
+  const other = new KvCredentialsBackend({ path });
+  assertEquals(await other.get(KEY), entry());
+  assert(before > 0 && locks() >= before, `${before}, ${locks()}`);
+  await other.close();
+  assertEquals(locks() >= before, true);
+});
 
 Deno.test(
   "kv file: without permission the error names the flags",
@@ -224,7 +217,7 @@ Deno.test("kv file: one that another program locks for a moment is tried again",
   await backend.close();
 });
 
-test("a row that is no entry is backend_corrupt, and can be replaced", async (backend, path) => {
+test("a row that is no entry is backend_corrupt, and can be replaced", async ({ backend, path }) => {
   await backend.put(OTHER, small("other"));
   const kv = await Deno.openKv(path);
   const row = ["validmind", "oidc", KEY];
@@ -244,7 +237,7 @@ test("a row that is no entry is backend_corrupt, and can be replaced", async (ba
   kv.close();
 });
 
-test("what the system denies is backend_denied", async (_, path, parent) => {
+test.denied("what the system denies is backend_denied", async ({ path, parent }) => {
   const code = `
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
     const codeOf = async (path, method) => {
@@ -273,47 +266,42 @@ test("what the system denies is backend_denied", async (_, path, parent) => {
   `;
   const expected = Array(10).fill("backend_denied").with(6, "ok"); // which may be read
   assertEquals(await runDenied(code), expected);
-}, { whyNot: whyNoDenial });
+});
 
-Deno.test(
-  "kv file: a write on a full disk is backend_full, and what was stored is kept" +
-    (whyNoMount ? ` (ignored: ${whyNoMount})` : ""),
-  { ignore: whyNoMount !== undefined },
-  async () => {
-    const mounted = folder();
-    const code = `
-      import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-      const make = () => new KvCredentialsBackend({ path: "${mounted}/kv.db" });
-      const fill = () => {
-        const file = Deno.openSync("${mounted}/fill", { append: true, create: true });
-        try {
-          for (const size of [4096, 1]) {
-            try {
-              for (;;) file.writeSync(new Uint8Array(size));
-            } catch { /* full */ }
-          }
-        } finally {
-          file.close();
+test.mounted("a write on a full disk is backend_full, and what was stored is kept", async () => {
+  const mounted = folder();
+  const code = `
+    import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
+    const make = () => new KvCredentialsBackend({ path: "${mounted}/kv.db" });
+    const fill = () => {
+      const file = Deno.openSync("${mounted}/fill", { append: true, create: true });
+      try {
+        for (const size of [4096, 1]) {
+          try {
+            for (;;) file.writeSync(new Uint8Array(size));
+          } catch { /* full */ }
         }
-      };
-      const entry = { issuer: "i", client_id: "c", access_token: "t" };
-      const put = (backend, fill) =>
-        backend.put("k", { ...entry, fill }).then(() => "ok", (error) => error.code);
-      const seen = [];
-      const first = make();
-      seen.push(await put(first, ""));
-      fill();
-      seen.push(await put(first, "x".repeat(60_000)));
-      await first.close();
-      seen.push(await make().get("k").catch((error) => error.code));
-      Deno.removeSync("${mounted}/fill");
-      const second = make();
-      seen.push((await second.get("k")).fill, await put(second, "again"));
-      await second.close();
-      console.log(JSON.stringify(seen));
-    `;
-    const seen = await runMounted(mounted, code, 700) as unknown[];
-    const read = seen[2] === "backend_full" ? "backend_full" : { ...seen[2] as object };
-    assertEquals(seen, ["ok", "backend_full", read, "", "ok"]);
-  },
-);
+      } finally {
+        file.close();
+      }
+    };
+    const entry = { issuer: "i", client_id: "c", access_token: "t" };
+    const put = (backend, fill) =>
+      backend.put("k", { ...entry, fill }).then(() => "ok", (error) => error.code);
+    const seen = [];
+    const first = make();
+    seen.push(await put(first, ""));
+    fill();
+    seen.push(await put(first, "x".repeat(60_000)));
+    await first.close();
+    seen.push(await make().get("k").catch((error) => error.code));
+    Deno.removeSync("${mounted}/fill");
+    const second = make();
+    seen.push((await second.get("k")).fill, await put(second, "again"));
+    await second.close();
+    console.log(JSON.stringify(seen));
+  `;
+  const seen = await runMounted(mounted, code, 700) as unknown[];
+  const read = seen[2] === "backend_full" ? "backend_full" : { ...seen[2] as object };
+  assertEquals(seen, ["ok", "backend_full", read, "", "ok"]);
+});

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { delay, Once, Queue, untilAborted } from "../../../backends/common/promises.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
 
 const reason = new Error("enough");
 const fault = new Error("its own");
@@ -49,20 +48,6 @@ Deno.test("runs of one key follow each other in the order of the calls; another 
   await throws(() => first, fault);
   await Promise.all(rest);
   assertEquals(seen, ["other", "first", "second", "third"]);
-});
-
-Deno.test("a wait ends by its signal or its time limit, and those behind keep their place", async () => {
-  const queue = new Queue(5);
-  const gate = Promise.withResolvers<void>();
-  const first = queue.run("a", () => gate.promise);
-  const abort = new AbortController();
-  const aborted = queue.run("a", () => Promise.resolve(), abort.signal);
-  abort.abort(reason);
-  await throws(() => aborted, reason);
-  await rejectsWith("backend_locked", () => queue.run("a", () => Promise.resolve()), "within 5 ms");
-  gate.resolve();
-  await first;
-  assertEquals(await queue.run("a", () => Promise.resolve("free")), "free");
 });
 
 Deno.test("delay waits its time, also a long one, and ends with the signal's reason", {

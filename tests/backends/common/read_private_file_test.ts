@@ -4,9 +4,11 @@ import { readPrivateFile, whileHeld } from "../../../backends/common/read_privat
 import { backendUrl, mustRun } from "../../support/deno_process.ts";
 import { OTHER_UID as USER, runAsOther, whyNoOtherUser } from "../../support/run_denied.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
+import { testWith } from "../../support/test_with.ts";
 
 const ATTACKER = 12345;
 const { folder, root } = sandbox();
+const test = testWith({ whyNot: whyNoOtherUser }, "private files: ");
 
 /** The rules of the readers, by the files that they read. */
 const RULES = {
@@ -94,10 +96,8 @@ function script(calls: { path: string; rules: object; before?: string }[]): stri
 }
 
 for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
-  Deno.test(
-    `private files: every kind of file by every rule, under ${flags}` +
-      (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
-    { ignore: whyNoOtherUser !== undefined },
+  test(
+    `every kind of file by every rule, under ${flags}`,
     async () => {
       const parent = folder();
       Deno.chmodSync(root, 0o755);
@@ -124,30 +124,25 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
   );
 }
 
-Deno.test(
-  "private files: one that becomes a pipe at its opening does not block" +
-    (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
-  { ignore: whyNoOtherUser !== undefined },
-  async () => {
-    const parent = folder();
-    Deno.chmodSync(root, 0o755);
-    Deno.chmodSync(parent, 0o777);
-    const path = `${parent}/file`;
-    write(path, USER, 0o600);
-    await makePipe(`${path}.pipe`);
-    Deno.chmodSync(`${path}.pipe`, 0o444);
-    const before = `
-      for (const api of [Deno, process.getBuiltinModule("node:fs")]) {
-        const open = api.openSync;
-        api.openSync = (...args) => {
-          try { Deno.renameSync("${path}.pipe", "${path}"); } catch { /* done */ }
-          return open(...args);
-        };
-      }`;
-    const [seen] = await runAsOther(script([{ path, rules: {}, before }])) as string[];
-    assertMatch(seen!, /^it is a named pipe/);
-  },
-);
+test("one that becomes a pipe at its opening does not block", async () => {
+  const parent = folder();
+  Deno.chmodSync(root, 0o755);
+  Deno.chmodSync(parent, 0o777);
+  const path = `${parent}/file`;
+  write(path, USER, 0o600);
+  await makePipe(`${path}.pipe`);
+  Deno.chmodSync(`${path}.pipe`, 0o444);
+  const before = `
+    for (const api of [Deno, process.getBuiltinModule("node:fs")]) {
+      const open = api.openSync;
+      api.openSync = (...args) => {
+        try { Deno.renameSync("${path}.pipe", "${path}"); } catch { /* done */ }
+        return open(...args);
+      };
+    }`;
+  const [seen] = await runAsOther(script([{ path, rules: {}, before }])) as string[];
+  assertMatch(seen!, /^it is a named pipe/);
+});
 
 const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}`);
 

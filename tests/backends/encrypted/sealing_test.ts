@@ -23,6 +23,7 @@ import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
+import { testWith } from "../../support/test_with.ts";
 
 /** Where keys come from: bytes, variables, passphrases, and a store of their own. */
 
@@ -235,11 +236,7 @@ Deno.test("of two that make the first key at once each keeps its own, and both r
 
 /** What somebody may do to a stored row. */
 
-const permissions = "none";
-
-function test(name: string, fn: () => void | Promise<void>): void {
-  Deno.test(name, { permissions }, fn);
-}
+const test = testWith({ permissions: "none" });
 
 /** What a read comes to after the change of the row. */
 async function readAfter(change: object, key: object = FIRST): Promise<unknown> {

@@ -17,14 +17,13 @@ import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
+import { testWith } from "../../support/test_with.ts";
 
 const ORIGIN = "VM_OIDC_CREDENTIALS_BACKEND";
 const NAME = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS";
 const permissions = { env: ["VM_TEST_A", "VM_TEST_B", NAME] };
 
-function test(name: string, fn: () => void | Promise<void>): void {
-  Deno.test(name, { permissions }, fn);
-}
+const test = testWith({ permissions });
 const parse = (text: string) => parseBackendSpec(text, ORIGIN);
 
 Deno.test("a built-in name leads to its class, exactly", async () => {

@@ -9,6 +9,7 @@ import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
 import { withEnv } from "../../support/own_env.ts";
+import { testWith } from "../../support/test_with.ts";
 
 const { root, folder } = sandbox();
 const ESCAPE = "\x1b[31m";
@@ -79,10 +80,10 @@ function load(spec: string, options: Record<string, unknown> = {}): Promise<unkn
 const path = writeModule();
 const nameOf = async (spec: string) => (await load(spec) as object).constructor.name;
 
-function test(name: string, fn: () => Promise<void>): void {
-  const permissions = { env: true, read: true, write: [root], import: true };
-  Deno.test(`a store of one's own: ${name}`, { permissions }, fn);
-}
+const test = testWith(
+  { permissions: { env: true, read: true, write: [root], import: true } },
+  "a store of one's own: ",
+);
 
 test("a class is constructed with the options, from an absolute path", async () => {
   const options = { url: "https://vault.example.com", deep: { list: [1] } };

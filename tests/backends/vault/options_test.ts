@@ -3,12 +3,9 @@ import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
+import { testWith } from "../../support/test_with.ts";
 
-const permissions = "none";
-
-function test(name: string, fn: () => void | Promise<void>): void {
-  Deno.test(name, { permissions }, fn);
-}
+const test = testWith({ permissions: "none" });
 const SECRET = "s.9Kx2mQ7vLw4Zr8Tb";
 const path = "users/anna";
 const address = "https://vault.example.com:8200";

@@ -7,14 +7,11 @@ import { json } from "../../support/http_server.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, sandbox } from "../../support/sandbox.ts";
+import { testWith } from "../../support/test_with.ts";
 
 // Faults of a login and a renewal that a real Vault does not make when it is told to.
 
-const permissions = "none";
-
-function test(name: string, fn: () => void | Promise<void>): void {
-  Deno.test(name, { permissions }, fn);
-}
+const test = testWith({ permissions: "none" });
 const { folder: sandboxFolder } = sandbox();
 const AUTH: VaultAuth = { method: "approle", roleId: "notebooks", secretId: "Yz6Hc1Nd4Pb9Sg2T" };
 const TTL_SECONDS = 600;

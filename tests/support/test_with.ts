@@ -1,0 +1,13 @@
+/** Options of `Deno.test`, or why the tests are ignored, which their names then have. */
+type Options = Pick<Deno.TestDefinition, "permissions" | "ignore"> & {
+  whyNot?: string | undefined;
+};
+
+/** `Deno.test` with these options, for tests whose names begin alike. */
+export function testWith(
+  { whyNot, ignore = whyNot !== undefined, ...options }: Options,
+  prefix = "",
+): (name: string, fn: () => void | Promise<void>) => void {
+  const reason = whyNot === undefined ? "" : ` (ignored: ${whyNot})`;
+  return (name, fn) => Deno.test(`${prefix}${name}${reason}`, { ignore, ...options }, fn);
+}
