@@ -1,9 +1,8 @@
-import { createSession } from "../../client/create_session.ts";
 import { bearerOf, isExpired, parseExpiry, readClaims } from "../../client/entry.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { runDeno } from "../support/deno_process.ts";
 import { makeSigningKey, signJwt } from "../support/jwt.ts";
-import { test } from "../support/provider_world.ts";
+import { answerWith, renew, test } from "../support/provider_world.ts";
 import { isPosix } from "../support/sandbox.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -52,10 +51,8 @@ for (const [what, answer, change, options = {}] of ENTRIES) {
     world.clock.advance(seconds * 1000 - 1000 - world.clock.now());
     const id_token = await world.provider.idToken({ exp: seconds + 3600 });
     const tokens = { access_token: "access-1", refresh_token: "refresh-1", id_token };
-    world.provider.script.token.push(() =>
-      world.provider.tokens({ ...tokens, scope: undefined, ...answer })
-    );
-    await createSession({ ...world.options, scope: SCOPE, ...options });
+    answerWith(world, { ...tokens, scope: undefined, ...answer });
+    await world.signIn({ scope: SCOPE, ...options });
     const entry = world.backend.get(world.key + (options.audience ? "|api" : ""))!;
     const { end = 3600, ...rest } = change;
     assertEquals<unknown>(entry, {
@@ -70,11 +67,11 @@ for (const [what, answer, change, options = {}] of ENTRIES) {
 }
 
 test("entry of a refresh: what it does not bring stays, and so does what others wrote", async (world) => {
-  const session = await createSession({ ...world.options, scope: SCOPE });
+  const session = await world.signIn({ scope: SCOPE });
   const refresh = async (answer: Record<string, unknown>) => {
     const bare = { refresh_token: undefined, id_token: null, scope: undefined };
-    world.provider.script.token.push(() => world.provider.tokens({ ...bare, ...answer }));
-    await session.accessToken({ forceRefresh: true });
+    answerWith(world, { ...bare, ...answer });
+    await renew(session);
     const { access_token: _1, expires_at: _2, ...kept } = world.stored();
     return kept;
   };

@@ -215,8 +215,7 @@ test("flow: device never turns to the browser, nor auto after a refusal of anoth
   const { script } = world.provider;
   for (const error of ["unauthorized_client", "unsupported_grant_type"]) {
     script.device.push(() => oauthError(error));
-    const run = () => world.signIn({ ...more, flow: "device" });
-    await rejectsWith("provider_refused", run, error);
+    await rejectsWith("provider_refused", () => world.signIn({ ...more, flow: "device" }), error);
   }
   script.device.push(() => oauthError("invalid_scope"));
   const named = () => world.signIn({ ...more, scope: "openid" });

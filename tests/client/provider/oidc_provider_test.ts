@@ -2,7 +2,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
-import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { json } from "../../support/http_server.ts";
 import { checkEndpoint } from "../../../client/provider/discovery.ts";
@@ -16,7 +16,7 @@ test("provider: no discovery document is a wrong issuer", async (world) => {
   ];
   for (const answer of answers) {
     world.provider.script.discovery.push(answer);
-    const run = () => createSession(world.options);
+    const run = () => world.signIn();
     await rejectsWith("provider_invalid", run, world.provider.issuer, "Check the issuer");
   }
 });
@@ -26,13 +26,13 @@ Deno.test("provider: the other issuer is told, and what to give at Entra", async
   const stated = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0";
   await using world = await scriptedProviderWorld({ issuer, discovery: { issuer: stated } });
   const words = [stated, "https://login.microsoftonline.com/<tenant id>/v2.0"];
-  const run = () => createSession({ ...world.options, fetch: world.provider.fetch });
+  const run = () => world.signIn({ fetch: world.provider.fetch });
   await rejectsWith("provider_invalid", run, ...words);
 });
 
 test.signedIn("provider: a session's discovery that failed is asked again, one that worked is not", async ({ session, ...world }) => {
-  const forced = () => session.accessToken({ forceRefresh: true });
-  const started = await createSession({ ...world.options, interactive: false });
+  const forced = () => renew(session);
+  const started = await world.signIn({ interactive: false });
   world.provider.reset();
   world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
   const run = () => started.accessToken({ forceRefresh: true });
@@ -46,7 +46,7 @@ test.signedIn("provider: a session's discovery that failed is asked again, one t
 
 test("provider: without a device endpoint there is no device flow", async (world) => {
   world.provider.discovery = { device_authorization_endpoint: undefined };
-  const run = () => createSession({ ...world.options, flow: "device" });
+  const run = () => world.signIn({ flow: "device" });
   await rejectsWith("device_flow_unsupported", run, world.provider.issuer, "no device flow");
 });
 
@@ -54,7 +54,7 @@ test("provider: a refusal tells code, words and issuer, and carries no answer", 
   const headers = { "www-authenticate": "Basic" };
   world.provider.script.device.push(() => oauthError("invalid_client", 401, headers));
   const words = "the provider answered invalid_client (scripted: invalid_client)";
-  const run = () => createSession(world.options);
+  const run = () => world.signIn();
   const error = await rejectsWith("provider_refused", run, `${world.provider.issuer}: ${words}`);
   assertEquals([error.oauthError, error.cause], ["invalid_client", undefined]);
 });
@@ -70,8 +70,7 @@ test("provider: an answer that lacks what it must have is refused, and not shown
   const { provider } = world;
   const tokens = { access_token: "secret-access", refresh_token: "secret-refresh" };
   const refused = async (word: string) => {
-    const run = () => createSession(world.options);
-    const error = await rejectsWith("provider_invalid", run, word);
+    const error = await rejectsWith("provider_invalid", () => world.signIn(), word);
     assertEquals(error.cause, undefined);
     assertNoSecret(error, Object.values(tokens));
   };
@@ -121,7 +120,7 @@ const ROWS: Row[] = [
 test("refusal: says what to do about it", async (world) => {
   for (const [who, code, error_description, words] of ROWS) {
     world.provider.script.device.push(() => json({ error: code, error_description }));
-    const run = () => createSession({ ...world.options, scope: "openid" });
+    const run = () => world.signIn({ scope: "openid" });
     const error = await rejectsWith("provider_refused", run, words);
     assertEquals(error.oauthError, code, who);
   }
@@ -151,7 +150,7 @@ test("refusal of a client with a secret: the secret is doubted", async (world) =
 test("refusal: a sentence of the provider keeps no full stop before ours", async (world) => {
   const refusal = { error: "invalid_scope", error_description: "No such scope." };
   world.provider.script.device.push(() => json(refusal, 400));
-  const run = () => createSession({ ...world.options, scope: "x" });
+  const run = () => world.signIn({ scope: "x" });
   await rejectsWith("provider_refused", run, '(No such scope). The scope asked for was "x". Check');
 });
 
@@ -161,8 +160,7 @@ test.signedIn("fault of the provider: its own words are told, without what they 
     return json({ error: "server_error", error_description }, 500);
   });
   const said = "status 500 (server_error: there is no such client (";
-  const run = () => session.accessToken({ forceRefresh: true });
-  const error = await rejectsWith("provider_unavailable", run, said);
+  const error = await rejectsWith("provider_unavailable", () => renew(session), said);
   assertNoSecret(error);
 });
 
@@ -171,7 +169,7 @@ test("refusal: an ID token with a claim that is none is the provider's fault", a
   for (const claims of [{ sub: 42 }, { exp: "soon" }, { aud: undefined }]) {
     const id_token = await provider.idToken(claims);
     provider.script.token.push(() => provider.tokens({ id_token }));
-    const run = () => createSession(world.options);
+    const run = () => world.signIn();
     await rejectsWith("id_token_invalid", run, "claim", "ask the provider's administrator");
   }
 });
@@ -179,14 +177,14 @@ test("refusal: an ID token with a claim that is none is the provider's fault", a
 test("refusal: a discovery document that needs https: says so", async (world) => {
   const refusal = { error: "invalid_request", error_description: "HTTPS required" };
   world.provider.script.discovery.push(() => json(refusal, 403));
-  const run = () => createSession(world.options);
+  const run = () => world.signIn();
   await rejectsWith("provider_unavailable", run, "403 (invalid_request: HTTPS required)");
 });
 
 Deno.test("refusal: an ID token that nobody asked for has to have keys, too", async () => {
   await using world = await scriptedProviderWorld();
   world.provider.discovery = { jwks_uri: undefined };
-  const run = () => createSession({ ...world.options, scope: "profile" });
+  const run = () => world.signIn({ scope: "profile" });
   await rejectsWith("provider_invalid", run, "the jwks_uri in its discovery document");
 });
 
@@ -198,7 +196,7 @@ Deno.test("refusal: discovery without an endpoint is told before a person is ask
       world.provider.discovery = { authorization_endpoint, [name]: absent };
       const shown: unknown[] = [];
       const onAuthorizationUrl = (prompt: unknown) => void shown.push(prompt);
-      const run = () => createSession({ ...world.options, flow, onAuthorizationUrl });
+      const run = () => world.signIn({ flow, onAuthorizationUrl });
       await rejectsWith("provider_invalid", run, `the ${name} in its discovery document`);
       assertEquals([world.codes.length, shown.length], [0, 0]);
     }
@@ -266,7 +264,7 @@ for (const [what, stated, isTaken] of ELSEWHERE) {
       if (url.pathname === place) return fetch(document, init);
       return Promise.resolve(new Response(null, { status: 404 }));
     };
-    const run = () => createSession({ ...world.options, fetch: fetchThere });
+    const run = () => world.signIn({ fetch: fetchThere });
     if (isTaken) await (await run()).close();
     else await rejectsWith("provider_invalid", run, "names another issuer");
     assertEquals(places, ["/realms/acme/.well-known/openid-configuration", place]);

@@ -193,8 +193,7 @@ test("device flow: no poll follows a success, and late keys are waited for", asy
   assertEquals([world.clock.delays, polls(world)], [[1000, 500, 1000], 1]);
   world.provider.script.jwks.push(...times(10, DOWN));
   world.provider.reset();
-  const run = () => signIn(world, { profile: "other" });
-  await rejectsWith("provider_unavailable", run, "/jwks");
+  await rejectsWith("provider_unavailable", () => signIn(world, { profile: "other" }), "/jwks");
   assertEquals(polls(world), 1);
 });
 

@@ -2,7 +2,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
 import type { Session } from "../../../client/session.ts";
 import { setActiveSession, VERSION } from "../../../client/signed_in/session.ts";
-import { HOUR, test } from "../../support/provider_world.ts";
+import { answerWith, HOUR, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
 import {
@@ -15,7 +15,7 @@ import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.t
 import { assertEquals, assertStringIncludes } from "@std/assert";
 
 test("session: status tells who, until when, and where, without network", async (world) => {
-  const session = await createSession({ ...world.options, scope: "openid offline_access" });
+  const session = await world.signIn({ scope: "openid offline_access" });
   world.provider.reset();
   assertEquals(await session.status(), {
     kind: "oidc",
@@ -36,9 +36,7 @@ test("session: status tells who, until when, and where, without network", async 
 });
 
 test("session: status without ID token, refresh token and backend details", async (world) => {
-  world.provider.script.token.push(() =>
-    world.provider.tokens({ id_token: undefined, refresh_token: undefined })
-  );
+  answerWith(world, { id_token: undefined, refresh_token: undefined });
   const options = { ...world.options, credentialsBackend: new SpyBackend(), scope: "openid" };
   const session = await createSession(options);
   const expiresAt = new Date(world.clock.now() + HOUR);
@@ -56,7 +54,7 @@ test("session: status shows no control characters of a provider or a backend", a
   world.provider.script.token.push(async () =>
     world.provider.tokens({ id_token: await world.provider.idToken(claims) })
   );
-  const session = await createSession({ ...world.options, credentialsBackend });
+  const session = await world.signIn({ credentialsBackend });
   const { subject, name, email, backend } = await session.status();
   for (const text of [subject, name, email, backend?.location]) {
     assertEquals(text?.startsWith("a ]0;x b c d"), true, text);
@@ -87,7 +85,7 @@ test("session: await using closes it, and leaves the backend open", async (world
   const backend = Object.assign(new SpyBackend(), { close: () => void closed++ });
   let kept: Session;
   {
-    await using session = await createSession({ ...world.options, credentialsBackend: backend });
+    await using session = await world.signIn({ credentialsBackend: backend });
     kept = session;
   }
   await rejectsWith("session_closed", () => kept.accessToken());
@@ -95,7 +93,7 @@ test("session: await using closes it, and leaves the backend open", async (world
 });
 
 test("session: headers have the bearer, and with init the model's", async (world) => {
-  const plain = await createSession(world.options);
+  const plain = await world.signIn();
   const authorization = `Bearer ${world.stored().access_token}`;
   (await plain.headers()).set("authorization", "Bearer other"); // changes no other's
   assertEquals([...await plain.headers()], [["authorization", authorization]]);
@@ -140,11 +138,11 @@ test("session: printed, the person has the best name that is known", async (worl
   ) {
     const id_token = await provider.idToken({ ...person, ...claims });
     provider.script.token.push(() => provider.tokens({ id_token }));
-    const session = await createSession({ ...world.options, profile: who.replace("@", "-") });
+    const session = await world.signIn({ profile: who.replace("@", "-") });
     assertStringIncludes(Deno.inspect(session), `signedIn: "${who}"`);
   }
   provider.script.token.push(() => provider.tokens({ id_token: undefined }));
-  assertStringIncludes(Deno.inspect(await createSession(world.options)), "signedIn: true");
+  assertStringIncludes(Deno.inspect(await world.signIn()), "signedIn: true");
 });
 
 Deno.test("session: with an API key it shows that, and no key", async () => {
