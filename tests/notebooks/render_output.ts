@@ -10,8 +10,6 @@ export const THEMES = ["light", "dark"] as const;
 /** A page with the output of the first cell, as JupyterLab shows it. */
 export interface RenderedOutput {
   page: Page;
-  /** The cell: its source and its output. */
-  cell: Locator;
   /** What this module displayed. */
   output: Locator;
 }
@@ -36,5 +34,5 @@ export async function renderOutput(
   });
   const page = await context.newPage();
   await page.goto(toFileUrl(`${world.home.path}/${name}.html`).href);
-  return { page, cell: page.locator(".jp-Cell"), output: page.locator(".vm-auth") };
+  return { page, output: page.locator(".vm-auth") };
 }
