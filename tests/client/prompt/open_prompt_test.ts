@@ -143,7 +143,8 @@ test("a notebook says who is signed in where nobody was asked, and until when", 
   world.clock.advance(7200_000);
   await createSession(options); // after a refresh
   await using signIn = await startSignIn(options); // and of a sign-in in two steps
-  await signIn.finish();
+  assertEquals([signIn.url, signIn.expiresAt], [undefined, undefined]);
+  assertEquals((await (await signIn.finish()).status()).signedIn, true);
   assertEquals(kernel.displays.map(({ type }) => type), Array(3).fill("display_data"));
   for (const { data } of kernel.displays) assertMatch(data["text/plain"]!, SIGNED_IN);
 });
