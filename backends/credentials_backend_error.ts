@@ -107,8 +107,7 @@ export class CredentialsBackendError extends Error {
   constructor(code: CredentialsBackendErrorCode, message: Message, options?: ErrorOptions) {
     super(String(message), options);
     this.code = code;
-    keepWords(this, message);
-    showCode(this);
+    showCode(this, message);
   }
 }
 
@@ -188,11 +187,6 @@ function callOptions(options: Readonly<Record<string, unknown>>): string {
 
 const KEPT = new WeakMap<Error, Words>();
 
-/** Keeps the terms of an error's message. */
-export function keepWords(error: Error, message: Message): void {
-  if (message instanceof Words) KEPT.set(error, message);
-}
-
 /** The code of this module in the frames of a stack. */
 const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
   URL.parse(`../${folder}`, import.meta.url)?.href ?? []
@@ -200,8 +194,12 @@ const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
 
 const MOST_FRAMES = 100;
 
-/** Puts the code of an error into its name, which is printed where nobody catches it. */
-export function showCode(error: Error & { readonly code: string }): void {
+/**
+ * Puts the code of an error into its name, which is printed where nobody catches it, and keeps the terms of
+ * its message.
+ */
+export function showCode(error: Error & { readonly code: string }, message: Message): void {
+  if (message instanceof Words) KEPT.set(error, message);
   const value = `${error.name} [${error.code}]`;
   Object.defineProperty(error, "name", { value, configurable: true, writable: true });
   showCaller(error);

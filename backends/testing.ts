@@ -114,7 +114,7 @@ async function run(
   const opened: OidcCredentialsBackend[] = [];
   const keys: string[] = [];
   const isBroken = check.needs === "broken" && broken !== undefined;
-  const open = async (make = factory) => {
+  const openBy = async (make: typeof factory) => {
     const backend = await make();
     opened.push(backend);
     return backend;
@@ -125,8 +125,9 @@ async function run(
     return key;
   };
   try {
-    const backend = await open(isBroken ? broken : factory);
-    await check.run({ backend, name: key(), open: () => open(), key, patienceMs, processes });
+    const backend = await openBy(isBroken ? broken : factory);
+    const open = async () => backend.persistent === true ? await openBy(factory) : backend;
+    await check.run({ backend, name: key(), open, key, patienceMs, processes });
   } finally {
     if (!isBroken) { for (const key of keys) await opened[0]?.delete(key); }
     for (const backend of opened) await backend.close?.();

@@ -1,7 +1,6 @@
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
-  keepWords,
   knowCopies,
   type Message,
   showCaller,
@@ -138,8 +137,7 @@ export class ValidMindAuthError extends Error {
     super(String(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     if (options.oauthError !== undefined) this.oauthError = options.oauthError;
-    keepWords(this, message);
-    showCode(this);
+    showCode(this, message);
   }
 }
 

@@ -1,5 +1,5 @@
 import { untilAborted } from "./promises.ts";
-import { isDeno, readEnvIfGranted } from "./platform.ts";
+import { readEnvIfGranted } from "./platform.ts";
 
 /** The first use of {@linkcode UNSEEN} takes half a millisecond. */
 const PLAIN = /^[\x20-\x7e]*$/;
@@ -10,25 +10,6 @@ const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]+/gu;
 export function printable(text: string, limit = 200): string {
   const clean = (PLAIN.test(text) ? text : text.replace(UNSEEN, " ")).trim();
   return clean.length > limit ? `${clean.slice(0, limit)}…` : clean;
-}
-
-/**
- * An error as a cause, where it is safe. Deno's own errors name the failure of a connection. An error
- * of a caller's `fetch` may carry the whole request with its tokens, and is left out.
- */
-export function safeCause(error: unknown): { cause?: unknown } {
-  if (!(error instanceof Error)) return {};
-  const isOwn = error instanceof TypeError || error instanceof DOMException ||
-    isDeno && Object.values(Deno.errors).some((known) => error instanceof known);
-  return isOwn && isBare(error) ? { cause: error } : {};
-}
-
-/** Whether an error has only a text, and its cause, if any, as well. */
-function isBare(error: Error): boolean {
-  const { cause } = error;
-  const isCauseBare = cause === undefined ||
-    (cause instanceof Error && cause.constructor === Error && isBare(cause));
-  return isCauseBare && Object.keys(error).every((name) => name === "code" || name === "name");
 }
 
 /** Bytes in hexadecimal. Node before 25 has no `Uint8Array.prototype.toHex` and `toBase64`. */
@@ -216,12 +197,8 @@ export function remember(secrets: Set<string>, values: Iterable<unknown>): void 
  */
 export function redact(text: string, secrets: Iterable<string>): string {
   const searched = unify(text);
-  const inText = new Set<string>();
   const starts = new Set<number>();
-  for (let at = 0; at + PIECE <= searched.length; at++) {
-    inText.add(searched.slice(at, at + PIECE));
-    starts.add(startOf(searched, at));
-  }
+  for (let at = 0; at < searched.length; at++) starts.add(startOf(searched, at));
   const forms = [...secrets].flatMap(formsOf).filter((form) => form !== "");
   const short = forms.filter((form) => form.length < PIECE);
   const shared = new Set<string>();
@@ -229,7 +206,7 @@ export function redact(text: string, secrets: Iterable<string>): string {
     for (let at = 0; at + PIECE <= form.length; at++) {
       if (!starts.has(startOf(form, at))) continue;
       const piece = form.slice(at, at + PIECE);
-      if (inText.has(piece)) shared.add(piece);
+      if (searched.includes(piece)) shared.add(piece);
     }
   }
   let clean = "";

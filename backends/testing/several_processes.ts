@@ -33,16 +33,12 @@ export async function changeTogether(
   shared: string,
   own: readonly string[],
 ): Promise<string | undefined> {
-  const begin = Promise.withResolvers<void>();
-  let ready = 0;
-  const run = async (name: string) => {
-    await using child = await start(store, shared, name);
-    if (++ready === own.length) begin.resolve();
-    await begin.promise;
+  const children = await Promise.all(own.map((name) => start(store, shared, name)));
+  const kept = await Promise.all(children.map(async (child, at) => {
+    await using _ = child;
     await child.stdin.close().catch(() => undefined); // it may have ended
-    return (await child.status).success && changesOf(await backend.get(name)) === CHANGES;
-  };
-  const kept = await Promise.all(own.map(run));
+    return (await child.status).success && changesOf(await backend.get(own[at]!)) === CHANGES;
+  }));
   if (kept.includes(false)) {
     return "of several processes one failed, or its entry was lost, or is in another store";
   }

@@ -56,7 +56,7 @@ export class ApiClient {
   constructor(options: ApiClientOptions) {
     const { apiHost, runtime, isFetchNative } = options;
     this.#options = options;
-    this.#transport = apiTransport(runtime.timeoutMs, isFetchNative);
+    this.#transport = apiTransport(runtime, isFetchNative);
     if (apiHost !== undefined) this.#origin = new URL(apiHost).origin;
   }
 

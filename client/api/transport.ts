@@ -1,12 +1,9 @@
+import { causeFrom } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { isNotCapable, netHost, permissionFlag } from "../../backends/common/platform.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import {
-  connectionAdvice,
-  connectionFault,
-  readText,
-  safeCause,
-} from "../../backends/common/printable.ts";
+import type { Runtime } from "../options/resolve_options.ts";
+import { connectionAdvice, connectionFault, readText } from "../../backends/common/printable.ts";
 
 /**
  * A session's own headers, by lower-case name. A plain object, since `fetch` takes a quarter longer to
@@ -38,7 +35,10 @@ export type ApiTransport = ReturnType<typeof apiTransport>;
  * Sends a session's requests, each within the time limit, and follows redirects. Deno's own `fetch`
  * keeps the process alive and heeds its signal, which another one need not do.
  */
-export function apiTransport(timeoutMs: number, isFetchNative: boolean) {
+export function apiTransport(
+  { timeoutMs, secrets }: Pick<Runtime, "timeoutMs" | "secrets">,
+  isFetchNative: boolean,
+) {
   const startTimer = isFetchNative ? sharedTimer(timeoutMs) : ownTimer(timeoutMs);
   /** Runs a part of a call. `run` gets a signal that aborts when its time is up, or with the caller's. */
   const within = async <T>(
@@ -53,7 +53,8 @@ export function apiTransport(timeoutMs: number, isFetchNative: boolean) {
       return await run(given ? AbortSignal.any([given, end.signal]) : end.signal);
     } catch (error) {
       if (given?.aborted) throw given.reason;
-      throw unreachable(url, action, error, end.signal.aborted ? timeoutMs : undefined);
+      const ms = end.signal.aborted ? timeoutMs : undefined;
+      throw unreachable(url, action, error, secrets, ms);
     } finally {
       stop();
     }
@@ -139,7 +140,13 @@ function sharedTimer(timeoutMs: number): StartTimer {
   };
 }
 
-function unreachable(url: URL, action: string, error: unknown, timeoutMs?: number): Error {
+function unreachable(
+  url: URL,
+  action: string,
+  error: unknown,
+  secrets: Iterable<string>,
+  timeoutMs?: number,
+): Error {
   if (error instanceof ValidMindAuthError) return error;
   if (isNotCapable(error)) {
     return new ValidMindAuthError(
@@ -155,7 +162,7 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
     "api_unreachable",
     `Cannot ${action}: ${fault ?? "the connection failed"}. ` +
       connectionAdvice(fault, "the API's address (VM_API_HOST)"),
-    safeCause(error),
+    { cause: causeFrom(error, secrets) },
   );
 }
 

@@ -1,3 +1,4 @@
+import { causeFrom } from "../../backends/common/describe_backend.ts";
 import { isNotCapable, netHost, permissionFlag } from "../../backends/common/platform.ts";
 import {
   connectionAdvice,
@@ -9,7 +10,6 @@ import {
   readText,
   redact,
   remember,
-  safeCause,
   UNTRUSTED,
 } from "../../backends/common/printable.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
@@ -161,7 +161,7 @@ export function providerSkew(
   return Math.abs(seconds) <= (isDated ? DAY_SECONDS : MAX_SKEW_SECONDS) ? seconds : undefined;
 }
 
-async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: Runtime) {
+async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs, secrets }: Runtime) {
   using limit = timeLimit(timeoutMs);
   const signal = init.signal ? AbortSignal.any([init.signal, limit.signal]) : limit.signal;
   try {
@@ -176,7 +176,8 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: R
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    throw unreachable(url, error, limit.signal.aborted ? timeoutMs : undefined);
+    const ms = limit.signal.aborted ? timeoutMs : undefined;
+    throw unreachable(url, error, secrets, ms);
   }
 }
 
@@ -328,7 +329,12 @@ function unusable(url: string, reason: string, advice: Message, retryAfterMs?: n
 }
 
 /** The error for a request without an answer. */
-function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
+function unreachable(
+  url: string,
+  error: unknown,
+  secrets: Iterable<string>,
+  timeoutMs?: number,
+): ValidMindAuthError {
   if (isNotCapable(error)) {
     const flag = permissionFlag("net", netHost(new URL(url)));
     return new ValidMindAuthError(
@@ -345,7 +351,7 @@ function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMind
     : connectionAdvice(fault, "the issuer");
   return new ProviderUnavailableError(
     `Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ${advice}`,
-    safeCause(error),
+    { cause: causeFrom(error, secrets) },
   );
 }
 

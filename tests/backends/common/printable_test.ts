@@ -5,7 +5,6 @@ import {
   printable,
   redact,
   remember,
-  safeCause,
   sameJson,
 } from "../../../backends/common/printable.ts";
 
@@ -16,34 +15,6 @@ Deno.test("printable: control and format characters become one space, up to the 
   assertEquals(printable("x".repeat(200)), "x".repeat(200));
   assertEquals(printable("x".repeat(201)), `${"x".repeat(200)}…`);
   assertEquals(printable("abcdef", 3), "abc…");
-});
-
-/** What HTTP clients throw: an error that has the request on it. */
-class ClientError extends Error {
-  override name = "ClientError";
-  readonly request = { body: "refresh_token=a-secret" };
-}
-
-Deno.test("safeCause keeps the runtime's own bare errors, and drops what may hold a request", () => {
-  const kept = [
-    new TypeError("error sending request"),
-    new DOMException("too late", "TimeoutError"),
-    new Deno.errors.ConnectionRefused("refused"),
-    new Deno.errors.NotCapable("no"),
-    Object.assign(new Deno.errors.ConnectionReset("reset"), { code: "ECONNRESET" }),
-  ];
-  for (const error of kept) assertEquals(safeCause(error), { cause: error });
-  const dropped: unknown[] = [
-    new ClientError("failed"),
-    new Error("failed"),
-    Object.assign(new TypeError("failed"), { request: {} }),
-    new TypeError("fetch failed", { cause: new ClientError("x") }),
-    Object.assign(new Deno.errors.Http("x"), { init: {} }),
-    { body: "refresh_token=a-secret" },
-    "a-secret",
-    undefined,
-  ];
-  for (const thrown of dropped) assertEquals(safeCause(thrown), {}, String(thrown));
 });
 
 Deno.test("parseObject takes JSON objects and nothing else", () => {
