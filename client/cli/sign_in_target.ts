@@ -184,10 +184,10 @@ export async function openSession(
   flags: FlagValues,
   action: string,
 ): Promise<Session> {
-  const { backend } = await findTarget(flags, action) ?? {};
+  const target = await findTarget(flags, action);
   return await createSession({
     ...sessionOptions(flags),
-    ...(backend && { credentialsBackend: backend }),
+    credentialsBackend: target?.backend,
     interactive: flags.has("login"),
   });
 }

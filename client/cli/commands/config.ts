@@ -225,7 +225,7 @@ export const permissions: Command = {
       ...(isCli ? [...fileNeeds(flags), ...chosen.needs] : []),
       ...await requiredPermissions({
         ...sessionOptions(flags),
-        ...(isGiven && { credentialsBackend: chosen.backend }),
+        credentialsBackend: isGiven ? chosen.backend : undefined,
       }, { call: kind === "init" ? "init" : "createSession", discover: flags.has("discover") }),
     ]);
     const required = needs.filter(isUsed);

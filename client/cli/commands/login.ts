@@ -125,7 +125,7 @@ export const logout: Command = {
       : await findTarget(flags, logout.action) ?? {};
     const result = await clearOidcCredentials({
       ...sessionOptions(flags),
-      ...(backend !== undefined && { credentialsBackend: backend }),
+      credentialsBackend: backend,
       all,
       revoke: flags.has("revoke"),
     });

@@ -95,12 +95,11 @@ async function readBearer(
 }
 
 const USUAL_VARIABLE = "VM_ACCESS_TOKEN";
-/** The signals that a terminal sends to the program as well. */
-const OF_TERMINAL: readonly Deno.Signal[] = isWindows
+/** The signals that are handed on, and those of them that a terminal sends to the program as well. */
+const SIGNALS: readonly Deno.Signal[] = isWindows
   ? ["SIGINT", "SIGBREAK"]
-  : ["SIGINT", "SIGQUIT"];
-/** The others, which another program sends to this one alone. */
-const OTHERS: readonly Deno.Signal[] = isWindows ? [] : ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"];
+  : ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"];
+const OF_TERMINAL = /INT|QUIT|BREAK/;
 
 export const exec: Command = {
   name: "exec",
@@ -138,30 +137,25 @@ export const exec: Command = {
     try {
       child = command.spawn();
     } catch (error) {
-      throw cannotStart(program, error);
+      const isAbsent = error instanceof Deno.errors.NotFound;
+      const reason = isAbsent ? "it is not there" : "the system does not start it";
+      throw new CliError(
+        `Cannot run ${printable(program, 200)}: ${reason}. Check its name and mode.`,
+        "program_failed",
+        isAbsent ? EXIT.programAbsent : EXIT.programRefused,
+      );
     }
     using _ = handOnSignals(child);
     return (await child.status).code;
   },
 };
 
-function cannotStart(program: string, error: unknown): CliError {
-  const isAbsent = error instanceof Deno.errors.NotFound;
-  const reason = isAbsent ? "it is not there" : "the system does not start it";
-  const message = `Cannot run ${printable(program, 200)}: ${reason}. Check its name and mode.`;
-  return new CliError(
-    message,
-    "program_failed",
-    isAbsent ? EXIT.programAbsent : EXIT.programRefused,
-  );
-}
-
 /** Hands signals on to a program until it has ended. This one ends after it, by its exit code. */
 function handOnSignals(child: Deno.ChildProcess): Disposable {
   const isInTerminal = [Deno.stdin, Deno.stdout, Deno.stderr].some((one) => one.isTerminal());
-  const listeners = [...OF_TERMINAL, ...OTHERS].map((signal) => {
+  const listeners = SIGNALS.map((signal) => {
     const handOn = () => {
-      if (isInTerminal && OF_TERMINAL.includes(signal)) return;
+      if (isInTerminal && OF_TERMINAL.test(signal)) return;
       try {
         child.kill(signal);
       } catch {
