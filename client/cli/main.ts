@@ -80,7 +80,7 @@ export async function main(args: readonly string[]): Promise<number> {
     const flags = line?.flags;
     const isJson = flags?.has("json") ?? args.includes("--json");
     const command = args.find((word) => COMMANDS.some(({ name }) => name === word));
-    return reportError(error, { isJson, command, flags });
+    return reportError(error, isJson, command, flags);
   }
 }
 

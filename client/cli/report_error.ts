@@ -42,11 +42,9 @@ const SETTING_CODES: readonly string[] = [
  */
 export function reportError(
   error: unknown,
-  { isJson, command, flags }: {
-    isJson: boolean;
-    command: string | undefined;
-    flags?: FlagValues | undefined;
-  },
+  isJson: boolean,
+  command: string | undefined,
+  flags: FlagValues | undefined,
 ): number {
   // The person or a signal has ended it, and the prompt has said so.
   if (error instanceof DOMException && error.name === "AbortError") {
@@ -128,9 +126,7 @@ export function loginCommand(flags: FlagValues): string {
 
 /** The flag of an option, or its variable where it has none. The words of code where it has neither. */
 function flagFor({ name, value, variable }: Term): string | undefined {
-  const { flag } = Object.hasOwn(OPTIONS, name)
-    ? optionRow(name as OptionName)
-    : { flag: undefined };
+  const flag = Object.hasOwn(OPTIONS, name) ? optionRow(name as OptionName).flag : undefined;
   // Few commands take --api-host.
   if (name === "apiHost") return variable;
   if (flag === undefined) return variable ?? `${name} in code`;

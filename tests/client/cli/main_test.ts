@@ -182,7 +182,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
 Deno.test("reportError: the exit code and the words by the error", () => {
   for (const [error, code, text] of REPORTED) {
     using streams = new OwnStreams();
-    assertEquals(reportError(error, { isJson: false, command: "status" }), code);
+    assertEquals(reportError(error, false, "status", undefined), code);
     const { stdout, stderr } = streams.written;
     assertEquals(stdout, "");
     assertStringIncludes(stderr, text);
