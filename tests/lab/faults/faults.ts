@@ -6,8 +6,7 @@
  *
  * It works in a copy of the checkout in `--folder` (default: a folder of the system's temporary one).
  * `--faults` counts those that compile; each room gets its share by lines of code. All meet the tests of
- * their own room first. Those that pass there meet the other test files that run their line, which one
- * run of `deno task test` with probes in the place of the faults tells.
+ * their own room first. Those that pass there meet all tests of `deno task test`.
  *
  * A failure counts where the test file that failed passes without the fault and fails again with it,
  * so that a busy machine notices nothing. A run that goes on for ever counts likewise.
@@ -20,8 +19,6 @@
 import { copyRepository } from "../../support/windows/copy_repository.ts";
 import { junitCases } from "../../support/reports.ts";
 import { codeLines, readSource, sourceFiles } from "../../support/rooms.ts";
-import { walk } from "@std/fs/walk";
-import { relative } from "@std/path";
 import { Random } from "../torture/random.ts";
 import { type Fault, findFaults } from "./find_faults.ts";
 
@@ -50,8 +47,6 @@ interface Failure {
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 const STRICT = ["--no-check", "--sanitize-ops", "--sanitize-resources"];
 const TEST = ["test", "-A", "--unstable-kv", "--parallel", "--quiet", ...STRICT];
-/** A test file with one of these starts processes. */
-const STARTS = /\b(?:run|start|spawn)(?:Deno|As|Denied|Mounted|Cli|InTerminal)|captureTerminal/;
 const IGNORE = "--ignore=tests/**/*_slow_test.ts,tests/live/";
 const CHECK_SECONDS = 240;
 const ROOM_SECONDS = 240;
@@ -174,82 +169,11 @@ async function testRoom(file: string): Promise<Failure | undefined> {
   return failure ?? await failureOf([...TEST, ...args, ...paths], secondsOf(file));
 }
 
-/** A module that ran a fault's expression: the fault's place among the chosen, and the module. */
-type Hit = [place: number, module: string];
-
-/** Runs all tests without faults, and gives which modules ran the expressions that faults change. */
-async function findHits(faults: Fault[]): Promise<Hit[]> {
-  const path = `${FOLDER}/hits.txt`;
-  if (await read(path) !== "") return readHits(await read(path));
-  await Deno.writeTextFile(path, "");
-  await Deno.chmod(path, 0o666); // some tests play another user
-  const places = new Map(faults.map((fault, place) => [fault, place]));
-  const byFile = Map.groupBy(faults, ({ file }) => file);
-  for (const [file, some] of byFile) {
-    const marks = some.flatMap((fault) => [
-      { at: fault.probed.start, text: `(probeOf(${places.get(fault)}), ` },
-      { at: fault.probed.end, text: ")" },
-    ]);
-    let source = await readSource(file);
-    for (const { at, text } of marks.sort((a, b) => b.at - a.at)) {
-      source = source.slice(0, at) + text + source.slice(at);
-    }
-    await Deno.writeTextFile(`${COPY}/${file}`, source + PROBE.replaceAll("PATH", path));
-  }
-  await deno(["run", "-A", "tests/support/run_tests.ts"], ALL_SECONDS);
-  for (const file of byFile.keys()) {
-    await Deno.writeTextFile(`${COPY}/${file}`, await readSource(file));
-  }
-  return readHits(await read(path));
-}
-
-function readHits(text: string): Hit[] {
-  return text.trim().split("\n").map((line) => line.split("\t"))
-    .map(([place, module = ""]) => [Number(place), module.replace(/^.*?\/(?=tests\/)/, "")]);
-}
-
-/** What a source with faults ends with. A module without the permission to write tells nothing. */
-const PROBE = `
-function probeOf(place: number): void {
-  try {
-    const told: Set<number> = (globalThis as any).told ??= new Set();
-    const isGranted = Deno.permissions.querySync({ name: "write", path: "PATH" }).state === "granted";
-    if (told.has(place) || !isGranted) return;
-    told.add(place);
-    Deno.writeTextFileSync("PATH", place + "\\t" + Deno.mainModule + "\\n", { append: true });
-  } catch {
-    // not on Deno
-  }
-}
-`;
-
-/**
- * The test files of other rooms that ran a fault's expression. Where only processes did that tests have
- * started, all files that start one.
- */
-async function testsThatRun(fault: Fault, hits: readonly string[]): Promise<string[]> {
-  const own = await testsOf(fault.file);
-  const isOther = (file: string) =>
-    !own.some((path) => file === path || file.startsWith(`${path}/`));
-  const files = hits.filter((module) => module.endsWith("_test.ts") && isOther(module));
-  if (files.length > 0 || hits.every((module) => module.endsWith("_test.ts"))) return files;
-  for await (const { path } of walk(`${COPY}/tests`, { match: [/(?<!_slow)_test\.ts$/] })) {
-    const file = relative(COPY, path);
-    if (/^tests\/(live|lab)\//.test(file) || !isOther(file)) continue;
-    if (STARTS.test(await read(path))) files.push(file);
-  }
-  return files;
-}
-
-async function testEverywhere(fault: Fault, place: number, hits: Hit[]) {
-  const modules = hits.filter(([one]) => one === place).map(([, module]) => module);
-  const files = await testsThatRun(fault, [...new Set(modules)]);
-  const found = files.length === 0
-    ? undefined
-    : await failureOf([...TEST, "--fail-fast", ...files], ALL_SECONDS);
-  const isInExample = modules.some((module) => /\$\d+-\d+/.test(module));
-  if (found !== undefined || !isInExample) return found;
-  return await failureOf(["run", "-A", "--unstable-kv", "tests/support/doc_tests.ts"], ALL_SECONDS);
+/** All tests of `deno task test`, and the examples of the pages. */
+async function testAll(): Promise<Failure | undefined> {
+  const examples = ["run", "-A", "--unstable-kv", "tests/support/doc_tests.ts"];
+  return await failureOf([...TEST, "--fail-fast", IGNORE, "tests/"], ALL_SECONDS) ??
+    await failureOf(examples, ALL_SECONDS);
 }
 
 /** Whether a failure is the fault's: it comes again with it, and does not come without it. */
@@ -293,12 +217,8 @@ async function tryInRoom(fault: Fault): Promise<Pick<Outcome, "end" | "by">> {
   return { end: "noticed by its room", by: describe(failure) };
 }
 
-async function tryEverywhere(
-  fault: Fault,
-  place: number,
-  hits: Hit[],
-): Promise<Pick<Outcome, "end" | "by">> {
-  const failure = await noticedBy(fault, () => testEverywhere(fault, place, hits));
+async function tryAll(fault: Fault): Promise<Pick<Outcome, "end" | "by">> {
+  const failure = await noticedBy(fault, testAll);
   if (failure === undefined) return { end: "survived", by: "" };
   return { end: "noticed", by: describe(failure) };
 }
@@ -396,11 +316,9 @@ async function main(): Promise<void> {
   const faults: Fault[] = JSON.parse(await read(chosen));
   const done = await outcomes();
   for (const fault of faults) if (!done.has(fault.id)) await record(fault, tryInRoom);
-  const hits = await findHits(faults);
-  for (const [place, fault] of faults.entries()) {
+  for (const fault of faults) {
     const { end } = (await outcomes()).get(fault.id)!.at(-1)!;
     if ((await equivalents()).has(fault.id)) continue;
-    const tryAll = (fault: Fault) => tryEverywhere(fault, place, hits);
     if (end === "survived" && Deno.args.includes("--survivors")) {
       const inRoom = await record(fault, tryInRoom);
       if (inRoom.end === "passed its room") await record(fault, tryAll);

@@ -11,8 +11,6 @@ export interface Fault {
   readonly end: number;
   /** What stands in the place of `start` to `end`. */
   readonly text: string;
-  /** The expression that runs before it can do harm. */
-  readonly probed: { readonly start: number; readonly end: number };
 }
 
 /** Operators that are taken for each other. */
@@ -42,11 +40,7 @@ export function findFaults(file: string, source: string): Fault[] {
     const line = tree.getLineAndCharacterOfPosition(start).line;
     const column = start - tree.getPositionOfLineAndCharacter(line, 0);
     const id = `${file}: ${kind} at ${column}: ${lines[line]!.trim()}`;
-    const probed = probedPart(node);
-    faults.push({
-      ...{ id, file, kind, line: line + 1, start, end, text },
-      probed: { start: probed.getStart(tree), end: probed.getEnd() },
-    });
+    faults.push({ id, file, kind, line: line + 1, start, end, text });
   };
   const visit = (node: ts.Node): void => {
     if (ts.isTypeNode(node) || ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return;
@@ -55,13 +49,6 @@ export function findFaults(file: string, source: string): Fault[] {
   };
   visit(tree);
   return faults;
-}
-
-/** The condition of a statement, its only expression, or the operation of an operator. */
-function probedPart(node: ts.Node): ts.Node {
-  if (ts.isIfStatement(node) || ts.isExpressionStatement(node)) return node.expression;
-  const { parent } = node;
-  return ts.isBinaryExpression(parent) && node === parent.operatorToken ? parent : node;
 }
 
 function addFaults(
