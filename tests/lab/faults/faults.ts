@@ -13,8 +13,7 @@
  *
  * `outcomes.jsonl` in the folder keeps what was found: the same command goes on where it was stopped, and
  * `--table` only prints the table. What cannot be noticed by any test is listed by hand in `equivalent.txt`
- * there: lines with an `id`, and below it the reason after two spaces. `--survivors` tries again what had
- * survived, after tests were added.
+ * there: lines with an `id`, and below it the reason after two spaces.
  */
 import { copyRepository } from "../../support/windows/copy_repository.ts";
 import { junitCases } from "../../support/reports.ts";
@@ -250,10 +249,10 @@ async function write({ file, start, end, text }: Fault, isFaulty: boolean): Prom
   await Deno.writeTextFile(`${COPY}/${file}`, isFaulty ? faulty : source);
 }
 
-/** All lines of `outcomes.jsonl`, by fault: the first is from before tests were added. */
-async function outcomes(): Promise<Map<string, Outcome[]>> {
+/** The lines of `outcomes.jsonl`, by fault: the last one counts. */
+async function outcomes(): Promise<Map<string, Outcome>> {
   const lines = (await read(OUTCOMES)).split("\n").filter((line) => line !== "");
-  return Map.groupBy(lines.map((line) => JSON.parse(line) as Outcome), ({ id }) => id);
+  return new Map(lines.map((line) => JSON.parse(line) as Outcome).map((one) => [one.id, one]));
 }
 
 async function equivalents(): Promise<Set<string>> {
@@ -262,41 +261,32 @@ async function equivalents(): Promise<Set<string>> {
 
 async function printTable(): Promise<void> {
   const [files, equivalent] = [await sourceFiles(), await equivalents()];
-  const all = [...(await outcomes()).values()]
-    .map((some) => ({
-      ...some.at(-1)!,
-      first: some.find(({ end }) => end !== "passed its room")?.end,
-    }));
-  const isNoticed = (end?: End) => end === "noticed" || end === "noticed by its room";
-  const row = (name: string, some: typeof all) => {
+  const all = [...(await outcomes()).values()];
+  const isLeft = ({ id, end }: Outcome) => !end.startsWith("noticed") && !equivalent.has(id);
+  const row = (name: string, some: Outcome[]) => {
     const alike = some.filter(({ id }) => equivalent.has(id)).length;
-    const room = some.filter(({ first }) => first === "noticed by its room").length;
-    const other = some.filter(({ first }) => first === "noticed").length;
-    const added = some.filter(({ first, end }) => !isNoticed(first) && isNoticed(end)).length;
-    const left = some.length - alike - room - other - added;
-    const cells = [name, some.length, alike, room, other, added, left];
+    const room = some.filter(({ end }) => end === "noticed by its room").length;
+    const other = some.filter(({ end }) => end === "noticed").length;
+    const cells = [name, some.length, alike, room, other, some.filter(isLeft).length];
     console.log(`| ${cells.join(" | ")} |`);
   };
-  console.log("| room | put | equivalent | by its room | by others | by new tests | unnoticed |");
-  console.log(`|${" --- |".repeat(7)}`);
+  console.log("| room | put | equivalent | by its room | by others | unnoticed |");
+  console.log(`|${" --- |".repeat(6)}`);
   const rooms = Map.groupBy(all, ({ file }) => roomOf(file, files));
   for (const [room, some] of [...rooms].sort(([a], [b]) => a < b ? -1 : 1)) row(room, some);
   row("all", all);
-  for (const { id, line, text, end } of all) {
-    if (!isNoticed(end) && !equivalent.has(id)) console.log(`${line} -> ${text}\n  ${id}`);
-  }
+  for (const { id, line, text } of all.filter(isLeft)) console.log(`${line} -> ${text}\n  ${id}`);
 }
 
 /** Tries one fault, keeps the outcome, and tells it. */
 async function record(
   fault: Fault,
   tryOut: (fault: Fault) => Promise<Pick<Outcome, "end" | "by">>,
-): Promise<Outcome> {
+): Promise<void> {
   const { id, file, line, text } = fault;
   const outcome: Outcome = { id, file, line, text, ...await tryOut(fault) };
   await Deno.writeTextFile(OUTCOMES, `${JSON.stringify(outcome)}\n`, { append: true });
   console.log(`${new Date().toISOString()} ${outcome.end}: ${id} (line ${line}) ${outcome.by}`);
-  return outcome;
 }
 
 async function main(): Promise<void> {
@@ -316,13 +306,10 @@ async function main(): Promise<void> {
   const faults: Fault[] = JSON.parse(await read(chosen));
   const done = await outcomes();
   for (const fault of faults) if (!done.has(fault.id)) await record(fault, tryInRoom);
+  const [inRoom, equivalent] = [await outcomes(), await equivalents()];
   for (const fault of faults) {
-    const { end } = (await outcomes()).get(fault.id)!.at(-1)!;
-    if ((await equivalents()).has(fault.id)) continue;
-    if (end === "survived" && Deno.args.includes("--survivors")) {
-      const inRoom = await record(fault, tryInRoom);
-      if (inRoom.end === "passed its room") await record(fault, tryAll);
-    } else if (end === "passed its room") await record(fault, tryAll);
+    const isOpen = inRoom.get(fault.id)!.end === "passed its room" && !equivalent.has(fault.id);
+    if (isOpen) await record(fault, tryAll);
   }
   await printTable();
 }

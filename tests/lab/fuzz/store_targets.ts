@@ -1,8 +1,9 @@
-import { assert } from "@std/assert";
+import { assert, assertEquals, assertMatch, equal } from "@std/assert";
 import * as fc from "fast-check";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
+import type { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { parseObject } from "../../../backends/common/printable.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
@@ -14,7 +15,7 @@ import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
 import { describeEntry } from "../../../client/cli/commands/status.ts";
 import { subjectOf } from "../../../client/provider/unattended_grants.ts";
 import { replaceOpenKv } from "../../backends/kv/scripted_kv_server.ts";
-import { entry, KEY, SECRETS } from "../../support/entries.ts";
+import { entry, KEY, OTHER, SECRETS } from "../../support/entries.ts";
 import {
   httpAnswer,
   json,
@@ -115,6 +116,45 @@ function isObject(found: unknown): boolean {
   return found === undefined || (typeof found === "object" && found !== null);
 }
 
+/** A file of three rows, of which some bytes are others, or which ends too early. */
+const damagedBytes = fc.tuple(
+  fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), { maxLength: 4 }),
+  fc.option(fc.nat(), { freq: 3 }),
+).map(([flips, end]) => {
+  const credentials = Object.fromEntries([1, 2, 3].map((n) => [`größe-${n}`, entry({ n })]));
+  const bytes = new TextEncoder().encode(JSON.stringify({ version: 1, credentials }, null, 2));
+  for (const [place, change] of flips) bytes[place % bytes.length]! ^= change;
+  return end === null ? bytes : bytes.slice(0, end % bytes.length);
+});
+
+const fileBytes = fc.oneof(
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 60 }) },
+  { weight: 2, arbitrary: documentText.map((text) => new TextEncoder().encode(text)) },
+  { weight: 4, arbitrary: damagedBytes },
+);
+
+/** The value of a call, or `undefined` where it refuses the file. */
+function unlessRefused<T>(call: () => T | Promise<T>): Promise<T | undefined> {
+  return attempt(async () => {
+    try {
+      return await call();
+    } catch (error) {
+      assertMatch((error as CredentialsBackendError).code, /^backend_(corrupt|version)$/);
+      throw error;
+    }
+  });
+}
+
+/** Whether a file has all that it had, but for the row that was written. */
+function keepsAll(before: Uint8Array, after: Uint8Array): boolean {
+  const [was, is] = [before, after].map((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+  const credentials = { ...is.credentials };
+  delete credentials[OTHER];
+  // `null` is as good as left out.
+  const wanted = { ...was, version: was.version ?? 1, credentials: was.credentials ?? {} };
+  return equal(wanted, { ...is, credentials });
+}
+
 /** What stores hold and answer. */
 export const STORE_TARGETS: readonly FuzzTarget[] = [
   target("the credentials file", documentText, async (input) => {
@@ -123,26 +163,23 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
       assert(isObject(getEntry(document, KEY, "/srv/credentials.json")));
     });
   }),
-  target(
-    "the bytes of the credentials file",
-    fc.oneof(
-      fc.uint8Array({ maxLength: 60 }),
-      documentText.map((text) => new TextEncoder().encode(text)),
-    ),
-    async (bytes) => {
-      const folder = Deno.makeTempDirSync({ prefix: "validmind-auth-" });
-      try {
-        const path = `${folder}/credentials.json`;
-        Deno.writeFileSync(path, bytes, { mode: 0o600 });
-        Deno.utimeSync(path, 0, 0); // long ago: nobody is still writing
-        const backend = new FileCredentialsBackend({ path });
-        assert(isObject(await attempt(() => backend.get(KEY))));
-        await attempt(() => Array.fromAsync(backend.list()));
-      } finally {
-        Deno.removeSync(folder, { recursive: true });
-      }
-    },
-  ),
+  target("the bytes of the credentials file", fileBytes, async (bytes) => {
+    const folder = Deno.makeTempDirSync({ prefix: "validmind-auth-" });
+    try {
+      const path = `${folder}/credentials.json`;
+      Deno.writeFileSync(path, bytes, { mode: 0o600 });
+      Deno.utimeSync(path, 0, 0); // long ago: nobody is still writing
+      const backend = new FileCredentialsBackend({ path, onWarning: () => {} });
+      assert(isObject(await unlessRefused(() => backend.get(KEY))));
+      const listed = await unlessRefused(() => Array.fromAsync(backend.list()));
+      const written = await unlessRefused(() => backend.put(OTHER, entry()).then(() => true));
+      const after = Deno.readFileSync(path);
+      if (listed === undefined || written === undefined) assertEquals(after, bytes);
+      else assert(keepsAll(bytes, after), "a write lost something");
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  }),
   target("a stored entry", row, (input) => {
     const report = describeEntry(input, IDENTITY);
     assertPlainTexts(report);

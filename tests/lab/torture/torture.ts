@@ -4,7 +4,6 @@ import { parseArgs } from "node:util";
 import { tempDir } from "../../support/temp_home.ts";
 import { writeBesidePython } from "./beside_python.ts";
 import { raceMigration } from "./migration_race.ts";
-import { mutateFile } from "./mutate_file.ts";
 import { refreshBesidePython } from "./refresh_beside_python.ts";
 import { stampede } from "./stampede.ts";
 import { stopRefresh } from "./stop_refresh.ts";
@@ -58,12 +57,6 @@ const TORTURES: Record<string, Torture> = {
     count: 300,
     stores: { file, kv, vault: SERVER_STORES.vault! },
     run: raceMigration,
-  },
-  damage: {
-    about: "random byte flips and cuts of the credentials file",
-    count: 10_000,
-    stores: { file },
-    run: mutateFile,
   },
 };
 

@@ -1,6 +1,5 @@
 // The short form of each torture; `deno task torture` is the long one.
 import { raceMigration } from "./migration_race.ts";
-import { mutateFile } from "./mutate_file.ts";
 import { stampede } from "./stampede.ts";
 import { stopRefresh } from "./stop_refresh.ts";
 import { FILE_STORES } from "./store.ts";
@@ -21,7 +20,3 @@ for (const [store, startStore] of Object.entries(FILE_STORES)) {
     });
   }
 }
-
-Deno.test("file: a damaged file reads cleanly or is refused and left alone", async () => {
-  await holds(mutateFile, { count: 300, startStore: FILE_STORES.file! });
-});
