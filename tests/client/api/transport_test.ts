@@ -181,14 +181,6 @@ repeatTest("a redirect takes the headers along on the same origin alone", async 
   assertEquals([path, headers["x-model-cuid"]], ["/api/v1/tracking/other", "cl-1"]);
 });
 
-repeatTest("after clear() and close() nothing is sent", async ({ session, api }) => {
-  await session.clear();
-  await rejectsWith("login_required", () => session.fetch("thing"));
-  await session.close();
-  await rejectsWith("session_closed", () => session.fetch("thing"));
-  assertEquals(api.requests, []);
-});
-
 apiTest("repeated: another origin is refused each time", async ({ session, api }) => {
   const other = new URL(api.otherOrigin).host;
   const slashes = ["//", "\\\\", "/\\", "\t//", "/\n/"].map((start) => `${start}${other}/x`);

@@ -109,6 +109,7 @@ const ROWS: Row[] = [
   ["Keycloak", "invalid_request", "DPoP proof is missing", "dpop: true"],
   ["Keycloak", "invalid_request", "DPoP proof is not active", "this computer's clock"],
   ["Google", "invalid_scope", "Some scopes were invalid: [offline_access]", "VM_OIDC_SCOPE"],
+  ["any", "invalid_scope", "No.", '(No). The scope asked for was "openid". Check'],
   ["any", "invalid_client", "", "clientKeyFile"],
   ["any", "interaction_required", "", "Sign in again"],
   ["any", "invalid_target", "", "Check audience"],
@@ -145,13 +146,6 @@ test("refusal of a client with a secret: the secret is doubted", async (world) =
   const { onDeviceCode: _, ...job } = { ...options, flow: "client_credentials" } as const;
   const { message } = await rejectsWith("provider_refused", () => createSession(job), "its secret");
   assertEquals(message.includes("credentials grant"), false);
-});
-
-test("refusal: a sentence of the provider keeps no full stop before ours", async (world) => {
-  const refusal = { error: "invalid_scope", error_description: "No such scope." };
-  world.provider.script.device.push(() => json(refusal, 400));
-  const run = () => world.signIn({ scope: "x" });
-  await rejectsWith("provider_refused", run, '(No such scope). The scope asked for was "x". Check');
 });
 
 test.signedIn("fault of the provider: its own words are told, without what they repeat", async ({ session, ...world }) => {

@@ -19,7 +19,7 @@ async function startVaultAgent(vault: VaultServer, token: string) {
     ready: /^(.+)$/,
   });
   return {
-    address: `http://${process.lines[0]}`,
+    address: `http://${process.said}`,
     [Symbol.asyncDispose]: () => process.end("KILL"),
   };
 }

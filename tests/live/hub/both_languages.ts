@@ -18,21 +18,16 @@ export async function addPythonModules({ venv }: HubFolder, ...files: URL[]): Pr
 
 /** A person's kernels of both languages. Tokens are compared by their hashes. */
 export class BothLanguages {
-  readonly #world: HubWorld;
-  readonly #user: UnixUser;
-  readonly #deno: HubKernel;
-  readonly #python: HubKernel;
-
-  constructor(world: HubWorld, user: UnixUser, deno: HubKernel, python: HubKernel) {
-    this.#world = world;
-    this.#user = user;
-    this.#deno = deno;
-    this.#python = python;
-  }
+  constructor(
+    readonly world: HubWorld,
+    readonly user: UnixUser,
+    readonly deno: HubKernel,
+    readonly python: HubKernel,
+  ) {}
 
   /** The token by which a Deno kernel starts, without asking anybody; an error's code where none. */
   denoToken(): Promise<string> {
-    return this.#deno.evaluate(`
+    return this.deno.evaluate(`
       const vm = await import("jsr:@validmind/auth");
       try {
         await using session = await vm.createSession({ interactive: false });
@@ -45,7 +40,7 @@ export class BothLanguages {
 
   /** The same in a Python kernel, by the library's own code. */
   pythonToken(): Promise<string> {
-    return this.#python.evaluate(`
+    return this.python.evaluate(`
 import hashlib, os
 import validmind_library as library
 try:
@@ -57,28 +52,28 @@ except Exception as error:
 
   /** Signs in by the Python library, whose cell prints the code. */
   async signInByPython(): Promise<void> {
-    const cell = this.#python.send(`
+    const cell = this.python.send(`
 import os
 import validmind_library as library
 entry = library.sign_in(os.environ["VM_OIDC_ISSUER"], os.environ["VM_OIDC_CLIENT_ID"])
 print("signed in")`);
     const { content } = await cell.waitFor(({ content: { text } }) => /Code:/.test(text ?? ""));
     const [code] = /[A-Z]{4}-[A-Z]{4}/.exec(content.text!)!;
-    const { provider, loginOf } = this.#world;
-    await provider.approve(code, { login: loginOf(this.#user) });
+    const { provider, loginOf } = this.world;
+    await provider.approve(code, { login: loginOf(this.user) });
     await cell.waitFor(({ content: { text } }) => /signed in/.test(text ?? ""));
   }
 
   /** Removes what is stored. */
   async signOut(): Promise<void> {
-    await this.#deno.evaluate(`
+    await this.deno.evaluate(`
       await (await import("jsr:@validmind/auth")).clearOidcCredentials();
       return null;`);
   }
 
   /** Makes the stored access token look expired. */
   async expire(): Promise<void> {
-    await this.#deno.evaluate(`
+    await this.deno.evaluate(`
       const vm = await import("jsr:@validmind/auth");
       const backend = await vm.loadBackendFromEnv() ?? new vm.FileCredentialsBackend();
       const key = vm.credentialKey(Deno.env.get("VM_OIDC_ISSUER"), Deno.env.get("VM_OIDC_CLIENT_ID"));

@@ -1,21 +1,22 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import type { Browser } from "playwright-core";
+import { quickstart } from "../../notebooks/notebook_world.ts";
 import { startChromium } from "../../support/chromium.ts";
-import { whyNoAccounts } from "../../support/run_denied.ts";
+import { codeCells } from "../../support/jupyter.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { isThere } from "../../support/servers/servers.ts";
 import { addPythonModules, BothLanguages } from "./both_languages.ts";
 import type { HubKernel } from "./hub_kernel.ts";
 import { signInFrom } from "./hub_notebook.ts";
 import type { KernelName } from "./hub_robot.ts";
-import { hubStory } from "./hub_story.ts";
+import { HubPerson } from "./hub_person.ts";
 import { startHubWorld } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
+import type { UnixUser } from "./unix_users.ts";
 
 const LIBRARY = new URL("../../support/validmind_library.py", import.meta.url);
 
-const live = await liveTests("jupyterhub");
-const two = await liveTests("jupyterhub", "accounts");
-const people = whyNoAccounts === undefined ? "each of two people" : `one person: ${whyNoAccounts}`;
+const live = await liveTests("jupyterhub", "accounts");
 
 /** The hub asks the servers of this file at any time: one test opens what another one sees end. */
 const SHARED = { sanitizeOps: false, sanitizeResources: false };
@@ -64,37 +65,102 @@ async function secondTries(attempts: string[]): Promise<string[]> {
     return told;`);
 }
 
-live.test(`JupyterHub: by the recipe for a file, in Chromium (${people})`, SHARED, async (t) => {
+/** A notebook whose sign-in comes back by the hub's own address. */
+const BROWSER_CELL =
+  `import * as vm from "jsr:@validmind/auth";\nconst session = await vm.init({ flow: "browser" });`;
+
+/** A day of a person on the hub, in Chromium. */
+function hubStory(browser: Browser, user: UnixUser) {
+  const { hub: { robot }, provider } = world;
+  let person: HubPerson;
+  const lab = () => person.lab;
+  /** Runs the first cell again in a new kernel: the stored token has to do. */
+  const isAskedNothing = async () => {
+    provider.reset();
+    await lab().run(0);
+    await lab().page.getByText("[1]:").waitFor();
+    await person.waitForSignedIn(0);
+    assertEquals(provider.requests, [], "the provider was asked");
+  };
+  return [
+    {
+      title: "signs in to the hub and opens the quickstart notebook",
+      async run() {
+        await world.write(user, "quickstart.ipynb", JSON.stringify(await quickstart()));
+        await world.write(user, "browser.ipynb", JSON.stringify(codeCells(BROWSER_CELL)));
+        person = await HubPerson.signIn(world, browser, user);
+        await person.open("quickstart.ipynb");
+      },
+    },
+    {
+      title: "runs it, approves the code, and sees who is signed in",
+      async run() {
+        await person.signInByDevice(0);
+        await lab().run(1);
+        await lab().output(1).filter({ hasText: "model" }).first().waitFor();
+        await lab().run(2);
+        await lab().output(2).filter({ hasText: "signedIn" }).first().waitFor();
+        await lab().save();
+      },
+    },
+    {
+      title: "restarts the kernel, and is not asked again",
+      async run() {
+        await person.restartKernel();
+        await isAskedNothing();
+      },
+    },
+    {
+      title: "stops the server, starts it, and is not asked again",
+      async run() {
+        await robot.stopServer(user.name);
+        await robot.startServer(user.name);
+        await person.open("quickstart.ipynb");
+        await isAskedNothing();
+      },
+    },
+    {
+      title: "signs out, and signs in by the browser, which comes back through the hub",
+      async run() {
+        await lab().run(3);
+        await lab().output(3).filter({ hasText: "revoked" }).first().waitFor();
+        await person.open("browser.ipynb");
+        const tab = await person.signInByBrowser(0);
+        const { pathname } = new URL(tab.url());
+        assertEquals(pathname.replace(/\d+\/callback$/, ""), `/user/${user.name}/proxy/`);
+        await lab().page.context().close();
+      },
+    },
+  ];
+}
+
+live.test("JupyterHub: by the recipe for a file, in Chromium", SHARED, async (t) => {
   await using browser = await startChromium();
   for (const [index, user] of world.users.entries()) {
-    for (const { title, run } of hubStory(world, browser, user)) {
+    for (const { title, run } of hubStory(browser, user)) {
       if (!await t.step(`person ${index + 1} ${title}`, run)) return;
     }
   }
 });
 
-two.test(
-  "JupyterHub, file: a person's tokens and notebooks are the person's alone, by mode and owner",
-  SHARED,
-  async () => {
-    const { home, uid } = world.users[0]!;
-    await using _ = await signedIn(0);
-    const modeOf = async (path: string) => {
-      const { mode, uid } = await Deno.stat(path);
-      return [uid, (mode! & 0o777).toString(8)];
-    };
-    assertEquals(await modeOf(home), [uid, "700"], "useradd had made it 0755");
-    assertEquals(await modeOf(`${home}/.validmind`), [uid, "700"]);
-    assertEquals(await modeOf(`${home}/.validmind/credentials.json`), [uid, "600"]);
-    const files = [".validmind/credentials.json", "quickstart.ipynb", ".bashrc"];
-    const told = await secondTries([
-      ...files.map((file) => `Deno.readTextFile("${home}/${file}")`),
-      `Array.fromAsync(Deno.readDir("${home}"))`,
-      `Deno.writeTextFile("${home}/.validmind/credentials.json", "{}")`,
-    ]);
-    assertEquals(told, Array.from({ length: files.length + 2 }, () => "PermissionDenied"));
-  },
-);
+test("JupyterHub, file: a person's tokens and notebooks are the person's alone, by mode and owner", async () => {
+  const { home, uid } = world.users[0]!;
+  await using _ = await signedIn(0);
+  const modeOf = async (path: string) => {
+    const { mode, uid } = await Deno.stat(path);
+    return [uid, (mode! & 0o777).toString(8)];
+  };
+  assertEquals(await modeOf(home), [uid, "700"], "useradd had made it 0755");
+  assertEquals(await modeOf(`${home}/.validmind`), [uid, "700"]);
+  assertEquals(await modeOf(`${home}/.validmind/credentials.json`), [uid, "600"]);
+  const files = [".validmind/credentials.json", "quickstart.ipynb", ".bashrc"];
+  const told = await secondTries([
+    ...files.map((file) => `Deno.readTextFile("${home}/${file}")`),
+    `Array.fromAsync(Deno.readDir("${home}"))`,
+    `Deno.writeTextFile("${home}/.validmind/credentials.json", "{}")`,
+  ]);
+  assertEquals(told, Array.from({ length: files.length + 2 }, () => "PermissionDenied"));
+});
 
 test("JupyterHub, file: no token is in a notebook, a log, a server's file or a process's arguments", async () => {
   for (const index of world.users.keys()) await (await signedIn(index))[Symbol.asyncDispose]();

@@ -4,10 +4,10 @@ import { signInFrom } from "./hub_notebook.ts";
 import { startHubWorld } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
 
-const live = await liveTests("jupyterhub");
+const live = await liveTests("jupyterhub", "accounts");
 
 live.test("JupyterHub, memory: each kernel asks, and no token is on the disk", async () => {
-  await using world = await startHubWorld({ recipe: "memory.py", people: 1 });
+  await using world = await startHubWorld({ recipe: "memory.py" });
   const { hub: { robot }, users: [user] } = world;
   await robot.startServer(user!.name);
   for (let kernels = 0; kernels < 2; kernels++) {

@@ -6,15 +6,7 @@ import type { UnixUser } from "./unix_users.ts";
 
 /** A person of the hub with a browser of their own. */
 export class HubPerson {
-  readonly lab: LabPage;
-  readonly #world: HubWorld;
-  readonly #user: UnixUser;
-
-  private constructor(world: HubWorld, user: UnixUser, lab: LabPage) {
-    this.#world = world;
-    this.#user = user;
-    this.lab = lab;
-  }
+  private constructor(readonly world: HubWorld, readonly user: UnixUser, readonly lab: LabPage) {}
 
   /** Opens a window and signs in to the hub, which starts the person's server. */
   static async signIn(world: HubWorld, browser: Browser, user: UnixUser): Promise<HubPerson> {
@@ -31,19 +23,19 @@ export class HubPerson {
 
   /** Opens a notebook of the person's home, without what was open before. */
   async open(notebook: string, { isBusy = false } = {}): Promise<void> {
-    const { hub: { origin } } = this.#world;
-    const address = `${origin}/user/${this.#user.name}/lab/tree/${notebook}?reset`;
+    const { hub: { origin } } = this.world;
+    const address = `${origin}/user/${this.user.name}/lab/tree/${notebook}?reset`;
     await this.lab.open(address, { isBusy });
   }
 
   /** Runs the cell that signs in, and approves the code in it. */
   async signInByDevice(index: number): Promise<void> {
-    const { provider, loginOf } = this.#world;
+    const { provider, loginOf } = this.world;
     await this.lab.run(index);
     const output = this.lab.output(index).locator(".vm-auth");
     await output.locator(".vm-auth-wait").waitFor();
     const [code] = /[A-Z]{4}-[A-Z]{4}/.exec(await output.innerText())!;
-    await provider.approve(code, { login: loginOf(this.#user) });
+    await provider.approve(code, { login: loginOf(this.user) });
     await this.waitForSignedIn(index);
   }
 
@@ -56,7 +48,7 @@ export class HubPerson {
     const opened = page.context().waitForEvent("page");
     await link.click();
     const tab = await opened;
-    await tab.locator("input[name=login]").fill(this.#world.loginOf(this.#user));
+    await tab.locator("input[name=login]").fill(this.world.loginOf(this.user));
     await tab.getByRole("button", { name: "Sign in" }).click();
     await tab.getByRole("button", { name: "Continue" }).click();
     await tab.getByRole("heading", { name: "Your answer has arrived" }).waitFor();
@@ -66,7 +58,7 @@ export class HubPerson {
 
   /** Waits until a cell shows that this person is signed in. */
   async waitForSignedIn(index: number): Promise<void> {
-    const hasText = `Signed in as ${this.#world.loginOf(this.#user)}`;
+    const hasText = `Signed in as ${this.world.loginOf(this.user)}`;
     await this.lab.output(index).filter({ hasText }).first().waitFor();
   }
 

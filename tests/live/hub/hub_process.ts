@@ -1,5 +1,4 @@
 import { fromFileUrl } from "@std/path";
-import { whyNoAccounts } from "../../support/run_denied.ts";
 import { freePort } from "../../support/servers/free_port.ts";
 import { JUPYTERLAB_OVERRIDES } from "../../support/servers/jupyterlab.ts";
 import { startServerProcess } from "../../support/servers/server_process.ts";
@@ -47,7 +46,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   await installKernel(venv);
   const origin = `http://127.0.0.1:${port}`;
   const robot = crypto.randomUUID();
-  const isAlone = whyNoAccounts !== undefined;
   const settings = {
     recipe: fromFileUrl(new URL(`./recipes/${recipe}`, import.meta.url)),
     environment: options.environment,
@@ -60,14 +58,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       `${venv}/node_modules/configurable-http-proxy/bin/configurable-http-proxy`,
     ],
     ...(config && { config }),
-    authenticator: config ? null : isAlone ? "dummy" : "pam",
+    authenticator: config ? null : "pam",
     users: users.map(({ name }) => name),
-    password: users[0]!.password,
     server_ports: Object.fromEntries(users.map(({ name }) => [name, freePort()])),
     server_command: [`${venv}/bin/python`, "-m", "jupyterhub.singleuser"],
     server_args: [`--LabApp.app_settings_dir=${await labSettings(path)}`],
     start_seconds: START_MS / 1000,
-    home: isAlone ? users[0]!.home : null,
     robot,
   };
   const file = `${state}/settings.json`;
@@ -98,8 +94,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     async [Symbol.asyncDispose]() {
       // An orderly end waits for each kernel; the servers and the proxy end with the hub.
       const ended = hub.end("KILL");
-      // What outlives its server keeps the log open. A person who runs the tests is left alone.
-      if (!isAlone) await Promise.all(users.map(({ uid }) => endProcesses(uid)));
+      // What outlives its server keeps the log open.
+      await Promise.all(users.map(({ uid }) => endProcesses(uid)));
       await ended;
     },
   };

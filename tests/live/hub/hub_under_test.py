@@ -40,8 +40,6 @@ if settings["authenticator"] is not None:
     c.JupyterHub.authenticator_class = settings["authenticator"]
 c.Authenticator.allowed_users = set(settings["users"])
 c.PAMAuthenticator.open_sessions = False
-if settings["authenticator"] == "dummy":
-    c.DummyAuthenticator.password = settings["password"]
 
 
 class ServerProcess(LocalProcessSpawner):
@@ -58,11 +56,6 @@ c.Spawner.args = settings["server_args"]
 c.Spawner.default_url = "/lab"
 # On a busy machine a server takes longer to start than the hub's own limits.
 c.Spawner.start_timeout = c.Spawner.http_timeout = settings["start_seconds"]
-if settings["home"] is not None:
-    # The one person is the one who runs the tests, and whose real home is left alone.
-    c.Spawner.cmd = ["env", f"HOME={settings['home']}"] + c.Spawner.cmd
-    c.Spawner.notebook_dir = settings["home"]
-    c.Spawner.pre_spawn_hook = None
 
 c.JupyterHub.services = [{"name": "robot", "api_token": settings["robot"]}]
 c.JupyterHub.load_roles = [

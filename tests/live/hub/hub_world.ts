@@ -1,9 +1,5 @@
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
-import {
-  type OidcProviderOptions,
-  startOidcProvider,
-  type TestOidcProvider,
-} from "../../support/oidc_provider.ts";
+import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { freePort } from "../../support/servers/free_port.ts";
 import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
 import { fillDenoDir, type HubFolder, makeHubFolder } from "./hub_folder.ts";
@@ -14,9 +10,6 @@ import { makeUnixUsers, type UnixUser } from "./unix_users.ts";
 export interface HubWorldOptions {
   /** A file of `recipes/`. */
   recipe: string;
-  /** @default {2, or 1 where no accounts can be made} */
-  people?: number;
-  provider?: OidcProviderOptions;
   /** What the recipe needs besides, once the folder and the people are there. */
   prepare?: (folder: HubFolder, users: readonly UnixUser[]) => Promise<Partial<HubOptions>>;
 }
@@ -38,7 +31,7 @@ export interface HubWorld extends AsyncDisposable {
 export async function startHubWorld(options: HubWorldOptions): Promise<HubWorld> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await makeHubFolder());
-  const users = stack.use(await makeUnixUsers(`${folder.path}/home`, options.people ?? 2)).all;
+  const users = stack.use(await makeUnixUsers(`${folder.path}/home`, 2)).all;
   await Promise.all(users.map(fillDenoDir));
   const registry = stack.use(await startJsrRegistry());
   const port = freePort();
@@ -53,7 +46,6 @@ export async function startHubWorld(options: HubWorldOptions): Promise<HubWorld>
         );
         Object.assign(clients![0]!, { redirect_uris: uris });
       },
-      ...options.provider,
     }),
   );
   const api = stack.use(await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) }));

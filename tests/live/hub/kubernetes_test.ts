@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { userToken } from "../../backends/vault/vault_world.ts";
 import { mustRun } from "../../support/deno_process.ts";
 import { json, startHttpServer } from "../../support/http_server.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
@@ -263,27 +262,6 @@ live.test("Kubernetes, Vault: each pod logs in as its person's account, and agai
     const refused = await pod.start();
     assertEquals([refused.asked, refused.code], [0, "backend_auth_failed"], refused.message);
   }
-});
-
-live.test("Kubernetes, Vault: the injector's token serves where its agent runs as the pod's user", async () => {
-  await using vault = await startVault();
-  const { path: secrets } = stack.use(await tempDir("validmind-auth-injected-"));
-  await Deno.chmod(secrets, 0o755);
-  const volumes = { "/home/jovyan": await volume(JOVYAN), "/run/secrets/vault": secrets };
-  const pod = new Pod(await podOf("vault", "anna"), JOVYAN, volumes, {
-    VAULT_ADDR: vault.url,
-    VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
-      path: "users/anna",
-      auth: { method: "token", tokenFile: "/run/secrets/vault/token" },
-    }),
-  });
-  await Deno.writeTextFile(`${secrets}/token`, await userToken(vault, "anna"), { mode: 0o640 });
-  await Deno.chown(`${secrets}/token`, 100, 1000); // the agent's own user, without the annotation
-  const refused = await pod.start();
-  assertEquals([refused.asked, refused.code], [0, "backend_auth_failed"], refused.message);
-  assertMatch(refused.message!, /\/run\/secrets\/vault\/token/);
-  await Deno.chown(`${secrets}/token`, JOVYAN.uid, JOVYAN.groups[0]!);
-  assertEquals(await pod.start(), signedIn(1, "Vault"));
 });
 
 /** The part of a cluster that Vault asks: it knows the tokens that it has signed. */

@@ -1,5 +1,4 @@
 import { mustRun, runProcess } from "../../support/deno_process.ts";
-import { whyNoAccounts } from "../../support/run_denied.ts";
 
 /** A person's account on the machine. */
 export interface UnixUser {
@@ -21,13 +20,9 @@ const NAME = /^vmhub(\d+)x[a-z0-9]+$/;
 const TRIES = 50;
 const PAUSE_MS = 100;
 
-/**
- * Makes accounts, each with a uid, a home below `homes` and a password of its own. Where that is not
- * possible there is one person: the one who runs the tests, with a home below `homes`.
- */
+/** Makes accounts, each with a uid, a home below `homes` and a password of its own. */
 export async function makeUnixUsers(homes: string, count: number): Promise<UnixUsers> {
   await Deno.mkdir(homes, { recursive: true, mode: 0o755 });
-  if (whyNoAccounts !== undefined) return await ownAccount(homes);
   await removeLeftOver();
   await using stack = new AsyncDisposableStack();
   const all: UnixUser[] = [];
@@ -41,15 +36,6 @@ export async function makeUnixUsers(homes: string, count: number): Promise<UnixU
   }
   const made = stack.move();
   return { all, [Symbol.asyncDispose]: () => made.disposeAsync() };
-}
-
-async function ownAccount(homes: string): Promise<UnixUsers> {
-  const name = (await mustRun(["id", "-un"])).trim();
-  const [uid, gid] = [Deno.uid()!, Deno.gid()!];
-  const home = `${homes}/${name}`;
-  await Deno.mkdir(home);
-  const all = [{ name, password: crypto.randomUUID(), uid, gid, home }];
-  return { all, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
 async function accountOf(name: string): Promise<Pick<UnixUser, "uid" | "gid" | "home">> {

@@ -25,16 +25,10 @@ export interface DenokvServer extends AsyncDisposable {
   readonly url: string;
   /** The value for `DENO_KV_ACCESS_TOKEN`. */
   readonly accessToken: string;
-  /** Ends it by SIGTERM. */
-  stop(): Promise<void>;
   /** Ends it by SIGKILL. */
   kill(): Promise<void>;
   /** Starts it again with the same address and data; ends it first if it runs. */
   restart(): Promise<void>;
-  /** Makes it silent: connections are taken, nothing is answered. */
-  pause(): Promise<void>;
-  /** Ends a pause. */
-  resume(): Promise<void>;
 }
 
 /** Starts `denokv`, the KV Connect server, over a database of its own. */
@@ -55,14 +49,11 @@ export async function startDenokv(options: DenokvOptions = {}): Promise<DenokvSe
   return {
     url: `http://${address}`,
     accessToken: TOKEN,
-    stop: () => server.end("TERM"),
     kill: () => server.end("KILL"),
     async restart() {
       await server.end("TERM");
       server = await start();
     },
-    pause: () => server.signal("STOP"),
-    resume: () => server.signal("CONT"),
     async [Symbol.asyncDispose]() {
       await server.end("KILL");
       await temporary?.[Symbol.asyncDispose]();

@@ -98,7 +98,7 @@ export class KeyringSession implements AsyncDisposable {
   constructor(home: TempDir, env: Record<string, string>, bus: ServerProcess | undefined) {
     this.#home = home;
     this.#bus = bus;
-    this.env = bus === undefined ? env : { ...env, DBUS_SESSION_BUS_ADDRESS: bus.lines[0]! };
+    this.env = bus === undefined ? env : { ...env, DBUS_SESSION_BUS_ADDRESS: bus.said };
   }
 
   /** Runs a program in this session, with nothing of this process's environment but `PATH`. */

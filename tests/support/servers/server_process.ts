@@ -1,11 +1,11 @@
 /** A server in a process of its own, which ends with this process whatever becomes of it. */
 export interface ServerProcess {
-  /** The lines that it was waited for. */
-  readonly lines: string[];
+  /** What it said when it was ready. */
+  readonly said: string;
   /** Sends it a signal, such as `STOP` and `CONT` to make it silent for a while. */
   signal(name: string): Promise<void>;
   /** Sends it a signal that ends it, and waits for its end. What stands still is killed after the grace. */
-  end(name: "TERM" | "KILL", options?: { graceMs?: number }): Promise<void>;
+  end(name: "TERM" | "KILL"): Promise<void>;
 }
 
 /** Python was seen to wait for a thread of its own, at the end of JupyterLab, for ever. */
@@ -19,8 +19,6 @@ export interface ServerProcessOptions {
   readyOn: "stdout" | "stderr";
   /** The part of a line that says so: its first group is what it says. */
   ready: RegExp;
-  /** How many such lines there are. @default {1} */
-  count?: number;
   env?: Record<string, string>;
 }
 
@@ -44,7 +42,7 @@ wait "$pid"
  * @throws {Error} If it ends before; the error has what it said.
  */
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
-  const { command, readyOn, ready, count = 1, env } = options;
+  const { command, readyOn, ready, env } = options;
   const child = new Deno.Command("sh", {
     args: ["-c", KEEPER, "sh", ...command],
     env,
@@ -54,7 +52,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   }).spawn();
   const input = child.stdin.getWriter();
   const output = child[readyOn].pipeThrough(new TextDecoderStream()).getReader();
-  const lines = await readLines(output, ready, count);
+  const { said, text } = await readUntil(output, ready);
   // A pipe that nobody reads fills up, and then the server stops at its next word.
   const drained = drain(output);
   const signal = async (name: string) => {
@@ -66,21 +64,21 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     await input.close();
     await drained;
   })();
-  if (typeof lines === "string") {
+  if (said === undefined) {
     await ended;
-    throw new Error(`Cannot start ${command[0]}: it said ${JSON.stringify(lines)}`);
+    throw new Error(`Cannot start ${command[0]}: it said ${JSON.stringify(text)}`);
   }
   return {
-    lines,
+    said,
     signal,
-    async end(name, { graceMs = GRACE_MS } = {}) {
+    async end(name) {
       try {
         await signal("CONT");
         await signal(name);
       } catch {
         // It has ended by itself.
       }
-      const timer = setTimeout(() => void signal("KILL").catch(() => undefined), graceMs);
+      const timer = setTimeout(() => void signal("KILL").catch(() => undefined), GRACE_MS);
       try {
         await ended;
       } finally {
@@ -101,19 +99,16 @@ async function untilStopped(shell: number): Promise<void> {
   }
 }
 
-/** The wanted parts of lines, or all that was said if it ended before. */
-async function readLines(
+/** What the ready line says, and all that came until then; no `said` if the server ended before. */
+async function readUntil(
   output: ReadableStreamDefaultReader<string>,
   ready: RegExp,
-  count: number,
-): Promise<string[] | string> {
-  let text = "";
-  for (;;) {
-    const found = text.split("\n").slice(0, -1).map((line) => ready.exec(line)?.[1])
-      .filter((part) => part !== undefined);
-    if (found.length >= count) return found;
+): Promise<{ said?: string; text: string }> {
+  for (let text = "";;) {
+    const [said] = text.split("\n").slice(0, -1).flatMap((line) => ready.exec(line)?.[1] ?? []);
+    if (said !== undefined) return { said, text };
     const { done, value } = await output.read();
-    if (done) return text;
+    if (done) return { text };
     text += value;
   }
 }

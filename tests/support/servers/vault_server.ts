@@ -15,7 +15,6 @@ export interface VaultRequestInit {
 /** An answer of Vault; redirects are not followed. */
 export interface VaultAnswer {
   status: number;
-  headers: Headers;
   // deno-lint-ignore no-explicit-any -- tests pick from it what they look at
   body: any;
 }
@@ -41,7 +40,6 @@ export async function requestVault(
   const isJson = response.headers.get("content-type")?.includes("json") && text !== "";
   return {
     status: response.status,
-    headers: response.headers,
     body: isJson ? JSON.parse(text) : undefined,
   };
 }
@@ -52,16 +50,12 @@ export interface VaultOptions {
   storage?: string;
   /** Serve over TLS, by a certificate authority of its own. @default {false} */
   tls?: boolean;
-  /** A second, unsealed node over the same storage, which is not active. @default {false} */
-  standby?: boolean;
 }
 
 /** Options of {@linkcode VaultServer.request}. */
 export interface VaultRequestOptions {
   /** `null` sends none. @default {the root token} */
   token?: string | null;
-  /** Which node to ask. @default {url} */
-  url?: string;
 }
 
 const READY_TIMEOUT_MS = 20_000;
@@ -73,7 +67,7 @@ export async function startVault(options: VaultOptions = {}): Promise<VaultServe
   try {
     const certificate = options.tls ? await writeCertificate(temporary.path) : undefined;
     const storage = options.storage ?? `${temporary.path}/storage`;
-    const server = new VaultServer(options, storage, certificate, temporary);
+    const server = new VaultServer(storage, certificate, temporary);
     await server.start();
     await server.initialize();
     return server;
@@ -94,11 +88,9 @@ async function writeCertificate(folder: string): Promise<Record<"ca" | "cert" | 
   return files;
 }
 
-/** A real Vault: initialised, unsealed, with KV 2 at `secret/` and KV 1 at `kv1/`. */
+/** A real Vault: initialised, unsealed, with KV 2 at `secret/`. */
 export class VaultServer implements AsyncDisposable {
   readonly url: string;
-  /** The node that is not active, if one was asked for. */
-  readonly standbyUrl: string | undefined;
   /** The certificate authority's PEM file, with `tls`. */
   readonly caFile: string | undefined;
   rootToken = "";
@@ -109,25 +101,17 @@ export class VaultServer implements AsyncDisposable {
   #temporary: AsyncDisposable;
 
   constructor(
-    { standby = false }: VaultOptions,
     storage: string,
     certificate: Record<"ca" | "cert" | "key", string> | undefined,
     temporary: AsyncDisposable,
   ) {
     const port = freePort();
     const scheme = certificate === undefined ? "http" : "https";
-    const standbyPort = standby ? freePort() : undefined;
     this.url = `${scheme}://127.0.0.1:${port}`;
-    this.standbyUrl = standby ? `${scheme}://127.0.0.1:${standbyPort}` : undefined;
     this.caFile = certificate?.ca;
     this.#flags = [`-storage=${storage}`, `-listen=127.0.0.1:${port}`];
-    if (standby) this.#flags.push(`-standby=127.0.0.1:${standbyPort}`);
     if (certificate) this.#flags.push(`-cert=${certificate.cert}`, `-key=${certificate.key}`);
     this.#temporary = temporary;
-  }
-
-  get #nodes(): string[] {
-    return this.standbyUrl === undefined ? [this.url] : [this.url, this.standbyUrl];
   }
 
   async start(): Promise<void> {
@@ -138,7 +122,6 @@ export class VaultServer implements AsyncDisposable {
       command: [await serverBinary("vault"), ...this.#flags],
       readyOn: "stdout",
       ready: /^(.+)$/,
-      count: this.#nodes.length,
     });
   }
 
@@ -149,10 +132,8 @@ export class VaultServer implements AsyncDisposable {
     }, { token: null });
     this.rootToken = body.root_token;
     this.unsealKey = body.keys[0];
-    await this.#unsealNodes();
-    await this.#until(() => this.#answers("sys/health"));
+    await this.#unseal();
     await this.request("POST", "sys/mounts/secret", { type: "kv", options: { version: "2" } });
-    await this.request("POST", "sys/mounts/kv1", { type: "kv", options: { version: "1" } });
     await this.#untilReady();
   }
 
@@ -161,30 +142,9 @@ export class VaultServer implements AsyncDisposable {
     method: string,
     path: string,
     body?: unknown,
-    { token = this.rootToken, url = this.url }: VaultRequestOptions = {},
+    { token = this.rootToken }: VaultRequestOptions = {},
   ): Promise<VaultAnswer> {
-    return await requestVault(url, method, path, body, { token, client: this.#client });
-  }
-
-  /** Seals the active node, and all nodes with it. */
-  async seal(): Promise<void> {
-    await this.request("PUT", "sys/seal");
-    for (const url of this.#nodes.slice(1)) {
-      await this.#until(async () =>
-        (await this.request("PUT", "sys/seal", undefined, { url })).status < 300
-      );
-    }
-  }
-
-  /** Unseals all nodes, and waits until one is active. */
-  async unseal(): Promise<void> {
-    await this.#unsealNodes();
-    await this.#untilReady();
-  }
-
-  /** Ends it by SIGTERM. */
-  async stop(): Promise<void> {
-    await this.#process.end("TERM");
+    return await requestVault(this.url, method, path, body, { token, client: this.#client });
   }
 
   /** Ends it by SIGKILL. */
@@ -194,9 +154,10 @@ export class VaultServer implements AsyncDisposable {
 
   /** Starts it again with the same address and data, unsealed; ends it first if it runs. */
   async restart(): Promise<void> {
-    await this.stop();
+    await this.#process.end("TERM");
     await this.start();
-    await this.unseal();
+    await this.#unseal();
+    await this.#untilReady();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -205,12 +166,9 @@ export class VaultServer implements AsyncDisposable {
     await this.#temporary[Symbol.asyncDispose]();
   }
 
-  /** One node after the other, so that it is the first that becomes active. */
-  async #unsealNodes(): Promise<void> {
-    for (const url of this.#nodes) {
-      await this.request("PUT", "sys/unseal", { key: this.unsealKey }, { token: null, url });
-      if (url === this.url) await this.#until(() => this.#answers("sys/health"));
-    }
+  async #unseal(): Promise<void> {
+    await this.request("PUT", "sys/unseal", { key: this.unsealKey }, { token: null });
+    await this.#until(() => this.#answers("sys/health"));
   }
 
   async #untilReady(): Promise<void> {

@@ -19,7 +19,7 @@ async function startDex() {
     readyOn: "stdout",
     ready: /^(http:\S+)$/,
   });
-  return { issuer: server.lines[0]!, [Symbol.asyncDispose]: () => server.end("KILL") };
+  return { issuer: server.said, [Symbol.asyncDispose]: () => server.end("KILL") };
 }
 
 const BY_FLOW: Record<string, SessionOptions> = {

@@ -1,5 +1,5 @@
 // client-go runs the command line for its token, as kubectl does.
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { denoCommand, type ProcessResult, runProcess } from "../../../support/deno_process.ts";
 import { makeLocalCa } from "../../../support/local_ca.ts";
 import { liveTests } from "../../../support/servers/live_tests.ts";
@@ -62,14 +62,4 @@ live.test("client-go asks with the stored token, and with a new one once that ha
   assertNotEquals(second, first);
   assertEquals(api.bearers, [first, second]);
   assert(await world.provider.isActive(second));
-});
-
-live.test("client-go shows what to run where nobody is signed in", async () => {
-  await using world = await cliWorld();
-  await using api = await startApiServer(world);
-  const { code, stdout, stderr } = await api.ask();
-  assertEquals([code, stdout], [1, ""]);
-  assertStringIncludes(stderr, "error (login_required): Cannot");
-  assertStringIncludes(stderr, "failed with exit code 4");
-  assertEquals(api.bearers, []);
 });
