@@ -7,6 +7,8 @@ import {
 } from "@validmind/auth";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
+import { OwnEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { hasTerminal, runInTerminal } from "../../support/terminal.ts";
@@ -96,6 +98,54 @@ withPermissions("a backend that declares nothing runs with what the rest needs",
   const credentialsBackend = new SpyBackend();
   await createSession({ ...options, credentialsBackend });
   assertEquals(credentialsBackend.rows.size, 1);
+});
+
+const WHO = { issuer: "https://login.example.com", clientId: "my-app" };
+
+/** A store with a token of {@linkcode WHO}. */
+function signedIn() {
+  const backend = memory();
+  const expires_at = "2099-01-01T00:00:00Z";
+  const entry = {
+    issuer: WHO.issuer,
+    client_id: WHO.clientId,
+    access_token: "access-1",
+    expires_at,
+  };
+  backend.put(`${WHO.issuer}|${WHO.clientId}`, entry);
+  return { credentialsBackend: backend };
+}
+
+withPermissions("no variable is needed where options say all", "none", async () => {
+  const session = await createSession({ ...WHO, ...signedIn() });
+  assertEquals((await session.status()).kind, "oidc");
+  const key = await createSession({ apiKey: "k", apiSecret: "s" });
+  assertEquals((await key.status()).kind, "api_key");
+});
+
+withPermissions("variables that are granted are used, and others are not asked for", {
+  env: ["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID"],
+}, async () => {
+  using _ = new OwnEnv({
+    VM_OIDC_ISSUER: WHO.issuer,
+    VM_OIDC_CLIENT_ID: WHO.clientId,
+    VM_OIDC_SCOPE: "openid more", // denied, so not read
+    VM_API_KEY: "k",
+    VM_API_SECRET: "s",
+  });
+  assertEquals((await (await createSession(signedIn())).status()).kind, "oidc");
+});
+
+const CHOICE = "VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND";
+const BEFORE_A_HOST = `${CHOICE},${HOME_VARIABLE}\n`; // all that are read before one is known
+
+withPermissions("a variable that is needed is named with its flag", "none", async () => {
+  const needed =
+    "env VM_OIDC_ISSUER, env VM_OIDC_CLIENT_ID (to know who signs in, and for what), env";
+  const flag = "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,";
+  await rejectsWith("permission_required", () => createSession({}), needed, flag, BEFORE_A_HOST);
+  const choice = "VM_OIDC_CREDENTIALS_BACKEND (to choose where tokens are kept)";
+  await rejectsWith("permission_required", () => createSession(WHO), choice, BEFORE_A_HOST);
 });
 
 Deno.test({
