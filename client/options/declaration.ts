@@ -1,11 +1,18 @@
 import {
+  BACKEND_VARIABLES,
   getEnv,
   HOME_VARIABLE,
   isEnvGranted,
+  isGranted,
   parseFlag,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
-import { option, type OptionTypes, type Term } from "../../backends/credentials_backend_error.ts";
+import {
+  didYouMean,
+  option,
+  type OptionTypes,
+  type Term,
+} from "../../backends/credentials_backend_error.ts";
 import { credentialsPath } from "../../backends/file.ts";
 import { given } from "../entry.ts";
 import { invalidOptions } from "../errors.ts";
@@ -222,6 +229,17 @@ export function optionNamed(word: string): OptionName | undefined {
   return OPTION_NAMES.find((name) =>
     letters(name) === letters(word) || optionRow(name).flag === word
   );
+}
+
+/** A sentence for each variable that is nearly one of this module's, where all may be read. */
+export function misspelledVariables(): string {
+  if (!isGranted({ name: "env" })) return "";
+  const own = OPTION_NAMES.map((name) => optionRow(name).variable ?? "");
+  const known = [...own, ...Object.values(BACKEND_VARIABLES), "VM_AUTH_CONFIG"];
+  return Object.keys(Deno.env.toObject())
+    .filter((name) => /^VM_(OIDC|API|AUTH)_/.test(name) && !known.includes(name))
+    .map((name) => ({ name, hint: didYouMean(name, known) }))
+    .map(({ name, hint }) => hint && ` ${name} is set. ${hint}`).join("");
 }
 
 /** The kinds of some options, to check values by. */

@@ -18,7 +18,7 @@ import {
 } from "../entry.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import { named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
+import { misspelledVariables, named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
 
 /** The option by which a client proves who it is, with its value. */
 export interface ClientProof {
@@ -105,7 +105,7 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
         ? lacks(lack, action)
         : words`Cannot ${action}: there are no credentials. Give ${named("issuer")} and
             ${named("clientId")} to sign in, or ${named("apiKey")} and
-            ${named("apiSecret")}.`,
+            ${named("apiSecret")}.${misspelledVariables()}`,
     );
   }
   if (options.dpop) {
@@ -279,5 +279,5 @@ export function headerValue(value: string, name: OptionName, action: string): st
 /** The message for one half of a pair. */
 function lacks(name: OptionName, action: string): Words {
   return words`Cannot ${action}: only half of the credentials is there. Give ${named(name)},
-    too.`;
+    too.${misspelledVariables()}`;
 }

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { misspelledVariables } from "../../../client/options/declaration.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
 import type { ClearOptions, PostOptions } from "../../../client/session.ts";
@@ -185,4 +186,10 @@ test("a session's calls refuse what they do not know, before anything is touched
   }
   assertEquals([backend.calls, (await session.status()).signedIn], [[], true]);
   assertEquals(world.api.requests, []);
+});
+
+Deno.test({
+  name: "variables that are nearly right are not looked for where none may be read",
+  permissions: { env: ["HOME"] },
+  fn: () => assertEquals(misspelledVariables(), ""),
 });
