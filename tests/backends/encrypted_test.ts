@@ -3,12 +3,9 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import { sealingKey, sealRow } from "../../backends/encrypted/sealing.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../backends/oidc_credentials_backend.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
+import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
@@ -22,7 +19,7 @@ import {
   THIRD,
 } from "./encrypted/encrypted_world.ts";
 import { renderings, testKey } from "./encrypted/encryption_keys.ts";
-import { minimal } from "./stores.ts";
+import { isReplaced, minimal } from "./stores.ts";
 
 const { folder } = sandbox();
 const ROW = `encrypted|${KEY}`;
@@ -156,7 +153,6 @@ Deno.test("a holder that lost its lock on a store with leases writes nothing any
 
 Deno.test("a write that another one overtakes is decided anew", async () => {
   const next = entry({ access_token: "next" });
-  const isReplaced = (present?: OidcCredentials) => present?.access_token === SECRETS.access;
   for (const theirs of [entry({ access_token: "theirs" }), entry({ x_theirs: 1 })]) {
     const inner = new MemoryCredentialsBackend();
     const compare: OidcCredentialsBackend["put"] = (key, row, options) => {

@@ -4,13 +4,11 @@ import { probeKey } from "../../backends/common/describe_backend.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../backends/oidc_credentials_backend.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { fault, trio } from "./fallback/fallback_world.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { isReplaced } from "./stores.ts";
 
 const AWAY: CredentialsBackendErrorCode[] = ["backend_unavailable", "backend_timeout"];
 const FAULTS: CredentialsBackendErrorCode[] = [
@@ -108,7 +106,6 @@ Deno.test("fallback: an error without a code is passed on, and nothing falls bac
 Deno.test("fallback: an entry goes back to the store that has it, under the lock of that store", async () => {
   const { a, b, backend } = trio();
   b.rows.set(KEY, entry());
-  const isReplaced = (present?: OidcCredentials) => present?.access_token === entry().access_token;
   await backend.withLock!(KEY, async () => {
     assertEquals([a.calls.includes("withLock"), b.calls.includes("withLock")], [false, true]);
     await backend.put(KEY, entry({ access_token: "next" }), { isReplaced });

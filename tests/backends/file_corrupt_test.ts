@@ -4,6 +4,7 @@ import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
+import { callsOf } from "./stores.ts";
 
 const { folder, permissions } = sandbox();
 
@@ -64,13 +65,7 @@ for (const [what, content] of Object.entries(CORRUPT)) {
   test(`file: one that is ${what} is an error, is left as it is, and can be removed`, async () => {
     const { parent, path, backend } = written(content);
     const before = Deno.readFileSync(path);
-    const accesses = [
-      () => backend.get(KEY),
-      () => backend.put(KEY, entry()),
-      () => backend.delete(KEY),
-      () => Array.fromAsync(backend.list()),
-    ];
-    for (const access of accesses) {
+    for (const access of callsOf(backend)) {
       const reason = /UTF|surrogate|truncated|empty|rubbish/.test(what) ? "not JSON in UTF-8" : "";
       const words = [path, reason, "clearOidcCredentials({ all: true })", "or delete it"];
       const { cause } = await rejectsWith("backend_corrupt", access, ...words);

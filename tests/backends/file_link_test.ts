@@ -5,6 +5,7 @@ import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
+import { callsOf } from "./stores.ts";
 
 const { folder } = sandbox(); // making a link takes every permission for files
 
@@ -71,14 +72,7 @@ test("to nothing, or in a circle, is an error, not an absent file, and is left a
     ] as const
   ) {
     const { backend, link, target } = linked(to);
-    const accesses = [
-      () => backend.get(KEY),
-      () => backend.put(KEY, entry()),
-      () => backend.delete(KEY),
-      () => Array.fromAsync(backend.list()),
-      () => backend.withLock(KEY, () => Promise.resolve()),
-    ];
-    for (const access of accesses) {
+    for (const access of callsOf(backend)) {
       await rejectsWith("backend_unavailable", access, link, reason);
     }
     assert(Deno.lstatSync(link).isSymlink);

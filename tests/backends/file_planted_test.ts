@@ -7,6 +7,7 @@ import { rejectsWith } from "../support/rejects_with.ts";
 import { OTHER_UID, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
 import { isPosix, makePipe, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
+import { callsOf } from "./stores.ts";
 
 const { folder } = sandbox();
 const TEXT = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } });
@@ -47,13 +48,7 @@ async function rightBefore(
 test("a pipe or a device in the file's place, or behind a link there, is refused at once", async () => {
   const { parent, path, backend } = place();
   const check = async (words: string) => {
-    const accesses = [
-      () => backend.get(KEY),
-      () => Array.fromAsync(backend.list()),
-      () => backend.put(KEY, entry()),
-      () => backend.delete(KEY),
-      () => backend.deleteAll(),
-    ];
+    const accesses = [...callsOf(backend), () => backend.deleteAll()];
     for (const access of accesses) await rejectsWith("backend_denied", access, words);
   };
   await makePipe(path);

@@ -109,6 +109,8 @@ test("one of a higher version is read but not changed", async () => {
   await rejectsWith("backend_version", () => backend.put(KEY, entry()), ...words);
   await rejectsWith("backend_version", () => backend.put(OTHER, entry()), ...words);
   await rejectsWith("backend_version", () => backend.delete(KEY), ...words);
+  const lock = () => backend.withLock(KEY, () => Promise.resolve());
+  await rejectsWith("backend_version", lock, ...words);
   await backend.delete(OTHER); // absent: nothing to change
   assertEquals(Deno.readFileSync(backend.path), before);
   await backend.deleteAll();

@@ -60,17 +60,11 @@ Deno.test("without permission nothing is touched, and the flag is named", {
   permissions: "none",
 }, async () => {
   const backend = new KeychainCredentialsBackend({ lockFolder: "/nowhere/locks" });
-  const runs = [
-    () => backend.get("key"),
-    () => backend.put("key", entry()),
-    () => backend.delete("key"),
-    () => backend.deleteAll(),
-    () => Array.fromAsync(backend.list()),
-  ];
+  const [lock, ...runs] = callsOf(backend).toReversed();
+  runs.push(() => backend.deleteAll());
   const words = ["Cannot use the OS keychain", `--allow-ffi=${libraryPath}`];
   for (const run of runs) await rejectsWith("permission_required", run, ...words);
-  const lock = () => backend.withLock!("key", () => Promise.resolve());
-  await rejectsWith("permission_required", lock, "--allow-write=/nowhere/locks");
+  await rejectsWith("permission_required", lock!, "--allow-write=/nowhere/locks");
 });
 
 Deno.test("the library is of the release that deno.json names, and loads", async () => {
@@ -106,6 +100,7 @@ Deno.test("each service has its own entries, under its keys, and writes wait in 
 });
 
 import fc from "fast-check";
+import { callsOf } from "./stores.ts";
 
 function open(limits = keychainLimits("linux"), client = new MemoryKeychain(limits)) {
   return { client, store: keychainBackend(client) };

@@ -9,6 +9,7 @@ import { rejectsWith } from "../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
+import { callsOf } from "./stores.ts";
 
 const { folder, permissions } = sandbox();
 const SIDES = ["-journal", "-wal", "-shm"];
@@ -164,14 +165,8 @@ Deno.test(
   { permissions: "none" },
   async () => {
     const backend = new KvCredentialsBackend({ path: "/elsewhere/kv.db" });
-    const runs = [
-      () => backend.get(KEY),
-      () => backend.put(KEY, entry()),
-      () => backend.withLock(KEY, async () => {}),
-      () => Array.fromAsync(backend.list()),
-    ];
     const words = ["/elsewhere/kv.db", "--allow-read=/elsewhere", "--allow-write=/elsewhere"];
-    for (const run of runs) await rejectsWith("permission_required", run, ...words);
+    for (const run of callsOf(backend)) await rejectsWith("permission_required", run, ...words);
   },
 );
 

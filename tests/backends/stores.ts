@@ -9,6 +9,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
+import { entry, KEY } from "../support/entries.ts";
 import type { Sandbox } from "../support/sandbox.ts";
 import { testKey } from "./encrypted/encryption_keys.ts";
 import { keychainBackend, windowsKeychain } from "./keychain/memory_keychain.ts";
@@ -42,6 +43,23 @@ export function minimal(rows = new MemoryCredentialsBackend()): OidcCredentialsB
     delete: (key) => rows.delete(key),
   };
 }
+
+/** All that a session does with a store, for tests in which each of it fails. */
+export function callsOf(
+  backend: Required<Pick<OidcCredentialsBackend, "get" | "put" | "delete" | "list" | "withLock">>,
+): (() => Promise<unknown>)[] {
+  return [
+    () => Promise.try(() => backend.get(KEY)),
+    () => Promise.try(() => backend.put(KEY, entry())),
+    () => Promise.try(() => backend.delete(KEY)),
+    () => Array.fromAsync(backend.list()),
+    () => backend.withLock(KEY, () => Promise.resolve()),
+  ];
+}
+
+/** As a session replaces the entry that it has read. */
+export const isReplaced = (stored?: OidcCredentials | null): boolean =>
+  stored?.access_token === entry().access_token;
 
 const encrypted = (backend: OidcCredentialsBackend) =>
   new EncryptedCredentialsBackend({ backend, key });

@@ -180,19 +180,6 @@ test("a temp file that somebody replaced is not used, nor one that a crash left"
   assertEquals(tempsIn(parent), []);
 });
 
-test("a lock fails as the put would: of a newer version, or a file that is corrupt", async () => {
-  const parent = folder();
-  const backend = backendIn(parent);
-  const texts = { backend_version: `{"version": 99, "credentials": {}}`, backend_corrupt: "{" };
-  for (const [code, text] of Object.entries(texts)) {
-    Deno.writeTextFileSync(backend.path, text, { mode: 0o600 });
-    const lock = () => backend.withLock(KEY, () => Promise.resolve());
-    await rejectsWith(code as "backend_version", lock, backend.path);
-    assertEquals(Deno.readTextFileSync(backend.path), text);
-  }
-  assertEquals(tempsIn(parent), []);
-});
-
 Deno.test("a lock file or a folder that vanishes is an error, never a sign-out", {
   ignore: !isPosix,
 }, async () => {

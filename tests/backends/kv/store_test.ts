@@ -10,6 +10,7 @@ import { ManualIntervals } from "../../support/manual_intervals.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { replaceOpenKv, ScriptedKvServer } from "./scripted_kv_server.ts";
+import { isReplaced } from "../stores.ts";
 
 const ACCESS_TOKEN = "kvToken5Jw8Rz1Qb";
 const NEXT = entry({ access_token: "next" });
@@ -136,8 +137,6 @@ test("one that is back in time is no error for who used it before", async (world
 
 test("a write is decided anew where another came in between", async ({ server, open }) => {
   const [store, other] = [await open(), await open()];
-  const isReplaced = (stored?: { access_token: string }) =>
-    stored?.access_token === entry().access_token;
   for (const theirs of [entry({ access_token: "theirs" }), undefined]) {
     await other.put(KEY, entry());
     let isMet = false;

@@ -29,11 +29,8 @@ const MODULE = `
   export const arrow = () => new Good({});
   export async function later() {}
   export const instance = new Good({});
-  export const count = 7;
   export const nothing = null;
   export class NoGet { put() {} delete() {} }
-  export class NoPut { get() {} delete() {} }
-  export class NoDelete { get() {} put() {} }
   export class Fields { get = 1; put = {}; delete = "delete"; }
   export class Other { constructor() { return [] as never; } }
   export class Fails { constructor() { throw new Error("the server's address is missing"); } }
@@ -153,11 +150,8 @@ const REFUSED: [name: string, code: CredentialsBackendError["code"], ...words: s
   ["arrow", "backend_not_constructible", "see the cause"],
   ["later", "backend_not_constructible", "see the cause"],
   ["instance", "backend_not_constructible", "not a class"],
-  ["count", "backend_not_constructible", "not a class"],
   ["nothing", "backend_not_constructible", "not a class"],
   ["NoGet", "invalid_backend", "get()"],
-  ["NoPut", "invalid_backend", "put()"],
-  ["NoDelete", "invalid_backend", "delete()"],
   ["Fields", "invalid_backend", "get()"],
   ["Other", "invalid_backend", "get()"],
   ["Fails", "backend_not_constructible", "constructor failed", "_KWARGS"],

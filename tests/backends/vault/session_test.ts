@@ -8,6 +8,7 @@ import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, sandbox } from "../../support/sandbox.ts";
 import { testWith } from "../../support/test_with.ts";
+import { isReplaced } from "../stores.ts";
 
 // Faults of a login and a renewal that a real Vault does not make when it is told to.
 
@@ -269,8 +270,6 @@ test("a write that meets another one is done over it, and with isReplaced not", 
     isMet = true;
     await other.put(KEY, entry({ access_token: "theirs" }));
   };
-  const isReplaced = (stored?: { access_token: string }) =>
-    stored?.access_token === entry().access_token;
   await store.put(KEY, entry({ x: 1 }), { isReplaced });
   assertEquals(await store.get(KEY), entry({ access_token: "theirs" }));
   isMet = false;
@@ -282,8 +281,6 @@ test("a write that meets another one is done over it, and with isReplaced not", 
 test("under a lock that was lost, a new tokens' write goes by the entry, and others fail", async () => {
   const vault = new ScriptedVault();
   const store = await vault.open();
-  const isReplaced = (stored?: { access_token: string }) =>
-    stored?.access_token === entry().access_token;
   await store.put(KEY, entry());
   await store.withLock(KEY, async () => {
     const lock = `users/anna/${NAME}.lock`;
