@@ -92,14 +92,11 @@ export function checkDescriptor(
   const scope = value instanceof URL ? pathOfUrl(value) ?? null : value;
   if (isKnown && isScope(name, scope)) return { name, scope };
   const reason = isKnown ? `one of "${name}" has a wrong ${SCOPES[name]}` : "one has no known name";
-  throw invalidPermissions(
+  throw new CredentialsBackendError(
+    "invalid_permissions",
     `Cannot use the permissions that ${origin} declares: ${reason}. ` +
       `Declare Deno.PermissionDescriptor objects such as { name: "read", path: "/data" }.`,
   );
-}
-
-function invalidPermissions(message: string): CredentialsBackendError {
-  return new CredentialsBackendError("invalid_permissions", message);
 }
 
 /**
@@ -135,7 +132,8 @@ export function formatPermissionFlags(descriptors: Iterable<Deno.PermissionDescr
     if (scopes === true) return `--allow-${name}`;
     const comma = scopes.find((scope) => scope.includes(","));
     if (comma !== undefined) {
-      throw invalidPermissions(
+      throw new CredentialsBackendError(
+        "invalid_permissions",
         `Cannot write --allow-${name} for ${JSON.stringify(comma)}: it has a comma, and Deno's ` +
           `flags have no way to write one. Use a permission set in deno.json, or another path.`,
       );

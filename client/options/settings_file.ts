@@ -125,10 +125,6 @@ export function backendOf(settings: Settings): NamedBackend | undefined {
   };
 }
 
-function beside(path: string, name: string): string {
-  return `${folderOf(path)}${isWindows ? "\\" : "/"}${name}`;
-}
-
 type FoundText = Pick<Settings, "state" | "denial"> & { readonly text: string };
 
 /** The text of the file, or the reason why it was left alone: a command can do without. */
@@ -214,7 +210,9 @@ function checkEntry(path: string, profile: string, entry: unknown, types: Option
   for (const [name, value] of Object.entries(checked)) {
     // From the folder of the file: the folder in which a command is run decides nothing.
     const isPath = TYPES[name] === "path" || name === "backend" && isPathSpecifier(`${value}`);
-    if (isPath && !WHOLE_PATH.test(`${value}`)) checked[name] = beside(path, `${value}`);
+    if (isPath && !WHOLE_PATH.test(`${value}`)) {
+      checked[name] = `${folderOf(path)}${isWindows ? "\\" : "/"}${value}`;
+    }
   }
   return checked;
 }
