@@ -3,7 +3,8 @@ import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { init } from "../../../client/init.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { runDeno } from "../../support/deno_process.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import {
   HOUR,
@@ -14,12 +15,9 @@ import {
 } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { json } from "../../support/http_server.ts";
-import { startScriptedProvider } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-
-const MOD = new URL("../../../mod.ts", import.meta.url).href;
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 
 /** What a text must not have a piece of: all of a token but the part that many share. */
 function secretsOf(tokens: string[]): string[] {
@@ -27,13 +25,17 @@ function secretsOf(tokens: string[]): string[] {
 }
 
 for (const kind of ["file", "kv"]) {
-  Deno.test(`secrecy: session, backend, status, result and errors over ${kind}`, async () => {
+  Deno.test(`secrecy: session, backend, prompt, status, result and errors over ${kind}`, async () => {
     await using world = await oidcProviderWorld({ jwtAccessTokens: true });
     await using dir = await tempDir();
     const backend: OidcCredentialsBackend = kind === "file"
       ? new FileCredentialsBackend({ path: `${dir.path}/credentials.json` })
       : new KvCredentialsBackend();
-    const session = await init({ ...world.options, credentialsBackend: backend, model: "m" });
+    using streams = new OwnStreams();
+    world.provider.autoApprove = true;
+    const { onDeviceCode: _, ...options } = world.options;
+    const session = await init({ ...options, credentialsBackend: backend, model: "m" });
+    assertStringIncludes(streams.written.stderr, "Signed in as");
     const first = tokensOf((await backend.get(world.key))!);
     await renew(session);
     const second = tokensOf((await backend.get(world.key))!);
@@ -46,40 +48,10 @@ for (const kind of ["file", "kv"]) {
     world.clock.advance(HOUR);
     values.push(await session.accessToken().catch((error) => error));
     values.push(await session.clear({ revoke: true }));
-    for (const value of values) assertNoSecret(value, secrets);
+    for (const value of [...values, streams.written]) assertNoSecret(value, secrets);
     await backend.close?.();
   });
 }
-
-test.real("secrecy: console.log of everything, and the built-in prompt", async (world) => {
-  await using dir = await tempDir();
-  world.provider.autoApprove = true;
-  const code = `
-    import * as vm from ${JSON.stringify(MOD)};
-    const { path, ...options } = JSON.parse(Deno.args[0]);
-    const credentialsBackend = new vm.FileCredentialsBackend({ path });
-    const delay = () => Promise.resolve();
-    const session = await vm.init({ ...options, model: "m", credentialsBackend, delay });
-    const error = await session.get("error").catch((error) => error);
-    console.log(session, credentialsBackend, await session.status(), error);
-    console.log(String(session), JSON.stringify([session, credentialsBackend, error]), \`\${error}\`);
-    console.dir(session, { depth: 10, showHidden: true });
-    console.table([session]);
-  `;
-  const { issuer, clientId, apiHost } = world.options;
-  const path = `${dir.path}/credentials.json`;
-  const result = await runDeno({
-    code,
-    args: [JSON.stringify({ issuer, clientId, apiHost, path })],
-    flags: ["--allow-net=127.0.0.1", `--allow-read=${dir.path}`, `--allow-write=${dir.path}`],
-  });
-  assertEquals(result.code, 0, result.stderr);
-  assert(result.stdout.includes("Session {"));
-  const { credentials } = JSON.parse(await Deno.readTextFile(path));
-  const secrets = secretsOf(tokensOf(credentials[world.key]));
-  assertEquals(secrets.length, 3);
-  assertNoSecret(result.stdout + result.stderr, secrets);
-});
 
 const PAGES = [
   "javascript:alert(1)",
@@ -146,21 +118,16 @@ for (const step of ["device", "token"] as const) {
   });
 }
 
-Deno.test("attack: control characters in code and name: none reaches the terminal", async () => {
-  await using provider = await startScriptedProvider();
-  provider.autoApprove = true;
+test("attack: control characters in code and name: none reaches the terminal", async (world) => {
+  const { provider } = world;
   provider.script.device.push(() => provider.device({ user_code: EVIL }));
   const id_token = await provider.idToken({ email: EVIL, preferred_username: EVIL });
   provider.script.token.push(() => provider.tokens({ id_token }));
-  const { code, stderr, stdout } = await runDeno({
-    code: `
-      import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
-      await createSession({ issuer: ${JSON.stringify(provider.issuer)}, clientId: "validmind-test",
-        credentialsBackend: new MemoryCredentialsBackend(), delay: () => Promise.resolve() });
-    `,
-    flags: ["--allow-net=127.0.0.1", "--allow-env"],
-  });
-  assertEquals([code, stdout], [0, ""], stderr);
+  using streams = new OwnStreams();
+  const { onDeviceCode: _, ...options } = world.options;
+  await createSession(options);
+  const { stdout, stderr } = streams.written;
+  assertEquals(stdout, "");
   assertStringIncludes(stderr, "Confirm this code   a [31m");
   assertMatch(stderr, /Signed in as a \[31m/);
   for (const line of stderr.trimEnd().split("\n")) assertClean(line);
