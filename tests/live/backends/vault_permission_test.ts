@@ -60,12 +60,6 @@ const CASES: Case[] = [
     kinds: ["net", "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT", "VAULT_TOKEN", "read"],
   },
   {
-    name: "an address by option, a token by variable",
-    options: { address, caCert, path },
-    env: { VAULT_TOKEN: token },
-    kinds: ["net", "VAULT_TOKEN", "read"],
-  },
-  {
     name: "a token file",
     options: {
       ...{ address, caCert, path },

@@ -15,8 +15,6 @@ const processEnv = Deno.env;
 export interface DenokvOptions {
   /** Keeps the database. @default {a temporary folder} */
   folder?: string;
-  /** @default {one that is free} */
-  port?: number;
 }
 
 /** A real KV Connect server. */
@@ -37,7 +35,7 @@ export async function startDenokv(options: DenokvOptions = {}): Promise<DenokvSe
   const binary = await serverBinary("denokv");
   const temporary = options.folder === undefined ? await tempDir() : undefined;
   const database = `${options.folder ?? temporary!.path}/kv.sqlite3`;
-  const address = `127.0.0.1:${options.port ?? freePort()}`;
+  const address = `127.0.0.1:${freePort()}`;
   const start = () =>
     startServerProcess({
       command: [binary, "--sqlite-path", database, "serve", "--addr", address],

@@ -26,8 +26,6 @@ const JAVA_OPTIONS = [
 /** A real Keycloak, with no realm but its own. */
 export interface KeycloakServer extends AsyncDisposable {
   readonly port: number;
-  /** The folder that it writes to. */
-  readonly home: string;
   /**
    * A call of its REST API for administrators.
    *
@@ -46,7 +44,6 @@ export async function startKeycloak(): Promise<KeycloakServer> {
   const password = await Deno.readTextFile(adminPasswordFile(built));
   return {
     port,
-    home: home.path,
     admin: administrator(`http://127.0.0.1:${port}`, password),
     async [Symbol.asyncDispose]() {
       await server.end("KILL");
