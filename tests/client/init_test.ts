@@ -24,6 +24,7 @@ test.real("init: asks the person, pings with the bearer, and gives the session",
   const session = await init({ ...world.options, ...MODEL });
   const polls = world.provider.requests.filter(({ path }) => path === "/token");
   assertEquals(polls.map(({ status }) => status), [400, 400, 200]);
+  assertEquals(world.clock.delays, [5000, 5000, 5000]); // the provider sends no interval
   assertEquals(paths(world.api.requests), ["/api/v1/tracking/ping"]);
   const { headers } = world.api.requests[0]!;
   const token = world.stored().access_token;

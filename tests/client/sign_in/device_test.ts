@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { delay as realDelay } from "../../../backends/common/promises.ts";
 import { createSession } from "../../../client/create_session.ts";
 import type { ValidMindAuthError } from "../../../client/errors.ts";
@@ -10,12 +10,7 @@ import {
   type ScriptedProvider,
   type ScriptHandler,
 } from "../../support/scripted_provider.ts";
-import {
-  oidcProviderWorld,
-  type ProviderWorld,
-  scriptedProviderWorld,
-  test,
-} from "../../support/provider_world.ts";
+import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 type World = ProviderWorld<ScriptedProvider | TestOidcProvider>;
@@ -25,23 +20,6 @@ const signIn = ({ options }: World, more: SessionOptions = {}) =>
 
 const polls = ({ provider }: World) =>
   provider.requests.filter(({ path }) => path === "/token").length;
-
-Deno.test("device flow: polls until the person approves, at a real provider", async () => {
-  await using world = await oidcProviderWorld({ jwtAccessTokens: true });
-  world.clock.onDelay = async (count) => {
-    if (count === 3) await world.provider.approve(world.codes[0]!.userCode);
-  };
-  await signIn(world, { audience: "my api" });
-  assertEquals(world.clock.delays, [5000, 5000, 5000]); // the provider sends no interval
-  const [, device, ...rest] = world.provider.requests;
-  const asked = rest.filter(({ path }) => path === "/token");
-  assertEquals(asked.map(({ status }) => status), [400, 400, 200]);
-  assertEquals([device?.path, device?.form.audience], ["/device/auth", "my api"]);
-  assertEquals(asked[0]?.form.audience, "my api");
-  const stored = world.backend.get(`${world.key}|my api`)!;
-  assert(await world.provider.isActive(stored.access_token));
-  assert(await world.provider.isActive(stored.refresh_token!));
-});
 
 test("device flow: shows page, code, end and issuer, and asks for the scope", async (world) => {
   const { issuer } = world.provider;

@@ -83,12 +83,13 @@ test("tokens: a request for the endpoints that is not answered ends with the ref
   assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 
-Deno.test("tokens: the audience goes on the refresh, and into key and entry", async () => {
+Deno.test("tokens: the audience goes on every request, and into key and entry", async () => {
   await using world = await oidcProviderWorld({ jwtAccessTokens: true });
   const session = await createSession({ ...world.options, audience: "my api" });
   await session.accessToken({ forceRefresh: true });
-  const refresh = world.provider.requests.findLast(({ path }) => path === "/token");
-  assertEquals([refresh?.grantType, refresh?.form.audience], ["refresh_token", "my api"]);
+  const asked = world.provider.requests.filter(({ path }) => /device.auth|token/.test(path));
+  assertEquals(new Set(asked.map(({ form }) => form.audience)), new Set(["my api"]));
+  assertEquals([asked[0]?.path, asked.at(-1)?.grantType], ["/device/auth", "refresh_token"]);
   assertEquals(world.backend.get(world.key), undefined);
   assertEquals(world.backend.get(`${world.key}|my api`)?.audience, "my api");
 });
