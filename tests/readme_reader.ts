@@ -1,6 +1,6 @@
 import { exists } from "@std/fs";
 import { DELIMITER, dirname } from "@std/path";
-import { DENO, type ProcessResult, runProcess } from "./support/deno_process.ts";
+import { DENO, runProcess } from "./support/deno_process.ts";
 import { startJsrRegistry } from "./support/jsr_registry.ts";
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
 import { tempDir } from "./support/temp_home.ts";
@@ -25,27 +25,8 @@ export async function pageFences(path: URL): Promise<Fence[]> {
   );
 }
 
-/** The provider, the API and the registry that README's names stand for. */
-export interface ReadmeWorld extends AsyncDisposable {
-  readonly provider: TestOidcProvider;
-  readonly api: TrackingApi;
-  /** A reader with an empty home, an empty folder to work in, and Deno. */
-  newcomer(): Promise<ReadmeReader>;
-}
-
-/** Somebody who does what README says. */
-export interface ReadmeReader extends AsyncDisposable {
-  readonly home: string;
-  /** The variables of the reader's shell; another value is another shell. */
-  env: Record<string, string>;
-  /** Types a fence into the shell. Variables that it exports stay. */
-  type(shell: string): Promise<ProcessResult>;
-  /** Saves a program in the folder to work in. */
-  save(name: string, code: string): Promise<string>;
-}
-
 /** Starts a world in which a person approves each code at once. */
-export async function startReadmeWorld(): Promise<ReadmeWorld> {
+export async function startReadmeWorld() {
   await using stack = new AsyncDisposableStack();
   const registry = stack.use(await startJsrRegistry());
   const provider = stack.use(await startOidcProvider({ interval: 0.2 }));
@@ -69,7 +50,8 @@ interface Surroundings {
   readonly registry: Record<string, string>;
 }
 
-async function newcomer(around: Surroundings): Promise<ReadmeReader> {
+/** Somebody who does what README says, with an empty home, an empty folder to work in, and Deno. */
+async function newcomer(around: Surroundings) {
   const folder = await tempDir();
   const home = `${folder.path}/home`;
   const work = `${folder.path}/work`;
@@ -77,10 +59,13 @@ async function newcomer(around: Surroundings): Promise<ReadmeReader> {
   // Deno's own installer puts the folder of `deno install` on PATH.
   const path = [around.bin, `${home}/.deno/bin`, Deno.env.get("PATH")].join(DELIMITER);
   const variables = `${folder.path}/variables`;
-  const reader: ReadmeReader = {
+  const env: Record<string, string> = { ...around.registry, HOME: home, PATH: path, USER: "ada" };
+  const reader = {
     home,
-    env: { ...around.registry, HOME: home, PATH: path, USER: "ada" },
-    async type(shell) {
+    /** The variables of the reader's shell; another value is another shell. */
+    env,
+    /** Types a fence into the shell. Variables that it exports stay. */
+    async type(shell: string) {
       const script = `${fillIn(shell, around, work)}\ncode=$?; env -0 > '${variables}'; exit $code`;
       const options = { cwd: work, env: reader.env, timeoutMs: 180_000 };
       const result = await runProcess(["sh", "-c", script], options);
@@ -88,7 +73,8 @@ async function newcomer(around: Surroundings): Promise<ReadmeReader> {
       if (await exists(variables)) reader.env = parseVariables(await Deno.readTextFile(variables));
       return result;
     },
-    async save(name, code) {
+    /** Saves a program in the folder to work in. */
+    async save(name: string, code: string) {
       const file = `${work}/${name}`;
       await Deno.mkdir(dirname(file), { recursive: true });
       await Deno.writeTextFile(file, fillIn(code, around, work), { mode: 0o755 });
@@ -98,6 +84,9 @@ async function newcomer(around: Surroundings): Promise<ReadmeReader> {
   };
   return reader;
 }
+
+/** A reader in its world. */
+export type ReadmeReader = Awaited<ReturnType<typeof newcomer>>;
 
 /** Examples of the pages, with the names of this world. */
 function fillIn(text: string, { provider, api }: Surroundings, work: string): string {
@@ -111,29 +100,17 @@ function fillIn(text: string, { provider, api }: Surroundings, work: string): st
 }
 
 function parseVariables(text: string): Record<string, string> {
-  const lines = text.split("\0").filter((line) => line !== "");
-  return Object.fromEntries(lines.map((line) => {
-    const at = line.indexOf("=");
-    return [line.slice(0, at), line.slice(at + 1)];
-  }));
+  return Object.fromEntries(
+    [...text.matchAll(/([^=\0]+)=([^\0]*)\0/g)].map(([, name, value]) => [name, value]),
+  );
 }
 
 /** Runs cells as the kernel does, one after the other in one scope, where there is no Jupyter. */
-export async function runCells(
-  { env }: ReadmeReader,
-  cells: readonly string[],
-): Promise<string> {
-  const child = new Deno.Command(DENO, {
-    args: ["repl", "-A", "--quiet"],
-    clearEnv: true,
-    env,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(cells.join("\n")));
-  await writer.close();
+export async function runCells({ env }: ReadmeReader, cells: string[]): Promise<string> {
+  const args = ["repl", "-A", "--quiet"];
+  const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const child = new Deno.Command(DENO, { args, clearEnv: true, env, ...piped }).spawn();
+  await new Blob([cells.join("\n")]).stream().pipeTo(child.stdin);
   const { stdout, stderr } = await child.output();
   return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
 }

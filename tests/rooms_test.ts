@@ -48,25 +48,9 @@ function show({ from, to }: Arrow): string {
   return `${from} -> ${to}`;
 }
 
-/** The groups of files that reach each other by imports, by Tarjan's algorithm. */
-function circles(arrows: readonly Arrow[]): string[][] {
-  const next = Map.groupBy(arrows, ({ from }) => from);
-  const index = new Map<string, number>();
-  const low = new Map<string, number>();
-  const stack: string[] = [];
-  const found: string[][] = [];
-  const visit = (file: string) => {
-    index.set(file, index.size);
-    low.set(file, index.get(file)!);
-    stack.push(file);
-    for (const { to } of next.get(file) ?? []) {
-      if (!index.has(to)) visit(to);
-      if (stack.includes(to)) low.set(file, Math.min(low.get(file)!, low.get(to)!));
-    }
-    if (low.get(file) !== index.get(file)) return;
-    const group = stack.splice(stack.indexOf(file));
-    if (group.length > 1) found.push(group.sort());
-  };
-  for (const { from } of arrows) if (!index.has(from)) visit(from);
-  return found;
+/** The imports that are left once those of files that nothing leads on from are taken away. */
+function circles(arrows: readonly Arrow[]): string[] {
+  const from = new Set(arrows.map((arrow) => arrow.from));
+  const left = arrows.filter(({ to }) => from.has(to));
+  return left.length === arrows.length ? left.map(show) : circles(left);
 }

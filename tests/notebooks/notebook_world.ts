@@ -1,26 +1,20 @@
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { fromFileUrl } from "@std/path";
-import { installKernel, type KernelHome, type Notebook } from "../support/jupyter.ts";
+import { tokensOf } from "../support/entries.ts";
+import { installKernel, type Notebook } from "../support/jupyter.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";
-import { startOidcProvider, type TestOidcProvider } from "../support/oidc_provider.ts";
+import { startOidcProvider } from "../support/oidc_provider.ts";
 import { tempDir } from "../support/temp_home.ts";
-import { startTrackingApi, type TrackingApi } from "../support/tracking_api.ts";
+import { startTrackingApi } from "../support/tracking_api.ts";
 
 /** The notebook that README links to. */
 export const QUICKSTART = fromFileUrl(new URL("./quickstart.ipynb", import.meta.url));
 
 /** A person's kernel, with the package at a registry, a provider and an API. */
-export interface NotebookWorld extends AsyncDisposable {
-  readonly home: KernelHome;
-  readonly provider: TestOidcProvider;
-  readonly api: TrackingApi;
-  /** Puts a notebook into the home; gives its path. */
-  write(notebook: Notebook, name: string): Promise<string>;
-  /** The stored tokens. */
-  tokens(): Promise<string[]>;
-}
+export type NotebookWorld = Awaited<ReturnType<typeof startNotebookWorld>>;
 
 /** Starts all that the notebook needs, outside the repository, so that its deno.json is not found. */
-export async function startNotebookWorld(): Promise<NotebookWorld> {
+export async function startNotebookWorld() {
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(await tempDir());
   const registry = stack.use(await startJsrRegistry());
@@ -38,18 +32,15 @@ export async function startNotebookWorld(): Promise<NotebookWorld> {
     home,
     provider,
     api,
-    async write(notebook, name) {
+    /** Puts a notebook into the home; gives its path. */
+    async write(notebook: Notebook, name: string) {
       await Deno.writeTextFile(`${path}/${name}`, JSON.stringify(notebook));
       return `${path}/${name}`;
     },
+    /** The stored tokens. */
     async tokens() {
       const text = await Deno.readTextFile(`${path}/.validmind/credentials.json`);
-      const rows = Object.values(JSON.parse(text).credentials) as Record<string, string>[];
-      return rows.flatMap((row) =>
-        [row.access_token, row.refresh_token, row.id_token].filter((token) =>
-          typeof token === "string"
-        )
-      );
+      return Object.values<OidcCredentials>(JSON.parse(text).credentials).flatMap(tokensOf);
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };

@@ -2,13 +2,6 @@ import { type Generated, generated } from "./generated_part.ts";
 
 const TESTS = new URL("../", import.meta.url);
 const END = "<!-- end of recipe -->";
-const LANGUAGES: Record<string, string> = {
-  py: "python",
-  ts: "ts",
-  yaml: "yaml",
-  json: "json",
-  hcl: "hcl",
-};
 
 /** A part of a page that shows a file by which the hub of the tests runs, as it stands. */
 export function hubRecipe(file: string): () => Promise<Generated> {
@@ -21,7 +14,7 @@ export function recipe(file: string): () => Promise<Generated> {
     const source = await Deno.readTextFile(new URL(file, TESTS));
     const text = source.replace('"@validmind/auth"', '"jsr:@validmind/auth"');
     const begin = `<!-- tests/${file}: put here by \`deno task readme\` -->`;
-    const language = LANGUAGES[file.split(".").at(-1)!] ?? "";
+    const language = file.split(".").at(-1)!.replace(/^py$/, "python");
     const title = language === "ts" ? `// ${file.split("/").at(-1)}\n` : "";
     return generated(begin, `\`\`\`${language}\n${title}${text.trimEnd()}\n\`\`\``, END);
   };

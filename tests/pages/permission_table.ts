@@ -56,17 +56,21 @@ export async function needTable(): Promise<Generated> {
 
 function backendRows(): string[][] {
   const url = "https://kv.example.com";
+  const file = (name: string) => new FileCredentialsBackend({ path: `/srv/vm/${name}.json` });
+  const encrypted = new EncryptedCredentialsBackend({
+    backend: file("tokens"),
+    key: { env: "TOKENS_KEY" },
+  });
+  const both = [new MemoryCredentialsBackend(), encrypted];
   const backends: [string, OidcCredentialsBackend][] = [
     ["file, the default", new FileCredentialsBackend()],
-    [
-      "file `/srv/vm/tokens.json`",
-      new FileCredentialsBackend({ path: "/srv/vm/tokens.json" }),
-    ],
+    ["file `/srv/vm/tokens.json`", file("tokens")],
     ["memory", new MemoryCredentialsBackend()],
     ["Deno KV in memory", new KvCredentialsBackend()],
     ["Deno KV file `/srv/vm/tokens.db`", new KvCredentialsBackend({ path: "/srv/vm/tokens.db" })],
     [`Deno KV server \`${url}\``, new KvCredentialsBackend({ path: url })],
-    ...wrappers(),
+    ["encrypted: that file, its key in `TOKENS_KEY`", encrypted],
+    ["fallback: memory and the encrypted file", new FallbackCredentialsBackend({ backends: both })],
     ["keychain", new KeychainCredentialsBackend()],
     [
       "helper `docker-credential-pass`",
@@ -87,22 +91,6 @@ function backendRows(): string[][] {
     const kv = backend instanceof KvCredentialsBackend ? ["--unstable-kv"] : [];
     return [name, [...flags, ...kv].map((one) => `\`${one}\``).join(" ") || "none"];
   });
-}
-
-/** Backends that need what the backends need that they are made of. */
-function wrappers(): [string, OidcCredentialsBackend][] {
-  const file = (name: string) => new FileCredentialsBackend({ path: `/srv/vm/${name}.json` });
-  const encrypted = new EncryptedCredentialsBackend({
-    backend: file("tokens"),
-    key: { env: "TOKENS_KEY" },
-  });
-  const fallback = new FallbackCredentialsBackend({
-    backends: [new MemoryCredentialsBackend(), encrypted],
-  });
-  return [
-    ["encrypted: that file, its key in `TOKENS_KEY`", encrypted],
-    ["fallback: memory and the encrypted file", fallback],
-  ];
 }
 
 async function needRows(): Promise<string[][]> {
