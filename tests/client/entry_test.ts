@@ -27,7 +27,6 @@ type Row = [
 /** What a token answer makes of an entry; the end is in seconds. */
 const ENTRIES: Row[] = [
   ["all tokens", {}, {}],
-  ["an audience", {}, { audience: "api" }, { audience: "api" }],
   ["the access token alone", { refresh_token: undefined, id_token: undefined }, {
     refresh_token: null,
     id_token: null,
@@ -53,7 +52,7 @@ for (const [what, answer, change, options = {}] of ENTRIES) {
     const tokens = { access_token: "access-1", refresh_token: "refresh-1", id_token };
     answerWith(world, { ...tokens, scope: undefined, ...answer });
     await world.signIn({ scope: SCOPE, ...options });
-    const entry = world.backend.get(world.key + (options.audience ? "|api" : ""))!;
+    const entry = world.stored();
     const { end = 3600, ...rest } = change;
     assertEquals<unknown>(entry, {
       issuer: world.provider.issuer,

@@ -51,15 +51,6 @@ test("prompt in a log: plain lines on standard error", async (world) => {
     assertEquals(await shown(world, {}, { verification_uri_complete }), expected);
     world.backend.delete(world.key);
   }
-  const id_token = await provider.idToken({
-    email: undefined,
-    name: undefined,
-    sub: "ada\x1b[31m\u202e",
-  });
-  provider.script.token.push(() => provider.tokens({ refresh_token: undefined, id_token }));
-  const text = await shown(world);
-  assertStringIncludes(text, "Signed in as ada [31m. The token");
-  assertStringIncludes(text, "offline_access");
 });
 
 const ENDS: [end: (provider: ScriptedProvider) => void, words: RegExp][] = [
