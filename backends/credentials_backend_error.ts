@@ -244,13 +244,11 @@ export function messageFor(error: Error, vocabulary: Vocabulary): string {
 // deno-lint-ignore ban-types
 export function knowCopies(ownClass: Function & { prototype: Error }, name: string): void {
   Object.defineProperty(ownClass, "name", { value: name }); // also in minified code
-  Object.defineProperty(ownClass.prototype, "name", {
-    value: name,
-    configurable: true,
-    writable: true,
-  });
   const mark = Symbol.for(`@validmind/auth ${name}`);
-  Object.defineProperty(ownClass.prototype, mark, { value: true });
+  Object.defineProperties(ownClass.prototype, {
+    name: { value: name, configurable: true, writable: true },
+    [mark]: { value: true },
+  });
   const hasInstance = Function.prototype[Symbol.hasInstance];
   Object.defineProperty(ownClass, Symbol.hasInstance, {
     value(error: unknown): boolean {

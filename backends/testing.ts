@@ -99,8 +99,7 @@ export function testCredentialsBackend(
     Deno.test({
       name: `${name}: ${check.name}`,
       ignore: options.ignore === true || isUnprovable,
-      ...(check.needs === "permissions" && options.permissions !== undefined &&
-        { permissions: options.permissions }),
+      permissions: (check.needs === "permissions" ? options.permissions : undefined) ?? "inherit",
       fn: () => run(check, factory, options),
     });
   }

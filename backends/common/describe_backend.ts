@@ -121,14 +121,16 @@ function copyOf(error: unknown, secrets: Iterable<string>, depth: number): Error
   if (!(error instanceof Error)) {
     return new Error(typeof error === "string" ? cleanForeign(error, secrets) : "no error object");
   }
-  const { name, message, stack, cause } = error; // once: they may be getters
+  const { cause } = error; // once, as the message: they may be getters
+  const message = `${error.message}`;
   const inner = cause instanceof Error && depth > 1 && causeFrom(cause, secrets, depth - 1);
   const options = inner ? { cause: inner } : {};
   const copy = error instanceof CredentialsBackendError
-    ? codedCopy(error, `${message}`, secrets, options)
-    : new Error(cleanForeign(`${message}`, secrets), options);
-  Object.defineProperty(copy, "name", { value: cleanForeign(`${name}`, secrets).slice(0, 60) });
-  const frames = framesOf(`${stack}`.replace(`${message}`, "")).slice(0, 10);
+    ? codedCopy(error, message, secrets, options)
+    : new Error(cleanForeign(message, secrets), options);
+  const name = cleanForeign(`${error.name}`, secrets).slice(0, 60);
+  Object.defineProperty(copy, "name", { value: name });
+  const frames = framesOf(`${error.stack}`.replace(message, "")).slice(0, 10);
   const places = cleanText(hideQueries(frames.join(" at ")), secrets);
   setFrames(copy, places === "" ? [] : places.split(" at "));
   return copy;
@@ -146,16 +148,14 @@ function codedCopy(
   const flat = message.replace(/\n */g, " ").trim();
   const clean = cleanText(flat, secrets);
   const kept = wordsOf(error);
-  const own = `${kept}` === message ? kept : message;
-  return new CredentialsBackendError(
-    isCode ? code : "backend_unavailable",
-    clean === flat ? own : clean,
-    options,
-  );
+  const isSame = clean === flat && `${kept}` === message;
+  const shown = isSame ? kept : clean;
+  return new CredentialsBackendError(isCode ? code : "backend_unavailable", shown, options);
 }
 
-function cleanText(text: string, secrets: Iterable<string> = known): string {
-  return printable(redact(withoutShapes(text), secrets), LONGEST);
+function cleanText(text: string, secrets: Iterable<string>): string {
+  const short = text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
+  return printable(redact(short, secrets), LONGEST);
 }
 
 /** A stranger's text without the secrets, and without what may be one. */
@@ -168,10 +168,6 @@ export function cleanForeign(text: string, secrets: Iterable<string>): string {
 export function hideQueries(text: string): string {
   return text.replace(/\/\/[^\s/@"'<>]{1,1000}@/g, "//").replace(/(\?|%3F)[^\s"'<>]+/gi, "?…")
     .replace(/#[^\s"'<>]*[=&][^\s"'<>]*/g, "#…");
-}
-
-function withoutShapes(text: string): string {
-  return text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
 }
 
 /**

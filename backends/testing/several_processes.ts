@@ -106,13 +106,8 @@ async function untilTold(): Promise<void> {
 async function change(store: OidcCredentialsBackend, key: string): Promise<void> {
   const changes = changesOf(await store.get(key)) + 1;
   await delay(10 * Math.random()); // as for a provider's answer
-  const access_token = "conformance-secret";
-  await store.put(key, {
-    issuer: "https://login.example.com",
-    client_id: "",
-    access_token,
-    changes,
-  });
+  const issuer = "https://login.example.com";
+  await store.put(key, { issuer, client_id: "", access_token: "conformance-secret", changes });
 }
 
 function changesOf(entry: OidcCredentials | undefined | null): number {
