@@ -58,8 +58,13 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   [/timed out/i, "the host did not answer in time"],
 ];
 
-/** The reason of an error of `fetch` in words; `undefined` where it is not known. */
-export function connectionFault(error: unknown): string | undefined {
+/**
+ * The reason of an error of `fetch` in words; `undefined` where it is not known.
+ *
+ * @param timeoutMs The time limit, where it has ended the request.
+ */
+export function connectionFault(error: unknown, timeoutMs?: number): string | undefined {
+  if (timeoutMs !== undefined) return `there was no whole answer within ${timeoutMs} ms`;
   if (!(error instanceof Error)) return undefined;
   const { message, cause } = error;
   const inner = cause instanceof Error

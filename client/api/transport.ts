@@ -155,9 +155,7 @@ function unreachable(
         permissionFlag("net", netHost(url)),
     );
   }
-  const fault = timeoutMs === undefined
-    ? connectionFault(error)
-    : `there was no answer within ${timeoutMs} ms`;
+  const fault = connectionFault(error, timeoutMs);
   return new ValidMindAuthError(
     "api_unreachable",
     `Cannot ${action}: ${fault ?? "the connection failed"}. ` +

@@ -342,9 +342,7 @@ function unreachable(
       `Cannot reach ${place(url)}: Deno does not permit it. Run with: ${flag}`,
     );
   }
-  const fault = timeoutMs === undefined
-    ? connectionFault(error)
-    : `there was no whole answer within ${timeoutMs} ms`;
+  const fault = connectionFault(error, timeoutMs);
   const advice = fault === UNTRUSTED
     ? "If a company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the " +
       "file of the authority's certificate; else do not sign in here."
