@@ -16,7 +16,7 @@ interface ProcessOptions {
 }
 
 /** Options of {@linkcode runProcess}. */
-interface RunProcessOptions extends ProcessOptions {
+export interface RunProcessOptions extends ProcessOptions {
   /** Text for standard input, which is closed otherwise. */
   stdin?: string;
   /** After this time the process is killed, in milliseconds. @default {30000, on Windows 90000} */

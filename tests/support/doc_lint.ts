@@ -6,13 +6,9 @@ import { runDenoTool, spawnDenoTool } from "./deno_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-interface Config {
-  exports: string | Record<string, string>;
-}
-
 if (import.meta.main) {
-  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as Config;
-  const entries = typeof exports === "string" ? [exports] : Object.values(exports);
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const entries = Object.values<string>(exports);
   const args = ["doc", "--lint", ...entries];
   const { code } = await spawnDenoTool(args, { cwd: ROOT, stdout: "null" }).status;
   // JSR does not show a tag that it does not understand, such as `@default 5` for `@default {5}`.

@@ -43,14 +43,10 @@ export function hang(request: Request): Promise<Response> {
 /** An answer whose connection drops after `text`, before the promised length is reached. */
 export function truncated(text: string, contentType = "application/json"): Response {
   const chunk = new TextEncoder().encode(text);
-  let sent = false;
-  const body = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      if (sent) return controller.error(new Error("Truncated on purpose"));
-      sent = true;
-      controller.enqueue(chunk);
-    },
-  });
+  const body = ReadableStream.from((async function* () {
+    yield chunk;
+    throw new Error("Truncated on purpose");
+  })());
   const length = String(chunk.length + 100);
   return new Response(body, {
     headers: { "content-type": contentType, "content-length": length },

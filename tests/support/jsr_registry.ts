@@ -161,12 +161,7 @@ function answerApi(pathname: string, packages: Packages): Response {
 async function readUpload(tarball: Uint8Array, config: string): Promise<JsrPackage> {
   const files = Object.fromEntries(await readTarball(tarball));
   const { name, version, exports } = JSON.parse(files[config.slice(1)] ?? "{}");
-  return {
-    name,
-    version,
-    files,
-    exports: typeof exports === "string" ? { ".": exports } : exports,
-  };
+  return { name, version, files, exports };
 }
 
 function addTo(packages: Packages, pkg: JsrPackage): void {

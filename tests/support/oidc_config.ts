@@ -2,7 +2,8 @@
 import type { Configuration, JWKS, KoaContextWithOIDC, ResourceServer } from "oidc-provider";
 import type { SigningKey } from "./jwt.ts";
 import type { OidcProviderOptions } from "./oidc_provider.ts";
-import { escapeHtml, oidcPage } from "./oidc_page.ts";
+import { escapeHtml } from "../../client/prompt/prompt.ts";
+import { oidcPage } from "./oidc_page.ts";
 import type { OidcStore } from "./oidc_store.ts";
 
 /** The public client of the test providers. */

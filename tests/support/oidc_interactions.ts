@@ -1,7 +1,8 @@
 // @ts-types="@types/oidc-provider"
 import type { Interaction, KoaContextWithOIDC, Provider } from "oidc-provider";
 import { ACCOUNT } from "./oidc_config.ts";
-import { escapeHtml, oidcPage } from "./oidc_page.ts";
+import { escapeHtml } from "../../client/prompt/prompt.ts";
+import { oidcPage } from "./oidc_page.ts";
 
 type Context = Pick<KoaContextWithOIDC, "req" | "res" | "path" | "method" | "redirect"> & {
   body: unknown;

@@ -1,3 +1,5 @@
+import { escapeHtml } from "../../client/prompt/prompt.ts";
+
 /** A page of the test provider: no script and nothing loaded from elsewhere. */
 export function oidcPage(title: string, content: string): string {
   return `<!DOCTYPE html>
@@ -18,10 +20,4 @@ export function oidcPage(title: string, content: string): string {
   ${content}
 </body>
 </html>`;
-}
-
-/** Escapes text for HTML content and attributes. */
-export function escapeHtml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;").replaceAll("'", "&#39;");
 }

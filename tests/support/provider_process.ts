@@ -9,7 +9,7 @@ export class ProviderProcess {
   clientId = "";
 
   private constructor(options: MainOptions) {
-    const args = ["--json", JSON.stringify({ autoApprove: true, interval: 0.05, ...options })];
+    const args = [JSON.stringify({ autoApprove: true, interval: 0.05, ...options })];
     const file = new URL("oidc_provider_main.ts", import.meta.url).href;
     this.#child = startDeno({ file, flags: ALL, args });
   }

@@ -21,34 +21,21 @@ export interface Attempt {
   message?: string;
 }
 
-/** A process that starts from what is stored. Nobody can be asked to sign in. */
-export class AttemptProcess {
-  readonly pid: number;
-  readonly #child: Deno.ChildProcess;
-
-  constructor({ provider: { issuer, clientId }, audience, env }: SignedIn, stopAt?: Step) {
-    const options: AttemptOptions = { issuer, clientId, audience, stopAt };
-    this.#child = spawnDeno({
-      file: new URL("attempt_child.ts", import.meta.url).href,
-      flags: ALL,
-      args: [JSON.stringify(options)],
-      env,
-    });
-    this.pid = this.#child.pid;
-  }
-
-  /** Resolves when the process has ended. */
-  async result(): Promise<Attempt> {
-    const { stdout, stderr } = await this.#child.output();
-    const decoder = new TextDecoder();
-    if (stdout.length > 0) return { codes: [], ...JSON.parse(decoder.decode(stdout)) };
-    return { codes: [], message: decoder.decode(stderr).slice(-600) };
-  }
+/** Starts a process that starts from what is stored. Nobody can be asked to sign in. */
+export function startAttempt(
+  { provider: { issuer, clientId }, audience, env }: SignedIn,
+  stopAt?: Step,
+): Deno.ChildProcess {
+  const options: AttemptOptions = { issuer, clientId, audience, stopAt };
+  const file = new URL("attempt_child.ts", import.meta.url).href;
+  return spawnDeno({ file, flags: ALL, args: [JSON.stringify(options)], env });
 }
 
 /** Starts a process from what is stored, and waits for its end. */
 export async function attempt(signedIn: SignedIn): Promise<Attempt> {
-  return await new AttemptProcess(signedIn).result();
+  const { stdout, stderr } = await startAttempt(signedIn).output();
+  const [said, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { codes: [], ...(said ? JSON.parse(said) : { message: complaint!.slice(-600) }) };
 }
 
 /** An attempt in a few words. */

@@ -6,6 +6,7 @@ import {
 } from "@validmind/auth";
 import { entry } from "../../support/entries.ts";
 import { Random } from "./random.ts";
+import { withCalls } from "./stop_point.ts";
 import { inEnvOf } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
@@ -41,7 +42,13 @@ async function race(
     await target.put(key, ending(OLD));
   }
   const listed = Promise.withResolvers<void>();
-  const migration = migrateCredentials(source, noticing(target, listed.resolve));
+  const noticing = withCalls(target, {
+    async *list() {
+      yield* await Array.fromAsync(target.list!());
+      listed.resolve();
+    },
+  });
+  const migration = migrateCredentials(source, noticing);
   await listed.promise; // who signs out before is not known to the migration
   const signedOut = keys.filter(() => random.int(0, 1) === 0);
   const act = async (key: string) => {
@@ -74,20 +81,4 @@ async function race(
 /** An entry of which a greater number ends later. */
 function ending(n: number) {
   return entry({ n, expires_at: `209${n}-01-01T00:00:00.000Z` });
-}
-
-/** The backend, which tells when its keys have been listed. */
-function noticing(backend: OidcCredentialsBackend, onListed: () => void): OidcCredentialsBackend {
-  return new Proxy(backend, {
-    get(target, name) {
-      const value = Reflect.get(target, name, target); // private fields are of the target
-      if (name === "list") {
-        return async function* () {
-          yield* await Array.fromAsync(target.list!());
-          onListed();
-        };
-      }
-      return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
-    },
-  });
 }

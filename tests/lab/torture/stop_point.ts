@@ -14,6 +14,21 @@ export const STEPS = [
 /** A step of a refresh. */
 export type Step = typeof STEPS[number];
 
+/** A backend some of whose calls are others. */
+export function withCalls<T extends OidcCredentialsBackend>(
+  backend: T,
+  calls: Partial<OidcCredentialsBackend>,
+): T {
+  return new Proxy(backend, {
+    get(target, name) {
+      const call = calls[name as keyof typeof calls];
+      if (call !== undefined) return call;
+      const value = Reflect.get(target, name, target); // private fields are of the target
+      return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
+    },
+  });
+}
+
 /** Long enough for a request to reach the provider, which holds its answer back for longer. */
 const IN_FLIGHT_MS = 200;
 
@@ -34,14 +49,7 @@ export class StopPoint {
       put: (key, entry) => this.#put(backend, key, entry),
       withLock: (key, fn, options) => this.#withLock(backend, key, fn, options),
     };
-    return new Proxy(backend, {
-      get: (target, name) => {
-        const call = calls[name as keyof typeof calls];
-        if (call !== undefined) return call;
-        const value = Reflect.get(target, name, target); // private fields are of the target
-        return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
-      },
-    });
+    return withCalls(backend, calls);
   }
 
   /** The global `fetch`, with the steps around a refresh. */

@@ -1,4 +1,4 @@
-import { attempt, AttemptProcess, describeAttempt } from "./attempt.ts";
+import { attempt, describeAttempt, startAttempt } from "./attempt.ts";
 import { Random } from "./random.ts";
 import { SignedIn } from "./signed_in.ts";
 import { type Step, STEPS } from "./stop_point.ts";
@@ -75,8 +75,8 @@ class Lane {
   }
 
   async #stop(signedIn: SignedIn): Promise<void> {
-    const stopped = new AttemptProcess(signedIn, this.step);
-    const end = stopped.result().catch(() => undefined);
+    const stopped = startAttempt(signedIn, this.step);
+    const end = stopped.output();
     await Promise.race([untilStopped(stopped.pid), end]);
     const { pauseMs } = this.#options;
     await new Promise((resolve) => setTimeout(resolve, pauseMs ?? this.#random.int(0, 500)));

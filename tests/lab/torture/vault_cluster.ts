@@ -1,7 +1,7 @@
 import { freePort } from "../../support/servers/free_port.ts";
 import { type ServerProcess, startServerProcess } from "../../support/servers/server_process.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
-import { requestVault } from "../../support/servers/vault_server.ts";
+import { requestVault, untilSo } from "../../support/servers/vault_server.ts";
 
 /** A Vault of three nodes with integrated storage, with KV 2 at `secret/`. */
 export interface VaultCluster extends AsyncDisposable {
@@ -11,7 +11,6 @@ export interface VaultCluster extends AsyncDisposable {
 }
 
 const NODES = 3;
-const READY_TIMEOUT_MS = 60_000;
 
 /** Starts a cluster of HashiCorp Vault and makes it ready for use. */
 export async function startVaultCluster(folder: string): Promise<VaultCluster> {
@@ -54,28 +53,20 @@ async function join([first, ...others]: string[]): Promise<string> {
   const set = (path: string, settings: object) =>
     requestVault(first!, "POST", path, settings, { token });
   await unseal(first!);
-  await until(async () => (await ask("sys/health")).status === 200);
+  await untilSo(async () => (await ask("sys/health")).status === 200);
   await set("sys/storage/raft/autopilot/configuration", { server_stabilization_time: "1s" });
   for (const url of others) {
     await requestVault(url, "PUT", "sys/storage/raft/join", { leader_api_addr: first }, {});
     await unseal(url);
   }
   // A new node has no vote before it has kept up for some seconds.
-  await until(async () => {
+  await untilSo(async () => {
     const { status, body } = await ask("sys/storage/raft/configuration");
     const servers: { voter: boolean }[] = status === 200 ? body.data.config.servers : [];
     return servers.filter(({ voter }) => voter).length === NODES;
   });
   await set("sys/mounts/secret", { type: "kv", options: { version: "2" } });
   // KV 2 answers 400 for a moment after its mount.
-  await until(async () => (await ask("secret/config")).status === 200);
+  await untilSo(async () => (await ask("secret/config")).status === 200);
   return token;
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + READY_TIMEOUT_MS;
-  while (!await isSo()) {
-    if (performance.now() > deadline) throw new Error("Cannot use the cluster: it is not ready");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

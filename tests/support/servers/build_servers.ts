@@ -7,6 +7,7 @@
  * alone. What cannot be had is named, and the exit code is 1: nothing else is held up by it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
+import { mustRun, type RunProcessOptions } from "../deno_process.ts";
 import { adminPasswordFile, DATABASE, startKeycloakIn } from "./keycloak_server.ts";
 import {
   hasServer,
@@ -36,19 +37,9 @@ const PACKAGES: Record<string, string> = {
 /** Parts of Keycloak that no test uses, and that take time at its start. */
 const LEFT_OUT = ["admin", "account", "kerberos", "ciba"];
 
-/** Runs a program to its end; its complaint is the reason of the error. */
-async function run(program: string, given: readonly string[], options: Deno.CommandOptions = {}) {
-  const args = [...given];
-  let output: Deno.CommandOutput;
-  try {
-    output = await new Deno.Command(program, { ...options, args, stdin: "null" }).output();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new Error(`${program} is not installed`);
-    throw error;
-  }
-  if (output.success) return;
-  const complaint = new TextDecoder().decode(output.stderr).trim().slice(-2000);
-  throw new Error(`${program} ${args[0]} ended with code ${output.code}: ${complaint}`);
+/** Runs a program to its end, which may take an hour. */
+async function run(program: string, args: readonly string[], options: RunProcessOptions = {}) {
+  await mustRun([program, ...args], { inheritEnv: true, timeoutMs: 3_600_000, ...options });
 }
 
 async function getServer(name: ServerName): Promise<void> {

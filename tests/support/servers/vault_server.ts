@@ -58,7 +58,7 @@ export interface VaultRequestOptions {
   token?: string | null;
 }
 
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 
 /** Starts HashiCorp Vault and makes it ready for use. */
@@ -168,25 +168,26 @@ export class VaultServer implements AsyncDisposable {
 
   async #unseal(): Promise<void> {
     await this.request("PUT", "sys/unseal", { key: this.unsealKey }, { token: null });
-    await this.#until(() => this.#answers("sys/health"));
+    await untilSo(() => this.#answers("sys/health"));
   }
 
   async #untilReady(): Promise<void> {
     // KV 2 answers 400 for a moment after its mount, and after an unseal.
-    await this.#until(() => this.#answers("secret/config"));
+    await untilSo(() => this.#answers("secret/config"));
   }
 
   async #answers(path: string): Promise<boolean> {
     return (await this.request("GET", path)).status === 200;
   }
+}
 
-  async #until(isSo: () => Promise<boolean>): Promise<void> {
-    const deadline = Date.now() + READY_TIMEOUT_MS;
-    while (!await isSo()) {
-      if (Date.now() > deadline) {
-        throw new Error("Cannot use Vault: it does not become ready");
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+/** Waits until something is so at a Vault that is becoming ready. */
+export async function untilSo(isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  while (!await isSo()) {
+    if (performance.now() > deadline) {
+      throw new Error("Cannot use Vault: it does not become ready");
     }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
