@@ -133,16 +133,16 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] = [
-  [EXIT.ok, "done"],
-  [EXIT.failure, "failed: see standard error"],
-  [EXIT.usage, "a command, flag, value or variable is unknown, wrong or missing"],
-  [EXIT.signInNeeded, "a person has to sign in: run login"],
-  [EXIT.programRefused, "exec could not start the program"],
-  [EXIT.programAbsent, "exec did not find the program"],
-  [EXIT.interrupted, "the person ended a sign-in in the browser"],
-  [EXIT.terminated, "SIGTERM ended a sign-in in the browser"],
-];
+export const EXIT_WORDS = {
+  0: "done",
+  1: "failed: see standard error",
+  2: "a command, flag, value or variable is unknown, wrong or missing",
+  4: "a person has to sign in: run login",
+  126: "exec could not start the program",
+  127: "exec did not find the program",
+  130: "the person ended a sign-in in the browser",
+  143: "SIGTERM ended a sign-in in the browser",
+} satisfies Record<typeof EXIT[keyof typeof EXIT], string>;
 
 /** One command. Parser, help, completions and reference are made from it. */
 export interface Command {

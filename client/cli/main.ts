@@ -171,7 +171,7 @@ function helpText(command: Command | undefined): string {
   const text = (line: string) => columns([[line]], "", WIDTH);
   const part = (title: string, rows: readonly (readonly string[])[], to = WIDTH) =>
     `${title}:\n${columns(rows, "  ", to)}`;
-  const exits = part("Exit codes", EXIT_WORDS.map(([code, meaning]) => [`${code}`, meaning]));
+  const exits = part("Exit codes", Object.entries(EXIT_WORDS));
   if (command === undefined) {
     return [
       text(

@@ -56,7 +56,7 @@ type Entry = Readonly<Record<string, unknown>>;
 export interface Settings {
   /** The place of the file, also where there is none; empty where it is turned off or not known. */
   readonly path: string;
-  readonly state: "read" | "absent" | "denied" | "off";
+  readonly state: "read" | "absent" | "denied";
   /** The reason and the remedy for a file that was left alone, in sentences. */
   readonly denial?: string;
   /** The profiles of the file. */
@@ -130,7 +130,7 @@ type FoundText = Pick<Settings, "state" | "denial"> & { readonly text: string };
 /** The text of the file, or the reason why it was left alone: a command can do without. */
 export function readText(path: string, isNamed: boolean): FoundText {
   const text = "{}";
-  if (path === "") return { state: "off", text };
+  if (path === "") return { state: "absent", text };
   // A command runs without it: nobody is asked.
   if (!isNamed && !isGranted({ name: "read", path })) {
     const flag = quoteArgument(`--allow-read=${path}`);

@@ -13,7 +13,7 @@ export function cliReference(): Generated {
     "",
     table(["flag", "meaning", "default"], flagRows()),
     "",
-    table(["exit code", "meaning"], EXIT_WORDS.map(([code, words]) => [`${code}`, words])),
+    table(["exit code", "meaning"], Object.entries(EXIT_WORDS)),
   ];
   return generated(CLI_BEGIN, parts.join("\n"), CLI_END);
 }

@@ -84,7 +84,7 @@ function list(flags: FlagValues): void {
     return isSet ? [{ name: variable, value: undefined, source: variable }] : [];
   });
   const all = [...rows, ...secrets];
-  const place = state === "absent" || path === "" ? `none: ${path || "it is turned off"}` : path;
+  const place = state === "absent" ? `none: ${path || "it is turned off"}` : path;
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
   const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
   const text = [
