@@ -70,9 +70,10 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     if (command === undefined || flags.has("help")) {
       const text = helpText(command);
-      if (args.length > 0) print(text);
+      const isAsked = flags.has("help");
+      if (isAsked) print(text);
       else note(text);
-      return args.length > 0 ? EXIT.ok : EXIT.usage;
+      return isAsked ? EXIT.ok : EXIT.usage;
     }
     preflight(command.action, fileNeeds(flags), "always");
     return await command.run(flags, line.args);
@@ -116,11 +117,9 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   }
   const [word, ...more] = words;
   const command = named();
-  const names = COMMANDS.map(({ name }) => name);
   if (command !== undefined) assertTaken(command, flags, more);
-  else if (word !== undefined) throw unknownWord(word, "a command", names);
-  else if (args.length > 0 && !flags.has("help") && !flags.has("version")) {
-    throw usageError(`Cannot run: no command is given. Give one of ${names.join(", ")}.`);
+  else if (word !== undefined) {
+    throw unknownWord(word, "a command", COMMANDS.map(({ name }) => name));
   }
   return { command, flags, args: more };
 }

@@ -10,7 +10,7 @@ import {
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
 import { createSession } from "../create_session.ts";
-import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
+import { OPTION_NAMES, type OptionRow, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { namesOf, SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
 import { LARGEST_BYTES, WRITABLE_FOR_OTHERS } from "../options/settings_file.ts";
@@ -94,24 +94,23 @@ export function assertPersistent(backend: OidcCredentialsBackend, action: string
 
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
 
-function flagsOf(isMeant: (row: { group: string; flag?: string }) => boolean): FlagName[] {
-  return OPTION_NAMES.map(optionRow).filter(isMeant).flatMap(({ flag }) =>
-    flag ?? []
-  ) as FlagName[];
+/** The flags of all options, or of those of one group. */
+function flagsOf(group?: OptionRow["group"]): FlagName[] {
+  const rows = OPTION_NAMES.map(optionRow).filter((row) =>
+    group === undefined || row.group === group
+  );
+  return rows.flatMap(({ flag }) => flag ?? []) as FlagName[];
 }
 
 /** The flags that name a sign-in at a provider as it is stored. */
-export const IDENTITY_FLAGS: readonly FlagName[] = flagsOf(({ group, flag = "" }) =>
-  group === "identity" && !["scope", "dpop"].includes(flag)
+export const IDENTITY_FLAGS = flagsOf("identity").filter((flag) =>
+  !["scope", "dpop"].includes(flag)
 );
 
-export const SIGN_IN_FLAGS: readonly FlagName[] = [
-  ...flagsOf(({ group }) => group === "identity"),
-  ...STORE_FLAGS,
-];
+export const SIGN_IN_FLAGS: readonly FlagName[] = [...flagsOf("identity"), ...STORE_FLAGS];
 
 /** All flags for options of a sign-in, in a program that calls an API or in none. */
-export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(() => true), ...STORE_FLAGS];
+export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(), ...STORE_FLAGS];
 
 /** Options of `createSession` that the flags give. Variables and the settings file give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
