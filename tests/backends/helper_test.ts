@@ -11,7 +11,7 @@ import { createSession } from "../../client/create_session.ts";
 import { formatPermissionFlags } from "../../client/format_permissions.ts";
 import { minimal } from "./stores.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { backendUrl, runDeno, succeeds } from "../support/deno_process.ts";
+import { backendUrl, runDeno, type RunDenoOptions, succeeds } from "../support/deno_process.ts";
 import { entry } from "../support/entries.ts";
 import { withEnv } from "../support/own_env.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
@@ -49,21 +49,15 @@ case "$1" in
 esac
 `;
 
-interface World extends AsyncDisposable {
-  readonly folder: string;
-  /** Writes a program, and gives a backend of it. */
-  helper(
-    script?: string,
-    options?: Partial<HelperCredentialsBackendOptions>,
-  ): HelperCredentialsBackend;
-}
+type World = Awaited<ReturnType<typeof world>>;
 
-async function world(): Promise<World> {
+async function world() {
   const { path, [Symbol.asyncDispose]: remove } = await tempDir();
   await Deno.mkdir(`${path}/store`);
   return {
     folder: path,
-    helper(script = HELPER, options = {}) {
+    /** Writes a program, and gives a backend of it. */
+    helper(script = HELPER, options: Partial<HelperCredentialsBackendOptions> = {}) {
       const program = `${path}/helper`;
       Deno.writeTextFileSync(`${program}.new`, script, { mode: 0o700 });
       Deno.renameSync(`${program}.new`, program);
@@ -140,6 +134,14 @@ const [LATE, ODD, AWAY] = ["backend_timeout", "backend_corrupt", "backend_unavai
 const ADDRESS = "https://validmind-auth.invalid/";
 const NOT_FOUND = "credentials not found in native keychain";
 const JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl";
+
+/** Runs code with the class and these options of it at hand. */
+function child(options: object, code: string, more: Omit<RunDenoOptions, "code"> = {}) {
+  const start = `
+    import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
+    const options = ${JSON.stringify(options)};`;
+  return runDeno({ code: start + code, ...more });
+}
 
 /** Helpers that misbehave in a get, and what comes of it. Each is over within its time limit. */
 const FAULTS: readonly [name: string, script: string, code: string, words: string][] = [
@@ -255,30 +257,24 @@ test("the real path of the program is shown where it may be looked for", async (
   for (
     const [flag, shown] of [[`--allow-read=${folder}`, `${folder}/helper`], ["--allow-sys", path]]
   ) {
-    const code = `
-      import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
-      const options = { program: ${JSON.stringify(path)}, lockFolder: ${JSON.stringify(folder)} };
-      console.log(new HelperCredentialsBackend(options).location);`;
-    assertEquals((await runDeno({ code, flags: [flag!] })).stdout.trim(), shown);
+    const code = `console.log(new HelperCredentialsBackend(options).location);`;
+    const { stdout } = await child({ program: path, ...options }, code, { flags: [flag!] });
+    assertEquals(stdout.trim(), shown);
   }
 });
 
 test("an interpreter is warned of, once", async ({ folder }) => {
   const script = `${folder}/store.sh`;
   await Deno.writeTextFile(script, `echo "credentials not found in native keychain"; exit 1\n`);
-  const { code, stderr } = await runDeno({
-    code: `
-      import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
+  const { code, stderr } = await child(
+    { args: [script], lockFolder: folder },
+    `
       for (const program of ["sh", "/bin/sh", "sh"]) {
-        const options = { program, args: [${JSON.stringify(script)}], lockFolder: ${
-      JSON.stringify(folder)
-    } };
-        const backend = new HelperCredentialsBackend(options);
-        await backend.get("k");
-        await backend.get("k");
+        const backend = new HelperCredentialsBackend({ ...options, program });
+        for (const _ of [1, 2]) await backend.get("k");
       }`,
-    flags: ["--allow-run=sh,/bin/sh", "--allow-env=PATH"],
-  });
+    { flags: ["--allow-run=sh,/bin/sh", "--allow-env=PATH"] },
+  );
   assertEquals(code, 0, stderr);
   assertEquals(stderr.match(/^Warning: \S+/gm), ["Warning: sh", "Warning: /bin/sh"]);
 });
@@ -286,15 +282,12 @@ test("an interpreter is warned of, once", async ({ folder }) => {
 test("a variable that Deno withholds is named, and can be left out", async ({ folder, helper }) => {
   helper();
   const run = async (env?: Record<string, string>) => {
-    const options = JSON.stringify({ program: `${folder}/helper`, env, lockFolder: folder });
-    const { stdout } = await runDeno({
-      code: `
-        import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
-        const backend = new HelperCredentialsBackend(${options});
-        console.log(await backend.get("k").catch(({ code, message }) => code + message));`,
-      flags: [`--allow-run=${folder}/helper`],
-      env: { LD_LIBRARY_PATH: folder },
-    });
+    const options = { program: `${folder}/helper`, env, lockFolder: folder };
+    const code = `
+      const backend = new HelperCredentialsBackend(options);
+      console.log(await backend.get("k").catch(({ code, message }) => code + message));`;
+    const more = { flags: [`--allow-run=${folder}/helper`], env: { LD_LIBRARY_PATH: folder } };
+    const { stdout } = await child(options, code, more);
     return stdout.trim();
   };
   const denied = await run();
@@ -310,22 +303,15 @@ test("it works with exactly the permissions that it declares", async ({ folder, 
   const flags = formatPermissionFlags(
     backend.requiredPermissions().map(({ need: _, ...one }) => one),
   );
-  const { code, stdout, stderr } = await runDeno({
-    code: `
-      import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
-      const backend = new HelperCredentialsBackend(${JSON.stringify(options)});
+  const script = `
+      const backend = new HelperCredentialsBackend(options);
       await backend.withLock("k", async () => {
         await backend.put("k", { issuer: "i", client_id: "c", access_token: "a" });
       });
-      console.log(backend.location, (await backend.get("k")).client_id);`,
-    flags: flags.split(" "),
-    env: { PATH: `${Deno.env.get("PATH")}:${folder}` },
-  });
-  assertEquals({ code, stdout: stdout.trim(), stderr }, {
-    code: 0,
-    stdout: "helper c",
-    stderr: "",
-  });
+      console.log(backend.location, (await backend.get("k")).client_id);`;
+  const env = { PATH: `${Deno.env.get("PATH")}:${folder}` };
+  const seen = await child(options, script, { flags: flags.split(" "), env });
+  assertEquals(seen, { code: 0, stdout: "helper c\n", stderr: "" });
 });
 
 /** A store as a program by `serveHelper`, with the program's streams in this process. */

@@ -20,17 +20,13 @@ import {
 import { DENO, mustRun } from "../../support/deno_process.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
+import { testWith } from "../../support/test_with.ts";
 
 const NAME = "VM_TEST_READ_ENV";
-const ignore = Deno.build.os === "windows";
+const test = testWith({ ignore: Deno.build.os === "windows" });
 
 Deno.test("a variable is read as it is, and one that is blank counts as unset", async () => {
-  for (
-    const [value, expected] of [[" x ", " x "], [" ", undefined], ["", undefined], [
-      undefined,
-      undefined,
-    ]]
-  ) {
+  for (const [value, expected] of [[" x ", " x "], [" "], [""], []]) {
     await withEnv(value === undefined ? {} : { [NAME]: value }, () => {
       assertEquals([readEnv(NAME, "test"), readEnvIfGranted(NAME)], [expected, expected]);
     });
@@ -99,9 +95,7 @@ Deno.test("folderOf and nameOf keep a path relative, know the root, and agree wi
   assertEquals(paths.map(nameOf), paths.map((path) => basename(path)));
 });
 
-Deno.test("a shell gets back what was quoted, and plain arguments stay as they are", {
-  ignore,
-}, async () => {
+test("a shell gets back what was quoted, and plain arguments stay as they are", async () => {
   assertEquals(quoteArgument("--allow-read=/a/b_c,d"), "--allow-read=/a/b_c,d");
   assertEquals([quoteArgument(""), quoteArgument("two words")], ["''", "'two words'"]);
   assertEquals(quotePosix("it's"), "'it'\\''s'");
@@ -109,9 +103,7 @@ Deno.test("a shell gets back what was quoted, and plain arguments stay as they a
   assertEquals(await mustRun(["sh", "-c", `printf %s ${quoteArgument(argument)}`]), argument);
 });
 
-Deno.test("permissionFlag: a shell and Deno get the values, whatever is in them", {
-  ignore,
-}, async () => {
+test("permissionFlag: a shell and Deno get the values, whatever is in them", async () => {
   const values = [
     ["read", "/srv/my files/a'b", "path"],
     ["net", "[::1]:8080", "host"],

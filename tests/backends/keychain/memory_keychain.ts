@@ -6,16 +6,6 @@ import {
   keychainLimits,
 } from "../../../backends/keychain/client.ts";
 
-/** What the rules of a {@linkcode MemoryKeychain} are. */
-export interface MemoryKeychainOptions {
-  /** Longest value, in bytes of UTF-16, as Windows counts. @default {Infinity} */
-  valueBytes?: number;
-  /** Longest account, in UTF-16 units. @default {Infinity} */
-  accountChars?: number;
-  /** Whether upper and lower case are one. @default {false} */
-  ignoresCase?: boolean;
-}
-
 /** What a crash leaves: the change that it hit, and all after it, never happen. */
 export class Crash extends Error {}
 
@@ -27,31 +17,22 @@ export class MemoryKeychain implements KeychainClient {
   readonly changes: string[] = [];
   /** How many changes are made before it breaks off. */
   changesLeft = Infinity;
-  /** Runs before each read, with the account. */
-  onGet: ((account: string) => void) | undefined;
-  readonly #options: Required<MemoryKeychainOptions>;
 
   constructor(
     readonly limits: KeychainLimits = keychainLimits("linux"),
-    options: MemoryKeychainOptions = {},
-  ) {
-    this.#options = {
-      valueBytes: Infinity,
-      accountChars: Infinity,
-      ignoresCase: false,
-      ...options,
-    };
-  }
+    /** Whether a long value or account is refused, and upper and lower case are one. */
+    readonly isNarrow = false,
+  ) {}
 
   get(account: string): Promise<string | undefined> {
-    this.onGet?.(account);
     return Promise.resolve(this.values.get(this.#name(account)));
   }
 
   /** A longer value takes longer. */
   async set(account: string, value: string): Promise<void> {
-    if (value.length * 2 > this.#options.valueBytes) throw new Error("value too long");
-    if (account.length > this.#options.accountChars) throw new Error("account too long");
+    // As Windows counts: bytes of UTF-16, and its units.
+    const isTooLong = value.length * 2 > 2560 || account.length > 513;
+    if (this.isNarrow && isTooLong) throw new Error("too long");
     for (let turns = value.length / 100; turns > 0; turns--) await Promise.resolve();
     this.#change(`set ${account}`);
     this.values.set(this.#name(account), value);
@@ -69,7 +50,7 @@ export class MemoryKeychain implements KeychainClient {
   }
 
   #name(account: string): string {
-    return this.#options.ignoresCase ? account.toUpperCase().toLowerCase() : account;
+    return this.isNarrow ? account.toUpperCase().toLowerCase() : account;
   }
 
   #change(what: string): void {
@@ -80,8 +61,7 @@ export class MemoryKeychain implements KeychainClient {
 
 /** A keychain with the limits of Windows, the narrowest. */
 export function windowsKeychain(): MemoryKeychain {
-  const options = { valueBytes: 2560, accountChars: 513, ignoresCase: true };
-  return new MemoryKeychain(keychainLimits("windows"), options);
+  return new MemoryKeychain(keychainLimits("windows"), true);
 }
 
 /** The backend over a keychain of a test. */

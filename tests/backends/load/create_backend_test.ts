@@ -217,19 +217,9 @@ Deno.test("the environment names a fallback, with an encrypted file as its last"
 });
 
 Deno.test("a nested backend may be a third party's module", async () => {
-  const path = `${folder()}/store.ts`;
-  await Deno.writeTextFile(
-    path,
-    `
-    export class Store {
-      readonly location: string;
-      constructor({ location }: { location: string }) { this.location = location; }
-      get() {}
-      put() {}
-      delete() {}
-    }
-  `,
-  );
+  const path = `${folder()}/store.js`;
+  const code = "export class Store { constructor({ location }) { this.location = location; } ";
+  await Deno.writeTextFile(path, `${code} get() {} put() {} delete() {} }`);
   const name = `${path}:Store`;
   const backend = await load("encrypted", {
     backend: { name, options: { location: "the team's store" } },
