@@ -13,7 +13,14 @@ import { OwnStreams } from "../../support/own_streams.ts";
 import { oidcProviderWorld } from "../../support/provider_world.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { createSession } from "../../../mod.ts";
-import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 
 const STATE = "s".repeat(43);
 const LINK = "https://login.example.com/authorize?state=x";
@@ -146,13 +153,7 @@ Deno.test("redirect listener: it is closed at once, idle connections and all", a
   assertEquals(await idle.read(new Uint8Array(1)).catch(() => null), null);
   assert(performance.now() - start < 5000, "not at the end of the wait for a request");
   idle.close();
-  await Deno.connect({ hostname: "127.0.0.1", port }).then(
-    (connection) => {
-      connection.close();
-      throw new Error("somebody listens");
-    },
-    () => undefined,
-  );
+  await assertRejects(() => Deno.connect({ hostname: "127.0.0.1", port }));
   Deno.listen({ hostname: "127.0.0.1", port }).close();
 });
 
@@ -214,14 +215,6 @@ Deno.test("redirect listener: another program at either address of localhost get
   }
 });
 
-Deno.test("redirect listener: localhost needs both of its addresses", {
-  permissions: { net: ["127.0.0.1:0"], env: true },
-  ignore: !hasIpv6(),
-}, async () => {
-  const start = () => listen({ redirectUri: "http://localhost/callback" });
-  await rejectsWith("permission_required", start, "--allow-net=127.0.0.1:0,[::1]");
-});
-
 function hasIpv6(): boolean {
   try {
     Deno.listen({ hostname: "::1", port: 0 }).close();
@@ -231,56 +224,52 @@ function hasIpv6(): boolean {
   }
 }
 
+const hub = { host: "hub.example.com" };
+
 Deno.test("redirect listener: behind a proxy it answers the proxy's name and the path behind it", async () => {
   const port = freePort();
   const redirectUri = "https://hub.example.com/hub/user-redirect/proxy/{port}/callback";
   const { listener, answer } = listen({ redirectUri, listen: `127.0.0.1:${port}` });
   await using _ = listener;
   assertEquals(listener.redirectUri, redirectUri.replace("{port}", String(port)));
-  const text = await rawRequest(port, requestOf(port, { host: "hub.example.com" }));
-  assertEquals(statusOf(text), 200);
+  const response = await fetch(`http://127.0.0.1:${port}/callback?code=c&state=${STATE}`, {
+    headers: hub,
+  });
+  assertEquals([response.status, await response.text() !== ""], [200, true]);
   assertEquals((await answer.taken).get("code"), "c");
 });
 
 Deno.test("redirect listener: the notebook's form hands in an address from any host", async () => {
   const { listener, answer, url } = listen();
   await using _ = listener;
-  const post = (body: string) =>
-    rawRequest(
-      listener.form.port,
-      requestOf(listener.form.port, {
-        method: "POST",
-        path: listener.form.path,
-        host: "hub.example.com",
-        headers:
-          `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n`,
-      }) + body,
-    );
-  assertEquals(statusOf(await post("address=nonsense")), 400);
-  assertEquals(statusOf(await post("")), 400);
-  const probe = requestOf(listener.form.port, {
-    path: listener.form.path,
-    host: "hub.example.com",
-  });
-  assertEquals(statusOf(await rawRequest(listener.form.port, probe)), 204);
-  assertEquals(statusOf(await post(`address=${encodeURIComponent(url)}`)), 200);
+  const { port, path } = listener.form;
+  const ask = async (form?: Record<string, string>) => {
+    const how = form && { method: "POST", body: new URLSearchParams(form) };
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: hub, ...how });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals([await ask({ address: "nonsense" }), await ask({}), await ask()], [400, 400, 204]);
+  assertEquals(await ask({ address: url }), 200);
   assertEquals((await answer.taken).get("code"), "c");
 });
 
-Deno.test("redirect listener: a free port needs the grant of port 0 and no more", {
-  permissions: { net: ["127.0.0.1:0"], env: true },
-}, async () => {
-  const { listener } = listen();
-  await using _ = listener;
-  assertMatch(listener.redirectUri, /^http:\/\/127\.0\.0\.1:\d+\//);
-});
+/** What is granted, and what an error says of what is not. */
+const GRANTS: [net: string[] | false, options: { redirectUri?: string }, missing?: string][] = [
+  [["127.0.0.1:0"], {}],
+  [false, {}, "--allow-net=127.0.0.1:0"],
+  [["127.0.0.1:0"], { redirectUri: "http://localhost/callback" }, "--allow-net=127.0.0.1:0,[::1]"],
+];
 
-Deno.test("redirect listener: without the grant the error names it", {
-  permissions: { env: true },
-}, async () => {
-  const { message } = await rejectsWith("permission_required", () => listen(), "127.0.0.1:0");
-  assertMatch(message, /--allow-net=127\.0\.0\.1:0$/);
-});
+for (const [net, options, missing] of GRANTS) {
+  Deno.test(`redirect listener: ${missing ?? "no more"} is missing beside ${net}`, {
+    permissions: { net, env: true },
+    ignore: options.redirectUri !== undefined && !hasIpv6(),
+  }, async () => {
+    if (missing === undefined) return await listen(options).listener[Symbol.asyncDispose]();
+    await rejectsWith("permission_required", () => listen(options), missing);
+  });
+}
 
 const START_LINK = "https://login.example.com/authorize?state=hidden-state-of-the-link";
 
