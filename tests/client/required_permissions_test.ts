@@ -251,8 +251,6 @@ Deno.test("requiredPermissions: options are checked as by the call itself", asyn
   const rows: [options: unknown, about: unknown, word: string][] = [
     [null, {}, "not an object"],
     [{ ...FULL, modell: "x" }, {}, '"modell"'],
-    [{ ...FULL, issuer: 5 }, {}, '"issuer"'],
-    [{ ...FULL, apiHost: "https://me:pw@a.example.com/" }, {}, "apiHost (VM_API_HOST)"],
     [FULL, { call: "createSession" }, 'unknown option "model"'],
     [FULL, { call: "reload" }, "call"],
     [FULL, { discovery: true }, '"discovery"'],
@@ -263,7 +261,6 @@ Deno.test("requiredPermissions: options are checked as by the call itself", asyn
     await rejectsWith("invalid_options", run, word);
   }
   await rejectsWith("missing_model", () => needsOf({ ...SESSION, ...MEMORY }));
-  await rejectsWith("missing_api_credentials", () => needsOf({ model: "m" }));
 });
 
 const BROWSER: [options: InitOptions, listens: string, opens: boolean][] = [

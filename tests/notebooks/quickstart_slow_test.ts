@@ -7,7 +7,6 @@ import {
   nbconvert,
   type Notebook,
   type NotebookOutput,
-  type RunningNotebook,
   runNotebook,
 } from "../support/jupyter.ts";
 import { quickstart, startNotebookWorld } from "./notebook_world.ts";
@@ -54,12 +53,6 @@ Deno.test({
   },
 });
 
-/** What a cell's last line gave. */
-async function resultOf(running: RunningNotebook, wanted: number): Promise<Record<string, string>> {
-  const isIt = ({ cell, type }: KernelMessage) => cell === wanted && type === "execute_result";
-  return (await running.waitFor(isIt)).content.data!;
-}
-
 Deno.test({
   name: "an interrupt of the kernel ends the wait, and the kernel goes on with all its variables",
   ignore: !hasJupyter,
@@ -77,7 +70,8 @@ Deno.test({
     const error = await running.waitFor(({ type }) => type === "error");
     assertEquals(error.content.ename, "AbortError");
     assertEquals(error.content.evalue, "Cannot sign in: it was interrupted. Run the cell again.");
-    const kept = await resultOf(running, 2);
+    const isResult = ({ cell, type }: KernelMessage) => cell === 2 && type === "execute_result";
+    const kept = (await running.waitFor(isResult)).content.data!;
     const last = running.messages.findLast(({ type }) => type === "update_display_data")!.content;
     assertEquals(last.transient, transient);
     assertEquals(last.data!["text/plain"], "Not signed in: the sign-in was interrupted.");

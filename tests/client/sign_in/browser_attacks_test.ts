@@ -90,19 +90,18 @@ test.real("browser attack: the code of another sign-in gets no token", async (wo
 });
 
 const HOSTILE = "<script>alert(1)</script>";
+const MARKUP = "<img src=x onerror=alert(1)>\x1b[2J [click](javascript:alert(1))";
 
 /** Answers of a browser that end the sign-in. The state may be in them. */
 const ANSWERS: [
   what: string,
-  parameters: (issuer: string, state: string) => Record<string, string>,
-  code: AnyErrorCode,
-  ...words: string[],
+  parameters: (iss: string, state: string) => Record<string, string>,
+  ...end: [code: AnyErrorCode, ...words: string[]],
 ][] = [
   [
     "of another provider (mix-up)",
     () => ({ code: CODE, iss: "https://evil.example.com" }),
-    "provider_invalid",
-    "iss",
+    ...["provider_invalid", "iss"] as const,
   ],
   ["without the issuer that the provider sends", () => ({ code: CODE }), "provider_invalid", "iss"],
   [
@@ -112,14 +111,8 @@ const ANSWERS: [
   ],
   [
     "with markup",
-    (iss, state) => ({
-      error: HOSTILE,
-      error_description:
-        `<img src=x onerror=alert(1)>\x1b[2J ${state} [click](javascript:alert(1))`,
-      iss,
-    }),
-    "provider_refused",
-    "an error without a proper name",
+    (iss, state) => ({ error: HOSTILE, error_description: `${MARKUP} ${state} ${MARKUP}`, iss }),
+    ...["provider_refused", "an error without a proper name"] as const,
   ],
 ];
 
@@ -148,30 +141,17 @@ const withNonce = (nonce: string | undefined) => async (provider: ScriptedProvid
   provider.tokens({ id_token: await provider.idToken({ nonce }) });
 const ofType = (token_type: unknown) => () => json({ access_token: "a".repeat(20), token_type });
 
-const TOKENS: [
-  what: string,
-  spoil: Parameters<typeof spoilt>[0],
-  scope: string,
-  code: AnyErrorCode,
-  word: string,
-][] = [
-  [
-    "the nonce of another sign-in",
-    withNonce("n".repeat(43)),
-    "openid",
-    "id_token_invalid",
-    "nonce",
-  ],
+type Spoilt = [what: string, spoil: Parameters<typeof spoilt>[0], scope: string];
+const ANOTHER = withNonce("n".repeat(43));
+
+const TOKENS: [...Spoilt, code: AnyErrorCode, word: string][] = [
+  ["the nonce of another sign-in", ANOTHER, "openid", "id_token_invalid", "nonce"],
   ["no nonce", withNonce(undefined), "openid", "id_token_invalid", "nonce"],
   // Nobody asked for an ID token, and for no nonce.
-  ["a nonce", withNonce("n".repeat(43)), "email", "id_token_invalid", "ID token"],
-  ...["mac", "DPoP bearer", "bearer;mac", 5].map((type): typeof TOKENS[number] => [
-    `the type ${type}`,
-    ofType(type),
-    "openid",
-    "provider_invalid",
-    "protocol",
-  ]),
+  ["a nonce", ANOTHER, "email", "id_token_invalid", "ID token"],
+  ...["mac", "DPoP bearer", "bearer;mac", 5].map((type): typeof TOKENS[number] => {
+    return [`the type ${type}`, ofType(type), "openid", "provider_invalid", "protocol"];
+  }),
 ];
 
 for (const [what, spoil, scope, code, word] of TOKENS) {

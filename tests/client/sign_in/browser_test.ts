@@ -171,24 +171,14 @@ Deno.test("browser flow: a prompt that fails ends it", async () => {
   }
 });
 
-const PAGE = "https://login.example.com/a";
+const PAGE = { authorization_endpoint: "https://login.example.com/a" };
+const CLEAR = { authorization_endpoint: "http://login.example.com/a" };
+const UNSUPPORTED = ["flow_unsupported", "the provider"] as const;
 const UNFIT: [discovery: Record<string, unknown>, code: AnyErrorCode, word: string][] = [
-  [{}, "flow_unsupported", "the provider"],
-  [
-    { authorization_endpoint: PAGE, response_types_supported: ["id_token"] },
-    "flow_unsupported",
-    "the provider",
-  ],
-  [
-    { authorization_endpoint: PAGE, code_challenge_methods_supported: ["plain"] },
-    "flow_unsupported",
-    "the provider",
-  ],
-  [
-    { authorization_endpoint: "http://login.example.com/a" },
-    "insecure_url",
-    "authorization_endpoint",
-  ],
+  [{}, ...UNSUPPORTED],
+  [{ ...PAGE, response_types_supported: ["id_token"] }, ...UNSUPPORTED],
+  [{ ...PAGE, code_challenge_methods_supported: ["plain"] }, ...UNSUPPORTED],
+  [CLEAR, "insecure_url", "authorization_endpoint"],
 ];
 
 Deno.test("browser flow: a provider without page, code, S256 or TLS is refused", async () => {
