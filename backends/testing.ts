@@ -46,8 +46,6 @@ export interface TestCredentialsBackendOptions {
    * check is reported as ignored. Needs `--allow-run`; the processes have every permission.
    */
   processes?: SharedStore;
-  /** Runs after each check with all backends of the check: for the remains that `close` leaves. */
-  teardown?: (backends: readonly OidcCredentialsBackend[]) => MaybePromise<void>;
   /**
    * Longest wait for a lock that has to be free, in milliseconds. A broken lock shows by waiting for
    * ever. The lock of a process that was killed may take six times as long.
@@ -108,11 +106,11 @@ export function testCredentialsBackend(
 async function run(
   check: ConformanceCheck,
   factory: () => MaybePromise<OidcCredentialsBackend>,
-  { broken, teardown, patienceMs = 5_000, processes }: TestCredentialsBackendOptions,
+  { broken, patienceMs = 5_000, processes }: TestCredentialsBackendOptions,
 ): Promise<void> {
   const opened: OidcCredentialsBackend[] = [];
   const keys: string[] = [];
-  const isBroken = check.needs === "broken" && broken !== undefined;
+  const unreadable = check.needs === "broken" ? broken : undefined;
   const openBy = async (make: typeof factory) => {
     const backend = await make();
     opened.push(backend);
@@ -124,12 +122,11 @@ async function run(
     return key;
   };
   try {
-    const backend = await openBy(isBroken ? broken : factory);
+    const backend = await openBy(unreadable ?? factory);
     const open = async () => backend.persistent === true ? await openBy(factory) : backend;
     await check.run({ backend, name: key(), open, key, patienceMs, processes });
   } finally {
-    if (!isBroken) { for (const key of keys) await opened[0]?.delete(key); }
+    for (const key of unreadable ? [] : keys) await opened[0]?.delete(key);
     for (const backend of opened) await backend.close?.();
-    await teardown?.(opened);
   }
 }

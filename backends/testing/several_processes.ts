@@ -33,6 +33,7 @@ export async function changeTogether(
   shared: string,
   own: readonly string[],
 ): Promise<string | undefined> {
+  if (backend.withLock === undefined) return "it is shared and has no withLock()";
   const children = await Promise.all(own.map((name) => start(store, shared, name)));
   const kept = await Promise.all(children.map(async (child, at) => {
     await using _ = child;
@@ -42,10 +43,8 @@ export async function changeTogether(
   if (kept.includes(false)) {
     return "of several processes one failed, or its entry was lost, or is in another store";
   }
-  const all = own.length * CHANGES;
-  const lost = `${all - changesOf(await backend.get(shared))} of ${all} changes were lost`;
-  if (backend.withLock === undefined) return `it is shared and has no withLock(): ${lost}`;
-  return lost.startsWith("0 ") ? undefined : `withLock() lets other processes in: ${lost}`;
+  const lost = own.length * CHANGES - changesOf(await backend.get(shared));
+  return lost === 0 ? undefined : `withLock() lets other processes in: ${lost} changes were lost`;
 }
 
 /** Kills a process that holds the lock of a key. */
@@ -88,11 +87,10 @@ export async function work(
   shared: string,
   own?: string,
 ): Promise<void> {
-  const lock = (fn: () => Promise<void>) => store.withLock?.(shared, fn) ?? fn();
-  if (own === undefined) return await lock(untilTold);
+  if (own === undefined) return await store.withLock!(shared, untilTold);
   await untilTold();
   for (let count = 0; count < CHANGES; count++) {
-    await lock(() => change(store, shared));
+    await store.withLock!(shared, () => change(store, shared));
     await change(store, own);
   }
 }
