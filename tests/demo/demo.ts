@@ -27,7 +27,7 @@ const STEPS: [title: string, code: string, run: (world: World) => Promise<Facts>
     "the first start: a person signs in",
     "const session = await vm.init(); // issuer, client id and model: from the environment",
     async ({ provider, manual, file }) => {
-      provider.autoApprove = manual ? false : { afterMs: 1200 };
+      provider.autoApprove = !manual;
       const session = await vm.init();
       const { name, email } = await session.status();
       return {

@@ -1,4 +1,3 @@
-import { delay } from "../../backends/common/promises.ts";
 import { Browser, type Page } from "./browser.ts";
 
 /** How the person at the browser acts. */
@@ -15,15 +14,9 @@ export interface FollowOptions extends ApproveOptions {
   stopAt?: string;
 }
 
-/** When a person acts who watches for device codes. */
-export interface AutoApproveOptions extends ApproveOptions {
-  /** Wait this long after the code was issued. @default {0} */
-  afterMs?: number;
-}
-
 /** The person who approves device codes at the provider's pages. */
 export class Approver {
-  auto: boolean | AutoApproveOptions = false;
+  auto: boolean | ApproveOptions = false;
   readonly #verificationUri: string;
   readonly #running = new Set<Promise<void>>();
   readonly #problems: unknown[] = [];
@@ -67,7 +60,7 @@ export class Approver {
   issued(userCode: string): void {
     const options = this.auto === true ? {} : this.auto;
     if (options === false) return;
-    const task = this.#later(userCode, options).catch((error) => {
+    const task = this.approve(userCode, options).catch((error) => {
       if (!this.#closing.signal.aborted) this.#problems.push(error);
     }).finally(() => this.#running.delete(task));
     this.#running.add(task);
@@ -83,11 +76,6 @@ export class Approver {
     this.#closing.abort(new DOMException("The test provider was closed", "AbortError"));
     await Promise.all(this.#running);
     return this.#problems;
-  }
-
-  async #later(userCode: string, options: AutoApproveOptions): Promise<void> {
-    await delay(options.afterMs ?? 0, this.#closing.signal);
-    await this.approve(userCode, options);
   }
 }
 

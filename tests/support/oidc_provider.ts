@@ -1,12 +1,7 @@
 // @ts-types="@types/oidc-provider"
 import type { Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
 import { rememberSecret } from "./assert_no_secret.ts";
-import {
-  type ApproveOptions,
-  Approver,
-  type AutoApproveOptions,
-  type FollowOptions,
-} from "./approver.ts";
+import { type ApproveOptions, Approver, type FollowOptions } from "./approver.ts";
 import type { Page } from "./browser.ts";
 import { makeSigningKey, type SigningKey, verifyJwt } from "./jwt.ts";
 import { loadOidcProvider } from "./load_oidc_provider.ts";
@@ -106,11 +101,11 @@ export class TestOidcProvider implements AsyncDisposable {
   }
 
   /** Approves each device code as soon as it is issued, as if a person stood by. @default {false} */
-  get autoApprove(): boolean | AutoApproveOptions {
+  get autoApprove(): boolean | ApproveOptions {
     return this.#approver.auto;
   }
 
-  set autoApprove(value: boolean | AutoApproveOptions) {
+  set autoApprove(value: boolean | ApproveOptions) {
     this.#approver.auto = value;
   }
 

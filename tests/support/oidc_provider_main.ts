@@ -12,13 +12,13 @@
  *
  * @module
  */
-import type { AutoApproveOptions } from "./approver.ts";
+import type { ApproveOptions } from "./approver.ts";
 import { type OidcProviderOptions, startOidcProvider } from "./oidc_provider.ts";
 import { linesOf } from "./lines_of.ts";
 
 /** What its argument takes. */
 export type MainOptions = Omit<OidcProviderOptions, "configure"> & {
-  autoApprove?: boolean | AutoApproveOptions;
+  autoApprove?: boolean | ApproveOptions;
   /** How long the answer to a refresh is held back, in milliseconds. @default {0} */
   refreshDelayMs?: number;
 };

@@ -10,17 +10,17 @@ export interface DeviceGrant {
   readonly challenge: string | undefined;
 }
 
-interface RefreshGrant {
+interface Token {
   readonly family: number;
   readonly scope: string;
-  used: boolean;
+  readonly kind: "access" | "refresh";
+  isUsed: boolean;
 }
 
 /** Codes and tokens of a scripted provider: issue, rotate, detect reuse, revoke. */
 export class ScriptedGrants {
   readonly #devices = new Map<string, DeviceGrant>();
-  readonly #access = new Map<string, number>();
-  readonly #refresh = new Map<string, RefreshGrant>();
+  readonly #tokens = new Map<string, Token>();
   #families = 0;
   #serial = 0;
 
@@ -44,42 +44,29 @@ export class ScriptedGrants {
 
   /** Issues an access and a refresh token, of a new family unless one is named. */
   issue(scope: string, family = ++this.#families): { access: string; refresh: string } {
-    const access = this.#token("access");
-    const refresh = this.#token("refresh");
-    this.#access.set(access, family);
-    this.#refresh.set(refresh, { family, scope, used: false });
+    const [access, refresh] = [this.#token("access"), this.#token("refresh")];
+    this.#tokens.set(access, { family, scope, kind: "access", isUsed: false });
+    this.#tokens.set(refresh, { family, scope, kind: "refresh", isUsed: false });
     return { access, refresh };
   }
 
   /** Uses a refresh token up; `undefined` when it is unknown, or used before, which ends its family. */
   rotate(token: string): { access: string; refresh: string; scope: string } | undefined {
-    const found = this.#refresh.get(token);
-    if (found === undefined) return undefined;
-    if (found.used) {
-      this.#endFamily(found.family);
-      return undefined;
-    }
-    found.used = true;
+    const found = this.#tokens.get(token);
+    if (found?.kind !== "refresh") return undefined;
+    if (found.isUsed) return this.revoke(token);
+    found.isUsed = true;
     return { ...this.issue(found.scope, found.family), scope: found.scope };
   }
 
   /** Ends the family of a token. */
-  revoke(token: string): void {
-    const family = this.#access.get(token) ?? this.#refresh.get(token)?.family;
-    if (family !== undefined) this.#endFamily(family);
+  revoke(token: string): undefined {
+    const family = this.#tokens.get(token)?.family;
+    for (const [other, of] of this.#tokens) if (of.family === family) this.#tokens.delete(other);
   }
 
   isActive(token: string): boolean {
-    return this.#access.has(token) || this.#refresh.get(token)?.used === false;
-  }
-
-  #endFamily(family: number): void {
-    for (const [token, owner] of this.#access) {
-      if (owner === family) this.#access.delete(token);
-    }
-    for (const [token, owner] of this.#refresh) {
-      if (owner.family === family) this.#refresh.delete(token);
-    }
+    return this.#tokens.get(token)?.isUsed === false;
   }
 
   #token(kind: string): string {

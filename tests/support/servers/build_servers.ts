@@ -68,12 +68,12 @@ async function build(name: ServerName, source: Source, folder: string): Promise<
     return `${folder}/${name}`;
   }
   if (source.by === "cargo") {
-    const args = ["install", name, "--version", source.version, "--locked", "--root", folder];
+    const args = ["install", name, "--version", source.version!, "--locked", "--root", folder];
     await run("cargo", [...args, "--target-dir", `${folder}/target`]);
     return `${folder}/bin/${name}`;
   }
   if (source.by === "npm") {
-    await run("npm", ["install", "--prefix", folder, ...source.packages]);
+    await run("npm", ["install", "--prefix", folder, ...source.npm!]);
     return `${folder}/node_modules/${source.kept}`;
   }
   if (source.by === "java") {
@@ -88,12 +88,11 @@ async function build(name: ServerName, source: Source, folder: string): Promise<
 
 async function makeEnvironment(name: ServerName): Promise<void> {
   const source: Source = SERVERS[name];
-  if (source.by !== "pip") return;
   const [folder, python] = [await serverFolder(name), await serverPath(name)];
   // The system's own where there is one: people of a hub cannot run one in somebody's home.
   const maker = await isThere("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
   await run(maker, ["-m", "venv", "--clear", folder]);
-  for (const args of source.installs) {
+  for (const args of source.installs!) {
     await run(python, ["-m", "pip", "install", "-q", ...args]);
   }
   if (source.npm !== undefined) await run("npm", ["install", "--prefix", folder, ...source.npm]);
@@ -101,10 +100,7 @@ async function makeEnvironment(name: ServerName): Promise<void> {
 }
 
 /** Makes Keycloak ready to start quickly: built for its one database, which has its tables. */
-async function buildKeycloak(
-  folder: string,
-  { version, sha256 }: Source & { by: "maven" },
-): Promise<string> {
+async function buildKeycloak(folder: string, { version, sha256 }: Source): Promise<string> {
   // A repository of its own: the person's would keep the archive for good.
   await run("mvn", [
     ...["--batch-mode", "--quiet", `-Dmaven.repo.local=${folder}/repository`],

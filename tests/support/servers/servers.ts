@@ -1,32 +1,39 @@
 /** The programs that `deno task servers` gets: their versions, how they come, and where they lie. */
 
 /** How a program comes, and from where. */
-export type Source =
-  /** Built by Go from the folder of its name beside this file. */
-  | { by: "go"; files?: readonly string[] }
-  /** Built by cargo. */
-  | { by: "cargo"; version: string }
-  /** From Maven Central; needs Java 17. */
-  | { by: "maven"; version: string; sha256: string }
-  /** Built by Maven from the folder of its name beside this file; needs Java 17. */
-  | { by: "java"; files: readonly string[] }
-  /** From npm: packages, and the part of `node_modules` that is kept. */
-  | { by: "npm"; version: string; packages: readonly string[]; kept: string }
-  /** From PyPI, in an environment of its own: the arguments of each `pip install` that fills it. */
-  | {
-    by: "pip";
-    version: string;
-    installs: readonly (readonly string[])[];
-    /** Its folder, where that is not named as it is. */
-    folder?: string;
-    /** Packages of npm beside it, in its `node_modules`. */
-    npm?: readonly string[];
-  };
+export interface Source {
+  /**
+   * Built by Go, or by Maven, from the folder of its name beside this file; by cargo; from Maven Central,
+   * npm or PyPI. What Maven makes needs Java 17.
+   */
+  by: "go" | "java" | "cargo" | "maven" | "npm" | "pip";
+  /** Of what is not built from a folder. */
+  version?: string;
+  /** The sources in that folder. @default {["main.go"]} */
+  files?: readonly string[];
+  /** Of Maven Central's archive. */
+  sha256?: string;
+  /** Packages of npm; for Python beside it, in its `node_modules`. */
+  npm?: readonly string[];
+  /** The part of `node_modules` that is kept. */
+  kept?: string;
+  /** The arguments of each `pip install` that fills an environment of its own. */
+  installs?: readonly (readonly string[])[];
+  /** Its folder, where that is not named as it is. */
+  folder?: string;
+}
 
-const npm = (version: string, packages: readonly string[], kept: string) =>
-  ({ by: "npm", version, packages, kept }) as const;
-const pip = (version: string, ...installs: string[][]) =>
-  ({ by: "pip", version, installs }) as const;
+const npm = (version: string, npm: readonly string[], kept: string): Source => ({
+  by: "npm",
+  version,
+  npm,
+  kept,
+});
+const pip = (version: string, ...installs: string[][]): Source => ({
+  by: "pip",
+  version,
+  installs,
+});
 
 const LIBRARY = ["--no-deps", "validmind==2.15.0"];
 const PROXY = "jupyter-server-proxy==4.6.0";
@@ -89,13 +96,12 @@ export const SERVERS_FOLDER = `${
 /** The folder of a program, whether it is there or not. */
 export async function serverFolder(name: ServerName): Promise<string> {
   const source: Source = SERVERS[name];
-  const folder = source.by === "pip" ? source.folder : undefined;
-  const version = source.by === "go"
-    ? await sourcesHash(name, [...source.files ?? ["main.go"], "go.mod", "go.sum"])
-    : source.by === "java"
-    ? await sourcesHash(name, source.files)
+  const isBuilt = source.by === "go" || source.by === "java";
+  const mod = source.by === "go" ? ["go.mod", "go.sum"] : [];
+  const version = isBuilt
+    ? await sourcesHash(name, [...source.files ?? ["main.go"], ...mod])
     : source.version;
-  return `${SERVERS_FOLDER}/${folder ?? name}-${version}`;
+  return `${SERVERS_FOLDER}/${source.folder ?? name}-${version}`;
 }
 
 /** The program; of a Python environment, its interpreter. */
