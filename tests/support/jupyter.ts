@@ -109,17 +109,10 @@ async function run(command: string, args: string[], { path, env }: KernelHome): 
 }
 
 /** A notebook that is being run. */
-export interface RunningNotebook extends AsyncDisposable {
-  /** The messages so far. */
-  readonly messages: KernelMessage[];
-  /** The first message, come or still to come, that is wanted; an error when none is. */
-  waitFor(wanted: (message: KernelMessage) => boolean): Promise<KernelMessage>;
-  /** Presses the button that interrupts the kernel. */
-  interrupt(): Promise<void>;
-}
+export type RunningNotebook = ReturnType<typeof runNotebook>;
 
 /** Runs the cells of a notebook file in a kernel, without a front end. */
-export function runNotebook(home: KernelHome, file: string): RunningNotebook {
+export function runNotebook(home: KernelHome, file: string) {
   const child = spawnProcess([PYTHON!, RUNNER, file], {
     cwd: home.path,
     env: home.env,
@@ -140,8 +133,10 @@ export function runNotebook(home: KernelHome, file: string): RunningNotebook {
     changed.resolve();
   })();
   return {
+    /** The messages so far. */
     messages,
-    async waitFor(wanted) {
+    /** The first message, come or still to come, that is wanted; an error when none is. */
+    async waitFor(wanted: (message: KernelMessage) => boolean): Promise<KernelMessage> {
       for (;;) {
         const found = messages.find(wanted);
         if (found !== undefined) return found;
@@ -149,6 +144,7 @@ export function runNotebook(home: KernelHome, file: string): RunningNotebook {
         await changed.promise;
       }
     },
+    /** Presses the button that interrupts the kernel. */
     interrupt: () => writer.write(new TextEncoder().encode("interrupt\n")),
     async [Symbol.asyncDispose]() {
       await writer.close().catch(() => undefined); // which ends the kernel, too

@@ -4,15 +4,10 @@ import * as x509 from "@peculiar/x509";
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 /** A certificate authority as a company has one: nobody else knows it. */
-export interface LocalCa {
-  /** Its certificate, as PEM. */
-  readonly cert: string;
-  /** A server's certificate and private key, as PEM. */
-  issue(hosts: string[]): Promise<{ cert: string; key: string }>;
-}
+export type LocalCa = Awaited<ReturnType<typeof makeLocalCa>>;
 
 /** Makes a certificate authority that ends in an hour. */
-export async function makeLocalCa(): Promise<LocalCa> {
+export async function makeLocalCa() {
   const keys = await makeKeys();
   const validity = { notBefore: hoursFromNow(-1), notAfter: hoursFromNow(1) };
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
@@ -26,8 +21,10 @@ export async function makeLocalCa(): Promise<LocalCa> {
     ],
   });
   return {
+    /** Its certificate, as PEM. */
     cert: ca.toString("pem"),
-    async issue(hosts) {
+    /** A server's certificate and private key, as PEM. */
+    async issue(hosts: string[]) {
       const own = await makeKeys();
       const cert = await x509.X509CertificateGenerator.create({
         subject: `CN=${hosts[0]}`,

@@ -1,22 +1,11 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type ServerResponse,
-} from "node:http";
+import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** A server of `node:http` on loopback. */
-export interface NodeServer extends AsyncDisposable {
-  readonly port: number;
-  /** Answers the requests from now on. */
-  handle(listener: RequestListener): void;
-  /** Drops the connection of a request that is not answered yet. In Deno 2.7 it reaches nothing. */
-  drop(request: IncomingMessage, response: ServerResponse): void;
-}
+export type NodeServer = Awaited<ReturnType<typeof startNodeServer>>;
 
 /** Starts a server on a free port. */
-export async function startNodeServer(): Promise<NodeServer> {
+export async function startNodeServer() {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -24,8 +13,10 @@ export async function startNodeServer(): Promise<NodeServer> {
   });
   return {
     port: (server.address() as AddressInfo).port,
-    handle: (listener) => void server.on("request", listener),
-    drop: ({ socket }) => void socket.destroy(),
+    /** Answers the requests from now on. */
+    handle: (listener: RequestListener) => void server.on("request", listener),
+    /** Drops the connection of a request that is not answered yet. In Deno 2.7 it reaches nothing. */
+    drop: ({ socket }: IncomingMessage) => void socket.destroy(),
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();

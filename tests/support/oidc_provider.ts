@@ -200,7 +200,7 @@ export class TestOidcProvider implements AsyncDisposable {
     const fault = await this.beforeAnswer?.({ ...entry, status: ctx.status });
     if (fault === "drop") {
       ctx.respond = false;
-      this.server.drop(ctx.req, ctx.res);
+      this.server.drop(ctx.req);
     }
     entry.status = ctx.status;
   }

@@ -1,5 +1,5 @@
 import { type HttpHandler, json, startHttpServer } from "./http_server.ts";
-import { type RecordedRequest, RequestLog } from "./request_log.ts";
+import { RequestLog } from "./request_log.ts";
 
 /** Options of {@linkcode startTrackingApi}. */
 export interface TrackingApiOptions {
@@ -8,22 +8,7 @@ export interface TrackingApiOptions {
 }
 
 /** A running stub of the ValidMind tracking API. */
-export interface TrackingApi extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT/api/v1/tracking/` */
-  readonly apiHost: string;
-  /** Another origin, on loopback too, where `redirect` leads. */
-  readonly otherOrigin: string;
-  /** Requests with their bodies. Always the same array. */
-  readonly requests: RecordedRequest[];
-  /** What arrived at {@linkcode otherOrigin}. */
-  readonly otherRequests: RecordedRequest[];
-  /** Handlers for the next requests, first in first out, ahead of all else; each is used once. */
-  readonly script: HttpHandler[];
-  /** Lets the next `count` requests answer 401, whatever they carry. */
-  reject(count: number): void;
-  /** Empties both request logs. */
-  reset(): void;
-}
+export type TrackingApi = Awaited<ReturnType<typeof startTrackingApi>>;
 
 const BASE = "/api/v1/tracking/";
 const PING = {
@@ -40,7 +25,7 @@ const PING = {
  * - `error`: status `?status=` (default 500) and a long HTML page
  * - anything else: echoes method, path, query and body as JSON
  */
-export async function startTrackingApi(options: TrackingApiOptions = {}): Promise<TrackingApi> {
+export async function startTrackingApi(options: TrackingApiOptions = {}) {
   const log = new RequestLog();
   const otherLog = new RequestLog();
   const script: HttpHandler[] = [];
@@ -58,14 +43,21 @@ export async function startTrackingApi(options: TrackingApiOptions = {}): Promis
     })
   );
   return {
+    /** `http://127.0.0.1:PORT/api/v1/tracking/` */
     apiHost: server.origin + BASE,
+    /** Another origin, on loopback too, where `redirect` leads. */
     otherOrigin: other.origin,
+    /** Requests with their bodies. Always the same array. */
     requests: log.entries,
+    /** What arrived at the other origin. */
     otherRequests: otherLog.entries,
+    /** Handlers for the next requests, first in first out, ahead of all else; each is used once. */
     script,
-    reject(count) {
+    /** Lets the next `count` requests answer 401, whatever they carry. */
+    reject(count: number) {
       state.rejecting = count;
     },
+    /** Empties both request logs. */
     reset() {
       log.reset();
       otherLog.reset();

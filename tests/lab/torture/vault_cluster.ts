@@ -3,17 +3,10 @@ import { type ServerProcess, startServerProcess } from "../../support/servers/se
 import { serverBinary } from "../../support/servers/servers.ts";
 import { requestVault, untilSo } from "../../support/servers/vault_server.ts";
 
-/** A Vault of three nodes with integrated storage, with KV 2 at `secret/`. */
-export interface VaultCluster extends AsyncDisposable {
-  /** The address of the node that is active. */
-  readonly url: string;
-  readonly rootToken: string;
-}
-
 const NODES = 3;
 
-/** Starts a cluster of HashiCorp Vault and makes it ready for use. */
-export async function startVaultCluster(folder: string): Promise<VaultCluster> {
+/** Starts a Vault of three nodes with integrated storage, with KV 2 at `secret/`; `url` is the active one's. */
+export async function startVaultCluster(folder: string) {
   const urls = Array.from({ length: NODES }, () => `http://127.0.0.1:${freePort()}`);
   const processes: ServerProcess[] = [];
   const dispose = async () => void await Promise.all(processes.map((one) => one.end("KILL")));

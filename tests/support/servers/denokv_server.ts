@@ -18,19 +18,10 @@ export interface DenokvOptions {
 }
 
 /** A real KV Connect server. */
-export interface DenokvServer extends AsyncDisposable {
-  /** What `Deno.openKv` takes. */
-  readonly url: string;
-  /** The value for `DENO_KV_ACCESS_TOKEN`. */
-  readonly accessToken: string;
-  /** Ends it by SIGKILL. */
-  kill(): Promise<void>;
-  /** Starts it again with the same address and data; ends it first if it runs. */
-  restart(): Promise<void>;
-}
+export type DenokvServer = Awaited<ReturnType<typeof startDenokv>>;
 
 /** Starts `denokv`, the KV Connect server, over a database of its own. */
-export async function startDenokv(options: DenokvOptions = {}): Promise<DenokvServer> {
+export async function startDenokv(options: DenokvOptions = {}) {
   processEnv.set("DENO_KV_ACCESS_TOKEN", TOKEN);
   const binary = await serverBinary("denokv");
   const temporary = options.folder === undefined ? await tempDir() : undefined;
@@ -45,9 +36,13 @@ export async function startDenokv(options: DenokvOptions = {}): Promise<DenokvSe
     });
   let server = await start();
   return {
+    /** What `Deno.openKv` takes. */
     url: `http://${address}`,
+    /** The value for `DENO_KV_ACCESS_TOKEN`. */
     accessToken: TOKEN,
+    /** Ends it by SIGKILL. */
     kill: () => server.end("KILL"),
+    /** Starts it again with the same address and data; ends it first if it runs. */
     async restart() {
       await server.end("TERM");
       server = await start();

@@ -3,12 +3,6 @@ import { freePort } from "./free_port.ts";
 import { serverBinary } from "./servers.ts";
 import { startServerProcess } from "./server_process.ts";
 
-/** A running JupyterLab whose folder is a kernel's home. */
-export interface JupyterLab extends AsyncDisposable {
-  /** The address of a notebook of that folder, without what was open before. */
-  addressOf(notebook: string): string;
-}
-
 /** Settings of the front end that keep it from what a person would have to close. */
 export const JUPYTERLAB_OVERRIDES = {
   "@jupyterlab/apputils-extension:notification": { fetchNews: "false", checkForUpdates: false },
@@ -16,12 +10,12 @@ export const JUPYTERLAB_OVERRIDES = {
 
 /**
  * Starts JupyterLab on loopback, without a password. It reaches no other host. `overrides` are further
- * settings of the front end, such as its theme.
+ * settings of the front end, such as its theme. Its folder is the kernel's home.
  */
 export async function startJupyterLab(
   { path, env }: KernelHome,
   overrides: Record<string, unknown> = {},
-): Promise<JupyterLab> {
+) {
   const python = await serverBinary("jupyterlab");
   const settings = `${path}/lab-settings`;
   await Deno.mkdir(settings, { recursive: true });
@@ -49,7 +43,8 @@ export async function startJupyterLab(
     env: { ...env, JUPYTER_CONFIG_DIR: `${path}/config` },
   });
   return {
-    addressOf: (notebook) =>
+    /** The address of a notebook of that folder, without what was open before. */
+    addressOf: (notebook: string) =>
       `http://127.0.0.1:${port}/lab/tree/${encodeURIComponent(notebook)}?reset`,
     async [Symbol.asyncDispose]() {
       const api = `http://127.0.0.1:${port}/api/kernels`;

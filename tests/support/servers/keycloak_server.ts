@@ -24,20 +24,10 @@ const JAVA_OPTIONS = [
 ];
 
 /** A real Keycloak, with no realm but its own. */
-export interface KeycloakServer extends AsyncDisposable {
-  readonly port: number;
-  /**
-   * A call of its REST API for administrators.
-   *
-   * @param path Follows `/admin/realms`.
-   * @returns The JSON of the answer, or `undefined` where it has none.
-   * @throws {Error} If it is refused.
-   */
-  admin(method: string, path: string, body?: unknown): Promise<unknown>;
-}
+export type KeycloakServer = Awaited<ReturnType<typeof startKeycloak>>;
 
 /** Starts Keycloak on loopback, with a database of its own. */
-export async function startKeycloak(): Promise<KeycloakServer> {
+export async function startKeycloak() {
   const built = await serverBinary("keycloak");
   const home = await tempDir();
   const { server, port } = await startKeycloakIn(home.path, built);
@@ -91,7 +81,11 @@ export async function startKeycloakIn(
   return { server, port };
 }
 
-function administrator(origin: string, password: string): KeycloakServer["admin"] {
+/**
+ * Makes calls of its REST API for administrators: method, what follows `/admin/realms`, and body. They give
+ * the JSON of the answer, or `undefined` where it has none, and throw where they are refused.
+ */
+function administrator(origin: string, password: string) {
   let token = "";
   let until = 0;
   const signIn = async () => {
@@ -105,7 +99,7 @@ function administrator(origin: string, password: string): KeycloakServer["admin"
     ({ access_token: token } = await response.json());
     until = performance.now() + TOKEN_MS;
   };
-  return async (method, path, body) => {
+  return async (method: string, path: string, body?: unknown): Promise<unknown> => {
     if (performance.now() > until) await signIn();
     const response = await fetch(`${origin}/admin/realms${path}`, {
       method,
