@@ -1,4 +1,4 @@
-import { assert, assertRejects } from "@std/assert";
+import { assertRejects } from "@std/assert";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { signInFrom } from "./hub_notebook.ts";
 import { startHubWorld } from "./hub_world.ts";
@@ -15,6 +15,5 @@ live.test("JupyterHub, memory: each kernel asks, and no token is on the disk", a
     await signInFrom(kernel, world, user!);
   }
   await assertRejects(() => Deno.stat(`${user!.home}/.validmind`), Deno.errors.NotFound);
-  const { connections, logs } = await searchForSecrets(world);
-  assert(connections > 0 && logs > 0);
+  await searchForSecrets(world);
 });

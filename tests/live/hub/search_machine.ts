@@ -1,19 +1,11 @@
+import { assert } from "@std/assert";
 import { walk } from "@std/fs";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { HubWorld } from "./hub_world.ts";
 import { processesOf } from "./unix_users.ts";
 
-/** What was looked through, by kind. */
-export interface Searched {
-  notebooks: number;
-  /** The files by which a server reaches its kernels. */
-  connections: number;
-  databases: number;
-  logs: number;
-  /** Other files: settings, histories, caches, what the servers write. */
-  others: number;
-  processes: number;
-}
+/** A kernel's connection, a database, the hub's log and a process: each has to be among what is searched. */
+const KINDS = [/\/kernel-[^/]+\.json$/, /\.sqlite$/, /\/hub\.log$/, /\/cmdline$/];
 
 /**
  * Fails where a piece of a token that the provider has issued, other than claims, is in a file of a person or of the hub, in
@@ -22,21 +14,20 @@ export interface Searched {
  * @param except The stores themselves: files and folders in which tokens have to be.
  */
 export async function searchForSecrets(
-  { folder: { path, venv }, hub, users }: Pick<HubWorld, "folder" | "hub" | "users">,
+  { folder: { path, venv }, users }: Pick<HubWorld, "folder" | "users">,
   { except = [] as string[] } = {},
-): Promise<Searched> {
-  const found = { notebooks: 0, connections: 0, databases: 0, logs: 0, others: 0, processes: 0 };
+): Promise<void> {
+  const searched: string[] = [];
   for await (const file of walk(path, { includeDirs: false, includeSymlinks: false })) {
     if ([venv, `${path}/bin`, ...except].some((place) => isIn(file.path, place))) continue;
-    found[kindOf(file.path, hub.log)]++;
-    await search(file.path);
+    if (await search(file.path)) searched.push(file.path);
   }
   const people = await Promise.all(users.map(({ uid }) => processesOf(uid)));
   for (const pid of new Set([...people.flat(), ...await processesAt(path)])) {
     await search(`/proc/${pid}/environ`);
-    if (await search(`/proc/${pid}/cmdline`)) found.processes++;
+    if (await search(`/proc/${pid}/cmdline`)) searched.push(`/proc/${pid}/cmdline`);
   }
-  return found;
+  for (const kind of KINDS) assert(searched.some((file) => kind.test(file)), `no ${kind}`);
 }
 
 /** The processes with a path below this one among their arguments, such as the hub and its proxy. */
@@ -52,13 +43,6 @@ async function processesAt(path: string): Promise<number[]> {
 
 function isIn(file: string, place: string): boolean {
   return file === place || file.startsWith(`${place}/`);
-}
-
-function kindOf(file: string, log: string): keyof Searched {
-  if (file === log) return "logs";
-  if (file.endsWith(".ipynb")) return "notebooks";
-  if (/\/kernel-[^/]+\.json$/.test(file)) return "connections";
-  return /\.sqlite(-\w+)?$/.test(file) ? "databases" : "others";
 }
 
 /** Whether the file was there to be searched. */
