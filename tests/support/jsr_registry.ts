@@ -23,19 +23,7 @@ export interface JsrRegistryOptions {
 }
 
 /** A JSR registry on a loopback port. */
-export interface JsrRegistry extends AsyncDisposable {
-  /** For `JSR_URL`, which Deno reads. */
-  readonly url: string;
-  /**
-   * What a child process needs to use the registry: `JSR_URL`, and a `DENO_DIR` of its own, since
-   * Deno caches by URL and ports come again. The npm packages in it are those of this process.
-   */
-  readonly env: Record<string, string>;
-  /** The paths that were asked for, in order. */
-  readonly requests: string[];
-  /** Serves one more package, or one more version of it. */
-  add(pkg: JsrPackage): void;
-}
+export type JsrRegistry = Awaited<ReturnType<typeof startJsrRegistry>>;
 
 type Packages = Map<string, Map<string, JsrPackage>>;
 
@@ -65,11 +53,10 @@ const encoder = new TextEncoder();
  * const { stdout } = await runDeno({ file: script, config: false, env: registry.env });
  * ```
  */
-export async function startJsrRegistry(options: JsrRegistryOptions = {}): Promise<JsrRegistry> {
+export async function startJsrRegistry(options: JsrRegistryOptions = {}) {
   const { publish = true } = options;
   const packages: Packages = new Map();
   const requests: string[] = [];
-  const add = (pkg: JsrPackage) => addTo(packages, pkg);
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     (request) => {
@@ -87,7 +74,20 @@ export async function startJsrRegistry(options: JsrRegistryOptions = {}): Promis
     const env = await childEnv(url, denoDir.path);
     if (publish) await publishPackage(env);
     requests.length = 0;
-    return { url, env, requests, add, [Symbol.asyncDispose]: dispose };
+    return {
+      /** For `JSR_URL`, which Deno reads. */
+      url,
+      /**
+       * What a child process needs to use the registry: `JSR_URL`, and a `DENO_DIR` of its own, since
+       * Deno caches by URL and ports come again. The npm packages in it are those of this process.
+       */
+      env,
+      /** The paths that were asked for, in order. */
+      requests,
+      /** Serves one more package, or one more version of it. */
+      add: (pkg: JsrPackage) => addTo(packages, pkg),
+      [Symbol.asyncDispose]: dispose,
+    };
   } catch (error) {
     await dispose();
     throw error;

@@ -1,12 +1,5 @@
 /** A server in a process of its own, which ends with this process whatever becomes of it. */
-export interface ServerProcess {
-  /** What it said when it was ready. */
-  readonly said: string;
-  /** Sends it a signal, such as `STOP` and `CONT` to make it silent for a while. */
-  signal(name: string): Promise<void>;
-  /** Sends it a signal that ends it, and waits for its end. What stands still is killed after the grace. */
-  end(name: "TERM" | "KILL"): Promise<void>;
-}
+export type ServerProcess = Awaited<ReturnType<typeof startServerProcess>>;
 
 /** Python was seen to wait for a thread of its own, at the end of JupyterLab, for ever. */
 const GRACE_MS = 30_000;
@@ -41,7 +34,7 @@ wait "$pid"
  *
  * @throws {Error} If it ends before; the error has what it said.
  */
-export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
+export async function startServerProcess(options: ServerProcessOptions) {
   const { command, readyOn, ready, env } = options;
   const child = new Deno.Command("sh", {
     args: ["-c", KEEPER, "sh", ...command],
@@ -69,9 +62,12 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     throw new Error(`Cannot start ${command[0]}: it said ${JSON.stringify(text)}`);
   }
   return {
+    /** What it said when it was ready. */
     said,
+    /** Sends it a signal, such as `STOP` and `CONT` to make it silent for a while. */
     signal,
-    async end(name) {
+    /** Sends it a signal that ends it, and waits for its end. What stands still is killed after the grace. */
+    async end(name: "TERM" | "KILL"): Promise<void> {
       try {
         await signal("CONT");
         await signal(name);
