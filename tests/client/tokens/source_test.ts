@@ -172,18 +172,6 @@ Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody a
   }
 });
 
-test("tokens: without a stated lifetime the end of the token itself counts", async (world) => {
-  const seconds = Math.floor(world.clock.now() / 1000);
-  for (const expires_in of [undefined, 0]) {
-    const access_token = await world.provider.idToken({ exp: seconds + 300 });
-    world.provider.script.token.push(() => world.provider.tokens({ access_token, expires_in }));
-    const session = await createSession(world.options);
-    const { expiresAt } = await session.status();
-    assertEquals(expiresAt, new Date((seconds + 300) * 1000));
-    await session.clear();
-  }
-});
-
 test("tokens: the end of the sign-in itself is told as long as the provider states it", async (world) => {
   world.provider.script.token.push(() => world.provider.tokens({ refresh_expires_in: 7200 }));
   const session = await createSession(world.options);
