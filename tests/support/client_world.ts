@@ -1,6 +1,5 @@
 import type { Configuration } from "oidc-provider";
 import { credentialKey } from "../../client/entry.ts";
-import type { SessionOptions } from "../../client/session_options.ts";
 import { rememberSecret } from "./assert_no_secret.ts";
 import { makeSigningKey, type SigningKey, signJwt } from "./jwt.ts";
 import { EXCHANGE, type OidcProviderOptions, type TestOidcProvider } from "./oidc_provider.ts";
@@ -55,15 +54,6 @@ function register(
     ...(method !== "private_key_jwt" && { client_secret: CLIENT_SECRET }),
     ...(keys !== undefined && { jwks: { keys } }),
   });
-}
-
-/** Options of a job at a world's provider. A job shows nobody a code. */
-export function jobOptions(
-  world: ProviderWorld<{ issuer: string; clientId: string }>,
-  more: SessionOptions = {},
-): SessionOptions {
-  const { onDeviceCode: _, ...options } = world.options;
-  return { ...options, flow: "client_credentials", ...more };
 }
 
 /** The key of a world's client's own token. */

@@ -6,7 +6,6 @@ import {
   CLIENT_SECRET,
   clientKeyOf,
   clientWorld,
-  jobOptions,
 } from "../../support/client_world.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
@@ -295,7 +294,7 @@ Deno.test("token exchange: a file that cannot be used is not sent", async () => 
 Deno.test("token exchange: the file of the variable goes to the client of the variables alone", async () => {
   await using it = await exchangeWorld();
   await it.fill(await it.token());
-  const { issuer, clientId, ...rest } = jobOptions(it.world, { ...it.options });
+  const { issuer, clientId, onDeviceCode: _1, ...rest } = { ...it.world.options, ...it.options };
   setVariables({
     VM_OIDC_ISSUER: issuer!,
     VM_OIDC_CLIENT_ID: clientId!,

@@ -14,7 +14,7 @@ import {
 import { OwnEnv, setVariables } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
-import { CLIENT_SECRET, clientKeyOf, clientWorld, jobOptions } from "../../support/client_world.ts";
+import { CLIENT_SECRET, clientKeyOf, clientWorld } from "../../support/client_world.ts";
 import { federatedWorld, keyWorld, makeKey } from "../../support/key_world.ts";
 import { assert, assertEquals } from "@std/assert";
 
@@ -220,7 +220,7 @@ Deno.test("client authentication: the variables do, for their own client alone",
   const { issuer, clientId } = it.world.provider;
   Deno.env.set("VM_OIDC_CLIENT_KEY_FILE", await it.file(key.pem));
   Deno.env.set("VM_OIDC_FLOW", "client_credentials");
-  const { flow: _, ...options } = jobOptions(it.world);
+  const { onDeviceCode: _, ...options } = it.world.options;
   await rejectsWith("client_auth_unusable", () => createSession(options), "flow");
   setVariables({ VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId });
   const session = await init({ ...options, model: "m" });

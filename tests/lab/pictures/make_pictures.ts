@@ -1,5 +1,5 @@
 /**
- * Makes the PNG pictures of the pages anew, from what JupyterLab and a terminal really show:
+ * Makes the pictures of the pages anew, from what JupyterLab and a terminal really show:
  * `deno task pictures`. Needs what the live tests of the notebook need (`deno task servers`,
  * Chromium), and util-linux's `script`.
  *
@@ -15,6 +15,7 @@ import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { startJupyterLab } from "../../support/servers/jupyterlab.ts";
 import { captureTerminal } from "../../support/terminal.ts";
 import { renamedIn } from "../../support/in_page.js";
+import { DRAWINGS } from "./drawings.ts";
 import { terminalHtml } from "./terminal_html.ts";
 
 const FOLDER = new URL("./", import.meta.url);
@@ -108,6 +109,7 @@ function fileOf(name: string): string {
 }
 
 if (import.meta.main) {
+  for (const [name, svg] of Object.entries(DRAWINGS)) await Deno.writeTextFile(fileOf(name), svg);
   await using browser = await startChromium();
   await notebookPictures(browser);
   await terminalPictures(browser);
