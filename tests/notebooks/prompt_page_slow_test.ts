@@ -1,10 +1,19 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
+import { toFileUrl } from "@std/path";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { hasChromium, scan, startChromium, textsIn } from "../support/chromium.ts";
-import { hasJupyter, type KernelMessage, runNotebook } from "../support/jupyter.ts";
-import { quickstart, startNotebookWorld } from "./notebook_world.ts";
-import { type RenderedOutput, renderOutput, THEMES } from "./render_output.ts";
+import { hasChromium, openWindow, scan, startChromium, textsIn } from "../support/chromium.ts";
+import {
+  hasJupyter,
+  type KernelMessage,
+  nbconvert,
+  type Notebook,
+  runNotebook,
+} from "../support/jupyter.ts";
+import { type NotebookWorld, quickstart, startNotebookWorld } from "./notebook_world.ts";
+
+/** The themes of JupyterLab. */
+const THEMES = ["light", "dark"] as const;
 
 const isDisplay = ({ type }: KernelMessage) => type === "display_data";
 
@@ -44,6 +53,31 @@ Deno.test("a person signs in from the rendered notebook, in Chromium, and the wa
   }
   assertNoSecret(running.messages, await world.tokens());
 });
+
+/** Shows what the kernel displayed at the first cell, rendered by Jupyter with one of its themes. */
+async function renderOutput(
+  world: NotebookWorld,
+  browser: Browser,
+  theme: (typeof THEMES)[number],
+  data: Record<string, string>,
+) {
+  const notebook = await quickstart();
+  const cell = notebook.cells.find(({ cell_type }) => cell_type === "code")!;
+  cell.outputs = [{ output_type: "display_data", data, metadata: {} }];
+  const name = `rendered-${theme}-${crypto.randomUUID()}`;
+  const file = await world.write({ ...notebook, cells: [cell] } as Notebook, `${name}.ipynb`);
+  await nbconvert(world.home, file, name, ["--to", "html", `--HTMLExporter.theme=${theme}`]);
+  const context = await openWindow(browser, {
+    viewport: { width: 700, height: 640 },
+    deviceScaleFactor: 1.5,
+    colorScheme: theme,
+  });
+  const page = await context.newPage();
+  await page.goto(toFileUrl(`${world.home.path}/${name}.html`).href);
+  return { page, output: page.locator(".vm-auth") };
+}
+
+type RenderedOutput = Awaited<ReturnType<typeof renderOutput>>;
 
 async function assertReadable({ output }: RenderedOutput, code: string): Promise<void> {
   const texts = await textsIn(output);

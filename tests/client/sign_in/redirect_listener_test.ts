@@ -326,15 +326,6 @@ Deno.test("browser start: where the system tells whose a browser is, only this u
   assertEquals([(await post(false)).status, others.count], [404, 0]);
 });
 
-Deno.test("browser start: without every permission nothing tells whose a connection is", {
-  permissions: { net: ["127.0.0.1"] },
-}, async () => {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  using _client = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
-  using server = await listener.accept();
-  assertEquals(isOwnConnection(server), undefined);
-});
-
 for (const hostname of ["127.0.0.1", "[::1]"]) {
   Deno.test(
     `browser start: a neighbour with the same ports elsewhere makes no browser foreign (${hostname})`,
