@@ -1,19 +1,12 @@
 import { rememberSecret } from "./assert_no_secret.ts";
-import type { AuthorizationPrompt, Session, SessionOptions } from "../../mod.ts";
+import type { AuthorizationPrompt, SessionOptions } from "../../mod.ts";
 import { createSession } from "../../mod.ts";
 import type { TestOidcProvider } from "./oidc_provider.ts";
 import type { ProviderWorld } from "./provider_world.ts";
 import type { ScriptedProvider } from "./scripted_provider.ts";
 
 /** A sign-in in the browser that waits for its person. */
-export interface StartedFlow {
-  prompt: AuthorizationPrompt;
-  /** The state of the request. */
-  state: string;
-  /** The address of an answer, with the state unless another one is given. */
-  answer(parameters: Record<string, string>): string;
-  session: Promise<Session>;
-}
+export type StartedFlow = Awaited<ReturnType<typeof startBrowserFlow>>;
 
 /** Options of a sign-in in the browser in a world, which waits in real time. */
 export function browserOptions(
@@ -27,7 +20,7 @@ export function browserOptions(
 export async function startBrowserFlow(
   world: ProviderWorld<TestOidcProvider | ScriptedProvider>,
   options: SessionOptions = {},
-): Promise<StartedFlow> {
+) {
   const shown = Promise.withResolvers<AuthorizationPrompt>();
   const session = createSession({
     ...browserOptions(world),
@@ -38,6 +31,7 @@ export async function startBrowserFlow(
   const prompt = await shown.promise;
   const state = new URL(prompt.url).searchParams.get("state") ?? "";
   if (state !== "") rememberSecret(state);
+  /** The address of an answer, with the state unless another one is given. */
   const answer = (parameters: Record<string, string>) => {
     for (const name of ["code"]) if (parameters[name]) rememberSecret(parameters[name]);
     return `${prompt.redirectUri}?${new URLSearchParams({ state, ...parameters })}`;

@@ -54,19 +54,7 @@ export interface ProcessResult {
 }
 
 /** A script in a process of its own that a test talks with while it runs. */
-export interface RunningDeno extends AsyncDisposable {
-  readonly pid: number;
-  /** The next line of its standard output. Throws at its end, with its standard error. */
-  line(): Promise<string>;
-  /** The further whole lines of its standard output, up to its end. */
-  lines(): AsyncGenerator<string>;
-  /** Writes to its standard input. */
-  write(text: string): Promise<void>;
-  /** Closes its standard input, and waits until it ends. */
-  end(): Promise<ProcessResult>;
-  /** Ends it as a crash would, and waits until it is gone. */
-  kill(): Promise<void>;
-}
+export type RunningDeno = ReturnType<typeof startDeno>;
 
 /** Flags of a script that may do everything. */
 export const ALL: readonly string[] = ["-A", "--unstable-kv"];
@@ -240,7 +228,7 @@ export function spawnDeno(
 }
 
 /** Starts a script, to talk with it. It has to end when its standard input does. */
-export function startDeno({ code, ...options }: ScriptOptions): RunningDeno {
+export function startDeno({ code, ...options }: ScriptOptions) {
   const script = scriptOf(code, options.file);
   const child = spawnDeno({ cwd: script.folder, ...options, file: script.file, stdin: "piped" });
   const output = linesOf(child.stdout);
@@ -260,14 +248,19 @@ export function startDeno({ code, ...options }: ScriptOptions): RunningDeno {
   };
   return {
     pid: child.pid,
+    /** Ends it as a crash would, and waits until it is gone. */
     kill,
+    /** The further whole lines of its standard output, up to its end. */
     lines: () => output,
-    async line() {
+    /** The next line of its standard output. Throws at its end, with its standard error. */
+    async line(): Promise<string> {
       const { done, value } = await output.next();
       if (done) throw new Error(`The script ended: ${await errors}`);
       return value;
     },
-    write: (text) => input.write(new TextEncoder().encode(text)),
+    /** Writes to its standard input. */
+    write: (text: string) => input.write(new TextEncoder().encode(text)),
+    /** Closes its standard input, and waits until it ends. */
     async end() {
       await input.close().catch(() => undefined); // it may have ended
       const rest = await Array.fromAsync(output);

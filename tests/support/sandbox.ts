@@ -1,25 +1,21 @@
 import { mustRun } from "./deno_process.ts";
 
 /** A folder for the tests of one file, each of which gets a folder of its own in it. */
-export interface Sandbox {
-  readonly root: string;
-  /** For `Deno.test`: reading and writing below the folder, and nothing else. */
-  readonly permissions: { read: string[]; write: string[] };
-  /** Makes an empty folder. */
-  folder(): string;
-}
+export type Sandbox = ReturnType<typeof sandbox>;
 
 /**
  * Makes the folder; it is removed after the file's last test.
  *
  * It has to be there before the first test, because `Deno.test` wants its permissions by name.
  */
-export function sandbox(): Sandbox {
+export function sandbox() {
   const root = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "validmind-auth-" }));
   Deno.test.afterAll(() => removeAll(root));
   return {
     root,
+    /** For `Deno.test`: reading and writing below the folder, and nothing else. */
     permissions: { read: [root], write: [root] },
+    /** Makes an empty folder. */
     folder: () => Deno.makeTempDirSync({ dir: root }),
   };
 }
