@@ -46,16 +46,12 @@ interface GraphModule {
 /** All that an import of `root` loads, dynamic imports left out. */
 async function staticGraph(root: string): Promise<string[]> {
   const { modules } = await denoInfo<{ modules: GraphModule[] }>([root]);
-  const bySpecifier = new Map(modules.map((module) => [module.specifier, module]));
-  const seen = new Set<string>();
-  const queue = [root];
-  for (const specifier of queue) {
-    if (seen.has(specifier)) continue;
-    seen.add(specifier);
-    for (const { isDynamic, code } of bySpecifier.get(specifier)?.dependencies ?? []) {
-      if (!isDynamic && code?.specifier !== undefined) queue.push(code.specifier);
-    }
-  }
+  const next = new Map(modules.map(({ specifier, dependencies = [] }) => [
+    specifier,
+    dependencies.filter(({ isDynamic }) => !isDynamic).flatMap(({ code }) => code?.specifier ?? []),
+  ]));
+  const seen = new Set([root]);
+  for (const specifier of seen) next.get(specifier)?.forEach((one) => seen.add(one));
   return [...seen];
 }
 

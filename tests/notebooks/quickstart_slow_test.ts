@@ -17,46 +17,44 @@ Deno.test("quickstart.ipynb is committed without outputs", async () => {
   }
 });
 
-Deno.test({
-  name: "quickstart.ipynb runs in a Deno kernel as a person has it, and keeps no token",
+Deno.test("quickstart.ipynb runs in a Deno kernel as a person has it, and keeps no token", {
   ignore: !hasJupyter,
-  fn: async () => {
-    await using world = await startNotebookWorld();
-    const { home, provider } = world;
-    provider.autoApprove = true;
-    const execute = async (what: Notebook, name: string) => {
-      const file = await world.write(what, `${name}.ipynb`);
-      await nbconvert(home, file, `${name}-done`, ["--to", "notebook", "--execute"]);
-      return await Deno.readTextFile(`${home.path}/${name}-done.ipynb`);
-    };
-    const text = await execute(await quickstart({ signOut: false }), "first");
-    const tokens = await world.tokens();
-    assertEquals(tokens.length, 3);
-    assertNoSecret(text, tokens);
+}, async () => {
+  await using world = await startNotebookWorld();
+  const { home, provider } = world;
+  provider.autoApprove = true;
+  const execute = async (what: Notebook, name: string) => {
+    const file = await world.write(what, `${name}.ipynb`);
+    await nbconvert(home, file, `${name}-done`, ["--to", "notebook", "--execute"]);
+    return await Deno.readTextFile(`${home.path}/${name}-done.ipynb`);
+  };
+  const text = await execute(await quickstart({ signOut: false }), "first");
+  const tokens = await world.tokens();
+  assertEquals(tokens.length, 3);
+  assertNoSecret(text, tokens);
 
-    const outputs = displaysIn(text);
-    assertEquals(outputs.length, 1);
-    const shown = outputs[0]!.data!;
-    assertEquals(Object.keys(shown).sort(), ["text/html", "text/plain"]);
-    assertStringIncludes(join(shown["text/plain"]), "Signed in as analyst@example.com.");
-    assertStringIncludes(join(shown["text/html"]), "Signed in as analyst@example.com.");
-    assertEquals(/href|<svg|user_code/.test(join(shown["text/html"])), false, "a dead link");
+  const outputs = displaysIn(text);
+  assertEquals(outputs.length, 1);
+  const shown = outputs[0]!.data!;
+  assertEquals(Object.keys(shown).sort(), ["text/html", "text/plain"]);
+  assertStringIncludes(join(shown["text/plain"]), "Signed in as analyst@example.com.");
+  assertStringIncludes(join(shown["text/html"]), "Signed in as analyst@example.com.");
+  assertEquals(/href|<svg|user_code/.test(join(shown["text/html"])), false, "a dead link");
 
-    provider.reset();
-    const file = await world.write(await quickstart({ signOut: false }), "again.ipynb");
-    await using again = runNotebook(home, file);
-    const stored = await again.waitFor(({ type }) => type === "display_data");
-    assertStringIncludes(stored.content.data!["text/plain"]!, "Signed in as analyst@example.com.");
-    await again.waitFor(({ type }) => type === "ended");
-    assertNoSecret(again.messages, tokens);
-    assertEquals(provider.requests, [], "a start from the stored token asks nobody");
-  },
+  provider.reset();
+  const file = await world.write(await quickstart({ signOut: false }), "again.ipynb");
+  await using again = runNotebook(home, file);
+  const stored = await again.waitFor(({ type }) => type === "display_data");
+  assertStringIncludes(stored.content.data!["text/plain"]!, "Signed in as analyst@example.com.");
+  await again.waitFor(({ type }) => type === "ended");
+  assertNoSecret(again.messages, tokens);
+  assertEquals(provider.requests, [], "a start from the stored token asks nobody");
 });
 
-Deno.test({
-  name: "an interrupt of the kernel ends the wait, and the kernel goes on with all its variables",
-  ignore: !hasJupyter,
-  fn: async () => {
+Deno.test(
+  "an interrupt of the kernel ends the wait, and the kernel goes on with all its variables",
+  { ignore: !hasJupyter },
+  async () => {
     await using world = await startNotebookWorld();
     const sources = [
       "const kept = 42;",
@@ -77,7 +75,7 @@ Deno.test({
     assertEquals(last.data!["text/plain"], "Not signed in: the sign-in was interrupted.");
     assertStringIncludes(kept["text/plain"]!, "42", "the kernel lost its variables");
   },
-});
+);
 
 function join(text: string | string[] | undefined): string {
   return [text ?? ""].flat().join("");

@@ -73,10 +73,10 @@ async function addressAfter(provider: TestOidcProvider, link: string): Promise<s
 }
 
 for (const job of [undefined, "detached"] as const) {
-  Deno.test({
-    name: `paste: an address signs in after wrong ones, and none is shown: ${job ?? "in a shell"}`,
-    ignore: !hasTerminal || (job !== undefined && Deno.build.os !== "linux"),
-    fn: async () => {
+  Deno.test(
+    `paste: an address signs in after wrong ones, and none is shown: ${job ?? "in a shell"}`,
+    { ignore: !hasTerminal || (job !== undefined && Deno.build.os !== "linux") },
+    async () => {
       await using provider = await startOidcProvider();
       const { text, link } = await typeInto(provider, [
         ["whole address here", () => "https://evil.example.com/?codex=wrong-thing\r"],
@@ -97,13 +97,13 @@ for (const job of [undefined, "detached"] as const) {
       assert(!/█|▀|▄|wrong-thing/.test(text), "a phone cannot bring the answer back");
       assertNoSecret(text.replaceAll(link, ""));
     },
-  });
+  );
 }
 
-Deno.test({
-  name: "paste: a browser on this machine wins, and what is typed later is for the next question",
-  ignore: !hasTerminal,
-  fn: async () => {
+Deno.test(
+  "paste: a browser on this machine wins, and what is typed later is for the next question",
+  { ignore: !hasTerminal },
+  async () => {
     await using provider = await startOidcProvider();
     const { text } = await typeInto(provider, [
       ["whole address here", async (link) => {
@@ -115,31 +115,28 @@ Deno.test({
     assertStringIncludes(text, "state: signed in true");
     assertStringIncludes(text, "answer: yes");
   },
-});
+);
 
 for (const signal of ["Ctrl-C", "SIGTERM"] as const) {
-  Deno.test({
-    name: `paste: ${signal} ends the sign-in, and the terminal is as before`,
+  Deno.test(`paste: ${signal} ends the sign-in, and the terminal is as before`, {
     ignore: !hasTerminal,
-    fn: async () => {
-      await using provider = await startOidcProvider();
-      const { text } = await typeInto(provider, [["whole address here", (_link, pid) => {
-        if (signal === "Ctrl-C") return "^C";
-        Deno.kill(pid, signal);
-        return "";
-      }]]);
-      assertStringIncludes(text, "Not signed in: the sign-in was interrupted.");
-      assertStringIncludes(text, "state: AbortError");
-      assertStringIncludes(text, "mode: echo icanon");
-    },
+  }, async () => {
+    await using provider = await startOidcProvider();
+    const { text } = await typeInto(provider, [["whole address here", (_link, pid) => {
+      if (signal === "Ctrl-C") return "^C";
+      Deno.kill(pid, signal);
+      return "";
+    }]]);
+    assertStringIncludes(text, "Not signed in: the sign-in was interrupted.");
+    assertStringIncludes(text, "state: AbortError");
+    assertStringIncludes(text, "mode: echo icanon");
   });
 }
 
-Deno.test({
-  name:
-    "paste: the browser opens by itself in a terminal, and not with openBrowser: false or by SSH",
-  ignore: !hasTerminal || Deno.build.os !== "linux",
-  fn: async () => {
+Deno.test(
+  "paste: the browser opens by itself in a terminal, and not with openBrowser: false or by SSH",
+  { ignore: !hasTerminal || Deno.build.os !== "linux" },
+  async () => {
     await using provider = await startOidcProvider();
     await using folder = await tempDir();
     const opened = `${folder.path}/opened`;
@@ -160,27 +157,25 @@ Deno.test({
     }
     assertEquals(namesIn(folder.path), ["xdg-open"]);
   },
-});
+);
 
-Deno.test({
-  name: "paste: a program that ends while it reads leaves the terminal as it was",
+Deno.test("paste: a program that ends while it reads leaves the terminal as it was", {
   ignore: !hasTerminal,
-  fn: async () => {
-    const code = `
+}, async () => {
+  const code = `
       import { readPastes } from ${JSON.stringify(TERMINAL)};
       Object.assign(Deno.stdin, { setRaw: (isRaw) => console.log("raw:", isRaw) });
       readPastes({ onAddress: () => undefined, say() {}, onInterrupt() {} });
       Deno.exit(0);
     `;
-    const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" } });
-    assertEquals(text.match(/raw: \w+/g), ["raw: true", "raw: false"]);
-  },
+  const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" } });
+  assertEquals(text.match(/raw: \w+/g), ["raw: true", "raw: false"]);
 });
 
-Deno.test({
-  name: "paste: what is typed after the sign-in is for the program",
-  ignore: !hasTerminal,
-  fn: async () => {
+Deno.test(
+  "paste: what is typed after the sign-in is for the program",
+  { ignore: !hasTerminal },
+  async () => {
     const code = `
       import process from "node:process";
       import { readPastes } from ${JSON.stringify(TERMINAL)};
@@ -199,4 +194,4 @@ Deno.test({
     const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" }, onText });
     assertEquals(text.match(/taken|read\b/g), ["read"], text);
   },
-});
+);
