@@ -1,16 +1,14 @@
 import { rememberSecret } from "./assert_no_secret.ts";
 import type { AuthorizationPrompt, SessionOptions } from "../../mod.ts";
 import { createSession } from "../../mod.ts";
-import type { TestOidcProvider } from "./oidc_provider.ts";
 import type { ProviderWorld } from "./provider_world.ts";
-import type { ScriptedProvider } from "./scripted_provider.ts";
 
 /** A sign-in in the browser that waits for its person. */
 export type StartedFlow = Awaited<ReturnType<typeof startBrowserFlow>>;
 
 /** Options of a sign-in in the browser in a world, which waits in real time. */
 export function browserOptions(
-  { options }: ProviderWorld<TestOidcProvider | ScriptedProvider>,
+  { options }: ProviderWorld,
 ): SessionOptions {
   const { onDeviceCode: _, now: _1, delay: _2, ...rest } = options;
   return { ...rest, flow: "browser" };
@@ -18,7 +16,7 @@ export function browserOptions(
 
 /** Starts a sign-in and waits until its link is shown; an error where it fails before. */
 export async function startBrowserFlow(
-  world: ProviderWorld<TestOidcProvider | ScriptedProvider>,
+  world: ProviderWorld,
   options: SessionOptions = {},
 ) {
   const shown = Promise.withResolvers<AuthorizationPrompt>();

@@ -58,7 +58,7 @@ function register(
 
 /** The key of a world's client's own token. */
 export function clientKeyOf(
-  { provider: { issuer, clientId } }: ProviderWorld<{ issuer: string; clientId: string }>,
+  { provider: { issuer, clientId } }: ProviderWorld,
 ): string {
   return credentialKey(issuer, clientId, undefined, { flow: "client_credentials" });
 }

@@ -17,32 +17,16 @@ import {
   type ScriptedProviderOptions,
   startScriptedProvider,
 } from "./scripted_provider.ts";
-import { startTrackingApi, type TrackingApi } from "./tracking_api.ts";
+import { startTrackingApi } from "./tracking_api.ts";
 
 /**
  * A provider, an API that asks it about bearers, and options that join them. While it stands, no
  * variable of the process chooses anything: see {@linkcode OwnEnv}.
  */
-export interface ProviderWorld<P> extends AsyncDisposable {
-  readonly provider: P;
-  readonly api: TrackingApi;
-  readonly clock: FakeClock;
-  readonly backend: MemoryCredentialsBackend;
-  /** The key of the credential that {@linkcode options} sign in to. */
-  readonly key: string;
-  /** For `createSession`, and with a model for `init`. */
-  readonly options: SessionOptions;
-  /** The codes that the person was shown. */
-  readonly codes: DeviceCode[];
-  /** Signs in, or starts from the store, by the world's options and others. */
-  signIn(more?: SessionOptions): Promise<Session>;
-  /** Signs the client itself in, as a job does, which shows nobody a code. */
-  job(more?: SessionOptions): Promise<Session>;
-  /** What is stored now; an error when there is nothing. */
-  stored(): OidcCredentials;
-  /** Changes what is stored. */
-  amend(change: Record<string, unknown>): void;
-}
+export type ProviderWorld<P extends AnyProvider = AnyProvider> = Awaited<
+  ReturnType<typeof makeProviderWorld<P>>
+>;
+type AnyProvider = TestOidcProvider | ScriptedProvider;
 
 /** A world with a real provider, whose person approves during the first wait for a poll. */
 export async function oidcProviderWorld(
@@ -69,15 +53,14 @@ export async function scriptedProviderWorld(
   return await makeProviderWorld(provider);
 }
 
-async function makeProviderWorld<P extends TestOidcProvider | ScriptedProvider>(
-  provider: P,
-): Promise<ProviderWorld<P>> {
+async function makeProviderWorld<P extends AnyProvider>(provider: P) {
   const api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
   const clock = new FakeClock();
   const backend = new MemoryCredentialsBackend();
   const codes: DeviceCode[] = [];
   const key = credentialKey(provider.issuer, provider.clientId);
-  const stored = () => {
+  /** What is stored now; an error when there is nothing. */
+  const stored = (): OidcCredentials => {
     const entry = backend.get(key);
     if (entry === undefined) throw new Error("Nothing is stored");
     return entry;
@@ -97,13 +80,19 @@ async function makeProviderWorld<P extends TestOidcProvider | ScriptedProvider>(
     api,
     clock,
     backend,
+    /** The key of the credential that `options` sign in to. */
     key,
+    /** The codes that the person was shown. */
     codes,
     stored,
-    amend: (change) => backend.put(key, { ...stored(), ...change }),
+    /** Changes what is stored. */
+    amend: (change: Record<string, unknown>) => backend.put(key, { ...stored(), ...change }),
+    /** For `createSession`, and with a model for `init`. */
     options,
-    signIn: (more) => createSession({ ...options, ...more }),
-    job: (more) => {
+    /** Signs in, or starts from the store, by the world's options and others. */
+    signIn: (more?: SessionOptions) => createSession({ ...options, ...more }),
+    /** Signs the client itself in, as a job does, which shows nobody a code. */
+    job: (more?: SessionOptions) => {
       const { onDeviceCode: _, ...rest } = options;
       return createSession({ ...rest, flow: "client_credentials", ...more });
     },
@@ -133,7 +122,7 @@ function worldTest<W extends AsyncDisposable>(start: () => Promise<W>) {
     });
 }
 
-async function signedIn<P>(
+async function signedIn<P extends AnyProvider>(
   start: () => Promise<ProviderWorld<P>>,
 ): Promise<ProviderWorld<P> & SignedIn> {
   const world = await start();
