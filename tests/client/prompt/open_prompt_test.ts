@@ -6,7 +6,6 @@ import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnStreams, type OwnStreamsOptions } from "../../support/own_streams.ts";
 import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import type { SessionOptions } from "../../../client/session_options.ts";
 import { openNotebookPrompt } from "../../../client/prompt/open_prompt.ts";
 import {
   assert,
@@ -140,11 +139,7 @@ test("a notebook says who is signed in where nobody was asked, and until when", 
   for (const { data } of kernel.displays) assertMatch(data["text/plain"]!, SIGNED_IN);
 });
 
-const SILENT: SessionOptions[] = [
-  { interactive: false },
-  { onDeviceCode() {} },
-  { onAuthorizationUrl() {} },
-];
+const SILENT = [{ interactive: false }, { onDeviceCode() {} }, { onAuthorizationUrl() {} }];
 
 test("a notebook says nothing where nobody is to be asked, or the program shows all itself", async (world) => {
   await createSession(world.options);

@@ -221,15 +221,11 @@ const store = (kind: string) => (home: string): Record<string, string> => ({
   VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path: `${home}/named.${kind}` }),
 });
 
-const CASES: [
-  what: string,
-  options: SessionOptions,
-  variables: (home: string) => Record<string, string>,
-][] = [
-  ["the default store", {}, () => ({})],
-  ["a profile", { profile: "reviewer+2" }, () => ({})],
-  ["another scope", { scope: "openid offline_access" }, () => ({})],
-  ["tokens that are bound to a key", { dpop: true }, () => ({})],
+const CASES: [what: string, options: SessionOptions, variables?: ReturnType<typeof store>][] = [
+  ["the default store", {}],
+  ["a profile", { profile: "reviewer+2" }],
+  ["another scope", { scope: "openid offline_access" }],
+  ["tokens that are bound to a key", { dpop: true }],
   ["a file that the environment names", {}, store("file")],
   ["a database that the environment names", {}, store("kv")],
 ];
@@ -241,7 +237,7 @@ for (const [what, options, variables] of CASES) {
     await using world = await cliWorld({
       configure: (config) => void Object.assign(config.features!, { dPoP: { enabled: true } }),
     });
-    const env = { ...world.env, ...variables(world.home) };
+    const env = { ...world.env, ...variables?.(world.home) };
     const { issuer, clientId } = world.provider;
     const start = () => createSession({ issuer, clientId, interactive: false, ...options });
     await withEnv(env, async () => {
