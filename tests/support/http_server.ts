@@ -1,10 +1,7 @@
 import { HttpConnection } from "./http_connection.ts";
 
-/** A loopback server made by {@linkcode startHttpServer}. */
-export interface HttpServer extends AsyncDisposable {
-  /** `http://127.0.0.1:<port>` */
-  readonly origin: string;
-}
+/** A server on loopback. */
+export type HttpServer = Awaited<ReturnType<typeof startHttpServer>>;
 
 /** Answers one request. `request.signal` aborts when the client leaves or the server closes. */
 export type HttpHandler = (request: Request) => Response | Promise<Response>;
@@ -54,7 +51,7 @@ export function truncated(text: string, contentType = "application/json"): Respo
 }
 
 /** Starts an HTTP server on a free loopback port. */
-export function startHttpServer(handler: HttpHandler, port = 0): Promise<HttpServer> {
+export function startHttpServer(handler: HttpHandler, port = 0) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port });
   const closing = new AbortController();
   const open = new Set<HttpConnection>();
@@ -69,6 +66,7 @@ export function startHttpServer(handler: HttpHandler, port = 0): Promise<HttpSer
     }
   })();
   return Promise.resolve({
+    /** `http://127.0.0.1:<port>` */
     origin: `http://127.0.0.1:${listener.addr.port}`,
     async [Symbol.asyncDispose]() {
       closing.abort();

@@ -15,28 +15,8 @@ const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
   pass: ["pass", "gpg"],
 };
 
-type TestFunction = Deno.TestDefinition["fn"];
-type TestOptions = Omit<Deno.TestDefinition, "name" | "fn">;
-
-/** Registers the tests of one file that need servers. */
-export interface LiveTests {
-  /** Whether something is missing. Then each test is ignored, with the reason in its name. */
-  readonly ignore: boolean;
-  /** Registers a test, as `Deno.test` does. */
-  test(definition: Deno.TestDefinition): void;
-  test(name: string, fn: TestFunction): void;
-  test(name: string, options: TestOptions, fn: TestFunction): void;
-  /**
-   * Makes what the tests share. Where they are ignored it makes nothing: only they may use the
-   * result.
-   */
-  shared<T>(make: () => T | Promise<T>): Promise<T>;
-  /** `Deno.test.afterAll`, for what was made. */
-  afterAll(fn: () => void | Promise<void>): void;
-}
-
-/** Looks whether all that the tests of a file need is there. */
-export async function liveTests(...needs: LiveNeed[]): Promise<LiveTests> {
+/** Looks whether all that the tests of a file need is there, and registers them. */
+export async function liveTests(...needs: LiveNeed[]) {
   const missing = (await Promise.all(needs.map(missingFor))).flat();
   const ignore = missing.length > 0;
   const reason = ` (there is no ${missing.join(", ")}: run \`deno task servers\`)`;
@@ -47,10 +27,17 @@ export async function liveTests(...needs: LiveNeed[]): Promise<LiveTests> {
       fn() {},
     });
   return {
+    /** Whether something is missing. Then each test is ignored, with the reason in its name. */
     ignore,
-    test: ignore ? ignored : Deno.test,
+    /** Registers a test, as `Deno.test` does. */
+    test: (ignore ? ignored : Deno.test) as typeof Deno.test,
+    /**
+     * Makes what the tests share. Where they are ignored it makes nothing: only they may use the
+     * result.
+     */
     shared: async <T>(make: () => T | Promise<T>) => ignore ? undefined as T : await make(),
-    afterAll(fn): void {
+    /** `Deno.test.afterAll`, for what was made. */
+    afterAll(fn: () => void | Promise<void>): void {
       if (!ignore) Deno.test.afterAll(fn);
     },
   };
