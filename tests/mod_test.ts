@@ -5,38 +5,15 @@ import { denoInfo, runDeno } from "./support/deno_process.ts";
 const MOD = new URL("../mod.ts", import.meta.url).href;
 
 /** What users may call. A name that is taken away breaks them; one that is added stays for good. */
-const NAMES = [
-  "ApiError",
-  "CredentialsBackendError",
-  "FileCredentialsBackend",
-  "KvCredentialsBackend",
-  "MemoryCredentialsBackend",
-  "MissingApiCredentialsError",
-  "MissingModelIdError",
-  "NullCredentialsBackend",
-  "ValidMindAuthError",
-  "clearOidcCredentials",
-  "createSession",
-  "credentialKey",
-  "credentialsPath",
-  "formatPermissionFlags",
-  "formatPermissionSet",
-  "getDefaultBackend",
-  "getSession",
-  "init",
-  "isExpired",
-  "loadBackendFromEnv",
-  "migrateCredentials",
-  "normalizeAudience",
-  "normalizeClientId",
-  "normalizeIssuer",
-  "reload",
-  "requiredPermissions",
-  "resolveCredentialsBackend",
-  "setDefaultBackend",
-  "startSignIn",
-  "withFileLock",
-];
+const NAMES = `
+  ApiError CredentialsBackendError FileCredentialsBackend KvCredentialsBackend
+  MemoryCredentialsBackend MissingApiCredentialsError MissingModelIdError NullCredentialsBackend
+  ValidMindAuthError
+  clearOidcCredentials createSession credentialKey credentialsPath formatPermissionFlags
+  formatPermissionSet getDefaultBackend getSession init isExpired loadBackendFromEnv
+  migrateCredentials normalizeAudience normalizeClientId normalizeIssuer reload
+  requiredPermissions resolveCredentialsBackend setDefaultBackend startSignIn withFileLock
+`.trim().split(/\s+/);
 
 interface GraphModule {
   specifier: string;
