@@ -76,6 +76,26 @@ test.real("browser attack: what is no answer of this sign-in changes nothing", a
   await goesOn(world, started);
 });
 
+test.real("browser attack: a thief of code and state gets no token for them (PKCE)", async (world) => {
+  const { prompt, session } = await startBrowserFlow(world);
+  const { redirectUri } = prompt;
+  const { url } = await world.provider.follow(prompt.url, { stopAt: redirectUri });
+  const { issuer, clientId } = world.provider;
+  for (const code_verifier of [undefined, "v".repeat(43)]) {
+    const body = new URLSearchParams({
+      grant_type: "authorization_code",
+      client_id: clientId,
+      redirect_uri: redirectUri,
+      code: new URL(url).searchParams.get("code")!,
+      ...(code_verifier && { code_verifier }),
+    });
+    const response = await fetch(`${issuer}/token`, { method: "POST", body });
+    assertEquals([response.status, (await response.json()).error], [400, "invalid_grant"]);
+  }
+  await prompt.submit(url);
+  await session.then((signedIn) => signedIn.close(), () => undefined); // as the provider likes
+});
+
 test.real("browser attack: the code of another sign-in gets no token", async (world) => {
   const attacker = await startBrowserFlow(world);
   const stop = { stopAt: attacker.prompt.redirectUri, login: "mallory@example.com" };
