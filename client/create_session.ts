@@ -33,7 +33,7 @@ const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
-export const loadPreflight = () => import("./permissions/preflight.ts");
+const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers and

@@ -1,16 +1,11 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { loadPreflight, openSession, prepare } from "./create_session.ts";
+import { openSession, prepare } from "./create_session.ts";
 import { throwToCaller, ValidMindAuthError } from "./errors.ts";
 import { checkCallOptions } from "./options/resolve_options.ts";
 import { net, uniqueNeeds } from "./permissions/start_needs.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
-import {
-  loadClient,
-  peekActiveSession,
-  setActiveSession,
-  type SignedInSession,
-} from "./signed_in/session.ts";
+import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
 
 /** Loaded where somebody signs out. */
 const loadSignOut = () => import("./signed_in/sign_out.ts");
@@ -193,7 +188,7 @@ export async function requiredPermissions(
   const call = await prepare(options, about.call ?? "init", action);
   const { identity, runtime } = call.resolved;
   if (identity.kind === "api_key") return call.needs();
-  const { browserNeeds } = await loadPreflight();
+  const { browserNeeds } = await import("./permissions/preflight.ts");
   const hosts: string[] = [];
   if (about.discover) {
     const { OidcProvider } = await loadProvider();
@@ -209,7 +204,7 @@ export async function requiredPermissions(
 /** Asks the API for the model's information and keeps it on the session. */
 async function ping(session: SignedInSession, signal?: AbortSignal): Promise<ClientInfo> {
   const answer = await session.get("ping", {}, signal === undefined ? {} : { signal });
-  const { readClientInfo } = await loadClient();
+  const { readClientInfo } = await import("./api/client.ts");
   session.info = readClientInfo(answer);
   return session.info;
 }

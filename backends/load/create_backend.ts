@@ -39,7 +39,7 @@ type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsB
  * The built-in backends, by the word that names each. Few people use those that are loaded where a setting
  * names them.
  */
-export const BUILT_IN_BACKENDS = {
+export const BUILT_IN_BACKENDS: Readonly<Record<string, BackendLoader>> = {
   file: () => FileCredentialsBackend,
   memory: () => MemoryCredentialsBackend,
   kv: () => KvCredentialsBackend,
@@ -48,11 +48,9 @@ export const BUILT_IN_BACKENDS = {
   helper: async () => (await import("../helper.ts")).HelperCredentialsBackend,
   encrypted: async () => (await import("../encrypted.ts")).EncryptedCredentialsBackend,
   fallback: async () => (await import("../fallback.ts")).FallbackCredentialsBackend,
-} satisfies Readonly<Record<string, BackendLoader>>;
+};
 
-type BuiltInName = keyof typeof BUILT_IN_BACKENDS;
-
-export const BUILT_IN_NAMES = Object.keys(BUILT_IN_BACKENDS) as readonly BuiltInName[];
+export const BUILT_IN_NAMES: readonly string[] = Object.keys(BUILT_IN_BACKENDS);
 
 /** The places from which a setting was read, for errors: two variables, or two flags. */
 export interface SettingOrigin {
@@ -61,7 +59,7 @@ export interface SettingOrigin {
 }
 
 type BackendSpec =
-  | { kind: "built-in"; name: BuiltInName }
+  | { kind: "built-in"; name: string }
   | { kind: "module"; specifier: string; exportName: string };
 
 /**
@@ -196,7 +194,7 @@ async function createBackend(
 ): Promise<OidcCredentialsBackend> {
   if (spec.kind === "module") return await importBackend(spec, options, origin);
   const made = await withBackends(options, "", origin);
-  const Backend = await BUILT_IN_BACKENDS[spec.name]();
+  const Backend = await BUILT_IN_BACKENDS[spec.name]!();
   return new Backend(made as never);
 }
 

@@ -29,7 +29,7 @@ import type {
 import type { TokenSource } from "../tokens/source.ts";
 
 /** Loaded with the first request. */
-export const loadClient = () => import("../api/client.ts");
+const loadClient = () => import("../api/client.ts");
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
 

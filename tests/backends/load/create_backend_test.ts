@@ -30,7 +30,7 @@ Deno.test("a built-in name leads to its class, exactly", async () => {
   for (const name of BUILT_IN_NAMES) {
     assertEquals(parse(`\t${name} \n`), { kind: "built-in", name });
     await rejectsWith("backend_spec_invalid", () => parse(name.toUpperCase()));
-    const { prototype } = await BUILT_IN_BACKENDS[name]();
+    const { prototype } = await BUILT_IN_BACKENDS[name]!();
     for (const method of ["get", "put", "delete"] as const) {
       assert(typeof prototype[method] === "function", `${name}.${method}`);
     }

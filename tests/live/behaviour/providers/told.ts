@@ -18,7 +18,7 @@ const TOLD = {
   "A confidential client has no secret": ["provider_refused", SECRET],
   "A confidential client has a wrong secret": ["provider_refused", `${SECRET} is its secret`],
   "A wrong secret, and nobody there": ["provider_refused", `${SECRET} is its secret`],
-  "The client is disabled": ["provider_refused", "that the client is enabled"],
+  "The client is disabled": ["provider_refused", "The client has to be enabled"],
   "The client may not use the device flow": ["provider_refused", "the device code grant"],
   "The client may not use the flow in the browser": ["provider_refused", 'flow: "device"'],
   "The ID token is signed by a secret": ["id_token_invalid", "HS256", "RS256"],
