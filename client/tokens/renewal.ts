@@ -11,13 +11,14 @@ import {
   isFresh,
   type TokenSet,
 } from "../entry.ts";
-import { codeOf, ValidMindAuthError } from "../errors.ts";
+import { codeOf, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/unattended_grants.ts";
 import { clearCredentials, loadGrants, requestDiscovery, revokeTokens } from "./clear.ts";
 import {
   BoundKey,
   bridges,
+  endsSignIn,
   isLoginRequired,
   isRefusal,
   loginRequired,
@@ -26,6 +27,7 @@ import {
   noRefreshToken,
   OTHER_SCOPE,
   providerNow,
+  reasonOf,
   toEntry,
 } from "./renewal_result.ts";
 import type { HeldTokens, Renewal, TokenSourceOptions } from "./source.ts";
@@ -110,11 +112,8 @@ export class TokenRenewal implements Renewal {
     if (unstored !== undefined) {
       this.#held.adopt(unstored);
       this.#held.freshUntil = 0; // the next use still goes to the store, to write them
-    } else if (isLoginRequired(error)) {
-      const { cause } = error; // any other refusal may pass
-      const mayPass = cause instanceof ValidMindAuthError && cause.oauthError !== "invalid_grant";
-      const { entry } = this.#held;
-      if (!mayPass && entry !== undefined) this.#held.entry = { ...entry, refresh_token: null };
+    } else if (endsSignIn(error) && this.#held.entry !== undefined) {
+      this.#held.entry = { ...this.#held.entry, refresh_token: null };
     }
   }
 
@@ -314,8 +313,7 @@ export class TokenRenewal implements Renewal {
     const isOfClient = identity.flow === "client_credentials";
     const request = isOfClient ? requestClientTokens : exchangeToken;
     const anew = async () => ({ tokens: await request(provider), isNew: true } as const);
-    const isFirst = isOfClient || this.#isAlone && await this.#noRefreshOf(stored) !== undefined;
-    if (isFirst) return await anew();
+    if (isOfClient || this.#isAlone && await this.#noRefreshOf(stored)) return await anew();
     const { refresh_token, dpop_key } = stored!;
     const dpopKey = await this.#key.import(dpop_key);
     const subject = subjectOf(stored!);
@@ -341,12 +339,7 @@ export class TokenRenewal implements Renewal {
     if (stored !== undefined && isOther && !isAgain) return await this.#runLocked(rejected, true);
     // Any other refusal may pass, for instance in another network.
     if (isEnded && !isOther) await store.remove();
-    const reason = isEnded
-      ? "the provider ended the sign-in: it answered"
-      : error.oauthError === undefined // it may be about the client, or of another server
-      ? "the provider does not take the client, or a proxy is in between: it answered"
-      : "the provider refused to refresh it: it answered";
-    throw this.#loginRequired(`${reason} ${error.answer ?? error.oauthError}`, error);
+    throw this.#loginRequired(reasonOf(error), error);
   }
 
   /** Reports an entry that was stored. */

@@ -232,6 +232,13 @@ export function isLoginRequired(error: unknown): error is ValidMindAuthError {
   return error instanceof ValidMindAuthError && error.code === "login_required";
 }
 
+/** Whether an error ends the sign-in. A refusal of any other kind may pass. */
+export function endsSignIn(error: unknown): boolean {
+  if (!isLoginRequired(error)) return false;
+  const { cause } = error;
+  return !(cause instanceof ValidMindAuthError) || cause.oauthError === "invalid_grant";
+}
+
 /** The refusals of the client itself, which no sign-in cures. */
 const OF_CLIENT = ["invalid_client", "invalid_dpop_proof", "use_dpop_nonce"];
 
@@ -239,6 +246,17 @@ const OF_CLIENT = ["invalid_client", "invalid_dpop_proof", "use_dpop_nonce"];
 export function isRefusal(error: unknown): error is ValidMindAuthError & { answer?: string } {
   return error instanceof ValidMindAuthError && error.code === "provider_refused" &&
     !OF_CLIENT.includes(error.oauthError ?? "");
+}
+
+/** What a refusal of a refresh means. Without a code of OAuth it may be about the client, or of a proxy. */
+export function reasonOf(refusal: ValidMindAuthError & { answer?: string }): string {
+  const { oauthError, answer = oauthError } = refusal;
+  const reason = oauthError === "invalid_grant"
+    ? "the provider ended the sign-in"
+    : oauthError === undefined
+    ? "the provider does not take the client, or a proxy is in between"
+    : "the provider refused to refresh it";
+  return `${reason}: it answered ${answer}`;
 }
 
 /** The error for an identity whose bearer is the ID token, without a live one. */
