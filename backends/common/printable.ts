@@ -188,7 +188,9 @@ const MOST = 200;
  */
 export function remember(secrets: Set<string>, values: Iterable<unknown>): void {
   for (const value of values) {
-    if (typeof value === "string" && value !== "") secrets.add(value);
+    if (typeof value !== "string" || value === "") continue;
+    secrets.delete(value); // one that is used again is among the newest
+    secrets.add(value);
   }
   for (const oldest of secrets) {
     if (secrets.size <= MOST) return;

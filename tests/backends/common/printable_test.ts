@@ -110,3 +110,11 @@ Deno.test("remember: keeps the last secrets, and no other values", () => {
   for (let count = 0; count < 500; count++) remember(secrets, [`secret ${count}`]);
   assertEquals([secrets.size, secrets.has("secret 499")], [200, true]);
 });
+
+Deno.test("remember: a secret that is in use outlasts two hundred tokens", () => {
+  const secrets = new Set<string>();
+  for (let count = 0; count < 300; count++) {
+    remember(secrets, ["client-secret", `token-${count}`]);
+    assert(secrets.has("client-secret"), `${count}`);
+  }
+});
