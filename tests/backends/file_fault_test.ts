@@ -12,6 +12,11 @@ import { isPosix, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
 
 const { folder, root, permissions } = sandbox();
+const test = Object.assign(testWith({ permissions }, "file: "), {
+  readOnly: testWith({ permissions: { read: [root] } }, "file: "),
+  onPosix: testWith({ permissions, ignore: !isPosix }, "file: "),
+  onWindows: testWith({ ignore: isPosix }, "file: "),
+});
 
 function withCode(code: string, words = "of the system"): Error {
   return Object.assign(new Error(`${words} (os error 1): open 'x'`), { code });
@@ -28,7 +33,7 @@ const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, reason: string
 ];
 
 for (const [cause, code, reason] of FAULTS) {
-  Deno.test(`file: a trouble is ${code} by: ${reason}`, { permissions }, async () => {
+  test(`a trouble is ${code} by: ${reason}`, async () => {
     const path = `${folder()}/my data/credentials.json`;
     const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 0 });
     await backend.put(KEY, entry());
@@ -62,35 +67,17 @@ for (const [cause, code, reason] of FAULTS) {
   });
 }
 
-for (
-  const [what, given, denied] of [
-    ["none", {}, ["read", "write", "write"]],
-    ["writing alone", { write: [root] }, ["read", "write", "write"]],
-    ["reading alone", { read: [root] }, [undefined, "open the lock file", "open the lock file"]],
-  ] as const
-) {
-  Deno.test(`file: with permission for ${what} the flags are named`, {
-    permissions: { read: [...given.read ?? []], write: [...given.write ?? []] },
-  }, async () => {
-    const backend = new FileCredentialsBackend({ path: `${root}/credentials.json` });
-    const code = "permission_required";
-    const flags = `Deno does not permit it. Run with: --allow-read=${root} --allow-write=${root}`;
-    const runs = [
-      () => backend.get("k"),
-      () => backend.put("k", entry()),
-      () => backend.withLock("k", () => Promise.resolve()),
-    ];
-    for (const [index, action] of denied.entries()) {
-      if (action === undefined) assertEquals(await runs[index]!(), undefined);
-      else await rejectsWith(code, runs[index]!, `Cannot ${action} ${root}`, flags);
-    }
-  });
-}
+test.readOnly("with permission for reading alone the flags for a write are named", async () => {
+  const backend = new FileCredentialsBackend({ path: `${root}/credentials.json` });
+  assertEquals(backend.get("k"), undefined);
+  const words = ["Cannot open the lock file", `--allow-read=${root} --allow-write=${root}`];
+  const lock = () => backend.withLock("k", () => Promise.resolve());
+  for (const run of [() => backend.put("k", entry()), lock]) {
+    await rejectsWith("permission_required", run, ...words);
+  }
+});
 
-Deno.test("file: a file in the folder's place is an error", {
-  permissions,
-  ignore: !isPosix,
-}, async () => {
+test.onPosix("a file in the folder's place is an error", async () => {
   const parent = `${folder()}/file`;
   Deno.writeTextFileSync(parent, "");
   const backend = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
@@ -98,9 +85,7 @@ Deno.test("file: a file in the folder's place is an error", {
   await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), backend.path);
 });
 
-Deno.test("file: on Windows a drive that is not there has nothing, and a write says so", {
-  ignore: Deno.build.os !== "windows",
-}, async () => {
+test.onWindows("on Windows a drive that is not there has nothing, and a write says so", async () => {
   const backend = new FileCredentialsBackend({ path: "Q:\\tokens\\c.json" });
   assertEquals(backend.get(KEY), undefined);
   await backend.delete(KEY);

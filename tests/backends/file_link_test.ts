@@ -1,22 +1,182 @@
-import { assert, assertEquals } from "@std/assert";
+/** Links, and what a neighbour has planted where the credentials file, its lock or its temp file is expected. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
+import { OTHER_UID, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
+import { isPosix, makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
 import { callsOf } from "./stores.ts";
 
 const { folder } = sandbox(); // making a link takes every permission for files
+const TEXT = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } });
 
-interface Linked {
-  backend: FileCredentialsBackend;
-  link: string;
-  target: string;
+function place() {
+  const parent = folder();
+  const path = `${parent}/credentials.json`;
+  return { parent, path, backend: new FileCredentialsBackend({ path, lockTimeoutMs: 50 }) };
 }
 
+const test = Object.assign(testWith({ ignore: !isPosix }, "file: "), {
+  asOther: testWith({ whyNot: whyNoOtherUser }, "file: "),
+});
+
+/** Runs `change` right before the next call of a function of Deno. */
+async function rightBefore(
+  name: "openSync" | "removeSync",
+  change: () => void,
+  run: () => Promise<unknown>,
+): Promise<void> {
+  const original = Deno[name];
+  // deno-lint-ignore no-explicit-any -- either function
+  Deno[name] = (...args: any) => {
+    Deno[name] = original as never;
+    if (name === "openSync") change();
+    const value = (original as (...args: unknown[]) => never)(...args);
+    if (name === "removeSync") change();
+    return value;
+  };
+  try {
+    await run();
+  } finally {
+    Deno[name] = original as never;
+  }
+}
+
+test("a pipe or a device in the file's place, or behind a link there, is refused at once", async () => {
+  const { parent, path, backend } = place();
+  const check = async (words: string) => {
+    const accesses = [...callsOf(backend), () => backend.deleteAll()];
+    for (const access of accesses) await rejectsWith("backend_denied", access, words);
+  };
+  await makePipe(path);
+  await check("it is a named pipe");
+  Deno.renameSync(path, `${parent}/pipe`);
+  Deno.symlinkSync("pipe", path);
+  await check("it is a named pipe");
+  Deno.removeSync(path);
+  Deno.symlinkSync("/dev/zero", path);
+  await check("it is a device");
+  Deno.removeSync(path);
+  Deno.mkdirSync(`${path}/inner`, { recursive: true });
+  await check("it is a folder");
+  assertEquals(namesIn(path), ["inner"]);
+});
+
+test("one that is exchanged for a link between the look and the opening is not read", async () => {
+  const { path, backend } = place();
+  Deno.writeTextFileSync(path, TEXT, { mode: 0o600 });
+  const exchange = () => {
+    Deno.removeSync(path);
+    Deno.symlinkSync("/dev/zero", path);
+  };
+  await rightBefore(
+    "openSync",
+    exchange,
+    () => rejectsWith("backend_denied", () => backend.get(KEY), "it is a device"),
+  );
+});
+
+test("a lock file that is a link, a pipe or a folder is refused, and its target not touched", async () => {
+  const { parent, path, backend } = place();
+  Deno.writeTextFileSync(`${parent}/keys`, "ssh-ed25519 AAAA", { mode: 0o600 });
+  const lock = `${path}.lock`;
+  const refuse = (reason: string) =>
+    rejectsWith("backend_denied", () => backend.put(KEY, entry()), lock, reason);
+  for (const target of ["keys", "nothing", "/dev/null"]) {
+    Deno.symlinkSync(target, lock);
+    await refuse("it is a symbolic link");
+    Deno.removeSync(lock);
+  }
+  await makePipe(lock);
+  await refuse("it is a named pipe");
+  Deno.removeSync(lock);
+  Deno.mkdirSync(lock);
+  await refuse("it is a folder");
+  Deno.removeSync(lock);
+  Deno.writeTextFileSync(lock, "", { mode: 0o600 });
+  const exchange = () => {
+    Deno.removeSync(lock);
+    Deno.symlinkSync("keys", lock);
+  };
+  await rightBefore("openSync", exchange, () => refuse("it is a symbolic link"));
+  assertEquals(Deno.readTextFileSync(`${parent}/keys`), "ssh-ed25519 AAAA");
+  assertEquals(namesIn(parent), ["credentials.json.lock", "keys"]);
+});
+
+test("a link in the temp file's place is not written through", async () => {
+  const { parent, path, backend } = place();
+  Deno.writeTextFileSync(`${parent}/victim`, "untouched");
+  for (const target of ["victim", "nothing"]) {
+    Deno.symlinkSync(target, `${path}.tmp`);
+    await backend.put(KEY, entry());
+    assertEquals(Deno.lstatSync(path).isFile, true);
+  }
+  Deno.symlinkSync("victim", `${path}.tmp`);
+  const plantAgain = () => Deno.symlinkSync("victim", `${path}.tmp`);
+  const put = () => rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), path);
+  await rightBefore("removeSync", plantAgain, put);
+  assertEquals(Deno.readTextFileSync(`${parent}/victim`), "untouched");
+});
+
+test("tokens are removed whatever was planted in the place of the lock or of the temp file", async () => {
+  const { parent, path, backend } = place();
+  const isThere = () => namesIn(parent).includes("credentials.json") && backend.get(KEY);
+  for (const remove of [() => backend.delete(KEY), () => backend.deleteAll()]) {
+    await backend.put(KEY, entry());
+    Deno.removeSync(`${path}.lock`);
+    Deno.symlinkSync("nothing", `${path}.lock`);
+    Deno.mkdirSync(`${path}.tmp/inner`, { recursive: true });
+    await remove();
+    assertEquals(!isThere(), true);
+    Deno.removeSync(`${path}.lock`);
+    await backend.put(KEY, entry());
+    using held = Deno.openSync(`${path}.lock`, { read: true, write: true });
+    held.lockSync(true); // for ever
+    await rejectsWith("backend_locked", () => backend.put(KEY, entry()));
+    await remove();
+    assertEquals(!isThere(), true);
+  }
+  assertEquals(namesIn(parent), ["credentials.json.lock", "credentials.json.tmp"]);
+});
+
+test.asOther("neither tokens nor a lock of another user are used", async () => {
+  const attacker = OTHER_UID + 1;
+  const { path, backend } = place();
+  await backend.put(KEY, entry());
+  for (
+    const [file, run] of [
+      [`${path}.lock`, () => backend.put(KEY, entry())],
+      [path, () => Promise.try(() => backend.get(KEY))],
+    ] as const
+  ) {
+    Deno.chownSync(file, attacker, attacker); // by the superuser, who can open them all
+    await rejectsWith(
+      "backend_denied",
+      run,
+      `${file}: it belongs to another user (uid ${attacker})`,
+    );
+  }
+});
+
+test.asOther(
+  "a home whose folder cannot be made, as in a pod, is told by its variable",
+  async () => {
+    const code = `
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    Deno.env.set("HOME", "/");
+    const backend = new FileCredentialsBackend();
+    const run = () => backend.withLock("k", () => Promise.resolve());
+    console.log(JSON.stringify(await run().catch(({ code, message }) => [code, message])));`;
+    const [seen, message] = await runAsOther(code) as string[];
+    assertEquals(seen, "backend_denied");
+    assertMatch(message!, /^Cannot make the folder \/\.validmind: .* Set HOME to a folder/);
+  },
+);
+
 /** A link in one folder to a file in another, as those have who keep their dotfiles elsewhere. */
-function linked(to = "../real/target.json"): Linked {
+function linked(to = "../real/target.json") {
   const parent = folder();
   const [link, target] = [`${parent}/home/credentials.json`, `${parent}/real/target.json`];
   Deno.mkdirSync(`${parent}/home`);
@@ -34,9 +194,7 @@ function keysIn(path: string): string[] {
   return Object.keys(JSON.parse(Deno.readTextFileSync(path)).credentials).sort();
 }
 
-const test = testWith({ ignore: !isPosix }, "file behind a link: ");
-
-test("it stays a link, and its target is replaced", async () => {
+test("behind a link: it stays a link, and its target is replaced", async () => {
   const { backend, link, target } = linked();
   writeRow(target);
   const before = Deno.statSync(target).ino;
@@ -50,7 +208,7 @@ test("it stays a link, and its target is replaced", async () => {
   assertEquals(keysIn(target), [OTHER]);
 });
 
-test("one file has one lock, by whichever name it is opened", async () => {
+test("behind a link: one file has one lock, by whichever name it is opened", async () => {
   const { backend, target } = linked();
   writeRow(target);
   const direct = new FileCredentialsBackend({ path: target, lockTimeoutMs: 30 });
@@ -64,7 +222,7 @@ test("one file has one lock, by whichever name it is opened", async () => {
   assertEquals(keysIn(target).length, keys.length + 1);
 });
 
-test("to nothing, or in a circle, is an error, not an absent file, and is left as it is", async () => {
+test("behind a link: to nothing, or in a circle, is an error, not an absent file, and is left as it is", async () => {
   for (
     const [to, reason] of [
       ["../real/target.json", "a link to nothing"],
@@ -80,7 +238,7 @@ test("to nothing, or in a circle, is an error, not an absent file, and is left a
   }
 });
 
-test("deleteAll empties the target, and a sign-in can follow", async () => {
+test("behind a link: deleteAll empties the target, and a sign-in can follow", async () => {
   for (const content of [JSON.stringify({ version: 2, credentials: {} }), '{"credentials": {']) {
     const { backend, link, target } = linked();
     Deno.writeTextFileSync(target, content);
@@ -92,7 +250,7 @@ test("deleteAll empties the target, and a sign-in can follow", async () => {
   }
 });
 
-test("a folder that is a link is followed, and keeps its mode", async () => {
+test("behind a link: a folder that is a link is followed, and keeps its mode", async () => {
   const parent = folder();
   Deno.mkdirSync(`${parent}/team`);
   Deno.chmodSync(`${parent}/team`, 0o755);
@@ -106,7 +264,7 @@ test("a folder that is a link is followed, and keeps its mode", async () => {
   assertEquals([modeOf(`${parent}/team`), modeOf(path), warnings], [0o755, 0o600, []]);
 });
 
-test("the permission that is missing is the one for the target's folder", async () => {
+test("behind a link: the permission that is missing is the one for the target's folder", async () => {
   const { link, target } = linked();
   writeRow(target);
   const [home, real] = [link, target].map((path) => path.replace(/\/[^/]*$/, ""));

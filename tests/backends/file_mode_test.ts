@@ -8,12 +8,7 @@ import { testWith } from "../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 
-interface Warned {
-  backend: FileCredentialsBackend;
-  warnings: string[];
-}
-
-function backendAt(path: string): Warned {
+function backendAt(path: string) {
   const warnings: string[] = [];
   const onWarning = (message: string) => void warnings.push(message);
   return { backend: new FileCredentialsBackend({ path, onWarning }), warnings };
@@ -24,16 +19,13 @@ function writeOpen(path: string, mode: number, version = 1): void {
   Deno.chmodSync(path, mode);
 }
 
-const test = testWith({ permissions, ignore: !isPosix }, "file modes: ");
+const test = Object.assign(testWith({ permissions, ignore: !isPosix }, "file modes: "), {
+  withRun: testWith({ ignore: !isPosix }, "file modes: "),
+});
 
-Deno.test(
-  "file modes: files are 0600 and new folders 0700, whatever the umask, without a warning",
-  {
-    ignore: !isPosix,
-  },
-  async () => {
-    const own = `${folder()}/a/.validmind`;
-    const code = `
+test.withRun("files are 0600 and new folders 0700, whatever the umask, without a warning", async () => {
+  const own = `${folder()}/a/.validmind`;
+  const code = `
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     for (const umask of [0o000, 0o077]) {
       Deno.umask(umask);
@@ -42,15 +34,14 @@ Deno.test(
       await backend.withLock("k", () => backend.put("k", entry));
     }
   `;
-    const { code: exit, stderr } = await runDeno({ code, flags: ["-A"] });
-    assertEquals([exit, stderr], [0, ""]);
-    assertEquals(modeOf(own.replace("/.validmind", "")), 0o700);
-    for (const path of [`${own}0`, `${own}63`]) {
-      assertEquals([modeOf(path), namesIn(path).length], [0o700, 3]);
-      for (const name of namesIn(path)) assertEquals(modeOf(`${path}/${name}`), 0o600, name);
-    }
-  },
-);
+  const { code: exit, stderr } = await runDeno({ code, flags: ["-A"] });
+  assertEquals([exit, stderr], [0, ""]);
+  assertEquals(modeOf(own.replace("/.validmind", "")), 0o700);
+  for (const path of [`${own}0`, `${own}63`]) {
+    assertEquals([modeOf(path), namesIn(path).length], [0o700, 3]);
+    for (const name of namesIn(path)) assertEquals(modeOf(`${path}/${name}`), 0o600, name);
+  }
+});
 
 for (const mode of [0o644, 0o640, 0o604]) {
   test(`one of ${mode.toString(8)} is closed by the next write, and told once`, async () => {

@@ -5,6 +5,7 @@ import { withEnv } from "../support/own_env.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
+import { callsOf } from "./stores.ts";
 
 const { folder, permissions } = sandbox();
 
@@ -13,10 +14,12 @@ function backendIn(parent = folder()): FileCredentialsBackend {
 }
 
 /** A backend of a file with this content. */
-function written(content: unknown): FileCredentialsBackend {
-  const backend = backendIn();
+function written(content: unknown, parent = folder()): FileCredentialsBackend {
+  const backend = backendIn(parent);
+  Deno.mkdirSync(parent, { recursive: true, mode: 0o700 });
   const text = typeof content === "string" ? content : JSON.stringify(content);
-  Deno.writeTextFileSync(backend.path, text, { mode: 0o600 });
+  const bytes = content instanceof Uint8Array ? content : new TextEncoder().encode(text);
+  Deno.writeFileSync(backend.path, bytes, { mode: 0o600 });
   return backend;
 }
 
@@ -135,6 +138,107 @@ test("an entry that JSON cannot hold is an error: the file is as it was, and its
   await rejectsWith("backend_unavailable", () => backend.put(KEY, odd), path);
   assertEquals(Deno.readFileSync(path), before);
   await backend.put(KEY, entry());
+});
+
+const whole = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } });
+const rows = { [KEY]: entry() };
+
+/** What nobody can make sense of: every access fails. */
+const CORRUPT: Record<string, unknown> = {
+  "empty": "",
+  "truncated in a token": whole.slice(0, whole.indexOf(entry().access_token) + 11),
+  "followed by rubbish": `${whole}}`,
+  "not UTF-8": Uint8Array.from('{"credentials": {"k": {"x": "ÿ"}}}', (char) => char.charCodeAt(0)),
+  "null": null,
+  "a number that JavaScript cannot hold": "1.50",
+  "an array": [entry()],
+  "of a string version": { version: "1", credentials: rows },
+  "of version 0": { version: 0, credentials: rows },
+  "of version 1.5": { version: 1.5, credentials: rows },
+  "with an array of credentials": { version: 1, credentials: [entry()] },
+  "another program's": { name: "app", dependencies: {} },
+  "another program's, with a version": { version: 1, packages: {} },
+};
+
+for (const [what, content] of Object.entries(CORRUPT)) {
+  test(`one that is ${what} is an error, is left as it is, and can be removed`, async () => {
+    const parent = folder();
+    const backend = written(content, parent);
+    const { path } = backend;
+    const before = Deno.readFileSync(path);
+    for (const access of callsOf(backend)) {
+      const reason = /UTF|truncated|empty|rubbish/.test(what) ? "not JSON in UTF-8" : "";
+      const words = [path, reason, "clearOidcCredentials({ all: true })", "or delete it"];
+      const { cause } = await rejectsWith("backend_corrupt", access, ...words);
+      assertEquals(cause, undefined); // it would quote the file
+    }
+    assertEquals(Deno.readFileSync(path), before);
+    assertEquals(namesIn(parent).filter((name) => !name.endsWith(".lock")), ["credentials.json"]);
+    const own = written(content, `${parent}/.validmind`);
+    await own.deleteAll(); // whatever it is, at the default place
+    await own.put(KEY, entry());
+    assertEquals(own.get(KEY), entry());
+  });
+}
+
+test("U+FFFD and one byte order mark are text", async () => {
+  for (
+    const [text, expected] of [
+      ["…größe 🔑", "größe 🔑"],
+      ["…a\uFFFDb", "a\uFFFDb"],
+      ["\uFEFF…\uFFFD", "\uFFFD"],
+      ["…\uFEFFa", "\uFEFFa"],
+    ] as const
+  ) {
+    const content = `${text.replace("…", '{"credentials": {"k": {"x": "')}"}}}`;
+    const backend = written(content);
+    assertEquals({ ...backend.get("k") }, { x: expected } as object, text);
+    await backend.put("other", entry());
+    assertEquals({ ...backend.get("k") }, { x: expected } as object, text);
+  }
+});
+
+for (const row of ["a token", 1, true, [entry()]]) {
+  test(`a row that is ${JSON.stringify(row).slice(0, 12)}… is an error, others work`, async () => {
+    const backend = written({ version: 1, credentials: { [KEY]: row, [OTHER]: entry() } });
+    const { path } = backend;
+    await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
+    await backend.put(OTHER, entry({ x_new: 1 }));
+    assertEquals(backend.get(OTHER), entry({ x_new: 1 }));
+    await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
+    await backend.delete(KEY);
+    assertEquals(backend.get(KEY), undefined);
+  });
+}
+
+test("deleteAll at any path removes what looks like credentials, whole or damaged", async () => {
+  const own = ["", " \n", '{"version": 1, "credentials": {"a|b', "{}", '{"version": 1}'];
+  own.push('{"version": 2, "credentials": {}}', '{"version": "1", "credentials": {}, "x": 1}');
+  for (const text of own) {
+    const parent = folder();
+    await written(text, parent).deleteAll();
+    assertEquals(namesIn(parent), ["credentials.json.lock"], text);
+  }
+  const others = ["notes", '{"name": "app"}', '{"credentials": []}', '{"version": 2, "items": []}'];
+  others.push('{"version": 1, "credentials": [{"a": 1}]}', '{"installed": {"client_id": "x"}}');
+  others.push('[{"credentials": {}}]', '"\\"credentials\\""', "null");
+  for (const text of others) {
+    const backend = written(text);
+    const words = [backend.path, "does not look like", "delete the file yourself"];
+    await rejectsWith("backend_corrupt", () => backend.deleteAll(), ...words);
+    assertEquals(Deno.readTextFileSync(backend.path), text);
+  }
+});
+
+test("one that is larger than any credentials file is neither read nor deleted", async () => {
+  const backend = written("");
+  const { path } = backend;
+  Deno.truncateSync(path, 3_000_000_000);
+  const words = [path, "3000000000 bytes"];
+  await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
+  await rejectsWith("backend_denied", () => backend.put(KEY, entry()), ...words);
+  await rejectsWith("backend_denied", () => backend.deleteAll(), path);
+  assertEquals(Deno.statSync(path).size, 3_000_000_000);
 });
 
 const isWindows = Deno.build.os === "windows";

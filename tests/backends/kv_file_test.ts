@@ -46,11 +46,11 @@ const test = Object.assign(used, {
   asRoot: usedWhere({ whyNot: whyNoOwner }),
   denied: usedWhere({ whyNot: whyNoDenial }),
   mounted: testWith({ whyNot: whyNoMount }, "kv file: "),
+  fresh: testWith({ permissions }, "kv file: "),
+  freshOnPosix: testWith({ ignore: !isPosix }, "kv file: "),
 });
 
-Deno.test("kv file: files are 0600 from their creation, in 0700 folders, whatever the umask", {
-  ignore: !isPosix,
-}, async () => {
+test.freshOnPosix("files are 0600 from their creation, in 0700 folders, whatever the umask", async () => {
   const parent = folder();
   const code = `
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
@@ -67,10 +67,7 @@ Deno.test("kv file: files are 0600 from their creation, in 0700 folders, whateve
   assertEquals(modeOf(`${parent}/new`), 0o700);
 });
 
-Deno.test("kv file: it is 0600 before SQLite writes the first byte into it", {
-  permissions,
-  ignore: !isPosix,
-}, async () => {
+test.freshOnPosix("it is 0600 before SQLite writes the first byte into it", async () => {
   const path = `${folder()}/kv.db`;
   const { openKv } = Deno;
   const seen: number[] = [];
@@ -160,15 +157,14 @@ test.onLinux("one that is open in this process keeps the locks that SQLite has o
   assertEquals(locks() >= before, true);
 });
 
-Deno.test(
-  "kv file: without permission the error names the flags",
-  { permissions: "none" },
-  async () => {
-    const backend = new KvCredentialsBackend({ path: "/elsewhere/kv.db" });
-    const words = ["/elsewhere/kv.db", "--allow-read=/elsewhere", "--allow-write=/elsewhere"];
-    for (const run of callsOf(backend)) await rejectsWith("permission_required", run, ...words);
-  },
-);
+Deno.test("kv: without permission the error names the flags", { permissions: "none" }, async () => {
+  const both = ["--allow-read=/elsewhere", "--allow-write=/elsewhere"];
+  const ofServer = ["kv.example.com:", "--allow-net=kv.example.com", "--allow-env=DENO_KV_ACCESS_"];
+  for (const [path, words] of [["/elsewhere/kv.db", both], ["https://kv.example.com/", ofServer]]) {
+    const runs = callsOf(new KvCredentialsBackend({ path: String(path) }));
+    for (const run of runs) await rejectsWith("permission_required", run, ...words!);
+  }
+});
 
 const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, words: string][] = [
   [new TypeError("database is locked"), "backend_locked", "keeps writing"],
@@ -183,9 +179,7 @@ const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, words: string]
 ];
 
 for (const [fault, code, words] of FAULTS) {
-  Deno.test(`kv file: trouble of SQLite is ${code}: ${(fault as Error).message}`, {
-    permissions,
-  }, async () => {
+  test.fresh(`trouble of SQLite is ${code}: ${(fault as Error).message}`, async () => {
     let tries = 0;
     using _ = replaceOpenKv(() => {
       tries++;
@@ -198,9 +192,7 @@ for (const [fault, code, words] of FAULTS) {
   });
 }
 
-Deno.test("kv file: one that another program locks for a moment is tried again", {
-  permissions,
-}, async () => {
+test.fresh("one that another program locks for a moment is tried again", async () => {
   const { openKv } = Deno;
   const faults = ["database is locked", "database table is locked"];
   using _ = replaceOpenKv((...args) => {

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { PROVES } from "../../../backends/common/describe_backend.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { ALL, backendUrl, startDeno } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
@@ -11,15 +10,20 @@ import { testWith } from "../../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 
-const test = testWith({ permissions });
+const test = Object.assign(testWith({ permissions }), {
+  onPosix: testWith({ permissions, ignore: !isPosix }),
+});
+const nothing = () => Promise.resolve();
 const THEIRS = JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } });
 
-function make() {
-  const parent = folder();
+/** Backends of one file with different patience, and the path of the lock of the key "a". */
+function make(parent = folder()) {
   const path = `${parent}/c.json`;
-  const store = new FileCredentialsBackend({ path, lockTimeoutMs: 500, onWarning: () => {} });
+  const open = (lockTimeoutMs = 30_000) =>
+    new FileCredentialsBackend({ path, lockTimeoutMs, onWarning: () => {} });
   const keys = () => Object.keys(JSON.parse(Deno.readTextFileSync(path)).credentials);
-  return { store, parent, path, keys };
+  const temps = () => namesIn(parent).filter((name) => name.endsWith(".tmp"));
+  return { parent, path, open, store: open(500), lockPath: `${path}.c.lock`, keys, temps };
 }
 
 /** Runs `fn`, and gives its steps on the disk. Each change is made after a write of a file. */
@@ -50,10 +54,7 @@ async function observed(
   return steps;
 }
 
-Deno.test("a write has its content on the disk before the rename, and its folder after", {
-  permissions,
-  ignore: !isPosix,
-}, async () => {
+test.onPosix("a write has its content on the disk before the rename, and its folder after", async () => {
   const { store } = make();
   const steps = ["sync content", "rename", "sync folder"];
   assertEquals(await observed(() => store.put(KEY, entry())), steps);
@@ -119,73 +120,59 @@ test("a delete removes what killed writes and earlier versions left, also withou
 });
 
 test("a sign-out that gets no lock has a temp file of its own", async () => {
-  const { store, path, parent, keys } = make();
+  const { store, path, parent, keys, temps } = make();
   for (const key of [KEY, OTHER]) await store.put(key, entry());
   Deno.removeSync(`${path}.lock`);
   Deno.mkdirSync(`${path}.lock`); // so that it cannot be had
-  let temps: string[] = [];
-  const look = () => temps = namesIn(parent).filter((name) => name.endsWith(".tmp"));
-  await observed(() => store.delete(KEY), [look]);
-  assertEquals(temps.map((name) => /^c\.json\.[0-9a-f]{8}\.tmp$/.test(name)), [true]);
+  let seen: string[] = [];
+  await observed(() => store.delete(KEY), [() => seen = temps()]);
+  assertEquals(seen.map((name) => /^c\.json\.[0-9a-f]{8}\.tmp$/.test(name)), [true]);
   assertEquals([keys(), namesIn(parent)], [[OTHER], ["c.json", "c.json.lock"]]);
 });
 
 /** The lock of a key proves that the file can be written, by a temp file that is then the write's own. */
 
-function backendIn(parent: string): FileCredentialsBackend {
-  return new FileCredentialsBackend({ path: `${parent}/credentials.json` });
-}
-
-function tempsIn(parent: string): string[] {
-  return namesIn(parent).filter((name) => name.endsWith(".tmp"));
-}
-
 test("a lock makes a closed file of the coming size, which the put uses, and leaves no trace", async () => {
-  const parent = folder();
-  const backend = backendIn(parent);
-  assertEquals(backend[PROVES], true);
-  await backend.put(KEY, entry());
+  const { store, path, parent, temps } = make();
+  await store.put(KEY, entry());
   for (const isPut of [true, false]) {
-    await backend.withLock(KEY, async () => {
-      const [temp, ...more] = tempsIn(parent).map((name) => `${parent}/${name}`);
+    await store.withLock(KEY, async () => {
+      const [temp, ...more] = temps().map((name) => `${parent}/${name}`);
       assertEquals(more, []);
       const { size, ino } = Deno.statSync(temp!);
-      assert(size > Deno.statSync(backend.path).size + 10_000);
+      assert(size > Deno.statSync(path).size + 10_000);
       if (isPosix) assertEquals(modeOf(temp!), 0o600);
       if (!isPut) return;
-      await backend.put(KEY, entry({ x_new: 1 }));
-      assertEquals([Deno.statSync(backend.path).ino, tempsIn(parent)], [ino, []]);
-      await backend.put(KEY, entry({ x_new: 2 }));
+      await store.put(KEY, entry({ x_new: 1 }));
+      assertEquals([Deno.statSync(path).ino, temps()], [ino, []]);
+      await store.put(KEY, entry({ x_new: 2 }));
     });
-    assertEquals(tempsIn(parent), []);
+    assertEquals(temps(), []);
   }
-  assertEquals(backend.get(KEY), entry({ x_new: 2 }));
+  assertEquals(store.get(KEY), entry({ x_new: 2 }));
 });
 
 test("a temp file that somebody replaced is not used, nor one that a crash left", async () => {
-  const parent = folder();
-  const backend = backendIn(parent);
-  await backend.withLock(KEY, async () => {
-    const [temp] = tempsIn(parent);
+  const { store, parent, temps } = make();
+  await store.withLock(KEY, async () => {
+    const [temp] = temps();
     Deno.writeTextFileSync(`${parent}/planted`, "planted");
     Deno.renameSync(`${parent}/planted`, `${parent}/${temp}`);
-    await backend.put(KEY, entry({ x_new: 1 }));
-    assertEquals(tempsIn(parent), [temp]);
+    await store.put(KEY, entry({ x_new: 1 }));
+    assertEquals(temps(), [temp]);
   });
-  assertEquals(backend.get(KEY), entry({ x_new: 1 }));
-  await backend.withLock(KEY, () => {
-    assertEquals(Deno.readFileSync(`${parent}/${tempsIn(parent)[0]}`)[0], 0);
+  assertEquals(store.get(KEY), entry({ x_new: 1 }));
+  await store.withLock(KEY, () => {
+    assertEquals(Deno.readFileSync(`${parent}/${temps()[0]}`)[0], 0);
     return Promise.resolve();
   });
-  assertEquals(tempsIn(parent), []);
+  assertEquals(temps(), []);
 });
 
-Deno.test("a lock file or a folder that vanishes is an error, never a sign-out", {
-  ignore: !isPosix,
-}, async () => {
+test.onPosix("a lock file or a folder that vanishes is an error, never a sign-out", async () => {
   for (const what of ["lock", "folder"]) {
     const parent = `${folder()}/inner`;
-    const backend = backendIn(parent);
+    const { store: backend } = make(parent);
     await backend.put(KEY, entry());
     await backend.withLock(KEY, async () => {
       if (what === "folder") Deno.renameSync(parent, `${parent}.moved`);
@@ -194,33 +181,23 @@ Deno.test("a lock file or a folder that vanishes is an error, never a sign-out",
       await rejectsWith("backend_locked", () => backend.put(KEY, entry()), backend.path);
     });
     assertEquals(backend.get(KEY), undefined);
-    const lock = () => backend.withLock(KEY, () => Promise.resolve());
+    const lock = () => backend.withLock(KEY, nothing);
     if (what === "folder") await rejectsWith("backend_unavailable", lock, "its folder vanished");
     else await lock();
     await backend.put(KEY, entry());
     await lock(); // it is there again
     await backend.delete(KEY);
   }
-  const backend = backendIn(folder());
-  await backend.withLock(KEY, async () => {
-    await backend.put(KEY, entry());
-    Deno.removeSync(backend.path); // by somebody who signs out all
-    assertEquals(backend.get(KEY), undefined);
+  const { store, path } = make();
+  await store.withLock(KEY, async () => {
+    await store.put(KEY, entry());
+    Deno.removeSync(path); // by somebody who signs out all
+    assertEquals(store.get(KEY), undefined);
   });
 });
 
-const nothing = () => Promise.resolve();
-
-/** Backends of one file with different patience, and the path of the lock of the key "a". */
-function locks() {
-  const parent = folder();
-  const path = `${parent}/c.json`;
-  const open = (lockTimeoutMs = 30_000) => new FileCredentialsBackend({ path, lockTimeoutMs });
-  return { parent, open, lockPath: `${path}.c.lock` };
-}
-
 test("a lock's file is empty and closed, and stays", async () => {
-  const { open, lockPath, parent } = locks();
+  const { open, lockPath, parent } = make();
   assertEquals(await open().withLock("a", () => Promise.resolve(7)), 7);
   assertEquals(namesIn(parent), ["c.json.c.lock"]); // of the same name in every release
   assertEquals(Deno.readTextFileSync(lockPath), "");
@@ -228,7 +205,7 @@ test("a lock's file is empty and closed, and stays", async () => {
 });
 
 test("the wait for a lock ends by its time limit, its signal or what peek sees", async () => {
-  const { open } = locks();
+  const { open } = make();
   const abort = new AbortController();
   const looks: string[] = [];
   const peek = () => Promise.resolve(looks.push("look") < 3 ? undefined : "seen");
@@ -261,7 +238,7 @@ test("the wait for a lock ends by its time limit, its signal or what peek sees",
 });
 
 test("sixteen lock files are for all keys, and one process holds several keys of one", async () => {
-  const { open, parent, lockPath } = locks();
+  const { open, parent, lockPath } = make();
   const ofFile = new Map<string, string[]>();
   for (let number = 0; number < 100; number++) {
     const seen = await open().withLock(`${number}`, () => {
@@ -293,11 +270,8 @@ test("sixteen lock files are for all keys, and one process holds several keys of
   await file.lock(true);
 });
 
-Deno.test("a lock file that is replaced while somebody waits for it is not the lock any more", {
-  permissions,
-  ignore: !isPosix,
-}, async () => {
-  const { open, lockPath } = locks();
+test.onPosix("a lock file that is replaced while somebody waits for it is not the lock any more", async () => {
+  const { open, lockPath } = make();
   const order: string[] = [];
   /** Holds the lock until it is told to end. */
   const hold = async () => {
@@ -324,9 +298,7 @@ Deno.test("a lock file that is replaced while somebody waits for it is not the l
 });
 
 Deno.test("a reader never sees half a file of a writer, nor does one that is killed leave half", async () => {
-  const parent = folder();
-  const path = `${parent}/credentials.json`;
-  const backend = new FileCredentialsBackend({ path });
+  const { store: backend, path, parent } = make();
   await backend.put("mine", small("mine"));
   const code = `
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
@@ -347,7 +319,7 @@ Deno.test("a reader never sees half a file of a writer, nor does one that is kil
     await child.kill();
     assertEquals(backend.get("mine"), small("mine"));
     await backend.put("mine", small("mine"));
-    assertEquals(namesIn(parent), ["credentials.json", "credentials.json.lock"]);
+    assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
     await backend.delete("theirs");
   }
 });

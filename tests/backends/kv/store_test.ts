@@ -40,15 +40,6 @@ Deno.test("without --unstable-kv the error is unstable_kv_required and names the
   await rejectsWith("unstable_kv_required", () => new KvCredentialsBackend().get(KEY), ...words);
 });
 
-Deno.test("kv server: without permission both flags are named", {
-  permissions: { env: ["DENO_KV_ACCESS_TOKEN"] },
-}, () =>
-  withEnv({ DENO_KV_ACCESS_TOKEN: ACCESS_TOKEN }, async () => {
-    const backend = new KvCredentialsBackend({ path: "https://kv.example.com/" });
-    const words = ["kv.example.com:", "--allow-net=kv.example.com", "--allow-env=DENO_KV_ACCESS_"];
-    await rejectsWith("permission_required", () => backend.get(KEY), ...words);
-  }));
-
 test("it is asked with the token, once while answers are fresh", async ({ server, clock, open }) => {
   const store = await open();
   await store.put(KEY, entry());
