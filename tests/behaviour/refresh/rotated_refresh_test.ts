@@ -89,12 +89,17 @@ function html(status: number): Response {
   });
 }
 
+/** Leads to a path that nothing may be sent to. */
+function redirect({ url }: Request): Response {
+  return Response.redirect(new URL("/elsewhere", url), 307);
+}
+
 /** Each with words of the message. */
 const FAULTS: [what: string, answer: ScriptHandler, ...words: string[]][] = [
   ["connection reset", resetConnection, "the connection broke off"],
   ["timeout", hang, "within 500 ms"],
   ["captive-portal HTML", () => html(200), "status 200", "text/html"],
-  ["redirect", () => Response.redirect("https://portal.example.com/"), "redirects elsewhere"],
+  ["redirect", redirect, "redirects elsewhere"],
   ["truncated JSON", () => new Response('{"access_token": "x'), "no JSON object"],
   ["JSON that breaks off", () => truncated('{"access_token": "x'), "the connection broke off"],
   ["nothing at all", () => new Response(""), "no JSON object"],
@@ -179,6 +184,7 @@ for (const [step, [outcome, check]] of Object.entries(OUTCOMES)) {
       const run = () => world.signIn(limit);
       await check(world, run, () => inject(world, step as Step, answer), ...words)
         .catch((cause) => Promise.reject(new Error(`at ${what}`, { cause })));
+      assert(!paths(world.provider.requests).includes("/elsewhere"));
     }
   });
 }
