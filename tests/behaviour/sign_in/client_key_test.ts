@@ -1,11 +1,16 @@
 import { readClaims } from "../../../client/entry.ts";
 import { AssertionIssuer } from "../../support/client_world.ts";
 import { isPosix, makePipe } from "../../support/sandbox.ts";
-import { HOUR, renew, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { HOUR, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
-import { federatedWorld, keyWorld, makeKey } from "../../support/key_world.ts";
+import {
+  federatedWorld,
+  keyWorld,
+  makeKey,
+  startGitHubRunner,
+  type TestKey,
+} from "../../support/key_world.ts";
 import { setVariables } from "../../support/own_env.ts";
-import { startGitHubRunner, type TestKey } from "../../support/key_world.ts";
 import type { ScriptedProviderOptions } from "../../support/scripted_provider.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
@@ -295,21 +300,15 @@ Deno.test("client assertion: GitHub is asked at each renewal, also without the v
 
 Deno.test("client assertion: Entra's own audience is asked for", async () => {
   await using runner = await startGitHubRunner(() => Promise.resolve("a.b.c"));
-  await using world = await scriptedProviderWorld();
+  await using world = await scriptedProviderWorld({ issuer: ENTRA });
   setVariables(runner.variables);
-  const issuer = ENTRA;
-  const forms: URLSearchParams[] = [];
-  const fetch = async (url: string | URL | Request, init?: RequestInit) => {
-    const { pathname } = new URL(`${url}`);
-    if (pathname.startsWith("/idtoken")) return await globalThis.fetch(url, init);
-    if (init?.method !== "POST") return json({ issuer, token_endpoint: `${issuer}/token` });
-    forms.push(new URLSearchParams(await new Response(init.body).text()));
-    return json({ access_token: "entra-token-Zq7Kf9", token_type: "Bearer", expires_in: 3600 });
-  };
-  const more = { issuer, fetch, clientAssertion: "github", bearer: "access_token" } as const;
-  await world.job(more);
+  await world.job({
+    clientAssertion: "github",
+    bearer: "access_token",
+    fetch: world.provider.fetch,
+  });
   assertEquals(runner.audiences, ["api://AzureADTokenExchange"]);
-  assertEquals(forms.map((form) => form.get("client_assertion")), ["a.b.c"]);
+  assertEquals(world.provider.requests.at(-1)!.form.client_assertion, "a.b.c");
 });
 
 Deno.test("client assertion: an answer of GitHub's that is none is not sent, and nothing is shown", async () => {
@@ -376,18 +375,14 @@ Deno.test("client assertion: what is no single JWT is not sent", async () => {
   assertEquals(it.posts(), []);
 });
 
-Deno.test("client assertion: an error does not show it, however the provider echoes it", async () => {
-  await using it = await federatedWorld();
-  await using world = await scriptedProviderWorld();
-  const assertion = await it.assertion();
-  const clientAssertionFile = await it.file(assertion);
-  world.provider.script.token.push((_, form) =>
-    Response.json({
-      error: "invalid_client",
-      error_description: `no ${form.get("client_assertion_type")}: ${form.get("client_assertion")}`,
-    }, { status: 401 })
-  );
-  const run = () => world.job({ clientAssertionFile });
+test("client assertion: an error does not show it, however the provider echoes it", async (world) => {
+  const { issuer, clientId, script } = world.provider;
+  const clientAssertion = await (await AssertionIssuer.make()).assertion(issuer, clientId);
+  script.token.push((_, form) => {
+    const words = ["client_assertion_type", "client_assertion"].map((name) => form.get(name));
+    return json({ error: "invalid_client", error_description: words.join(": ") }, 401);
+  });
+  const run = () => world.job({ clientAssertion });
   const error = await rejectsWith("provider_refused", run, "jwt-bearer: [removed]");
-  assertNoSecret(error, [assertion.split(".")[2]!]);
+  assertNoSecret(error, [clientAssertion.split(".")[2]!]);
 });
