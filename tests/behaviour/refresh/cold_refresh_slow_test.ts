@@ -25,10 +25,3 @@ Deno.test("cold refresh: Deno compiles no code anew that it has compiled for an 
   }
   assertNotMatch(said, /Updating V8 code cache for ES module: (?!.*cached_start).*/);
 });
-
-Deno.test("cold refresh: the package is asked for in the version of deno.json", async () => {
-  const root = new URL("../../../", import.meta.url);
-  const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
-  const source = await Deno.readTextFile(new URL("client/tokens/clear.ts", root));
-  assert(source.includes(`import.meta.resolve("${imports.oauth4webapi}")`));
-});

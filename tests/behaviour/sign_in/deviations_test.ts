@@ -21,21 +21,15 @@ function storedSeconds(world: ScriptedWorld): number {
 
 const DEVICE_ANSWERS: [what: string, members: Record<string, unknown>, waitMs: number][] = [
   ["interval 0", { interval: 0 }, 5000],
-  ['interval "0"', { interval: "0" }, 5000],
   ['interval "7"', { interval: "7" }, 7000],
   ["interval 2.5", { interval: 2.5 }, 2500],
-  ["interval -1", { interval: -1 }, 5000],
   ["interval null", { interval: null }, 5000],
   ["no interval", { interval: undefined }, 5000],
   ['interval "soon"', { interval: "soon" }, 5000],
   ["no expires_in", { expires_in: undefined }, 1000],
-  ["expires_in null", { expires_in: null }, 1000],
   ['expires_in "600"', { expires_in: "600" }, 1000],
-  ["expires_in 599.5", { expires_in: 599.5 }, 1000],
   ["expires_in -1", { expires_in: -1 }, 1000],
   ["verification_uri_complete null", { verification_uri_complete: null }, 1000],
-  ["verification_uri_complete empty", { verification_uri_complete: "" }, 1000],
-  ["an error of null", { error: null }, 1000],
   ["an empty error", { error: "", error_description: "" }, 1000],
   ["members that nobody knows", { message: "To sign in, …", x: { y: [1] } }, 1000],
 ];
@@ -64,12 +58,9 @@ type TokenAnswer = [what: string, members: Record<string, unknown>, seconds: num
 
 const TOKEN_ANSWERS: TokenAnswer[] = [
   ["no expires_in", { expires_in: undefined }, HOUR],
-  ["expires_in null", { expires_in: null }, HOUR],
   ['expires_in "1800"', { expires_in: "1800" }, 1800],
   ["expires_in 1800.5", { expires_in: 1800.5 }, 1800.5],
-  ['expires_in "1800.5"', { expires_in: "1800.5" }, 1800.5],
   ["expires_in -1800", { expires_in: -1800 }, HOUR],
-  ['expires_in "-1800"', { expires_in: "-1800" }, HOUR],
   ["expires_in 0", { expires_in: 0 }, HOUR],
   ['expires_in "never"', { expires_in: "never" }, HOUR],
   ["expires_in 1e300", { expires_in: 1e300 }, 1e9],

@@ -56,21 +56,6 @@ Deno.test("dpop: a nonce challenge burns neither code nor refresh token", async 
   assertEquals(world.codes.length, 1);
 });
 
-Deno.test("dpop: the API's nonce challenge is answered once, without a refresh", async () => {
-  const demands = { nonce: false };
-  await using world = await dpopProviderWorld(demands);
-  const session = await world.signIn();
-  demands.nonce = true;
-  world.provider.reset();
-  await session.get("me");
-  await session.get("me");
-  assertEquals(world.provider.requests.map(({ path, status }) => [path, status]), [
-    ["/me", 401],
-    ["/me", 200],
-    ["/me", 200],
-  ]);
-});
-
 for (const offered of [undefined, ["RS256"]]) {
   test(`dpop: a provider that offers ${offered} is an error before anybody is asked`, async (world) => {
     world.provider.discovery = { dpop_signing_alg_values_supported: offered };

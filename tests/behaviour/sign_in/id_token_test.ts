@@ -1,6 +1,3 @@
-import { createSession } from "../../../client/create_session.ts";
-import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
-import { refreshTokens } from "../../../client/provider/unattended_grants.ts";
 import {
   answerWith,
   oidcProviderWorld,
@@ -12,24 +9,24 @@ import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { json } from "../../support/http_server.ts";
 import { makeSigningKey } from "../../support/jwt.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { credentialKey, readClaims } from "../../../client/entry.ts";
+import { readClaims } from "../../../client/entry.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
-import type { SessionOptions } from "../../../client/session_options.ts";
 import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
 import { assert, assertEquals } from "@std/assert";
-import { providerOf } from "./provider_of.ts";
+import { createSession, credentialKey, type SessionOptions } from "@validmind/auth";
 // @ts-types="@types/oidc-provider"
 import type { JWKS } from "oidc-provider";
 
-test("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async (world) => {
-  const { provider } = providerOf(world);
-  for (let time = 0; time < 3; time++) {
-    world.provider.script.jwks.push(() => new Response("busy", { status: 503 }));
-  }
-  answerWith(world, { access_token: "access-2", refresh_token: "refresh-2", expires_in: 60 });
-  const { tokens } = await refreshTokens(provider, { refreshToken: "refresh-1" });
-  assertEquals([tokens?.refreshToken, tokens?.idToken], ["refresh-2", undefined]);
-  assertEquals(world.clock.delays, [500, 1000]);
+test.signedIn("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async ({ session, ...world }) => {
+  const { id_token } = world.stored();
+  const busy = () => new Response("busy", { status: 503 });
+  world.provider.script.jwks.push(busy, busy, busy);
+  const unchecked = await world.provider.idToken({ name: "Eve" });
+  answerWith(world, { refresh_token: "refresh-2", id_token: unchecked });
+  await renew(session);
+  const stored = world.stored();
+  assertEquals([stored.refresh_token, stored.id_token], ["refresh-2", id_token]);
+  assertEquals(world.clock.delays.slice(1), [500, 1000]);
 });
 
 /** A key that signs by ES256, and an ID token of it. */
@@ -44,69 +41,55 @@ async function ellipticKey(provider: ScriptedProvider) {
   return { jwk, idToken: `${input}.${signature}` };
 }
 
-/** The keys of the provider, and whose signature an ID token has: `kid` as it is in its header. */
-interface KeysRow {
-  keys: (own: JsonWebKey, others: JsonWebKey[]) => unknown[];
-  kid?: string;
-  isTaken: boolean;
-}
-
 const nameless = ({ kid: _, ...jwk }: JsonWebKey & { kid?: string }) => jwk;
 const named = (kid: string) => (jwk: JsonWebKey) => ({ ...jwk, kid });
 
-const KEYS: Record<string, KeysRow> = {
-  "a single key without an id is the key of any id": {
-    keys: (own) => [nameless(own)],
-    kid: "x",
-    isTaken: true,
-  },
-  "of several keys without an id, one has made it": {
-    keys: (own, [other]) => [other, own].map((key) => nameless(key!)),
-    kid: "x",
-    isTaken: true,
-  },
-  "without kid, each key of the type is tried": {
-    keys: (own, others) => [...others.slice(0, 7), own],
-    isTaken: true,
-  },
-  "without kid, no more than eight are tried": {
-    keys: (own, others) => [...others, own],
-    isTaken: false,
-  },
-  "without kid, the keys of others do not count": {
-    keys: (_, [one, two]) => [one, two],
-    isTaken: false,
-  },
-  "keys of other types and uses do not count among the eight": {
-    keys: (own, others) => [
+/** The keys of the provider, among others or not, and whether one of them has made a signature with this `kid`. */
+const KEYS: [
+  what: string,
+  keys: (own: JsonWebKey, others: JsonWebKey[]) => unknown[],
+  isTaken: boolean,
+  kid?: string,
+][] = [
+  ["a single key without an id is the key of any id", (own) => [nameless(own)], true, "x"],
+  [
+    "of several keys without an id, one has made it",
+    (own, [other]) => [other, own].map((key) => nameless(key!)),
+    true,
+    "x",
+  ],
+  ["without kid, eight keys of the type are tried", (own, all) => [...all.slice(0, 7), own], true],
+  ["without kid, no more than eight are tried", (own, others) => [...others, own], false],
+  ["without kid, the keys of others do not count", (_, others) => others.slice(0, 2), false],
+  [
+    "keys of other types and uses do not count among the eight",
+    (own, others) => [
       ...others.map((key) => ({ ...key, kty: "EC" })),
       ...others.map((key) => ({ ...key, alg: "PS256" })),
       null,
       own,
     ],
-    isTaken: true,
-  },
-  "a key of another use has made none": {
-    keys: (own) => [{ ...own, use: "enc" }],
-    isTaken: false,
-  },
-  "with kid, a key of another id is not tried": {
-    keys: (own, [other]) => [named("x")(other!), named("y")(own)],
-    kid: "x",
-    isTaken: false,
-  },
-  "keys that are no list are none": { keys: () => ({}) as unknown[], isTaken: false },
-};
+    true,
+  ],
+  ["a key of another use has made none", (own) => [{ ...own, use: "enc" }], false],
+  [
+    "with kid, a key of another id is not tried",
+    (own, [other]) => [named("x")(other!), named("y")(own)],
+    false,
+    "x",
+  ],
+  ["keys that are no list are none", () => ({}) as unknown[], false],
+];
 
 const others = await Promise.all(Array.from({ length: 8 }, () => makeSigningKey()));
 
-for (const [what, { keys, kid, isTaken }] of Object.entries(KEYS)) {
+for (const [what, keys, isTaken, kid] of KEYS) {
   test(`ID token: ${what}`, async (world) => {
     const { provider } = world;
     const all = others.map(({ publicJwk }) => publicJwk);
     provider.script.jwks.push(() => json({ keys: keys(provider.signingKey.publicJwk, all) }));
     const id_token = await provider.idToken({}, { header: { kid } });
-    provider.script.token.push(() => provider.tokens({ id_token }));
+    answerWith(world, { id_token });
     if (isTaken) return await (await world.signIn()).close();
     await rejectsWith("id_token_invalid", () => world.signIn(), "no key of the provider");
     assertEquals(world.backend.get(world.key), undefined);
@@ -126,18 +109,17 @@ test("ID token: the algorithm is the key's, where discovery states RS256, as Spr
   }
 });
 
-test("ID token: keys that were replaced are seen at the next refresh", async (world) => {
-  const { provider } = providerOf(world);
+test.signedIn("ID token: keys that were replaced are seen at the next refresh", async ({ session, ...world }) => {
   const key = await makeSigningKey();
-  const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
-  await pollDevice(provider, await authorizeDevice(provider));
   world.provider.script.jwks.push(() => json({ keys: [key.publicJwk] }));
-  for (const isWithdrawn of [false, true]) {
-    const id_token = await world.provider.idToken(who, { key });
+  const refresh = async () => {
+    const id_token = await world.provider.idToken({}, { key });
     answerWith(world, { id_token });
-    const { tokens } = await refreshTokens(provider, { refreshToken: "r", subject: who });
-    assertEquals(tokens?.idToken, isWithdrawn ? undefined : id_token);
-  }
+    await renew(session);
+    assertEquals(world.stored().id_token, id_token);
+  };
+  await refresh();
+  await rejectsWith("id_token_invalid", refresh, "no key of the provider"); // it is withdrawn
 });
 
 const MINUTE = 60_000;

@@ -2,7 +2,7 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { oidcProviderWorld, test } from "../../support/provider_world.ts";
+import { test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -128,21 +128,6 @@ test.realSignedIn("clear: the entry is gone, the provider is not asked", async (
   assertEquals(again, { keys: [], revocation: "nothing_to_revoke" });
   assertEquals(world.provider.requests, []);
 });
-
-for (const issueRefreshToken of [true, false]) {
-  Deno.test(`clear: revoke ends each token at the provider, refresh token: ${issueRefreshToken}`, async () => {
-    await using world = await oidcProviderWorld({ issueRefreshToken });
-    const session = await world.signIn();
-    const { access_token, refresh_token } = world.stored();
-    world.provider.reset();
-    const result = await session.clear({ revoke: true });
-    assertEquals(result, { keys: [world.key], revocation: "revoked" });
-    const sent = world.provider.requests.filter(({ path }) => path === "/token/revocation");
-    const tokens = [refresh_token, access_token].filter((token) => token != null);
-    assertEquals(sent.map(({ form }) => form.token), tokens);
-    for (const token of tokens) assertEquals(await world.provider.isActive(token), false);
-  });
-}
 
 const refuse = () => oauthError("unsupported_token_type");
 /** Answers of a revocation endpoint, where there is one, and what the result says. */
