@@ -1,5 +1,4 @@
-import { createSession } from "../../client/create_session.ts";
-import { init } from "../../client/init.ts";
+import { createSession, init } from "@validmind/auth";
 import { oidcProviderWorld, test } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
 import { rejectsWith } from "../support/rejects_with.ts";

@@ -1,8 +1,15 @@
 import {
+  createSession,
   formatPermissionFlags,
   formatPermissionSet,
-  SCOPES,
-} from "../../client/format_permissions.ts";
+  type InitOptions,
+  MemoryCredentialsBackend,
+  type OidcCredentialsBackend,
+  requiredPermissions,
+  type RequiredPermissionsOptions,
+} from "@validmind/auth";
+import { SCOPES } from "../../client/format_permissions.ts";
+import { OwnEnv } from "../support/own_env.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
 import { test } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
@@ -11,14 +18,6 @@ import { rejectsWith } from "../support/rejects_with.ts";
 import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import {
-  createSession,
-  type InitOptions,
-  MemoryCredentialsBackend,
-  type OidcCredentialsBackend,
-  requiredPermissions,
-  type RequiredPermissionsOptions,
-} from "@validmind/auth";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 /** All that an environment would be asked for, but for the backend. */
@@ -357,40 +356,32 @@ Deno.test("formatPermissionSet: grouped, each once, true where it is not narrowe
 const TELL = `console.log(JSON.parse(Deno.args[0])
   .map((one) => Deno.permissions.querySync(one).state).join().replaceAll("prompt", "denied"));`;
 
-Deno.test(
-  "formatPermission…: a shell and Deno understand what they write",
-  { ignore: isWindows },
-  async () => {
-    await using dir = await tempDir();
-    const { path } = dir;
-    await Deno.writeTextFile(`${path}/main.ts`, TELL);
-    const given = (odd: string) =>
-      descriptors(`read=${path}/my data\nread=${path}/${odd}\nwrite=${path}/größe/日本
+Deno.test("formatPermission…: a shell and Deno understand it", { ignore: isWindows }, async () => {
+  await using dir = await tempDir();
+  const { path } = dir;
+  await Deno.writeTextFile(`${path}/main.ts`, TELL);
+  const given = (odd: string) =>
+    descriptors(`read=${path}/my data\nread=${path}/${odd}\nwrite=${path}/größe/日本
         net=[::1]:8080\nnet=127.0.0.1:9999\nenv=HOME\nsys=hostname`);
-    const others = descriptors(`read=${path}/my\nread=${path}\nnet=[::1]:8081\nenv=PATH`);
-    const [byFlags, bySet] = [given(`it's $HOME "x" \`y\` \\z*~`), given("a,b 'c'")];
-    const flags = formatPermissionFlags(byFlags);
-    const command = `"$0" run --quiet --no-config --no-prompt ${flags} "$1" "$2"`;
-    const tell = (descriptors: Descriptors) => JSON.stringify([...descriptors, ...others]);
-    const shell = ["sh", "-c", command, DENO, `${path}/main.ts`, tell(byFlags)];
-    await Deno.writeTextFile(`${path}/deno.json`, formatPermissionSet(bySet));
-    const set = { file: "main.ts", config: false, flags: ["-P=validmind"], args: [tell(bySet)] };
-    for (const run of [() => runProcess(shell), () => runDeno({ ...set, cwd: path })]) {
-      const { stdout, stderr } = await run();
-      const expected = [...bySet.map(() => "granted"), ...others.map(() => "denied")];
-      assertEquals(stdout.trim().split(","), expected, stderr);
-    }
-  },
-);
+  const others = descriptors(`read=${path}/my\nread=${path}\nnet=[::1]:8081\nenv=PATH`);
+  const [byFlags, bySet] = [given(`it's $HOME "x" \`y\` \\z*~`), given("a,b 'c'")];
+  const flags = formatPermissionFlags(byFlags);
+  const command = `"$0" run --quiet --no-config --no-prompt ${flags} "$1" "$2"`;
+  const tell = (descriptors: Descriptors) => JSON.stringify([...descriptors, ...others]);
+  const shell = ["sh", "-c", command, DENO, `${path}/main.ts`, tell(byFlags)];
+  await Deno.writeTextFile(`${path}/deno.json`, formatPermissionSet(bySet));
+  const set = { file: "main.ts", config: false, flags: ["-P=validmind"], args: [tell(bySet)] };
+  for (const run of [() => runProcess(shell), () => runDeno({ ...set, cwd: path })]) {
+    const { stdout, stderr } = await run();
+    const expected = [...bySet.map(() => "granted"), ...others.map(() => "denied")];
+    assertEquals(stdout.trim().split(","), expected, stderr);
+  }
+});
 
 Deno.test("a variable that does not fit is refused in whole words, too, where few may be read", {
   permissions: { env: ["VM_OIDC_FLOW"] },
 }, async () => {
-  Deno.env.set("VM_OIDC_FLOW", "divice");
-  try {
-    const run = () => createSession(OIDC);
-    await rejectsWith("invalid_options", run, "Cannot sign in: VM_OIDC_FLOW is not one of");
-  } finally {
-    Deno.env.delete("VM_OIDC_FLOW");
-  }
+  using _ = new OwnEnv({ VM_OIDC_FLOW: "divice" });
+  const run = () => createSession(OIDC);
+  await rejectsWith("invalid_options", run, "Cannot sign in: VM_OIDC_FLOW is not one of");
 });

@@ -1,7 +1,4 @@
-import { createSession } from "../../../client/create_session.ts";
-import { init } from "../../../client/init.ts";
-import type { Session } from "../../../client/session.ts";
-import type { SessionOptions } from "../../../client/session_options.ts";
+import { createSession, init, type Session, type SessionOptions } from "@validmind/auth";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 

@@ -1,6 +1,5 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { ApiError } from "../../../client/errors.ts";
-import { createSession } from "../../../client/create_session.ts";
+import { ApiError, createSession } from "@validmind/auth";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import { freePort } from "../../support/servers/free_port.ts";

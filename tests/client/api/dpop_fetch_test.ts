@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { createSession } from "../../../client/create_session.ts";
-import type { Session } from "../../../client/session.ts";
+import { createSession, type Session } from "@validmind/auth";
 import { type HttpHandler, json, startHttpServer } from "../../support/http_server.ts";
 import { dpopProviderWorld, readProof } from "../../support/dpop_provider_world.ts";
 import { scriptedProviderWorld, test } from "../../support/provider_world.ts";

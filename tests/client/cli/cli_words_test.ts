@@ -64,13 +64,9 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["permissions --config empty.json", "Cannot use --config with --for script"],
 ];
 
-for (
-  const [what, env, rows] of [["nobody", NO_CLIENT, MISTAKES], [
-    "a client",
-    {},
-    MORE_MISTAKES,
-  ]] as const
-) {
+const PEOPLE = [["nobody", NO_CLIENT, MISTAKES], ["a client", {}, MORE_MISTAKES]] as const;
+
+for (const [what, env, rows] of PEOPLE) {
   cliTest(`words: the mistakes of ${what} are answered in flags and variables`, async (world) => {
     await world.write({ path: "users/ada" }, "vault.json");
     await world.write({}, "empty.json");
@@ -86,14 +82,11 @@ for (
   });
 }
 
-cliTest(
-  "words: a store of this process, and a denied variable, are answered by a command",
-  async (world) => {
-    await world.says("VM_OIDC_CREDENTIALS_BACKEND=memory token", 4, "token --login");
-    const { stderr } = await world.says("login", 1, "--allow-env=VM_OIDC_ISSUER", { flags: [] });
-    assert(!API_WORDS.test(stderr), stderr);
-  },
-);
+cliTest("words: a store of this process, or a denied variable, has a command", async (world) => {
+  await world.says("VM_OIDC_CREDENTIALS_BACKEND=memory token", 4, "token --login");
+  const { stderr } = await world.says("login", 1, "--allow-env=VM_OIDC_ISSUER", { flags: [] });
+  assert(!API_WORDS.test(stderr), stderr);
+});
 
 const OWN_STORE = { backend: "file", backendOptions: { path: "${HOME}/own/tokens.json" } };
 const KV_ENV = {

@@ -1,16 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
-import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { runCli } from "../../../client/cli.ts";
-import { main } from "../../../client/cli/main.ts";
-import { credentialKey } from "../../../client/entry.ts";
-import { createSession } from "../../../client/create_session.ts";
-import {
-  type OidcProviderOptions,
-  startOidcProvider,
-  type TestOidcProvider,
-} from "../../support/oidc_provider.ts";
+import { createSession, credentialKey, FileCredentialsBackend } from "@validmind/auth";
+import { type OidcProviderOptions, startOidcProvider } from "../../support/oidc_provider.ts";
 import { OwnEnv } from "../../support/own_env.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
@@ -19,57 +11,21 @@ import { tempDir } from "../../support/temp_home.ts";
 /** The command line's entry. */
 export const CLI: string = fromFileUrl(new URL("../../../client/cli.ts", import.meta.url));
 
-/** Flags of {@linkcode CliWorld.run} for a process with its own working directory and time zone. */
-export const AS_PROCESS = ["-A", "--unstable-kv"];
-
-/** How {@linkcode CliWorld.run} runs. */
-export interface CliRunOptions {
+/** How a command of a {@linkcode CliWorld} runs. */
+interface CliRunOptions {
   /** Flags of Deno for a process of its own. Without them the command runs in this process. */
-  flags?: string[];
+  flags?: readonly string[];
   env?: Record<string, string>;
   stdin?: string;
 }
 
 export type Word = string | RegExp;
 
-/** What a line said. */
-export interface Said extends ProcessResult {
-  /** Its standard output, as JSON. */
-  // deno-lint-ignore no-explicit-any -- a test says what it looks at
-  readonly json: any;
-}
-
 /** A person with an empty home, a provider, and the variables that lead to it. */
-export interface CliWorld extends AsyncDisposable {
-  readonly provider: TestOidcProvider;
-  readonly home: string;
-  readonly env: Record<string, string>;
-  /** The usual place of the settings file in this home. */
-  readonly settingsPath: string;
-  /** The folder of the shared file of this home. */
-  readonly folder: string;
-  /** The shared file. */
-  readonly backend: FileCredentialsBackend;
-  readonly key: string;
-  /** Runs a command as in a shell without a terminal. */
-  run(args: readonly string[], options?: CliRunOptions): Promise<ProcessResult>;
-  /**
-   * Runs a line of a shell, with variables before the command, and looks for its exit code and for words
-   * in both of its streams. A word after "!" must not be there.
-   */
-  says(line: string, code: number, ...words: (Word | CliRunOptions)[]): Promise<Said>;
-  /** Writes a private file in the home folder, by default the settings file, and gives its path. */
-  write(document: unknown, name?: string): Promise<string>;
-  /** Signs in, as another program of this person would. */
-  signIn(): Promise<OidcCredentials>;
-  /** What is stored; an error when there is nothing. */
-  stored(): OidcCredentials;
-  /** Changes what is stored. */
-  amend(change: Record<string, unknown>): Promise<void>;
-}
+export type CliWorld = Awaited<ReturnType<typeof cliWorld>>;
 
 /** A world whose provider approves each sign-in at once. */
-export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWorld> {
+export async function cliWorld(options: OidcProviderOptions = {}) {
   await using stack = new AsyncDisposableStack();
   stack.use(new OwnEnv());
   const provider = stack.use(await startOidcProvider({ interval: 0.05, ...options }));
@@ -89,7 +45,8 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     if (entry === undefined) throw new Error("Nothing is stored");
     return entry;
   };
-  const run: CliWorld["run"] = async (args, { flags, env: more = {}, ...rest } = {}) => {
+  const run = async (args: readonly string[], options: CliRunOptions = {}) => {
+    const { flags, env: more, ...rest } = options;
     const all = { ...env, ...more };
     if (flags === undefined) return await runHere(inFolder(args, home), all, rest.stdin);
     return await runDeno({ file: CLI, flags, args: [...args], env: all, cwd: home, ...rest });
@@ -100,48 +57,58 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     provider,
     home,
     env,
+    /** The usual place of the settings file in this home. */
     settingsPath,
+    /** The folder of the shared file of this home. */
     folder,
+    /** The shared file. */
     backend,
     key,
+    /** What is stored; an error when there is nothing. */
     stored,
+    /** Runs a command as in a shell without a terminal. */
     run,
-    says: async (line, code, ...more) => {
-      const { words, options } = divide(more);
+    /**
+     * Runs a line of a shell, with variables before the command, and looks for its exit code and for words
+     * in both of its streams. A word after "!" must not be there.
+     */
+    says: async (line: string, code: number, ...more: (Word | CliRunOptions)[]) => {
+      const isWord = (one: Word | CliRunOptions) =>
+        typeof one === "string" || one instanceof RegExp;
+      const options = more.find((one) => !isWord(one)) as CliRunOptions | undefined;
       const { args, variables } = parseLine(line);
-      const said = await run(args, { ...options, env: { ...options.env, ...variables } });
+      const said = await run(args, { ...options, env: { ...options?.env, ...variables } });
       const text = said.stdout + said.stderr;
       assertEquals(said.code, code, `${line}\n${text}`);
-      for (const word of words) assertSays(text, word, line);
+      for (const word of more.filter(isWord) as Word[]) assertSays(text, word, line);
       return {
         ...said,
-        get json() {
+        /** Its standard output, as JSON. */
+        // deno-lint-ignore no-explicit-any -- a test says what it looks at
+        get json(): any {
           return JSON.parse(said.stdout);
         },
       };
     },
-    write: async (document, name) => {
+    /** Writes a private file in the home folder, by default the settings file, and gives its path. */
+    write: async (document: unknown, name?: string) => {
       const path = name === undefined ? settingsPath : join(home, name);
       const text = typeof document === "string" ? document : JSON.stringify(document);
       await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await Deno.writeTextFile(path, text, { mode: 0o600 });
       return path;
     },
+    /** Signs in, as another program of this person would. */
     signIn: async () => {
       const session = { issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} };
       await createSession(session);
       provider.reset();
       return stored();
     },
-    amend: async (change) => await backend.put(key, { ...stored(), ...change }),
+    /** Changes what is stored. */
+    amend: (change: Record<string, unknown>) => backend.put(key, { ...stored(), ...change }),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
-}
-
-function divide(words: (Word | CliRunOptions)[]): { words: Word[]; options: CliRunOptions } {
-  const isWord = (one: Word | CliRunOptions) => typeof one === "string" || one instanceof RegExp;
-  const options = words.filter((one) => !isWord(one)) as CliRunOptions[];
-  return { words: words.filter(isWord) as Word[], options: options[0] ?? {} };
 }
 
 /** The words of a line, with quotes as in a shell, after its variables. */
@@ -169,7 +136,7 @@ function inFolder(args: readonly string[], folder: string): string[] {
 /** Runs a command in this process, with streams and variables of its own. */
 async function runHere(
   args: readonly string[],
-  env: Record<string, string>,
+  env: Record<string, string> = {},
   stdin = "",
 ): Promise<ProcessResult> {
   using _ = new OwnEnv(env);
@@ -178,12 +145,8 @@ async function runHere(
   return { code, ...streams.written };
 }
 
-/** A command that needs no world, by the streams that it writes to. */
-export async function runMain(...args: string[]): Promise<ProcessResult> {
-  using streams = new OwnStreams();
-  const code = await main(args);
-  return { code, ...streams.written };
-}
+/** Runs a command that needs no world. */
+export const runMain = (...args: string[]): Promise<ProcessResult> => runHere(args);
 
 /** A test with a world of its own. */
 export function cliTest(
@@ -193,13 +156,9 @@ export function cliTest(
     & { options?: OidcProviderOptions }
     & Partial<Pick<Deno.TestDefinition, "ignore" | "sanitizeResources">> = {},
 ): void {
-  Deno.test({
-    ...more,
-    name,
-    async fn() {
-      await using world = await cliWorld(options);
-      await run(world);
-    },
+  Deno.test(name, more, async () => {
+    await using world = await cliWorld(options);
+    await run(world);
   });
 }
 

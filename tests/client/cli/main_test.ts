@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { quotePosix } from "../../../backends/common/platform.ts";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
 import { FLAGS } from "../../../client/cli/command.ts";
 import { timeText } from "../../../client/cli/commands/status.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import { CliError, usageError } from "../../../client/cli/command.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
-import { ValidMindAuthError } from "../../../client/errors.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
 import { SETTINGS } from "../../../client/options/settings_file.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
@@ -192,39 +191,32 @@ Deno.test("reportError: the exit code and the words by the error", () => {
 });
 
 for (const [command, code] of [["--help", 0], ["status", 4]] as const) {
-  cliTest(
-    `output: a pipe that nobody reads costs no error; ${command} keeps its code`,
-    async (world) => {
-      const run = { file: CLI, flags: ["-A"], args: [command] };
-      await using child = spawnDeno({ ...run, env: world.env });
-      await child.stdout.cancel(); // long before the program writes
-      assertEquals(await child.stderr.text(), "");
-      assertEquals((await child.status).code, code);
-    },
-  );
+  cliTest(`output: an unread pipe is no error; ${command} keeps its code`, async (world) => {
+    const run = { file: CLI, flags: ["-A"], args: [command] };
+    await using child = spawnDeno({ ...run, env: world.env });
+    await child.stdout.cancel(); // long before the program writes
+    assertEquals(await child.stderr.text(), "");
+    assertEquals((await child.status).code, code);
+  });
 }
 
-cliTest(
-  "output: a closed stream is no error; a full disk is one, since the token did not arrive",
-  async (world) => {
-    const program = denoCommand({ file: CLI, flags: ["-A"] }).map(quotePosix).join(" ");
-    const shell = async (line: string) => {
-      const { code, stderr } = await runProcess(["sh", "-c", `${program} ${line}`], {
-        env: world.env,
-      });
-      return [code, stderr];
-    };
-    for (const closed of [">&-", ">&- 2>&-", "2>&-"]) {
-      assertEquals(await shell(`status ${closed}`), [4, ""]);
-    }
-    if (Deno.build.os !== "linux") return;
-    await world.signIn();
-    const [code, stderr] = await shell("token > /dev/full");
-    assertEquals(code, 1);
-    assertStringIncludes(`${stderr}`, "error (output_failed): Cannot write to standard output");
-  },
-  { ignore: !isPosix },
-);
+cliTest("output: a closed stream is no error; a full disk is one", async (world) => {
+  const program = denoCommand({ file: CLI, flags: ["-A"] }).map(quotePosix).join(" ");
+  const shell = async (line: string) => {
+    const { code, stderr } = await runProcess(["sh", "-c", `${program} ${line}`], {
+      env: world.env,
+    });
+    return [code, stderr];
+  };
+  for (const closed of [">&-", ">&- 2>&-", "2>&-"]) {
+    assertEquals(await shell(`status ${closed}`), [4, ""]);
+  }
+  if (Deno.build.os !== "linux") return;
+  await world.signIn();
+  const [code, stderr] = await shell("token > /dev/full");
+  assertEquals(code, 1);
+  assertStringIncludes(`${stderr}`, "error (output_failed): Cannot write to standard output");
+}, { ignore: !isPosix });
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,14 +1,13 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
 import { settingsOf } from "../../../client/cli/commands/config.ts";
 import { parseCommandLine } from "../../../client/cli/main.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
-import { createSession } from "../../../client/create_session.ts";
-import { ValidMindAuthError } from "../../../client/errors.ts";
 import { namesOf, SETTINGS_FILE, withSettings } from "../../../client/options/resolve_options.ts";
 import { parseSettings, valuesOf } from "../../../client/options/settings_file.ts";
-import { withEnv } from "../../support/own_env.ts";
+import { OwnEnv, withEnv } from "../../support/own_env.ts";
+import { testWith } from "../../support/test_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 
@@ -16,19 +15,17 @@ const PATH = "/home/ada/.validmind/settings.json";
 const A = { issuer: "https://a.example", clientId: "app" };
 const B = { issuer: "https://b.example", clientId: "two" };
 
-Deno.test({
-  name: "settings: a relative path is taken from the folder of the file",
-  ignore: !isPosix,
-  fn: () => {
-    const entry = { clientKeyFile: "keys/app.pem", backend: "./store.ts:Store" };
-    const { common } = parseSettings(PATH, JSON.stringify(entry));
-    assertEquals(common.clientKeyFile, "/home/ada/.validmind/keys/app.pem");
-    assertEquals(common.backend, "/home/ada/.validmind/./store.ts:Store");
-    const beside = parseSettings("x.json", JSON.stringify(entry)).common;
-    assertEquals(beside.clientKeyFile, "./keys/app.pem");
-    const absolute = { clientAssertionFile: "/run/token", backend: "jsr:@acme/s:Store" };
-    assertEquals(parseSettings(PATH, JSON.stringify(absolute)).common, absolute);
-  },
+const posixTest = testWith({ ignore: !isPosix }, "settings: ");
+
+posixTest("a relative path is taken from the folder of the file", () => {
+  const entry = { clientKeyFile: "keys/app.pem", backend: "./store.ts:Store" };
+  const { common } = parseSettings(PATH, JSON.stringify(entry));
+  assertEquals(common.clientKeyFile, "/home/ada/.validmind/keys/app.pem");
+  assertEquals(common.backend, "/home/ada/.validmind/./store.ts:Store");
+  const beside = parseSettings("x.json", JSON.stringify(entry)).common;
+  assertEquals(beside.clientKeyFile, "./keys/app.pem");
+  const absolute = { clientAssertionFile: "/run/token", backend: "jsr:@acme/s:Store" };
+  assertEquals(parseSettings(PATH, JSON.stringify(absolute)).common, absolute);
 });
 
 const SECRET = "s3cr3t-of-somebody";
@@ -67,26 +64,23 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   ],
 ];
 
-Deno.test("settings: what cannot be used is refused, by file and key", () => {
+Deno.test("settings: what cannot be used is refused, by file and key", async () => {
   for (const [document, ...words] of REFUSED) {
-    const { message } = assertThrows(
-      () => parseSettings(PATH, JSON.stringify(document)),
-      ValidMindAuthError,
-    );
-    for (const word of [`Cannot use the settings file ${PATH}`, ...words]) {
-      assertStringIncludes(message, word);
-    }
+    const run = () => parseSettings(PATH, JSON.stringify(document));
+    const place = `Cannot use the settings file ${PATH}`;
+    const { message } = await rejectsWith("settings_invalid", run, place, ...words);
     assert(!message.includes(SECRET.slice(0, 8)), message);
   }
 });
 
-Deno.test("settings: a slip of the pen is told by its line, without the text there", () => {
+Deno.test("settings: a slip of the pen is told by its line, without the text there", async () => {
   const text = `{\n  "issuer": "https://a.example"\n  "audience": "${SECRET}"\n}`;
-  const { message } = assertThrows(() => parseSettings(PATH, text), ValidMindAuthError);
-  assertStringIncludes(message, "it is not JSON (line 3 column 3). Write it like");
+  const parse = (text: string) => () => parseSettings(PATH, text);
+  const words = "it is not JSON (line 3 column 3). Write it like";
+  const { message } = await rejectsWith("settings_invalid", parse(text), words);
   assert(!message.includes(SECRET.slice(0, 8)), message);
   for (const other of ["", "{", "{} x", "[".repeat(50_000)]) {
-    assertThrows(() => parseSettings(PATH, other), ValidMindAuthError, "it is not JSON");
+    await rejectsWith("settings_invalid", parse(other), "it is not JSON");
   }
 });
 
@@ -126,20 +120,13 @@ const FILES: [make: () => string | Promise<string>, ...words: string[]][] = [
   [() => write({ profiles: { staging: A } }), 'no profile "stagin". Did you mean "staging"?'],
 ];
 
-Deno.test({
-  name: "settings: a file that is named has to be one that nobody else can change",
-  ignore: !isPosix,
-  fn: () =>
-    withEnv({}, async () => {
-      for (const [make, ...words] of FILES) {
-        const path = await make();
-        const read = () => settingsOf(flagsOf("status --profile stagin", path));
-        const { message } = assertThrows(read, ValidMindAuthError);
-        for (const word of [`Cannot use the settings file ${path}: `, ...words]) {
-          assertStringIncludes(message, word);
-        }
-      }
-    }),
+posixTest("a file that is named has to be one that nobody else can change", async () => {
+  using _ = new OwnEnv();
+  for (const [make, ...words] of FILES) {
+    const path = await make();
+    const read = () => settingsOf(flagsOf("status --profile stagin", path));
+    await rejectsWith("settings_invalid", read, `Cannot use the settings file ${path}: `, ...words);
+  }
 });
 
 Deno.test("settings: without --config the file is beside the tokens, or where a variable says", async () => {

@@ -188,8 +188,6 @@ test("a session's calls refuse what they do not know, before anything is touched
   assertEquals(world.api.requests, []);
 });
 
-Deno.test({
-  name: "variables that are nearly right are not looked for where none may be read",
+Deno.test("variables that are nearly right are not looked for where none may be read", {
   permissions: { env: ["HOME"] },
-  fn: () => assertEquals(misspelledVariables(), ""),
-});
+}, () => assertEquals(misspelledVariables(), ""));

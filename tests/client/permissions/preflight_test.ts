@@ -148,13 +148,12 @@ withPermissions("a variable that is needed is named with its flag", "none", asyn
   await rejectsWith("permission_required", () => createSession(WHO), choice, BEFORE_A_HOST);
 });
 
-Deno.test({
-  name: "preflight: in a terminal nobody is asked for one permission after the other",
+Deno.test("preflight: in a terminal nobody is asked for one permission after the other", {
   ignore: !hasTerminal,
-  async fn() {
-    const mod = new URL("../../../mod.ts", import.meta.url).href;
-    const text = await runInTerminal(
-      `import * as vm from ${JSON.stringify(mod)};
+}, async () => {
+  const mod = new URL("../../../mod.ts", import.meta.url).href;
+  const text = await runInTerminal(
+    `import * as vm from ${JSON.stringify(mod)};
       const client = { issuer: "https://login.invalid", clientId: "c" };
       const calls = [
         () => vm.createSession(client),
@@ -167,13 +166,12 @@ Deno.test({
       for (const call of calls) {
         await Promise.try(call).catch(({ code, message }) => console.log("code:", code, message));
       }`,
-      [],
-    );
-    assertEquals(text.includes("Deno requests"), false, text);
-    const [, first, second, ...others] = text.split("code: permission_required");
-    assertEquals(others.length, 4, text);
-    for (const name of ["VM_OIDC_NO_PERSIST", "VM_OIDC_CREDENTIALS_BACKEND", "HOME"]) {
-      for (const message of [first!, second!]) assertStringIncludes(message, name);
-    }
-  },
+    [],
+  );
+  assertEquals(text.includes("Deno requests"), false, text);
+  const [, first, second, ...others] = text.split("code: permission_required");
+  assertEquals(others.length, 4, text);
+  for (const name of ["VM_OIDC_NO_PERSIST", "VM_OIDC_CREDENTIALS_BACKEND", "HOME"]) {
+    for (const message of [first!, second!]) assertStringIncludes(message, name);
+  }
 });

@@ -3,6 +3,7 @@ import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.t
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { makePipe, namesIn } from "../../support/sandbox.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { testWith } from "../../support/test_with.ts";
 import { type Captured, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
@@ -72,37 +73,31 @@ async function addressAfter(provider: TestOidcProvider, link: string): Promise<s
   return url;
 }
 
+const pasteTest = testWith({ ignore: !hasTerminal }, "paste: ");
+const linuxTest = testWith({ ignore: !hasTerminal || Deno.build.os !== "linux" }, "paste: ");
+
 for (const job of [undefined, "detached"] as const) {
-  Deno.test(
-    `paste: an address signs in after wrong ones, and none is shown: ${job ?? "in a shell"}`,
-    { ignore: !hasTerminal || (job !== undefined && Deno.build.os !== "linux") },
-    async () => {
-      await using provider = await startOidcProvider();
-      const { text, link } = await typeInto(provider, [
-        ["whole address here", () => "https://evil.example.com/?codex=wrong-thing\r"],
-        [
-          "Not taken: it is not the address",
-          () => "http://127.0.0.1/callback?code=wrong-thing&state=other\r",
-        ],
-        [
-          "Not taken: it is not the address",
-          async (link) => `${await addressAfter(provider, link)}\r`,
-        ],
-        ["One more question?", () => "yes\r"],
-      ], { job });
-      assertStringIncludes(text, "Signed in as analyst@example.com.");
-      assertStringIncludes(text, "state: signed in true");
-      assertStringIncludes(text, "answer: yes", "a later question lost its answer");
-      assertStringIncludes(text, "Does that page not load, as from another machine?");
-      assert(!/█|▀|▄|wrong-thing/.test(text), "a phone cannot bring the answer back");
-      assertNoSecret(text.replaceAll(link, ""));
-    },
-  );
+  const test = job === undefined ? pasteTest : linuxTest;
+  test(`an address signs in after wrong ones, and none is shown: ${job ?? "in a shell"}`, async () => {
+    await using provider = await startOidcProvider();
+    const again = "Not taken: it is not the address";
+    const { text, link } = await typeInto(provider, [
+      ["whole address here", () => "https://evil.example.com/?codex=wrong-thing\r"],
+      [again, () => "http://127.0.0.1/callback?code=wrong-thing&state=other\r"],
+      [again, async (link) => `${await addressAfter(provider, link)}\r`],
+      ["One more question?", () => "yes\r"],
+    ], { job });
+    assertStringIncludes(text, "Signed in as analyst@example.com.");
+    assertStringIncludes(text, "state: signed in true");
+    assertStringIncludes(text, "answer: yes", "a later question lost its answer");
+    assertStringIncludes(text, "Does that page not load, as from another machine?");
+    assert(!/█|▀|▄|wrong-thing/.test(text), "a phone cannot bring the answer back");
+    assertNoSecret(text.replaceAll(link, ""));
+  });
 }
 
-Deno.test(
-  "paste: a browser on this machine wins, and what is typed later is for the next question",
-  { ignore: !hasTerminal },
+pasteTest(
+  "a browser on this machine wins; what is typed later is for the next question",
   async () => {
     await using provider = await startOidcProvider();
     const { text } = await typeInto(provider, [
@@ -118,9 +113,7 @@ Deno.test(
 );
 
 for (const signal of ["Ctrl-C", "SIGTERM"] as const) {
-  Deno.test(`paste: ${signal} ends the sign-in, and the terminal is as before`, {
-    ignore: !hasTerminal,
-  }, async () => {
+  pasteTest(`${signal} ends the sign-in, and the terminal is as before`, async () => {
     await using provider = await startOidcProvider();
     const { text } = await typeInto(provider, [["whole address here", (_link, pid) => {
       if (signal === "Ctrl-C") return "^C";
@@ -133,35 +126,29 @@ for (const signal of ["Ctrl-C", "SIGTERM"] as const) {
   });
 }
 
-Deno.test(
-  "paste: the browser opens by itself in a terminal, and not with openBrowser: false or by SSH",
-  { ignore: !hasTerminal || Deno.build.os !== "linux" },
-  async () => {
-    await using provider = await startOidcProvider();
-    await using folder = await tempDir();
-    const opened = `${folder.path}/opened`;
-    await makePipe(opened); // a reader waits for the opener
-    const opener = `#!/bin/sh\nprintf %s "$1" > ${opened}\n`;
-    await Deno.writeTextFile(`${folder.path}/xdg-open`, opener, { mode: 0o755 });
-    const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}` };
-    const page = async () => {
-      assertStringIncludes(await Deno.readTextFile(opened), "http://127.0.0.1:");
-      return "^C";
-    };
-    await typeInto(provider, [["whole address here", page]], { openBrowser: "", env });
-    await Deno.remove(opened);
-    const ssh = { ...env, SSH_CONNECTION: "192.0.2.1 1 192.0.2.2 22" };
-    for (const options of [{ openBrowser: "false", env }, { openBrowser: "", env: ssh }]) {
-      const { text } = await typeInto(provider, [["whole address here", () => "^C"]], options);
-      assert(!text.includes("was not opened"));
-    }
-    assertEquals(namesIn(folder.path), ["xdg-open"]);
-  },
-);
+linuxTest("the browser opens by itself, and not with openBrowser: false or by SSH", async () => {
+  await using provider = await startOidcProvider();
+  await using folder = await tempDir();
+  const opened = `${folder.path}/opened`;
+  await makePipe(opened); // a reader waits for the opener
+  const opener = `#!/bin/sh\nprintf %s "$1" > ${opened}\n`;
+  await Deno.writeTextFile(`${folder.path}/xdg-open`, opener, { mode: 0o755 });
+  const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}` };
+  const page = async () => {
+    assertStringIncludes(await Deno.readTextFile(opened), "http://127.0.0.1:");
+    return "^C";
+  };
+  await typeInto(provider, [["whole address here", page]], { openBrowser: "", env });
+  await Deno.remove(opened);
+  const ssh = { ...env, SSH_CONNECTION: "192.0.2.1 1 192.0.2.2 22" };
+  for (const options of [{ openBrowser: "false", env }, { openBrowser: "", env: ssh }]) {
+    const { text } = await typeInto(provider, [["whole address here", () => "^C"]], options);
+    assert(!text.includes("was not opened"));
+  }
+  assertEquals(namesIn(folder.path), ["xdg-open"]);
+});
 
-Deno.test("paste: a program that ends while it reads leaves the terminal as it was", {
-  ignore: !hasTerminal,
-}, async () => {
+pasteTest("a program that ends while it reads leaves the terminal as it was", async () => {
   const code = `
       import { readPastes } from ${JSON.stringify(TERMINAL)};
       Object.assign(Deno.stdin, { setRaw: (isRaw) => console.log("raw:", isRaw) });
@@ -172,11 +159,8 @@ Deno.test("paste: a program that ends while it reads leaves the terminal as it w
   assertEquals(text.match(/raw: \w+/g), ["raw: true", "raw: false"]);
 });
 
-Deno.test(
-  "paste: what is typed after the sign-in is for the program",
-  { ignore: !hasTerminal },
-  async () => {
-    const code = `
+pasteTest("what is typed after the sign-in is for the program", async () => {
+  const code = `
       import process from "node:process";
       import { readPastes } from ${JSON.stringify(TERMINAL)};
       const onAddress = () => console.log("taken");
@@ -185,13 +169,12 @@ Deno.test(
       process.stdin.resume();
       console.log("ready");
     `;
-    let isTyped = false;
-    const onText = (seen: string) => {
-      if (isTyped || !seen.includes("ready")) return;
-      isTyped = true;
-      return "typed\n";
-    };
-    const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" }, onText });
-    assertEquals(text.match(/taken|read\b/g), ["read"], text);
-  },
-);
+  let isTyped = false;
+  const onText = (seen: string) => {
+    if (isTyped || !seen.includes("ready")) return;
+    isTyped = true;
+    return "typed\n";
+  };
+  const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" }, onText });
+  assertEquals(text.match(/taken|read\b/g), ["read"], text);
+});

@@ -1,9 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { ProviderUnavailableError, ValidMindAuthError } from "../../../client/errors.ts";
+import { createSession, MemoryCredentialsBackend, ValidMindAuthError } from "@validmind/auth";
+import { ProviderUnavailableError } from "../../../client/errors.ts";
 import { type Endpoint, providerFetch, REVOCATION, TOKEN } from "../../../client/provider/fetch.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { createSession } from "../../../client/create_session.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { OwnEnv } from "../../support/own_env.ts";

@@ -1,4 +1,4 @@
-import { createSession } from "../../../client/create_session.ts";
+import { createSession, ValidMindAuthError, type ValidMindAuthErrorCode } from "@validmind/auth";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
@@ -6,7 +6,6 @@ import { renew, scriptedProviderWorld, test } from "../../support/provider_world
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { json } from "../../support/http_server.ts";
 import { checkEndpoint } from "../../../client/provider/discovery.ts";
-import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../../client/errors.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 
 test("provider: no discovery document is a wrong issuer", async (world) => {

@@ -1,8 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { delay as realDelay } from "../../../backends/common/promises.ts";
-import { createSession } from "../../../client/create_session.ts";
-import type { ValidMindAuthError } from "../../../client/errors.ts";
-import type { SessionOptions } from "../../../client/session_options.ts";
+import { createSession, type SessionOptions, type ValidMindAuthError } from "@validmind/auth";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import {

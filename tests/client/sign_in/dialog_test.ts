@@ -12,12 +12,14 @@ import { tempDir } from "../../support/temp_home.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
+import { testWith } from "../../support/test_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { type AuthorizationPrompt, createSession, startSignIn } from "@validmind/auth";
 
 const PAGE = "https://login.example.com/?a=1&user_code=$(touch x);`id`";
 const ignore = Deno.build.os !== "linux"; // where the stand-in is a shell script
+const openTest = testWith({ ignore }, "openBrowser: ");
 
 /** A folder with an `xdg-open` in it that takes down its arguments and ends with `code`. */
 async function fakeBrowser(code = 0) {
@@ -45,9 +47,7 @@ async function open(page: string, PATH: string, env: Record<string, string> = {}
   }
 }
 
-Deno.test("openBrowser: the page is one argument, and no secret goes along in the environment", {
-  ignore,
-}, async () => {
+openTest("the page is one argument, and no secret goes along in the environment", async () => {
   await using browser = await fakeBrowser();
   for (const page of ["http://login.example.com/", "file:///etc/passwd", "-h", "javascript:1"]) {
     const reason = await open(page, browser.path);
@@ -75,9 +75,7 @@ Deno.test("openBrowser: without the permission nothing is run, and nobody is ask
   assertStringIncludes(reason!, "is not installed, or not permitted by --allow-run=xdg-open");
 });
 
-Deno.test("openBrowser: a sign-in opens the page with the code filled in, or goes on by the link", {
-  ignore,
-}, async () => {
+openTest("a sign-in opens the page with the code filled in, or goes on by the link", async () => {
   await using world = await scriptedProviderWorld();
   const { onDeviceCode: _, ...options } = world.options;
   await using browser = await fakeBrowser();

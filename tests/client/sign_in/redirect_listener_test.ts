@@ -1,4 +1,4 @@
-import { ValidMindAuthError } from "../../../client/errors.ts";
+import { createSession, ValidMindAuthError } from "@validmind/auth";
 import { resolveRedirect } from "../../../client/options/browser_options.ts";
 import {
   BrowserAnswer,
@@ -8,11 +8,12 @@ import {
 import { RedirectListener } from "../../../client/sign_in/browser.ts";
 import { browserOptions, rawRequest } from "../../support/browser_flow.ts";
 import { OwnEnv } from "../../support/own_env.ts";
+import { freePort } from "../../support/servers/free_port.ts";
+import { testWith } from "../../support/test_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { oidcProviderWorld } from "../../support/provider_world.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { createSession } from "../../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -33,12 +34,6 @@ function listen(options: { redirectUri?: string; listen?: string } = {}) {
   const others = { count: 0 };
   listener.expect(answer, LINK, () => others.count++);
   return { listener, answer, others, url: `${listener.redirectUri}?code=c&state=${STATE}` };
-}
-
-/** A free port. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 function statusOf(text: string): number {
@@ -326,70 +321,61 @@ Deno.test("browser start: where the system tells whose a browser is, only this u
   assertEquals([(await post(false)).status, others.count], [404, 0]);
 });
 
+const ignore = Deno.build.os !== "linux" || Deno.uid() !== 0;
+const rootTest = testWith({ ignore }, "browser start: ");
+
 for (const hostname of ["127.0.0.1", "[::1]"]) {
-  Deno.test(
-    `browser start: a neighbour with the same ports elsewhere makes no browser foreign (${hostname})`,
-    {
-      ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
-    },
-    async () => {
-      using listener = Deno.listen({ hostname, port: 0 });
-      const { port } = listener.addr;
-      using client = await Deno.connect({ hostname, port });
-      using server = await listener.accept();
-      assertEquals(isOwnConnection(server), true);
-      using elsewhere = Deno.listen({ hostname: "127.0.0.3", port });
-      const script = `import os, socket, sys\nos.setuid(65534)\ns = socket.socket()\n` +
-        `s.bind(("127.0.0.2", ${(client.localAddr as Deno.NetAddr).port}))\n` +
-        `s.connect(("127.0.0.3", ${port}))\nprint(flush=True)\nsys.stdin.read()`;
-      const neighbour = new Deno.Command("python3", {
-        args: ["-c", script],
-        stdin: "piped",
-        stdout: "piped",
-      }).spawn();
-      const reader = neighbour.stdout.getReader();
-      await reader.read();
-      using _theirs = await elsewhere.accept();
-      assertEquals(isOwnConnection(server), true);
-      await neighbour.stdin.close();
-      await reader.cancel();
-      await neighbour.status;
-    },
-  );
+  rootTest(`a neighbour's same ports elsewhere make no browser foreign (${hostname})`, async () => {
+    using listener = Deno.listen({ hostname, port: 0 });
+    const { port } = listener.addr;
+    using client = await Deno.connect({ hostname, port });
+    using server = await listener.accept();
+    assertEquals(isOwnConnection(server), true);
+    using elsewhere = Deno.listen({ hostname: "127.0.0.3", port });
+    const script = `import os, socket, sys\nos.setuid(65534)\ns = socket.socket()\n` +
+      `s.bind(("127.0.0.2", ${(client.localAddr as Deno.NetAddr).port}))\n` +
+      `s.connect(("127.0.0.3", ${port}))\nprint(flush=True)\nsys.stdin.read()`;
+    const neighbour = new Deno.Command("python3", {
+      args: ["-c", script],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const reader = neighbour.stdout.getReader();
+    await reader.read();
+    using _theirs = await elsewhere.accept();
+    assertEquals(isOwnConnection(server), true);
+    await neighbour.stdin.close();
+    await reader.cancel();
+    await neighbour.status;
+  });
 }
 
-Deno.test(
-  "browser start: the opener's argument tells nothing of the sign-in, and another user's no link",
-  {
-    ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
-  },
-  async () => {
-    await using dir = await tempDir();
-    const opener =
-      `#!/bin/sh\nprintf '%s' "$*" > ${dir.path}/x && mv ${dir.path}/x ${dir.path}/opened\n`;
-    await Deno.writeTextFile(`${dir.path}/xdg-open`, opener, { mode: 0o755 });
-    await using world = await oidcProviderWorld();
-    using _ = new OwnStreams();
-    Deno.env.set("PATH", `${dir.path}:${Deno.env.get("PATH")}`);
-    const session = createSession({ ...browserOptions(world), openBrowser: true });
-    let address: string | undefined;
-    while (address === undefined) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      address = await Deno.readTextFile(`${dir.path}/opened`).catch(() => undefined);
-    }
-    const { host, pathname, port, search } = new URL(address);
-    assertEquals([/^127\.0\.0\.1:\d+$/.test(host), search], [true, ""]);
-    assert(/^\/[\w-]{36}$/.test(pathname));
-    const script = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf 'POST ${pathname} HTTP/1.1\\r\\n` +
-      `Host: x\\r\\nContent-Length: 0\\r\\n\\r\\n' >&3; cat <&3`;
-    // The checkout may be private.
-    const other = { args: ["-c", script], cwd: "/", uid: 65534, gid: 65534 };
-    const { stdout } = await new Deno.Command("bash", other).output();
-    const text = new TextDecoder().decode(stdout);
-    assertEquals([text.startsWith("HTTP/1.1 404 "), text.includes("/auth?")], [true, false], text);
-    const own = await fetch(address, { method: "POST", redirect: "manual" });
-    await own.body?.cancel();
-    await world.provider.follow(own.headers.get("location")!);
-    assertEquals((await (await session).status()).signedIn, true);
-  },
-);
+rootTest("the opener's argument tells nothing, and another user gets no link", async () => {
+  await using dir = await tempDir();
+  const opener =
+    `#!/bin/sh\nprintf '%s' "$*" > ${dir.path}/x && mv ${dir.path}/x ${dir.path}/opened\n`;
+  await Deno.writeTextFile(`${dir.path}/xdg-open`, opener, { mode: 0o755 });
+  await using world = await oidcProviderWorld();
+  using _ = new OwnStreams();
+  Deno.env.set("PATH", `${dir.path}:${Deno.env.get("PATH")}`);
+  const session = createSession({ ...browserOptions(world), openBrowser: true });
+  let address: string | undefined;
+  while (address === undefined) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    address = await Deno.readTextFile(`${dir.path}/opened`).catch(() => undefined);
+  }
+  const { host, pathname, port, search } = new URL(address);
+  assertEquals([/^127\.0\.0\.1:\d+$/.test(host), search], [true, ""]);
+  assert(/^\/[\w-]{36}$/.test(pathname));
+  const script = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf 'POST ${pathname} HTTP/1.1\\r\\n` +
+    `Host: x\\r\\nContent-Length: 0\\r\\n\\r\\n' >&3; cat <&3`;
+  // The checkout may be private.
+  const other = { args: ["-c", script], cwd: "/", uid: 65534, gid: 65534 };
+  const { stdout } = await new Deno.Command("bash", other).output();
+  const text = new TextDecoder().decode(stdout);
+  assertEquals([text.startsWith("HTTP/1.1 404 "), text.includes("/auth?")], [true, false], text);
+  const own = await fetch(address, { method: "POST", redirect: "manual" });
+  await own.body?.cancel();
+  await world.provider.follow(own.headers.get("location")!);
+  assertEquals((await (await session).status()).signedIn, true);
+});

@@ -114,19 +114,19 @@ test("clearOidcCredentials: beside an active session options name another entry,
   await rejectsWith("no_active_session", () => getSession());
 });
 
-Deno.test({
-  name: "clearOidcCredentials: variables that may not be read are no empty variables",
+Deno.test("clearOidcCredentials: variables that may not be read are no empty variables", {
   permissions: { env: false },
-  fn: async () => {
-    const flags = "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID";
-    await rejectsWith("permission_required", () => clearOidcCredentials(), flags);
-  },
+}, async () => {
+  const flags = "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID";
+  await rejectsWith("permission_required", () => clearOidcCredentials(), flags);
 });
 
-Deno.test({
-  name: "clearOidcCredentials: the client's key has to be readable before anything goes, to revoke",
-  permissions: { env: true, net: true },
-  fn: async () => {
+Deno.test(
+  "clearOidcCredentials: the client's key has to be readable before anything goes, to revoke",
+  {
+    permissions: { env: true, net: true },
+  },
+  async () => {
     const credentialsBackend = storeOf(OTHER_KEY);
     const options = { ...OTHER, credentialsBackend, clientKeyFile: "/keys/app.pem" };
     const revoke = () => clearOidcCredentials({ ...options, revoke: true });
@@ -134,7 +134,7 @@ Deno.test({
     assertEquals(await keysIn(credentialsBackend), [OTHER_KEY]);
     assertEquals((await clearOidcCredentials(options)).keys, [OTHER_KEY]);
   },
-});
+);
 
 test.real("clearOidcCredentials: all clears every entry and revokes each at its issuer", async (world) => {
   await using second = await oidcProviderWorld();

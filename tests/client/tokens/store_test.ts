@@ -1,6 +1,4 @@
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { createSession } from "../../../client/create_session.ts";
+import { createSession, CredentialsBackendError, type OidcCredentials } from "@validmind/auth";
 import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

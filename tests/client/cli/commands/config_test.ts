@@ -2,7 +2,13 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
 import { cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
 
-const env = NO_CLIENT; // the settings file names provider and client
+/** A test where no variable names provider and client. */
+function configTest(name: string, run: (world: CliWorld) => Promise<void>): void {
+  cliTest(`config: ${name}`, async (world) => {
+    Object.assign(world.env, NO_CLIENT);
+    await run(world);
+  });
+}
 
 function client({ provider: { issuer, clientId } }: CliWorld) {
   return { issuer, clientId };
@@ -14,17 +20,17 @@ async function settingsIn(world: CliWorld): Promise<unknown> {
 
 const TWO = { backend: "file", backendOptions: { path: "${HOME}/two/tokens.json" } };
 
-cliTest("config: every command finds a sign-in by the settings file", async (world) => {
+configTest("every command finds a sign-in by the settings file", async (world) => {
   await world.write(client(world));
-  await world.says("login", 0, { env });
-  await world.says("doctor", 0, "issuer from settings file", { env });
+  await world.says("login", 0);
+  await world.says("doctor", 0, "issuer from settings file");
   for (const line of ["status -q", "token", "list", "doctor -q", "logout -q"]) {
-    assertEquals((await world.says(line, 0, { env })).stderr, "");
+    assertEquals((await world.says(line, 0)).stderr, "");
   }
   assertEquals(world.backend.get(world.key), undefined);
 });
 
-cliTest("config: a profile of the file has a provider and a store of its own", async (world) => {
+configTest("a profile of the file has a provider and a store of its own", async (world) => {
   await world.write({ profiles: { two: { ...client(world), ...TWO } } });
   // The variables lead elsewhere: who types a profile means it.
   const env = { VM_OIDC_ISSUER: "https://other.example", VM_OIDC_CREDENTIALS_BACKEND: "memory" };
@@ -33,23 +39,22 @@ cliTest("config: a profile of the file has a provider and a store of its own", a
   for (const name of ["status", "token", "list"]) {
     await world.says(`${name} --profile two`, 0, { env });
   }
-  const { json } = await world.says("VM_OIDC_PROFILE=two list --json", 0, { env: NO_CLIENT });
+  const { json } = await world.says("VM_OIDC_PROFILE=two list --json", 0);
   assertEquals(json.sign_ins[0].profile, "two");
 });
 
-cliTest("config: migrate moves entries to the store of the file", async (world) => {
+configTest("migrate moves entries to the store of the file", async (world) => {
   await world.signIn();
   await world.write({ ...client(world), ...TWO });
-  await world.says("migrate --from file --delete-source", 0, { env });
+  await world.says("migrate --from file --delete-source", 0);
   assertStringIncludes(await Deno.readTextFile(`${world.home}/two/tokens.json`), world.key);
-  await world.says("status -q", 0, { env });
+  await world.says("status -q", 0);
 });
 
-cliTest("config: shows what applies, and from where, without a secret", async (world) => {
+configTest("shows what applies, and from where, without a secret", async (world) => {
   const scope = "openid offline_access";
   const path = await world.write({ ...client(world), scope, profiles: { two: {} } });
   const env = {
-    ...NO_CLIENT,
     VM_OIDC_CLIENT_ID: "of-variable",
     VM_OIDC_CLIENT_SECRET: "s3cr3t-of-somebody",
     VM_OIDC_CREDENTIALS_BACKEND: "vault",
@@ -89,26 +94,26 @@ cliTest("config: a setting of another client is shown as unused", async (world) 
   );
 });
 
-cliTest("config: without a file it says where one would be", async (world) => {
+configTest("without a file it says where one would be", async (world) => {
   const none = `settings file  none: ${world.settingsPath}\n\nNothing is set.\n`;
-  const { stdout } = await world.says("config", 0, none, { env });
-  assertEquals((await world.says("config path", 0, { env })).stdout, `${world.settingsPath}\n`);
+  const { stdout } = await world.says("config", 0, none);
+  assertEquals((await world.says("config path", 0)).stdout, `${world.settingsPath}\n`);
   const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
-  await world.says(command!, 0, { env });
-  await world.says("config", 0, /^issuer +https:.* settings file$/m, { env });
+  await world.says(command!, 0);
+  await world.says("config", 0, /^issuer +https:.* settings file$/m);
 });
 
-cliTest("config: set writes a private file, and unset takes out", async (world) => {
+configTest("set writes a private file, and unset takes out", async (world) => {
   const { issuer, clientId } = world.provider;
   const path = world.settingsPath;
-  await world.says(`config set issuer ${issuer} client-id ${clientId}`, 0, { env });
+  await world.says(`config set issuer ${issuer} client-id ${clientId}`, 0);
   assertEquals(await settingsIn(world), { issuer, clientId });
   if (Deno.build.os !== "windows") assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
-  await world.says("login -q", 0, { env });
-  await world.says("config set model 1 timeoutMs 5000 open true flow device", 0, { env });
+  await world.says("login -q", 0);
+  await world.says("config set model 1 timeoutMs 5000 open true flow device", 0);
   const parameters = `authorizationParameters '{"prompt":"login"}'`;
-  await world.says(`config set --profile two ${parameters}`, 0, { env });
-  const { json } = await world.says("config unset flow client-id --json", 0, { env });
+  await world.says(`config set --profile two ${parameters}`, 0);
+  const { json } = await world.says("config unset flow client-id --json", 0);
   assertEquals(json, { path, names: ["flow", "clientId"] });
   assertEquals(await settingsIn(world), {
     issuer,
@@ -132,50 +137,40 @@ const REFUSED: [words: string, said: string][] = [
   ["", "its value is missing"],
 ];
 
-cliTest("config: set refuses what cannot be used, and the file stays", async (world) => {
+configTest("set refuses what cannot be used, and the file stays", async (world) => {
   await world.write(client(world));
   for (const [words, said] of REFUSED) {
-    const { stdout } = await world.says(`config set ${words}`, 2, said, "!s3cr3t", { env });
+    const { stdout } = await world.says(`config set ${words}`, 2, said, "!s3cr3t");
     assertEquals(stdout, "");
   }
   assertEquals(await settingsIn(world), client(world));
 });
 
-cliTest(
-  "config: a file that cannot be used ends every command, and unset mends it",
-  async (world) => {
-    const path = await world.write({ ...client(world), isuer: "x" });
-    const words = [
-      `error (settings_invalid): Cannot use the settings file ${path}: `,
-      'unknown option "isuer". Did you mean "issuer"?',
-    ];
-    const lines = [
-      "login",
-      "status",
-      "token",
-      "list",
-      "logout --all",
-      "config",
-      "config set model x",
-    ];
-    for (const line of lines) {
-      assertEquals(
-        (await world.says(line, 2, ...words, { env })).stdout,
-        "",
-      );
-    }
-    await world.says("doctor", 1, `fail  settings  Cannot use the settings file ${path}: `, {
-      env,
-    });
-    await world.says("--help", 0);
-    await world.says("config unset isuer", 0, { env });
-    assertEquals(await settingsIn(world), client(world));
-    const damaged = '{"issuer":\n 7 7}';
-    await world.write(damaged);
-    await world.says("config unset issuer", 2, "it is not JSON (line 2 ", { env });
-    assertEquals(await Deno.readTextFile(path), damaged);
-  },
-);
+configTest("a file that cannot be used ends every command, and unset mends it", async (world) => {
+  const path = await world.write({ ...client(world), isuer: "x" });
+  const words = [
+    `error (settings_invalid): Cannot use the settings file ${path}: `,
+    'unknown option "isuer". Did you mean "issuer"?',
+  ];
+  const lines = [
+    "login",
+    "status",
+    "token",
+    "list",
+    "logout --all",
+    "config",
+    "config set model x",
+  ];
+  for (const line of lines) assertEquals((await world.says(line, 2, ...words)).stdout, "");
+  await world.says("doctor", 1, `fail  settings  Cannot use the settings file ${path}: `);
+  await world.says("--help", 0);
+  await world.says("config unset isuer", 0);
+  assertEquals(await settingsIn(world), client(world));
+  const damaged = '{"issuer":\n 7 7}';
+  await world.write(damaged);
+  await world.says("config unset issuer", 2, "it is not JSON (line 2 ");
+  assertEquals(await Deno.readTextFile(path), damaged);
+});
 
 cliTest("config: a file that Deno does not permit is told", async (world) => {
   const path = await world.write({ ...client(world), clientId: "other" }, "elsewhere.json");
@@ -194,33 +189,33 @@ cliTest("config: a file that Deno does not permit is told", async (world) => {
   await world.says(`status --config ${path}`, 1, ...words, { flags: run.flags });
 });
 
-cliTest("config: an error about a setting leads to where it comes from", async (world) => {
+configTest("an error about a setting leads to where it comes from", async (world) => {
   const settings = client(world);
   const path = await world.write({ ...settings, listen: "0.0.0.0:80" });
   const where = "Try: validmind-auth config, which shows where each value";
-  await world.says("login", 2, "--listen (VM_OIDC_LISTEN) is not a loopback host", where, { env });
-  await world.says("config", 0, /^listen +0\.0\.0\.0:80 +settings file$/m, { env });
+  await world.says("login", 2, "--listen (VM_OIDC_LISTEN) is not a loopback host", where);
+  await world.says("config", 0, /^listen +0\.0\.0\.0:80 +settings file$/m);
   await world.write({ ...settings, backend: "redis" });
   const named = [`"backend" in ${path}="redis": it is neither`, "Give one of file, memory, kv"];
-  await world.says("status", 2, ...named, { env });
+  await world.says("status", 2, ...named);
   await world.write({
     ...settings,
     backend: "file",
     backendOptions: { path: "${NO_SUCH}/x.json" },
   });
-  await world.says("status", 2, `"backendOptions" in ${path}`, "NO_SUCH", { env });
+  await world.says("status", 2, `"backendOptions" in ${path}`, "NO_SUCH");
 });
 
-cliTest("config: permissions lists the file, also for a script", async (world) => {
+configTest("permissions lists the file, also for a script", async (world) => {
   const backendOptions = { path: "/srv/vm/tokens.db" };
   const path = await world.write({ ...client(world), backend: "kv", backendOptions });
   const inJson = JSON.stringify(path).slice(1, -1); // a Windows path has backslashes
   const words: Word[] = [inJson, /--allow-read=\S*\/srv\/vm/, "--unstable-kv "];
-  await world.says("permissions --for cli --json", 0, ...words, "--allow-sys=uid", { env });
+  await world.says("permissions --for cli --json", 0, ...words, "--allow-sys=uid");
   await world.says("permissions", 0, ...words);
 });
 
-cliTest("config: a variable that may not be read could win, and is told", async (world) => {
+configTest("a variable that may not be read could win, and is told", async (world) => {
   await world.write(client(world));
   const variables = ["NO_PERSIST", "DENO_CREDENTIALS_BACKEND", "CREDENTIALS_BACKEND"]
     .map((name) => `VM_OIDC_${name}`);
@@ -229,9 +224,9 @@ cliTest("config: a variable that may not be read could win, and is told", async 
   await world.says("status", 1, "Deno does not permit env VM_OIDC_ISSUER, env", { flags });
 });
 
-cliTest("config: the flags for this program are enough to sign in by the file", async (world) => {
+configTest("the flags for this program are enough to sign in by the file", async (world) => {
   await world.write(client(world));
-  const { json } = await world.says("permissions --for cli --json", 0, { env });
-  await world.says("login -q", 0, { flags: json.flags.split(" "), env });
+  const { json } = await world.says("permissions --for cli --json", 0);
+  await world.says("login -q", 0, { flags: json.flags.split(" ") });
   world.stored();
 });

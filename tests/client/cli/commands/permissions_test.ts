@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
-import { runDeno } from "../../../support/deno_process.ts";
+import { ALL, runDeno } from "../../../support/deno_process.ts";
 import { startHttpServer } from "../../../support/http_server.ts";
-import { AS_PROCESS, cliTest } from "../cli_world.ts";
+import { cliTest } from "../cli_world.ts";
 
 cliTest("permissions: a command line, and the same as a permission set", async (world) => {
   const host = new URL(world.provider.issuer).host;
@@ -101,47 +101,44 @@ export class Own {
   }
 }`;
 
-cliTest(
-  "permissions: of a store by its module, the flags for its file, its imports and their hosts",
-  async (world) => {
-    const third = "export const END = '2099-01-01';";
-    const types = { headers: { "content-type": "application/typescript" } };
-    await using host = await startHttpServer(() => new Response(third, types));
-    const name = host.origin.replaceAll(/:\/\/|:/g, "_");
-    const vendor = new URL(`../../../../vendor/${name}`, import.meta.url);
-    using _ = { [Symbol.dispose]: () => Deno.removeSync(vendor, { recursive: true }) };
-    const store = await world.write(STORE, "own/store.ts");
-    const more = await world.write(third, "more/third.ts");
-    const code = `
+cliTest("permissions: a store's own module needs file, imports and their hosts", async (world) => {
+  const third = "export const END = '2099-01-01';";
+  const types = { headers: { "content-type": "application/typescript" } };
+  await using host = await startHttpServer(() => new Response(third, types));
+  const name = host.origin.replaceAll(/:\/\/|:/g, "_");
+  const vendor = new URL(`../../../../vendor/${name}`, import.meta.url);
+  using _ = { [Symbol.dispose]: () => Deno.removeSync(vendor, { recursive: true }) };
+  const store = await world.write(STORE, "own/store.ts");
+  const more = await world.write(third, "more/third.ts");
+  const code = `
     import { createSession } from "@validmind/auth";
     console.log(await (await createSession({ interactive: false })).accessToken());`;
-    const inFallback = {
-      VM_OIDC_CREDENTIALS_BACKEND: "fallback",
-      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ backends: [`${store}:Own`] }),
-    };
-    const hosts = `${new URL(host.origin).host},jsr.io:443`;
-    for (
-      const [text, part, chosen] of [
-        ['export * from "./third.ts";', more, {}],
-        [`export * from "${host.origin}/third.ts";`, hosts, {}],
-        ['export * from "./third.ts";', more, inFallback],
-      ] as const
-    ) {
-      const second = await world.write(text, "more/second.ts");
-      const env = { VM_OIDC_CREDENTIALS_BACKEND: "./own/store.ts:Own", ...chosen };
-      const process = { env, flags: [...AS_PROCESS, NO_LOCK] };
-      const { json: { flags }, stderr } = await world.says("permissions --json", 0, process);
-      assertEquals(stderr, "");
-      for (const one of [store, second, part]) {
-        assertStringIncludes(flags.replaceAll("\\", "/"), one.replaceAll("\\", "/"));
-      }
-      assertEquals(/types_alone|not_there/.test(flags), false, flags);
-      const run = { code, env: { ...world.env, ...env }, cwd: world.home };
-      const told = await runDeno({ ...run, flags: [NO_LOCK, ...flags.split(" ")] });
-      assertEquals(told, { code: 0, stdout: "stored\n", stderr: "" });
-      const less = [NO_LOCK, "--allow-env", `--allow-read=${store}`];
-      const denied = await runDeno({ ...run, flags: less });
-      assertMatch(denied.stderr, /permission_required\].*--allow-read=\S*second\.ts/);
+  const inFallback = {
+    VM_OIDC_CREDENTIALS_BACKEND: "fallback",
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ backends: [`${store}:Own`] }),
+  };
+  const hosts = `${new URL(host.origin).host},jsr.io:443`;
+  for (
+    const [text, part, chosen] of [
+      ['export * from "./third.ts";', more, {}],
+      [`export * from "${host.origin}/third.ts";`, hosts, {}],
+      ['export * from "./third.ts";', more, inFallback],
+    ] as const
+  ) {
+    const second = await world.write(text, "more/second.ts");
+    const env = { VM_OIDC_CREDENTIALS_BACKEND: "./own/store.ts:Own", ...chosen };
+    const process = { env, flags: [...ALL, NO_LOCK] };
+    const { json: { flags }, stderr } = await world.says("permissions --json", 0, process);
+    assertEquals(stderr, "");
+    for (const one of [store, second, part]) {
+      assertStringIncludes(flags.replaceAll("\\", "/"), one.replaceAll("\\", "/"));
     }
-  },
-);
+    assertEquals(/types_alone|not_there/.test(flags), false, flags);
+    const run = { code, env: { ...world.env, ...env }, cwd: world.home };
+    const told = await runDeno({ ...run, flags: [NO_LOCK, ...flags.split(" ")] });
+    assertEquals(told, { code: 0, stdout: "stored\n", stderr: "" });
+    const less = [NO_LOCK, "--allow-env", `--allow-read=${store}`];
+    const denied = await runDeno({ ...run, flags: less });
+    assertMatch(denied.stderr, /permission_required\].*--allow-read=\S*second\.ts/);
+  }
+});

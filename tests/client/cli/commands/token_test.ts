@@ -1,7 +1,7 @@
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
-import { DENO, startDeno } from "../../../support/deno_process.ts";
+import { ALL, DENO, startDeno } from "../../../support/deno_process.ts";
 import { isPosix } from "../../../support/sandbox.ts";
-import { AS_PROCESS, BY_KEY, CLI, cliTest, ENDED } from "../cli_world.ts";
+import { BY_KEY, CLI, cliTest, ENDED } from "../cli_world.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 
 cliTest("token: the bearer or a format, and no network", async (world) => {
@@ -82,35 +82,30 @@ cliTest("token: new tokens that could not be stored are an error", async (world)
   assertEquals((await world.says("token --refresh", 1, words)).stdout, "");
 });
 
-cliTest(
-  "debug: each step is shown with its time on standard error, without secrets",
-  async (world) => {
-    const flags = AS_PROCESS;
-    const steps = ["refresh_started", "provider_answered endpoint=token status=200", "stored"];
-    for (const line of ["token --debug", "VM_AUTH_DEBUG=1 token"]) {
-      const before = await world.signIn();
-      await world.amend({ expires_at: ENDED });
-      const words = steps.map((step) => `validmind-auth ${step}`);
-      const { stdout, stderr } = await world.says(line, 0, ...words, { flags });
-      const { access_token, refresh_token } = world.stored();
-      assertEquals(stdout, `${access_token}\n`);
-      const lines = stderr.trimEnd().split("\n");
-      for (const line of lines) assertMatch(line, /^\d{4}-\d\d-\d\dT\S+Z validmind-auth \w+/);
-      assertMatch(lines.at(-1)!, / signed_in expiresAt=/);
-      assertNoSecret(stderr, [access_token, refresh_token!, before.refresh_token!]);
-    }
-    // A stored token that serves is told, too, and nothing without the flag.
-    const told = await world.says("token --debug", 0, { flags });
-    assertMatch(told.stderr, /^\S+ validmind-auth signed_in expiresAt=\S+\n$/);
-    assertEquals((await world.says("token", 0, { flags })).stderr, "");
-  },
-);
+cliTest("debug: each step is told with its time, without secrets", async (world) => {
+  const flags = ALL;
+  const steps = ["refresh_started", "provider_answered endpoint=token status=200", "stored"];
+  for (const line of ["token --debug", "VM_AUTH_DEBUG=1 token"]) {
+    const before = await world.signIn();
+    await world.amend({ expires_at: ENDED });
+    const words = steps.map((step) => `validmind-auth ${step}`);
+    const { stdout, stderr } = await world.says(line, 0, ...words, { flags });
+    const { access_token, refresh_token } = world.stored();
+    assertEquals(stdout, `${access_token}\n`);
+    const lines = stderr.trimEnd().split("\n");
+    for (const line of lines) assertMatch(line, /^\d{4}-\d\d-\d\dT\S+Z validmind-auth \w+/);
+    assertMatch(lines.at(-1)!, / signed_in expiresAt=/);
+    assertNoSecret(stderr, [access_token, refresh_token!, before.refresh_token!]);
+  }
+  // A stored token that serves is told, too, and nothing without the flag.
+  const told = await world.says("token --debug", 0, { flags });
+  assertMatch(told.stderr, /^\S+ validmind-auth signed_in expiresAt=\S+\n$/);
+  assertEquals((await world.says("token", 0, { flags })).stderr, "");
+});
 
-cliTest(
-  "debug: the error of a store's own author is shown with its place, and by its words alone without the flag",
-  async (world) => {
-    const ended = JSON.stringify({ access_token: "a", refresh_token: "r", expires_at: ENDED });
-    const code = `export class Own {
+cliTest("debug: a store's own error has its place, and else its words alone", async (world) => {
+  const ended = JSON.stringify({ access_token: "a", refresh_token: "r", expires_at: ENDED });
+  const code = `export class Own {
     get() { throw new Error("is locked"); }
     put() {}
     delete() {}
@@ -119,21 +114,20 @@ cliTest(
     get() { return ${ended}; }
     withLock() { throw new RangeError("no lock row"); }
   }`;
-    const line = `token --backend ${await world.write(code, "store.ts")}`;
-    const flags = AS_PROCESS;
-    const plain = /See the cause.*\ncaused by Error: is locked\n$/;
-    await world.says(`${line}:Own`, 1, plain, { flags });
-    const told = /\ncaused by Error: is locked\n +at Own\.get \(file:.*store\.ts:2:\d+\)\n/;
-    await world.says(`${line}:Own --debug`, 1, told, { flags });
-    await world.says(
-      `VM_AUTH_DEBUG=1 ${line}:Unlocked`,
-      1,
-      / refresh_failed code=backend_unavailable .*Cannot lock credentials in Unlocked/,
-      /no lock row\n +at Unlocked\.withLock \(file:.*store\.ts:8:\d+\)\n}/,
-      { flags },
-    );
-  },
-);
+  const line = `token --backend ${await world.write(code, "store.ts")}`;
+  const flags = ALL;
+  const plain = /See the cause.*\ncaused by Error: is locked\n$/;
+  await world.says(`${line}:Own`, 1, plain, { flags });
+  const told = /\ncaused by Error: is locked\n +at Own\.get \(file:.*store\.ts:2:\d+\)\n/;
+  await world.says(`${line}:Own --debug`, 1, told, { flags });
+  await world.says(
+    `VM_AUTH_DEBUG=1 ${line}:Unlocked`,
+    1,
+    / refresh_failed code=backend_unavailable .*Cannot lock credentials in Unlocked/,
+    /no lock row\n +at Unlocked\.withLock \(file:.*store\.ts:8:\d+\)\n}/,
+    { flags },
+  );
+});
 
 /** A program that prints what it got, and ends with 7. */
 const REPORT = `const input = await new Response(Deno.stdin.readable).text();
@@ -146,12 +140,12 @@ const PROGRAM = `${DENO} eval --ext=ts '${REPORT}'`;
 cliTest("exec: the program has token, streams and its own exit code", async (world) => {
   await world.signIn();
   await world.amend({ expires_at: ENDED });
-  const run = { flags: AS_PROCESS, stdin: "from outside" };
+  const run = { flags: ALL, stdin: "from outside" };
   const { json } = await world.says(`exec -- ${PROGRAM} --json -h`, 7, "to standard error", run);
   const { access_token } = world.stored(); // which was refreshed before
   assertEquals(json, [access_token, null, ["--json", "-h"], "from outside"]);
   // Dashes are optional.
-  const other = await world.says(`exec --variable MINE ${PROGRAM}`, 7, { flags: AS_PROCESS });
+  const other = await world.says(`exec --variable MINE ${PROGRAM}`, 7, { flags: ALL });
   assertEquals(other.json, [null, access_token, [], ""]);
 });
 
@@ -173,7 +167,7 @@ cliTest("exec: hands SIGTERM on, and waits for the program's own end", async (wo
   const code = `Deno.addSignalListener("SIGTERM", () => { console.log("told"); Deno.exit(9); });
     console.log("ready"); setInterval(() => {}, 1000);`;
   const args = ["exec", "--", DENO, "eval", "--ext=ts", code];
-  await using running = startDeno({ file: CLI, flags: AS_PROCESS, args, env: world.env });
+  await using running = startDeno({ file: CLI, flags: ALL, args, env: world.env });
   assertEquals(await running.line(), "ready");
   Deno.kill(running.pid, "SIGTERM");
   assertEquals(await running.line(), "told");

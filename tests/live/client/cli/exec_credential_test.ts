@@ -1,15 +1,14 @@
 // client-go runs the command line for its token, as kubectl does.
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { denoCommand, type ProcessResult, runProcess } from "../../../support/deno_process.ts";
+import { ALL, denoCommand, type ProcessResult, runProcess } from "../../../support/deno_process.ts";
 import { makeLocalCa } from "../../../support/local_ca.ts";
 import { liveTests } from "../../../support/servers/live_tests.ts";
 import { serverBinary } from "../../../support/servers/servers.ts";
-import { AS_PROCESS, CLI, type CliWorld, cliWorld } from "../../../client/cli/cli_world.ts";
+import { CLI, type CliWorld, cliWorld, ENDED } from "../../../client/cli/cli_world.ts";
 
 const PAGE = await Deno.readTextFile(
   new URL("../../../../client/command_line.md", import.meta.url),
 );
-const ENDED = "2020-01-01T00:00:00.000Z";
 
 interface ApiServer extends AsyncDisposable {
   /** The tokens that it was asked with. */
@@ -36,7 +35,7 @@ async function startApiServer({ home, env, ...world }: CliWorld): Promise<ApiSer
       : new Response("Unauthorized", { status: 401 });
   });
   const args = /args: \[(token, .+)\]/.exec(PAGE)![1]!.split(", ");
-  const command = denoCommand({ file: CLI, flags: AS_PROCESS, args });
+  const command = denoCommand({ file: CLI, flags: ALL, args });
   const url = `https://localhost:${server.addr.port}`;
   const client = [await serverBinary("client-go-exec"), url, ca];
   return {
