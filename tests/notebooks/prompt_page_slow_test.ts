@@ -114,9 +114,11 @@ async function approve({ page, output }: RenderedOutput, code: string): Promise<
   const tab = await opening;
   await tab.getByText(code).waitFor();
   assertEquals(await tab.evaluate("opener"), null);
-  await proceed(tab, "Sign in");
+  await proceed(tab, "Sign-in");
+  await tab.locator("[name=login]").fill("analyst@example.com");
+  await tab.locator("[name=password]").fill("any");
   await proceed(tab, "Authorize");
-  await proceed(tab, "Signed in");
+  await proceed(tab, "Sign-in Success");
 }
 
 async function proceed(tab: Page, title: string): Promise<void> {

@@ -1,9 +1,10 @@
 import { Browser, type Page } from "./browser.ts";
+import { ACCOUNT } from "./oidc_config.ts";
 
 /** How the person at the browser acts. */
 export interface ApproveOptions {
-  /** Refuse: `true` at the consent page, `"confirm"` already where the code has to be confirmed. */
-  deny?: boolean | "confirm";
+  /** Refuse, at the consent page. */
+  deny?: boolean;
   /** Account to sign in with. @default {"analyst@example.com"} */
   login?: string;
 }
@@ -16,7 +17,6 @@ export interface FollowOptions extends ApproveOptions {
 
 /** The person who approves device codes at the provider's pages. */
 export class Approver {
-  auto: boolean | ApproveOptions = false;
   readonly #verificationUri: string;
   readonly #running = new Set<Promise<void>>();
   readonly #problems: unknown[] = [];
@@ -27,39 +27,23 @@ export class Approver {
   }
 
   /** Walks code entry, confirmation, sign-in and consent. */
-  async approve(
-    userCode: string,
-    { deny = false, login }: ApproveOptions = {},
-  ): Promise<void> {
+  async approve(userCode: string, options: ApproveOptions = {}): Promise<void> {
     const browser = new Browser(this.#closing.signal);
     let page = await browser.open(this.#verificationUri);
-    page = await step(browser, page, "Enter code", { user_code: userCode });
-    if (deny === "confirm") {
-      return expectPage(
-        await step(browser, page, "Confirm device", { abort: "yes" }),
-        "Code not accepted",
-      );
-    }
-    page = await step(browser, page, "Confirm device");
-    page = await step(browser, page, "Sign in", login === undefined ? {} : { login });
-    page = await step(browser, page, "Authorize", deny ? { abort: "yes" } : {});
-    expectPage(page, deny ? "Code not accepted" : "Signed in");
+    page = await step(browser, page, "Sign-in", { user_code: userCode });
+    page = await step(browser, page, "Confirm Device");
+    page = await signIn(browser, page, options);
+    expectPage(page, options.deny ? "Sign-in" : "Sign-in Success");
   }
 
   /** Opens a link of the browser flow, signs in and consents. Gives the page that the browser ends on. */
-  async follow(url: string, options: FollowOptions = {}): Promise<Page> {
-    const { deny = false, login, stopAt } = options;
+  async follow(url: string, { stopAt, ...options }: FollowOptions = {}): Promise<Page> {
     const browser = new Browser(this.#closing.signal, stopAt);
-    let page = await browser.open(url);
-    page = await step(browser, page, "Sign in", login === undefined ? {} : { login });
-    expectPage(page, "Authorize");
-    return await browser.submit(page, deny ? { abort: "yes" } : {});
+    return await signIn(browser, await browser.open(url), options);
   }
 
-  /** Has to be called for each device code. */
-  issued(userCode: string): void {
-    const options = this.auto === true ? {} : this.auto;
-    if (options === false) return;
+  /** Approves a code while the client goes on. */
+  approveLater(userCode: string, options: ApproveOptions): void {
     const task = this.approve(userCode, options).catch((error) => {
       if (!this.#closing.signal.aborted) this.#problems.push(error);
     }).finally(() => this.#running.delete(task));
@@ -77,6 +61,14 @@ export class Approver {
     await Promise.all(this.#running);
     return this.#problems;
   }
+}
+
+async function signIn(browser: Browser, first: Page, options: ApproveOptions): Promise<Page> {
+  const { deny = false, login = ACCOUNT.sub } = options;
+  const page = await step(browser, first, "Sign-in", { login, password: "any" });
+  if (!deny) return await step(browser, page, "Authorize");
+  expectPage(page, "Authorize");
+  return await browser.open(`${page.url}/abort`);
 }
 
 async function step(

@@ -8,6 +8,7 @@ export interface Form {
 export interface Page {
   readonly url: string;
   readonly status: number;
+  /** The first heading. */
   readonly title: string;
   readonly html: string;
   readonly forms: Form[];
@@ -24,15 +25,9 @@ const MAX_REDIRECTS = 10;
 /** Walks through HTML pages and forms over HTTP: cookies, redirects and hidden fields, no scripts. */
 export class Browser {
   readonly #cookies = new Map<string, Cookie>();
-  readonly #signal: AbortSignal | undefined;
-
-  readonly #stopAt: string | undefined;
 
   /** @param stopAt The beginning of addresses that are not opened: their page is empty. */
-  constructor(signal?: AbortSignal, stopAt?: string) {
-    this.#signal = signal;
-    this.#stopAt = stopAt;
-  }
+  constructor(private readonly signal?: AbortSignal, private readonly stopAt?: string) {}
 
   /** Loads a page, following redirects. */
   open(url: string): Promise<Page> {
@@ -57,7 +52,7 @@ export class Browser {
     let url = start;
     let body = form;
     for (let hop = 0; hop < MAX_REDIRECTS; hop++) {
-      if (this.#stopAt !== undefined && url.startsWith(this.#stopAt)) return toPage(url, 0, "");
+      if (this.stopAt !== undefined && url.startsWith(this.stopAt)) return toPage(url, 0, "");
       const response = await this.#request(url, body);
       const location = response.headers.get("location");
       if (location === null || response.status < 300 || response.status > 399) {
@@ -80,7 +75,7 @@ export class Browser {
       headers: { accept: "text/html", cookie: this.#cookieHeader(url) },
       redirect: "manual",
       ...(body ? { body } : {}),
-      ...(this.#signal ? { signal: this.#signal } : {}),
+      ...(this.signal ? { signal: this.signal } : {}),
     });
     for (const line of response.headers.getSetCookie()) this.#store(line);
     return response;
@@ -118,7 +113,7 @@ function toPage(url: string, status: number, html: string): Page {
       action: htmlAttribute(head, "action") ?? url,
       fields: inputs(inner),
     }));
-  const title = html.match(/<title>([^<]*)<\/title>/)?.[1] ?? "";
+  const title = html.match(/<h1>([^<]*)<\/h1>/)?.[1] ?? "";
   return { url, status, title, html, forms };
 }
 

@@ -2,8 +2,6 @@
 import type { Configuration, JWKS, KoaContextWithOIDC, ResourceServer } from "oidc-provider";
 import type { SigningKey } from "./jwt.ts";
 import type { OidcProviderOptions } from "./oidc_provider.ts";
-import { escapeHtml } from "../../client/prompt/prompt.ts";
-import { oidcPage } from "./oidc_page.ts";
 import type { OidcStore } from "./oidc_store.ts";
 
 /** The public client of the test providers. */
@@ -17,12 +15,11 @@ const TWO_WEEKS = 14 * 24 * 3600;
 const DEFAULT_RESOURCE = "urn:validmind-test:api";
 const AUDIENCE_PREFIX = "urn:validmind-test:audience:";
 
-/** The provider's configuration: complete, so that no default of its own warns on the console. */
+/** The provider's configuration. Its pages are those that it has for development: any login is good. */
 export function oidcConfig(
   options: OidcProviderOptions,
   store: OidcStore,
   signingKey: SigningKey,
-  mount: string,
 ): Configuration {
   return {
     adapter: (kind: string) => store.adapter(kind),
@@ -37,14 +34,9 @@ export function oidcConfig(
     extraParams: ["audience"],
     features: features(options),
     findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => accountClaims(sub) }),
-    interactions: { url: (_ctx, interaction) => `${mount}/interaction/${interaction.uid}` },
     issueRefreshToken: (_ctx, _client, code) =>
       (options.issueRefreshToken ?? true) && code.scopes.has("offline_access"),
     jwks: { keys: [signingKey.privateJwk] } as JWKS,
-    renderError(ctx, out) {
-      ctx.type = "html";
-      ctx.body = oidcPage("Something went wrong", `<p>${escapeHtml(out.error)}</p>`);
-    },
     rotateRefreshToken: options.rotateRefreshToken ?? true,
     ttl: lifetimes(options),
   };
@@ -81,8 +73,7 @@ function lifetimes(options: OidcProviderOptions): Configuration["ttl"] {
 
 function features(options: OidcProviderOptions): Configuration["features"] {
   return {
-    devInteractions: { enabled: false },
-    deviceFlow: { enabled: true, ...devicePages() },
+    deviceFlow: { enabled: true },
     dPoP: { enabled: false },
     introspection: { enabled: true, allowedPolicy: () => true },
     pushedAuthorizationRequests: { enabled: false },
@@ -94,36 +85,6 @@ function features(options: OidcProviderOptions): Configuration["features"] {
     },
     revocation: { enabled: options.revocation ?? true, allowedPolicy: () => true },
     rpInitiatedLogout: { enabled: false },
-  };
-}
-
-function devicePages() {
-  return {
-    userCodeInputSource(ctx: KoaContextWithOIDC, form: string, out?: { error: string }) {
-      const problem = out === undefined ? "" : `<p role="alert">${escapeHtml(out.error)}</p>`;
-      ctx.body = oidcPage(
-        out === undefined ? "Enter code" : "Code not accepted",
-        `${problem}<p>Enter the code displayed on your device</p>${form}
-        <button type="submit" form="op.deviceInputForm">Continue</button>`,
-      );
-    },
-    userCodeConfirmSource(
-      ctx: KoaContextWithOIDC,
-      form: string,
-      _client: unknown,
-      _info: unknown,
-      userCode: string,
-    ) {
-      ctx.body = oidcPage(
-        "Confirm device",
-        `<p>Is this the code on your device?</p><p><code>${escapeHtml(userCode)}</code></p>${form}
-        <button type="submit" form="op.deviceConfirmForm" autofocus>Continue</button>
-        <button type="submit" form="op.deviceConfirmForm" name="abort" value="yes">Abort</button>`,
-      );
-    },
-    successSource(ctx: KoaContextWithOIDC) {
-      ctx.body = oidcPage("Signed in", "<p>You can close this page and return to your device.</p>");
-    },
   };
 }
 

@@ -6,7 +6,6 @@ import type { Page } from "./browser.ts";
 import { makeSigningKey, type SigningKey, verifyJwt } from "./jwt.ts";
 import { loadOidcProvider } from "./load_oidc_provider.ts";
 import { CLIENT_ID, oidcConfig } from "./oidc_config.ts";
-import { oidcInteractions } from "./oidc_interactions.ts";
 import { type NodeServer, startNodeServer } from "./node_server.ts";
 import { OidcStore } from "./oidc_store.ts";
 import { type RecordedRequest, RequestLog } from "./request_log.ts";
@@ -60,7 +59,7 @@ export async function startOidcProvider(
   const issuer = `http://127.0.0.1:${server.port}${options.path ?? ""}`;
   const mount = (options.path ?? "").replace(/\/$/, "");
   const store = new OidcStore();
-  const config = oidcConfig(options, store, signingKey, mount);
+  const config = oidcConfig(options, store, signingKey);
   await options.configure?.(config);
   const provider = new module.Provider(issuer, config);
   const running = new TestOidcProvider(issuer, server, provider, store, signingKey);
@@ -77,6 +76,8 @@ export class TestOidcProvider implements AsyncDisposable {
    * request again by itself: see `resetConnection` in `http_server.ts`.
    */
   beforeAnswer: ((request: RecordedRequest) => AnswerFault | Promise<AnswerFault>) | undefined;
+  /** Approves each device code as soon as it is issued, as if a person stood by. @default {false} */
+  autoApprove: boolean | ApproveOptions = false;
   readonly #log = new RequestLog();
   readonly #approver: Approver;
 
@@ -100,15 +101,6 @@ export class TestOidcProvider implements AsyncDisposable {
     return this.#log.entries;
   }
 
-  /** Approves each device code as soon as it is issued, as if a person stood by. @default {false} */
-  get autoApprove(): boolean | ApproveOptions {
-    return this.#approver.auto;
-  }
-
-  set autoApprove(value: boolean | ApproveOptions) {
-    this.#approver.auto = value;
-  }
-
   /** Gives the client a token for any token of another. */
   async #exchange(ctx: KoaContextWithOIDC): Promise<void> {
     const token = new this.provider.ClientCredentials({ client: ctx.oidc.client! });
@@ -120,10 +112,11 @@ export class TestOidcProvider implements AsyncDisposable {
   install({ interval }: Pick<OidcProviderOptions, "interval">, mount: string): void {
     const provider = this.provider;
     provider.use((ctx, next) => this.#record(ctx as unknown as KoaContextWithOIDC, next));
-    provider.use(oidcInteractions(provider) as unknown as Parameters<Provider["use"]>[0]);
     provider.on("device_authorization.success", (ctx, body) => {
       if (interval !== undefined) Object.assign(ctx.body as object, { interval });
-      this.#approver.issued(String(body.user_code));
+      if (this.autoApprove === false) return;
+      const how = this.autoApprove === true ? {} : this.autoApprove;
+      this.#approver.approveLater(String(body.user_code), how);
     });
     provider.registerGrantType(EXCHANGE, (ctx) => this.#exchange(ctx), EXCHANGED);
     provider.on("server_error", (_ctx, error) => this.#approver.failed(error));
@@ -191,7 +184,12 @@ export class TestOidcProvider implements AsyncDisposable {
     const url = new URL((ctx.req as { originalUrl?: string }).originalUrl ?? "/", this.issuer);
     const isPage = ctx.path === "/device" || /^\/auth(\/|$)/.test(ctx.path) ||
       /^\/(device\/(?!auth$)|interaction\/)/.test(ctx.path);
-    if (isPage) return await next();
+    if (isPage) {
+      // Its styles would ask a server of fonts. It adds its own script.
+      const sources = "default-src 'none'; style-src 'unsafe-inline'; script-src 'none'";
+      ctx.set("content-security-policy", sources);
+      return await next();
+    }
     const headers = new Headers(ctx.headers as Record<string, string>);
     const entry = this.#log.start(ctx.method, url, headers);
     await next();

@@ -49,7 +49,8 @@ export class HubPerson {
     await link.click();
     const tab = await opened;
     await tab.locator("input[name=login]").fill(this.world.loginOf(this.user));
-    await tab.getByRole("button", { name: "Sign in" }).click();
+    await tab.locator("input[name=password]").fill("any");
+    await tab.getByRole("button", { name: "Sign-in" }).click();
     await tab.getByRole("button", { name: "Continue" }).click();
     await tab.getByRole("heading", { name: "Your answer has arrived" }).waitFor();
     await this.waitForSignedIn(index);
