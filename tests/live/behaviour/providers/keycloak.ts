@@ -1,31 +1,27 @@
 import { readClaims } from "../../../../client/entry.ts";
-import type { DeviceCode } from "../../../../client/session_options.ts";
-import { Browser, type Page } from "../../../support/browser.ts";
+import { Browser } from "../../../support/browser.ts";
 import { makeSigningKey, type SigningKey } from "../../../support/jwt.ts";
 import { type KeycloakServer, startKeycloak } from "../../../support/servers/keycloak_server.ts";
 import { SERVERS } from "../../../support/servers/servers.ts";
-import { Gateway } from "./gateway.ts";
 import { PASSWORD, person, REALM, realm, SECRET, USER } from "./keycloak_realm.ts";
-import type {
-  ClientKind,
-  MatrixProvider,
-  ProviderKind,
-  ProviderServer,
-  TestClient,
-} from "./provider.ts";
+import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
 
 /** Keycloak, in a process of its own, with one realm. Each test has a person of its own. */
-export const KEYCLOAK: ProviderKind = {
+export const KEYCLOAK: ProviderKind<KeycloakRealm> = {
   name: "Keycloak",
   version: SERVERS.keycloak.version,
   needs: ["keycloak"],
   cannot: {},
-  async start(): Promise<ProviderServer> {
+  async start() {
     const server = await startKeycloak();
     const key = await makeSigningKey();
     await server.admin("POST", "", realm(key));
     return {
-      provider: () => KeycloakRealm.make(server, key),
+      async provider() {
+        const realm = new KeycloakRealm(server, key);
+        await realm.addPerson();
+        return realm;
+      },
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
   },
@@ -34,57 +30,40 @@ export const KEYCLOAK: ProviderKind = {
 /** The realm, with a person of one test's own. */
 export class KeycloakRealm implements MatrixProvider {
   readonly issuer: string;
-  readonly gateway: Gateway;
-  readonly #server: KeycloakServer;
-  readonly #key: SigningKey;
   /** The person's path in the REST API for administrators. */
   user = "";
 
-  private constructor(server: KeycloakServer, key: SigningKey, gateway: Gateway) {
-    gateway.upstream = server.port;
-    this.gateway = gateway;
-    this.issuer = `${gateway.origin}/realms/${REALM}`;
-    this.#server = server;
-    this.#key = key;
+  constructor(readonly server: KeycloakServer, readonly key: SigningKey) {
+    this.issuer = `http://127.0.0.1:${server.port}/realms/${REALM}`;
   }
 
-  static async make(server: KeycloakServer, key: SigningKey): Promise<KeycloakRealm> {
-    const realm = new KeycloakRealm(server, key, await Gateway.start());
-    await realm.admin("POST", "/users", person());
-    const [user] = await realm.admin("GET", `/users?username=${USER}`) as { id: string }[];
-    realm.user = `/users/${user!.id}`;
-    return realm;
+  async addPerson(): Promise<void> {
+    await this.admin("POST", "/users", person());
+    const [user] = await this.admin("GET", `/users?username=${USER}`) as { id: string }[];
+    this.user = `/users/${user!.id}`;
   }
 
   client(kind: ClientKind): TestClient {
     return {
-      clientId: `client-${kind}`,
+      clientId: kind,
       ...(kind === "secret" && { clientSecret: SECRET }),
-      ...(kind === "key" && { clientKey: { ...this.#key.privateJwk, alg: "RS256" } }),
+      ...(kind === "key" && { clientKey: { ...this.key.privateJwk, alg: "RS256" } }),
     };
   }
 
-  async approve(code: DeviceCode, { deny = false } = {}): Promise<void> {
-    await this.#signIn(code.verificationUriComplete!, deny);
-  }
-
+  /** Consents where the page asks for it. */
   async follow(url: string, { deny = false } = {}): Promise<void> {
-    await this.#signIn(url, deny);
-  }
-
-  /** Signs in, and consents where the page asks for it. */
-  async #signIn(url: string, deny: boolean): Promise<Page> {
     const browser = new Browser();
     let page = await browser.open(url);
     page = await browser.submit(page, { username: USER, password: PASSWORD });
-    if (page.forms.length === 0) return page;
-    return await browser.submit(page, deny ? { cancel: "No" } : { accept: "Yes" });
+    if (page.forms.length === 0) return;
+    await browser.submit(page, deny ? { cancel: "No" } : { accept: "Yes" });
   }
 
   async endSession(): Promise<void> {
     await this.admin("POST", `${this.user}/logout`);
     // Sign-ins that go on without a session, which offline_access makes, end with the consent.
-    await this.admin("DELETE", `${this.user}/consents/client-public`);
+    await this.admin("DELETE", `${this.user}/consents/public`);
   }
 
   async disablePerson(): Promise<void> {
@@ -105,7 +84,7 @@ export class KeycloakRealm implements MatrixProvider {
   async isActive(token: string): Promise<boolean> {
     const { typ, sid, azp } = readClaims(token)!;
     if (typ === "Offline") return await this.#hasOfflineSession(String(azp), sid);
-    const body = new URLSearchParams({ token, client_id: "client-secret", client_secret: SECRET });
+    const body = new URLSearchParams({ token, client_id: "secret", client_secret: SECRET });
     const url = `${this.issuer}/protocol/openid-connect/token/introspect`;
     const response = await fetch(url, { method: "POST", body });
     return (await response.json()).active;
@@ -121,11 +100,10 @@ export class KeycloakRealm implements MatrixProvider {
 
   /** A call of the REST API for administrators, whose path follows the realm's. */
   async admin(method: string, path: string, body?: unknown): Promise<unknown> {
-    return await this.#server.admin(method, `/${REALM}${path}`, body);
+    return await this.server.admin(method, `/${REALM}${path}`, body);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.gateway[Symbol.asyncDispose]();
     await this.admin("DELETE", this.user);
   }
 }

@@ -1,18 +1,4 @@
 import type { SigningKey } from "../../../support/jwt.ts";
-import type { ClientKind } from "./provider.ts";
-
-/** The clients that only Keycloak's own rows use. */
-export type KeycloakClientKind =
-  /** Public, with the device flow alone. */
-  | "device"
-  /** Public, with ID tokens that are signed by a secret. */
-  | "symmetric"
-  /** Public; all its tokens can be ended. */
-  | "ended"
-  /** Public, and has to push its requests of the flow in the browser. */
-  | "pushed"
-  /** Public, and has to use PKCE. */
-  | "pkce";
 
 export const REALM = "matrix";
 export const USER = "analyst";
@@ -43,7 +29,10 @@ export function person() {
   };
 }
 
-/** The realm with its clients, as Keycloak takes it. `key` is that of the client with a key. */
+/**
+ * The realm with its clients, as Keycloak takes it: one of each kind, and those of Keycloak's own rows.
+ * `key` is that of the client with a key.
+ */
 export function realm(key: SigningKey) {
   return {
     realm: REALM,
@@ -76,18 +65,18 @@ export function realm(key: SigningKey) {
 }
 
 function client(
-  kind: ClientKind | KeycloakClientKind,
+  clientId: string,
   settings: Record<string, unknown> = {},
   attributes: Record<string, string> = {},
 ) {
   return {
-    clientId: `client-${kind}`,
+    clientId,
     publicClient: true,
     standardFlowEnabled: true,
     consentRequired: true,
     redirectUris: ["http://127.0.0.1/callback"],
     ...settings,
     attributes: { "oauth2.device.authorization.grant.enabled": "true", ...attributes },
-    protocolMappers: [audienceOf("client-secret")],
+    protocolMappers: [audienceOf("secret")],
   };
 }

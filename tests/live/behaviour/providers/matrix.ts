@@ -1,5 +1,5 @@
 import { liveTests } from "../../../support/servers/live_tests.ts";
-import type { ProviderKind } from "./provider.ts";
+import type { MatrixProvider, ProviderKind } from "./provider.ts";
 import { type Row, type RowName, ROWS } from "./rows.ts";
 
 /**
@@ -8,13 +8,13 @@ import { type Row, type RowName, ROWS } from "./rows.ts";
  *
  * @param own Rows of this kind alone.
  */
-export async function runMatrix(
-  kind: ProviderKind,
-  own: Readonly<Record<string, Row>> = {},
+export async function runMatrix<P extends MatrixProvider>(
+  kind: ProviderKind<P>,
+  own: Readonly<Record<string, Row<P>>>,
 ): Promise<void> {
   const live = await liveTests(...kind.needs);
   const server = await live.shared(() => kind.start());
-  for (const [row, run] of Object.entries<Row>({ ...ROWS, ...own })) {
+  for (const [row, run] of Object.entries<Row<P>>({ ...ROWS, ...own })) {
     const name = `${kind.name}: ${row}`;
     const reason = kind.cannot[row as RowName];
     if (reason !== undefined) {
@@ -24,7 +24,7 @@ export async function runMatrix(
     // The tests share the server, whose output is read all the time.
     live.test(name, { sanitizeOps: false }, async () => {
       await using provider = await server.provider();
-      await run(kind, provider);
+      await run(provider);
     });
   }
   live.afterAll(async () => await server[Symbol.asyncDispose]());

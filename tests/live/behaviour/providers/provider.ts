@@ -1,7 +1,4 @@
-import type { DeviceCode } from "../../../../client/session_options.ts";
 import type { LiveNeed } from "../../../support/servers/live_tests.ts";
-import type { Fault, Told } from "./told.ts";
-import type { Gateway } from "./gateway.ts";
 import type { RowName } from "./rows.ts";
 
 /**
@@ -33,20 +30,15 @@ export interface TestClient {
 
 /** A provider of one test's own, with one person: `analyst@example.com`. */
 export interface MatrixProvider extends AsyncDisposable {
-  /** Its address goes through {@linkcode gateway}. */
   readonly issuer: string;
-  /** Between clients and the provider: sees each request, and can fail. */
-  readonly gateway: Gateway;
   /** The client that is registered so. */
   client(kind: ClientKind): TestClient;
-  /** Signs the person in at the provider's pages, and approves a device code, or denies it. */
-  approve(code: DeviceCode, options?: { deny?: boolean }): Promise<void>;
-  /** Opens a link of the flow in the browser, signs the person in, and follows to the redirect URI. */
+  /** Opens a link of a sign-in, signs the person in, and approves what is asked, or denies it. */
   follow(url: string, options?: { deny?: boolean }): Promise<void>;
   /** Ends the person's sign-in, as an administrator does. */
   endSession(): Promise<void>;
   /** Switches the person's account off. */
-  disablePerson(): Promise<void>;
+  disablePerson?(): Promise<void>;
   /** Signs with a new key from now on. The old one may be gone from the provider's keys. */
   rotateKeys(): Promise<void>;
   /** Whether an access or refresh token is good now, as the provider says without being changed. */
@@ -54,24 +46,14 @@ export interface MatrixProvider extends AsyncDisposable {
 }
 
 /** A kind of provider: one file implements it, and the same rows run against all of them. */
-export interface ProviderKind {
+export interface ProviderKind<P extends MatrixProvider = MatrixProvider> {
   /** Its name, as pages call it. */
   readonly name: string;
   readonly version: string;
   /** What tests need of the machine. */
   readonly needs: readonly LiveNeed[];
-  /** What a sign-in in the browser needs there beside the defaults. */
-  readonly authorizationParameters?: Readonly<Record<string, string>>;
   /** The rows that it cannot run, each with the reason. */
   readonly cannot: Partial<Record<RowName, string>>;
-  /** What people are told of its faults, where it is not the usual. */
-  readonly told?: Partial<Record<Fault, Told>>;
-  /** Starts what all tests of a file share. */
-  start(): Promise<ProviderServer>;
-}
-
-/** What all tests of a file share, such as a server with many realms. */
-export interface ProviderServer extends AsyncDisposable {
-  /** Makes a provider for one test. */
-  provider(): Promise<MatrixProvider>;
+  /** Starts what all tests of a file share, which makes a provider for one test. */
+  start(): Promise<{ provider(): Promise<P> } & AsyncDisposable>;
 }

@@ -1,195 +1,185 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
-import { tempDir } from "../../../support/temp_home.ts";
 import type { SessionOptions } from "../../../../client/session_options.ts";
-import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
-import { type Fault, isTold } from "./told.ts";
+import { rejectsWith } from "../../../support/rejects_with.ts";
+import type { ClientKind, MatrixProvider, TestClient } from "./provider.ts";
 import { MatrixWorld } from "./world.ts";
 
 /** Runs one row, and throws where it does not hold. */
-export type Row = (kind: ProviderKind, provider: MatrixProvider) => Promise<void>;
+export type Row<P extends MatrixProvider = MatrixProvider> = (provider: P) => Promise<void>;
 
-/** Names a row; {@linkcode ProviderKind.cannot} does it so. */
+/** Names a row; `ProviderKind.cannot` does it so. */
 export type RowName = keyof typeof ROWS;
 
 const DAY = 24 * 3600_000;
-const WRONG_SECRET = "Xq7-wR0ng-Pk3-Lm2";
+const WRONG = { clientId: "secret", clientSecret: "Xq7-wR0ng-Pk3-Lm2" };
+const SECRET = "clientSecret (VM_OIDC_CLIENT_SECRET)";
 
 /** All rows: what a real provider shows, and a scripted one cannot. */
 export const ROWS = {
-  "device flow, refresh and sign-out": (kind, provider) => lives(kind, provider, "public"),
+  "device flow, refresh and sign-out": lives("public"),
+  "browser, refresh and sign-out": lives("browser", (world) => world.browserOptions),
+  "browser instead of the device flow": lives(
+    "browser",
+    (world) => ({ ...world.browserOptions, flow: "auto" }),
+  ),
+  "client with its secret": lives("secret"),
+  "DPoP": lives("dpop", (world) => ({ ...world.options, dpop: true })),
+  "DPoP in the browser": lives("dpop", (world) => ({ ...world.browserOptions, dpop: true })),
+  "client_credentials with a secret": row("secret", signsInItself),
+  "client_credentials with a key": row("key", async (world) => {
+    const clientKeyFile = await world.write(JSON.stringify(world.client.clientKey));
+    await signsInItself(world, { clientKeyFile });
+  }),
 
-  "browser, refresh and sign-out": (kind, provider) =>
-    lives(kind, provider, "browser", (world) => world.browserOptions),
-
-  "browser instead of the device flow": (kind, provider) =>
-    lives(kind, provider, "browser", (world) => ({ ...world.browserOptions, flow: "auto" })),
-
-  "client with its secret": (kind, provider) => lives(kind, provider, "secret"),
-
-  "DPoP": (kind, provider) =>
-    lives(kind, provider, "dpop", (world) => ({ ...world.options, dpop: true })),
-
-  "DPoP in the browser": (kind, provider) =>
-    lives(kind, provider, "dpop", (world) => ({ ...world.browserOptions, dpop: true })),
-
-  "client_credentials with a secret": (kind, provider) => signsInItself(kind, provider, "secret"),
-
-  "client_credentials with a key": (kind, provider) => signsInItself(kind, provider, "key"),
-
-  async "device flow denied"(kind, provider) {
-    await using world = await MatrixWorld.make(kind, provider);
+  "device flow denied": row("public", async (world) => {
     world.denies = true;
-    await isTold(world, "The person denies the request", () => createSession(world.options));
+    const start = () => createSession(world.options);
+    await rejectsWith("device_code_denied", start, "access_denied", "Sign in again");
     assertEquals(await world.keys(), []);
-  },
+  }),
 
-  "DPoP missing": fails("The client has to use DPoP", () => "dpop"),
-  "client unknown": fails("The provider does not know the client", () => ({ clientId: "nobody" })),
-  "client disabled": fails("The client is disabled", () => "disabled"),
-  "client without its secret": fails(
-    "A confidential client has no secret",
-    (provider) => ({ clientId: provider.client("secret").clientId }),
+  "DPoP missing": isRefused("dpop", ["dpop: true"]),
+  "client unknown": isRefused({ clientId: "nobody" }, ["Check clientId", SECRET]),
+  "client disabled": isRefused("disabled", ["The client has to be enabled"]),
+  "client without its secret": isRefused({ clientId: WRONG.clientId }, [SECRET]),
+  "client with a wrong secret": isRefused(WRONG, [`${SECRET} is its secret`]),
+  "client_credentials with a wrong secret": isRefused(
+    WRONG,
+    [`${SECRET} is its secret`],
+    (world) => ({ ...world.jobOptions, flow: "client_credentials" }),
   ),
-  "client with a wrong secret": fails("A confidential client has a wrong secret", withWrongSecret),
-  "client_credentials with a wrong secret": fails(
-    "A wrong secret, and nobody there",
-    withWrongSecret,
-    "client_credentials",
-  ),
-  "client without the device flow": fails(
-    "The client may not use the device flow",
-    () => "browser",
-    "device",
+  "client without the device flow": isRefused(
+    "browser",
+    ["the device code grant"],
+    (world) => ({ ...world.options, flow: "device" }),
   ),
 
-  async "refresh token used twice"(kind, provider) {
-    await using world = await MatrixWorld.make(kind, provider);
+  "refresh token used twice": row("public", async (world) => {
     await using session = await createSession(world.options);
     const { refresh_token } = await world.stored();
     const renew = () => session.accessToken({ forceRefresh: true });
     await renew();
     assertEquals(await refreshAsThief(world, refresh_token!), [400, "invalid_grant"]);
-    await isTold(world, "A copied refresh token was used", renew);
-  },
+    await rejectsWith("login_required", renew, "invalid_grant", "Sign in with");
+  }),
 
-  async "answer to a refresh lost"(kind, provider) {
-    await using world = await MatrixWorld.make(kind, provider);
+  "answer to a refresh lost": row("public", async (world) => {
     await using session = await createSession(world.options);
-    provider.gateway.losesAnswer = true;
+    world.losesAnswer = true;
     const renew = () => session.accessToken({ forceRefresh: true });
-    await isTold(world, "The answer to a refresh is lost", renew);
-    await isTold(world, "The refresh after one whose answer was lost", renew);
-  },
+    await rejectsWith("provider_unavailable", renew, "broke off");
+    await rejectsWith("login_required", renew, "invalid_grant");
+  }),
 
-  async "session ended"(kind, provider) {
-    await using world = await MatrixWorld.make(kind, provider);
-    await (await createSession(world.options)).close();
-    await provider.endSession();
-    world.clock.advance(DAY);
-    const start = () => createSession({ ...world.options, interactive: false });
-    await isTold(world, "An administrator has ended the session", start);
+  "session ended": row("public", async (world) => {
+    const { provider, codes } = world;
+    await endsOver(world, () => provider.endSession());
     await using session = await createSession(world.options); // and the person can sign in again
     assert(await provider.isActive(await session.accessToken()));
-    assertEquals(world.codes.length, 2);
-  },
+    assertEquals(codes.length, 2);
+  }),
 
-  async "person disabled"(kind, provider) {
-    await using world = await MatrixWorld.make(kind, provider);
-    await (await createSession(world.options)).close();
-    await provider.disablePerson();
-    world.clock.advance(DAY);
-    const start = () => createSession({ ...world.options, interactive: false });
-    await isTold(world, "The person's account is disabled", start);
-  },
+  "person disabled": row("public", async (world) => {
+    await endsOver(world, () => world.provider.disablePerson!());
+  }),
 
-  async "keys rotated"(kind, provider) {
-    await using world = await MatrixWorld.make(kind, provider);
+  "keys rotated": row("public", async (world) => {
     await using session = await createSession(world.options);
-    await provider.rotateKeys();
+    await world.provider.rotateKeys();
     await session.accessToken({ forceRefresh: true });
     const { id_token } = await world.stored();
-    await provider.rotateKeys();
+    await world.provider.rotateKeys();
     await session.accessToken({ forceRefresh: true });
     assertNotEquals((await world.stored()).id_token, id_token);
     assertEquals(world.codes.length, 1);
-  },
+  }),
 } satisfies Record<string, Row>;
 
-/** A sign-in, its use from the store, a refresh with rotation, and a sign-out with revocation. */
-export async function lives(
-  kind: ProviderKind,
-  provider: MatrixProvider,
+/** A row with a client of its own. */
+export function row<P extends MatrixProvider>(
   client: ClientKind | TestClient,
-  optionsOf: (world: MatrixWorld) => SessionOptions = (world) => world.options,
-  person: string | null = "analyst@example.com",
-): Promise<void> {
-  await using world = await MatrixWorld.make(kind, provider, client);
-  const options = optionsOf(world);
-  await using session = await createSession(options);
-  const before = await world.stored();
-  assert(await provider.isActive(before.access_token));
-  const { signedIn, email } = await session.status();
-  assertEquals([signedIn, email], [true, person ?? undefined]);
-  provider.gateway.reset();
-  await using again = await createSession({ ...options, interactive: false });
-  assertEquals(await again.accessToken(), before.access_token);
-  assertEquals(provider.gateway.requests, []); // from the store alone
-  await again.accessToken({ forceRefresh: true });
-  const after = await world.stored();
-  assertNotEquals(after.access_token, before.access_token);
-  assertNotEquals(after.refresh_token, before.refresh_token);
-  assertEquals([typeof after.dpop_key, after.dpop_key], [
-    options.dpop ? "object" : "undefined",
-    before.dpop_key,
-  ]);
-  assertEquals((await again.clear({ revoke: true })).revocation, "revoked");
-  assertEquals([await provider.isActive(after.refresh_token!), await world.keys()], [false, []]);
-}
-
-/** The client gets a token of its own, without a person, and another one at its end. */
-async function signsInItself(kind: ProviderKind, provider: MatrixProvider, client: ClientKind) {
-  await using world = await MatrixWorld.make(kind, provider, client);
-  await using dir = await tempDir();
-  const { clientKey } = world.client;
-  const clientKeyFile = `${dir.path}/key.json`;
-  await Deno.writeTextFile(clientKeyFile, JSON.stringify(clientKey ?? {}), { mode: 0o600 });
-  const proof = clientKey && { clientKeyFile };
-  const { onDeviceCode: _, ...options } = world.options;
-  await using session = await createSession({ ...options, ...proof, flow: "client_credentials" });
-  const token = await session.accessToken();
-  assert(await provider.isActive(token));
-  assertNotEquals(await session.accessToken({ forceRefresh: true }), token);
-  const grant: [string, number] = ["client_credentials", 200];
-  assertEquals(provider.gateway.grants, [grant, grant]);
-}
-
-/** A row of a client that cannot sign in, and why. */
-function fails(
-  fault: Fault,
-  clientOf: (provider: MatrixProvider) => ClientKind | TestClient,
-  flow: "auto" | "device" | "client_credentials" = "auto",
-): Row {
-  return async (kind, provider) => {
-    await using world = await MatrixWorld.make(kind, provider, clientOf(provider));
-    const { onDeviceCode, ...options } = world.options;
-    const asked = flow === "client_credentials" ? {} : { onDeviceCode };
-    const start = () => createSession({ ...options, ...asked, flow });
-    await isTold(world, fault, start);
-    assertEquals(await world.keys(), []);
+  run: (world: MatrixWorld<P>) => Promise<void>,
+): Row<P> {
+  return async (provider) => {
+    await using world = await MatrixWorld.make(provider, client);
+    await run(world);
   };
 }
 
-function withWrongSecret(provider: MatrixProvider): TestClient {
-  return { clientId: provider.client("secret").clientId, clientSecret: WRONG_SECRET };
+/** A sign-in, its use from the store, a refresh with rotation, and a sign-out with revocation. */
+export function lives(
+  client: ClientKind,
+  optionsOf: (world: MatrixWorld) => SessionOptions = (world) => world.options,
+  person: string | null = "analyst@example.com",
+): Row {
+  return row(client, async (world) => {
+    const { provider, fetch } = world;
+    const options = optionsOf(world);
+    await using session = await createSession(options);
+    const before = await world.stored();
+    assert(await provider.isActive(before.access_token));
+    const { signedIn, email } = await session.status();
+    assertEquals([signedIn, email], [true, person ?? undefined]);
+    fetch.urls.length = 0;
+    await using again = await createSession({ ...options, interactive: false });
+    assertEquals(await again.accessToken(), before.access_token);
+    assertEquals(fetch.urls, []); // from the store alone
+    await again.accessToken({ forceRefresh: true });
+    const after = await world.stored();
+    assertNotEquals(after.access_token, before.access_token);
+    assertNotEquals(after.refresh_token, before.refresh_token);
+    assertEquals([typeof after.dpop_key, after.dpop_key], [
+      options.dpop ? "object" : "undefined",
+      before.dpop_key,
+    ]);
+    assertEquals((await again.clear({ revoke: true })).revocation, "revoked");
+    assertEquals([await provider.isActive(after.refresh_token!), await world.keys()], [false, []]);
+  });
+}
+
+/** The client gets a token of its own, without a person, and another one at its end. */
+async function signsInItself(
+  { jobOptions, provider }: MatrixWorld,
+  proof: SessionOptions = {},
+): Promise<void> {
+  await using session = await createSession({
+    ...jobOptions,
+    ...proof,
+    flow: "client_credentials",
+  });
+  const token = await session.accessToken();
+  assert(await provider.isActive(token));
+  assertNotEquals(await session.accessToken({ forceRefresh: true }), token);
+}
+
+/** A row of a client that cannot sign in, and the words by which a person is told why. */
+export function isRefused(
+  client: ClientKind | TestClient,
+  words: string[],
+  optionsOf: (world: MatrixWorld) => SessionOptions = (world) => world.options,
+): Row {
+  return row(client, async (world) => {
+    await rejectsWith("provider_refused", () => createSession(optionsOf(world)), ...words);
+    assertEquals(await world.keys(), []);
+  });
+}
+
+/** Signs in; what an administrator then does ends the sign-in at its next refresh. */
+export async function endsOver(world: MatrixWorld, act: () => Promise<unknown>): Promise<void> {
+  await (await createSession(world.options)).close();
+  await act();
+  world.clock.advance(DAY);
+  const start = () => createSession({ ...world.options, interactive: false });
+  await rejectsWith("login_required", start, "invalid_grant");
 }
 
 /** Status and error of a refresh by somebody who copied the token. */
 async function refreshAsThief(
-  { provider, client: { clientId } }: MatrixWorld,
+  { provider: { issuer }, client: { clientId } }: MatrixWorld,
   refreshToken: string,
 ): Promise<[number, string]> {
-  const discovery = await fetch(`${provider.issuer}/.well-known/openid-configuration`);
+  const discovery = await fetch(`${issuer}/.well-known/openid-configuration`);
   const { token_endpoint } = await discovery.json();
   const body = new URLSearchParams({
     grant_type: "refresh_token",

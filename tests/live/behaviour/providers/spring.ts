@@ -1,22 +1,20 @@
-import type { DeviceCode } from "../../../../client/session_options.ts";
 import { Browser } from "../../../support/browser.ts";
 import { makeSigningKey, type SigningKey } from "../../../support/jwt.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
 import { startServerProcess } from "../../../support/servers/server_process.ts";
 import { serverBinary } from "../../../support/servers/servers.ts";
-import { Gateway } from "./gateway.ts";
 import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
 
 /** From `spring/pom.xml`: Spring Boot 4.1.2 has it. */
 const VERSION = "7.1.2";
-const PERSON = "analyst@example.com";
+const PERSON = { username: "analyst@example.com", password: "a-password" };
 const NO_ID_TOKEN = "its device flow gives no ID token, and is run without one";
 
 /**
  * Spring Authorization Server as it comes. It keeps the device flow and refresh tokens for clients that
  * prove themselves, so that the rows of a public client are run by one with a secret.
  */
-export const SPRING: ProviderKind = {
+export const SPRING: ProviderKind<SpringProvider> = {
   name: "Spring Authorization Server",
   version: VERSION,
   needs: ["spring"],
@@ -43,7 +41,7 @@ export const SPRING: ProviderKind = {
     });
     return {
       async provider() {
-        const provider = new SpringProvider(port, key, await Gateway.start());
+        const provider = new SpringProvider(`http://127.0.0.1:${port}`, key);
         await provider.control("reset");
         return provider;
       },
@@ -52,36 +50,27 @@ export const SPRING: ProviderKind = {
   },
 };
 
-/** The server as one test sees it, through a gateway that is its issuer. */
+/** A client with a secret. */
+export function clientOf(clientId: string): TestClient {
+  return { clientId, clientSecret: `the-secret-of-${clientId}` };
+}
+
+/** The server as one test sees it. */
 export class SpringProvider implements MatrixProvider {
-  readonly issuer: string;
+  constructor(readonly issuer: string, readonly key: SigningKey) {}
 
-  constructor(readonly port: number, readonly key: SigningKey, readonly gateway: Gateway) {
-    gateway.upstream = port;
-    this.issuer = gateway.origin;
-  }
-
-  client(kind: ClientKind | "es256"): TestClient {
+  client(kind: ClientKind): TestClient {
     if (kind === "key") {
       return { clientId: kind, clientKey: { ...this.key.privateJwk, alg: "RS256" } };
     }
-    const clientId = kind === "public" || kind === "dpop" ? "secret" : kind;
-    return { clientId, clientSecret: `the-secret-of-${clientId}` };
+    return clientOf(kind === "public" || kind === "dpop" ? "secret" : kind);
   }
 
-  async approve({ verificationUriComplete }: DeviceCode, { deny = false } = {}): Promise<void> {
-    await this.#signIn(verificationUriComplete!, deny);
-  }
-
+  /** Consents to all scopes where the page asks for it, or to none. */
   async follow(url: string, { deny = false } = {}): Promise<void> {
-    await this.#signIn(url, deny);
-  }
-
-  /** Signs in, and consents to all scopes where the page asks for it, or to none. */
-  async #signIn(url: string, deny: boolean): Promise<void> {
     const browser = new Browser();
     let page = await browser.open(url);
-    page = await browser.submit(page, { username: PERSON, password: "a-password" });
+    page = await browser.submit(page, PERSON);
     if (page.forms.length === 0) return;
     const { scope: _, ...fields } = page.forms[0]!.fields;
     const scopes = [...page.html.matchAll(/name="scope" value="([^"]+)"/g)].map(([, name]) =>
@@ -97,16 +86,12 @@ export class SpringProvider implements MatrixProvider {
     await this.control("reset");
   }
 
-  disablePerson(): Promise<void> {
-    return Promise.reject(new Error("it does not look for the person at a refresh"));
-  }
-
   async rotateKeys(): Promise<void> {
     await this.control("rotate-keys");
   }
 
   async isActive(token: string): Promise<boolean> {
-    const response = await fetch(`http://127.0.0.1:${this.port}/oauth2/introspect`, {
+    const response = await fetch(`${this.issuer}/oauth2/introspect`, {
       method: "POST",
       headers: { authorization: `Basic ${btoa("secret:the-secret-of-secret")}` },
       body: new URLSearchParams({ token }),
@@ -116,13 +101,10 @@ export class SpringProvider implements MatrixProvider {
 
   /** What an administrator does. */
   async control(action: string): Promise<void> {
-    const url = `http://127.0.0.1:${this.port}/control/${action}`;
-    const response = await fetch(url, { method: "POST" });
+    const response = await fetch(`${this.issuer}/control/${action}`, { method: "POST" });
     await response.body?.cancel();
     if (!response.ok) throw new Error(`Cannot ${action}: ${response.status}`);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.gateway[Symbol.asyncDispose]();
-  }
+  async [Symbol.asyncDispose](): Promise<void> {}
 }

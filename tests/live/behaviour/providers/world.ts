@@ -4,69 +4,69 @@ import type { DeviceCode, SessionOptions } from "../../../../client/session_opti
 import { rememberSecret } from "../../../support/assert_no_secret.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
+import { spyFetch } from "../../../support/spy_fetch.ts";
 import { type TempDir, tempDir } from "../../../support/temp_home.ts";
-import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
+import type { ClientKind, MatrixProvider, TestClient } from "./provider.ts";
 
 /** One client of a provider, an empty home with a store in it, and options that join them. */
-export class MatrixWorld implements AsyncDisposable {
+export class MatrixWorld<P extends MatrixProvider = MatrixProvider> implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly backend: FileCredentialsBackend;
   /** The codes that the person was shown. */
   readonly codes: DeviceCode[] = [];
-  /**
-   * For `createSession`. The person approves while the first wait goes on; no time passes but that
-   * of {@linkcode clock}.
-   */
-  readonly options: SessionOptions;
   /** Whether the person denies what is asked. */
   denies = false;
-  readonly #home: TempDir;
+  /** The next token request is carried out, and its answer lost; then all is as before. */
+  losesAnswer = false;
+  /** What sessions ask by. */
+  readonly fetch = spyFetch(async (url, init) => {
+    const response = await fetch(url, init);
+    if (!this.losesAnswer || !url.endsWith("/token")) return response;
+    this.losesAnswer = false;
+    await response.body?.cancel();
+    throw new TypeError("connection closed before message completed");
+  });
   readonly #env: OwnEnv;
 
-  private constructor(
-    readonly kind: ProviderKind,
-    readonly provider: MatrixProvider,
-    readonly client: TestClient,
-    home: TempDir,
-  ) {
-    this.#home = home;
+  private constructor(readonly provider: P, readonly client: TestClient, readonly home: TempDir) {
     this.#env = new OwnEnv({ HOME: home.path });
     this.backend = new FileCredentialsBackend();
-    const answered = new Set<DeviceCode>();
-    this.clock.onDelay = async () => {
-      const code = this.codes.at(-1);
-      if (code === undefined || answered.has(code)) return;
-      answered.add(code);
-      await provider.approve(code, { deny: this.denies });
-    };
-    this.options = {
-      issuer: provider.issuer,
-      clientId: client.clientId,
-      ...(client.clientSecret && { clientSecret: client.clientSecret }),
-      credentialsBackend: this.backend,
-      onDeviceCode: (code) => void this.codes.push(code),
+  }
+
+  static async make<P extends MatrixProvider>(
+    provider: P,
+    client: ClientKind | TestClient,
+  ): Promise<MatrixWorld<P>> {
+    const known = typeof client === "string" ? provider.client(client) : client;
+    if (known.clientSecret !== undefined) rememberSecret(known.clientSecret);
+    return new MatrixWorld(provider, known, await tempDir());
+  }
+
+  /** For a client that signs in itself. */
+  get jobOptions(): SessionOptions {
+    const { provider: { issuer }, client: { clientId, clientSecret }, fetch } = this;
+    const proof = clientSecret === undefined ? {} : { clientSecret };
+    return { issuer, clientId, ...proof, credentialsBackend: this.backend, fetch };
+  }
+
+  /** For a sign-in with a code, which the person approves during the first wait; no time passes but the clock's. */
+  get options(): SessionOptions {
+    return {
+      ...this.jobOptions,
+      onDeviceCode: (code) => {
+        this.codes.push(code);
+        const done = this.provider.follow(code.verificationUriComplete!, { deny: this.denies });
+        this.clock.onDelay = () => done;
+      },
       now: this.clock.now,
       delay: this.clock.delay,
     };
   }
 
-  static async make(
-    kind: ProviderKind,
-    provider: MatrixProvider,
-    client: ClientKind | TestClient = "public",
-  ): Promise<MatrixWorld> {
-    const known = typeof client === "string" ? provider.client(client) : client;
-    if (known.clientSecret !== undefined) rememberSecret(known.clientSecret);
-    return new MatrixWorld(kind, provider, known, await tempDir());
-  }
-
   /** For a sign-in in the browser, which waits in real time. */
   get browserOptions(): SessionOptions {
-    const { onDeviceCode: _, now: _1, delay: _2, ...options } = this.options;
-    const { authorizationParameters } = this.kind;
     return {
-      ...options,
-      ...(authorizationParameters && { authorizationParameters }),
+      ...this.jobOptions,
       flow: "browser",
       onAuthorizationUrl: ({ url }) => this.provider.follow(url, { deny: this.denies }),
     };
@@ -84,8 +84,15 @@ export class MatrixWorld implements AsyncDisposable {
     return await Array.fromAsync(this.backend.list());
   }
 
+  /** Writes a file that only this user reads. Gives its path. */
+  async write(text: string): Promise<string> {
+    const path = `${this.home.path}/own`;
+    await Deno.writeTextFile(path, text, { mode: 0o600 });
+    return path;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#env[Symbol.dispose]();
-    await this.#home[Symbol.asyncDispose]();
+    await this.home[Symbol.asyncDispose]();
   }
 }
