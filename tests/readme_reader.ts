@@ -1,21 +1,30 @@
+import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs";
 import { DELIMITER, dirname } from "@std/path";
 import { DENO, runProcess } from "./support/deno_process.ts";
 import { startJsrRegistry } from "./support/jsr_registry.ts";
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
+import { shareFolder } from "./support/share_folder.ts";
 import { tempDir } from "./support/temp_home.ts";
 import { startTrackingApi, type TrackingApi } from "./support/tracking_api.ts";
 
 /** A fence of a page, with the heading that it stands under. */
 export interface Fence {
   readonly heading: string;
+  /** `inline` for a command in a sentence. */
   readonly language: string;
   readonly text: string;
 }
 
-/** The fences of a page, in its order. */
-export async function pageFences(path: URL): Promise<Fence[]> {
-  const page = await Deno.readTextFile(path);
+/** The first line of code that a person saves. */
+export const FILE_NAME = /^\/\/ (\S+\.ts)\n/;
+/** A program with its arguments in a sentence. */
+const INLINE = /`((?:validmind-auth|deno(?! task)|openssl|printf|vault) [^`]+)`/g;
+
+/** The fences of a page, and the commands in its sentences, in its order. */
+export async function pageFences(path: string): Promise<Fence[]> {
+  const text = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));
+  const page = text.replace(INLINE, "\n```inline\n$1\n```\n");
   let heading = "";
   return [...page.matchAll(/^#+ ([^\n]*)$|^```(\w+)(?: ignore)?\n(.*?)^```$/gms)].flatMap(
     ([, title, language, text]) => {
@@ -55,7 +64,9 @@ async function newcomer(around: Surroundings) {
   const folder = await tempDir();
   const home = `${folder.path}/home`;
   const work = `${folder.path}/work`;
-  for (const path of [home, work]) await Deno.mkdir(path);
+  const offline = `${work}/validmind/deno`;
+  for (const path of [home, offline]) await Deno.mkdir(path, { recursive: true });
+  await shareFolder(`${around.registry.DENO_DIR}/npm`, `${offline}/npm`); // npm is not asked
   // Deno's own installer puts the folder of `deno install` on PATH.
   const path = [around.bin, `${home}/.deno/bin`, Deno.env.get("PATH")].join(DELIMITER);
   const variables = `${folder.path}/variables`;
@@ -80,7 +91,10 @@ async function newcomer(around: Surroundings) {
       await Deno.writeTextFile(file, fillIn(code, around, work), { mode: 0o755 });
       return file;
     },
-    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await runProcess(["chmod", "-R", "u+w", work]); // a page closes a folder
+      await folder[Symbol.asyncDispose]();
+    },
   };
   return reader;
 }
@@ -96,7 +110,8 @@ function fillIn(text: string, { provider, api }: Surroundings, work: string): st
     .replaceAll("my-client", provider.clientId)
     .replaceAll(/https:\/\/api\.example\.com\/api\/v1\/(tracking\/)?/g, api.apiHost)
     .replaceAll("api.example.com:443", host)
-    .replaceAll("/srv/", `${work}/`);
+    .replaceAll(/^\$env:(\w+) = /gm, "export $1=") // the rest of PowerShell is as in a POSIX shell
+    .replaceAll(/\/(srv|opt|run\/secrets)\//g, `${work}/`);
 }
 
 function parseVariables(text: string): Record<string, string> {
@@ -113,4 +128,29 @@ export async function runCells({ env }: ReadmeReader, cells: string[]): Promise<
   await new Blob([cells.join("\n")]).stream().pipeTo(child.stdin);
   const { stdout, stderr } = await child.output();
   return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+}
+
+/** Runs a fence as the reader would: commands, a cell, the script that later commands name, or an example. */
+export async function run(reader: ReadmeReader, { heading, language, text }: Fence) {
+  if (language !== "ts") return await follow(reader, text);
+  const [, file] = FILE_NAME.exec(text) ?? [];
+  if (file !== undefined) return await reader.save(file, text);
+  if (heading === "Notebook") {
+    const output = await runCells(reader, [text]);
+    assert(!/Uncaught/.test(output), output);
+    return output;
+  }
+  if (text.includes("Working on")) {
+    await reader.save("script.ts", text);
+    return "";
+  }
+  await reader.save("example.ts", text);
+  return await follow(reader, "deno run -A example.ts");
+}
+
+/** Types a command, which has to succeed. */
+async function follow(reader: ReadmeReader, text: string): Promise<string> {
+  const { code, stdout, stderr } = await reader.type(text);
+  assertEquals(code, 0, `${text}\n${stdout}\n${stderr}`);
+  return stdout;
 }

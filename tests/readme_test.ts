@@ -1,31 +1,26 @@
 // The pages as a newcomer reads them, README first: from the first line to the last, in order, on an empty home.
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
-import {
-  type Fence,
-  pageFences,
-  type ReadmeReader,
-  runCells,
-  startReadmeWorld,
-} from "./readme_reader.ts";
+import { assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { FILE_NAME, pageFences, run, startReadmeWorld } from "./readme_reader.ts";
 
 /** The pages in their order, with the headings whose commands run elsewhere: by live or slow tests. */
 const PAGES: Record<string, readonly string[]> = {
   "README.md": ["Try it"],
   "client/command_line.md": ["kubectl and git"],
   "client/README.md": ["Fast starts"],
+  "client/jobs.md": [],
+  "client/providers.md": [],
+  "client/hubs.md": ["Vault on one machine", "Kubernetes"],
   "backends/README.md": ["Memory and Deno KV", "Keychain"],
-  "backends/own.md": ["Test it"],
+  "backends/own.md": [],
   "client/errors.md": [],
 };
 
-/** The first line of code that a person saves. */
-const FILE_NAME = /^\/\/ (\S+\.ts)\n/;
+/** What is named in a sentence: a part of a command, or a cure that reaches beyond this reader's folders. */
+const NAMED =
+  /…|^validmind-auth (COMMAND|migrate|logout --all)|^deno (cache|clean|compile|upgrade)/;
+
+/** What jobs.md says is enough. */
+const JOB = `import { createSession } from "jsr:@validmind/auth"; await createSession();`;
 
 Deno.test({
   name:
@@ -35,14 +30,14 @@ Deno.test({
     await using world = await startReadmeWorld();
     await using reader = await world.newcomer();
     await reader.save("job.sh", '#!/bin/sh\ntest -n "$VM_ACCESS_TOKEN"\n'); // of command_line.md
+    await reader.save("job.ts", JOB);
     let quickStart = reader.env;
     let output = "";
     const stored = () => Deno.readTextFile(`${reader.home}/.validmind/credentials.json`);
     for (const [page, elsewhere] of Object.entries(PAGES)) {
-      const all = await pageFences(new URL(`../${page}`, import.meta.url));
-      const fences = all.filter(({ heading, language, text }) =>
-        !elsewhere.includes(heading) &&
-        (page === "README.md" || language === "sh" || FILE_NAME.test(text))
+      const fences = (await pageFences(page)).filter(({ heading, language, text }) =>
+        !elsewhere.includes(heading) && !(language === "inline" && NAMED.test(text)) &&
+        (page === "README.md" || /sh|inline/.test(language) || FILE_NAME.test(text))
       );
       for (const [index, fence] of fences.entries()) {
         const [begin = ""] = fence.text.split("\n");
@@ -61,28 +56,3 @@ Deno.test({
     await assertRejects(stored, Deno.errors.NotFound); // the last page removes everything
   },
 });
-
-/** Runs a fence as the reader would: commands, a cell, the script that later commands name, or an example. */
-async function run(reader: ReadmeReader, { heading, language, text }: Fence): Promise<string> {
-  if (language === "sh") return await follow(reader, text);
-  const [, file] = FILE_NAME.exec(text) ?? [];
-  if (file !== undefined) return await reader.save(file, text);
-  if (heading === "Notebook") {
-    const output = await runCells(reader, [text]);
-    assert(!/Uncaught/.test(output), output);
-    return output;
-  }
-  if (text.includes("Working on")) {
-    await reader.save("script.ts", text);
-    return "";
-  }
-  await reader.save("example.ts", text);
-  return await follow(reader, "deno run -A example.ts");
-}
-
-/** Types a command, which has to succeed. */
-async function follow(reader: ReadmeReader, text: string): Promise<string> {
-  const { code, stdout, stderr } = await reader.type(text);
-  assertEquals(code, 0, `${text}\n${stdout}\n${stderr}`);
-  return stdout;
-}

@@ -9,7 +9,6 @@ const JOB = `import { createSession } from "jsr:@validmind/auth";
 await using session = await createSession();
 console.log((await session.fetch("things")).status);
 `;
-const PAGE = new URL("../../client/jobs.md", import.meta.url);
 const VARIABLES = /^\s*(VM_\w+)[:=] ?"?([^"\n]*)"?$/gm;
 
 type Variables = Record<string, string>;
@@ -20,7 +19,7 @@ async function jobWorld() {
   const it = stack.use(await federatedWorld());
   const registry = stack.use(await startJsrRegistry());
   const { issuer, clientId } = it.world.provider;
-  const fences = await pageFences(PAGE);
+  const fences = await pageFences("client/jobs.md");
   await Deno.writeTextFile(`${it.dir}/job.ts`, JOB);
   await it.file(JSON.stringify(it.cluster.key.privateJwk), "client.pem");
   await Deno.symlink(DENO, `${it.dir}/deno`);

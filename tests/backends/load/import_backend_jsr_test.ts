@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { BACKEND_VARIABLES } from "../../../backends/common/platform.ts";
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { DENO, mustRun, runDeno } from "../../support/deno_process.ts";
+import { runDeno } from "../../support/deno_process.ts";
 
 const BACKEND = `/** A backend on JSR. @module */
 /** Keeps one row. */
@@ -30,16 +30,6 @@ const SCRIPT = `
   } catch (error) {
     console.log(error.code, error.message);
   }
-`;
-
-const KIT = `
-  import { testCredentialsBackend } from "jsr:@validmind/auth/testing";
-  import { SqliteStore } from "./sqlite_store.ts";
-  const options = { path: import.meta.dirname + "/store.db", leaseMs: 3000 };
-  const module = import.meta.resolve("./sqlite_store.ts");
-  testCredentialsBackend("SqliteStore", () => new SqliteStore(options), {
-    processes: { module, exportName: "SqliteStore", options },
-  });
 `;
 
 const NAMES = Object.values(BACKEND_VARIABLES);
@@ -91,15 +81,4 @@ Deno.test("the package as JSR serves it loads backends that the environment name
   assert(denied.startsWith("permission_required") && denied.includes("--allow-read"), denied);
   const remote = await run(`${registry.url}/@acme/backend/1.2.0/mod.ts:AcmeBackend`, [imports]);
   assert(remote.startsWith("backend_import_unsupported"), remote);
-});
-
-Deno.test("the kit as JSR serves it runs several processes with a module of the author's", async () => {
-  await using folder = await tempDir();
-  await using registry = await startJsrRegistry();
-  const store = new URL("../testing/sqlite_store.ts", import.meta.url);
-  await Deno.copyFile(store, `${folder.path}/sqlite_store.ts`);
-  await Deno.writeTextFile(`${folder.path}/kit_test.ts`, KIT);
-  const args = ["test", "-A", "--no-config", "--no-check", "--filter=several processes"];
-  const { env } = registry;
-  await mustRun([DENO, ...args, "kit_test.ts"], { cwd: folder.path, env, timeoutMs: 60_000 });
 });

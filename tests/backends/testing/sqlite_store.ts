@@ -7,7 +7,7 @@ export class SqliteStore implements OidcCredentialsBackend {
   readonly #leaseMs: number;
   readonly #db: DatabaseSync;
 
-  constructor({ path, leaseMs = 30_000 }: { path: string; leaseMs?: number }) {
+  constructor({ path, leaseMs = 25_000 }: { path: string; leaseMs?: number }) {
     Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close(); // for its owner alone
     this.#leaseMs = leaseMs;
     this.#db = new DatabaseSync(path, { timeout: 10_000 });
