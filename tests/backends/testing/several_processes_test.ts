@@ -42,7 +42,7 @@ for (const [name, says, other] of FAULTS) {
   });
 }
 
-async function run(backend: stores.SqliteStore | stores.WholeFile, processes: SharedStore) {
+async function run(backend: stores.SqliteStore, processes: SharedStore) {
   const check = CONFORMANCE_CHECKS.find(({ needs }) => needs === "processes")!;
   const key = (suffix = "") => `conformance|${crypto.randomUUID()}${suffix}`;
   const open = () => Promise.resolve(backend);
@@ -50,6 +50,6 @@ async function run(backend: stores.SqliteStore | stores.WholeFile, processes: Sh
     const name = key();
     await check.run({ backend, name, open, key, patienceMs: 500, processes });
   } finally {
-    if ("close" in backend) backend.close();
+    backend.close();
   }
 }

@@ -2,7 +2,6 @@
 import {
   MemoryCredentialsBackend,
   type OidcCredentials,
-  type OidcCredentialsBackend,
   withFileLock,
   type WithLockOptions,
 } from "@validmind/auth";
@@ -68,38 +67,20 @@ export class FileLocked extends SqliteStore {
 }
 
 /** Locks each key, and writes the entries of all. */
-export class WholeFile implements OidcCredentialsBackend {
-  readonly persistent = true;
-  readonly #path: string;
-  constructor({ path }: Place) {
-    this.#path = path;
+export class WholeFile extends SqliteStore {
+  override get(key: string): OidcCredentials | undefined {
+    return this.#rows()[key];
   }
-  get(key: string): OidcCredentials | undefined {
-    return this.#read()[key];
+  override async put(key: string, entry: OidcCredentials): Promise<void> {
+    const rows = this.#rows();
+    await delay(2);
+    super.put("all", { ...rows, [key]: entry } as unknown as OidcCredentials);
   }
-  async put(key: string, entry: OidcCredentials): Promise<void> {
-    const rows = this.#read();
-    await new Promise((resolve) => setTimeout(resolve, 2));
-    this.#write({ ...rows, [key]: entry });
+  override delete(key: string): void {
+    const { [key]: _, ...rows } = this.#rows();
+    super.put("all", rows as unknown as OidcCredentials);
   }
-  delete(key: string): void {
-    const { [key]: _, ...rows } = this.#read();
-    this.#write(rows);
-  }
-  withLock<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>) {
-    return withFileLock(this.#path, key, fn, options);
-  }
-  #read(): Record<string, OidcCredentials> {
-    try {
-      return JSON.parse(Deno.readTextFileSync(this.#path));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return {};
-      throw error;
-    }
-  }
-  #write(rows: Record<string, OidcCredentials>): void {
-    const temp = `${this.#path}.${crypto.randomUUID()}`;
-    Deno.writeTextFileSync(temp, JSON.stringify(rows));
-    Deno.renameSync(temp, this.#path);
+  #rows(): Record<string, OidcCredentials> {
+    return (super.get("all") ?? {}) as unknown as Record<string, OidcCredentials>;
   }
 }
