@@ -7,6 +7,7 @@ import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { backendUrl } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { replace } from "../support/replace.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
@@ -48,19 +49,14 @@ for (const [cause, code, reason] of FAULTS) {
         ["renameSync", "write", () => backend.delete(KEY)],
       ] as const
     ) {
-      const original = Deno[name];
-      Object.assign(Deno, { [name]: fail });
-      try {
-        const error = await rejectsWith(code, run, `Cannot ${action} ${path}: ${reason}. `);
-        assertStrictEquals(error.cause, cause);
-        const flags = ["read", "write"].map((name) =>
-          quoteArgument(`--allow-${name}=${path.replace("/credentials.json", "")}`)
-        );
-        const isOurs = code === "permission_required";
-        assertEquals(error.message.endsWith(` Run with: ${flags.join(" ")}`), isOurs);
-      } finally {
-        Object.assign(Deno, { [name]: original });
-      }
+      using _ = replace(Deno, name, fail);
+      const error = await rejectsWith(code, run, `Cannot ${action} ${path}: ${reason}. `);
+      assertStrictEquals(error.cause, cause);
+      const flags = ["read", "write"].map((name) =>
+        quoteArgument(`--allow-${name}=${path.replace("/credentials.json", "")}`)
+      );
+      const isOurs = code === "permission_required";
+      assertEquals(error.message.endsWith(` Run with: ${flags.join(" ")}`), isOurs);
     }
     assertEquals(backend.get(KEY), entry());
     assertEquals(namesIn(path.replace("/credentials.json", "")).length, 2); // no temp file

@@ -4,6 +4,7 @@ import { FileCredentialsBackend } from "../../backends/file.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { replace } from "../support/replace.ts";
 import { OTHER_UID, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
 import { isPosix, makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
@@ -28,20 +29,15 @@ async function rightBefore(
   change: () => void,
   run: () => Promise<unknown>,
 ): Promise<void> {
-  const original = Deno[name];
-  // deno-lint-ignore no-explicit-any -- either function
-  Deno[name] = (...args: any) => {
-    Deno[name] = original as never;
+  const original = Deno[name] as (...args: unknown[]) => never;
+  using replaced = replace(Deno, name, (...args: unknown[]) => {
+    replaced[Symbol.dispose]();
     if (name === "openSync") change();
-    const value = (original as (...args: unknown[]) => never)(...args);
+    const value = original(...args);
     if (name === "removeSync") change();
     return value;
-  };
-  try {
-    await run();
-  } finally {
-    Deno[name] = original as never;
-  }
+  });
+  await run();
 }
 
 test("a pipe or a device in the file's place, or behind a link there, is refused at once", async () => {
@@ -160,20 +156,17 @@ test.asOther("neither tokens nor a lock of another user are used", async () => {
   }
 });
 
-test.asOther(
-  "a home whose folder cannot be made, as in a pod, is told by its variable",
-  async () => {
-    const code = `
+test.asOther("a home whose folder cannot be made, as in a pod, is told by its variable", async () => {
+  const code = `
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     Deno.env.set("HOME", "/");
     const backend = new FileCredentialsBackend();
     const run = () => backend.withLock("k", () => Promise.resolve());
     console.log(JSON.stringify(await run().catch(({ code, message }) => [code, message])));`;
-    const [seen, message] = await runAsOther(code) as string[];
-    assertEquals(seen, "backend_denied");
-    assertMatch(message!, /^Cannot make the folder \/\.validmind: .* Set HOME to a folder/);
-  },
-);
+  const [seen, message] = await runAsOther(code) as string[];
+  assertEquals(seen, "backend_denied");
+  assertMatch(message!, /^Cannot make the folder \/\.validmind: .* Set HOME to a folder/);
+});
 
 /** A link in one folder to a file in another, as those have who keep their dotfiles elsewhere. */
 function linked(to = "../real/target.json") {

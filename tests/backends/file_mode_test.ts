@@ -3,6 +3,7 @@ import { FileCredentialsBackend } from "../../backends/file.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { replace } from "../support/replace.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
 
@@ -89,24 +90,18 @@ test("a put succeeds in a folder whose mode cannot be changed", async () => {
   Deno.mkdirSync(own);
   Deno.chmodSync(own, 0o777);
   const { backend, warnings } = backendAt(`${own}/credentials.json`);
-  const { chmodSync } = Deno;
   const ways = [() => {}, () => {
     throw new Deno.errors.PermissionDenied("not its owner");
   }];
   for (const way of ways) {
-    Deno.chmodSync = way; // a file system without modes; a folder of another user
-    try {
-      await backend.put(KEY, entry());
-    } finally {
-      Deno.chmodSync = chmodSync;
-    }
+    using _ = replace(Deno, "chmodSync", way); // a file system without modes; a folder of another user
+    await backend.put(KEY, entry());
   }
   assertEquals(warnings, []);
 });
 
 test("a warning goes to standard error unless it is asked for, and is no failure there", async () => {
   const path = `${folder()}/credentials.json`;
-  const { writeSync } = Deno.stderr;
   let text = "";
   const broken = () => {
     throw new Deno.errors.BrokenPipe("closed");
@@ -117,12 +112,8 @@ test("a warning goes to standard error unless it is asked for, and is no failure
   };
   for (const write of [broken, kept]) {
     writeOpen(path, 0o644);
-    Deno.stderr.writeSync = write;
-    try {
-      await new FileCredentialsBackend({ path }).put(KEY, entry());
-    } finally {
-      Deno.stderr.writeSync = writeSync;
-    }
+    using _ = replace(Deno.stderr, "writeSync", write);
+    await new FileCredentialsBackend({ path }).put(KEY, entry());
   }
   assertMatch(text, /^@validmind\/auth: .*credentials\.json could be read .*\n$/);
 });

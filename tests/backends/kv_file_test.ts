@@ -4,8 +4,8 @@ import type { CredentialsBackendErrorCode } from "../../backends/credentials_bac
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
-import { replaceOpenKv } from "./kv/scripted_kv_server.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { replace } from "../support/replace.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
@@ -71,7 +71,7 @@ test.freshOnPosix("it is 0600 before SQLite writes the first byte into it", asyn
   const path = `${folder()}/kv.db`;
   const { openKv } = Deno;
   const seen: number[] = [];
-  using _ = replaceOpenKv((...args) => {
+  using _ = replace(Deno, "openKv", (...args) => {
     seen.push(modeOf(path), Deno.statSync(path).size);
     return openKv(...args);
   });
@@ -181,7 +181,7 @@ const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, words: string]
 for (const [fault, code, words] of FAULTS) {
   test.fresh(`trouble of SQLite is ${code}: ${(fault as Error).message}`, async () => {
     let tries = 0;
-    using _ = replaceOpenKv(() => {
+    using _ = replace(Deno, "openKv", () => {
       tries++;
       return Promise.reject(fault);
     });
@@ -195,7 +195,7 @@ for (const [fault, code, words] of FAULTS) {
 test.fresh("one that another program locks for a moment is tried again", async () => {
   const { openKv } = Deno;
   const faults = ["database is locked", "database table is locked"];
-  using _ = replaceOpenKv((...args) => {
+  using _ = replace(Deno, "openKv", (...args) => {
     const fault = faults.pop();
     return fault === undefined ? openKv(...args) : Promise.reject(new TypeError(fault));
   });

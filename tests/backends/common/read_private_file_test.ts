@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { readPrivateFile, whileHeld } from "../../../backends/common/read_private_file.ts";
 import { backendUrl, mustRun } from "../../support/deno_process.ts";
+import { replace } from "../../support/replace.ts";
 import { OTHER_UID as USER, runAsOther, whyNoOtherUser } from "../../support/run_denied.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 import { testWith } from "../../support/test_with.ts";
@@ -149,7 +150,7 @@ const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}
 /** Reads a file whose content is changed by `meanwhile` before each read of a part. */
 function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void): string {
   const { openSync } = Deno;
-  Deno.openSync = (...args) => {
+  using _ = replace(Deno, "openSync", (...args) => {
     const file = openSync(...args);
     const readSync = file.readSync.bind(file);
     file.readSync = (bytes) => {
@@ -157,13 +158,11 @@ function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void): string
       return readSync(bytes.subarray(0, 1));
     };
     return file;
-  };
+  });
   try {
     return readPrivateFile(path, { what: "a test", maxBytes: 1000, fail });
   } catch (error) {
     return (error as Error).message;
-  } finally {
-    Deno.openSync = openSync;
   }
 }
 
@@ -211,12 +210,7 @@ Deno.test("private files: one that is read slowly is given up", () => {
   const path = `${folder()}/slow`;
   Deno.writeTextFileSync(path, "text", { mode: 0o600 });
   const { now } = performance;
-  performance.now = () => 1e9 * now.call(performance);
-  try {
-    const fail = (reason: string) => new Error(reason);
-    const read = () => readPrivateFile(path, { what: "a test", maxBytes: 100, fail });
-    assertThrows(read, Error, "reading it takes more than 15000 ms");
-  } finally {
-    performance.now = now;
-  }
+  using _ = replace(performance, "now", () => 1e9 * now.call(performance));
+  const read = () => readPrivateFile(path, { what: "a test", maxBytes: 100, fail });
+  assertThrows(read, Error, "reading it takes more than 15000 ms");
 });

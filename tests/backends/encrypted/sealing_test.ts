@@ -22,6 +22,7 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { testWith } from "../../support/test_with.ts";
 
@@ -308,31 +309,27 @@ test("how a key was derived is bound to the entry, and neither weak nor endless"
     );
   const { deriveBits } = crypto.subtle;
   let hashed = 0;
-  crypto.subtle.deriveBits = (algorithm, ...rest) => {
+  using _ = replace(crypto.subtle, "deriveBits", (algorithm, ...rest) => {
     if ((algorithm as Algorithm).name === "PBKDF2") hashed++;
     return deriveBits.call(crypto.subtle, algorithm, ...rest);
-  };
+  });
   const endless = [2_000_001, 1e300];
-  try {
-    await passphraseStore();
-    hashed = 0;
-    for (const iterations of [0, 1, 599_999, -1, 600_000.5, "600000", null, ...endless]) {
-      assertEquals(await read({ iterations }), "decryption_failed");
-    }
-    const zeros = (length: number) => new Uint8Array(length).toBase64();
-    for (const salt of ["", "AAAA", zeros(15), zeros(64)]) {
-      assertEquals(await read({ salt }), "decryption_failed");
-    }
-    assertEquals(hashed, 0);
-    assertEquals(await read({ salt: zeros(16) }), "encryption_key_unknown");
-    assertEquals(await read({ iterations: 600_001 }), "encryption_key_unknown");
-    const none = await readAfter({ pbkdf2: undefined }, { passphrase: PASSPHRASE });
-    assertEquals(none, "encryption_key_unknown");
-    const pbkdf2 = { iterations: 600_000, salt: zeros(16) };
-    assertEquals(await readAfter({ pbkdf2 }), "encryption_key_unknown");
-  } finally {
-    crypto.subtle.deriveBits = deriveBits;
+  await passphraseStore();
+  hashed = 0;
+  for (const iterations of [0, 1, 599_999, -1, 600_000.5, "600000", null, ...endless]) {
+    assertEquals(await read({ iterations }), "decryption_failed");
   }
+  const zeros = (length: number) => new Uint8Array(length).toBase64();
+  for (const salt of ["", "AAAA", zeros(15), zeros(64)]) {
+    assertEquals(await read({ salt }), "decryption_failed");
+  }
+  assertEquals(hashed, 0);
+  assertEquals(await read({ salt: zeros(16) }), "encryption_key_unknown");
+  assertEquals(await read({ iterations: 600_001 }), "encryption_key_unknown");
+  const none = await readAfter({ pbkdf2: undefined }, { passphrase: PASSPHRASE });
+  assertEquals(none, "encryption_key_unknown");
+  const pbkdf2 = { iterations: 600_000, salt: zeros(16) };
+  assertEquals(await readAfter({ pbkdf2 }), "encryption_key_unknown");
 });
 
 Deno.test("an id is a fingerprint of the key, which cannot be taken out again and is wiped", async () => {
@@ -345,25 +342,16 @@ Deno.test("an id is a fingerprint of the key, which cannot be taken out again an
   assert(id.length === 16 && !hash.includes(id) && !FIRST.toHex().includes(id));
 });
 
-const { fromBase64: native } = Uint8Array;
-const { toBase64: nativeToBase64 } = Uint8Array.prototype;
-
 for (const isNative of [true, false]) {
   test(`base64 has one form for each value, ${isNative ? "with" : "without"} new functions`, () => {
-    if (!isNative) { // Node before 25
-      Reflect.deleteProperty(Uint8Array, "fromBase64");
-      Reflect.deleteProperty(Uint8Array.prototype, "toBase64");
+    // Node before 25 has neither.
+    using _from = isNative ? null : replace(Uint8Array, "fromBase64", undefined!);
+    using _to = isNative ? null : replace(Uint8Array.prototype, "toBase64", undefined!);
+    for (const text of ["", "AA==", "AAA=", "AAAA", "AAAA/w==", "/+8="]) {
+      assertEquals(toBase64(fromBase64(text)!), text);
     }
-    try {
-      for (const text of ["", "AA==", "AAA=", "AAAA", "AAAA/w==", "/+8="]) {
-        assertEquals(toBase64(fromBase64(text)!), text);
-      }
-      const others = ["AAA", "AAB=", " AAA=", "AA A=", "AAA=\n", "AAA==", "-_-_", 7, undefined];
-      others.push("AA  ", "A A=", " AA=", "AA\n=", "AAAAAA  ", "A AAAAA=", "    ", "AB==");
-      for (const text of others) assertEquals(fromBase64(text), undefined, String(text));
-    } finally {
-      Object.assign(Uint8Array, { fromBase64: native });
-      Object.assign(Uint8Array.prototype, { toBase64: nativeToBase64 });
-    }
+    const others = ["AAA", "AAB=", " AAA=", "AA A=", "AAA=\n", "AAA==", "-_-_", 7, undefined];
+    others.push("AA  ", "A A=", " AA=", "AA\n=", "AAAAAA  ", "A AAAAA=", "    ", "AB==");
+    for (const text of others) assertEquals(fromBase64(text), undefined, String(text));
   });
 }

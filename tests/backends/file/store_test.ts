@@ -3,6 +3,7 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { ALL, backendUrl, startDeno } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 import { testWith } from "../../support/test_with.ts";
 
@@ -32,25 +33,19 @@ async function observed(
   changes: (() => void)[] = [],
 ): Promise<string[]> {
   const steps: string[] = [];
-  const { renameSync } = Deno;
-  const { prototype } = Deno.FsFile;
+  const { renameSync, FsFile: { prototype } } = Deno;
   const { syncSync } = prototype;
-  prototype.syncSync = function () {
+  using _sync = replace(prototype, "syncSync", function (this: Deno.FsFile) {
     syncSync.call(this);
     const { isDirectory, size } = this.statSync();
     steps.push(isDirectory ? "sync folder" : size > 0 ? "sync content" : "sync nothing");
     if (!isDirectory) changes.shift()?.();
-  };
-  Deno.renameSync = (from, to) => {
+  });
+  using _rename = replace(Deno, "renameSync", (from, to) => {
     steps.push("rename");
     renameSync(from, to);
-  };
-  try {
-    await fn();
-  } finally {
-    prototype.syncSync = syncSync;
-    Deno.renameSync = renameSync;
-  }
+  });
+  await fn();
   return steps;
 }
 

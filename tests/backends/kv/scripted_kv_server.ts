@@ -1,11 +1,4 @@
-/** Puts a function in the place of `Deno.openKv` until it is disposed of. */
-export function replaceOpenKv(openKv: typeof Deno.openKv | undefined): Disposable {
-  const { openKv: original } = Deno;
-  const define = (value: unknown) =>
-    Object.defineProperty(Deno, "openKv", { value, configurable: true, writable: true });
-  define(openKv);
-  return { [Symbol.dispose]: () => void define(original) };
-}
+import { replace } from "../../support/replace.ts";
 
 /**
  * A KV server in this process: a database in memory behind an address. A test says what the server
@@ -18,16 +11,18 @@ export class ScriptedKvServer implements Disposable {
   answer: (request: Request) => Response | Promise<Response> = () => Response.json({});
   /** Runs before each read and commit. */
   before: (operation: string) => void | Promise<void> = () => {};
-  readonly #fetch = globalThis.fetch;
-  readonly #openKv: Disposable;
+  readonly #replaced: Disposable[];
 
   private constructor(readonly database: Deno.Kv) {
-    this.#openKv = replaceOpenKv(() => Promise.resolve(this.#proxy()));
-    globalThis.fetch = async (...args) => {
+    const ask = async (...args: Parameters<typeof fetch>) => {
       const request = new Request(...args);
       this.asked.push(request.headers.get("authorization"));
       return await this.answer(request);
     };
+    this.#replaced = [
+      replace(Deno, "openKv", () => Promise.resolve(this.#proxy())),
+      replace(globalThis, "fetch", ask),
+    ];
   }
 
   static async open(): Promise<ScriptedKvServer> {
@@ -45,8 +40,7 @@ export class ScriptedKvServer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    globalThis.fetch = this.#fetch;
-    this.#openKv[Symbol.dispose]();
+    for (const one of this.#replaced) one[Symbol.dispose]();
     this.database.close();
   }
 

@@ -9,7 +9,8 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { replaceOpenKv, ScriptedKvServer } from "./scripted_kv_server.ts";
+import { replace } from "../../support/replace.ts";
+import { ScriptedKvServer } from "./scripted_kv_server.ts";
 import { isReplaced } from "../stores.ts";
 
 const ACCESS_TOKEN = "kvToken5Jw8Rz1Qb";
@@ -35,7 +36,7 @@ function test(name: string, fn: (world: World) => Promise<void>, token = ACCESS_
 }
 
 Deno.test("without --unstable-kv the error is unstable_kv_required and names the flag", async () => {
-  using _ = replaceOpenKv(undefined);
+  using _ = replace(Deno, "openKv", undefined!);
   const words = ["Cannot open Deno KV", "--unstable-kv", `"unstable": ["kv"]`];
   await rejectsWith("unstable_kv_required", () => new KvCredentialsBackend().get(KEY), ...words);
 });
@@ -93,7 +94,7 @@ for (const token of ["", "two words"]) {
 
 test("what is no KV server is an error, by Deno's words for it", async ({ open }) => {
   const fault = new TypeError(`Could not open Deno KV database: ${ACCESS_TOKEN}`);
-  using _ = replaceOpenKv(() => Promise.reject(fault));
+  using _ = replace(Deno, "openKv", () => Promise.reject(fault));
   const error = await rejectsWith("backend_unavailable", () => open(), "no KV Connect server");
   assertNoSecret(error, [ACCESS_TOKEN]);
 });

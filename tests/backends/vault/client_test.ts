@@ -8,6 +8,7 @@ import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import { json, resetConnection, startHttpServer } from "../../support/http_server.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
 import { sandbox } from "../../support/sandbox.ts";
 import { type ScriptedRequest, ScriptedVault } from "./scripted_vault.ts";
 
@@ -65,14 +66,9 @@ for (const [what, answer, words] of PASSING) {
     const [first = 0, second = 0] = delays.splice(0);
     assert(first >= 50 && first <= 100 && second >= 100 && second <= 200);
     vault.before = answer;
-    const { random } = Math;
-    Math.random = () => 0.5;
-    try {
-      const all = ["Cannot read", "vault.example.com", words];
-      await rejectsWith("backend_unavailable", () => store.get(KEY), ...all);
-    } finally {
-      Math.random = random;
-    }
+    using _ = replace(Math, "random", () => 0.5);
+    const all = ["Cannot read", "vault.example.com", words];
+    await rejectsWith("backend_unavailable", () => store.get(KEY), ...all);
     // The last try has what the waits leave of the limit: enough for an answer.
     assertEquals(delays, [75, 150, 300, 600, 1200, 1500]);
   });

@@ -14,8 +14,8 @@ import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
 import { describeEntry } from "../../../client/cli/commands/status.ts";
 import { subjectOf } from "../../../client/provider/unattended_grants.ts";
-import { replaceOpenKv } from "../../backends/kv/scripted_kv_server.ts";
 import { entry, KEY, OTHER, SECRETS } from "../../support/entries.ts";
+import { replace } from "../../support/replace.ts";
 import {
   httpAnswer,
   json,
@@ -210,7 +210,7 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
     "the rows of a KV server",
     fc.array(kvValue, { minLength: 1, maxLength: 12 }),
     async (rows) => {
-      using _ = replaceOpenKv(() => Promise.resolve(fakeKv(rows)));
+      using _ = replace(Deno, "openKv", () => Promise.resolve(fakeKv(rows)));
       assert(isObject(await attempt(() => new KvCredentialsBackend().get(KEY))));
     },
   ),
