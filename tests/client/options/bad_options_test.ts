@@ -184,6 +184,8 @@ test("a session's calls refuse what they do not know, before anything is touched
     const run = () => session.post("thing", options as PostOptions);
     await rejectsWith("invalid_options", run, "Cannot POST: ");
   }
+  const both = () => session.post("thing", { json: {}, form: {} });
+  await rejectsWith("invalid_options", both, "json and form");
   assertEquals([backend.calls, (await session.status()).signedIn], [[], true]);
   assertEquals(world.api.requests, []);
 });

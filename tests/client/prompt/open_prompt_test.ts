@@ -6,14 +6,8 @@ import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnStreams, type OwnStreamsOptions } from "../../support/own_streams.ts";
 import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { openNotebookPrompt } from "../../../client/prompt/open_prompt.ts";
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
+import { openPrompt } from "../../../client/prompt/open_prompt.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 
 type World = ProviderWorld<ScriptedProvider>;
 
@@ -176,27 +170,12 @@ const SIGNED_IN_HERE: Outcome = {
 /** Markup, an escape sequence, and a text that turns around. */
 const HOSTILE = `<img src=x onerror="alert('1')">&\x1b[31m\u202egnp.\u2066`;
 
-interface Message {
-  type: string;
-  data: Record<string, string>;
-  id: string;
-}
-
 /** A prompt in a kernel that takes down what is displayed. */
 async function open(page: SignInPage = PAGE) {
-  const kernel = { messages: [] as Message[], isBroken: false };
-  const broadcast = (type: string, content: Record<string, unknown>) => {
-    if (kernel.isBroken) return Promise.reject(new Error("gone"));
-    const { data, transient } = content as {
-      data: Record<string, string>;
-      transient: { display_id: string };
-    };
-    kernel.messages.push({ type, data, id: transient.display_id });
-    return Promise.resolve();
-  };
-  const prompt = await openNotebookPrompt({ broadcast }, { page, now: () => NOW });
+  using kernel = new FakeKernel();
+  const prompt = await openPrompt({ page, now: () => NOW });
   const last = () => {
-    const { "text/html": html, "text/plain": text } = kernel.messages.at(-1)!.data;
+    const { "text/html": html, "text/plain": text } = kernel.displays.at(-1)!.data;
     return { html: html!, text: text! };
   };
   return { kernel, prompt, last };
@@ -209,13 +188,11 @@ Deno.test("prompt in a notebook: one display, which only a note and the end chan
   await prompt.end(SIGNED_IN_HERE);
   await prompt.note("too late");
   const types = ["display_data", "update_display_data", "update_display_data"];
-  assertEquals(kernel.messages.map(({ type }) => type), types);
-  assertEquals(new Set(kernel.messages.map(({ id }) => id)).size, 1);
-  kernel.isBroken = true; // which costs the display alone
+  assertEquals(kernel.displays.map(({ type }) => type), types);
+  assertEquals(new Set(kernel.displays.map(({ id }) => id)).size, 1);
+  kernel.onDisplay = () => Promise.reject(new Error("gone")); // which costs the display alone
   await prompt.end({ kind: "denied" });
-  assertEquals(kernel.messages.length, 3);
-  const broadcast = () => Promise.reject(new Error("no display"));
-  await assertRejects(() => openNotebookPrompt({ broadcast }, { page: PAGE, now: () => NOW }));
+  assertEquals(kernel.displays.length, 3);
 });
 
 Deno.test("prompt in a notebook: link, code and end are there without scripts, and as text", async () => {
@@ -270,7 +247,7 @@ Deno.test("prompt in a notebook: what comes from outside is text", async () => {
   const { kernel, prompt, last } = await open(page);
   await prompt.note(HOSTILE);
   await prompt.end({ ...SIGNED_IN_HERE, who: HOSTILE, place: HOSTILE, isRefreshable: false });
-  for (const { data } of kernel.messages) {
+  for (const { data } of kernel.displays) {
     const html = data["text/html"]!.replace(/<style>[^]*<\/style>|<script>[^]*<\/script>/g, "");
     assertEquals(/<(?!\/?(div|p|ol|li|a|span|samp|strong|svg|path)\b)/.test(html), false);
     assertEquals(/onerror=["']|&(?!#\d+;)/.test(html), false);

@@ -150,19 +150,6 @@ test.real("browser flow: five minutes without an answer end it, on the session's
   await isClosed(prompt.redirectUri);
 });
 
-Deno.test("browser flow: a prompt that fails ends it", async () => {
-  const reason = new Error("no display");
-  const throws = () => {
-    throw reason;
-  };
-  await using world = await oidcProviderWorld();
-  for (const onAuthorizationUrl of [throws, () => Promise.reject(reason)]) {
-    const options = { ...browserOptions(world), onAuthorizationUrl };
-    const error = await rejectsWith("prompt_failed", () => createSession(options));
-    assertEquals(error.cause, reason);
-  }
-});
-
 const PAGE = { authorization_endpoint: "https://login.example.com/a" };
 const CLEAR = { authorization_endpoint: "http://login.example.com/a" };
 const UNSUPPORTED = ["flow_unsupported", "the provider"] as const;

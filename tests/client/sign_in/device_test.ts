@@ -173,19 +173,24 @@ test("device flow: no poll follows a success, and late keys are waited for", asy
   assertEquals(polls(world), 1);
 });
 
-Deno.test("device flow: a prompt that fails before the success ends it", async () => {
+Deno.test("a prompt of either flow that fails before the success ends it", async () => {
   const reason = new Error("no display");
   const throws = () => {
     throw reason;
   };
-  for (const onDeviceCode of [throws, () => Promise.reject(reason)]) {
+  for (const prompt of [throws, () => Promise.reject(reason)]) {
     await using world = await scriptedProviderWorld();
-    world.provider.autoApprove = false;
-    const error = await rejectsWith("prompt_failed", () => signIn(world, { onDeviceCode }));
-    assertEquals(error.cause, reason);
-    const before = world.clock.delays.length;
-    await (await fetch(world.provider.issuer)).text(); // time for a poll that should not be
-    assertEquals(world.clock.delays.length, before);
+    const { provider, clock } = world;
+    provider.autoApprove = false;
+    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+    const byBrowser = { flow: "browser", onAuthorizationUrl: prompt } as const;
+    for (const options of [byBrowser, { onDeviceCode: prompt }]) {
+      const error = await rejectsWith("prompt_failed", () => signIn(world, options));
+      assertEquals(error.cause, reason);
+    }
+    const before = clock.delays.length;
+    await (await fetch(provider.issuer)).text(); // time for a poll that should not be
+    assertEquals(clock.delays.length, before);
   }
   await using world = await scriptedProviderWorld();
   const gate = Promise.withResolvers<void>();

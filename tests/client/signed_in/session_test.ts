@@ -1,7 +1,7 @@
 import { createSession } from "../../../client/create_session.ts";
 import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
 import type { Session } from "../../../client/session.ts";
-import { setActiveSession, VERSION } from "../../../client/signed_in/session.ts";
+import { setActiveSession } from "../../../client/signed_in/session.ts";
 import { answerWith, HOUR, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
@@ -154,12 +154,6 @@ Deno.test("session: with an API key it shows that, and no key", async () => {
     Deno.inspect(session),
     `Session { apiKey: true, apiHost: "http://localhost:1/" }`,
   );
-});
-
-import config from "../../../deno.json" with { type: "json" };
-
-Deno.test("VERSION is the version in deno.json", () => {
-  assertEquals(VERSION, config.version);
 });
 
 const KEY = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
