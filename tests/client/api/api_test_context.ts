@@ -1,9 +1,8 @@
 import { createSession, init, type Session, type SessionOptions } from "@validmind/auth";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
+import { scriptedProviderWorld, type ScriptedWorld } from "../../support/provider_world.ts";
 
 /** A world with a signed-in session. */
-export type Context = ProviderWorld<ScriptedProvider> & { session: Session };
+export type Context = ScriptedWorld & { session: Session };
 
 /** A test with a session of `init`, whose API was asked for nothing but the ping. */
 export function apiTest(

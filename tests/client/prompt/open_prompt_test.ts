@@ -4,16 +4,14 @@ import { formatTime, type Outcome, type SignInPage } from "../../../client/promp
 import { decodeModules } from "../../support/decode_qr.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnStreams, type OwnStreamsOptions } from "../../support/own_streams.ts";
-import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { openPrompt } from "../../../client/prompt/open_prompt.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 
-type World = ProviderWorld<ScriptedProvider>;
-
 /** What a person sees of a sign-in on standard error; the answer of the provider may be spoilt. */
 async function shown(
-  { options, provider }: World,
+  { options, provider }: ScriptedWorld,
   streams: OwnStreamsOptions = {},
   device: Record<string, unknown> = {},
 ): Promise<string> {
@@ -26,7 +24,7 @@ async function shown(
 }
 
 /** The lines of a log up to the end of the sign-in. */
-function log({ provider: { issuer }, clock }: World, query: string): string {
+function log({ provider: { issuer }, clock }: ScriptedWorld, query: string): string {
   return `Sign in at ${issuer}\n` +
     `  1. Open this page      ${issuer}/activate${query}\n` +
     "  2. Confirm this code   WDJB-MJHT\n" +

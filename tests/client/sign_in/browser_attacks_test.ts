@@ -4,10 +4,8 @@ import type { SignInPage } from "../../../client/prompt/prompt.ts";
 import { signInByBrowser } from "../../../client/sign_in/browser.ts";
 import { startBrowserFlow, type StartedFlow } from "../../support/browser_flow.ts";
 import { json } from "../../support/http_server.ts";
-import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
-import type { AnyErrorCode } from "../../support/rejects_with.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
+import { type RealWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
 import { providerOf } from "../../behaviour/sign_in/provider_of.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 
@@ -23,7 +21,7 @@ async function open(address: string): Promise<[status: number, title: string]> {
 }
 
 /** The person signs in after all. */
-async function goesOn(world: ProviderWorld<TestOidcProvider>, { prompt, session }: StartedFlow) {
+async function goesOn(world: RealWorld, { prompt, session }: StartedFlow) {
   assertEquals((await world.provider.follow(prompt.url)).title, ARRIVED[1]);
   await using signedIn = await session;
   assertEquals((await signedIn.status()).signedIn, true);

@@ -3,9 +3,8 @@ import { createSession } from "../../../mod.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { ACCOUNT } from "../../support/oidc_config.ts";
-import type { AnyErrorCode } from "../../support/rejects_with.ts";
 import { oidcProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
+import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
 
 const ARRIVED = "Your answer has arrived";
 const isClosed = async (url: string) =>

@@ -1,28 +1,18 @@
 import { assertEquals } from "@std/assert";
 import { delay as realDelay } from "../../../backends/common/promises.ts";
-import { createSession, type SessionOptions, type ValidMindAuthError } from "@validmind/auth";
+import { createSession, type ValidMindAuthError } from "@validmind/auth";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
-import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import {
-  oauthError,
-  type ScriptedProvider,
-  type ScriptHandler,
-} from "../../support/scripted_provider.ts";
-import { type ProviderWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { oauthError, type ScriptHandler } from "../../support/scripted_provider.ts";
+import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-type World = ProviderWorld<ScriptedProvider | TestOidcProvider>;
-
-const signIn = ({ options }: World, more: SessionOptions = {}) =>
-  createSession({ ...options, ...more });
-
-const polls = ({ provider }: World) =>
+const polls = ({ provider }: ScriptedWorld) =>
   provider.requests.filter(({ path }) => path === "/token").length;
 
 test("device flow: shows page, code, end and issuer, and asks for the scope", async (world) => {
   const { issuer } = world.provider;
   const start = world.clock.now();
-  await signIn(world, { scope: "openid a b" });
+  await world.signIn({ scope: "openid a b" });
   const shown = {
     verificationUri: `${issuer}/activate`,
     userCode: "WDJB-MJHT",
@@ -38,7 +28,7 @@ test("device flow: shows page, code, end and issuer, and asks for the scope", as
   world.provider.script.device.push(() =>
     world.provider.device({ verification_uri_complete: undefined })
   );
-  await signIn(world, { profile: "other" });
+  await world.signIn({ profile: "other" });
   assertEquals("verificationUriComplete" in world.codes[1]!, false);
 });
 
@@ -109,9 +99,9 @@ for (const [what, interval, deviceCodeTtl, answers, waits, words] of POLLS) {
   Deno.test(`device flow: ${what}`, async () => {
     await using world = await scriptedProviderWorld({ interval, deviceCodeTtl });
     world.provider.script.token.push(...answers);
-    if (words === undefined) await signIn(world);
+    if (words === undefined) await world.signIn();
     else {
-      const error = await rejectsWith("device_code_expired", () => signIn(world), words);
+      const error = await rejectsWith("device_code_expired", () => world.signIn(), words);
       const isFault = words.includes("502");
       assertEquals(error.message.includes("nobody approved"), !isFault);
       const { code } = (error.cause ?? {}) as Partial<ValidMindAuthError>;
@@ -126,7 +116,7 @@ test("device flow: no lifetime means 900 seconds", async (world) => {
     world.provider.device({ expires_in: undefined, interval: "100" })
   );
   world.provider.autoApprove = false;
-  await rejectsWith("device_code_expired", () => signIn(world));
+  await rejectsWith("device_code_expired", () => world.signIn());
   assertEquals(world.clock.delays, [...Array(8).fill(100_000), 99_750]);
 });
 
@@ -142,7 +132,7 @@ Deno.test("device flow: the signal ends each request, and the wait for a poll, w
     if (endpoint !== undefined) world.provider.script[endpoint].push(handler);
     const wait = { delay: realDelay, onDeviceCode: () => controller.abort("enough") };
     const options = { signal, ...(endpoint === undefined && wait) };
-    assertEquals(await signIn(world, options).catch((reason) => reason), "enough");
+    assertEquals(await world.signIn(options).catch((reason) => reason), "enough");
     assertEquals(polls(world), endpoint === "token" ? 1 : 0);
   }
 });
@@ -165,11 +155,11 @@ Deno.test("device flow: a jump of the wall clock does not end a code", async () 
 
 test("device flow: no poll follows a success, and late keys are waited for", async (world) => {
   world.provider.script.jwks.push(DOWN, DOWN);
-  await signIn(world);
+  await world.signIn();
   assertEquals([world.clock.delays, polls(world)], [[1000, 500, 1000], 1]);
   world.provider.script.jwks.push(...times(10, DOWN));
   world.provider.reset();
-  await rejectsWith("provider_unavailable", () => signIn(world, { profile: "other" }), "/jwks");
+  await rejectsWith("provider_unavailable", () => world.signIn({ profile: "other" }), "/jwks");
   assertEquals(polls(world), 1);
 });
 
@@ -185,7 +175,7 @@ Deno.test("a prompt of either flow that fails before the success ends it", async
     provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
     const byBrowser = { flow: "browser", onAuthorizationUrl: prompt } as const;
     for (const options of [byBrowser, { onDeviceCode: prompt }]) {
-      const error = await rejectsWith("prompt_failed", () => signIn(world, options));
+      const error = await rejectsWith("prompt_failed", () => world.signIn(options));
       assertEquals(error.cause, reason);
     }
     const before = clock.delays.length;
@@ -194,7 +184,7 @@ Deno.test("a prompt of either flow that fails before the success ends it", async
   }
   await using world = await scriptedProviderWorld();
   const gate = Promise.withResolvers<void>();
-  const session = await signIn(world, { onDeviceCode: () => gate.promise }); // it stays open
+  const session = await world.signIn({ onDeviceCode: () => gate.promise }); // it stays open
   gate.reject(new Error("closed too late"));
   assertEquals(world.provider.isActive(await session.accessToken()), true);
 });

@@ -1,17 +1,11 @@
 import * as vm from "@validmind/auth";
 import { openBrowser, watchInterrupt } from "../../../client/sign_in/dialog.ts";
-import { OwnEnv, withEnv } from "../../support/own_env.ts";
+import { setVariables, withEnv } from "../../support/own_env.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
-import {
-  oidcProviderWorld,
-  type ProviderWorld,
-  scriptedProviderWorld,
-  test,
-} from "../../support/provider_world.ts";
+import { type RealWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
-import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { testWith } from "../../support/test_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
@@ -104,27 +98,25 @@ Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the p
 const soon = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 /** Starts a sign-in whose link nobody is shown. */
-async function start(world: ProviderWorld<TestOidcProvider>) {
+async function start(world: RealWorld) {
   const shown = Promise.withResolvers<AuthorizationPrompt>();
   using kernel = new FakeKernel();
-  const signIn = await startSignIn({
-    ...browserOptions(world),
-    onAuthorizationUrl: shown.resolve,
-  });
+  const options = { ...browserOptions(world), onAuthorizationUrl: shown.resolve };
+  const signIn = await startSignIn(options);
   assertEquals(kernel.displays, []);
   return { signIn, prompt: await shown.promise };
 }
 
-for (const way of ["an address that is handed in", "a browser that comes here by itself"]) {
-  test.real(`two steps: the second one gets the session by ${way}`, async (world) => {
+for (const isHandedIn of [true, false]) {
+  test.real(`two steps: the session, by an address that is handed in: ${isHandedIn}`, async (world) => {
     const { signIn, prompt } = await start(world);
     await using _ = signIn;
     assertEquals([signIn.url, signIn.expiresAt], [prompt.url, prompt.expiresAt]);
     await rejectsWith("address_refused", () => signIn.finish("http://127.0.0.1/callback"));
-    const stopAt = way.startsWith("an address") ? { stopAt: prompt.redirectUri } : {};
+    const stopAt = isHandedIn ? { stopAt: prompt.redirectUri } : {};
     const { url } = await world.provider.follow(prompt.url, stopAt);
     const { search } = new URL(url); // which is enough
-    await using session = await signIn.finish(...way.startsWith("an address") ? [search] : []);
+    await using session = await signIn.finish(...isHandedIn ? [search] : []);
     assertEquals((await session.status()).signedIn, true);
     assertEquals(await signIn.finish(url), session); // again
   });
@@ -148,20 +140,15 @@ test.real("two steps: an error before the link is the first step's", async (worl
   }
 });
 
-Deno.test("two steps: the cells that a waiting cell names work word for word", async () => {
+test.real("two steps: the cells that a waiting cell names work word for word", async (world) => {
   await using home = await tempDir();
-  await using world = await oidcProviderWorld();
-  const { issuer, clientId } = world.options;
-  using _env = new OwnEnv({
-    HOME: home.path,
-    VM_OIDC_ISSUER: issuer!,
-    VM_OIDC_CLIENT_ID: clientId!,
-  });
+  const { issuer, clientId } = world.provider;
+  setVariables({ HOME: home.path, VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId });
   using kernel = new FakeKernel();
   const interrupt = new AbortController();
   const { signal } = interrupt;
   const cell = createSession({ ...browserOptions(world), signal }).catch(() => undefined);
-  while (kernel.displays.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  while (kernel.displays.length === 0) await soon();
   const shown = kernel.displays[0]!.data["text/plain"]!;
   const [first, second] = [...shown.matchAll(/`(const [^`]+)`/g)].map(([, code]) => code!);
   interrupt.abort();
