@@ -45,23 +45,13 @@ Deno.test("an address that is given takes nothing of where from the environment"
     const named = make({ path, mount: "team/kv" });
     const server = "Vault at https://other.example.com/vault";
     assertEquals(named.location, `${server}, namespace x, team/kv/${path}`);
-    assertEquals(
-      make({ path, namespace: "own" }).location,
-      `${server}, namespace own, secret/${path}`,
-    );
-    await rejectsWith(
-      "backend_auth_failed",
-      () => named.get("key"),
-      "/nowhere/ca.pem",
-      "is not there",
-    );
-    const mixed = make({ path, caCert: "/nowhere/own.pem" });
-    await rejectsWith(
-      "backend_auth_failed",
-      () => mixed.get("key"),
-      "/nowhere/own.pem",
-      "is not there",
-    );
+    const own = make({ path, namespace: "own", caCert: "/nowhere/own.pem" });
+    assertEquals(own.location, `${server}, namespace own, secret/${path}`);
+    for (
+      const [backend, file] of [[named, "/nowhere/ca.pem"], [own, "/nowhere/own.pem"]] as const
+    ) {
+      await rejectsWith("backend_auth_failed", () => backend.get("key"), file, "is not there");
+    }
   });
 });
 
@@ -101,17 +91,11 @@ Deno.test("permissions follow from the options, and name nothing that is not nee
     const kubernetes = "read /var/run/secrets/kubernetes.io/serviceaccount/token";
     assertEquals(names({ address, auth: { method: "kubernetes", role: "r" } }), [net, kubernetes]);
     const auth = { method: "approle", roleId: "r", secretIdFile: "/run/secret-id" };
-    assertEquals(names({ address, caCert: "/ca.pem", auth }), [
-      net,
-      "read /ca.pem",
-      "read /run/secret-id",
-    ]);
-    assertEquals(names({ namespace: "a", caCert: "/ca.pem" }), [
-      "net env.example.com:443",
-      "env VAULT_ADDR",
-      "env VAULT_TOKEN",
-      "read /ca.pem",
-    ]);
+    const files = ["read /ca.pem", "read /run/secret-id"];
+    assertEquals(names({ address, caCert: "/ca.pem", auth }), [net, ...files]);
+    const variables = ["env VAULT_ADDR", "env VAULT_TOKEN"];
+    const given = names({ namespace: "a", caCert: "/ca.pem" });
+    assertEquals(given, ["net env.example.com:443", ...variables, "read /ca.pem"]);
   });
 });
 

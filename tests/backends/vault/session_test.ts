@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { hashOf } from "../../../backends/common/printable.ts";
+import type { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import type { VaultAuth } from "../../../backends/vault/options.ts";
 import { ScriptedVault } from "./scripted_vault.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
@@ -12,8 +13,22 @@ import { isReplaced } from "../stores.ts";
 
 // Faults of a login and a renewal that a real Vault does not make when it is told to.
 
-const test = testWith({ permissions: "none" });
-const { folder: sandboxFolder } = sandbox();
+interface Opened {
+  vault: ScriptedVault;
+  /** It is logged in by a given token. */
+  store: VaultCredentialsBackend;
+}
+
+const test = Object.assign(testWith({ permissions: "none" }), {
+  onPosix: testWith({ ignore: !isPosix }),
+  opened(name: string, fn: (world: Opened) => Promise<void>) {
+    test(name, async () => {
+      const vault = new ScriptedVault();
+      await fn({ vault, store: await vault.open() });
+    });
+  },
+});
+const { folder } = sandbox();
 const AUTH: VaultAuth = { method: "approle", roleId: "notebooks", secretId: "Yz6Hc1Nd4Pb9Sg2T" };
 const TTL_SECONDS = 600;
 
@@ -144,24 +159,16 @@ for (
     ["permission denied", 403, "auth/jwt is mounted, the role"],
   ] as const
 ) {
-  Deno.test(
-    `a login that is refused is told with Vault's words: ${refusal}`,
-    { ignore: !isPosix },
-    async () => {
-      const jwtFile = `${sandboxFolder()}/jwt`;
-      Deno.writeTextFileSync(jwtFile, "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0", { mode: 0o600 });
-      const vault = new ScriptedVault();
-      vault.login = () => json({ errors: [refusal] }, status);
-      const open = () => vault.open({ auth: { method: "jwt", role: "notebooks", jwtFile } });
-      const { message } = await rejectsWith(
-        "backend_auth_failed",
-        open,
-        `status ${status} (${refusal}). Check`,
-        ...words,
-      );
-      assertEquals(message.includes("mounted"), status !== 400);
-    },
-  );
+  test.onPosix(`a login that is refused is told with Vault's words: ${refusal}`, async () => {
+    const jwtFile = `${folder()}/jwt`;
+    Deno.writeTextFileSync(jwtFile, "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0", { mode: 0o600 });
+    const vault = new ScriptedVault();
+    vault.login = () => json({ errors: [refusal] }, status);
+    const open = () => vault.open({ auth: { method: "jwt", role: "notebooks", jwtFile } });
+    const all = [`status ${status} (${refusal}). Check`, ...words];
+    const { message } = await rejectsWith("backend_auth_failed", open, ...all);
+    assertEquals(message.includes("mounted"), status !== 400);
+  });
 }
 
 test("a token that was given and cannot be renewed is used until Vault refuses it", async () => {
@@ -177,10 +184,8 @@ test("a token that was given and cannot be renewed is used until Vault refuses i
   await rejectsWith("backend_auth_failed", () => store.get(KEY), "expired or was revoked");
 });
 
-Deno.test("a token file is read as a private file, also one that a group may read", {
-  ignore: !isPosix,
-}, async () => {
-  const path = `${sandboxFolder()}/token`;
+test.onPosix("a token file is read as a private file, also one that a group may read", async () => {
+  const path = `${folder()}/token`;
   const vault = new ScriptedVault();
   vault.tokens = new Set(["in-the-file"]);
   const open = () => vault.open({ auth: { method: "token", tokenFile: path } });
@@ -210,9 +215,7 @@ for (
   });
 }
 
-test("an entry is kept in one version, under the hash of its key, and read and removed again", async () => {
-  const vault = new ScriptedVault();
-  const store = await vault.open();
+test.opened("an entry is kept in one version, under the hash of its key, and read and removed again", async ({ vault, store }) => {
   vault.asked();
   await store.put(KEY, entry());
   assertEquals(vault.asked(), ["GET data", "POST metadata", "POST data"]);
@@ -228,9 +231,7 @@ test("a mount that nothing is said of is trouble, and no wrong option", async ()
   await rejectsWith("backend_unavailable", () => vault.open(), "status 404 (no handler)");
 });
 
-test("a removal that Vault does not confirm is an error", async () => {
-  const vault = new ScriptedVault();
-  const store = await vault.open();
+test.opened("a removal that Vault does not confirm is an error", async ({ vault, store }) => {
   await store.put(KEY, entry());
   vault.before = ({ method }) => method === "DELETE" ? json({ errors: ["no"] }, 400) : undefined;
   await rejectsWith("backend_unavailable", () => store.delete(KEY), "status 400 (no)");
@@ -240,9 +241,7 @@ test("a removal that Vault does not confirm is an error", async () => {
   await rejectsWith("backend_unavailable", () => store.delete(KEY), "status 404");
 });
 
-test("a removal of all takes entries and leases, and leaves what is not this module's", async () => {
-  const vault = new ScriptedVault();
-  const store = await vault.open();
+test.opened("a removal of all takes entries and leases, and leaves what is not this module's", async ({ vault, store }) => {
   await store.withLock(KEY, () => store.put(KEY, entry()), {});
   for (const name of ["notes", "notes.lock", NAME.toUpperCase()]) {
     vault.secrets.set(`users/anna/${name}`, { data: {}, version: 1 });
@@ -253,9 +252,8 @@ test("a removal of all takes entries and leases, and leaves what is not this mod
   assertEquals([...vault.secrets.keys()], left);
 });
 
-test("a write that meets another one is done over it, and with isReplaced not", async () => {
-  const vault = new ScriptedVault();
-  const [store, other] = [await vault.open(), await vault.open()];
+test.opened("a write that meets another one is done over it, and with isReplaced not", async ({ vault, store }) => {
+  const other = await vault.open();
   await store.put(KEY, entry());
   let isMet = false;
   vault.before = async ({ method, path }) => {
@@ -271,9 +269,7 @@ test("a write that meets another one is done over it, and with isReplaced not", 
   assertEquals(vault.clock.delays.length, 2);
 });
 
-test("under a lock that was lost, a new tokens' write goes by the entry, and others fail", async () => {
-  const vault = new ScriptedVault();
-  const store = await vault.open();
+test.opened("under a lock that was lost, a new tokens' write goes by the entry, and others fail", async ({ vault, store }) => {
   await store.put(KEY, entry());
   await store.withLock(KEY, async () => {
     const lock = `users/anna/${NAME}.lock`;
@@ -289,9 +285,8 @@ test("under a lock that was lost, a new tokens' write goes by the entry, and oth
   await store.put(KEY, entry()); // outside a lock there is nothing to lose
 });
 
-test("a write that stands still while a later holder writes fails, too", async () => {
-  const vault = new ScriptedVault();
-  const [store, later] = [await vault.open(), await vault.open()];
+test.opened("a write that stands still while a later holder writes fails, too", async ({ vault, store }) => {
+  const later = await vault.open();
   let isMet = false;
   vault.before = async ({ method, path }) => {
     if (isMet || method !== "POST" || !path.endsWith(`data/users/anna/${NAME}`)) return;
@@ -304,9 +299,7 @@ test("a write that stands still while a later holder writes fails, too", async (
   assertEquals(await store.get(KEY), entry({ x_theirs: true }));
 });
 
-test("a lock proves that Vault can be written, and its lease stays free and without a secret", async () => {
-  const vault = new ScriptedVault();
-  const store = await vault.open();
+test.opened("a lock proves that Vault can be written, and its lease stays free and without a secret", async ({ vault, store }) => {
   vault.asked();
   await store.withLock(KEY, () => Promise.resolve(), {});
   assertEquals(vault.asked(), ["GET data lock", "POST data lock", "POST data lock"]);
@@ -320,18 +313,9 @@ test("a lock proves that Vault can be written, and its lease stays free and with
   assertEquals(hasRun, false);
 });
 
-test("a secret of another program is backend_corrupt, and names the way out", async () => {
-  const vault = new ScriptedVault();
-  const store = await vault.open();
-  for (
-    const data of [
-      {},
-      { key: KEY, entry: "{" },
-      { key: KEY, entry: "[]" },
-      { key: OTHER, entry: "{}" },
-      { key: 5, entry: "{}" },
-    ]
-  ) {
+test.opened("a secret of another program is backend_corrupt, and names the way out", async ({ vault, store }) => {
+  const odd = [{}, { key: KEY, entry: "{" }, { key: KEY, entry: "[]" }];
+  for (const data of [...odd, { key: OTHER, entry: "{}" }, { key: 5, entry: "{}" }]) {
     vault.secrets.set(`users/anna/${NAME}`, { data, version: 1 });
     const words = [`secret/users/anna: the secret ${NAME} `, "clearOidcCredentials()"];
     await rejectsWith("backend_corrupt", () => store.get(KEY), ...words);
