@@ -4,6 +4,7 @@ import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 const nothing = () => Promise.resolve();
@@ -72,9 +73,8 @@ test("a lock ends its wait by what peek sees", async (open) => {
   assertEquals(await one.withLock(KEY, seen), "seen");
 }, ["file"]);
 
-Deno.test(
+testWith({ permissions: "none" })(
   "kv: it says where it keeps things, and whether they last",
-  { permissions: "none" },
   () => {
     const where = (path?: string) => {
       const { persistent, location } = new KvCredentialsBackend(path === undefined ? {} : { path });
