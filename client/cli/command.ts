@@ -212,7 +212,7 @@ const OWN_FLAGS = {
   "to": store("the backend that gets the entries"),
   "to-options": { value: "FILE", summary: "JSON file with the options of --to" },
   "delete-source": { summary: "delete each entry from --from after its copy was read back" },
-  "no-open": { summary: "only show the link, also with --flow browser" },
+  "no-open": { summary: "show the link only, and open no browser" },
   "login": { summary: "ask the person to sign in if needed" },
   "refresh": { summary: "get a new token even if the stored one is still valid" },
   "format": { value: "FORMAT", choices: TOKEN_FORMATS, summary: "print the token in another form" },
@@ -222,10 +222,14 @@ const OWN_FLAGS = {
   "for": {
     value: "WHAT",
     choices: ["script", "init", "cli"],
-    summary: "createSession(), init(), or this program",
+    summary: "a script with createSession() or init(), or this program",
   },
   "discover": { summary: "ask the provider for its other hosts, and list them too" },
-  "method": { value: "METHOD", short: "X", summary: "the method; else GET, or POST with a body" },
+  "method": {
+    value: "METHOD",
+    short: "X",
+    summary: "the HTTP method; without it GET, or POST with a body",
+  },
   "field": {
     value: "NAME=VALUE",
     short: "F",
@@ -238,7 +242,7 @@ const OWN_FLAGS = {
     isRepeatable: true,
     summary: "a member of the body, as text",
   },
-  "input": { value: "FILE", summary: "the body; - reads standard input" },
+  "input": { value: "FILE", summary: "file with the body; - reads standard input" },
   "header": {
     value: "HEADER",
     short: "H",
@@ -246,7 +250,7 @@ const OWN_FLAGS = {
     summary: "a header of the request, as NAME:VALUE",
   },
   "json": { summary: "print JSON" },
-  "quiet": { short: "q", summary: "print nothing but errors; the exit code is the answer" },
+  "quiet": { short: "q", summary: "print errors only; the exit code is the answer" },
   "help": { short: "h", summary: "show help" },
   "version": { short: "V", summary: "print the version" },
 } satisfies Record<string, Flag>;

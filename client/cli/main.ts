@@ -182,12 +182,12 @@ function helpText(command: Command | undefined): string {
       part("Commands", COMMANDS.map(({ name, summary }) => [name, summary])),
       part("Flags", flagRows(["help", "version"])),
       text(
-        "Each command has its own flags: see <command> --help. Variables and a settings file stand " +
-          "in for them: see config --help.",
+        "Each command has its own flags: see <command> --help. Variables and a settings file can take " +
+          "their place: see config --help.",
       ),
       text(
-        "Results go to standard output, everything else to standard error. No argument is a secret, " +
-          "and only token prints one.",
+        "Results go to standard output, everything else to standard error. No argument is a secret. " +
+          "Only token prints one.",
       ),
       exits,
     ].join("\n");

@@ -145,7 +145,7 @@ function commandFor(
     const { all } = value as { all?: boolean };
     return `${PROGRAM} logout${all ? " --all" : named}${store}`;
   }
-  if (name === "setDefaultBackend") return "";
+  if (["setDefaultBackend", "formatPermissionSet"].includes(name)) return "";
   if (name === "init") return `${PROGRAM} token --login${named}${store}`;
   if (name !== "login") return undefined;
   // A profile that a variable names would win over other variables, were it given as a flag.

@@ -88,7 +88,7 @@ export function assertPersistent(backend: OidcCredentialsBackend, action: string
   throw new CredentialsBackendError(
     "invalid_options",
     `Cannot ${action}: ${describeBackend(backend)} keeps tokens only while this program runs. ` +
-      `Choose one that keeps them; ${PROGRAM} config shows what chooses it.`,
+      `Choose one that keeps them. To see where the choice comes from, run: ${PROGRAM} config`,
   );
 }
 

@@ -43,22 +43,22 @@ export function preflight(
       .map(({ name, scope = "(all)" }) => `${name} ${scope}`);
     return `${names.join(", ")} (${reason})`;
   }).join(", ");
-  const advice = `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
+  const set = "\nYou can put this into deno.json instead, and run with -P=validmind:\n" +
     formatPermissionSet(required);
   throw new ValidMindAuthError(
     "permission_required",
-    // The command line has a command of its own for a script's permissions.
-    words`Cannot ${action}: Deno does not permit ${reasons}. ${
-      call("grantPermissions", { action }, advice)
+    // The command line has a command of its own for permissions.
+    words`Cannot ${action}: Deno does not permit ${reasons}. ${flagAdvice(required)}${
+      call("formatPermissionSet", {}, set)
     }`,
   );
 }
 
 function flagAdvice(required: readonly PermissionNeed[]): string {
   try {
-    return `Run with\n  ${formatPermissionFlags(required)}\nor `;
+    return `Run with\n  ${formatPermissionFlags(required)}`;
   } catch {
-    return "A path has a comma, which Deno's flags cannot carry: "; // the set can
+    return "A path has a comma, which Deno's flags cannot carry."; // the set can
   }
 }
 

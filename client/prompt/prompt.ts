@@ -5,23 +5,20 @@ import type { SessionStatus } from "../session.ts";
 
 /** The consequence of a sign-in without a refresh token. */
 const NO_REFRESH =
-  "The provider gave no refresh token, so you will be asked again when the token ends. Ask for the " +
+  "The provider gave no refresh token: you have to sign in again when the token ends. Ask for the " +
   "scope offline_access (the default has it), and have it allowed for this client. In the browser " +
-  'some providers want { prompt: "consent" } as well ' +
-  "(authorizationParameters, or --parameter prompt=consent of the command line).";
+  'flow some providers also need authorizationParameters: { prompt: "consent" }. On the command line ' +
+  "this is --parameter prompt=consent.";
 
 const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {
   denied: "Not signed in: the sign-in was refused.",
-  expired: "Not signed in: the time for it is over. Try again.",
+  expired: "Not signed in: nobody approved in time. Try again.",
   interrupted: "Not signed in: the sign-in was interrupted.",
-  error: "The sign-in did not come to its end: see the error.",
+  error: "The sign-in failed: see the error.",
 };
 
 /** The reason why a page closes that nobody has used. */
 const ELSEWHERE = "You signed in at another prompt, and this program uses that sign-in.";
-
-/** The way on for a code that was refused, or that nobody approved. */
-const INSTEAD = 'Did the page refuse the code by a policy? Then sign in with flow: "browser".';
 
 export interface SignInPage {
   issuer: string;
@@ -66,8 +63,6 @@ export interface PromptOptions {
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
 export type Outcome = SignedIn | {
   kind: "denied" | "expired" | "interrupted" | "error";
-  /** Whether the page asked for a code, which a policy may forbid. */
-  isByCode?: boolean;
 };
 
 export interface SignedIn {
@@ -102,7 +97,13 @@ export function plainPrompt(page: SignInPage, notes: readonly string[] = []): st
   return [
     `Sign in at ${printable(issuer)}`,
     `  1. Open this page      ${printable(url, Infinity)}`,
-    ...(code ? [`  2. Confirm this code   ${printable(code.text)}`] : []),
+    ...(code
+      ? [
+        `  2. ${code.isFilledIn ? "Confirm this code" : "Enter this code  "}   ${
+          printable(code.text)
+        }`,
+      ]
+      : []),
     ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
     ...notes.map((note) => printable(note, 500)),
     `Waiting for your approval (the ${code ? "code" : "link"} ends at ${end}) …`,
@@ -115,17 +116,14 @@ function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
   return [
     `2. Sign in there. The browser then goes to ${printable(redirectUri, 200)}.`,
     ...(handIn === undefined ? ["The browser has to be on this computer."] : [
-      "Does that page not load, as from another machine?",
+      "Does that page not load, for example in a browser on another machine?",
       handIn,
     ]),
   ];
 }
 
 export function outcomeLines(outcome: Outcome): string[] {
-  if (outcome.kind !== "signed_in") {
-    const isRefused = outcome.kind === "denied" || outcome.kind === "expired";
-    return [ENDS[outcome.kind], ...(outcome.isByCode && isRefused ? [INSTEAD] : [])];
-  }
+  if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
   const { who, expiresAt, place, isRefreshable, isElsewhere } = outcome;
   return [
     `Signed in${who === undefined ? "" : ` as ${printable(who)}`}.`,
@@ -274,7 +272,7 @@ if(!base)try{base=JSON.parse(document.getElementById("jupyter-config-data").text
 if(base){const url=new URL(base.replace(/\\/?$/,"/")+form.dataset.path,location.origin).href;
 fetch(url).then(r=>{if(r.status!==204)return;
 const made=add(form,"form",{method:"post",target:"_blank",rel:"noopener noreferrer",action:url});
-add(made,"p",{className:"vm-auth-note",textContent:"Does that page not load? Paste its whole address. It counts once."});
+add(made,"p",{className:"vm-auth-note",textContent:"Does that page not load? Paste its whole address. It can be used once."});
 const row=add(made,"div",{className:"vm-auth-row"});
 add(row,"input",{name:"address",required:true,autocomplete:"off",spellcheck:false});add(row,"button",{type:"submit",textContent:"Sign in"});
 find(".vm-auth-away")?.remove()},()=>{})}}

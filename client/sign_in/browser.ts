@@ -97,7 +97,7 @@ export async function browserObstacle(
 ): Promise<string | undefined> {
   if (!isDeno) return "it needs Deno";
   if (ask.onDeviceCode !== undefined && ask.onAuthorizationUrl === undefined) {
-    return "only onDeviceCode shows something, and this flow has no code: give onAuthorizationUrl";
+    return "this flow has a link, and only onDeviceCode is given: give onAuthorizationUrl";
   }
   return await authorizationObstacle(provider, signal);
 }
@@ -124,8 +124,8 @@ async function expiry(
   throw new ValidMindAuthError(
     "authorization_expired",
     `Cannot sign in at ${issuer}: the browser did not come back within ${LIMIT_MS / 60_000} ` +
-      `minutes. Sign in again; if its page showed an error, see what it says about the redirect ` +
-      `URI, which has to be registered at the provider.`,
+      `minutes. Sign in again. If the page showed an error about the redirect URI, register that URI ` +
+      `at the provider.`,
   );
 }
 
@@ -310,7 +310,7 @@ function unavailable(setting: RedirectSetting, error: unknown): ValidMindAuthErr
   if (error instanceof Deno.errors.NotCapable) {
     return new ValidMindAuthError(
       "permission_required",
-      `Cannot sign in in the browser: Deno does not permit to listen for its answer. Run with: ` +
+      `Cannot sign in in the browser: Deno does not permit listening for its answer. Run with: ` +
         permissionFlag("net", ...places),
     );
   }

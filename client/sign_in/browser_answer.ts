@@ -5,10 +5,10 @@ const SINGLE = ["state", "code", "error", "iss"];
 
 /** The reasons why an answer is not taken, for the person who copied its address. */
 const FOREIGN =
-  "it is not the address that the browser ends on after this sign-in. Open the link " +
-  "that is shown now, and copy that address whole, with state and code in it";
-const OVER = "the sign-in that it is for has ended. Sign in again";
-export const SPENT = "it was handed in already, and counts once. Wait, or sign in again";
+  "it is not from this sign-in. Open the link that is shown now, and copy the whole address of the " +
+  "last page, with state and code in it";
+const OVER = "its sign-in has ended. Sign in again";
+export const SPENT = "it was used already. Wait, or sign in again";
 
 /**
  * The one answer that a sign-in in the browser waits for. It may come to the listener, or be handed in by
@@ -71,26 +71,26 @@ const PAGES = {
   arrived: [
     200,
     "Your answer has arrived",
-    "You can close this page. The program that asked you to sign in says how it ended.",
+    "You can close this page. The program that asked you to sign in shows the result.",
   ],
   refused: [
     200,
     "You are not signed in",
     "The provider refused the sign-in. You can close this page. The program that asked you to sign " +
-    "in says why.",
+    "in shows the reason.",
   ],
   start: [200, "Signing in", "The sign-in page of your provider opens."],
   started: [
     409,
     "This sign-in has ended",
-    "Another browser had opened it before. If that was not you, it was another user of this computer: " +
-    "sign in again, and open the link of the program yourself.",
+    "Another browser opened it first. If that was not you, it was another user of this computer. Sign " +
+    "in again, and open the link of the program yourself.",
   ],
   stray: [
     400,
     "This did not sign you in",
-    "This address does not belong to the sign-in that waits here. If you were signing in, go back " +
-    "to the program and open its link again.",
+    "This address is not from the sign-in that waits here. If you were signing in, go back to the " +
+    "program and open its link again.",
   ],
 } as const satisfies Record<string, readonly [status: number, title: string, text: string]>;
 

@@ -82,7 +82,9 @@ async function poll(
 function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
   const message = fault === undefined
     ? words`Cannot sign in at ${issuer}: nobody approved before the code ended. Sign in again. ${INSTEAD}`
-    : words`Cannot sign in at ${issuer}: the code ended without a last word. ${wordsOf(fault)}`;
+    : words`Cannot sign in at ${issuer}: the code ended before the provider answered. ${
+      wordsOf(fault)
+    }`;
   return new ValidMindAuthError("device_code_expired", message, { cause: fault });
 }
 

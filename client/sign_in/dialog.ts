@@ -39,10 +39,11 @@ import { browserObstacle, signInByBrowser } from "./browser.ts";
 import { signInByDevice } from "./device.ts";
 
 /** The ways to hand in an address. */
-const TYPE_HERE = "Paste its whole address here and press Enter. It is hidden, and counts once.";
+const TYPE_HERE =
+  "Paste its whole address here and press Enter. It is hidden, and can be used once.";
 const USE_TWO_CELLS =
-  "Interrupt this cell. Then run `const signIn = await vm.startSignIn()` in one cell, open its link, " +
-  'and in the next run `const session = await signIn.finish("<address of the last page>")`.';
+  "Interrupt this cell, and use two cells. The first: const signIn = await vm.startSignIn(); Open its " +
+  'link. The second: const session = await signIn.finish("<address of the last page>");';
 
 /** Options of {@linkcode askPerson}. */
 interface AskPersonOptions {
@@ -117,7 +118,6 @@ class SignInDialog implements Disposable {
   readonly #given = new AbortController();
   #opening: Promise<Prompt> | undefined;
   #pastes: Disposable | undefined;
-  #isByCode = false;
 
   constructor(options: AskPersonOptions) {
     this.#options = options;
@@ -131,7 +131,6 @@ class SignInDialog implements Disposable {
     const { runtime } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
     if (this.#opening !== undefined) await this.end({ kind: "error" });
-    this.#isByCode = page.code !== undefined;
     const canPaste = page.answer !== undefined && canReadTerminal();
     // Before the prompt asks for an address, since the terminal would show it.
     if (canPaste) this.#readPastes(page.answer!);
@@ -173,7 +172,7 @@ class SignInDialog implements Disposable {
 
   /** Shows the outcome of an unsuccessful sign-in. */
   async fail(error: unknown): Promise<void> {
-    await this.end({ kind: failureOf(error, this.signal), isByCode: this.#isByCode });
+    await this.end({ kind: failureOf(error, this.signal) });
   }
 
   #stopReading(): void {
@@ -194,7 +193,7 @@ function isRemote(): boolean {
 
 /** The reason of a sign-in that the person, or a signal, has ended. The command line exits by the signal. */
 function interruption(advice: string, signal: Deno.Signal = "SIGINT"): DOMException {
-  const reason = `Cannot sign in: it was interrupted. ${advice}`;
+  const reason = `Cannot sign in: the sign-in was interrupted. ${advice}`;
   return Object.assign(new DOMException(reason, "AbortError"), { signal });
 }
 
@@ -225,11 +224,11 @@ export function watchInterrupt(): { signal: AbortSignal } & Disposable | undefin
  */
 export async function openBrowser(page: string): Promise<string | undefined> {
   const url = URL.parse(page);
-  if (url === null || !isSecureUrl(url)) return "the page is no https: page";
-  if (!isDeno) return "that needs Deno";
+  if (url === null || !isSecureUrl(url)) return "the page is not an https: page";
+  if (!isDeno) return "this needs Deno";
   const [command, ...before] = browserLauncher();
   if (!isGranted({ name: "run", command })) {
-    return `${command} is not installed, or not permitted by --allow-run=${command}`;
+    return `${command} is not installed, or needs --allow-run=${command}`;
   }
   try {
     const child = new Deno.Command(command, {
@@ -267,7 +266,7 @@ const signInByChosenBrowser: Flow = async (provider, context) => {
   if (obstacle === undefined) return await byBrowser(provider, context);
   throw new ValidMindAuthError(
     "flow_unsupported",
-    words`Cannot sign in by ${BY_BROWSER}: ${obstacle}. Set ${BY_DEVICE}, or leave it out.`,
+    words`Cannot sign in with ${BY_BROWSER}: ${obstacle}. Set ${BY_DEVICE}, or leave the flow out.`,
   );
 };
 
@@ -282,7 +281,9 @@ const signInByAny: Flow = async (provider, context) => {
     const { runtime, ask } = context;
     runtime.emit?.({ type: "flow_changed", flow: "browser", code: error.code });
     if (!isShownByCaller(ask)) {
-      showLine(`${reasonOf(error)} Going on in the browser (flow: "device" would not).`);
+      showLine(
+        `${reasonOf(error)} The sign-in goes on in the browser. The flow "device" prevents this.`,
+      );
     }
     return await byBrowser(provider, context);
   }
@@ -304,8 +305,9 @@ async function withFewerScopes(
     if (scope === undefined) throw error;
     if (!isShownByCaller(context.ask)) {
       const asked = scope === "" ? "no scope" : `the scope "${scope}"`;
-      const advice = "there may be no refresh token. Name others by scope (VM_OIDC_SCOPE).";
-      showLine(`${reasonOf(error as Error)} Going on with ${asked}: ${advice}`);
+      const advice =
+        "there may be no refresh token. To ask for another one, set scope (VM_OIDC_SCOPE).";
+      showLine(`${reasonOf(error as Error)} The sign-in goes on with ${asked}: ${advice}`);
     }
     return await withFewerScopes(flow, provider, context);
   }
@@ -321,7 +323,7 @@ function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
 /** The error of the device flow, with the reason why the browser does not take its place. */
 function withoutBrowser(error: ValidMindAuthError, obstacle: string): ValidMindAuthError {
   const { code, oauthError } = error;
-  const why = words`In place of it, ${BY_BROWSER} cannot be had: ${obstacle}.`;
+  const why = words`${BY_BROWSER} cannot take its place: ${obstacle}.`;
   return new ValidMindAuthError(code, words`${wordsOf(error)} ${why}`, { oauthError });
 }
 

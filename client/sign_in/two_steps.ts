@@ -9,8 +9,8 @@ import { watchInterrupt } from "./dialog.ts";
 import { failureOf } from "./flow.ts";
 
 /** The second step, as the first one names it. */
-const HAND_IN = "Copy its whole address, and hand it in in the next cell: " +
-  'await signIn.finish("<address>"). It counts once.';
+const HAND_IN = "Copy its whole address, and run this in the next cell: " +
+  'await signIn.finish("<address>"); The address can be used once.';
 
 /**
  * Starts a sign-in in the browser, and gives back as soon as its link is shown.
@@ -63,7 +63,7 @@ export async function startInBrowser(
       return signedIn;
     },
     async [Symbol.asyncDispose]() {
-      const reason = "Cannot sign in: it was given up. Start it again.";
+      const reason = "Cannot sign in: the sign-in was given up. Start it again.";
       stop.abort(new DOMException(reason, "AbortError"));
       await ended;
     },
@@ -73,7 +73,7 @@ export async function startInBrowser(
 function checkFlow({ flow = "browser" }: SessionOptions): void {
   if (flow === "auto" || flow === "browser") return;
   throw invalidOptions(
-    `Cannot start the sign-in: it is one in the browser, and the option flow is "${flow}". Leave ` +
-      `flow out, or call createSession().`,
+    `Cannot start the sign-in: startSignIn() is for the browser, and the option flow is "${flow}". ` +
+      `Leave flow out, or call createSession().`,
   );
 }

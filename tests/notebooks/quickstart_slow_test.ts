@@ -67,7 +67,10 @@ Deno.test(
     await running.interrupt();
     const error = await running.waitFor(({ type }) => type === "error");
     assertEquals(error.content.ename, "AbortError");
-    assertEquals(error.content.evalue, "Cannot sign in: it was interrupted. Run the cell again.");
+    assertEquals(
+      error.content.evalue,
+      "Cannot sign in: the sign-in was interrupted. Run the cell again.",
+    );
     const isResult = ({ cell, type }: KernelMessage) => cell === 2 && type === "execute_result";
     const kept = (await running.waitFor(isResult)).content.data!;
     const last = running.messages.findLast(({ type }) => type === "update_display_data")!.content;

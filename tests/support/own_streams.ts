@@ -2,7 +2,7 @@
 export interface OwnStreamsOptions {
   /** What a program reads from standard input. */
   stdin?: string;
-  /** The size of a terminal, which standard error is then. */
+  /** The size of a terminal, which standard output and standard error are then. */
   terminal?: { columns: number; rows: number };
 }
 
@@ -21,7 +21,7 @@ export class OwnStreams implements Disposable {
     const readable = new Response(stdin).body;
     Object.assign(Deno, {
       stdin: { isTerminal: () => false, readable },
-      stdout: this.#sink("stdout", false),
+      stdout: this.#sink("stdout", terminal !== undefined),
       stderr: this.#sink("stderr", terminal !== undefined),
       consoleSize() {
         if (!terminal?.columns) throw new Error("No size is known"); // as of Deno

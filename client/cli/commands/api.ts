@@ -17,12 +17,11 @@ export const api: Command = {
   name: "api",
   summary: "call the API with the token, and print its answer",
   details: [
-    "PATH is relative to the API (--api-host), like a link in a page: give it without a leading slash. " +
-    "The token goes to the API's origin only. The answer is printed as it comes; one with another status " +
-    "than 2xx makes the exit code 1.",
-    "Fields are members of a JSON object, which makes the method POST. With --method GET or --input they " +
-    "go into the query. --raw-field gives a text. --field gives JSON such as 7, true or null, else a " +
-    "text, and with @FILE the text of a file.",
+    "PATH is relative to --api-host: give it without a leading slash. The token goes to the API's origin " +
+    "only. The answer is printed unchanged. A status other than 2xx makes the exit code 1.",
+    "Fields are the members of a JSON body, and make the method POST. With --method GET or --input they " +
+    "go into the query. --raw-field sends a text. --field sends JSON, such as 7, true or null, and any " +
+    "other value as a text. @FILE sends the text of a file.",
   ],
   args: "PATH",
   flags: [
@@ -44,12 +43,14 @@ export const api: Command = {
   action: "call the API",
   async run(flags, [path, ...more]) {
     if (path === undefined || more.length > 0) {
-      throw usageError("Cannot call the API: it takes one path. Give it, such as: api ping");
+      throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");
     }
     const { query, ...init } = await readRequest(flags);
     await using session = await openSession(flags, api.action);
     if (session.apiHost === undefined) {
-      throw usageError("Cannot call the API: it is not known. Give --api-host (VM_API_HOST).");
+      throw usageError(
+        "Cannot call the API: its address is not known. Give --api-host (VM_API_HOST).",
+      );
     }
     const separator = path.includes("?") ? "&" : "?";
     const response = await session.fetch(query === "" ? path : path + separator + query, init);

@@ -1,5 +1,5 @@
 import { folderOf, readEnvIfGranted } from "../../../backends/common/platform.ts";
-import { isObject, parseObject, printable } from "../../../backends/common/printable.ts";
+import { parseObject, printable } from "../../../backends/common/printable.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
@@ -46,15 +46,13 @@ export const config: Command = {
   name: "config",
   summary: "show and change the settings, and show where each comes from",
   details: [
-    "A flag wins over a variable, and a variable over the settings file; a profile of the file that " +
-    "--profile names wins over variables, too. Without --config the file is ~/.validmind/settings.json, " +
-    "or the one that VM_AUTH_CONFIG names.",
-    "list shows the settings that apply, and path prints the place of the file. set and unset change " +
-    "the file, or its profile that --profile names.",
-    `Names: ${
-      Object.keys(SETTINGS).join(", ")
-    }; or as the flags have them, such as client-id. A value ` +
-    `that is no text is JSON. No secret belongs into the file.`,
+    "A flag wins over a variable, and a variable over the settings file. A profile that --profile names " +
+    "wins over variables, too. The file is ~/.validmind/settings.json, or the one that VM_AUTH_CONFIG " +
+    "or --config names.",
+    "list shows the settings in force, and path prints the place of the file. set and unset change the " +
+    "file, or the profile in it that --profile names.",
+    `Names: ${Object.keys(SETTINGS).join(", ")}. The names of flags, such as client-id, serve as ` +
+    `well. A value that is not a text is JSON. The file must hold no secret.`,
   ],
   args: "[list | path | set NAME VALUE… | unset NAME…]",
   flags: [...OPTION_FLAGS, "json"],
@@ -69,7 +67,9 @@ export const config: Command = {
   run(flags, [way = "list", ...words]) {
     if (!(WAYS as readonly string[]).includes(way)) throw unknownWord(way, "config", WAYS);
     if (way === "set" || way === "unset") return change(flags, way, words);
-    if (words.length > 0) throw usageError(`Cannot use config ${way} with a name. Leave it out.`);
+    if (words.length > 0) {
+      throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
+    }
     if (way === "path") print(`${placeOfFile(flags)}\n`);
     else list(flags);
     return EXIT.ok;
@@ -113,7 +113,7 @@ function change(
   const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
   if (words.length === 0 || words.length % step > 0) {
-    throw usageError(`Cannot ${way} a setting: a name or its value is missing. Give it.`);
+    throw usageError(`Cannot ${way} a setting: its name or value is missing. Give it.`);
   }
   const reason = "to change the settings file";
   const access = [
@@ -150,7 +150,7 @@ function placeOfFile(flags: FlagValues): string {
 /** The file as it stands, with keys that are not known, too. */
 function readDocument(path: string): Record<string, unknown> {
   const { text, denial } = readText(path, false);
-  if (denial !== undefined) throw usageError(`Cannot change the settings. ${denial}`);
+  if (denial !== undefined) throw usageError(denial);
   const document = parseObject(text);
   if (document === undefined) parseSettings(path, text); // the error has the line
   return document ?? {};
@@ -158,8 +158,10 @@ function readDocument(path: string): Record<string, unknown> {
 
 /** The settings of a profile, made where it is new. */
 function profileOf(document: Record<string, unknown>, name: string): Record<string, unknown> {
-  const profiles = isObject(document.profiles) ? document.profiles : document.profiles = {};
-  return (profiles as Record<string, Record<string, unknown>>)[name] ??= {};
+  // Without a prototype: a profile may have the name "constructor".
+  const profiles = Object.assign(Object.create(null), document.profiles);
+  document.profiles = profiles;
+  return profiles[name] ??= {};
 }
 
 /** The setting that a person names as the file or as a flag does. */
@@ -216,7 +218,7 @@ export const permissions: Command = {
     const isCli = kind === "cli";
     if (!isCli && flags.has("config")) {
       throw usageError(
-        `Cannot use --config with --for ${kind}: a script reads the usual one, or that of VM_AUTH_CONFIG.`,
+        `Cannot use --config with --for ${kind}: a script takes no flag. Set VM_AUTH_CONFIG instead.`,
       );
     }
     const chosen = await chooseBackend(flags, permissions.action, identityNeeds(flags));

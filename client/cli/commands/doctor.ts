@@ -13,9 +13,9 @@ export const doctor: Command = {
   name: "doctor",
   summary: "check settings, permissions, store, provider and sign-in",
   details: [
-    "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. " +
-    "Nothing is changed: a test entry is written to the store under its own key, and " +
-    "removed (a missing store is created, empty). No token leaves the store: api ping tests the API.",
+    "Each line is ok, warning or fail, with the remedy. A fail makes the exit code 1. A test entry is " +
+    "written to the store under its own key, and removed. A missing store is created, empty. Nothing " +
+    "else is changed, and no token leaves the store. api ping tests the API.",
   ],
   flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],

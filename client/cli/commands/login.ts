@@ -32,13 +32,15 @@ export const login: Command = {
   name: "login",
   summary: "sign in, and keep the tokens",
   details: [
-    "Shows a link and a code on standard error, and waits for the approval. With --flow browser it " +
-    "opens the browser, which comes back to this computer; from a browser on another machine the " +
-    "last address can be pasted. A stored sign-in that still serves is kept: for another one run " +
-    "logout first. Asks even if VM_OIDC_INTERACTIVE is 0, since somebody runs this command. With " +
-    "--flow client_credentials nobody is asked: the client gets a token for itself; with " +
-    "--flow token_exchange one for the person of another token.",
-    "--json prints each step as a line of JSON, with link and code, and the report of status last.",
+    "Shows a link and a code on standard error, and waits for the approval. --flow browser opens the " +
+    "browser, which comes back to this computer. If the browser is on another machine, paste the " +
+    "address of its last page.",
+    "A stored sign-in that is still good is kept. To sign in as somebody else, run logout first. " +
+    "VM_OIDC_INTERACTIVE=0 does not count here, since a person runs this command.",
+    "--flow client_credentials asks nobody: the client gets a token for itself. --flow token_exchange " +
+    "gets a token for the person of another token.",
+    "--json prints each step as a line of JSON, with link and code. The last line is the report of " +
+    "status.",
   ],
   flags: [
     ...OPTION_FLAGS.filter((name) => name !== "api-host"),
@@ -57,8 +59,10 @@ export const login: Command = {
     const isNew = await signIn(target, flags);
     const report = await readStatus(target);
     const already = isNew || target === undefined ? "" : ALREADY;
+    // In a terminal the prompt has said it.
+    const isSaid = isNew && report.flow === undefined && Deno.stdout.isTerminal();
     if (flags.has("json")) print(toJsonText(snakeCase(report)));
-    else if (!flags.has("quiet")) print(already + statusText(report, target));
+    else if (!flags.has("quiet") && !isSaid) print(already + statusText(report, target));
     return EXIT.ok;
   },
 };
@@ -104,11 +108,11 @@ export const logout: Command = {
   name: "logout",
   summary: "remove the stored tokens",
   details: [
-    "The entry is removed here whatever the network does. With --revoke, exit code 1 " +
-    "means that the provider refused or failed: the tokens may then live on there until " +
-    "they end. It is no failure if nobody was signed in.",
-    "--all removes every entry, of all people if they share the store, and asks nobody. Only it " +
-    "deletes a store that cannot be read.",
+    "The entry is removed here even if the network fails. With --revoke, exit code 1 means that the " +
+    "provider did not revoke the tokens, which may stay valid until they end. If nobody was signed in, " +
+    "the exit code is 0.",
+    "--all removes every entry without a question, also those of other people who share the store. Only " +
+    "--all deletes a store that cannot be read.",
   ],
   flags: [...IDENTITY_FLAGS, ...STORE_FLAGS, "revoke", "all", "json", "quiet"],
   examples: ["logout", "logout --revoke", "logout --all"],
@@ -117,7 +121,7 @@ export const logout: Command = {
     const all = flags.has("all");
     const given = IDENTITY_FLAGS.find((name) => flags.has(name));
     if (all && given !== undefined) {
-      throw usageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
+      throw usageError(`Cannot use --${given} with --all: --all is for everybody. Give one.`);
     }
     // With --all nobody is named.
     const { backend } = all
@@ -152,18 +156,17 @@ function revocationText({ revocation, reason }: ClearResult): string {
   if (revocation === "revoked") return "The provider has ended the tokens.\n";
   if (revocation === "nothing_to_revoke") return "There was nothing to revoke.\n";
   const why = reason?.replace(/\.$/, "") ?? "the provider did not say why";
-  return `The tokens could not be revoked: ${why}. They live on there until they end; end them on ` +
-    `the provider's own page.\n`;
+  return `The tokens could not be revoked: ${why}. They may stay valid until they end. End them on the ` +
+    `provider's own page.\n`;
 }
 
 export const migrate: Command = {
   name: "migrate",
   summary: "copy or move all entries from one backend to another",
   details: [
-    "Either of --from and --to may be left out: it is then the backend that the " +
-    "environment or the settings file names, with its options. A copy is read back before it counts, and an " +
-    "interrupted run can be repeated. Without --delete-source a refresh token is in two " +
-    "places, and the first refresh may end the other copy.",
+    "One of --from and --to may be left out. It is then the backend that the environment or the settings " +
+    "file names. Each copy is read back before it counts. An interrupted run can be repeated.",
+    "Without --delete-source a refresh token is in two places. The first refresh of one may end the other.",
   ],
   flags: [
     "profile",
@@ -194,8 +197,8 @@ export const migrate: Command = {
     printResult(flags, result, migrationText(result));
     if (liveCopies.length > 0 && !flags.has("quiet")) {
       note(
-        `warning: ${liveCopies.length} refresh token(s) are now in both places, and the first ` +
-          `refresh may end the other copy. Run it again with --delete-source.\n`,
+        `warning: ${liveCopies.length} refresh token(s) are now in both places. The first refresh of ` +
+          `one may end the other. Run migrate again with --delete-source.\n`,
       );
     }
     return EXIT.ok;

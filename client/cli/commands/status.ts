@@ -157,7 +157,7 @@ function optional(name: string, value: string | undefined): string[][] {
 function personText({ name, email, subject, flow, clientId }: StatusReport): string {
   if (flow === "client_credentials") return `as the client ${clientId} itself`;
   const who = email ?? subject;
-  if (who === undefined) return `as ${name ?? "a person whom the provider did not name"}`;
+  if (who === undefined) return `as ${name ?? "a person without a name from the provider"}`;
   return `as ${who}${name === undefined ? "" : ` (${name})`}`;
 }
 
@@ -188,9 +188,8 @@ export const list: Command = {
   name: "list",
   summary: "list the stored sign-ins with provider, client, profile and end",
   details: [
-    "Reads the store only, and needs no issuer and no client. An entry that cannot be read is shown " +
-    "with the reason, and makes the exit code 1. --profile names whose settings in the settings file " +
-    "say where the store is.",
+    "Reads the store only, and needs neither issuer nor client. An entry that cannot be read is shown " +
+    "with the reason, and makes the exit code 1. --profile names the settings that name the store.",
   ],
   flags: ["profile", ...STORE_FLAGS, "json"],
   examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],

@@ -55,13 +55,13 @@ export const token: Command = {
   name: "token",
   summary: "print the bearer token, refreshed if needed",
   details: [
-    "Prints the token and a line end, and nothing else, to standard output. Never asks a " +
-    "person, unless --login is given: without a sign-in it fails with exit code 4. --json, the same " +
-    "as --format json, prints { token, token_type, expires_at, expires_in }.",
-    "--format exec-credential prints what kubectl's exec plugins print " +
-    "(client.authentication.k8s.io/v1), --format git what git's credential helpers print, with the " +
-    "user name oauth2, and --format header the line Authorization: Bearer …",
-    "A program that needs the token is better run by exec: a pipe goes on after token has failed.",
+    "Prints only the token and a line end to standard output. Without a sign-in it fails with exit code " +
+    "4. With --login it asks the person. --json is the same as --format json, and prints { token, " +
+    "token_type, expires_at, expires_in }.",
+    "--format exec-credential is for kubectl (client.authentication.k8s.io/v1). --format git is for a " +
+    "credential helper of git, with the user name oauth2. --format header prints the line " +
+    "Authorization: Bearer …",
+    "To run a program with the token, use exec: in a pipe the program also runs where token has failed.",
   ],
   flags: [...BEARER_FLAGS, "format", "json"],
   examples: [
@@ -105,11 +105,11 @@ export const exec: Command = {
   name: "exec",
   summary: "run a program with a fresh token in its environment",
   details: [
-    `The program finds the token in ${USUAL_VARIABLE}, or in the variable of --variable, and never ` +
-    "among its arguments. It has this program's standard streams, and gets the signals that are sent " +
-    "to this one. Its exit code is handed on; 126 and 127 mean that it could not be started. It does " +
-    "not start without a token: without a sign-in the exit code is 4.",
-    "The token is not refreshed while the program runs.",
+    `The program finds the token in ${USUAL_VARIABLE}, or in the variable that --variable names, and ` +
+    "never among its arguments. It has the standard streams of exec, and gets the signals that exec " +
+    "gets. The token is not refreshed while the program runs.",
+    "The exit code is that of the program. 126 and 127 mean that it could not be started. Without a " +
+    "sign-in the program is not started, and the exit code is 4.",
   ],
   args: "[--] PROGRAM [ARGUMENT]…",
   isRest: true,
@@ -138,7 +138,7 @@ export const exec: Command = {
       child = command.spawn();
     } catch (error) {
       const isAbsent = error instanceof Deno.errors.NotFound;
-      const reason = isAbsent ? "it is not there" : "the system does not start it";
+      const reason = isAbsent ? "there is no such program" : "the system does not start it";
       throw new CliError(
         `Cannot run ${printable(program, 200)}: ${reason}. Check its name and mode.`,
         "program_failed",

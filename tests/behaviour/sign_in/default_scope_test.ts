@@ -131,8 +131,8 @@ test("default scope: the built-in prompt ends the first link, and shows a second
   await answer(second, { code: "a-code" });
   await (await session).close();
   const { stderr } = streams.written;
-  assertMatch(stderr, /The scope asked for|Going on with the scope "openid"/);
-  assertEquals(stderr.match(/did not come to its end/g)?.length, 1);
+  assertMatch(stderr, /The scope asked for|goes on with the scope "openid"/);
+  assertEquals(stderr.match(/The sign-in failed/g)?.length, 1);
   assertMatch(stderr, /Signed in as analyst@example\.com/);
 });
 
@@ -234,6 +234,6 @@ Deno.test("flow: a person is told of the scope that is left out, unless the prog
     using streams = new OwnStreams();
     world.provider.script.device.push(() => oauthError("invalid_scope"));
     await createSession({ ...options, ...(isShownByCaller && { onDeviceCode }) });
-    assertEquals(streams.written.stderr.includes(" Going on with "), !isShownByCaller);
+    assertEquals(streams.written.stderr.includes(" goes on with "), !isShownByCaller);
   }
 });

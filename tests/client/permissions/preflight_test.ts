@@ -34,7 +34,7 @@ withPermissions("what is missing is told with reasons and flags", "none", async 
   const [first, flags, or, ...set] = message.split("\n");
   const why = "Deno does not permit net a.example.com:443 (to call the API). Run with";
   assertEquals([first, flags], [`Cannot sign in: ${why}`, `  ${HOSTS}`]); // no optional variables
-  assertEquals(or, "or put this into deno.json and run with -P=validmind:");
+  assertEquals(or, "You can put this into deno.json instead, and run with -P=validmind:");
   const net = ["a.example.com:443", "b.example.com:443"];
   assertEquals(JSON.parse(set.join("\n")), { permissions: { validmind: { net } } });
 });

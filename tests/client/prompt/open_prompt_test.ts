@@ -27,7 +27,7 @@ async function shown(
 function log({ provider: { issuer }, clock }: ScriptedWorld, query: string): string {
   return `Sign in at ${issuer}\n` +
     `  1. Open this page      ${issuer}/activate${query}\n` +
-    "  2. Confirm this code   WDJB-MJHT\n" +
+    `  2. ${query ? "Confirm this code" : "Enter this code  "}   WDJB-MJHT\n` +
     `Waiting for your approval (the code ends at ${formatTime(clock.now() + 600_000)}) …\n`;
 }
 
@@ -45,11 +45,11 @@ test("prompt in a log: plain lines on standard error", async (world) => {
 });
 
 const ENDS: [end: (provider: ScriptedProvider) => void, words: RegExp][] = [
-  [(provider) => provider.deny(), /…\nNot signed in: the sign-in was refused\. Did the page/],
-  [(provider) => provider.expireDeviceCodes(), /…\nNot signed in: the time for it is over\. Try/],
+  [(provider) => provider.deny(), /…\nNot signed in: the sign-in was refused\.\n$/],
+  [(provider) => provider.expireDeviceCodes(), /…\nNot signed in: nobody approved in time\. Try/],
   [(provider) => {
     provider.script.token.push(() => provider.tokens({ access_token: "" }));
-  }, /…\nThe sign-in did not come to its end: see the error\.\n$/],
+  }, /…\nThe sign-in failed: see the error\.\n$/],
 ];
 
 Deno.test("prompt in a log: the end that is no sign-in", async () => {

@@ -80,7 +80,7 @@ for (const job of [undefined, "detached"] as const) {
   const test = job === undefined ? pasteTest : linuxTest;
   test(`an address signs in after wrong ones, and none is shown: ${job ?? "in a shell"}`, async () => {
     await using provider = await startOidcProvider();
-    const again = "Not taken: it is not the address";
+    const again = "Not taken: it is not from this sign-in";
     const { text, link } = await typeInto(provider, [
       ["whole address here", () => "https://evil.example.com/?codex=wrong-thing\r"],
       [again, () => "http://127.0.0.1/callback?code=wrong-thing&state=other\r"],
@@ -90,7 +90,7 @@ for (const job of [undefined, "detached"] as const) {
     assertStringIncludes(text, "Signed in as analyst@example.com.");
     assertStringIncludes(text, "state: signed in true");
     assertStringIncludes(text, "answer: yes", "a later question lost its answer");
-    assertStringIncludes(text, "Does that page not load, as from another machine?");
+    assertStringIncludes(text, "Does that page not load, for example in a browser on");
     assert(!/█|▀|▄|wrong-thing/.test(text), "a phone cannot bring the answer back");
     assertNoSecret(text.replaceAll(link, ""));
   });

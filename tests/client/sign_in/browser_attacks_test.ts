@@ -194,7 +194,7 @@ test.real("browser attack: a browser that asks twice is told the same, and the c
   };
   const pages = [open(url), open(url), open(url)];
   await arrived.promise;
-  await rejectsWith("address_refused", () => prompt.submit(url), "counts once");
+  await rejectsWith("address_refused", () => prompt.submit(url), "used already");
   gate.resolve();
   for (const page of await Promise.all(pages)) assertEquals(page, ARRIVED);
   await (await session).close();

@@ -126,9 +126,9 @@ test.real("browser flow: an address from another machine is handed in, and is sp
   const { prompt, session } = await startBrowserFlow(world);
   const { url } = await world.provider.follow(prompt.url, { stopAt: prompt.redirectUri });
   await prompt.submit(`  ${url}\n`);
-  await rejectsWith("address_refused", () => prompt.submit(url), "counts once");
+  await rejectsWith("address_refused", () => prompt.submit(url), "used already");
   await (await session).close();
-  await rejectsWith("address_refused", () => prompt.submit(url), "counts once");
+  await rejectsWith("address_refused", () => prompt.submit(url), "used already");
 });
 
 test.real("browser flow: five minutes without an answer end it, on the session's own clock", async (world) => {

@@ -45,7 +45,7 @@ openTest("the page is one argument, and no secret goes along in the environment"
   await using browser = await fakeBrowser();
   for (const page of ["http://login.example.com/", "file:///etc/passwd", "-h", "javascript:1"]) {
     const reason = await open(page, browser.path);
-    assertEquals([reason, await browser.opened()], ["the page is no https: page", undefined]);
+    assertEquals([reason, await browser.opened()], ["the page is not an https: page", undefined]);
   }
   for (const page of [PAGE, "http://127.0.0.1:8080/device"]) {
     const env = { VM_API_SECRET: "s3cret", DISPLAY: ":0", HOME: "/home/x" };
@@ -66,7 +66,7 @@ Deno.test("openBrowser: without the permission nothing is run, and nobody is ask
   ignore,
 }, async () => {
   const reason = await openBrowser(PAGE);
-  assertStringIncludes(reason!, "is not installed, or not permitted by --allow-run=xdg-open");
+  assertStringIncludes(reason!, "is not installed, or needs --allow-run=xdg-open");
 });
 
 openTest("a sign-in opens the page with the code filled in, or goes on by the link", async () => {
@@ -150,7 +150,7 @@ test.real("two steps: the cells that a waiting cell names work word for word", a
   const cell = createSession({ ...browserOptions(world), signal }).catch(() => undefined);
   while (kernel.displays.length === 0) await soon();
   const shown = kernel.displays[0]!.data["text/plain"]!;
-  const [first, second] = [...shown.matchAll(/`(const [^`]+)`/g)].map(([, code]) => code!);
+  const [first, second] = [...shown.matchAll(/(const [^;]+);/g)].map(([, code]) => code!);
   interrupt.abort();
   await cell;
 

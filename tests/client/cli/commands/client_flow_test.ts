@@ -64,7 +64,7 @@ cliTest("token exchange: status and list show it as a sign-in that asks nobody",
   await world.backend.put(key, row);
   const { json } = await world.says("status --json --flow token_exchange", 0);
   assertEquals([json.state, json.flow, json.subject], ["refreshable", "token_exchange", undefined]);
-  await world.says("list", 0, "a person whom the provider did not name", "!run login");
+  await world.says("list", 0, "a person without a name", "!run login");
   const { stdout } = await world.says("logout --flow token_exchange", 0);
   assertStringIncludes(stdout, `Removed ${key}\n`);
 });

@@ -112,15 +112,18 @@ configTest("set writes a private file, and unset takes out", async (world) => {
   await world.says("login -q", 0);
   await world.says("config set model 1 timeoutMs 5000 open true flow device", 0);
   const parameters = `authorizationParameters '{"prompt":"login"}'`;
-  await world.says(`config set --profile two ${parameters}`, 0);
+  for (const profile of ["two", "__proto__", "constructor"]) {
+    await world.says(`config set --profile ${profile} ${parameters}`, 0);
+  }
   const { json } = await world.says("config unset flow client-id --json", 0);
   assertEquals(json, { path, names: ["flow", "clientId"] });
+  const profile = { authorizationParameters: { prompt: "login" } };
   assertEquals(await settingsIn(world), {
     issuer,
     model: "1", // a text, whatever it looks like
     timeoutMs: 5000,
     openBrowser: true,
-    profiles: { two: { authorizationParameters: { prompt: "login" } } },
+    profiles: { two: profile, ["__proto__"]: profile, constructor: profile },
   });
 });
 
@@ -133,8 +136,8 @@ const REFUSED: [words: string, said: string][] = [
   ["issuer ''", '"issuer" is empty'],
   [`backendOptions '{"path":"x"}'`, 'no "backend" beside'],
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],
-  ["model", "its value is missing"],
-  ["", "its value is missing"],
+  ["model", "name or value is missing"],
+  ["", "name or value is missing"],
 ];
 
 configTest("set refuses what cannot be used, and the file stays", async (world) => {

@@ -51,6 +51,13 @@ cliTest("login: asks on standard error, stores, and keeps a sign-in that serves"
   assertEquals(world.provider.requests, [], "a sign-in that serves was thrown away");
   await world.amend({ expires_at: ENDED });
   await world.says("login", 0, already);
+
+  await world.says("logout -q", 0);
+  using _ = new OwnEnv(world.env);
+  using streams = new OwnStreams({ terminal: { columns: 0, rows: 0 } });
+  assertEquals(await runCli(["login"]), 0);
+  assertEquals(streams.written.stdout, "", "the terminal was told twice");
+  assertMatch(streams.written.stderr, /\nSigned in as analyst/);
 });
 
 cliTest("login: a refusal by the person is a failure, and nothing is stored", async (world) => {

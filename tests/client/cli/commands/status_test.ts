@@ -107,7 +107,7 @@ cliTest("status: the scope that was granted, and the end of the sign-in itself",
   await world.says(
     "status",
     0,
-    /^Signed in +as a person whom the provider did not name$/m,
+    /^Signed in +as a person without a name from the provider$/m,
     /^Scope +not known: another program stored/m,
     /^Sign-in +ends .+ \(in 2 h\)$/m,
   );
