@@ -4,6 +4,7 @@ import type { CredentialsBackendErrorCode } from "../../backends/credentials_bac
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
+import { withEnv } from "../support/own_env.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { replace } from "../support/replace.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
@@ -44,8 +45,9 @@ const test = Object.assign(used, {
   onPosix: usedWhere({ ignore: !isPosix }),
   onLinux: usedWhere({ ignore: Deno.build.os !== "linux" }),
   asRoot: usedWhere({ whyNot: whyNoOwner }),
-  denied: usedWhere({ whyNot: whyNoDenial }),
+  bySystem: usedWhere({ whyNot: whyNoDenial }),
   mounted: testWith({ whyNot: whyNoMount }, "kv file: "),
+  denied: testWith({ permissions: { env: ["DENO_KV_ACCESS_TOKEN"] } }, "kv: "),
   fresh: testWith({ permissions }, "kv file: "),
   freshOnPosix: testWith({ ignore: !isPosix }, "kv file: "),
 });
@@ -157,14 +159,17 @@ test.onLinux("one that is open in this process keeps the locks that SQLite has o
   assertEquals(locks() >= before, true);
 });
 
-Deno.test("kv: without permission the error names the flags", { permissions: "none" }, async () => {
-  const both = ["--allow-read=/elsewhere", "--allow-write=/elsewhere"];
-  const ofServer = ["kv.example.com:", "--allow-net=kv.example.com", "--allow-env=DENO_KV_ACCESS_"];
-  for (const [path, words] of [["/elsewhere/kv.db", both], ["https://kv.example.com/", ofServer]]) {
-    const runs = callsOf(new KvCredentialsBackend({ path: String(path) }));
-    for (const run of runs) await rejectsWith("permission_required", run, ...words!);
-  }
-});
+test.denied("without permission the error names the flags", () =>
+  withEnv({ DENO_KV_ACCESS_TOKEN: "token" }, async () => {
+    const both = ["--allow-read=/elsewhere", "--allow-write=/elsewhere"];
+    const ofServer = ["--allow-net=kv.example.com", "--allow-env=DENO_KV_ACCESS_TOKEN"];
+    for (
+      const [path, words] of [["/elsewhere/kv.db", both], ["https://kv.example.com/", ofServer]]
+    ) {
+      const runs = callsOf(new KvCredentialsBackend({ path: String(path) }));
+      for (const run of runs) await rejectsWith("permission_required", run, ...words!);
+    }
+  }));
 
 const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, words: string][] = [
   [new TypeError("database is locked"), "backend_locked", "keeps writing"],
@@ -224,7 +229,7 @@ test("a row that is no entry is backend_corrupt, and can be replaced", async ({ 
   kv.close();
 });
 
-test.denied("what the system denies is backend_denied", async ({ path, parent }) => {
+test.bySystem("what the system denies is backend_denied", async ({ path, parent }) => {
   const code = `
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
     const codeOf = async (path, method) => {

@@ -16,32 +16,24 @@ import {
   resolveCredentialsBackend,
   setDefaultBackend,
 } from "../../backends/resolve_credentials_backend.ts";
+import { load } from "./load/load_from_env.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
 import { withEnv } from "../support/own_env.ts";
 import { withTempHome } from "../support/temp_home.ts";
+import { testWith } from "../support/test_with.ts";
 
 const { root, folder } = sandbox();
 const { noPersist, ownName, ownOptions, name: shared, options } = BACKEND_VARIABLES;
 const ALL = Object.values(BACKEND_VARIABLES);
 const env = [...ALL, "HOME", "USERPROFILE", "VM_TEST_USER"];
 
-function load(
-  backend?: string,
-  kwargs?: unknown,
-  more: Record<string, string> = {},
-): ReturnType<typeof loadBackendFromEnv> {
-  const text = typeof kwargs === "string" ? kwargs : JSON.stringify(kwargs);
-  const named = { ...(backend !== undefined && { [shared]: backend }) };
-  const given = { ...(text !== undefined && { [options]: text }) };
-  return withEnv({ ...named, ...given, ...more }, loadBackendFromEnv);
-}
-
-/** A test that may read these variables, and nothing else. */
-function test(name: string, fn: () => Promise<void>, variables = env): void {
-  Deno.test(`chosen store: ${name}`, { permissions: { env: variables } }, fn);
-}
+const PREFIX = "chosen store: ";
+const test = Object.assign(testWith({ permissions: { env } }, PREFIX), {
+  bare: testWith({ permissions: "none" }, PREFIX),
+  ofModule: testWith({ permissions: { env, read: [root], write: [root], import: true } }, PREFIX),
+});
 
 test("an environment that names none gives undefined, and the file of the home folder", async () => {
   assertEquals([await load(), await load("")], [undefined, undefined]);
@@ -79,7 +71,7 @@ test("the argument comes before the default, the environment and the file", asyn
   }
 });
 
-test("what is no backend is invalid_backend, and the default that is set stays", async () => {
+test.bare("what is no backend is invalid_backend, and the default that is set stays", async () => {
   const backend = new MemoryCredentialsBackend();
   setDefaultBackend(backend); // the environment is not looked at
   try {
@@ -94,9 +86,9 @@ test("what is no backend is invalid_backend, and the default that is set stays",
   } finally {
     setDefaultBackend(undefined);
   }
-}, []);
+});
 
-test("the choice names the variables that it needs, as far as they may be read", () => {
+test.bare("the choice names the variables that it needs, as far as they may be read", () => {
   const choose = (known: Record<string, string | undefined>) =>
     readBackendChoice((variable) => variable in known ? known[variable] : null);
   const memory = { name: "memory", by: noPersist, variables: [noPersist] };
@@ -119,8 +111,7 @@ test("the choice names the variables that it needs, as far as they may be read",
   }
   const { name, variables: needed } = choose(none);
   assertEquals([name, needed.length], ["file", 4]);
-  return Promise.resolve();
-}, []);
+});
 
 test("VM_OIDC_NO_PERSIST that says yes gives memory, and no leaves the choice; no rule is missed", async () => {
   const yes = { [noPersist]: " Yes\n" };
@@ -168,9 +159,7 @@ test("equal settings give one instance, so that a second init finds what the fir
   assertNotStrictEquals(await of("ana"), await of("ben"));
 });
 
-Deno.test("chosen store: a load that failed is tried again", {
-  permissions: { env, read: [root], write: [root], import: true },
-}, async () => {
+test.ofModule("a load that failed is tried again", async () => {
   const path = `${folder()}/flaky.ts`;
   const code = `
     let tries = 0;
@@ -241,20 +230,17 @@ const PERMITTED: [allowed: string[], set: Record<string, string>, outcome: strin
 ];
 
 for (const [index, [allowed, set, outcome]] of PERMITTED.entries()) {
-  test(
-    `only needed variables are read, a denied one is named by its flag: ${index + 1}`,
-    () =>
-      withEnv({ ...set, VM_TEST_USER: SECRETS.access }, async () => {
-        if (outcome === undefined || outcome.endsWith("Backend")) {
-          assertEquals((await loadBackendFromEnv())?.constructor.name, outcome);
-          return;
-        }
-        const words = `Run with --allow-env=${outcome}.`;
-        const { message } = await rejectsWith("permission_required", loadBackendFromEnv, words);
-        assert(/Cannot (choose a credentials|read the backend's|expand)/.test(message), message);
-        const resolve = () => resolveCredentialsBackend();
-        await rejectsWith("permission_required", resolve, words); // and not the file
-      }),
-    allowed,
-  );
+  const test = testWith({ permissions: { env: allowed } }, PREFIX);
+  test(`only needed variables are read, a denied one is named by its flag: ${index + 1}`, () =>
+    withEnv({ ...set, VM_TEST_USER: SECRETS.access }, async () => {
+      if (outcome === undefined || outcome.endsWith("Backend")) {
+        assertEquals((await loadBackendFromEnv())?.constructor.name, outcome);
+        return;
+      }
+      const words = `Run with --allow-env=${outcome}.`;
+      const { message } = await rejectsWith("permission_required", loadBackendFromEnv, words);
+      assert(/Cannot (choose a credentials|read the backend's|expand)/.test(message), message);
+      const resolve = () => resolveCredentialsBackend();
+      await rejectsWith("permission_required", resolve, words); // and not the file
+    }));
 }

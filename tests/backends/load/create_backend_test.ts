@@ -9,8 +9,7 @@ import {
   parseBackendKwargs,
   parseBackendSpec,
 } from "../../../backends/load/create_backend.ts";
-import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
+import { load } from "./load_from_env.ts";
 import { testKey } from "../encrypted/encryption_keys.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
@@ -44,9 +43,6 @@ const MODULES: [spec: string, specifier: string, exportName: string][] = [
   ["../up/backend.ts#Backend", "../up/backend.ts", "Backend"],
   ["/srv/backend.ts:default", "/srv/backend.ts", "default"],
   ["C:\\srv\\backend.ts:Backend", "C:\\srv\\backend.ts", "Backend"],
-  ["c:/srv/backend.ts:Backend", "c:/srv/backend.ts", "Backend"],
-  [".\\backend.ts:Backend", ".\\backend.ts", "Backend"],
-  ["\\\\host\\share\\b.ts:Backend", "\\\\host\\share\\b.ts", "Backend"],
   ["./odd:na#me.ts:Backend", "./odd:na#me.ts", "Backend"],
   ["./odd:na#me.ts#Backend", "./odd:na#me.ts", "Backend"],
   ["file:///srv/b.ts#Backend", "file:///srv/b.ts", "Backend"],
@@ -73,9 +69,7 @@ REMOTE.push("HTTPS://example.com/b.ts:Backend", "https::Backend", "http://:Backe
 const PYTHON = ["acme_vault:VaultBackend", "acme.credentials.vault:VaultBackend"];
 PYTHON.push("_acme.v2:Vault_2", " größe.ablage:Ablage ");
 
-Deno.test("what names no module is refused, with its reason and what does instead", {
-  permissions: "none",
-}, async () => {
+test("what names no module is refused, with its reason and what does instead", async () => {
   const invalid = async (spec: string, ...words: string[]) => {
     const all = [ORIGIN, spec.trim(), ...words];
     await rejectsWith("backend_spec_invalid", () => parse(spec), ...all);
@@ -154,23 +148,6 @@ test("a variable in KWARGS that is no name, unset, empty or denied is an error, 
 
 const { folder } = sandbox();
 const TEST_KEY = (await testKey()).toBase64();
-
-function load(
-  name: string,
-  kwargs: unknown,
-  more: Record<string, string> = {},
-): Promise<OidcCredentialsBackend | undefined> {
-  return withEnv({
-    VM_OIDC_CREDENTIALS_BACKEND: name,
-    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(kwargs),
-    TEST_KEY,
-    ...more,
-  }, async () => {
-    const backend = await loadBackendFromEnv();
-    await backend?.get("absent");
-    return backend;
-  });
-}
 
 const file = (path: unknown) => ({ name: "file", options: { path } });
 

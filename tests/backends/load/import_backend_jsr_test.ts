@@ -64,21 +64,13 @@ Deno.test("the package as JSR serves it loads backends that the environment name
 
   const read = `--allow-read=${folder.path}`;
   const data = `data:application/typescript,${encodeURIComponent(BACKEND)}`;
-  for (
-    const [spec, flags] of [
-      ["jsr:@acme/backend@^1/sub#AcmeBackend", [imports]],
-      ["./mine.ts:AcmeBackend", [read]],
-      [`file://${folder.path}/mine.ts:AcmeBackend`, [read]],
-      [`${data}:AcmeBackend`, []],
-    ] as const
-  ) assertEquals(await run(spec, [...flags]), "AcmeBackend acme-url");
+  const loaded = "AcmeBackend acme-url";
+  assertEquals(await run("jsr:@acme/backend@^1/sub#AcmeBackend", [imports]), loaded);
+  assertEquals(await run("./mine.ts:AcmeBackend", [read]), loaded);
+  assertEquals(await run(`${data}:AcmeBackend`), loaded);
 
   const missing = await run("jsr:@acme/nothing:Store", [imports]);
   assert(missing.startsWith("backend_import_failed"), missing);
-  const bare = await run("@acme/backend:AcmeBackend", [imports]);
-  assert(bare.startsWith("backend_spec_invalid") && bare.includes("import map"), bare);
   const denied = await run("./mine.ts:AcmeBackend");
   assert(denied.startsWith("permission_required") && denied.includes("--allow-read"), denied);
-  const remote = await run(`${registry.url}/@acme/backend/1.2.0/mod.ts:AcmeBackend`, [imports]);
-  assert(remote.startsWith("backend_import_unsupported"), remote);
 });

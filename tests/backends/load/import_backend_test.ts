@@ -2,13 +2,12 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import { toFileUrl } from "@std/path";
 import { moduleUrl } from "../../../backends/load/create_backend.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
+import { load } from "./load_from_env.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
-import { withEnv } from "../../support/own_env.ts";
 import { testWith } from "../../support/test_with.ts";
 
 const { root, folder } = sandbox();
@@ -65,17 +64,7 @@ function writeModule(text = MODULE, name = "backend.ts"): string {
   return path;
 }
 
-/** As the variable names it, so that each test goes the whole way. */
-function load(spec: string, options: Record<string, unknown> = {}): Promise<unknown> {
-  const variables = {
-    VM_OIDC_CREDENTIALS_BACKEND: spec,
-    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options),
-  };
-  return withEnv(variables, loadBackendFromEnv);
-}
-
 const path = writeModule();
-const nameOf = async (spec: string) => (await load(spec) as object).constructor.name;
 
 const test = testWith(
   { permissions: { env: true, read: true, write: [root], import: true } },
@@ -84,11 +73,11 @@ const test = testWith(
 
 test("a class is constructed with the options, from an absolute path", async () => {
   const options = { url: "https://vault.example.com", deep: { list: [1] } };
-  const backend = await load(`${path}:Good`, options) as { options: unknown };
-  assertEquals(backend.options, options);
-  assertEquals((await load(`${path}#Good`) as object).constructor, backend.constructor);
+  const backend = await load(`${path}:Good`, options);
+  assertEquals((backend as unknown as { options: unknown }).options, options);
+  assertEquals((await load(`${path}#Good`))?.constructor, backend?.constructor);
   for (const name of ["default", "Old", "bound"]) { // all that new takes is a class
-    assert(typeof (await load(`${path}:${name}`) as { get: unknown }).get === "function", name);
+    assert(typeof (await load(`${path}:${name}`))?.get === "function", name);
   }
 });
 
@@ -136,7 +125,8 @@ Deno.test("a path becomes the address of just that file, on POSIX and on Windows
 
 test("data:, node: and npm: are loaded, and judged by what they export", async () => {
   const source = "export class Tiny { get() {} put() {} delete() {} }";
-  assertEquals(await nameOf(`data:text/javascript,${encodeURIComponent(source)}:Tiny`), "Tiny");
+  const tiny = await load(`data:text/javascript,${encodeURIComponent(source)}:Tiny`);
+  assertEquals(tiny?.constructor.name, "Tiny");
   await rejectsWith("invalid_backend", () => load("node:url:URLSearchParams"), "put()");
   const spec = "npm:oauth4webapi@^3.8.8:OperationProcessingError";
   await rejectsWith("invalid_backend", () => load(spec), "get()");
@@ -218,11 +208,8 @@ test("a constructor's words show no piece of its options, whatever it does with 
   const { access, refresh } = SECRETS;
   const options = { token: access, deep: [{ key: refresh }], short: "i" };
   const fn = (name: string) => () => load(`${path}:${name}`, options);
-  const { cause } = await rejectsWith(
-    "backend_not_constructible",
-    fn("Echo"),
-    "constructor failed",
-  );
+  const failed = "backend_not_constructible";
+  const { cause } = await rejectsWith(failed, fn("Echo"), "constructor failed");
   assertInstanceOf(cause, Error);
   assert(cause.message.endsWith("kept words"), cause.message);
   assert(!cause.message.includes(refresh.slice(0, 9)) && !cause.message.includes(btoa(refresh)));
