@@ -86,10 +86,8 @@ test("the default API is named to the person before a sign-in, and no other", as
     const run = () => init({ ...options, ...more, model: "m", fetch: refusing });
     await rejectsWith("api_error", run);
     const shown = kernel.displays.map(({ data }) => data["text/plain"]!).join("\n");
-    assertEquals(
-      shown.includes("The API is the default, http://localhost:5000/"),
-      !("apiHost" in more),
-    );
+    const isNamed = shown.includes("The API is the default, http://localhost:5000/");
+    assertEquals(isNamed, !("apiHost" in more));
     await world.backend.delete(world.key);
   }
 });

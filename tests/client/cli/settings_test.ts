@@ -58,10 +58,7 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   [{ profiles: { two: { refresh_token: SECRET } } }, '"refresh_token"', "not for secrets"],
   [{ backend: "vault", backendOptions: { auth: { token: SECRET } } }, '"${MY_SECRET}"'],
   [{ backend: "vault", backendOptions: { auth: { secretId: `\${A}${SECRET}` } } }, '"secretId"'],
-  [
-    { backend: "fallback", backendOptions: { backends: [{ passphrase: SECRET }] } },
-    '"passphrase"',
-  ],
+  [{ backend: "fallback", backendOptions: { backends: [{ passphrase: SECRET }] } }, '"passphrase"'],
 ];
 
 Deno.test("settings: what cannot be used is refused, by file and key", async () => {

@@ -2,6 +2,7 @@
 import { createSession, startSignIn } from "../../../client/create_session.ts";
 import { formatTime, type Outcome, type SignInPage } from "../../../client/prompt/prompt.ts";
 import { decodeModules } from "../../support/decode_qr.ts";
+import { replace } from "../../support/replace.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnStreams, type OwnStreamsOptions } from "../../support/own_streams.ts";
 import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
@@ -62,19 +63,14 @@ Deno.test("prompt in a log: the end that is no sign-in", async () => {
 });
 
 test("prompt in a kernel without display support: the plain lines, where the cell shows them", async (world) => {
-  const { error } = console;
   const lines: string[] = [];
-  Object.assign(console, { error: (text: string) => void lines.push(text) });
-  try {
-    using kernel = new FakeKernel();
-    kernel.onDisplay = () => {
-      throw new Error("no display");
-    };
-    const { onDeviceCode: _, ...options } = world.options;
-    await createSession(options);
-  } finally {
-    Object.assign(console, { error });
-  }
+  using _error = replace(console, "error", (text) => void lines.push(text));
+  using kernel = new FakeKernel();
+  kernel.onDisplay = () => {
+    throw new Error("no display");
+  };
+  const { onDeviceCode: _, ...options } = world.options;
+  await createSession(options);
   assertEquals(lines.length, 2);
   assertStringIncludes(lines[0]!, "  2. Confirm this code   WDJB-MJHT\n");
   assertMatch(lines[1]!, /^Signed in as .*\.$/);

@@ -104,14 +104,8 @@ Deno.test("providerFetch: a short secret does not change what an error decides",
 });
 
 const REASONS: [text: string, words: string][] = [
-  [
-    "for url (https://tls.example/): client error (Connect): dns error: x",
-    "the host name is not",
-  ],
-  [
-    "for url (x): client error (Connect): tcp connect error: Connection refused",
-    "nothing answers",
-  ],
+  ["for url (https://tls.example/): client error (Connect): dns error: x", "the host name is not"],
+  ["for url (x): client error (Connect): tcp connect error: Connection refused", "nothing answers"],
   ["for url (x): client error (Connect): tls handshake eof", "no secure connection (TLS)"],
   [": peer closed connection without sending TLS close_notify: https://docs.rs", "broke off"],
   ["client error (Connect): received corrupt message of type InvalidContentType", "speak https:"],

@@ -4,6 +4,7 @@ import { createSession, type ValidMindAuthError } from "@validmind/auth";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import { oauthError, type ScriptHandler } from "../../support/scripted_provider.ts";
 import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
+import { replace } from "../../support/replace.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const polls = ({ provider }: ScriptedWorld) =>
@@ -140,16 +141,12 @@ Deno.test("device flow: the signal ends each request, and the wait for a poll, w
 Deno.test("device flow: a jump of the wall clock does not end a code", async () => {
   await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 600 });
   const { now } = Date;
+  let jump = 0;
+  using _now = replace(Date, "now", () => now() + jump);
+  world.clock.onDelay = () => void (jump = 11 * 60_000);
   const { now: _, ...options } = world.options;
-  world.clock.onDelay = () => {
-    Date.now = () => now() + 11 * 60_000;
-  };
   world.provider.script.token.push(PENDING);
-  try {
-    await createSession(options);
-  } finally {
-    Date.now = now;
-  }
+  await createSession(options);
   assertEquals(world.clock.delays, [5000, 5000]);
 });
 

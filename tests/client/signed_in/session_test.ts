@@ -70,7 +70,16 @@ const USES: ((session: Session) => Promise<unknown>)[] = [
   (session) => session.post("thing", { json: {} }),
 ];
 
-test.signedIn("session: after close nothing is sent, and the sign-in stays", async ({ session, ...world }) => {
+test("session: after close nothing is sent; the sign-in and the store stay", async (world) => {
+  let closed = 0;
+  Object.assign(world.backend, { close: () => void closed++ });
+  let disposed: Session;
+  {
+    await using session = await world.signIn();
+    disposed = session;
+  }
+  await rejectsWith("session_closed", () => disposed.accessToken());
+  const session = await world.signIn();
   for (let i = 0; i < 3; i++) await session.get("thing"); // as a request that is kept for later
   world.api.reset();
   await session.close();
@@ -79,19 +88,7 @@ test.signedIn("session: after close nothing is sent, and the sign-in stays", asy
     await rejectsWith("session_closed", () => use(session), "createSession()");
   }
   assertEquals(world.api.requests, []);
-  assertEquals(world.stored().client_id, world.provider.clientId);
-});
-
-test("session: await using closes it, and leaves the backend open", async (world) => {
-  let closed = 0;
-  const backend = Object.assign(new SpyBackend(), { close: () => void closed++ });
-  let kept: Session;
-  {
-    await using session = await world.signIn({ credentialsBackend: backend });
-    kept = session;
-  }
-  await rejectsWith("session_closed", () => kept.accessToken());
-  assertEquals(closed, 0);
+  assertEquals([world.stored().client_id, closed], [world.provider.clientId, 0]);
 });
 
 test("session: headers have the bearer, and with init the model's", async (world) => {
@@ -132,12 +129,8 @@ test("session: printed, the person has the best name that is known", async (worl
   const { provider } = world;
   const [email, name] = [undefined, undefined];
   const person = { sub: "s-1", name: "Ada", email: "ada@example.com" };
-  for (
-    const [claims, who] of [[{}, person.email], [{ email }, "Ada"], [
-      { email, name },
-      "s-1",
-    ]] as const
-  ) {
+  const names = [[{}, person.email], [{ email }, "Ada"], [{ email, name }, "s-1"]] as const;
+  for (const [claims, who] of names) {
     const id_token = await provider.idToken({ ...person, ...claims });
     provider.script.token.push(() => provider.tokens({ id_token }));
     const session = await world.signIn({ profile: who.replace("@", "-") });
@@ -150,18 +143,13 @@ test("session: printed, the person has the best name that is known", async (worl
 Deno.test("session: with an API key it shows that, and no key", async () => {
   const key = { apiKey: "key-of-somebody", apiSecret: "secret-of-somebody" };
   const session = await createSession({ ...key, apiHost: "http://localhost:1/" });
-  assertEquals(
-    Deno.inspect(session),
-    `Session { apiKey: true, apiHost: "http://localhost:1/" }`,
-  );
+  assertEquals(Deno.inspect(session), `Session { apiKey: true, apiHost: "http://localhost:1/" }`);
 });
 
 const KEY = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
 
 /** Runs without variables, with a home and a backend that must not be touched. */
-async function untouched(
-  run: (api: TrackingApi) => Promise<void>,
-): Promise<void> {
+async function untouched(run: (api: TrackingApi) => Promise<void>): Promise<void> {
   await using api = await startTrackingApi();
   await withTempHome(async (home) => {
     const backend = new SpyBackend();
@@ -186,11 +174,8 @@ Deno.test("API key: the ping carries key, secret and the model's headers, and no
     assertEquals([headers["x-model-cuid"], headers["x-monitoring"]], ["cl-1", "False"]);
     assertEquals(headers["x-document-type"], "d");
     assertEquals("authorization" in headers, false);
-    assertEquals([session.issuer, session.clientId, session.backend], [
-      undefined,
-      undefined,
-      undefined,
-    ]);
+    const { issuer, clientId, backend } = session;
+    assertEquals([issuer, clientId, backend], [undefined, undefined, undefined]);
     assertEquals(session.info?.model.name, "Credit Risk Model");
     assertEquals(await session.status(), { kind: "api_key", signedIn: true });
     assertEquals(getSession(), session);

@@ -223,9 +223,7 @@ const store = (kind: string) => (home: string): Record<string, string> => ({
 
 const CASES: [what: string, options: SessionOptions, variables?: ReturnType<typeof store>][] = [
   ["the default store", {}],
-  ["a profile", { profile: "reviewer+2" }],
-  ["another scope", { scope: "openid offline_access" }],
-  ["tokens that are bound to a key", { dpop: true }],
+  ["all options", { profile: "reviewer+2", scope: "openid offline_access", dpop: true }],
   ["a file that the environment names", {}, store("file")],
   ["a database that the environment names", {}, store("kv")],
 ];

@@ -16,11 +16,23 @@ cliTest("doctor: all is well, and no token goes anywhere", async (world) => {
   assertEquals(await world.run(["doctor", "--quiet"]), { code: 0, stdout: "", stderr: "" });
 });
 
+/** What is stored of a sign-in that ends soon, or has ended, and what to do. */
+const WARNINGS: [change: Record<string, unknown>, words: string][] = [
+  [{ expires_at: ENDED, refresh_token: null }, "Run: validmind-auth login"],
+  [{ refresh_token: null }, "The provider gave no refresh token"],
+];
+
 cliTest("doctor: a warning says what to do, and is no failure", async (world) => {
   const { json } = await world.says("doctor --json", 0);
   assertEquals([json.ok, json.checks.at(-1).result], [true, "warning"]);
   const words = /^warning +sign-in +nobody is signed in\n +→ Run: validmind-auth login$/m;
   await world.says("doctor", 0, words);
+  for (const [change, words] of WARNINGS) {
+    await world.signIn();
+    await world.amend(change);
+    await world.says("doctor", 0, /^warning +sign-in/m, words);
+    await world.backend.delete(world.key);
+  }
 });
 
 cliTest("doctor: without a provider, the store is examined all the same", async (world) => {
@@ -47,38 +59,25 @@ cliTest("doctor: missing permissions are a fail that leads to all flags", async 
   await world.says("doctor", 1, ...words, some);
 });
 
-cliTest("doctor: missing settings are a fail that says what to give", async (world) => {
+cliTest("doctor: what fails is named, and nothing is changed", async (world) => {
   await world.says("VM_OIDC_ISSUER= doctor", 1, /^fail +settings .*--issuer/m, "!permissions  ");
-});
-
-cliTest("doctor: a damaged store is a fail, and is not changed", async (world) => {
-  const path = await world.write("{damaged", ".validmind/credentials.json");
-  await world.says("doctor", 1, /^fail +store/m, /^fail +sign-in/m, path);
-  assertEquals(await Deno.readTextFile(path), "{damaged");
-});
-
-const WARNINGS: [change: Record<string, unknown>, words: string][] = [
-  [{ expires_at: ENDED, refresh_token: null }, "Run: validmind-auth login"],
-  [{ refresh_token: null }, "The provider gave no refresh token"],
-];
-
-cliTest("doctor: a sign-in that ends soon is a warning", async (world) => {
-  for (const [change, words] of WARNINGS) {
-    await world.signIn();
-    await world.amend(change);
-    await world.says("doctor", 0, /^warning +sign-in/m, words);
-    await world.backend.delete(world.key);
-  }
-});
-
-cliTest("doctor: with an API key there are only permissions to examine", async (world) => {
-  const words = [/^ok +settings/m, /^ok +permissions/m, "!store", "!provider"];
-  await world.says("doctor", 0, ...words, { env: BY_KEY });
-});
-
-cliTest("doctor: a provider with another issuer is a fail", async (world) => {
   const discovery = { issuer: "https://b.example" };
   await using provider = await startScriptedProvider({ discovery });
   const line = `doctor --issuer ${provider.issuer} --client-id ${provider.clientId}`;
   await world.says(line, 1, /^fail +provider/m);
+  const path = await world.write("{damaged", ".validmind/credentials.json");
+  await world.says("doctor", 1, /^fail +store/m, /^fail +sign-in/m, path);
+  // Never "not signed in".
+  assertEquals((await world.says("status", 1, "error (backend_corrupt): Cannot")).stdout, "");
+  assertEquals(await Deno.readTextFile(path), "{damaged");
+});
+
+cliTest("an API key: nobody has to sign in, and only permissions are examined", async (world) => {
+  Object.assign(world.env, BY_KEY);
+  await world.says("doctor", 0, /^ok +settings/m, /^ok +permissions/m, "!store", "!provider");
+  assertEquals((await world.says("status --json", 0)).json, {
+    signed_in: true,
+    state: "api_key",
+  });
+  for (const line of ["login", "status"]) await world.says(line, 0, "An API key is set");
 });

@@ -3,7 +3,7 @@ import { runCli } from "../../../../client/cli.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
 import { OwnStreams } from "../../../support/own_streams.ts";
-import { BY_KEY, cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
+import { cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 
 /** The lines of JSON that a program reads. */
@@ -97,10 +97,6 @@ cliTest("login: a backend's options come from a file with variables", async (wor
   await world.says(`TEAM=red status --quiet ${byFile}`, 0);
   const words = ["Cannot read --backend-options:", "${TEAM}, which is not"];
   await world.says(`status ${byFile}`, 2, ...words);
-});
-
-cliTest("login: with an API key there is nothing to do", async (world) => {
-  await world.says("login", 0, "An API key is set", { env: BY_KEY });
 });
 
 cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => {

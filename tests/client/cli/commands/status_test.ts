@@ -1,7 +1,7 @@
 import { credentialKey } from "../../../../client/entry.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { tokensOf } from "../../../support/entries.ts";
-import { BY_KEY, cliTest, type CliWorld, ENDED, NO_CLIENT, type Word } from "../cli_world.ts";
+import { cliTest, type CliWorld, ENDED, NO_CLIENT, type Word } from "../cli_world.ts";
 import { assert, assertEquals } from "@std/assert";
 
 /** What every report says of the provider and the store. */
@@ -73,22 +73,10 @@ cliTest("status: flags take the place of variables", async (world) => {
   await world.says(`${line} --backend file --audience other`, 4, { env });
 });
 
-cliTest("status: with an API key nobody has to sign in", async (world) => {
-  const { json } = await world.says("status --json", 0, { env: BY_KEY });
-  assertEquals(json, { signed_in: true, state: "api_key" });
-  await world.says("status", 0, "An API key is set", { env: BY_KEY });
-});
-
-cliTest("status: a store that cannot be read is never 'not signed in'", async (world) => {
-  await world.write("{damaged", ".validmind/credentials.json");
-  assertEquals((await world.says("status", 1, "error (backend_corrupt): Cannot")).stdout, "");
-});
-
 cliTest("status: a profile and bound tokens are sign-ins of their own", async (world) => {
   await world.signIn();
-  for (
-    const [flags, ...own] of [["--profile work", "work", undefined], ["--dpop", undefined, true]]
-  ) {
+  const choices = [["--profile work", "work", undefined], ["--dpop", undefined, true]];
+  for (const [flags, ...own] of choices) {
     const { state, profile, dpop } = (await world.says(`status --json ${flags}`, 4)).json;
     assertEquals([state, profile, dpop], ["none", ...own]);
   }
