@@ -6,14 +6,19 @@ import { answerWith, HOUR, refreshes, renew, test } from "../../support/provider
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-test.realSignedIn("401: one refresh and one retry, at a real provider", async ({ session, ...world }) => {
+test.real("401: one refresh and one retry, at a real provider, which the events tell", async (world) => {
+  const events: string[] = [];
+  const session = await world.signIn({ onEvent: ({ type }) => void events.push(type) });
   const old = world.stored().access_token;
   world.provider.expireAccessTokens();
+  events.length = 0;
   await session.get("thing");
   const fresh = world.stored().access_token;
   const sent = world.api.requests.map(({ headers }) => headers.authorization);
   assertEquals(sent, [`Bearer ${old}`, `Bearer ${fresh}`]);
   assertEquals(world.api.requests.map(({ status }) => status), [401, 200]);
+  const answers = ["provider_answered", "provider_answered"];
+  assertEquals(events, ["refresh_started", ...answers, "refresh_done", "stored", "api_retry"]);
 });
 
 test.signedIn("401: a stream cannot be sent again, so nothing is refreshed for it", async ({ session, ...world }) => {

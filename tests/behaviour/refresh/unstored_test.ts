@@ -1,9 +1,7 @@
 // Stores that do not take what a refresh brings, or do so late, and what others do to them meanwhile.
+import { type AuthEvent, CredentialsBackendError, FileCredentialsBackend } from "@validmind/auth";
 import { assert, assertEquals } from "@std/assert";
 import { isProbeKey, probeKey, PROVES } from "../../../backends/common/describe_backend.ts";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
-import type { AuthEvent } from "../../../client/auth_event.ts";
 import { answerWith, HOUR, type ScriptedWorld } from "../../support/provider_world.ts";
 import { refreshes, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";

@@ -1,9 +1,6 @@
-import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { KvCredentialsBackend } from "../../../backends/kv.ts";
-import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { init } from "../../../client/init.ts";
+import { createSession, FileCredentialsBackend, init, KvCredentialsBackend } from "@validmind/auth";
+import type { OidcCredentialsBackend } from "@validmind/auth";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { createSession } from "../../../client/create_session.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import {

@@ -11,7 +11,7 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 
 const DEFAULT = "openid profile email offline_access";
 
@@ -72,42 +72,11 @@ for (const scope of [DEFAULT, "openid offline_access"]) {
   });
 }
 
-test("default scope: the browser is asked again with the scopes that are left", async (world) => {
+test("default scope: the browser is asked again with those that are left, after the end of its first link", async (world) => {
   const { provider } = world;
   provider.discovery = {
     authorization_endpoint: `${provider.issuer}/authorize`,
     scopes_supported: ["openid", "email"],
-  };
-  const links: URL[] = [];
-  const stop = new AbortController();
-  const session = createSession({
-    ...browserOptions(world),
-    signal: stop.signal,
-    async onAuthorizationUrl({ url, redirectUri }) {
-      links.push(new URL(url));
-      if (links.length === 2) return stop.abort(new Error("enough"));
-      const state = links[0]!.searchParams.get("state")!;
-      const answer = new URLSearchParams({ state, error: "invalid_scope" });
-      await (await fetch(`${redirectUri}?${answer}`)).body?.cancel();
-    },
-  });
-  assertEquals((await session.catch((error) => error)).message, "enough");
-  const scopes = links.map(({ searchParams }) => searchParams.get("scope"));
-  assertEquals(scopes, [DEFAULT, "openid email"]);
-  for (const secret of ["state", "nonce", "code_challenge"]) {
-    assertEquals(
-      new Set(links.map(({ searchParams }) => searchParams.get(secret))).size,
-      2,
-      secret,
-    );
-  }
-});
-
-test("default scope: the built-in prompt ends the first link, and shows a second one", async (world) => {
-  const { provider } = world;
-  provider.discovery = {
-    authorization_endpoint: `${provider.issuer}/authorize`,
-    scopes_supported: ["openid"],
   };
   using streams = new OwnStreams();
   const link = async (count: number) => {
@@ -123,15 +92,20 @@ test("default scope: the built-in prompt ends the first link, and shows a second
   };
   const { onAuthorizationUrl: _, ...options } = browserOptions(world);
   const session = createSession({ ...options, openBrowser: false });
-  await answer(await link(1), { error: "invalid_scope" });
+  const first = await link(1);
+  await answer(first, { error: "invalid_scope" });
   const second = await link(2);
+  assertEquals([first, second].map((one) => one.get("scope")), [DEFAULT, "openid email"]);
+  for (const secret of ["state", "nonce", "code_challenge"]) {
+    assertNotEquals(first.get(secret), second.get(secret), secret);
+  }
   provider.script.token.push(async () =>
     await provider.tokens({ id_token: await provider.idToken({ nonce: second.get("nonce") }) })
   );
   await answer(second, { code: "a-code" });
   await (await session).close();
   const { stderr } = streams.written;
-  assertMatch(stderr, /The scope asked for|goes on with the scope "openid"/);
+  assertMatch(stderr, /The scope asked for|goes on with the scope "openid email"/);
   assertEquals(stderr.match(/The sign-in failed/g)?.length, 1);
   assertMatch(stderr, /Signed in as analyst@example\.com/);
 });

@@ -1,7 +1,5 @@
+import { clearOidcCredentials, createSession, type OidcCredentials } from "@validmind/auth";
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { clearOidcCredentials } from "../../../client/init.ts";
-import { createSession } from "../../../client/create_session.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import {
   answerWith,

@@ -1,8 +1,5 @@
+import { type AuthEvent, createSession, FileCredentialsBackend } from "@validmind/auth";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
-import type { AuthEvent } from "../../../client/auth_event.ts";
-import { init } from "../../../client/init.ts";
-import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
@@ -102,23 +99,6 @@ test("events: a refresh, one that is joined, one that fails, and a sign-out", as
   ]);
   await session.clear();
   assertEquals(heard(), [{ type: "cleared", removed: true, revocation: "not_requested" }]);
-});
-
-test.real("events: the API's refusal of a token, and its second chance", async (world) => {
-  const types: string[] = [];
-  const onEvent = ({ type }: AuthEvent) => void types.push(type);
-  const session = await init({ ...world.options, onEvent, model: "m" });
-  types.length = 0;
-  world.provider.expireAccessTokens();
-  await session.get("thing");
-  assertEquals(types, [
-    "refresh_started",
-    "provider_answered",
-    "provider_answered",
-    "refresh_done",
-    "stored",
-    "api_retry",
-  ]);
 });
 
 test("events: what the hook throws, now or later, costs nothing", async (world) => {

@@ -1,11 +1,10 @@
-import type { SessionOptions } from "../../../client/session_options.ts";
-import { createSession, startSignIn } from "../../../mod.ts";
+import { createSession, startSignIn } from "@validmind/auth";
+import type { OidcCredentials, SessionOptions } from "@validmind/auth";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { paths } from "../../support/request_log.ts";
 import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
-import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { hang } from "../../support/http_server.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";

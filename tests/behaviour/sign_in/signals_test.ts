@@ -1,6 +1,5 @@
-import { createSession } from "../../../client/create_session.ts";
-import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
-import type { Session } from "../../../client/session.ts";
+import { clearOidcCredentials, createSession, getSession, init } from "@validmind/auth";
+import type { Session } from "@validmind/auth";
 import { hang } from "../../support/http_server.ts";
 import { answered } from "../../support/request_log.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
