@@ -2,19 +2,15 @@
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { migrateCredentials } from "../../../backends/migrate_credentials.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { init } from "../../../client/init.ts";
-import { clearOidcCredentials } from "../../../client/init.ts";
+import { clearOidcCredentials, init } from "../../../client/init.ts";
 import type { AuthorizationPrompt, InitOptions } from "../../../client/session_options.ts";
 import { Browser } from "../../support/browser.ts";
 
 /** What the parent tells the child. */
 export interface FlowInput {
-  flow: "sign in" | "browser" | "cached start" | "refresh" | "clear" | "migrate";
+  flow: "sign in" | "browser" | "cached start" | "refresh" | "clear";
   backend: BackendInput | "environment";
-  /** Only to migrate. */
-  target?: BackendInput;
   issuer: string;
   clientId: string;
   apiHost: string;
@@ -76,14 +72,6 @@ async function run(input: FlowInput): Promise<void> {
       return void await (await init(options)).accessToken({ forceRefresh: true });
     case "clear":
       return await clear(input, options);
-    case "migrate":
-      return void await migrateCredentials(
-        options.credentialsBackend!,
-        makeBackend(input.target!)!,
-        {
-          deleteSource: true,
-        },
-      );
   }
 }
 

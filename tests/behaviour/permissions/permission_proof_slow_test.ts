@@ -41,7 +41,6 @@ interface Store {
 interface Case extends Store {
   name: string;
   flow: FlowInput["flow"];
-  target?: Store["backend"];
   /** Other options, of a client that proves who it is. */
   more?: (folder: string) => NonNullable<FlowInput["more"]>;
 }
@@ -114,8 +113,6 @@ const CASES: Case[] = [
   { name: "file, browser", flow: "browser", ...FILE },
   { name: "kv in memory, sign in", flow: "sign in", backend: () => ({ kind: "kv" }) },
   { name: "memory by variable", flow: "sign in", env: () => ({ VM_OIDC_NO_PERSIST: "1" }) },
-  { name: "file to kv, migrate", flow: "migrate", ...FILE, target: KV.backend! },
-  { name: "kv to file, migrate", flow: "migrate", ...KV, target: FILE.backend! },
 ];
 
 for (const one of CASES) {
@@ -197,7 +194,6 @@ async function permissionWorld(one: Case) {
   const input: FlowInput = {
     flow: one.flow,
     backend: one.backend?.(path) ?? "environment",
-    ...(one.target && { target: one.target(path) }),
     ...(one.more && { more: one.more(path) }),
     issuer: provider.issuer,
     clientId: provider.clientId,
@@ -284,7 +280,6 @@ async function needsOf(
   optional: boolean,
 ): Promise<PermissionNeed[]> {
   const needs = await withEnv(env, async () => {
-    if (input.flow === "migrate") return migrationNeeds(input);
     const { interactive: _, ...options } = flowOptions(input);
     if (input.flow !== "clear") return await requiredPermissions(options);
     const { apiHost: _1, model: _2, ...named } = options;
@@ -302,13 +297,4 @@ async function needsOf(
 function isCovered(need: PermissionNeed, wider: PermissionNeed): boolean {
   if (need.name !== "read" && need.name !== "write") return false;
   return wider.name === need.name && String(need.path).startsWith(`${wider.path}/`);
-}
-
-function migrationNeeds(input: FlowInput): PermissionNeed[] {
-  const both = [input.backend as BackendInput, input.target!].map((one) => makeBackend(one)!);
-  return both.flatMap((backend) => backend.requiredPermissions!()).map((descriptor) => ({
-    ...descriptor,
-    reason: "to migrate",
-    need: "always" as const,
-  }));
 }
