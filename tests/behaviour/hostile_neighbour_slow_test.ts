@@ -7,6 +7,7 @@ import { backendUrl, mustRun } from "../support/deno_process.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { OTHER_UID as VICTIM, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
 import { makePipe, namesIn, sandbox } from "../support/sandbox.ts";
+import { testWith } from "../support/test_with.ts";
 
 const ATTACKER = 12345;
 const FOREIGN = `it belongs to another user (uid ${ATTACKER})`;
@@ -24,19 +25,15 @@ interface Scene {
 }
 
 function attack(name: string, fn: (scene: Scene) => Promise<void>): void {
-  Deno.test({
-    name: whyNoOtherUser ? `${name} (ignored: ${whyNoOtherUser})` : name,
-    ignore: whyNoOtherUser !== undefined,
-    async fn() {
-      const parent = folder();
-      Deno.chmodSync(root, 0o755);
-      Deno.chmodSync(parent, 0o777);
-      const path = `${parent}/credentials.json`;
-      write(path, documentOf(entry()), VICTIM);
-      const victim = (call: string, flags?: readonly string[]) =>
-        runAsOther(script(path, call), flags);
-      await fn({ parent, path, victim });
-    },
+  testWith({ whyNot: whyNoOtherUser })(name, async () => {
+    const parent = folder();
+    Deno.chmodSync(root, 0o755);
+    Deno.chmodSync(parent, 0o777);
+    const path = `${parent}/credentials.json`;
+    write(path, documentOf(entry()), VICTIM);
+    const victim = (call: string, flags?: readonly string[]) =>
+      runAsOther(script(path, call), flags);
+    await fn({ parent, path, victim });
   });
 }
 
@@ -60,8 +57,8 @@ function script(path: string, call: string): string {
   `;
 }
 
-function documentOf(...entries: unknown[]): string {
-  return JSON.stringify({ version: 1, credentials: { [KEY]: entries[0] } });
+function documentOf(entry: unknown): string {
+  return JSON.stringify({ version: 1, credentials: { [KEY]: entry } });
 }
 
 function write(path: string, text: string, uid: number, mode = 0o600): void {
@@ -76,16 +73,7 @@ async function link(target: string, path: string, uid = ATTACKER): Promise<void>
   await mustRun(["chown", "-h", `${uid}:${uid}`, path]);
 }
 
-/** Makes a named pipe that belongs to the attacker and that all may use. */
-async function plantPipe(path: string): Promise<void> {
-  await makePipe(path);
-  Deno.chmodSync(path, 0o666);
-  Deno.chownSync(path, ATTACKER, ATTACKER);
-}
-
-function read(path: string): string {
-  return Deno.readTextFileSync(path);
-}
+const read = (path: string) => Deno.readTextFileSync(path);
 
 const PUT = "backend.put(KEY, entry)";
 
@@ -143,7 +131,9 @@ attack(
     const temp = `${parent}/${name}`;
     write(temp, "", ATTACKER, 0o666);
     assertEquals(await victim(locked(`Deno.lstatSync("${temp}").uid`)), VICTIM);
-    await plantPipe(temp);
+    await makePipe(temp);
+    Deno.chmodSync(temp, 0o666); // all may use it
+    Deno.chownSync(temp, ATTACKER, ATTACKER);
     assertEquals(await victim(locked(`Deno.lstatSync("${temp}").isFile`)), true);
     Deno.chmodSync(parent, 0o1777); // there nobody removes what belongs to another user
     write(temp, "", ATTACKER, 0o666);

@@ -152,7 +152,6 @@ const REFUSED: [change: Record<string, unknown>, words: string[]][] = [
   [{ bearer: "id_token" }, ["dpop", "ID token", 'bearer: "access_token"']],
   [{ issuer: "https://login.microsoftonline.com/t/v2.0" }, ["dpop", "ID token"]],
   [{ issuer: undefined, clientId: undefined, apiKey: "k", apiSecret: "s" }, ["dpop", "API key"]],
-  [{ dpop: "yes" }, ['option "dpop"', "boolean"]],
 ];
 
 for (const [change, words] of REFUSED) {

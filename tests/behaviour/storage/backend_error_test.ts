@@ -6,7 +6,7 @@ import {
 import type { OidcCredentials, OidcCredentialsBackend } from "@validmind/auth";
 import { rememberEntry } from "../../../backends/common/describe_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { renew, test } from "../../support/provider_world.ts";
+import { HOUR, renew, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -275,3 +275,29 @@ for (const [way, wrap] of WAYS) {
     assertEquals([keys, store.rows.size], [[world.key], 0]);
   });
 }
+
+test.real("fallback: without the first store a person signs in to the second, and later ones go on", async (world) => {
+  const second = new MemoryCredentialsBackend();
+  const first = Object.assign(new SpyBackend(), { location: "first" });
+  first.before = () => {
+    throw new CredentialsBackendError("backend_unavailable", "Cannot reach it: cut. Wait.");
+  };
+  const told: string[] = [];
+  const open = () =>
+    new FallbackCredentialsBackend({
+      backends: [first, second],
+      onFallback: (message) => void told.push(message),
+    });
+  const session = await world.signIn({ credentialsBackend: open() });
+  assert(second.get(world.key) !== undefined);
+  assert(told[0]?.startsWith("first was passed over (backend_unavailable)"), told[0]);
+  world.clock.advance(HOUR);
+  assert(world.provider.isActive(await session.accessToken()));
+  first.before = undefined; // from now on the first is there: the grant stays where it is, in one place
+  world.clock.advance(HOUR);
+  const later = await world.signIn({ credentialsBackend: open() });
+  assert(world.provider.isActive(await later.accessToken()));
+  assertEquals([first.rows.get(world.key), second.get(world.key) !== undefined], [undefined, true]);
+  assert(world.provider.isActive(await renew(session)));
+  assertEquals(world.codes.length, 1);
+});
