@@ -1,50 +1,100 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type LocalCa, makeLocalCa } from "../../support/local_ca.ts";
 import { runDeno } from "../../support/deno_process.ts";
-import { type ScriptedProvider, startScriptedProvider } from "../../support/scripted_provider.ts";
+import { startScriptedProvider } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { type ConnectProxy, startConnectProxy, startTlsFront, type Tunnel } from "./tunnels.ts";
 
 /** A name that no name server knows. */
 const COMPANY = "login.company.example";
 
-interface Network extends AsyncDisposable {
-  /** A provider that speaks TLS with a certificate of the company's own authority. */
-  readonly provider: ScriptedProvider;
-  readonly proxy: ConnectProxy;
-  /** The file of that authority's certificate. */
-  readonly ca: string;
+/**
+ * Hands each connection on to another port of loopback.
+ *
+ * @param greet Runs before, with the connection.
+ */
+function startTunnel(
+  listener: Deno.Listener<Deno.Conn<Deno.NetAddr>, Deno.NetAddr>,
+  greet: (client: Deno.Conn) => Promise<void> = () => Promise.resolve(),
+) {
+  const open: { close(): void }[] = [listener];
+  const tunnel = {
+    port: listener.addr.port,
+    target: 0,
+    async [Symbol.asyncDispose]() {
+      for (const one of open) Promise.try(() => one.close()).catch(() => {}); // or it is closed
+      await served;
+    },
+  };
+  const relay = async (client: Deno.Conn) => {
+    open.push(client);
+    await greet(client);
+    const server = await Deno.connect({ hostname: "127.0.0.1", port: tunnel.target });
+    open.push(server);
+    const ways = [[client, server], [server, client]] as const;
+    await Promise.all(ways.map(([from, to]) => from.readable.pipeTo(to.writable)));
+  };
+  const served = (async () => {
+    const running: Promise<unknown>[] = [];
+    // One side may leave, or refuse the other's certificate.
+    for await (const client of listener) running.push(relay(client).catch(() => {}));
+    await Promise.all(running);
+  })();
+  return tunnel;
+}
+
+/** A CONNECT proxy (RFC 9110, section 9.3.6): connects to `target`, whatever name it is asked for. */
+function startConnectProxy(target: number) {
+  const requests: string[] = [];
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const tunnel = startTunnel(listener, async (client) => {
+    requests.push(await readHead(client));
+    await client.write(new TextEncoder().encode("HTTP/1.1 200 Connected\r\n\r\n"));
+  });
+  return Object.assign(tunnel, { target, requests });
+}
+
+/** The request line; the rest of the head is read and dropped. */
+async function readHead(client: Deno.Conn): Promise<string> {
+  const buffer = new Uint8Array(4096);
+  let head = "";
+  while (!head.includes("\r\n\r\n")) {
+    const size = await client.read(buffer);
+    if (size === null) throw new Error("The client left");
+    head += new TextDecoder().decode(buffer.subarray(0, size));
+  }
+  return head.slice(0, head.indexOf("\r\n"));
 }
 
 let sharedCa: Promise<LocalCa> | undefined;
 
-/** @param host `localhost` can be reached; the company's name through the proxy alone. */
-async function startNetwork(host: "localhost" | typeof COMPANY): Promise<Network> {
+/**
+ * A provider that speaks TLS with a certificate of the company's own authority, whose file is `ca`.
+ *
+ * @param host `localhost` can be reached; the company's name through the proxy alone.
+ */
+async function startNetwork(host: "localhost" | typeof COMPANY) {
+  await using stack = new AsyncDisposableStack();
   const authority = await (sharedCa ??= makeLocalCa());
-  const front: Tunnel = startTlsFront(await authority.issue([host]));
+  const pem = await authority.issue([host]);
+  const front = startTunnel(Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...pem }));
   const issuer = host === COMPANY ? `https://${COMPANY}` : `https://localhost:${front.port}`;
-  const provider = await startScriptedProvider({ issuer });
+  const provider = stack.use(await startScriptedProvider({ issuer }));
   provider.autoApprove = true;
   front.target = provider.port;
-  const proxy = startConnectProxy(front.port);
-  const dir = await tempDir();
+  stack.use(front);
+  const proxy = stack.use(startConnectProxy(front.port));
+  const dir = stack.use(await tempDir());
   const ca = `${dir.path}/company-ca.pem`;
   await Deno.writeTextFile(ca, authority.cert);
-  return {
-    provider,
-    proxy,
-    ca,
-    async [Symbol.asyncDispose]() {
-      await proxy[Symbol.asyncDispose]();
-      await front[Symbol.asyncDispose]();
-      await provider[Symbol.asyncDispose]();
-      await dir[Symbol.asyncDispose]();
-    },
-  };
+  const started = stack.move();
+  return { provider, proxy, ca, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
 /** Signs in in a process of its own, which may reach the issuer's host and nothing else. */
-async function signIn({ provider }: Network, env: Record<string, string>): Promise<string> {
+async function signIn(
+  { provider }: Awaited<ReturnType<typeof startNetwork>>,
+  env: Record<string, string>,
+): Promise<string> {
   const { host, port } = new URL(provider.issuer);
   const { stdout, stderr } = await runDeno({
     code: `
