@@ -106,11 +106,14 @@ function systemTest(
       const path = "${parent}/c.json";
       const backend = new FileCredentialsBackend({ path });
       const entry = ${JSON.stringify(entry())};
+      const longer = { ...entry, x_fill: "f".repeat(7_000) };
       const large = { ...entry, x_fill: "f".repeat(200_000) };
       const locked = (fn = () => Promise.resolve()) => backend.withLock("${KEY}", fn);
       const fill = (name) => {
         try { Deno.writeFileSync("${parent}/" + name, new Uint8Array(100_000)); } catch { /* full */ }
       };
+      const args = ["-o", "remount,ro", "${parent}"];
+      const remount = () => new Deno.Command("mount", { args }).outputSync().success;
       const outcomes = [];
       for (const step of [${rows.map(([step]) => `() => ${step}`).join(",\n")}]) {
         try { outcomes.push(await step() ?? null); }
@@ -166,13 +169,7 @@ systemTest(
     [`backend.get("${KEY}").client_id`, "my-app"],
     [`backend.get("${OTHER}")`, null],
     [`Array.from(Deno.readDirSync("${at}"), (f) => f.name).sort()`, ["c.json", "c.json.lock"]],
-    [
-      `locked(async () => {
-      fill("filler");
-      await backend.put("${KEY}", { ...entry, x_fill: "f".repeat(7_000) });
-    })`,
-      null,
-    ],
+    [`locked(() => (fill("filler"), backend.put("${KEY}", longer)))`, null],
     [`backend.get("${KEY}").x_fill.length`, 7000],
     [`fill("rest")`, null],
     ["locked()", FULL],
@@ -187,21 +184,15 @@ systemTest(
   "a file system that turns read-only can be read, and not under a lock",
   whyNoMount,
   mounted,
-  (
-    at,
-  ) => {
-    const remount =
-      `new Deno.Command("mount", { args: ["-o", "remount,ro", "${at}"] }).outputSync()`;
-    return [
-      [`backend.put("${KEY}", entry)`, null],
-      [`locked(() => Promise.resolve(${remount}.success))`, false],
-      [`${remount}.success`, true],
-      [`backend.get("${KEY}").client_id`, "my-app"],
-      [`backend.put("${KEY}", entry)`, READ_ONLY],
-      ["locked()", READ_ONLY],
-      [`backend.delete("${KEY}")`, READ_ONLY],
-      ["backend.deleteAll()", READ_ONLY],
-      [`new FileCredentialsBackend({ path: "${at}/new/c.json" }).put("k", entry)`, READ_ONLY],
-    ];
-  },
+  (at) => [
+    [`backend.put("${KEY}", entry)`, null],
+    ["locked(() => Promise.resolve(remount()))", false],
+    ["remount()", true],
+    [`backend.get("${KEY}").client_id`, "my-app"],
+    [`backend.put("${KEY}", entry)`, READ_ONLY],
+    ["locked()", READ_ONLY],
+    [`backend.delete("${KEY}")`, READ_ONLY],
+    ["backend.deleteAll()", READ_ONLY],
+    [`new FileCredentialsBackend({ path: "${at}/new/c.json" }).put("k", entry)`, READ_ONLY],
+  ],
 );

@@ -148,11 +148,8 @@ test.asOther("neither tokens nor a lock of another user are used", async () => {
     ] as const
   ) {
     Deno.chownSync(file, attacker, attacker); // by the superuser, who can open them all
-    await rejectsWith(
-      "backend_denied",
-      run,
-      `${file}: it belongs to another user (uid ${attacker})`,
-    );
+    const words = `${file}: it belongs to another user (uid ${attacker})`;
+    await rejectsWith("backend_denied", run, words);
   }
 });
 

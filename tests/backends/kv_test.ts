@@ -4,7 +4,6 @@ import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
-import { testWith } from "../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 const nothing = () => Promise.resolve();
@@ -73,28 +72,25 @@ test("a lock ends its wait by what peek sees", async (open) => {
   assertEquals(await one.withLock(KEY, seen), "seen");
 }, ["file"]);
 
-testWith({ permissions: "none" })(
-  "kv: it says where it keeps things, and whether they last",
-  () => {
-    const where = (path?: string) => {
-      const { persistent, location } = new KvCredentialsBackend(path === undefined ? {} : { path });
-      return [persistent, location];
-    };
-    assertEquals(where(), [false, "a Deno KV database in the memory of this process"]);
-    assertEquals(where(":memory:"), where());
-    assertEquals(where("/data/kv.db"), [true, "/data/kv.db"]);
-    assertEquals(where("https://kv.example.com/x"), [true, "https://kv.example.com/x"]);
-    const proves = ["/data/kv.db", "https://kv.example.com/x"].map((path) =>
-      provesWrites(new KvCredentialsBackend({ path }))
-    );
-    assertEquals(proves, [false, true]);
-    const needs = (path: string) => new KvCredentialsBackend({ path }).requiredPermissions();
-    assertEquals(needs(":memory:"), []);
-    const folder = { path: "/data" };
-    assertEquals(needs("/data/kv.db"), [{ name: "read", ...folder }, { name: "write", ...folder }]);
-    assertEquals(needs("https://kv.example.com/x"), [
-      { name: "net", host: "kv.example.com:443" },
-      { name: "env", variable: "DENO_KV_ACCESS_TOKEN" },
-    ]);
-  },
-);
+Deno.test("kv: it says where entries are, and whether they last", { permissions: "none" }, () => {
+  const where = (path?: string) => {
+    const { persistent, location } = new KvCredentialsBackend(path === undefined ? {} : { path });
+    return [persistent, location];
+  };
+  assertEquals(where(), [false, "a Deno KV database in the memory of this process"]);
+  assertEquals(where(":memory:"), where());
+  assertEquals(where("/data/kv.db"), [true, "/data/kv.db"]);
+  assertEquals(where("https://kv.example.com/x"), [true, "https://kv.example.com/x"]);
+  const proves = ["/data/kv.db", "https://kv.example.com/x"].map((path) =>
+    provesWrites(new KvCredentialsBackend({ path }))
+  );
+  assertEquals(proves, [false, true]);
+  const needs = (path: string) => new KvCredentialsBackend({ path }).requiredPermissions();
+  assertEquals(needs(":memory:"), []);
+  const folder = { path: "/data" };
+  assertEquals(needs("/data/kv.db"), [{ name: "read", ...folder }, { name: "write", ...folder }]);
+  assertEquals(needs("https://kv.example.com/x"), [
+    { name: "net", host: "kv.example.com:443" },
+    { name: "env", variable: "DENO_KV_ACCESS_TOKEN" },
+  ]);
+});

@@ -10,6 +10,7 @@ import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_bac
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { testWith } from "../support/test_with.ts";
 import { testKey } from "./encrypted/encryption_keys.ts";
 
 const SECRET = "s.9Kx2mQ7vLw4Zr8Tb";
@@ -117,11 +118,10 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
   ]],
 ];
 
+const test = testWith({ permissions: { env: ["HOME", "USERPROFILE"] } }); // for the place of locks
+
 for (const [Store, rows] of WRONG) {
-  const permissions = { env: ["HOME", "USERPROFILE"] }; // for the place of locks
-  Deno.test(`${Store.name} refuses options that are wrong, without showing them`, {
-    permissions,
-  }, async () => {
+  test(`${Store.name} refuses options that are wrong, without showing them`, async () => {
     for (const [options, ...words] of [...rows, [null, "not an object"], [[], "not an object"]]) {
       const make = () => new Store(options as never);
       const error = await rejectsWith("invalid_options", make, ...words as string[]);

@@ -149,12 +149,6 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       proves: true,
       compares: true,
     },
-    "encrypted kv": {
-      open: () => encrypted(new KvCredentialsBackend({ path: `${parent}/kv/encrypted.db` })),
-      broken: () => encrypted(new KvCredentialsBackend({ path: damaged("sealed.db") })),
-      permissions,
-      compares: true,
-    },
     "encrypted backend of three methods": {
       open: () => encrypted(minimal()),
       broken: () => encrypted(damagedRows),

@@ -59,9 +59,9 @@ Deno.test("the lease of a holder that was killed is free within 30 seconds, for 
   assert(LOCK_TIMEOUT_MS > 35_000);
 });
 
-for (
-  const [what, silentMs] of [["shows life in time", SIGN_MS], ["pauses for 20 s", 22_000]] as const
-) {
+const PAUSES = [["shows life in time", SIGN_MS], ["pauses for 20 s", 22_000]] as const;
+
+for (const [what, silentMs] of PAUSES) {
   Deno.test(`a holder that ${what} keeps its lease`, async () => {
     const { store, clock, wait } = world(120_000);
     store.set("slow");
@@ -135,11 +135,8 @@ Deno.test("a sign of life does not take back a lease that was lost", async () =>
     store.set("other");
     intervals.tick();
     await settled();
-    await rejectsWith(
-      "backend_locked",
-      () => leases.assertHeld("a", "write to"),
-      "Cannot write to",
-    );
+    const look = () => leases.assertHeld("a", "write to");
+    await rejectsWith("backend_locked", look, "Cannot write to");
   }, {});
   assertEquals(store.row.holder, "other");
 });
@@ -220,8 +217,6 @@ Deno.test("the wait ends with the signal's reason, and with what peek sees", asy
   assertStrictEquals(await assertRejects(run), reason);
   clock.onDelay = undefined;
   const looks = [undefined, "seen"];
-  assertEquals(
-    await leases.run<string>("a", never, { peek: () => Promise.resolve(looks.shift()) }),
-    "seen",
-  );
+  const peek = () => Promise.resolve(looks.shift());
+  assertEquals(await leases.run<string>("a", never, { peek }), "seen");
 });

@@ -9,7 +9,9 @@ import { testWith } from "../../support/test_with.ts";
 
 const ATTACKER = 12345;
 const { folder, root } = sandbox();
-const test = testWith({ whyNot: whyNoOtherUser }, "private files: ");
+const test = Object.assign(testWith({ whyNot: whyNoOtherUser }, "private files: "), {
+  onPosix: testWith({ ignore: !isPosix }, "private files: "),
+});
 
 /** The rules of the readers, by the files that they read. */
 const RULES = {
@@ -97,32 +99,29 @@ function script(calls: { path: string; rules: object; before?: string }[]): stri
 }
 
 for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
-  test(
-    `every kind of file by every rule, under ${flags}`,
-    async () => {
-      const parent = folder();
-      Deno.chmodSync(root, 0o755);
-      Deno.chmodSync(parent, 0o777);
-      const rules = Object.values(RULES);
-      const calls = [];
-      for (const [index, [name, make]] of ROWS.entries()) {
-        const path = `${parent}/file${index}${name.endsWith("/inner") ? "/inner" : ""}`;
-        await make(path);
-        calls.push(...rules.map((rules) => ({ path, rules })));
+  test(`every kind of file by every rule, under ${flags}`, async () => {
+    const parent = folder();
+    Deno.chmodSync(root, 0o755);
+    Deno.chmodSync(parent, 0o777);
+    const rules = Object.values(RULES);
+    const calls = [];
+    for (const [index, [name, make]] of ROWS.entries()) {
+      const path = `${parent}/file${index}${name.endsWith("/inner") ? "/inner" : ""}`;
+      await make(path);
+      calls.push(...rules.map((rules) => ({ path, rules })));
+    }
+    const said = await runAsOther(script(calls), flags) as string[];
+    for (const [name, , seen] of ROWS) {
+      // Without a grant to learn the user's id, only a closed file is known to be the user's.
+      const isUnknown = flags[0] !== "-A" && /^own, 06[^0]/.test(name);
+      const told = isUnknown ? `it belongs to another user (uid ${USER}), as far` : seen;
+      for (const [index, kind] of Object.keys(RULES).entries()) {
+        const expected = typeof told === "string" ? told : told[index]!;
+        const text = said.shift()!;
+        assert(text.startsWith(expected), `${name}, ${kind}: ${text}`);
       }
-      const said = await runAsOther(script(calls), flags) as string[];
-      for (const [name, , seen] of ROWS) {
-        // Without a grant to learn the user's id, only a closed file is known to be the user's.
-        const isUnknown = flags[0] !== "-A" && /^own, 06[^0]/.test(name);
-        const told = isUnknown ? `it belongs to another user (uid ${USER}), as far` : seen;
-        for (const [index, kind] of Object.keys(RULES).entries()) {
-          const expected = typeof told === "string" ? told : told[index]!;
-          const text = said.shift()!;
-          assert(text.startsWith(expected), `${name}, ${kind}: ${text}`);
-        }
-      }
-    },
-  );
+    }
+  });
 }
 
 test("one that becomes a pipe at its opening does not block", async () => {
@@ -166,25 +165,21 @@ function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void): string
   }
 }
 
-Deno.test(
-  "private files: a text that is written meanwhile is read again",
-  { ignore: !isPosix },
-  () => {
-    const path = `${folder()}/file`;
-    Deno.writeTextFileSync(path, "half", { mode: 0o600 });
-    let writes = 0;
-    const whole = readWhile(path, () => {
-      if (writes++ === 2) Deno.writeTextFileSync(path, "half, whole");
-    });
-    assertEquals(whole, "half, whole");
-    let time = 0;
-    const changing = readWhile(path, () => Deno.utimeSync(path, ++time, time));
-    assertMatch(changing, /^another program keeps changing it/);
-    assertEquals(readWhile(`${path}.none`, () => {}), "it is not there. Check the path.");
-    Deno.writeFileSync(path, new Uint8Array([0xff, 0xfe]));
-    assertMatch(readWhile(path, () => {}), /^it is not UTF-8 text/);
-  },
-);
+test.onPosix("a text that is written meanwhile is read again", () => {
+  const path = `${folder()}/file`;
+  Deno.writeTextFileSync(path, "half", { mode: 0o600 });
+  let writes = 0;
+  const whole = readWhile(path, () => {
+    if (writes++ === 2) Deno.writeTextFileSync(path, "half, whole");
+  });
+  assertEquals(whole, "half, whole");
+  let time = 0;
+  const changing = readWhile(path, () => Deno.utimeSync(path, ++time, time));
+  assertMatch(changing, /^another program keeps changing it/);
+  assertEquals(readWhile(`${path}.none`, () => {}), "it is not there. Check the path.");
+  Deno.writeFileSync(path, new Uint8Array([0xff, 0xfe]));
+  assertMatch(readWhile(path, () => {}), /^it is not UTF-8 text/);
+});
 
 Deno.test("private files: on Windows a program that has the file open is waited for, up to 40 tries", () => {
   const busy = Object.assign(new Error("in use"), { code: "EBUSY" });

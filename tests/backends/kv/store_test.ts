@@ -24,9 +24,9 @@ interface World {
   open(timeoutMs?: number): Promise<KvStore>;
 }
 
-function test(name: string, fn: (world: World) => Promise<void>, token = ACCESS_TOKEN): void {
+function test(name: string, fn: (world: World) => Promise<void>): void {
   Deno.test(`kv server: ${name}`, () =>
-    withEnv({ DENO_KV_ACCESS_TOKEN: token }, async () => {
+    withEnv({ DENO_KV_ACCESS_TOKEN: ACCESS_TOKEN }, async () => {
       using server = await ScriptedKvServer.open();
       const clock = new FakeClock();
       const open = (timeoutMs = 5000) =>
@@ -81,16 +81,13 @@ for (const [what, answer, code, why] of REFUSALS) {
   });
 }
 
-for (const token of ["", "two words"]) {
-  test(
-    `a token that cannot be one is backend_auth_failed: "${token}"`,
-    async ({ server, open }) => {
-      await rejectsWith("backend_auth_failed", () => open(), "is not set, or cannot be one");
-      assertEquals(server.asked, []);
-    },
-    token,
-  );
-}
+test("a token that cannot be one is backend_auth_failed, and is not sent", async ({ server, open }) => {
+  for (const token of ["", "two words"]) {
+    Deno.env.set("DENO_KV_ACCESS_TOKEN", token);
+    await rejectsWith("backend_auth_failed", () => open(), "is not set, or cannot be one");
+    assertEquals(server.asked, []);
+  }
+});
 
 test("what is no KV server is an error, by Deno's words for it", async ({ open }) => {
   const fault = new TypeError(`Could not open Deno KV database: ${ACCESS_TOKEN}`);

@@ -72,5 +72,6 @@ Deno.test("the package as JSR serves it loads backends that the environment name
   const missing = await run("jsr:@acme/nothing:Store", [imports]);
   assert(missing.startsWith("backend_import_failed"), missing);
   const denied = await run("./mine.ts:AcmeBackend");
-  assert(denied.startsWith("permission_required") && denied.includes("--allow-read"), denied);
+  assert(denied.startsWith("permission_required") && denied.includes("./mine.ts"), denied);
+  assert(denied.includes("--allow-read") && !denied.includes("acme-url"), denied);
 });

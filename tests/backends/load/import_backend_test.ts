@@ -3,7 +3,6 @@ import { toFileUrl } from "@std/path";
 import { moduleUrl } from "../../../backends/load/create_backend.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { load } from "./load_from_env.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -187,21 +186,6 @@ test("a module that is not there, or does not run, is backend_import_failed with
   const { cause } = await rejectsWith("backend_import_failed", () => load(`${long}:Good`));
   const words = (cause as Error).message;
   assert(!words.includes("\x1b") && words.length < 1_100, `${words.length}`);
-});
-
-Deno.test("a store of one's own: a module that Deno does not permit is permission_required, by its flag", async () => {
-  const code = `
-    import { loadBackendFromEnv } from "${backendUrl("resolve_credentials_backend.ts")}";
-    await loadBackendFromEnv().catch(({ code, message }) => console.log(code, message));
-  `;
-  const env = {
-    VM_OIDC_CREDENTIALS_BACKEND: `${path}:Good`,
-    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ token: SECRETS.access }),
-  };
-  const { stdout } = await runDeno({ code, env, flags: ["--allow-env"] });
-  assert(stdout.startsWith("permission_required"), stdout);
-  assert(stdout.includes("--allow-read") && stdout.includes(path), stdout);
-  assertNoSecret(stdout);
 });
 
 test("a constructor's words show no piece of its options, whatever it does with them", async () => {
