@@ -75,9 +75,9 @@ async function newcomer(around: Surroundings) {
     home,
     /** The variables of the reader's shell; another value is another shell. */
     env,
-    /** Types a fence into the shell. Variables that it exports stay. */
+    /** Types a fence into the shell, up to a command that fails. Variables that it exports stay. */
     async type(shell: string) {
-      const script = `${fillIn(shell, around, work)}\ncode=$?; env -0 > '${variables}'; exit $code`;
+      const script = `set -e\n${fillIn(shell, around, work)}\nenv -0 > '${variables}'`;
       const options = { cwd: work, env: reader.env, timeoutMs: 180_000 };
       const result = await runProcess(["sh", "-c", script], options);
       // `exec` leaves no shell to ask.

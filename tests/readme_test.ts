@@ -2,7 +2,7 @@
 import { assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { FILE_NAME, pageFences, run, startReadmeWorld } from "./readme_reader.ts";
 
-/** The pages in their order, with the headings whose commands run elsewhere: by live or slow tests. */
+/** The pages in their order, with the headings whose fences run elsewhere: by live or slow tests. */
 const PAGES: Record<string, readonly string[]> = {
   "README.md": ["Try it"],
   "client/command_line.md": ["kubectl and git"],
@@ -15,9 +15,12 @@ const PAGES: Record<string, readonly string[]> = {
   "client/errors.md": [],
 };
 
-/** What is named in a sentence: a part of a command, or a cure that reaches beyond this reader's folders. */
+/** Commands in sentences that are not typed: parts of one, Vault's, and those that reach beyond loopback or this home. */
 const NAMED =
-  /…|^validmind-auth (COMMAND|migrate|logout --all)|^deno (cache|clean|compile|upgrade)/;
+  /^(validmind-auth (COMMAND|migrate|logout --all)|deno (cache|clean|compile|upgrade)|vault)/;
+
+/** Each page begins on a machine without the command, and Deno refuses to install it twice. */
+const INSTALLS = /^deno install --global --no-config --name validmind-auth/m;
 
 /** What jobs.md says is enough. */
 const JOB = `import { createSession } from "jsr:@validmind/auth"; await createSession();`;
@@ -36,14 +39,15 @@ Deno.test({
     const stored = () => Deno.readTextFile(`${reader.home}/.validmind/credentials.json`);
     for (const [page, elsewhere] of Object.entries(PAGES)) {
       const fences = (await pageFences(page)).filter(({ heading, language, text }) =>
-        !elsewhere.includes(heading) && !(language === "inline" && NAMED.test(text)) &&
-        (page === "README.md" || /sh|inline/.test(language) || FILE_NAME.test(text))
+        language === "inline" ? !NAMED.test(text) : !elsewhere.includes(heading) &&
+          (page === "README.md" || /sh/.test(language) || FILE_NAME.test(text))
       );
       for (const [index, fence] of fences.entries()) {
         const [begin = ""] = fence.text.split("\n");
         await t.step(`${page}, ${fence.heading}: ${begin}`, async () => {
           const isNewShell = fences[index - 1]?.heading !== fence.heading;
           if (isNewShell && !fence.heading.startsWith("Quick")) reader.env = quickStart;
+          if (INSTALLS.test(fence.text)) await reader.type("rm -f ~/.deno/bin/validmind-auth");
           output += await run(reader, fence);
           if (fence.heading === "Quick start") quickStart = reader.env;
         });

@@ -110,5 +110,5 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
   cli: (...args) => runCli(args),
 };
 
-const [command = "", ...args] = Deno.args;
+const [command = "signIn", ...args] = Deno.args;
 console.log(JSON.stringify(await COMMANDS[command]!(...args)));

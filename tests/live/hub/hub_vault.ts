@@ -1,15 +1,12 @@
+import { DENO, mustRun } from "../../support/deno_process.ts";
+import { pageFences } from "../../readme_reader.ts";
 import { startVault, type VaultServer } from "../../support/servers/vault_server.ts";
 import { signJwt } from "../../support/jwt.ts";
+import { tempDir } from "../../support/temp_home.ts";
 import type { HubFolder } from "./hub_folder.ts";
 import type { HubOptions } from "./hub_process.ts";
 
-const POLICY = new URL("./recipes/notebooks.hcl", import.meta.url);
-const RSA = {
-  name: "RSASSA-PKCS1-v1_5",
-  modulusLength: 2048,
-  publicExponent: new Uint8Array([1, 0, 1]),
-  hash: "SHA-256",
-};
+const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 
 /** A Vault that knows the hub's people by what the hub signs. */
 export interface HubVault {
@@ -22,31 +19,43 @@ export interface HubVault {
 
 /** Starts it, with the login and the policy of the page. */
 export async function startHubVault(): Promise<HubVault> {
-  const { privateKey, publicKey } = await crypto.subtle.generateKey(RSA, true, ["sign", "verify"]);
+  await using folder = await tempDir();
   const vault = await startVault();
-  await vault.request("POST", "sys/auth/jwt", { type: "jwt" });
-  const pem = await toPem("PUBLIC KEY", "spki", publicKey);
-  await vault.request("POST", "auth/jwt/config", { jwt_validation_pubkeys: [pem] });
-  await vault.request("POST", "auth/jwt/role/notebooks", {
-    role_type: "jwt",
-    user_claim: "sub",
-    bound_audiences: ["vault"],
-    token_policies: ["notebooks"],
-    token_ttl: "1h",
-  });
-  const { body } = await vault.request("GET", "sys/auth");
-  const policy = (await Deno.readTextFile(POLICY)).replaceAll(
-    "ACCESSOR",
-    body.data["jwt/"].accessor,
-  );
-  await vault.request("PUT", "sys/policies/acl/notebooks", { policy });
-  const key = await toPem("PRIVATE KEY", "pkcs8", privateKey);
+  await administer(vault, "Vault on one machine", folder.path);
+  const key = await Deno.readTextFile(`${folder.path}/vault-login.pem`);
+  const der = Uint8Array.fromBase64(key.replaceAll(/-----.*-----/g, ""));
+  const privateKey = await crypto.subtle.importKey("pkcs8", der, RS256, false, ["sign"]);
   const login = (name: string) => {
     const now = Math.floor(Date.now() / 1000);
     const claims = { sub: name, aud: "vault", iat: now, exp: now + 600 };
     return signJwt(claims, { kid: "hub", privateKey });
   };
   return { vault, key, login };
+}
+
+/** Types what a part of the page has for the administrator of Vault, in a folder. */
+export async function administer(
+  vault: VaultServer,
+  heading: "Vault on one machine" | "Kubernetes",
+  folder: string,
+  fill = (commands: string) => commands,
+): Promise<void> {
+  const program = `${import.meta.dirname}/vault_program.ts`;
+  const shim = `vault() { '${DENO}' run -A --no-config '${program}' "$@"; }`;
+  const env = { VAULT_ADDR: vault.url, VAULT_TOKEN: vault.rootToken };
+  const type = (commands: string) =>
+    mustRun(["sh", "-ec", `${shim}\n${commands}`], { env, cwd: folder });
+  const page = await pageFences("client/hubs.md");
+  const text = (language: string) =>
+    page.find((fence) => fence.heading === heading && fence.language === language)!.text;
+  const [list, write] = page.filter(({ language, text }) =>
+    language === "inline" && text.startsWith("vault ")
+  );
+  await type(fill(text("sh")));
+  const [, mount] = /auth enable (\w+)/.exec(text("sh"))!;
+  const { accessor } = JSON.parse(await type(list!.text))[`${mount}/`];
+  await Deno.writeTextFile(`${folder}/notebooks.hcl`, text("hcl").replaceAll("ACCESSOR", accessor));
+  await type(write!.text);
 }
 
 /** What the recipe for Vault needs of the machine, and the hub's key in its place. */
@@ -57,9 +66,4 @@ export async function placesForVault(
   const places = { KEY: `${path}/vault-login.pem`, LOGINS: `${path}/logins` };
   await Deno.writeTextFile(places.KEY, key, { mode: 0o600 });
   return { environment: { VAULT_ADDR: vault.url }, places };
-}
-
-async function toPem(label: string, format: "spki" | "pkcs8", key: CryptoKey): Promise<string> {
-  const text = new Uint8Array(await crypto.subtle.exportKey(format, key)).toBase64();
-  return `-----BEGIN ${label}-----\n${text.replace(/.{64}/g, "$&\n")}\n-----END ${label}-----\n`;
 }

@@ -7,8 +7,9 @@ import { makeSigningKey, signJwt, verifyJwt } from "../../support/jwt.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
-import { startVault } from "../../support/servers/vault_server.ts";
+import { startVault, type VaultServer } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { administer } from "./hub_vault.ts";
 import { makePodImage, type PodUser, project } from "./pod.ts";
 
 const RECIPES = fromFileUrl(new URL("./recipes/kubernetes/", import.meta.url));
@@ -292,25 +293,17 @@ async function startCluster() {
         "kubernetes.io": { namespace: "hub", serviceaccount: { name, uid: `uid-of-${sub}` } },
       }, key);
     },
-    async tell(vault: Awaited<ReturnType<typeof startVault>>): Promise<void> {
-      await vault.request("POST", "sys/auth/kubernetes", { type: "kubernetes" });
-      await vault.request("POST", "auth/kubernetes/config", {
-        kubernetes_host: server.origin,
-        kubernetes_ca_cert: (await makeLocalCa()).cert,
-        token_reviewer_jwt: await signJwt({ sub: "vault" }, key),
-        disable_local_ca_jwt: true,
-      });
-      await vault.request("POST", "auth/kubernetes/role/notebooks", {
-        token_policies: ["notebooks"],
-        bound_service_account_names: ["notebook-*"],
-        bound_service_account_namespaces: ["hub"],
-        audience: "vault",
-      });
-      const { body } = await vault.request("GET", "sys/auth");
-      const policy = await Deno.readTextFile(`${RECIPES}notebooks.hcl`);
-      await vault.request("PUT", "sys/policies/acl/notebooks", {
-        policy: policy.replaceAll("ACCESSOR", body.data["kubernetes/"].accessor),
-      });
+    async tell(vault: VaultServer): Promise<void> {
+      await using folder = await tempDir();
+      await Deno.writeTextFile(`${folder.path}/ca.pem`, (await makeLocalCa()).cert);
+      const reviewer = await signJwt({ sub: "vault" }, key);
+      const outside = `${server.origin} kubernetes_ca_cert=@ca.pem disable_local_ca_jwt=true`;
+      const fill = (commands: string) =>
+        commands.replace(
+          "https://kubernetes.default.svc",
+          `${outside} token_reviewer_jwt=${reviewer}`,
+        );
+      await administer(vault, "Kubernetes", folder.path, fill);
     },
   };
 }
