@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
-import { makePipe, namesIn } from "../../support/sandbox.ts";
-import { tempDir } from "../../support/temp_home.ts";
+import { fakeBrowser } from "../../support/fake_browser.ts";
 import { testWith } from "../../support/test_with.ts";
 import { type Captured, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 
@@ -128,24 +127,21 @@ for (const signal of ["Ctrl-C", "SIGTERM"] as const) {
 
 linuxTest("the browser opens by itself, and not with openBrowser: false or by SSH", async () => {
   await using provider = await startOidcProvider();
-  await using folder = await tempDir();
-  const opened = `${folder.path}/opened`;
-  await makePipe(opened); // a reader waits for the opener
-  const opener = `#!/bin/sh\nprintf %s "$1" > ${opened}\n`;
-  await Deno.writeTextFile(`${folder.path}/xdg-open`, opener, { mode: 0o755 });
-  const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}` };
+  await using browser = await fakeBrowser();
   const page = async () => {
-    assertStringIncludes(await Deno.readTextFile(opened), "http://127.0.0.1:");
+    assertStringIncludes(await browser.page(), "http://127.0.0.1:");
     return "^C";
   };
-  await typeInto(provider, [["whole address here", page]], { openBrowser: "", env });
-  await Deno.remove(opened);
+  const { env: found } = browser;
+  await typeInto(provider, [["whole address here", page]], { openBrowser: "", env: found });
+  await using unused = await fakeBrowser();
+  const { env } = unused;
   const ssh = { ...env, SSH_CONNECTION: "192.0.2.1 1 192.0.2.2 22" };
   for (const options of [{ openBrowser: "false", env }, { openBrowser: "", env: ssh }]) {
     const { text } = await typeInto(provider, [["whole address here", () => "^C"]], options);
     assert(!text.includes("was not opened"));
   }
-  assertEquals(namesIn(folder.path), ["xdg-open"]);
+  assertEquals(await unused.opened(), undefined);
 });
 
 pasteTest("a program that ends while it reads leaves the terminal as it was", async () => {

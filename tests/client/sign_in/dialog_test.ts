@@ -5,6 +5,7 @@ import { OwnStreams } from "../../support/own_streams.ts";
 import { type RealWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { browserOptions } from "../../support/browser_flow.ts";
+import { fakeBrowser } from "../../support/fake_browser.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { testWith } from "../../support/test_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -14,23 +15,6 @@ import { type AuthorizationPrompt, createSession, startSignIn } from "@validmind
 const PAGE = "https://login.example.com/?a=1&user_code=$(touch x);`id`";
 const ignore = Deno.build.os !== "linux"; // where the stand-in is a shell script
 const openTest = testWith({ ignore }, "openBrowser: ");
-
-/** A folder with an `xdg-open` in it that takes down its arguments and ends with `code`. */
-async function fakeBrowser(code = 0) {
-  const { path, [Symbol.asyncDispose]: dispose } = await tempDir();
-  const script = `#!/bin/sh
-printf '%s\\n' "$#" "$@" > ${path}/arguments
-/usr/bin/env > ${path}/environment
-exit ${code}
-`;
-  await Deno.writeTextFile(`${path}/xdg-open`, script, { mode: 0o755 });
-  return {
-    path,
-    opened: () => Deno.readTextFile(`${path}/arguments`).catch(() => undefined),
-    environment: () => Deno.readTextFile(`${path}/environment`),
-    [Symbol.asyncDispose]: dispose,
-  };
-}
 
 async function open(page: string, PATH: string, env: Record<string, string> = {}) {
   const alive = setInterval(() => {}, 1000); // the program does not keep this process alive
@@ -78,9 +62,7 @@ openTest("a sign-in opens the page with the code filled in, or goes on by the li
     using streams = new OwnStreams();
     world.backend.delete(world.key);
     Deno.env.set("PATH", PATH);
-    world.clock.onDelay = async () => {
-      while (PATH === browser.path && !await browser.opened()) await soon();
-    };
+    world.clock.onDelay = async () => void (PATH === browser.path && await browser.page());
     await createSession({ ...options, openBrowser: true });
     const text = streams.written.stderr;
     assertStringIncludes(text, "\nSigned in as analyst@example.com.");
@@ -94,8 +76,6 @@ openTest("a sign-in opens the page with the code filled in, or goes on by the li
 Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the process", () => {
   assertEquals(watchInterrupt(), undefined);
 });
-
-const soon = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 /** Starts a sign-in whose link nobody is shown. */
 async function start(world: RealWorld) {
@@ -148,7 +128,7 @@ test.real("two steps: the cells that a waiting cell names work word for word", a
   const interrupt = new AbortController();
   const { signal } = interrupt;
   const cell = createSession({ ...browserOptions(world), signal }).catch(() => undefined);
-  while (kernel.displays.length === 0) await soon();
+  while (kernel.displays.length === 0) await new Promise((resolve) => setTimeout(resolve));
   const shown = kernel.displays[0]!.data["text/plain"]!;
   const [first, second] = [...shown.matchAll(/(const [^;]+);/g)].map(([, code]) => code!);
   interrupt.abort();

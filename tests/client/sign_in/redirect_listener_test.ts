@@ -7,14 +7,14 @@ import {
 } from "../../../client/sign_in/browser_answer.ts";
 import { RedirectListener } from "../../../client/sign_in/browser.ts";
 import { browserOptions, rawRequest } from "../../support/browser_flow.ts";
-import { OwnEnv } from "../../support/own_env.ts";
+import { OwnEnv, setVariables } from "../../support/own_env.ts";
+import { fakeBrowser } from "../../support/fake_browser.ts";
 import { freePort } from "../../support/servers/free_port.ts";
 import { testWith } from "../../support/test_with.ts";
 import { replace } from "../../support/replace.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { oidcProviderWorld } from "../../support/provider_world.ts";
-import { tempDir } from "../../support/temp_home.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 
 const STATE = "s".repeat(43);
@@ -335,19 +335,12 @@ for (const hostname of ["127.0.0.1", "[::1]"]) {
 }
 
 rootTest("the opener's argument tells nothing, and another user gets no link", async () => {
-  await using dir = await tempDir();
-  const opener =
-    `#!/bin/sh\nprintf '%s' "$*" > ${dir.path}/x && mv ${dir.path}/x ${dir.path}/opened\n`;
-  await Deno.writeTextFile(`${dir.path}/xdg-open`, opener, { mode: 0o755 });
+  await using browser = await fakeBrowser();
   await using world = await oidcProviderWorld();
   using _ = new OwnStreams();
-  Deno.env.set("PATH", `${dir.path}:${Deno.env.get("PATH")}`);
+  setVariables(browser.env);
   const session = createSession({ ...browserOptions(world), openBrowser: true });
-  let address: string | undefined;
-  while (address === undefined) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    address = await Deno.readTextFile(`${dir.path}/opened`).catch(() => undefined);
-  }
+  const address = await browser.page();
   const { host, pathname, port, search } = new URL(address);
   assertEquals([/^127\.0\.0\.1:\d+$/.test(host), search], [true, ""]);
   assert(/^\/[\w-]{36}$/.test(pathname));

@@ -1,6 +1,7 @@
 import { FileCredentialsBackend } from "../../../../backends/file.ts";
 import { runCli } from "../../../../client/cli.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
+import { fakeBrowser } from "../../../support/fake_browser.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
 import { OwnStreams } from "../../../support/own_streams.ts";
 import { cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
@@ -67,13 +68,12 @@ cliTest("login: a refusal by the person is a failure, and nothing is stored", as
 });
 
 cliTest("login: --open opens the browser by the listed permission", async (world) => {
-  const script = `#!/bin/sh\nprintf '%s' "$1" > ${world.home}/opened\n`;
-  await Deno.chmod(await world.write(script, "bin/xdg-open"), 0o755);
-  const env = { PATH: `${world.home}/bin:${Deno.env.get("PATH")}` };
+  await using browser = await fakeBrowser();
+  const { env } = browser;
   const { json } = await world.says("permissions --for cli --open --json", 0, { env });
   assertStringIncludes(json.flags, "--allow-run=xdg-open");
   await world.says("login --open", 0, { env, flags: json.flags.split(" ") });
-  assertStringIncludes(await Deno.readTextFile(`${world.home}/opened`), world.provider.issuer);
+  assertStringIncludes(await browser.page(), world.provider.issuer);
 }, { ignore: Deno.build.os !== "linux" });
 
 cliTest("login: a profile has an entry of its own, for every command", async (world) => {
