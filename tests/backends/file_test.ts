@@ -244,9 +244,11 @@ test("one that is larger than any credentials file is neither read nor deleted",
 const isWindows = Deno.build.os === "windows";
 const HOME = isWindows ? "USERPROFILE" : "HOME";
 
-Deno.test("credentialsPath is the file of the Python library in the home folder", {
-  permissions: { env: [HOME] },
-}, async () => {
+const pathTest = Object.assign(testWith({ permissions: { env: [HOME] } }, "credentialsPath "), {
+  denied: testWith({ permissions: "none" }, "credentialsPath "),
+});
+
+pathTest("is the file of the Python library in the home folder", async () => {
   const [home, path] = isWindows
     ? ["C:\\Users\\ana", "C:\\Users\\ana\\.validmind\\credentials.json"]
     : ["/home/ana", "/home/ana/.validmind/credentials.json"];
@@ -255,7 +257,7 @@ Deno.test("credentialsPath is the file of the Python library in the home folder"
   }
 });
 
-Deno.test("credentialsPath without a home folder is home_unset and says what to do", async () => {
+pathTest("without a home folder is home_unset and says what to do", async () => {
   for (const home of ["", undefined]) {
     await withEnv({}, async () => {
       if (home === undefined) Deno.env.delete(HOME);
@@ -265,8 +267,6 @@ Deno.test("credentialsPath without a home folder is home_unset and says what to 
   }
 });
 
-Deno.test(
-  "credentialsPath that may not read the variable is permission_required",
-  { permissions: "none" },
-  async () => void await rejectsWith("permission_required", credentialsPath, `--allow-env=${HOME}`),
-);
+pathTest.denied("that may not read the variable is permission_required", async () => {
+  await rejectsWith("permission_required", credentialsPath, `--allow-env=${HOME}`);
+});

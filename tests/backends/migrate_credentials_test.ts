@@ -11,6 +11,7 @@ import { probeKey } from "../../backends/common/describe_backend.ts";
 import { entry, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { tempDir } from "../support/temp_home.ts";
+import { testWith } from "../support/test_with.ts";
 import { minimal } from "./stores.ts";
 
 const MOVE = { deleteSource: true };
@@ -30,9 +31,7 @@ function altered(
   return { ...minimal(good), ...methods };
 }
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test(`migrateCredentials: ${name}`, fn);
-}
+const test = testWith({}, "migrateCredentials: ");
 
 test("all entries are copied, which live twice is said, and a source is emptied when asked", async () => {
   const rows = { a: entry(), b: entry({ refresh_token: null, x_extra: [1] }) };
@@ -70,9 +69,8 @@ test("what was refreshed at the target stays, and what ended earlier is replaced
 
 test("the source is kept where the copy reads back differently, and shows no control characters", async () => {
   const key = "a\x1b[31m";
-  for (
-    const damage of [(row: OidcCredentials) => ({ ...row, access_token: "cut" }), () => undefined]
-  ) {
+  const cut = (row: OidcCredentials) => ({ ...row, access_token: "cut" });
+  for (const damage of [cut, () => undefined]) {
     const from = memory({ [key]: entry() });
     const good = memory();
     const to = altered(good, {
@@ -205,9 +203,8 @@ test("no row that a backend throws is shown", async () => {
     const run = () => migrateCredentials(altered(good(), source), altered(memory(), target), MOVE);
     await rejectsWith("backend_unavailable", run, "threw SyntaxError");
   }
-  for (
-    const [code, told] of [["backend_denied", "backend_denied"], ["Odd!", "backend_unavailable"]]
-  ) {
+  const codes = [["backend_denied", "backend_denied"], ["Odd!", "backend_unavailable"]];
+  for (const [code, told] of codes) {
     const quote = () => {
       const message = `Cannot read: ${SECRETS.access} is refused. Ask.`;
       throw new CredentialsBackendError(code as "backend_denied", message);

@@ -28,6 +28,7 @@ import { testWith } from "../../support/test_with.ts";
 
 /** Where keys come from: bytes, variables, passphrases, and a store of their own. */
 
+const test = testWith({ permissions: "none" });
 const WORDED = { passphrase: PASSPHRASE };
 
 function by(key: EncryptionKey, inner: OidcCredentialsBackend = new MemoryCredentialsBackend()) {
@@ -79,9 +80,7 @@ Deno.test("an unset variable is env_unset at the first use, and may be set later
   await rejectsWith("env_unset", () => worded.put(KEY, entry()), "TEST_KEY");
 });
 
-Deno.test("a variable that Deno denies is permission_required and names the flag", {
-  permissions: "none",
-}, async () => {
+test("a variable that Deno denies is permission_required and names the flag", async () => {
   for (const key of [{ env: "TEST_KEY" }, { passphrase: { env: "TEST_KEY" } }]) {
     const put = () => by(key).put(KEY, entry());
     await rejectsWith("permission_required", put, "--allow-env=TEST_KEY");
@@ -236,8 +235,6 @@ Deno.test("of two that make the first key at once each keeps its own, and both r
 });
 
 /** What somebody may do to a stored row. */
-
-const test = testWith({ permissions: "none" });
 
 /** What a read comes to after the change of the row. */
 async function readAfter(change: object, key: object = FIRST): Promise<unknown> {
