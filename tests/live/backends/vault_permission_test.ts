@@ -40,45 +40,17 @@ const ROUND = `
     console.log(error.code, error.message);
   }`;
 
-interface Case {
-  name: string;
-  options: VaultCredentialsBackendOptions;
-  env?: Record<string, string>;
-  kinds: string[];
-}
-
-const CASES: Case[] = [
-  {
-    name: "all by options",
-    options: { address, caCert, path, auth: { method: "token", token } },
-    kinds: ["net", "read"],
-  },
-  {
-    name: "Vault's variables",
-    options: { path },
-    env: { VAULT_ADDR: address, VAULT_CACERT: caCert, VAULT_TOKEN: token },
-    kinds: ["net", "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT", "VAULT_TOKEN", "read"],
-  },
-  {
-    name: "a token file",
-    options: {
-      ...{ address, caCert, path },
-      auth: { method: "token", tokenFile: `${folder.path}/.vault-token` },
-    },
-    kinds: ["net", "read", "read"],
-  },
-];
-
-function needsOf({ options, env = {} }: Case): Promise<BackendPermission[]> {
-  return withEnv(env, () => new VaultCredentialsBackend(options).requiredPermissions());
-}
-
-async function run({ options, env = {} }: Case, flags: string[], more = {}): Promise<string> {
-  const args = [JSON.stringify(options)];
-  const { stdout, stderr } = await runDeno({ code: ROUND, flags, args, env: { ...env, ...more } });
-  assertEquals(stderr, "");
-  return stdout;
-}
+/** Options, and variables. */
+const CASES: Record<string, [VaultCredentialsBackendOptions, Record<string, string>]> = {
+  "Vault's variables": [
+    { path },
+    { VAULT_ADDR: address, VAULT_CACERT: caCert, VAULT_TOKEN: token },
+  ],
+  "a token file": [
+    { address, caCert, path, auth: { method: "token", tokenFile: `${folder?.path}/.vault-token` } },
+    {},
+  ],
+};
 
 /** Whether an access of the audit log is one that the need allows. */
 function allows(need: BackendPermission, permission: string, value: string): boolean {
@@ -89,12 +61,18 @@ function allows(need: BackendPermission, permission: string, value: string): boo
   return need.name === "read" && /^(read|write)$/.test(permission) && need.path === value;
 }
 
-for (const one of CASES) {
-  live.test(`Vault's permissions: ${one.name}: what is declared is enough, and no less is`, async () => {
-    const needs = await needsOf(one);
-    assertEquals(needs.map((need) => need.name === "env" ? need.variable : need.name), one.kinds);
+for (const [name, [options, env]] of Object.entries(CASES)) {
+  live.test(`Vault's permissions: ${name}: what is declared is enough, and no less is`, async () => {
+    const declared = () => new VaultCredentialsBackend(options).requiredPermissions();
+    const needs = await withEnv(env, declared);
+    const run = async (needs: BackendPermission[], more = {}) => {
+      const child = { code: ROUND, args: [JSON.stringify(options)], env: { ...env, ...more } };
+      const { stdout, stderr } = await runDeno({ ...child, flags: permissionFlagsOf(needs) });
+      assertEquals(stderr, "");
+      return stdout;
+    };
     const log = `${folder.path}/${crypto.randomUUID()}.jsonl`;
-    const stdout = await run(one, permissionFlagsOf(needs), { DENO_AUDIT_PERMISSIONS: log });
+    const stdout = await run(needs, { DENO_AUDIT_PERMISSIONS: log });
     assertEquals(stdout, `Vault at ${address}, secret/users/anna\n`);
     const accesses = (await Deno.readTextFile(log)).trim().split("\n")
       .map((line) => JSON.parse(line) as { permission: string; value: string })
@@ -105,7 +83,7 @@ for (const one of CASES) {
     );
     assertEquals(beyond, []);
     for (const dropped of needs) {
-      const out = await run(one, permissionFlagsOf(needs.filter((need) => need !== dropped)));
+      const out = await run(needs.filter((need) => need !== dropped));
       assertStringIncludes(out, "permission_required Cannot ");
       assertStringIncludes(out, permissionFlagsOf([dropped])[0]!);
     }
