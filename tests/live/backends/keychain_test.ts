@@ -3,10 +3,10 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { KeychainCredentialsBackend } from "../../../backends/keychain.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
-import { startKeyringSession } from "../../support/servers/keyring_session.ts";
-import { DENO } from "../../support/deno_process.ts";
+import { type KeyringSession, startKeyringSession } from "../../support/servers/keyring_session.ts";
+import { ALL, backendUrl, DENO, runDeno } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
-import { runInSession } from "../../backends/keychain/session.ts";
+import { isThere } from "../../support/servers/servers.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 
 const live = await liveTests("keyring");
@@ -17,6 +17,29 @@ const SANITIZE = Deno.version.deno.startsWith("2.7.")
   : ["--sanitize-ops", "--sanitize-resources"];
 
 const LOOKUP = ["secret-tool", "lookup", "service", "validmind-auth", "username"];
+
+/** What every script has at hand; it tells how a call ended: "ok", or the code and words of its error. */
+const PRELUDE = `
+  import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
+  const outcome = (call) =>
+    call().then(() => "ok", (error) => \`\${error.code} \${error.message}\`);
+  const entry = (client_id) =>
+    ({ issuer: "https://login.example.com", client_id, access_token: "small" });
+`;
+
+const BACKEND = "const backend = new KeychainCredentialsBackend();";
+
+/** Runs a script in the session, and gives what it printed, as JSON. */
+async function runIn(
+  { env }: KeyringSession,
+  code: string,
+  flags: readonly string[] = ALL,
+  // deno-lint-ignore no-explicit-any -- each script prints its own
+): Promise<any> {
+  const { stdout, stderr } = await runDeno({ code: PRELUDE + code, flags, env });
+  if (stdout === "") throw new Error(`The script printed nothing: ${stderr}`);
+  return JSON.parse(stdout);
+}
 
 live.test("the keychain passes the conformance suite, with the permissions it declares", async () => {
   await using session = await startKeyringSession();
@@ -35,28 +58,25 @@ live.test("each permission that the keychain declares is needed, and its flag is
   const needs = await withEnv({ HOME: session.env.HOME! }, declared);
   const code = `
     const put = async () => {
-      const backend = new KeychainCredentialsBackend();
+      ${BACKEND}
       await backend.withLock("k", () => backend.put("k", entry("kept")));
     };
     console.log(JSON.stringify(await outcome(put)));`;
   for (const dropped of needs) {
     const flags = permissionFlagsOf(needs.filter((need) => need !== dropped));
     const [flag] = permissionFlagsOf([dropped])[0]!.split("=");
-    const told = await runInSession(session, code, { flags });
-    assertMatch(String(told), new RegExp(`^permission_required .*${flag}`));
+    assertMatch(await runIn(session, code, flags), new RegExp(`^permission_required .*${flag}`));
   }
 });
 
 live.test("an entry stands under its key where people and other programs look", async () => {
   await using session = await startKeyringSession();
-  await runInSession(
+  await runIn(
     session,
-    `
-    const backend = new KeychainCredentialsBackend();
+    `${BACKEND}
     await backend.put(${JSON.stringify(KEY)}, ${JSON.stringify(entry())});
     await backend.put(${JSON.stringify(OTHER)}, ${JSON.stringify(small("other"))});
-    console.log("true");
-  `,
+    console.log("true");`,
   );
   const { stdout } = await session.run([...LOOKUP, KEY]);
   assertEquals(JSON.parse(stdout), entry());
@@ -64,50 +84,45 @@ live.test("an entry stands under its key where people and other programs look", 
 
 live.test("entries survive a restart of the keyring, also for a process that had it open", async () => {
   await using session = await startKeyringSession();
-  const result = runInSession(
+  const result = runIn(
     session,
-    `
-    const backend = new KeychainCredentialsBackend();
+    `${BACKEND}
     await backend.put("k", entry("first"));
     Deno.writeTextFileSync(Deno.env.get("HOME") + "/stored", "");
-    while (true) {
-      try {
-        Deno.statSync(Deno.env.get("HOME") + "/restarted");
-        break;
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    }
+    const isRestarted = () => Deno.stat(Deno.env.get("HOME") + "/restarted");
+    while (await outcome(isRestarted) !== "ok") await new Promise((done) => setTimeout(done, 10));
     const before = await backend.get("k");
     await backend.put("k", entry("second"));
-    console.log(JSON.stringify([before, await backend.get("k")]));
-  `,
+    console.log(JSON.stringify([before, await backend.get("k")]));`,
   );
-  await waitForFile(`${session.env.HOME}/stored`);
+  while (!await isThere(`${session.env.HOME}/stored`)) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   await session.restart();
   await Deno.writeTextFile(`${session.env.HOME}/restarted`, "");
   assertEquals(await result, [small("first"), small("second")]);
 });
 
+/** How each call of a store ends. */
+const OUTCOMES = `${BACKEND}
+  const calls = [
+    () => backend.get("k"),
+    () => backend.put("k", entry("new")),
+    () => backend.put("other", entry("new")),
+    () => backend.delete("k"),
+    () => Array.fromAsync(backend.list()),
+    () => backend.deleteAll(),
+  ];
+  const outcomes = [];
+  for (const call of calls) outcomes.push(await outcome(call));
+  console.log(JSON.stringify(outcomes));
+`;
+
 live.test("a locked keyring is an error of its own for every call, and unlocked nothing is lost", async () => {
   await using session = await startKeyringSession();
-  const backend = `const backend = new KeychainCredentialsBackend();`;
-  await runInSession(session, `${backend} await backend.put("k", entry("kept")); console.log(1)`);
+  await runIn(session, `${BACKEND} await backend.put("k", entry("kept")); console.log(1)`);
   await session.lock();
-  const outcomes = await runInSession(
-    session,
-    `${backend}
-    console.log(JSON.stringify([
-      await outcome(() => backend.get("k")),
-      await outcome(() => backend.put("k", entry("new"))),
-      await outcome(() => backend.put("other", entry("new"))),
-      await outcome(() => backend.delete("k")),
-      await outcome(() => Array.fromAsync(backend.list())),
-      await outcome(() => backend.deleteAll()),
-    ]));
-  `,
-  ) as string[];
-  for (const outcome of outcomes) {
+  for (const outcome of await runIn(session, OUTCOMES)) {
     assertMatch(
       outcome,
       /^keychain_locked Cannot \w+ credentials in "validmind-auth" in the Secret/,
@@ -115,29 +130,14 @@ live.test("a locked keyring is an error of its own for every call, and unlocked 
     assertStringIncludes(outcome, "gnome-keyring-daemon --unlock");
   }
   await session.restart();
-  const kept = `${backend} console.log(JSON.stringify(await backend.get("k")))`;
-  assertEquals(await runInSession(session, kept), small("kept"));
+  const kept = `${BACKEND} console.log(JSON.stringify(await backend.get("k")))`;
+  assertEquals(await runIn(session, kept), small("kept"));
 });
 
 for (const state of ["absent", "no-bus"] as const) {
   live.test(`without ${state === "absent" ? "a Secret Service" : "a D-Bus"} nothing takes its place`, async () => {
     await using session = await startKeyringSession({ state });
-    const outcomes = await runInSession(
-      session,
-      `
-      const backend = new KeychainCredentialsBackend();
-      const calls = [
-        () => backend.put("k", entry("lost")),
-        () => backend.get("k"),
-        () => backend.delete("k"),
-        () => Array.fromAsync(backend.list()),
-      ];
-      const outcomes = [];
-      for (const call of calls) outcomes.push(await outcome(call));
-      console.log(JSON.stringify(outcomes));
-    `,
-    ) as string[];
-    for (const outcome of outcomes) {
+    for (const outcome of await runIn(session, OUTCOMES)) {
       assertMatch(outcome, /^backend_unavailable Cannot .*: there is no such service/);
       assertStringIncludes(outcome, "dbus-run-session");
     }
@@ -147,13 +147,13 @@ for (const state of ["absent", "no-bus"] as const) {
 live.test("a keyring that hangs is given up in time, and serves again when it goes on", async () => {
   await using session = await startKeyringSession();
   const script = `
-    const backend = new KeychainCredentialsBackend({ timeoutMs: 300 });
+    const hasty = new KeychainCredentialsBackend({ timeoutMs: 300 });
     const start = performance.now();
     let ticks = 0;
     const ticking = setInterval(() => ticks++, 10);
     const outcomes = [
-      await outcome(() => backend.get("k")),
-      await outcome(() => backend.put("k", entry("late"))),
+      await outcome(() => hasty.get("k")),
+      await outcome(() => hasty.put("k", entry("late"))),
     ];
     clearInterval(ticking);
     const ms = performance.now() - start;
@@ -161,23 +161,12 @@ live.test("a keyring that hangs is given up in time, and serves again when it go
     Deno.exit();
   `;
   await session.signal("STOP");
-  const { outcomes, ms, ticks } = await runInSession(session, script) as {
-    outcomes: string[];
-    ms: number;
-    ticks: number;
-  };
+  const { outcomes, ms, ticks } = await runIn(session, script);
   for (const outcome of outcomes) {
     assertMatch(outcome, /^backend_timeout Cannot .* no answer within 300 ms/);
   }
   assert(ms < 2000, `${ms} ms`);
   assert(ticks > 20, `the event loop stood still: ${ticks}`);
   await session.signal("CONT");
-  const { outcomes: after } = await runInSession(session, script) as { outcomes: string[] };
-  assertEquals(after, ["ok", "ok"]);
+  assertEquals((await runIn(session, script)).outcomes, ["ok", "ok"]);
 });
-
-async function waitForFile(path: string): Promise<void> {
-  while (!await Deno.stat(path).then(() => true, () => false)) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
