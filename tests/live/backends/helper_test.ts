@@ -12,6 +12,7 @@ import { liveTests } from "../../support/servers/live_tests.ts";
 import { type KeyringSession, startKeyringSession } from "../../support/servers/keyring_session.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
 import { type TempDir, tempDir } from "../../support/temp_home.ts";
+import { pythonLibrary } from "../hub/python_library.ts";
 import { stampede } from "../../lab/torture/stampede.ts";
 import { chosen } from "../../lab/torture/store.ts";
 
@@ -96,64 +97,36 @@ for (const [name, make] of Object.entries(HELPERS)) {
   });
 }
 
-const PYTHON = `
-import json, sys
-sys.dont_write_bytecode = True
-sys.path[:0] = [${
-  ["../../support", "../hub/recipes"].map((path) =>
-    JSON.stringify(`${import.meta.dirname}/${path}`)
-  )
-}]
-import validmind_library as library, validmind_helper
-validmind_helper.install()
-action, issuer, client, audience, entry = json.loads(sys.argv[1])
-if action == "refresh":
-    print(json.dumps(library.obtain(issuer, client)))
-elif action == "put":
-    library.credentials_store.upsert_cached_entry(issuer, client, entry, audience=audience)
-elif action == "delete":
-    library.credentials_store.delete_cached_entry(issuer, client, audience=audience)
-else:
-    print(json.dumps(library.credentials_store.get_cached_entry(issuer, client, audience=audience)))
-`;
-
 /** The Python library with the backend class of the page, by the helper in Python. */
-async function pythonLibrary() {
-  const python = await serverBinary("validmind-library");
+function sharedStore() {
   const options = {
     program: `${folder.path}/python-helper`,
     env: session.env,
     lockFolder: `${folder.path}/locks`,
   };
-  const env = { VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options) };
-  return {
-    backend: new HelperCredentialsBackend(options),
-    async run(...call: [action: string, issuer: string, client: string, ...unknown[]]) {
-      const args = JSON.stringify([...call, null, null].slice(0, 5));
-      const output = await mustRun([python, "-c", PYTHON, args], { env, inheritEnv: true });
-      return output === "" ? undefined : JSON.parse(output);
-    },
-  };
+  const backend = new HelperCredentialsBackend(options);
+  return { backend, python: pythonLibrary("validmind_helper", options) };
 }
 
 live.test("the Python library shares the store: each reads and removes what the other stored", async () => {
-  const { backend, run } = await pythonLibrary();
+  const { backend, python } = sharedStore();
   const issuer = "https://login.example.com/tenant";
   for (const audience of [null, `api://${crypto.randomUUID()}/${crypto.randomUUID()}`]) {
-    const place = [issuer, "both", audience] as const;
     const key = [issuer, "both", ...audience === null ? [] : [audience]].join("|");
+    const call = (name: string, ...more: unknown[]) =>
+      python(`store.${name}(*A[1:], audience=A[0])`, audience, issuer, "both", ...more);
     const one = entry({ issuer, client_id: "both", access_token: "of Python: \u00e4" });
-    await run("put", ...place, one);
+    await call("upsert_cached_entry", one);
     assertEquals(await backend.get(key), one);
     const other = { ...one, access_token: "of Deno: \u{1f511}" };
     await backend.put(key, other);
-    assertEquals(await run("get", ...place), other);
+    assertEquals(await call("get_cached_entry"), other);
     // Other tests share the store.
     const listed = await Array.fromAsync(backend.list());
     assertEquals(listed.filter((one) => one.startsWith(issuer)), [key]);
-    await run("delete", ...place);
+    await call("delete_cached_entry");
     assertEquals(await backend.get(key), undefined);
-    assertEquals(await run("get", ...place), null);
+    assertEquals(await call("get_cached_entry"), null);
   }
 });
 
@@ -161,7 +134,7 @@ live.test("the Python library shares the store: a refresh by both at once is one
   await using world = await scriptedProviderWorld();
   const { issuer, clientId, onDeviceCode } = world.options;
   await createSession(world.options);
-  const { backend, run } = await pythonLibrary();
+  const { backend, python } = sharedStore();
   await backend.put(world.key, { ...world.stored(), expires_at: "2020-01-01T00:00:00+00:00" });
   const start = async () => {
     const options = { issuer: issuer!, clientId: clientId!, onDeviceCode: onDeviceCode! };
@@ -172,7 +145,10 @@ live.test("the Python library shares the store: a refresh by both at once is one
     });
     return await session.accessToken();
   };
-  const [byPython, byDeno] = await Promise.all([run("refresh", issuer!, clientId!), start()]);
+  const [byPython, byDeno] = await Promise.all([
+    python("library.obtain(*A)", issuer, clientId),
+    start(),
+  ]);
   const stored = (await backend.get(world.key))!;
   assertEquals([byPython.access_token, byDeno], [stored.access_token, stored.access_token]);
   assert(world.provider.isActive(stored.refresh_token!));

@@ -1,16 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { credentialKey } from "../../../client/entry.ts";
-import { mustRun } from "../../support/deno_process.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { serverBinary } from "../../support/servers/servers.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startHubVault } from "./hub_vault.ts";
+import { pythonLibrary } from "./python_library.ts";
 
-const FOLDERS = ["./recipes/", "../../support/"].map((path) =>
-  fromFileUrl(new URL(path, import.meta.url))
-);
 const [ISSUER, CLIENT] = ["https://login.example.com", "my-client"];
 const ENTRY = { access_token: "at-1", refresh_token: "rt-1", expires_at: "2099-01-01T00:00:00Z" };
 
@@ -30,39 +25,20 @@ for (const [library, backend] of Object.entries(CALLS)) {
       path: "users/anna",
       auth: { method: "jwt", role: "notebooks", jwtFile },
     } as const;
-    const python = async (code: string) =>
-      JSON.parse(
-        await mustRun([await serverBinary("validmind-library"), "-c", PYTHON + code], {
-          env: {
-            PYTHONPATH: FOLDERS.join(":"),
-            VAULT_ADDR: vault.url,
-            VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options),
-          },
-        }),
-      );
+    const python = pythonLibrary("validmind_vault", options, { VAULT_ADDR: vault.url });
     const deno = new VaultCredentialsBackend({ address: vault.url, ...options });
     const entryKey = credentialKey(ISSUER, CLIENT);
+    const call = (name: string, ...more: unknown[]) =>
+      python(`store.${name}(*A${backend})`, ISSUER, CLIENT, ...more);
 
-    const get = `store.get_cached_entry(*WHO${backend})`;
-    assertEquals(await python(`tell(${get})`), null);
-    await python(`tell(store.upsert_cached_entry(*WHO, ${JSON.stringify(ENTRY)}${backend}))`);
+    assertEquals(await call("get_cached_entry"), null);
+    await call("upsert_cached_entry", ENTRY);
     const stored = { issuer: ISSUER, client_id: CLIENT, ...ENTRY };
     assertEquals(await deno.get(entryKey), stored);
     await deno.put(entryKey, { ...stored, access_token: "at-2" });
-    assertEquals(await python(`tell(${get})`), { ...stored, access_token: "at-2" });
-    await python(`tell(store.delete_cached_entry(*WHO${backend}))`);
+    assertEquals(await call("get_cached_entry"), { ...stored, access_token: "at-2" });
+    await call("delete_cached_entry");
     assertEquals(await deno.get(entryKey), undefined);
     await deno.close();
   });
 }
-
-const PYTHON = `
-import json
-import validmind_library
-import validmind_vault
-from validmind import credentials_store as store
-validmind_vault.install()
-WHO = ("${ISSUER}", "${CLIENT}")
-def tell(value):
-    print(json.dumps(value))
-`;
