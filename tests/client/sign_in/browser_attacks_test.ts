@@ -1,12 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { delay } from "../../../backends/common/promises.ts";
+import type { OidcIdentity } from "../../../client/options/resolve_identity.ts";
+import { resolveOptions } from "../../../client/options/resolve_options.ts";
 import type { SignInPage } from "../../../client/prompt/prompt.ts";
+import { openProvider } from "../../../client/provider/oidc_provider.ts";
 import { signInByBrowser } from "../../../client/sign_in/browser.ts";
 import { startBrowserFlow, type StartedFlow } from "../../support/browser_flow.ts";
 import { json } from "../../support/http_server.ts";
 import { type RealWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
-import { providerOf } from "../../behaviour/sign_in/provider_of.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 
 const CODE = "attackers-code-4f1c9b";
@@ -230,9 +231,10 @@ Deno.test("browser attack: a second browser ends the sign-in, where the system t
   permissions: { net: true, env: true },
 }, async () => {
   await using world = await scriptedProviderWorld();
-  const { issuer } = world.provider;
+  const { issuer, clientId } = world.provider;
   world.provider.discovery = { authorization_endpoint: `${issuer}/authorize` };
-  const { provider, runtime } = providerOf(world, { delay });
+  const { identity, runtime } = resolveOptions({ issuer, clientId, interactive: true }, "sign in");
+  const provider = openProvider(identity as OidcIdentity, runtime);
   const show = async ({ answer }: SignInPage) => {
     for (let browser = 0; browser < 2; browser++) {
       const response = await fetch(answer!.startUrl!, { method: "POST", redirect: "manual" });
