@@ -7,6 +7,7 @@ import { tempDir } from "../../support/temp_home.ts";
 import { HOUR, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
 
 /** Options by which sessions of a world tell what happens, and what they have told. */
 function listen(world: ScriptedWorld) {
@@ -122,7 +123,14 @@ test("events: a lock that another holds for 3 seconds is told and shown, and its
   const session = await createSession(shown);
   world.clock.advance(HOUR);
   heard();
-  using timers = new NoticeTimers();
+  const fired = Promise.withResolvers<void>();
+  const { timeout } = AbortSignal;
+  using _timers = replace(AbortSignal, "timeout", (ms) => {
+    if (ms !== 3000) return timeout.call(AbortSignal, ms);
+    const signal = timeout.call(AbortSignal, 0); // the notice comes at once
+    signal.addEventListener("abort", () => setTimeout(fired.resolve));
+    return signal;
+  });
   using streams = new OwnStreams();
   const released = Promise.withResolvers<void>();
   const held = Promise.withResolvers<void>();
@@ -132,7 +140,7 @@ test("events: a lock that another holds for 3 seconds is told and shown, and its
   });
   await held.promise;
   const token = session.accessToken();
-  await timers.fired;
+  await fired.promise;
   const [waiting, ...others] = heard();
   assertEquals([waiting!.type, others], ["lock_waiting", []]);
   assertStringIncludes(streams.written.stderr, `Waiting for another notebook or script`);
@@ -143,26 +151,3 @@ test("events: a lock that another holds for 3 seconds is told and shown, and its
   const [waited, ...rest] = heard().map(({ type }) => type);
   assertEquals([waited, rest], ["lock_waited", ["refresh_started", "refresh_done", "stored"]]);
 });
-
-/** Lets timers of just 3 seconds end at once. */
-class NoticeTimers implements Disposable {
-  readonly #fired = Promise.withResolvers<void>();
-  readonly #timeout = AbortSignal.timeout;
-  readonly fired = this.#fired.promise;
-
-  constructor() {
-    AbortSignal.timeout = (ms) => {
-      if (ms !== 3000) return this.#timeout.call(AbortSignal, ms);
-      const end = new AbortController();
-      setTimeout(() => {
-        end.abort();
-        this.#fired.resolve();
-      });
-      return end.signal;
-    };
-  }
-
-  [Symbol.dispose](): void {
-    AbortSignal.timeout = this.#timeout;
-  }
-}
