@@ -87,11 +87,9 @@ dpopTest("any other refusal is the answer", async ({ session, requests }) => {
 
 dpopTest("a stream that meets a challenge is to be sent anew, and no more", async (context) => {
   const { session, requests } = context;
-  const error = await rejectsWith(
-    "unauthorized",
-    () => session.fetch("thing", { method: "POST", body: new Blob(["x"]).stream() }),
-    "which cannot be sent again: send it with a new stream",
-  );
+  const run = () => session.fetch("thing", { method: "POST", body: new Blob(["x"]).stream() });
+  const words = "which cannot be sent again: send it with a new stream";
+  const error = await rejectsWith("unauthorized", run, words);
   assertEquals([error.message.includes("forceRefresh"), requests.length], [false, 1]);
 }, challenge);
 
@@ -101,10 +99,8 @@ dpopTest("a redirect gets a new proof on the same origin, none on another", asyn
     return json([headers.has("authorization"), headers.has("dpop")]);
   });
   await finish(session.fetch("a?to=/b"));
-  assertEquals(requests.map((request) => proofOf(request).claims.htu), [
-    `${origin}/a`,
-    `${origin}/b`,
-  ]);
+  const urls = requests.map((request) => proofOf(request).claims.htu);
+  assertEquals(urls, [`${origin}/a`, `${origin}/b`]);
   const elsewhere = await session.fetch(`a?to=${encodeURIComponent(other.origin)}`);
   assertEquals(await elsewhere.json(), [false, false]);
 }, (request) => {

@@ -114,10 +114,8 @@ test("a notebook says who is signed in where nobody was asked, and until when", 
   assertMatch(kernel.displays[0]!.data["text/html"]!, /Check that the page shows this code/);
   kernel.displays.length = 0;
   await createSession(options);
-  assertMatch(
-    kernel.displays[0]!.data["text/html"]!,
-    />Signed in as \S+\.<.*token is valid until \d/,
-  );
+  const signedIn = />Signed in as \S+\.<.*token is valid until \d/;
+  assertMatch(kernel.displays[0]!.data["text/html"]!, signedIn);
   world.clock.advance(7200_000);
   await createSession(options); // after a refresh
   await using signIn = await startSignIn(options); // and of a sign-in in two steps

@@ -181,12 +181,11 @@ Deno.test("providerFetch: an answer counts only where it is whole, however its c
 Deno.test("providerFetch: whole answers count over a real connection that ends badly", async () => {
   const body = '{"access_token":"a"}';
   const head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
-  for (
-    const answer of [
-      `${head}content-length: 90\r\n\r\n${body}`,
-      `${head}transfer-encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n`,
-    ]
-  ) {
+  const answers = [
+    `${head}content-length: 90\r\n\r\n${body}`,
+    `${head}transfer-encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n`,
+  ];
+  for (const answer of answers) {
     using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const served = listener.accept().then(async (connection) => {
       await connection.read(new Uint8Array(4096));

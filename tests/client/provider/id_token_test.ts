@@ -47,12 +47,8 @@ Deno.test("dpop key: the stored one is the same key, each new one another, and n
   }
   assertNotEquals((await generateDpopKey()).jwk.x, jwk.x);
   const { d: _, ...open } = jwk;
-  for (
-    const none of [undefined, null, 5, "text", [], {}, open, { ...jwk, d: 5 }, {
-      ...jwk,
-      kty: "RSA",
-    }]
-  ) {
+  const others = [{ ...jwk, d: 5 }, { ...jwk, kty: "RSA" }];
+  for (const none of [undefined, null, 5, "text", [], {}, open, ...others]) {
     assertEquals(await importDpopKey(none), undefined);
   }
 });

@@ -118,13 +118,12 @@ cliTest("permissions: a store's own module needs file, imports and their hosts",
     VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ backends: [`${store}:Own`] }),
   };
   const hosts = `${new URL(host.origin).host},jsr.io:443`;
-  for (
-    const [text, part, chosen] of [
-      ['export * from "./third.ts";', more, {}],
-      [`export * from "${host.origin}/third.ts";`, hosts, {}],
-      ['export * from "./third.ts";', more, inFallback],
-    ] as const
-  ) {
+  const cases = [
+    ['export * from "./third.ts";', more, {}],
+    [`export * from "${host.origin}/third.ts";`, hosts, {}],
+    ['export * from "./third.ts";', more, inFallback],
+  ] as const;
+  for (const [text, part, chosen] of cases) {
     const second = await world.write(text, "more/second.ts");
     const env = { VM_OIDC_CREDENTIALS_BACKEND: "./own/store.ts:Own", ...chosen };
     const process = { env, flags: [...ALL, NO_LOCK] };

@@ -2,7 +2,7 @@ import { credentialKey } from "../../../../client/entry.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { tokensOf } from "../../../support/entries.ts";
 import { cliTest, type CliWorld, ENDED, NO_CLIENT, type Word } from "../cli_world.ts";
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertObjectMatch } from "@std/assert";
 
 /** What every report says of the provider and the store. */
 function known({ provider, backend: { path: location } }: CliWorld) {
@@ -136,13 +136,9 @@ cliTest("list: each sign-in with its end, and no token", async (world) => {
   );
   const lab = ["expired", "lab", true, "https://api.example|x"];
   assertEquals(rows, [lab, ["valid"], ["valid", "work"]]);
-  const { issuer: of, client_id, email, expires_at } = json.sign_ins[1];
-  assertEquals([of, client_id, email, expires_at], [
-    issuer,
-    clientId,
-    "analyst@example.com",
-    entry.expires_at,
-  ]);
+  const { expires_at } = entry;
+  const own = { issuer, client_id: clientId, email: "analyst@example.com", expires_at };
+  assertObjectMatch(json.sign_ins[1], own);
   for (const shown of [text.stdout, stdout]) assertNoSecret(shown, tokensOf(entry));
   assertEquals(world.provider.requests, []);
 });
@@ -152,10 +148,13 @@ function idToken(claims: string): string {
   return `e.${payload.toBase64({ alphabet: "base64url", omitPadding: true })}.s`;
 }
 
-cliTest("list: stored text cannot reach the terminal's controls", async (world) => {
+cliTest("list: stored text reaches no control of a terminal; any end is shown", async (world) => {
+  const entry = await world.signIn();
+  const entra = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0|app";
+  await world.backend.put(entra, { ...entry, id_token: idToken('{"exp":1e300,"sub":"x"}') });
   const claims = { sub: "\x1b[2Jx", name: "\u202egro", email: "a\nb@example.com" };
   await world.backend.put("https://a.example\x1b]0;t\x07|c\r\nSigned in  as root|\x9b1m", {
-    ...await world.signIn(),
+    ...entry,
     scope: "openid\x1b[31m",
     id_token: idToken(JSON.stringify(claims)),
   });
@@ -182,13 +181,6 @@ cliTest("list: one entry that cannot be read hides no other, and is exit code 1"
   );
   const { json } = await world.says("list --json", 1);
   assertEquals(json.sign_ins[1].error.code, "backend_corrupt");
-});
-
-cliTest("list: a time that no date can hold is no failure", async (world) => {
-  const key = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0|app";
-  const id_token = idToken('{"exp":1e300,"sub":"x"}');
-  await world.backend.put(key, { ...await world.signIn(), id_token });
-  for (const line of ["list", "list --json"]) await world.says(line, 0);
 });
 
 cliTest("list: a store without a list is named, with the way out", async (world) => {

@@ -61,11 +61,8 @@ cliTest("token: a provider that is away is exit code 1, a refused refresh is 4",
 });
 
 cliTest("token: --login asks on standard error, so that the token stands alone", async (world) => {
-  const { stdout } = await world.says(
-    "VM_OIDC_INTERACTIVE=0 token --login",
-    0,
-    world.provider.issuer,
-  );
+  const line = "VM_OIDC_INTERACTIVE=0 token --login";
+  const { stdout } = await world.says(line, 0, world.provider.issuer);
   assertEquals(stdout, `${world.stored().access_token}\n`);
   await world.says("token", 1, "error (no_access_token)", { env: BY_KEY });
 });
