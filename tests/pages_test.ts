@@ -65,6 +65,18 @@ Deno.test("what the published texts link to is published", async () => {
   }
 });
 
+Deno.test("the tasks that the pages name are there, and the tests that they run", async () => {
+  const { tasks } = JSON.parse(await read("deno.json"));
+  for (const page of PAGES) {
+    for (const [, name, args] of (await prose(page)).matchAll(/`deno task ([\w:]+)([^`]*)`/g)) {
+      assert(name! in tasks, `${page}: ${name}`);
+      for (const [path] of args!.matchAll(/tests\/[\w/.]+/g)) {
+        if (!path.includes("NAME")) await Deno.stat(new URL(path, ROOT));
+      }
+    }
+  }
+});
+
 Deno.test("no page has the marks of an unfinished merge", async () => {
   for (const page of PAGES) {
     assert(!/^(<{7}|={7}|>{7})( |$)/m.test(await read(page)), page);

@@ -21,10 +21,11 @@ export const FILE_NAME = /^\/\/ (\S+\.ts)\n/;
 /** A program with its arguments in a sentence. */
 const INLINE = /`((?:validmind-auth|deno(?! task)|openssl|printf|vault) [^`]+)`/g;
 
-/** The fences of a page, and the commands in its sentences, in its order. */
+/** The fences of a page or of a module's text, and the commands in its sentences, in its order. */
 export async function pageFences(path: string): Promise<Fence[]> {
   const text = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));
-  const page = text.replace(INLINE, "\n```inline\n$1\n```\n");
+  const words = path.endsWith(".ts") ? text.replaceAll(/^ \* ?/gm, "") : text;
+  const page = words.replace(INLINE, "\n```inline\n$1\n```\n");
   let heading = "";
   return [...page.matchAll(/^#+ ([^\n]*)$|^```(\w+)(?: ignore)?\n(.*?)^```$/gms)].flatMap(
     ([, title, language, text]) => {
@@ -132,6 +133,7 @@ export async function runCells({ env }: ReadmeReader, cells: string[]): Promise<
 
 /** Runs a fence as the reader would: commands, a cell, the script that later commands name, or an example. */
 export async function run(reader: ReadmeReader, { heading, language, text }: Fence) {
+  if (language === "json") return await reader.save("../home/.validmind/settings.json", text);
   if (language !== "ts") return await follow(reader, text);
   const [, file] = FILE_NAME.exec(text) ?? [];
   if (file !== undefined) return await reader.save(file, text);

@@ -5,11 +5,13 @@ import { FILE_NAME, pageFences, run, startReadmeWorld } from "./readme_reader.ts
 /** The pages in their order, with the headings whose fences run elsewhere: by live or slow tests. */
 const PAGES: Record<string, readonly string[]> = {
   "README.md": ["Try it"],
+  "mod.ts": [],
+  "client/cli.ts": [],
   "client/command_line.md": ["kubectl and git"],
   "client/README.md": ["Fast starts"],
   "client/jobs.md": [],
   "client/providers.md": [],
-  "client/hubs.md": ["Vault on one machine", "Kubernetes"],
+  "client/hubs.md": ["The kernel", "Vault on one machine", "Kubernetes"],
   "backends/README.md": ["Memory and Deno KV", "Keychain"],
   "backends/own.md": [],
   "client/errors.md": [],
@@ -40,7 +42,7 @@ Deno.test({
     for (const [page, elsewhere] of Object.entries(PAGES)) {
       const fences = (await pageFences(page)).filter(({ heading, language, text }) =>
         language === "inline" ? !NAMED.test(text) : !elsewhere.includes(heading) &&
-          (page === "README.md" || /sh/.test(language) || FILE_NAME.test(text))
+          (page === "README.md" || /sh|json/.test(language) || FILE_NAME.test(text))
       );
       for (const [index, fence] of fences.entries()) {
         const [begin = ""] = fence.text.split("\n");

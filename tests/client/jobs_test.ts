@@ -1,9 +1,11 @@
 // The recipes of the page about jobs, as they stand there. The test is the platform.
 import { assertEquals } from "@std/assert";
 import { pageFences } from "../readme_reader.ts";
-import { DENO, runProcess } from "../support/deno_process.ts";
+import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";
 import { federatedWorld, startGitHubRunner } from "../support/key_world.ts";
+import { scriptedProviderWorld } from "../support/provider_world.ts";
+import { tempDir } from "../support/temp_home.ts";
 
 const JOB = `import { createSession } from "jsr:@validmind/auth";
 await using session = await createSession();
@@ -104,3 +106,19 @@ for (const [heading, follow] of Object.entries(RECIPES)) {
     await follow(jobs, jobs.recipe(heading));
   });
 }
+
+Deno.test("jobs: the example for another token exchanges it", async () => {
+  await using world = await scriptedProviderWorld();
+  await using folder = await tempDir();
+  const file = `${folder.path}/ada`;
+  await Deno.writeTextFile(file, "token-of-the-hub", { mode: 0o600 });
+  const fences = await pageFences("client/jobs.md");
+  const { text } = fences.find(({ heading }) => heading === "By another token")!;
+  const code = `import { createSession } from "@validmind/auth";
+    ${text.replace("/run/hub/ada", file)}
+    console.log((await session.status()).flow);`;
+  const { issuer, clientId } = world.provider;
+  const env = { HOME: folder.path, VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
+  const { stdout, stderr } = await runDeno({ code, flags: ["-A"], env });
+  assertEquals(stdout, "token_exchange\n", stderr);
+});

@@ -6,6 +6,7 @@ a hook asks its API for is in "asked".
 
 import asyncio
 import json
+import os
 import sys
 from unittest.mock import AsyncMock, Mock
 
@@ -57,6 +58,21 @@ def config_of(store, files):
     return c
 
 
+def permitted():
+    """What the role of the recipes lets the hub ask for, as the client names it."""
+    path = os.path.join(os.path.dirname(__file__), "recipes/kubernetes/accounts.yaml")
+    with open(path, encoding="utf-8") as text:
+        role, binding = yaml.safe_load_all(text)
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert [(one["kind"], one["name"]) for one in binding["subjects"]] == [("ServiceAccount", "hub")]
+    return [
+        f"{verb}_namespaced_{resource}"
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    ]
+
+
 async def pod_of(config, name):
     user = Mock(id=7, escaped_name=name, url=f"/user/{name}/", server=None, settings={})
     orm_spawner = Mock(server=None, oauth_scopes=[])
@@ -74,6 +90,8 @@ async def pod_of(config, name):
     pod = await spawner.get_pod_manifest()
     if spawner.modify_pod_hook:
         pod = await spawner.modify_pod_hook(spawner, pod)
+    for method, *_ in spawner.api.method_calls:
+        assert method.replace("service_account", "serviceaccounts") in permitted(), method
     calls = spawner.api.create_namespaced_service_account.await_args_list
     tidy = ApiClient().sanitize_for_serialization
     return {"name": name, "pod": tidy(pod), "asked": [tidy(list(call.args)) for call in calls]}
