@@ -2,6 +2,10 @@
 import { assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { FILE_NAME, pageFences, run, startReadmeWorld } from "./readme_reader.ts";
 
+/** Stores whose module's text has variables, by which the command then opens the store. */
+const MODULES = ["encrypted", "fallback", "helper", "vault"];
+const OPENS = "\nvalidmind-auth permissions";
+
 /** The pages in their order, with the headings whose fences run elsewhere: by live or slow tests. */
 const PAGES: Record<string, readonly string[]> = {
   "README.md": ["Try it"],
@@ -14,6 +18,7 @@ const PAGES: Record<string, readonly string[]> = {
   "client/hubs.md": ["The kernel", "Vault on one machine", "Kubernetes"],
   "backends/README.md": ["Memory and Deno KV", "Keychain"],
   "backends/own.md": [],
+  ...Object.fromEntries(MODULES.map((name) => [`backends/${name}.ts`, []])),
   "client/errors.md": [],
 };
 
@@ -21,8 +26,8 @@ const PAGES: Record<string, readonly string[]> = {
 const NAMED =
   /^(validmind-auth (COMMAND|migrate|logout --all)|deno (cache|clean|compile|upgrade)|vault)/;
 
-/** Each page begins on a machine without the command, and Deno refuses to install it twice. */
-const INSTALLS = /^deno install --global --no-config --name validmind-auth/m;
+/** Each page begins on a machine without the program, and Deno refuses to install one twice. */
+const INSTALLS = /^deno install --global --no-config .*?--name (\S+)/ms;
 
 /** What jobs.md says is enough. */
 const JOB = `import { createSession } from "jsr:@validmind/auth"; await createSession();`;
@@ -49,8 +54,10 @@ Deno.test({
         await t.step(`${page}, ${fence.heading}: ${begin}`, async () => {
           const isNewShell = fences[index - 1]?.heading !== fence.heading;
           if (isNewShell && !fence.heading.startsWith("Quick")) reader.env = quickStart;
-          if (INSTALLS.test(fence.text)) await reader.type("rm -f ~/.deno/bin/validmind-auth");
-          output += await run(reader, fence);
+          const [, program] = INSTALLS.exec(fence.text) ?? [];
+          if (program) await reader.type(`rm -f ~/.deno/bin/${program}`);
+          const more = page.startsWith("backends/") && page.endsWith(".ts") ? OPENS : "";
+          output += await run(reader, { ...fence, text: fence.text + more });
           if (fence.heading === "Quick start") quickStart = reader.env;
         });
       }
