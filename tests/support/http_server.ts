@@ -1,11 +1,10 @@
-import { HttpConnection } from "./http_connection.ts";
-
 /** A server on loopback. */
-export type HttpServer = Awaited<ReturnType<typeof startHttpServer>>;
+export type HttpServer = ReturnType<typeof startHttpServer>;
 
 /** Answers one request. `request.signal` aborts when the client leaves or the server closes. */
 export type HttpHandler = (request: Request) => Response | Promise<Response>;
 
+const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 const resets = new WeakSet<Response>();
 
 /** A JSON answer. */
@@ -38,64 +37,61 @@ export function hang(request: Request): Promise<Response> {
 }
 
 /** An answer whose connection drops after `text`, before the promised length is reached. */
-export function truncated(text: string, contentType = "application/json"): Response {
+export function truncated(text: string): Response {
   const chunk = new TextEncoder().encode(text);
   const body = ReadableStream.from((async function* () {
     yield chunk;
     throw new Error("Truncated on purpose");
   })());
   const length = String(chunk.length + 100);
-  return new Response(body, {
-    headers: { "content-type": contentType, "content-length": length },
-  });
+  const headers = { "content-type": "application/json", "content-length": length };
+  return new Response(body, { headers });
 }
 
 /** Starts an HTTP server on a free loopback port. */
-export function startHttpServer(handler: HttpHandler, port = 0) {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port });
-  const closing = new AbortController();
-  const open = new Set<HttpConnection>();
-  const listening = (async () => {
-    for await (const conn of listener) {
-      const connection = new HttpConnection(conn);
-      open.add(connection);
-      void serve(handler, connection, closing.signal).finally(async () => {
-        await connection.close();
-        open.delete(connection);
-      });
+export function startHttpServer(handler: HttpHandler) {
+  // No server of Deno's drops a connection: what stands before it does.
+  const connections = new Map<number, AbortController>();
+  const server = Deno.serve({
+    ...LOOPBACK,
+    onListen() {},
+    onError: (error) => new Response(String(error), { status: 500 }),
+  }, async (request, { remoteAddr }) => {
+    const connection = connections.get(remoteAddr.port)!;
+    const response = await handler(await read(request, connection.signal));
+    if (resets.has(response)) connection.abort();
+    return response;
+  });
+  const listener = Deno.listen(LOOPBACK);
+  const passing: Promise<unknown>[] = [];
+  const accepting = (async () => {
+    for await (const outer of listener) {
+      const inner = await Deno.connect({ ...LOOPBACK, port: server.addr.port });
+      const connection = new AbortController();
+      connections.set(inner.localAddr.port, connection);
+      const end = () => connection.abort();
+      const pass = (from: Deno.Conn, to: Deno.Conn) =>
+        from.readable.pipeTo(to.writable, { signal: connection.signal }).then(end, end);
+      passing.push(pass(outer, inner), pass(inner, outer));
     }
   })();
-  return Promise.resolve({
+  return {
     /** `http://127.0.0.1:<port>` */
     origin: `http://127.0.0.1:${listener.addr.port}`,
     async [Symbol.asyncDispose]() {
-      closing.abort();
       listener.close();
-      await listening;
-      await Promise.all(Array.from(open, (connection) => connection.close()));
+      await accepting;
+      for (const connection of connections.values()) connection.abort();
+      await Promise.all(passing);
+      const over = server.shutdown();
+      if (!Deno.version.deno.startsWith("2.7.")) await over; // there it may never end
     },
-  });
+  };
 }
 
-/** Answers the requests of one connection, up to the one that ends it. */
-async function serve(
-  handler: HttpHandler,
-  connection: HttpConnection,
-  closing: AbortSignal,
-): Promise<void> {
-  for (let isOpen = true; isOpen;) {
-    const request = await connection.request(closing);
-    if (request === undefined) return;
-    const response = await respond(handler, request);
-    // A client that has left takes no answer.
-    isOpen = !resets.has(response) && await connection.answer(response).catch(() => false);
-  }
-}
-
-async function respond(handler: HttpHandler, request: Request): Promise<Response> {
-  try {
-    return await handler(request);
-  } catch (error) {
-    return new Response(String(error), { status: 500 });
-  }
+/** The request with all of its body, and a signal that aborts when the connection ends. */
+async function read(request: Request, signal: AbortSignal): Promise<Request> {
+  const { method, url, headers } = request;
+  const body = await request.arrayBuffer();
+  return new Request(url, { method, headers, signal, ...(body.byteLength > 0 && { body }) });
 }
