@@ -115,7 +115,7 @@ Deno.test("jobs: the example for another token exchanges it", async () => {
   const fences = await pageFences("client/jobs.md");
   const { text } = fences.find(({ heading }) => heading === "By another token")!;
   const code = `import { createSession } from "@validmind/auth";
-    ${text.replace("/run/hub/ada", file)}
+    ${text.replace('"/run/hub/ada"', JSON.stringify(file))}
     console.log((await session.status()).flow);`;
   const { issuer, clientId } = world.provider;
   const env = { HOME: folder.path, VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
