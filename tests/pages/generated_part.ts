@@ -1,27 +1,16 @@
-/** A part of a page that `deno task readme` writes. */
-export interface Generated {
-  begin: string;
-  end: string;
-  /** The whole part, with its two marks. */
-  text: string;
-}
+const END = "<!-- end of the part -->";
 
-/** Sets a text between the marks of its page. */
-export function generated(begin: string, text: string, end: string): Generated {
-  return { begin, end, text: `${begin}\n\n${text}\n\n${end}` };
+/** A part of a page that `deno task readme` writes, as the page has it between its marks. */
+export function partOf(page: string, name: string): string {
+  const [, rest = ""] = page.split(`<!-- ${name}: made by \`deno task readme\` -->`);
+  const end = rest.indexOf(END);
+  if (end < 0) throw new Error(`the page has no part ${name}`);
+  return rest.slice(0, end).trim();
 }
 
 /** A page with one part written anew. */
-export function replacePart(page: string, { begin, end, text }: Generated): string {
-  return page.replace(partOf(page, { begin, end }), () => text);
-}
-
-/** The part as a page has it. */
-export function partOf(page: string, { begin, end }: Pick<Generated, "begin" | "end">): string {
-  const from = page.indexOf(begin);
-  const to = page.indexOf(end, from);
-  if (from < 0 || to < 0) throw new Error(`the page has no part ${begin}`);
-  return page.slice(from, to + end.length);
+export function replacePart(page: string, name: string, text: string): string {
+  return page.replace(partOf(page, name), () => text);
 }
 
 /** The same text however a formatter has set the columns. */

@@ -1,24 +1,36 @@
 import { providersRun } from "../live/behaviour/providers/run_table.ts";
-import { cliReference } from "./cli_reference.ts";
-import type { Generated } from "./generated_part.ts";
-import { hubRecipe, recipe } from "./hub_recipes.ts";
-import { optionTable } from "./option_table.ts";
+import { cliReference, optionTable } from "./reference_tables.ts";
 import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
 
-/** The generated parts of each page. */
-export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generated>)[]> = {
-  "README.md": [quickStartFlags],
-  "backends/own.md": [
-    recipe("backends/testing/sqlite_store.ts"),
-    recipe("backends/helper/keyring_helper.py"),
-  ],
-  "client/command_line.md": [cliReference],
-  "client/options.md": [optionTable, needTable, backendTable],
-  "client/providers.md": [providersRun],
-  "client/hubs.md": [
-    ...["file.py", "kernel.json", "vault.py", "notebooks.hcl"],
-    ...["values.yaml", "helper.yaml", "vault.yaml"]
-      .map((file) => `kubernetes/${file}`),
-    "kubernetes/notebooks.hcl",
-  ].map(hubRecipe),
+type Parts = Record<string, () => string | Promise<string>>;
+
+/** The generated parts of each page, by their names in its marks. */
+export const GENERATED_PARTS: Record<string, Parts> = {
+  "README.md": { permissions: quickStartFlags },
+  "backends/own.md": recipes(
+    "tests/backends/testing/sqlite_store.ts",
+    "tests/backends/helper/keyring_helper.py",
+  ),
+  "client/command_line.md": { commands: cliReference },
+  "client/options.md": { options: optionTable, permissions: needTable, stores: backendTable },
+  "client/providers.md": { "providers that were run": providersRun },
+  "client/hubs.md": recipes(
+    ...["file.py", "kernel.json", "vault.py", "notebooks.hcl"]
+      .concat(["values.yaml", "helper.yaml", "vault.yaml", "notebooks.hcl"]
+        .map((file) => `kubernetes/${file}`))
+      .map((file) => `tests/live/hub/recipes/${file}`),
+  ),
 };
+
+/** Files of the tests, which the page shows as they stand. */
+function recipes(...files: string[]): Parts {
+  return Object.fromEntries(files.map((file) => [file, () => recipe(file)]));
+}
+
+async function recipe(file: string): Promise<string> {
+  const source = await Deno.readTextFile(new URL(`../../${file}`, import.meta.url));
+  const text = source.replace('"@validmind/auth"', '"jsr:@validmind/auth"');
+  const language = file.split(".").at(-1)!.replace(/^py$/, "python");
+  const title = language === "ts" ? `// ${file.split("/").at(-1)}\n` : "";
+  return `\`\`\`${language}\n${title}${text.trimEnd()}\n\`\`\``;
+}

@@ -12,13 +12,8 @@ import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
 import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
-import { type Generated, generated, table } from "./generated_part.ts";
+import { table } from "./generated_part.ts";
 import { OwnEnv } from "../support/own_env.ts";
-
-/** Where the generated permissions begin and end in a page. */
-const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
-const STORES = "<!-- stores: made by `deno task readme`, checked by the tests -->";
-const END = "<!-- end of permissions -->";
 
 /** Stands for the path of the keychain's library, which depends on the machine. */
 const LIBRARY = "<library>";
@@ -35,23 +30,23 @@ const VARIABLES = {
 };
 
 /** The flags of the quick start's script, for README.md. */
-export async function quickStartFlags(): Promise<Generated> {
+export async function quickStartFlags(): Promise<string> {
   using _ = new OwnEnv(VARIABLES);
-  const required = (await quickStartNeeds()).filter(({ need }) => need !== "optional");
+  const required = (await requiredPermissions({})).filter(({ need }) => need !== "optional");
   const flags = joinedFlags(required).join(" \\\n  ");
-  return generated(BEGIN, `\`\`\`sh\ndeno run \\\n  ${flags} \\\n  script.ts\n\`\`\``, END);
+  return `\`\`\`sh\ndeno run \\\n  ${flags} \\\n  script.ts\n\`\`\``;
 }
 
 /** The permissions that each backend declares, for client/options.md. */
-export function backendTable(): Generated {
+export function backendTable(): string {
   using _ = new OwnEnv(VARIABLES);
-  return generated(STORES, table(["store", "flags"], backendRows()), END);
+  return table(["store", "flags"], backendRows());
 }
 
 /** The permissions of a whole call, for client/options.md. */
-export async function needTable(): Promise<Generated> {
+export async function needTable(): Promise<string> {
   using _ = new OwnEnv(VARIABLES);
-  return generated(BEGIN, table(["flag", "what for", "needed"], await needRows()), END);
+  return table(["flag", "what for", "needed"], await needRows());
 }
 
 function backendRows(): string[][] {
@@ -93,32 +88,20 @@ function backendRows(): string[][] {
   });
 }
 
-async function needRows(): Promise<string[][]> {
-  const needs = await quickStartNeeds();
-  const words = { always: "always", sign_in: "to sign in or refresh", optional: "no" };
-  const seen = new Map<string, number>();
-  const groups = Map.groupBy(
-    needs.toSorted((a, b) => rank(a) - rank(b)),
-    ({ need, reason }) => {
-      const key = `${need} ${reason}`;
-      const count = seen.get(key) ?? 0;
-      seen.set(key, count + 1);
-      return `${key} ${Math.floor(count / 3)}`; // three in a row
-    },
-  );
-  return [...groups.values()].map((group) => {
-    const flags = joinedFlags(group).map((one) => `\`${one.replaceAll(",", "`, `")}\``);
-    return [flags.join(" "), group[0]!.reason, words[group[0]!.need]];
-  });
-}
-
 /** The needs of the quick start, whose hosts and model come from the environment. */
-async function quickStartNeeds(): Promise<PermissionNeed[]> {
-  return await requiredPermissions({});
-}
-
-function rank({ need }: PermissionNeed): number {
-  return ["always", "sign_in", "optional"].indexOf(need);
+async function needRows(): Promise<string[][]> {
+  const words = { always: "always", sign_in: "to sign in or refresh", optional: "no" };
+  const rank = ({ need }: PermissionNeed) => Object.keys(words).indexOf(need);
+  const needs = (await requiredPermissions({})).toSorted((a, b) => rank(a) - rank(b));
+  const groups = Map.groupBy(needs, ({ need, reason }) => `${need} ${reason}`);
+  return [...groups.values()].flatMap((group) => {
+    const [{ need, reason }] = group as [PermissionNeed];
+    const parts = group.flatMap((_, at) => at % 3 === 0 ? [group.slice(at, at + 3)] : []);
+    return parts.map((part) => {
+      const flags = joinedFlags(part).map((one) => `\`${one.replaceAll(",", "`, `")}\``);
+      return [flags.join(" "), reason, words[need]];
+    });
+  });
 }
 
 /** The flags for several permissions, each kind once: older Denos refuse a flag that comes again. */

@@ -2,10 +2,9 @@
 import { GENERATED_PARTS } from "./generated_parts.ts";
 import { replacePart } from "./generated_part.ts";
 
-const ROOT = new URL("../../", import.meta.url);
 for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
-  const path = new URL(page, ROOT);
+  const path = new URL(`../../${page}`, import.meta.url);
   let text = await Deno.readTextFile(path);
-  for (const make of parts) text = replacePart(text, await make());
+  for (const [name, make] of Object.entries(parts)) text = replacePart(text, name, await make());
   await Deno.writeTextFile(path, text);
 }
