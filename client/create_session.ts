@@ -168,7 +168,7 @@ function tokensOf(
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const note = isDefaultHost
-    ? `The API is the default, ${apiHost}, since apiHost (VM_API_HOST) names no other.`
+    ? `The API is the default, ${apiHost}, since apiHost (VM_API_HOST) is not set.`
     : undefined;
   const asks = interactive && !asksNobody(identity.flow);
   return new TokenSource({

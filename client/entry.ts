@@ -181,10 +181,9 @@ export function checkKeyPart(
 /** Refuses a profile with a character that may not stand in a credential key. */
 export function checkProfile(profile: string, action: string): string {
   if (/^[A-Za-z0-9._@+-]{1,64}$/.test(profile)) return profile;
-  const name = option("profile", { variable: "VM_OIDC_PROFILE" });
   throw invalidOptions(
-    words`Cannot ${action}: ${name} is not a name of 1 to 64 letters, digits and ". _ @ + -".
-      Correct it, or leave it out.`,
+    words`Cannot ${action}: ${option("profile", { variable: "VM_OIDC_PROFILE" })} is not a name of 1
+      to 64 letters, digits and ". _ @ + -". Correct it, or leave it out.`,
   );
 }
 

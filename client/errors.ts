@@ -262,7 +262,8 @@ export function codeOf(
   return isOwn(error) ? { code: error.code } : {};
 }
 
-function isOwn(error: unknown): error is ValidMindAuthError | CredentialsBackendError {
+/** Whether an error is one of this module. */
+export function isOwn(error: unknown): error is ValidMindAuthError | CredentialsBackendError {
   return error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
 }
 

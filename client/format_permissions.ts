@@ -91,7 +91,9 @@ export function checkDescriptor(
   const value = fields[SCOPES[name]];
   const scope = value instanceof URL ? pathOfUrl(value) ?? null : value;
   if (isKnown && isScope(name, scope)) return { name, scope };
-  const reason = isKnown ? `one of "${name}" has a wrong ${SCOPES[name]}` : "one has no known name";
+  const reason = isKnown
+    ? `one of "${name}" has a wrong ${SCOPES[name]}`
+    : "the name of one is not known";
   throw new CredentialsBackendError(
     "invalid_permissions",
     `Cannot use the permissions that ${origin} declares: ${reason}. ` +
@@ -134,8 +136,10 @@ export function formatPermissionFlags(descriptors: Iterable<Deno.PermissionDescr
     if (comma !== undefined) {
       throw new CredentialsBackendError(
         "invalid_permissions",
-        `Cannot write --allow-${name} for ${JSON.stringify(comma)}: it has a comma, and Deno's ` +
-          `flags have no way to write one. Use a permission set in deno.json, or another path.`,
+        `Cannot write --allow-${name} for ${
+          JSON.stringify(comma)
+        }: it has a comma, which Deno's flags ` +
+          `cannot carry. Use a permission set in deno.json, or another path.`,
       );
     }
     return quoteArgument(`--allow-${name}=${scopes.join(",")}`);

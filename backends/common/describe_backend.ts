@@ -3,6 +3,7 @@ import {
   call,
   CredentialsBackendError,
   framesOf,
+  type Message,
   setFrames,
   words,
   wordsOf,
@@ -201,13 +202,13 @@ export function isProbeKey(key: string): boolean {
  */
 export async function listKeys(
   backend: OidcCredentialsBackend,
-  instead: string,
+  instead: Message,
 ): Promise<string[]> {
   const action = "list credentials in";
   if (backend.list === undefined) {
     throw new CredentialsBackendError(
       "backend_no_list",
-      `Cannot ${action} ${describeBackend(backend)}: it cannot list its keys. ${instead}`,
+      words`Cannot ${action} ${describeBackend(backend)}: it cannot list its keys. ${instead}`,
     );
   }
   try {

@@ -40,7 +40,7 @@ const REFUSED = "nothing answers at that host and port";
 const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   [/dns error|lookup address|getaddrinfo/i, UNKNOWN],
   [/connection refused|actively refused|ECONNREFUSED/i, REFUSED],
-  [/proxy auth/i, "the proxy wants a name and a password (407), which HTTPS_PROXY can hold"],
+  [/proxy auth/i, "the proxy wants a name and a password (407): HTTPS_PROXY can hold them"],
   [/CertificateRequired/, "the host wants a client certificate, and there is none"],
   [
     /invalid peer certificate|self.signed cert|unable to (get|verify)|CERT_/i,
@@ -51,9 +51,9 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   // Before TLS: "peer closed connection without sending TLS close_notify".
   [
     /closed|reset|broken pipe|incomplete|reading a body/i,
-    "the connection broke off before the whole answer",
+    "the connection ended before the answer was complete",
   ],
-  [/tls|handshake/i, "the host and this computer agree on no secure connection (TLS)"],
+  [/tls|handshake/i, "the host and this computer do not agree on a secure connection (TLS)"],
   [/unreachable|no route/i, "the network does not reach the host"],
   [/timed out/i, "the host did not answer in time"],
 ];
@@ -64,7 +64,7 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
  * @param timeoutMs The time limit, where it has ended the request.
  */
 export function connectionFault(error: unknown, timeoutMs?: number): string | undefined {
-  if (timeoutMs !== undefined) return `there was no whole answer within ${timeoutMs} ms`;
+  if (timeoutMs !== undefined) return `no complete answer came within ${timeoutMs} ms`;
   if (!(error instanceof Error)) return undefined;
   const { message, cause } = error;
   const inner = cause instanceof Error
@@ -75,7 +75,7 @@ export function connectionFault(error: unknown, timeoutMs?: number): string | un
   const known = CONNECTION_FAULTS.find(([pattern]) => pattern.test(fault))?.[1];
   const hasProxy = ["HTTPS_PROXY", "https_proxy"].some((name) => readEnvIfGranted(name));
   return hasProxy && (known === UNKNOWN || known === REFUSED)
-    ? `${known}, or it is the proxy of HTTPS_PROXY that cannot be reached`
+    ? `${known}, or the proxy of HTTPS_PROXY cannot be reached`
     : known;
 }
 
@@ -83,12 +83,11 @@ export function connectionFault(error: unknown, timeoutMs?: number): string | un
  * The advice for a connection that failed.
  *
  * @param fault The reason, as {@linkcode connectionFault} gives it.
- * @param setting The setting that holds the address.
  */
-export function connectionAdvice(fault: string | undefined, setting: string): string {
+export function connectionAdvice(fault: string | undefined): string {
   const isSecurity = fault === undefined || /TLS|certificate/.test(fault);
   const certificates = isSecurity ? " and the certificates (DENO_TLS_CA_STORE, DENO_CERT)" : "";
-  return `Check ${setting}, the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`;
+  return `the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`;
 }
 
 /**

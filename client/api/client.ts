@@ -35,8 +35,6 @@ interface ApiClientOptions {
 /** More of an error than its excerpt needs. The rest is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
-const STREAM_ADVICE = "The body is a stream, which cannot be sent again: ";
-
 /** The parameters of `WWW-Authenticate`, and those by which a program can sign in again. */
 const PARAMETERS = /([\w-]+)=(?:"((?:\\.|[^"\\])*)"|([^\s,"]+))/g;
 const CHALLENGE = ["error", "acr_values", "max_age", "claims"];
@@ -109,7 +107,7 @@ export class ApiClient {
       return JSON.parse(text);
     } catch {
       throw new ApiError(
-        words`Cannot ${action}: the API answered ${response.status} with something that is not JSON.
+        words`Cannot ${action}: the API answered ${response.status} with a text that is not JSON.
           Check ${named("apiHost")}.`,
         response.status,
         this.#excerpt(text),
@@ -130,7 +128,8 @@ export class ApiClient {
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
       const first = wantsNonce ? "" : "call accessToken({ forceRefresh: true }), then ";
-      const advice = `${STREAM_ADVICE}${first}send it with a new stream.`;
+      const advice =
+        `The body is a stream, which cannot be sent again: ${first}send it with a new stream.`;
       throw await this.#apiError(request, response, advice);
     }
     const { headers } = credentials;
@@ -175,7 +174,7 @@ export class ApiClient {
       throw new ValidMindAuthError(
         "wrong_origin",
         words`Cannot make the request: the session has no API to send its token to. Set
-          ${named("apiHost")}, or use fetch() itself.`,
+          ${named("apiHost")}, or use globalThis.fetch().`,
       );
     }
     if (url === null) {
@@ -186,7 +185,7 @@ export class ApiClient {
     throw new ValidMindAuthError(
       "wrong_origin",
       `Cannot request ${url.origin}: the session sends its token to ${this.#origin} only. Use ` +
-        `fetch() itself, or a session of its own for that API.`,
+        `globalThis.fetch(), or a session of its own for that API.`,
     );
   }
 
@@ -243,14 +242,16 @@ function adviceOn(status: number, canRenew: boolean): Message {
   const host = named("apiHost");
   if (status === 401) {
     return canRenew
-      ? "Check audience and scope. To sign in again, sign out with clear() before."
+      ? words`Check ${named("audience")} and ${
+        named("scope")
+      }. Sign out with clearOidcCredentials(), and sign in again.`
       : words`Check ${named("apiKey")} and ${named("apiSecret")}, and that ${host} is the API that
           they are for.`;
   }
   if (status === 404) return words`Check the path, ${host} and the model.`;
   return status === 429 || status >= 500
     ? "Try again later, then ask the API's administrator."
-    : "Check the request and your access to the model.";
+    : "Check the request, and what you may access.";
 }
 
 /** The body of a POST: replayable, and of a kind that `fetch` does not send twice by itself. */

@@ -1,7 +1,9 @@
 import { causeFrom } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { isNotCapable, netHost, permissionFlag } from "../../backends/common/platform.ts";
+import { words } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { named } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { connectionAdvice, connectionFault, readText } from "../../backends/common/printable.ts";
 
@@ -158,8 +160,8 @@ function unreachable(
   const fault = connectionFault(error, timeoutMs);
   return new ValidMindAuthError(
     "api_unreachable",
-    `Cannot ${action}: ${fault ?? "the connection failed"}. ` +
-      connectionAdvice(fault, "the API's address (VM_API_HOST)"),
+    words`Cannot ${action}: ${fault ?? "the connection failed"}. Check ${named("apiHost")},
+      ${connectionAdvice(fault)}`,
     { cause: causeFrom(error, secrets) },
   );
 }
@@ -183,7 +185,7 @@ async function followRedirects(
     if (next === undefined || init.redirect === "manual") return response;
     if (init.redirect === "error" || hops === MAX_HOPS) {
       await response.body?.cancel();
-      const where = hops === MAX_HOPS ? "without end" : "elsewhere";
+      const where = hops === MAX_HOPS ? "without an end" : "to another address";
       throw new ValidMindAuthError(
         "api_unreachable",
         `Cannot reach ${url.origin}${url.pathname}: it redirects ${where}. Check the path.`,

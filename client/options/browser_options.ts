@@ -43,9 +43,9 @@ export function checkBrowserOptions(options: BrowserOptions, action: string): vo
     const name = text.trim().toLowerCase();
     const isReserved = RESERVED.includes(name);
     if (!isReserved && /^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
-    const what = isReserved ? name : 'name of other characters than letters, digits and ". _ -"';
+    const what = isReserved ? `no ${name}` : 'only names of letters, digits and ". _ -"';
     throw invalidOptions(
-      words`Cannot ${action}: ${named("authorizationParameters")} takes no ${what}. Leave it out, or
+      words`Cannot ${action}: ${named("authorizationParameters")} takes ${what}. Leave it out, or
         give it by its own option.`,
     );
   }
@@ -111,8 +111,8 @@ function redirectSetting(uri: string, listen: string | undefined, action: string
   if (url === null || isPlain === undefined || url.pathname !== path || !isReachable) {
     throw invalidOptions(
       words`Cannot ${action}: ${named("redirectUri")} is not an address to come back to. Give the
-        registered one: a loopback address of host, port and path alone, such as ${LOOPBACK_URI}, or
-        an https: one with ${named("listen")}, such as 127.0.0.1:8765.`,
+        registered one: a loopback address of host, port and path alone, such as ${LOOPBACK_URI}. An
+        https: address needs ${named("listen")}, such as 127.0.0.1:8765.`,
     );
   }
   const { hostname, ports } = listen === undefined

@@ -26,7 +26,7 @@ export const GROUPS = {
   client: "to know the client's secret or file, if any",
   /** Takes the place of a sign-in. */
   api_key: "to know who signs in",
-  person: "to know what a person may be asked and shown",
+  person: "to know whether to ask a person, and what to show",
   browser: "to know where the browser comes back to",
   api: "to know how to call the API",
   /** Only in `init`. */
@@ -123,7 +123,7 @@ export const OPTIONS = {
     fallback: "auto",
     ...flag("flow", "FLOW", "how to sign in"),
   },
-  dpop: { ...IDENTITY, type: "boolean", flag: "dpop", help: "tokens bound to a key (DPoP)" },
+  dpop: { ...IDENTITY, type: "boolean", flag: "dpop", help: "bind the tokens to a key (DPoP)" },
   clientSecret: {
     ...PROOF,
     type: "text",

@@ -89,7 +89,7 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
     if (hasKeyOption || hasKey) {
       throw new ValidMindAuthError(
         "conflicting_credentials",
-        words`Cannot ${action}: there are an API key and OIDC settings. Give either
+        words`Cannot ${action}: an API key and OIDC settings are given. Give either
           ${named("apiKey")} and ${named("apiSecret")}, or ${named("issuer")} and
           ${named("clientId")}.`,
       );
@@ -180,10 +180,8 @@ export function proofIn(options: SessionOptions, action: string): ClientProof | 
   if (option === undefined) return undefined;
   if (other === undefined) return { option, value: options[option]! };
   throw invalidOptions(
-    words`Cannot ${action}: ${named(option)} and ${
-      named(other)
-    } exclude each other. Leave all out but
-      the one that the provider knows the client by.`,
+    words`Cannot ${action}: ${named(option)} and ${named(other)} exclude each other. Give only
+      the one that is registered for the client.`,
   );
 }
 
@@ -256,10 +254,11 @@ export function secureUrl(text: string, subject: Message): URL {
     );
   }
   if (!isSecureUrl(url)) {
-    const origin = url.origin.slice(0, 200);
     throw new ValidMindAuthError(
       "insecure_url",
-      words`Cannot ${subject} is ${origin}, which would get secrets in clear text. Use https: (http:
+      words`Cannot ${subject} is ${
+        url.origin.slice(0, 200)
+      }, which would get secrets in clear text. Use https: (http:
         is for localhost, 127.0.0.1 and [::1] only).`,
     );
   }
@@ -278,6 +277,6 @@ export function headerValue(value: string, name: OptionName, action: string): st
 
 /** The message for one half of a pair. */
 function lacks(name: OptionName, action: string): Words {
-  return words`Cannot ${action}: only half of the credentials is there. Give ${named(name)},
+  return words`Cannot ${action}: half of the credentials is missing. Give ${named(name)},
     too.${misspelledVariables()}`;
 }

@@ -184,7 +184,7 @@ export function parseSettings(
   }
   if (secrets[0] !== undefined) {
     const reason = `${shown(secrets[0], "a key")} is a secret, and the file is not for secrets`;
-    const advice = "Put it into its variable, such as VM_OIDC_CLIENT_SECRET or VM_API_SECRET; in " +
+    const advice = "Put it into its variable, such as VM_OIDC_CLIENT_SECRET or VM_API_SECRET. In " +
       '"backendOptions" name a variable: "${MY_SECRET}".';
     throw settingsError(path, `${reason}. ${advice}`);
   }

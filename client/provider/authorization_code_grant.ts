@@ -200,7 +200,7 @@ export async function authorizationObstacle(
         ? "the provider offers no sign-in with a code in the browser"
         // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
         : methods?.includes("S256") === false
-        ? "the provider does not know PKCE with S256, without which a code can be stolen"
+        ? "the provider does not support PKCE with S256, which protects the code"
         : undefined;
     return Promise.resolve(obstacle);
   });

@@ -29,8 +29,8 @@ const CURVES: Readonly<Record<string, string>> = {
   ES512: "P-521",
 };
 const KEY_ADVICE =
-  "Give a private RSA (2048 bits or more), EC or Ed25519 key as a JWK, or as PEM by: " +
-  "openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW";
+  "Give a private key of RSA (2048 bits or more), EC or Ed25519, as a JWK or PEM. To make a PEM file " +
+  "of another one: openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW";
 
 /** The means of a request. */
 interface Sender {
@@ -94,12 +94,12 @@ export function adviceOf(source: ProofSource | undefined): Message | undefined {
   if (source === undefined) return undefined;
   const { way, name } = source;
   if (way === "assertion") {
-    return words`Check ${CLIENT_ID} and the JWT in ${name}: it must not have ended (exp), and the
+    return words`Check ${CLIENT_ID} and the JWT in ${name}. The JWT must not have ended (exp). The
       provider has to trust its iss, sub and aud for this client.`;
   }
   return way === "key"
-    ? words`Check ${CLIENT_ID}, that the public key of ${name} is registered with the same kid, and the
-        clock.`
+    ? words`Check ${CLIENT_ID} and the clock. The public key of ${name} has to be registered with the
+        same kid.`
     : words`Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
 }
 
@@ -175,7 +175,7 @@ async function askGitHub(
   { runtime, signal }: Sender,
 ): Promise<string> {
   if (address === undefined || !isSendable(token)) {
-    throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both there`, ALLOW);
+    throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both set`, ALLOW);
   }
   const url = new URL(address);
   url.searchParams.set("audience", audience || (isEntraIssuer(issuer) ? ENTRA_AUDIENCE : issuer));
@@ -231,7 +231,7 @@ async function byKey(
       },
     });
   }
-  throw unusable(name, "it is no private key to sign with", KEY_ADVICE);
+  throw unusable(name, "it is not a private key to sign with", KEY_ADVICE);
 }
 
 /** The bytes of a private key in PEM. */

@@ -115,7 +115,7 @@ function checkPage(text: string): string {
   if (url !== null && isSecureUrl(url)) return url.href;
   throw new ValidMindAuthError(
     "provider_invalid",
-    "Cannot sign in: the page that the provider names for it is no https: page. Check the issuer, " +
+    "Cannot sign in: the sign-in page of the provider is not an https: page. Check the issuer, " +
       "then ask the provider's administrator.",
   );
 }

@@ -95,7 +95,7 @@ export function checkEndpoint(name: string, text: unknown, issuer: string): void
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "") {
     throw new ValidMindAuthError(
       "provider_invalid",
-      `Cannot use ${issuer}: the ${name} in its discovery document is missing, or is no address. ` +
+      `Cannot use ${issuer}: the ${name} in its discovery document is missing, or is not a URL. ` +
         `Check the issuer, then ask the provider's administrator.`,
     );
   }

@@ -1,7 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { parseRetryAfter, printable } from "../../backends/common/printable.ts";
 import {
-  CredentialsBackendError,
   type Message,
   option,
   type Term,
@@ -10,6 +9,7 @@ import {
   wordsOf,
 } from "../../backends/credentials_backend_error.ts";
 import {
+  isOwn,
   ProviderUnavailableError,
   ValidMindAuthError,
   type ValidMindAuthErrorCode,
@@ -19,8 +19,9 @@ import { named } from "../options/declaration.ts";
 
 const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
-const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser, the " +
-  "authorization code grant) and the refresh token grant for this client.";
+const DEVICE_GRANT =
+  "Enable the device code grant and the refresh token grant for this client. The " +
+  "browser flow needs the authorization code grant instead.";
 
 /** Options as messages name them. */
 export const CLIENT_ID: Term = option("clientId", { variable: "VM_OIDC_CLIENT_ID" });
@@ -163,7 +164,7 @@ export function providerError(
   error: unknown,
   advice: RefusalAdvice = {},
 ): Error {
-  if (error instanceof ValidMindAuthError || error instanceof CredentialsBackendError) return error;
+  if (isOwn(error)) return error;
   if (error instanceof oauth.ResponseBodyError) return refused(action, issuer, error, advice);
   const [code, reason, cure] = explain(issuer, error);
   return new ValidMindAuthError(code, words`Cannot ${action} at ${issuer}: ${reason}. ${cure}`);
@@ -185,9 +186,9 @@ export function refusedWithoutWords(
   place: string,
   { status, headers }: Response,
 ): ProviderRefusedError {
-  const answer = `status ${status} without a word`;
+  const answer = `status ${status} and no text`;
   return new ProviderRefusedError(
-    words`Cannot use ${place}: it answered with ${answer}, or a proxy before it did. ${PUBLIC}`,
+    words`Cannot use ${place}: it answered with ${answer}, or a proxy did. ${PUBLIC}`,
     { answer, retryAfterMs: parseRetryAfter(headers.get("retry-after")) },
   );
 }
@@ -231,7 +232,7 @@ function refusalAdvice(
   if (ofClient !== undefined && isOfProof) return ofClient;
   const known = adviceByWords(said);
   if (known !== undefined) return known;
-  const general = `Check the options that the request was made of, then ${ASK}`;
+  const general = `Check the options of the request, then ${ASK}`;
   const own = Object.hasOwn(byCode, code) ? byCode[code] : ofOthers;
   const ofGrant = own ?? BY_CODE.get(code) ?? general;
   // zitadel/oidc refuses a wrong secret by unauthorized_client without a word.
@@ -280,7 +281,7 @@ function idTokenAdvice(code: unknown, text: string): Message {
   }
   if (/\balg|algorithm/.test(text)) {
     return "The provider has to sign this client's ID tokens by an algorithm with a public key, such as " +
-      "RS256 or ES256, and to name it in its discovery document.";
+      "RS256 or ES256. Its discovery document has to name the algorithm.";
   }
   return words`Check ${option("issuer")} and ${CLIENT_ID}, then ${ASK}`;
 }

@@ -15,6 +15,7 @@ import {
 import { untilAborted } from "../../backends/common/promises.ts";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { adviceByWords, isProtocolError, refusedWithoutWords } from "./error.ts";
@@ -121,7 +122,14 @@ export function providerFetch(
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
     runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
-    if (status >= 300 && status < 400) throw unusable(url, REDIRECTED, REDIRECTED_ADVICE);
+    if (status >= 300 && status < 400) {
+      const reason = "it redirects to another address, to which no token is sent";
+      throw unusable(
+        url,
+        reason,
+        "Check the issuer, and that no network or proxy asks for a sign-in of its own.",
+      );
+    }
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
     if (init.method === "POST" && text.trim() === "" && REFUSALS.includes(status)) {
@@ -309,19 +317,15 @@ function notUsable(
   const said = isRefusal(json) ? Object.values(withoutEcho(json, secrets)).join(": ") : "";
   const type = printable(redact(headers.get("content-type") ?? "no content type", secrets), 60);
   const reason = said === ""
-    ? `it has status ${status} and no JSON object in it (${type})`
+    ? `it has status ${status} and no JSON object (${type})`
     : `the provider answered with status ${status} (${printable(said)})`;
   const isBusy = status === 429 || status >= 500;
   const advice = adviceByWords(said) ??
     (isBusy
       ? "Try again later, then ask the administrator of the provider, or of a proxy before it."
-      : "Check the network (a proxy, a sign-in page of its own), and try again.");
+      : "Check that no network or proxy asks for a sign-in of its own, and try again.");
   return unusable(url, reason, advice, parseRetryAfter(headers.get("retry-after")));
 }
-
-const REDIRECTED = "it redirects elsewhere, and tokens do not follow";
-const REDIRECTED_ADVICE =
-  "Check the issuer, and that no network or proxy asks for a sign-in of its own.";
 
 function unusable(url: string, reason: string, advice: Message, retryAfterMs?: number) {
   const message = words`Cannot use the answer of ${place(url)}: ${reason}. ${advice}`;
@@ -344,11 +348,12 @@ function unreachable(
   }
   const fault = connectionFault(error, timeoutMs);
   const advice = fault === UNTRUSTED
-    ? "If a company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the " +
-      "file of the authority's certificate; else do not sign in here."
-    : connectionAdvice(fault, "the issuer");
+    ? "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the " +
+      "file of the authority's certificate. Otherwise do not sign in here."
+    : words`Check ${url.includes("/.well-known/") ? named("issuer") : "this address"},
+      ${connectionAdvice(fault)}`;
   return new ProviderUnavailableError(
-    `Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ${advice}`,
+    words`Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ${advice}`,
     { cause: causeFrom(error, secrets) },
   );
 }

@@ -102,12 +102,12 @@ export function assertSamePerson(
   issuer: string,
 ): void {
   if (subject === "unknown") {
-    throw mismatch(issuer, "the stored ID token cannot be read, so nobody knows whose it is");
+    throw mismatch(issuer, "the stored ID token cannot be read, so its person is not known");
   }
   // An issuer may change between its forms with and without a trailing slash.
   const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
   if (subject.sub !== claims.sub || first !== second) {
-    throw mismatch(issuer, "the new ID token is another person's");
+    throw mismatch(issuer, "the new ID token is of another person");
   }
   // A nonce that comes back is the one of the sign-in.
   const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
@@ -160,7 +160,7 @@ export async function checkSignature(
     }).then(() => true, () => false); // for another use, too short, damaged, or not the signer
     if (isSigner) return;
   }
-  throw Object.assign(new Error("no key of the provider has made its signature"), {
+  throw Object.assign(new Error("its signature fits no key of the provider"), {
     code: oauth.KEY_SELECTION,
   });
 }

@@ -88,7 +88,7 @@ export async function requestTokens(
   // Bound tokens would go out as bearer tokens, and unbound ones can be used by anybody: RFC 9449, section 5.
   const fault = isBound
     ? words`they are bound to a key (DPoP). Set ${DPOP}.`
-    : words`they are bound to no key. Have DPoP switched on, or leave out ${DPOP}.`;
+    : words`they are not bound to a key. Have DPoP switched on, or leave out ${DPOP}.`;
   throw new ValidMindAuthError(
     isBound ? "provider_invalid" : "dpop_unsupported",
     words`Cannot use the tokens of ${context.server.issuer}: ${fault}`,
@@ -233,7 +233,7 @@ export function toTokenSet(
 ): TokenSet {
   for (const token of [answer.access_token, answer.id_token]) {
     if (token === undefined || isSendable(token)) continue;
-    throw new TypeError("a token has characters in it that no request can carry");
+    throw new TypeError("a token has characters that no request can carry");
   }
   return {
     accessToken: answer.access_token as string,
@@ -263,6 +263,6 @@ export async function newDpopKey(
   throw new ValidMindAuthError(
     "dpop_unsupported",
     words`Cannot start the sign-in at ${server.issuer}: the provider offers no DPoP with ES256. Have
-      it switched on there, or leave out ${DPOP}.`,
+      it switched on, or leave out ${DPOP}.`,
   );
 }

@@ -90,8 +90,7 @@ async function request(
 
 const BY_CLIENT = words`${option("flow", { value: "client_credentials" })}`;
 const ENABLE_CLIENT =
-  "Enable the client credentials grant for this client, which has to be a confidential " +
-  "one.";
+  "Enable the client credentials grant for this client. The client has to be confidential.";
 
 /** The advice for the refusals of this grant, which no person can answer. */
 const CLIENT_ADVICE: RefusalAdvice = {
@@ -102,7 +101,7 @@ const CLIENT_ADVICE: RefusalAdvice = {
     unsupported_grant_type: ENABLE_CLIENT,
     access_denied: "Have the client allowed to use this API at the provider.",
     invalid_scope:
-      words`Check ${SCOPE}: ask for what the client may have (at Entra <the API's id>/.default).`,
+      words`Check ${SCOPE}: the client may not have all of it. At Entra it is <the API's id>/.default.`,
   },
 };
 
@@ -182,7 +181,7 @@ async function processExchange(
   throw new ValidMindAuthError(
     "provider_invalid",
     words`Cannot use the token that ${issuer} gave in exchange: its issued_token_type is ${type}, and
-      not ${ACCESS_TOKEN}. Have the provider issue access tokens to this client.`,
+      not ${ACCESS_TOKEN}. Have access tokens issued to this client.`,
   );
 }
 
@@ -193,12 +192,12 @@ function readToken(path: string, target: string, issuer: string): string {
     unusable(subject, reason, words`${advice} ${OTHERWISE}`, cause);
   const token = readSecretFile("subjectTokenFile", path, fail);
   if (!isSendable(token)) {
-    throw fail("it holds no single token", "Check the program that fills it.");
+    throw fail("it does not hold one token", "Check the program that fills it.");
   }
   const { iss } = readClaims(token) ?? {};
   if (typeof iss !== "string" || normalizeIssuer(iss) === issuer) return token;
   const reason = `the token is of another issuer, ${printable(iss)}`;
-  throw fail(reason, `Have the file filled with one of ${issuer}.`);
+  throw fail(reason, `Have the file filled with a token of ${issuer}.`);
 }
 
 /** The advice for refusals, by the unchecked claims of the token where it is a JWT. */

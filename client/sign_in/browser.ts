@@ -130,11 +130,10 @@ async function expiry(
 }
 
 function twoBrowsers(issuer: string): ValidMindAuthError {
-  const notOpened = option("openBrowser", { value: false });
   return new ValidMindAuthError(
     "authorization_denied",
     words`Cannot sign in at ${issuer}: two browsers have opened its page, perhaps one of another user.
-      Sign in again with ${notOpened}, and open the link yourself.`,
+      Sign in again with ${option("openBrowser", { value: false })}, and open the link yourself.`,
   );
 }
 
@@ -317,10 +316,10 @@ function unavailable(setting: RedirectSetting, error: unknown): ValidMindAuthErr
   const reason = error instanceof Deno.errors.AddrInUse
     ? "another program, or another sign-in of this one, listens there"
     : `the system refuses it (${(error as Error).name})`;
-  const ports = words`${option("redirectUri")}, ${option("listen")}`;
   return new ValidMindAuthError(
     "redirect_unavailable",
     words`Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. End it, or give
-      other ports that are registered at the provider (${ports}).`,
+      other ports that are registered at the provider (${option("redirectUri")},
+      ${option("listen")}).`,
   );
 }

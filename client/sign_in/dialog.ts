@@ -277,9 +277,13 @@ const signInByAny: Flow = async (provider, context) => {
   } catch (error) {
     if (!isWithoutDeviceFlow(error)) throw error;
     const obstacle = await browserObstacle(provider, context);
-    if (obstacle !== undefined) throw withoutBrowser(error, obstacle);
+    const { code, oauthError } = error;
+    if (obstacle !== undefined) {
+      const message = words`${wordsOf(error)} ${BY_BROWSER} cannot take its place: ${obstacle}.`;
+      throw new ValidMindAuthError(code, message, { oauthError });
+    }
     const { runtime, ask } = context;
-    runtime.emit?.({ type: "flow_changed", flow: "browser", code: error.code });
+    runtime.emit?.({ type: "flow_changed", flow: "browser", code });
     if (!isShownByCaller(ask)) {
       showLine(
         `${reasonOf(error)} The sign-in goes on in the browser. The flow "device" prevents this.`,
@@ -318,13 +322,6 @@ function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
   return error instanceof ValidMindAuthError && (error.code === "device_flow_unsupported" ||
     (error.code === "provider_refused" && REFUSALS.includes(error.oauthError) &&
       !isOfProof(error)));
-}
-
-/** The error of the device flow, with the reason why the browser does not take its place. */
-function withoutBrowser(error: ValidMindAuthError, obstacle: string): ValidMindAuthError {
-  const { code, oauthError } = error;
-  const why = words`${BY_BROWSER} cannot take its place: ${obstacle}.`;
-  return new ValidMindAuthError(code, words`${wordsOf(error)} ${why}`, { oauthError });
 }
 
 /** "Cannot X: reason." without the advice, which the browser takes the place of. */

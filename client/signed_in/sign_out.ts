@@ -1,6 +1,7 @@
 import type { ClearResult } from "../session.ts";
 import { isProbeKey, listKeys } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { option, words } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -97,7 +98,9 @@ async function clearAll(
   const { revoke = false } = options;
   const backend = await storeOf(options, named);
   await preflight(ACTION, clearNeeds(backend, []), "always");
-  const instead = "Clear entries one by one, with issuer and clientId.";
+  const instead = words`Clear entries one by one, with ${option("issuer")} and ${
+    option("clientId")
+  }.`;
   const listed = await listKeys(backend, instead).catch((error) => {
     if (isCorrupt(error) && backend.deleteAll !== undefined) return undefined;
     throw error;

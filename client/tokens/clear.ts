@@ -14,7 +14,7 @@ const NO_ENDPOINT: RevocationResult = {
 };
 
 const NOT_THIS_KIND =
-  "the provider does not revoke access tokens of this kind: it works until it ends";
+  "the provider does not revoke access tokens of this kind: this one is valid until it ends";
 
 /** The result of a revocation whose tokens are not known. */
 export const UNREAD: RevocationResult = {

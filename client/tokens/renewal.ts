@@ -194,7 +194,7 @@ export class TokenRenewal implements Renewal {
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#key.isIn(stored)) return NO_KEY;
     if (!stored.refresh_token) return noRefreshToken(identity);
-    return isSpent(stored.refresh_token) ? "the stored refresh token is used up" : undefined;
+    return isSpent(stored.refresh_token) ? "the stored refresh token was used already" : undefined;
   }
 
   /**

@@ -163,15 +163,15 @@ export class BoundKey {
 export const NO_KEY = "the key of the stored tokens is missing or damaged";
 
 /** The reason of an entry with less scope than this session asks for. */
-export const OTHER_SCOPE = "the stored sign-in is for another scope (to use both at once, give " +
-  "each a profile of its own)";
+export const OTHER_SCOPE =
+  "the stored sign-in is for another scope. To use both at once, give each a profile of its own";
 
 /** The reason of an entry that cannot be refreshed. */
 export function noRefreshToken({ scope }: OidcIdentity): Message {
   return scope.split(" ").includes("offline_access")
-    ? "there is no refresh token (the provider gave none, although offline_access was asked for: " +
-      "have it allowed for this client; in the browser some providers want the authorization " +
-      "parameter prompt=consent as well)"
+    ? "the provider gave no refresh token, although offline_access was asked for. Have it allowed for " +
+      "this client. In the browser flow some providers also need the authorization parameter " +
+      "prompt=consent"
     : words`there is no refresh token (${option("scope")} has no offline_access)`;
 }
 
@@ -254,18 +254,17 @@ export function reasonOf(refusal: ValidMindAuthError & { answer?: string }): str
   const reason = oauthError === "invalid_grant"
     ? "the provider ended the sign-in"
     : oauthError === undefined
-    ? "the provider does not take the client, or a proxy is in between"
+    ? "the provider does not accept the client, or a proxy is in between"
     : "the provider refused to refresh it";
   return `${reason}: it answered ${answer}`;
 }
 
 /** The error for an identity whose bearer is the ID token, without a live one. */
 export function noIdToken(issuer: string): ValidMindAuthError {
-  const bearer = option("bearer", { value: "access_token" });
   return new ValidMindAuthError(
     "id_token_missing",
-    words`Cannot get a token for ${issuer}: the ID token is to be the bearer, and the provider gave
-      none that lives by the clock here. Ask for the scope "openid", check this computer's clock, or
-      set ${bearer}.`,
+    words`Cannot get a token for ${issuer}: the bearer is the ID token, and the provider gave none
+      that is still valid by the clock here. Ask for the scope "openid", check this computer's clock, or
+      set ${option("bearer", { value: "access_token" })}.`,
   );
 }

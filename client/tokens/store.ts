@@ -159,10 +159,8 @@ export class CredentialStore extends StoredCredential {
     if (read?.access_token === access_token && await probe.read() === undefined) return;
     throw new CredentialsBackendError(
       "backend_unproven",
-      `Cannot keep tokens in ${
-        describeBackend(this.backend)
-      }: a test entry that was written, read ` +
-        `and removed did not come back the same. Repair the backend, or use another one.`,
+      `Cannot keep tokens in ${describeBackend(this.backend)}: a test entry did not come back as ` +
+        `it was written, or was still there after its removal. Repair the backend, or use another one.`,
     );
   }
 
@@ -194,8 +192,8 @@ export class CredentialStore extends StoredCredential {
     const place = describeBackend(this.backend);
     return new ValidMindAuthError(
       "credentials_not_stored",
-      `Cannot store the new tokens in ${place}: ${cause.message} They stay usable in this process, ` +
-        `and each use tries to store them again; a new process may have to sign in.`,
+      `Cannot store the new tokens in ${place}: ${cause.message} The tokens stay usable in this ` +
+        `process. Each use tries to store them again. A new process may have to sign in.`,
       { cause },
     );
   }
@@ -297,7 +295,7 @@ export async function takeTurn<T>(
     emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
     if (ask === undefined || isShownByCaller(ask)) return;
     showLine(
-      `Waiting for another notebook or script, which signs in or refreshes by the same entry of ` +
+      `Waiting for another notebook or script that signs in or refreshes with the same entry of ` +
         `${describeBackend(store.backend)}.`,
     );
   };

@@ -143,8 +143,10 @@ function change(
 function placeOfFile(flags: FlagValues): string {
   const path = flags.text("config") ?? settingsPath();
   if (path !== "") return path;
-  const reason = "VM_AUTH_CONFIG is empty, or the home folder is not known";
-  throw usageError(`Cannot find the settings file: ${reason}. Give --config.`);
+  throw usageError(
+    "Cannot find the settings file: VM_AUTH_CONFIG is empty, or the home folder is not known. Give " +
+      "--config.",
+  );
 }
 
 /** The file as it stands, with keys that are not known, too. */

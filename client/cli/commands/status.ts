@@ -197,8 +197,10 @@ export const list: Command = {
   async run(flags) {
     const { backend } = await chooseBackend(flags, list.action);
     const signIns = [];
-    const instead = "Look at each one with status --issuer URL --client-id ID.";
-    const keys = await listKeys(backend, instead);
+    const keys = await listKeys(
+      backend,
+      "Look at each one with status --issuer URL --client-id ID.",
+    );
     for (const key of keys.filter((key) => !isProbeKey(key))) {
       const found = await readSignIn(backend, key, flags);
       if (found !== undefined) signIns.push(found);

@@ -51,7 +51,7 @@ const PASSING: [what: string, answer: Answer, words: string][] = [
   ["503 sealed", status(503, ["Vault is sealed"]), "(Vault is sealed)"],
   ["400 of a KV engine that starts", status(400, ["Upgrading to versioned data"]), "status 400"],
   ["a removal that broke off", status(500, ["no version data"]), "(no version data)"],
-  ["a dropped connection", () => Promise.reject(new TypeError("reset")), "broke off"],
+  ["a dropped connection", () => Promise.reject(new TypeError("reset")), "ended before"],
   ["a given fetch that fails with the request on it", failed, "(TypeError)"],
   [
     "an answer that breaks off",

@@ -79,7 +79,8 @@ async function run(input: FlowInput): Promise<void> {
 async function follow({ url, redirectUri, submit }: AuthorizationPrompt): Promise<void> {
   const browser = new Browser(undefined, redirectUri);
   const signIn = await browser.open(url);
-  const consent = await browser.submit(signIn);
+  const person = { login: "analyst@example.com", password: "any" };
+  const consent = await browser.submit(signIn, person);
   await submit((await browser.submit(consent)).url);
 }
 

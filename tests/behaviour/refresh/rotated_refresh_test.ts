@@ -97,12 +97,12 @@ function redirect({ url }: Request): Response {
 
 /** Each with words of the message. */
 const FAULTS: [what: string, answer: ScriptHandler, ...words: string[]][] = [
-  ["connection reset", resetConnection, "the connection broke off"],
+  ["connection reset", resetConnection, "the connection ended before"],
   ["timeout", hang, "within 500 ms"],
   ["captive-portal HTML", () => html(200), "status 200", "text/html"],
-  ["redirect", redirect, "redirects elsewhere"],
+  ["redirect", redirect, "redirects to another address"],
   ["truncated JSON", () => new Response('{"access_token": "x'), "no JSON object"],
-  ["JSON that breaks off", () => truncated('{"access_token": "x'), "the connection broke off"],
+  ["JSON that breaks off", () => truncated('{"access_token": "x'), "the connection ended before"],
   ["nothing at all", () => new Response(""), "no JSON object"],
   ["502 as HTML", () => html(502), "status 502"],
   ["401 as HTML", () => html(401), "status 401"],

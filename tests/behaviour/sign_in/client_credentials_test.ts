@@ -262,7 +262,7 @@ Deno.test("token exchange: a file that cannot be used is not sent", async () => 
   await using it = await exchangeWorld();
   const run = () => it.exchange();
   await rejectsWith("client_auth_unusable", run, it.path, "not there");
-  for (const [text, word] of [["", "empty"], ["a b", "single token"], ["é", "single token"]]) {
+  for (const [text, word] of [["", "empty"], ["a b", "hold one token"], ["é", "hold one token"]]) {
     await it.fill(text!);
     await rejectsWith("client_auth_unusable", run, it.path, word!, "the hub");
   }

@@ -183,7 +183,7 @@ Deno.test("client key: what cannot be used is told apart, and nothing is sent", 
       JSON.stringify(await crypto.subtle.exportKey("jwk", pair.privateKey)),
       "2048 bits or more",
     ],
-    ...noKey.map((text): [string, string] => [text, "no private key"]),
+    ...noKey.map((text): [string, string] => [text, "not a private key"]),
   ];
   const refused = async (clientKeyFile: string, ...words: string[]) => {
     const run = () => it.job({ clientKeyFile });

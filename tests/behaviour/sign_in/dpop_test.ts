@@ -68,7 +68,7 @@ for (const token_type of ["Bearer", undefined]) {
   test(`dpop: tokens of the type ${token_type} are refused; the rotated refresh token is kept`, async (world) => {
     world.provider.discovery = { dpop_signing_alg_values_supported: ["ES256"] };
     answerWith(world, { token_type });
-    await rejectsWith("dpop_unsupported", () => world.signIn({ dpop: true }), "bound to no key");
+    await rejectsWith("dpop_unsupported", () => world.signIn({ dpop: true }), "not bound to a key");
     assertEquals(await Array.fromAsync(world.backend.list()), []);
     answerWith(world, { token_type: "DPoP" });
     const session = await world.signIn({ dpop: true });

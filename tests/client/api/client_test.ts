@@ -106,7 +106,7 @@ apiTest("an error status is an ApiError with the beginning of the answer", async
     assertEquals([error.message.length < 500, /[\r\n]/.test(error.message)], [true, false]);
   }
   const refused = () => session.get("error?status=401");
-  await assertRejects(refused, ApiError, "Check audience and scope.");
+  await assertRejects(refused, ApiError, "Check audience (VM_OIDC_AUDIENCE) and scope");
   const response = await session.fetch("error?status=418"); // as it is, whatever the status
   assertEquals([response.status, (await response.text()).length > 5000], [418, true]);
 });

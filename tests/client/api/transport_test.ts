@@ -115,12 +115,12 @@ apiTest("what is no redirect is the answer", async ({ session, api }) => {
 apiTest("redirects without end, and those that are not wanted, are errors", async (context) => {
   const { session, api } = context;
   for (let hop = 0; hop < 30; hop++) api.script.push(redirectTo("redirect"));
-  await rejectsWith("api_unreachable", () => session.fetch("redirect"), "redirects without end");
+  await rejectsWith("api_unreachable", () => session.fetch("redirect"), "redirects without an end");
   assertEquals(api.requests.length, 21);
   api.script.length = 0;
   api.reset();
   const run = () => session.fetch("redirect", { redirect: "error" });
-  await rejectsWith("api_unreachable", run, "redirects elsewhere");
+  await rejectsWith("api_unreachable", run, "redirects to another address");
   assertEquals([api.requests.length, api.otherRequests], [1, []]);
 });
 

@@ -49,10 +49,10 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["login --redirect-uri http://127.0.0.1:0/cb", ": --redirect-uri (VM_OIDC_REDIRECT_URI) is"],
   [
     "login --redirect-uri https://hub.example.com/cb",
-    "an https: one with --listen (VM_OIDC_LISTEN)",
+    "https: address needs --listen (VM_OIDC_LISTEN)",
   ],
   ["login --parameter state=x", "--parameter takes no state", "by its own option"],
-  ["login --parameter 'a b=x'", "--parameter takes no name of other characters"],
+  ["login --parameter 'a b=x'", "--parameter takes only names of letters"],
   ["login --parameter prompt", "--parameter", "NAME=VALUE"],
   ["login --config none.json", "error (settings_invalid): Cannot use the settings file none"],
   ["migrate", "neither --from nor --to is given"],

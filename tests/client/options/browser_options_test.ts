@@ -98,7 +98,7 @@ Deno.test("browser options that cannot work are refused, by option or variable",
     }
   }
   const clear = { redirectUri: "http://h.example.com/cb", listen: LISTEN };
-  await refused(() => checkBrowserOptions(clear, "sign in"), "an https: one");
+  await refused(() => checkBrowserOptions(clear, "sign in"), "https: address needs");
   const env = { VM_OIDC_REDIRECT_URI: "https://h.example.com/cb" };
   await rejectsWith("invalid_options", () => resolve({ env }), "VM_OIDC_REDIRECT_URI");
   const listen = { VM_OIDC_LISTEN: "x" };

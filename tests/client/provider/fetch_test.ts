@@ -106,8 +106,8 @@ Deno.test("providerFetch: a short secret does not change what an error decides",
 const REASONS: [text: string, words: string][] = [
   ["for url (https://tls.example/): client error (Connect): dns error: x", "the host name is not"],
   ["for url (x): client error (Connect): tcp connect error: Connection refused", "nothing answers"],
-  ["for url (x): client error (Connect): tls handshake eof", "no secure connection (TLS)"],
-  [": peer closed connection without sending TLS close_notify: https://docs.rs", "broke off"],
+  ["for url (x): client error (Connect): tls handshake eof", "a secure connection (TLS)"],
+  [": peer closed connection without sending TLS close_notify: https://docs.rs", "ended before"],
   ["client error (Connect): received corrupt message of type InvalidContentType", "speak https:"],
   ["client error (Connect): tunnel error: unsuccessful", "the proxy refused the connection"],
   ["client error (Connect): proxy authentication required", "a name and a password (407)"],
@@ -123,13 +123,13 @@ Deno.test("providerFetch: the reason of a connection that fails comes first, in 
     return spyFetch(() => Promise.reject(new TypeError("fetch failed", { cause })));
   };
   for (const [text, words] of REASONS) {
-    const { message } = await unavailable({ fetch: failing(text) }, `/token: `, words);
+    const { message } = await unavailable({ fetch: failing(text) }, `/token: `, words, "Check this");
     assertEquals(message.includes("TypeError"), false);
   }
   using _env = new OwnEnv({ HTTPS_PROXY: "http://127.0.0.1:1" });
   for (const text of ["dns error", "Connection refused"]) {
     const fetch = failing(`for url (x): client error (Connect): ${text}`);
-    await unavailable({ fetch }, "or it is the proxy of HTTPS_PROXY"); // not the host alone
+    await unavailable({ fetch }, "or the proxy of HTTPS_PROXY"); // not the host alone
   }
 });
 

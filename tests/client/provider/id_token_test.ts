@@ -28,7 +28,7 @@ Deno.test("assertSamePerson: the same sub at the same issuer, which may come to 
   ];
   for (const other of others) {
     const run = () => Promise.try(assertSamePerson, who, other, who.iss);
-    await rejectsWith("id_token_invalid", run, "another person's");
+    await rejectsWith("id_token_invalid", run, "of another person");
   }
   const unknown = () => Promise.try(assertSamePerson, "unknown", who, who.iss);
   await rejectsWith("id_token_invalid", unknown, "cannot be read", "Sign out and sign in again");

@@ -79,7 +79,11 @@ test("tokens: a request for the endpoints that is not answered ends with the ref
     return new Promise<never>(() => {});
   });
   const options = { ...world.options, fetch, timeoutMs: 20, interactive: false };
-  await rejectsWith("provider_unavailable", () => createSession(options), "answer within 20 ms");
+  await rejectsWith(
+    "provider_unavailable",
+    () => createSession(options),
+    "answer came within 20 ms",
+  );
   assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 
@@ -122,7 +126,7 @@ test("tokens: a refused refresh token is not sent again, where it cannot be remo
   world.provider.script.token.push(() => oauthError("invalid_grant"));
   assertEquals(await session.accessToken().catch((error) => error), full);
   world.provider.reset();
-  await rejectsWith("login_required", () => session.accessToken(), "used up");
+  await rejectsWith("login_required", () => session.accessToken(), "used already");
   assertEquals(world.provider.requests.filter(({ path }) => path === "/token"), []);
 });
 
@@ -137,9 +141,9 @@ const REFUSALS: [what: string, answer: Response, ...words: string[]][] = [
     ],
   ),
   ...[400, 401, 403].map((status): typeof REFUSALS[number] => [
-    `status ${status} without a word`,
+    `status ${status} and no text`,
     new Response(null, { status }),
-    "does not take the client, or a proxy",
+    "does not accept the client, or a proxy",
     `status ${status}`,
   ]),
 ];

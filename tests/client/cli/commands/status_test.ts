@@ -187,4 +187,5 @@ cliTest("list: a store without a list is named, with the way out", async (world)
   const store = "data:text/javascript,export class TeamStore{get(){}put(){}delete(){}}:TeamStore";
   const words = "error (backend_no_list): Cannot list credentials in TeamStore";
   await world.says(`list --backend '${store}'`, 1, words, "status --issuer");
+  await world.says(`logout --all --backend '${store}'`, 1, words, "with --issuer and --client-id");
 });

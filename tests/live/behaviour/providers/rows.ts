@@ -68,7 +68,7 @@ export const ROWS = {
     await using session = await createSession(world.options);
     world.losesAnswer = true;
     const renew = () => session.accessToken({ forceRefresh: true });
-    await rejectsWith("provider_unavailable", renew, "broke off");
+    await rejectsWith("provider_unavailable", renew, "ended before");
     await rejectsWith("login_required", renew, "invalid_grant");
   }),
 
