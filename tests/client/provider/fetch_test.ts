@@ -123,7 +123,8 @@ Deno.test("providerFetch: the reason of a connection that fails comes first, in 
     return spyFetch(() => Promise.reject(new TypeError("fetch failed", { cause })));
   };
   for (const [text, words] of REASONS) {
-    const { message } = await unavailable({ fetch: failing(text) }, `/token: `, words, "Check this");
+    const said = ["/token: ", words, "Check this address"];
+    const { message } = await unavailable({ fetch: failing(text) }, ...said);
     assertEquals(message.includes("TypeError"), false);
   }
   using _env = new OwnEnv({ HTTPS_PROXY: "http://127.0.0.1:1" });
