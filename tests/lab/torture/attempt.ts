@@ -35,7 +35,7 @@ export function startAttempt(
 export async function attempt(signedIn: SignedIn): Promise<Attempt> {
   const { stdout, stderr } = await startAttempt(signedIn).output();
   const [said, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { codes: [], ...(said ? JSON.parse(said) : { message: complaint!.slice(-600) }) };
+  return said ? JSON.parse(said) : { codes: [], message: complaint!.slice(-600) };
 }
 
 /** An attempt in a few words. */

@@ -1,24 +1,20 @@
 // Starts once from what is stored, and says the token's hash, or the error.
 import { createSession, loadBackendFromEnv } from "@validmind/auth";
-import type { AttemptOptions } from "./attempt.ts";
-import { StopPoint } from "./stop_point.ts";
+import { hashOf } from "../../../backends/common/printable.ts";
+import type { Attempt, AttemptOptions } from "./attempt.ts";
+import { stoppingAt } from "./stop_point.ts";
 
 const { stopAt, ...identity } = JSON.parse(Deno.args[0]!) as AttemptOptions;
+let attempt: Attempt;
 try {
-  const session = await createSession({ ...identity, interactive: false, ...await hooks() });
-  const token = new TextEncoder().encode(await session.accessToken());
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", token));
-  say({ token: digest.toHex() });
+  const hooks = stopAt && stoppingAt(stopAt, (await loadBackendFromEnv())!);
+  const session = await createSession({ ...identity, interactive: false, ...hooks });
+  attempt = { codes: [], token: await hashOf(await session.accessToken()) };
 } catch (error) {
-  say({ codes: codesOf(error), message: String(error) });
+  attempt = { codes: codesOf(error), message: String(error) };
 }
+Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(attempt)));
 Deno.exit(); // an operation of Deno KV that was given up would keep the process
-
-async function hooks() {
-  if (stopAt === undefined) return {};
-  const point = new StopPoint(stopAt);
-  return { credentialsBackend: point.wrap((await loadBackendFromEnv())!), fetch: point.fetch };
-}
 
 /** The code of an error, and of its causes. */
 function codesOf(error: unknown): string[] {
@@ -28,8 +24,4 @@ function codesOf(error: unknown): string[] {
     if (typeof code === "string" && /^[a-z]/.test(code)) codes.push(code); // no code of the system
   }
   return codes;
-}
-
-function say(attempt: object): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(attempt)));
 }

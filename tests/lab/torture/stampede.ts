@@ -1,3 +1,4 @@
+import { hashOf } from "../../../backends/common/printable.ts";
 import { attempt, describeAttempt } from "./attempt.ts";
 import { SignedIn } from "./signed_in.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
@@ -26,10 +27,4 @@ export async function stampede(options: TortureOptions): Promise<TortureResult> 
     }
   });
   return { figures: { "starts": PROCESSES * options.count }, failures };
-}
-
-/** As an attempt tells a token. */
-async function hashOf(token: string): Promise<string> {
-  const bytes = new TextEncoder().encode(token);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

@@ -1,5 +1,3 @@
-import { assertEquals } from "@std/assert";
-import { tempDir } from "../../support/temp_home.ts";
 import type { StartStore } from "./store.ts";
 
 /** The findings of one torture. */
@@ -20,13 +18,4 @@ export interface TortureOptions {
   folder: string;
   /** The store under torture. */
   startStore: StartStore;
-}
-
-/** Runs a torture in its short form, in which nothing may break. */
-export async function holds(
-  run: (options: TortureOptions) => Promise<TortureResult>,
-  options: Pick<TortureOptions, "count" | "startStore">,
-): Promise<void> {
-  await using folder = await tempDir();
-  assertEquals((await run({ ...options, seed: 1, folder: folder.path })).failures, []);
 }

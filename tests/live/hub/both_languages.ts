@@ -1,19 +1,15 @@
 import { fromFileUrl } from "@std/path";
 import { assertEquals } from "@std/assert";
+import { mustRun } from "../../support/deno_process.ts";
 import type { HubKernel } from "./hub_kernel.ts";
 import type { HubFolder } from "./hub_folder.ts";
 import type { HubWorld } from "./hub_world.ts";
 import type { UnixUser } from "./unix_users.ts";
 
 /** Makes modules of Python importable in the kernels of the hub. */
-export async function addPythonModules({ venv }: HubFolder, ...files: URL[]): Promise<void> {
-  for await (const { name } of Deno.readDir(`${venv}/lib`)) {
-    if (!/^python3\.\d+$/.test(name)) continue; // lib64 is a link to lib
-    for (const file of files) {
-      const module = file.pathname.split("/").at(-1);
-      await Deno.copyFile(fromFileUrl(file), `${venv}/lib/${name}/site-packages/${module}`);
-    }
-  }
+export async function addPythonModules({ venv }: HubFolder, ...modules: URL[]): Promise<void> {
+  const copy = 'cp "$@" "$0"/lib/python3*/site-packages/';
+  await mustRun(["sh", "-c", copy, venv, ...modules.map(fromFileUrl)]);
 }
 
 /** A person's kernels of both languages. Tokens are compared by their hashes. */

@@ -2,41 +2,22 @@ import { assert, assertEquals } from "@std/assert";
 import { readClaims } from "../../../client/entry.ts";
 import { rememberSecret } from "../../support/assert_no_secret.ts";
 import { Browser } from "../../support/browser.ts";
-import { startJsrRegistry } from "../../support/jsr_registry.ts";
-import { freePort } from "../../support/servers/free_port.ts";
 import { startKeycloak } from "../../support/servers/keycloak_server.ts";
-import { liveTests } from "../../support/servers/live_tests.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
-import { fillDenoDir, makeHubFolder } from "./hub_folder.ts";
+import { audienceOf } from "../behaviour/providers/keycloak_realm.ts";
 import type { HubKernel } from "./hub_kernel.ts";
 import { startHub } from "./hub_process.ts";
+import { until } from "./hub_robot.ts";
+import { hubTests, makeHubPeople } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
-import { makeUnixUsers, type UnixUser } from "./unix_users.ts";
+import type { UnixUser } from "./unix_users.ts";
 
 const REALM = "bank";
 /** Lifetimes in seconds: of the hub's token, and of a notebook's. */
 const [HUB_SECONDS, NOTEBOOK_SECONDS] = [12, 4];
-/** Longer than both, on a busy machine. */
-const LIMIT_MS = 60_000;
-const POLL_MS = 200;
 const SECRETS = { jupyterhub: crypto.randomUUID(), notebooks: crypto.randomUUID() };
 
-const live = await liveTests("jupyterhub", "keycloak", "accounts");
-/** The hub asks the servers of this file at any time: one test opens what another one sees end. */
-const SHARED = { sanitizeOps: false, sanitizeResources: false };
-const test = (name: string, fn: () => Promise<void>) => live.test(name, SHARED, fn);
-const stack = new AsyncDisposableStack();
-live.afterAll(() => stack.disposeAsync());
-
-/** Puts a client into the tokens of another. */
-function audienceOf(client: string) {
-  return {
-    name: client,
-    protocol: "openid-connect",
-    protocolMapper: "oidc-audience-mapper",
-    config: { "included.client.audience": client, "access.token.claim": "true" },
-  };
-}
+const { test, shared, stack } = await hubTests("keycloak");
 
 /** The realm, as the page has an admin set it up. */
 function realm(hub: string, users: readonly UnixUser[]) {
@@ -80,12 +61,9 @@ function realm(hub: string, users: readonly UnixUser[]) {
   };
 }
 
-const it = await live.shared(async () => {
-  const folder = stack.use(await makeHubFolder());
-  const users = stack.use(await makeUnixUsers(`${folder.path}/home`, 2)).all;
-  await Promise.all(users.map(fillDenoDir));
-  const registry = stack.use(await startJsrRegistry());
-  const port = freePort();
+const it = await shared(async () => {
+  const { environment, ...people } = await makeHubPeople(stack);
+  const { folder, users, port } = people;
   const keycloak = stack.use(await startKeycloak());
   await keycloak.admin("POST", "", realm(`http://127.0.0.1:${port}`, users));
   const issuer = `http://127.0.0.1:${keycloak.port}/realms/${REALM}`;
@@ -104,13 +82,10 @@ const it = await live.shared(async () => {
   const proof = `${folder.path}/notebooks-client`;
   await Deno.writeTextFile(proof, SECRETS.notebooks, { mode: 0o444 });
   rememberSecret(SECRETS.notebooks);
-  const { JSR_URL, DENO_NO_UPDATE_CHECK, NO_COLOR } = registry.env;
   const hub = stack.use(
     await startHub({
-      folder,
-      users,
+      ...people,
       recipe: "exchange.py",
-      port,
       places: { TOKENS: tokens, SECONDS: 1 },
       config: {
         SharedSignIn: {
@@ -124,9 +99,7 @@ const it = await live.shared(async () => {
         JUPYTERHUB_CRYPT_KEY: crypto.randomUUID().replaceAll("-", "").repeat(2),
       },
       environment: {
-        JSR_URL: JSR_URL!,
-        DENO_NO_UPDATE_CHECK: DENO_NO_UPDATE_CHECK!,
-        NO_COLOR: NO_COLOR!,
+        ...environment,
         VM_OIDC_ISSUER: issuer,
         VM_OIDC_CLIENT_SECRET_FILE: proof,
         VM_API_HOST: api.apiHost,
@@ -167,17 +140,6 @@ async function renewedIn(kernel: HubKernel) {
       (token) => ({ token }), ({ code, message }) => ({ code, message }));`);
 }
 
-/** Looks again until something is so. */
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  const deadline = performance.now() + LIMIT_MS;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (performance.now() > deadline) throw new Error("Cannot wait longer");
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
 async function hubToken({ name }: UnixUser): Promise<string | undefined> {
   try {
     const token = await Deno.readTextFile(`${it.tokens}/${name}`);
@@ -204,10 +166,10 @@ test("JupyterHub, exchange: who is signed in at the hub is never asked", async (
   assertEquals(sid, readClaims(first)!.sid, "it ends with the hub's sign-in at the provider");
 
   // After the token's end, after the hub's own token was renewed, in an hour, in another kernel.
-  await until(async () => (await renewedIn(kernel)).token !== token || undefined);
-  await until(async () => (await hubToken(user!)) !== first || undefined);
+  await until("a new token", async () => (await renewedIn(kernel)).token !== token);
+  await until("the hub's next one", async () => (await hubToken(user!)) !== first);
   const end = Number(readClaims(first)!.exp);
-  await until(() => Promise.resolve(Date.now() / 1000 > end || undefined));
+  await until("its end", () => Promise.resolve(Date.now() / 1000 > end));
   const renewed = await initIn(kernel);
   assert(renewed.token !== token);
   const later = await initIn(kernel, "{ now: () => Date.now() + 3600_000 }");
@@ -238,15 +200,13 @@ test("JupyterHub, exchange: a neighbour reads nothing of it", async () => {
   const { uid, mode } = await Deno.stat(own);
   assertEquals([uid, (mode! & 0o777).toString(8)], [first!.uid, "400"]);
   await using kernel = await it.hub.robot.findKernel(second!.name, "deno");
-  const told = await kernel.evaluate(`
-    const told = [];
-    const attempt = async (fn) => told.push(await fn().then(() => "done", (error) => error.name));
-    await attempt(() => Deno.readTextFile("${own}"));
-    await attempt(() => Array.fromAsync(Deno.readDir("${it.tokens}")));
-    await attempt(() => Deno.symlink("${first!.home}/x", "${it.tokens}/x"));
-    await attempt(() => Deno.remove("${it.tokens}/${second!.name}"));
-    await attempt(() => Deno.readTextFile("${it.hub.state}/jupyterhub.sqlite"));
-    return told;`);
+  const told = await kernel.outcomes(
+    `Deno.readTextFile("${own}")`,
+    `Array.fromAsync(Deno.readDir("${it.tokens}"))`,
+    `Deno.symlink("${first!.home}/x", "${it.tokens}/x")`,
+    `Deno.remove("${it.tokens}/${second!.name}")`,
+    `Deno.readTextFile("${it.hub.state}/jupyterhub.sqlite")`,
+  );
   assertEquals(told, Array(5).fill("PermissionDenied"));
   const secrets = ["OAUTH_CLIENT_SECRET", "JUPYTERHUB_CRYPT_KEY"];
   const has = `return ${JSON.stringify(secrets)}.filter((name) => Deno.env.has(name));`;
@@ -283,9 +243,9 @@ test("JupyterHub, exchange: the hub's sign-out ends it at the next renewal", asy
   await initIn(kernel);
   await browser.open(`${it.hub.origin}/hub/logout`);
   assertEquals(await hubToken(user!), undefined);
-  const { message } = await until(async () => {
+  const { message } = await until("the end", async () => {
     const found = await renewedIn(kernel);
-    return found.code === "client_auth_unusable" ? found : undefined;
+    return found.code === "client_auth_unusable" && found;
   });
   for (const word of [`${it.tokens}/${user!.name}`, "notebooks", "api", "at the hub", "device"]) {
     assert(message!.includes(word), message);
@@ -296,6 +256,6 @@ test("JupyterHub, exchange: the hub's sign-out ends it at the next renewal", asy
     () => ({}), ({ code }) => ({ code }));`);
   assertEquals(code, "login_required", "the ordinary sign-in is there");
   await signInAtHub(user!);
-  await until(() => hubToken(user!));
+  await until("the hub's token", () => hubToken(user!));
   assertEquals((await initIn(kernel)).asked, 0);
 });

@@ -3,29 +3,21 @@ import type { Browser } from "playwright-core";
 import { quickstart } from "../../notebooks/notebook_world.ts";
 import { startChromium } from "../../support/chromium.ts";
 import { codeCells } from "../../support/jupyter.ts";
-import { liveTests } from "../../support/servers/live_tests.ts";
 import { isThere } from "../../support/servers/servers.ts";
 import { addPythonModules, BothLanguages } from "./both_languages.ts";
 import type { HubKernel } from "./hub_kernel.ts";
 import { signInFrom } from "./hub_notebook.ts";
 import type { KernelName } from "./hub_robot.ts";
 import { HubPerson } from "./hub_person.ts";
-import { startHubWorld } from "./hub_world.ts";
+import { hubTests, startHubWorld } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
 import type { UnixUser } from "./unix_users.ts";
 
 const LIBRARY = new URL("../../support/validmind_library.py", import.meta.url);
 
-const live = await liveTests("jupyterhub", "accounts");
+const { test, shared, stack } = await hubTests();
 
-/** The hub asks the servers of this file at any time: one test opens what another one sees end. */
-const SHARED = { sanitizeOps: false, sanitizeResources: false };
-const test = (name: string, fn: () => Promise<void>) => live.test(name, SHARED, fn);
-
-const stack = new AsyncDisposableStack();
-live.afterAll(() => stack.disposeAsync());
-
-const world = await live.shared(async () =>
+const world = await shared(async () =>
   stack.use(
     await startHubWorld({
       recipe: "file.py",
@@ -51,18 +43,6 @@ async function signedIn(index: number): Promise<HubKernel> {
     await signInFrom(kernel, world, user);
   }
   return kernel;
-}
-
-/** What becomes of each attempt of the second person. */
-async function secondTries(attempts: string[]): Promise<string[]> {
-  const list = attempts.map((attempt) => `() => ${attempt}`).join();
-  await using kernel = await kernelOf(1);
-  return await kernel.evaluate(`
-    const told = [];
-    for (const attempt of [${list}]) {
-      told.push(await attempt().then(() => "done", (error) => error.name));
-    }
-    return told;`);
 }
 
 /** A notebook whose sign-in comes back by the hub's own address. */
@@ -134,7 +114,7 @@ function hubStory(browser: Browser, user: UnixUser) {
   ];
 }
 
-live.test("JupyterHub: by the recipe for a file, in Chromium", SHARED, async (t) => {
+test("JupyterHub: by the recipe for a file, in Chromium", async (t) => {
   await using browser = await startChromium();
   for (const [index, user] of world.users.entries()) {
     for (const { title, run } of hubStory(browser, user)) {
@@ -154,11 +134,12 @@ test("JupyterHub, file: a person's tokens and notebooks are the person's alone, 
   assertEquals(await modeOf(`${home}/.validmind`), [uid, "700"]);
   assertEquals(await modeOf(`${home}/.validmind/credentials.json`), [uid, "600"]);
   const files = [".validmind/credentials.json", "quickstart.ipynb", ".bashrc"];
-  const told = await secondTries([
+  await using neighbour = await kernelOf(1);
+  const told = await neighbour.outcomes(
     ...files.map((file) => `Deno.readTextFile("${home}/${file}")`),
     `Array.fromAsync(Deno.readDir("${home}"))`,
     `Deno.writeTextFile("${home}/.validmind/credentials.json", "{}")`,
-  ]);
+  );
   assertEquals(told, Array.from({ length: files.length + 2 }, () => "PermissionDenied"));
 });
 

@@ -11,14 +11,6 @@ export interface CellMessage {
   };
 }
 
-/** A cell that was sent to a kernel. */
-export interface SentCell {
-  /** The messages so far. */
-  readonly messages: readonly CellMessage[];
-  /** The first message that is wanted, come or still to come. Throws the error of the cell. */
-  waitFor(wanted: (message: CellMessage) => boolean): Promise<CellMessage>;
-}
-
 /** A cell that says nothing of what is waited for has failed after this time. */
 const LIMIT_MS = 180_000;
 
@@ -66,7 +58,7 @@ export class HubKernel implements AsyncDisposable {
   }
 
   /** Runs a cell, without waiting for its end. */
-  send(code: string): SentCell {
+  send(code: string): Cell {
     const id = crypto.randomUUID();
     const cell = new Cell();
     this.#cells.set(id, cell);
@@ -105,6 +97,17 @@ export class HubKernel implements AsyncDisposable {
     return JSON.parse(valueIn(await cell.waitFor((message) => valueIn(message) !== undefined))!);
   }
 
+  /** How calls in a Deno kernel end: "done", or the name of the error. */
+  async outcomes(...calls: string[]): Promise<string[]> {
+    const list = calls.map((call) => `() => ${call}`).join();
+    return await this.evaluate(`
+      const outcomes = [];
+      for (const call of [${list}]) {
+        outcomes.push(await call().then(() => "done", (error) => error.name));
+      }
+      return outcomes;`);
+  }
+
   #receive({ parent_header, msg_type, content }: Received): void {
     this.#cells.get(parent_header?.msg_id ?? "")?.receive({ type: msg_type, content });
   }
@@ -124,16 +127,18 @@ interface Received {
   content: CellMessage["content"];
 }
 
-class Cell implements SentCell {
-  readonly messages: CellMessage[] = [];
+/** A cell that was sent to a kernel. */
+class Cell {
+  readonly #messages: CellMessage[] = [];
   #changed = Promise.withResolvers<void>();
   #error: Error | undefined;
 
+  /** The first message that is wanted, come or still to come. Throws the error of the cell. */
   async waitFor(wanted: (message: CellMessage) => boolean): Promise<CellMessage> {
     const timer = setTimeout(() => this.fail(new Error("Cannot wait longer for a cell")), LIMIT_MS);
     try {
       for (;;) {
-        const found = this.messages.find(wanted);
+        const found = this.#messages.find(wanted);
         if (found !== undefined) return found;
         if (this.#error !== undefined) throw this.#error;
         await this.#changed.promise;
@@ -144,7 +149,7 @@ class Cell implements SentCell {
   }
 
   receive(message: CellMessage): void {
-    this.messages.push(message);
+    this.#messages.push(message);
     const { ename, evalue } = message.content;
     if (message.type === "error") this.#error = new Error(`${ename}: ${evalue}`);
     this.#change();

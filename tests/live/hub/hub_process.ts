@@ -7,6 +7,7 @@ import { HubRobot, START_MS } from "./hub_robot.ts";
 import { endProcesses, type UnixUser } from "./unix_users.ts";
 
 const CONFIG = fromFileUrl(new URL("./hub_under_test.py", import.meta.url));
+const PROXY = "configurable-http-proxy";
 const KERNEL = new URL("./recipes/kernel.json", import.meta.url);
 
 /** Options of {@linkcode startHub}. */
@@ -27,18 +28,8 @@ export interface HubOptions {
   config?: Record<string, Record<string, unknown>>;
 }
 
-/** A running JupyterHub. */
-export interface Hub extends AsyncDisposable {
-  readonly origin: string;
-  readonly robot: HubRobot;
-  /** The file in which all that the hub, its proxy and the people's servers say is. */
-  readonly log: string;
-  /** The hub's own folder, with its database. */
-  readonly state: string;
-}
-
 /** Starts JupyterHub on loopback. It reaches no other host. */
-export async function startHub(options: HubOptions): Promise<Hub> {
+export async function startHub(options: HubOptions) {
   const { folder: { path, venv, pathVariable }, users, recipe, port, places, config } = options;
   const [state, log] = [`${path}/hub`, `${path}/hub.log`];
   await Deno.mkdir(state, { recursive: true, mode: 0o700 });
@@ -53,10 +44,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     url: `${origin}/`,
     hub_url: `http://127.0.0.1:${freePort()}`,
     proxy_url: `http://127.0.0.1:${freePort()}`,
-    proxy_command: [
-      "node",
-      `${venv}/node_modules/configurable-http-proxy/bin/configurable-http-proxy`,
-    ],
+    proxy_command: ["node", `${venv}/node_modules/${PROXY}/bin/${PROXY}`],
     ...(config && { config }),
     authenticator: config ? null : "pam",
     users: users.map(({ name }) => name),
@@ -71,16 +59,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const hub = await startServerProcess({
     // The pipe to tee, so that what is said can be searched afterwards.
     command: [
-      "bash",
-      "-c",
-      `cd "$0" && exec "\${@:2}" > >(exec tee -a "$1" >&2) 2>&1`,
-      state,
-      log,
-      `${venv}/bin/python`,
-      "-m",
-      "jupyterhub",
-      "-f",
-      CONFIG,
+      ...["bash", "-c", `cd "$0" && exec "\${@:2}" > >(exec tee -a "$1" >&2) 2>&1`, state, log],
+      ...[`${venv}/bin/python`, "-m", "jupyterhub", "-f", CONFIG],
     ],
     readyOn: "stderr",
     ready: /(JupyterHub is now running)/,
@@ -89,7 +69,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   return {
     origin,
     robot: new HubRobot(origin, robot),
+    /** The file in which all that the hub, its proxy and the people's servers say is. */
     log,
+    /** The hub's own folder, with its database. */
     state,
     async [Symbol.asyncDispose]() {
       // An orderly end waits for each kernel; the servers and the proxy end with the hub.

@@ -19,14 +19,14 @@ export class HubRobot {
     const isReady = async () => (await this.#serverOf(name))?.ready === true;
     if (await isReady()) return;
     await this.#request("POST", `/hub/api/users/${name}/server`);
-    await this.#until(`the server of ${name}`, isReady);
+    await until(`the server of ${name}`, isReady);
   }
 
   /** Stops a person's server, and waits until it has ended. */
   async stopServer(name: string): Promise<void> {
     await this.#request("DELETE", `/hub/api/users/${name}/server`);
     const isGone = async () => await this.#serverOf(name) === undefined;
-    await this.#until(`the end of the server of ${name}`, isGone);
+    await until(`the end of the server of ${name}`, isGone);
   }
 
   async #serverOf(name: string): Promise<HubUser["servers"][string]> {
@@ -66,13 +66,19 @@ export class HubRobot {
     if (response.ok) return text === "" ? undefined as T : JSON.parse(text);
     throw new Error(`Cannot ask the hub: ${method} ${path} gave ${response.status}: ${text}`);
   }
+}
 
-  async #until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-    const deadline = performance.now() + START_MS;
-    while (!await isSo()) {
-      if (performance.now() > deadline) throw new Error(`Cannot wait longer for ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
+/** Looks again until something is so, and gives what was found. */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | false | undefined>,
+): Promise<T> {
+  const deadline = performance.now() + START_MS;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > deadline) throw new Error(`Cannot wait longer for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 

@@ -9,28 +9,27 @@ import type { HubOptions } from "./hub_process.ts";
 const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 
 /** A Vault that knows the hub's people by what the hub signs. */
-export interface HubVault {
-  vault: VaultServer;
-  /** The hub's key, as PEM. */
-  key: string;
-  /** What the hub signs for a person. */
-  login(name: string): Promise<string>;
-}
+export type HubVault = Awaited<ReturnType<typeof startHubVault>>;
 
 /** Starts it, with the login and the policy of the page. */
-export async function startHubVault(): Promise<HubVault> {
+export async function startHubVault() {
   await using folder = await tempDir();
   const vault = await startVault();
   await administer(vault, "Vault on one machine", folder.path);
   const key = await Deno.readTextFile(`${folder.path}/vault-login.pem`);
   const der = Uint8Array.fromBase64(key.replaceAll(/-----.*-----/g, ""));
   const privateKey = await crypto.subtle.importKey("pkcs8", der, RS256, false, ["sign"]);
-  const login = (name: string) => {
-    const now = Math.floor(Date.now() / 1000);
-    const claims = { sub: name, aud: "vault", iat: now, exp: now + 600 };
-    return signJwt(claims, { kid: "hub", privateKey });
+  return {
+    vault,
+    /** The hub's key, as PEM. */
+    key,
+    /** What the hub signs for a person. */
+    login(name: string): Promise<string> {
+      const now = Math.floor(Date.now() / 1000);
+      const claims = { sub: name, aud: "vault", iat: now, exp: now + 600 };
+      return signJwt(claims, { kid: "hub", privateKey });
+    },
   };
-  return { vault, key, login };
 }
 
 /** Types what a part of the page has for the administrator of Vault, in a folder. */

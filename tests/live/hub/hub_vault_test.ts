@@ -1,29 +1,21 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { pageFences } from "../../readme_reader.ts";
 import { mustRun } from "../../support/deno_process.ts";
-import { liveTests } from "../../support/servers/live_tests.ts";
 import { addPythonModules, BothLanguages } from "./both_languages.ts";
 import type { HubKernel } from "./hub_kernel.ts";
 import { signInFrom } from "./hub_notebook.ts";
 import { placesForVault, startHubVault } from "./hub_vault.ts";
-import { startHubWorld } from "./hub_world.ts";
+import { hubTests, startHubWorld } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
 
 const LIBRARY = new URL("../../support/validmind_library.py", import.meta.url);
 const PYTHON_BACKEND = new URL("./recipes/validmind_vault.py", import.meta.url);
 const ROUNDS = 10;
 
-const live = await liveTests("jupyterhub", "accounts", "vault");
-
-/** The hub asks the servers of this file at any time: one test opens what another one sees end. */
-const SHARED = { sanitizeOps: false, sanitizeResources: false };
-const test = (name: string, fn: () => Promise<void>) => live.test(name, SHARED, fn);
-
-const stack = new AsyncDisposableStack();
-live.afterAll(() => stack.disposeAsync());
+const { test, shared, stack } = await hubTests("vault");
 
 /** Two people, each with a kernel, signed in by the recipe for Vault. */
-const { world, kernels, vault, name } = await live.shared(async () => {
+const it = await shared(async () => {
   const known = await startHubVault();
   stack.use(known.vault);
   const world = stack.use(
@@ -50,7 +42,8 @@ const { world, kernels, vault, name } = await live.shared(async () => {
 });
 
 /** What Vault says to the second person, who logs in with all that the hub gave. */
-const asSecond = (method: string, path: string) => `
+const asSecond = (method: string, path: string) =>
+  it.kernels[1]!.evaluate(`
   const { VAULT_ADDR, VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS, JUPYTERHUB_USER } = Deno.env.toObject();
   const kwargs = VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS.replaceAll("\${JUPYTERHUB_USER}", JUPYTERHUB_USER);
   const jwt = await Deno.readTextFile(JSON.parse(kwargs).auth.jwtFile);
@@ -58,64 +51,61 @@ const asSecond = (method: string, path: string) => `
     method: "POST", body: JSON.stringify({ role: "notebooks", jwt }),
   });
   const token = (await login.json()).auth.client_token;
-  const answer = await fetch(VAULT_ADDR + "/v1/${path}", {
+  const answer = await fetch(VAULT_ADDR + "/v1/secret/${path}", {
     method: "${method}", headers: { "X-Vault-Token": token },
   });
   await answer.body?.cancel();
-  return answer.status;`;
+  return answer.status;`);
 
 test("JupyterHub, Vault: each person's sign-in is in the person's own folder", async () => {
-  for (const user of world.users) {
-    const { status, body } = await vault.request("GET", `secret/data/users/${user.name}/${name}`);
+  for (const { name, home } of it.world.users) {
+    const path = `secret/data/users/${name}/${it.name}`;
+    const { status, body } = await it.vault.request("GET", path);
     assertEquals(status, 200);
     const entry = JSON.parse(body.data.data.entry);
-    assertEquals(await world.provider.isActive(entry.access_token), true);
-    await assertRejects(() => Deno.stat(`${user.home}/.validmind`), Deno.errors.NotFound);
+    assertEquals(await it.world.provider.isActive(entry.access_token), true);
+    await assertRejects(() => Deno.stat(`${home}/.validmind`), Deno.errors.NotFound);
   }
 });
 
 test("JupyterHub, Vault: a person's login reads no entry of another: 403 by the policy", async () => {
-  const [first, second] = world.users;
-  const own = asSecond("GET", `secret/data/users/${second!.name}/${name}`);
-  assertEquals(await kernels[1]!.evaluate(own), 200);
+  const [first, second] = it.world.users;
+  assertEquals(await asSecond("GET", `data/users/${second!.name}/${it.name}`), 200);
   for (const kind of ["data", "metadata"]) {
-    const path = `secret/${kind}/users/${first!.name}/${name}`;
-    assertEquals(await kernels[1]!.evaluate(asSecond("GET", path)), 403, kind);
-    assertEquals(await kernels[1]!.evaluate(asSecond("DELETE", path)), 403, kind);
+    for (const method of ["GET", "DELETE"]) {
+      const path = `${kind}/users/${first!.name}/${it.name}`;
+      assertEquals(await asSecond(method, path), 403, `${method} ${kind}`);
+    }
   }
   for (const folder of ["users/", `users/${first!.name}/`]) {
-    const path = `secret/metadata/${folder}?list=true`;
-    assertEquals(await kernels[1]!.evaluate(asSecond("GET", path)), 403, folder);
+    assertEquals(await asSecond("GET", `metadata/${folder}?list=true`), 403, folder);
   }
 });
 
 test("JupyterHub, Vault: the login of another person is a file that only that person reads", async () => {
-  const [first, second] = world.users;
-  const folder = `${world.folder.path}/logins`;
+  const [first, second] = it.world.users;
+  const folder = `${it.world.folder.path}/logins`;
   const { uid, mode } = await Deno.stat(`${folder}/${first!.name}`);
   assertEquals([uid, mode! & 0o777], [first!.uid, 0o400]);
-  const tries = `${folder}/${first!.name}`;
-  const error = await kernels[1]!.evaluate(`
-  const told = [];
-  const attempt = async (fn) => told.push(await fn().then(() => "done", (error) => error.name));
-  await attempt(() => Deno.readTextFile(${JSON.stringify(tries)}));
-  await attempt(() => Deno.symlink("/etc/passwd", ${JSON.stringify(`${folder}/someone`)}));
-  await attempt(() => Deno.remove(${JSON.stringify(`${folder}/${second!.name}`)}));
-  return told;`);
-  assertEquals(error, ["PermissionDenied", "PermissionDenied", "PermissionDenied"]);
+  const told = await it.kernels[1]!.outcomes(
+    `Deno.readTextFile("${folder}/${first!.name}")`,
+    `Deno.symlink("/etc/passwd", "${folder}/someone")`,
+    `Deno.remove("${folder}/${second!.name}")`,
+  );
+  assertEquals(told, Array(3).fill("PermissionDenied"));
 });
 
 test("JupyterHub, Vault: a sign-in in one language serves the other, and both refresh at once", async () => {
-  const [user] = world.users;
-  await using python = await world.hub.robot.startKernel(user!.name, "python3");
+  const [user] = it.world.users;
+  await using python = await it.world.hub.robot.startKernel(user!.name, "python3");
   await python.evaluate(
     "import validmind_library, validmind_vault\nvalidmind_vault.install()\nvalue = None",
   );
-  const both = new BothLanguages(world, user!, kernels[0]!, python);
+  const both = new BothLanguages(it.world, user!, it.kernels[0]!, python);
   await both.shareSignIn();
   for (let round = 0; round < ROUNDS; round++) await both.refreshAtOnce();
 });
 
 test("JupyterHub, Vault: no token is in a file, a log, or among a process's arguments", async () => {
-  await searchForSecrets(world, { except: [`${world.folder.path}/logins`] });
+  await searchForSecrets(it.world, { except: [`${it.world.folder.path}/logins`] });
 });

@@ -1,10 +1,34 @@
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
-import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
+import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { freePort } from "../../support/servers/free_port.ts";
-import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
+import { type LiveNeed, liveTests } from "../../support/servers/live_tests.ts";
+import { startTrackingApi } from "../../support/tracking_api.ts";
 import { fillDenoDir, type HubFolder, makeHubFolder } from "./hub_folder.ts";
-import { type Hub, type HubOptions, startHub } from "./hub_process.ts";
+import { type HubOptions, startHub } from "./hub_process.ts";
 import { makeUnixUsers, type UnixUser } from "./unix_users.ts";
+
+/** The tests of a file, which share a hub; what is put on `stack` lives as long as they. */
+export async function hubTests(...needs: LiveNeed[]) {
+  const live = await liveTests("jupyterhub", "accounts", ...needs);
+  const stack = new AsyncDisposableStack();
+  live.afterAll(() => stack.disposeAsync());
+  /** The hub asks the servers of a file at any time: one test opens what another one sees end. */
+  const shared = { sanitizeOps: false, sanitizeResources: false };
+  return {
+    ...live,
+    stack,
+    test: (name: string, fn: Deno.TestDefinition["fn"]) => live.test(name, shared, fn),
+  };
+}
+
+/** Two people with homes, outside the repository, so that its deno.json is not found. */
+export async function makeHubPeople(stack: AsyncDisposableStack) {
+  const folder = stack.use(await makeHubFolder());
+  const users = stack.use(await makeUnixUsers(`${folder.path}/home`, 2)).all;
+  await Promise.all(users.map(fillDenoDir));
+  const { DENO_DIR: _, ...environment } = stack.use(await startJsrRegistry()).env;
+  return { folder, users, port: freePort(), environment };
+}
 
 /** Options of {@linkcode startHubWorld}. */
 export interface HubWorldOptions {
@@ -15,26 +39,13 @@ export interface HubWorldOptions {
 }
 
 /** A hub with its people, a provider that they sign in to, and an API. */
-export interface HubWorld extends AsyncDisposable {
-  readonly folder: HubFolder;
-  readonly hub: Hub;
-  readonly users: readonly UnixUser[];
-  readonly provider: TestOidcProvider;
-  readonly api: TrackingApi;
-  /** The account of a person at the provider. */
-  loginOf(user: UnixUser): string;
-  /** Puts a file into a person's home. */
-  write(user: UnixUser, name: string, text: string): Promise<void>;
-}
+export type HubWorld = Awaited<ReturnType<typeof startHubWorld>>;
 
-/** Starts all of it, outside the repository, so that its deno.json is not found. */
-export async function startHubWorld(options: HubWorldOptions): Promise<HubWorld> {
+/** Starts all of it. */
+export async function startHubWorld(options: HubWorldOptions) {
   await using stack = new AsyncDisposableStack();
-  const folder = stack.use(await makeHubFolder());
-  const users = stack.use(await makeUnixUsers(`${folder.path}/home`, 2)).all;
-  await Promise.all(users.map(fillDenoDir));
-  const registry = stack.use(await startJsrRegistry());
-  const port = freePort();
+  const { environment: common, ...people } = await makeHubPeople(stack);
+  const { folder, users, port } = people;
   const listen = [freePort(), freePort()];
   const provider = stack.use(
     await startOidcProvider({
@@ -49,19 +60,14 @@ export async function startHubWorld(options: HubWorldOptions): Promise<HubWorld>
     }),
   );
   const api = stack.use(await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) }));
-  const { JSR_URL, DENO_NO_UPDATE_CHECK, NO_COLOR } = registry.env;
   const { environment, ...rest } = await options.prepare?.(folder, users) ?? {};
   const hub = stack.use(
     await startHub({
-      folder,
-      users,
+      ...people,
       recipe: options.recipe,
-      port,
       ...rest,
       environment: {
-        JSR_URL: JSR_URL!,
-        DENO_NO_UPDATE_CHECK: DENO_NO_UPDATE_CHECK!,
-        NO_COLOR: NO_COLOR!,
+        ...common,
         VM_OIDC_ISSUER: provider.issuer,
         VM_OIDC_CLIENT_ID: provider.clientId,
         VM_API_HOST: api.apiHost,
@@ -77,9 +83,10 @@ export async function startHubWorld(options: HubWorldOptions): Promise<HubWorld>
     hub,
     users,
     provider,
-    api,
-    loginOf: ({ name }) => `${name}@example.com`,
-    async write({ home, uid, gid }, name, text) {
+    /** The account of a person at the provider. */
+    loginOf: ({ name }: UnixUser) => `${name}@example.com`,
+    /** Puts a file into a person's home. */
+    async write({ home, uid, gid }: UnixUser, name: string, text: string): Promise<void> {
       await Deno.writeTextFile(`${home}/${name}`, text);
       await Deno.chown(`${home}/${name}`, uid, gid);
     },

@@ -45,7 +45,7 @@ const live = await liveTests("accounts", "kubespawner", "vault");
 
 const stack = new AsyncDisposableStack();
 live.afterAll(() => stack.disposeAsync());
-const image = await live.shared(async () => stack.use(await makePodImage()));
+const image = await live.shared(() => makePodImage(stack));
 const provider = await live.shared(async () =>
   stack.use(await startOidcProvider({ interval: 0.2 }))
 );
@@ -53,22 +53,20 @@ const provider = await live.shared(async () =>
 const rendered = new Map<string, Promise<Rendered[]>>();
 
 /** The pods of all people by a recipe. */
-function podsOf(store: Store, form: "yaml" | "py"): Promise<Rendered[]> {
-  return rendered.getOrInsertComputed(store + form, () => render(store, form));
+function podsOf(store: Store, form: "yaml" | "py" = "yaml"): Promise<Rendered[]> {
+  return rendered.getOrInsertComputed(store + form, async () => {
+    const files = form === "py"
+      ? ["jupyterhub_config.py"]
+      : ["values.yaml", ...store === "file" ? [] : [`${store}.yaml`]];
+    const python = await serverBinary("kubespawner");
+    const paths = files.map((file) => RECIPES + file);
+    return JSON.parse(await mustRun([python, RENDER, store, ...paths, "--", ...NAMES]));
+  });
 }
 
 /** The pod of one person by a `values.yaml`. */
-async function podOf(store: Store, name: string): Promise<Rendered> {
-  return (await podsOf(store, "yaml")).find((one) => one.name === name)!;
-}
-
-async function render(store: Store, form: "yaml" | "py"): Promise<Rendered[]> {
-  const files = form === "py"
-    ? ["jupyterhub_config.py"]
-    : ["values.yaml", ...store === "file" ? [] : [`${store}.yaml`]];
-  const python = await serverBinary("kubespawner");
-  const paths = files.map((file) => RECIPES + file);
-  return JSON.parse(await mustRun([python, RENDER, store, ...paths, "--", ...NAMES]));
+async function podOf(store: Store, name = "anna"): Promise<Rendered> {
+  return (await podsOf(store)).find((one) => one.name === name)!;
 }
 
 function envOf({ pod }: Rendered): Record<string, string> {
@@ -88,13 +86,7 @@ const SIGN_IN = `
   }
 `;
 
-interface Told {
-  asked: number;
-  email?: string;
-  backend?: string;
-  code?: string;
-  message?: string;
-}
+type Told = { asked: number } & { [name in "email" | "backend" | "code" | "message"]?: string };
 
 /** What a start tells that signs Anna in, or finds her. */
 const signedIn = (asked: number, store: string): Told => ({
@@ -103,32 +95,25 @@ const signedIn = (asked: number, store: string): Told => ({
   backend: `${store}CredentialsBackend`,
 });
 
-/** A person's pod by a recipe, with the provider of this test. */
-class Pod {
-  readonly env: Record<string, string>;
-  constructor(
-    rendered: Rendered,
-    readonly user: PodUser,
-    readonly volumes: Record<string, string>,
-    env: Record<string, string> = {},
-  ) {
-    this.env = {
-      ...envOf(rendered),
-      HOME: "/home/jovyan",
-      PATH: "/usr/bin:/bin",
-      VM_OIDC_ISSUER: provider.issuer,
-      VM_OIDC_CLIENT_ID: provider.clientId,
-      ...env,
-    };
-  }
-
-  async start(env: Record<string, string> = {}): Promise<Told> {
-    const { user, volumes } = this;
+/** What starts a person's pod by a recipe, with the provider of this test. */
+function starterOf(
+  rendered: Rendered,
+  user: PodUser,
+  volumes: Record<string, string>,
+  more: Record<string, string> = {},
+): () => Promise<Told> {
+  const env = {
+    ...envOf(rendered),
+    HOME: "/home/jovyan",
+    PATH: "/usr/bin:/bin",
+    VM_OIDC_ISSUER: provider.issuer,
+    VM_OIDC_CLIENT_ID: provider.clientId,
+    ...more,
+  };
+  return () => {
     provider.autoApprove = { login: "anna@example.com" };
-    const options = { user, volumes, env: { ...this.env, ...env }, code: SIGN_IN };
-    const [told] = await image.run<Told>(options);
-    return told!;
-  }
+    return image.run<Told>({ user, volumes, env, code: SIGN_IN });
+  };
 }
 
 /** A volume of a person's own, as the cluster gives one: of the superuser, for the pod's group. */
@@ -137,6 +122,16 @@ async function volume({ groups: [group] }: PodUser): Promise<string> {
   await Deno.chown(path, 0, group!);
   await Deno.chmod(path, 0o2775);
   return path;
+}
+
+/** The hub makes a service account for each person, and Vault's path is its name. */
+function hasOwnAccount({ name, pod: { spec }, asked }: Rendered): void {
+  assertMatch(spec.serviceAccountName!, /^notebook-[a-z0-9-]+$/, name);
+  assert(spec.serviceAccountName!.length <= 63);
+  assertEquals(asked.map(([space, { metadata }]) => [space, metadata.name]), [
+    ["hub", spec.serviceAccountName],
+  ]);
+  assertEquals(spec.automountServiceAccountToken, false, "no token of the cluster's own");
 }
 
 for (const form of ["yaml", "py"] as const) {
@@ -149,118 +144,87 @@ for (const form of ["yaml", "py"] as const) {
         assertEquals(env.VM_OIDC_CLIENT_ID, "my-client");
         assertEquals(env.VM_OIDC_NO_PERSIST, store === "memory" ? "1" : undefined);
         if (kwargs !== undefined) places.add(JSON.parse(kwargs).path);
+        if (store === "vault" && form === "yaml") hasOwnAccount(one);
       }
       assertEquals(places.size, store === "vault" ? NAMES.length : store === "helper" ? 1 : 0);
     }
   });
 }
 
-live.test("Kubernetes: the hub makes a service account for each person, and Vault's path is its name", async () => {
-  for (const { name, pod: { spec }, asked } of await podsOf("vault", "yaml")) {
-    assertMatch(spec.serviceAccountName!, /^notebook-[a-z0-9-]+$/, name);
-    assert(spec.serviceAccountName!.length <= 63);
-    assertEquals(asked.map(([space, { metadata }]) => [space, metadata.name]), [
-      ["hub", spec.serviceAccountName],
-    ]);
-    assertEquals(spec.automountServiceAccountToken, false, "no token of the cluster's own");
-  }
-});
-
 for (const [place, user] of [["Zero to JupyterHub", JOVYAN], ["OpenShift", RANDOM]] as const) {
   live.test(`Kubernetes, file: a sign-in outlives the pod and its mounts (${place})`, async () => {
-    const rendered = await podOf("file", "anna");
     const home = await volume(user);
-    const pod = new Pod(rendered, user, { "/home/jovyan": home });
-    assertEquals(await pod.start(), signedIn(1, "File"));
+    const start = starterOf(await podOf("file"), user, { "/home/jovyan": home });
+    assertEquals(await start(), signedIn(1, "File"));
     // What kubelet does to a volume with an fsGroup, each time it mounts it.
     await mustRun(["chgrp", "-R", String(user.groups[0]), home]);
     await mustRun(["chmod", "-R", "g+rwX", home]);
     await mustRun(["find", home, "-type", "d", "-exec", "chmod", "g+s", "{}", "+"]);
-    assertEquals(await pod.start(), signedIn(0, "File"));
+    assertEquals(await start(), signedIn(0, "File"));
   });
 }
 
 live.test("Kubernetes, file: without a home the error says so", async () => {
-  const rendered = await podOf("file", "anna");
-  const told = await new Pod(rendered, RANDOM, {}, { HOME: "/" }).start();
+  const told = await starterOf(await podOf("file"), RANDOM, {}, { HOME: "/" })();
   assertEquals([told.asked, told.code], [0, "backend_unavailable"]);
   assertMatch(told.message!, /\/\.validmind/);
 });
 
 live.test("Kubernetes, memory: each start asks, and nothing needs to be writable", async () => {
-  const rendered = await podOf("memory", "anna");
-  const pod = new Pod(rendered, RANDOM, {}, { HOME: "/" });
-  for (let start = 0; start < 2; start++) {
-    assertEquals(await pod.start(), signedIn(1, "Memory"));
-  }
+  const start = starterOf(await podOf("memory"), RANDOM, {}, { HOME: "/" });
+  for (let times = 0; times < 2; times++) assertEquals(await start(), signedIn(1, "Memory"));
 });
 
 live.test("Kubernetes, helper: a program of the image keeps the sign-in", async () => {
-  const rendered = await podOf("helper", "anna");
-  const kept = await volume(JOVYAN);
   const { path } = stack.use(await tempDir("validmind-auth-image-"));
   await Deno.chmod(path, 0o755);
-  await Deno.writeTextFile(`${path}/docker-credential-bank`, HELPER, { mode: 0o755 });
-  const pod = new Pod(rendered, JOVYAN, {
+  const program = `#!/bin/sh\nexec ${image.deno.join(" ")} /opt/bank/helper.ts "$@"\n`;
+  await Deno.writeTextFile(`${path}/docker-credential-bank`, program, { mode: 0o755 });
+  await Deno.writeTextFile(`${path}/helper.ts`, HELPER);
+  const start = starterOf(await podOf("helper"), JOVYAN, {
     "/home/jovyan": await volume(JOVYAN),
     "/opt/bank": path,
-    "/run/kept": kept,
+    "/run/kept": await volume(JOVYAN),
   });
-  assertEquals(await pod.start(), signedIn(1, "Helper"));
-  assertEquals(await pod.start(), signedIn(0, "Helper"));
+  assertEquals(await start(), signedIn(1, "Helper"));
+  assertEquals(await start(), signedIn(0, "Helper"));
 });
 
-/** The protocol of docker's helpers in a few lines: a file for each address. */
-const HELPER = `#!/usr/bin/env python3
-import base64, json, os, sys
-text = sys.stdin.read()
-place = lambda url: "/run/kept/" + base64.urlsafe_b64encode(url.strip().encode()).decode()[-200:]
-def fail():
-    print("credentials not found in native keychain")
-    sys.exit(1)
-if sys.argv[1] == "store":
-    with open(place(json.loads(text)["ServerURL"]), "w") as file:
-        file.write(text)
-elif sys.argv[1] == "list":
-    print("{}")
-elif not os.path.exists(place(text)):
-    fail()
-elif sys.argv[1] == "get":
-    print(open(place(text)).read())
-else:
-    os.remove(place(text))
+const HELPER = `
+  import { FileCredentialsBackend } from "jsr:@validmind/auth";
+  import { serveHelper } from "jsr:@validmind/auth/backends/helper";
+  await serveHelper(new FileCredentialsBackend({ path: "/run/kept/credentials.json" }));
 `;
 
 live.test("Kubernetes, Vault: each pod logs in as its person's account, and again when its token was renewed", async () => {
-  const [anna, berta] = [await podOf("vault", "anna.b@bank.com"), await podOf("vault", "anna")];
+  const [anna, berta] = [await podOf("vault", "anna.b@bank.com"), await podOf("vault")];
   await using vault = await startVault();
   await using cluster = await startCluster();
   await cluster.tell(vault);
   const token = stack.use(await tempDir("validmind-auth-token-"));
   await Deno.chmod(token.path, 0o755);
   const volumes = { "/home/jovyan": await volume(JOVYAN), "/run/secrets/vault": token.path };
-  const env = { VAULT_ADDR: vault.url };
-  const pod = new Pod(anna, JOVYAN, volumes, env);
+  const start = starterOf(anna, JOVYAN, volumes, { VAULT_ADDR: vault.url });
   const tokenOf = async ({ pod: { spec } }: Rendered, options = {}) => {
     const text = await cluster.tokenOf(spec.serviceAccountName!, options);
     await project(token.path, "token", text, JOVYAN);
   };
 
   await tokenOf(anna);
-  assertEquals(await pod.start(), signedIn(1, "Vault"));
+  assertEquals(await start(), signedIn(1, "Vault"));
   await tokenOf(anna);
-  assertEquals(await pod.start(), signedIn(0, "Vault"));
+  assertEquals(await start(), signedIn(0, "Vault"));
 
   // Berta changes the path in her own notebook: the policy goes by her account.
   await tokenOf(berta);
-  const denied = await pod.start();
+  const denied = await start();
   assertEquals([denied.asked, denied.code], [0, "backend_denied"]);
   assertMatch(denied.message!, /users\/notebook-anna/);
 
   // A token for another audience, or one that has ended, is none.
   for (const options of [{ audience: "elsewhere" }, { lifetime: -60 }]) {
     await tokenOf(anna, options);
-    const refused = await pod.start();
+    const refused = await start();
     assertEquals([refused.asked, refused.code], [0, "backend_auth_failed"], refused.message);
   }
 });

@@ -1,4 +1,4 @@
-import { mustRun, runProcess } from "../../support/deno_process.ts";
+import { mustRun } from "../../support/deno_process.ts";
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
@@ -19,65 +19,44 @@ export interface PodOptions {
   code: string;
 }
 
-/** An image: this machine, read-only, with the module in a cache that cannot be filled any more. */
-export interface PodImage extends AsyncDisposable {
-  /** Runs code in a pod; gives the lines of JSON that it prints. */
-  run<T>(options: PodOptions): Promise<T[]>;
-}
-
 const MODULES = ["", "/backends/vault", "/backends/helper", "/backends/keychain"];
 
 /**
  * Makes what an admin carries over to a place where neither JSR nor npm answers: a folder that Deno
- * has filled once. The registry that filled it is gone before anything runs.
+ * has filled once. The registry that filled it is gone before anything runs. The image is this machine,
+ * read-only, with that folder.
  */
-export async function makePodImage(): Promise<PodImage> {
-  await using stack = new AsyncDisposableStack();
+export async function makePodImage(stack: AsyncDisposableStack) {
   const { path } = stack.use(await tempDir("validmind-auth-pod-"));
   await Deno.chmod(path, 0o755);
-  const cache = `${path}/deno-dir`;
-  {
-    await using registry = await startJsrRegistry();
-    const names = MODULES.map((name) => `jsr:@validmind/auth${name}`);
-    await mustRun([Deno.execPath(), "cache", "--no-config", ...names], { env: registry.env });
-    await mustRun(["cp", "-aL", registry.env.DENO_DIR!, cache]);
-    await mustRun(["chmod", "-R", "a+rX,a-w", cache]);
-    await Deno.copyFile(Deno.execPath(), `${path}/deno`);
-    await Deno.chmod(`${path}/deno`, 0o755);
-    await Deno.writeTextFile(`${path}/registry`, registry.url);
-  }
-  const JSR_URL = await Deno.readTextFile(`${path}/registry`);
-  const fixed = { DENO_DIR: cache, JSR_URL, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
-  const held = stack.move();
+  const [cache, deno] = [`${path}/deno-dir`, `${path}/deno`];
+  await using registry = await startJsrRegistry();
+  const names = MODULES.map((name) => `jsr:@validmind/auth${name}`);
+  await mustRun([Deno.execPath(), "cache", "--no-config", ...names], { env: registry.env });
+  await mustRun(["cp", "-aL", registry.env.DENO_DIR!, cache]);
+  await mustRun(["chmod", "-R", "a+rX,a-w", cache]);
+  await Deno.copyFile(Deno.execPath(), deno);
+  await Deno.chmod(deno, 0o755);
+  const fixed = { ...registry.env, DENO_DIR: cache };
   return {
-    async run<T>({ user, env, volumes = {}, code }: PodOptions) {
+    /** The command line that runs a module there. */
+    deno: [deno, "run", "-A", "--no-config", "--cached-only"],
+    /** Runs code in a pod; gives the JSON that it prints. */
+    async run<T>({ user, env, volumes = {}, code }: PodOptions): Promise<T> {
       await using own = await tempDir("validmind-auth-pod-");
       await Deno.chmod(own.path, 0o755);
       await Deno.mkdir(`${own.path}/root`);
       await Deno.writeTextFile(`${own.path}/script.ts`, code);
-      const { code: exit, stdout, stderr } = await runProcess(
-        [
-          "unshare",
-          "--mount",
-          "--propagation",
-          "private",
-          "sh",
-          "-ceu",
-          mounts(own.path, volumes),
-          "sh",
-        ]
-          .concat(
-            ["chroot", `--userspec=${user.uid}:${user.groups[0]}`, `--groups=${user.groups}`],
-            [`${own.path}/root`, "env", "-i"],
-            Object.entries({ ...env, ...fixed }).map(([name, value]) => `${name}=${value}`),
-            [`${path}/deno`, "run", "-A", "--no-config", "--cached-only", `${own.path}/script.ts`],
-          ),
-        { timeoutMs: 60_000 },
-      );
-      if (exit !== 0) throw new Error(`Cannot run in a pod: ${stderr}`);
-      return stdout.trim().split("\n").filter(Boolean).map((line) => JSON.parse(line));
+      const all = Object.entries({ ...env, ...fixed });
+      const command = [
+        ...["unshare", "--mount", "--propagation", "private"],
+        ...["sh", "-ceu", mounts(own.path, volumes), "sh"],
+        ...["chroot", `--userspec=${user.uid}:${user.groups[0]}`, `--groups=${user.groups}`],
+        ...[`${own.path}/root`, "env", "-i", ...all.map(([name, value]) => `${name}=${value}`)],
+        ...[...this.deno, `${own.path}/script.ts`],
+      ];
+      return JSON.parse(await mustRun(command, { timeoutMs: 60_000 }));
     },
-    [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
 
@@ -112,7 +91,5 @@ export async function project(
   await Deno.chown(`${folder}/${version}/${name}`, uid, group!);
   await Deno.symlink(version, `${folder}/..data_tmp`);
   await Deno.rename(`${folder}/..data_tmp`, `${folder}/..data`);
-  await Deno.symlink(`..data/${name}`, `${folder}/${name}`).catch((error) => {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  });
+  await mustRun(["ln", "-sfn", `..data/${name}`, `${folder}/${name}`]);
 }

@@ -2,7 +2,7 @@ import { assert } from "@std/assert";
 import { walk } from "@std/fs";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { HubWorld } from "./hub_world.ts";
-import { processesOf } from "./unix_users.ts";
+import { processes } from "./unix_users.ts";
 
 /** A kernel's connection, a database, the hub's log and a process: each has to be among what is searched. */
 const KINDS = [/\/kernel-[^/]+\.json$/, /\.sqlite$/, /\/hub\.log$/, /\/cmdline$/];
@@ -22,23 +22,13 @@ export async function searchForSecrets(
     if ([venv, `${path}/bin`, ...except].some((place) => isIn(file.path, place))) continue;
     if (await search(file.path)) searched.push(file.path);
   }
-  const people = await Promise.all(users.map(({ uid }) => processesOf(uid)));
-  for (const pid of new Set([...people.flat(), ...await processesAt(path)])) {
+  const isTheirs = (uid: number) => users.some((user) => user.uid === uid);
+  for (const { pid, uid, line } of await processes()) {
+    if (!isTheirs(uid) && !line.includes(`${path}/`)) continue; // such as the hub and its proxy
     await search(`/proc/${pid}/environ`);
     if (await search(`/proc/${pid}/cmdline`)) searched.push(`/proc/${pid}/cmdline`);
   }
   for (const kind of KINDS) assert(searched.some((file) => kind.test(file)), `no ${kind}`);
-}
-
-/** The processes with a path below this one among their arguments, such as the hub and its proxy. */
-async function processesAt(path: string): Promise<number[]> {
-  const found: number[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
-    if (line.includes(`${path}/`)) found.push(Number(name));
-  }
-  return found;
 }
 
 function isIn(file: string, place: string): boolean {

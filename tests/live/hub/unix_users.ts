@@ -9,19 +9,17 @@ export interface UnixUser {
   readonly home: string;
 }
 
-/** The accounts of the people, who are gone with all that they run when disposed. */
-export interface UnixUsers extends AsyncDisposable {
-  readonly all: readonly UnixUser[];
-}
-
 /** The number tells which process made an account, so that a later run can remove it. */
 const NAME = /^vmhub(\d+)x[a-z0-9]+$/;
 /** Others may hold the file of accounts for a moment. */
 const TRIES = 50;
 const PAUSE_MS = 100;
 
-/** Makes accounts, each with a uid, a home below `homes` and a password of its own. */
-export async function makeUnixUsers(homes: string, count: number): Promise<UnixUsers> {
+/**
+ * Makes accounts, each with a uid, a home below `homes` and a password of its own. Disposed, they are gone
+ * with all that they run.
+ */
+export async function makeUnixUsers(homes: string, count: number) {
   await Deno.mkdir(homes, { recursive: true, mode: 0o755 });
   await removeLeftOver();
   await using stack = new AsyncDisposableStack();
@@ -43,26 +41,29 @@ async function accountOf(name: string): Promise<Pick<UnixUser, "uid" | "gid" | "
   return { uid: Number(uid), gid: Number(gid), home: home! };
 }
 
-/** The processes of a user. */
-export async function processesOf(uid: number): Promise<number[]> {
-  const found: number[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      if ((await Deno.stat(`/proc/${name}`)).uid === uid) found.push(Number(name));
-    } catch {
-      // It has ended.
-    }
-  }
-  return found;
+/** All processes, with the arguments by which each was started. */
+export async function processes(): Promise<{ pid: number; uid: number; line: string }[]> {
+  const names = Array.from(Deno.readDirSync("/proc"), ({ name }) => name);
+  const found = await Promise.all(
+    names.filter((name) => /^\d+$/.test(name)).map(async (name) => {
+      try {
+        const { uid } = await Deno.stat(`/proc/${name}`);
+        const line = await Deno.readTextFile(`/proc/${name}/cmdline`);
+        return [{ pid: Number(name), uid: uid!, line }];
+      } catch {
+        return []; // it has ended
+      }
+    }),
+  );
+  return found.flat();
 }
 
 /** Ends all that a user runs. */
-export async function endProcesses(uid: number): Promise<void> {
+export async function endProcesses(user: number): Promise<void> {
   for (let tries = 0; tries < TRIES; tries++) {
-    const running = await processesOf(uid);
+    const running = (await processes()).filter(({ uid }) => uid === user);
     if (running.length === 0) return;
-    for (const pid of running) {
+    for (const { pid } of running) {
       try {
         Deno.kill(pid, "SIGKILL");
       } catch {
