@@ -14,33 +14,31 @@ const SHRINK_MS = 20_000;
 export interface FuzzOutcome {
   readonly runs: number;
   /** The reason, and the smallest input that shows it, without secrets. */
-  readonly failure?: { readonly reason: string; readonly input: string; readonly seed: number };
+  readonly failure?: { readonly reason: string; readonly input: string };
 }
 
-/** Runs a target with this many inputs. The same seed gives the same inputs. */
+/** Runs a target with inputs for so long, or with so many. The same seed gives the same inputs. */
 export async function runTarget(
   { input, run }: FuzzTarget,
   seed: number,
-  numRuns: number,
+  ms: number,
+  numRuns = Number.MAX_SAFE_INTEGER,
 ): Promise<FuzzOutcome> {
   const property = fc.asyncProperty(input, async (one) => {
     if (await timed(run, one) <= LONGEST_MS) return;
     const ms = await timed(run, one);
     if (ms > LONGEST_MS) throw new Error(`it takes ${Math.round(ms)} ms`);
   });
-  const result = await fc.check(property, {
-    seed,
-    numRuns,
-    interruptAfterTimeLimit: SHRINK_MS + numRuns * LONGEST_MS,
-  });
-  if (!result.failed) return { runs: result.numRuns };
+  const first = await fc.check(property, { seed, numRuns, interruptAfterTimeLimit: ms });
+  if (!first.failed) return { runs: first.numRuns };
+  const path = first.counterexamplePath!;
+  const result = await fc.check(property, { seed, path, interruptAfterTimeLimit: SHRINK_MS });
   const error = result.errorInstance;
   return {
-    runs: result.numRuns,
+    runs: first.numRuns,
     failure: {
       reason: clean(error instanceof Error ? error.message : "no error"),
       input: clean(JSON.stringify(result.counterexample?.[0]) ?? "none"),
-      seed,
     },
   };
 }
