@@ -11,8 +11,8 @@
  * A failure counts where the test file that failed passes without the fault and fails again with it,
  * so that a busy machine notices nothing. A run that goes on for ever counts likewise.
  *
- * `outcomes.jsonl` in the folder keeps what was found: the same command goes on where it was stopped, and
- * `--table` only prints the table. What cannot be noticed by any test is listed by hand in `equivalent.txt`
+ * `outcomes.jsonl` in the folder keeps what was found: the same command goes on where it was stopped. What
+ * cannot be noticed by any test is listed by hand in `equivalent.txt`
  * there: lines with an `id`, and below it the reason after two spaces.
  */
 import { copyRepository } from "../../support/windows/copy_repository.ts";
@@ -46,11 +46,9 @@ interface Failure {
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 const STRICT = ["--no-check", "--sanitize-ops", "--sanitize-resources"];
 const TEST = ["test", "-A", "--unstable-kv", "--parallel", "--quiet", ...STRICT];
+const CHECK = ["check", "--quiet", "mod.ts", "backends", "client"];
 const IGNORE = "--ignore=tests/**/*_slow_test.ts,tests/live/";
-const CHECK_SECONDS = 240;
 const ROOM_SECONDS = 240;
-/** The command line's tests take longest. */
-const secondsOf = (file: string) => file.startsWith("client/cli") ? ROOM_SECONDS : ROOM_SECONDS / 3;
 const ALL_SECONDS = 2400;
 /** Whether what failed passes without a fault. */
 const sound = new Map<string, boolean>();
@@ -151,21 +149,15 @@ async function failureOf(args: string[], seconds: number): Promise<Failure | und
       : args.filter((arg) => arg === IGNORE || arg.startsWith("tests/"));
     return { file, how: name, again: [...TEST, `--filter=${name}`, ...paths], seconds };
   }
-  const file = /(tests\/\S+_test\.ts) \(uncaught error\)/.exec(said)?.[1];
-  if (file !== undefined) return { file, how: "uncaught error", again: [...TEST, file], seconds };
   const how = code === 124 ? "goes on for ever" : said.slice(-300);
   return { file: "", how, again: args, seconds };
 }
 
-/** The tests of a file's room: those that have its name first. */
+/** The tests of a file's room. */
 async function testRoom(file: string): Promise<Failure | undefined> {
   const paths = await testsOf(file);
   if (paths.length === 0) return undefined;
-  const args = ["--fail-fast", IGNORE];
-  const own = `tests/${file.replace(/\.ts$/, "_test.ts")}`;
-  const isThere = await Deno.stat(`${COPY}/${own}`).then(() => true, () => false);
-  const failure = isThere ? await failureOf([...TEST, ...args, own], secondsOf(file)) : undefined;
-  return failure ?? await failureOf([...TEST, ...args, ...paths], secondsOf(file));
+  return await failureOf([...TEST, "--fail-fast", IGNORE, ...paths], ROOM_SECONDS);
 }
 
 /** All tests of `deno task test`, and the examples of the pages. */
@@ -210,18 +202,6 @@ async function noticedBy(
 
 const describe = ({ file, how }: Failure) => `${file}: ${how}`;
 
-async function tryInRoom(fault: Fault): Promise<Pick<Outcome, "end" | "by">> {
-  const failure = await noticedBy(fault, () => testRoom(fault.file));
-  if (failure === undefined) return { end: "passed its room", by: "" };
-  return { end: "noticed by its room", by: describe(failure) };
-}
-
-async function tryAll(fault: Fault): Promise<Pick<Outcome, "end" | "by">> {
-  const failure = await noticedBy(fault, testAll);
-  if (failure === undefined) return { end: "survived", by: "" };
-  return { end: "noticed", by: describe(failure) };
-}
-
 /**
  * Those of some faults that compile. One fault a file is checked at a time: an error in a file is its
  * fault's.
@@ -232,10 +212,7 @@ async function compiling(faults: Fault[]): Promise<Fault[]> {
   for (let turn = 0; byFile.some((some) => turn < some.length); turn++) {
     const some = byFile.flatMap((some) => some.slice(turn, turn + 1));
     for (const fault of some) await write(fault, true);
-    const { said } = await deno(
-      ["check", "--quiet", "mod.ts", "backends", "client"],
-      CHECK_SECONDS,
-    );
+    const { said } = await deno(CHECK, ROOM_SECONDS);
     for (const fault of some) await write(fault, false);
     if (/^error/m.test(said) && !said.includes(" at file://")) throw new Error(said);
     good.push(...some.filter(({ file }) => !said.includes(`/${file}:`)));
@@ -281,17 +258,20 @@ async function printTable(): Promise<void> {
 /** Tries one fault, keeps the outcome, and tells it. */
 async function record(
   fault: Fault,
-  tryOut: (fault: Fault) => Promise<Pick<Outcome, "end" | "by">>,
+  tests: (file: string) => Promise<Failure | undefined>,
+  noticed: End,
+  passed: End,
 ): Promise<void> {
+  const failure = await noticedBy(fault, () => tests(fault.file));
   const { id, file, line, text } = fault;
-  const outcome: Outcome = { id, file, line, text, ...await tryOut(fault) };
+  const [end, by] = failure === undefined ? [passed, ""] : [noticed, describe(failure)];
+  const outcome: Outcome = { id, file, line, text, end, by };
   await Deno.writeTextFile(OUTCOMES, `${JSON.stringify(outcome)}\n`, { append: true });
-  console.log(`${new Date().toISOString()} ${outcome.end}: ${id} (line ${line}) ${outcome.by}`);
+  console.log(`${new Date().toISOString()} ${end}: ${id} (line ${line}) ${by}`);
 }
 
-async function main(): Promise<void> {
+if (import.meta.main) {
   await Deno.mkdir(FOLDER, { recursive: true });
-  if (Deno.args.includes("--table")) return await printTable();
   using lock = await Deno.open(`${FOLDER}/lock`, { write: true, create: true });
   await lock.lock(true);
   await copyRepository(ROOT, COPY);
@@ -305,13 +285,15 @@ async function main(): Promise<void> {
   }
   const faults: Fault[] = JSON.parse(await read(chosen));
   const done = await outcomes();
-  for (const fault of faults) if (!done.has(fault.id)) await record(fault, tryInRoom);
+  for (const fault of faults) {
+    if (!done.has(fault.id)) {
+      await record(fault, testRoom, "noticed by its room", "passed its room");
+    }
+  }
   const [inRoom, equivalent] = [await outcomes(), await equivalents()];
   for (const fault of faults) {
     const isOpen = inRoom.get(fault.id)!.end === "passed its room" && !equivalent.has(fault.id);
-    if (isOpen) await record(fault, tryAll);
+    if (isOpen) await record(fault, testAll, "noticed", "survived");
   }
   await printTable();
 }
-
-if (import.meta.main) await main();
