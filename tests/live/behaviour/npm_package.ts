@@ -31,25 +31,16 @@ export function withNpmSpecifiers(text: string): string {
   );
 }
 
-/** Options of {@linkcode installNpmPackage}. */
-export interface NpmPackageOptions {
-  /** Whether to write this package's declarations, which takes Deno many seconds. @default {false} */
-  declarations?: boolean;
-}
-
 /**
  * Installs this package and its dependencies into the `node_modules` of a folder, under the name by
  * which JSR tells people to install it. Asks no registry: all of it is here already.
  */
-export async function installNpmPackage(
-  folder: string,
-  { declarations = false }: NpmPackageOptions = {},
-): Promise<void> {
+export async function installNpmPackage(folder: string): Promise<void> {
   const modules = join(folder, "node_modules");
   const { version, exports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   const manifest = { name: "@jsr/validmind__auth", version, exports };
   const files = ["mod.ts", ...await modulesIn("backends"), ...await modulesIn("client")];
-  await installModules(ROOT, join(modules, "@validmind", "auth"), manifest, files, declarations);
+  await installModules(ROOT, join(modules, "@validmind", "auth"), manifest, files);
   for (const name of STD_PACKAGES) await installStd(name, join(modules, "@jsr", `std__${name}`));
   const { npmCache } = await denoInfo<{ npmCache: string }>(["--no-config"]);
   for (const name of NPM_PACKAGES) await installFromCache(npmCache, name, join(modules, name));
@@ -67,17 +58,15 @@ interface Manifest {
   readonly exports: Record<string, string>;
 }
 
-/** Writes modules as JavaScript, with declarations where these are wanted, and a package.json. */
+/** Writes modules as JavaScript, with their declarations, and a package.json. */
 async function installModules(
   from: string,
   to: string,
   { exports, ...manifest }: Manifest,
   files: readonly string[],
-  declarations = false,
 ): Promise<void> {
   const sources = files.filter((file) => /(?<!\.d)\.ts$/.test(file));
-  const flags = declarations ? ["--declaration"] : [];
-  if (sources.length > 0) await transpile(from, to, [...flags, ...sources]);
+  if (sources.length > 0) await transpile(from, to, sources);
   for (const file of files.filter((file) => file.endsWith(".js"))) {
     await Deno.mkdir(dirname(join(to, file)), { recursive: true });
     await Deno.copyFile(join(from, file), join(to, file));
@@ -94,7 +83,7 @@ async function installModules(
 }
 
 async function transpile(cwd: string, to: string, files: readonly string[]): Promise<void> {
-  const args = ["transpile", "--quiet", "--no-check", "--outdir", to, ...files];
+  const args = ["transpile", "--quiet", "--no-check", "--declaration", "--outdir", to, ...files];
   const options = { cwd, env: { NO_COLOR: "1" }, timeoutMs: 300_000 };
   const { code, stderr } = await runDenoTool(args, options);
   if (code !== 0) throw new Error(`Cannot make the package for npm: ${stderr}`);
