@@ -218,6 +218,7 @@ for (
 test.opened("an entry is kept in one version, under the hash of its key, and read and removed again", async ({ vault, store }) => {
   vault.asked();
   await store.put(KEY, entry());
+  assertEquals(vault.requests[1]?.body, { max_versions: 1 });
   assertEquals(vault.asked(), ["GET data", "POST metadata", "POST data"]);
   await store.delete(KEY);
   assertEquals(vault.asked(), ["DELETE metadata"]);
