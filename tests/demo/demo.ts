@@ -9,115 +9,62 @@ import { modeOf } from "../support/sandbox.ts";
 import { withTempHome } from "../support/temp_home.ts";
 import { startTrackingApi, type TrackingApi } from "../support/tracking_api.ts";
 
-/** What all steps have to do with, on loopback and in one temporary home. */
-interface World {
-  provider: TestOidcProvider;
-  api: TrackingApi;
-  file: vm.FileCredentialsBackend;
-  stored: () => vm.OidcCredentials;
-  manual: boolean;
+/** Each step goes on from the one before. */
+async function tellStory(provider: TestOidcProvider, api: TrackingApi): Promise<void> {
+  step("The first start: a person signs in", "const session = await vm.init();");
+  const session = await vm.init();
+  const { name, email } = await session.status();
+  const file = new vm.FileCredentialsBackend();
+  tell("Signed in as", `${name} <${email}>`);
+  tell("Model, as the API says", session.info?.model.name);
+  tell("Tokens are kept in", `${file.path} (mode ${modeOf(file.path).toString(8)})`);
+
+  step("The second start: the stored token serves", "const session = await vm.init();");
+  provider.reset();
+  await vm.init();
+  tell("Requests to the provider", provider.requests.length);
+
+  step("An hour later: the token is refreshed", "const session = await vm.init();");
+  provider.expireAccessTokens();
+  const [key] = await Array.fromAsync(file.list());
+  const before = file.get(key!)!;
+  await file.put(key!, { ...before, expires_at: "2020-01-01T00:00:00Z" });
+  await vm.init();
+  const isRotated = before.refresh_token !== file.get(key!)!.refresh_token;
+  tell("A new refresh token, too", isRotated);
+
+  const call = '("log_metadata", { json: { score: 0.87 } });';
+  step("A call to the API", `const answer = await session.post${call}`);
+  const answer = await vm.getSession().post("log_metadata", { json: { score: 0.87 } });
+  tell("The API was asked for", api.requests.at(-1)!.headers["x-model-cuid"]);
+  tell("It answered", JSON.stringify(answer));
+
+  step("Signing out, with revocation", "await vm.clearOidcCredentials({ revoke: true });");
+  tell("Revocation", (await vm.clearOidcCredentials({ revoke: true })).revocation);
+  const error = await vm.init({ interactive: false }).catch((error) => error);
+  tell("The next start", error.code);
 }
 
-/** What came of a step, by label. */
-type Facts = Record<string, unknown>;
-
-/** The demo's steps, each of which goes on from the one before, with what the person's program says. */
-const STEPS: [title: string, code: string, run: (world: World) => Promise<Facts>][] = [
-  [
-    "the first start: a person signs in",
-    "const session = await vm.init(); // issuer, client id and model: from the environment",
-    async ({ provider, manual, file }) => {
-      provider.autoApprove = !manual;
-      const session = await vm.init();
-      const { name, email } = await session.status();
-      return {
-        "Signed in as": `${name} <${email}>`,
-        "Model, as the API says": session.info?.model.name,
-        "Tokens are kept in": `${file.path} (mode ${modeOf(file.path).toString(8)})`,
-      };
-    },
-  ],
-  [
-    "the second start: the stored token serves",
-    "const session = await vm.init();",
-    async ({ provider }) => {
-      const { email } = await (await vm.init({ interactive: false })).status();
-      check(provider.requests.length === 0, "a start from a stored token asked the provider");
-      return { "Signed in as": email };
-    },
-  ],
-  [
-    "an hour later: the token has ended and is refreshed",
-    "const session = await vm.init();",
-    async ({ provider, file, stored }) => {
-      const before = stored();
-      provider.expireAccessTokens();
-      const [key] = await Array.fromAsync(file.list());
-      await file.put(key!, { ...before, expires_at: "2020-01-01T00:00:00Z" });
-      await vm.init({ interactive: false });
-      check(before.refresh_token !== stored().refresh_token, "the refresh token was not rotated");
-      check(!await provider.isActive(before.refresh_token!), "the old refresh token lives");
-      return { "Rotated": "yes" };
-    },
-  ],
-  [
-    "a call to the API",
-    'const answer = await session.post("log_metadata", { json: { score: 0.87 } });',
-    async ({ api }) => {
-      const answer = await vm.getSession().post("log_metadata", { json: { score: 0.87 } });
-      const { headers = {}, status, method, path } = api.requests.at(-1) ?? {};
-      check(headers.authorization !== undefined, "the API was given no token");
-      return {
-        "The API was asked": `${method} ${path}`,
-        "For the model": headers["x-model-cuid"],
-        "It answered": `${status} ${JSON.stringify(answer)}`,
-      };
-    },
-  ],
-  [
-    "signing out, with revocation",
-    "await vm.clearOidcCredentials({ revoke: true });",
-    async ({ provider, file, stored }) => {
-      const { access_token, refresh_token } = stored();
-      const { revocation } = await vm.clearOidcCredentials({ revoke: true });
-      for (const token of [access_token, refresh_token!]) {
-        check(!await provider.isActive(token), "a token outlived the sign-out");
-      }
-      const left = (await Array.fromAsync(file.list())).length;
-      const error = await vm.init({ interactive: false }).catch((error) => error);
-      return { "Revocation": revocation, "Entries left": left, "The next start": error.code };
-    },
-  ],
-];
-
-function check(condition: boolean, message: string): void {
-  if (!condition) throw new Error(message);
+function step(title: string, code: string): void {
+  console.log(`\n${title}\n\n    ${code}\n`);
 }
 
-function tell(facts: Facts): void {
-  const width = Math.max(...Object.keys(facts).map((label) => label.length));
-  for (const [label, fact] of Object.entries(facts)) {
-    console.log(`  ${label.padEnd(width)}  ${fact}`);
-  }
+function tell(label: string, fact: unknown): void {
+  console.log(`  ${label.padEnd(24)}  ${fact}`);
 }
 
 await withTempHome(async (home) => {
   await using provider = await startOidcProvider({ interval: 1 });
   await using api = await startTrackingApi({ accepts: (token) => provider.isActive(token) });
+  provider.autoApprove = !Deno.args.includes("--manual");
   Deno.env.set("VM_OIDC_ISSUER", provider.issuer);
   Deno.env.set("VM_OIDC_CLIENT_ID", provider.clientId);
   Deno.env.set("VM_API_HOST", api.apiHost);
   Deno.env.set("VM_API_MODEL", "cl-demo");
   console.log("All of this runs on your machine. Your own credentials are left alone.\n");
-  tell({ "OpenID Provider": provider.issuer, "API": api.apiHost, "Temporary home": home });
-  const file = new vm.FileCredentialsBackend();
-  const key = vm.credentialKey(provider.issuer, provider.clientId);
-  const manual = Deno.args.includes("--manual");
-  const world = { provider, api, file, stored: () => file.get(key)!, manual };
-  for (const [index, [title, code, run]] of STEPS.entries()) {
-    console.log(`\nStep ${index + 1} of ${STEPS.length}: ${title}\n\n    ${code}\n`);
-    provider.reset();
-    tell({ ...await run(world), "Requests to the provider": provider.requests.length });
-  }
+  tell("OpenID Provider", provider.issuer);
+  tell("API", api.apiHost);
+  tell("Temporary home", home);
+  await tellStory(provider, api);
 });
 console.log("\nDone. The temporary home is gone.");

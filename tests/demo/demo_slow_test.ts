@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { runDeno } from "../support/deno_process.ts";
 import { namesIn } from "../support/sandbox.ts";
 import { tempDir } from "../support/temp_home.ts";
@@ -18,6 +18,7 @@ Deno.test("the demo tells its story, prints no token and leaves nothing behind",
   assertEquals(code, 0, stderr);
   assertStringIncludes(stderr, "/device?user_code=");
   assertEquals(stderr.match(/^Signed in as analyst@example\.com/gm)?.length, 1);
+  assertMatch(stdout, /provider +0\n.*too +true\n.*revoked\n.*login_required\n/s);
   assertStringIncludes(stdout, "\nDone. The temporary home is gone.\n");
   assert(!TOKEN.test(stdout + stderr), "something that looks like a token was printed");
   assertEquals([namesIn(temp.path), namesIn(home)], [["home"], []]);

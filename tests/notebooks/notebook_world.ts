@@ -1,5 +1,4 @@
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { fromFileUrl } from "@std/path";
 import { tokensOf } from "../support/entries.ts";
 import { installKernel, type Notebook } from "../support/jupyter.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";
@@ -8,7 +7,7 @@ import { tempDir } from "../support/temp_home.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
 
 /** The notebook that README links to. */
-export const QUICKSTART = fromFileUrl(new URL("./quickstart.ipynb", import.meta.url));
+const QUICKSTART = new URL("./quickstart.ipynb", import.meta.url);
 
 /** A person's kernel, with the package at a registry, a provider and an API. */
 export type NotebookWorld = Awaited<ReturnType<typeof startNotebookWorld>>;

@@ -3,13 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { toFileUrl } from "@std/path";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { hasChromium, openWindow, scan, startChromium, textsIn } from "../support/chromium.ts";
-import {
-  hasJupyter,
-  type KernelMessage,
-  nbconvert,
-  type Notebook,
-  runNotebook,
-} from "../support/jupyter.ts";
+import { hasJupyter, type KernelMessage, runNotebook, toHtml } from "../support/jupyter.ts";
 import { type NotebookWorld, quickstart, startNotebookWorld } from "./notebook_world.ts";
 
 /** The themes of JupyterLab. */
@@ -63,10 +57,10 @@ async function renderOutput(
 ) {
   const notebook = await quickstart();
   const cell = notebook.cells.find(({ cell_type }) => cell_type === "code")!;
-  cell.outputs = [{ output_type: "display_data", data, metadata: {} }];
+  const outputs = [{ output_type: "display_data", data, metadata: {} }];
   const name = `rendered-${theme}-${crypto.randomUUID()}`;
-  const file = await world.write({ ...notebook, cells: [cell] } as Notebook, `${name}.ipynb`);
-  await nbconvert(world.home, file, name, ["--to", "html", `--HTMLExporter.theme=${theme}`]);
+  await world.write({ ...notebook, cells: [{ ...cell, outputs }] }, `${name}.ipynb`);
+  await toHtml(world.home, name, theme);
   const context = await openWindow(browser, {
     viewport: { width: 700, height: 640 },
     deviceScaleFactor: 1.5,

@@ -4,11 +4,13 @@ import { DENO, mustRun, spawnProcess, succeeds } from "./deno_process.ts";
 
 const RUNNER = fromFileUrl(new URL("./run_notebook.py", import.meta.url));
 
+const LIMIT_MS = 300_000;
+
 /** A Python that has Jupyter: Debian's own first, since another one on PATH may have none. */
 const PYTHON = await findPython();
 
 async function findPython(): Promise<string | undefined> {
-  const code = "import jupyter_client, nbclient, nbconvert";
+  const code = "import jupyter_client, nbconvert";
   for (const python of ["/usr/bin/python3", "python3"]) {
     if (await succeeds([python, "-c", code])) return python;
   }
@@ -20,24 +22,19 @@ export const hasJupyter: boolean = PYTHON !== undefined;
 
 /** A notebook as nbformat 4 has it, as far as the tests look at it. */
 export interface Notebook {
-  nbformat?: number;
-  nbformat_minor?: number;
   cells: {
     cell_type: "code" | "markdown";
-    id?: string;
     source: string[] | string;
     execution_count?: number | null;
-    outputs?: NotebookOutput[];
-    metadata: Record<string, unknown>;
+    outputs?: { output_type: string; data?: Record<string, string | string[]> }[];
   }[];
-  metadata: Record<string, unknown>;
 }
 
 /** A notebook of code cells. */
-export function codeCells(...sources: string[]): Notebook {
+export function codeCells(...sources: string[]) {
   const metadata = { kernelspec: { name: "deno", display_name: "Deno", language: "typescript" } };
-  const cells = sources.map((source, index): Notebook["cells"][number] => ({
-    cell_type: "code",
+  const cells = sources.map((source, index) => ({
+    cell_type: "code" as const,
     id: `cell-${index}`,
     source,
     metadata: {},
@@ -47,13 +44,6 @@ export function codeCells(...sources: string[]): Notebook {
   return { nbformat: 4, nbformat_minor: 5, metadata, cells };
 }
 
-/** One output of a cell. */
-export interface NotebookOutput {
-  output_type: string;
-  data?: Record<string, string | string[]>;
-  [field: string]: unknown;
-}
-
 /** A message of the kernel on a cell; `ended` after the last one, `dead` for a kernel that is gone. */
 export interface KernelMessage {
   cell: number;
@@ -61,10 +51,6 @@ export interface KernelMessage {
   content: {
     data?: Record<string, string>;
     transient?: { display_id?: string };
-    execution_state?: string;
-    ename?: string;
-    evalue?: string;
-    traceback?: string[];
     [field: string]: unknown;
   };
 }
@@ -89,27 +75,17 @@ export async function installKernel(
     IPYTHONDIR: `${path}/ipython`,
     ...env,
   };
-  await run(DENO, ["jupyter", "--install", "--force"], { path, env: all });
+  const options = { cwd: path, env: all, timeoutMs: LIMIT_MS };
+  await mustRun([DENO, "jupyter", "--install", "--force"], options);
   return { path, env: all };
 }
 
-/** What `jupyter nbconvert` makes of a notebook file. */
-export async function nbconvert(
-  home: KernelHome,
-  file: string,
-  output: string,
-  args: string[],
-): Promise<void> {
-  const all = ["-m", "nbconvert", ...args, "--output-dir", home.path, "--output", output, file];
-  await run(PYTHON!, all, home);
+/** Renders a notebook file of a home with a theme of Jupyter's, as HTML beside it. */
+export async function toHtml(home: KernelHome, name: string, theme: string): Promise<void> {
+  const args = ["-m", "nbconvert", "--to", "html", `--HTMLExporter.theme=${theme}`];
+  const options = { cwd: home.path, env: home.env, timeoutMs: LIMIT_MS };
+  await mustRun([PYTHON!, ...args, `${name}.ipynb`], options);
 }
-
-async function run(command: string, args: string[], { path, env }: KernelHome): Promise<void> {
-  await mustRun([command, ...args], { cwd: path, env, timeoutMs: 300_000 });
-}
-
-/** A notebook that is being run. */
-export type RunningNotebook = ReturnType<typeof runNotebook>;
 
 /** Runs the cells of a notebook file in a kernel, without a front end. */
 export function runNotebook(home: KernelHome, file: string) {

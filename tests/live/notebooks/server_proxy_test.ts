@@ -1,7 +1,7 @@
 /** jupyter-server-proxy itself between a person's browser and the listener, as on a hub. */
 import { assert, assertMatch, assertStringIncludes } from "@std/assert";
 import { openWindow, startChromium } from "../../support/chromium.ts";
-import { runNotebook } from "../../support/jupyter.ts";
+import { codeCells, runNotebook } from "../../support/jupyter.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { freePort } from "../../support/servers/free_port.ts";
@@ -61,8 +61,7 @@ test("jupyter-server-proxy: the form in a real kernel's output hands in the addr
   await using world = await startNotebookWorld();
   const source = `import * as vm from "jsr:@validmind/auth";
     const session = await vm.init({ flow: "browser" }); (await session.status()).email`;
-  const cell = { cell_type: "code" as const, source, metadata: {}, outputs: [] };
-  const file = await world.write({ metadata: {}, cells: [cell] }, "form.ipynb");
+  const file = await world.write(codeCells(source), "form.ipynb");
   const env = { ...world.home.env, JUPYTERHUB_SERVICE_PREFIX: server.prefix };
   await using running = runNotebook({ ...world.home, env }, file);
   const { content } = await running.waitFor(({ type }) => type === "display_data");
