@@ -2,7 +2,6 @@ import * as oauth from "oauth4webapi";
 import { remember } from "../../backends/common/printable.ts";
 import { words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
-import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";
 import { withoutEcho } from "./fetch.ts";
@@ -10,6 +9,8 @@ import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,
+  dpopHandle,
+  type DpopKey,
   firstTokens,
   newDpopKey,
   type RequestContext,
@@ -167,7 +168,7 @@ async function queryOf(
     ...(nonce !== undefined && { nonce }),
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: "S256",
-    ...(dpopKey && { dpop_jkt: await dpopHandle(oauth, dpopKey.pair).calculateThumbprint() }),
+    ...(dpopKey && { dpop_jkt: await dpopHandle(dpopKey.pair).calculateThumbprint() }),
   };
 }
 
@@ -180,7 +181,7 @@ async function push(
   const { server, client, auth } = context;
   const options = {
     ...requestOptions(PUSHED, context),
-    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey.pair, context.runtime.skew) }),
+    ...(dpopKey && { DPoP: dpopHandle(dpopKey.pair, context.runtime.skew) }),
   };
   return await withNonce(async () => {
     const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);

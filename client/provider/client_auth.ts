@@ -15,6 +15,7 @@ import type { Runtime } from "../options/resolve_options.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
 import { CLIENT_ID } from "./error.ts";
 import { type Endpoint, providerFetch } from "./fetch.ts";
+import { CURVES, RSA, signatureAlgorithm } from "./id_token.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const ASSERTION = words`${named("clientAssertion")}`;
@@ -22,12 +23,6 @@ const ENTRA_AUDIENCE = "api://AzureADTokenExchange";
 const ALLOW = 'Run it in a job of GitHub Actions that has the permission "id-token: write".';
 /** RFC 7518, sections 3.3 and 3.5. */
 const LEAST_BITS = 2048;
-const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-const CURVES: Readonly<Record<string, string>> = {
-  ES256: "P-256",
-  ES384: "P-384",
-  ES512: "P-521",
-};
 const KEY_ADVICE =
   "Give a private key of RSA (2048 bits or more), EC or Ed25519, as a JWK or PEM. To make a PEM file " +
   "of another one: openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW";
@@ -39,7 +34,7 @@ interface Sender {
 }
 
 /** The place that the proof of a client comes from. */
-export interface ProofSource {
+interface ProofSource {
   readonly way: "secret" | "key" | "assertion";
   /** For messages. */
   readonly name: Message;
@@ -47,64 +42,64 @@ export interface ProofSource {
   get(issuer: string, sender: Sender): string | Promise<string>;
 }
 
-/**
- * How a client proves to a provider who it is (RFC 6749, section 2.3), for oauth4webapi. The proof is got
- * anew for each request.
- *
- * @param isTurned Whether to take the other way: see {@linkcode hasOtherWay}.
- */
-export function clientAuth(
-  source: ProofSource | undefined,
-  server: oauth.AuthorizationServer,
-  isTurned: boolean,
-  sender: Sender,
-): oauth.ClientAuth {
-  if (source === undefined) return oauth.None();
-  const { way, name, get } = source;
-  return async (...request) => {
-    const text = await get(server.issuer, sender);
-    if (way === "secret") remember(sender.runtime.secrets, [text]);
-    const auth = way === "secret"
-      ? bySecret(text, server, isTurned)
-      : way === "key"
-      ? await byKey(name, text, server, isTurned)
-      : byAssertion(name, text);
-    await auth(...request);
-  };
-}
+/** How a client proves to a provider who it is: RFC 6749, section 2.3. */
+export class ClientAuth {
+  readonly #source: ProofSource;
 
-/**
- * Whether the client can prove itself in another way after the provider has refused one: a secret in the
- * header instead of the form, where the provider states both, and a signed assertion for the token
- * endpoint instead of the issuer. Ory Hydra takes a secret only the way that the client is registered
- * with, and an assertion for the token endpoint only.
- */
-export function hasOtherWay(
-  source: ProofSource | undefined,
-  server: oauth.AuthorizationServer,
-): boolean {
-  const methods = server.token_endpoint_auth_methods_supported;
-  const isBoth = ["client_secret_post", "client_secret_basic"]
-    .every((name) => methods?.includes(name));
-  return source?.way === "secret" && isBoth || source?.way === "key" && isOwnEndpoint(server);
-}
-
-/** The advice where the provider refuses the client; `undefined` for a public one. */
-export function adviceOf(source: ProofSource | undefined): Message | undefined {
-  if (source === undefined) return undefined;
-  const { way, name } = source;
-  if (way === "assertion") {
-    return words`Check ${CLIENT_ID} and the JWT in ${name}. The JWT must not have ended (exp). The
-      provider has to trust its iss, sub and aud for this client.`;
+  /** The variables of a job are read at once: a session may give them back. */
+  constructor(proof: ClientProof) {
+    this.#source = sourceOf(proof);
   }
-  return way === "key"
-    ? words`Check ${CLIENT_ID} and the clock. The public key of ${name} has to be registered with the
-        same kid.`
-    : words`Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
+
+  /**
+   * The proof for oauth4webapi. It is got anew for each request.
+   *
+   * @param isTurned Whether to take the other way: see {@linkcode hasOtherWay}.
+   */
+  prove(server: oauth.AuthorizationServer, isTurned: boolean, sender: Sender): oauth.ClientAuth {
+    const { way, name, get } = this.#source;
+    return async (...request) => {
+      const text = await get(server.issuer, sender);
+      if (way === "secret") remember(sender.runtime.secrets, [text]);
+      const auth = way === "secret"
+        ? bySecret(text, server, isTurned)
+        : way === "key"
+        ? await byKey(name, text, server, isTurned)
+        : byAssertion(name, text);
+      await auth(...request);
+    };
+  }
+
+  /**
+   * Whether the client can prove itself in another way after the provider has refused one: a secret in
+   * the header instead of the form, where the provider states both, and a signed assertion for the token
+   * endpoint instead of the issuer. Ory Hydra takes a secret only the way that the client is registered
+   * with, and an assertion for the token endpoint only.
+   */
+  hasOtherWay(server: oauth.AuthorizationServer): boolean {
+    const { way } = this.#source;
+    const methods = server.token_endpoint_auth_methods_supported;
+    const isBoth = ["client_secret_post", "client_secret_basic"]
+      .every((name) => methods?.includes(name));
+    return way === "secret" && isBoth || way === "key" && isOwnEndpoint(server);
+  }
+
+  /** The advice where the provider refuses the client. */
+  get advice(): Message {
+    const { way, name } = this.#source;
+    if (way === "assertion") {
+      return words`Check ${CLIENT_ID} and the JWT in ${name}. The JWT must not have ended (exp). The
+        provider has to trust its iss, sub and aud for this client.`;
+    }
+    return way === "key"
+      ? words`Check ${CLIENT_ID} and the clock. The public key of ${name} has to be registered with the
+          same kid.`
+      : words`Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
+  }
 }
 
-/** Where a proof comes from. The variables of a job are read at once: a session may give them back. */
-export function sourceOf(proof: ClientProof): ProofSource {
+/** Where a proof comes from. */
+function sourceOf(proof: ClientProof): ProofSource {
   const { option, value } = proof;
   const ofKey = option === "clientKeyFile" ? "key" : "assertion";
   const way = option.startsWith("clientSecret") ? "secret" : ofKey;
@@ -277,14 +272,4 @@ function candidates(
   if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa ?? "RS256"];
   const isRenamed = offered.includes("Ed25519") && !offered.includes("EdDSA");
   return [rsa ?? "RS256", ...Object.keys(CURVES), isRenamed ? "Ed25519" : "EdDSA"];
-}
-
-/** A signature algorithm with a public key; `undefined` for any other, `none` and HMAC among them. */
-export function signatureAlgorithm(alg: unknown) {
-  if (typeof alg !== "string") return undefined;
-  if (alg === "EdDSA" || alg === "Ed25519") return { name: "Ed25519" };
-  if (Object.hasOwn(CURVES, alg)) return { name: "ECDSA", namedCurve: CURVES[alg]! };
-  if (!RSA.includes(alg)) return undefined;
-  const name = alg.startsWith("PS") ? "RSA-PSS" : "RSASSA-PKCS1-v1_5";
-  return { name, hash: `SHA-${alg.slice(2)}` };
 }

@@ -1,8 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { printable, toBase64 } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry.ts";
-import { ValidMindAuthError } from "../errors.ts";
-import { signatureAlgorithm } from "./client_auth.ts";
 import { MAX_SKEW_SECONDS } from "./fetch.ts";
 
 /** The event that makes a token a Logout Token: OpenID Connect Back-Channel Logout 1.0. */
@@ -82,48 +80,6 @@ function unfit(reason: string): Error {
   return Object.assign(new Error(reason), { code: oauth.JWT_CLAIM_COMPARISON });
 }
 
-/** A person as an ID token names one. `sub` is unique only within one issuer. */
-export interface Subject {
-  iss?: unknown;
-  sub: string;
-  nonce?: unknown;
-}
-
-/**
- * Refuses the ID token of another person: OpenID Connect Core, section 12.2.
- *
- * @param subject The person of the former ID token; `unknown` where that token cannot be read, which
- * must not let anybody's pass.
- * @throws {ValidMindAuthError} `id_token_invalid`.
- */
-export function assertSamePerson(
-  subject: Subject | "unknown",
-  claims: Subject,
-  issuer: string,
-): void {
-  if (subject === "unknown") {
-    throw mismatch(issuer, "the stored ID token cannot be read, so its person is not known");
-  }
-  // An issuer may change between its forms with and without a trailing slash.
-  const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
-  if (subject.sub !== claims.sub || first !== second) {
-    throw mismatch(issuer, "the new ID token is of another person");
-  }
-  // A nonce that comes back is the one of the sign-in.
-  const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
-  if (isOther && subject.nonce !== undefined) {
-    throw mismatch(issuer, "the new ID token is of another sign-in (nonce)");
-  }
-}
-
-function mismatch(issuer: string, reason: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "id_token_invalid",
-    `Cannot refresh the sign-in at ${issuer}: ${reason}. Sign out and sign in again, then ask the ` +
-      `provider's administrator.`,
-  );
-}
-
 /** Keys that one signature is tried with at most. A provider has two or three. */
 const MAX_KEYS = 8;
 
@@ -163,4 +119,23 @@ export async function checkSignature(
   throw Object.assign(new Error("its signature fits no key of the provider"), {
     code: oauth.KEY_SELECTION,
   });
+}
+
+/** The algorithms of RSA keys. */
+export const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+/** The curves of EC keys by the names of algorithms. */
+export const CURVES: Readonly<Record<string, string>> = {
+  ES256: "P-256",
+  ES384: "P-384",
+  ES512: "P-521",
+};
+
+/** A signature algorithm with a public key; `undefined` for any other, `none` and HMAC among them. */
+export function signatureAlgorithm(alg: unknown) {
+  if (typeof alg !== "string") return undefined;
+  if (alg === "EdDSA" || alg === "Ed25519") return { name: "Ed25519" };
+  if (Object.hasOwn(CURVES, alg)) return { name: "ECDSA", namedCurve: CURVES[alg]! };
+  if (!RSA.includes(alg)) return undefined;
+  const name = alg.startsWith("PS") ? "RSA-PSS" : "RSASSA-PKCS1-v1_5";
+  return { name, hash: `SHA-${alg.slice(2)}` };
 }

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { Once } from "../../backends/common/promises.ts";
 import { type OidcIdentity, withClientVariables } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import { adviceOf, clientAuth, hasOtherWay, type ProofSource, sourceOf } from "./client_auth.ts";
+import type { ClientAuth } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { providerError, ProviderRefusedError, type RefusalAdvice } from "./error.ts";
 import { DISCOVERY } from "./fetch.ts";
@@ -11,11 +11,8 @@ import { type RequestContext, requestOptions, revokeToken } from "./token_reques
 /** The scopes of a provider that states none: OpenID Connect Core, section 5.4. */
 const STANDARD_SCOPES = ["openid", "profile", "email"];
 
-/** A discovery document that was requested ahead of its use. Disposal ends the request. */
-export interface RequestedDiscovery extends Disposable {
-  readonly url: string;
-  readonly response: Promise<Response>;
-}
+/** Loaded for a client that proves who it is. */
+const loadClientAuth = () => import("./client_auth.ts");
 
 /**
  * One OpenID Provider for one client: finds its endpoints, and gives the grants of this folder what
@@ -24,15 +21,15 @@ export interface RequestedDiscovery extends Disposable {
 export class OidcProvider {
   #identity: OidcIdentity;
   readonly #runtime: Runtime;
-  readonly #proof: ProofSource | undefined;
+  readonly #proof: ClientAuth | undefined;
   /** Whether the client proves itself in the second of its two ways. */
   #isTurned = false;
   readonly #server = new Once<oauth.AuthorizationServer>();
 
-  constructor(identity: OidcIdentity, runtime: Runtime) {
+  constructor(identity: OidcIdentity, runtime: Runtime, proof?: ClientAuth) {
     this.#identity = identity;
     this.#runtime = runtime;
-    this.#proof = identity.proof && sourceOf(identity.proof);
+    this.#proof = proof;
   }
 
   /** The issuer, as the caller named it. */
@@ -66,12 +63,13 @@ export class OidcProvider {
           signal,
           server,
           client: { client_id: this.#identity.clientId },
-          auth: clientAuth(this.#proof, server, isTurned, { runtime: this.#runtime, signal }),
+          auth: this.#proof?.prove(server, isTurned, { runtime: this.#runtime, signal }) ??
+            oauth.None(),
         });
       const isTurned = this.#isTurned; // before another request has turned it
       // A provider looks at the client before it looks at a code or a token, which is unused then.
       return await send(isTurned).catch(async (error) => {
-        if (!isOfClient(error) || !hasOtherWay(this.#proof, server)) throw error;
+        if (!isOfClient(error) || !this.#proof?.hasOtherWay(server)) throw error;
         this.#isTurned = !isTurned;
         return await send(!isTurned).catch((other) => {
           if (isOfClient(other)) this.#isTurned = isTurned; // neither way is to blame
@@ -111,10 +109,9 @@ export class OidcProvider {
    * Finds the endpoints ahead of a grant, so that the grant itself is one request.
    *
    * @param action The failed action, as in "Cannot {action} at {issuer}".
-   * @param requested The discovery document, where it was requested already.
    */
-  async prepare(action: string, requested?: RequestedDiscovery): Promise<void> {
-    await this.#attempt(action, undefined, () => this.#discover(undefined, requested));
+  async prepare(action: string): Promise<void> {
+    await this.#attempt(action, undefined, () => this.#discover());
   }
 
   /**
@@ -133,24 +130,14 @@ export class OidcProvider {
     return await this.use("find the provider's endpoints", undefined, hosts);
   }
 
-  #discover(signal?: AbortSignal, requested?: RequestedDiscovery) {
-    return this.#server.get(() => this.#requestDiscovery(signal, requested));
-  }
-
-  async #requestDiscovery(
-    signal?: AbortSignal,
-    requested?: RequestedDiscovery,
-  ): Promise<oauth.AuthorizationServer> {
-    const { fetch } = this.#runtime;
-    const fetchOnce: typeof fetch = (url, init) =>
-      url === requested?.url ? requested.response : fetch(url, init);
-    const runtime = { ...this.#runtime, fetch: fetchOnce };
-    const sender = { identity: this.#identity, runtime, signal };
-    const options = requestOptions(DISCOVERY, sender);
-    const server = await discoverProvider(this.#identity.issuer, options);
-    this.#runtime.skew = runtime.skew;
-    if (fetch === globalThis.fetch) await preflightEndpoints(server);
-    return server;
+  #discover(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
+    return this.#server.get(async () => {
+      const sender = { identity: this.#identity, runtime: this.#runtime, signal };
+      const options = requestOptions(DISCOVERY, sender);
+      const server = await discoverProvider(this.#identity.issuer, options);
+      if (this.#runtime.fetch === globalThis.fetch) await preflightEndpoints(server);
+      return server;
+    });
   }
 
   async #attempt<T>(
@@ -163,7 +150,7 @@ export class OidcProvider {
       return await run();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      const ofClient = error instanceof oauth.ResponseBodyError ? adviceOf(this.#proof) : undefined;
+      const ofClient = error instanceof oauth.ResponseBodyError ? this.#proof?.advice : undefined;
       const { scope } = this.#identity;
       const words = { ...advice, scope, ...(ofClient !== undefined && { ofClient }) };
       throw providerError(action, this.#identity.issuer, error, words);
@@ -183,6 +170,12 @@ function isOfClient(error: unknown): boolean {
  *
  * @throws {ValidMindAuthError} `invalid_options` where several variables are set.
  */
-export function openProvider(identity: OidcIdentity, runtime: Runtime): OidcProvider {
-  return new OidcProvider(withClientVariables(identity), runtime);
+export async function openProvider(
+  identity: OidcIdentity,
+  runtime: Runtime,
+): Promise<OidcProvider> {
+  const own = withClientVariables(identity);
+  if (own.proof === undefined) return new OidcProvider(own, runtime);
+  const { ClientAuth } = await loadClientAuth();
+  return new OidcProvider(own, runtime, new ClientAuth(own.proof));
 }

@@ -1,92 +1,18 @@
 import * as oauth from "oauth4webapi";
-import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Message, option, words } from "../../backends/credentials_backend_error.ts";
 import { printable, redact } from "../../backends/common/printable.ts";
 import { isSendable, normalizeIssuer, readClaims, type TokenSet } from "../entry.ts";
-import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
-import { assertSamePerson, type Subject } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
-  checkTokens,
   firstTokens,
   newDpopKey,
   type RequestContext,
-  requestTokens,
   type TokenRequest,
-  toTokenSet,
 } from "./token_request.ts";
 import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
-
-export { openProvider } from "./oidc_provider.ts";
-
-/** Options of {@linkcode refreshTokens}. */
-interface RefreshOptions {
-  /** The refresh token. Secret. */
-  refreshToken: string;
-  /**
-   * The person of the last ID token, where there was one. The tokens of another person are refused, and
-   * everybody's where the person of the last one is unknown.
-   */
-  subject?: Subject | "unknown" | undefined;
-  /** The key that the tokens are bound to. */
-  dpopKey?: CryptoKeyPair | undefined;
-}
-
-/** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
-export type RefreshAnswer =
-  /** `isNew` where they come by another grant, of which nothing is kept. */
-  | { tokens: TokenSet; isNew?: true }
-  | { tokens?: undefined; refreshToken: string; error: Error };
-
-/**
- * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
- * name one, or cannot be read.
- */
-export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
-  if (id_token === undefined || id_token === null || id_token === "") return undefined;
-  const { iss, sub, nonce } = (typeof id_token === "string" && readClaims(id_token)) || {};
-  return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
-}
-
-/** Trades a refresh token for new tokens: RFC 6749, section 6. */
-export async function refreshTokens(
-  provider: OidcProvider,
-  options: RefreshOptions,
-): Promise<RefreshAnswer> {
-  const got: Record<string, unknown> = {};
-  try {
-    const run = (context: RequestContext) => request(context, options, got);
-    return { tokens: await provider.use("refresh the sign-in", undefined, run) };
-  } catch (error) {
-    // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
-    if (typeof got.refresh_token !== "string") throw error;
-    return { refreshToken: got.refresh_token, error: error as Error };
-  }
-}
-
-async function request(
-  context: RequestContext,
-  { refreshToken, subject, dpopKey }: RefreshOptions,
-  got: Record<string, unknown>,
-): Promise<TokenSet> {
-  const { identity, server, client, auth } = context;
-  const answer = await requestTokens(context, {
-    dpopKey,
-    got,
-    send: (options) => oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
-    process: oauth.processRefreshTokenResponse,
-  });
-  const claims = oauth.getValidatedIdTokenClaims(answer.answer);
-  if (subject && claims) assertSamePerson(subject, claims, identity.issuer);
-  try {
-    return await checkTokens(context, answer);
-  } catch (error) {
-    if (!(error instanceof ProviderUnavailableError)) throw error;
-    return toTokenSet({ ...answer.answer, id_token: undefined }); // its key is out of reach
-  }
-}
 
 const BY_CLIENT = words`${option("flow", { value: "client_credentials" })}`;
 const ENABLE_CLIENT =

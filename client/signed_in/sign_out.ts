@@ -32,9 +32,9 @@ import {
   proofNeeds,
   variableNeeds,
 } from "../permissions/start_needs.ts";
-import type { OidcProvider } from "../provider/oidc_provider.ts";
+import { type OidcProvider, openProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
-import { clearCredentials, isCorrupt, loadGrants, UNREAD } from "../tokens/clear.ts";
+import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 
@@ -192,11 +192,10 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
 }
 
 /** The provider of an identity, for a revocation. */
-async function providerOf(
+function providerOf(
   identity: OidcIdentity,
   { fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions, // no variable is read for it
 ): Promise<OidcProvider> {
-  const { openProvider } = await loadGrants();
   return openProvider(identity, runtimeOf({ fetch, timeoutMs }, ACTION));
 }
 

@@ -12,9 +12,9 @@ import {
   type TokenSet,
 } from "../entry.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
-import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { RefreshAnswer } from "../provider/unattended_grants.ts";
-import { clearCredentials, loadGrants, requestDiscovery, revokeTokens } from "./clear.ts";
+import { type OidcProvider, openProvider } from "../provider/oidc_provider.ts";
+import { type RefreshAnswer, refreshTokens, subjectOf } from "../provider/refresh_grant.ts";
+import { clearCredentials, revokeTokens } from "./clear.ts";
 import {
   BoundKey,
   bridges,
@@ -40,6 +40,9 @@ import {
   singleFlight,
   takeTurn,
 } from "./store.ts";
+
+/** Loaded for a session that needs no person. */
+const loadUnattended = () => import("../provider/unattended_grants.ts");
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal implements Renewal {
@@ -126,7 +129,7 @@ export class TokenRenewal implements Renewal {
 
   /** Loads the code of a refresh. */
   async prepareRefresh(): Promise<void> {
-    await this.#openProvider();
+    await Promise.all([this.#openProvider(), this.#isAlone && loadUnattended()]);
   }
 
   /** Removes the entry. */
@@ -176,10 +179,8 @@ export class TokenRenewal implements Renewal {
 
   /** The provider, loaded at the first need. */
   async #openProvider(): Promise<OidcProvider> {
-    return await this.#provider.get(async () => {
-      const { openProvider } = await loadGrants();
-      return openProvider(this.#options.identity, this.#options.runtime);
-    });
+    const { identity, runtime } = this.#options;
+    return await this.#provider.get(() => openProvider(identity, runtime));
   }
 
   /** Whether an entry is for the requested scope, and has the key of its tokens. */
@@ -303,16 +304,16 @@ export class TokenRenewal implements Renewal {
     runtime.emit?.({ type: "refresh_started" });
     const proof = this.#store.prove(stored);
     proof.catch(() => undefined); // thrown below
-    // The request goes out while the code that reads its answer is loaded.
-    using discovery = this.#provider.kept ? undefined : requestDiscovery(identity.issuer, runtime);
     const provider = await this.#openProvider();
-    const { exchangeToken, refreshTokens, requestClientTokens, subjectOf } = await loadGrants();
-    await provider.prepare(this.#isAlone ? "get a token" : "refresh the sign-in", discovery);
+    await provider.prepare(this.#isAlone ? "get a token" : "refresh the sign-in");
     await proof;
     if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
     const isOfClient = identity.flow === "client_credentials";
-    const request = isOfClient ? requestClientTokens : exchangeToken;
-    const anew = async () => ({ tokens: await request(provider), isNew: true } as const);
+    const anew = async () => {
+      const { exchangeToken, requestClientTokens } = await loadUnattended();
+      const request = isOfClient ? requestClientTokens : exchangeToken;
+      return { tokens: await request(provider), isNew: true } as const;
+    };
     if (isOfClient || this.#isAlone && await this.#noRefreshOf(stored)) return await anew();
     const { refresh_token, dpop_key } = stored!;
     const dpopKey = await this.#key.import(dpop_key);

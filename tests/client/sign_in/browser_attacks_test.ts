@@ -234,7 +234,7 @@ Deno.test("browser attack: a second browser ends the sign-in, where the system t
   const { issuer, clientId } = world.provider;
   world.provider.discovery = { authorization_endpoint: `${issuer}/authorize` };
   const { identity, runtime } = resolveOptions({ issuer, clientId, interactive: true }, "sign in");
-  const provider = openProvider(identity as OidcIdentity, runtime);
+  const provider = await openProvider(identity as OidcIdentity, runtime);
   const show = async ({ answer }: SignInPage) => {
     for (let browser = 0; browser < 2; browser++) {
       const response = await fetch(answer!.startUrl!, { method: "POST", redirect: "manual" });

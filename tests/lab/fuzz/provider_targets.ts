@@ -6,7 +6,7 @@ import { isSendable, type TokenSet } from "../../../client/entry.ts";
 import { apiTransport } from "../../../client/api/transport.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
-import { refreshTokens } from "../../../client/provider/unattended_grants.ts";
+import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { makeSigningKey, signJwt } from "../../support/jwt.ts";

@@ -12,7 +12,7 @@ import { toEntry } from "../../../client/tokens/renewal_result.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
 import { describeEntry } from "../../../client/cli/commands/status.ts";
-import { subjectOf } from "../../../client/provider/unattended_grants.ts";
+import { subjectOf } from "../../../client/provider/refresh_grant.ts";
 import { entry, KEY, OTHER, SECRETS } from "../../support/entries.ts";
 import { replace } from "../../support/replace.ts";
 import {

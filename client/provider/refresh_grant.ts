@@ -1,0 +1,115 @@
+import * as oauth from "oauth4webapi";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { readClaims, type TokenSet } from "../entry.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
+import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";
+
+/** Options of {@linkcode refreshTokens}. */
+interface RefreshOptions {
+  /** The refresh token. Secret. */
+  refreshToken: string;
+  /**
+   * The person of the last ID token, where there was one. The tokens of another person are refused, and
+   * everybody's where the person of the last one is unknown.
+   */
+  subject?: Subject | "unknown" | undefined;
+  /** The key that the tokens are bound to. */
+  dpopKey?: CryptoKeyPair | undefined;
+}
+
+/** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
+export type RefreshAnswer =
+  /** `isNew` where they come by another grant, of which nothing is kept. */
+  | { tokens: TokenSet; isNew?: true }
+  | { tokens?: undefined; refreshToken: string; error: Error };
+
+/**
+ * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
+ * name one, or cannot be read.
+ */
+export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
+  if (id_token === undefined || id_token === null || id_token === "") return undefined;
+  const { iss, sub, nonce } = (typeof id_token === "string" && readClaims(id_token)) || {};
+  return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
+}
+
+/** Trades a refresh token for new tokens: RFC 6749, section 6. */
+export async function refreshTokens(
+  provider: OidcProvider,
+  options: RefreshOptions,
+): Promise<RefreshAnswer> {
+  const got: Record<string, unknown> = {};
+  try {
+    const run = (context: RequestContext) => request(context, options, got);
+    return { tokens: await provider.use("refresh the sign-in", undefined, run) };
+  } catch (error) {
+    // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
+    if (typeof got.refresh_token !== "string") throw error;
+    return { refreshToken: got.refresh_token, error: error as Error };
+  }
+}
+
+async function request(
+  context: RequestContext,
+  { refreshToken, subject, dpopKey }: RefreshOptions,
+  got: Record<string, unknown>,
+): Promise<TokenSet> {
+  const { identity, server, client, auth } = context;
+  const answer = await requestTokens(context, {
+    dpopKey,
+    got,
+    send: (options) => oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
+    process: oauth.processRefreshTokenResponse,
+  });
+  const claims = oauth.getValidatedIdTokenClaims(answer.answer);
+  if (subject && claims) assertSamePerson(subject, claims, identity.issuer);
+  try {
+    return await checkTokens(context, answer);
+  } catch (error) {
+    if (!(error instanceof ProviderUnavailableError)) throw error;
+    return toTokenSet({ ...answer.answer, id_token: undefined }); // its key is out of reach
+  }
+}
+
+/** A person as an ID token names one. `sub` is unique only within one issuer. */
+export interface Subject {
+  iss?: unknown;
+  sub: string;
+  nonce?: unknown;
+}
+
+/**
+ * Refuses the ID token of another person: OpenID Connect Core, section 12.2.
+ *
+ * @param subject The person of the former ID token; `unknown` where that token cannot be read, which
+ * must not let anybody's pass.
+ * @throws {ValidMindAuthError} `id_token_invalid`.
+ */
+export function assertSamePerson(
+  subject: Subject | "unknown",
+  claims: Subject,
+  issuer: string,
+): void {
+  if (subject === "unknown") {
+    throw mismatch(issuer, "the stored ID token cannot be read, so its person is not known");
+  }
+  // An issuer may change between its forms with and without a trailing slash.
+  const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
+  if (subject.sub !== claims.sub || first !== second) {
+    throw mismatch(issuer, "the new ID token is of another person");
+  }
+  // A nonce that comes back is the one of the sign-in.
+  const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
+  if (isOther && subject.nonce !== undefined) {
+    throw mismatch(issuer, "the new ID token is of another sign-in (nonce)");
+  }
+}
+
+function mismatch(issuer: string, reason: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "id_token_invalid",
+    `Cannot refresh the sign-in at ${issuer}: ${reason}. Sign out and sign in again, then ask the ` +
+      `provider's administrator.`,
+  );
+}
