@@ -391,8 +391,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
     const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id, 64)}"`;
     const reason =
-      `it was encrypted with ${used}, which is none of those given. Give that one, in ` +
-      `key or in olderKeys`;
+      `it was encrypted with ${used}, which is not among those given. Give it in key or ` +
+      `in olderKeys`;
     throw this.#undecrypted(key, reason, "encryption_key_unknown");
   }
 

@@ -280,8 +280,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
       const places = stores.map((store) => `${placeOf(store)} (${away.get(store)})`).join(", ");
       throw new CredentialsBackendError(
         away.get(stores.at(-1)!)!,
-        `Cannot use the credentials: none of these stores answers: ${places}. Mend one of them, or ` +
-          `add another one to the list.`,
+        `Cannot use the credentials: none of these stores answers: ${places}. Repair one, or add ` +
+          `another one to the list.`,
       );
     }
     const fresh = [...away].filter(([store]) => !this.#chosen.has(store));

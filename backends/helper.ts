@@ -181,7 +181,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     if (row.key === key) return row.entry;
     const reason =
       `its answer is not this entry in JSON. Nothing was changed. Check that it is a ` +
-      `credential helper; if only this entry is damaged, sign out to remove it.`;
+      `credential helper. If only this entry is damaged, sign out to remove it.`;
     throw this.#error("backend_corrupt", "read", reason);
   }
 
@@ -270,8 +270,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     if (accounts !== undefined) {
       return Object.keys(accounts).map(addressIn).filter((address) => address !== undefined);
     }
-    const reason = "its answer is not a JSON object. Check that it is a credential helper.";
-    throw this.#error("backend_corrupt", "list", reason);
+    throw this.#error(
+      "backend_corrupt",
+      "list",
+      "its answer is not a JSON object. Check that it is a credential helper.",
+    );
   }
 
   async #erase(address: string): Promise<void> {
@@ -358,7 +361,7 @@ export async function serveHelper(backend: OidcCredentialsBackend): Promise<void
   } catch (error) {
     answer = error instanceof CredentialsBackendError
       ? error.message
-      : "the store failed, and its words are left out, since they may quote a token";
+      : "the store failed. Its words are left out, since they may quote a token";
     Deno.exitCode = 1;
   }
   if (answer === NOT_FOUND) Deno.exitCode = 1;

@@ -186,11 +186,12 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     }
     await this.#client.set(account, head);
     if (await this.#tidy(account, generation) === head) return;
-    const fault = `it took the entry for "${printable(key)}" and gives back something else`;
     throw new CredentialsBackendError(
       "backend_unproven",
-      `Cannot write credentials to ${this.location}: ${fault}. Look what else writes to it, or use ` +
-        `another backend.`,
+      `Cannot write credentials to ${this.location}: it took the entry for "${
+        printable(key)
+      }" and ` +
+        `gives back something else. Check what else writes to it, or use another backend.`,
     );
   }
 

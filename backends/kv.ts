@@ -212,8 +212,8 @@ function checkUrl(path: string): void {
   throw new CredentialsBackendError(
     "invalid_options",
     `Cannot create KvCredentialsBackend: option "path" is neither a file nor a plain URL. ` +
-      `Begin a URL with https:// in lower case, without a user name, a password and a query, and put ` +
-      `the token into DENO_KV_ACCESS_TOKEN. Over http: the network would see the credentials: it is ` +
-      `for localhost, 127.0.0.1 and [::1] only.`,
+      `Begin a URL with https:// in lower case, without a user name, a password and a query. Put the ` +
+      `token into DENO_KV_ACCESS_TOKEN. http: is for localhost, 127.0.0.1 and [::1] only, since the ` +
+      `network would see the credentials.`,
   );
 }

@@ -48,7 +48,7 @@ import {
 import { assertRuntime } from "./common/platform.ts";
 import { hashOf, parseObject } from "./common/printable.ts";
 import { Once, type Timer } from "./common/promises.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { call, CredentialsBackendError, words } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -310,9 +310,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     if (data === undefined || (row !== undefined && await hashOf(row.key) === name)) return row;
     throw new CredentialsBackendError(
       "backend_corrupt",
-      `Cannot ${use.action} ${this.location}: the secret ${name} there was not written by this ` +
-        `module. Nothing was changed. Remove it with clearOidcCredentials() or with ` +
-        `vault kv metadata delete.`,
+      words`Cannot ${use.action} ${this.location}: the secret ${name} there was not written by this
+        module. Nothing was changed. Remove it with ${call("clearOidcCredentials")} or with
+        vault kv metadata delete.`,
     );
   }
 

@@ -49,8 +49,8 @@ export function entryFrom(
   throw new CredentialsBackendError(
     "backend_corrupt",
     words`Cannot read credentials from ${describeBackend(backend)}: its get() gave ${found}, not an
-      entry. Nothing was changed. Have get() give the object that put() was given. If only this
-      entry is damaged, remove it with ${call("clearOidcCredentials")}.`,
+      entry. Nothing was changed. Let get() give the object that put() got. If only this entry is
+      damaged, remove it with ${call("clearOidcCredentials")}.`,
   );
 }
 
@@ -79,8 +79,8 @@ export function backendError(
     "backend_unavailable",
     `Cannot ${action} ${
       describeBackend(backend)
-    }: it threw ${cause.name}. See the cause, which is ` +
-      `without tokens. Mend the store, or have it throw a CredentialsBackendError with words of its own.`,
+    }: it threw ${cause.name}. See the cause, which holds ` +
+      `no token. Repair the store, or have it throw a CredentialsBackendError with a reason.`,
     { cause },
   );
 }

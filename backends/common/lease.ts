@@ -107,8 +107,8 @@ export class Leases {
     if (row.holder !== this.#id) {
       throw this.#locked(
         action,
-        `: the lock was lost while it was held, since this process stood still or did not reach the ` +
-          `store for over ${SILENT_MS / 1000} s. Try again.`,
+        `: the lock was lost, since this process stood still or did not reach the store for over ` +
+          `${SILENT_MS / 1000} s. Try again.`,
       );
     }
     this.#held.set(name, row); // newer, where the answer to a sign of life did not arrive
@@ -132,7 +132,7 @@ export class Leases {
         throw this.#locked(
           ACTION,
           ` within ${lockTimeoutMs} ms: another notebook or script that shares this store holds the ` +
-            `lock. Wait for it or end it; the lock is free ${SILENT_MS / 1000} s later.`,
+            `lock. Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
         );
       }
       const pause = Math.min(10 * (tries + 1), LONGEST_PAUSE_MS);

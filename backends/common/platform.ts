@@ -102,7 +102,7 @@ export function readEnv(name: string, purpose: string): string | undefined {
   if (isEnvGranted(name)) return readEnvIfGranted(name);
   throw new CredentialsBackendError(
     "permission_required",
-    `Cannot ${purpose}: the environment variable ${name} may not be read. ` +
+    `Cannot ${purpose}: Deno does not permit the variable ${name}. ` +
       `Run with --allow-env=${name}.`,
   );
 }

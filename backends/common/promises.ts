@@ -136,7 +136,7 @@ export class Queue {
 function timedOut(ms: number): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_locked",
-    `Cannot lock credentials within ${ms} ms: another part of this process holds the lock, most ` +
-      `likely a refresh whose provider does not answer. Wait for it.`,
+    `Cannot lock credentials within ${ms} ms: another part of this process holds the lock, such ` +
+      `as a refresh whose provider does not answer. Wait for it.`,
   );
 }

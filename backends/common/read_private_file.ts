@@ -79,7 +79,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
       throw foreign(path, link);
     }
     if (info.size > options.maxBytes) {
-      const reason = `its ${info.size} bytes are more than ${options.what} has`;
+      const reason = `it has ${info.size} bytes, more than ${options.what}`;
       throw new Refusal(reason, "Check the path.");
     }
     const buffer = new Uint8Array(info.size + 1); // a byte more shows that the file has grown
@@ -111,7 +111,7 @@ export function foreign(path: string, { uid }: Deno.FileInfo): Refusal {
   const reason = `it belongs to another user (uid ${uid})`;
   if (self() !== -1) return new Refusal(reason, "Use one of your own, or another path.");
   const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
-  return new Refusal(`${reason}, as far as Deno permits to know`, advice);
+  return new Refusal(`${reason}, unless that is you`, advice);
 }
 
 function assertTrusted(path: string, info: Deno.FileInfo, forbiddenMode: number): void {

@@ -263,7 +263,7 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
   if (passphrase !== undefined) return passphraseKey(passphrase, name);
   if (backend === undefined) {
     const kinds = "32 bytes, or one of env, passphrase, backend";
-    throw keyOptionError(`option "${name}" is no key. Give ${kinds}.`);
+    throw keyOptionError(`option "${name}" is not a key. Give ${kinds}.`);
   }
   assertCredentialsBackend(backend, name);
   return storedKey(backend);

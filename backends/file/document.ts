@@ -170,7 +170,7 @@ function explain(path: string, error: unknown): Explanation {
   }
   // The system's own words, such as "Read-only file system", without those of Deno.
   const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;
-  return ["backend_unavailable", reason, "Mend that, or use another path."];
+  return ["backend_unavailable", reason, "Repair this, or use another path."];
 }
 
 type OsError = Error & { code: string };
@@ -290,7 +290,7 @@ export function getEntry(
   if (isRecord(entry)) return plain(entry) as OidcCredentials;
   throw corrupt(
     path,
-    `its entry for "${key}" is no object`,
+    `its entry for "${key}" is not an object`,
     words`clear it: ${call("clearOidcCredentials")}.`,
   );
 }

@@ -159,7 +159,7 @@ export class FileStore {
       throw new CredentialsBackendError(
         "backend_unavailable",
         `Cannot write ${this.#path}: its folder vanished while it was used. Bring the folder back, or ` +
-          `make it again.`,
+          `make a new one.`,
       );
     }
     vanished.delete(this.#path);
@@ -299,7 +299,7 @@ function assertDeletable(path: string, given: string): void {
   if (path === given && isOwnPlace || looksLikeCredentials(text)) return;
   throw new CredentialsBackendError(
     "backend_corrupt",
-    `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +
+    `Cannot delete ${path}: it does not look like a credentials file. Check the path. If it is the ` +
       `right one, delete the file yourself.`,
   );
 }

@@ -214,7 +214,7 @@ function assertTrustedProgram(program: string): void {
   if (!isGranted({ name: "env", variable: "PATH" })) {
     throw new CredentialsBackendError(
       "permission_required",
-      `Cannot run ${program}: Deno does not permit to read PATH, by which it is found. Run with ` +
+      `Cannot run ${program}: Deno does not permit PATH, by which it is found. Run with ` +
         `--allow-env=PATH, or give its path as the option "program".`,
     );
   }
@@ -260,7 +260,7 @@ function warnOfInterpreter(program: string): void {
   if (warned.has(program) || !INTERPRETER.test(nameOf(program))) return;
   warned.add(program);
   writeError(
-    `Warning: ${program} runs any code, so that --allow-run=${program} is every permission. ` +
+    `Warning: ${program} runs any code, so --allow-run=${program} gives every permission. ` +
       `Install the helper as a program of its own.\n`,
   );
 }
@@ -281,7 +281,7 @@ function start(
     const reason = isNotCapable(error)
       ? loader === undefined
         ? `Deno does not permit to run it. Run with ${permissionFlag("run", program)}.`
-        : `Deno gives ${loader} to no program that is granted by its name. Unset it before this ` +
+        : `Deno does not start it with ${loader}, which loads other code. Unset it before this ` +
           `process starts, or set the option "env" to {"${loader}":""}.`
       : error instanceof Deno.errors.NotFound
       ? 'there is no such program. Install it, or correct the option "program".'

@@ -120,13 +120,14 @@ const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
 };
 
 const UNLOCK =
-  "Unlock it: on macOS with `security unlock-keychain`, on Linux in Passwords and Keys (seahorse), " +
-  "or without a desktop with `gnome-keyring-daemon --unlock` and the password on standard input.";
-const START = "Run it in the person's own session, or use another backend. On Linux without a " +
-  "desktop run it under `dbus-run-session`, after `gnome-keyring-daemon --unlock " +
+  "Unlock it. On macOS run `security unlock-keychain`. On Linux use Passwords and Keys (seahorse). " +
+  "Without a desktop run `gnome-keyring-daemon --unlock`, which reads the password from standard input.";
+const START =
+  "Run this program in the person's own session, or use another backend. On Linux without " +
+  "a desktop run it under `dbus-run-session`, after `gnome-keyring-daemon --unlock " +
   "--components=secrets`.";
-const ALLOW = "Allow this program the access, as the person whom the keychain belongs to.";
-const WAIT = "See whether it waits for somebody to unlock it, and whether its service hangs.";
+const ALLOW = "Allow this program the access, as the owner of the keychain.";
+const WAIT = "Check whether the keychain waits to be unlocked, and whether its service hangs.";
 
 type Fault = readonly [code: Code, reason: string, advice: string];
 
@@ -135,7 +136,7 @@ const FAULTS: readonly [pattern: RegExp, ...Fault][] = [
   [
     /object locked|prompt was dismissed|IsLocked|interaction is not allowed|-25308/i,
     "keychain_locked",
-    "it is locked, and was not unlocked when it asked for it",
+    "it is locked, and nobody has unlocked it",
     UNLOCK,
   ],
   [
@@ -219,7 +220,7 @@ export function keychainError(
   if (error instanceof CredentialsBackendError) return error;
   const [code, reason, advice] = explain(error);
   const end = typeof error === "number"
-    ? " Deno cannot break off the call: if this process then does not end, end it with Deno.exit()."
+    ? " Deno cannot cancel the call. If this process does not end by itself, call Deno.exit()."
     : "";
   return new CredentialsBackendError(
     code,

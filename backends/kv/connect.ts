@@ -61,7 +61,7 @@ async function untilItAnswers(
 
 async function ask(url: string, signal: AbortSignal): Promise<void> {
   const token = Deno.env.get(TOKEN) ?? "";
-  if (!/^[\x21-\x7e]+$/.test(token)) throw refused(url, "is not set, or cannot be one");
+  if (!/^[\x21-\x7e]+$/.test(token)) throw refused(url, "is not set, or is not a token");
   const response = await fetch(url, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
@@ -164,7 +164,7 @@ export function kvError(action: string, path: string, error: unknown): Credentia
 }
 
 const CORRUPT =
-  "it is not a sound Deno KV database. Nothing was changed. Repair or remove the file.";
+  "it is not a valid Deno KV database. Nothing was changed. Repair or remove the file.";
 const DENIED =
   "the system denies access. Check the owner and mode of it and its folder, and the free space.";
 const TOO_LARGE =

@@ -84,7 +84,7 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   if (!isPathSpecifier(specifier) && !/^(file|jsr|npm|node|data):./.test(specifier)) {
     const { name: shared, ownName } = BACKEND_VARIABLES;
     const python =
-      `. Where it is a class for the Python library, name the backend of this module in ` +
+      `. If it is a class for the Python library, name the backend of this module in ` +
       `${ownName}, which wins here`;
     const reason =
       `"${showSpec(specifier)}" is a bare name, and a package does not see your import ` +
@@ -225,7 +225,7 @@ async function createNested(
   if (typeof name !== "string" || !isObject(options) || Object.keys(rest).length > 0) {
     throw new CredentialsBackendError(
       "backend_kwargs_invalid",
-      `Cannot read ${source}: "${place}" names no backend. Give its name, such as "file", or ` +
+      `Cannot read ${source}: "${place}" does not name a backend. Give its name, such as "file", or ` +
         `{"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`,
     );
   }

@@ -180,8 +180,8 @@ async function checkLockExclusion(
 ): Promise<void> {
   if (first.withLock === undefined) {
     return writeError(
-      "The backend has no withLock: it is for one process at a time. Two that refresh at once lose " +
-        "the sign-in.\n",
+      "The backend has no withLock: it is for one process at a time. Two processes that refresh " +
+        "at once lose the sign-in.\n",
     );
   }
   const second = await open();

@@ -109,7 +109,7 @@ export class VaultClient {
     } catch {
       // The error is thrown below.
     }
-    const reason = `the file ${path} holds no sound certificate`;
+    const reason = `the file ${path} holds no valid certificate`;
     const advice = "Give a PEM file in VAULT_CACERT or the option caCert.";
     throw this.error("invalid_options", "use", `${reason}. ${advice}`);
   }
@@ -132,8 +132,7 @@ export class VaultClient {
       return {
         code: "backend_timeout",
         reason: `there was no answer within ${timeoutMs} ms`,
-        advice:
-          "Check the network, or give more time with timeoutMs. A write may still have been done.",
+        advice: "Check the network, or raise timeoutMs. A write may have been done all the same.",
       };
     }
   }
@@ -235,7 +234,7 @@ function troubleOf(
   if (status < 500 && !NOT_YET.includes(status) && !isStarting) return undefined;
   return {
     reason: `it does not serve now: status ${status}${words}`,
-    advice: "Try again later; nothing that is stored is lost.",
+    advice: "Try again later. Nothing that is stored is lost.",
     retryAfterMs: parseRetryAfter(headers.get("retry-after")),
     isPassing: true,
   };

@@ -52,13 +52,16 @@ export class VaultSession {
     if (await this.#isLive(held)) throw this.#denied(request, answer);
     const next = await untilAborted(this.#replace(held), request.signal);
     if (next.token === undefined) {
-      const agent = `${GIVE_TOKEN} A Vault Agent at this address needs a login of its own.`;
-      throw this.#failed(NO_TOKEN, agent, request.action);
+      throw this.#failed(
+        NO_TOKEN,
+        `${GIVE_TOKEN} A Vault Agent at this address needs a login of its own.`,
+        request.action,
+      );
     }
     if (next.token === held.token) {
       throw this.#failed(
-        `the Vault token has expired or was revoked, or its policies let it do nothing${answer.words}`,
-        "Get a new one: vault login, or whoever gives it out.",
+        `the Vault token has expired or was revoked, or its policies allow nothing${answer.words}`,
+        "Get a new one, for example with: vault login",
         request.action,
       );
     }
@@ -134,7 +137,7 @@ export class VaultSession {
     const mount = answer.status === 400 ? "" : `that ${path.replace(/\/login$/, "")} is mounted, `;
     throw this.#failed(
       `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,
-      `Check ${mount}the role, and whether what was given to log in with has ended.`,
+      `Check ${mount}the role, and whether the secret of the login has ended.`,
     );
   }
 

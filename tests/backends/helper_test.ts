@@ -369,7 +369,7 @@ Deno.test("serveHelper: what is asked wrongly, or fails, ends with code 1 and a 
     [store(), "version", SHORT, "Usage: get|store|erase|list"],
     [minimal(), "list", "", "the store has no list()"],
     [fail(locked), "get", SHORT, "Cannot read: held. Wait."],
-    [fail(new Error(`bad ${entry().access_token}`)), "get", SHORT, "its words are left out"],
+    [fail(new Error(`bad ${entry().access_token}`)), "get", SHORT, "Its words are left out"],
   ];
   for (const [backend, action, input, words] of cases) {
     const { stdout, code } = await run(backend, action, input);

@@ -173,8 +173,8 @@ test.denied("without permission the error names the flags", () =>
 
 const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, words: string][] = [
   [new TypeError("database is locked"), "backend_locked", "keeps writing"],
-  [new Error("file is not a database"), "backend_corrupt", "not a sound"],
-  [new Error("database disk image is malformed"), "backend_corrupt", "not a sound"],
+  [new Error("file is not a database"), "backend_corrupt", "not a valid"],
+  [new Error("database disk image is malformed"), "backend_corrupt", "not a valid"],
   [new Error("disk I/O error"), "backend_unavailable", "disk I/O error"],
   [new TypeError("database or disk is full"), "backend_full", "Free some space"],
   [new Error("Disk quota exceeded (os error 122): open 'x'"), "backend_full", "no space"],

@@ -77,9 +77,9 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
   ]],
   [EncryptedCredentialsBackend, [
     [{ backend: memory, key, password: "x" }, '"password"'],
-    by(undefined, '"key" is no key'),
-    by("x".repeat(32), '"key" is no key'),
-    by({ id: "x" }, '"key" is no key'),
+    by(undefined, '"key" is not a key'),
+    by("x".repeat(32), '"key" is not a key'),
+    by({ id: "x" }, '"key" is not a key'),
     by(new Uint8Array(16), "32 random bytes"),
     by(new Uint8Array(32), "32 random bytes"),
     by(new TextEncoder().encode(TEXT_KEY), "a text as a passphrase"),

@@ -75,7 +75,7 @@ const ROWS: [name: string, make: Make, seen: string | string[]][] = [
       write(path, USER, 0o600);
       Deno.truncateSync(path, 1024 ** 3);
     },
-    "its 1073741824 bytes are more than a test has",
+    "it has 1073741824 bytes, more than a test",
   ],
 ];
 
@@ -114,7 +114,7 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
     for (const [name, , seen] of ROWS) {
       // Without a grant to learn the user's id, only a closed file is known to be the user's.
       const isUnknown = flags[0] !== "-A" && /^own, 06[^0]/.test(name);
-      const told = isUnknown ? `it belongs to another user (uid ${USER}), as far` : seen;
+      const told = isUnknown ? `it belongs to another user (uid ${USER}), unless` : seen;
       for (const [index, kind] of Object.keys(RULES).entries()) {
         const expected = typeof told === "string" ? told : told[index]!;
         const text = said.shift()!;

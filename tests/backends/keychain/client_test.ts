@@ -91,7 +91,7 @@ const CASES: [os: typeof Deno.build.os, text: string, code: string, advice: stri
   ["windows", `${STORAGE}: A specified logon session does not exist.`, AWAY, "own session"],
   ["windows", "Platform failure: Access is denied.", DENIED, "Allow this program"],
   ["windows", "Value of 'user' is longer than the platform limit", "backend_too_large", "another"],
-  ["linux", "Platform failure: Something else.", AWAY, ": Something else. Run it in"],
+  ["linux", "Platform failure: Something else.", AWAY, ": Something else. Run this"],
   ["freebsd", "Platform failure: Something.", AWAY, "another backend"],
 ];
 

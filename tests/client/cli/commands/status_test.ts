@@ -175,7 +175,7 @@ cliTest("list: one entry that cannot be read hides no other, and is exit code 1"
     "list",
     1,
     /^Signed in +as analyst/m,
-    /^Unreadable +Cannot read credentials from .*is no object/m,
+    /^Unreadable +Cannot read credentials from .*is not an object/m,
     /validmind-auth logout --issuer https:\/\/b\.example --client-id app\.$/m,
     /^Provider +https:\/\/b\.example$/m,
   );
