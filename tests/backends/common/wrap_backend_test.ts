@@ -42,7 +42,7 @@ function store(lacking?: string) {
       return rows.withLock(key, fn, options);
     },
     list: () => rows.list(),
-    deleteAll: () => rows.deleteAll(),
+    deleteAll: () => new Promise((done) => setTimeout(() => done(rows.deleteAll()))),
     requiredPermissions: () => [{ name: "env", variable: "STORE" }],
     persistent: true,
     location: "the store",
