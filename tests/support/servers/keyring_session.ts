@@ -1,4 +1,4 @@
-import { type ProcessResult, runProcess } from "../deno_process.ts";
+import { mustRun, runProcess } from "../deno_process.ts";
 import { type TempDir, tempDir } from "../temp_home.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
 
@@ -40,21 +40,54 @@ exec gnome-keyring-daemon --foreground --unlock --components=secrets <<END
 $KEYRING_PASSWORD
 END`;
 
+/** A desktop session of its own: its home, its D-Bus and its gnome-keyring. */
+export type KeyringSession = Awaited<ReturnType<typeof startKeyringSession>>;
+
 /** Starts a session with a keyring of its own; needs gnome-keyring and dbus from Debian. */
 export async function startKeyringSession(
   { state = "unlocked" }: { state?: KeyringState } = {},
-): Promise<KeyringSession> {
-  const home = await tempDir();
-  const env = await homeEnv(home);
-  const bus = state === "no-bus" ? undefined : await startBus(state === "absent", home, env);
-  const session = new KeyringSession(home, env, bus);
-  try {
-    if (state === "unlocked") await session.startKeyring();
-  } catch (error) {
-    await session[Symbol.asyncDispose]();
-    throw error;
-  }
-  return session;
+) {
+  await using stack = new AsyncDisposableStack();
+  const home = stack.use(await tempDir());
+  const own = await homeEnv(home);
+  const bus = state === "no-bus" ? undefined : await startBus(state === "absent", home, own);
+  stack.defer(() => bus?.end("TERM"));
+  /** What a program in this session needs in its environment. */
+  const env = bus === undefined ? own : { ...own, DBUS_SESSION_BUS_ADDRESS: bus.said };
+  /** Runs a program in this session, with nothing of this process's environment but `PATH`. */
+  const run = (command: string[], { stdin = "" } = {}) =>
+    runProcess(command, { env, stdin, timeoutMs: 120_000 });
+  const password = crypto.randomUUID();
+  let keyring: ServerProcess | undefined;
+  stack.defer(() => keyring?.end("TERM"));
+  const startKeyring = async () => {
+    keyring = await startServerProcess({
+      command: ["sh", "-c", KEYRING_DAEMON],
+      env: { ...env, KEYRING_PASSWORD: password },
+      readyOn: "stdout",
+      ready: /^(started)$/,
+    });
+    // A client that came before it would make the bus start another one, which is locked.
+    while (!(await run(HAS_OWNER)).stdout.includes("boolean true")) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  };
+  if (state === "unlocked") await startKeyring();
+  const started = stack.move();
+  return {
+    env,
+    run,
+    /** Locks the collection, as a screen that locks does. */
+    lock: () => mustRun(LOCK, { env }),
+    /** Sends the keyring's daemon a signal, such as `STOP` and `CONT` to make it silent for a while. */
+    signal: (name: string) => keyring!.signal(name),
+    /** Ends the daemon and starts it again with the same password, as a restart of the machine does. */
+    async restart() {
+      await keyring!.end("TERM");
+      await startKeyring();
+    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
 }
 
 async function homeEnv({ path }: TempDir): Promise<Record<string, string>> {
@@ -84,64 +117,4 @@ async function startBus(
     readyOn: "stdout",
     ready: /^(unix:.+)$/,
   });
-}
-
-/** A desktop session of its own: its home, its D-Bus and its gnome-keyring. */
-export class KeyringSession implements AsyncDisposable {
-  /** What a program in this session needs in its environment. */
-  readonly env: Record<string, string>;
-  #home: TempDir;
-  #bus: ServerProcess | undefined;
-  #keyring: ServerProcess | undefined;
-  readonly #password = crypto.randomUUID();
-
-  constructor(home: TempDir, env: Record<string, string>, bus: ServerProcess | undefined) {
-    this.#home = home;
-    this.#bus = bus;
-    this.env = bus === undefined ? env : { ...env, DBUS_SESSION_BUS_ADDRESS: bus.said };
-  }
-
-  /** Runs a program in this session, with nothing of this process's environment but `PATH`. */
-  async run(
-    command: string[],
-    { stdin = "" }: { stdin?: string } = {},
-  ): Promise<ProcessResult> {
-    return await runProcess(command, { env: this.env, stdin, timeoutMs: 120_000 });
-  }
-
-  async startKeyring(): Promise<void> {
-    this.#keyring = await startServerProcess({
-      command: ["sh", "-c", KEYRING_DAEMON],
-      env: { ...this.env, KEYRING_PASSWORD: this.#password },
-      readyOn: "stdout",
-      ready: /^(started)$/,
-    });
-    // A client that came before it would make the bus start another one, which is locked.
-    while (!(await this.run(HAS_OWNER)).stdout.includes("boolean true")) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
-  }
-
-  /** Locks the collection, as a screen that locks does. */
-  async lock(): Promise<void> {
-    const { code, stderr } = await this.run(LOCK);
-    if (code !== 0) throw new Error(`Cannot lock the keyring: ${stderr}`);
-  }
-
-  /** Sends the keyring's daemon a signal, such as `STOP` and `CONT` to make it silent for a while. */
-  async signal(name: string): Promise<void> {
-    await this.#keyring!.signal(name);
-  }
-
-  /** Ends the daemon and starts it again with the same password, as a restart of the machine does. */
-  async restart(): Promise<void> {
-    await this.#keyring!.end("TERM");
-    await this.startKeyring();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#keyring?.end("TERM");
-    await this.#bus?.end("TERM");
-    await this.#home[Symbol.asyncDispose]();
-  }
 }
