@@ -1,9 +1,3 @@
-/** A form of a {@linkcode Page}. */
-export interface Form {
-  readonly action: string;
-  readonly fields: Record<string, string>;
-}
-
 /** A page as a browser without scripts sees it. */
 export interface Page {
   readonly url: string;
@@ -11,7 +5,7 @@ export interface Page {
   /** The first heading. */
   readonly title: string;
   readonly html: string;
-  readonly forms: Form[];
+  readonly forms: { action: string; fields: Record<string, string> }[];
 }
 
 interface Cookie {
@@ -89,12 +83,9 @@ export class Browser {
   }
 
   #store(line: string): void {
-    const [pair = "", ...attributes] = line.split(";").map((part) => part.trim());
-    const equals = pair.indexOf("=");
-    const name = pair.slice(0, equals);
-    const value = pair.slice(equals + 1);
-    const path = attribute(attributes, "path") ?? "/";
-    const expires = attribute(attributes, "expires");
+    const [, name = "", value = ""] = /^([^=]*)=([^;]*)/.exec(line) ?? [];
+    const [, path = "/"] = /; *path=([^;]*)/i.exec(line) ?? [];
+    const [, expires] = /; *expires=([^;]*)/i.exec(line) ?? [];
     const key = `${name} ${path}`;
     const gone = value === "" || (expires !== undefined && Date.parse(expires) <= Date.now());
     if (gone) this.#cookies.delete(key);
@@ -102,28 +93,18 @@ export class Browser {
   }
 }
 
-function attribute(attributes: string[], name: string): string | undefined {
-  const found = attributes.find((item) => item.toLowerCase().startsWith(`${name}=`));
-  return found?.slice(name.length + 1);
-}
-
 function toPage(url: string, status: number, html: string): Page {
   const forms = [...html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)]
     .map(([, head = "", inner = ""]) => ({
       action: htmlAttribute(head, "action") ?? url,
-      fields: inputs(inner),
+      fields: Object.fromEntries(
+        [...inner.matchAll(/<input\b[^>]*>/g)]
+          .map(([tag]) => [htmlAttribute(tag, "name"), htmlAttribute(tag, "value") ?? ""])
+          .filter(([name]) => name !== undefined),
+      ),
     }));
   const title = html.match(/<h1>([^<]*)<\/h1>/)?.[1] ?? "";
   return { url, status, title, html, forms };
-}
-
-function inputs(inner: string): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (const [tag] of inner.matchAll(/<input\b[^>]*>/g)) {
-    const name = htmlAttribute(tag, "name");
-    if (name !== undefined) fields[name] = htmlAttribute(tag, "value") ?? "";
-  }
-  return fields;
 }
 
 function htmlAttribute(tag: string, name: string): string | undefined {

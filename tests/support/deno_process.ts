@@ -59,8 +59,9 @@ export type RunningDeno = ReturnType<typeof startDeno>;
 /** Flags of a script that may do everything. */
 export const ALL: readonly string[] = ["-A", "--unstable-kv"];
 
+const isWindows = Deno.build.os === "windows";
 /** Processes start slowly on Windows, and more so under Wine. */
-const LIMIT_MS = Deno.build.os === "windows" ? 90_000 : 30_000;
+const LIMIT_MS = isWindows ? 90_000 : 30_000;
 
 const ROOT = new URL("../../", import.meta.url);
 const CONFIG = fromFileUrl(new URL("deno.json", ROOT));
@@ -90,16 +91,13 @@ function askDenoDir(): string {
  * All variables of a child: `PATH`, `DENO_DIR`, the ones that its system needs, and the given ones.
  * Windows has its home folder in `USERPROFILE`, which follows `HOME` there.
  */
-export function childEnv(
-  env: Readonly<Record<string, string>> = {},
-  os: typeof Deno.build.os = Deno.build.os,
-): Record<string, string> {
+function childEnv(env: Readonly<Record<string, string>> = {}): Record<string, string> {
   const all: Record<string, string> = { DENO_DIR: env.DENO_DIR ?? findDenoDir() };
-  for (const name of [...INHERITED, ...(os === "windows" ? INHERITED_ON_WINDOWS : [])]) {
+  for (const name of [...INHERITED, ...(isWindows ? INHERITED_ON_WINDOWS : [])]) {
     const value = Deno.env.get(name);
     if (value !== undefined) all[name] = value;
   }
-  if (os === "windows" && env.HOME !== undefined) all.USERPROFILE = env.HOME;
+  if (isWindows && env.HOME !== undefined) all.USERPROFILE = env.HOME;
   return { ...all, ...env };
 }
 
@@ -202,20 +200,9 @@ export async function runDenoTool(
   return await runProcess([DENO, ...args], options);
 }
 
-/** Starts another subcommand of Deno, whose streams are this process's if not told otherwise. */
-export function spawnDenoTool(
-  args: readonly string[],
-  options: ProcessOptions & Pick<Deno.CommandOptions, "stdout">,
-): Deno.ChildProcess {
-  const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
-  return spawnProcess([DENO, ...args], { ...streams, ...options });
-}
-
 /** What `deno info --json` says; `args` are the module, and further flags. */
-export async function denoInfo<T>(args: readonly string[], cwd: string | URL = ROOT): Promise<T> {
-  const { code, stdout, stderr } = await runDenoTool(["info", "--json", ...args], { cwd });
-  if (code !== 0) throw new Error(`Cannot read the module graph: ${stderr}`);
-  return JSON.parse(stdout);
+export async function denoInfo<T>(args: readonly string[]): Promise<T> {
+  return JSON.parse(await mustRun([DENO, "info", "--json", ...args], { cwd: ROOT }));
 }
 
 /** Starts a script, with streams of Deno's. */
@@ -278,9 +265,6 @@ export function startDeno({ code, ...options }: ScriptOptions) {
 
 /** The script's file, and the folder of code that was given. */
 function scriptOf(code?: string, file?: string): Disposable & { file: string; folder?: string } {
-  if ((code === undefined) === (file === undefined)) {
-    throw new TypeError("Cannot run Deno: give either code or file");
-  }
   if (code === undefined) return { file: file!, [Symbol.dispose]: () => {} };
   const folder = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "validmind-auth-" }));
   Deno.writeTextFileSync(`${folder}/main.ts`, code);

@@ -2,7 +2,7 @@
  * Runs the examples in the documentation as they stand, against a provider and an API on loopback:
  * `deno run -A tests/support/doc_tests.ts`. Its own arguments go on to `deno test`.
  */
-import { findDenoDir, spawnDenoTool } from "./deno_process.ts";
+import { DENO, spawnProcess } from "./deno_process.ts";
 import { makeKey } from "./key_world.ts";
 import { startOidcProvider } from "./oidc_provider.ts";
 import { tempDir } from "./temp_home.ts";
@@ -19,18 +19,6 @@ function documentedFiles(): string[] {
   );
   return ["README.md", "mod.ts", ...sources.filter((path) => /\.(md|ts)$/.test(path)).sort()]
     .filter((path) => EXAMPLE.test(Deno.readTextFileSync(new URL(path, ROOT))));
-}
-
-/** The environment of a person for whom a platform team has set all variables, and not of CI. */
-function settings(home: string, denoDir: string, variables: Record<string, string>) {
-  const own = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(?:VM_|CI$)/.test(name));
-  return {
-    ...Object.fromEntries(own),
-    ...variables,
-    HOME: home,
-    USERPROFILE: home,
-    DENO_DIR: denoDir,
-  };
 }
 
 async function main(args: string[]): Promise<number> {
@@ -58,19 +46,25 @@ async function main(args: string[]): Promise<number> {
   });
   await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
   provider.autoApprove = true;
-  const flags = ["test", "--doc", "--quiet", "-A", "--unstable-kv", ...args];
-  const { success, code } = await spawnDenoTool([...flags, ...documentedFiles()], {
+  // A person for whom a platform team has set all variables, and not CI.
+  const own = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(?:VM_|CI$)/.test(name));
+  const command = [DENO, "test", "--doc", "--quiet", "-A", "--unstable-kv", ...args];
+  const { code } = await spawnProcess([...command, ...documentedFiles()], {
+    stdout: "inherit",
+    stderr: "inherit",
     cwd: ROOT,
-    env: settings(home.path, findDenoDir(), {
+    env: {
+      ...Object.fromEntries(own),
+      HOME: home.path,
       VM_OIDC_ISSUER: provider.issuer,
       VM_OIDC_CLIENT_ID: provider.clientId,
       VM_API_HOST: api.apiHost,
       VM_API_MODEL: "cl123",
       JOB_KEY_FILE: keyFile,
       TOKENS_KEY: crypto.getRandomValues(new Uint8Array(32)).toBase64(),
-    }),
+    },
   }).status;
-  return success ? 0 : code || 1;
+  return code;
 }
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);

@@ -19,7 +19,7 @@ export class OwnEnv implements Deno.Env, Disposable {
   constructor(variables: Readonly<Record<string, string>> = {}) {
     this.#values = new Map(Object.entries(variables));
     const { HOME } = variables;
-    // As in a child: see `childEnv`.
+    // As in a child of `deno_process.ts`.
     if (isWindows && HOME !== undefined) {
       this.#values = new Map([["USERPROFILE", HOME], ...this.#values]);
     }

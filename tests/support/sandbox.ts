@@ -1,4 +1,5 @@
 import { mustRun } from "./deno_process.ts";
+import { leaveRemnant } from "./temp_home.ts";
 
 /** A folder for the tests of one file, each of which gets a folder of its own in it. */
 export type Sandbox = ReturnType<typeof sandbox>;
@@ -10,7 +11,7 @@ export type Sandbox = ReturnType<typeof sandbox>;
  */
 export function sandbox() {
   const root = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "validmind-auth-" }));
-  Deno.test.afterAll(() => removeAll(root));
+  Deno.test.afterAll(() => Deno.remove(root, { recursive: true }).catch(leaveRemnant));
   return {
     root,
     /** For `Deno.test`: reading and writing below the folder, and nothing else. */
@@ -18,15 +19,6 @@ export function sandbox() {
     /** Makes an empty folder. */
     folder: () => Deno.makeTempDirSync({ dir: root }),
   };
-}
-
-/** Windows keeps a database open that the process has closed: what cannot be removed stays there. */
-function removeAll(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    if (isPosix) throw error;
-  }
 }
 
 /** The permission bits of a file or a folder. */

@@ -11,7 +11,7 @@ export async function tempDir(prefix = "validmind-auth-"): Promise<TempDir> {
   return {
     path,
     async [Symbol.asyncDispose]() {
-      await removeAll(path);
+      await Deno.remove(path, { recursive: true }).catch(leaveRemnant);
     },
   };
 }
@@ -22,17 +22,8 @@ export async function withTempHome<T>(fn: (home: string) => T | Promise<T>): Pro
   return await withEnv({ HOME: home.path, USERPROFILE: home.path }, () => fn(home.path));
 }
 
-async function removeAll(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || await holdsProgram(path)) return;
-    throw error;
-  }
-}
-
-/** Whether it was Deno's folder, into which it links its program. Windows removes none that runs. */
-async function holdsProgram(path: string): Promise<boolean> {
-  if (Deno.build.os !== "windows") return false;
-  return await Deno.stat(`${path}/node_compat_bin`).then(() => true, () => false);
+/** Windows keeps databases open that the process has closed, and programs that run: they stay there. */
+export function leaveRemnant(error: unknown): void {
+  const isGone = error instanceof Deno.errors.NotFound;
+  if (!isGone && Deno.build.os !== "windows") throw error;
 }
