@@ -60,6 +60,14 @@ for (const [cause, code, reason] of FAULTS) {
     }
     assertEquals(backend.get(KEY), entry());
     assertEquals(namesIn(path.replace("/credentials.json", "")).length, 2); // no temp file
+    // A removal goes on where the system refuses the lock, and not where Deno does.
+    const { openSync } = Deno;
+    using _ = replace(Deno, "openSync", (path, options) => {
+      return String(path).endsWith(".lock") ? fail() : openSync(path, options);
+    });
+    if (code === "permission_required") await rejectsWith(code, () => backend.delete(KEY));
+    else await backend.delete(KEY);
+    assertEquals(backend.get(KEY) !== undefined, code === "permission_required");
   });
 }
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { FileCredentialsBackend, withFileLock } from "../../../backends/file.ts";
 import { ALL, backendUrl, startDeno } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -200,7 +200,7 @@ test("a lock's file is empty and closed, and stays", async () => {
 });
 
 test("the wait for a lock ends by its time limit or what peek sees, and does not begin after an abort", async () => {
-  const { open } = make();
+  const { open, path } = make();
   const looks: string[] = [];
   const peek = () => Promise.resolve(looks.push("look") < 3 ? undefined : "seen");
   assertEquals(await open().withLock("a", () => Promise.resolve("run"), { peek }), "run");
@@ -217,6 +217,12 @@ test("the wait for a lock ends by its time limit or what peek sees, and does not
     assertEquals(await open().withLock("a", run, { peek }), "seen");
     assertEquals(looks.length, 3);
     await rejectsWith("backend_locked", () => open(0).withLock("a", run)); // still held
+    const store = new FileCredentialsBackend({ path });
+    let now = 0;
+    using _ = replace(performance, "now", () => now += 10_000);
+    for (const lock of [() => withFileLock(path, "a", run), () => store.withLock("a", run)]) {
+      await rejectsWith("backend_locked", lock, "within 30000 ms");
+    }
   });
   const late = open().withLock("a", run, { signal: AbortSignal.abort("enough") });
   assertEquals(await late.catch((reason) => reason), "enough");

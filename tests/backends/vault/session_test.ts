@@ -262,6 +262,11 @@ test.opened("a write that meets another one is done over it, and with isReplaced
     isMet = true;
     await other.put(KEY, entry({ access_token: "theirs" }));
   };
+  vault.clock.onDelay = async () => {
+    const { length } = vault.requests;
+    await new Promise((resolve) => setTimeout(resolve));
+    assertEquals(vault.requests.length, length); // nothing is asked in a pause
+  };
   await store.put(KEY, entry({ x: 1 }), { isReplaced });
   assertEquals(await store.get(KEY), entry({ access_token: "theirs" }));
   isMet = false;

@@ -70,6 +70,7 @@ function addFaults(
   } else if (ts.isExpressionStatement(node)) {
     add("drop statement", node, ";");
   } else if (ts.isReturnStatement(node) && node.expression !== undefined) {
+    if (textOf(node.expression) === "undefined") return;
     const isTruth = IS_TRUTH.test(textOf(node.expression));
     add(
       isTruth ? "negate return" : "drop result",
