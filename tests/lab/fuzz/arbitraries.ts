@@ -10,17 +10,11 @@ export function withoutSecrets(text: string): string {
   return redact(text, Object.values(SECRETS));
 }
 
-/** Texts that have broken parsers: controls, separators, escapes, long repetitions, odd names. */
+/** Texts that have broken parsers; names such as `__proto__` are among what fast-check makes itself. */
 const SPECIAL = fc.constantFrom(
-  "",
-  " ",
-  "\0",
   "\x1b[2J\x1b]0;x\x07",
   "\u202e\u2028\ufeff",
   "\ud800",
-  "__proto__",
-  "constructor",
-  "toString",
   "null",
   "NaN",
   "-0",

@@ -5,9 +5,9 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import { entry } from "../../support/entries.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { Random } from "./random.ts";
 import { withCalls } from "./stop_point.ts";
-import { inEnvOf } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
 const [OLD, MOVED, NEW] = [1, 2, 3];
@@ -18,7 +18,7 @@ const [OLD, MOVED, NEW] = [1, 2, 3];
  */
 export async function raceMigration(options: TortureOptions): Promise<TortureResult> {
   await using store = await options.startStore(`${options.folder}`);
-  return await inEnvOf(store, async () => {
+  return await withEnv(store.env, async () => {
     const [target, rival] = [(await loadBackendFromEnv())!, (await loadBackendFromEnv())!];
     try {
       return await race(options, target, rival);

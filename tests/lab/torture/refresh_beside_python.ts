@@ -25,7 +25,7 @@ export async function refreshBesidePython(options: TortureOptions): Promise<Tort
   let died = 0;
   const path = `${folder}/.validmind/credentials.json`;
   const store = { env: { HOME: folder, ...chosen("file", { path }) } };
-  await SignedIn.run({ ...store, [Symbol.asyncDispose]: async () => {} }, async (signedIn) => {
+  await SignedIn.run(store, async (signedIn) => {
     const { issuer, clientId } = signedIn.provider;
     const command = [python, PYTHON_CHILD, "refresh", issuer, clientId];
     for (let round = 0; round < count; round++) {

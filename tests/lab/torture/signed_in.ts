@@ -6,7 +6,8 @@ import {
 } from "@validmind/auth";
 import type { MainOptions } from "../../support/oidc_provider_main.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
-import { inEnvOf, type Store } from "./store.ts";
+import { withEnv } from "../../support/own_env.ts";
+import type { Store } from "./store.ts";
 
 /** A provider, and a sign-in to it in a store. */
 export class SignedIn {
@@ -27,15 +28,15 @@ export class SignedIn {
 
   /** Signs in and runs `fn`, all in the environment of the store. */
   static async run<T>(
-    store: Store,
+    { env }: Pick<Store, "env">,
     fn: (signedIn: SignedIn) => Promise<T>,
     options: MainOptions = {},
   ): Promise<T> {
-    return await inEnvOf(store, async () => {
+    return await withEnv(env, async () => {
       await using provider = await ProviderProcess.start(options);
       const backend = await loadBackendFromEnv();
       if (backend === undefined) throw new Error("Cannot torture: the store has no backend");
-      const signedIn = new SignedIn(provider, store.env, backend);
+      const signedIn = new SignedIn(provider, env, backend);
       try {
         await signedIn.signIn();
         return await fn(signedIn);

@@ -1,21 +1,10 @@
-import { withEnv } from "../../support/own_env.ts";
 import { startDenokv } from "../../support/servers/denokv_server.ts";
 import { startVaultCluster } from "./vault_cluster.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
 
-const KV_TOKEN = "DENO_KV_ACCESS_TOKEN";
-
 /** A store that processes share, chosen as a platform team would: by the environment. */
 export interface Store extends AsyncDisposable {
   readonly env: Record<string, string>;
-}
-
-/** Runs `fn` where {@linkcode Store.env} holds. Child processes have to be given it. */
-export async function inEnvOf<T>({ env }: Store, fn: () => Promise<T>): Promise<T> {
-  const token = env[KV_TOKEN];
-  // Deno reads this one from the process, past what stands in for `Deno.env`.
-  if (token !== undefined) Deno.env.set(KV_TOKEN, token);
-  return await withEnv(env, fn);
 }
 
 /** Starts a store whose files, if it has any, lie in a folder. */
@@ -25,7 +14,8 @@ export type StartStore = (folder: string) => Store | Promise<Store>;
 export const SERVER_STORES: Record<string, StartStore> = {
   denokv: async (folder) => {
     const server = await startDenokv({ folder });
-    return storeOn(server, chosen("kv", { path: server.url }), { [KV_TOKEN]: server.accessToken });
+    const token = { DENO_KV_ACCESS_TOKEN: server.accessToken };
+    return storeOn(server, chosen("kv", { path: server.url }), token);
   },
   vault: async (folder) => {
     const server = await startVault({ storage: `${folder}/vault` });
@@ -45,7 +35,11 @@ export const FILE_STORES: Record<string, StartStore> = {
   kv: (folder) => storeOn(undefined, chosen("kv", { path: `${folder}/credentials.kv` })),
 };
 
-function storeOn(server: AsyncDisposable | undefined, ...env: Record<string, string>[]): Store {
+/** A store that these variables choose, and its server. */
+export function storeOn(
+  server: AsyncDisposable | undefined,
+  ...env: Record<string, string>[]
+): Store {
   return {
     env: Object.assign({}, ...env),
     [Symbol.asyncDispose]: async () => await server?.[Symbol.asyncDispose](),

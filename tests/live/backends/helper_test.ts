@@ -14,7 +14,7 @@ import { serverBinary } from "../../support/servers/servers.ts";
 import { type TempDir, tempDir } from "../../support/temp_home.ts";
 import { pythonLibrary } from "../hub/python_library.ts";
 import { stampede } from "../../lab/torture/stampede.ts";
-import { chosen } from "../../lab/torture/store.ts";
+import { chosen, storeOn } from "../../lab/torture/store.ts";
 
 /** A program, and the variables with which it finds its store. */
 interface Helper {
@@ -91,7 +91,7 @@ for (const [name, make] of Object.entries(HELPERS)) {
     const env = chosen("helper", { ...helper, lockFolder });
     const { failures } = await stampede({
       ...{ count: 1, seed: 1, folder: folder.path },
-      startStore: () => ({ env, [Symbol.asyncDispose]: () => Promise.resolve() }),
+      startStore: () => storeOn(undefined, env),
     });
     assertEquals(failures, []);
   });

@@ -4,7 +4,7 @@ import { rememberSecret } from "../../support/assert_no_secret.ts";
 import { Browser } from "../../support/browser.ts";
 import { startKeycloak } from "../../support/servers/keycloak_server.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
-import { audienceOf } from "../behaviour/providers/keycloak_realm.ts";
+import { audienceOf, person } from "../behaviour/providers/keycloak_realm.ts";
 import type { HubKernel } from "./hub_kernel.ts";
 import { startHub } from "./hub_process.ts";
 import { until } from "./hub_robot.ts";
@@ -49,15 +49,7 @@ function realm(hub: string, users: readonly UnixUser[]) {
       },
       { ...confidential, clientId: "api", secret: SECRETS.notebooks },
     ],
-    users: users.map(({ name, password }) => ({
-      username: name,
-      enabled: true,
-      email: `${name}@example.com`,
-      emailVerified: true,
-      firstName: "Ada",
-      lastName: "Analyst",
-      credentials: [{ type: "password", value: password, temporary: false }],
-    })),
+    users: users.map(({ name, password }) => person(name, password)),
   };
 }
 
@@ -159,8 +151,8 @@ test("JupyterHub, exchange: who is signed in at the hub is never asked", async (
   await robot.startServer(user!.name);
   const first = (await hubToken(user!))!;
   await using kernel = await robot.startKernel(user!.name, "deno");
-  const { token, ...person } = await initIn(kernel);
-  assertEquals(person, { email: `${user!.name}@example.com`, flow: "token_exchange", asked: 0 });
+  const { token, ...found } = await initIn(kernel);
+  assertEquals(found, { email: `${user!.name}@example.com`, flow: "token_exchange", asked: 0 });
   const { azp, aud, sub, sid } = readClaims(token)!;
   assertEquals([azp, aud, sub], ["notebooks", "api", readClaims(first)!.sub]);
   assertEquals(sid, readClaims(first)!.sid, "it ends with the hub's sign-in at the provider");

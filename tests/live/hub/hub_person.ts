@@ -22,10 +22,9 @@ export class HubPerson {
   }
 
   /** Opens a notebook of the person's home, without what was open before. */
-  async open(notebook: string, { isBusy = false } = {}): Promise<void> {
+  async open(notebook: string): Promise<void> {
     const { hub: { origin } } = this.world;
-    const address = `${origin}/user/${this.user.name}/lab/tree/${notebook}?reset`;
-    await this.lab.open(address, { isBusy });
+    await this.lab.open(`${origin}/user/${this.user.name}/lab/tree/${notebook}?reset`);
   }
 
   /** Runs the cell that signs in, and approves the code in it. */

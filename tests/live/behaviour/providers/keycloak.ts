@@ -38,7 +38,7 @@ export class KeycloakRealm implements MatrixProvider {
   }
 
   async addPerson(): Promise<void> {
-    await this.admin("POST", "/users", person());
+    await this.admin("POST", "/users", person(USER, PASSWORD));
     const [user] = await this.admin("GET", `/users?username=${USER}`) as { id: string }[];
     this.user = `/users/${user!.id}`;
   }

@@ -16,16 +16,16 @@ export function audienceOf(client: string) {
   };
 }
 
-/** The person, as Keycloak takes it. */
-export function person() {
+/** A person, as Keycloak takes it. */
+export function person(username: string, password: string) {
   return {
-    username: USER,
+    username,
     enabled: true,
-    email: "analyst@example.com",
+    email: `${username}@example.com`,
     emailVerified: true,
     firstName: "Ada",
     lastName: "Analyst",
-    credentials: [{ type: "password", value: PASSWORD, temporary: false }],
+    credentials: [{ type: "password", value: password, temporary: false }],
   };
 }
 
