@@ -18,13 +18,13 @@ const NPM_PACKAGES = ["oauth4webapi", "uqr"];
  * The name of an imported module for npm. JSR's own registry for npm has `@scope/name` as
  * `@jsr/scope__name`.
  */
-export function npmSpecifier(specifier: string): string {
+function npmSpecifier(specifier: string): string {
   if (/^\.\.?\//.test(specifier)) return specifier.replace(/\.ts$/, ".js");
   return specifier.replace(/^(?:jsr:)?@std\/([a-z-]+)(?:@[^/]+)?/, "@jsr/std__$1");
 }
 
 /** A module's text with npm's names in its imports. */
-export function withNpmSpecifiers(text: string): string {
+function withNpmSpecifiers(text: string): string {
   return text.replace(
     /^((?:import|export)\b[^"'`;]*?|.*\bimport\()(["'])([^"'`\n]+)\2/gm,
     (_, before, quote, specifier) => `${before}${quote}${npmSpecifier(specifier)}${quote}`,

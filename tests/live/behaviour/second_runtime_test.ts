@@ -38,24 +38,16 @@ async function run(
   return { ...JSON.parse(stdout), stderr };
 }
 
-/** Variables by which a program finds the provider, and an API that takes its tokens. */
-async function startWorld() {
-  await using stack = new AsyncDisposableStack();
-  const provider = stack.use(await ProviderProcess.start());
-  const accepts = async (token: string) => (await provider.ask(token)).isActive;
-  const api = stack.use(await startTrackingApi({ accepts }));
-  const env = {
-    VM_OIDC_ISSUER: provider.issuer,
-    VM_OIDC_CLIENT_ID: provider.clientId,
-    VM_API_HOST: api.apiHost,
-  };
-  const started = stack.move();
-  return { provider, api, env, [Symbol.asyncDispose]: () => started.disposeAsync() };
-}
-
 for (const name of RUNTIMES) {
   live.test(`${name}: a sign-in, a refresh, requests and a sign-out, in memory`, async () => {
-    await using world = await startWorld();
+    await using provider = await ProviderProcess.start();
+    const accepts = async (token: string) => (await provider.ask(token)).isActive;
+    await using api = await startTrackingApi({ accepts });
+    const env = {
+      VM_OIDC_ISSUER: provider.issuer,
+      VM_OIDC_CLIENT_ID: provider.clientId,
+      VM_API_HOST: api.apiHost,
+    };
     const { first, second, again, answer, needs, status, cleared, printed, stderr } = await run(
       name,
       `
@@ -87,7 +79,7 @@ for (const name of RUNTIMES) {
         first, second, again, answer, needs: vm.formatPermissionFlags(needs), status: { email, signedIn, codes: codes.length, dropped, stillGranted: stillGranted.length > 0 }, cleared,
         printed,
       }));`,
-      world.env,
+      env,
     );
     assertNotEquals(first, second);
     assertEquals(again, true);
@@ -103,7 +95,7 @@ for (const name of RUNTIMES) {
     assertMatch(needs, /^--allow-net=127\.0\.0\.1:\d+,127\.0\.0\.1:\d+ --allow-env=VM_OIDC_/);
     assertEquals([cleared.revocation, stderr], ["revoked", ""]);
     assertEquals([first, second].filter((token) => printed.includes(token)), []);
-    assertEquals((await world.provider.ask(second)).isActive, false);
+    assertEquals((await provider.ask(second)).isActive, false);
   });
 
   live.test(`${name}: all else is refused before any work, with what to use instead`, async () => {
