@@ -336,7 +336,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
  * {@linkcode HelperCredentialsBackend}:
  *
  * ```sh
- * deno install --global --no-config --allow-net=vault.example.com --name vm-store store.ts
+ * deno install --global --force --no-config --allow-net=vault.example.com --name vm-store store.ts
  * ```
  *
  * Needs the permissions of the backend.

@@ -2,7 +2,7 @@
  * The command line, for shells, and for jobs without code:
  *
  * ```sh
- * deno install --global --no-config --name validmind-auth -A jsr:@validmind/auth/cli
+ * deno install --global --force --no-config --name validmind-auth -A jsr:@validmind/auth/cli
  * validmind-auth login
  * validmind-auth api things --api-host https://api.example.com/api/v1/
  * ```

@@ -26,9 +26,6 @@ const PAGES: Record<string, readonly string[]> = {
 const NAMED =
   /^(validmind-auth (COMMAND|migrate|logout --all)|deno (cache|clean|compile|upgrade)|vault)/;
 
-/** Each page begins on a machine without the program, and Deno refuses to install one twice. */
-const INSTALLS = /^deno install --global --no-config .*?--name (\S+)/ms;
-
 /** What jobs.md says is enough. */
 const JOB = `import { createSession } from "jsr:@validmind/auth"; await createSession();`;
 
@@ -54,8 +51,6 @@ Deno.test({
         await t.step(`${page}, ${fence.heading}: ${begin}`, async () => {
           const isNewShell = fences[index - 1]?.heading !== fence.heading;
           if (isNewShell && !fence.heading.startsWith("Quick")) reader.env = quickStart;
-          const [, program] = INSTALLS.exec(fence.text) ?? [];
-          if (program) await reader.type(`rm -f ~/.deno/bin/${program}`);
           const more = page.startsWith("backends/") && page.endsWith(".ts") ? OPENS : "";
           output += await run(reader, { ...fence, text: fence.text + more });
           if (fence.heading === "Quick start") quickStart = reader.env;
