@@ -25,16 +25,16 @@
  *
  * ![A cell's output: a link, the code with a copy button, a QR code](tests/lab/pictures/notebook.png)
  *
- * {@linkcode init} uses the stored token or refreshes it, and asks a person only where it has to.
- * {@linkcode createSession} does the same for any other API. {@linkcode clearOidcCredentials} signs out.
- * A {@linkcode Session} gives a fresh token and makes requests with it. The
+ * {@linkcode init} uses the stored token or refreshes it. It asks a person only if it has to.
+ * {@linkcode createSession} does the same for any other API. {@linkcode clearOidcCredentials} signs
+ * out. A {@linkcode Session} gives a fresh token and makes requests with it. The
  * [command line](https://jsr.io/@validmind/auth/doc/cli) does all of it for a shell.
  *
  * ## Stores
  *
- * The default is the file that the ValidMind Python library uses. The option `credentialsBackend`,
- * {@linkcode setDefaultBackend} or `VM_OIDC_CREDENTIALS_BACKEND` choose another store: memory, Deno KV,
- * [the keychain](https://jsr.io/@validmind/auth/doc/backends/keychain),
+ * The default is the file that the ValidMind Python library uses, too. The option
+ * `credentialsBackend`, {@linkcode setDefaultBackend} or `VM_OIDC_CREDENTIALS_BACKEND` choose another
+ * store: memory, Deno KV, [the keychain](https://jsr.io/@validmind/auth/doc/backends/keychain),
  * [Vault](https://jsr.io/@validmind/auth/doc/backends/vault) or
  * [a program](https://jsr.io/@validmind/auth/doc/backends/helper). Each can be
  * [encrypted](https://jsr.io/@validmind/auth/doc/backends/encrypted) or have a

@@ -24,7 +24,7 @@ import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
  * | `home_unset` | the home directory is not known |
  * | `invalid_options` | an option is unknown or has a wrong value |
  * | `invalid_backend` | an object lacks `get`, `put` or `delete` |
- * | `invalid_permissions` | a backend declares permissions that are none, or that cannot be written |
+ * | `invalid_permissions` | a backend declares something that is not a permission, or that no flag can hold |
  * | `backend_spec_invalid` | `VM_OIDC_CREDENTIALS_BACKEND` cannot be understood |
  * | `backend_import_unsupported` | a module address that Deno does not import from a package |
  * | `backend_import_failed` | the backend's module did not load |

@@ -1,7 +1,7 @@
 /**
  * Encryption at rest for any store: {@linkcode EncryptedCredentialsBackend} wraps another one. Its
- * {@linkcode EncryptionKey} is given as bytes, in a variable, by a passphrase, or kept in a second store,
- * such as the keychain.
+ * {@linkcode EncryptionKey} is given as bytes, in a variable or as a passphrase, or is kept in a
+ * second store, such as the keychain.
  *
  * ```ts
  * import { FileCredentialsBackend, setDefaultBackend } from "@validmind/auth";
@@ -90,19 +90,20 @@ export interface EncryptedCredentialsBackendOptions {
   /** The key of new entries. */
   key: EncryptionKey;
   /**
-   * Further keys to read with: earlier values of `key`. An entry has the present key from its next
-   * write on. {@linkcode EncryptedCredentialsBackend.keyUse} tells how many still need an older one.
+   * Further keys to read with: earlier values of `key`. The next write of an entry encrypts it with
+   * the present key. {@linkcode EncryptedCredentialsBackend.keyUse} counts the entries that still
+   * need an older one.
    *
    * @default {[]}
    */
   olderKeys?: readonly EncryptionKey[];
   /**
-   * The treatment of unencrypted entries in the inner backend. They are older than the encryption,
-   * or from a program that does not encrypt.
+   * The treatment of unencrypted entries in the inner backend. Such entries are older than the
+   * encryption, or of a program that does not encrypt.
    *
    * - `"refuse"`: reading one is an error, `decryption_failed`;
-   * - `"ignore"`: they belong to another program, such as the ValidMind Python library with which this
-   *   one shares a file. They are neither read nor listed nor removed.
+   * - `"ignore"`: they belong to another program that shares the store, such as the ValidMind Python
+   *   library. They are neither read nor listed nor removed.
    *
    * @default {"refuse"}
    */
@@ -119,7 +120,7 @@ export interface KeyCounts {
   readonly key: number;
   /** Entries under each of `olderKeys`, in their order. A key with none can be dropped. */
   readonly olderKeys: readonly number[];
-  /** Entries that none of the keys decrypts: damaged ones, too. */
+  /** Entries that none of the keys decrypts, such as damaged ones. */
   readonly unknown: number;
 }
 
@@ -132,16 +133,16 @@ const PREFIX = "encrypted|";
  * `decryption_failed` or `encryption_key_unknown`. They are never "not signed in".
  *
  * Each entry is one row of the inner backend, under `encrypted|` and the credential key. A program
- * that reads plain rows, such as the ValidMind Python library, neither takes it for tokens nor
- * overwrites it. Issuer, client id and audience stand in that name in clear. The whole entry, with
- * its scope and expiry, is encrypted. The length of the tokens shows.
+ * that reads plain rows, such as the ValidMind Python library, neither uses it as tokens nor
+ * overwrites it. That name shows issuer, client id and audience in clear. The whole entry, with its
+ * scope and expiry, is encrypted. The length of the tokens can be seen.
  *
  * A program that can write to the store can still delete an entry, or put back an earlier one of the
  * same credential. A program that can read the memory of the process has the tokens in any case.
  *
- * Lock, list and `deleteAll` are those of the inner backend, and missing where it has none.
- * `deleteAll` also removes entries of other programs in that store. `close` closes the inner backend
- * and the backends of keys.
+ * `withLock`, `list` and `deleteAll` are those of the inner backend. If it lacks one, it is missing
+ * here as well. `deleteAll` also removes entries of other programs in that store. `close` closes the
+ * inner backend and the backends of keys.
  *
  * Needs the permissions of the inner backend and of the backends of keys, and `--allow-env` for the
  * variables that hold keys.
@@ -209,7 +210,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
-  /** Whether entries survive the process, by the inner backend's own word. */
+  /** Whether entries survive the process, as the inner backend says. */
   get persistent(): boolean | undefined {
     return this.#inner.persistent;
   }
@@ -232,16 +233,16 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   /**
    * The entry under `key`, decrypted, or `undefined` when there is none.
    *
-   * @throws {CredentialsBackendError} `decryption_failed`, `encryption_key_unknown`; for a key from
-   * a variable also `permission_required`, `env_unset`, `env_invalid`; and the errors of the inner
-   * backend and of a key's backend.
+   * @throws {CredentialsBackendError} `decryption_failed`, `encryption_key_unknown`; for a key in a
+   * variable also `permission_required`, `env_unset`, `env_invalid`; the errors of the inner backend
+   * and of a key's backend.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     return await this.#entryIn(key, await this.#inner.get(rowName(key)));
   }
 
   /**
-   * Encrypts `entry` and stores it under `key`. `isReplaced` is honoured where the inner backend does.
+   * Encrypts `entry` and stores it under `key`. `isReplaced` counts if the inner backend supports it.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
@@ -271,7 +272,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * How many entries each key encrypts, to learn whether an older one can be dropped.
+   * Counts the entries of each key, so that you see whether an older key can be dropped.
    *
    * @returns The counts. A key from a passphrase takes part of a second for each salt.
    * @throws {CredentialsBackendError} `backend_no_list`, and as {@linkcode get} for keys.
@@ -325,7 +326,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
-  /** Removes all that the inner backend holds. Present where that one can. */
+  /** Removes all that the inner backend holds. Present if the inner backend has it. */
   async deleteAll?(): Promise<void> {
     await this.#inner.deleteAll!();
   }

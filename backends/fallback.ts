@@ -1,7 +1,7 @@
 /**
- * A list of stores in order, for hosts where the first one is not always available:
- * {@linkcode FallbackCredentialsBackend} uses the first one that can be used, and says when it passes
- * one over.
+ * A list of stores in order, for hosts where the first one is not always available.
+ * {@linkcode FallbackCredentialsBackend} uses the first store that answers, and reports each store
+ * that it passes over.
  *
  * ```ts
  * import { FileCredentialsBackend, setDefaultBackend } from "@validmind/auth";
@@ -72,8 +72,8 @@ export interface FallbackCredentialsBackendOptions {
   /** The stores, the preferred one first. */
   backends: readonly OidcCredentialsBackend[];
   /**
-   * Receives a sentence for each store that is passed over, and for each sign-out that misses a store. It
-   * names the store by its `location`, with the code of the reason.
+   * Receives a sentence for each store that is passed over, and for each sign-out that misses a
+   * store. The sentence names the store by its `location`, with the code of the reason.
    *
    * @default {a line on standard error}
    */
@@ -81,25 +81,25 @@ export interface FallbackCredentialsBackendOptions {
 }
 
 /**
- * Uses the first of several backends that can be used: for instance the OS keychain, and an encrypted
- * file on hosts without one. Only the stores of this list are used, and each store that is passed over
- * is reported.
+ * Uses the first of several backends that answers, such as the OS keychain, and an encrypted file on
+ * hosts without one. Only the stores of this list are used. Each store that is passed over is
+ * reported.
  *
  * **The choice** is made once in a process, at the first use. A store whose first answer is
- * `backend_unavailable` or `backend_timeout` is passed over from then on. Any other failure is an error,
- * such as `backend_denied`, `keychain_locked` or `backend_corrupt`. So is each failure of a store that
- * has answered before. Where no store answers, that is an error, and the next use tries all of them
- * again.
+ * `backend_unavailable` or `backend_timeout` is passed over from then on. Any other failure is an
+ * error, such as `backend_denied`, `keychain_locked` or `backend_corrupt`. So is each failure of a
+ * store that has answered before. If no store answers, that is an error, and the next use tries all
+ * of them again.
  *
  * **An entry** is read from the first store that has it, and written back there. A new one goes to the
  * first store. A refusal, such as `backend_too_large`, is an error: no other store is tried.
  *
- * **A sign-out** removes the entry from all stores, also from those that were passed over, and reports
- * each one that it could not reach. An entry that stays in such a store may be used again later, also
- * after a sign-in that went to another store. Sign out once more then.
+ * **A sign-out** removes the entry from all stores, also from those that were passed over, and
+ * reports each one that it could not reach. An entry that stays in such a store may be used again
+ * later, even after a sign-in to another store. Sign out once more when the store answers.
  *
- * The lock of an entry is that of its store. `list` and `deleteAll` exist where every store has them,
- * `requiredPermissions` where every store declares its permissions. `close` closes all stores.
+ * The lock of an entry is that of its store. `list` and `deleteAll` exist if every store has them,
+ * and `requiredPermissions` if every store declares its permissions. `close` closes all stores.
  *
  * Needs the permissions of its backends.
  *

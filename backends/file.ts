@@ -35,8 +35,7 @@ export interface FileCredentialsBackendOptions {
    */
   lockTimeoutMs?: number;
   /**
-   * Called at most once for the file and once for its folder, when it was open to others and has been
-   * closed.
+   * Gets a sentence if the file was open to others before a write. It is called at most once.
    *
    * @default {writes a line to standard error}
    */
@@ -45,17 +44,18 @@ export interface FileCredentialsBackendOptions {
 
 /**
  * Keeps credentials in one JSON file. The default file is shared with the ValidMind Python library: a
- * sign-in made in one of the two serves the other.
+ * sign-in made by one of them is used by the other.
  *
  * The file is 0600 and the folder 0700. A write replaces the whole file (temp file, fsync, rename)
- * under a kernel lock. Processes that write different keys lose nothing, and a crash leaves neither
- * half a file nor a lock. A write survives a power cut once it has resolved; only a new folder may be
- * lost with the first sign-in in it.
- * The Python library takes no lock: its rows are kept by every write of this module, and a row that it
- * has removed is signed out.
+ * under a kernel lock. Processes that write different keys lose nothing. A crash leaves neither half
+ * a file nor a lock. A write that has resolved survives a power cut. Only a new folder may be lost,
+ * with the first sign-in in it.
  *
- * A link is written through. Fields that this release does not know are kept.
- * A file of a higher version is read but not written. A file that cannot be understood is an error and
+ * The Python library takes no lock. Every write of this module keeps the rows of Python. A row that
+ * Python has removed is signed out.
+ *
+ * If the path is a link, its target is written. Fields that this release does not know are kept. A
+ * file of a higher version is read but not written. A file that cannot be understood is an error and
  * stays unchanged.
  *
  * The tokens in the file are not encrypted: everyone who can read the file can use them.
@@ -98,7 +98,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Accesses no file yet.
    *
-   * @param options The path of the file, and how to wait for its lock.
+   * @param options The path of the file, and the time limit of its lock.
    * @throws {CredentialsBackendError} `invalid_options`, `runtime_unsupported`; without a path also
    * `permission_required` and `home_unset`.
    */
@@ -166,8 +166,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Read of the file; read and write of its folder, which also holds the temp file and the locks; and
-   * the variable of the home folder where the default path is used.
+   * Read of the file, and read and write of its folder, which also holds the temp file and the locks.
+   * The default path also needs the variable of the home folder.
    */
   requiredPermissions(): BackendPermission[] {
     const needs = folderNeeds(folderOf(this.path), this.#isDefaultPath);
@@ -175,7 +175,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Deletes the file, also where it cannot be understood. A file that does not look like a credentials
+   * Deletes the file, even if it cannot be understood. A file that does not look like a credentials
    * file is an error and stays.
    *
    * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_locked`,
@@ -187,9 +187,9 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Runs `fn` while no other process or session on this host holds the lock of the same key. Before that
-   * it writes a temp file of the coming size, which the next `put` under the key uses: so a store that
-   * cannot be written is found in time.
+   * Runs `fn` while no other process or session on this host holds the lock of the same key. Before
+   * that it writes a temp file of the coming size, which the next `put` under the key uses. So a
+   * store that cannot be written is found before `fn` runs.
    *
    * @throws {CredentialsBackendError} As {@linkcode put}; `backend_locked` after `lockTimeoutMs`. A signal
    * that ends the wait throws its reason.
@@ -209,11 +209,12 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
 }
 
 /**
- * Runs `fn` while no other process or session on this host holds the lock of the same path and key: the
- * `withLock` of a store of your own, for processes of one host.
+ * Runs `fn` while no other process or session on this host holds the lock of the same path and key.
+ * With it you can write the `withLock` of a store of your own.
  *
- * The lock is the kernel's, on one of sixteen empty files beside `path`, such as `path.0.lock`. They stay.
- * The lock of a process that ends, in whatever way, is free at once. The wait for it ends after 30 seconds.
+ * The lock is the kernel's, on one of sixteen empty files beside `path`, such as `path.0.lock`. They
+ * stay. When a process ends or is killed, its lock is free at once. The wait for a lock ends after 30
+ * seconds.
  *
  * Needs `--allow-read` and `--allow-write` for the folder of `path`.
  *

@@ -1,7 +1,7 @@
 /**
- * A store that is a program, such as `docker-credential-pass` or one of your company's. It speaks the
- * protocol of docker's credential helpers: {@linkcode HelperCredentialsBackend}. {@linkcode serveHelper}
- * makes such a program of any store.
+ * A store that is a program, such as `docker-credential-pass` or your company's own:
+ * {@linkcode HelperCredentialsBackend}. The program speaks the protocol of docker's credential
+ * helpers. {@linkcode serveHelper} makes such a program of any store.
  *
  * ```ts
  * import { setDefaultBackend } from "@validmind/auth";
@@ -18,9 +18,9 @@
  * export VM_OIDC_CREDENTIALS_BACKEND_KWARGS='{"program": "docker-credential-pass"}'
  * ```
  *
- * Needs `--allow-run` for the program, `--allow-env=PATH` to find it by its name, and to store tokens
- * `--allow-read` and `--allow-write` for the folder of the locks, `~/.validmind`, with
- * `--allow-env=HOME`.
+ * Needs `--allow-run` for the program, and `--allow-env=PATH` to find it by its name. To store tokens
+ * it also needs `--allow-env=HOME`, and `--allow-read` and `--allow-write` for the folder of the
+ * locks, `~/.validmind`.
  *
  * More: [a program](README.md#a-program); [make one](own.md#a-program-as-a-store).
  *
@@ -79,14 +79,14 @@ export interface HelperCredentialsBackendOptions {
   /** Variables for the program, beside those of this process. */
   env?: Readonly<Record<string, string>>;
   /**
-   * Longest time of one call of the program, in milliseconds, with the time that a person takes to
-   * unlock its store.
+   * Longest time of one call of the program, in milliseconds. It includes the time that a person
+   * takes to unlock its store.
    *
    * @default {30_000}
    */
   timeoutMs?: number;
   /**
-   * The folder of the lock files, which all processes with this store have to share.
+   * The folder of the lock files. All processes with this store have to share it.
    *
    * @default {the folder of credentialsPath(): ~/.validmind}
    */
@@ -100,20 +100,22 @@ export interface HelperCredentialsBackendOptions {
 }
 
 /**
- * Keeps credentials by a program that speaks the protocol of docker's credential helpers:
- * `docker-credential-pass`, `-secretservice`, `-osxkeychain`, one of your company's, or one that
- * {@linkcode serveHelper} makes. The program runs with the rights of your account; the code of its store
- * is not in your process.
+ * Keeps credentials with a program that speaks the protocol of docker's credential helpers. It is
+ * `docker-credential-pass`, `-secretservice`, `-osxkeychain`, your company's own, or one that
+ * {@linkcode serveHelper} makes. The program runs with the rights of your account. The code of its
+ * store is not in your process.
  *
- * The program is called as `PROGRAM ARGS… get|store|erase|list`, with JSON on standard input and output.
- * `ServerURL` is `https://validmind-auth.invalid/` with the key in base64url, `Username` the client id
- * (percent-encoded), and `Secret` the entry as JSON. What is stored is read back, and what is removed is
- * looked for. Anything but the helper's word for an absent entry is an error, and never "not signed in".
+ * The program is called as `PROGRAM ARGS… get|store|erase|list`, with JSON on standard input and
+ * output. `ServerURL` is `https://validmind-auth.invalid/` with the key in base64url, `Username` the
+ * client id (percent-encoded), and `Secret` the entry as JSON. Each write is read back, and each
+ * removal is checked. Only the protocol's own words for an absent entry mean "not signed in". Every
+ * other answer is an error.
  *
- * Needs `--allow-run` for the program, and `--allow-env=PATH` if it is given by its name. Storing needs
- * `--allow-read` and `--allow-write` for the lock folder, and `--allow-env=HOME` (`USERPROFILE` on
- * Windows) if that folder is the default. The program inherits the environment without a grant. A grant
- * to run an interpreter, such as `deno`, is every grant: a warning on standard error says so once.
+ * Needs `--allow-run` for the program, and `--allow-env=PATH` if it is given by its name. Storing
+ * needs `--allow-read` and `--allow-write` for the lock folder, and `--allow-env=HOME` (`USERPROFILE`
+ * on Windows) if that folder is the default. The program inherits the environment without a grant. A
+ * grant to run an interpreter, such as `deno`, gives every permission. A warning on standard error
+ * says so once.
  *
  * @category Backends
  *
@@ -163,7 +165,10 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     this.#locks = folderLocks("helper", [program, ...args].join(" "), options);
   }
 
-  /** The program, by its real path where this process may look for it and else as given, with `args`. */
+  /**
+   * The program with `args`. It is the real path if this process may read it, or else the program as
+   * given.
+   */
   get location(): string {
     const { program, args } = this.#program;
     return [locationOfProgram(program), ...args].join(" ");
@@ -188,8 +193,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Stores `entry` under `key`, and reads it back.
    *
-   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large` or `backend_unproven`
-   * where it gives back less, or something else.
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large` or
+   * `backend_unproven` if the program gives back less, or something else.
    */
   async put(key: string, entry: OidcCredentials, options: PutOptions = {}): Promise<void> {
     if (options.isReplaced !== undefined && !options.isReplaced(await this.get(key))) return;
@@ -218,7 +223,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * The keys of all entries of this module. Docker's own logins are in the same list, and left out.
+   * The keys of all entries of this module. Docker's own logins are left out.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
@@ -328,12 +333,12 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 }
 
 /**
- * Makes the program of a credential helper out of a backend: it does what the last argument says, with
- * JSON on standard input and output, and ends. Errors go to standard output with exit code 1, as docker's
- * own helpers do it.
+ * Makes a program of a backend, by the protocol of docker's credential helpers. It runs the action in
+ * the last argument, with JSON on standard input and output, and ends. Errors go to standard output
+ * with exit code 1, as in docker's own helpers.
  *
- * Installed with the permissions of the backend it is a store that runs in a process of its own, by
- * {@linkcode HelperCredentialsBackend}:
+ * Install the program with the permissions of the backend. With {@linkcode HelperCredentialsBackend}
+ * the store then runs in a process of its own:
  *
  * ```sh
  * deno install --global --force --no-config --allow-net=vault.example.com --name vm-store store.ts

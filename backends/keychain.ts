@@ -1,7 +1,7 @@
 /**
- * A store in the keychain of the operating system, which encrypts the tokens and locks them with the
- * account: {@linkcode KeychainCredentialsBackend}. Its native library is loaded only where this store is
- * used; `deno add` downloads it with the module.
+ * A store in the keychain of the operating system: {@linkcode KeychainCredentialsBackend}. The system
+ * encrypts the tokens and locks them with the account. `deno add` downloads the native library with
+ * the module. It is loaded only where this store is used.
  *
  * ```ts
  * import { setDefaultBackend } from "@validmind/auth";
@@ -13,8 +13,8 @@
  *
  * Without code: `export VM_OIDC_CREDENTIALS_BACKEND=keychain`.
  *
- * Needs `--allow-ffi` for the native library, and to store tokens `--allow-read` and `--allow-write` for
- * the folder of the locks, `~/.validmind`, with `--allow-env=HOME`.
+ * Needs `--allow-ffi` for the native library. To store tokens it also needs `--allow-env=HOME`, and
+ * `--allow-read` and `--allow-write` for the folder of the locks, `~/.validmind`.
  *
  * More: [the keychain](README.md#keychain).
  *
@@ -76,25 +76,25 @@ export interface KeychainCredentialsBackendOptions {
 }
 
 /**
- * Keeps credentials in the keychain of the operating system: the Secret Service on Linux (GNOME
- * Keyring, KWallet, KeePassXC), the Keychain on macOS, the Credential Manager on Windows. The system
+ * Keeps credentials in the keychain of the operating system. On Linux it is the Secret Service (GNOME
+ * Keyring, KWallet, KeePassXC), on macOS the Keychain, on Windows the Credential Manager. The system
  * encrypts the entries. They belong to the OS account, and survive a restart.
  *
- * An entry is JSON, under the service `validmind-auth`. Its account is the credential key. Windows takes
- * 1280 characters: there a longer entry is cut into chunks under `<key>#<generation>.<number>`. The
+ * An entry is JSON, under the service `validmind-auth`. Its account is the credential key. On Windows
+ * an entry of more than 1280 characters is cut into chunks under `<key>#<generation>.<number>`. The
  * chunks are written before the entry that names them, and old chunks are removed after it. A crash
  * leaves the old entry or the new one, and the next write removes the remains.
  *
- * A keychain that is locked, absent or out of reach is an error and never "not signed in". Nothing
- * else takes its place: on Linux the kernel's keyring, which forgets at a restart, is not used.
+ * A keychain that is locked, absent or out of reach is an error, and never "not signed in". Nothing
+ * else takes its place. The kernel's keyring of Linux is not used, since it forgets at a restart.
  *
- * A keychain has no lock between processes, and two processes that use one refresh token at once may
- * lose the whole sign-in. So there are lock files, in `~/.validmind` by default; see `lockFolder`.
+ * A keychain has no lock between processes. Two processes that use one refresh token at once may lose
+ * the whole sign-in. So there are lock files, in `~/.validmind` by default: see `lockFolder`.
  *
  * Needs `--allow-ffi` for one file, the native library of `@napi-rs/keyring` in Deno's cache, which
  * `requiredPermissions()` names. Storing also needs `--allow-read` and `--allow-write` for the lock
  * folder, and `--allow-env=HOME` (`USERPROFILE` on Windows) unless that folder is given. Deno's
- * permissions do not limit native code: the grant is a grant to that library.
+ * permissions do not limit native code: the library can do everything that your account can do.
  *
  * @category Backends
  *
@@ -171,8 +171,8 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` under `key`. It is read back before this resolves. Its chunks are written before the
-   * head that names them. So at any moment either the old entry or the new one is whole.
+   * Stores `entry` under `key`. It is read back before this resolves. At any moment the old entry or
+   * the new one is whole.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_unproven`. The old entry is then still there, or the new one.
@@ -219,7 +219,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Removes everything of the service, also entries that cannot be read.
+   * Removes all entries of the service, also those that cannot be read.
    *
    * @throws {CredentialsBackendError} As {@linkcode delete}.
    */

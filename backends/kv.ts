@@ -28,8 +28,8 @@ export interface KvCredentialsBackendOptions {
    */
   path?: string;
   /**
-   * Longest wait for another holder's lock, in milliseconds. On a server a holder that was killed blocks
-   * others for 23 s; a shorter wait fails there.
+   * Longest wait for another holder's lock, in milliseconds. On a server a holder that was killed
+   * blocks others for 23 s: a shorter wait fails.
    *
    * @default {40_000}
    */
@@ -47,17 +47,17 @@ export interface KvCredentialsBackendOptions {
  * Keeps credentials in [Deno KV](https://docs.deno.com/deploy/kv/): in memory by default, in a
  * database file, or on a server that several hosts share. The store is opened at the first use.
  *
- * There is no way to use Deno's unnamed default database: it moves when a project's configuration
- * does. A database file and the files that SQLite makes beside it are 0600 (Deno's own default is
- * 0644); one of another user is refused, as is one in a folder that others can write.
- * An entry holds at most 64 KiB.
+ * Deno's unnamed default database cannot be used, since it moves with a project's configuration. A
+ * database file and the files that SQLite makes beside it are 0600 (Deno's own default is 0644). A
+ * file of another user is refused, and so is a file in a folder that others can write. An entry holds
+ * at most 64 KiB.
  *
- * A server of KV Connect, such as `denokv`, is run behind a proxy that adds TLS, since `http:` is for
- * loopback only. Deno never gives up an operation: a server that falls silent in one keeps the process
- * alive.
+ * A server of KV Connect, such as `denokv`, needs a proxy in front that adds TLS, since `http:` is
+ * for loopback only. Deno never cancels an operation. If the server stops answering during one, the
+ * process stays alive.
  *
- * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for its folder, which
- * holds SQLite's own files and the locks as well; with a URL `--allow-net` for its host and
+ * Needs `--unstable-kv`. A path also needs `--allow-read` and `--allow-write` for its folder, which
+ * holds SQLite's own files and the locks. A URL needs `--allow-net` for its host, and
  * `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
  *
  * @category Backends
@@ -157,10 +157,11 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Runs `fn` while no other holder of the same key's lock runs, on any host that shares the store.
    *
-   * For a file it is a kernel lock on a file beside the database. It ends with the holder's process,
-   * and a holder that is stopped, such as by a closed laptop, keeps it. On a server it is a lease, which
-   * its holder writes anew every 2 seconds. A waiter takes it over when it does not change for 23
-   * seconds by the waiter's own clock; no host's clock has to be right.
+   * For a file it is a kernel lock on a file beside the database. The lock ends with the holder's
+   * process. A holder that is stopped, for example by a closed laptop, keeps it. On a server it is a
+   * lease, which its holder renews every 2 seconds. If the lease does not change for 23 seconds, a
+   * waiter takes it over. The waiter measures this by its own clock, so that no host's clock has to
+   * be right.
    *
    * @throws {CredentialsBackendError} `runtime_unsupported`; `backend_locked` after
    * `lockTimeoutMs`; the signal's reason when it ends the wait.
@@ -174,8 +175,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * For a file its folder, which also holds the locks and SQLite's own files; for a server its host
-   * and the variable with the access token; in memory nothing.
+   * A file needs its folder, which also holds the locks and SQLite's own files. A server needs its
+   * host, and the variable with the access token. Memory needs nothing.
    */
   requiredPermissions(): BackendPermission[] {
     const { path } = this;

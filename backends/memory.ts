@@ -22,8 +22,8 @@ export interface MemoryCredentialsBackendOptions {
 }
 
 /**
- * Keeps credentials in this process alone: they are gone when it ends, and nothing is written
- * anywhere. For hosts where no token may be stored, and for tests.
+ * Keeps credentials in this process only. They are gone when it ends, and nothing is written
+ * anywhere. It is for hosts where no token may be stored, and for tests.
  *
  * Entries are copied on the way in and out, so a caller's later change does not reach the store.
  *
@@ -51,7 +51,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   static readonly name = "MemoryCredentialsBackend";
   /** Always `false`: nothing survives the process. */
   readonly persistent = false;
-  /** Where entries are, in words. */
+  /** The place of the entries, in words. */
   readonly location = "the memory of this process";
   // Text, as in a store: a copy on the way in and out.
   readonly #rows = new Map<string, string>();
@@ -60,7 +60,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Makes an empty store.
    *
-   * @param options How long a lock is waited for.
+   * @param options The time limit of the wait for a lock.
    * @throws {CredentialsBackendError} `invalid_options`.
    */
   constructor(options: MemoryCredentialsBackendOptions = {}) {
@@ -115,7 +115,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
 }
 
 /**
- * Another name of {@linkcode MemoryCredentialsBackend}, for people who look for the backend that does
+ * Another name of {@linkcode MemoryCredentialsBackend}, for readers who look for a backend that does
  * not persist.
  *
  * @category Backends

@@ -30,15 +30,18 @@ export interface MigrateOptions {
 }
 
 /**
- * Result of a migration, by credential key. Holds no secret. The keys are as the stores have them:
- * before a terminal shows one, its control characters have to go.
+ * Result of a migration, by credential key. Holds no secret. The keys are as the stores have them.
+ * Before you print one, remove its control characters.
  *
  * @category Backends
  */
 export interface MigrationResult {
   /** Entries that were written to the target and read back the same. */
   readonly copied: readonly string[];
-  /** Entries that the target already had, the same or one that ends no earlier. They were not changed. */
+  /**
+   * Entries that the target already had: the same entry, or one that does not end earlier. They were
+   * not changed.
+   */
   readonly kept: readonly string[];
   /** Entries that were deleted from the source. */
   readonly deleted: readonly string[];
@@ -47,10 +50,11 @@ export interface MigrationResult {
 }
 
 /**
- * Copies every entry from one backend to another. Each entry is copied under the locks of
- * both, and counts once it has been read back. A migration can be interrupted and run again: an entry
- * that the target already has is not copied twice, and one there that ends later, such as a newer
- * sign-in, is not overwritten. One that is signed out of the target meanwhile is not brought back.
+ * Copies every entry from one backend to another. Each entry is copied under the locks of both, and
+ * counts once it has been read back. A migration can be interrupted and run again. An entry that the
+ * target already has is not copied twice. An entry of the target that ends later, such as a newer
+ * sign-in, is not overwritten. An entry that is signed out of the target meanwhile is not brought
+ * back.
  *
  * Needs the permissions of both backends.
  *
@@ -58,9 +62,9 @@ export interface MigrationResult {
  * @param to The target.
  * @param options Whether the source is emptied.
  * @returns The result, by credential key.
- * @throws {CredentialsBackendError} `backend_no_list`; `invalid_backend`; `invalid_options`, also
- * where source and target are one backend; `backend_unproven` where a copy reads back differently
- * (the source then still has the entry); and the errors of both backends.
+ * @throws {CredentialsBackendError} `backend_no_list`; `invalid_backend`; `invalid_options`, also if
+ * source and target are one backend; `backend_unproven` if a copy reads back differently, while the
+ * source still has the entry; the errors of both backends.
  * @category Backends
  *
  * @example

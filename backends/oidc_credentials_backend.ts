@@ -1,5 +1,5 @@
 /**
- * A value, or a promise of it: a backend over a synchronous store need not pretend to be slow.
+ * A value, or a promise of it. A backend with a synchronous store can return the value itself.
  *
  * @category Backends
  */
@@ -8,11 +8,11 @@ export type MaybePromise<T> = T | Promise<T>;
 /**
  * One stored credential: the tokens of one person at one provider, as plain JSON.
  *
- * The field names are those of the credentials file that the ValidMind Python library shares, hence
- * snake_case. **Every value of an entry but `issuer`, `client_id`, `audience`, `scope`,
- * `lifetime` and `expires_at` is a secret**: never print, log or render one.
+ * The field names are those of the credentials file that the ValidMind Python library shares.
+ * `issuer`, `client_id`, `audience`, `scope`, `lifetime` and `expires_at` are not secret. **Every
+ * other value of an entry is a secret**: never print, log or render one.
  *
- * A backend stores the object whole and gives it back whole, with fields it does not know.
+ * A backend stores the whole object and gives it back, with fields that it does not know.
  *
  * @category Backends
  */
@@ -39,7 +39,7 @@ export interface OidcCredentials {
   lifetime?: number | null;
   /** The API identifier that the tokens were asked for. */
   audience?: string | null;
-  /** The requested scope, not the granted one: providers grant less, or rename. */
+  /** The requested scope, not the granted one. Providers may grant less, or rename it. */
   scope?: string | null;
   /** The private key that the tokens are bound to (DPoP), if they are: a JWK. Secret. */
   dpop_key?: unknown;
@@ -48,8 +48,9 @@ export interface OidcCredentials {
 }
 
 /**
- * A permission that a backend declares. `need: "sign_in"` marks one that only storing and removing
- * need, so that a start from a stored token does without it; any other is always needed.
+ * A permission that a backend declares. `need: "sign_in"` marks a permission that only the storing
+ * and removing of tokens need. A start from a stored token does not need it. Every other permission
+ * is always needed.
  *
  * @category Backends
  */
@@ -65,10 +66,10 @@ export type BackendPermission = Deno.PermissionDescriptor & {
  */
 export interface PutOptions {
   /**
-   * Decides by the present entry whether the new one is stored; else `put` changes nothing. It is
-   * called right before the write, with no other change in between, and perhaps more than once. A
-   * session gives it after a refresh: a sign-out that got no lock must not be undone. A backend that
-   * cannot compare and write in one step ignores it.
+   * Decides by the present entry whether the new entry is stored. If it gives `false`, `put` changes
+   * nothing. It is called right before the write, with no other change in between, and perhaps more
+   * than once. A session gives it after a refresh, so that a sign-out without the lock is not undone.
+   * A backend that cannot compare and write in one step ignores it.
    */
   isReplaced?: (stored: OidcCredentials | undefined) => boolean;
 }
@@ -84,27 +85,26 @@ export interface WithLockOptions<T = unknown> {
   /**
    * Checks whether the holder of the lock has already done the work. A value ends the wait:
    * `withLock` gives it without the lock and without a run of `fn`. A backend may call this before
-   * each further try for a lock that is held, or not at all; it saves a crowd of waiters from
-   * taking turns.
+   * each further try for a lock that is held, or not at all. It saves many waiters from taking turns.
    */
   peek?: () => MaybePromise<T | undefined>;
 }
 
 /**
- * A place where credentials live: the protocol that every backend follows, built in or your own.
+ * A store of credentials: the protocol of every backend, built in or your own.
  *
- * Three methods are enough: `get`, `put` and `delete`. The others are optional and each adds
- * something: without `withLock`, two processes may refresh one token at once; without `list`,
- * nothing can clear or migrate all of a store.
+ * Three methods are enough: `get`, `put` and `delete`. The others are optional. Without `withLock`,
+ * two processes may refresh one token at once. Without `list`, nothing can clear or migrate all
+ * entries of a store.
  *
  * The contract, in short:
  *
- * - absent is `undefined` (or `null`) from `get`; **unreadable is an error**, since a failure taken
- *   for "not signed in" makes people sign in again and overwrites their entry;
- * - `get` gives an object of the entry's fields; its text or bytes are `backend_corrupt`;
+ * - `get` gives `undefined` (or `null`) for an absent entry. **An unreadable entry is an error.** If
+ *   a failure counted as "not signed in", people would sign in again over their entry;
+ * - `get` gives an object of the entry's fields. Its text or bytes are `backend_corrupt`;
  * - `put` resolves only when the entry is stored;
- * - keys are opaque strings, up to some hundred characters, of any Unicode;
- * - no error carries an entry's values.
+ * - keys are opaque strings of any Unicode, up to some hundred characters;
+ * - no error has a value of an entry in it.
  *
  * @category Backends
  *
@@ -135,8 +135,8 @@ export interface OidcCredentialsBackend {
   /** The entry under `key`, or `undefined` (or `null`) only when there is none. */
   get(key: string): MaybePromise<OidcCredentials | undefined | null>;
   /**
-   * Stores `entry` under `key`, over an earlier entry. Resolves only once it is stored. The options are
-   * optional for a backend, too.
+   * Stores `entry` under `key`, over an earlier entry. Resolves only once it is stored. A backend may
+   * ignore the options.
    */
   put(key: string, entry: OidcCredentials, options?: PutOptions): MaybePromise<void>;
   /** Removes the entry under `key`. An absent one is not an error. */
@@ -147,20 +147,20 @@ export interface OidcCredentialsBackend {
    * backend.
    */
   withLock?<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T>;
-  /** The keys of all entries, in no order that may be relied on. */
+  /** The keys of all entries, in any order. */
   list?(): AsyncIterable<string>;
-  /** Removes every entry, without a need to read them: works on a store that cannot be parsed. */
+  /** Removes every entry without reading it. So it works on a store that cannot be parsed. */
   deleteAll?(): MaybePromise<void>;
   /**
-   * All that the backend needs of Deno, each as narrow as it can be. The path of a file counts with
-   * its folder where the backend makes other files beside it. Absent means that nobody knows them:
-   * `requiredPermissions()` of the module then names none for the backend.
+   * All permissions that the backend needs, each as narrow as it can be. If the backend makes other
+   * files beside its file, the folder belongs to them. If this method is absent,
+   * `requiredPermissions()` of the module names no permission for the backend.
    */
   requiredPermissions?(): BackendPermission[];
   /** Whether entries survive the process. Absent means unknown. */
   readonly persistent?: boolean;
-  /** Where entries are, in words for a person: a path, a host. Without secrets. */
+  /** The place of the entries in words, such as a path or a host. Without secrets. */
   readonly location?: string;
-  /** Releases handles. The backend may not be used after it. */
+  /** Releases handles. After that the backend must not be used. */
   close?(): MaybePromise<void>;
 }

@@ -15,8 +15,9 @@ let memory: MemoryCredentialsBackend | undefined;
 let defaultBackend: OidcCredentialsBackend | undefined;
 
 /**
- * The backend that `init()` uses: the argument, else the backend of `setDefaultBackend`, else the
- * backend that the environment names, else the file that the Python library shares.
+ * The backend that `init()` uses. It is the argument, or else the backend of `setDefaultBackend`.
+ * Without both it is the backend that the environment names, or else the file that the Python library
+ * shares.
  *
  * Needs nothing for the first two. For the others it needs the permissions of `loadBackendFromEnv`
  * and `FileCredentialsBackend`.
@@ -67,8 +68,8 @@ export async function chooseBackend(
 }
 
 /**
- * Sets the backend that this process uses wherever none is passed. It wins over the environment. For
- * a platform team's start-up code, and for modules that the environment cannot name.
+ * Sets the backend that this process uses wherever none is passed. It wins over the environment. It
+ * is for start-up code of a platform team, and for modules that the environment cannot name.
  *
  * Needs no permission.
  *
@@ -113,23 +114,28 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
 }
 
 /**
- * The backend that the environment names. A platform team chooses a store by it for people, who write
- * no code for it.
+ * The backend that the environment names. With it a platform team chooses the store, and no user has
+ * to write code.
  *
- * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else
- * `VM_OIDC_DENO_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, `helper`,
- * `encrypted`, `fallback`, or `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the
- * working directory. Where it is unset or empty, `VM_OIDC_CREDENTIALS_BACKEND` is read, which the
- * Python library reads as well: a name in Python's form there is an error. The constructor gets the
- * JSON object in the variable with `_KWARGS` after its name, in which `${NAME}` stands for a
- * variable. Options without a name are an error. Where `encrypted` and `fallback` take a backend, the
- * object has its name, or `{"name": …, "options": {…}}`. Equal settings give the same instance within
- * a process.
+ * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Otherwise
+ * `VM_OIDC_DENO_CREDENTIALS_BACKEND` names the backend. If it is unset or empty,
+ * `VM_OIDC_CREDENTIALS_BACKEND` does, which the Python library reads as well. A name in Python's form
+ * there is an error.
  *
- * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND`, and
- * `VM_OIDC_CREDENTIALS_BACKEND` if the second names nothing. For a name that is set, also empty, it
- * needs its `_KWARGS` and the variables that the options expand. A path needs `--allow-read` of the
- * module and of its imports. A denied variable is an error: a rule of the host must not be missed.
+ * A name is `file`, `memory`, `kv`, `vault`, `keychain`, `helper`, `encrypted` or `fallback`. It can
+ * also be `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module, or of a path from the
+ * working directory.
+ *
+ * The variable with `_KWARGS` after its name holds the options for the constructor, as one JSON
+ * object. `${NAME}` in it stands for a variable. Options without a name are an error. The backends
+ * within `encrypted` and `fallback` are names, or `{"name": …, "options": {…}}`. Equal settings give
+ * the same instance within a process.
+ *
+ * Needs
+ * `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND`, and `VM_OIDC_CREDENTIALS_BACKEND`
+ * if the second names nothing. If a name is set, even to an empty text, it needs its `_KWARGS` and
+ * the variables in the options. A path needs `--allow-read` of the module and of its imports. A
+ * denied variable is an error, so that a rule of the host is not missed.
  *
  * @returns The backend, or `undefined` where the environment names none.
  * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,

@@ -31,30 +31,31 @@ export { wrapBackend } from "./common/wrap_backend.ts";
  */
 export interface TestCredentialsBackendOptions {
   /**
-   * Gives a backend whose store cannot be read (corrupt, denied, out of reach), to prove that
-   * unreadable is not taken for absent. Without it that check is reported as ignored.
+   * Gives a backend whose store cannot be read: corrupt, denied or out of reach. It proves that an
+   * unreadable entry does not count as absent. Without this option that check is reported as ignored.
    */
   broken?: () => MaybePromise<OidcCredentialsBackend>;
   /**
-   * Permissions under which a round trip must work, as `Deno.test` takes them. Without it that
-   * check is reported as ignored.
+   * Permissions under which a round trip must work, as `Deno.test` takes them. Without this option
+   * that check is reported as ignored.
    */
   permissions?: Deno.TestDefinition["permissions"];
   /**
-   * The class for further processes: four change the same entries at once, and one is killed while it holds
-   * the lock. The class needs `withLock` then. For a store that several processes share; without it that
-   * check is reported as ignored. Needs `--allow-run`; the processes have every permission.
+   * The class of a store that several processes share. Four processes change the same entries at
+   * once, and one process is killed while it holds the lock. So the class needs `withLock`. Without
+   * this option that check is reported as ignored. Needs `--allow-run`. The processes have every
+   * permission.
    */
   processes?: SharedStore;
   /**
-   * Longest wait for a lock that has to be free, in milliseconds. A broken lock shows by waiting for
-   * ever. The lock of a process that was killed may take six times as long.
+   * Longest wait for a lock that has to be free, in milliseconds. With a broken lock the wait would
+   * never end. The lock of a process that was killed may take six times as long.
    *
    * @default {5_000}
    */
   patienceMs?: number;
   /**
-   * Skips the whole suite, for instance where the store's server is not there.
+   * Skips the whole suite, for example if the store's server is not there.
    *
    * @default {false}
    */
@@ -66,14 +67,14 @@ export interface TestCredentialsBackendOptions {
  * which rule was broken, and shows no entry.
  *
  * Each check uses keys of its own and removes its entries, so the store may hold other entries.
- * Entries hold made-up tokens. A store without `withLock` passes, and a line on standard error says
- * that it is for one process at a time: two that refresh at once lose the sign-in.
+ * Entries hold made-up tokens. A store without `withLock` passes. A line on standard error then says
+ * that it is for one process at a time. Two processes that refresh at once lose the sign-in.
  *
  * Needs the permissions of the backend.
  *
  * @param name The backend's name, before each test's name.
- * @param factory Gives a handle on the store. Called once or twice for a check: two handles of a
- * persistent backend must lead to one store.
+ * @param factory Gives a handle on the store. It is called once or twice for a check. Two handles of
+ * a persistent backend must lead to one store.
  * @param options Means for further checks.
  * @throws {CredentialsBackendError} `runtime_unsupported`.
  * @category Testing

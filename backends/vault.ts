@@ -1,7 +1,7 @@
 /**
- * A store in HashiCorp Vault or OpenBao, for tokens that must not be kept on the host, or that several
- * hosts share: {@linkcode VaultCredentialsBackend}. It logs in to Vault with a token, an AppRole, or the
- * platform's own token.
+ * A store in HashiCorp Vault or OpenBao: {@linkcode VaultCredentialsBackend}. It is for tokens that
+ * must not be kept on the host, or that several hosts share. It logs in to Vault with a token, an
+ * AppRole, or the platform's own token.
  *
  * ```ts
  * import { setDefaultBackend } from "@validmind/auth";
@@ -17,7 +17,7 @@
  * );
  * ```
  *
- * A platform team chooses it by variables instead, and nobody's code changes:
+ * A platform team can choose it by variables instead. Then no code changes:
  *
  * ```sh
  * export VAULT_ADDR=https://vault.example.com:8200
@@ -92,17 +92,20 @@ interface VaultRow {
 }
 
 /**
- * Keeps credentials in a KV secrets engine of [HashiCorp Vault](https://developer.hashicorp.com/vault)
- * or [OpenBao](https://openbao.org), of version 2, shared by all hosts that reach it. The backend logs
- * in at the first use, and again when its token ends.
+ * Keeps credentials in a KV secrets engine of version 2, in
+ * [HashiCorp Vault](https://developer.hashicorp.com/vault) or [OpenBao](https://openbao.org). All
+ * hosts that reach it can share them. The backend logs in at the first use, and again when its token
+ * ends.
  *
- * **Place of an entry.** `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields
- * `key` and `entry`, a JSON text. `printf %s 'https://login.example.com|my-app' | sha256sum` gives the
- * name. Beside it, `<name>.lock` names the holder of its lock. It holds no secret, and stays.
+ * **Place of an entry.** `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields `key`
+ * and `entry`, a JSON text. `printf %s 'https://login.example.com|my-app' | sha256sum` gives the
+ * name. Beside it, `<name>.lock` names the holder of its lock. That secret stays, and has no token in
+ * it.
  *
- * **Versions.** Every write depends on the version that it replaces, `max_versions` of each entry is 1,
- * and `delete` removes the metadata with all versions: nothing is left to undelete. An engine of version
- * 1 cannot compare, and is refused: `vault kv enable-versioning secret/` turns it into one of version 2.
+ * **Versions.** Every write depends on the version that it replaces. `max_versions` is 1 for each
+ * entry, and `delete` removes the metadata with all versions: nothing can be undeleted. An engine of
+ * version 1 cannot compare, and is refused. `vault kv enable-versioning secret/` makes it one of
+ * version 2.
  *
  * **Policy.** The narrowest policy for an engine at `secret` and the path `users/<name>`, where
  * `<name>` is, for instance, `{{identity.entity.aliases.<accessor of the auth method>.name}}`:
@@ -117,12 +120,12 @@ interface VaultRow {
  * ```
  *
  * Most tokens have Vault's policy `default`. It allows the two requests for the token itself,
- * `auth/token/lookup-self` and `auth/token/renew-self`. A token without it works, but is not renewed
- * before it ends.
+ * `auth/token/lookup-self` and `auth/token/renew-self`. A token without this policy works, but is not
+ * renewed before it ends.
  *
  * **Trouble.** While Vault is sealed, changes its active node, limits requests or does not answer, a
- * request is repeated up to `timeoutMs`; then it is an error and never "not signed in". `http:` is for
- * loopback only, and certificates are always checked.
+ * request is repeated up to `timeoutMs`. After that it is an error, and never "not signed in".
+ * `http:` is for loopback only. Certificates are always checked.
  *
  * Needs `--allow-net` for the server's host. Needs `--allow-env` for `VAULT_ADDR`, `VAULT_NAMESPACE` and
  * `VAULT_CACERT` unless `address` is given, and for `VAULT_TOKEN` unless `auth` gives another login.
@@ -194,7 +197,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    *
    * @throws {CredentialsBackendError} `backend_unavailable`, `backend_timeout`,
    * `backend_auth_failed`, `backend_denied`, `backend_corrupt`, `permission_required`,
-   * `invalid_options` (of a variable, or a mount that is none).
+   * `invalid_options` (of a variable, or of a mount that is not a KV engine of version 2).
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     return (await this.#row(await hashOf(key), READ))?.entry;
@@ -262,9 +265,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a lease that
-   * its holder writes anew every 2 seconds. A waiter takes it over when it does not change for 23
-   * seconds by the waiter's own clock.
+   * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a lease
+   * that its holder renews every 2 seconds. If the lease does not change for 23 seconds, by the
+   * waiter's own clock, a waiter takes it over.
    *
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason when it
    * ends the wait; as {@linkcode get}.

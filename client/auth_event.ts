@@ -31,7 +31,7 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * |---|---|
  * | `provider_answered` | the provider answered a request |
  * | `sign_in_started` | the provider is about to be asked for a code |
- * | `flow_changed` | the device flow is not to be had, and the sign-in goes on with another flow |
+ * | `flow_changed` | the device flow is not available, and the sign-in goes on with another flow |
  * | `code_shown` | link and code are shown to the person |
  * | `link_shown` | the link of a sign-in in the browser is shown to the person |
  * | `sign_in_waiting` | a poll gave no decision |
@@ -39,7 +39,7 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | `sign_in_failed` | the sign-in was denied, expired, was interrupted or failed |
  * | `sign_in_joined` | another session or process has signed in, or is signing in |
  * | `refresh_started`, `refresh_done` | around a request for new tokens |
- * | `refresh_failed` | new tokens could not be got, or not stored |
+ * | `refresh_failed` | no new tokens came, or they could not be stored |
  * | `refresh_joined` | another session or process has refreshed, or is refreshing |
  * | `lock_waiting` | another process has held the lock for 3 seconds |
  * | `lock_waited` | the wait for the lock is over |

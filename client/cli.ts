@@ -1,5 +1,5 @@
 /**
- * The command line, for shells, and for jobs without code:
+ * The command line, for shells and for jobs without code:
  *
  * ```sh
  * deno install --global --force --no-config --name validmind-auth -A jsr:@validmind/auth/cli
@@ -27,13 +27,13 @@ import { isDeno, needDeno } from "../backends/common/platform.ts";
 import { main } from "./cli/main.ts";
 
 /**
- * Runs one command, as the command line does: for a program that offers it among its own commands.
- * Writes to standard output and standard error, and does not end the process.
+ * Runs one command, as the command line does. It is for a program that offers this command line as a
+ * part of its own. Writes to standard output and standard error, and does not end the process.
  *
  * Needs the permissions of the command: `permissions --for cli` lists them.
  *
  * @param args The command and its options, without the program's name.
- * @returns The exit code: 0, 1, 2 or 4.
+ * @returns The exit code: see `--help`. For `exec` it is the exit code of the program.
  * @category Command line
  *
  * @example

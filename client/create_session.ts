@@ -39,27 +39,28 @@ const loadPrompt = () => import("./prompt/open_prompt.ts");
 const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
- * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers and
- * active session.
+ * Signs in for any API that uses an OpenID Provider: `init` without the ping, the model, ValidMind's
+ * headers and the active session.
  *
  * A valid stored token is used without any network, and an expired one is refreshed. Otherwise a
- * person is asked to sign in by the device flow
- * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)), or in the way that `flow` names. With
- * `flow: "client_credentials"` nobody is asked: the client gets a token for itself. With
- * `flow: "token_exchange"` it gets one for the person of another token.
+ * person is asked to sign in by the device flow ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)).
+ * `flow` names another way. With `flow: "client_credentials"` nobody is asked: the client gets a
+ * token for itself. With `flow: "token_exchange"` the client gets a token for the person of another
+ * token.
  *
- * Needs `--allow-net` for the issuer's host and the hosts of its endpoints, unless a valid token is
- * stored; `--allow-net` for the API's host, if one is given; the permissions of the backend; and
- * `--allow-env` for the variables of absent options. {@linkcode requiredPermissions} lists them.
+ * Needs the permissions of the backend, `--allow-env` for the variables of absent options, and
+ * `--allow-net` for the API's host. Without a valid stored token it also needs `--allow-net` for the
+ * issuer's host and the hosts of its endpoints. {@linkcode requiredPermissions} lists them.
  *
  * @param options The identity, the API and the backend.
  * @returns The session.
  * @throws {ValidMindAuthError} `invalid_options`, `settings_invalid`, `insecure_url`,
- * `missing_api_credentials`, `conflicting_credentials` and `permission_required` before any work; `login_required`,
- * `provider_unavailable`, `provider_refused`, `provider_invalid`, `device_flow_unsupported`,
- * `flow_unsupported`, `client_auth_unusable`, `device_code_denied`, `device_code_expired`,
- * `authorization_denied`, `authorization_expired`, `redirect_unavailable`, `prompt_failed`, `id_token_invalid`,
- * `id_token_missing`, `dpop_unsupported`, `credentials_not_stored`; or the signal's reason.
+ * `missing_api_credentials`, `conflicting_credentials` and `permission_required`, before any work;
+ * then `login_required`, `provider_unavailable`, `provider_refused`, `provider_invalid`,
+ * `device_flow_unsupported`, `flow_unsupported`, `client_auth_unusable`, `device_code_denied`,
+ * `device_code_expired`, `authorization_denied`, `authorization_expired`, `redirect_unavailable`,
+ * `prompt_failed`, `id_token_invalid`, `id_token_missing`, `dpop_unsupported`,
+ * `credentials_not_stored`; or the signal's reason.
  * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend, or of its choice.
  * @category Sign in
  *
@@ -80,8 +81,8 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
 }
 
 /**
- * Starts a sign-in in the browser whose end is a call of its own: see {@linkcode StartedSignIn}. Needs
- * the permissions of {@linkcode createSession} with `flow: "browser"`, and throws its errors.
+ * Starts a sign-in in the browser. A second call ends it: see {@linkcode StartedSignIn}. Needs the
+ * permissions of {@linkcode createSession} with `flow: "browser"`, and throws its errors.
  *
  * @param options As for {@linkcode createSession}.
  * @returns The sign-in, once its link is shown.

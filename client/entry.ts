@@ -12,7 +12,10 @@ const WELL_KNOWN = "/.well-known/openid-configuration";
  * @category Backends
  */
 export interface CredentialKeyOptions {
-  /** Keeps several sign-ins at one client apart: letters, digits and `. _ @ + -`, at most 64. */
+  /**
+   * A name that keeps several sign-ins at one client apart: letters, digits and `. _ @ + -`, at most
+   * 64.
+   */
   profile?: string;
   /**
    * Whether the tokens are bound to a key.
@@ -20,15 +23,15 @@ export interface CredentialKeyOptions {
    * @default {false}
    */
   dpop?: boolean;
-  /** The flow. Those that ask nobody have keys of their own. */
+  /** The flow. Flows that ask nobody have keys of their own. */
   flow?: string;
 }
 
 /**
- * Normalizes an issuer for a credential key, as the Python library does: without outer white space,
- * matching outer quotes (of a value copied from a `.env` file) and trailing slashes. White space is that
- * of `String.trim`. Python's `strip` also takes U+001C to U+001F and U+0085, and leaves U+FEFF. The
- * path of the discovery document goes too, which Python keeps and cannot use.
+ * Normalizes an issuer for a credential key, as the Python library does. It removes outer white
+ * space, matching outer quotes and trailing slashes. Such quotes come from a `.env` file. White space
+ * is that of `String.trim`. Python's `strip` also removes U+001C to U+001F and U+0085, and keeps
+ * U+FEFF. The path of the discovery document is removed as well. Python keeps it, and cannot use it.
  *
  * @param issuer The issuer, as configured.
  * @returns The normalized issuer.
@@ -50,7 +53,7 @@ export function normalizeIssuer(issuer: string): string {
 }
 
 /**
- * Normalizes a client id for a credential key: without outer white space and matching outer quotes.
+ * Normalizes a client id for a credential key: removes outer white space and matching outer quotes.
  *
  * @param clientId The client id, as configured.
  * @returns The normalized client id.
@@ -69,8 +72,8 @@ export function normalizeClientId(clientId: string): string {
 }
 
 /**
- * Normalizes an audience for a credential key: without outer white space and matching outer quotes.
- * A trailing slash stays, since providers compare audiences character by character.
+ * Normalizes an audience for a credential key: removes outer white space and matching outer quotes. A
+ * trailing slash stays, since providers compare audiences character by character.
  *
  * @param audience The audience, as configured.
  * @returns The normalized audience, or `undefined` if it is empty.
@@ -90,13 +93,13 @@ export function normalizeAudience(audience?: string | null): string | undefined 
 }
 
 /**
- * The key under which a credential is stored: `issuer|clientId` or `issuer|clientId|audience`, each part
- * normalized. A profile precedes it as `profile:name|…`, and `dpop|` precedes that for tokens that are
- * bound to a key. `client_credentials|` precedes all for the client's own token, and `token_exchange|`
- * for an exchanged one. No sign-in of a person has such a key.
+ * The key under which a credential is stored: `issuer|clientId` or `issuer|clientId|audience`, each
+ * part normalized. A profile precedes it as `profile:name|…`. Before that, `dpop|` stands for tokens
+ * that are bound to a key. `client_credentials|` precedes all parts for the client's own token, and
+ * `token_exchange|` for an exchanged one. No sign-in of a person has such a key.
  *
  * Different credentials have different keys: only the audience, which comes last, may contain `|`.
- * The Python library joins the same parts in the same way and does not refuse a `|`, so there
+ * The Python library joins the same parts in the same way, but accepts a `|` in each. There
  * `credential_key(i, "a|b")` equals `credential_key(i, "a", "b")`.
  *
  * @param issuer The issuer.
@@ -105,7 +108,7 @@ export function normalizeAudience(audience?: string | null): string | undefined 
  * @param options The profile, the flow, and whether the tokens are bound to a key.
  * @returns The key.
  * @throws {ValidMindAuthError} `invalid_options` for an issuer or a client id with `|`, and for a
- * profile with other characters than those of {@linkcode CredentialKeyOptions.profile}.
+ * profile with a character that {@linkcode CredentialKeyOptions.profile} does not allow.
  * @category Backends
  *
  * @example
@@ -335,10 +338,10 @@ export const SKEW_SECONDS = 120;
 /**
  * Whether an entry's bearer token has expired, or is about to.
  *
- * @param entry The entry, of which only `expires_at` is looked at. A timestamp without a zone is
- * UTC; a missing or unreadable one counts as expired.
+ * @param entry The entry. Only its `expires_at` counts. A timestamp without a zone is UTC. A missing
+ * or unreadable one counts as expired.
  * @param skewSeconds How long before its end a token counts as expired, in seconds; 120 by default.
- * @returns `true` when the token should not be used any more.
+ * @returns `true` if the token should no longer be used.
  * @category Backends
  *
  * @example

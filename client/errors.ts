@@ -22,19 +22,19 @@ import {
  * | `no_active_session` | `init()` was not called, or its session was cleared |
  * | `session_closed` | the session was closed |
  * | `no_access_token` | the session uses an API key |
- * | `login_required` | a person has to sign in, and must not be asked now |
+ * | `login_required` | a person has to sign in, and may not be asked now |
  * | `provider_unavailable` | the provider gave no usable answer; trying again may help |
  * | `provider_refused` | the provider answered with an OAuth error: see `oauthError` |
  * | `provider_invalid` | an answer of the provider is wrong or unsafe |
  * | `device_flow_unsupported` | the provider offers no device flow to this client |
- * | `client_auth_unusable` | the secret, key or assertion of the client, or of an API key, or the token to exchange is missing or cannot be used |
+ * | `client_auth_unusable` | the client's secret, key or assertion, the API secret or the token to exchange is missing or unusable |
  * | `flow_unsupported` | the chosen `flow` cannot work at this provider or on this computer |
  * | `device_code_denied` | the person or a policy refused the sign-in |
  * | `device_code_expired` | the sign-in was not approved in time |
  * | `authorization_denied` | the person or a policy refused the sign-in in the browser |
- * | `authorization_expired` | the sign-in in the browser did not come to its end in time |
- * | `address_refused` | a handed-in address does not belong to the sign-in, was used already, or is too late |
- * | `redirect_unavailable` | nothing can listen at the redirect URI, such as a port that is taken |
+ * | `authorization_expired` | the sign-in in the browser did not end in time |
+ * | `address_refused` | the address is not from this sign-in, was used already, or comes too late |
+ * | `redirect_unavailable` | this process cannot listen at the redirect URI, for example because the port is taken |
  * | `prompt_failed` | the function that shows the code or the link failed |
  * | `id_token_invalid` | the ID token failed its checks |
  * | `id_token_missing` | the provider sent no ID token, which is the bearer |
@@ -195,7 +195,7 @@ export class MissingModelIdError extends ValidMindAuthError {
 export interface ApiChallenge {
   /** The reason, such as `insufficient_user_authentication` or `insufficient_claims`. */
   readonly error?: string;
-  /** The ways to sign in of which the API wants one. */
+  /** The authentication methods, of which the API wants one. */
   readonly acr_values?: string;
   /** The longest time since the person has signed in, in seconds. */
   readonly max_age?: string;
@@ -228,7 +228,7 @@ export class ApiError extends ValidMindAuthError {
   readonly status: number;
   /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
   readonly body: string;
-  /** The API's demand, where its answer has one: a sign-in with these parameters satisfies it. */
+  /** The API's demand, if its answer has one. A sign-in with these parameters satisfies it. */
   readonly challenge?: ApiChallenge;
 
   /**

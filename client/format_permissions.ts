@@ -4,9 +4,9 @@ import { CredentialsBackendError } from "../backends/credentials_backend_error.t
 /**
  * One permission that a call needs: a `Deno.PermissionDescriptor` with its reason.
  *
- * `need` is `always` for a permission that every start requires. It is `sign_in` for one that a sign-in
- * or a refresh requires, and a start from a valid stored token does not. It is `optional` for one that
- * is used if it is granted.
+ * `need` is `always` if every start requires the permission. It is `sign_in` if a sign-in or a
+ * refresh requires it, and a start from a valid stored token does not. It is `optional` if the
+ * permission is used only where it is granted.
  *
  * @category Permissions
  */
@@ -24,7 +24,7 @@ export type PermissionNeed = Deno.PermissionDescriptor & {
  */
 export interface RequiredPermissionsOptions {
   /**
-   * The call. `clearOidcCredentials` of the same credentials needs no more than it.
+   * The call. `clearOidcCredentials` of the same credentials needs no more.
    *
    * @default {"init"}
    */
@@ -109,9 +109,9 @@ export function checkDescriptor(
  *
  * @param descriptors The permissions, such as the result of `requiredPermissions`.
  * @returns The flags, separated by spaces; empty without permissions.
- * @throws {CredentialsBackendError} `invalid_permissions` for anything but a descriptor, and for a value
- * with a comma: Deno's flags separate values by commas and cannot escape one. A permission set can:
- * see {@linkcode formatPermissionSet}.
+ * @throws {CredentialsBackendError} `invalid_permissions` for anything but a descriptor, and for a
+ * value with a comma. Deno's flags separate values by commas and cannot escape one. A permission set
+ * can hold it: see {@linkcode formatPermissionSet}.
  * @category Permissions
  *
  * @example

@@ -16,23 +16,24 @@ const loadProvider = () => import("./provider/oidc_provider.ts");
  * Signs in to ValidMind, pings its API, and makes the session the active one of this process. A
  * notebook or a script begins with this call.
  *
- * A valid stored token is used without asking the provider, and an expired one is refreshed.
+ * A valid stored token is used without a request to the provider, and an expired one is refreshed.
  * Otherwise a person is asked to sign in by the device flow
- * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)): the notebook cell, or standard error, shows
- * a link and a code. `flow` names other ways, such as the browser. The `VM_*` variables stand in for
+ * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)). The notebook cell, or standard error, shows a
+ * link and a code. `flow` names other ways, such as the browser. The `VM_*` variables stand in for
  * absent options. With `apiKey` and `apiSecret` nobody signs in, and requests carry the key.
  *
- * Needs `--allow-net` for the API's host; `--allow-net` for the issuer's host and the hosts of its
- * endpoints, unless a valid token is stored; the permissions of the backend; and `--allow-env` for
- * the variables of absent options. {@linkcode requiredPermissions} lists them.
+ * Needs the permissions of the backend, `--allow-env` for the variables of absent options, and
+ * `--allow-net` for the API's host. Without a valid stored token it also needs `--allow-net` for the
+ * issuer's host and the hosts of its endpoints. {@linkcode requiredPermissions} lists them.
  *
  * @param options The identity, the model and the backend.
  * @returns The session.
- * @throws {MissingApiCredentialsError} `missing_api_credentials`: neither an API key nor issuer and client
- * id.
+ * @throws {MissingApiCredentialsError} `missing_api_credentials`, without an API key and without
+ * issuer and client id.
  * @throws {MissingModelIdError} `missing_model`.
- * @throws {ValidMindAuthError} `invalid_options`, `settings_invalid`, `insecure_url`, `conflicting_credentials` and
- * `permission_required` before any work; then as `createSession`, and `api_unreachable`.
+ * @throws {ValidMindAuthError} `invalid_options`, `settings_invalid`, `insecure_url`,
+ * `conflicting_credentials` and `permission_required`, before any work; then as `createSession`, and
+ * `api_unreachable`.
  * @throws {ApiError} `api_error`, `unauthorized`: the API refuses the ping. The tokens stay stored.
  * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend, or of its choice.
  * @category Sign in
@@ -53,7 +54,8 @@ export async function init(options: InitOptions = {}): Promise<Session> {
 }
 
 /**
- * Gives the session of the last `init()` in this process, for code that a signed-in script calls.
+ * Gives the session of the last `init()` in this process, for example to a function of another
+ * module.
  *
  * Needs no permission.
  *
@@ -102,22 +104,22 @@ export async function reload(): Promise<ClientInfo> {
 
 /**
  * Signs out: removes the stored tokens, and with `revoke` asks the provider to revoke them. The entry
- * is removed from the backend even if the network fails, or if the entry itself cannot be read. A
- * corrupt store is an error and stays, since it may be another program's file; `all` removes it.
- * Without a session of `init()` the entry is the one that the variables name. It is no error if there
- * is nothing to clear: no sign-in named, a sign-in by API key, or a second call.
+ * is removed from the backend even if the network fails, or if the entry cannot be read. A corrupt
+ * store is an error and stays, since it may be another program's file. `all` removes it. Without a
+ * session of `init()` the variables name the entry. If there is nothing to clear, that is not an
+ * error.
  *
  * Needs the permissions of the backend, and `--allow-env` for the variables of absent options. With
- * `revoke` it also needs `--allow-net` for the issuer's host, and `--allow-read` of the client's file,
- * if it has one.
+ * `revoke` it also needs `--allow-net` for the issuer's host, and `--allow-read` of the client's
+ * file, if there is one.
  *
  * @param options The credentials, and whether to revoke them.
  * @returns The removed keys, and the outcome of the revocation.
  * @throws {ValidMindAuthError} `invalid_options`, `settings_invalid`, `insecure_url`,
  * `permission_required`.
  * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend; `backend_corrupt`
- * for a corrupt store without `all`; `backend_no_list` for `all` with a backend that cannot list its
- * keys.
+ * for a corrupt store without `all`; `backend_no_list` if `all` is set and the backend cannot list
+ * its keys.
  * @category Sign in
  *
  * @example
@@ -139,15 +141,15 @@ export async function clearOidcCredentials(
 }
 
 /**
- * Lists the permissions that `init` (or another call) with these options needs, each as narrow as
- * Deno offers: those that the backend declares, the issuer's and the API's host with their ports, and
- * the variables that are read. `need` tells optional ones apart: see {@linkcode PermissionNeed}.
+ * Lists the permissions that `init` or another call needs with these options, each as narrow as Deno
+ * offers. They are those that the backend declares, the hosts of issuer and API with their ports, and
+ * the variables that are read. `need` marks the optional ones: see {@linkcode PermissionNeed}.
  *
- * A third-party backend adds what it declares, and where the environment names its module, the files and
- * hosts of its imports.
+ * A third-party backend adds the permissions that it declares. If the environment names its module,
+ * the files and hosts of its imports are added.
  *
- * Needs `--allow-env` for the variables of absent options, and for a backend that the environment
- * names the permissions to load it. Uses no network without `discover`.
+ * Needs `--allow-env` for the variables of absent options. If the environment names a backend, it
+ * needs the permissions to load that backend. Without `discover` it uses no network.
  *
  * @param options The options of the call.
  * @param about The call, and whether to ask the provider.

@@ -22,8 +22,8 @@ export interface ClearOptions {
  * | `not_requested` | `revoke` was not `true` |
  * | `revoked` | the provider ended the tokens |
  * | `nothing_to_revoke` | there was no sign-in to end |
- * | `not_supported` | the provider does not end such tokens: they end by themselves |
- * | `failed` | the provider may still take the tokens: see {@linkcode ClearResult.reason} |
+ * | `not_supported` | the provider cannot end such tokens: they end by themselves |
+ * | `failed` | the provider may still accept the tokens: see {@linkcode ClearResult.reason} |
  *
  * @category Sign in
  */
@@ -44,7 +44,7 @@ export interface ClearResult {
   readonly keys: readonly string[];
   /** Outcome of the revocation, if one was requested. */
   readonly revocation: Revocation;
-  /** Why the revocation failed, for both tokens or for the access token alone, in words. */
+  /** The reason of a failed revocation, in words. It is about both tokens, or about the access token. */
   readonly reason?: string;
   /** Whether `all` removed the whole store because it was corrupt. */
   readonly wholeStore?: boolean;
@@ -188,17 +188,18 @@ export interface GetOptions {
  */
 export interface DropPermissionsOptions {
   /**
-   * Whether the session will still refresh its token. With `false` the grants for the provider and
-   * for the stored tokens are revoked too, and the session ends when its token expires.
+   * Whether the session will still refresh its token. With `false` the permissions for the provider
+   * and for the stored tokens are revoked, too. The session then ends when its token expires.
    *
    * @default {true}
    */
   refresh?: boolean;
   /**
    * Whether to revoke every kind of permission that the session does not need, also if other code in
-   * the process uses it: environment, subprocesses, native libraries, system information and
-   * imports, and files with `refresh: false`. For a Deno Jupyter kernel, which starts with all
-   * permissions: Deno cannot remove a path or a variable from such a grant, only the whole kind.
+   * the process uses it. These are environment, subprocesses, native libraries, system information
+   * and imports, and with `refresh: false` files as well. It is for a Deno Jupyter kernel, which
+   * starts with all permissions. Deno can remove only a whole kind from such a grant, and not one
+   * path or variable.
    *
    * @default {false}
    */
@@ -260,13 +261,13 @@ export interface Session {
   readonly info?: ClientInfo;
 
   /**
-   * The bearer token: from memory, refreshed in the last tenth of its lifetime, at most 120 s before
-   * its end. A secret. With `dpop` an
-   * API accepts it only with a proof, which {@linkcode headers} gives.
+   * The bearer token. Secret. It comes from memory, and is refreshed in the last tenth of its
+   * lifetime, at most 120 s before its end. With `dpop` an API accepts it only with a proof, which
+   * {@linkcode headers} gives.
    *
-   * @throws {ValidMindAuthError} `login_required` if a person has to sign in again,
-   * `provider_unavailable`, `provider_refused`, `credentials_not_stored` (once: the tokens stay
-   * usable in memory), `no_access_token` with an API key, `session_closed`.
+   * @throws {ValidMindAuthError} `login_required` if a person has to sign in again; `no_access_token`
+   * with an API key; `credentials_not_stored` once, while the tokens stay usable in memory;
+   * `provider_unavailable`, `provider_refused`, `session_closed`.
    * @throws {CredentialsBackendError} An error of the backend.
    */
   accessToken(options?: AccessTokenOptions): Promise<string>;
@@ -274,19 +275,19 @@ export interface Session {
    * The headers that `fetch` adds, among them the bearer token or the API key. Secret.
    *
    * With `dpop` they are valid for one request with the given method and URL (RFC 9449, section 4).
-   * For an API that asks for a nonce use `fetch`, which answers it.
+   * If the API asks for a nonce, use `fetch`, which sends it.
    *
    * @throws {ValidMindAuthError} `dpop_request_needed` with `dpop` and without a URL, `wrong_origin`
    * for a URL of another origin than the API's, and as {@linkcode accessToken}.
    */
   headers(options?: HeadersOptions): Promise<Headers>;
   /**
-   * `fetch` with the session's headers. A path is relative to `apiHost`, like a link in a page: give
-   * it without a leading slash. After a 401 the token is refreshed and the request sent once more, if
-   * its body can be sent again. A stream cannot, and the body of a `Request` is one: then the 401 is
-   * an error that says so. A redirect to another origin is followed without the session's headers.
+   * `fetch` with the session's headers. A path is relative to `apiHost`: give it without a leading
+   * slash. After a 401 the token is refreshed, and the request is sent once more. A stream cannot be
+   * sent again, and the body of a `Request` is a stream: then the 401 is an error. A redirect to
+   * another origin is followed without the session's headers.
    *
-   * A `URL` or a `Request` is read once, so a later change does not redirect the token.
+   * A `URL` or a `Request` is read once, so that a later change of it does not redirect the token.
    *
    * @throws {ApiError} A 401, if the body is a stream.
    * @throws {ValidMindAuthError} `wrong_origin`, `api_unreachable`, `session_closed`, and as
@@ -310,9 +311,9 @@ export interface Session {
   /** Removes the tokens from memory and from the backend: see `clearOidcCredentials`. */
   clear(options?: ClearOptions): Promise<ClearResult>;
   /**
-   * Revokes the permissions that this session does not need any more, for the whole process. Deno
-   * grants one again only by asking the person. Revoking a path or a host also revokes a wider grant
-   * that covers it, but not a grant of the whole kind.
+   * Revokes the permissions that this session no longer needs, for the whole process. Deno grants one
+   * again only after it has asked the person. The revocation of a path or a host also revokes a wider
+   * grant that covers it, but not a grant of the whole kind.
    *
    * @returns The revoked permissions, and those that remain because a wider grant covers them.
    */
@@ -324,28 +325,28 @@ export interface Session {
 }
 
 /**
- * A sign-in in the browser that waits for its end, as `startSignIn` gives it: for a notebook whose
- * browser is on another machine, since a cell that waits could take no address.
+ * A sign-in in the browser that has begun: the result of `startSignIn`. It is for a notebook whose
+ * browser is on another machine. A cell that waits could not take an address.
  *
  * The first cell shows the link and returns. The person signs in, and the browser ends on a page that
- * does not load. The next cell hands in that page's address, which is spent once it is used, and gets
- * the session. Where the browser comes back to this computer, `finish()` needs no address. A stored
- * sign-in that serves is used, and nobody is asked.
+ * does not load. The next cell hands in that page's address, which can be used once, and gets the
+ * session. If the browser comes back to this computer, `finish()` needs no address. If a stored
+ * sign-in can be used, nobody is asked.
  *
  * @category Sign in
  */
 export interface StartedSignIn extends AsyncDisposable {
-  /** The link that is shown; absent where a stored sign-in serves. */
+  /** The link that is shown; absent if a stored sign-in is used. */
   readonly url?: string;
-  /** When the wait ends; absent where a stored sign-in serves. */
+  /** When the wait ends; absent if a stored sign-in is used. */
   readonly expiresAt?: Date;
   /**
    * Ends the sign-in.
    *
    * @param address The whole address of the browser's last page. Without it the call waits for the
    * browser to come back to this computer.
-   * @returns The session. A further call gives it again.
-   * @throws {ValidMindAuthError} `address_refused`, and the sign-in goes on waiting; or as
+   * @returns The session. A later call gives the same one.
+   * @throws {ValidMindAuthError} `address_refused`, after which the sign-in still waits; or as
    * `createSession`.
    */
   finish(address?: string): Promise<Session>;

@@ -13,13 +13,13 @@ export type BearerKind = "auto" | "access_token" | "id_token";
 /**
  * How to sign in.
  *
- * | flow | who signs in |
+ * | flow | identity |
  * |---|---|
- * | `auto` | a person, by the device flow; where that is not to be had, by the browser |
+ * | `auto` | a person, by the device flow; if it is not available, by the browser |
  * | `device` | a person, with a link and a code that work on any computer: RFC 8628 |
  * | `browser` | a person, in a browser that comes back to this computer: RFC 8252 |
- * | `client_credentials` | the client itself, with nobody there: RFC 6749, section 4.4 |
- * | `token_exchange` | the person of a token in a file, with nobody asked: RFC 8693 |
+ * | `client_credentials` | the client itself, and nobody is asked: RFC 6749, section 4.4 |
+ * | `token_exchange` | the person of a token in a file, and nobody is asked: RFC 8693 |
  *
  * @category Sign in
  */
@@ -41,26 +41,26 @@ export interface DeviceCode {
   readonly expiresAt: Date;
   /** The provider that issued the code. */
   readonly issuer: string;
-  /** The scope that was asked for: fewer than the default where the provider refuses some. */
+  /** The requested scope: less than the default where the provider refuses a part of it. */
   readonly scope: string;
 }
 
 /**
- * The link by which a person signs in in a browser, and the place for the address that the browser ends
- * on. The link is of use to the person alone: show it to nobody else.
+ * The link of a sign-in in the browser, and the way to hand in the address of the browser's last
+ * page. Show the link to the person only.
  *
  * @category Sign in
  */
 export interface AuthorizationPrompt {
   /** The page to open. */
   readonly url: string;
-  /** The address that the browser ends on, without its parameters. */
+  /** The address of the browser's last page, without its parameters. */
   readonly redirectUri: string;
   /** When the wait for the person ends. */
   readonly expiresAt: Date;
   /**
-   * Hands in the whole address that the browser ended on, for a browser on another machine. An address
-   * is spent once it is used. One of no use is refused with `address_refused`, and the wait goes on.
+   * Hands in the whole address of the browser's last page, for a browser on another machine. An
+   * address can be used once. A wrong one is refused with `address_refused`, and the wait goes on.
    *
    * @param address The address, with its parameters.
    * @returns Once the address is accepted. The sign-in itself ends later.
@@ -87,75 +87,77 @@ export interface SessionOptions {
    */
   clientId?: string;
   /**
-   * Secret of the client, for providers such as Google that give one to every program. It is sent
-   * to the provider only and never stored. The variable is read when the provider is needed, and only if
-   * `VM_OIDC_ISSUER` and `VM_OIDC_CLIENT_ID` are set and name this client.
+   * Secret of the client, for providers such as Google that give one to every program. It is sent to
+   * the provider only and never stored. The variable is read when the provider is needed. It counts
+   * only if `VM_OIDC_ISSUER` and `VM_OIDC_CLIENT_ID` are set and name this client.
    *
    * @default {VM_OIDC_CLIENT_SECRET, or no secret}
    */
   clientSecret?: string;
   /**
-   * File with the secret of the client. It is read at each use. It has to be closed to others (mode
-   * 0600), or to belong to the superuser. Needs `--allow-read` of the file.
+   * File with the secret of the client. It is read at each use. The file has to be closed to others
+   * (mode 0600), or belong to the superuser. Needs `--allow-read` of the file.
    *
    * @default {VM_OIDC_CLIENT_SECRET_FILE, under the conditions of clientSecret}
    */
   clientSecretFile?: string;
   /**
-   * File with the client's private key, by which it signs an assertion for each request
-   * (`private_key_jwt`, [RFC 7523](https://www.rfc-editor.org/rfc/rfc7523)): a PEM file that begins
-   * with "BEGIN PRIVATE KEY" (PKCS#8), or a private JWK, whose `kid`, `alg` and `x5t#S256` are used.
-   * RSA, P-256, P-384, P-521 and Ed25519. It is read anew at each use, never stored, and has to be
-   * closed to others (mode 0600) or the superuser's. Needs `--allow-read` of the file. Excludes
-   * the other ways of the client to prove who it is.
+   * File with the client's private key, which signs an assertion for each request (`private_key_jwt`,
+   * [RFC 7523](https://www.rfc-editor.org/rfc/rfc7523)). It is a PEM file that begins with "BEGIN
+   * PRIVATE KEY" (PKCS#8), or a private JWK. The `kid`, `alg` and `x5t#S256` of a JWK are used. Keys
+   * of RSA, P-256, P-384, P-521 and Ed25519 work. The key is read at each use and never stored. The
+   * file has to be closed to others (mode 0600), or belong to the superuser. Needs `--allow-read` of
+   * the file. Excludes the other ways to prove the client.
    *
    * @default {VM_OIDC_CLIENT_KEY_FILE, under the conditions of clientSecret}
    */
   clientKeyFile?: string;
   /**
-   * File with an assertion about the client that the platform keeps renewing: one JWT, such as the
-   * projected token of a Kubernetes service account, or the file that AZURE_FEDERATED_TOKEN_FILE names.
-   * It is read anew at each use, links are followed, and it is never stored. Needs `--allow-read` of
-   * the file. Excludes the other ways of the client to prove who it is.
+   * File with an assertion about the client, which the platform renews. The file holds one JWT, such
+   * as the projected token of a Kubernetes service account. `AZURE_FEDERATED_TOKEN_FILE` names such a
+   * file. It is read at each use, and links are followed. The assertion is never stored. Needs
+   * `--allow-read` of the file. Excludes the other ways to prove the client.
    *
    * @default {VM_OIDC_CLIENT_ASSERTION_FILE, under the conditions of clientSecret}
    */
   clientAssertionFile?: string;
   /**
-   * An assertion about the client, as the text of one JWT, such as an ID token of GitLab CI; or a
-   * function that gets one, which is called for each request to the provider and within `timeoutMs`.
-   * It is never stored. Excludes the other ways of the client to prove who it is.
+   * An assertion about the client: the text of one JWT, such as an ID token of GitLab CI, or a
+   * function that gives one. The function is called for each request to the provider, and has to end
+   * within `timeoutMs`. The assertion is never stored. Excludes the other ways to prove the client.
    *
-   * `"github"` asks GitHub Actions for one, at each request anew, since it ends after minutes. Its
-   * audience is the issuer, for Microsoft Entra `api://AzureADTokenExchange`; `"github:AUDIENCE"`
-   * names another. Needs `--allow-env=ACTIONS_ID_TOKEN_REQUEST_URL,ACTIONS_ID_TOKEN_REQUEST_TOKEN`,
-   * and `--allow-net` for the host in the first of them.
+   * `"github"` asks GitHub Actions for an assertion at each request, since it ends after minutes. Its
+   * audience is the issuer, and for Microsoft Entra `api://AzureADTokenExchange`. `"github:AUDIENCE"`
+   * names another audience. Needs
+   * `--allow-env=ACTIONS_ID_TOKEN_REQUEST_URL,ACTIONS_ID_TOKEN_REQUEST_TOKEN`, and `--allow-net` for
+   * the host in the first of them.
    *
    * @default {VM_OIDC_CLIENT_ASSERTION, under the conditions of clientSecret}
    */
   clientAssertion?: string | (() => string | Promise<string>);
   /**
-   * File with an access token, such as a hub writes for its person. The flow `token_exchange` exchanges
-   * it for a token of this client and `audience`. It is read anew at each exchange, links are followed,
-   * and it is never stored. Needs `--allow-read` of the file. Other flows ignore it.
+   * File with an access token, such as a hub writes for its person. The flow `token_exchange`
+   * exchanges it for a token of this client and `audience`. The file is read at each exchange, and
+   * links are followed. That access token is never stored. Needs `--allow-read` of the file. Other
+   * flows ignore it.
    *
    * @default {VM_OIDC_SUBJECT_TOKEN_FILE, under the conditions of clientSecret}
    */
   subjectTokenFile?: string;
   /**
    * Requested scope. Without `offline_access` many providers give no refresh token, and the person
-   * has to sign in again when the token expires. A default that the provider refuses is narrowed to
-   * what it states; a scope that is named never is.
+   * has to sign in again when the token expires. If the provider refuses the default, the scopes that
+   * it states are requested. A scope that you give is never changed.
    *
-   * The flows `client_credentials` and `token_exchange` ask for no scope by default, by which most
-   * providers mean all that is allowed.
+   * The flows `client_credentials` and `token_exchange` request no scope by default. Most providers
+   * then give all that is allowed.
    *
    * @default {VM_OIDC_SCOPE, or "openid profile email offline_access"}
    */
   scope?: string;
   /**
-   * Identifier of the API that the tokens are for, with providers such as Auth0. An empty one means
-   * none, whatever the variable says.
+   * Identifier of the API that the tokens are for, with providers such as Auth0. An empty text means
+   * no audience, whatever the variable says.
    *
    * @default {VM_OIDC_AUDIENCE}
    */
@@ -168,8 +170,8 @@ export interface SessionOptions {
    */
   profile?: string;
   /**
-   * API key, instead of OIDC. With `"..."`, the placeholder of an unedited notebook, the options for
-   * host, model and credentials are ignored, and the environment gives them.
+   * API key, instead of OIDC. `"..."` is the placeholder of an unedited notebook: the environment
+   * then gives host, model and credentials, and their options are ignored.
    *
    * @default {VM_API_KEY}
    */
@@ -181,8 +183,8 @@ export interface SessionOptions {
    */
   apiSecret?: string;
   /**
-   * File with that secret, where `apiSecret` does not give it. It is read at the start, and has to be
-   * closed to others (mode 0600) or the superuser's. Needs `--allow-read` of the file.
+   * File with the API secret, if `apiSecret` is absent. It is read at the start. The file has to be
+   * closed to others (mode 0600), or belong to the superuser. Needs `--allow-read` of the file.
    *
    * @default {VM_API_SECRET_FILE}
    */
@@ -209,14 +211,14 @@ export interface SessionOptions {
   bearer?: BearerKind;
   /**
    * Binds the tokens to a key that only this store has (DPoP, RFC 9449). A stolen token alone is then
-   * useless. The provider has to offer DPoP, or the sign-in fails with `dpop_unsupported`; the API has
-   * to accept it. Bound tokens have their own stored entry, apart from unbound ones.
+   * useless. If the provider does not offer DPoP, the sign-in fails with `dpop_unsupported`. The API
+   * has to accept DPoP as well. Bound tokens have a stored entry of their own.
    *
    * @default {false}
    */
   dpop?: boolean;
   /**
-   * The way to sign in. A stored sign-in of a person serves whatever flow made it.
+   * The way to sign in. A stored sign-in of a person is used, whatever flow made it.
    *
    * @default {VM_OIDC_FLOW, or "auto"}
    */
@@ -230,17 +232,18 @@ export interface SessionOptions {
   /** Shows the code to the person, instead of the built-in prompt. Polling does not wait for it. */
   onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
   /**
-   * Shows the link of a sign-in in the browser to the person, instead of the built-in prompt. The wait
-   * for the answer does not wait for it.
+   * Shows the link of a sign-in in the browser to the person, instead of the built-in prompt. The
+   * listener for the browser's answer does not wait for it.
    */
   onAuthorizationUrl?: (prompt: AuthorizationPrompt) => void | Promise<void>;
   /**
-   * The address that the browser comes back to, as it is registered at the provider. A loopback address
-   * without a port gets a free one; `{port}` stands for the port that is listened at. `localhost` is
-   * listened for at 127.0.0.1 and `[::1]`. Any other address needs {@linkcode SessionOptions.listen}.
+   * The address that the browser comes back to, as it is registered at the provider. A loopback
+   * address without a port gets a free one. `{port}` stands for the port of the listener. For
+   * `localhost` there are two listeners, at 127.0.0.1 and `[::1]`. Any other address needs
+   * {@linkcode SessionOptions.listen}.
    *
-   * For Microsoft Entra the default is `http://localhost`. On a JupyterHub that names its address it is,
-   * with `listen`, the hub's `/hub/user-redirect/proxy/{port}/callback`.
+   * For Microsoft Entra the default is `http://localhost`. With `listen` on a JupyterHub that names
+   * its address, it is `/hub/user-redirect/proxy/{port}/callback` of the hub.
    *
    * @default {VM_OIDC_REDIRECT_URI, or "http://127.0.0.1/callback"}
    */
@@ -255,19 +258,19 @@ export interface SessionOptions {
   /** The person's name or email for the provider's page of a sign-in in the browser. */
   loginHint?: string;
   /**
-   * Further parameters of a sign-in in the browser, as a provider may need them, such as
-   * `{ prompt: "consent" }`. The parameters of the protocol, and those with an option, are refused.
+   * Further parameters of a sign-in in the browser, such as `{ prompt: "consent" }`. Parameters of
+   * the protocol, and those that have an option, are refused.
    */
   authorizationParameters?: Readonly<Record<string, string>>;
   /**
    * Whether the built-in prompt also opens the page in a browser on this computer, with `open`,
    * `xdg-open` or on Windows `rundll32`. Needs `--allow-run` of that program. If it is not granted,
-   * or the program fails, the prompt says so and the person opens the link.
+   * or the program fails, the prompt says so. The person then opens the link.
    *
-   * Of the environment the program gets only the variables of a desktop, such as `DISPLAY`, and of
-   * these only the ones that Deno lets be read; `requiredPermissions` names them. Its argument, which
-   * other users of the host may be able to read, is the page's address with the code in it; in the
-   * browser flow an address of this program that leads to the page.
+   * The program gets only the variables of a desktop, such as `DISPLAY`, as far as Deno permits them.
+   * `requiredPermissions` names them. Other users of the host may be able to read the program's
+   * argument. In the device flow it is the page's address with the code in it. In the browser flow it
+   * is an address of this process that leads to the page.
    *
    * In the browser flow the default is `true` in a terminal of this computer, and a failure is not shown.
    *
@@ -291,7 +294,7 @@ export interface SessionOptions {
    * @default {globalThis.fetch}
    */
   fetch?: typeof globalThis.fetch;
-  /** Cancels the sign-in. Tokens that an approval has brought by then are stored all the same. */
+  /** Cancels the sign-in. If an approval has already brought tokens, they are stored. */
   signal?: AbortSignal;
   /**
    * Time limit of one request, in milliseconds.
@@ -336,11 +339,11 @@ export interface InitOptions extends SessionOptions {
 }
 
 /**
- * Options of `clearOidcCredentials`. If neither issuer nor clientId is given, the entry and the client's
- * proof are those of the active session. Else absent options come from their variables, as in `init()`.
- * The backend is that of the active session, or the one that `init()` would use. With `all` the client's
- * proof serves only for entries of the client that `issuer` and `clientId`, or their defaults, name. No
- * variable is read for `timeoutMs`.
+ * Options of `clearOidcCredentials`. If neither `issuer` nor `clientId` is given, the entry and the
+ * client's proof are those of the active session. Otherwise absent options come from their variables,
+ * as in `init()`. The backend is that of the active session, or the one that `init()` would use. With
+ * `all` the client's proof is used only for entries of the client that `issuer` and `clientId` name,
+ * or their defaults. No variable is read for `timeoutMs`.
  *
  * @category Sign in
  */

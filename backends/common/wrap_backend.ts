@@ -13,9 +13,10 @@ export function limitAbilities(wrapper: object, has: (name: Ability) => boolean)
 }
 
 /**
- * A backend that works like another one, with the members of `changes` in place of its own. It can count
- * or refuse calls, for instance. A member that the other one lacks is lacking here as well, unless
- * `changes` has it: without this helper, a wrapper forwards some optional members and forgets others.
+ * A backend that works like another one, with the members of `changes` in place of its own. For
+ * example, it can count or refuse calls. A member that the other backend lacks is missing here as
+ * well, unless `changes` has it. A wrapper without this helper forwards some optional members and
+ * forgets others.
  *
  * Needs no permission.
  *

@@ -196,9 +196,9 @@ export interface VariableKey {
 }
 
 /**
- * A key that is derived with PBKDF2 (HMAC with SHA-256, 600,000 iterations) and a random salt, once in a
- * process. An entry that names more than 2,000,000 iterations is not read: a planted entry must not
- * keep its reader busy.
+ * A key that is derived with PBKDF2 (HMAC with SHA-256, 600,000 iterations) and a random salt, once
+ * in a process. An entry that names more than 2,000,000 iterations is not read, since a planted entry
+ * could keep its reader busy.
  *
  * @category Backends
  */
@@ -214,8 +214,8 @@ export interface PassphraseKeyOptions {
  */
 export interface StoredKeyOptions {
   /**
-   * The store of the key. It cannot be the store of the entries, and is best a place that holds
-   * nothing else, such as a keychain service of its own: clearing all of that place removes the key.
+   * The store of the key. It cannot be the store of the entries. Use a place that holds nothing else,
+   * such as a keychain service of its own. If you clear all of that place, the key is lost.
    */
   backend: OidcCredentialsBackend;
 }

@@ -7,7 +7,7 @@ import {
 import type { BackendPermission } from "../oidc_credentials_backend.ts";
 
 /**
- * Login with a token that was obtained from Vault before.
+ * Login with a token that Vault has given before.
  *
  * @category Backends
  */
@@ -15,8 +15,8 @@ export interface VaultTokenAuth {
   /** The login method. */
   method: "token";
   /**
-   * The token. Secret. Where there is none, and the address is of this host's loopback, requests go without
-   * one: a Vault Agent or Proxy there adds its own.
+   * The token. Secret. Without a token, requests to this host's loopback are sent without one, since
+   * a Vault Agent or Proxy there adds its own.
    *
    * @default {VAULT_TOKEN}
    */
@@ -88,13 +88,14 @@ export type VaultAuth = VaultTokenAuth | VaultAppRoleAuth | VaultJwtAuth;
  */
 export interface VaultCredentialsBackendOptions {
   /**
-   * The folder of one person's entries within the mount, such as `"users/anna"`. There is no default:
-   * people who share a folder share their sign-in.
+   * The folder of one person's entries within the mount, such as `"users/anna"`. There is no default,
+   * since people who share a folder share their sign-in.
    */
   path: string;
   /**
-   * The server's address, with the path of a proxy where there is one. `http:` is for loopback only:
-   * elsewhere a token would travel in clear text. No redirect is followed: the token goes nowhere else.
+   * The server's address, with the path of a proxy if there is one. `http:` is for loopback only,
+   * since a token would travel in clear text. No redirect is followed, so that the token goes nowhere
+   * else.
    *
    * @default {VAULT_ADDR}
    */
@@ -131,8 +132,8 @@ export interface VaultCredentialsBackendOptions {
    */
   timeoutMs?: number;
   /**
-   * Longest wait for another holder's lock, in milliseconds. A holder that was killed blocks it for 23
-   * seconds; a shorter wait fails.
+   * Longest wait for another holder's lock, in milliseconds. A holder that was killed blocks others
+   * for 23 seconds: a shorter wait fails.
    *
    * @default {40_000}
    */
