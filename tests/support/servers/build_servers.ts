@@ -8,6 +8,7 @@
  */
 import { fromFileUrl } from "@std/path/from-file-url";
 import { mustRun, type RunProcessOptions } from "../deno_process.ts";
+import { installPackages } from "./build_wine.ts";
 import { adminPasswordFile, DATABASE, startKeycloakIn } from "./keycloak_server.ts";
 import {
   hasServer,
@@ -128,7 +129,7 @@ async function buildKeycloak(folder: string, { version, sha256 }: Source): Promi
   return built;
 }
 
-async function installPackages(): Promise<string> {
+async function getPackages(): Promise<string> {
   const missing: string[] = [];
   for (const [part, name] of Object.entries(PACKAGES)) {
     const isHere = part.startsWith("/") ? isThere(part) : isOnPath(part);
@@ -138,12 +139,7 @@ async function installPackages(): Promise<string> {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
     throw new Error(`not root; install ${missing.join(", ")} yourself`);
   }
-  // Another installation on the same machine holds the lock for a while.
-  const wait = ["-o", "DPkg::Lock::Timeout=300"];
-  await run("apt-get", [...wait, "update", "-qq"]);
-  await run("apt-get", [...wait, "install", "-y", "-qq", "--no-install-recommends", ...missing], {
-    env: { DEBIAN_FRONTEND: "noninteractive" },
-  });
+  await installPackages(...missing);
   return "installed";
 }
 
@@ -165,7 +161,7 @@ if (import.meta.main) {
     console.error(`Cannot get ${unknown.join(", ")}: there are ${all.join(", ")}.`);
     Deno.exit(1);
   }
-  await tell(`Debian packages (${Object.values(PACKAGES).join(", ")})`, installPackages);
+  await tell(`Debian packages (${Object.values(PACKAGES).join(", ")})`, getPackages);
   for (const name of Deno.args.length > 0 ? Deno.args as ServerName[] : all) {
     await tell(`${name} (${SERVERS[name].by})`, async () => {
       if (await hasServer(name)) return "present";

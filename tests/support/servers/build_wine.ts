@@ -24,7 +24,7 @@ const NO_SYNC = "etc/dpkg/dpkg.cfg.d/no-sync";
  * @throws {Error} If a step fails, with what its program says.
  */
 export async function buildWine(): Promise<void> {
-  if (!await isOnPath("debootstrap")) await mustInstall("debootstrap");
+  if (!await isOnPath("debootstrap")) await installPackages("debootstrap");
   // Beside the folder, so that one which is there is whole.
   const work = `${WINE_FOLDER}.${crypto.randomUUID()}`;
   await Deno.mkdir(work, { recursive: true });
@@ -40,13 +40,12 @@ export async function buildWine(): Promise<void> {
   }
 }
 
-async function mustInstall(name: string): Promise<void> {
-  const wait = ["-o", "DPkg::Lock::Timeout=300"];
-  await mustRun([...APT, ...wait, "update", "-qq"], { inheritEnv: true, timeoutMs: 5 * MINUTES });
-  await mustRun([...APT, ...wait, "install", ...WITHOUT_EXTRAS, name], {
-    inheritEnv: true,
-    timeoutMs: 10 * MINUTES,
-  });
+/** Installs packages of Debian; another installation on the same machine holds the lock for a while. */
+export async function installPackages(...names: string[]): Promise<void> {
+  const options = { inheritEnv: true, timeoutMs: 20 * MINUTES };
+  const apt = [...APT, "-o", "DPkg::Lock::Timeout=300"];
+  await mustRun([...apt, "update", "-qq"], options);
+  await mustRun([...apt, "install", ...WITHOUT_EXTRAS, ...names], options);
 }
 
 async function makeDebian(folder: string): Promise<void> {
