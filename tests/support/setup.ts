@@ -33,7 +33,8 @@ export async function setUp(root: URL): Promise<void> {
   if (noJsr === undefined) return;
   console.error(`JSR does not answer (${noJsr}); filling vendor/ from npm (${CARRIER}).`);
   try {
-    await replaceFolder(target, await vendorTree(await unpack(await download(root))));
+    await writeTree(target, await vendorTree(await unpack(await download(root))));
+    await Deno.writeTextFile(new URL(MARKER_FILE, target), MARKER);
     if (Deno.env.has("JSR_URL")) console.error("Unset JSR_URL: with it Deno does not look there.");
   } catch (error) {
     if (isWhole(target) || isFromJsr(target)) {
@@ -91,10 +92,7 @@ async function download(root: URL): Promise<Uint8Array<ArrayBuffer>> {
   const folder = await Deno.makeTempDir({ prefix: "validmind-auth-setup-" });
   try {
     await npmPack(root, folder);
-    for await (const { name } of Deno.readDir(folder)) {
-      if (name.endsWith(".tgz")) return await verified(await Deno.readFile(`${folder}/${name}`));
-    }
-    throw new Error("`npm pack` wrote no file");
+    return await verified(await Deno.readFile(`${folder}/${CARRIER.replace("@", "-")}.tgz`));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -123,54 +121,17 @@ async function verified(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Arra
 }
 
 async function unpack(tarball: Uint8Array): Promise<FileMap> {
-  const files: FileMap = new Map();
-  for (const [name, text] of await readTarball(tarball, isCarried)) {
-    files.set(name.slice(CARRIER_FOLDER.length), text);
-  }
-  return files;
-}
-
-function isCarried(name: string): boolean {
-  return name.startsWith(CARRIER_FOLDER) && CARRIED.test(name.slice(CARRIER_FOLDER.length));
-}
-
-/** Builds beside and renames, so that a stopped run never leaves a tree that looks whole. */
-async function replaceFolder(target: URL, tree: FileMap): Promise<void> {
-  const parent = new URL("../", target);
-  const work = new URL(`.setup-${crypto.randomUUID()}/`, parent);
-  try {
-    await writeTree(new URL("new/", work), tree);
-    await Deno.writeTextFile(new URL(`new/${MARKER_FILE}`, work), MARKER);
-    try {
-      await Deno.rename(target, new URL("old", work));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-    await renameUnlessWhole(new URL("new", work), target);
-  } finally {
-    await Deno.remove(work, { recursive: true });
-  }
-}
-
-async function renameUnlessWhole(from: URL, target: URL): Promise<void> {
-  try {
-    await Deno.rename(from, target);
-  } catch (error) {
-    // Another setup at the same time was quicker: its tree is as good.
-    if (!isWhole(target)) throw error;
-  }
-}
-
-async function rootFromArgs(): Promise<URL> {
-  const [path] = Deno.args;
-  if (path === undefined) return new URL("../../", import.meta.url);
-  const { pathToFileURL } = await import("node:url");
-  return new URL(`${pathToFileURL(path).href.replace(/\/$/, "")}/`);
+  const path = (name: string) => name.slice(CARRIER_FOLDER.length);
+  const isCarried = (name: string) => name.startsWith(CARRIER_FOLDER) && CARRIED.test(path(name));
+  const files = await readTarball(tarball, isCarried);
+  return new Map([...files].map(([name, text]) => [path(name), text]));
 }
 
 if (import.meta.main) {
   try {
-    await setUp(await rootFromArgs());
+    const { pathToFileURL } = await import("node:url");
+    const [folder = `${import.meta.dirname}/../..`] = Deno.args;
+    await setUp(pathToFileURL(`${folder}/`));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);

@@ -20,10 +20,9 @@ interface Manifest {
 }
 
 const SIBLING_IMPORT = /(["'])(?:\.\.\/)+([a-z-]+)\/(\d+\.\d+\.\d+)\/([\w/]+)\.js\1/g;
-const encoder = new TextEncoder();
 
 /** Rewrites one file of the npm package to what the same module on JSR looks like to Deno. */
-export function restoreModule(path: string, text: string): string {
+function restoreModule(path: string, text: string): string {
   const restored = text
     .replace(/^import \* as dntShim from .*_dnt\.shims\.js["'];\r?\n/m, "")
     .replace(/^\/\/# sourceMappingURL=.*$/gm, "")
@@ -47,7 +46,7 @@ function exportName(module: string): string {
 }
 
 /** The `exports` of a package whose modules are `paths`, such as `posix/is_glob.js`. */
-export function exportsOf(paths: Iterable<string>): Record<string, string> {
+function exportsOf(paths: Iterable<string>): Record<string, string> {
   const exports: Record<string, string> = {};
   for (const path of [...paths].sort()) {
     if (!path.endsWith(".js") || path.split("/").some((part) => part.startsWith("_"))) continue;
@@ -57,19 +56,15 @@ export function exportsOf(paths: Iterable<string>): Record<string, string> {
   return exports;
 }
 
-async function checksum(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return `sha256-${digest.toHex()}`;
-}
-
 /** The two metadata files that Deno reads for `name`, whose modules are in `files`. */
 async function metadata(name: string, version: string, files: FileMap): Promise<FileMap> {
   const prefix = `${name}/${version}/`;
   const manifest: Manifest = {};
   for (const [path, text] of files) {
     if (!path.startsWith(prefix)) continue;
-    const bytes = encoder.encode(text);
-    const entry = { size: bytes.length, checksum: await checksum(bytes) };
+    const bytes = new TextEncoder().encode(text);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+    const entry = { size: bytes.length, checksum: `sha256-${digest}` };
     manifest[`/${path.slice(prefix.length)}`] = entry;
   }
   const exports = exportsOf(Object.keys(manifest).map((path) => path.slice(1)));
@@ -80,31 +75,11 @@ async function metadata(name: string, version: string, files: FileMap): Promise<
   ]);
 }
 
-/**
- * The npm package lacks three modules of `windows/`. Those of `posix/` only join their neighbours,
- * by relative imports, so that the same text does for Windows from the folder beside.
- */
-function addWindowsModules(raw: FileMap): void {
-  const folder = `path/${STD_PACKAGES.path}`;
-  for (
-    const name of ["common.js", "common.d.ts", "is_glob.js", "is_glob.d.ts", "mod.js", "mod.d.ts"]
-  ) {
-    const text = raw.get(`${folder}/posix/${name}`);
-    const path = `${folder}/windows/${name}`;
-    if (text !== undefined && !raw.has(path)) raw.set(path, text.replaceAll("/posix", "/windows"));
-  }
-}
-
 /** The whole tree below `@std/`, from the raw files of the npm package. */
-export async function vendorTree(carried: FileMap): Promise<FileMap> {
-  const raw: FileMap = new Map(carried);
-  addWindowsModules(raw);
+export async function vendorTree(raw: FileMap): Promise<FileMap> {
   const tree: FileMap = new Map();
   for (const [path, text] of raw) tree.set(path, restoreModule(path, text));
   for (const [name, version] of Object.entries(STD_PACKAGES)) {
-    if (!raw.has(`${name}/${version}/mod.js`) && name !== "internal") {
-      throw new Error(`the npm package has no @std/${name} ${version}`);
-    }
     for (const [path, text] of await metadata(name, version, tree)) tree.set(path, text);
   }
   return tree;
