@@ -1,7 +1,7 @@
 import { bearerOf, isExpired, parseExpiry, readClaims } from "../../client/entry.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { runDeno } from "../support/deno_process.ts";
-import { makeSigningKey, signJwt } from "../support/jwt.ts";
+import { makeKey, signJwt } from "../support/jwt.ts";
 import { answerWith, renew, test } from "../support/provider_world.ts";
 import { isPosix } from "../support/sandbox.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -85,7 +85,7 @@ test("entry of a refresh: what it does not bring stays, and so does what others 
 });
 
 Deno.test("readClaims: the payload, or undefined for what is no token", async () => {
-  const token = await signJwt({ sub: "é" }, await makeSigningKey());
+  const token = await signJwt({ sub: "é" }, await makeKey());
   assertEquals(readClaims(token), { sub: "é" });
   for (const text of ["", "opaque", "a.b.c", "a.%%%.c"]) assertEquals(readClaims(text), undefined);
 });

@@ -1,7 +1,7 @@
 import type { Configuration } from "oidc-provider";
 import { credentialKey } from "../../client/entry.ts";
 import { rememberSecret } from "./assert_no_secret.ts";
-import { makeSigningKey, type SigningKey, signJwt } from "./jwt.ts";
+import { makeKey, type SigningKey, signJwt } from "./jwt.ts";
 import { EXCHANGE, type OidcProviderOptions, type TestOidcProvider } from "./oidc_provider.ts";
 import { oidcProviderWorld, type ProviderWorld } from "./provider_world.ts";
 
@@ -65,14 +65,10 @@ export function clientKeyOf(
 
 /** Somebody who makes assertions about clients, as a Kubernetes cluster does. */
 export class AssertionIssuer {
-  readonly key: SigningKey;
-
-  private constructor(key: SigningKey) {
-    this.key = key;
-  }
+  private constructor(readonly key: SigningKey) {}
 
   static async make(): Promise<AssertionIssuer> {
-    return new AssertionIssuer(await makeSigningKey());
+    return new AssertionIssuer(await makeKey());
   }
 
   /** An assertion about a client, good for ten minutes. `claims` are merged in. */

@@ -3,7 +3,7 @@
  * `deno run -A tests/support/doc_tests.ts`. Its own arguments go on to `deno test`.
  */
 import { DENO, spawnProcess } from "./deno_process.ts";
-import { makeKey } from "./key_world.ts";
+import { makeKey } from "./jwt.ts";
 import { startOidcProvider } from "./oidc_provider.ts";
 import { tempDir } from "./temp_home.ts";
 import { startTrackingApi } from "./tracking_api.ts";
@@ -40,7 +40,7 @@ async function main(args: string[]): Promise<number> {
         redirect_uris: [],
         response_types: [],
         token_endpoint_auth_method: "private_key_jwt",
-        jwks: { keys: [key.registered] },
+        jwks: { keys: [key.publicJwk] },
       }];
     },
   });

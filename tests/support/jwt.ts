@@ -1,3 +1,5 @@
+import { rememberSecret } from "./assert_no_secret.ts";
+
 const RSA: RsaHashedKeyGenParams = {
   name: "RSASSA-PKCS1-v1_5",
   modulusLength: 2048,
@@ -5,13 +7,17 @@ const RSA: RsaHashedKeyGenParams = {
   hash: "SHA-256",
 };
 
-/** An RS256 signing key as a pair of JWKs. */
-export interface SigningKey {
-  readonly kid: string;
-  readonly privateKey: CryptoKey;
-  readonly privateJwk: JsonWebKey;
-  readonly publicJwk: JsonWebKey;
-}
+const KINDS = {
+  RS256: RSA,
+  PS256: { name: "RSA-PSS" },
+  ES256: { name: "ECDSA", namedCurve: "P-256" },
+  ES384: { name: "ECDSA", namedCurve: "P-384" },
+  ES512: { name: "ECDSA", namedCurve: "P-521" },
+  EdDSA: { name: "Ed25519" },
+};
+
+/** A signing key, in the forms that a client and a provider take. */
+export type SigningKey = Awaited<ReturnType<typeof makeKey>>;
 
 /** How {@linkcode signJwt} signs. */
 export interface SignOptions {
@@ -23,12 +29,27 @@ export interface SignOptions {
   header?: Record<string, unknown>;
 }
 
-/** Makes an RSA key for RS256. */
-export async function makeSigningKey(): Promise<SigningKey> {
-  const { privateKey, publicKey } = await crypto.subtle.generateKey(RSA, true, ["sign", "verify"]);
-  const kid = crypto.randomUUID();
-  const privateJwk = await exportKey(privateKey, kid);
-  return { kid, privateKey, privateJwk, publicJwk: await exportKey(publicKey, kid) };
+/** Makes a key of this kind. */
+export async function makeKey(alg: keyof typeof KINDS = "RS256") {
+  const params = { ...RSA, ...KINDS[alg] };
+  const pair = await crypto.subtle.generateKey(params, true, ["sign", "verify"]) as CryptoKeyPair;
+  const der = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
+  const body = der.toBase64().match(/.{1,64}/g)!.join("\n");
+  const kid: string = crypto.randomUUID();
+  const jwkOf = async (key: CryptoKey): Promise<JsonWebKey> => {
+    const { key_ops: _, ext: _1, ...jwk } = await crypto.subtle.exportKey("jwk", key);
+    return Object.assign(jwk, { kid, use: "sig", alg });
+  };
+  const privateJwk = await jwkOf(pair.privateKey);
+  rememberSecret(der.slice(-16).toBase64());
+  rememberSecret(privateJwk.d!);
+  return {
+    kid,
+    pem: `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`,
+    privateKey: pair.privateKey,
+    privateJwk,
+    publicJwk: await jwkOf(pair.publicKey),
+  };
 }
 
 /** Makes a compact JWS of `claims`. */
@@ -61,11 +82,6 @@ export async function verifyJwt(
   } catch {
     return undefined; // no JWT
   }
-}
-
-async function exportKey(key: CryptoKey, kid: string): Promise<JsonWebKey> {
-  const { key_ops: _ops, ext: _ext, ...jwk } = await crypto.subtle.exportKey("jwk", key);
-  return Object.assign(jwk, { use: "sig", alg: "RS256", kid });
 }
 
 function hmacKey(secret: string): Promise<CryptoKey> {

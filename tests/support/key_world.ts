@@ -5,41 +5,6 @@ import { AssertionIssuer, type ClientRegistration, clientWorld } from "./client_
 import { type HttpHandler, json, startHttpServer } from "./http_server.ts";
 import { tempDir } from "./temp_home.ts";
 
-/** A private key, in the forms that a client and a provider take. */
-export interface TestKey {
-  pem: string;
-  jwk: Record<string, unknown>;
-  registered: JsonWebKey;
-}
-
-const KINDS = {
-  RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
-  PS256: { name: "RSA-PSS", hash: "SHA-256" },
-  ES256: { name: "ECDSA", namedCurve: "P-256" },
-  ES384: { name: "ECDSA", namedCurve: "P-384" },
-  ES512: { name: "ECDSA", namedCurve: "P-521" },
-  EdDSA: { name: "Ed25519" },
-};
-
-/** Makes a key of this kind. */
-export async function makeKey(alg: keyof typeof KINDS): Promise<TestKey> {
-  const rsa = { modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };
-  const params = { ...rsa, ...KINDS[alg] };
-  const pair = await crypto.subtle.generateKey(params, true, ["sign", "verify"]) as CryptoKeyPair;
-  const der = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
-  const body = der.toBase64().match(/.{1,64}/g)!.join("\n");
-  rememberSecret(der.slice(-16).toBase64());
-  const { key_ops: _, ext: _1, ...jwk } = await crypto.subtle.exportKey("jwk", pair.privateKey);
-  const { key_ops: _2, ext: _3, ...open } = await crypto.subtle.exportKey("jwk", pair.publicKey);
-  rememberSecret(jwk.d!);
-  const named = { kid: `key-${alg}`, use: "sig", alg };
-  return {
-    pem: `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`,
-    jwk: { ...jwk, ...named },
-    registered: { ...open, ...named } as JsonWebKey,
-  };
-}
-
 /** A world whose client has a registered key, and a folder for the client's files. */
 export async function keyWorld(
   keys: JsonWebKey[],

@@ -3,7 +3,7 @@ import type { Configuration, KoaContextWithOIDC, Provider } from "oidc-provider"
 import { rememberSecret } from "./assert_no_secret.ts";
 import { type ApproveOptions, Approver, type FollowOptions } from "./approver.ts";
 import type { Page } from "./browser.ts";
-import { makeSigningKey, type SigningKey, verifyJwt } from "./jwt.ts";
+import { makeKey, type SigningKey, verifyJwt } from "./jwt.ts";
 import { loadOidcProvider } from "./load_oidc_provider.ts";
 import { CLIENT_ID, oidcConfig } from "./oidc_config.ts";
 import { type NodeServer, startNodeServer } from "./node_server.ts";
@@ -50,7 +50,7 @@ let sharedKey: Promise<SigningKey> | undefined;
 export async function startOidcProvider(
   options: OidcProviderOptions = {},
 ): Promise<TestOidcProvider> {
-  sharedKey ??= makeSigningKey();
+  sharedKey ??= makeKey();
   const [module, signingKey, server] = await Promise.all([
     loadOidcProvider(),
     sharedKey,

@@ -1,5 +1,5 @@
 import { type HttpServer, json, startHttpServer } from "./http_server.ts";
-import { makeSigningKey, type SigningKey, signJwt, type SignOptions } from "./jwt.ts";
+import { makeKey, type SigningKey, signJwt, type SignOptions } from "./jwt.ts";
 import { ACCOUNT, CLIENT_ID } from "./oidc_config.ts";
 import { type RecordedRequest, RequestLog } from "./request_log.ts";
 import { rememberSecret } from "./assert_no_secret.ts";
@@ -49,7 +49,7 @@ let sharedKey: Promise<SigningKey> | undefined;
 export async function startScriptedProvider(
   options: ScriptedProviderOptions = {},
 ): Promise<ScriptedProvider> {
-  sharedKey ??= makeSigningKey();
+  sharedKey ??= makeKey();
   const provider = new ScriptedProvider(options, await sharedKey);
   await provider.listen();
   return provider;

@@ -1,5 +1,5 @@
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { makeSigningKey, type SigningKey, type SignOptions } from "../../support/jwt.ts";
+import { makeKey, type SigningKey, type SignOptions } from "../../support/jwt.ts";
 import type { ScriptedProvider, ScriptHandler } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
 import { answerWith, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
@@ -50,7 +50,7 @@ function listed(alg: "none" | "HS256"): Make {
 
 /** An attacker's key, that calls itself by the name of the provider's. */
 async function forgedKey(provider: ScriptedProvider): Promise<SigningKey> {
-  return { ...await makeSigningKey(), kid: provider.signingKey.kid };
+  return { ...await makeKey(), kid: provider.signingKey.kid };
 }
 
 async function forged(provider: ScriptedProvider, header: Record<string, unknown>) {
@@ -111,7 +111,7 @@ const ID_TOKENS: [what: string, make: Make][] = [
   ],
   [
     "a key that the provider does not have",
-    async (provider) => await provider.idToken({}, { key: await makeSigningKey() }),
+    async (provider) => await provider.idToken({}, { key: await makeKey() }),
   ],
   ["no signature, as discovery lists it", listed("none")],
   ["no signature, alg RS256", signed({}, { alg: "none", header: { alg: "RS256" } })],

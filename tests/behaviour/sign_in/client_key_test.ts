@@ -3,13 +3,8 @@ import { AssertionIssuer } from "../../support/client_world.ts";
 import { isPosix, makePipe } from "../../support/sandbox.ts";
 import { HOUR, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
-import {
-  federatedWorld,
-  keyWorld,
-  makeKey,
-  startGitHubRunner,
-  type TestKey,
-} from "../../support/key_world.ts";
+import { makeKey, type SigningKey } from "../../support/jwt.ts";
+import { federatedWorld, keyWorld, startGitHubRunner } from "../../support/key_world.ts";
 import { setVariables } from "../../support/own_env.ts";
 import type { ScriptedProviderOptions } from "../../support/scripted_provider.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
@@ -20,14 +15,18 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 /** A world whose client has one key. */
 async function worldOf(alg: Parameters<typeof makeKey>[0] = "ES256") {
   const key = await makeKey(alg);
-  return { ...await keyWorld([key.registered]), key };
+  return { ...await keyWorld([key.publicJwk]), key };
 }
 
 for (const alg of ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] as const) {
   Deno.test(`client key: an ${alg} key signs the client in, as a JWK and as PEM`, async () => {
     await using it = await worldOf(alg);
-    const { alg: _, ...bare } = it.key.jwk;
-    const texts = [JSON.stringify(it.key.jwk), JSON.stringify(bare), `some words\n${it.key.pem}`];
+    const { alg: _, ...bare } = it.key.privateJwk;
+    const texts = [
+      JSON.stringify(it.key.privateJwk),
+      JSON.stringify(bare),
+      `some words\n${it.key.pem}`,
+    ];
     // Only `alg` tells PS256 from RS256.
     for (const [index, text] of texts.slice(0, alg === "PS256" ? 1 : 3).entries()) {
       await using session = await it.job({
@@ -44,7 +43,7 @@ const ENTRA = "https://login.microsoftonline.com/11111111-2222-3333-4444-5555555
 /** What an assertion is like: for a key and a provider, its header and the end of its audience. */
 const SENT: [
   what: string,
-  text: (key: TestKey) => string,
+  text: (key: SigningKey) => string,
   provider: ScriptedProviderOptions,
   header: Record<string, string>,
   audience: RegExp,
@@ -65,9 +64,9 @@ const SENT: [
   ]),
   [
     "kid and x5t#S256 of a JWK go into the header, the issuer is the audience",
-    ({ jwk }) => JSON.stringify({ ...jwk, "x5t#S256": "thumb" }),
+    ({ privateJwk }) => JSON.stringify({ ...privateJwk, kid: "its own", "x5t#S256": "thumb" }),
     {},
-    { alg: "RS256", kid: "key-RS256", "x5t#S256": "thumb" },
+    { alg: "RS256", kid: "its own", "x5t#S256": "thumb" },
     /\d$/,
   ],
   [
@@ -98,7 +97,7 @@ for (const [what, text, options, header, audience] of SENT) {
 Deno.test("client key: a provider that takes its token endpoint alone as the audience gets that", async () => {
   const key = await makeKey("ES256");
   const seen: string[] = [];
-  await using it = await keyWorld([key.registered], {}, {
+  await using it = await keyWorld([key.publicJwk], {}, {
     assertJwtClientAuthClaimsAndHeader(_, { aud }) {
       seen.push(String(aud));
       if (String(aud).endsWith("/token")) return;
@@ -143,8 +142,8 @@ Deno.test("client key: it also proves the client of a person, in every request",
 
 Deno.test("client key: one renewed in its file is used next, and one not known is refused", async () => {
   const [one, other, stranger] = await Promise.all([1, 2, 3].map(() => makeKey("ES256")));
-  const second = { ...other!.registered, kid: "second" };
-  await using it = await keyWorld([one!.registered, second as JsonWebKey]);
+  const second = { ...other!.publicJwk, kid: "second" };
+  await using it = await keyWorld([one!.publicJwk, second as JsonWebKey]);
   const clientKeyFile = await it.file(one!.pem);
   await using session = await it.job({ clientKeyFile });
   await it.file(other!.pem);
@@ -158,7 +157,7 @@ Deno.test("client key: one renewed in its file is used next, and one not known i
 Deno.test("client key: what cannot be used is told apart, and nothing is sent", async () => {
   await using it = await worldOf("RS256");
   const { key } = it;
-  const { d: _, p: _1, q: _2, dp: _3, dq: _4, qi: _5, ...open } = key.jwk;
+  const { d: _, p: _1, q: _2, dp: _3, dq: _4, qi: _5, ...open } = key.privateJwk;
   const renamed = (kind: string) => key.pem.replaceAll("PRIVATE KEY", kind);
   const rsa = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 1024 };
   const params = { ...rsa, publicExponent: new Uint8Array([1, 0, 1]) };
@@ -166,10 +165,12 @@ Deno.test("client key: what cannot be used is told apart, and nothing is sent", 
   const noKey = [
     JSON.stringify(open),
     renamed("PUBLIC KEY"),
-    JSON.stringify({ keys: [key.jwk] }),
+    JSON.stringify({ keys: [key.privateJwk] }),
     JSON.stringify({ kty: "oct", k: "c2VjcmV0" }),
-    ...["HS256", "none", "ES256", "constructor"].map((alg) => JSON.stringify({ ...key.jwk, alg })),
-    JSON.stringify(key.jwk).slice(0, -5),
+    ...["HS256", "none", "ES256", "constructor"].map((alg) =>
+      JSON.stringify({ ...key.privateJwk, alg })
+    ),
+    JSON.stringify(key.privateJwk).slice(0, -5),
     key.pem.replace(/[A-Za-z]{20}/, "A"),
     "<html>Sign in</html>",
   ];

@@ -5,7 +5,8 @@ import { HOUR, type RealWorld, scriptedProviderWorld, test } from "../../support
 import { OwnEnv, setVariables } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { CLIENT_SECRET, clientKeyOf, clientWorld } from "../../support/client_world.ts";
-import { federatedWorld, keyWorld, makeKey } from "../../support/key_world.ts";
+import { makeKey } from "../../support/jwt.ts";
+import { federatedWorld, keyWorld } from "../../support/key_world.ts";
 import { assert, assertEquals } from "@std/assert";
 import { clearOidcCredentials, createSession, init, type SessionOptions } from "@validmind/auth";
 
@@ -161,7 +162,7 @@ Deno.test("client authentication: two variables exclude each other, and an optio
 
 Deno.test("client authentication: the variables do, for their own client alone", async () => {
   const key = await makeKey("ES256");
-  await using it = await keyWorld([key.registered]);
+  await using it = await keyWorld([key.publicJwk]);
   const { issuer, clientId } = it.world.provider;
   Deno.env.set("VM_OIDC_CLIENT_KEY_FILE", await it.file(key.pem));
   Deno.env.set("VM_OIDC_FLOW", "client_credentials");

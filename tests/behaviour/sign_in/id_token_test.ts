@@ -7,7 +7,7 @@ import {
 } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { json } from "../../support/http_server.ts";
-import { makeSigningKey } from "../../support/jwt.ts";
+import { makeKey } from "../../support/jwt.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { readClaims } from "../../../client/entry.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
@@ -81,7 +81,7 @@ const KEYS: [
   ["keys that are no list are none", () => ({}) as unknown[], false],
 ];
 
-const others = await Promise.all(Array.from({ length: 8 }, () => makeSigningKey()));
+const others = await Promise.all(Array.from({ length: 8 }, () => makeKey()));
 
 for (const [what, keys, isTaken, kid] of KEYS) {
   test(`ID token: ${what}`, async (world) => {
@@ -110,7 +110,7 @@ test("ID token: the algorithm is the key's, where discovery states RS256, as Spr
 });
 
 test.signedIn("ID token: keys that were replaced are seen at the next refresh", async ({ session, ...world }) => {
-  const key = await makeSigningKey();
+  const key = await makeKey();
   world.provider.script.jwks.push(() => json({ keys: [key.publicJwk] }));
   const refresh = async () => {
     const id_token = await world.provider.idToken({}, { key });

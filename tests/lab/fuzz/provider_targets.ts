@@ -9,7 +9,7 @@ import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { SECRETS } from "../../support/entries.ts";
-import { makeSigningKey, signJwt } from "../../support/jwt.ts";
+import { makeKey, signJwt } from "../../support/jwt.ts";
 import {
   damaged,
   httpAnswer,
@@ -26,7 +26,7 @@ import { assertPlain, attempt, type FuzzTarget, sharesPiece, target } from "./fu
 export const ISSUER = "https://login.example.com";
 const CLIENT = "my-app";
 const NOW = Math.floor(Date.now() / 1000);
-const SIGNING_KEY = await makeSigningKey();
+const SIGNING_KEY = await makeKey();
 
 const DISCOVERY = {
   issuer: ISSUER,

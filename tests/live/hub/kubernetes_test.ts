@@ -3,7 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { mustRun } from "../../support/deno_process.ts";
 import { json, startHttpServer } from "../../support/http_server.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
-import { makeSigningKey, signJwt, verifyJwt } from "../../support/jwt.ts";
+import { makeKey, signJwt, verifyJwt } from "../../support/jwt.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
@@ -231,7 +231,7 @@ live.test("Kubernetes, Vault: each pod logs in as its person's account, and agai
 
 /** The part of a cluster that Vault asks: it knows the tokens that it has signed. */
 async function startCluster() {
-  const key = await makeSigningKey();
+  const key = await makeKey();
   const now = () => Math.floor(Date.now() / 1000);
   const server = await startHttpServer(async (request) => {
     const { spec } = await request.json();

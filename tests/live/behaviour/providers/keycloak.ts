@@ -1,6 +1,6 @@
 import { readClaims } from "../../../../client/entry.ts";
 import { Browser } from "../../../support/browser.ts";
-import { makeSigningKey, type SigningKey } from "../../../support/jwt.ts";
+import { makeKey, type SigningKey } from "../../../support/jwt.ts";
 import { type KeycloakServer, startKeycloak } from "../../../support/servers/keycloak_server.ts";
 import { SERVERS } from "../../../support/servers/servers.ts";
 import { PASSWORD, person, REALM, realm, SECRET, USER } from "./keycloak_realm.ts";
@@ -14,7 +14,7 @@ export const KEYCLOAK: ProviderKind<KeycloakRealm> = {
   cannot: {},
   async start() {
     const server = await startKeycloak();
-    const key = await makeSigningKey();
+    const key = await makeKey();
     await server.admin("POST", "", realm(key));
     return {
       async provider() {

@@ -1,5 +1,5 @@
 import { Browser } from "../../../support/browser.ts";
-import { makeSigningKey, type SigningKey } from "../../../support/jwt.ts";
+import { makeKey, type SigningKey } from "../../../support/jwt.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
 import { startServerProcess } from "../../../support/servers/server_process.ts";
 import { serverBinary } from "../../../support/servers/servers.ts";
@@ -29,7 +29,7 @@ export const SPRING: ProviderKind<SpringProvider> = {
     "person disabled": "it does not look for the person at a refresh",
   },
   async start() {
-    const key = await makeSigningKey();
+    const key = await makeKey();
     const port = freePort();
     const memory = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
     const place = ["--server.address=127.0.0.1", `--server.port=${port}`];
