@@ -141,10 +141,14 @@ function assertClosedFolder(path: string, owner: number | null): void {
   if (mode === null || uid === null) return; // Windows
   const isOfOthers = uid !== 0 && uid !== owner;
   if (!isOfOthers && (mode & 0o022) === 0) return;
-  const reason = isOfOthers
-    ? `its folder belongs to another user (uid ${uid})`
-    : `others can write its folder (mode ${(mode & 0o7777).toString(8)})`;
-  throw refusal(ACTION, path, reason, "Use a folder that only you can write.");
+  throw refusal(
+    ACTION,
+    path,
+    isOfOthers
+      ? `its folder belongs to another user (uid ${uid})`
+      : `others can write its folder (mode ${(mode & 0o7777).toString(8)})`,
+    "Use a folder that only you can write.",
+  );
 }
 
 const LOCKED = /database( table)? is locked/;

@@ -184,10 +184,13 @@ export function parseVaultAddress(action: string, name: string, address: unknown
   const url = typeof address === "string" ? URL.parse(address) : null;
   const isPlain = url !== null && url.username + url.password + url.search + url.hash === "";
   if (!isPlain || !isSecureUrl(url)) {
-    const advice = `Give one such as "https://vault.example.com:8200", without a user name, a ` +
-      `password and a query. http: is only for a Vault Agent or Proxy on this host's loopback, since ` +
-      `tokens travel in clear text.`;
-    throw invalid(action, `${name} is not a plain https: URL`, advice);
+    throw invalid(
+      action,
+      `${name} is not a plain https: URL`,
+      `Give one such as "https://vault.example.com:8200", without a user name, a password and a ` +
+        `query. http: is only for a Vault Agent or Proxy on this host's loopback, since tokens travel ` +
+        `in clear text.`,
+    );
   }
   url.pathname = url.pathname.replace(/\/+$/, "");
   return url;
@@ -201,9 +204,11 @@ function checkVaultPath(action: string, name: string, path: unknown): void {
   const segments = typeof path === "string" ? path.split("/") : [""];
   // deno-lint-ignore no-control-regex -- control characters are refused
   if (segments.every((one) => !/^\s*$|^\.\.?$|[\u0000-\u001f\u007f]/.test(one))) return;
-  const reason =
-    `option "${name}" has a segment that is empty, "." or "..", or a control character`;
-  throw invalid(action, reason, `Give a path such as "users/anna", or a mount such as "secret".`);
+  throw invalid(
+    action,
+    `option "${name}" is missing, or has a segment that is empty, "." or "..", or a control character`,
+    `Give a path such as "users/anna", or a mount such as "secret".`,
+  );
 }
 
 function checkAuth(action: string, auth: VaultAuth): void {

@@ -1,12 +1,11 @@
 import { printable } from "../../backends/common/printable.ts";
 import {
-  CredentialsBackendError,
   messageFor,
   type Term,
   type Vocabulary,
 } from "../../backends/credentials_backend_error.ts";
 import { quoteArgument, readEnvIfGranted } from "../../backends/common/platform.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { isOwn } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import {
   CliError,
@@ -78,9 +77,7 @@ export function describeError(
   flags?: FlagValues,
   signIn?: SignInOptions,
 ): { code: string; message: string } {
-  const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
-    error instanceof CliError;
-  if (isOwn) {
+  if (isOwn(error) || error instanceof CliError) {
     const named = signIn === undefined ? valueFlags(flags, IDENTITY_FLAGS) : flagsFor(signIn);
     const vocabulary: Vocabulary = (term) =>
       term.kind === "option" ? flagFor(term) : commandFor(term, flags, named);

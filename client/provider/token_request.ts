@@ -190,7 +190,8 @@ export async function firstTokens(
     }
     // Keys that cannot be had are a final error here: there is nothing left to try again with.
     if (!(error instanceof ProviderUnavailableError)) throw error;
-    throw new ValidMindAuthError("provider_unavailable", wordsOf(error), { cause: error });
+    const { cause } = error;
+    throw new ValidMindAuthError("provider_unavailable", wordsOf(error), { cause });
   }
 }
 
@@ -229,18 +230,21 @@ export function toTokenSet(
   answer: Partial<oauth.TokenEndpointResponse>,
   idTokenExpiry?: number,
 ): TokenSet {
-  for (const token of [answer.access_token, answer.id_token]) {
+  const { access_token, refresh_token, id_token, scope } = answer;
+  for (const token of [access_token, id_token]) {
     if (token === undefined || isSendable(token)) continue;
     throw new TypeError("a token has characters that no request can carry");
   }
+  // The granted scope is shown.
+  const isEcho = [access_token, refresh_token, id_token].some((one) => one && scope?.includes(one));
   return {
-    accessToken: answer.access_token as string,
-    refreshToken: answer.refresh_token,
-    idToken: answer.id_token,
+    accessToken: access_token as string,
+    refreshToken: refresh_token,
+    idToken: id_token,
     idTokenExpiry,
     expiresIn: answer.expires_in,
     signInSeconds: positiveNumber(answer.refresh_expires_in),
-    scope: answer.scope && printable(answer.scope, 2000),
+    scope: isEcho ? undefined : scope && printable(scope, 2000),
   };
 }
 

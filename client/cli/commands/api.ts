@@ -105,8 +105,9 @@ async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await Deno.readFile(path);
   } catch {
-    const name = printable(path, 200);
-    throw usageError(`Cannot read ${name}: it is not a file that can be read. Check the path.`);
+    throw usageError(
+      `Cannot read ${printable(path, 200)}: it is not a file that can be read. Check the path.`,
+    );
   }
 }
 

@@ -116,11 +116,10 @@ function change(
     throw usageError(`Cannot ${way} a setting: its name or value is missing. Give it.`);
   }
   const reason = "to change the settings file";
-  const access = [
+  preflight("change the settings", [
     { name: "read", path, reason, need: "always" },
     { name: "write", path: folderOf(path), reason, need: "always" },
-  ] as const;
-  preflight("change the settings", access, "always");
+  ], "always");
   const document = readDocument(path);
   const profile = flags.text("profile");
   const entry = profile === undefined ? document : profileOf(document, profile);

@@ -128,8 +128,7 @@ export const exec: Command = {
       throw usageError("Cannot use --variable: it is not the name of a variable. Correct it.");
     }
     const reason = "to start the program";
-    const need = { name: "run", command: program, reason, need: "always" } as const;
-    preflight(exec.action, [need], "always");
+    preflight(exec.action, [{ name: "run", command: program, reason, need: "always" }], "always");
     const { bearer } = await readBearer(flags, exec.action);
     const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
     const command = new Deno.Command(program, { args, env: { [variable]: bearer }, ...streams });

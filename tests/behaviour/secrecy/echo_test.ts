@@ -97,6 +97,11 @@ for (const [what, text] of API_ECHOES) {
   });
 }
 
+test("echo: a token in the granted scope is not shown", async (world) => {
+  answerWith(world, { access_token: ACCESS, scope: `openid ${ACCESS}` });
+  assertNoSecret(await (await world.signIn()).status(), [ACCESS]);
+});
+
 test("echo: of all that the session knows, in a provider's and an API's words", async (world) => {
   const session = await world.signIn({ clientSecret: "s3Pq+8nVt/4Xw=6Hc2~Uf0" });
   const known: string[] = [...tokensOf(world.stored()), "s3Pq+8nVt/4Xw=6Hc2~Uf0"];
