@@ -8,7 +8,7 @@ import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./pro
 /** From `spring/pom.xml`: Spring Boot 4.1.2 has it. */
 const VERSION = "7.1.2";
 const PERSON = { username: "analyst@example.com", password: "a-password" };
-const NO_ID_TOKEN = "its device flow gives no ID token, and is run without one";
+const NO_ID_TOKEN = "Its device flow gives no ID token. The tests run it without one.";
 
 /**
  * Spring Authorization Server as it comes. It keeps the device flow and refresh tokens for clients that
@@ -23,10 +23,10 @@ export const SPRING: ProviderKind<SpringProvider> = {
     "client with its secret": NO_ID_TOKEN,
     "keys rotated": NO_ID_TOKEN,
     "DPoP": NO_ID_TOKEN,
-    "DPoP missing": "it does not demand DPoP of a client",
-    "client disabled": "it has no clients that are switched off",
-    "refresh token used twice": "it does not look for reuse",
-    "person disabled": "it does not look for the person at a refresh",
+    "DPoP missing": "It cannot require DPoP of a client.",
+    "client disabled": "It has no disabled clients.",
+    "refresh token used twice": "It does not detect the reuse of a refresh token.",
+    "person disabled": "It does not check the person at a refresh.",
   },
   async start() {
     const key = await makeKey();
