@@ -1,4 +1,4 @@
-# jupyterhub_config.py: who is signed in at the hub is signed in in notebooks, and is not asked again.
+# jupyterhub_config.py: people who signed in at the hub are not asked again in their notebooks.
 # The hub itself has OAUTH_CLIENT_SECRET, and JUPYTERHUB_CRYPT_KEY (openssl rand -hex 32), in its
 # environment, where people's servers do not see them.
 import asyncio
@@ -16,7 +16,7 @@ from tornado.ioloop import PeriodicCallback
 ISSUER = "https://login.example.com"
 # A folder of the hub's own account, in memory. A person enters it, and reads one file.
 TOKENS = "/run/jupyterhub-tokens"
-# The hub looks after the tokens so often, and renews those that end before it has looked thrice.
+# The hub checks the tokens at this interval. It renews a token that ends within three intervals.
 SECONDS = 20
 
 

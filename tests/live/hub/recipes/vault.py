@@ -30,7 +30,7 @@ c.Spawner.environment = {
 
 
 def introduce_to_vault(spawner):
-    """Signs who the person is, into a file that only this person reads."""
+    """Signs the person's name, into a file that only this person can read."""
     person = pwd.getpwnam(spawner.user.name)
     now = int(time.time())
     claims = {"sub": spawner.user.name, "aud": "vault", "iat": now, "exp": now + SECONDS}
