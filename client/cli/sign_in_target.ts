@@ -135,7 +135,7 @@ export function fileNeeds(flags: FlagValues): PermissionNeed[] {
   const reason = "to read the settings file";
   return [
     ...(path === undefined ? [] : [{ name: "read", path, reason, need: "always" } as const]),
-    { name: "sys", kind: "uid", reason: "to know whose it is", need: "optional" },
+    { name: "sys", kind: "uid", reason: "to compare the owner", need: "optional" },
   ];
 }
 

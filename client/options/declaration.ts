@@ -21,16 +21,16 @@ import type { InitOptions } from "../session_options.ts";
 /** The part that an option has in a call, and the purpose of reading its variable. */
 export const GROUPS = {
   /** Names a sign-in at a provider, also for signing out. */
-  identity: "to know who signs in, and for what",
+  identity: "to read the options of the sign-in",
   /** Proves who the client is, at sign-in, refresh and revocation. */
-  client: "to know the client's secret or file, if any",
+  client: "to read the client's secret, or its file's path",
   /** Takes the place of a sign-in. */
-  api_key: "to know who signs in",
-  person: "to know whether to ask a person, and what to show",
-  browser: "to know where the browser comes back to",
-  api: "to know how to call the API",
+  api_key: "to read the API key",
+  person: "to choose the prompt and the debug lines",
+  browser: "to read the redirect URI and the address to listen at",
+  api: "to read the options of the API",
   /** Only in `init`. */
-  model: "to know the model",
+  model: "to read the model",
   /** Only code can give it. */
   code: "",
 } as const;
@@ -98,7 +98,7 @@ export const OPTIONS = {
     help: "file with the secret of the API key",
   },
   model: { ...MODEL, requiredBy: "init", variable: "VM_API_MODEL", help: "the model's CUID" },
-  apiUrl: { ...API, variable: "VM_API_URL", help: "the same as apiHost, which it overrides" },
+  apiUrl: { ...API, variable: "VM_API_URL", help: "the same as apiHost; it wins over apiHost" },
   apiHost: { ...API, variable: "VM_API_HOST", ...flag("api-host", "URL", "the API to call") },
   scope: {
     ...IDENTITY,
@@ -109,12 +109,12 @@ export const OPTIONS = {
     ...IDENTITY,
     type: "string", // an empty one means none
     variable: "VM_OIDC_AUDIENCE",
-    ...flag("audience", "API", "the API that the token is for, if the provider needs it"),
+    ...flag("audience", "API", "the API of the token, if the provider needs it"),
   },
   profile: {
     ...IDENTITY,
     variable: "VM_OIDC_PROFILE",
-    ...flag("profile", "NAME", "name of one of several sign-ins, and of its settings"),
+    ...flag("profile", "NAME", "the name of one of several sign-ins, and of its settings"),
   },
   flow: {
     ...IDENTITY,
@@ -166,12 +166,12 @@ export const OPTIONS = {
   redirectUri: {
     ...BROWSER,
     variable: "VM_OIDC_REDIRECT_URI",
-    ...flag("redirect-uri", "URI", "the address that the browser comes back to, as registered"),
+    ...flag("redirect-uri", "URI", "the redirect URI of the browser flow, as it is registered"),
   },
   listen: {
     ...BROWSER,
     variable: "VM_OIDC_LISTEN",
-    ...flag("listen", "ADDRESS", "where to listen for the browser, such as behind a proxy"),
+    ...flag("listen", "ADDRESS", "the address to listen at for the browser, such as behind a proxy"),
   },
   loginHint: {
     ...BROWSER,
@@ -203,7 +203,7 @@ export const OPTIONS = {
     ...flag("bearer", "KIND", "the kind of token for requests"),
   },
   document: { ...MODEL, help: "type of the document to work on" },
-  monitoring: { ...MODEL, type: "boolean", help: "whether the work is ongoing monitoring" },
+  monitoring: { ...MODEL, type: "boolean", help: "whether the calls belong to ongoing monitoring" },
   credentialsBackend: { type: "object", group: "code", help: "the store of the tokens" },
   onDeviceCode: { ...FUNCTION, help: "shows link and code to the person" },
   onAuthorizationUrl: { ...FUNCTION, help: "shows the link to the person" },

@@ -141,7 +141,7 @@ const BEFORE_A_HOST = `${CHOICE},${HOME_VARIABLE}\n`; // all that are read befor
 
 withPermissions("a variable that is needed is named with its flag", "none", async () => {
   const needed =
-    "env VM_OIDC_ISSUER, env VM_OIDC_CLIENT_ID (to know who signs in, and for what), env";
+    "env VM_OIDC_ISSUER, env VM_OIDC_CLIENT_ID (to read the options of the sign-in), env";
   const flag = "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,";
   await rejectsWith("permission_required", () => createSession({}), needed, flag, BEFORE_A_HOST);
   const choice = "VM_OIDC_CREDENTIALS_BACKEND (to choose where tokens are kept)";
