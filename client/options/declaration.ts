@@ -171,7 +171,7 @@ export const OPTIONS = {
   listen: {
     ...BROWSER,
     variable: "VM_OIDC_LISTEN",
-    ...flag("listen", "ADDRESS", "the address to listen at for the browser, such as behind a proxy"),
+    ...flag("listen", "ADDRESS", "the loopback address to listen at, such as behind a proxy"),
   },
   loginHint: {
     ...BROWSER,
