@@ -22,7 +22,7 @@ export type SigningKey = Awaited<ReturnType<typeof makeKey>>;
 /** How {@linkcode signJwt} signs. */
 export interface SignOptions {
   /** `none` leaves the signature empty; `HS256` uses `secret`. @default {"RS256"} */
-  alg?: "RS256" | "HS256" | "none";
+  alg?: "RS256" | "ES256" | "HS256" | "none";
   /** @default {"validmind-test"} */
   secret?: string;
   /** Further or other header members. */
@@ -61,8 +61,9 @@ export async function signJwt(
   const head = encodeJson({ alg, kid: key.kid, ...header });
   const input = `${head}.${encodeJson(claims)}`;
   if (alg === "none") return `${input}.`;
-  const signer = alg === "RS256" ? key.privateKey : await hmacKey(secret);
-  const signature = await crypto.subtle.sign(signer.algorithm.name, signer, encode(input));
+  const signer = alg === "HS256" ? await hmacKey(secret) : key.privateKey;
+  const params = { name: signer.algorithm.name, hash: "SHA-256" };
+  const signature = await crypto.subtle.sign(params, signer, encode(input));
   return `${input}.${encodeBase64(new Uint8Array(signature))}`;
 }
 

@@ -6,49 +6,27 @@ import { denoInfo } from "./deno_process.ts";
  * The rooms, in order: a file imports from its own room and from the rooms above it, whether the
  * import is of a value, of a type, or lazy. A room is a folder or a file that is public.
  */
-export const ROOMS: readonly string[] = [
-  "backends/oidc_credentials_backend.ts",
-  "backends/credentials_backend_error.ts",
-  "backends/common/",
-  "backends/memory.ts",
-  "backends/file/",
-  "backends/file.ts",
-  "backends/kv/",
-  "backends/kv.ts",
-  "backends/keychain/",
-  "backends/keychain.ts",
-  "backends/vault/",
-  "backends/vault.ts",
-  "backends/encrypted/",
-  "backends/encrypted.ts",
-  "backends/fallback.ts",
-  "backends/helper/",
-  "backends/helper.ts",
-  "backends/testing/",
-  "backends/testing.ts",
-  "backends/migrate_credentials.ts",
-  "backends/load/",
-  "backends/resolve_credentials_backend.ts",
-  "client/errors.ts",
-  "client/entry.ts",
-  "client/format_permissions.ts",
-  "client/session.ts",
-  "client/auth_event.ts",
-  "client/session_options.ts",
-  "client/options/",
-  "client/permissions/",
-  "client/prompt/",
-  "client/provider/",
-  "client/sign_in/",
-  "client/api/",
-  "client/tokens/",
-  "client/signed_in/",
-  "client/create_session.ts",
-  "client/init.ts",
-  "mod.ts",
-  "client/cli/",
-  "client/cli.ts",
-];
+const ROOMS = `
+  backends/oidc_credentials_backend.ts backends/credentials_backend_error.ts
+  backends/common/ backends/memory.ts
+  backends/file/ backends/file.ts
+  backends/kv/ backends/kv.ts
+  backends/keychain/ backends/keychain.ts
+  backends/vault/ backends/vault.ts
+  backends/encrypted/ backends/encrypted.ts
+  backends/fallback.ts
+  backends/helper/ backends/helper.ts
+  backends/testing/ backends/testing.ts
+  backends/migrate_credentials.ts
+  backends/load/ backends/resolve_credentials_backend.ts
+  client/errors.ts client/entry.ts client/format_permissions.ts
+  client/session.ts client/auth_event.ts client/session_options.ts
+  client/options/ client/permissions/ client/prompt/ client/provider/ client/sign_in/
+  client/api/ client/tokens/ client/signed_in/
+  client/create_session.ts client/init.ts
+  mod.ts
+  client/cli/ client/cli.ts
+`.trim().split(/\s+/);
 
 const ROOT = new URL("../../", import.meta.url);
 /** An import of one own file by another. Paths start at the repository's root. */
