@@ -1,18 +1,19 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { copy, exists } from "@std/fs";
-import { DELIMITER, fromFileUrl, join } from "@std/path";
+import { exists } from "@std/fs";
+import { DELIMITER, join } from "@std/path";
+import { copyRepository } from "./support/copy_repository.ts";
 import { startJsrRegistry } from "./support/jsr_registry.ts";
 import { tempDir } from "./support/temp_home.ts";
 import { runDenoTool } from "./support/deno_process.ts";
-
-const ROOT = fromFileUrl(new URL("../", import.meta.url));
-const NOT_COMMITTED = new Set([".git", "coverage", "dist", "node_modules", "vendor"]);
 
 Deno.test("a fresh copy of the repository works with JSR and without npm", async () => {
   await using registry = await startJsrRegistry({ publish: false });
   await using temp = await tempDir();
   const root = join(temp.path, "auth");
-  await copyRepository(root);
+  await copyRepository(root, "vendor");
+  // The registry on loopback has JavaScript in place of JSR's sources: other sums than JSR's.
+  const config = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
+  await Deno.writeTextFile(join(root, "deno.json"), JSON.stringify({ ...config, lock: false }));
   const env = { ...registry.env, PATH: await pathWithBrokenNpm(temp.path) };
 
   assertEquals(await denoTask(root, env, "setup"), { code: 0, stdout: "" });
@@ -28,16 +29,6 @@ Deno.test("a fresh copy of the repository works with JSR and without npm", async
   assertMatch(tested.stdout, /^\d+ passed, 0 failed/m);
   assertEquals(await exists(join(temp.path, "npm-was-run")), false, "npm was run");
 });
-
-async function copyRepository(to: string): Promise<void> {
-  await Deno.mkdir(to);
-  for await (const { name } of Deno.readDir(ROOT)) {
-    if (!NOT_COMMITTED.has(name)) await copy(join(ROOT, name), join(to, name));
-  }
-  // The registry on loopback has JavaScript in place of JSR's sources: other sums than JSR's.
-  const config = JSON.parse(await Deno.readTextFile(join(to, "deno.json")));
-  await Deno.writeTextFile(join(to, "deno.json"), JSON.stringify({ ...config, lock: false }));
-}
 
 /** Puts an `npm` ahead of the real one that fails and leaves a trace. */
 async function pathWithBrokenNpm(folder: string): Promise<string> {

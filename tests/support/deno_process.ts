@@ -237,8 +237,6 @@ export function startDeno({ code, ...options }: ScriptOptions) {
     pid: child.pid,
     /** Ends it as a crash would, and waits until it is gone. */
     kill,
-    /** The further whole lines of its standard output, up to its end. */
-    lines: () => output,
     /** The next line of its standard output. Throws at its end, with its standard error. */
     async line(): Promise<string> {
       const { done, value } = await output.next();

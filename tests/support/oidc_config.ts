@@ -24,7 +24,6 @@ export function oidcConfig(
   return {
     adapter: (kind: string) => store.adapter(kind),
     claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
-    clientBasedCORS: () => false,
     clients: [client()],
     clockTolerance: 0,
     // Otherwise name and email would only be at the userinfo endpoint.
@@ -63,11 +62,8 @@ function lifetimes(options: OidcProviderOptions): Configuration["ttl"] {
   return {
     AccessToken: options.accessTokenTtl ?? 3600,
     DeviceCode: options.deviceCodeTtl ?? 600,
-    Grant: TWO_WEEKS,
     IdToken: options.idTokenTtl ?? 3600,
-    Interaction: 3600,
     RefreshToken: options.refreshTokenTtl ?? TWO_WEEKS,
-    Session: TWO_WEEKS,
   };
 }
 

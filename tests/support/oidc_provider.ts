@@ -159,11 +159,6 @@ export class TestOidcProvider implements AsyncDisposable {
     return await this.provider.Grant.find(grantId) !== undefined;
   }
 
-  /** Ends the life of device codes, approved or not. */
-  expireDeviceCodes(): void {
-    this.store.expire("DeviceCode");
-  }
-
   /** Ends the life of access tokens; introspection and the tracking API then refuse them. */
   expireAccessTokens(): void {
     this.store.expire("AccessToken");

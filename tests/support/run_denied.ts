@@ -1,12 +1,10 @@
-import { copy } from "@std/fs/copy";
 import { fromFileUrl, toFileUrl } from "@std/path";
+import { copyRepository } from "./copy_repository.ts";
 import { DENO, mustRun, runDeno, succeeds } from "./deno_process.ts";
 import { tempDir } from "./temp_home.ts";
 
 const ROOT_URL = new URL("../../", import.meta.url);
 const ROOT = fromFileUrl(ROOT_URL);
-/** What a script of another user may import, and the configuration by which it does. */
-const NEEDED = ["backends", "client", "mod.ts", "deno.json", "deno.lock", "vendor"];
 
 /** After this a script is killed. */
 const TIMEOUT_MS = 60_000;
@@ -83,12 +81,7 @@ async function makeSharedCopy(): Promise<{ root: string; deno: string }> {
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
   await Deno.chmod(folder, 0o755);
   const root = `${folder}/auth/`;
-  await Deno.mkdir(root);
-  for (const name of NEEDED) {
-    await copy(`${ROOT}${name}`, `${root}${name}`).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // no vendor/ where JSR answers
-    });
-  }
+  await copyRepository(root, "tests");
   await mustRun(["chmod", "-R", "a+rX", folder]);
   if (await succeeds([...asOther(), DENO, "--version"])) return { root, deno: DENO };
   await Deno.copyFile(DENO, `${folder}/deno`);

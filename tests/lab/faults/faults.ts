@@ -15,7 +15,7 @@
  * cannot be noticed by any test is listed by hand in `equivalent.txt`
  * there: lines with an `id`, and below it the reason after two spaces.
  */
-import { copyRepository } from "../../support/windows/copy_repository.ts";
+import { copyRepository } from "../../support/copy_repository.ts";
 import { junitCases } from "../../support/reports.ts";
 import { codeLines, readSource, sourceFiles } from "../../support/rooms.ts";
 import { Random } from "../torture/random.ts";
@@ -43,7 +43,6 @@ interface Failure {
   seconds: number;
 }
 
-const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 const STRICT = ["--no-check", "--sanitize-ops", "--sanitize-resources"];
 const TEST = ["test", "-A", "--unstable-kv", "--parallel", "--quiet", ...STRICT];
 const CHECK = ["check", "--quiet", "mod.ts", "backends", "client"];
@@ -274,11 +273,7 @@ if (import.meta.main) {
   await Deno.mkdir(FOLDER, { recursive: true });
   using lock = await Deno.open(`${FOLDER}/lock`, { write: true, create: true });
   await lock.lock(true);
-  await copyRepository(ROOT, COPY);
-  // One that was stopped has left its last fault.
-  for (const file of await sourceFiles()) {
-    await Deno.writeTextFile(`${COPY}/${file}`, await readSource(file));
-  }
+  await copyRepository(COPY);
   const chosen = `${FOLDER}/chosen.json`;
   if (await read(chosen) === "") {
     await Deno.writeTextFile(chosen, JSON.stringify(await chooseByRoom()));

@@ -10,7 +10,7 @@
  * `--if-possible` makes it no failure that Wine cannot be had: it says why.
  */
 import { spawnProcess } from "../deno_process.ts";
-import { ROOT, runElsewhere, testFiles } from "../run_elsewhere.ts";
+import { runElsewhere, testFiles } from "../run_elsewhere.ts";
 import { buildWine } from "../servers/build_wine.ts";
 import {
   denoOnWindows,
@@ -20,7 +20,7 @@ import {
   WINE_FOLDER,
   wineParts,
 } from "../servers/wine.ts";
-import { copyRepository } from "./copy_repository.ts";
+import { copyRepository } from "../copy_repository.ts";
 import { WINE_FAULTS } from "./wine_faults.ts";
 
 /** Where Windows differs: files, locks, Deno KV, the keychain, permissions, and the command line. */
@@ -89,7 +89,7 @@ async function prepare(): Promise<void> {
   await emptyFolder(`${drive}/${TEMPORARY}`);
   await Deno.writeTextFile(`${root}/etc/hosts`, "127.0.0.1 localhost\n"); // Windows knows it by itself
   await run(inWine(["wineserver", "--persistent"]), "start");
-  await copyRepository(ROOT, `${drive}/${REPOSITORY}`);
+  await copyRepository(`${drive}/${REPOSITORY}`);
   const options = { folder: REPOSITORY, env: await networkEnv() };
   for (const args of FETCHES) {
     const trouble = await run(denoOnWindows(args, options), args[0]!);
