@@ -6,11 +6,10 @@ import { net, uniqueNeeds } from "./permissions/start_needs.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
+import { loadProvider } from "./tokens/store.ts";
 
 /** Loaded where somebody signs out. */
 const loadSignOut = () => import("./signed_in/sign_out.ts");
-/** Loaded where the provider is asked for its endpoints. */
-const loadProvider = () => import("./provider/oidc_provider.ts");
 
 /**
  * Signs in to ValidMind, pings its API, and makes the session the active one of this process. A

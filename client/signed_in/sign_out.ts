@@ -32,10 +32,10 @@ import {
   proofNeeds,
   variableNeeds,
 } from "../permissions/start_needs.ts";
-import { type OidcProvider, openProvider } from "../provider/oidc_provider.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
-import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
+import { CredentialStore, loadProvider, unstoredKeys } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 
 const ACTION = "clear credentials";
@@ -192,10 +192,11 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
 }
 
 /** The provider of an identity, for a revocation. */
-function providerOf(
+async function providerOf(
   identity: OidcIdentity,
   { fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions, // no variable is read for it
 ): Promise<OidcProvider> {
+  const { openProvider } = await loadProvider();
   return openProvider(identity, runtimeOf({ fetch, timeoutMs }, ACTION));
 }
 
