@@ -166,7 +166,7 @@ function explain(path: string, error: unknown): Explanation {
   }
   const { name = "unknown error", message = "", code }: Partial<OsError> = Object(error);
   if (code === "ENOSPC" || /quota exceeded/i.test(message)) { // a used-up quota has no code
-    return ["backend_full", "no space is left", "Free some space; what was stored is kept."];
+    return ["backend_full", "no space is left", "Free some space. The stored tokens are kept."];
   }
   // The system's own words, such as "Read-only file system", without those of Deno.
   const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;

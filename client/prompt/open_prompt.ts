@@ -60,7 +60,7 @@ export async function openNotebookPrompt(
 ): Promise<Prompt> {
   const id = `vm-auth-${crypto.randomUUID()}`;
   // A phone cannot bring the answer back to this computer.
-  const qr = page.answer ? undefined : qrSvg(await qrCode(page.url), "QR code of the page to open");
+  const qr = page.answer ? "" : qrSvg(await qrCode(page.url), "QR code of the page to open");
   const notes: string[] = [];
   let queue: Promise<void> = Promise.resolve();
 

@@ -117,7 +117,7 @@ function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
     `2. Sign in there. The browser then goes to ${printable(redirectUri, 200)}.`,
     ...(handIn === undefined ? ["The browser has to be on this computer."] : [
       "Does that page not load, for example in a browser on another machine?",
-      handIn,
+      ...handIn.split("\n"),
     ]),
   ];
 }
@@ -155,8 +155,8 @@ interface PromptView {
   /** The id of the display, and of the element in it. */
   id: string;
   page: SignInPage;
-  /** As SVG; absent where a phone is of no use. */
-  qr: string | undefined;
+  /** As SVG; empty where a phone is of no use. */
+  qr: string;
 }
 
 /**
@@ -172,12 +172,14 @@ export function promptHtml(
 ): string {
   const href = escapeHtml(page.url, Infinity);
   const notice = notes.map((note) => `<p class="vm-auth-note">${escapeHtml(note, 500)}</p>`);
+  const qrLink = qr && `<a class="vm-auth-qr" href="${href}" target="_blank" ` +
+      `rel="noopener noreferrer" title="Scan with a phone, or click">${qr}</a>`;
   return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
     `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p>` +
     `<ol><li>Open <a href="${href}" target="_blank" rel="noopener noreferrer">` +
     `${escapeHtml(page.shortUrl, 100)}</a></li>${codeHtml(page)}${answerHtml(page)}</ol>` +
     `${awayHtml(page)}${formHtml(page)}${notice.join("")}${waitHtml(page, now)}` +
-    `</div>${qr === undefined ? "" : qrHtml(href, qr)}</div><script>${pageScript(id)}</script>`;
+    `</div>${qrLink}</div><script>${pageScript(id)}</script>`;
 }
 
 /** The end of the page, by the clock, and the way to the result for a page that is sent no outcome. */
@@ -186,11 +188,6 @@ function waitHtml({ code, expiresAt }: SignInPage, now: number): string {
   return `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" ` +
     `data-end="${expiresAt.getTime()}">The ${name} ends at ` +
     `${escapeHtml(formatTime(expiresAt.getTime()))}. ${AFTER_RELOAD}</p>`;
-}
-
-function qrHtml(href: string, qr: string): string {
-  return `<a class="vm-auth-qr" href="${href}" target="_blank" rel="noopener noreferrer" ` +
-    `title="Scan with a phone, or click">${qr}</a>`;
 }
 
 function answerHtml({ answer }: SignInPage): string {
@@ -202,7 +199,9 @@ function answerHtml({ answer }: SignInPage): string {
 function awayHtml({ answer }: SignInPage): string {
   if (answer === undefined) return "";
   const [, ...lines] = answerLines(answer);
-  return `<p class="vm-auth-note vm-auth-away">${escapeHtml(lines.join(" "), 500)}</p>`;
+  return `<p class="vm-auth-note vm-auth-away">${
+    lines.map((line) => escapeHtml(line)).join("<br>")
+  }</p>`;
 }
 
 /**

@@ -42,8 +42,8 @@ import { signInByDevice } from "./device.ts";
 const TYPE_HERE =
   "Paste its whole address here and press Enter. It is hidden, and can be used once.";
 const USE_TWO_CELLS =
-  "Interrupt this cell, and use two cells. The first: const signIn = await vm.startSignIn(); Open its " +
-  'link. The second: const session = await signIn.finish("<address of the last page>");';
+  "Interrupt this cell, and use two cells:\nconst signIn = await vm.startSignIn(); // open its link\n" +
+  'const session = await signIn.finish("<address of the last page>");';
 
 /** Options of {@linkcode askPerson}. */
 interface AskPersonOptions {

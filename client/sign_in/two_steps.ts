@@ -9,8 +9,8 @@ import { watchInterrupt } from "./dialog.ts";
 import { failureOf } from "./flow.ts";
 
 /** The second step, as the first one names it. */
-const HAND_IN = "Copy its whole address, and run this in the next cell: " +
-  'await signIn.finish("<address>"); The address can be used once.';
+const HAND_IN = "Copy its whole address, which can be used once. Run in the next cell:\n" +
+  'const session = await signIn.finish("<address>");';
 
 /**
  * Starts a sign-in in the browser, and gives back as soon as its link is shown.
