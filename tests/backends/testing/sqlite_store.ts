@@ -1,7 +1,7 @@
 import type { OidcCredentials, OidcCredentialsBackend, WithLockOptions } from "@validmind/auth";
 import { DatabaseSync } from "node:sqlite";
 
-/** Keeps entries in SQLite. A row for each key is the lock. The row of a killed process ends by itself. */
+/** Keeps entries in SQLite. A row for each key is the lock. The row of a killed process expires. */
 export class SqliteStore implements OidcCredentialsBackend {
   readonly persistent = true;
   readonly #leaseMs: number;
