@@ -1,11 +1,11 @@
 /**
- * Signs people in to the ValidMind API, or to any API that uses an OpenID Provider, from notebooks,
- * scripts and terminals. It keeps their tokens fresh, puts them on requests, and stores them where you
- * choose. Jobs sign in as their client.
+ * This module signs people in to the ValidMind API, or to any API that uses an OpenID Provider, from
+ * notebooks, scripts and terminals. It keeps their tokens fresh, puts them on requests, and keeps them in
+ * a store of your choice. Jobs sign in as their client.
  *
  * ## Quick start
  *
- * Set the provider to sign in at, the client, the API and the model. Each variable is also an option.
+ * Set the provider, the client, the API and the model. Each variable is also an option.
  *
  * ```sh
  * deno add jsr:@validmind/auth
@@ -18,7 +18,7 @@
  * ```ts
  * import * as vm from "@validmind/auth";
  *
- * // Shows a link and a code where a person has to sign in.
+ * // Shows a link and a code if a person has to sign in.
  * const session = await vm.init();
  * const answer = await session.get("ping");
  * ```
@@ -28,12 +28,12 @@
  * {@linkcode init} uses the stored token or refreshes it. It asks a person only if it has to.
  * {@linkcode createSession} does the same for any other API. {@linkcode clearOidcCredentials} signs
  * out. A {@linkcode Session} gives a fresh token and makes requests with it. The
- * [command line](https://jsr.io/@validmind/auth/doc/cli) does all of it for a shell.
+ * [command line](https://jsr.io/@validmind/auth/doc/cli) does the same in a shell.
  *
  * ## Stores
  *
  * The default is the file that the ValidMind Python library uses, too. The option
- * `credentialsBackend`, {@linkcode setDefaultBackend} or `VM_OIDC_CREDENTIALS_BACKEND` choose another
+ * `credentialsBackend`, {@linkcode setDefaultBackend} or `VM_OIDC_CREDENTIALS_BACKEND` chooses another
  * store: memory, Deno KV, [the keychain](https://jsr.io/@validmind/auth/doc/backends/keychain),
  * [Vault](https://jsr.io/@validmind/auth/doc/backends/vault) or
  * [a program](https://jsr.io/@validmind/auth/doc/backends/helper). Each can be
@@ -44,9 +44,9 @@
  *
  * ## Permissions and errors
  *
- * A call checks its permissions before any work, and its error names the exact flags that are missing.
- * {@linkcode requiredPermissions} lists them. Errors have stable codes: {@linkcode ValidMindAuthError},
- * and {@linkcode CredentialsBackendError} for the store.
+ * A call checks its permissions before any work. The error names the exact flags that are missing.
+ * {@linkcode requiredPermissions} lists all of them. Errors have stable codes:
+ * {@linkcode ValidMindAuthError}, and {@linkcode CredentialsBackendError} for the store.
  *
  * ## Pages
  *

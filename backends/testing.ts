@@ -9,7 +9,7 @@
  * testCredentialsBackend("TeamStore", () => new TeamStore({ url: "http://localhost:9000" }));
  * ```
  *
- * Run the file with `deno test`, and the permissions of the store.
+ * Run the file by `deno test`, with the permissions of the store.
  *
  * More: [a store of your own](own.md#test-it).
  *

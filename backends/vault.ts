@@ -28,7 +28,7 @@
  * }'
  * ```
  *
- * Needs `--allow-net` for the server, `--allow-env` for variables that stand in for absent options, and
+ * Needs `--allow-net` for the server, `--allow-env` for the variables of absent options, and
  * `--allow-read` of the files that the options name.
  *
  * More: [Vault and OpenBao](README.md#vault-and-openbao), with the policy and the roles;

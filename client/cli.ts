@@ -10,13 +10,13 @@
  * `login` signs in and `logout` signs out. `api` calls the API, and `exec` gives a program the token.
  * `migrate` moves credentials between stores. `permissions` lists the flags that a script needs.
  * `doctor` finds the cause of a failed sign-in. `--help` describes each command. Flags, variables and a
- * settings file name the provider and the client: `config` shows which of them applies.
+ * settings file name the provider and the client: `config` shows the source of each value.
  *
- * Results go to standard output, everything else to standard error. Only `token` ever prints a token.
+ * Results go to standard output, everything else to standard error. Only `token` prints a token.
  * The exit code is 0 for success and 1 for a failure. It is 2 for a wrong command line or setting, and 4
  * if a person has to sign in.
  *
- * `validmind-auth permissions --for cli` lists flags to install it with instead of `-A`.
+ * `validmind-auth permissions --for cli` prints the installation with exact flags in place of `-A`.
  *
  * More: [the command line](command_line.md), with all commands and flags; [jobs and CI](jobs.md).
  *
