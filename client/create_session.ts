@@ -29,14 +29,11 @@ import { StoredCredential, TokenSource } from "./tokens/source.ts";
 /** Loaded where a sign-in has two steps. */
 const loadTwoSteps = () => import("./sign_in/two_steps.ts");
 /** Loaded where the stored tokens do not serve. */
-const loadRenewal = async () => {
-  await loadCompiled();
-  return await import("./tokens/renewal.ts");
-};
+const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
-const loadPreflight = () => import("./permissions/preflight.ts");
+export const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
  * Signs in for any API that uses an OpenID Provider: `init` without the ping, the model, ValidMind's
@@ -188,19 +185,6 @@ function tokensOf(
       return new TokenRenewal(options, held);
     },
   });
-}
-
-/**
- * Loads a package by its file. Deno 2 keeps compiled code by file, and looks for that of a package
- * behind an `import()` by its name: each process would compile it anew, and keep it once more.
- */
-async function loadCompiled(): Promise<void> {
-  try {
-    const url = import.meta.resolve("npm:oauth4webapi@^3.8.8");
-    if (url.startsWith("file:")) await import(url);
-  } catch {
-    // It is loaded by its name, more slowly.
-  }
 }
 
 /** Checks permissions, those of `when` among `needs`. An error names all that are known. */

@@ -1,15 +1,16 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { openSession, prepare } from "./create_session.ts";
+import { loadPreflight, openSession, prepare } from "./create_session.ts";
 import { throwToCaller, ValidMindAuthError } from "./errors.ts";
 import { checkCallOptions } from "./options/resolve_options.ts";
 import { net, uniqueNeeds } from "./permissions/start_needs.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
-import { loadProvider } from "./tokens/store.ts";
 
 /** Loaded where somebody signs out. */
 const loadSignOut = () => import("./signed_in/sign_out.ts");
+/** Loaded where the provider is asked for its endpoints. */
+const loadProvider = () => import("./provider/oidc_provider.ts");
 
 /**
  * Signs in to ValidMind, pings its API, and makes the session the active one of this process. A
@@ -189,7 +190,7 @@ export async function requiredPermissions(
   const call = await prepare(options, about.call ?? "init", action);
   const { identity, runtime } = call.resolved;
   if (identity.kind === "api_key") return call.needs();
-  const { browserNeeds } = await import("./permissions/preflight.ts");
+  const { browserNeeds } = await loadPreflight();
   const hosts: string[] = [];
   if (about.discover) {
     const { OidcProvider } = await loadProvider();

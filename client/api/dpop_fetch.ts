@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { ValidMindAuthError } from "../errors.ts";
 import { isReplayable } from "./transport.ts";
-import { dpopHandle } from "../provider/token_request.ts";
+import { dpopHandle } from "../provider/dpop_key.ts";
 
 /**
  * A `fetch` that adds a proof of the key to each request with `Authorization: DPoP …`: RFC 9449,
@@ -66,7 +66,7 @@ async function request(
       undefined,
       undefined,
       {
-        DPoP: dpopHandle(pair),
+        DPoP: dpopHandle(oauth, pair),
         [oauth.allowInsecureRequests]: url.protocol === "http:", // the URL was checked before
         [oauth.customFetch]: (_url, { headers }) => {
           const { authorization, dpop } = headers as Record<string, string>;

@@ -3,14 +3,13 @@ import { remember } from "../../backends/common/printable.ts";
 import { words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
+import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";
 import { withoutEcho } from "./fetch.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,
-  dpopHandle,
-  type DpopKey,
   firstTokens,
   newDpopKey,
   type RequestContext,
@@ -168,7 +167,7 @@ async function queryOf(
     ...(nonce !== undefined && { nonce }),
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: "S256",
-    ...(dpopKey && { dpop_jkt: await dpopHandle(dpopKey.pair).calculateThumbprint() }),
+    ...(dpopKey && { dpop_jkt: await dpopHandle(oauth, dpopKey.pair).calculateThumbprint() }),
   };
 }
 
@@ -181,7 +180,7 @@ async function push(
   const { server, client, auth } = context;
   const options = {
     ...requestOptions(PUSHED, context),
-    ...(dpopKey && { DPoP: dpopHandle(dpopKey.pair, context.runtime.skew) }),
+    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey.pair, context.runtime.skew) }),
   };
   return await withNonce(async () => {
     const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);

@@ -7,16 +7,11 @@ import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { assertCanSignIn } from "./discovery.ts";
+import type { DpopKey } from "./dpop_key.ts";
 import { BY_BROWSER } from "./error.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import {
-  audienceOf,
-  type DpopKey,
-  firstTokens,
-  newDpopKey,
-  requestOptions,
-} from "./token_request.ts";
+import { audienceOf, firstTokens, newDpopKey, requestOptions } from "./token_request.ts";
 
 /** Lifetime of a device code where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_CODE_SECONDS = 900;

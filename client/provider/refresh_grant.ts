@@ -5,6 +5,8 @@ import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";
 
+export { openProvider } from "./oidc_provider.ts";
+
 /** Options of {@linkcode refreshTokens}. */
 interface RefreshOptions {
   /** The refresh token. Secret. */

@@ -34,8 +34,8 @@ import {
 } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
-import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
-import { CredentialStore, loadProvider, unstoredKeys } from "../tokens/store.ts";
+import { clearCredentials, isCorrupt, loadProvider, UNREAD } from "../tokens/clear.ts";
+import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 
 const ACTION = "clear credentials";

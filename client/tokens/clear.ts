@@ -86,3 +86,22 @@ export async function revokeTokens(
     return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
   }
 }
+
+/** Loaded where the provider is needed: a sign-out does without it. */
+export async function loadProvider() {
+  await loadCompiled();
+  return await import("../provider/refresh_grant.ts");
+}
+
+/**
+ * Loads a package by its file. Deno 2 keeps compiled code by file, and looks for that of a package
+ * behind an `import()` by its name: each process would compile it anew, and keep it once more.
+ */
+async function loadCompiled(): Promise<void> {
+  try {
+    const url = import.meta.resolve("npm:oauth4webapi@^3.8.8");
+    if (url.startsWith("file:")) await import(url);
+  } catch {
+    // It is loaded by its name, more slowly.
+  }
+}

@@ -12,9 +12,9 @@ import {
   type TokenSet,
 } from "../entry.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
-import { type OidcProvider, openProvider } from "../provider/oidc_provider.ts";
-import { type RefreshAnswer, refreshTokens, subjectOf } from "../provider/refresh_grant.ts";
-import { clearCredentials, revokeTokens } from "./clear.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { RefreshAnswer } from "../provider/refresh_grant.ts";
+import { clearCredentials, loadProvider, revokeTokens } from "./clear.ts";
 import {
   BoundKey,
   bridges,
@@ -180,7 +180,10 @@ export class TokenRenewal implements Renewal {
   /** The provider, loaded at the first need. */
   async #openProvider(): Promise<OidcProvider> {
     const { identity, runtime } = this.#options;
-    return await this.#provider.get(() => openProvider(identity, runtime));
+    return await this.#provider.get(async () => {
+      const { openProvider } = await loadProvider();
+      return await openProvider(identity, runtime);
+    });
   }
 
   /** Whether an entry is for the requested scope, and has the key of its tokens. */
@@ -305,6 +308,7 @@ export class TokenRenewal implements Renewal {
     const proof = this.#store.prove(stored);
     proof.catch(() => undefined); // thrown below
     const provider = await this.#openProvider();
+    const { refreshTokens, subjectOf } = await loadProvider();
     await provider.prepare(this.#isAlone ? "get a token" : "refresh the sign-in");
     await proof;
     if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;

@@ -23,7 +23,7 @@ import {
   type TokenSet,
 } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { importDpopKey } from "../provider/token_request.ts";
+import { importDpopKey } from "../provider/dpop_key.ts";
 import { OPTIONS } from "../options/declaration.ts";
 import type { HeldTokens } from "./source.ts";
 

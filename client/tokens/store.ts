@@ -233,8 +233,6 @@ export function isSpent(token: string): boolean {
   return spent.has(token);
 }
 
-/** Loaded where the provider is asked for its endpoints, or to revoke tokens. */
-export const loadProvider = () => import("../provider/oidc_provider.ts");
 /** Loaded where a person is asked. */
 export const loadDialog = () => import("../sign_in/dialog.ts");
 

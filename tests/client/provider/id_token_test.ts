@@ -1,11 +1,8 @@
 import { assertSamePerson, type Subject } from "../../../client/provider/refresh_grant.ts";
 import { providerSkew } from "../../../client/provider/fetch.ts";
+import * as oauth from "oauth4webapi";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import {
-  dpopHandle,
-  generateDpopKey,
-  importDpopKey,
-} from "../../../client/provider/token_request.ts";
+import { dpopHandle, generateDpopKey, importDpopKey } from "../../../client/provider/dpop_key.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 
@@ -59,7 +56,7 @@ Deno.test("dpop key: the stored one is the same key, each new one another, and n
 Deno.test("dpop proofs: a key has one maker, until the provider's clock is off by over 2 s", async () => {
   const { pair } = await generateDpopKey();
   const makers = [undefined, -2, 2, undefined, 3, 1, undefined, -2].map((skew) =>
-    dpopHandle(pair, skew)
+    dpopHandle(oauth, pair, skew)
   );
   assertEquals(makers.map((maker) => makers.indexOf(maker)), [0, 0, 0, 0, 4, 4, 4, 7]);
 });
