@@ -65,7 +65,11 @@ async function request(
     process: oauth.processRefreshTokenResponse,
   });
   const claims = oauth.getValidatedIdTokenClaims(answer.answer);
-  if (subject && claims) assertSamePerson(subject, claims, identity.issuer);
+  if (subject && claims) {
+    // Not kept: the next answer to another person's refresh token may have no ID token to compare.
+    if (reasonAgainst(subject, claims) === OTHER_PERSON) delete got.refresh_token;
+    assertSamePerson(subject, claims, identity.issuer);
+  }
   try {
     return await checkTokens(context, answer);
   } catch (error) {
@@ -93,25 +97,28 @@ export function assertSamePerson(
   claims: Subject,
   issuer: string,
 ): void {
-  if (subject === "unknown") {
-    throw mismatch(issuer, "the stored ID token cannot be read, so its person is not known");
-  }
-  // An issuer may change between its forms with and without a trailing slash.
-  const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
-  if (subject.sub !== claims.sub || first !== second) {
-    throw mismatch(issuer, "the new ID token is of another person");
-  }
-  // A nonce that comes back is the one of the sign-in.
-  const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
-  if (isOther && subject.nonce !== undefined) {
-    throw mismatch(issuer, "the new ID token is of another sign-in (nonce)");
-  }
-}
-
-function mismatch(issuer: string, reason: string): ValidMindAuthError {
-  return new ValidMindAuthError(
+  const reason = reasonAgainst(subject, claims);
+  if (reason === undefined) return;
+  throw new ValidMindAuthError(
     "id_token_invalid",
     `Cannot refresh the sign-in at ${issuer}: ${reason}. Sign out and sign in again, then ask the ` +
       `provider's administrator.`,
   );
+}
+
+const OTHER_PERSON = "the new ID token is of another person";
+
+/** The reason why claims do not go with the person of the former ID token, if there is one. */
+function reasonAgainst(subject: Subject | "unknown", claims: Subject): string | undefined {
+  if (subject === "unknown") {
+    return "the stored ID token cannot be read, so its person is not known";
+  }
+  // An issuer may change between its forms with and without a trailing slash.
+  const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
+  if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
+  // A nonce that comes back is the one of the sign-in.
+  const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
+  return isOther && subject.nonce !== undefined
+    ? "the new ID token is of another sign-in (nonce)"
+    : undefined;
 }
