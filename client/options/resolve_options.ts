@@ -73,7 +73,8 @@ export async function withSettings<T extends Partial<InitOptions>>(
   const settings = readSettings(options as Record<string, unknown>, file);
   const taken = Object.entries(valuesOf(settings))
     .filter(([name]) => (names as readonly string[]).includes(name));
-  return { options: { ...Object.fromEntries(taken), ...options }, named: backendOf(settings) };
+  // Last, since an option may be there and undefined.
+  return { options: { ...options, ...Object.fromEntries(taken) }, named: backendOf(settings) };
 }
 
 function isSettingsThere(): boolean {
