@@ -70,11 +70,13 @@ export async function askPerson(
   const elsewhere = new AbortController();
   const signal = AbortSignal.any([dialog.signal, elsewhere.signal]);
   let looking: Promise<void> | undefined;
+  let found: OidcCredentials | undefined;
   // Nobody waits for a look: a store that hangs, or asks, holds up neither a poll nor the end.
   const look = () => {
     looking ??= options.look().then((entry) => {
       looking = undefined;
-      if (entry !== undefined) elsewhere.abort(new SignedInElsewhere(entry));
+      found ??= entry;
+      if (found) elsewhere.abort(new SignedInElsewhere("another program has signed in"));
     });
   };
   try {
@@ -85,10 +87,10 @@ export async function askPerson(
     await dialog.end(signedIn(entry, options));
     return entry;
   } catch (error) {
-    if (error instanceof SignedInElsewhere) {
+    if (found !== undefined && error instanceof SignedInElsewhere) {
       runtime.emit?.({ type: "sign_in_joined" });
-      await dialog.end({ ...signedIn(error.entry, options), isElsewhere: true });
-      return error.entry;
+      await dialog.end({ ...signedIn(found, options), isElsewhere: true });
+      return found;
     }
     await dialog.fail(error);
     throw error;

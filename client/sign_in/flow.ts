@@ -1,4 +1,3 @@
-import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
@@ -31,12 +30,11 @@ export interface FlowContext {
   look: () => void;
 }
 
-/** Ends a flow whose sign-in another program has stored meanwhile. */
-export class SignedInElsewhere extends Error {
-  constructor(readonly entry: OidcCredentials) {
-    super("another program has signed in");
-  }
-}
+/**
+ * Ends a flow whose sign-in another program has stored meanwhile. It does not have the entry: a caller's
+ * `fetch` sees it as the reason of its signal, and may print it.
+ */
+export class SignedInElsewhere extends Error {}
 
 /** The OAuth errors of a person who refuses; the second is Microsoft Entra's. */
 export const DENIALS: readonly unknown[] = ["access_denied", "authorization_declined"];

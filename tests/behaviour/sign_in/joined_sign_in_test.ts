@@ -6,8 +6,10 @@ import { paths } from "../../support/request_log.ts";
 import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { hang } from "../../support/http_server.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 
 interface SlowWorld extends ScriptedWorld {
   /** Waits until a poll is about to come, lets it come, and waits for its answer. */
@@ -152,8 +154,15 @@ test("joined sign-in: another program's on the same store ends the wait, and its
     await signIn();
   };
   const onEvent = ({ type }: { type: string }) => void events.push(type);
-  await using session = await createSession({ ...options, onEvent });
+  let reason: unknown;
+  const delay = (ms: number, signal?: AbortSignal) => {
+    signal?.addEventListener("abort", () => reason = signal.reason);
+    return world.clock.delay(ms, signal);
+  };
+  await using session = await createSession({ ...options, onEvent, delay });
   assertEquals(looks, 3); // one after each poll
+  assertStringIncludes(`${reason}`, "another program has signed in");
+  assertNoSecret(reason, tokensOf(first.rows.get(world.key)!)); // a caller may print it
   assertEquals(await session.accessToken(), first.rows.get(world.key)!.access_token);
   assertEquals(events.slice(-2), ["sign_in_joined", "signed_in"]);
   assertEquals(events.includes("sign_in_failed"), false);
