@@ -121,7 +121,9 @@ export function providerFetch(
     const { response, text } = await fetchText(url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
-    runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
+    // A cache, as Google has for its keys, gives the time of its copy.
+    const date = headers.has("age") ? null : headers.get("date");
+    runtime.skew = providerSkew(date) ?? runtime.skew;
     if (status >= 300 && status < 400) {
       const reason = "it redirects to another address, to which no token is sent";
       throw unusable(

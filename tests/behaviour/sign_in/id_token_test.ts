@@ -207,6 +207,16 @@ for (const offMs of [-60 * MINUTE, 60 * MINUTE]) {
   });
 }
 
+test("clock: keys out of a cache, as Google's are, say nothing of the time", async (world) => {
+  const { now: _, ...options } = world.options;
+  const keys = await (await fetch(`${world.provider.issuer}/jwks`)).json();
+  const date = new Date(Date.now() - 50 * MINUTE).toUTCString();
+  world.provider.script.jwks.push(() => json(keys, 200, { date, age: "3000" }));
+  await createSession(options);
+  const left = Date.parse(world.stored().expires_at!) - Date.now();
+  assert(left > 59 * MINUTE, `${left} ms`);
+});
+
 test("clock off by 5 minutes: a proof of DPoP has the provider's time", async (world) => {
   world.provider.discovery = { dpop_signing_alg_values_supported: ["ES256"] };
   const date = new Date(Date.now() + 5 * MINUTE).toUTCString();
