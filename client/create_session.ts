@@ -149,7 +149,10 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
     tokens,
     async dropPermissions(willRefresh, all) {
       const { browserNeeds, dropPermissions } = await loadPreflight();
-      return await dropPermissions([...needs(), ...browserNeeds(options)], willRefresh, all);
+      const needed = [...needs(), ...browserNeeds(options)];
+      // A fetch of the caller's own declares no hosts.
+      if (options.fetch) needed.push({ name: "net", reason: "to make requests", need: "always" });
+      return await dropPermissions(needed, willRefresh, all);
     },
   });
   if (hasAsked === false && resolved.interactive && notebook() !== undefined) {

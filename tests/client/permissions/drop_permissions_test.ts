@@ -12,7 +12,7 @@ import { startTrackingApi } from "../../support/tracking_api.ts";
 /** What a child saw: states after the drop, by name, and what each later step came to. */
 type Seen = Record<string, string>;
 
-async function afterDrop(drop: string, wide: boolean): Promise<Seen> {
+async function afterDrop(drop: string, wide: boolean, more = ""): Promise<Seen> {
   await using folder = await tempDir();
   await using provider = await startOidcProvider({ interval: 0.05 });
   await using api = await startTrackingApi();
@@ -25,11 +25,12 @@ async function afterDrop(drop: string, wide: boolean): Promise<Seen> {
   const { stdout, stderr } = await runDeno({
     flags: wide ? ["-A"] : formatPermissionFlags(needs).split(" "),
     code: `
-      import { FileCredentialsBackend, init } from "@validmind/auth";
+      import { FileCredentialsBackend, init, MemoryCredentialsBackend } from "@validmind/auth";
       const session = await init({
         ...${JSON.stringify(options)},
         credentialsBackend: new FileCredentialsBackend({ path: ${JSON.stringify(path)} }),
         onDeviceCode: () => {},
+        ${more}
       });
       const result = await session.dropPermissions(${drop});
       const state = (d: Deno.PermissionDescriptor) => Deno.permissions.querySync(d).state;
@@ -52,8 +53,8 @@ async function afterDrop(drop: string, wide: boolean): Promise<Seen> {
 const [DROPPED, REFRESHES] = [{ env: "prompt", run: "prompt" }, { refresh: "ok", net: "granted" }];
 const ENDS = { write: "prompt", refresh: "permission_required" };
 
-/** The call, what is granted before, and what a child sees after it. */
-const DROPS: [name: string, drop: string, wide: boolean, seen: Partial<Seen>][] = [
+/** The call, what is granted before, what a child sees after it, and options of its session. */
+const DROPS: [string, drop: string, wide: boolean, seen: Partial<Seen>, more?: string][] = [
   ["a session drops the variables, and goes on to call and to refresh", "", false, {
     ...DROPPED,
     ...REFRESHES,
@@ -82,10 +83,24 @@ const DROPS: [name: string, drop: string, wide: boolean, seen: Partial<Seen>][] 
     write: "granted",
     stillGranted: "",
   }],
+  [
+    "one with a fetch of its own keeps the network",
+    "{ all: true }",
+    true,
+    { ...DROPPED, ...REFRESHES },
+    "fetch: (url, init) => fetch(url, init),",
+  ],
+  [
+    "a request to a denied provider does not keep the process from ending",
+    "{ refresh: false }",
+    false,
+    { refresh: "permission_required", net: "prompt" },
+    "credentialsBackend: new MemoryCredentialsBackend(),",
+  ],
 ];
 
-for (const [name, drop, wide, expected] of DROPS) {
+for (const [name, drop, wide, expected, more] of DROPS) {
   Deno.test(`dropPermissions: ${name}`, async () => {
-    assertObjectMatch(await afterDrop(drop, wide), { ...expected, ping: "ok" });
+    assertObjectMatch(await afterDrop(drop, wide, more), { ...expected, ping: "ok" });
   });
 }
