@@ -206,7 +206,7 @@ export function optionNeeds(text: string): PermissionNeed[] {
 
 export function env(
   variable: string,
-  reason: string = "to choose where tokens are kept",
+  reason: string = "to choose the store of the tokens",
   need: PermissionNeed["need"] = "always",
 ): PermissionNeed {
   return { name: "env", variable, reason, need };

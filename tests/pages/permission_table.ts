@@ -46,7 +46,7 @@ export function backendTable(): string {
 /** The permissions of a whole call, for client/options.md. */
 export async function needTable(): Promise<string> {
   using _ = new OwnEnv(VARIABLES);
-  return table(["flag", "what for", "needed"], await needRows());
+  return table(["flag", "purpose", "needed"], await needRows());
 }
 
 function backendRows(): string[][] {

@@ -7,7 +7,7 @@ import { table } from "./generated_part.ts";
 export function cliReference(): string {
   const commands = COMMANDS.map(({ name, summary }) => [`\`${name}\``, summary]);
   return [
-    table(["command", "what it does"], commands),
+    table(["command", "purpose"], commands),
     table(["flag", "meaning", "default"], flagRows()),
     table(["exit code", "meaning"], Object.entries(EXIT_WORDS)),
   ].join("\n\n");

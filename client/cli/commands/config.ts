@@ -44,7 +44,7 @@ const WAYS = ["list", "path", "set", "unset"] as const;
 
 export const config: Command = {
   name: "config",
-  summary: "show and change the settings, and show where each comes from",
+  summary: "show and change the settings, with the source of each",
   details: [
     "A flag wins over a variable, and a variable over the settings file. A profile that --profile names " +
     "wins over variables, too. The file is ~/.validmind/settings.json, or the one that VM_AUTH_CONFIG " +

@@ -41,7 +41,7 @@ import {
 
 export const status: Command = {
   name: "status",
-  summary: "show who is signed in, until when, and where the tokens are",
+  summary: "show the account, the expiry of the token, and the store",
   details: [
     "Reads the store only: nothing is refreshed, and nobody is asked. Exit code 4 means " +
     "that the next use needs a person. config list shows which flag, variable or file decides.",
@@ -186,7 +186,7 @@ export function timeText(end: Date, now: number = Date.now()): string {
 
 export const list: Command = {
   name: "list",
-  summary: "list the stored sign-ins with provider, client, profile and end",
+  summary: "list all sign-ins with provider, client, profile and expiry",
   details: [
     "Reads the store only, and needs neither issuer nor client. An entry that cannot be read is shown " +
     "with the reason, and makes the exit code 1. --profile names the settings that name the store.",

@@ -144,7 +144,7 @@ withPermissions("a variable that is needed is named with its flag", "none", asyn
     "env VM_OIDC_ISSUER, env VM_OIDC_CLIENT_ID (to read the options of the sign-in), env";
   const flag = "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,";
   await rejectsWith("permission_required", () => createSession({}), needed, flag, BEFORE_A_HOST);
-  const choice = "VM_OIDC_CREDENTIALS_BACKEND (to choose where tokens are kept)";
+  const choice = "VM_OIDC_CREDENTIALS_BACKEND (to choose the store of the tokens)";
   await rejectsWith("permission_required", () => createSession(WHO), choice, BEFORE_A_HOST);
 });
 
