@@ -1,4 +1,4 @@
-import { folderOf, isSecureUrl, isUrl, needDeno, netHost } from "./common/platform.ts";
+import { folderOf, isUrl, needDeno, netHost, parsePlainUrl } from "./common/platform.ts";
 import { PROVES } from "./common/describe_backend.ts";
 import { Once } from "./common/promises.ts";
 import { checkOptions, CredentialsBackendError } from "./credentials_backend_error.ts";
@@ -207,9 +207,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
  */
 function checkUrl(path: string): void {
   if (!/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) return;
-  const url = isUrl(path) ? URL.parse(path) : null;
-  const isPlain = url !== null && url.username + url.password + url.search === "";
-  if (isPlain && isSecureUrl(url)) return;
+  if (isUrl(path) && parsePlainUrl(path) !== null) return;
   throw new CredentialsBackendError(
     "invalid_options",
     `Cannot create KvCredentialsBackend: option "path" is neither a file nor a plain URL. ` +

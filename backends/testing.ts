@@ -117,8 +117,9 @@ async function run(
     opened.push(backend);
     return backend;
   };
-  const key = (suffix = "") => {
-    const key = `conformance|${crypto.randomUUID()}${suffix}`;
+  const id = crypto.randomUUID();
+  const key = (suffix: string = crypto.randomUUID()) => {
+    const key = `conformance|${id}${suffix}`;
     keys.push(key);
     return key;
   };

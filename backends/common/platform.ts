@@ -176,6 +176,13 @@ export function isSecureUrl(url: URL): boolean {
   return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
 }
 
+/** A secure URL that holds no secret itself, which would be shown with it; `null` for any other text. */
+export function parsePlainUrl(text: string): URL | null {
+  const url = URL.parse(text);
+  const isPlain = url !== null && url.username + url.password + url.search + url.hash === "";
+  return isPlain && isSecureUrl(url) ? url : null;
+}
+
 /** Whether Deno takes a store's path for the address of a KV Connect server: only in lower case. */
 export function isUrl(path: string): boolean {
   return /^https?:\/\//.test(path);

@@ -1,4 +1,4 @@
-import { isSecureUrl, netHost, readEnv, readEnvIfGranted } from "../common/platform.ts";
+import { netHost, parsePlainUrl, readEnv, readEnvIfGranted } from "../common/platform.ts";
 import {
   checkOptions,
   CredentialsBackendError,
@@ -180,10 +180,9 @@ export function checkVaultOptions(action: string, options: VaultCredentialsBacke
 }
 
 /** The address as a URL without a slash at its end. */
-export function parseVaultAddress(action: string, name: string, address: unknown): URL {
-  const url = typeof address === "string" ? URL.parse(address) : null;
-  const isPlain = url !== null && url.username + url.password + url.search + url.hash === "";
-  if (!isPlain || !isSecureUrl(url)) {
+export function parseVaultAddress(action: string, name: string, address: string): URL {
+  const url = parsePlainUrl(address);
+  if (url === null) {
     throw invalid(
       action,
       `${name} is not a plain https: URL`,

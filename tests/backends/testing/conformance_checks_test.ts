@@ -11,6 +11,13 @@ import { CONFORMANCE_CHECKS } from "../../../backends/testing/conformance_checks
 /** A memory backend in which some methods are wrong. */
 type Fault = (good: MemoryCredentialsBackend) => Partial<OidcCredentialsBackend>;
 
+/** A memory backend that keeps entries by other names than their keys. */
+const named = (nameOf: (key: string) => string): Fault => (good) => ({
+  get: (key) => good.get(nameOf(key)),
+  put: (key, value) => good.put(nameOf(key), value),
+  delete: (key) => good.delete(nameOf(key)),
+});
+
 /** Wrong backends by the check that finds them, and what it says. */
 const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
   "gives undefined without": [
@@ -50,10 +57,16 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
     const rows = new Map<string, OidcCredentials>();
     return { get: (key) => rows.get(key), put: (key, value) => void rows.set(key, value) };
   }]],
-  "keeps unicode": [["that folds case", "was mixed up", (good) => ({
-    get: (key) => good.get(key.toLowerCase().slice(49)),
-    put: (key, value) => good.put(key.toLowerCase().slice(49), value),
-  })]],
+  "keeps unicode": [
+    ["that folds case", "was mixed up", named((key) => key.toLowerCase())],
+    ["that cuts long keys", "was mixed up", named((key) => key.slice(0, 255))],
+    ["that knows Latin-1 alone", "was mixed up", named((key) => key.replace(/[^\0-\xff]/g, "?"))],
+    ["that deletes all keys that begin alike", "was mixed up", (good) => ({
+      delete: async (start) => {
+        for await (const key of good.list()) if (key.startsWith(start)) good.delete(key);
+      },
+    })],
+  ],
   "holds entries of any size": [["that cuts long entries", "came back different", (good) => ({
     put: (key, value) =>
       good.put(key, { ...value, access_token: value.access_token.slice(0, 4096) }),
@@ -83,6 +96,10 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
   })], ["that lists some of its keys", "left out a key", (good) => ({
     list: async function* () {
       for await (const key of good.list()) if (!key.includes("größe")) yield key;
+    },
+  })], ["that lists the names of files", "left out a key", (good) => ({
+    list: async function* () {
+      for await (const key of good.list()) yield key.replaceAll("/", "_");
     },
   })], ["that lists what was deleted", "was deleted", (good) => {
     const seen = new Set<string>();
@@ -177,7 +194,8 @@ Deno.test("the conformance suite accepts a typed refusal of large entries", asyn
 async function runCheck(start: string, backend: OidcCredentialsBackend): Promise<void> {
   const check = CONFORMANCE_CHECKS.find(({ name }) => name.startsWith(start));
   assert(check !== undefined, `no check "${start}"`);
-  const key = (suffix = "") => `conformance|${crypto.randomUUID()}${suffix}`;
+  const id = crypto.randomUUID();
+  const key = (suffix: string = crypto.randomUUID()) => `conformance|${id}${suffix}`;
   const open = () => Promise.resolve(backend.persistent ? new MemoryCredentialsBackend() : backend);
   await check.run({ backend, name: key(), open, key, patienceMs: 50 });
 }
