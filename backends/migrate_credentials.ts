@@ -114,8 +114,13 @@ export async function migrateCredentials(
       if (outcome === undefined) return;
       result[outcome].push(key);
       if (deleteSource) {
+        const there = await read(to, key);
         await guarded("delete", from, () => from.delete(key));
         result.deleted.push(key);
+        // The target may be a part of the source, such as a store of a fallback.
+        if (there && await read(to, key) === undefined) {
+          await guarded("write", to, () => to.put(key, there));
+        }
       } else if (entry.refresh_token) {
         result.liveCopies.push(key);
       }

@@ -8,6 +8,9 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import { probeKey } from "../../backends/common/describe_backend.ts";
+import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
+import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
+import { testKey } from "./encrypted/encryption_keys.ts";
 import { entry, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { tempDir } from "../support/temp_home.ts";
@@ -30,6 +33,13 @@ function altered(
 ): OidcCredentialsBackend {
   return { ...minimal(good), ...methods };
 }
+
+const fallback = (last: MemoryCredentialsBackend) =>
+  new FallbackCredentialsBackend({ backends: [memory(), last] });
+
+const KEY = await testKey();
+const encrypted = (backend: MemoryCredentialsBackend) =>
+  new EncryptedCredentialsBackend({ backend, key: KEY });
 
 const test = testWith({}, "migrateCredentials: ");
 
@@ -65,6 +75,18 @@ test("what was refreshed at the target stays, and what ended earlier is replaced
   const { copied, kept, deleted } = await migrateCredentials(from, to, MOVE);
   assertEquals([copied, kept, deleted], [["b"], ["a", "c"], ["a", "b", "c"]]);
   assertEquals([to.get("a"), to.get("b")], [refreshed, entry()]);
+});
+
+test("a target that is a part of the source keeps its entries", async () => {
+  for (const wrap of [fallback, encrypted]) {
+    const rows = { a: entry(), b: entry({ expires_at: "2099-06-01T00:00:00.000Z" }) };
+    const to = memory();
+    const from = wrap(to);
+    for (const [key, value] of Object.entries(rows)) await from.put(key, value);
+    assertEquals((await migrateCredentials(from, to, MOVE)).deleted, ["a", "b"]);
+    assertEquals([to.get("a"), to.get("b")], [rows.a, rows.b]);
+    assertEquals(await Array.fromAsync(to.list()), ["a", "b"]);
+  }
 });
 
 test("the source is kept where the copy reads back differently, and shows no control characters", async () => {
