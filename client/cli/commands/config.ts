@@ -1,6 +1,6 @@
 import { folderOf, readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { parseObject, printable } from "../../../backends/common/printable.ts";
-import { resolveLink } from "../../../backends/file/document.ts";
+import { fileError, resolveLink } from "../../../backends/file/document.ts";
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import {
@@ -133,8 +133,12 @@ function change(
   }
   const text = `${JSON.stringify(document, null, 2)}\n`;
   parseSettings(path, text);
-  makeFolder(folderOf(path));
-  replaceFile(resolveLink(path), text, { isLocked: false });
+  try {
+    makeFolder(folderOf(path));
+    replaceFile(resolveLink(path), text, { isLocked: false });
+  } catch (error) {
+    throw fileError("write", path, error);
+  }
   printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
   return EXIT.ok;
 }
