@@ -319,11 +319,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async *list?(): AsyncGenerator<string> {
     const names = await Array.fromAsync(this.#inner.list!());
     const isEntry = (name: string) => name.startsWith(PREFIX) || this.#plain === "refuse";
-    yield* new Set(
-      names.filter(isEntry).map((name) =>
-        name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name
-      ),
-    );
+    yield* new Set(names.filter(isEntry).map((name) => name.replace(/^encrypted\|/, "")));
   }
 
   /** Removes all that the inner backend holds. Present if the inner backend has it. */

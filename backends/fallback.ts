@@ -251,8 +251,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 
   /** Closes every store. */
   async close(): Promise<void> {
-    const closed = await Promise.allSettled(this.#backends.map(async (one) => await one.close?.()));
-    for (const result of closed) if (result.status === "rejected") throw result.reason;
+    await Promise.all(this.#backends.map(async (one) => await one.close?.()));
   }
 
   #usable(): OidcCredentialsBackend[] {

@@ -118,9 +118,7 @@ export async function migrateCredentials(
         await guarded("delete", from, () => from.delete(key));
         result.deleted.push(key);
         // The target may be a part of the source, such as a store of a fallback.
-        if (there && await read(to, key) === undefined) {
-          await guarded("write", to, () => to.put(key, there));
-        }
+        if (there && await read(to, key) === undefined) await copy(to, key, there, false);
       } else if (entry.refresh_token) {
         result.liveCopies.push(key);
       }

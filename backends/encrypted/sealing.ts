@@ -117,8 +117,7 @@ export function fromBase64(text: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (typeof text !== "string") return undefined;
   try {
     // Node before 25 has no `Uint8Array.fromBase64`.
-    const bytes = Uint8Array.fromBase64?.(text, { lastChunkHandling: "strict" }) ??
-      Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     return toBase64(bytes) === text ? bytes : undefined;
   } catch {
     return undefined;
@@ -288,7 +287,7 @@ function fixedKey(
 function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: string): KeySource {
   const isText = typeof passphrase === "string";
   if (isText) assertPassphrase(passphrase);
-  const permissions = isText ? [] : variablePermissions(passphrase.env, name);
+  const permissions = isText ? [] : variablePermissions(passphrase?.env, name);
   const read = () =>
     isText
       ? passphrase

@@ -37,7 +37,7 @@ export interface FileStoreOptions {
   path: string;
   /** Longest wait for a lock, in milliseconds. */
   lockTimeoutMs: number;
-  /** Called at most once for the file and once for its folder, when it was open to others. */
+  /** Called at most once, when the file was open to others. */
   onWarning: (message: string) => void;
   /** For each key whose lock is held: throws where the lock excludes others no more. */
   held: Map<string, () => void>;

@@ -8,7 +8,7 @@ import {
   writeError,
 } from "../common/platform.ts";
 import { isObject, parseObject, readText } from "../common/printable.ts";
-import { untilAborted } from "../common/promises.ts";
+import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
@@ -171,7 +171,7 @@ export async function runProgram(
   assertTrustedProgram(program);
   warnOfInterpreter(program);
   const child = start(action, program, args, env);
-  const late = AbortSignal.timeout(timeoutMs);
+  const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
   try {
     const ended = Promise.all([
       child.status,

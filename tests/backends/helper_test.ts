@@ -126,7 +126,8 @@ test("docker's own logins are neither listed nor removed", async ({ folder, help
 test("arguments come before the action, and variables reach the program", async ({ helper }) => {
   const script = `#!/bin/sh\n[ "$1 $2 $OWN" = "--store get yes" ] || exit 9\n` +
     `echo "credentials not found in native keychain"; exit 1\n`;
-  const backend = helper(script, { args: ["--store"], env: { OWN: "yes" } });
+  const more = { timeoutMs: Infinity }; // longer than a timer can be
+  const backend = helper(script, { args: ["--store"], env: { OWN: "yes" }, ...more });
   assertEquals(await backend.get(KEY), undefined);
 });
 

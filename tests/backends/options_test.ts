@@ -85,6 +85,7 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
     by(new TextEncoder().encode(TEXT_KEY), "a text as a passphrase"),
     by({ env: "" }, "does not name a variable"),
     by({ env: "A,B" }, "does not name a variable"),
+    by({ passphrase: null }, "does not name a variable"),
     by({ passphrase: "too short" }, "12 characters"),
     by({ backend: memory }, "in the store that it protects"),
     [{ backend: memory, key, olderKeys: key }, '"olderKeys" is not an array'],
