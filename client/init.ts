@@ -216,7 +216,7 @@ function active(action: string): SignedInSession {
   if (session !== undefined) return session;
   throw new ValidMindAuthError(
     "no_active_session",
-    `Cannot ${action}: nobody is signed in here. Call init() first. After init(), two copies of this ` +
-      `module are loaded: import one.`,
+    `Cannot ${action}: nobody is signed in here. Call init() first. If you did, two copies of ` +
+      `this module are loaded: import one of them.`,
   );
 }
