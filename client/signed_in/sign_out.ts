@@ -149,27 +149,25 @@ async function clearEach(
  * is none, which is no error for a sign-out. An API key in the environment is no sign-in.
  */
 function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | undefined {
-  const session = peekActiveSession();
-  const isOwn = options.issuer === undefined && options.clientId === undefined;
-  if (isOwn && session !== undefined && session.issuer === undefined) return undefined;
+  const { audience, profile, flow } = options;
   const {
-    issuer = session?.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER"),
-    clientId = session?.clientId ?? readEnvIfGranted("VM_OIDC_CLIENT_ID"),
+    issuer = readEnvIfGranted("VM_OIDC_ISSUER"),
+    clientId = readEnvIfGranted("VM_OIDC_CLIENT_ID"),
   } = options;
+  const session = peekActiveSession()?.givenIdentity();
+  if (session !== undefined && (options.issuer ?? options.clientId) === undefined) {
+    if (session.kind !== "oidc") return undefined;
+    // As it is: the variables may say something else by now, and did not count for all of it.
+    const proof = proofIn(options, ACTION);
+    return { ...session, ...given({ audience, profile, flow, proof }) } as OidcIdentity;
+  }
   if (issuer === undefined && clientId === undefined) {
     // Without a look at the variables nobody knows whether there is something to clear.
     if (!isByKey(options)) preflight(ACTION, variableNeeds(options, "createSession"), "always");
     return undefined;
   }
-  // What belongs to the session's own client is not for one of the same id at another issuer.
-  const known = isOwn ? session : undefined;
-  const { audience = known?.audience, profile = known?.profile, flow = known?.flow } = options;
-  const named = given({ issuer, clientId, audience, profile, flow });
-  const identity = resolveIdentity({ ...options, ...named }, ACTION);
-  if (identity.kind !== "oidc") return undefined;
-  const ofSession = known?.givenIdentity();
-  const proof = identity.proof ?? (ofSession?.kind === "oidc" ? ofSession.proof : undefined);
-  return { ...identity, ...given({ proof }) };
+  const identity = resolveIdentity({ ...options, ...given({ issuer, clientId }) }, ACTION);
+  return identity.kind === "oidc" ? identity : undefined;
 }
 
 async function storeOf(

@@ -114,6 +114,21 @@ test("clearOidcCredentials: beside an active session options name another entry,
   await rejectsWith("no_active_session", () => getSession());
 });
 
+test("clearOidcCredentials: no variable makes the active session's entry another one", async (world) => {
+  const later = {
+    VM_OIDC_AUDIENCE: "api",
+    VM_OIDC_FLOW: "client_credentials",
+    VM_OIDC_PROFILE: "x",
+  };
+  for (const [name, value] of Object.entries(later)) {
+    await init({ ...world.options, ...MODEL, audience: "", flow: "auto" });
+    Deno.env.set(name, value);
+    assertEquals((await clearOidcCredentials()).keys, [world.key], name);
+    await rejectsWith("no_active_session", () => getSession());
+    Deno.env.delete(name);
+  }
+});
+
 Deno.test("clearOidcCredentials: variables that may not be read are no empty variables", {
   permissions: { env: false },
 }, async () => {
