@@ -144,10 +144,10 @@ export class HeldTokens {
 export interface Unstored {
   entry: OidcCredentials;
   /**
-   * The grants that the entry replaces: the stored one and those of earlier entries, whose writes may be
-   * done without an answer; after a new sign-in any.
+   * Whether it replaces what is stored: the grant before it and those of earlier entries, whose writes may
+   * be done without an answer.
    */
-  replaces: readonly (string | undefined)[] | "anything";
+  replaces: (present: OidcCredentials | undefined) => boolean;
 }
 
 /** By store instead of by session: the next `init()` in this process has to find the tokens, too. */

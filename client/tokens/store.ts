@@ -25,8 +25,8 @@ import {
   unstoredEntries,
 } from "./source.ts";
 
-/** The grants that an entry may take the place of. */
-type Replaced = Unstored["replaces"];
+/** Whether an entry may take the place of what is stored. */
+type Replaces = Unstored["replaces"];
 
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
 const queues = new WeakMap<object, Queue>();
@@ -77,13 +77,21 @@ export class CredentialStore extends StoredCredential {
     return await this.read().catch(() => undefined);
   }
 
-  /** Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. */
+  /**
+   * Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. Where it
+   * cannot be written, it later replaces what another process has refreshed meanwhile. A sign-out of another
+   * process wins, and so does its sign-in where there was none.
+   */
   async saveNew(entry: OidcCredentials): Promise<void> {
     try {
-      await this.withLock(() => this.#putOver(entry, "anything"));
+      await this.withLock(() => this.#put(entry).catch(() => this.#put(entry)));
       this.#unstored.delete(this.key);
     } catch (error) {
-      throw this.#keepUnstored(entry, "anything", error);
+      // A store that cannot be read either tells nothing.
+      const wasThere = await this.read().then(Boolean, () => undefined);
+      const isSame = (present?: OidcCredentials) =>
+        wasThere === undefined || wasThere === Boolean(present);
+      throw this.#keepUnstored(entry, isSame, error);
     }
   }
 
@@ -94,8 +102,9 @@ export class CredentialStore extends StoredCredential {
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
     // Also the states of an unstored entry, which it follows.
-    const earlier = this.#unstored.get(this.key)?.replaces ?? [];
-    const replaces = earlier === "anything" ? earlier : [...earlier, grantOf(replaced)];
+    const earlier = this.#unstored.get(this.key)?.replaces;
+    const replaces = (present?: OidcCredentials) =>
+      grantOf(present) === grantOf(replaced) || earlier?.(present) === true;
     try {
       const isStored = await this.#putOver(entry, replaces);
       if (isStored) this.#unstored.delete(this.key);
@@ -165,28 +174,29 @@ export class CredentialStore extends StoredCredential {
   }
 
   /**
-   * Stores an entry over some grants, or not at all. A sign-out that got no lock may come between the
-   * look and the write, so the backend compares again. A fault is tried once more at once, since it may
-   * pass; the write may be done all the same, so its own grant counts as replaced then.
+   * Stores an entry over some states of the store, or not at all. A sign-out that got no lock may come
+   * between the look and the write, so the backend compares again. A fault is tried once more at once, since
+   * it may pass; the write may be done all the same, so its own grant counts as replaced then.
    */
-  async #putOver(entry: OidcCredentials, replaces: Replaced): Promise<boolean> {
-    if (replaces === "anything") {
-      await this.#put(entry).catch(() => this.#put(entry));
-      return true;
-    }
-    const attempt = async (grants: typeof replaces) => {
+  async #putOver(entry: OidcCredentials, replaces: Replaces): Promise<boolean> {
+    const attempt = async (counts: Replaces) => {
       let isWanted = true;
-      const isReplaced = (present: OidcCredentials | undefined) =>
-        isWanted = grants.includes(grantOf(present));
+      const isReplaced = (present: OidcCredentials | undefined) => isWanted = counts(present);
       // Also here, since not every backend compares.
       if (isReplaced(await this.read())) await this.#put(entry, { isReplaced });
       return isWanted;
     };
-    return await attempt(replaces).catch(() => attempt([...replaces, grantOf(entry)]));
+    const isOwn = (present?: OidcCredentials) => grantOf(present) === grantOf(entry);
+    return await attempt(replaces)
+      .catch(() => attempt((present) => replaces(present) || isOwn(present)));
   }
 
   /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
-  #keepUnstored(entry: OidcCredentials, replaces: Replaced, error: unknown): ValidMindAuthError {
+  #keepUnstored(
+    entry: OidcCredentials,
+    replaces: Replaces,
+    error: unknown,
+  ): ValidMindAuthError {
     this.#unstored.set(this.key, { entry, replaces });
     const cause = backendError("write to", this.backend, error);
     const place = describeBackend(this.backend);

@@ -114,6 +114,25 @@ test("unstored: tokens of a new sign-in win over whatever is stored by then", as
   assertEquals(world.codes.length, 2);
 });
 
+for (const wasSignedIn of [true, false]) {
+  const what = wasSignedIn ? "sign-out" : "sign-in";
+  test(`unstored: tokens of a new sign-in undo no ${what} of another process`, async (world) => {
+    const backend = new LockedBackend();
+    const options = { credentialsBackend: backend, scope: "openid more" };
+    if (wasSignedIn) await world.signIn({ ...options, scope: "openid" });
+    backend.fail("put", FULL, world.key);
+    await rejectsWith("credentials_not_stored", () => world.signIn(options), "no space is left");
+    backend.before = undefined;
+    const own = { issuer: world.provider.issuer, client_id: world.provider.clientId };
+    if (wasSignedIn) backend.rows.delete(world.key);
+    else backend.rows.set(world.key, { ...own, ...theirs(world) });
+    const start = () => world.signIn({ ...options, interactive: false });
+    if (wasSignedIn) await rejectsWith("login_required", start, "no sign-in is stored");
+    else assertEquals(await (await start()).accessToken(), "their-access");
+    assertEquals(backend.rows.size, wasSignedIn ? 0 : 1);
+  });
+}
+
 test("unstored: what one instance could not store, another of the same place has, and stores", async (world) => {
   const shared = { location: crypto.randomUUID(), persistent: true, rows: new Map() };
   const [one, two] = [1, 2].map(() => Object.assign(new SpyBackend(), shared));
