@@ -124,20 +124,23 @@ export class OidcProvider {
     return await this.use("revoke the sign-in", undefined, run);
   }
 
-  /** The hosts, with ports, of all endpoints. */
+  /** The hosts, with ports, of all endpoints. They need no permission here. */
   async endpointHosts(): Promise<string[]> {
-    const hosts = ({ server }: RequestContext) => Promise.resolve(endpointHosts(server));
-    return await this.use("find the provider's endpoints", undefined, hosts);
+    const hosts = async () => endpointHosts(await this.#find());
+    return await this.#attempt("find the provider's endpoints", undefined, hosts);
   }
 
   #discover(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
     return this.#server.get(async () => {
-      const sender = { identity: this.#identity, runtime: this.#runtime, signal };
-      const options = requestOptions(DISCOVERY, sender);
-      const server = await discoverProvider(this.#identity.issuer, options);
+      const server = await this.#find(signal);
       if (this.#runtime.fetch === globalThis.fetch) await preflightEndpoints(server);
       return server;
     });
+  }
+
+  async #find(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
+    const sender = { identity: this.#identity, runtime: this.#runtime, signal };
+    return await discoverProvider(this.#identity.issuer, requestOptions(DISCOVERY, sender));
   }
 
   async #attempt<T>(

@@ -11,7 +11,7 @@ import {
 import { SCOPES } from "../../client/format_permissions.ts";
 import { OwnEnv } from "../support/own_env.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
-import { test } from "../support/provider_world.ts";
+import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
 import { spyFetch } from "../support/spy_fetch.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -221,25 +221,32 @@ Deno.test("requiredPermissions refuses what a backend declares wrongly, by its c
   }
 });
 
-test("requiredPermissions: touches the network to discover hosts alone", async (world) => {
-  world.provider.discovery = {
-    token_endpoint: "https://tokens.example.com/token",
-    jwks_uri: "https://keys.example.com:8443/jwks",
-    revocation_endpoint: "https://tokens.example.com/revoke",
-  };
-  const { issuer } = world.provider;
-  const credentialsBackend = new SpyBackend();
-  const options = { ...FULL, issuer, credentialsBackend };
-  const { host } = new URL(issuer);
-  assertEquals(await needsOf(options), { ...NET, "net sign_in": host });
-  assertEquals([credentialsBackend.calls, world.provider.requests], [[], []]);
-  const { "net sign_in": hosts } = await needsOf(options, { discover: true });
-  const others = ["keys.example.com:8443", "tokens.example.com:443"];
-  assertEquals(hosts!.split(" ").toSorted(), [host, ...others].toSorted());
-  assertEquals([credentialsBackend.calls, world.provider.requests.length], [[], 1]);
-  world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
-  await rejectsWith("provider_unavailable", () => needsOf(options, { discover: true }), "503");
-});
+Deno.test(
+  "requiredPermissions: touches the network to discover hosts alone, by the issuer's grant",
+  {
+    permissions: { net: ["127.0.0.1"], env: true, read: true, write: true },
+  },
+  async () => {
+    await using world = await scriptedProviderWorld();
+    world.provider.discovery = {
+      token_endpoint: "https://tokens.example.com/token",
+      jwks_uri: "https://keys.example.com:8443/jwks",
+      revocation_endpoint: "https://tokens.example.com/revoke",
+    };
+    const { issuer } = world.provider;
+    const credentialsBackend = new SpyBackend();
+    const options = { ...FULL, issuer, credentialsBackend };
+    const { host } = new URL(issuer);
+    assertEquals(await needsOf(options), { ...NET, "net sign_in": host });
+    assertEquals([credentialsBackend.calls, world.provider.requests], [[], []]);
+    const { "net sign_in": hosts } = await needsOf(options, { discover: true });
+    const others = ["keys.example.com:8443", "tokens.example.com:443"];
+    assertEquals(hosts!.split(" ").toSorted(), [host, ...others].toSorted());
+    assertEquals([credentialsBackend.calls, world.provider.requests.length], [[], 1]);
+    world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
+    await rejectsWith("provider_unavailable", () => needsOf(options, { discover: true }), "503");
+  },
+);
 
 Deno.test("requiredPermissions: options are checked as by the call itself", async () => {
   const rows: [options: unknown, about: unknown, word: string][] = [
