@@ -86,17 +86,13 @@ export class SignedInSession implements Session {
 
   async accessToken(options?: AccessTokenOptions): Promise<string> {
     const tokens = this.#tokens();
-    if (options === undefined) {
-      const fresh = tokens.freshToken();
-      if (fresh !== undefined) return fresh;
-    }
     const rejected = options?.forceRefresh === true ? tokens.held.bearer?.token ?? "" : undefined;
     return (await tokens.bearer(rejected, options?.signal)).token;
   }
 
-  async headers(options?: HeadersOptions): Promise<Headers> {
-    if (options !== undefined) checkCallOptions("give headers", options, HEADERS_TYPES);
-    const { method = "GET", url, signal } = options ?? {};
+  async headers(options: HeadersOptions = {}): Promise<Headers> {
+    checkCallOptions("give headers", options, HEADERS_TYPES);
+    const { method = "GET", url, signal } = options;
     const target = url === undefined ? undefined : await this.#targetOf(url);
     const { headers: own, dpopKey } = await this.#headers({ signal });
     const headers = new Headers(own);
@@ -120,14 +116,12 @@ export class SignedInSession implements Session {
     return Promise.try(() => this.#status());
   }
 
-  async clear(options?: ClearOptions): Promise<ClearResult> {
-    if (options !== undefined) {
-      checkCallOptions("clear the session", options, { revoke: "boolean" });
-    }
+  async clear(options: ClearOptions = {}): Promise<ClearResult> {
+    checkCallOptions("clear the session", options, { revoke: "boolean" });
     const { tokens } = this.#options;
     if (tokens === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     this.forget();
-    const result = await (await tokens.renewal()).clear(options ?? {});
+    const result = await (await tokens.renewal()).clear(options);
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
     return result;
