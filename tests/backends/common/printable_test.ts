@@ -93,9 +93,9 @@ for (const before of ["", ":", "ab", "Bearer "]) {
 }
 
 Deno.test("redact: long texts and long secrets take no time", () => {
-  const secret = Array.from({ length: 1000 }, () => crypto.randomUUID()).join("/");
+  const secret = Array.from({ length: 500 }, () => crypto.randomUUID()).join("/");
   const start = performance.now();
-  for (const text of [secret, secret.slice(0, -7_000), secret.slice(0, 40)]) {
+  for (const text of [secret, secret.slice(0, -3_500), secret.slice(0, 40)]) {
     assertEquals(redact(`it was ${text} indeed`, [secret]), "it was [removed] indeed");
   }
   assertEquals(redact("a".repeat(20_000), [secret]).length, 20_000);

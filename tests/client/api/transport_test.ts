@@ -217,7 +217,7 @@ test("api: a fetch of the caller's follows nothing, and changes no other request
   assertEquals(seen as unknown[], Array(3).fill(one));
 });
 
-const LIMIT = { timeoutMs: 200 };
+const LIMIT = { timeoutMs: 500 };
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
   const begin = performance.now();
