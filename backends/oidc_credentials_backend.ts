@@ -159,7 +159,11 @@ export interface OidcCredentialsBackend {
   requiredPermissions?(): BackendPermission[];
   /** Whether entries survive the process. Absent means unknown. */
   readonly persistent?: boolean;
-  /** The place of the entries in words, such as a path or a host. Without secrets. */
+  /**
+   * The place of the entries in words, such as a path, or a host with the account there. Without secrets.
+   * In one process, two objects of a class with the same location are one store: their sessions share
+   * tokens. So each person's store needs a location of its own.
+   */
   readonly location?: string;
   /** Releases handles. After that the backend must not be used. */
   close?(): MaybePromise<void>;
