@@ -86,6 +86,10 @@ export class SignedInSession implements Session {
 
   async accessToken(options?: AccessTokenOptions): Promise<string> {
     const tokens = this.#tokens();
+    if (options === undefined) {
+      const fresh = tokens.freshToken(); // without a further promise
+      if (fresh !== undefined) return fresh;
+    }
     const rejected = options?.forceRefresh === true ? tokens.held.bearer?.token ?? "" : undefined;
     return (await tokens.bearer(rejected, options?.signal)).token;
   }
