@@ -108,7 +108,7 @@ async function clearAll(
   const unstored = unstoredKeys(backend);
   if (listed === undefined) {
     await new CredentialStore(backend, "").removeAll();
-    forgetActive(backend, "all");
+    endActive(activeIn(backend, "all"));
     return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
   }
   for (const key of listed.filter(isProbeKey)) await backend.delete(key);
@@ -126,7 +126,8 @@ async function clearEach(
   revoke: boolean,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
-  forgetActive(backend, cleared);
+  const active = activeIn(backend, cleared);
+  active?.forget();
   const results: ClearResult[] = [];
   const faults: unknown[] = [];
   for (const key of cleared) {
@@ -136,7 +137,9 @@ async function clearEach(
       faults.push(error); // thrown in the end, so that the other entries are removed
     }
   }
+  // Not earlier: it names the entry for another try.
   if (faults.length > 0) throw faults[0];
+  endActive(active);
   const rank = ({ revocation }: ClearResult) => WORST_FIRST.indexOf(revocation);
   const [worst] = results.toSorted((one, other) => rank(one) - rank(other));
   const { revocation = revoke ? "nothing_to_revoke" : "not_requested", reason } = worst ?? {};
@@ -179,14 +182,17 @@ async function storeOf(
   return await chooseBackend(credentialsBackend, named);
 }
 
-/** Ends the active session if its entry is cleared. */
-function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] | "all"): void {
+/** The active session, if its entry is among these. */
+function activeIn(backend: OidcCredentialsBackend, keys: readonly string[] | "all") {
   const session = peekActiveSession();
-  if (session?.backend !== backend || session.issuer === undefined) return;
+  if (session?.backend !== backend || session.issuer === undefined) return undefined;
   const key = credentialKey(session.issuer, session.clientId ?? "", session.audience, session);
-  if (keys !== "all" && !keys.includes(key)) return;
-  session.forget();
-  setActiveSession(undefined);
+  return keys === "all" || keys.includes(key) ? session : undefined;
+}
+
+function endActive(session: ReturnType<typeof activeIn>): void {
+  session?.forget();
+  if (peekActiveSession() === session) setActiveSession(undefined);
 }
 
 /** The provider of an identity, for a revocation. */

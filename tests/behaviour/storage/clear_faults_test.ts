@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { clearOidcCredentials } from "../../../client/init.ts";
+import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
@@ -109,6 +109,17 @@ test("clear: the session forgets its tokens also where the store keeps them", as
   backend.before = undefined;
   await session.clear();
   await rejectsWith("login_required", () => session.accessToken());
+});
+
+test("clear: a sign-out that failed can be repeated, also where options alone name the entry", async (world) => {
+  const backend = new SpyBackend();
+  const session = await init({ ...world.options, credentialsBackend: backend, model: "cl-1" });
+  backend.fail("delete", LOCKED);
+  assertEquals(await assertRejects(() => clearOidcCredentials()), LOCKED);
+  assertEquals((await session.status()).signedIn, false);
+  backend.before = undefined;
+  assertEquals((await clearOidcCredentials()).keys, [world.key]);
+  await rejectsWith("no_active_session", () => getSession());
 });
 
 test.realSignedIn("clear: the entry is gone, the provider is not asked", async ({ session, ...world }) => {
