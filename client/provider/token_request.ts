@@ -1,12 +1,11 @@
 import * as oauth from "oauth4webapi";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
-import { netHost } from "../../backends/common/platform.ts";
 import { isObject, printable, remember } from "../../backends/common/printable.ts";
 import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
-import { checkEndpoint, endpointHosts } from "./discovery.ts";
+import { checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { DPOP } from "./error.ts";
 import {
@@ -184,22 +183,14 @@ export async function firstTokens(
   } catch (error) {
     const token = got.refresh_token ?? got.access_token;
     if (typeof token !== "string") throw error;
-    if (isAtKnownHost(context.server)) {
-      const hint = token === got.refresh_token ? "refresh_token" : "access_token";
-      const signal = AbortSignal.timeout(REVOKE_MS);
-      await revokeToken({ ...context, signal }, token, hint).catch(() => undefined);
-    }
+    const hint = token === got.refresh_token ? "refresh_token" : "access_token";
+    const signal = AbortSignal.timeout(REVOKE_MS);
+    await revokeToken({ ...context, signal }, token, hint).catch(() => undefined);
     // Keys that cannot be had are a final error here: there is nothing left to try again with.
     if (!(error instanceof ProviderUnavailableError)) throw error;
     const { cause } = error;
     throw new ValidMindAuthError("provider_unavailable", wordsOf(error), { cause });
   }
-}
-
-/** Whether a revocation needs no permission beyond those of the sign-in, which nobody is asked for then. */
-function isAtKnownHost(server: oauth.AuthorizationServer): boolean {
-  const url = URL.parse(server.revocation_endpoint ?? "");
-  return url !== null && endpointHosts(server).includes(netHost(url));
 }
 
 /**
