@@ -301,16 +301,13 @@ test("after the approval: the browser's tokens that fail a check are revoked", a
   ]);
 });
 
-for (const host of ["127.0.0.1", "localhost"]) {
-  test(`after the approval: the device's tokens are revoked at ${host}, if the sign-in needs it`, async (world) => {
-    const { provider } = world;
-    const { port } = new URL(provider.issuer);
-    provider.discovery = { revocation_endpoint: `http://${host}:${port}/revoke` };
-    provider.script.token.push(async () =>
-      await provider.tokens({ id_token: await provider.idToken({ aud: "another client" }) })
-    );
-    await rejectsWith("id_token_invalid", () => world.signIn());
-    const revoked = provider.requests.filter(({ path }) => path === "/revoke");
-    assertEquals(revoked.length, host === "localhost" ? 0 : 1);
-  });
-}
+test("after the approval: the device's tokens are revoked, also at a further host", async (world) => {
+  const { provider } = world;
+  const { port } = new URL(provider.issuer);
+  provider.discovery = { revocation_endpoint: `http://localhost:${port}/revoke` };
+  provider.script.token.push(async () =>
+    await provider.tokens({ id_token: await provider.idToken({ aud: "another client" }) })
+  );
+  await rejectsWith("id_token_invalid", () => world.signIn());
+  assertEquals(provider.requests.filter(({ path }) => path === "/revoke").length, 1);
+});
