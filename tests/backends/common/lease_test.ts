@@ -111,22 +111,29 @@ Deno.test("a holder shows life every two seconds, by one request at a time", asy
   assertEquals([store.row.holder, intervals.count], ["", 0]);
 });
 
-Deno.test("a sign of life under way at the end does not leave the lease behind", async () => {
-  using intervals = new ManualIntervals();
-  const { store, leases } = world();
-  const late = Promise.withResolvers<void>();
-  const run = leases.run("a", async () => {
-    store.nextWrite = async (write) => (await late.promise, write()!);
-    intervals.tick();
+for (const isWritten of [true, false]) {
+  const way = isWritten ? "written and not answered" : "on its way";
+  Deno.test(`a sign of life that is ${way} at the end does not leave the lease behind`, async () => {
+    using intervals = new ManualIntervals();
+    const { store, leases } = world();
+    const late = Promise.withResolvers<void>();
+    const run = leases.run("a", async () => {
+      store.nextWrite = async (write) => {
+        const row = isWritten ? write() : undefined;
+        await late.promise;
+        return row ?? write()!;
+      };
+      intervals.tick();
+      await settled();
+    }, {});
     await settled();
-  }, {});
-  await settled();
-  await settled();
-  late.resolve();
-  await run;
-  await settled();
-  assertEquals(store.row.holder, "");
-});
+    await settled();
+    late.resolve();
+    await run;
+    await settled();
+    assertEquals([store.row.holder, leases.held("a")], ["", undefined]);
+  });
+}
 
 Deno.test("a sign of life does not take back a lease that was lost", async () => {
   using intervals = new ManualIntervals();

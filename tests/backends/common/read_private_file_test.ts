@@ -140,8 +140,19 @@ test("one that becomes a pipe at its opening does not block", async () => {
         return open(...args);
       };
     }`;
-  const [seen] = await runAsOther(script([{ path, rules: {}, before }])) as string[];
+  // In the folder of its owner the pipe is there already, and the look has met a file.
+  const theirs = `${parent}/theirs/inner`;
+  writeInTheirs(theirs, 0o644);
+  await makePipe(`${theirs}.pipe`);
+  const swap = `
+    const { openSync } = Deno;
+    Deno.openSync = (path) => openSync(path + ".pipe");
+    process.getBuiltinModule("node:fs").openSync = ((open) => (path, flags) =>
+      open("${theirs}.pipe", flags))(process.getBuiltinModule("node:fs").openSync);`;
+  const calls = [{ path, rules: {}, before }, { path: theirs, rules: {}, before: swap }];
+  const [seen, other] = await runAsOther(script(calls)) as string[];
   assertMatch(seen!, /^it is a named pipe/);
+  assertMatch(other!, /^another program keeps changing it/);
 });
 
 const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}`);

@@ -115,6 +115,7 @@ const FINAL: [what: string, answer: Answer, code: CredentialsBackendErrorCode, w
   ["one for Consul", status(500, ["Value exceeds maximum size"]), "backend_too_large", "storage"],
   ["a redirect to nowhere", status(307), "backend_unavailable", "redirects to nowhere"],
   ["a way elsewhere", redirect("https://a.example/ui"), "backend_unavailable", "to a.example"],
+  ["a choice of ways", redirect("https://a.example/v1/x", 300), "backend_unavailable", "to a.ex"],
   ["a way by 302", redirect("https://a.example/v1/x", 302), "backend_unavailable", "to a.example"],
 ];
 

@@ -28,6 +28,7 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["login --issuer http://login.example.com", "insecure_url", "https:"],
   [`login --issuer ${ENTRA} --dpop`, "--dpop"],
   ["HOME= USERPROFILE= logout", '"path" in the options of the file store'],
+  ["HOME= USERPROFILE= config set flow device", "the home folder is not known. Give --config"],
   ["login --backend https://a.example/b.ts:Store", "--backend", "jsr:@acme/vault"],
   ["login --backend vault --backend-options vault.json", "VAULT_ADDR", '"address"'],
   ["login --backend fil", 'Cannot use --backend="fil"'],

@@ -100,6 +100,19 @@ withPermissions("a backend that declares nothing runs with what the rest needs",
   assertEquals(credentialsBackend.rows.size, 1);
 });
 
+withPermissions("an endpoint at a host of its own is refused before the person is asked", {
+  net: ["127.0.0.1"],
+  env: true,
+}, async () => {
+  await using world = await scriptedProviderWorld();
+  world.provider.discovery = { token_endpoint: "https://t.example.com/token" };
+  const { apiHost: _, ...options } = world.options;
+  const run = () => createSession({ ...options, credentialsBackend: memory() });
+  const words = "net t.example.com:443 (to use the provider's endpoints)";
+  await rejectsWith("permission_required", run, words);
+  assertEquals(world.codes, []);
+});
+
 const WHO = { issuer: "https://login.example.com", clientId: "my-app" };
 
 /** A store with a token of {@linkcode WHO}. */

@@ -235,14 +235,15 @@ Deno.test("prompt in a notebook: no link, code, picture or style sheet is left a
 
 Deno.test("prompt in a notebook: what comes from outside is text", async () => {
   const code = { text: HOSTILE, isFilledIn: false };
-  const page = { ...PAGE, issuer: HOSTILE, url: HOSTILE, shortUrl: HOSTILE, code };
+  const shortUrl = HOSTILE + "x".repeat(150);
+  const page = { ...PAGE, issuer: HOSTILE, url: HOSTILE, shortUrl, code };
   const { kernel, prompt, last } = await open(page);
   await prompt.note(HOSTILE);
   await prompt.end({ ...SIGNED_IN_HERE, who: HOSTILE, place: HOSTILE, isRefreshable: false });
   for (const { data } of kernel.displays) {
     const html = data["text/html"]!.replace(/<style>[^]*<\/style>|<script>[^]*<\/script>/g, "");
     assertEquals(/<(?!\/?(div|p|ol|li|a|span|samp|strong|svg|path)\b)/.test(html), false);
-    assertEquals(/onerror=["']|&(?!#\d+;)/.test(html), false);
+    assertEquals(/onerror=["']|&(?!#\d+;)|x{100}/.test(html), false);
     for (const text of Object.values(data)) {
       assertEquals(/[\p{Cf}\p{Cc}]/u.test(text.replaceAll("\n", "")), false);
     }

@@ -144,9 +144,9 @@ test.real("two steps: the cells that a waiting cell names work word for word", a
   const { url } = await world.provider.follow(signIn.url, { stopAt });
   const cell2 = second!.replace("<address of the last page>", url);
   await using session = await run(cell2, "session", { signIn });
-  assertEquals((await session.status()).signedIn, true);
   const [page, end] = kernel.displays.slice(-2);
   assertEquals([page!.type, end!.type], ["display_data", "update_display_data"]);
   assertStringIncludes(page!.data["text/plain"]!, signIn.url);
   assertMatch(end!.data["text/plain"]!, /^Signed in as /);
+  assertEquals((await session.status()).signedIn, true);
 });

@@ -44,10 +44,15 @@ apiTest("an answer with another status is printed, and the exit code is 1", asyn
   await world.says("api error?status=503", 1, "<html>", words);
 });
 
-apiTest("bytes are printed as they come", async (world, api) => {
+apiTest("bytes are printed as they come, to the last", async (world, api) => {
   const text = "a\u0000\u001b[31m\n";
-  api.script.push(() => new Response(new TextEncoder().encode(text)));
-  assertEquals((await world.says("api things", 0)).stdout, text);
+  const body = ReadableStream.from(async function* () {
+    yield text;
+    await new Promise((resolve) => setTimeout(resolve, 50)); // as a slow network brings it
+    yield text;
+  }());
+  api.script.push(() => new Response(body.pipeThrough(new TextEncoderStream())));
+  assertEquals((await world.says("api things", 0)).stdout, text + text);
 });
 
 cliTest("api: an API key signs in, too", async (world) => {
@@ -82,5 +87,6 @@ apiTest("a command that is not one request is refused, and nothing sent", async 
   await world.says(`api ${api.otherOrigin}/x`, 1, "error (wrong_origin)");
   await world.says("logout", 0);
   await world.says("api ping", 4);
+  await world.says("api ping --dpop", 4, " --dpop\n"); // the hint
   assertEquals([api.requests, api.otherRequests], [[], []]);
 });
