@@ -44,7 +44,7 @@ import {
   PROVES,
   provesWrites,
 } from "./common/describe_backend.ts";
-import { assertRuntime, writeError } from "./common/platform.ts";
+import { assertRuntime, warnOnStderr } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";
 import {
@@ -145,7 +145,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   constructor(options: FallbackCredentialsBackendOptions) {
     assertRuntime(ACTION);
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
-    const { backends = [], onFallback = reportOnStderr } = options;
+    const { backends = [], onFallback = warnOnStderr } = options;
     if (backends.length === 0) {
       const reason = 'option "backends" is empty. Give one or more, in their order.';
       throw new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}`);
@@ -207,7 +207,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} The error of a store, after all were tried.
    */
   async delete(key: string): Promise<void> {
-    const stores = isProbeKey(key) ? this.#usable() : this.#backends;
+    const stores = isProbeKey(key) ? this.#usable(key) : this.#backends;
     await this.#removeFrom(stores, (store) => store.delete(key));
   }
 
@@ -254,15 +254,18 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     await Promise.all(this.#backends.map(async (one) => await one.close?.()));
   }
 
-  #usable(): OidcCredentialsBackend[] {
-    return this.#backends.filter((one) => this.#chosen.get(one) !== false);
+  /** The stores that may have an entry. A probe is in one of them. */
+  #usable(key = ""): OidcCredentialsBackend[] {
+    const probed = this.#probed.get(key);
+    return probed ? [probed] : this.#backends.filter((one) => this.#chosen.get(one) !== false);
   }
 
   /** Runs `run` in each store, in their order, until it gives something. */
   async #first<T>(
     run: (store: OidcCredentialsBackend) => MaybePromise<T | undefined>,
+    key?: string,
   ): Promise<T | undefined> {
-    const stores = this.#usable();
+    const stores = this.#usable(key);
     const away = new Map<OidcCredentialsBackend, CredentialsBackendErrorCode>();
     let found: T | undefined;
     for (const store of stores) {
@@ -299,8 +302,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     const found = await this.#first(async (store) => {
       const entry = entryFrom(store, await store.get(key));
       return entry && { store, entry };
-    });
-    return found ?? { store: this.#probed.get(key) ?? this.#usable()[0]! };
+    }, key);
+    return found ?? { store: this.#usable(key)[0]! };
   }
 
   /** A failure of a store is thrown at the end. */
@@ -341,8 +344,4 @@ function placeOf(store: OidcCredentialsBackend): string {
 function isUnreachable(error: unknown): error is CredentialsBackendError {
   return error instanceof CredentialsBackendError &&
     (error.code === "backend_unavailable" || error.code === "backend_timeout");
-}
-
-function reportOnStderr(message: string): void {
-  writeError(`@validmind/auth: ${message}\n`);
 }

@@ -1,4 +1,4 @@
-import { folderNeeds, folderOf, needDeno, writeError } from "./common/platform.ts";
+import { folderNeeds, folderOf, needDeno, warnOnStderr } from "./common/platform.ts";
 import { checkOptions } from "./credentials_backend_error.ts";
 import { PROVES } from "./common/describe_backend.ts";
 import { credentialsPath, getEntry, readIfPresent } from "./file/document.ts";
@@ -248,8 +248,4 @@ export async function withFileLock<T>(
   needDeno("lock a file");
   const { withKeyLock } = await loadStore();
   return await withKeyLock(path, key, fn, { ...options, timeoutMs: 30_000 });
-}
-
-function warnOnStderr(message: string): void {
-  writeError(`@validmind/auth: ${message}\n`);
 }

@@ -38,6 +38,11 @@ export function writeError(text: string): void {
   else console.error(text.replace(/\n$/, ""));
 }
 
+/** Shows a warning of a store, unless the caller takes it. */
+export function warnOnStderr(message: string): void {
+  writeError(`@validmind/auth: ${message}\n`);
+}
+
 /** Refuses a Deno that is too old. */
 export function assertRuntime(action: string): void {
   if (isDeno && !("tryLockSync" in Deno.FsFile.prototype)) {

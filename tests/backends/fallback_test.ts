@@ -114,16 +114,19 @@ Deno.test("fallback: an entry goes back to the store that has it, under the lock
 });
 
 Deno.test("fallback: a probe goes to the store of the entry that is locked, and leaves nothing", async () => {
-  const { a, b, backend } = trio();
+  const { a, b, c, backend, events } = trio();
   b.rows.set(KEY, entry());
+  c.faults.all = "backend_unavailable"; // nothing asks it
   const probe = await probeKey(KEY);
   await backend.withLock!(KEY, async () => {
     await new Promise((resolve) => setTimeout(resolve));
     await backend.put(probe, small("probe"));
     assertEquals([a.rows.get(probe), b.rows.get(probe)?.client_id], [undefined, "probe"]);
+    assertEquals((await backend.get(probe))?.client_id, "probe");
     await backend.delete(probe);
+    assertEquals(await backend.get(probe), undefined);
   });
-  assertEquals([[...b.rows.keys()], b.calls.at(-1)], [[KEY], "delete"]);
+  assertEquals([[...b.rows.keys()], events], [[KEY], []]);
 });
 
 Deno.test("fallback: a sign-out goes over all stores, and says each time which it missed", async () => {
