@@ -313,7 +313,9 @@ export interface Session {
   /**
    * Revokes the permissions that this session no longer needs, for the whole process. Deno grants one
    * again only after it has asked the person. The revocation of a path or a host also revokes a wider
-   * grant that covers it, but not a grant of the whole kind.
+   * grant that covers it, but not a grant of the whole kind. So with `refresh: false` a grant of the
+   * provider's host without a port also takes an API at another port of that host. Grant both with
+   * their ports.
    *
    * @returns The revoked permissions, and those that remain because a wider grant covers them.
    */
