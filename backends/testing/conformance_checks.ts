@@ -90,7 +90,9 @@ function entry(fields: Record<string, unknown> = {}): OidcCredentials {
 }
 
 async function checkRoundTrip({ backend, name }: ConformanceContext): Promise<void> {
-  const odd = entry({ x_extra: { kept: [1, 2.5, null, "größe", { deep: true }] }, id_token: null });
+  const x_extra = { kept: [1, 2.5, null, "größe", { deep: true }] };
+  const expires_at = "2020-01-01T00:00:00.000Z"; // of the access token: the entry stays
+  const odd = entry({ x_extra, expires_at, id_token: null });
   await backend.put(name, odd);
   await expectStored(backend, name, odd, "after put() resolved, get() gave something else");
 }
@@ -166,6 +168,9 @@ async function checkConcurrentWriters(
     const rule = "of entries written at the same time, a second handle does not see one";
     await expectStored(second, name, entry({ client_id: name }), rule);
   }
+  await first.put(names[0]!, entry());
+  const rule = "a handle that has read an entry does not see that another one replaces it";
+  await expectStored(second, names[0]!, entry(), rule);
 }
 
 async function checkList({ backend, key }: ConformanceContext): Promise<void> {

@@ -45,7 +45,12 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
       },
       put: (key, value) => void (late = () => good.put(key, value)),
     };
-  }], ["with a fixed schema", "get() gave something else", (good) => ({
+  }], ["that drops an entry with its access token", "get() gave something else", (good) => ({
+    get: (key) => {
+      const row = good.get(key);
+      return row && Date.parse(row.expires_at!) > Date.now() ? row : undefined;
+    },
+  })], ["with a fixed schema", "get() gave something else", (good) => ({
     put: (key, { issuer, client_id, access_token, refresh_token, expires_at }) =>
       good.put(key, { issuer, client_id, access_token, refresh_token, expires_at }),
   })]],
@@ -87,6 +92,9 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
       },
       delete: (key) => void delete rows[key],
     };
+  }], ["that keeps each entry that it has read", "that another one replaces", (good) => {
+    const read: Record<string, OidcCredentials | undefined> = {};
+    return { get: (key) => read[key] ??= good.get(key) };
   }], ["whose handles do not share a store", "does not see one", () => ({ persistent: true })]],
   "lists the keys": [["that lists a key twice", "gave a key twice", (good) => ({
     list: async function* () {
