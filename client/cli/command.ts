@@ -39,14 +39,15 @@ export function print(text: string): void {
   write(plain(text));
 }
 
-/** Writes bytes of a result to standard output. */
-export function write(bytes: Uint8Array): void {
+/** Writes bytes of a result to standard output, and tells whether somebody reads them. */
+export function write(bytes: Uint8Array): boolean {
   try {
     writeAll(Deno.stdout, bytes);
+    return true;
   } catch (error) {
     // A pipe whose reader, such as `head`, has ended, or `>&-`.
     const { BrokenPipe, BadResource } = Deno.errors;
-    if (error instanceof BrokenPipe || error instanceof BadResource) return;
+    if (error instanceof BrokenPipe || error instanceof BadResource) return false;
     const name = error instanceof Error ? error.name : "unknown error";
     const message = `Cannot write to standard output: ${name}. Redirect it to another place.`;
     throw new CliError(message, "output_failed");

@@ -114,7 +114,7 @@ async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
 async function printAnswer(response: Response): Promise<void> {
   try {
     if (Deno.stdout.isTerminal()) print(`${(await response.text()).trimEnd()}\n`);
-    else for await (const chunk of response.body ?? []) write(chunk);
+    else for await (const chunk of response.body ?? []) if (!write(chunk)) break;
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError("Cannot read the answer: the connection ended. Try again.", "output_failed");

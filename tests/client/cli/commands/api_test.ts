@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { startTrackingApi, type TrackingApi } from "../../../support/tracking_api.ts";
 import { BY_KEY, cliTest, type CliWorld, NO_CLIENT } from "../cli_world.ts";
 
@@ -53,6 +53,23 @@ apiTest("bytes are printed as they come, to the last", async (world, api) => {
   }());
   api.script.push(() => new Response(body.pipeThrough(new TextEncoderStream())));
   assertEquals((await world.says("api things", 0)).stdout, text + text);
+});
+
+apiTest("an answer without an end is left once nobody reads it", async (world, api) => {
+  const writeSync = () => {
+    throw new Deno.errors.BrokenPipe();
+  };
+  let sent = 0;
+  const body = ReadableStream.from(async function* () {
+    for (; sent < 1000; sent++) {
+      yield "text";
+      await new Promise((resolve) => setTimeout(resolve));
+      Object.assign(Deno.stdout, { writeSync });
+    }
+  }());
+  api.script.push(() => new Response(body.pipeThrough(new TextEncoderStream())));
+  await world.says("api things", 0);
+  assert(sent < 1000);
 });
 
 cliTest("api: an API key signs in, too", async (world) => {
