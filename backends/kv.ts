@@ -49,8 +49,9 @@ export interface KvCredentialsBackendOptions {
  *
  * Deno's unnamed default database cannot be used, since it moves with a project's configuration. A
  * database file and the files that SQLite makes beside it are 0600 (Deno's own default is 0644). A
- * file of another user is refused, and so is a file in a folder that others can write. An entry holds
- * at most 64 KiB.
+ * file of another user is refused, and so is a file in a folder that others can write. SQLite leaves
+ * the bytes of a removed entry in the file until it uses their space: revoke the tokens of a sign-out.
+ * An entry holds at most 64 KiB.
  *
  * A server of KV Connect, such as `denokv`, needs a proxy in front that adds TLS, since `http:` is
  * for loopback only. Deno never cancels an operation. If the server stops answering during one, the
