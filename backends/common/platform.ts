@@ -134,6 +134,16 @@ export function netHost(url: URL): string {
 }
 
 /**
+ * Refuses a request that Deno would deny: with a Blob as its body, which Deno sends as a stream, a denied
+ * one would keep the process from ending. A `fetch` of the caller's is not judged.
+ */
+export function assertNet(fetch: typeof globalThis.fetch, url: URL): void {
+  if (fetch === globalThis.fetch && !isGranted({ name: "net", host: netHost(url) })) {
+    throw new Deno.errors.NotCapable();
+  }
+}
+
+/**
  * The path of a `file:` URL; `undefined` for any other one. Every start would read the seven modules of
  * `@std/path` for it.
  */

@@ -2,7 +2,14 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import { isDeno, isLoopback, isNotCapable, netHost, permissionFlag } from "../common/platform.ts";
+import {
+  assertNet,
+  isDeno,
+  isLoopback,
+  isNotCapable,
+  netHost,
+  permissionFlag,
+} from "../common/platform.ts";
 import {
   connectionFault,
   isObject,
@@ -154,7 +161,9 @@ export class VaultClient {
       signal,
       ...(this.#http && { client: this.#http }),
     };
-    const response = await this.#options.fetch(url, init);
+    const { fetch } = this.#options;
+    assertNet(fetch, address);
+    const response = await fetch(url, init);
     const { status } = response;
     if (status >= 300 && status < 400) {
       await response.body?.cancel();

@@ -1,6 +1,6 @@
 import { causeFrom } from "../../backends/common/describe_backend.ts";
 import {
-  isGranted,
+  assertNet,
   isNotCapable,
   netHost,
   permissionFlag,
@@ -179,12 +179,8 @@ export function providerSkew(
 async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs, secrets }: Runtime) {
   using limit = timeLimit(timeoutMs);
   const signal = init.signal ? AbortSignal.any([init.signal, limit.signal]) : limit.signal;
-  const host = netHost(new URL(url));
   try {
-    // A Blob that Deno does not let out would keep the process from ending.
-    if (fetch === globalThis.fetch && !isGranted({ name: "net", host })) {
-      throw new Deno.errors.NotCapable();
-    }
+    assertNet(fetch, new URL(url));
     const request = { ...init, body: sentOnce(init.body), signal };
     // A fetch of the caller's may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);

@@ -1,5 +1,5 @@
 /** Requests to a Vault, or to what stands before one, that do not go well. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import type { VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
 import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
@@ -7,6 +7,7 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import { json, resetConnection, startHttpServer } from "../../support/http_server.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { replace } from "../../support/replace.ts";
 import { sandbox } from "../../support/sandbox.ts";
@@ -316,11 +317,18 @@ Deno.test("Vault: a file of certificates that holds none is invalid_options, and
   await rejectsWith("backend_auth_failed", get, caCert, "others may write it");
 });
 
-Deno.test("Vault: without the permission to reach it the error names the flag", {
-  permissions: "none",
-}, async () => {
-  const flag = "--allow-net=vault.example.com:443";
-  await rejectsWith("permission_required", () => open("https://vault.example.com").get(KEY), flag);
+Deno.test("Vault: without the permission to reach it the error names the flag, and the process ends", async () => {
+  const jwtFile = `${folder()}/jwt`;
+  Deno.writeTextFileSync(jwtFile, "a.b.c", { mode: 0o600 });
+  const auth = { method: "jwt", role: "notebooks", jwtFile };
+  const options = { address: "https://vault.example.com", path: "people/ada", auth };
+  const { stdout } = await runDeno({
+    flags: [`--allow-read=${jwtFile}`],
+    code: `import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
+      const store = new VaultCredentialsBackend(${JSON.stringify(options)});
+      await store.get("k").catch(({ code, message }) => console.log(code, message));`,
+  });
+  assertMatch(stdout, /^permission_required .*--allow-net=vault\.example\.com:443\n$/);
 });
 
 Deno.test("Vault: a time limit may be longer than a timer", async () => {
