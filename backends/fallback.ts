@@ -46,6 +46,7 @@ import {
 } from "./common/describe_backend.ts";
 import { assertRuntime, warnOnStderr } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
+import { Queue } from "./common/promises.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   assertCredentialsBackend,
@@ -132,6 +133,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   readonly #onFallback: (message: string) => void;
   /** Whether a store can be used, once that is known. */
   readonly #chosen = new Map<OidcCredentialsBackend, boolean>();
+  /** Locks entries of a store without a lock, in this process. */
+  readonly #queue = new Queue();
   /** The store of the entry to which a probe belongs, while its lock is held. */
   readonly #probed = new Map<string, OidcCredentialsBackend>();
 
@@ -218,16 +221,17 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     options?: WithLockOptions<T>,
   ): Promise<T> {
     const { store } = await this.#find(key);
-    if (store.withLock === undefined) return await fn();
     const probe = await probeKey(key);
-    return await store.withLock(key, async () => {
+    const run = async () => {
       this.#probed.set(probe, store);
       try {
         return await fn();
       } finally {
         this.#probed.delete(probe);
       }
-    }, options);
+    };
+    return await (store.withLock?.(key, run, options) ??
+      this.#queue.run(key, run, options?.signal));
   }
 
   /** The keys of all stores. Present where every store lists. */

@@ -8,7 +8,7 @@ import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_bac
 import { fault, trio } from "./fallback/fallback_world.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { isReplaced } from "./stores.ts";
+import { isReplaced, minimal } from "./stores.ts";
 
 const AWAY: CredentialsBackendErrorCode[] = ["backend_unavailable", "backend_timeout"];
 const FAULTS: CredentialsBackendErrorCode[] = [
@@ -129,6 +129,22 @@ Deno.test("fallback: a probe goes to the store of the entry that is locked, and 
   assertEquals([[...b.rows.keys()], events], [[KEY], []]);
 });
 
+Deno.test("fallback: a store without a lock has one in this process, and its own probe", async () => {
+  const rows = new MemoryCredentialsBackend();
+  const { a } = trio();
+  const backend = new FallbackCredentialsBackend({ backends: [a, minimal(rows)] });
+  rows.put(KEY, entry());
+  const probe = await probeKey(KEY);
+  const inside: unknown[] = [];
+  const hold = async () => {
+    inside.push("in");
+    await backend.put(probe, small("probe"));
+    inside.push(rows.get(probe)?.client_id);
+  };
+  await Promise.all([1, 2].map(() => backend.withLock!(KEY, hold)));
+  assertEquals(inside, ["in", "probe", "in", "probe"]);
+});
+
 Deno.test("fallback: a sign-out goes over all stores, and says each time which it missed", async () => {
   const { a, b, c, backend, events } = trio();
   a.rows.set(KEY, entry({ access_token: "left" }));
@@ -177,18 +193,17 @@ Deno.test("deleteAll() and close() reach every store, also after one that fails"
 });
 
 Deno.test("one lock is enough, what all have is joined, and the least of them lasts", () => {
-  const minimal: OidcCredentialsBackend = { get: () => undefined, put() {}, delete() {} };
   const memory = new MemoryCredentialsBackend();
   const [x, y] = ["x", "y"].map((name) =>
     new FileCredentialsBackend({ path: `/data/${name}.json` })
   );
   const make = (...backends: OidcCredentialsBackend[]) =>
     new FallbackCredentialsBackend({ backends });
-  const mixed = make(memory, minimal);
+  const mixed = make(memory, minimal());
   assertEquals([mixed.withLock !== undefined, mixed.list], [true, undefined]);
   const needs = [...x!.requiredPermissions(), ...y!.requiredPermissions()];
   assertEquals([make(x!, y!).requiredPermissions!(), make(x!, y!).persistent], [needs, true]);
-  assertEquals(make(x!, minimal).persistent, undefined);
-  assertEquals(make(x!, memory, minimal).persistent, false);
+  assertEquals(make(x!, minimal()).persistent, undefined);
+  assertEquals(make(x!, memory, minimal()).persistent, false);
   assertEquals(make(x!, memory).location, "/data/x.json, else the memory of this process");
 });
