@@ -265,9 +265,9 @@ const KINDS = {
   text: ["a string", isText],
   string: ["a string", (value) => typeof value === "string"],
   path: [
-    'a plain path without "~/" and "file:" (in the KWARGS variable: "${HOME}/…", on Windows ' +
+    'a plain path without "~/", "file:" and "$NAME" (in the KWARGS variable: "${HOME}/…", on Windows ' +
     '"${USERPROFILE}/…")',
-    (value) => isText(value) && !/^(~[/\\]|file:)/.test(value),
+    (value) => isText(value) && !/^(~[/\\]|file:|%)|\$[A-Z{]/.test(value),
   ],
   boolean: ["a boolean", (value) => typeof value === "boolean"],
   function: ["a function", (value) => typeof value === "function"],

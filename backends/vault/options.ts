@@ -197,15 +197,16 @@ export function parseVaultAddress(action: string, name: string, address: string)
 
 /**
  * Refuses a mount or a path that would lead to another folder. An empty segment remains of a user
- * name that is not set, and its folder would belong to everybody.
+ * name that is not set, and its folder would belong to everybody. So would a folder "$USER".
  */
 function checkVaultPath(action: string, name: string, path: unknown): void {
   const segments = typeof path === "string" ? path.split("/") : [""];
   // deno-lint-ignore no-control-regex -- control characters are refused
-  if (segments.every((one) => !/^\s*$|^\.\.?$|[\u0000-\u001f\u007f]/.test(one))) return;
+  if (segments.every((one) => !/^\s*$|^\.\.?$|[\u0000-\u001f\u007f]|\$[A-Z{]/.test(one))) return;
   throw invalid(
     action,
-    `option "${name}" is missing, or has a segment that is empty, "." or "..", or a control character`,
+    `option "${name}" is missing, or has a segment that is empty, "." or "..", a control character, ` +
+      `or a variable such as $USER (in the KWARGS variable: \${USER})`,
     `Give a path such as "users/anna", or a mount such as "secret".`,
   );
 }

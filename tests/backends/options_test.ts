@@ -26,7 +26,7 @@ const by = (key: unknown, ...words: string[]): Row => [{ backend: memory, key },
 const vault = (options: object, ...words: string[]): Row => [{ path: "x", ...options }, ...words];
 const login = (auth: unknown, ...words: string[]): Row => vault({ auth }, ...words);
 const PATHS = ["", "/users", "users/", "users//x", "users/ ", "..", "users/../admin", "./users"];
-PATHS.push("users/an\nna", "users/\u0000");
+PATHS.push("users/an\nna", "users/\u0000", "users/$USER", "users/${USER");
 
 const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]][] = [
   [MemoryCredentialsBackend, [
@@ -38,6 +38,7 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
     [{ paht: "/x" }, `"paht"`],
     [{ path: "" }, `"path"`],
     [{ path: "~/credentials.json" }, home],
+    [{ path: "/srv/$USER.json" }, "$NAME"],
     [{ path: "/x", lockTimeoutMs: -1 }, "lockTimeoutMs"],
     [{ path: "/x", onWarning: "log" }, "onWarning"],
   ]],
