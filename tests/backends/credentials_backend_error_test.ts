@@ -33,6 +33,12 @@ test("an error has a name, a code and a cause, if there is one", () => {
   assertEquals("cause" in new CredentialsBackendError("backend_full", "Cannot write."), false);
 });
 
+test("the stack of an error begins in the code of its caller", () => {
+  const run = () => assertCredentialsBackend({}, "the option");
+  const [, frame] = assertThrows(run, CredentialsBackendError).stack!.split("\n");
+  assert(frame!.includes(import.meta.url), frame);
+});
+
 const inFlags: Vocabulary = ({ kind, name, value }) =>
   kind === "call" ? name === "login" ? "run: auth login" : undefined : `--${name} ${value ?? ""}`;
 
