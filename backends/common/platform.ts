@@ -19,7 +19,7 @@ export function isGranted(permission: Deno.PermissionDescriptor): boolean {
 }
 
 /** Whether an error says that Deno denies a permission. */
-export function isNotCapable(error: unknown): boolean {
+export function isNotCapable(error: unknown): error is Error {
   return isDeno && error instanceof Deno.errors.NotCapable;
 }
 
@@ -138,8 +138,9 @@ export function netHost(url: URL): string {
  * one would keep the process from ending. A `fetch` of the caller's is not judged.
  */
 export function assertNet(fetch: typeof globalThis.fetch, url: URL): void {
-  if (fetch === globalThis.fetch && !isGranted({ name: "net", host: netHost(url) })) {
-    throw new Deno.errors.NotCapable();
+  const host = netHost(url);
+  if (fetch === globalThis.fetch && !isGranted({ name: "net", host })) {
+    throw new Deno.errors.NotCapable(`Requires net access to "${host}"`);
   }
 }
 

@@ -1,6 +1,11 @@
 import { causeFrom } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import { isNotCapable, netHost, permissionFlag } from "../../backends/common/platform.ts";
+import {
+  assertNet,
+  isNotCapable,
+  netHost,
+  permissionFlag,
+} from "../../backends/common/platform.ts";
 import { words } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
@@ -151,10 +156,11 @@ function unreachable(
 ): Error {
   if (error instanceof ValidMindAuthError) return error;
   if (isNotCapable(error)) {
+    // A redirect may lead to another host, which Deno names.
+    const [, host = netHost(url)] = /"([^"]+)"/.exec(error.message) ?? [];
     return new ValidMindAuthError(
       "permission_required",
-      `Cannot ${action}: Deno does not permit it. Run with: ` +
-        permissionFlag("net", netHost(url)),
+      `Cannot ${action}: Deno does not permit it. Run with: ${permissionFlag("net", host)}`,
     );
   }
   const fault = connectionFault(error, timeoutMs);
@@ -196,6 +202,7 @@ async function followRedirects(
     await response.body?.cancel();
     request = next.origin === url.origin ? rewritten : withoutSecrets(rewritten, own);
     url = next;
+    assertNet(fetch, url);
     response = await fetch(url, { ...request, signal, redirect: "manual" });
   }
 }

@@ -267,6 +267,22 @@ apiTest("time limit: a body that goes on after it is not cut off", async ({ sess
   assertEquals(await response.text(), "begin end");
 }, LIMIT);
 
+Deno.test("api: a redirect to a denied host names its flag, and lets the process end", async () => {
+  await using api = await startHttpServer(({ url }) =>
+    Response.redirect(new URL("//localhost:9099/x", url), 307)
+  );
+  const { stdout } = await runDeno({
+    flags: [`--allow-net=${new URL(api.origin).host}`, "--allow-env"],
+    code: `import { createSession } from "@validmind/auth";
+      const options = { apiKey: "k", apiSecret: "s", apiHost: ${JSON.stringify(api.origin)} };
+      const session = await createSession(options);
+      const told = (error: Error) => console.log(error.message);
+      await session.get("thing").catch(told);
+      await session.post("thing", { json: {} }).catch(told);`,
+  });
+  assertEquals(stdout.match(/--allow-net=localhost:9099\n/g)?.length, 2, stdout);
+});
+
 Deno.test("api: time limit: it keeps no process that has its answer", async () => {
   await using api = await startTrackingApi();
   const begin = performance.now();
