@@ -55,7 +55,7 @@ export class ApiClient {
     const { apiHost, runtime, isFetchNative } = options;
     this.#options = options;
     this.#transport = apiTransport(runtime, isFetchNative);
-    if (apiHost !== undefined) this.#origin = new URL(apiHost).origin;
+    this.#origin = apiHost && new URL(apiHost).origin;
   }
 
   /** Drops the requests in memory, which hold credentials. */

@@ -147,7 +147,7 @@ export interface RefusalAdvice {
   /** The errors beside `invalid_client` that some providers answer to a client's proof. */
   readonly proofErrors?: readonly string[];
   /** Where the client's own proof is refused. */
-  readonly ofClient?: Message;
+  readonly ofClient?: Message | undefined;
   /** The scopes of the request. */
   readonly scope?: string;
 }

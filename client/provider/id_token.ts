@@ -83,14 +83,6 @@ function unfit(reason: string): Error {
 /** Keys that one signature is tried with at most. A provider has two or three. */
 const MAX_KEYS = 8;
 
-/** The types of keys (`kty`) by the names of algorithms. */
-const KINDS: Readonly<Record<string, string>> = {
-  "RSASSA-PKCS1-v1_5": "RSA",
-  "RSA-PSS": "RSA",
-  ECDSA: "EC",
-  Ed25519: "OKP",
-};
-
 /**
  * Checks the signature of the ID token in a processed answer: by the keys of its `kid`; where it has
  * none, by all of its type, and where no key has that one, by those without any.
@@ -104,8 +96,8 @@ export async function checkSignature(
   all: readonly Record<string, unknown>[],
 ): Promise<void> {
   const { kid, alg } = readClaims(idToken, 0) ?? {};
-  const kind = KINDS[signatureAlgorithm(alg)?.name ?? ""];
-  const keys = all.filter((key) => key.kty === kind && (key.alg ?? alg) === alg);
+  const { kty } = signatureAlgorithm(alg) ?? {};
+  const keys = all.filter((key) => key.kty === kty && (key.alg ?? alg) === alg);
   const named = keys.filter((key) => kid === undefined || key.kid === kid);
   const nameless = keys.filter((key) => key.kid === undefined);
   for (const key of (named.length > 0 ? named : nameless).slice(0, MAX_KEYS)) {
@@ -130,12 +122,15 @@ export const CURVES: Readonly<Record<string, string>> = {
   ES512: "P-521",
 };
 
-/** A signature algorithm with a public key; `undefined` for any other, `none` and HMAC among them. */
+/**
+ * A signature algorithm with a public key, and the type of its keys; `undefined` for any other, `none` and
+ * HMAC among them.
+ */
 export function signatureAlgorithm(alg: unknown) {
   if (typeof alg !== "string") return undefined;
-  if (alg === "EdDSA" || alg === "Ed25519") return { name: "Ed25519" };
-  if (Object.hasOwn(CURVES, alg)) return { name: "ECDSA", namedCurve: CURVES[alg]! };
+  if (alg === "EdDSA" || alg === "Ed25519") return { kty: "OKP", name: "Ed25519" };
+  if (Object.hasOwn(CURVES, alg)) return { kty: "EC", name: "ECDSA", namedCurve: CURVES[alg]! };
   if (!RSA.includes(alg)) return undefined;
   const name = alg.startsWith("PS") ? "RSA-PSS" : "RSASSA-PKCS1-v1_5";
-  return { name, hash: `SHA-${alg.slice(2)}` };
+  return { kty: "RSA", name, hash: `SHA-${alg.slice(2)}` };
 }

@@ -155,8 +155,7 @@ export class OidcProvider {
       if (signal?.aborted) throw signal.reason;
       const ofClient = error instanceof oauth.ResponseBodyError ? this.#proof?.advice : undefined;
       const { scope } = this.#identity;
-      const words = { ...advice, scope, ...(ofClient !== undefined && { ofClient }) };
-      throw providerError(action, this.#identity.issuer, error, words);
+      throw providerError(action, this.#identity.issuer, error, { ...advice, scope, ofClient });
     }
   }
 }
