@@ -183,16 +183,14 @@ export function provesWrites(backend: object): boolean {
   return (backend as { [PROVES]?: boolean })[PROVES] === true;
 }
 
-const PREFIX = "probe|";
-
 /** The key of the probe entry that goes with `key`: the same at each start, so that a later one removes it. */
 export async function probeKey(key: string): Promise<string> {
-  return `${PREFIX}${(await hashOf(key)).slice(0, 16)}`;
+  return `probe|${(await hashOf(key)).slice(0, 16)}`;
 }
 
-/** Whether a key is one of a probe entry, which no list shows. */
+/** Whether a key is one of a probe entry, which no list shows; also below an encryption. */
 export function isProbeKey(key: string): boolean {
-  return key.startsWith(PREFIX);
+  return /^(encrypted\|)?probe\|/.test(key);
 }
 
 /**

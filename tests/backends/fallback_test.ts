@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
 import { probeKey } from "../../backends/common/describe_backend.ts";
+import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import { testKey } from "./encrypted/encryption_keys.ts";
 import { fault, trio } from "./fallback/fallback_world.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -143,6 +145,16 @@ Deno.test("fallback: a store without a lock has one in this process, and its own
   };
   await Promise.all([1, 2].map(() => backend.withLock!(KEY, hold)));
   assertEquals(inside, ["in", "probe", "in", "probe"]);
+});
+
+Deno.test("fallback: below an encryption a probe asks no store that was passed over", async () => {
+  const { a, backend, events } = trio();
+  a.faults.all = "backend_unavailable";
+  await backend.get(KEY);
+  events.length = 0;
+  const whole = new EncryptedCredentialsBackend({ backend, key: await testKey() });
+  await whole.delete(await probeKey(KEY));
+  assertEquals(events, []);
 });
 
 Deno.test("fallback: a sign-out goes over all stores, and says each time which it missed", async () => {
