@@ -17,7 +17,7 @@ import {
   SPECIFIER,
   toJsonText,
 } from "./command.ts";
-import { IDENTITY_FLAGS, STORE_FLAGS } from "./sign_in_target.ts";
+import { IDENTITY_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./sign_in_target.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
 const SETTING_CODES: readonly string[] = [
@@ -54,11 +54,9 @@ export function reportError(
   const isSetting = SETTING_CODES.includes(code);
   const hint = code === "usage"
     ? `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`
-    : code === "permission_required"
-    ? ALL_FLAGS_HINT
     : isSetting && code !== "settings_invalid"
     ? `Try: ${PROGRAM} config, which shows where each value comes from`
-    : undefined;
+    : denoFlagsHint(code, flags);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint === undefined ? "" : `${hint}\n`}`);
   if (error instanceof CliError) return error.exit;
@@ -109,16 +107,19 @@ function causeLines(
   return `\ncaused by ${text}${causeLines(cause, isDebug)}`;
 }
 
-/** Names all permissions. An error can name only those of one step. */
-export const ALL_FLAGS_HINT =
-  `All flags at once: deno run --no-config --allow-env ${SPECIFIER} permissions --for cli`;
+/** The command that names all flags of Deno. An error can name only those of one step. */
+export function denoFlagsHint(code: string, flags: FlagValues | undefined): string | undefined {
+  if (!["permission_required", "unstable_kv_required"].includes(code)) return undefined;
+  return "All flags at once: deno run --no-config --allow-env --allow-read " +
+    `${SPECIFIER} permissions --for cli${valueFlags(flags, SIGN_IN_FLAGS)}`;
+}
 
 /** The options of a sign-in, as a stored entry or an error names it. */
 type SignInOptions = Readonly<Partial<Record<OptionName, unknown>>>;
 
 /** The command that signs in as this call would. */
 export function loginCommand(flags: FlagValues): string {
-  return `${PROGRAM} login${valueFlags(flags, IDENTITY_FLAGS)}${storeFlags(flags)}`;
+  return `${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}`;
 }
 
 /** The flag of an option, or its variable where it has none. The words of code where it has neither. */
@@ -137,7 +138,7 @@ function commandFor(
   flags: FlagValues | undefined,
   named: string,
 ): string | undefined {
-  const store = storeFlags(flags);
+  const store = valueFlags(flags, STORE_FLAGS); // for another command on the same store
   if (name === "clearOidcCredentials") {
     const { all } = value as { all?: boolean };
     return `${PROGRAM} logout${all ? " --all" : named}${store}`;
@@ -146,7 +147,7 @@ function commandFor(
   if (name === "init") return `${PROGRAM} token --login${named}${store}`;
   if (name !== "login") return undefined;
   // A profile that a variable names would win over other variables, were it given as a flag.
-  const isByVariable = flags !== undefined && !flags.has("profile");
+  const isByVariable = flags?.has("profile") === false;
   const signIn = { ...value as SignInOptions, ...isByVariable && { profile: undefined } };
   const login = `login${flagsFor(signIn)}${store}`;
   const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
@@ -160,16 +161,11 @@ function flagsFor(signIn: SignInOptions): string {
   return Object.entries(signIn).map(([name, value]) => argument(flagOf(name), value)).join("");
 }
 
-/** The flags of a call that choose its store, for another command on the same store. */
-function storeFlags(flags: FlagValues | undefined): string {
-  return valueFlags(flags, STORE_FLAGS);
-}
-
 function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {
-  return names.map((name) => argument(name, flags?.text(name))).join("");
+  return names.map((name) => argument(name, flags?.text(name) ?? flags?.has(name))).join("");
 }
 
 function argument(flag: string | undefined, value: unknown): string {
-  if (flag === undefined || value === undefined) return "";
+  if (!flag || !value) return "";
   return value === true ? ` --${flag}` : ` --${flag} ${quoteArgument(`${value}`)}`;
 }

@@ -18,7 +18,7 @@ import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { type FlagName, type FlagValues, PROGRAM, usageError } from "./command.ts";
+import { type FlagName, type FlagValues, usageError } from "./command.ts";
 
 interface ChosenBackend {
   readonly backend: OidcCredentialsBackend;
@@ -88,7 +88,7 @@ export function assertPersistent(backend: OidcCredentialsBackend, action: string
   throw new CredentialsBackendError(
     "invalid_options",
     `Cannot ${action}: ${describeBackend(backend)} keeps tokens only while this program runs. ` +
-      `Choose one that keeps them. To see where the choice comes from, run: ${PROGRAM} config`,
+      "Choose one that keeps them.",
   );
 }
 

@@ -57,6 +57,9 @@ export const api: Command = {
     await printAnswer(response);
     if (response.ok) return EXIT.ok;
     const { status, statusText } = response;
+    if (status === 401 && session.issuer !== undefined) {
+      await session.accessToken({ forceRefresh: true }); // an ended sign-in is an error of its own
+    }
     const words = `Cannot ${init.method} ${printable(path, 200)}: the API answered ${status} ` +
       printable(statusText, 100);
     throw new ApiError(`${words.trimEnd()}. See its answer.`, status, "");

@@ -4,7 +4,7 @@ import { preflight } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { columns, type Command, EXIT, type FlagValues, printResult, PROGRAM } from "../command.ts";
-import { ALL_FLAGS_HINT, describeError, loginCommand } from "../report_error.ts";
+import { denoFlagsHint, describeError, loginCommand } from "../report_error.ts";
 import { findTarget, sessionOptions, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
 import { settingsOf } from "./config.ts";
 import { readStatus, tokenText } from "./status.ts";
@@ -60,8 +60,7 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
       return true;
     } catch (error) {
       const { code, message } = describeError(error, flags);
-      const advice = code === "permission_required" ? ALL_FLAGS_HINT : undefined;
-      findings.push({ check, result: "fail", message, advice });
+      findings.push({ check, result: "fail", message, advice: denoFlagsHint(code, flags) });
       return false;
     }
   };

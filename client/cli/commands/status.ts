@@ -78,8 +78,7 @@ type StatusReport =
 export async function readStatus(target: SignInTarget | undefined): Promise<StatusReport> {
   if (target === undefined) return { signedIn: true, state: "api_key" };
   const { backend, identity } = target;
-  const { issuer, clientId, audience } = identity;
-  const key = credentialKey(issuer, clientId, audience, identity);
+  const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const entry = await new CredentialStore(backend, key).load();
   return { ...describeEntry(entry, identity), backend: backendStatus(backend) };
 }

@@ -89,6 +89,23 @@ cliTest("words: a store of this process, or a denied variable, has a command", a
   assert(!API_WORDS.test(stderr), stderr);
 });
 
+cliTest(
+  "words: the hint on Deno's flags names them, by the settings and flags of the call",
+  async (world) => {
+    const { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId } = world.env;
+    const named = `--issuer ${issuer} --client-id ${clientId}`;
+    for (
+      const [settings, line] of [[{ issuer, clientId }, "login"], [{}, `login ${named}`]] as const
+    ) {
+      await world.write(settings);
+      const { stderr } = await world.says(line, 1, { flags: [], env: NO_CLIENT });
+      const [, flags, hint] = /: deno run --no-config (.*) jsr:\S+ (.*)$/m.exec(stderr)!;
+      await world.says(hint!, 0, "deno install", { flags: flags!.split(" "), env: NO_CLIENT });
+    }
+    await world.says("doctor --scope openid --dpop", 0, /Run: \S+ login --scope openid --dpop$/m);
+  },
+);
+
 const OWN_STORE = { backend: "file", backendOptions: { path: "${HOME}/own/tokens.json" } };
 const KV_ENV = {
   VM_OIDC_CREDENTIALS_BACKEND: "kv",

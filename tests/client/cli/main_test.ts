@@ -171,11 +171,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   // A stranger's words may be a secret.
   [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],
   [SECRET, 1, "error (unexpected): Cannot finish"],
-  [
-    new ValidMindAuthError("permission_required", WORDS),
-    1,
-    "deno run --no-config --allow-env jsr:@validmind/auth/cli permissions --for cli",
-  ],
+  [new CredentialsBackendError("unstable_kv_required", WORDS), 1, "permissions --for cli\n"],
 ];
 
 Deno.test("reportError: the exit code and the words by the error", () => {

@@ -44,6 +44,16 @@ apiTest("an answer with another status is printed, and the exit code is 1", asyn
   await world.says("api error?status=503", 1, "<html>", words);
 });
 
+apiTest("a sign-in that the provider has ended is told as such", async (world) => {
+  world.provider.revokeGrants();
+  await world.says(
+    "api things",
+    4,
+    "error (login_required)",
+    `login --issuer ${world.env.VM_OIDC_ISSUER}`,
+  );
+});
+
 apiTest("bytes are printed as they come, to the last", async (world, api) => {
   const text = "a\u0000\u001b[31m\n";
   const body = ReadableStream.from(async function* () {
