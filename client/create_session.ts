@@ -33,7 +33,7 @@ const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
-export const loadPreflight = () => import("./permissions/preflight.ts");
+const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
  * Signs in for any API that uses an OpenID Provider: `init` without the ping, the model, ValidMind's
@@ -125,7 +125,8 @@ export async function prepare(given: InitOptions, call: Call, action: string) {
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
-  return { options, resolved, backend, needs, check };
+  const ofBrowser = async () => (await loadPreflight()).browserNeeds(options);
+  return { options, resolved, backend, needs, ofBrowser, check };
 }
 
 /** Signs in, for `init` and `createSession`. */

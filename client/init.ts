@@ -1,5 +1,5 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { loadPreflight, openSession, prepare } from "./create_session.ts";
+import { openSession, prepare } from "./create_session.ts";
 import { throwToCaller, ValidMindAuthError } from "./errors.ts";
 import { checkCallOptions } from "./options/resolve_options.ts";
 import { net, uniqueNeeds } from "./permissions/start_needs.ts";
@@ -190,7 +190,6 @@ export async function requiredPermissions(
   const call = await prepare(options, about.call ?? "init", action);
   const { identity, runtime } = call.resolved;
   if (identity.kind === "api_key") return call.needs();
-  const { browserNeeds } = await loadPreflight();
   const hosts: string[] = [];
   if (about.discover) {
     const { OidcProvider } = await loadProvider();
@@ -198,7 +197,7 @@ export async function requiredPermissions(
   }
   return uniqueNeeds([
     ...call.needs(),
-    ...browserNeeds(call.options),
+    ...await call.ofBrowser(),
     ...hosts.map((host) => net(`https://${host}`, "to use the provider's endpoints", "sign_in")),
   ]);
 }
