@@ -149,8 +149,7 @@ function codedCopy(
   const flat = message.replace(/\n */g, " ").trim();
   const clean = cleanText(flat, secrets);
   const kept = wordsOf(error);
-  const isSame = clean === flat && `${kept}` === message;
-  const shown = isSame ? kept : clean;
+  const shown = clean === flat && `${kept}` === message ? kept : clean;
   return new CredentialsBackendError(isCode ? code : "backend_unavailable", shown, options);
 }
 

@@ -46,8 +46,10 @@ export function warnOnStderr(message: string): void {
 /** Refuses a Deno that is too old. */
 export function assertRuntime(action: string): void {
   if (isDeno && !("tryLockSync" in Deno.FsFile.prototype)) {
-    const own = `and this is Deno ${Deno.version.deno}`;
-    throw unsupported(`Cannot ${action}: it needs Deno 2.7.1 or newer, ${own}. Run: deno upgrade`);
+    throw unsupported(
+      `Cannot ${action}: it needs Deno 2.7.1 or newer, and this is Deno ${Deno.version.deno}. Run: ` +
+        `deno upgrade`,
+    );
   }
 }
 

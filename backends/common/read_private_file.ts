@@ -146,6 +146,11 @@ function explain(path: string, error: unknown): Refusal {
   return new Refusal(`it cannot be read (${name})`, "Check its path, owner and mode.", error);
 }
 
+/** Whether others than the owner may open a file or folder. Windows has no such bits. */
+export function isOpen({ mode }: Deno.FileInfo): boolean {
+  return !isWindows && ((mode ?? 0) & 0o077) !== 0;
+}
+
 /** Whether two looks at a file met the same one. */
 export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.ino === other.ino && one.dev === other.dev;
@@ -171,11 +176,11 @@ function self(): number {
  * its owner may open. A network file system may give every file another owner: then its folder has the
  * same one, unless this is the superuser, who may open everything.
  */
-export function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
+export function isOwn(path: string, info: Deno.FileInfo): boolean {
+  const { uid } = info;
   const user = self();
   if (uid === null || uid === user) return true; // null: Windows
-  const isClosed = ((mode ?? 0) & 0o077) === 0;
-  if (!isClosed || user === 0) return false;
+  if (isOpen(info) || user === 0) return false;
   return user === -1 || (folderOwner(path).uid ?? uid) === uid;
 }
 

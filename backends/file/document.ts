@@ -1,6 +1,7 @@
 import {
   folderOf,
   HOME_VARIABLE,
+  isGranted,
   isWindows,
   nameOf,
   permissionFlag,
@@ -126,7 +127,13 @@ export function refusal(
 
 /** Whether an error means that nothing is at `path`. A link to nothing is something. */
 function isMissing(path: string, error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound && !isLink(path);
+  return error instanceof Deno.errors.NotFound && !isLink(path) && !isAway(folderOf(path));
+}
+
+/** Whether a folder is a link to nothing, such as to a volume that is not there now. */
+function isAway(folder: string): boolean {
+  return isGranted({ name: "read", path: folder }) && isLink(folder) &&
+    lookIfPresent(folder, Deno.statSync) === undefined;
 }
 
 function isLink(path: string): boolean {

@@ -1,5 +1,5 @@
-import { folderOf, isGranted, isWindows, nameOf } from "../common/platform.ts";
-import { isSameFile, isSameText } from "../common/read_private_file.ts";
+import { folderOf, isGranted, nameOf } from "../common/platform.ts";
+import { isOpen, isSameFile, isSameText } from "../common/read_private_file.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
@@ -253,11 +253,6 @@ function closeFolder(folder: string): void {
 function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined): boolean {
   if (before === undefined || now === undefined) return before === now;
   return isSameFile(before, now) && isSameText(before, now);
-}
-
-/** Whether others than the owner may open a file or folder. Windows has no such bits. */
-function isOpen({ mode }: Deno.FileInfo): boolean {
-  return !isWindows && ((mode ?? 0) & 0o077) !== 0;
 }
 
 const LEFT = /^((\.[0-9a-f]{8})*\.tmp|\.[0-9a-f]{8}\.lock)$/;

@@ -1,5 +1,6 @@
 import { delay, LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
-import { folderOf, isUrl, isWindows, netHost, permissionFlag } from "../common/platform.ts";
+import { folderOf, isUrl, netHost, permissionFlag } from "../common/platform.ts";
+import { isOpen } from "../common/read_private_file.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { assertOwn, assertRegular, fileError, lookIfPresent, refusal } from "../file/document.ts";
 
@@ -129,8 +130,7 @@ export function secureDatabase(given: string): string {
     const info = lookIfPresent(file);
     if (info === undefined) continue;
     assertRegular(ACTION, file, info);
-    const isOpen = !isWindows && ((info.mode ?? 0) & 0o077) !== 0;
-    if (isOpen) Deno.chmodSync(file, 0o600); // only its owner can do that
+    if (isOpen(info)) Deno.chmodSync(file, 0o600); // only its owner can do that
     assertOwn(ACTION, file, Deno.lstatSync(file));
   }
   return path;

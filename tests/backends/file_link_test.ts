@@ -254,6 +254,18 @@ test("behind a link: a folder that is a link is followed, and keeps its mode", a
   assertEquals([modeOf(`${parent}/team`), modeOf(path), warnings], [0o755, 0o600, []]);
 });
 
+test("behind a link: a folder whose volume is not there is an error, not an absent file", async () => {
+  const parent = folder();
+  Deno.symlinkSync(`${parent}/volume`, `${parent}/.validmind`);
+  const path = `${parent}/.validmind/credentials.json`;
+  const backend = new FileCredentialsBackend({ path });
+  for (const access of callsOf(backend)) {
+    await rejectsWith("backend_unavailable", access, path);
+  }
+  Deno.mkdirSync(`${parent}/volume`);
+  assertEquals(backend.get(KEY), undefined);
+});
+
 test("behind a link: the permission that is missing is the one for the target's folder", async () => {
   const { link, target } = linked();
   writeRow(target);

@@ -28,8 +28,6 @@ export const BEARER_FLAGS: readonly FlagName[] = [
 
 type Format = (bearer: string, expiresAt: Date | undefined) => string;
 
-const toSeconds = (milliseconds: number) => Math.floor(milliseconds / 1000);
-
 const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
   "exec-credential": (token, expirationTimestamp) =>
     toJsonText({
@@ -39,14 +37,14 @@ const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
     }, 2),
   "git": (bearer, end) =>
     `username=oauth2\npassword=${bearer}\n` +
-    (end === undefined ? "" : `password_expiry_utc=${toSeconds(end.getTime())}\n`),
+    (end === undefined ? "" : `password_expiry_utc=${Math.floor(end.getTime() / 1000)}\n`),
   "header": (bearer) => `Authorization: Bearer ${bearer}\n`,
   "json": (token, end) =>
     toJsonText({
       token,
       token_type: "Bearer",
       expires_at: end,
-      expires_in: end && toSeconds(end.getTime() - Date.now()),
+      expires_in: end && Math.floor((end.getTime() - Date.now()) / 1000),
     }, 2),
 };
 
