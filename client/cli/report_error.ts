@@ -58,7 +58,7 @@ export function reportError(
     ? `Try: ${PROGRAM} config, which shows where each value comes from`
     : denoFlagsHint(code, flags);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
-  else note(`error (${code}): ${message}\n${hint === undefined ? "" : `${hint}\n`}`);
+  else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
   if (code === "login_required") return EXIT.signInNeeded;
   return isSetting ? EXIT.usage : EXIT.failure;
@@ -76,7 +76,7 @@ export function describeError(
   signIn?: SignInOptions,
 ): { code: string; message: string } {
   if (isOwn(error) || error instanceof CliError) {
-    const named = signIn === undefined ? valueFlags(flags, IDENTITY_FLAGS) : flagsFor(signIn);
+    const named = signIn ? flagsFor(signIn) : valueFlags(flags, IDENTITY_FLAGS);
     const vocabulary: Vocabulary = (term) =>
       term.kind === "option" ? flagFor(term) : commandFor(term, flags, named);
     const isDebug = flags?.has("debug") || readEnvIfGranted(OPTIONS.debug.variable) === "1";
@@ -85,8 +85,11 @@ export function describeError(
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
-  const message = `Cannot finish: an unexpected ${name} was thrown. Its text is left out because ` +
-    `it may quote a token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
+  const message = Object(error).code === "ERR_MODULE_NOT_FOUND"
+    ? "Cannot load a module of this program: it cannot be downloaded. Check the network, and the " +
+      "registry of npm (NPM_CONFIG_REGISTRY)."
+    : `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
+      `token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
 }
 

@@ -31,8 +31,8 @@ export const BY_BROWSER: Term = option("flow", { value: "browser", variable: "VM
 export const BY_DEVICE: Term = option("flow", { value: "device", variable: "VM_OIDC_FLOW" });
 const AUDIENCE = option("audience");
 
-const PROOFS = words`its ${named("clientSecret")}, ${named("clientKeyFile")},
-  ${named("clientAssertionFile")} or ${named("clientAssertion")}`;
+const PROOFS = words`its ${named("clientSecret")}, ${named("clientSecretFile")},
+  ${named("clientKeyFile")}, ${named("clientAssertionFile")} or ${named("clientAssertion")}`;
 const CLIENT = words`Check ${CLIENT_ID}. The client has to be enabled`;
 /** The condition of the client's own variables. */
 export const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";

@@ -145,9 +145,7 @@ function removalText(result: ClearResult): string {
   const { keys, wholeStore } = result;
   const removed = wholeStore
     ? "Removed the whole store, which could not be read.\n"
-    : keys.length === 0
-    ? "Nobody was signed in.\n"
-    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("");
+    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("") || "Nobody was signed in.\n";
   return removed + revocationText(result);
 }
 

@@ -171,6 +171,11 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   // A stranger's words may be a secret.
   [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],
   [SECRET, 1, "error (unexpected): Cannot finish"],
+  [
+    Object.assign(new TypeError(SECRET), { code: "ERR_MODULE_NOT_FOUND" }),
+    1,
+    "it cannot be downloaded. Check the network",
+  ],
   [new CredentialsBackendError("unstable_kv_required", WORDS), 1, "permissions --for cli\n"],
 ];
 
