@@ -204,15 +204,16 @@ export const list: Command = {
       const found = await readSignIn(backend, key, flags);
       if (found !== undefined) signIns.push(found);
     }
-    const rows = signIns.flatMap((one) => {
-      if (!("error" in one)) return [...rowsOf(one), []];
-      return [
-        ["Unreadable", one.error.message],
-        ["Provider", one.issuer],
-        ["Client", one.clientId],
-        [],
-      ];
-    });
+    const rows = signIns.flatMap((one) =>
+      "error" in one
+        ? [
+          ["Unreadable", one.error.message],
+          ["Provider", one.issuer],
+          ["Client", one.clientId],
+          [],
+        ]
+        : [...rowsOf(one), []]
+    );
     const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
     const text = nobody + columns([...rows, ["Kept in", describeBackend(backend)]]);
     const json = { backend: backendStatus(backend), signIns: signIns.map(snakeCase) };

@@ -76,10 +76,7 @@ export const token: Command = {
 };
 
 /** The bearer token of the sign-in that the flags name, and its end where that is known. */
-async function readBearer(
-  flags: FlagValues,
-  action: string,
-): Promise<{ bearer: string; expiresAt: Date | undefined }> {
+async function readBearer(flags: FlagValues, action: string) {
   await using session = await openSession(flags, action);
   if (session.backend === undefined) {
     throw new ValidMindAuthError(
