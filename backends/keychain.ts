@@ -224,7 +224,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode delete}.
    */
   async deleteAll(): Promise<void> {
-    const accounts = [...(await this.#client.find()).keys()];
+    const accounts = (await this.#client.find()).keys().toArray();
     const isChunk = (account: string) => account.includes("#"); // the heads go first
     for (const account of accounts.sort((one, other) => +isChunk(one) - +isChunk(other))) {
       await this.#client.delete(account);

@@ -135,8 +135,8 @@ function explain(path: string, error: unknown): Refusal {
   if (error instanceof NotCapable) {
     // Before 2.9 Deno wants the target of a link, too, for a look at the open file.
     const [, denied = path] = /read access to "([^"]+)"/.exec(error.message) ?? [];
-    const flag = quoteArgument(`--allow-read=${denied}`);
-    return new Refusal("Deno does not permit it", `Run with: ${flag}`, error);
+    const advice = `Run with: ${quoteArgument(`--allow-read=${denied}`)}`;
+    return new Refusal("Deno does not permit it", advice, error);
   }
   if (error instanceof NotFound || error instanceof NotADirectory) {
     return new Refusal("it is not there", "Check the path.", error);

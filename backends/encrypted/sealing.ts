@@ -261,8 +261,9 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
   }
   if (passphrase !== undefined) return passphraseKey(passphrase, name);
   if (backend === undefined) {
-    const kinds = "32 bytes, or one of env, passphrase, backend";
-    throw keyOptionError(`option "${name}" is not a key. Give ${kinds}.`);
+    throw keyOptionError(
+      `option "${name}" is not a key. Give 32 bytes, or one of env, passphrase, backend.`,
+    );
   }
   assertCredentialsBackend(backend, name);
   return storedKey(backend);

@@ -125,11 +125,6 @@ export function refusal(
   );
 }
 
-/** Whether an error means that nothing is at `path`. A link to nothing is something. */
-function isMissing(path: string, error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound && !isLink(path) && !isAway(folderOf(path));
-}
-
 /** Whether a folder is a link to nothing, such as to a volume that is not there now. */
 function isAway(folder: string): boolean {
   return isGranted({ name: "read", path: folder }) && isLink(folder) &&
@@ -203,7 +198,9 @@ export function readIfPresent(path: string): CredentialsDocument | undefined {
   try {
     return readDocument(path).document;
   } catch (error) {
-    if (isMissing(path, error)) return undefined;
+    const isMissing = error instanceof Deno.errors.NotFound;
+    // A link to nothing is something.
+    if (isMissing && !isLink(path) && !isAway(folderOf(path))) return undefined;
     throw fileError("read", path, error);
   }
 }

@@ -233,13 +233,13 @@ function foldersOf(path = ""): string[] {
 }
 
 /**
- * The real path of a program, for people to see. The program as it was given where it is not found, or
- * may not be looked for: nobody is asked.
+ * The real path of a program, for people to see. The program as it was given where it is not found, as
+ * on Windows, or may not be looked for: nobody is asked.
  */
 export function locationOfProgram(program: string): string {
-  const inPath = isPath(program) ? [] : foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
-  const paths = isPath(program) ? [program] : inPath.map((folder) => `${folder}/${program}`);
-  for (const path of isWindows ? paths.flatMap((path) => [path, `${path}.exe`]) : paths) {
+  const inPath = () => foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
+  const paths = isPath(program) ? [program] : inPath().map((folder) => `${folder}/${program}`);
+  for (const path of paths) {
     if (!isGranted({ name: "read", path })) continue;
     try {
       const found = Deno.realPathSync(path);

@@ -97,7 +97,8 @@ export function filePerformer(timeoutMs: number): Perform {
       try {
         return await operation();
       } catch (error) {
-        if (!isDatabaseLocked(error) || performance.now() >= deadline) throw error;
+        const isLocked = error instanceof TypeError && LOCKED.test(error.message);
+        if (!isLocked || performance.now() >= deadline) throw error;
         await delay((1 + Math.random()) * Math.min(2 + tries, 25));
       }
     }
@@ -152,10 +153,6 @@ function assertClosedFolder(path: string, owner: number | null): void {
 }
 
 const LOCKED = /database( table)? is locked/;
-
-function isDatabaseLocked(error: unknown): boolean {
-  return error instanceof TypeError && LOCKED.test(error.message);
-}
 
 export function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;

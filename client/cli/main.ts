@@ -79,9 +79,8 @@ export async function main(args: readonly string[]): Promise<number> {
     return await command.run(flags, line.args);
   } catch (error) {
     const flags = line?.flags;
-    const isJson = flags?.has("json") ?? args.includes("--json");
     const command = args.find((word) => COMMANDS.some(({ name }) => name === word));
-    return reportError(error, isJson, command, flags);
+    return reportError(error, flags?.has("json") ?? args.includes("--json"), command, flags);
   }
 }
 

@@ -24,7 +24,7 @@ export const doctor: Command = {
     const checks = await examine(flags);
     const isFailed = checks.some(({ result }) => result === "fail");
     const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
-    const text = `${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`;
+    const text = `${PROGRAM} ${VERSION}, deno ${versions.deno}\n\n${findingsText(checks)}`;
     printResult(flags, { ok: !isFailed, versions, checks }, text);
     return isFailed ? EXIT.failure : EXIT.ok;
   },

@@ -189,8 +189,9 @@ export const migrate: Command = {
     const from = await chooseBackend(flags, migrate.action, [], "from");
     const to = await chooseBackend(flags, migrate.action, from.needs, "to");
     assertPersistent(to.backend, migrate.action);
-    const deleteSource = flags.has("delete-source");
-    const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
+    const result = await migrateCredentials(from.backend, to.backend, {
+      deleteSource: flags.has("delete-source"),
+    });
     const { liveCopies } = result;
     printResult(flags, result, migrationText(result));
     if (liveCopies.length > 0 && !flags.has("quiet")) {
