@@ -173,6 +173,7 @@ configTest("a file that cannot be used ends every command, and unset mends it", 
   await world.write(damaged);
   await world.says("config unset issuer", 2, "it is not JSON (line 2 ");
   assertEquals(await Deno.readTextFile(path), damaged);
+  if (Deno.build.os === "windows") return;
   const long = "s".repeat(250); // with the ending of its temp file longer than a name can be
   await world.says(`config set model x --config ${long}`, 1, `Cannot write ${long}: `);
 });
