@@ -322,7 +322,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
       } catch (error) {
         if (this.#chosen.get(store) || !isUnreachable(error)) faults.push(error);
         else {
-          const advice = "an entry in it stays. Sign out again once it answers";
+          const advice = "if it has the entry, that stays. Sign out again once it answers";
           this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
         }
       }

@@ -167,7 +167,7 @@ Deno.test("fallback: a sign-out goes over all stores, and says each time which i
   for (const key of [KEY, OTHER]) await backend.delete(key);
   assertEquals([b.rows.get(KEY), c.rows.get(KEY)], [undefined, undefined]);
   const missed =
-    "a could not be reached (backend_unavailable): an entry in it stays. Sign out again " +
+    "a could not be reached (backend_unavailable): if it has the entry, that stays. Sign out again " +
     "once it answers.";
   assertEquals(events, [missed, missed]);
   a.faults = {};
