@@ -53,7 +53,7 @@ jobTest("a refusal is exit code 1, in variables, and never asks for a login", as
   const words = ["the provider answered", "VM_OIDC_CLIENT_SECRET", "!clientSecret"];
   const { stderr } = await world.says("token", 1, ...words, "!login_required", wrong);
   assertNoSecret(stderr, ["a-wrong-secret"]);
-  const none = ["VM_OIDC_CLIENT_SECRET, VM_OIDC_CLIENT_KEY_FILE", "--flow client_credentials"];
+  const none = ["VM_OIDC_CLIENT_SECRET_FILE, VM_OIDC_CLIENT_KEY_FILE", "--flow client_credentials"];
   await world.says("VM_OIDC_FLOW=client_credentials token", 1, ...none);
 });
 
