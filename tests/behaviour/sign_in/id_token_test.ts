@@ -22,6 +22,11 @@ test.signedIn("ID token: keys out of reach at refresh cost the ID token, not the
   world.provider.script.jwks.push(busy, busy, busy);
   const unchecked = await world.provider.idToken({ name: "Eve" });
   answerWith(world, { refresh_token: "refresh-2", id_token: unchecked });
+  world.clock.onDelay = async () => {
+    const { length } = world.provider.requests;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(world.provider.requests.length, length); // nothing is asked in a pause
+  };
   await renew(session);
   const stored = world.stored();
   assertEquals([stored.refresh_token, stored.id_token], ["refresh-2", id_token]);

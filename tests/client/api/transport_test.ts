@@ -49,14 +49,6 @@ Deno.test("api: a redirect to another origin does not get the API key", async ()
   assertEquals(names.filter((name) => name in headers), []);
 });
 
-Deno.test("api: a host that Deno does not permit is named with its flag", async () => {
-  const fetch = () => Promise.reject(new Deno.errors.NotCapable("denied"));
-  const key = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
-  const session = await createSession({ ...key, apiHost: "https://api.example.com/", fetch });
-  const flag = "--allow-net=api.example.com:443";
-  await rejectsWith("permission_required", () => session.fetch("things"), flag);
-});
-
 const METHODS: [status: number, method: string, expected: string][] = [
   [301, "POST", "GET"],
   [302, "POST", "GET"],
