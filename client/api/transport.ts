@@ -168,7 +168,7 @@ function unreachable(
     "api_unreachable",
     words`Cannot ${action}: ${fault ?? "the connection failed"}. Check ${named("apiHost")},
       ${connectionAdvice(fault)}`,
-    { cause: causeFrom(error, secrets) },
+    { cause: timeoutMs ? undefined : causeFrom(error, secrets) },
   );
 }
 

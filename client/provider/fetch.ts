@@ -362,7 +362,7 @@ function unreachable(
       ${connectionAdvice(fault)}`;
   return new ProviderUnavailableError(
     words`Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ${advice}`,
-    { cause: causeFrom(error, secrets) },
+    { cause: timeoutMs ? undefined : causeFrom(error, secrets) },
   );
 }
 

@@ -238,7 +238,8 @@ apiTest("no answer, or no end of its body, in time", async ({ session, api }) =>
   const words = ["200 ms", new URL(api.apiHost).origin];
   for (const use of [() => session.get("thing"), () => session.fetch("thing")]) {
     api.script.push(hang);
-    await rejectsWith("api_unreachable", use, ...words);
+    const { cause } = await rejectsWith("api_unreachable", use, ...words);
+    assertEquals(cause, undefined); // the message has it all
   }
   api.script.push(endless);
   await rejectsWith("api_unreachable", () => session.get("thing"), ...words);

@@ -84,7 +84,8 @@ const SLOW: [what: string, fetch: () => Promise<Response> | Response][] = [
 
 for (const [what, slow] of SLOW) {
   Deno.test(`providerFetch: the time limit and the signal end the wait for ${what}`, async () => {
-    await unavailable({ fetch: spyFetch(slow), timeoutMs: 30 }, "within 30 ms");
+    const late = await unavailable({ fetch: spyFetch(slow), timeoutMs: 30 }, "within 30 ms");
+    assertEquals(late.cause, undefined);
     const controller = new AbortController();
     const init = { method: "POST", signal: controller.signal };
     const waiting = call({ fetch: spyFetch(slow), init }).catch((reason) => reason);
