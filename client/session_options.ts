@@ -123,8 +123,9 @@ export interface SessionOptions {
   clientAssertionFile?: string;
   /**
    * An assertion about the client: the text of one JWT, such as an ID token of GitLab CI, or a
-   * function that gives one. The function is called for each request to the provider, and has to end
-   * within `timeoutMs`. The assertion is never stored. Excludes the other ways to prove the client.
+   * function that gives one. The function is called for each request that proves the client, such as
+   * for a token. It has to end within `timeoutMs`. The assertion is never stored. Excludes the other
+   * ways to prove the client.
    *
    * `"github"` asks GitHub Actions for an assertion at each request, since it ends after minutes. Its
    * audience is the issuer, and for Microsoft Entra `api://AzureADTokenExchange`. `"github:AUDIENCE"`
