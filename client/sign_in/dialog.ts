@@ -196,7 +196,8 @@ function isRemote(): boolean {
 /** The reason of a sign-in that the person, or a signal, has ended. The command line exits by the signal. */
 function interruption(advice: string, signal: Deno.Signal = "SIGINT"): DOMException {
   const reason = `Cannot sign in: the sign-in was interrupted. ${advice}`;
-  return Object.assign(new DOMException(reason, "AbortError"), { signal });
+  const error = new DOMException(reason, "AbortError");
+  return Object.assign(error, { signal, stack: `${error}` }); // without frames: it is nobody's fault
 }
 
 /**

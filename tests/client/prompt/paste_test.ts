@@ -25,6 +25,7 @@ const SIGN_IN = `
     console.log("answer:", prompt("One more question?"));
   } catch (error) {
     console.log("state:", error.name, error.code ?? "", error.message);
+    console.log("frames:", error.stack.split("\\n").length - 1);
     const { stdout } = await new Deno.Command("stty", { args: ["-a"], stdin: "inherit" }).output();
     const [mode, echo] = new TextDecoder().decode(stdout).match(/-?\\b(icanon|echo)\\b/g).sort();
     console.log("mode:", mode, echo);
@@ -121,6 +122,7 @@ for (const signal of ["Ctrl-C", "SIGTERM"] as const) {
     }]]);
     assertStringIncludes(text, "Not signed in: the sign-in was interrupted.");
     assertStringIncludes(text, "state: AbortError");
+    assertStringIncludes(text, "frames: 0"); // it is nobody's fault
     assertStringIncludes(text, "mode: echo icanon");
   });
 }
