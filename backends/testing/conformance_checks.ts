@@ -168,9 +168,11 @@ async function checkConcurrentWriters(
     const rule = "of entries written at the same time, a second handle does not see one";
     await expectStored(second, name, entry({ client_id: name }), rule);
   }
-  await first.put(names[0]!, entry());
+  const [name] = names as [string];
+  const next = entry({ client_id: name, x_next: true });
+  await first.put(name, next);
   const rule = "a handle that has read an entry does not see that another one replaces it";
-  await expectStored(second, names[0]!, entry(), rule);
+  await expectStored(second, name, next, rule);
 }
 
 async function checkList({ backend, key }: ConformanceContext): Promise<void> {
