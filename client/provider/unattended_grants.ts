@@ -14,6 +14,12 @@ import {
 } from "./token_request.ts";
 import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 
+/** Requests tokens by the grant of a session that needs no person. */
+export async function requestUnattended(provider: OidcProvider): Promise<TokenSet> {
+  const isOfClient = provider.identity.flow === "client_credentials";
+  return await (isOfClient ? requestClientTokens(provider) : exchangeToken(provider));
+}
+
 const BY_CLIENT = words`${option("flow", { value: "client_credentials" })}`;
 const ENABLE_CLIENT =
   "Enable the client credentials grant for this client. The client has to be confidential.";
@@ -35,7 +41,7 @@ const CLIENT_ADVICE: RefusalAdvice = {
  * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token
  * and no refresh token; those of a provider that sends them are dropped.
  */
-export async function requestClientTokens(provider: OidcProvider): Promise<TokenSet> {
+async function requestClientTokens(provider: OidcProvider): Promise<TokenSet> {
   return await provider.use("get a token", undefined, async (context) => {
     if (provider.isPublicClient) throw unusable(BY_CLIENT, "the client has no proof", PROVE);
     return await firstTokens(context, await newDpopKey(context), {
@@ -73,7 +79,7 @@ const OTHERWISE = words`Sign in again where that token comes from, such as at th
  * Exchanges the token in the subject token file for one of this client and audience: RFC 8693. The file
  * is read anew each time, since another program renews it.
  */
-export async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
+async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
   const { issuer, clientId, audience, subjectTokenFile: path } = provider.identity;
   if (path === undefined) {
     const advice = words`Give ${named("subjectTokenFile")}. ${ITS_VARIABLES}. ${OTHERWISE}`;

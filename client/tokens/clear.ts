@@ -87,6 +87,9 @@ export async function revokeTokens(
   }
 }
 
+/** Loaded for a session that needs no person. */
+export const loadUnattended = () => import("../provider/unattended_grants.ts");
+
 /** Loaded where the provider is needed: a sign-out does without it. */
 export async function loadProvider() {
   await loadCompiled();

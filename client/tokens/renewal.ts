@@ -14,7 +14,7 @@ import {
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
-import { clearCredentials, loadProvider, revokeTokens } from "./clear.ts";
+import { clearCredentials, loadProvider, loadUnattended, revokeTokens } from "./clear.ts";
 import {
   BoundKey,
   bridges,
@@ -40,9 +40,6 @@ import {
   singleFlight,
   takeTurn,
 } from "./store.ts";
-
-/** Loaded for a session that needs no person. */
-const loadUnattended = () => import("../provider/unattended_grants.ts");
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal implements Renewal {
@@ -180,10 +177,8 @@ export class TokenRenewal implements Renewal {
   /** The provider, loaded at the first need. */
   async #openProvider(): Promise<OidcProvider> {
     const { identity, runtime } = this.#options;
-    return await this.#provider.get(async () => {
-      const { openProvider } = await loadProvider();
-      return await openProvider(identity, runtime);
-    });
+    const open = async () => (await loadProvider()).openProvider(identity, runtime);
+    return await this.#provider.get(open);
   }
 
   /** Whether an entry is for the requested scope, and has the key of its tokens. */
@@ -314,9 +309,8 @@ export class TokenRenewal implements Renewal {
     if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
     const isOfClient = identity.flow === "client_credentials";
     const anew = async () => {
-      const { exchangeToken, requestClientTokens } = await loadUnattended();
-      const request = isOfClient ? requestClientTokens : exchangeToken;
-      return { tokens: await request(provider), isNew: true } as const;
+      const { requestUnattended } = await loadUnattended();
+      return { tokens: await requestUnattended(provider), isNew: true } as const;
     };
     if (isOfClient || this.#isAlone && await this.#noRefreshOf(stored)) return await anew();
     const { refresh_token, dpop_key } = stored!;
