@@ -162,7 +162,7 @@ export class VaultClient {
       ...(this.#http && { client: this.#http }),
     };
     const { fetch } = this.#options;
-    assertNet(fetch, address);
+    if (fetch === globalThis.fetch) assertNet(address);
     const response = await fetch(url, init);
     const { status } = response;
     if (status >= 300 && status < 400) {

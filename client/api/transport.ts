@@ -43,7 +43,7 @@ export type ApiTransport = ReturnType<typeof apiTransport>;
  * keeps the process alive and heeds its signal, which another one need not do.
  */
 export function apiTransport(
-  { timeoutMs, secrets }: Pick<Runtime, "timeoutMs" | "secrets">,
+  { timeoutMs, secrets, fetch: lowest }: Pick<Runtime, "timeoutMs" | "secrets" | "fetch">,
   isFetchNative: boolean,
 ) {
   const startTimer = isFetchNative ? sharedTimer(timeoutMs) : ownTimer(timeoutMs);
@@ -78,7 +78,11 @@ export function apiTransport(
           : await fetch(url, { ...full, signal, redirect: "manual" });
         if (!isRedirect(response)) return response;
         const asked = full ?? withHeaders(init, own);
-        return await followRedirects(fetch, url, asked, own, signal, response);
+        const follow = (next: URL, init: RequestInit) => {
+          if (lowest === globalThis.fetch) assertNet(next); // DPoP has one above it
+          return fetch(next, init);
+        };
+        return await followRedirects(follow, url, asked, own, signal, response);
       });
     },
     /** The body of an answer as text, cut off after `maxBytes`. */
@@ -178,7 +182,7 @@ function unreachable(
  * `X-API-KEY`).
  */
 async function followRedirects(
-  fetch: typeof globalThis.fetch,
+  fetch: (url: URL, init: RequestInit) => Promise<Response>,
   first: URL,
   init: RequestInit,
   own: OwnHeaders,
@@ -202,7 +206,6 @@ async function followRedirects(
     await response.body?.cancel();
     request = next.origin === url.origin ? rewritten : withoutSecrets(rewritten, own);
     url = next;
-    assertNet(fetch, url);
     response = await fetch(url, { ...request, signal, redirect: "manual" });
   }
 }

@@ -254,11 +254,10 @@ export function secureUrl(text: string, subject: Message): URL {
     );
   }
   if (!isSecureUrl(url)) {
+    const origin = url.origin.slice(0, 200);
     throw new ValidMindAuthError(
       "insecure_url",
-      words`Cannot ${subject} is ${
-        url.origin.slice(0, 200)
-      }, which would get secrets in clear text. Use https: (http:
+      words`Cannot ${subject} is ${origin}, which would get secrets in clear text. Use https: (http:
         is for localhost, 127.0.0.1 and [::1] only).`,
     );
   }

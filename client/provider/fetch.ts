@@ -180,7 +180,7 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs, sec
   using limit = timeLimit(timeoutMs);
   const signal = init.signal ? AbortSignal.any([init.signal, limit.signal]) : limit.signal;
   try {
-    assertNet(fetch, new URL(url));
+    if (fetch === globalThis.fetch) assertNet(new URL(url));
     const request = { ...init, body: sentOnce(init.body), signal };
     // A fetch of the caller's may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);

@@ -65,10 +65,15 @@ async function request(
     process: oauth.processRefreshTokenResponse,
   });
   const claims = oauth.getValidatedIdTokenClaims(answer.answer);
-  if (subject && claims) {
+  const reason = subject && claims && reasonAgainst(subject, claims);
+  if (reason) {
     // Not kept: the next answer to another person's refresh token may have no ID token to compare.
-    if (reasonAgainst(subject, claims) === OTHER_PERSON) delete got.refresh_token;
-    assertSamePerson(subject, claims, identity.issuer);
+    if (reason === OTHER_PERSON) delete got.refresh_token;
+    throw new ValidMindAuthError(
+      "id_token_invalid",
+      `Cannot refresh the sign-in at ${identity.issuer}: ${reason}. Sign out and sign in again, then ` +
+        `ask the provider's administrator.`,
+    );
   }
   try {
     return await checkTokens(context, answer);
@@ -85,31 +90,15 @@ export interface Subject {
   nonce?: unknown;
 }
 
+const OTHER_PERSON = "the new ID token is of another person";
+
 /**
- * Refuses the ID token of another person: OpenID Connect Core, section 12.2.
+ * The reason against a new ID token, if there is one: OpenID Connect Core, section 12.2.
  *
  * @param subject The person of the former ID token; `unknown` where that token cannot be read, which
  * must not let anybody's pass.
- * @throws {ValidMindAuthError} `id_token_invalid`.
  */
-export function assertSamePerson(
-  subject: Subject | "unknown",
-  claims: Subject,
-  issuer: string,
-): void {
-  const reason = reasonAgainst(subject, claims);
-  if (reason === undefined) return;
-  throw new ValidMindAuthError(
-    "id_token_invalid",
-    `Cannot refresh the sign-in at ${issuer}: ${reason}. Sign out and sign in again, then ask the ` +
-      `provider's administrator.`,
-  );
-}
-
-const OTHER_PERSON = "the new ID token is of another person";
-
-/** The reason why claims do not go with the person of the former ID token, if there is one. */
-function reasonAgainst(subject: Subject | "unknown", claims: Subject): string | undefined {
+export function reasonAgainst(subject: Subject | "unknown", claims: Subject): string | undefined {
   if (subject === "unknown") {
     return "the stored ID token cannot be read, so its person is not known";
   }

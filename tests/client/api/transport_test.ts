@@ -273,14 +273,27 @@ Deno.test("api: a redirect to a denied host names its flag, and lets the process
   );
   const { stdout } = await runDeno({
     flags: [`--allow-net=${new URL(api.origin).host}`, "--allow-env"],
-    code: `import { createSession } from "@validmind/auth";
-      const options = { apiKey: "k", apiSecret: "s", apiHost: ${JSON.stringify(api.origin)} };
-      const session = await createSession(options);
+    code: `import { createSession, credentialKey, MemoryCredentialsBackend } from "@validmind/auth";
+      const apiHost = ${JSON.stringify(api.origin)};
+      const session = await createSession({ apiKey: "k", apiSecret: "s", apiHost });
       const told = (error: Error) => console.log(error.message);
       await session.get("thing").catch(told);
-      await session.post("thing", { json: {} }).catch(told);`,
+      await session.post("thing", { json: {} }).catch(told);
+      // The same with DPoP, which has a fetch of its own.
+      const ES256 = { name: "ECDSA", namedCurve: "P-256" };
+      const { privateKey } = await crypto.subtle.generateKey(ES256, true, ["sign", "verify"]);
+      const dpop_key = await crypto.subtle.exportKey("jwk", privateKey);
+      const [issuer, client_id] = ["https://login.example.com", "c"];
+      const expires_at = "2099-01-01T00:00:00Z";
+      const entry = { issuer, client_id, access_token: "t", expires_at, dpop_key };
+      const credentialsBackend = new MemoryCredentialsBackend();
+      const own = { dpop: true } as const;
+      credentialsBackend.put(credentialKey(issuer, client_id, undefined, own), entry);
+      const options = { ...own, issuer, clientId: client_id, interactive: false, apiHost };
+      const bound = await createSession({ ...options, credentialsBackend });
+      await bound.post("thing", { json: {} }).catch(told);`,
   });
-  assertEquals(stdout.match(/--allow-net=localhost:9099\n/g)?.length, 2, stdout);
+  assertEquals(stdout.match(/--allow-net=localhost:9099\n/g)?.length, 3, stdout);
 });
 
 Deno.test("api: time limit: it keeps no process that has its answer", async () => {

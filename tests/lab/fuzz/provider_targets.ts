@@ -137,7 +137,7 @@ async function bearerHosts(locations: readonly string[], status: number): Promis
   };
   const request = { url: new URL("https://api.example.com/v1/x"), init: {} };
   const headers = { authorization: `Bearer ${SECRETS.access}` };
-  const transport = apiTransport({ timeoutMs: 5000, secrets: new Set() }, false);
+  const transport = apiTransport({ timeoutMs: 5000, secrets: new Set(), fetch }, false);
   await attempt(() => transport.send(request, { headers, fetch }));
   return hosts;
 }
