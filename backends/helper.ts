@@ -29,7 +29,8 @@
 
 import { needDeno } from "./common/platform.ts";
 import { cleanForeign, secretsOf } from "./common/describe_backend.ts";
-import { parseObject, printable } from "./common/printable.ts";
+import { parseObject } from "./common/printable.ts";
+import { delay } from "./common/promises.ts";
 import {
   assertCredentialsBackend,
   checkOptions,
@@ -203,13 +204,12 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const answer = await this.#run("get", account.ServerURL);
     const stored = isNotFound(answer) ? undefined : parseObject(answer.stdout)?.Secret;
     if (stored === account.Secret) return;
-    const { length } = account.Secret;
-    const isShort = typeof stored === "string" && stored.length < length;
+    const isShort = typeof stored === "string" && stored.length < account.Secret.length;
     throw this.#error(
       isShort ? "backend_too_large" : "backend_unproven",
       "write",
-      `it took ${length} characters for "${printable(key)}" and gives back ` +
-        `${isShort ? "fewer" : "something else"}. Use another helper or another backend.`,
+      `it gives back ${isShort ? "less" : "something else"} than it was given. ` +
+        `Use another helper or another backend.`,
     );
   }
 
@@ -292,7 +292,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   /** What is stored at an address; empty where it is not an entry of this address. */
   async #rowAt(address: string): Promise<Partial<Row> | undefined> {
-    const answer = await this.#run("get", address);
+    const get = () => this.#run("get", address);
+    let answer = await get();
+    if (answer.code !== 0 && !isNotFound(answer)) {
+      // `pass` writes in place: a read beside another process's write finds half an entry, once.
+      await delay(250);
+      answer = await get();
+    }
     if (isNotFound(answer)) return undefined;
     this.#assertGood("get", answer);
     const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};

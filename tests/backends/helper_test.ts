@@ -165,6 +165,13 @@ for (const [name, script, code, words] of FAULTS) {
   });
 }
 
+test("a read beside another process's write is repeated, as pass writes in place", async ({ folder, helper }) => {
+  await helper().put(KEY, entry());
+  const torn =
+    `[ -f ${folder}/read ] || { touch ${folder}/read; echo exit status 2: gpg; exit 1; }`;
+  assertEquals(await helper(HELPER.replace("get)", `get) ${torn}\n`)).get(KEY), entry());
+});
+
 test("one that hangs is ended, and does not stay behind", async ({ folder, helper }) => {
   const script = `#!/bin/sh\necho $$ > ${folder}/pid\nexec sleep 20\n`;
   const get = () => helper(script, { timeoutMs: 300 }).get(KEY);
