@@ -1,5 +1,6 @@
 import { delay } from "../../backends/common/promises.ts";
 import { tempDir } from "./temp_home.ts";
+import { writeProgram } from "./write_program.ts";
 
 /** A folder with an `xdg-open` in it that takes down its arguments and ends with `code`. */
 export async function fakeBrowser(code = 0) {
@@ -9,7 +10,7 @@ export async function fakeBrowser(code = 0) {
 printf '%s\\n' "$#" "$@" > ${path}/x && /bin/mv ${path}/x ${path}/arguments
 exit ${code}
 `;
-  await Deno.writeTextFile(`${path}/xdg-open`, script, { mode: 0o755 });
+  writeProgram(`${path}/xdg-open`, script);
   const opened = () => Deno.readTextFile(`${path}/arguments`).catch(() => undefined);
   return {
     path,

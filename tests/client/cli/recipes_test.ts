@@ -1,12 +1,14 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { DENO, type ProcessResult, runProcess } from "../../support/deno_process.ts";
 import { isOnPath } from "../../support/servers/servers.ts";
+import { writeProgram } from "../../support/write_program.ts";
 import { CLI, cliTest, type CliWorld, ENDED } from "./cli_world.ts";
 
 /** Runs a recipe of a page, with a `validmind-auth` that is this module. */
 async function runShell(world: CliWorld, script: string): Promise<ProcessResult> {
   const program = `#!/bin/sh\nexec '${DENO}' run --quiet -A '${CLI}' "$@"\n`;
-  await Deno.chmod(await world.write(program, "bin/validmind-auth"), 0o755);
+  await Deno.mkdir(`${world.home}/bin`, { recursive: true });
+  writeProgram(`${world.home}/bin/validmind-auth`, program);
   const path = `${world.home}/bin:${Deno.env.get("PATH")}`;
   return await runProcess(["sh", "-c", script], { env: { ...world.env, PATH: path } });
 }

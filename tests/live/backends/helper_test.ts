@@ -12,6 +12,7 @@ import { liveTests } from "../../support/servers/live_tests.ts";
 import { type KeyringSession, startKeyringSession } from "../../support/servers/keyring_session.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
 import { type TempDir, tempDir } from "../../support/temp_home.ts";
+import { writeProgram } from "../../support/write_program.ts";
 import { pythonLibrary } from "../hub/python_library.ts";
 import { stampede } from "../../lab/torture/stampede.ts";
 import { chosen, storeOn } from "../../lab/torture/store.ts";
@@ -54,9 +55,7 @@ const HELPERS: Record<string, () => Promise<Helper>> = {
     const program = `${folder.path}/python-helper`;
     const script = `${import.meta.dirname}/../../backends/helper/keyring_helper.py`;
     const python = await serverBinary("python-keyring");
-    await Deno.writeTextFile(program, `#!/bin/sh\nexec ${python} ${script} "$@"\n`, {
-      mode: 0o700,
-    });
+    writeProgram(program, `#!/bin/sh\nexec ${python} ${script} "$@"\n`);
     return { program, env: session.env };
   },
   "a helper by serveHelper": async () => {

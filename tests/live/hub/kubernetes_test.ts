@@ -9,6 +9,7 @@ import { liveTests } from "../../support/servers/live_tests.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
 import { startVault, type VaultServer } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { writeProgram } from "../../support/write_program.ts";
 import { administer } from "./hub_vault.ts";
 import { makePodImage, type PodUser, project } from "./pod.ts";
 
@@ -179,7 +180,7 @@ live.test("Kubernetes, helper: a program of the image keeps the sign-in", async 
   const { path } = stack.use(await tempDir("validmind-auth-image-"));
   await Deno.chmod(path, 0o755);
   const program = `#!/bin/sh\nexec ${image.deno.join(" ")} /opt/bank/helper.ts "$@"\n`;
-  await Deno.writeTextFile(`${path}/docker-credential-bank`, program, { mode: 0o755 });
+  writeProgram(`${path}/docker-credential-bank`, program);
   await Deno.writeTextFile(`${path}/helper.ts`, HELPER);
   const start = starterOf(await podOf("helper"), JOVYAN, {
     "/home/jovyan": await volume(JOVYAN),

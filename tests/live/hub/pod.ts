@@ -35,7 +35,7 @@ export async function makePodImage(stack: AsyncDisposableStack) {
   await mustRun([Deno.execPath(), "cache", "--no-config", ...names], { env: registry.env });
   await mustRun(["cp", "-aL", registry.env.DENO_DIR!, cache]);
   await mustRun(["chmod", "-R", "a+rX,a-w", cache]);
-  await Deno.copyFile(Deno.execPath(), deno);
+  await mustRun(["cp", Deno.execPath(), deno]); // what this process writes may be busy
   await Deno.chmod(deno, 0o755);
   const fixed = { ...registry.env, DENO_DIR: cache };
   return {
