@@ -68,7 +68,7 @@ export function normalizeIssuer(issuer: string): string {
  * ```
  */
 export function normalizeClientId(clientId: string): string {
-  return unwrap(clientId, (text) => text.trim());
+  return unwrap(clientId);
 }
 
 /**
@@ -89,7 +89,7 @@ export function normalizeClientId(clientId: string): string {
  * ```
  */
 export function normalizeAudience(audience?: string | null): string | undefined {
-  return unwrap(audience ?? "", (text) => text.trim()) || undefined;
+  return unwrap(audience ?? "") || undefined;
 }
 
 /**
@@ -191,7 +191,7 @@ export function checkProfile(profile: string, action: string): string {
 }
 
 /** Trims a text and removes its matching outer quotes, each time trimming the rest. */
-function unwrap(text: string, trim: (text: string) => string): string {
+function unwrap(text: string, trim = (text: string) => text.trim()): string {
   let inner = trim(text);
   while (inner.length >= 2 && inner[0] === inner.at(-1) && (inner[0] === '"' || inner[0] === "'")) {
     inner = trim(inner.slice(1, -1));
@@ -280,7 +280,7 @@ export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer): number
 
 /** Whether an entry was requested with all of `scope`. A row without a scope, from Python, counts. */
 export function coversScope(entry: OidcCredentials, scope: string): boolean {
-  if (typeof entry.scope !== "string" || entry.scope === scope) return true;
+  if (typeof entry.scope !== "string") return true;
   const asked = new Set(entry.scope.split(" "));
   return scope.split(" ").every((name) => asked.has(name));
 }

@@ -7,7 +7,13 @@ import {
   type OwnHeaders,
 } from "./transport.ts";
 import { readClaims } from "../entry.ts";
-import { type ApiChallenge, ApiError, invalidOptions, ValidMindAuthError } from "../errors.ts";
+import {
+  type ApiChallenge,
+  ApiError,
+  codeOf,
+  invalidOptions,
+  ValidMindAuthError,
+} from "../errors.ts";
 import { isObject, printable, redact } from "../../backends/common/printable.ts";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { named } from "../options/declaration.ts";
@@ -198,7 +204,7 @@ export class ApiClient {
       return await this.#options.credentials({ rejected, signal });
     } catch (error) {
       // The 401 itself says this. It would hide other errors, such as a full disk.
-      if (error instanceof ValidMindAuthError && error.code === "login_required") return undefined;
+      if (codeOf(error).code === "login_required") return undefined;
       await response.body?.cancel();
       throw error;
     }

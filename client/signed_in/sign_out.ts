@@ -8,7 +8,7 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { chooseBackend, type NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { credentialKey, given, normalizeClientId, normalizeIssuer } from "../entry.ts";
-import { invalidOptions } from "../errors.ts";
+import { codeOf, invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";
 import {
   checkIssuer,
@@ -34,8 +34,8 @@ import {
 } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
-import { clearCredentials, isCorrupt, loadProvider, UNREAD } from "../tokens/clear.ts";
-import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
+import { clearCredentials, loadProvider, UNREAD } from "../tokens/clear.ts";
+import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 
 const ACTION = "clear credentials";
@@ -102,17 +102,22 @@ async function clearAll(
     option("clientId")
   }.`;
   const listed = await listKeys(backend, instead).catch((error) => {
-    if (isCorrupt(error) && backend.deleteAll !== undefined) return undefined;
+    // A store that cannot be understood: the one fault that its removal cures.
+    if (codeOf(error).code === "backend_corrupt" && backend.deleteAll !== undefined) {
+      return undefined;
+    }
     throw error;
   });
-  const unstored = unstoredKeys(backend);
+  const store = new CredentialStore(backend, "");
   if (listed === undefined) {
-    await new CredentialStore(backend, "").removeAll();
+    await store.removeAll();
     endActive(activeIn(backend, "all"));
     return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
   }
   for (const key of listed.filter(isProbeKey)) await backend.delete(key);
-  const keys = [...new Set([...listed.filter((key) => !isProbeKey(key)), ...unstored])];
+  const keys = [
+    ...new Set([...listed.filter((key) => !isProbeKey(key)), ...store.shared.unstored.keys()]),
+  ];
   // It only helps to revoke, and need not be there.
   const own = revoke
     ? await Promise.try(chooseIdentity, options).catch(() => undefined)

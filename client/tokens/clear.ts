@@ -1,5 +1,4 @@
 import { printable, redact } from "../../backends/common/printable.ts";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult } from "../session.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -33,34 +32,28 @@ export async function clearCredentials(
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
   const { key } = store;
+  let entry: OidcCredentials | undefined;
+  let isUnread = false;
+  const remove = async () => {
+    try {
+      entry = await store.loadLocked() ?? entry;
+    } catch {
+      isUnread = true; // a fault of reading need not be a fault of removing
+    }
+    await store.remove();
+  };
   // Under the lock, so that a running refresh does not bring it back; without, where it cannot be had.
-  let removal: ReturnType<typeof remove> | undefined;
-  const { entry, isUnread } = await store.withLock(() => removal = remove(store))
-    .catch(() => removal ?? remove(store));
+  await store.withLock(remove).catch(remove);
   const result = { keys: entry === undefined && !isUnread ? [] : [key] };
   if (!options.revoke) return { ...result, revocation: "not_requested" };
   if (isUnread) return { ...result, ...UNREAD };
-  if (entry === undefined) return { ...result, revocation: "nothing_to_revoke" };
-  const tokens = { accessToken: entry.access_token, refreshToken: entry.refresh_token };
-  return { ...result, ...await revokeTokens(() => provider(entry), tokens) };
-}
-
-/** Removes the entry, and gives it, or whether there was one that could not be read. */
-async function remove(store: CredentialStore) {
-  let entry: OidcCredentials | undefined;
-  let isUnread = false;
-  try {
-    entry = await store.loadLocked();
-  } catch {
-    isUnread = true; // a fault of reading need not be a fault of removing
-  }
-  await store.remove();
-  return { entry, isUnread };
-}
-
-/** Whether a store cannot be understood, which is the one fault that its removal cures. */
-export function isCorrupt(error: unknown): boolean {
-  return error instanceof CredentialsBackendError && error.code === "backend_corrupt";
+  const removed = entry;
+  if (removed === undefined) return { ...result, revocation: "nothing_to_revoke" };
+  const { access_token: accessToken, refresh_token: refreshToken } = removed;
+  return {
+    ...result,
+    ...await revokeTokens(() => provider(removed), { accessToken, refreshToken }),
+  };
 }
 
 /** Revokes the tokens of a sign-in, as far as the provider can. Never throws. */

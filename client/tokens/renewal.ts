@@ -12,6 +12,7 @@ import {
   type TokenSet,
 } from "../entry.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
+import type { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import { clearCredentials, loadProvider, loadUnattended, revokeTokens } from "./clear.ts";
@@ -19,7 +20,6 @@ import {
   BoundKey,
   bridges,
   endsSignIn,
-  isLoginRequired,
   isRefusal,
   loginRequired,
   NO_KEY,
@@ -69,7 +69,7 @@ export class TokenRenewal implements Renewal {
   async signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean> {
     const { ask, beforeProvider, runtime } = this.#options;
     const stored = this.#store.unstored ? await untilAborted(this.#store.load(), signal) : read;
-    if (stored !== undefined && await this.#serves(stored)) this.#held.adopt(stored);
+    if (await this.#servedBy(stored)) this.#held.adopt(stored!);
     if (isFresh(this.#held.bearer, runtime.now())) return false;
     const obstacle = this.#isAlone ? undefined : await this.#noRefreshOf(stored);
     if (obstacle !== undefined && ask === undefined) throw this.#loginRequired(obstacle);
@@ -79,7 +79,7 @@ export class TokenRenewal implements Renewal {
         await this.renew(undefined, signal);
         return false;
       } catch (error) {
-        if (ask === undefined || !isLoginRequired(error)) throw error;
+        if (ask === undefined || codeOf(error).code !== "login_required") throw error;
       }
     }
     await this.#ask(signal);
@@ -143,7 +143,7 @@ export class TokenRenewal implements Renewal {
     const store = this.#store;
     // A call for another scope or bearer does not join, since the answer would not serve it.
     const entry = await singleFlight(
-      store.owner,
+      store.shared.flights,
       `login ${bearer} ${identity.scope} ${store.key}`,
       (ended) => this.#askAlone(ended),
       signal,
@@ -157,8 +157,7 @@ export class TokenRenewal implements Renewal {
     const { identity, bearer, runtime } = this.#options;
     const store = this.#store;
     const ask = this.#options.ask!;
-    const proof = takeTurn(store, () => store.probe(), { signal }, this.#options);
-    await untilAborted(proof, signal);
+    await untilAborted(takeTurn(store, () => store.probe(), { signal }, this.#options), signal);
     const [provider, { askPerson }] = await Promise.all([this.#openProvider(), loadDialog()]);
     const save = async (tokens: TokenSet) => {
       const now = providerNow(runtime, bearer, identity.issuer);
@@ -181,9 +180,11 @@ export class TokenRenewal implements Renewal {
     return await this.#provider.get(open);
   }
 
-  /** Whether an entry is for the requested scope, and has the key of its tokens. */
-  async #serves(stored: OidcCredentials): Promise<boolean> {
-    return coversScope(stored, this.#options.identity.scope) && await this.#key.isIn(stored);
+  /** The bearer of an entry that is for the requested scope, and has the key of its tokens. */
+  async #servedBy(stored: OidcCredentials | undefined): Promise<Bearer | undefined> {
+    const { scope } = this.#options.identity;
+    const serves = stored && coversScope(stored, scope) && await this.#key.isIn(stored);
+    return serves ? this.#bearerIn(stored) : undefined;
   }
 
   /** The reason why an entry cannot be refreshed, if there is one. */
@@ -214,7 +215,7 @@ export class TokenRenewal implements Renewal {
       }
     };
     return await singleFlight(
-      store.owner,
+      store.shared.flights,
       // A run for another rejected bearer may give this one.
       `${bearer} ${identity.scope} ${rejected} ${store.key}`,
       renew,
@@ -238,28 +239,27 @@ export class TokenRenewal implements Renewal {
     stored: OidcCredentials | undefined,
     rejected: string | undefined,
   ): Promise<OidcCredentials | undefined> {
-    if (stored === undefined || !await this.#serves(stored)) return undefined;
-    const bearer = this.#bearerIn(stored);
+    const bearer = await this.#servedBy(stored);
     const isOther = isFresh(bearer, this.#options.runtime.now()) && bearer.token !== rejected;
     return isOther ? stored : undefined;
   }
 
-  async #runLocked(rejected: string, isAgain = false): Promise<OidcCredentials> {
+  async #runLocked(rejected: string): Promise<OidcCredentials> {
     const stored = await this.#store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
     if (renewed !== undefined) return renewed;
     const obstacle = this.#isAlone ? undefined : await this.#noRefreshOf(stored);
     if (obstacle !== undefined) {
-      const bearer = stored && await this.#serves(stored) ? this.#bearerIn(stored) : undefined;
+      const bearer = await this.#servedBy(stored);
       const isAlive = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
       if (isAlive && bearer.token !== rejected) return stored!;
       throw this.#loginRequired(obstacle);
     }
     try {
-      return await this.#exchange(stored) ?? await this.#runLocked(rejected, isAgain);
+      return await this.#exchange(stored) ?? await this.#runLocked(rejected);
     } catch (error) {
       if (this.#isAlone || !isRefusal(error)) throw error;
-      return await this.#afterRefusal(stored!, error, rejected, isAgain);
+      return await this.#afterRefusal(stored!, error, rejected);
     }
   }
 
@@ -287,8 +287,7 @@ export class TokenRenewal implements Renewal {
     }
     if (this.#isAlone || await store.loadLocked() !== undefined) return undefined;
     // The sign-out wins, and nobody else has these tokens to end them.
-    const { accessToken, refreshToken } = answer.tokens;
-    await revokeTokens(() => this.#openProvider(), { accessToken, refreshToken });
+    await revokeTokens(() => this.#openProvider(), answer.tokens);
     throw this.#loginRequired("the sign-in was removed while its token was refreshed");
   }
 
@@ -298,8 +297,7 @@ export class TokenRenewal implements Renewal {
    * A refresh token that was used meanwhile would cost the sign-in where the provider detects its reuse.
    */
   async #request(stored: OidcCredentials | undefined): Promise<RefreshAnswer | undefined> {
-    const { identity, runtime } = this.#options;
-    runtime.emit?.({ type: "refresh_started" });
+    this.#options.runtime.emit?.({ type: "refresh_started" });
     const proof = this.#store.prove(stored);
     proof.catch(() => undefined); // thrown below
     const provider = await this.#openProvider();
@@ -307,12 +305,11 @@ export class TokenRenewal implements Renewal {
     await provider.prepare(this.#isAlone ? "get a token" : "refresh the sign-in");
     await proof;
     if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
-    const isOfClient = identity.flow === "client_credentials";
     const anew = async () => {
       const { requestUnattended } = await loadUnattended();
       return { tokens: await requestUnattended(provider), isNew: true } as const;
     };
-    if (isOfClient || this.#isAlone && await this.#noRefreshOf(stored)) return await anew();
+    if (this.#isAlone && await this.#noRefreshOf(stored)) return await anew();
     const { refresh_token, dpop_key } = stored!;
     const dpopKey = await this.#key.import(dpop_key);
     const subject = subjectOf(stored!);
@@ -323,19 +320,18 @@ export class TokenRenewal implements Renewal {
     });
   }
 
-  /** Another process may have renewed the grant meanwhile: its entry is used then, once. */
+  /** Another process may have renewed the grant meanwhile: its entry is used then. */
   async #afterRefusal(
     refused: OidcCredentials,
-    error: ValidMindAuthError & { answer?: string },
+    error: ProviderRefusedError,
     rejected: string,
-    isAgain: boolean,
   ): Promise<OidcCredentials> {
     const store = this.#store;
     const isEnded = error.oauthError === "invalid_grant";
     if (isEnded) markSpent(refused.refresh_token!);
     const stored = await store.loadLocked();
     const isOther = grantOf(stored) !== grantOf(refused);
-    if (stored !== undefined && isOther && !isAgain) return await this.#runLocked(rejected, true);
+    if (stored !== undefined && isOther) return await this.#runLocked(rejected);
     // Any other refusal may pass, for instance in another network.
     if (isEnded && !isOther) await store.remove();
     throw this.#loginRequired(reasonOf(error), error);

@@ -22,10 +22,11 @@ import {
   SKEW_SECONDS,
   type TokenSet,
 } from "../entry.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { codeOf, ValidMindAuthError } from "../errors.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
+import type { ProviderRefusedError } from "../provider/error.ts";
 import { OPTIONS } from "../options/declaration.ts";
-import type { HeldTokens } from "./source.ts";
+import { getOrSet, type HeldTokens } from "./source.ts";
 
 /** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
@@ -124,7 +125,7 @@ const BRIDGE_MS = 10_000;
  */
 export function bridges(held: HeldTokens, error: unknown, now: number): boolean {
   const isFault = error instanceof CredentialsBackendError ||
-    (error instanceof ValidMindAuthError && error.code === "provider_unavailable");
+    codeOf(error).code === "provider_unavailable";
   const { bearer } = held;
   if (!isFault || bearer === undefined || now >= bearer.expiresAt) return false;
   held.freshUntil = Math.min(bearer.expiresAt, now + BRIDGE_MS);
@@ -134,7 +135,7 @@ export function bridges(held: HeldTokens, error: unknown, now: number): boolean 
 /** The key that the tokens of one identity are bound to, where they are bound (DPoP, RFC 9449). */
 export class BoundKey {
   readonly #isBound: boolean;
-  #imported: { x: unknown; pair: Promise<CryptoKeyPair | undefined> } | undefined;
+  readonly #imported = new Map<unknown, Promise<CryptoKeyPair | undefined>>();
 
   constructor(isBound: boolean) {
     this.#isBound = isBound;
@@ -150,12 +151,8 @@ export class BoundKey {
    * since the nonces of its servers are remembered by it.
    */
   async import(jwk: unknown): Promise<CryptoKeyPair | undefined> {
-    if (!this.#isBound) return undefined;
     const x = (jwk as JsonWebKey | null | undefined)?.x;
-    if (this.#imported === undefined || this.#imported.x !== x) {
-      this.#imported = { x, pair: importDpopKey(jwk) };
-    }
-    return await this.#imported.pair;
+    return await getOrSet(this.#imported, x, () => importDpopKey(jwk));
   }
 }
 
@@ -227,15 +224,10 @@ function advice(
   return words`${call("login", login, `Sign in with${way} run ${HERE}.`)}`;
 }
 
-/** Whether an error says that a person has to sign in. */
-export function isLoginRequired(error: unknown): error is ValidMindAuthError {
-  return error instanceof ValidMindAuthError && error.code === "login_required";
-}
-
 /** Whether an error ends the sign-in. A refusal of any other kind may pass. */
 export function endsSignIn(error: unknown): boolean {
-  if (!isLoginRequired(error)) return false;
-  const { cause } = error;
+  if (codeOf(error).code !== "login_required") return false;
+  const { cause } = error as Error;
   return !(cause instanceof ValidMindAuthError) || cause.oauthError === "invalid_grant";
 }
 
@@ -243,14 +235,14 @@ export function endsSignIn(error: unknown): boolean {
 const OF_CLIENT = ["invalid_client", "invalid_dpop_proof", "use_dpop_nonce"];
 
 /** Whether the provider refused a refresh for a reason that a sign-in may cure. */
-export function isRefusal(error: unknown): error is ValidMindAuthError & { answer?: string } {
-  return error instanceof ValidMindAuthError && error.code === "provider_refused" &&
-    !OF_CLIENT.includes(error.oauthError ?? "");
+export function isRefusal(error: unknown): error is ProviderRefusedError {
+  if (codeOf(error).code !== "provider_refused") return false;
+  const { oauthError = "" } = error as ProviderRefusedError;
+  return !OF_CLIENT.includes(oauthError);
 }
 
 /** What a refusal of a refresh means. Without a code of OAuth it may be about the client, or of a proxy. */
-export function reasonOf(refusal: ValidMindAuthError & { answer?: string }): string {
-  const { oauthError, answer = oauthError } = refusal;
+export function reasonOf({ oauthError, answer }: ProviderRefusedError): string {
   const reason = oauthError === "invalid_grant"
     ? "the provider ended the sign-in"
     : oauthError === undefined

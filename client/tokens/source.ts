@@ -7,7 +7,7 @@ import {
   locationOf,
   secretsOf,
 } from "../../backends/common/describe_backend.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
+import { Queue, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/printable.ts";
 import type {
   OidcCredentials,
@@ -150,27 +150,41 @@ export interface Unstored {
   replaces: (present: OidcCredentials | undefined) => boolean;
 }
 
-/** By store instead of by session: the next `init()` in this process has to find the tokens, too. */
-const unstored = new WeakMap<object, Map<string, Unstored>>();
-/** One object for all backends that lead to one persistent store. */
-const owners = new Map<string, object>();
+/** A refresh or a sign-in that is under way. */
+export interface Flight {
+  promise: Promise<unknown>;
+  abort: AbortController;
+  waiters: number;
+}
+
+/** The state of one store in this process: by store instead of by session, since sessions share it. */
+class SharedState {
+  /** By key. The next `init()` has to find these tokens, too. */
+  readonly unstored = new Map<string, Unstored>();
+  /** For a backend without a lock of its own: one refresh at a time, always. */
+  readonly queue = new Queue();
+  readonly flights = new Map<string, Flight>();
+}
+
+const byLocation = new Map<string, SharedState>();
+const byBackend = new WeakMap<object, SharedState>();
 
 /** One credential in a backend, as every start reads it. `CredentialStore` changes it. */
 export class StoredCredential {
   readonly backend: OidcCredentialsBackend;
   readonly key: string;
-  /** Stands for the store: the same object for two backends that lead to one place. */
-  readonly owner: object;
+  /** The same object for two backends that lead to one place. */
+  readonly shared: SharedState;
 
   constructor(backend: OidcCredentialsBackend, key: string) {
     this.backend = backend;
     this.key = key;
-    this.owner = ownerOf(backend);
+    this.shared = sharedState(backend);
   }
 
   /** The entry of this process that could not be stored yet. */
   get unstored(): OidcCredentials | undefined {
-    return unstored.get(this.owner)?.get(this.key)?.entry;
+    return this.shared.unstored.get(this.key)?.entry;
   }
 
   /** A copy of the entry. */
@@ -183,15 +197,13 @@ export class StoredCredential {
   }
 }
 
-/** The entries of a store that could not be written yet, by key. */
-export function unstoredEntries(owner: object): Map<string, Unstored> {
-  return getOrSet(unstored, owner, () => new Map());
-}
-
-export function ownerOf(backend: OidcCredentialsBackend): object {
+/** Backends of one class and location lead to one store, where it lasts. */
+function sharedState(backend: OidcCredentialsBackend): SharedState {
   const location = locationOf(backend);
-  if (backend.persistent !== true || location === undefined) return backend;
-  return getOrSet(owners, `${backend.constructor?.name} ${location}`, () => ({}));
+  const create = () => new SharedState();
+  return backend.persistent === true && location !== undefined
+    ? getOrSet(byLocation, `${backend.constructor?.name} ${location}`, create)
+    : getOrSet(byBackend, backend, create);
 }
 
 /** The value under a key of a map, made where there is none. */

@@ -5,51 +5,27 @@ import {
   provesWrites,
   rememberEntry,
 } from "../../backends/common/describe_backend.ts";
-import { Queue, untilAborted } from "../../backends/common/promises.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
+import { remember } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   MaybePromise,
   OidcCredentials,
-  OidcCredentialsBackend,
   PutOptions,
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
-import {
-  getOrSet,
-  ownerOf,
-  StoredCredential,
-  type TokenSourceOptions,
-  type Unstored,
-  unstoredEntries,
-} from "./source.ts";
+import { type Flight, StoredCredential, type TokenSourceOptions, type Unstored } from "./source.ts";
 
 /** Whether an entry may take the place of what is stored. */
 type Replaces = Unstored["replaces"];
 
-/** Queues for backends without a lock of their own: one refresh at a time per process, always. */
-const queues = new WeakMap<object, Queue>();
-
 /** The used refresh tokens of this process. A provider takes a second use for a theft. */
 const spent = new Set<string>();
-/** Enough to recognise every older copy of an entry that a store can come up with. */
-const MAX_SPENT = 256;
-
-/** The keys of a backend's entries that could not be stored yet. */
-export function unstoredKeys(backend: OidcCredentialsBackend): string[] {
-  return [...unstoredEntries(ownerOf(backend)).keys()];
-}
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
-  readonly #unstored: Map<string, Unstored>;
-
-  constructor(backend: OidcCredentialsBackend, key: string) {
-    super(backend, key);
-    this.#unstored = unstoredEntries(this.owner);
-  }
-
   /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
   async load(): Promise<OidcCredentials | undefined> {
     if (this.unstored === undefined) return await this.read();
@@ -58,7 +34,7 @@ export class CredentialStore extends StoredCredential {
 
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
-    const unstored = this.#unstored.get(this.key);
+    const unstored = this.shared.unstored.get(this.key);
     if (unstored === undefined) return await this.read();
     const { entry, replaces } = unstored;
     let isStored: boolean;
@@ -67,7 +43,7 @@ export class CredentialStore extends StoredCredential {
     } catch {
       return entry; // its first failure was reported; the next use tries again
     }
-    if (this.#unstored.get(this.key) === unstored) this.#unstored.delete(this.key);
+    if (this.shared.unstored.get(this.key) === unstored) this.shared.unstored.delete(this.key);
     return isStored ? entry : await this.read();
   }
 
@@ -85,7 +61,7 @@ export class CredentialStore extends StoredCredential {
   async saveNew(entry: OidcCredentials): Promise<void> {
     try {
       await this.withLock(() => this.#put(entry).catch(() => this.#put(entry)));
-      this.#unstored.delete(this.key);
+      this.shared.unstored.delete(this.key);
     } catch (error) {
       // A store that cannot be read either tells nothing.
       const wasThere = await this.read().then(Boolean, () => undefined);
@@ -102,12 +78,12 @@ export class CredentialStore extends StoredCredential {
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
     // Also the states of an unstored entry, which it follows.
-    const earlier = this.#unstored.get(this.key)?.replaces;
+    const earlier = this.shared.unstored.get(this.key)?.replaces;
     const replaces = (present?: OidcCredentials) =>
       grantOf(present) === grantOf(replaced) || earlier?.(present) === true;
     try {
       const isStored = await this.#putOver(entry, replaces);
-      if (isStored) this.#unstored.delete(this.key);
+      if (isStored) this.shared.unstored.delete(this.key);
       return isStored;
     } catch (error) {
       throw this.#keepUnstored(entry, replaces, error);
@@ -116,7 +92,7 @@ export class CredentialStore extends StoredCredential {
 
   /** Removes the entry, stored or not, and what a probe has left behind. */
   async remove(): Promise<void> {
-    this.#unstored.delete(this.key);
+    this.shared.unstored.delete(this.key);
     await this.#delete();
     const probe = new CredentialStore(this.backend, await probeKey(this.key));
     await probe.#delete().catch(() => undefined); // the entry is gone, which is what counts
@@ -124,7 +100,7 @@ export class CredentialStore extends StoredCredential {
 
   /** Removes the whole store, where the backend can: the way out of a store that cannot be read. */
   async removeAll(): Promise<void> {
-    this.#unstored.clear();
+    this.shared.unstored.clear();
     await this.#guard("delete", () => this.backend.deleteAll?.());
   }
 
@@ -134,8 +110,7 @@ export class CredentialStore extends StoredCredential {
     const run = () => own = fn();
     try {
       if (this.backend.withLock) return await this.backend.withLock(this.key, run, options);
-      const queue = getOrSet(queues, this.owner, () => new Queue());
-      return await queue.run(this.key, run, options.signal);
+      return await this.shared.queue.run(this.key, run, options.signal);
     } catch (error) {
       // The result of `fn` counts, also where the lock could not be released after it.
       if (own !== undefined) return await own;
@@ -197,7 +172,7 @@ export class CredentialStore extends StoredCredential {
     replaces: Replaces,
     error: unknown,
   ): ValidMindAuthError {
-    this.#unstored.set(this.key, { entry, replaces });
+    this.shared.unstored.set(this.key, { entry, replaces });
     const cause = backendError("write to", this.backend, error);
     const place = describeBackend(this.backend);
     return new ValidMindAuthError(
@@ -233,9 +208,7 @@ export function grantOf(entry: OidcCredentials | undefined): string | undefined 
 
 /** Remembers, for this process, that a refresh token is used up. */
 export function markSpent(token: string): void {
-  spent.add(token);
-  const [oldest] = spent;
-  if (spent.size > MAX_SPENT) spent.delete(oldest!);
+  remember(spent, [token]);
 }
 
 /** Whether this process knows that a refresh token is used up. */
@@ -249,27 +222,18 @@ export const loadDialog = () => import("../sign_in/dialog.ts");
 /** Longer waits are reported, and shown to a person who is there. */
 const NOTICE_MS = 3000;
 
-interface Flight {
-  promise: Promise<unknown>;
-  abort: AbortController;
-  waiters: number;
-}
-
-const flights = new WeakMap<object, Map<string, Flight>>();
-
 /**
- * Runs `fn`, or joins the run of it that is under way for the same owner and key. `fn` gets a signal
+ * Runs `fn`, or joins the run of it that is under way for the same store and key. `fn` gets a signal
  * that aborts when nobody waits any more. `signal` ends this caller's wait alone.
  */
 export async function singleFlight<T>(
-  owner: object,
+  running: Map<string, Flight>,
   key: string,
   fn: (signal: AbortSignal) => Promise<T>,
   signal?: AbortSignal,
   onJoin: () => void = () => {},
 ): Promise<T> {
   signal?.throwIfAborted();
-  const running = getOrSet(flights, owner, () => new Map<string, Flight>());
   const joined = running.get(key);
   if (joined !== undefined) onJoin();
   const flight = joined ??
