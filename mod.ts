@@ -131,11 +131,7 @@ export {
   type FileCredentialsBackendOptions,
   withFileLock,
 } from "./backends/file.ts";
-export {
-  MemoryCredentialsBackend,
-  type MemoryCredentialsBackendOptions,
-  NullCredentialsBackend,
-} from "./backends/memory.ts";
+export { MemoryCredentialsBackend, NullCredentialsBackend } from "./backends/memory.ts";
 export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
 export {
   getDefaultBackend,

@@ -38,6 +38,7 @@ import {
   describeBackend,
   entryFrom,
   isOneStore,
+  listKeys,
   locationOf,
   PROVES,
   provesWrites,
@@ -295,20 +296,14 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * ```
    */
   async keyUse(): Promise<KeyCounts> {
-    const { list } = this.#inner;
-    if (list === undefined) {
-      const where = describeBackend(this.#inner);
-      const message = `Cannot count the entries in ${where}: it cannot list them. Keep all keys.`;
-      throw new CredentialsBackendError("backend_no_list", message);
-    }
     const counts = this.#keys.map(() => 0);
     let unknown = 0;
-    for await (const name of list.call(this.#inner)) {
+    for (const name of await listKeys(this.#inner, "Keep all keys.")) {
       const row = name.startsWith(PREFIX) ? await this.#inner.get(name) : undefined;
       if (!row) continue;
       const sealed = sealedIn(row);
       const opened = sealed && await this.#open(name.slice(PREFIX.length), sealed);
-      if (opened === undefined) unknown++;
+      if (opened?.entry === undefined) unknown++;
       else counts[opened.place]!++;
     }
     const [key = 0, ...olderKeys] = counts;
@@ -380,12 +375,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   /** Decrypts an entry. */
   async #decrypt(key: string, sealed: SealedEntry): Promise<OidcCredentials> {
     const opened = await this.#open(key, sealed);
-    if (opened !== undefined) return opened.entry;
-    const { key_id, pbkdf2 } = sealed;
-    for (const source of this.#keys) {
-      if ((await source.keyFor(sealed))?.id !== key_id) continue;
+    if (opened?.entry !== undefined) return opened.entry;
+    if (opened !== undefined) {
       throw this.#undecrypted(key, "it was changed, or belongs to another credential");
     }
+    const { key_id, pbkdf2 } = sealed;
     const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id, 64)}"`;
     const reason =
       `it was encrypted with ${used}, which is not among those given. Give it in key or ` +
@@ -393,16 +387,16 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     throw this.#undecrypted(key, reason, "encryption_key_unknown");
   }
 
-  /** The entry, and the place of its key among the keys; `undefined` where none of them opens it. */
-  async #open(
-    key: string,
-    sealed: SealedEntry,
-  ): Promise<{ entry: OidcCredentials; place: number } | undefined> {
+  /**
+   * The place of the entry's key among the keys, with the entry, if that key opens it. `undefined` where none
+   * of them is the key that the entry names.
+   */
+  async #open(key: string, sealed: SealedEntry) {
     for (const [place, source] of this.#keys.entries()) {
       const found = await source.keyFor(sealed);
-      const entry = found && await openSealed(key, sealed, found);
-      if (entry === undefined) continue;
-      source.settle?.(sealed);
+      if (found?.id !== sealed.key_id) continue;
+      const entry = await openSealed(key, sealed, found);
+      if (entry !== undefined) source.settle?.(sealed);
       return { entry, place };
     }
     return undefined;

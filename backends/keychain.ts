@@ -335,9 +335,8 @@ function chunkAccount(account: string, generation: string, index: number): strin
 }
 
 /** Whether `other` is the account of a chunk of `account`, of any generation but `generation`. */
-function isStaleChunk(other: string, account: string, generation?: string): boolean {
-  return other.startsWith(`${account}#`) &&
-    (generation === undefined || !other.startsWith(`${account}#${generation}.`));
+function isStaleChunk(other: string, account: string, generation = "none"): boolean {
+  return other.startsWith(`${account}#`) && !other.startsWith(`${account}#${generation}.`);
 }
 
 /**

@@ -8,20 +8,6 @@ import type {
 } from "./oidc_credentials_backend.ts";
 
 /**
- * Options of {@linkcode MemoryCredentialsBackend}.
- *
- * @category Backends
- */
-export interface MemoryCredentialsBackendOptions {
-  /**
-   * Longest wait for the lock of another use in this process, in milliseconds.
-   *
-   * @default {30_000}
-   */
-  lockTimeoutMs?: number;
-}
-
-/**
  * Keeps credentials in this process only. They are gone when it ends, and nothing is written
  * anywhere. It is for hosts where no token may be stored, and for tests.
  *
@@ -55,17 +41,16 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   readonly location = "the memory of this process";
   // Text, as in a store: a copy on the way in and out.
   readonly #rows = new Map<string, string>();
-  readonly #queue: Queue;
+  readonly #queue = new Queue();
 
   /**
    * Makes an empty store.
    *
-   * @param options The time limit of the wait for a lock.
+   * @param options None: an object of options has to be empty.
    * @throws {CredentialsBackendError} `invalid_options`.
    */
-  constructor(options: MemoryCredentialsBackendOptions = {}) {
-    checkOptions("create MemoryCredentialsBackend", options, { lockTimeoutMs: "milliseconds" });
-    this.#queue = new Queue(options.lockTimeoutMs);
+  constructor(options: Record<string, never> = {}) {
+    checkOptions("create MemoryCredentialsBackend", options, {});
   }
 
   /** The entry under `key`, or `undefined` when there is none. */
@@ -102,8 +87,8 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Runs `fn` after every earlier holder of the same key's lock in this process has ended.
    *
-   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
-   * when it ends the wait.
+   * @throws {CredentialsBackendError} `backend_locked` after 30 seconds; the signal's reason when it
+   * ends the wait.
    */
   async withLock<T>(
     key: string,

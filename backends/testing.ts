@@ -93,25 +93,25 @@ export function testCredentialsBackend(
   options: TestCredentialsBackendOptions = {},
 ): void {
   needDeno("register the conformance tests", "Run them with deno test.");
-  for (const check of CONFORMANCE_CHECKS) {
-    const isUnprovable = check.needs !== undefined && options[check.needs] === undefined;
+  for (const [rule, check, needs] of CONFORMANCE_CHECKS) {
+    const isUnprovable = needs !== undefined && options[needs] === undefined;
     Deno.test({
-      name: `${name}: ${check.name}`,
+      name: `${name}: ${rule}`,
       ignore: options.ignore === true || isUnprovable,
-      permissions: (check.needs === "permissions" ? options.permissions : undefined) ?? "inherit",
-      fn: () => run(check, factory, options),
+      permissions: (needs === "permissions" ? options.permissions : undefined) ?? "inherit",
+      fn: () => run(check, factory, needs === "broken" ? options.broken : undefined, options),
     });
   }
 }
 
 async function run(
-  check: ConformanceCheck,
+  check: ConformanceCheck[1],
   factory: () => MaybePromise<OidcCredentialsBackend>,
-  { broken, patienceMs = 5_000, processes }: TestCredentialsBackendOptions,
+  unreadable: typeof factory | undefined,
+  { patienceMs = 5_000, processes }: TestCredentialsBackendOptions,
 ): Promise<void> {
   const opened: OidcCredentialsBackend[] = [];
   const keys: string[] = [];
-  const unreadable = check.needs === "broken" ? broken : undefined;
   const openBy = async (make: typeof factory) => {
     const backend = await make();
     opened.push(backend);
@@ -126,7 +126,7 @@ async function run(
   try {
     const backend = await openBy(unreadable ?? factory);
     const open = async () => backend.persistent === true ? await openBy(factory) : backend;
-    await check.run({ backend, name: key(), open, key, patienceMs, processes });
+    await check({ backend, name: key(), open, key, patienceMs, processes });
   } finally {
     for (const key of unreadable ? [] : keys) await opened[0]?.delete(key);
     for (const backend of opened) await backend.close?.();

@@ -101,9 +101,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
 /** The reason against anything but a regular file. */
 export function kindOf(info: Deno.FileInfo): string {
   if (info.isDirectory) return "it is a folder";
-  if (info.isSymlink) return "it is a symbolic link";
-  if (info.isFifo) return "it is a named pipe";
-  return info.isSocket ? "it is a socket" : "it is a device";
+  return info.isSymlink ? "it is a symbolic link" : "it is a named pipe, a socket or a device";
 }
 
 /** The reason against a file of somebody else. */

@@ -291,7 +291,7 @@ export function getEntry(
 ): OidcCredentials | undefined {
   const entry = rowOf(document, key) ?? undefined;
   if (entry === undefined) return undefined;
-  if (isRecord(entry)) return plain(entry) as OidcCredentials;
+  if (isRecord(entry)) return JSON.parse(JSON.stringify(entry));
   throw corrupt(
     path,
     `its entry for "${key}" is not an object`,
@@ -311,10 +311,6 @@ export function setRow(
     enumerable: true,
     writable: true,
   });
-}
-
-function plain<T>(value: T): T {
-  return JSON.parse(JSON.stringify(value));
 }
 
 /**

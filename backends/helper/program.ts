@@ -7,6 +7,7 @@ import {
   readEnvIfGranted,
   writeError,
 } from "../common/platform.ts";
+import { listKeys } from "../common/describe_backend.ts";
 import { isObject, parseObject, readText } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -67,11 +68,7 @@ async function keyBehind(
 }
 
 async function keysOf(backend: OidcCredentialsBackend): Promise<string[]> {
-  if (backend.list !== undefined) return await Array.fromAsync(backend.list());
-  throw new CredentialsBackendError(
-    "backend_no_list",
-    "Cannot list credentials: the store has no list(), which long keys need. Implement it.",
-  );
+  return await listKeys(backend, "Long keys need it. Implement list().");
 }
 
 /** `pass` makes a file name of an address in base64, which must not have more than 255 characters. */

@@ -75,21 +75,17 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   if (specifier === "") {
     throw specError(text, origin, "it is neither a built-in name nor <module>:<ExportName>");
   }
-  if (/^https?:/i.test(specifier)) {
-    const reason =
-      words`Deno does not let a package from JSR import http: and https: modules. Name a jsr:, npm: or
-        file: module${OWN_INSTANCE}`;
-    throw specError(text, origin, reason, "backend_import_unsupported");
-  }
   if (!isPathSpecifier(specifier) && !/^(file|jsr|npm|node|data):./.test(specifier)) {
     const { name: shared, ownName } = BACKEND_VARIABLES;
     const python =
       `. If it is a class for the Python library, name the backend of this module in ` +
       `${ownName}, which wins here`;
     const reason =
-      `"${showSpec(specifier)}" is a bare name, and a package does not see your import ` +
-      `map${origin === shared ? python : ""}`;
-    throw specError(text, origin, reason);
+      words`a package from JSR imports neither http: and https: modules nor the names of your import map.
+        Name a path, or a jsr:, npm: or file: module${OWN_INSTANCE}${
+        origin === shared ? python : ""
+      }`;
+    throw specError(text, origin, reason, "backend_import_unsupported");
   }
   return { kind: "module", specifier, exportName };
 }

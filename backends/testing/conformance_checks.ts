@@ -24,19 +24,19 @@ export interface ConformanceContext {
   processes?: SharedStore | undefined;
 }
 
-/** One rule of the protocol. */
-export interface ConformanceCheck {
-  name: string;
-  /** The option without which the rule cannot be proven. */
-  needs: "broken" | "permissions" | "processes" | undefined;
-  run(context: ConformanceContext): Promise<void>;
-}
+type Check = (context: ConformanceContext) => Promise<void>;
+
+/** One rule of the protocol. `needs` is the option without which it cannot be proven. */
+export type ConformanceCheck = readonly [
+  name: string,
+  run: Check,
+  needs?: "broken" | "permissions" | "processes",
+];
 
 const SECRET = "conformance-secret";
 /** Gives real stores their turn. */
 const TURN_MS = 20;
 
-type Check = ConformanceCheck["run"];
 type Lock = NonNullable<OidcCredentialsBackend["withLock"]>;
 
 /** A check for a store that locks. */
@@ -46,10 +46,8 @@ const ofLock =
     if (backend.withLock !== undefined) await run(context, backend.withLock.bind(backend));
   };
 
-type Rule = [name: string, run: Check, needs?: ConformanceCheck["needs"]];
-
 /** The rules, in the order of the protocol. */
-const RULES: readonly Rule[] = [
+export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
   ["gives back the whole entry that was stored, with fields that it does not know", checkRoundTrip],
   ["replaces an entry whole, by a copy of the caller's object", checkOverwrite],
   ["gives undefined without an entry, and deletes one or none", checkDelete],
@@ -73,10 +71,6 @@ const RULES: readonly Rule[] = [
   ],
   ["works with the permissions that it declares", checkRoundTrip, "permissions"],
 ];
-
-export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = RULES.map(
-  ([name, run, needs]) => ({ name, run, needs }),
-);
 
 function entry(fields: Record<string, unknown> = {}): OidcCredentials {
   return {

@@ -93,7 +93,7 @@ export class VaultSession {
     const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
     const request = { action: "use", method: "GET", path } as const;
     const { data } = await this.ask(request, ({ status }) => status === 200);
-    const isKv = (data.type === "kv" || data.type === "generic") && data.path === `${mount}/`;
+    const isKv = data.type === "kv" && data.path === `${mount}/`;
     if (isKv && (data.options as { version?: unknown } | null)?.version === "2") return;
     const advice = isKv
       ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`

@@ -387,7 +387,7 @@ Deno.test("serveHelper: what is asked wrongly, or fails, ends with code 1 and a 
     [store(), "store", account("no JSON"), "Secret is not an entry in JSON"],
     [store(), "store", account(7), "Secret is not an entry in JSON"],
     [store(), "version", SHORT, "Usage: get|store|erase|list"],
-    [minimal(), "list", "", "the store has no list()"],
+    [minimal(), "list", "", "Implement list()"],
     [fail(locked), "get", SHORT, "Cannot read: held. Wait."],
     [fail(new Error(`bad ${entry().access_token}`)), "get", SHORT, "Its words are left out"],
   ];

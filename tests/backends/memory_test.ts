@@ -1,6 +1,5 @@
 import { MemoryCredentialsBackend, NullCredentialsBackend } from "../../backends/memory.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
-import { rejectsWith } from "../support/rejects_with.ts";
 import { testWith } from "../support/test_with.ts";
 import { assertEquals, assertStrictEquals } from "@std/assert";
 
@@ -20,12 +19,3 @@ test("entries may be added and deleted while memory lists its keys", async () =>
 
 test("NullCredentialsBackend is another name of memory", () =>
   assertStrictEquals(NullCredentialsBackend, MemoryCredentialsBackend));
-
-test("a lock in memory that is not had in time is backend_locked, and free afterwards", async () => {
-  const backend = new MemoryCredentialsBackend({ lockTimeoutMs: 5 });
-  await backend.withLock("k", async () => {
-    const waiting = () => backend.withLock("k", () => Promise.resolve());
-    for (const _ of [1, 2]) await rejectsWith("backend_locked", waiting, "within 5 ms");
-  });
-  await backend.withLock("k", () => Promise.resolve());
-});

@@ -30,8 +30,7 @@ PATHS.push("users/an\nna", "users/\u0000", "users/$USER", "users/${USER");
 
 const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]][] = [
   [MemoryCredentialsBackend, [
-    [{ path: "/x" }, `"path"`, "It takes: lockTimeoutMs"],
-    [{ lockTimeoutMs: "1" }, "lockTimeoutMs"],
+    [{ path: "/x" }, `"path"`, "It takes none."],
     ["path", "not an object"],
   ]],
   [FileCredentialsBackend, [

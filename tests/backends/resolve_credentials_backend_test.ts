@@ -200,7 +200,7 @@ test("this module's own variables win over those that the Python library reads",
   ) {
     assertInstanceOf(await load(name, kwargs, { [ownName]: ownText }), MemoryCredentialsBackend);
   }
-  await rejectsWith("backend_spec_invalid", () => load(...python), "Python", ownName);
+  await rejectsWith("backend_import_unsupported", () => load(...python), "Python", ownName);
   const unknown = () => load("kv", undefined, { [ownName]: "kw" });
   await rejectsWith("backend_spec_invalid", unknown, ownName);
   const wrong = () => load(undefined, undefined, { ...own, [ownOptions]: "{" });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { delay, Once, Queue, untilAborted } from "../../../backends/common/promises.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const reason = new Error("enough");
 const fault = new Error("its own");
@@ -48,6 +49,15 @@ Deno.test("runs of one key follow each other in the order of the calls; another 
   await throws(() => first, fault);
   await Promise.all(rest);
   assertEquals(seen, ["other", "first", "second", "third"]);
+});
+
+Deno.test("a turn that does not come in time is backend_locked, and the queue is free afterwards", async () => {
+  const queue = new Queue(5);
+  const run = () => queue.run("k", () => Promise.resolve("run"));
+  await queue.run("k", async () => {
+    for (const _ of [1, 2]) await rejectsWith("backend_locked", run, "within 5 ms");
+  });
+  assertEquals(await run(), "run");
 });
 
 Deno.test("delay waits its time, also a long one, and ends with the signal's reason", async () => {

@@ -65,7 +65,11 @@ const ROWS: [name: string, make: Make, seen: string | string[]][] = [
     },
     "it is a named pipe",
   ],
-  ["a link to a device", (path) => link("/dev/zero", path, USER), "it is a device"],
+  [
+    "a link to a device",
+    (path) => link("/dev/zero", path, USER),
+    "it is a named pipe, a socket or a device",
+  ],
   ["a folder", (path) => Deno.mkdirSync(path), "it is a folder"],
   ["a link of the superuser", (path) => link(`${path}.target`, path, 0), "read"],
   ["a link of another", (path) => link(`${path}.target`, path, ATTACKER), ANOTHER],

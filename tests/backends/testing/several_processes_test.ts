@@ -43,12 +43,12 @@ for (const [name, says, other] of FAULTS) {
 }
 
 async function run(backend: stores.SqliteStore, processes: SharedStore) {
-  const check = CONFORMANCE_CHECKS.find(({ needs }) => needs === "processes")!;
+  const [, check] = CONFORMANCE_CHECKS.find(([, , needs]) => needs === "processes")!;
   const key = (suffix = "") => `conformance|${crypto.randomUUID()}${suffix}`;
   const open = () => Promise.resolve(backend);
   try {
     const name = key();
-    await check.run({ backend, name, open, key, patienceMs: 500, processes });
+    await check({ backend, name, open, key, patienceMs: 500, processes });
   } finally {
     backend.close();
   }

@@ -201,7 +201,6 @@ const NAME = await hashOf(KEY);
 for (
   const [what, mount, ...words] of [
     ["of KV 1", { type: "kv", path: "secret/", options: null }, "version 1.", "Run: vault kv "],
-    ["of the old kind", { type: "generic", path: "secret/" }, "enable-versioning secret/"],
     ["of another engine", { type: "cubbyhole", path: "secret/" }, '"secret" is not the mount'],
     ["with a part of the path", { type: "kv", path: "se/", options: { version: "2" } }, '"path"'],
     ["that Vault says nothing of", null, '"secret" is not the mount', "Give the mount alone"],
