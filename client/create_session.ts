@@ -7,7 +7,6 @@ import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import {
   checkSessionOptions,
-  namesOf,
   type ResolvedOptions,
   resolveOptions,
   withSettings,
@@ -113,7 +112,7 @@ export async function prepare(given: InitOptions, call: Call, action: string) {
     const variables = variableNeeds(asked, call);
     await check(variables, "always", () => [...variables.map(asAlways), HOME_NEED]);
   }
-  const { options, named } = await withSettings(asked, namesOf(isInit));
+  const { options, named } = await withSettings(asked);
   const resolved = resolveOptions(options, action, isInit);
   options.signal?.throwIfAborted();
   if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {

@@ -69,7 +69,7 @@ const CONTROLS = /[^\P{C}\n]/gu;
 /** A value as JSON text, with control characters of its strings as escapes. */
 export function toJsonText(value: unknown, indent?: number): string {
   const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  const escape = (character: string) => character.split("").map(escapeUnit).join("");
+  const escape = (character: string) => character.replaceAll(/./gs, escapeUnit);
   return `${JSON.stringify(value, null, indent).replaceAll(CONTROLS, escape)}\n`;
 }
 
@@ -92,7 +92,7 @@ function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array): void {
 export function columns(
   rows: readonly (readonly string[])[],
   indent = "",
-  width = Infinity,
+  width = 10_000,
 ): string {
   const last = Math.max(0, ...rows.map((row) => row.length)) - 1;
   const widths = Array.from(
@@ -102,20 +102,11 @@ export function columns(
   const start = widths.reduce((sum, one) => sum + one + 2, indent.length);
   return rows.map((row) => {
     const head = widths.map((one, index) => (row[index] ?? "").padEnd(one) + "  ").join("");
-    const text = wrap(row[last] ?? "", width - start).join(`\n${" ".repeat(start)}`);
-    return `${indent}${head}${text}`.replaceAll(/ +$/gm, "") + "\n";
+    // A line is as long as fits, unless a word is longer.
+    const line = new RegExp(`(.{1,${width - start}})(?: |$)`, "g");
+    const text = (row[last] ?? "").replaceAll(line, `$1\n${" ".repeat(start)}`);
+    return `${indent}${head}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";
   }).join("");
-}
-
-/** Lines of at most `width` characters, unless a word is longer. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const longer = `${lines.at(-1)} ${word}`;
-    if (lines.length > 0 && longer.length <= width) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines;
 }
 
 /** The program's name and specifier, as its own texts give them. */

@@ -70,12 +70,11 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     if (command === undefined || flags.has("help")) {
       const text = helpText(command);
-      const isAsked = flags.has("help");
-      if (isAsked) print(text);
+      if (flags.has("help")) print(text);
       else note(text);
-      return isAsked ? EXIT.ok : EXIT.usage;
+      return flags.has("help") ? EXIT.ok : EXIT.usage;
     }
-    preflight(command.action, fileNeeds(flags), "always");
+    preflight(command.action, fileNeeds(flags));
     return await command.run(flags, line.args);
   } catch (error) {
     const flags = line?.flags;
@@ -167,8 +166,8 @@ const WIDTH = 80;
 /** The help of one command, or of the whole program. */
 function helpText(command: Command | undefined): string {
   const text = (line: string) => columns([[line]], "", WIDTH);
-  const part = (title: string, rows: readonly (readonly string[])[], to = WIDTH) =>
-    `${title}:\n${columns(rows, "  ", to)}`;
+  const part = (title: string, rows: readonly (readonly string[])[]) =>
+    `${title}:\n${columns(rows, "  ", WIDTH)}`;
   const exits = part("Exit codes", Object.entries(EXIT_WORDS));
   if (command === undefined) {
     return [
@@ -197,7 +196,7 @@ function helpText(command: Command | undefined): string {
     part("Usage", [[`${PROGRAM} ${name} [flags] ${args}`]]),
     ...details.map(text),
     part("Flags", flagRows([...flags, "help"])),
-    part("Examples", examples.map((line) => [`${PROGRAM} ${line}`]), Infinity),
+    `Examples:\n${columns(examples.map((line) => [`${PROGRAM} ${line}`]), "  ")}`,
     exits,
   ].join("\n");
 }

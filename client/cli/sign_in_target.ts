@@ -12,19 +12,13 @@ import {
 import { createSession } from "../create_session.ts";
 import { OPTION_NAMES, type OptionRow, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
-import { namesOf, SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
-import { LARGEST_BYTES, WRITABLE_FOR_OTHERS } from "../options/settings_file.ts";
+import { SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
+import { OPEN_FILE } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { type FlagName, type FlagValues, usageError } from "./command.ts";
-
-interface ChosenBackend {
-  readonly backend: OidcCredentialsBackend;
-  /** Permissions for reading the choice. */
-  readonly needs: readonly PermissionNeed[];
-}
 
 /** The flag that names a backend. The flag of its options is the same with "-options". */
 type BackendFlag = "backend" | "from" | "to";
@@ -33,35 +27,30 @@ type BackendFlag = "backend" | "from" | "to";
  * Chooses the backend that the flags name, else the one that the environment names, else the one of the
  * settings file, else the shared file. A flag replaces all variables that choose a backend, including
  * `VM_OIDC_NO_PERSIST`. An error about permissions also names the `known` ones, which are needed anyway.
+ *
+ * @returns The backend, and the permissions for reading the choice.
  */
 export async function chooseBackend(
   flags: FlagValues,
   action: string,
   known: readonly PermissionNeed[] = [],
   flag: BackendFlag = "backend",
-): Promise<ChosenBackend> {
+): Promise<{ backend: OidcCredentialsBackend; needs: readonly PermissionNeed[] }> {
   assertRuntime(action);
-  const needs: PermissionNeed[] = [];
-  const ensure = (more: readonly PermissionNeed[]) => {
-    needs.push(...more);
-    preflight(action, [...known, ...needs], "always");
-  };
-  let named = namedByFlags(flags, flag, ensure);
+  let named = namedByFlags(flags, flag);
+  const needs = named === undefined ? selectionNeeds() : [];
   if (named === undefined) {
-    ensure(selectionNeeds());
-    ({ named } = await withSettings(sessionOptions(flags), []));
+    preflight(action, [...known, ...needs]);
+    ({ named } = await withSettings(sessionOptions(flags)));
   }
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
   const { name, options, origin } = named;
-  ensure(optionNeeds(options));
+  needs.push(...optionNeeds(options));
+  preflight(action, [...known, ...needs]);
   return { backend: await sharedBackend(name, options, origin), needs };
 }
 
-function namedByFlags(
-  flags: FlagValues,
-  flag: BackendFlag,
-  ensure: (needs: readonly PermissionNeed[]) => void,
-): NamedBackend | undefined {
+function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | undefined {
   const name = flags.text(flag);
   const path = flags.text(`${flag}-options`);
   if (name === undefined && path === undefined) return undefined;
@@ -70,12 +59,9 @@ function namedByFlags(
   }
   const origin = { name: `--${flag}`, options: `--${flag}-options` };
   if (path === undefined) return { name, options: "{}", origin };
-  const reason = "to read the backend's options";
-  ensure([{ name: "read", path, reason, need: "always" }]);
   const options = readPrivateFile(path, {
+    ...OPEN_FILE,
     what: "a file of options",
-    maxBytes: LARGEST_BYTES,
-    forbiddenMode: WRITABLE_FOR_OTHERS,
     fail: (reason, advice) =>
       usageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),
   });
@@ -129,14 +115,16 @@ export function sessionOptions(flags: FlagValues): SessionOptions {
   return options;
 }
 
-/** The needs of the settings file beside those of `createSession`. */
+const FILE_FLAGS = ["config", "backend-options", "from-options", "to-options"] as const;
+
+/** The needs of the files that flags name, beside those of `createSession`. */
 export function fileNeeds(flags: FlagValues): PermissionNeed[] {
-  const path = flags.text("config");
-  const reason = "to read the settings file";
-  return [
-    ...(path === undefined ? [] : [{ name: "read", path, reason, need: "always" } as const]),
-    { name: "sys", kind: "uid", reason: "to compare the owner", need: "optional" },
-  ];
+  const files = FILE_FLAGS.flatMap((flag): PermissionNeed[] => {
+    const path = flags.text(flag);
+    const reason = `to read the file of --${flag}`;
+    return path === undefined ? [] : [{ name: "read", path, reason, need: "always" }];
+  });
+  return [...files, { name: "sys", kind: "uid", reason: "to compare the owner", need: "optional" }];
 }
 
 /** Name and value that a flag gives. A value may have the separator in it. */
@@ -170,8 +158,8 @@ export async function findTarget(
   action: string,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
-  preflight(action, variables, "always");
-  const { options } = await withSettings(sessionOptions(flags), namesOf(false));
+  preflight(action, variables);
+  const { options } = await withSettings(sessionOptions(flags));
   const identity = resolveIdentity(options, action);
   if (identity.kind === "api_key") return undefined;
   const { backend } = await chooseBackend(flags, action, variables);

@@ -211,14 +211,13 @@ export function gitHubJob({ option, value }: ClientProof) {
  */
 export function withClientVariables(identity: OidcIdentity): OidcIdentity {
   const { issuer, clientId, flow, proof, subjectTokenFile } = identity;
-  const isSubjectOpen = flow === "token_exchange" && subjectTokenFile === undefined;
-  const isOpen = proof === undefined || isSubjectOpen; // else no variable is read
-  if (!isOpen || !isNamedByEnv(issuer, clientId)) return identity;
+  if (!isNamedByEnv(issuer, clientId)) return identity;
   const read = <K extends OptionName>(name: K) => valueOf(name, {}, "sign in");
   const proofs = () => Object.fromEntries(CLIENT_AUTH.map((name) => [name, read(name)]));
   const found = {
     proof: proof ?? proofIn(proofs(), "sign in"),
-    subjectTokenFile: isSubjectOpen ? read("subjectTokenFile") : undefined,
+    subjectTokenFile: subjectTokenFile ??
+      (flow === "token_exchange" ? read("subjectTokenFile") : undefined),
   };
   return { ...identity, ...given(found) };
 }

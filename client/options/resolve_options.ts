@@ -16,7 +16,6 @@ import {
   OPTION_NAMES,
   type OptionName,
   optionRow,
-  OPTIONS,
   optionTypes,
   settingsPath,
   valueOf,
@@ -50,31 +49,23 @@ const loadSettings = () => import("./settings_file.ts");
 /** Names another settings file among options: for the command line. */
 export const SETTINGS_FILE: unique symbol = Symbol("settings file");
 
-/** Options with the values of the settings file, and the backend that it names. */
-interface Settled<T> {
-  readonly options: T;
-  readonly named?: NamedBackend | undefined;
-}
-
 /**
  * Gives options the values of the settings file where neither they nor variables decide. Where the file
  * may not be read it is passed over, unless the options name it.
  *
- * @param names The options that the call takes.
+ * @returns The options, and the backend that the file names.
  * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
  */
 export async function withSettings<T extends Partial<InitOptions>>(
   options: T,
-  names: readonly OptionName[],
-): Promise<Settled<T>> {
+): Promise<{ options: T; named?: NamedBackend | undefined }> {
   const { [SETTINGS_FILE]: file } = options as { [SETTINGS_FILE]?: string };
   if (file === undefined && !isSettingsThere()) return { options };
   const { backendOf, readSettings, valuesOf } = await loadSettings();
   const settings = readSettings(options as Record<string, unknown>, file);
-  const taken = Object.entries(valuesOf(settings))
-    .filter(([name]) => (names as readonly string[]).includes(name));
+  const { backend: _, backendOptions: _1, ...values } = valuesOf(settings);
   // Last, since an option may be there and undefined.
-  return { options: { ...options, ...Object.fromEntries(taken) }, named: backendOf(settings) };
+  return { options: { ...options, ...values }, named: backendOf(settings) };
 }
 
 function isSettingsThere(): boolean {
@@ -225,17 +216,13 @@ export function checkSessionOptions(
   action: string,
   isInit: boolean,
 ): InitOptions {
-  checkCallOptions(action, options, optionTypes(namesOf(isInit)));
+  const known = OPTION_NAMES.filter((name) => isInit || optionRow(name).group !== "model");
+  checkCallOptions(action, options, optionTypes(known));
   if (options.apiKey !== "...") return options;
   const isKept = ([name]: [string, unknown]) =>
     !["api_key", "client"].includes(optionRow(name as OptionName).group) &&
     !BEHIND_PLACEHOLDER.includes(name);
   return Object.fromEntries(Object.entries(options).filter(isKept));
-}
-
-/** The options of `init`, or those of `createSession`. */
-export function namesOf(isInit: boolean): OptionName[] {
-  return OPTION_NAMES.filter((name) => isInit || OPTIONS[name].group !== "model");
 }
 
 /** Refuses unknown options of a call, and values that do not fit. */

@@ -37,10 +37,8 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
 
 const TYPES = Object.fromEntries(Object.entries(SETTINGS).map(([name, { type }]) => [name, type]));
 
-/** More than any settings have. */
-export const LARGEST_BYTES = 64 * 1024;
-/** The bits of a mode that the file must not have. It holds no secret, and may be read. */
-export const WRITABLE_FOR_OTHERS = 0o022;
+/** A file without secrets, which others may read and must not write. Its size is more than enough. */
+export const OPEN_FILE = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
 
 /** Settings that are for the issuer and the client beside them, and for no others. */
 const OF_SIGN_IN = ["audience", "scope", "apiHost", "model", ...CLIENT_AUTH, "subjectTokenFile"];
@@ -125,10 +123,11 @@ export function backendOf(settings: Settings): NamedBackend | undefined {
   };
 }
 
-type FoundText = Pick<Settings, "state" | "denial"> & { readonly text: string };
-
 /** The text of the file, or the reason why it was left alone: a command can do without. */
-export function readText(path: string, isNamed: boolean): FoundText {
+export function readText(
+  path: string,
+  isNamed: boolean,
+): Pick<Settings, "state" | "denial"> & { readonly text: string } {
   const text = "{}";
   if (path === "") return { state: "absent", text };
   // A command runs without it: nobody is asked.
@@ -141,9 +140,8 @@ export function readText(path: string, isNamed: boolean): FoundText {
   let cause: unknown;
   try {
     const content = readPrivateFile(path, {
+      ...OPEN_FILE,
       what: "a settings file",
-      maxBytes: LARGEST_BYTES,
-      forbiddenMode: WRITABLE_FOR_OTHERS,
       fail: (reason, advice, ofDeno) => {
         cause = ofDeno;
         return settingsError(path, `${reason}. ${advice}`);

@@ -32,7 +32,7 @@ export { checkBrowserOptions, readApiSecret };
 export function preflight(
   action: string,
   needs: readonly PermissionNeed[],
-  when: PermissionNeed["need"],
+  when: PermissionNeed["need"] = "always",
   all: () => readonly PermissionNeed[] = () => needs,
 ): void {
   const denied = needs.filter((need) => need.need === when && !isGranted(need));
@@ -94,11 +94,11 @@ const REDIRECT_VARIABLES = [
 ];
 
 function launcherNeeds(): PermissionNeed[] {
-  const [command] = browserLauncher();
+  const { command, variables } = browserLauncher();
   const reason = "to open the browser at sign-in";
   return [
     { name: "run", command, reason, need: "optional" },
-    ...browserVariables().map((variable) => env(variable, reason, "optional")),
+    ...variables.map((variable) => env(variable, reason, "optional")),
   ];
 }
 
@@ -139,30 +139,28 @@ export async function dropPermissions(
   };
 }
 
-type System = typeof Deno.build.os;
-
-/** The program that opens a page in the person's browser, with the arguments before the page. */
-const LAUNCHERS: Partial<Record<System, readonly [string, ...string[]]>> = {
-  darwin: ["open"],
-  windows: ["rundll32", "url.dll,FileProtocolHandler"],
+/**
+ * The program that opens a page in the person's browser, by the system: its name with the arguments before
+ * the page, and the only variables that it gets. By these it finds browser and screen, on Linux also in
+ * WSL. This process's others may be secrets.
+ */
+const LAUNCHERS: Partial<Record<typeof Deno.build.os, readonly [call: string, names: string]>> = {
+  darwin: ["open", "HOME PATH"],
+  windows: [
+    "rundll32 url.dll,FileProtocolHandler",
+    "SystemRoot PATH USERPROFILE APPDATA LOCALAPPDATA TEMP",
+  ],
 };
-
-/** The program for this system. */
-export function browserLauncher(): readonly [command: string, ...before: string[]] {
-  return LAUNCHERS[Deno.build.os] ?? ["xdg-open"];
-}
-
-/** The variables by which the program finds the person's browser and screen, on Linux also in WSL. */
-const VARIABLES: Partial<Record<System, string>> = {
-  darwin: "HOME PATH",
-  windows: "SystemRoot PATH USERPROFILE APPDATA LOCALAPPDATA TEMP",
-};
-const XDG_VARIABLES =
+const XDG_LAUNCHER = [
+  "xdg-open",
   "DISPLAY WAYLAND_DISPLAY XAUTHORITY DBUS_SESSION_BUS_ADDRESS DESKTOP_SESSION XDG_CURRENT_DESKTOP " +
   "XDG_SESSION_TYPE XDG_RUNTIME_DIR XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_HOME XDG_DATA_DIRS " +
-  "KDE_SESSION_VERSION BROWSER HOME PATH LANG WSL_DISTRO_NAME WSL_INTEROP";
+  "KDE_SESSION_VERSION BROWSER HOME PATH LANG WSL_DISTRO_NAME WSL_INTEROP",
+];
 
-/** The only variables that the program gets. This process's others may be secrets. */
-export function browserVariables(): readonly string[] {
-  return (VARIABLES[Deno.build.os] ?? XDG_VARIABLES).split(" ");
+/** The program for this system. */
+export function browserLauncher() {
+  const [call, names] = LAUNCHERS[Deno.build.os] ?? XDG_LAUNCHER;
+  const [command, ...before] = call!.split(" ");
+  return { command: command!, before, variables: names!.split(" ") };
 }

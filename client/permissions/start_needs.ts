@@ -246,12 +246,9 @@ export function bare({ reason: _, need: _1, ...rest }: PermissionNeed): Deno.Per
 
 /** One need for each permission, the strongest, since parts of a call may share permissions. */
 export function uniqueNeeds(needs: readonly PermissionNeed[]): PermissionNeed[] {
-  const seen = new Map<string, PermissionNeed>();
   const rank = ({ need }: PermissionNeed) => ["always", "sign_in", "optional"].indexOf(need);
-  for (const need of needs) {
-    const key = JSON.stringify(bare(need));
-    const earlier = seen.get(key);
-    if (earlier === undefined || rank(need) < rank(earlier)) seen.set(key, need);
-  }
-  return [...seen.values()];
+  const groups = Map.groupBy(needs, (need) => JSON.stringify(bare(need)));
+  return [...groups.values()].map((group) =>
+    group.toSorted((one, other) => rank(one) - rank(other))[0]!
+  );
 }

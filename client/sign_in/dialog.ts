@@ -12,7 +12,7 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import { browserLauncher, browserVariables } from "../permissions/preflight.ts";
+import { browserLauncher } from "../permissions/preflight.ts";
 import { readClaims, type TokenSet } from "../entry.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
@@ -229,7 +229,7 @@ export async function openBrowser(page: string): Promise<string | undefined> {
   const url = URL.parse(page);
   if (url === null || !isSecureUrl(url)) return "the page is not an https: page";
   if (!isDeno) return "this needs Deno";
-  const [command, ...before] = browserLauncher();
+  const { command, before, variables } = browserLauncher();
   if (!isGranted({ name: "run", command })) {
     return `${command} is not installed, or needs --allow-run=${command}`;
   }
@@ -237,7 +237,7 @@ export async function openBrowser(page: string): Promise<string | undefined> {
     const child = new Deno.Command(command, {
       args: [...before, page],
       clearEnv: true,
-      env: browserEnvironment(),
+      env: readable(variables),
       stdin: "null",
       stdout: "null",
       stderr: "null",
@@ -249,9 +249,9 @@ export async function openBrowser(page: string): Promise<string | undefined> {
   }
 }
 
-/** The variables for the program, as far as Deno lets them be read without a question. */
-function browserEnvironment(): Record<string, string> {
-  const found = browserVariables().map((name) => [name, readEnvIfGranted(name)] as const);
+/** Variables with their values, as far as Deno lets them be read without a question. */
+function readable(variables: readonly string[]): Record<string, string> {
+  const found = variables.map((name) => [name, readEnvIfGranted(name)] as const);
   return Object.fromEntries(found.flatMap(([name, value]) => value ? [[name, value]] : []));
 }
 

@@ -63,9 +63,7 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
 async function run(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
   const { issuer, clientId } = given;
   const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
-  const { options, named } = isOwn
-    ? { options: given }
-    : await withSettings(given, [...NAMING, ...CLIENT_AUTH]);
+  const { options, named } = isOwn ? { options: given } : await withSettings(given);
   return await (options.all ? clearAll(options, named) : clearNamed(options, named));
 }
 

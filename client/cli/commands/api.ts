@@ -1,4 +1,3 @@
-import { printable } from "../../../backends/common/printable.ts";
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import {
@@ -60,8 +59,7 @@ export const api: Command = {
     if (status === 401 && session.issuer !== undefined) {
       await session.accessToken({ forceRefresh: true }); // an ended sign-in is an error of its own
     }
-    const words = `Cannot ${init.method} ${printable(path, 200)}: the API answered ${status} ` +
-      printable(statusText, 100);
+    const words = `Cannot ${init.method} ${path}: the API answered ${status} ${statusText}`;
     throw new ApiError(`${words.trimEnd()}. See its answer.`, status, "");
   },
 };
@@ -104,12 +102,12 @@ async function typedValue(text: string): Promise<unknown> {
 async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
   if (path === "-") return await new Response(Deno.stdin.readable).bytes();
   const reason = "to read the request's body";
-  preflight(api.action, [{ name: "read", path, reason, need: "always" }], "always");
+  preflight(api.action, [{ name: "read", path, reason, need: "always" }]);
   try {
     return await Deno.readFile(path);
   } catch {
     throw usageError(
-      `Cannot read ${printable(path, 200)}: it is not a file that can be read. Check the path.`,
+      `Cannot read ${path}: it is not a file that can be read. Check the path.`,
     );
   }
 }

@@ -40,8 +40,6 @@ import {
   SIGN_IN_FLAGS,
 } from "../sign_in_target.ts";
 
-const WAYS = ["list", "path", "set", "unset"] as const;
-
 export const config: Command = {
   name: "config",
   summary: "show and change the settings, with the source of each",
@@ -65,8 +63,10 @@ export const config: Command = {
   ],
   action: "show the settings",
   run(flags, [way = "list", ...words]) {
-    if (!(WAYS as readonly string[]).includes(way)) throw unknownWord(way, "config", WAYS);
     if (way === "set" || way === "unset") return change(flags, way, words);
+    if (way !== "list" && way !== "path") {
+      throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
+    }
     if (words.length > 0) {
       throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
     }
@@ -77,7 +77,7 @@ export const config: Command = {
 };
 
 function list(flags: FlagValues): void {
-  preflight(config.action, [...identityNeeds(flags), ...selectionNeeds()], "always");
+  preflight(config.action, [...identityNeeds(flags), ...selectionNeeds()]);
   const { state, path, profile, profiles, denial: reason, rows } = settingsOf(flags);
   const secrets = OPTION_NAMES.map(optionRow).flatMap(({ secret, variable }) => {
     const isSet = secret && variable && readEnvIfGranted(variable) !== undefined;
@@ -119,7 +119,7 @@ function change(
   preflight("change the settings", [
     { name: "read", path, reason, need: "always" },
     { name: "write", path: folderOf(path), reason, need: "always" },
-  ], "always");
+  ]);
   const document = readDocument(path);
   const profile = flags.text("profile");
   const entry = profile === undefined ? document : profileOf(document, profile);

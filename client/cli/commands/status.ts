@@ -74,6 +74,9 @@ type StatusReport =
     readonly backend?: ReturnType<typeof backendStatus>;
   };
 
+/** The same of any entry of a store, also of one that cannot be read. */
+type Report = Partial<StatusReport> & { error?: { message: string } };
+
 /** Reads the status from the store, without network and without a change. */
 export async function readStatus(target: SignInTarget | undefined): Promise<StatusReport> {
   if (target === undefined) return { signedIn: true, state: "api_key" };
@@ -127,33 +130,30 @@ export function statusText(report: StatusReport, target: SignInTarget | undefine
 }
 
 /** A sign-in for a person. */
-function rowsOf(report: StatusReport): string[][] {
-  const { state, signedIn, issuer = "", clientId = "", signInEndsAt } = report;
-  const names = [
-    ["Provider", issuer],
-    ["Client", clientId],
-    ...optional("Audience", report.audience),
-    ...optional("Profile", report.profile),
-  ];
-  if (state === "none") return [["Not signed in"], ...names];
+function rowsOf(report: Report): string[][] {
+  const { error, state, signedIn, flow, signInEndsAt } = report;
+  const isStored = error === undefined && state !== "none";
   // A client may ask for none, and another program has no key of a client.
-  const scope = report.scope ??
-    (report.flow ? undefined : "not known: another program stored the token");
-  return [
-    [signedIn ? "Signed in" : "Last signed in", personText(report)],
-    ...names,
-    ...optional("Scope", scope),
-    ...optional("Granted", report.grantedScope),
-    ["Token", tokenText(report)],
-    ...optional("Sign-in", signInEndsAt && `ends ${timeText(signInEndsAt)}`),
+  const unknown = isStored && !flow ? "not known: another program stored the token" : undefined;
+  const rows = [
+    error !== undefined
+      ? ["Unreadable", error.message]
+      : isStored
+      ? [signedIn ? "Signed in" : "Last signed in", personText(report)]
+      : ["Not signed in", ""],
+    ["Provider", report.issuer],
+    ["Client", report.clientId],
+    ["Audience", report.audience],
+    ["Profile", report.profile],
+    ["Scope", report.scope ?? unknown],
+    ["Granted", report.grantedScope],
+    ["Token", isStored ? tokenText(report) : undefined],
+    ["Sign-in", signInEndsAt && `ends ${timeText(signInEndsAt)}`],
   ];
+  return rows.filter((row): row is string[] => row[1] !== undefined);
 }
 
-function optional(name: string, value: string | undefined): string[][] {
-  return value === undefined ? [] : [[name, value]];
-}
-
-function personText({ name, email, subject, flow, clientId }: StatusReport): string {
+function personText({ name, email, subject, flow, clientId }: Report): string {
   if (flow === "client_credentials") return `as the client ${clientId} itself`;
   const who = email ?? subject;
   if (who === undefined) return `as ${name ?? "a person without a name from the provider"}`;
@@ -161,7 +161,7 @@ function personText({ name, email, subject, flow, clientId }: StatusReport): str
 }
 
 /** The end of the token, and what comes then. */
-export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: StatusReport): string {
+export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: Report): string {
   const end = expiresAt && `${expiresIn > 0 ? "valid until" : "ended"} ${timeText(expiresAt)}`;
   const then = {
     valid: refreshable ? ", then refreshed without you" : ", then you sign in again",
@@ -204,16 +204,7 @@ export const list: Command = {
       const found = await readSignIn(backend, key, flags);
       if (found !== undefined) signIns.push(found);
     }
-    const rows = signIns.flatMap((one) =>
-      "error" in one
-        ? [
-          ["Unreadable", one.error.message],
-          ["Provider", one.issuer],
-          ["Client", one.clientId],
-          [],
-        ]
-        : [...rowsOf(one), []]
-    );
+    const rows = signIns.flatMap((one) => [...rowsOf(one), []]);
     const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
     const text = nobody + columns([...rows, ["Kept in", describeBackend(backend)]]);
     const json = { backend: backendStatus(backend), signIns: signIns.map(snakeCase) };
@@ -235,7 +226,7 @@ async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: F
 }
 
 /** The identity that a stored key stands for. A key of another form becomes the issuer. */
-function identityOfKey(key: string): StoredIdentity {
+function identityOfKey(key: string) {
   const form =
     /^(?:(client_credentials|token_exchange)\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s;
   const text = printable(key, 2000); // it may be of anybody
@@ -246,6 +237,6 @@ function identityOfKey(key: string): StoredIdentity {
     ...(audience && { audience }),
     ...(profile && { profile }),
     ...(asksNobody(flow) && { flow }),
-    ...(dpop && { dpop: true }),
+    ...(dpop && { dpop: true as const }),
   };
 }

@@ -1,5 +1,4 @@
 import { isWindows } from "../../../backends/common/platform.ts";
-import { printable } from "../../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import {
@@ -123,7 +122,7 @@ export const exec: Command = {
       throw usageError("Cannot use --variable: it is not the name of a variable. Correct it.");
     }
     const reason = "to start the program";
-    preflight(exec.action, [{ name: "run", command: program, reason, need: "always" }], "always");
+    preflight(exec.action, [{ name: "run", command: program, reason, need: "always" }]);
     const { bearer } = await readBearer(flags, exec.action);
     const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
     const command = new Deno.Command(program, { args, env: { [variable]: bearer }, ...streams });
@@ -134,7 +133,7 @@ export const exec: Command = {
       const isAbsent = error instanceof Deno.errors.NotFound;
       const reason = isAbsent ? "there is no such program" : "the system does not start it";
       throw new CliError(
-        `Cannot run ${printable(program, 200)}: ${reason}. Check its name and mode.`,
+        `Cannot run ${program}: ${reason}. Check its name and mode.`,
         "program_failed",
         isAbsent ? EXIT.programAbsent : EXIT.programRefused,
       );

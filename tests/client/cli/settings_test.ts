@@ -4,7 +4,7 @@ import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
 import { settingsOf } from "../../../client/cli/commands/config.ts";
 import { parseCommandLine } from "../../../client/cli/main.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
-import { namesOf, SETTINGS_FILE, withSettings } from "../../../client/options/resolve_options.ts";
+import { SETTINGS_FILE, withSettings } from "../../../client/options/resolve_options.ts";
 import { parseSettings, valuesOf } from "../../../client/options/settings_file.ts";
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
 import { testWith } from "../../support/test_with.ts";
@@ -205,7 +205,7 @@ Deno.test("settings: what a file and a command line come to", async () => {
   for (const [document, line, env, expected, backend] of RESOLVED) {
     await withEnv(env, async () => {
       const given = sessionOptions(flagsOf(line, write(document)));
-      const { options, named } = await withSettings(given, namesOf(false));
+      const { options, named } = await withSettings(given);
       const found = [Object.fromEntries(Object.entries(options)), named?.name];
       assertEquals(found, [expected, backend], `${line} ${Object.keys(env)}`);
     });
@@ -215,7 +215,7 @@ Deno.test("settings: what a file and a command line come to", async () => {
 Deno.test("settings: a proof of the client in the code wins over another one in the file", async () => {
   await withEnv({}, async () => {
     const given = { clientSecret: SECRET, [SETTINGS_FILE]: write(OWN) };
-    const { options } = await withSettings(given, namesOf(false));
+    const { options } = await withSettings(given);
     const { clientKeyFile: _, ...rest } = OWN;
     assertEquals({ ...options }, { ...rest, ...given });
     const two = { [SETTINGS_FILE]: write({ ...OWN, clientAssertionFile: "/run/token" }) };

@@ -193,7 +193,7 @@ cliTest("config: a file that Deno does not permit is told", async (world) => {
   // Who names it needs it.
   const words = ["error (permission_required): Cannot show the status", flag];
   await world.says(`status --config ${path}`, 1, ...words, { flags: run.flags });
-  const reason = "(to read the backend's options)";
+  const reason = "(to read the file of --backend-options)";
   await world.says(`status --backend file --backend-options ${path}`, 1, reason, flag, run);
 });
 
