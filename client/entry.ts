@@ -297,7 +297,7 @@ export function entryStatus(
   return given({
     flow: asksNobody(flow) ? flow : undefined,
     subject: shownText(flow === "client_credentials" ? clientId : claims?.sub),
-    name: shownText(claims?.name),
+    name: shownText(claims?.name ?? claims?.preferred_username),
     email: shownText(claims?.email),
     expiresAt: bearer && new Date(bearer.expiresAt),
     signInEndsAt: signInEnd > 0 ? new Date(signInEnd) : undefined,

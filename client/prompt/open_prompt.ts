@@ -1,5 +1,4 @@
-import { isDeno, notebook, writeError } from "../../backends/common/platform.ts";
-import { printable } from "../../backends/common/printable.ts";
+import { notebook } from "../../backends/common/platform.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
 import {
@@ -12,9 +11,7 @@ import {
   type PromptOptions,
   signedInAs,
 } from "./prompt.ts";
-import { isShownByCaller, isTerminal } from "./terminal.ts";
-
-type Jupyter = Pick<typeof Deno.jupyter, "broadcast">;
+import { isShownByCaller, isTerminal, showLine, showText } from "./terminal.ts";
 
 /** Lines of text below the QR code. Both have to fit on one screen. */
 const TEXT_LINES = 7;
@@ -54,13 +51,13 @@ export async function showStored(session: Session, options: SessionOptions): Pro
  * but notes: each new display takes away the selection, the focus and a typed address.
  * Fails where the kernel cannot display it.
  */
-export async function openNotebookPrompt(
-  jupyter: Jupyter,
+async function openNotebookPrompt(
+  jupyter: typeof Deno.jupyter,
   { page, now }: PromptOptions,
 ): Promise<Prompt> {
   const id = `vm-auth-${crypto.randomUUID()}`;
   // A phone cannot bring the answer back to this computer.
-  const qr = page.answer ? "" : qrSvg(await qrCode(page.url), "QR code of the page to open");
+  const qr = page.answer ? "" : qrSvg(await qrCode(page.url));
   const notes: string[] = [];
   let queue: Promise<void> = Promise.resolve();
 
@@ -99,45 +96,31 @@ function outcomeData(outcome: Outcome, issuer: string): Record<string, string> {
 /** Asks on standard error in plain lines, which a log may keep; in a terminal with a QR code. */
 async function openTextPrompt({ page }: PromptOptions): Promise<Prompt> {
   const qr = page.answer || !isTerminal() ? "" : await qrBlock(page.url);
-  await write(qr + plainPrompt(page));
+  await showText(qr + plainPrompt(page));
   let isOver = false;
-  /** A closed standard error costs the line, not the sign-in. */
-  const say = (text: string) => write(`${text}\n`).catch(() => {});
   return {
     async note(text) {
-      if (!isOver) await say(printable(text, 500));
+      if (!isOver) await showLine(text);
     },
     async end(outcome) {
       isOver = true;
-      await say(outcomeLines(outcome).join(" "));
+      await showLine(outcomeLines(outcome).join(" "));
     },
   };
 }
 
-/** The QR code with a line below, or nothing where it does not fit, or the size is not known. */
+/** The QR code with a line below, or nothing where it does not fit on the screen. */
 async function qrBlock(text: string): Promise<string> {
-  const lines = qrLines(await qrCode(text));
-  const { columns, rows } = screen();
-  if (columns < lines[0]!.length + 4 || rows < lines.length + TEXT_LINES) return "";
-  // True white on black instead of the theme's colours: a pale grey is hard to scan.
-  const paint = (line: string) => Deno.noColor ? line : `\x1b[38;5;231;48;5;16m${line}\x1b[0m`;
-  return lines.map((line) => `  ${paint(line)}\n`).join("") + "\n";
-}
-
-function screen(): { columns: number; rows: number } {
   try {
-    return Deno.consoleSize();
+    const lines = qrLines(await qrCode(text));
+    const { columns, rows } = Deno.consoleSize();
+    if (columns < lines[0]!.length + 4 || rows < lines.length + TEXT_LINES) return "";
+    // True white on black instead of the theme's colours: a pale grey is hard to scan.
+    const paint = (line: string) => Deno.noColor ? line : `\x1b[38;5;231;48;5;16m${line}\x1b[0m`;
+    return lines.map((line) => `  ${paint(line)}\n`).join("") + "\n";
   } catch {
-    return { columns: 0, rows: 0 };
+    return ""; // the address is too long for a code, or the size is not known
   }
-}
-
-/** Not by `writeSync`: a terminal that takes nothing more would stop the sign-in, too. */
-async function write(text: string): Promise<void> {
-  // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
-  if (notebook() !== undefined) console.error(text.trimEnd());
-  else if (isDeno) await Deno.stderr.write(new TextEncoder().encode(text));
-  else writeError(text);
 }
 
 /** A QR code, row by row: `true` is dark. It has no quiet zone, which the drawing adds. */
@@ -153,14 +136,14 @@ async function qrCode(text: string): Promise<QrCode> {
  * An SVG of dark squares on white in every theme, as scanners need it. The quiet zone has the four
  * modules of ISO/IEC 18004.
  */
-function qrSvg(code: QrCode, label: string): string {
+function qrSvg(code: QrCode): string {
   const quiet = 4;
   const size = code.length + 2 * quiet;
   const path = code.flatMap((row, y) =>
     row.map((isDark, x) => isDark ? `M${x + quiet} ${y + quiet}h1v1h-1z` : "")
   ).join("");
-  return `<svg role="img" aria-label="${label}" viewBox="0 0 ${size} ${size}" ` +
-    `shape-rendering="crispEdges"><path fill="#fff" d="M0 0h${size}v${size}H0z"/>` +
+  return `<svg role="img" aria-label="QR code of the page to open" ` +
+    `viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h${size}v${size}H0z"/>` +
     `<path fill="#000" d="${path}"/></svg>`;
 }
 

@@ -30,7 +30,7 @@ export interface SignInPage {
   /** The end of the page, and of its code. */
   expiresAt: Date;
   /** For a page whose answer comes back to this computer: the other ways for it. */
-  answer?: PageAnswer;
+  answer?: PageAnswer | undefined;
 }
 
 /** The address that a browser ends on, and the ways for it from another machine. */
@@ -44,7 +44,7 @@ export interface PageAnswer {
   /** Where a form of the notebook reaches this program, if a proxy leads here. */
   form?: { port: number; path: string };
   /** The way for an address where the page is shown. */
-  handIn?: string;
+  handIn?: string | undefined;
 }
 
 /** A place where a person is asked to sign in, from the page to the outcome. */
@@ -79,7 +79,7 @@ export interface SignedIn {
 }
 
 /** The outcome that a session is the proof of. */
-export function signedInAs(status: SessionStatus): SignedIn {
+export function signedInAs(status: Omit<SessionStatus, "kind" | "signedIn">): SignedIn {
   const { email, name, subject, expiresAt, backend, refreshable } = status;
   return {
     kind: "signed_in",

@@ -33,16 +33,20 @@ export function isShownByCaller(
   return onDeviceCode !== undefined || onAuthorizationUrl !== undefined;
 }
 
-/** Shows the person a line that stays, also in a log and in the output of a notebook's cell. */
-export function showLine(text: string): void {
-  const line = printable(text, 1000);
-  try {
-    // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
-    if (notebook() !== undefined) console.error(line);
-    else writeError(`${line}\n`);
-  } catch {
-    // There is no other place for the line.
-  }
+/**
+ * Shows the person a text that stays, also in a log and in the output of a notebook's cell. Not by
+ * `writeSync`: a terminal that takes nothing more would stop the sign-in, too.
+ */
+export async function showText(text: string): Promise<void> {
+  // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
+  if (notebook() !== undefined) console.error(text.trimEnd());
+  else if (isDeno) await Deno.stderr.write(new TextEncoder().encode(text));
+  else writeError(text);
+}
+
+/** Shows the person a line. A closed standard error costs the line, and nothing else. */
+export async function showLine(text: string): Promise<void> {
+  await showText(`${printable(text, 2000)}\n`).catch(() => {});
 }
 
 /** More than any address has. */

@@ -5,8 +5,7 @@ import type { TokenSet } from "../entry.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";
-import { withoutEcho } from "./fetch.ts";
-import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
+import { type Endpoint, normalizeGrant, withoutEcho } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,
@@ -14,18 +13,13 @@ import {
   newDpopKey,
   type RequestContext,
   requestOptions,
-  withNonce,
 } from "./token_request.ts";
 
-/** The endpoint of pushed authorization requests: RFC 9126. */
+/** The endpoint of pushed authorization requests: RFC 9126. oauth4webapi demands a lifetime. */
 const PUSHED: Endpoint = {
   name: "pushed authorization request",
   normalize(status, json) {
-    const answer = normalizeGrant(
-      status,
-      json,
-      (body) => ({ ...body, expires_in: positiveNumber(body.expires_in) ?? 60 }),
-    );
+    const answer = normalizeGrant(status, json, (body) => ({ ...body, expires_in: 60 }));
     return answer?.status === 200 ? { ...answer, status: 201 } : answer;
   },
 };
@@ -87,7 +81,7 @@ export async function startAuthorization(
     };
     let query = await queryOf(context, options, secrets);
     if (server.require_pushed_authorization_requests === true) {
-      const { request_uri } = await push(context, query, dpopKey);
+      const { request_uri } = await push(context, query);
       query = { client_id: client.client_id, request_uri };
     }
     const endpoint = new URL(authorization_endpoint!);
@@ -171,21 +165,18 @@ async function queryOf(
   };
 }
 
-/** Sends the request ahead of the person: RFC 9126, section 2. */
+/**
+ * Sends the request ahead of the person: RFC 9126, section 2. It needs no proof of a key: `dpop_jkt` binds
+ * the code (RFC 9449, section 10.1).
+ */
 async function push(
   context: RequestContext,
   query: Record<string, string>,
-  dpopKey: DpopKey | undefined,
 ): Promise<oauth.PushedAuthorizationResponse> {
   const { server, client, auth } = context;
-  const options = {
-    ...requestOptions(PUSHED, context),
-    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey.pair, context.runtime.skew) }),
-  };
-  return await withNonce(async () => {
-    const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);
-    return await oauth.processPushedAuthorizationResponse(server, client, response);
-  });
+  const options = requestOptions(PUSHED, context);
+  const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);
+  return await oauth.processPushedAuthorizationResponse(server, client, response);
 }
 
 /** The reason why this flow is not to be had at a provider, or not safe there. */

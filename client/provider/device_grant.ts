@@ -15,6 +15,8 @@ import { audienceOf, firstTokens, newDpopKey, requestOptions } from "./token_req
 
 /** Lifetime of a device code where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_CODE_SECONDS = 900;
+/** Pause between polls where the provider states none: RFC 8628, section 3.2. */
+const DEFAULT_INTERVAL_SECONDS = 5;
 
 /** The device authorization endpoint. */
 export const DEVICE: Endpoint = {
@@ -69,7 +71,7 @@ export async function authorizeDevice(
       deviceCode: answer.device_code,
       verifier,
       dpopKey,
-      interval: answer.interval ?? 5,
+      interval: answer.interval!,
       expiresIn: answer.expires_in,
       code: toDeviceCode(answer, identity, runtime.now()),
     };
@@ -123,11 +125,10 @@ function checkPage(text: string): string {
 /** Known deviations: `verification_url`, numbers as strings, an interval of 0, no lifetime. */
 function normalizeDevice(body: Record<string, unknown>): Record<string, unknown> {
   const { verification_url, interval, expires_in, ...rest } = body;
-  const seconds = positiveNumber(interval);
   return {
-    ...(verification_url !== undefined && { verification_uri: verification_url }),
+    verification_uri: verification_url,
     ...rest,
-    ...(seconds !== undefined && { interval: seconds }),
+    interval: positiveNumber(interval) ?? DEFAULT_INTERVAL_SECONDS,
     expires_in: positiveNumber(expires_in) ?? DEFAULT_CODE_SECONDS,
   };
 }

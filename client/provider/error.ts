@@ -205,11 +205,9 @@ function refused(
     : "";
   const answer = `${oauthError}${said && ` (${said})`}`;
   const { scope = "" } = advice;
-  const sent = oauthError !== "invalid_scope"
-    ? ""
-    : scope === ""
-    ? " No scope was asked for."
-    : ` The scope asked for was "${printable(scope)}".`;
+  const sent = oauthError === "invalid_scope"
+    ? ` The scope asked for was "${printable(scope)}".`
+    : "";
   const cure = refusalAdvice(oauthError, said, advice);
   return new ProviderRefusedError(
     words`Cannot ${action} at ${issuer}: the provider answered ${answer}.${sent} ${cure}`,

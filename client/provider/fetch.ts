@@ -123,7 +123,7 @@ export function providerFetch(
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, `use the provider's ${endpoint.name} endpoint: it`);
     remember(secrets, secretsOf(init));
-    const { response, text } = await fetchText(url, init, runtime);
+    const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
     // A cache, as Google has for its keys, gives the time of its copy.
@@ -176,7 +176,12 @@ export function providerSkew(
   return Math.abs(seconds) <= (isDated ? DAY_SECONDS : MAX_SKEW_SECONDS) ? seconds : undefined;
 }
 
-async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs, secrets }: Runtime) {
+async function fetchText(
+  endpoint: Endpoint,
+  url: string,
+  init: RequestInit,
+  { fetch, timeoutMs, secrets }: Runtime,
+) {
   using limit = timeLimit(timeoutMs);
   const signal = init.signal ? AbortSignal.any([init.signal, limit.signal]) : limit.signal;
   try {
@@ -184,7 +189,9 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs, sec
     const request = { ...init, body: sentOnce(init.body), signal };
     // A fetch of the caller's may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
-    const text = await readText(response, signal, MAX_BYTES, "refuse", isObjectText);
+    // One whole object of JSON counts, however its connection ends.
+    const isWhole = (text: string) => parseObject(text) !== undefined;
+    const text = await readText(response, signal, MAX_BYTES, "refuse", isWhole);
     if (text === undefined) {
       throw unusable(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
     }
@@ -193,13 +200,8 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs, sec
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
     const ms = limit.signal.aborted ? timeoutMs : undefined;
-    throw unreachable(url, error, secrets, ms);
+    throw unreachable(endpoint, url, error, secrets, ms);
   }
-}
-
-/** Whether a text is one whole object of JSON. Its connection may end as it will. */
-function isObjectText(text: string): boolean {
-  return parseObject(text) !== undefined;
 }
 
 /**
@@ -263,9 +265,15 @@ export function normalizeGrant(
   return { status: 200, body: normalizeBody(body) };
 }
 
+/** The lists of a discovery document. */
+const LIST = /(methods|scopes|types|values)_supported$/;
+
+/** The members of an answer that have a value. A list that is not an array has none. */
 function withoutBlanks(json: Json): Json {
   return Object.fromEntries(
-    Object.entries(json).filter(([, value]) => value !== null && value !== ""),
+    Object.entries(json).filter(([name, value]) =>
+      LIST.test(name) ? Array.isArray(value) : value !== null && value !== ""
+    ),
   );
 }
 
@@ -279,13 +287,12 @@ function normalizeError(status: number, body: Json): Answer | undefined {
 
 function normalizeTokens(body: Json): Json {
   const { expires_in, scope, token_type = "", ...tokens } = body;
-  const seconds = positiveNumber(expires_in);
   const words = Array.isArray(scope) ? scope.join(" ") : scope;
   return {
     token_type: /^(bearer([-_ ]?token)?)?$/i.test(String(token_type)) ? "Bearer" : token_type,
     ...tokens,
-    ...(seconds !== undefined && { expires_in: seconds }),
-    ...(typeof words === "string" && { scope: words }),
+    expires_in: positiveNumber(expires_in),
+    scope: typeof words === "string" ? words : undefined,
   };
 }
 
@@ -342,6 +349,7 @@ function unusable(url: string, reason: string, advice: Message, retryAfterMs?: n
 
 /** The error for a request without an answer. */
 function unreachable(
+  endpoint: Endpoint,
   url: string,
   error: unknown,
   secrets: Iterable<string>,
@@ -358,7 +366,7 @@ function unreachable(
   const advice = fault === UNTRUSTED
     ? "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the " +
       "file of the authority's certificate. Otherwise do not sign in here."
-    : words`Check ${url.includes("/.well-known/") ? named("issuer") : "this address"},
+    : words`Check ${endpoint === DISCOVERY ? named("issuer") : "this address"},
       ${connectionAdvice(fault)}`;
   return new ProviderUnavailableError(
     words`Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ${advice}`,

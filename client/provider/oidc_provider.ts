@@ -11,9 +11,6 @@ import { type RequestContext, requestOptions, revokeToken } from "./token_reques
 /** The scopes of a provider that states none: OpenID Connect Core, section 5.4. */
 const STANDARD_SCOPES = ["openid", "profile", "email"];
 
-/** Loaded for a client that proves who it is. */
-const loadClientAuth = () => import("./client_auth.ts");
-
 /**
  * One OpenID Provider for one client: finds its endpoints, and gives the grants of this folder what
  * their requests need. It knows no grant itself. Loaded only where the provider is needed.
@@ -30,11 +27,6 @@ export class OidcProvider {
     this.#identity = identity;
     this.#runtime = runtime;
     this.#proof = proof;
-  }
-
-  /** The issuer, as the caller named it. */
-  get issuer(): string {
-    return this.#identity.issuer;
   }
 
   get identity(): OidcIdentity {
@@ -178,6 +170,6 @@ export async function openProvider(
 ): Promise<OidcProvider> {
   const own = withClientVariables(identity);
   if (own.proof === undefined) return new OidcProvider(own, runtime);
-  const { ClientAuth } = await loadClientAuth();
+  const { ClientAuth } = await import("./client_auth.ts");
   return new OidcProvider(own, runtime, new ClientAuth(own.proof));
 }

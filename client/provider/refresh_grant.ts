@@ -31,7 +31,7 @@ export type RefreshAnswer =
  * name one, or cannot be read.
  */
 export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
-  if (id_token === undefined || id_token === null || id_token === "") return undefined;
+  if (!id_token) return undefined;
   const { iss, sub, nonce } = (typeof id_token === "string" && readClaims(id_token)) || {};
   return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
 }

@@ -60,7 +60,7 @@ export interface TokenRequest {
   /** The key to bind the tokens to. */
   dpopKey?: CryptoKeyPair | undefined;
   /** Gets the fields of the normalized answer, before oauth4webapi judges it. */
-  got?: Record<string, unknown>;
+  got: Record<string, unknown>;
   send(options: oauth.TokenEndpointRequestOptions): Promise<Response>;
   process(
     server: oauth.AuthorizationServer,
@@ -75,12 +75,20 @@ export interface TokenAnswer {
   answer: oauth.TokenEndpointResponse;
 }
 
-/** Makes a token request, with a proof of the key where there is one. */
+/**
+ * Makes a token request, with a proof of the key where there is one, and once more where the provider asks
+ * for a nonce in the proof. It does so before it looks at a code or a token, which is still unused then
+ * (RFC 9449, section 8).
+ */
 export async function requestTokens(
   context: RequestContext,
   request: TokenRequest,
 ): Promise<TokenAnswer> {
-  const result = await withNonce(() => requestOnce(context, request));
+  const send = () => requestOnce(context, request);
+  const result = await send().catch((error) => {
+    if (!oauth.isDPoPNonceError(error)) throw error;
+    return send();
+  });
   const isBound = result.answer.token_type === "dpop";
   if (isBound === (request.dpopKey !== undefined)) return result;
   // Bound tokens would go out as bearer tokens, and unbound ones can be used by anybody: RFC 9449, section 5.
@@ -93,20 +101,9 @@ export async function requestTokens(
   );
 }
 
-/**
- * Makes a request with a proof of a key, and once more where the provider asks for a nonce in the proof.
- * It does so before it looks at a code or a token, which is still unused then (RFC 9449, section 8).
- */
-export async function withNonce<T>(send: () => Promise<T>): Promise<T> {
-  return await send().catch((error) => {
-    if (!oauth.isDPoPNonceError(error)) throw error;
-    return send();
-  });
-}
-
 async function requestOnce(
   context: RequestContext,
-  { send, process, parameters, dpopKey, got = {} }: TokenRequest,
+  { send, process, parameters, dpopKey, got }: TokenRequest,
 ): Promise<TokenAnswer> {
   const { identity, server, client, runtime } = context;
   const response = await send({

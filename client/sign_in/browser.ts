@@ -46,7 +46,8 @@ export async function signInByBrowser(
 ): Promise<TokenSet> {
   const { runtime, ask, signal, show } = context;
   const { loginHint, authorizationParameters, onAuthorizationUrl } = ask;
-  const setting = resolveRedirect(ask, provider.issuer, "sign in");
+  const { issuer } = provider.identity;
+  const setting = resolveRedirect(ask, issuer, "sign in");
   await preflight("sign in in the browser", listenNeeds(setting), "sign_in");
   // Before the page is shown: no other program may take the port in between.
   await using listener = RedirectListener.open(setting);
@@ -55,7 +56,7 @@ export async function signInByBrowser(
   const authorization = await startAuthorization(provider, options, signal);
   const answer = new BrowserAnswer(authorization.state);
   const stop = new AbortController();
-  listener.expect(answer, authorization.url, () => stop.abort(twoBrowsers(provider.issuer)));
+  listener.expect(answer, authorization.url, () => stop.abort(twoBrowsers(issuer)));
   const expiresAt = new Date(runtime.now() + LIMIT_MS);
   const submit = (address: string) => answer.offer(parametersOf(address));
   const prompt: AuthorizationPrompt = {
@@ -73,13 +74,13 @@ export async function signInByBrowser(
   runtime.emit?.({ type: "link_shown", expiresAt });
   const { startUrl, form } = listener;
   const display = onAuthorizationUrl ??
-    ((shown) => show(pageOf(shown, provider.issuer, { submit, form, startUrl })));
+    ((shown) => show(pageOf(shown, issuer, { submit, form, startUrl })));
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(display, prompt).catch((error) => stop.abort(promptError(error)));
   try {
     const parameters = await Promise.race([
       answer.taken,
-      expiry({ ...context, signal: either }, provider.issuer),
+      expiry({ ...context, signal: either }, issuer),
     ]);
     return await redeemAuthorization(provider, authorization, parameters, signal);
   } catch (error) {
@@ -277,12 +278,8 @@ export class RedirectListener implements AsyncDisposable {
     await Promise.all(this.#accepting); // the port is free only then
     const visits = [...this.#connections];
     for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
-    const stop = new AbortController();
-    await Promise.race([
-      Promise.all(visits.map(([, { done }]) => done)),
-      delay(LAST_WORDS_MS, stop.signal).catch(() => undefined),
-    ]);
-    stop.abort();
+    const all = Promise.all(visits.map(([, { done }]) => done));
+    await untilAborted(all, AbortSignal.timeout(LAST_WORDS_MS)).catch(() => undefined);
     for (const connection of this.#connections.keys()) close(connection);
   }
 }

@@ -18,8 +18,8 @@ export const SPENT = "it was used already. Wait, or sign in again";
 export class BrowserAnswer {
   readonly #state: string;
   readonly #taken = Promise.withResolvers<URLSearchParams>();
-  #isTaken = false;
-  #isOver = false;
+  /** The reason why no more answers are taken. */
+  #closed: string | undefined;
 
   /** @param state The state of the request. Secret. */
   constructor(state: string) {
@@ -36,16 +36,15 @@ export class BrowserAnswer {
     const isAnswer = parameters.has("code") || parameters.has("error");
     const isSingle = SINGLE.every((name) => parameters.getAll(name).length <= 1);
     if (!isAnswer || !isSingle || parameters.get("state") !== this.#state) return FOREIGN;
-    if (this.#isTaken) return SPENT;
-    if (this.#isOver) return OVER;
-    this.#isTaken = true;
+    if (this.#closed !== undefined) return this.#closed;
+    this.#closed = SPENT;
     this.#taken.resolve(parameters);
     return undefined;
   }
 
   /** Takes no answer any more: nobody waits for it. */
   end(): void {
-    this.#isOver = true;
+    this.#closed ??= OVER;
   }
 }
 
@@ -221,9 +220,7 @@ export async function exchange(
   const timer = setTimeout(() => close(connection), READ_MS);
   try {
     const request = await readRequest(connection).finally(() => clearTimeout(timer));
-    if (request === undefined) return;
-    const response = typeof request === "number" ? { status: request } : answer(request);
-    await writeAll(connection, format(response));
+    await writeAll(connection, format(request ? answer(request) : { status: 400 }));
     await connection.closeWrite();
   } catch {
     // The connection broke, or was closed. Its text may be secret, so nothing is said.
@@ -278,8 +275,8 @@ export function close(connection: { close(): void }): void {
   }
 }
 
-/** Reads a request; gives the status to refuse it with, or `undefined` where none came. */
-async function readRequest(connection: Deno.Conn): Promise<HttpRequest | number | undefined> {
+/** Reads a request; gives `undefined` for one that is not whole, too large or malformed. */
+async function readRequest(connection: Deno.Conn): Promise<HttpRequest | undefined> {
   const chunk = new Uint8Array(MAX_BYTES);
   let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
   const readMore = async () => {
@@ -288,12 +285,11 @@ async function readRequest(connection: Deno.Conn): Promise<HttpRequest | number 
     return bytes.length > 0;
   };
   while (!text.includes(HEAD_END)) {
-    if (text.length >= MAX_BYTES) return 413;
-    if (!await readMore()) return undefined;
+    if (text.length >= MAX_BYTES || !await readMore()) return undefined;
   }
   const [head] = text.split(HEAD_END, 1) as [string];
   const read = parseHead(head);
-  if (typeof read === "number") return read;
+  if (read === undefined) return undefined;
   const start = head.length + HEAD_END.length;
   const end = start + read.length;
   while (text.length < end) if (!await readMore()) return undefined;
@@ -301,14 +297,14 @@ async function readRequest(connection: Deno.Conn): Promise<HttpRequest | number 
 }
 
 /** The request of a head, and the length of its body. */
-function parseHead(head: string): { request: HttpRequest; length: number } | number {
+function parseHead(head: string): { request: HttpRequest; length: number } | undefined {
   const [first = "", ...lines] = head.split("\r\n");
   const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
   const headers = readHeaders(lines);
-  if (method === undefined || target === undefined || headers === undefined) return 400;
+  if (method === undefined || target === undefined || headers === undefined) return undefined;
   const length = Number(headers.get("content-length") ?? 0);
-  if (headers.has("transfer-encoding") || !Number.isInteger(length) || length < 0) return 400;
-  if (length > MAX_BYTES) return 413;
+  const isLength = Number.isInteger(length) && length >= 0 && length <= MAX_BYTES;
+  if (!isLength || headers.has("transfer-encoding")) return undefined;
   const [path, ...query] = target.split("?");
   const parameters = new URLSearchParams(query.join("?"));
   return { request: { method, path: path!, query: parameters, headers, body: "" }, length };

@@ -1,4 +1,4 @@
-import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
+import { locationOf } from "../../backends/common/describe_backend.ts";
 import {
   isDeno,
   isGranted,
@@ -10,12 +10,19 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
+import { backendName, words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { browserLauncher } from "../permissions/preflight.ts";
-import { readClaims, type TokenSet } from "../entry.ts";
+import { type Bearer, entryStatus, type TokenSet } from "../entry.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
-import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
+import {
+  type Outcome,
+  type PageAnswer,
+  type Prompt,
+  type SignedIn,
+  signedInAs,
+  type SignInPage,
+} from "../prompt/prompt.ts";
 import {
   canReadTerminal,
   isShownByCaller,
@@ -56,8 +63,7 @@ interface AskPersonOptions {
   save: (tokens: TokenSet) => Promise<OidcCredentials>;
   /** Looks for a sign-in that another program has stored meanwhile. Never throws. */
   look: () => Promise<OidcCredentials | undefined>;
-  /** Gives the end of the bearer in an entry, if it has one. */
-  endOf: (entry: OidcCredentials) => number | undefined;
+  bearerIn: (entry: OidcCredentials) => Bearer | undefined;
 }
 
 /** Asks the person to sign in, and has the tokens stored before the person sees the outcome. */
@@ -84,30 +90,28 @@ export async function askPerson(
     const context = { runtime, ask, signal, show, look };
     const tokens = await runFlow(chosenFlow(ask.flow), provider, context);
     const entry = await save(tokens);
-    await dialog.end(signedIn(entry, options));
+    await dialog.end(signedIn(provider, entry, options));
     return entry;
   } catch (error) {
     if (found !== undefined && error instanceof SignedInElsewhere) {
       runtime.emit?.({ type: "sign_in_joined" });
-      await dialog.end({ ...signedIn(found, options), isElsewhere: true });
+      await dialog.end({ ...signedIn(provider, found, options), isElsewhere: true });
       return found;
     }
-    await dialog.fail(error);
+    await dialog.end({ kind: failureOf(error, dialog.signal) });
     throw error;
   }
 }
 
-function signedIn(entry: OidcCredentials, { backend, endOf }: AskPersonOptions): SignedIn {
-  const { id_token, refresh_token } = entry;
-  const claims = typeof id_token === "string" ? readClaims(id_token) : undefined;
-  const who = claims?.email ?? claims?.preferred_username ?? claims?.sub;
-  return {
-    kind: "signed_in",
-    who: typeof who === "string" ? who : undefined,
-    expiresAt: endOf(entry) ?? 0,
-    place: locationOf(backend) ?? describeBackend(backend),
-    isRefreshable: Boolean(refresh_token),
-  };
+function signedIn(
+  { identity }: OidcProvider,
+  entry: OidcCredentials,
+  { backend, bearerIn }: AskPersonOptions,
+): SignedIn {
+  return signedInAs({
+    ...entryStatus(identity, entry, bearerIn(entry)),
+    backend: { name: locationOf(backend) ?? backendName(backend) },
+  });
 }
 
 /** One sign-in as the person sees it in the built-in prompt: from the page to the outcome. */
@@ -133,23 +137,21 @@ class SignInDialog implements Disposable {
     const { runtime } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
     if (this.#opening !== undefined) await this.end({ kind: "error" });
-    const canPaste = page.answer !== undefined && canReadTerminal();
+    const submit = canReadTerminal() ? page.answer?.submit : undefined;
     // Before the prompt asks for an address, since the terminal would show it.
-    if (canPaste) this.#readPastes(page.answer!);
-    const handIn = canPaste ? TYPE_HERE : notebook() && USE_TWO_CELLS;
-    const answer = page.answer && { ...page.answer, ...(handIn && { handIn }) };
-    const shown = { ...page, ...(answer && { answer }) };
-    this.#opening = openPrompt({ page: shown, now: runtime.now });
+    if (submit) this.#readPastes(submit);
+    const handIn = submit ? TYPE_HERE : notebook() && USE_TWO_CELLS;
+    const answer = page.answer && { ...page.answer, handIn };
+    this.#opening = openPrompt({ page: { ...page, answer }, now: runtime.now });
     const { note } = this.#options.ask;
     if (note !== undefined) await (await this.#opening).note(note);
     await this.#openBrowser(await this.#opening, page);
   }
 
   /** Reads addresses beside the listener: the browser may be on another machine. */
-  #readPastes({ submit }: PageAnswer): void {
-    if (submit === undefined) return;
+  #readPastes(onAddress: NonNullable<PageAnswer["submit"]>): void {
     this.#pastes = readPastes({
-      onAddress: submit,
+      onAddress,
       say: (fault) => void this.#opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
       onInterrupt: (signal) => this.#given.abort(interruption("Sign in again.", signal)),
     });
@@ -170,11 +172,6 @@ class SignInDialog implements Disposable {
     this.#stopReading();
     const prompt = await this.#opening?.catch(() => undefined); // a failed opening has no end
     await prompt?.end(outcome);
-  }
-
-  /** Shows the outcome of an unsuccessful sign-in. */
-  async fail(error: unknown): Promise<void> {
-    await this.end({ kind: failureOf(error, this.signal) });
   }
 
   #stopReading(): void {
@@ -288,7 +285,7 @@ const signInByAny: Flow = async (provider, context) => {
     const { runtime, ask } = context;
     runtime.emit?.({ type: "flow_changed", flow: "browser", code });
     if (!isShownByCaller(ask)) {
-      showLine(
+      await showLine(
         `${reasonOf(error)} The sign-in goes on in the browser. The flow "device" prevents this.`,
       );
     }
@@ -314,7 +311,7 @@ async function withFewerScopes(
       const asked = scope === "" ? "no scope" : `the scope "${scope}"`;
       const advice =
         "there may be no refresh token. To ask for another one, set scope (VM_OIDC_SCOPE).";
-      showLine(`${reasonOf(error as Error)} The sign-in goes on with ${asked}: ${advice}`);
+      await showLine(`${reasonOf(error as Error)} The sign-in goes on with ${asked}: ${advice}`);
     }
     return await withFewerScopes(flow, provider, context);
   }

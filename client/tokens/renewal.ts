@@ -168,9 +168,9 @@ export class TokenRenewal implements Renewal {
     };
     const rejected = this.#held.bearer?.token;
     const look = async () => await this.#freshIn(await store.peek(), rejected);
-    const endOf = (entry: OidcCredentials) => this.#bearerIn(entry)?.expiresAt;
+    const bearerIn = (entry: OidcCredentials) => this.#bearerIn(entry);
     const { backend } = store;
-    return await askPerson(provider, { runtime, ask, backend, signal, save, look, endOf });
+    return await askPerson(provider, { runtime, ask, backend, signal, save, look, bearerIn });
   }
 
   /** The provider, loaded at the first need. */

@@ -6,6 +6,8 @@ import { oidcProviderWorld, type ProviderWorld } from "./provider_world.ts";
 export interface DpopDemands {
   /** Whether each proof has to carry the provider's nonce; may be changed while it runs. */
   nonce: boolean;
+  /** Whether requests for a person's approval have to be pushed. */
+  isPushed?: boolean;
 }
 
 /**
@@ -25,6 +27,10 @@ export async function dpopProviderWorld(
           allowReplay: false,
         },
         userinfo: { enabled: true },
+        pushedAuthorizationRequests: {
+          enabled: demands.isPushed === true,
+          requirePushedAuthorizationRequests: demands.isPushed === true,
+        },
       });
     },
   });

@@ -176,12 +176,15 @@ test("profile: clearOidcCredentials clears the active session's, or the one name
 test("profile: the prompt says who has signed in, by the best name, and whether it lasts", async (world) => {
   const { onDeviceCode: _, ...options } = world.options;
   using streams = new OwnStreams();
-  const person = { email: undefined, preferred_username: undefined, sub: "s-1" };
-  for (const [name, value] of [["sub", "s-1"], ["preferred_username", "ada"], ["email", "a@b.c"]]) {
-    Object.assign(person, { [name!]: value });
+  const person = { email: undefined, name: undefined };
+  const names = { sub: "s-1", preferred_username: "ada", name: "Ada A", email: "a@b.c" };
+  for (const [name, value] of Object.entries(names)) {
+    Object.assign(person, { [name]: value });
     answerWith(world, { id_token: await world.provider.idToken(person) });
-    await createSession({ ...options, profile: name! });
-    assertStringIncludes(streams.written.stderr, `Signed in as ${value}`);
+    const session = await createSession({ ...options, profile: name });
+    assertStringIncludes(streams.written.stderr, `Signed in as ${value}.`);
+    const { email, name: full, subject } = await session.status();
+    assertEquals(email ?? full ?? subject, value, "as its status says");
   }
   assertEquals(streams.written.stderr.includes("offline_access"), false);
   answerWith(world, { refresh_token: undefined });

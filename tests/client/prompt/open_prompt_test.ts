@@ -100,6 +100,12 @@ test("prompt in a terminal: a code to scan above the lines of a log, where it fi
     assertMatch(await at(columns, rows), /^Sign in at /);
   }
   assertMatch(await at(80, 40, "dumb"), /^Sign in at /);
+  world.backend.delete(world.key);
+  Deno.env.set("TERM", "xterm");
+  const tooLong = `${verification_uri_complete}&x=${"x".repeat(3000)}`; // for any code to scan
+  const terminal = { columns: 999, rows: 999 };
+  const plain = await shown(world, { terminal }, { verification_uri_complete: tooLong });
+  assertMatch(plain, /^Sign in at [^]*Signed in as /);
 });
 
 const SIGNED_IN =

@@ -128,6 +128,9 @@ Deno.test("providerFetch: the reason of a connection that fails comes first, in 
     const { message } = await unavailable({ fetch: failing(text) }, ...said);
     assertEquals(message.includes("TypeError"), false);
   }
+  // Auth0 keeps its keys there, and the issuer is right.
+  const url = "https://login.example.com/.well-known/jwks.json";
+  await unavailable({ url, fetch: failing("x") }, "/jwks.json: ", "Check this address");
   using _env = new OwnEnv({ HTTPS_PROXY: "http://127.0.0.1:1" });
   for (const text of ["dns error", "Connection refused"]) {
     const fetch = failing(`for url (x): client error (Connect): ${text}`);

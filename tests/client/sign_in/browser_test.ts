@@ -113,14 +113,18 @@ Deno.test("browser flow: a client that has to push, at a provider that does not 
   assertEquals((await failed).oauthError, "invalid_request");
 });
 
-Deno.test("browser flow: with DPoP the code and the tokens are bound to the key", async () => {
-  await using world = await dpopProviderWorld();
-  const { prompt, session } = await startBrowserFlow(world, { dpop: true });
-  assertMatch(new URL(prompt.url).searchParams.get("dpop_jkt")!, /^[\w-]{43}$/);
-  await world.provider.follow(prompt.url);
-  await using signedIn = await session;
-  assertEquals((await signedIn.status()).signedIn, true);
-});
+for (const isPushed of [false, true]) {
+  Deno.test(`browser flow: with DPoP code and tokens are bound to the key, pushed: ${isPushed}`, async () => {
+    await using world = await dpopProviderWorld({ nonce: true, isPushed });
+    const { prompt, session } = await startBrowserFlow(world, { dpop: true });
+    const [, pushed] = world.provider.requests;
+    const jkt = isPushed ? pushed!.form.dpop_jkt : new URL(prompt.url).searchParams.get("dpop_jkt");
+    assertMatch(jkt!, /^[\w-]{43}$/);
+    await world.provider.follow(prompt.url);
+    await using signedIn = await session;
+    assertEquals((await signedIn.status()).signedIn, true);
+  });
+}
 
 test.real("browser flow: an address from another machine is handed in, and is spent then", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
