@@ -36,7 +36,7 @@ const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, reason: string
 for (const [cause, code, reason] of FAULTS) {
   test(`a trouble is ${code} by: ${reason}`, async () => {
     const path = `${folder()}/my data/credentials.json`;
-    const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 0 });
+    const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 5_000 });
     await backend.put(KEY, entry());
     const fail = () => {
       throw cause;

@@ -132,7 +132,7 @@ test("a null row is absent, and a put replaces it", async () => {
 
 test("an entry that JSON cannot hold is an error: the file is as it was, and its lock is free", async () => {
   const { path } = written({ version: 1, credentials: { [KEY]: entry() } });
-  const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 0 });
+  const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 5_000 });
   const before = Deno.readFileSync(path);
   const odd = entry({ x_big: 1n });
   await rejectsWith("backend_unavailable", () => backend.put(KEY, odd), path);

@@ -78,7 +78,7 @@ Deno.test("no library, and one that is none, are errors that say so", async () =
 
 Deno.test("each service has its own entries, under its keys, and writes wait in time", async () => {
   const scripted = new ScriptedLibrary();
-  scripted.load();
+  using _ = scripted.load();
   const lockFolder = folder();
   const open = (options = {}) => new KeychainCredentialsBackend({ lockFolder, ...options });
   await open().put(KEY, entry({ name: "Ada Größe 🔑" }));

@@ -174,7 +174,7 @@ Deno.test("normalizeIssuer: white space, outer quotes and trailing slashes go, i
   for (const text of [`${"/".repeat(60_000)}x`, '"'.repeat(60_000), " /".repeat(30_000)]) {
     normalizeIssuer(text);
   }
-  assert(performance.now() - start < 500);
+  assert(performance.now() - start < 3000); // it took ten seconds
 });
 
 Deno.test("normalizeClientId: white space and outer quotes go, slashes stay", () => {

@@ -227,7 +227,7 @@ test("the wait for a lock ends by its time limit or what peek sees, and does not
   const late = open().withLock("a", run, { signal: AbortSignal.abort("enough") });
   assertEquals(await late.catch((reason) => reason), "enough");
   assertEquals(hasRun, false);
-  assertEquals(await open(0).withLock("a", () => Promise.resolve("free")), "free");
+  assertEquals(await open().withLock("a", () => Promise.resolve("free")), "free");
 });
 
 test("sixteen lock files are for all keys, and one process holds several keys of one", async () => {

@@ -1,4 +1,5 @@
 import type { KeychainLibrary } from "../../../backends/keychain/client.ts";
+import { replace } from "../../support/replace.ts";
 
 /** A library of a keychain in memory, which does what it is told and notes what it was asked. */
 export class ScriptedLibrary {
@@ -54,9 +55,10 @@ export class ScriptedLibrary {
     throw failure;
   }
 
-  /** Has every keychain that is opened from now on in this process take this library. */
-  load(): void {
+  /** Has every keychain that is opened in this process take this library, until it is disposed of. */
+  load(): Disposable {
+    const load = (module: object) => void Object.assign(module, { exports: this.library });
     // deno-lint-ignore no-process-global -- by which the module loads it
-    process.dlopen = (module: object) => void Object.assign(module, { exports: this.library });
+    return replace(process, "dlopen", load);
   }
 }
