@@ -1,5 +1,5 @@
 /** Deno KV on a server, scripted. What only a real one shows is in `tests/live/`. */
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
 import { KvStore } from "../../../backends/kv/store.ts";
