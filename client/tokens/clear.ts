@@ -74,7 +74,7 @@ export async function revokeTokens(
       return { revocation: refreshToken ? "revoked" : "not_supported", reason: NOT_THIS_KIND };
     }
   } catch (error) {
-    const secrets = [refreshToken, accessToken].flatMap((token) => token || []);
+    const secrets = [refreshToken, accessToken].filter((token) => typeof token === "string");
     const text = error instanceof Error ? error.message : "unknown error";
     return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
   }

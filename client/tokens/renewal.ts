@@ -157,12 +157,16 @@ export class TokenRenewal implements Renewal {
     const { identity, bearer, runtime } = this.#options;
     const store = this.#store;
     const ask = this.#options.ask!;
-    await untilAborted(takeTurn(store, () => store.probe(), { signal }, this.#options), signal);
+    const prove = async () => {
+      await store.probe();
+      return await store.read();
+    };
+    const before = await untilAborted(takeTurn(store, prove, { signal }, this.#options), signal);
     const [provider, { askPerson }] = await Promise.all([this.#openProvider(), loadDialog()]);
     const save = async (tokens: TokenSet) => {
       const now = providerNow(runtime, bearer, identity.issuer);
       const entry = toEntry(tokens, identity, bearer, now);
-      await store.saveNew(entry);
+      await store.saveNew(entry, before);
       this.#reportStored(entry);
       return entry;
     };
@@ -194,7 +198,10 @@ export class TokenRenewal implements Renewal {
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#key.isIn(stored)) return NO_KEY;
     if (!stored.refresh_token) return noRefreshToken(identity);
-    return isSpent(stored.refresh_token) ? "the stored refresh token was used already" : undefined;
+    if (isSpent(stored.refresh_token)) return "the stored refresh token was used already";
+    const { subjectOf } = await loadProvider();
+    // A refresh could not tell whether the new ID token is of the same person, and would use the token up.
+    return subjectOf(stored) === "unknown" ? "the stored ID token cannot be read" : undefined;
   }
 
   /**

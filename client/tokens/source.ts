@@ -187,10 +187,12 @@ export class StoredCredential {
     return this.shared.unstored.get(this.key)?.entry;
   }
 
-  /** A copy of the entry. */
+  /** A copy of the entry. A refresh token that is not text, from another program, counts as none. */
   async read(): Promise<OidcCredentials | undefined> {
     try {
-      return entryFrom(this.backend, await this.backend.get(this.key));
+      const entry = entryFrom(this.backend, await this.backend.get(this.key));
+      if (entry && typeof entry.refresh_token !== "string") entry.refresh_token = null;
+      return entry;
     } catch (error) {
       throw backendError("read credentials from", this.backend, error);
     }

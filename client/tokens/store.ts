@@ -55,19 +55,16 @@ export class CredentialStore extends StoredCredential {
 
   /**
    * Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. Where it
-   * cannot be written, it later replaces what another process has refreshed meanwhile. A sign-out of another
-   * process wins, and so does its sign-in where there was none.
+   * cannot be written, it later replaces only the entry that was there then. If that cannot be read, it
+   * replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
    */
-  async saveNew(entry: OidcCredentials): Promise<void> {
+  async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined): Promise<void> {
     try {
       await this.withLock(() => this.#put(entry).catch(() => this.#put(entry)));
       this.shared.unstored.delete(this.key);
     } catch (error) {
-      // A store that cannot be read either tells nothing.
-      const wasThere = await this.read().then(Boolean, () => undefined);
-      const isSame = (present?: OidcCredentials) =>
-        wasThere === undefined || wasThere === Boolean(present);
-      throw this.#keepUnstored(entry, isSame, error);
+      const replaced = await this.read().catch(() => before);
+      throw this.#keepUnstored(entry, isGrantOf(replaced), error);
     }
   }
 
@@ -80,7 +77,7 @@ export class CredentialStore extends StoredCredential {
     // Also the states of an unstored entry, which it follows.
     const earlier = this.shared.unstored.get(this.key)?.replaces;
     const replaces = (present?: OidcCredentials) =>
-      grantOf(present) === grantOf(replaced) || earlier?.(present) === true;
+      isGrantOf(replaced)(present) || earlier?.(present) === true;
     try {
       const isStored = await this.#putOver(entry, replaces);
       if (isStored) this.shared.unstored.delete(this.key);
@@ -161,9 +158,8 @@ export class CredentialStore extends StoredCredential {
       if (isReplaced(await this.read())) await this.#put(entry, { isReplaced });
       return isWanted;
     };
-    const isOwn = (present?: OidcCredentials) => grantOf(present) === grantOf(entry);
     return await attempt(replaces)
-      .catch(() => attempt((present) => replaces(present) || isOwn(present)));
+      .catch(() => attempt((present) => replaces(present) || isGrantOf(entry)(present)));
   }
 
   /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
@@ -203,7 +199,13 @@ export class CredentialStore extends StoredCredential {
 
 /** The grant of an entry: two entries with the same one are the same state of one sign-in. */
 export function grantOf(entry: OidcCredentials | undefined): string | undefined {
-  return entry?.refresh_token ?? entry?.access_token;
+  // A backend gives its rows to `isReplaced` as they are.
+  return [entry?.refresh_token, entry?.access_token].find((token) => typeof token === "string");
+}
+
+/** Compares the state of a store with an entry, or with none. */
+function isGrantOf(entry: OidcCredentials | undefined): Replaces {
+  return (present) => grantOf(present) === grantOf(entry);
 }
 
 /** Remembers, for this process, that a refresh token is used up. */

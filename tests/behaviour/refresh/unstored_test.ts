@@ -103,10 +103,14 @@ test("unstored: tokens of a new sign-in win over whatever is stored by then", as
   const backend = new LockedBackend();
   const options = { credentialsBackend: backend, scope: "openid more" };
   await world.signIn({ ...options, scope: "openid" });
-  backend.fail("put", FULL, world.key);
+  const old = backend.rows.get(world.key)!;
+  backend.before = (method, key) => {
+    if (method !== "put" || key !== world.key) return;
+    backend.rows.set(world.key, { ...old, refresh_token: "their-refresh" });
+    throw FULL;
+  };
   await rejectsWith("credentials_not_stored", () => world.signIn(options), "no space is left");
   backend.before = undefined;
-  backend.rows.set(world.key, { ...backend.rows.get(world.key)!, refresh_token: "their-refresh" });
   const session = await world.signIn({ ...options, interactive: false });
   const { scope, access_token } = backend.rows.get(world.key)!;
   assertEquals([scope, access_token], ["openid more", await session.accessToken()]);
@@ -114,24 +118,47 @@ test("unstored: tokens of a new sign-in win over whatever is stored by then", as
   assertEquals(world.codes.length, 2);
 });
 
-for (const wasSignedIn of [true, false]) {
-  const what = wasSignedIn ? "sign-out" : "sign-in";
+/** Changes by another process after the store has failed. */
+const CHANGES: [what: string, wasSignedIn: boolean, isSignedIn: boolean, isReadable?: boolean][] = [
+  ["sign-out", true, false],
+  ["sign-in", false, true],
+  ["newer sign-in", true, true],
+  ["sign-out while nothing can be read", true, false, false],
+  ["newer sign-in while nothing can be read", true, true, false],
+];
+
+for (const [what, wasSignedIn, isSignedIn, isReadable = true] of CHANGES) {
   test(`unstored: tokens of a new sign-in undo no ${what} of another process`, async (world) => {
     const backend = new LockedBackend();
     const options = { credentialsBackend: backend, scope: "openid more" };
     if (wasSignedIn) await world.signIn({ ...options, scope: "openid" });
-    backend.fail("put", FULL, world.key);
+    let isDown = false;
+    backend.before = (method, key) => {
+      if (key === world.key && method === "put") isDown = true;
+      if (isDown && (method === "put" || !isReadable)) throw FULL;
+    };
     await rejectsWith("credentials_not_stored", () => world.signIn(options), "no space is left");
     backend.before = undefined;
     const own = { issuer: world.provider.issuer, client_id: world.provider.clientId };
-    if (wasSignedIn) backend.rows.delete(world.key);
-    else backend.rows.set(world.key, { ...own, ...theirs(world) });
+    if (isSignedIn) backend.rows.set(world.key, { ...own, ...theirs(world) });
+    else backend.rows.delete(world.key);
     const start = () => world.signIn({ ...options, interactive: false });
-    if (wasSignedIn) await rejectsWith("login_required", start, "no sign-in is stored");
-    else assertEquals(await (await start()).accessToken(), "their-access");
-    assertEquals(backend.rows.size, wasSignedIn ? 0 : 1);
+    if (isSignedIn) assertEquals(await (await start()).accessToken(), "their-access");
+    else await rejectsWith("login_required", start, "no sign-in is stored");
+    assertEquals(backend.rows.size, isSignedIn ? 1 : 0);
   });
 }
+
+test("unstored: tokens of a new sign-in are stored once the store can be read again", async (world) => {
+  const backend = new LockedBackend();
+  const options = { credentialsBackend: backend, scope: "openid more" };
+  await world.signIn({ ...options, scope: "openid" });
+  world.clock.onDelay = () => void (backend.before = () => Promise.reject(FULL));
+  await rejectsWith("credentials_not_stored", () => world.signIn(options), "no space is left");
+  backend.before = undefined;
+  const session = await world.signIn({ ...options, interactive: false });
+  assertEquals(await session.accessToken(), backend.rows.get(world.key)?.access_token);
+});
 
 test("unstored: what one instance could not store, another of the same place has, and stores", async (world) => {
   const shared = { location: crypto.randomUUID(), persistent: true, rows: new Map() };

@@ -99,7 +99,8 @@ test("client_credentials: without a secret, key or assertion nothing is sent", a
 });
 
 test("client_credentials: a damaged row, and one of another program, are replaced", async (world) => {
-  for (const row of [{}, { access_token: 5 }, { access_token: "a b", expires_at: "2099-01-01" }]) {
+  const rows = [{}, { access_token: 5 }, { access_token: "a b", expires_at: "2099-01-01" }];
+  for (const row of [...rows, { access_token: {}, refresh_token: {} }]) {
     world.backend.put(clientKeyOf(world), row as unknown as OidcCredentials);
     await using session = await world.job(SECRET);
     assert(world.provider.isActive(await session.accessToken()));

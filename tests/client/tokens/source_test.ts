@@ -130,6 +130,30 @@ test("tokens: a refused refresh token is not sent again, where it cannot be remo
   assertEquals(world.provider.requests.filter(({ path }) => path === "/token"), []);
 });
 
+/** Values that another program may leave in an entry. */
+const DAMAGED: [field: string, ...values: unknown[]][] = [
+  ["access_token", 5, null, "a\nb"],
+  ["refresh_token", 5, ["x"], ""],
+  ["id_token", 5, "text"],
+  ["expires_at", 7],
+  ["scope", {}],
+  ["dpop_key", "x"],
+];
+
+test("tokens: a damaged field of the entry locks nobody out, and a sign-out removes it", async (world) => {
+  for (const [field, ...values] of DAMAGED) {
+    for (const value of values) {
+      await world.signIn();
+      world.amend({ [field]: value });
+      world.clock.advance(HOUR);
+      const session = await world.signIn();
+      assert(world.provider.isActive(await session.accessToken()), field);
+      world.amend({ [field]: value });
+      assertEquals((await session.clear({ revoke: true })).keys, [world.key], field);
+    }
+  }
+});
+
 /** Any refusal may come from a provider that no list knows. Only invalid_grant ends the sign-in. */
 const REFUSALS: [what: string, answer: Response, ...words: string[]][] = [
   ...["interaction_required", "invalid_token", "unauthorized_client", "E1234", "<b>no</b>"].map(
