@@ -127,14 +127,22 @@ export function secureDatabase(given: string): string {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
   assertClosedFolder(path, Deno.lstatSync(path).uid);
-  for (const file of FILES.map((side) => `${path}${side}`)) {
-    const info = lookIfPresent(file);
-    if (info === undefined) continue;
-    assertRegular(ACTION, file, info);
-    if (isOpen(info)) Deno.chmodSync(file, 0o600); // only its owner can do that
-    assertOwn(ACTION, file, Deno.lstatSync(file));
+  for (const side of FILES) {
+    try {
+      closeFile(`${path}${side}`);
+    } catch (error) {
+      // Another process that ends has SQLite remove them, at any moment.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
   return path;
+}
+
+function closeFile(path: string): void {
+  const info = Deno.lstatSync(path);
+  assertRegular(ACTION, path, info);
+  if (isOpen(info)) Deno.chmodSync(path, 0o600); // only its owner can do that
+  assertOwn(ACTION, path, Deno.lstatSync(path));
 }
 
 function assertClosedFolder(path: string, owner: number | null): void {

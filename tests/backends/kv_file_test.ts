@@ -132,6 +132,20 @@ test.onPosix("one with a link or a pipe beside it is not opened, and its target 
   await rejectsWith("backend_denied", () => inFolder.get(KEY), inFolder.path, "it is a folder");
 });
 
+test.onPosix("a file that another process's SQLite removes beside the look at it is no trouble", async ({ backend, path }) => {
+  for (const mode of [0o600, 0o644]) {
+    Deno.writeTextFileSync(`${path}-journal`, "", { mode });
+    const { lstatSync } = Deno;
+    using _ = replace(Deno, "lstatSync", (file) => {
+      const info = lstatSync(file);
+      if (String(file).endsWith("-journal")) Deno.removeSync(file);
+      return info;
+    });
+    assertEquals(await backend.get(KEY), entry());
+    await backend.close();
+  }
+});
+
 test.onPosix("one in a folder that others can write is refused, and its mode stays", async ({ backend, path, parent }) => {
   Deno.chmodSync(path, 0o644);
   for (const mode of [0o777, 0o770, 0o1777]) {
