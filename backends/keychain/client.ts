@@ -165,6 +165,9 @@ const FAULTS: readonly [pattern: RegExp, ...Fault][] = [
   ],
 ];
 
+/** The Secret Service's words where another process has removed an item between two steps of a call. */
+const REMOVED = /No such (interface|object)|does not exist at path/;
+
 /** A keychain through the native library, with a time limit on each call. */
 export function nativeKeychainClient(
   library: KeychainLibrary,
@@ -172,13 +175,16 @@ export function nativeKeychainClient(
   timeoutMs: number,
   isLinux: boolean = Deno.build.os === "linux",
 ): KeychainClient {
-  const limited = async <T>(action: string, run: () => Promise<T>): Promise<T> => {
+  const limited = async <T>(action: string, run: () => Promise<T>, tries = 5): Promise<T> => {
     // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
     const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
     try {
       return await untilAborted(run(), late);
     } catch (error) {
       const isLate = late.aborted && error === late.reason;
+      if (tries > 1 && REMOVED.test(nativeText(error) ?? "")) {
+        return await limited(action, run, tries - 1);
+      }
       throw keychainError(`${action} credentials in`, service, isLate ? timeoutMs : error);
     }
   };

@@ -29,7 +29,7 @@ Deno.test("each call ends as the library's does, and not before", async () => {
   const { fake, client } = open();
   const calls = [() => client.get(KEY), () => client.set(KEY, "x"), () => client.delete(KEY)];
   for (const call of calls) {
-    fake.failure = new Error("Platform failure: Access is denied");
+    fake.failures = [new Error("Platform failure: Access is denied")];
     await rejectsWith("backend_denied", call, "refused the access");
     const done = Promise.withResolvers<void>();
     fake.until = done.promise;
@@ -41,6 +41,25 @@ Deno.test("each call ends as the library's does, and not before", async () => {
     await running;
     fake.until = undefined;
   }
+});
+
+Deno.test("a call beside the removal of an item by another process is repeated, some times", async () => {
+  const { fake, client } = open();
+  fake.of("test").set(KEY, "value");
+  const words = [
+    "zbus fdo error: org.freedesktop.DBus.Error.UnknownMethod: No such interface “x” on object at y",
+    "zbus error: org.freedesktop.DBus.Error.UnknownMethod: Object does not exist at path “/login/2”",
+    "Platform failure: DBus error: No such interface “org.freedesktop.Secret.Item” on object at z",
+    "Platform failure: DBus error: No such object path '/org/freedesktop/secrets/aliases/default/1'",
+  ].map((text) => new Error(text));
+  for (const failure of words) {
+    fake.failures = [failure];
+    assertEquals(await client.get(KEY), "value");
+    fake.failures = [failure, failure];
+    assertEquals(await client.find(), new Map([[KEY, "value"]]));
+  }
+  fake.failures = Array(9).fill(words[0]);
+  await rejectsWith("backend_unavailable", () => client.find(), "No such interface");
 });
 
 Deno.test("a keychain that does not answer is given up in time, before a connection is made", async () => {
@@ -62,10 +81,10 @@ Deno.test("a keychain that does not answer is given up in time, before a connect
 Deno.test("an error that may quote what was stored is told by its name only", async () => {
   const { fake, client } = open();
   for (const text of [SECRETS.access, `oops\nPlatform failure: ${SECRETS.access}`]) {
-    fake.failure = new RangeError(text);
+    fake.failures = [new RangeError(text)];
     await rejectsWith("backend_unavailable", () => client.set(KEY, SECRETS.access), "RangeError");
   }
-  fake.failure = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
+  fake.failures = [new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.")];
   await rejectsWith("backend_locked", () => client.get(KEY), "Cannot lock: held.");
   assertNoSecret(client);
 });

@@ -8,8 +8,8 @@ export class ScriptedLibrary {
   readonly calls: string[] = [];
   /** What each answer waits for. */
   until: Promise<void> | undefined;
-  /** What the next call of an entry fails with. */
-  failure: Error | undefined;
+  /** What the next calls fail with. */
+  failures: Error[] = [];
 
   get library(): KeychainLibrary {
     // deno-lint-ignore no-this-alias
@@ -49,9 +49,8 @@ export class ScriptedLibrary {
   async answer<T>(call: string, run: () => T): Promise<T> {
     this.calls.push(call);
     await this.until;
-    const { failure } = this;
-    if (failure === undefined || call.startsWith("find")) return run();
-    this.failure = undefined;
+    const failure = call.endsWith(" (none)") ? undefined : this.failures.shift();
+    if (failure === undefined) return run();
     throw failure;
   }
 
