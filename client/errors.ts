@@ -35,7 +35,7 @@ import {
  * | `authorization_expired` | the sign-in in the browser did not end in time |
  * | `address_refused` | the address is not from this sign-in, was used already, or comes too late |
  * | `redirect_unavailable` | this process cannot listen at the redirect URI, for example because the port is taken |
- * | `prompt_failed` | the function that shows the code or the link failed |
+ * | `prompt_failed` | the code or the link could not be shown |
  * | `id_token_invalid` | the ID token failed its checks |
  * | `id_token_missing` | the provider sent no ID token, which is the bearer |
  * | `dpop_unsupported` | `dpop` is on, and the provider does not bind tokens |

@@ -253,9 +253,9 @@ const AFTER_RELOAD = "Was this page reloaded? Then run the cell again after the 
 const FRESH_MS = 5000;
 
 /**
- * The script of a prompt. It makes what is of no use without it: a button that copies the code, the form
- * for an address, and the countdown, which counts to the end itself, since the script runs anew in a
- * notebook that is opened later. This module has made the id.
+ * The script of a prompt. It makes the parts that are of no use without it: a button that copies the
+ * code, the form for an address, and the countdown. The countdown goes by the end of the page, since
+ * the script runs anew in a notebook that is opened later. This module has made the id.
  */
 function pageScript(id: string): string {
   return `(()=>{const root=document.getElementById("${id}");if(!root)return;

@@ -71,10 +71,10 @@ export class ClientAuth {
   }
 
   /**
-   * Whether the client can prove itself in another way after the provider has refused one: a secret in
-   * the header instead of the form, where the provider states both, and a signed assertion for the token
-   * endpoint instead of the issuer. Ory Hydra takes a secret only the way that the client is registered
-   * with, and an assertion for the token endpoint only.
+   * Whether the client can prove itself in another way after the provider has refused one. A secret goes
+   * into the header instead of the form, where the provider states both. A signed assertion is for the
+   * token endpoint instead of the issuer. Ory Hydra takes a secret only in the way that the client is
+   * registered with, and an assertion for the token endpoint only.
    */
   hasOtherWay(server: oauth.AuthorizationServer): boolean {
     const { way } = this.#source;

@@ -92,10 +92,10 @@ function withoutSlash(issuer: string): string {
  */
 export function checkEndpoint(name: string, text: unknown, issuer: string): void {
   const url = typeof text === "string" ? URL.parse(text) : null;
-  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "") {
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
     throw new ValidMindAuthError(
       "provider_invalid",
-      `Cannot use ${issuer}: the ${name} in its discovery document is missing, or is not a URL. ` +
+      `Cannot use ${issuer}: the ${name} in its discovery document is missing, or is not a plain URL. ` +
         `Check the issuer, then ask the provider's administrator.`,
     );
   }

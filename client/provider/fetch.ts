@@ -86,23 +86,20 @@ export const REVOCATION: Endpoint = {
       : normalizeGrant(status, json, (body) => body),
 };
 
-/** The fields of a form that are no secret. A grant's other fields may be one. */
-const OPEN_FIELDS = [
-  "grant_type",
-  "client_id",
-  "scope",
-  "audience",
-  "token_type_hint",
-  "code_challenge_method",
-  "redirect_uri",
-  "response_type",
-  "client_assertion_type",
-  "subject_token_type",
-  "requested_token_type",
-];
-
 /** The fields of an answer that are secrets. */
 const SECRET_FIELDS = ["access_token", "refresh_token", "id_token", "device_code"];
+
+/**
+ * The fields of a form that are secrets. The code of a browser is known since its answer. A pushed request
+ * also has fields of the caller, and a word such as their "de" must not be removed from later messages.
+ */
+const SENT_SECRETS = [
+  ...SECRET_FIELDS,
+  "client_assertion",
+  "code_verifier",
+  "subject_token",
+  "token",
+];
 
 /** The statuses by which some providers refuse a client without a word. */
 const REFUSALS = [400, 401, 403];
@@ -155,7 +152,7 @@ function secretsOf({ body, headers }: RequestInit): (string | undefined)[] {
   const credential = new Headers(headers).get("authorization")?.replace(/^\w+ /, "");
   return [
     credential,
-    ...fields.flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : value),
+    ...fields.flatMap(([name, value]) => SENT_SECRETS.includes(name) ? value : []),
   ];
 }
 
@@ -221,8 +218,8 @@ function timeLimit(ms: number): { signal: AbortSignal } & Disposable {
 }
 
 /**
- * Deno sends a text body again when a kept connection ends before the answer (denoland/deno#32566),
- * and a refresh token that is sent twice looks stolen. A Blob is sent once.
+ * Deno sends a text body again when a kept connection ends before the answer (denoland/deno#32566). A
+ * refresh token that is sent twice looks stolen. A Blob is sent once.
  */
 function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefined {
   return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
@@ -332,7 +329,7 @@ function notUsable(
   const said = isRefusal(json) ? Object.values(withoutEcho(json, secrets)).join(": ") : "";
   const type = printable(redact(headers.get("content-type") ?? "no content type", secrets), 60);
   const reason = said === ""
-    ? `it has status ${status} and no JSON object (${type})`
+    ? `it has status ${status} and no usable JSON (${type})`
     : `the provider answered with status ${status} (${printable(said)})`;
   const isBusy = status === 429 || status >= 500;
   const advice = adviceByWords(said) ??

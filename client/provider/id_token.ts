@@ -10,10 +10,10 @@ const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
  * The difference of the clocks by which an ID token is judged, in seconds; 0 above 15 minutes.
  *
  * The times in an ID token are the provider's. A wide tolerance would let them pass on a clock that
- * is off, and with them a token that has ended; measured by the provider's own clock they are judged
+ * is off, and with them a token that has ended. Measured by the provider's own clock they are judged
  * to the second on any clock. Its sources are as trustworthy as the token, since all come over the same
- * TLS connection: who can set them back by up to 15 minutes, to have an ID token of that age taken, can
- * as well sign a new one. Such a token still counts as expired where it is the bearer.
+ * TLS connection. An attacker who can set them back by up to 15 minutes can as well sign a new token. An
+ * ID token of that age still counts as expired where it is the bearer.
  */
 export function judgedSkew(skew: number | undefined): number {
   return skew !== undefined && Math.abs(skew) <= MAX_SKEW_SECONDS ? skew : 0;

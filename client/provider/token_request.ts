@@ -76,9 +76,9 @@ export interface TokenAnswer {
 }
 
 /**
- * Makes a token request, with a proof of the key where there is one, and once more where the provider asks
- * for a nonce in the proof. It does so before it looks at a code or a token, which is still unused then
- * (RFC 9449, section 8).
+ * Makes a token request, with a proof of the key where there is one. It is made once more where the
+ * provider asks for a nonce in the proof: RFC 9449, section 8. The provider does so before it looks at a
+ * code or a token, which is still unused then.
  */
 export async function requestTokens(
   context: RequestContext,

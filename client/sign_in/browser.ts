@@ -315,8 +315,8 @@ function unavailable(setting: RedirectSetting, error: unknown): ValidMindAuthErr
     : `the system refuses it (${(error as Error).name})`;
   return new ValidMindAuthError(
     "redirect_unavailable",
-    words`Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. End it, or give
-      other ports that are registered at the provider (${option("redirectUri")},
-      ${option("listen")}).`,
+    words`Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. Give other
+      ports that are registered at the provider (${option("redirectUri")}, ${option("listen")}), or
+      free these.`,
   );
 }

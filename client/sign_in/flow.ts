@@ -65,11 +65,11 @@ export async function runFlow(
   }
 }
 
-/** The error for a function of the caller's that shows the code or the link. */
+/** The error where the code or the link cannot be shown, by this module or by a function of the caller's. */
 export function promptError(error: unknown): ValidMindAuthError {
   return new ValidMindAuthError(
     "prompt_failed",
-    "Cannot sign in: the function that shows the code or the link failed. See the cause.",
+    "Cannot sign in: the code or the link could not be shown. See the cause.",
     { cause: error },
   );
 }

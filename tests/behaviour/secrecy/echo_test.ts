@@ -10,6 +10,7 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 /** Tokens with characters that every encoding changes, and that share nothing with other text. */
 const ACCESS = "a7Qx+9mZ/2vKw=4Lr8~Vb1";
 const REFRESH = "r3Bn+6yHs/1Jd=5Gf0~Kq8";
+const ASSERTION = "h2Wd5cXe7Jz.q8Rk4tBv9Mu.n3Ls6yPa1Fo";
 
 type Echo = (secret: string) => Record<string, unknown>;
 
@@ -43,7 +44,7 @@ const FAULTS = [
 for (const [what, echo] of ECHOES) {
   Deno.test(`echo: a token ${what} of a refusal or a fault`, async () => {
     await using world = await scriptedProviderWorld({ requirePkce: true });
-    const { token, revocation } = world.provider.script;
+    const { device, token, revocation } = world.provider.script;
     const session = await world.signIn();
     world.amend({ refresh_token: REFRESH });
     const force = () => renew(session);
@@ -64,6 +65,9 @@ for (const [what, echo] of ECHOES) {
       assertNoSecret(await rejectsWith("provider_refused", start), secrets);
     }
     assertEquals(secrets.length, 2);
+    device.push((_, form) => echoed(echo, form, ["client_assertion"]));
+    const prove = () => world.signIn({ profile: "third", clientAssertion: () => ASSERTION });
+    assertNoSecret(await rejectsWith("provider_refused", prove), [ASSERTION]);
 
     for (const entry of [{ refresh_token: REFRESH }, { refresh_token: null }]) {
       const session = await world.signIn();
@@ -115,7 +119,7 @@ test("echo: of all that the session knows, in a provider's and an API's words", 
     for (const type of known) {
       const headers = { "content-type": `text/${type}` };
       world.provider.script.token.push(() => new Response("no", { headers }));
-      assertNoSecret(await rejectsWith("provider_unavailable", refresh, "no JSON"), known);
+      assertNoSecret(await rejectsWith("provider_unavailable", refresh, "no usable JSON"), known);
     }
     world.api.script.push(() => new Response(known.join(" "), { status: 400 }));
     assertNoSecret(await assertRejects(() => session.get("thing"), ApiError), known);

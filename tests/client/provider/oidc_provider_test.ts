@@ -214,6 +214,7 @@ const BAD: [issuer: string, url: unknown, code: ValidMindAuthErrorCode][] = [
   [ISSUER, 5, "provider_invalid"],
   [ISSUER, ["https://login.example.com/x"], "provider_invalid"],
   [ISSUER, "https://user:pass@login.example.com/x", "provider_invalid"],
+  [ISSUER, "https://:pass@login.example.com/x", "provider_invalid"],
 ];
 
 Deno.test("checkEndpoint: https, and on loopback http for an issuer that is there", async () => {

@@ -1,5 +1,11 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { createSession } from "../../../mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { ApiError, createSession } from "../../../mod.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { ACCOUNT } from "../../support/oidc_config.ts";
@@ -93,11 +99,15 @@ Deno.test("browser flow: a pushed request shows only its reference", async () =>
       };
     },
   });
-  const { prompt, session } = await startBrowserFlow(world);
+  const authorizationParameters = { ui_locales: "de" }; // which is no secret
+  const { prompt, session } = await startBrowserFlow(world, { authorizationParameters });
   const { searchParams } = new URL(prompt.url);
   assertEquals([...searchParams.keys()].sort(), ["client_id", "request_uri"]);
   assertEquals((await world.provider.follow(prompt.url)).title, ARRIVED);
-  await (await session).close();
+  await using signedIn = await session;
+  world.api.script.push(() => new Response("denied by the model", { status: 400 }));
+  const { body } = await assertRejects(() => signedIn.get("thing"), ApiError);
+  assertEquals(body, "denied by the model");
 });
 
 Deno.test("browser flow: a client that has to push, at a provider that does not say so, is told so", async () => {

@@ -165,7 +165,7 @@ Deno.test("redirect listener: a refusal of the system is told in words", async (
     using _ = replace(Deno, "listen", () => {
       throw new Deno.errors[kind]("no");
     });
-    const words = `the system refuses it (${kind}). End it, or give other ports`;
+    const words = `the system refuses it (${kind}). Give other ports`;
     const run = () => listen({ redirectUri: "http://127.0.0.1:80/cb" });
     await rejectsWith("redirect_unavailable", run, words);
   }
