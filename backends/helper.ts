@@ -268,9 +268,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #addresses(): Promise<string[]> {
-    const answer = await this.#run("list", "");
-    this.#assertGood("list", answer);
-    const text = answer.stdout.trim();
+    const text = (await this.#look("list", "")).stdout.trim();
     const accounts = text === "null" ? {} : parseObject(text); // Go's empty map
     if (accounts !== undefined) {
       return Object.keys(accounts).map(addressIn).filter((address) => address !== undefined);
@@ -292,29 +290,32 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   /** What is stored at an address; empty where it is not an entry of this address. */
   async #rowAt(address: string): Promise<Partial<Row> | undefined> {
-    const get = () => this.#run("get", address);
-    let answer = await get();
-    if (answer.code !== 0 && !isNotFound(answer)) {
-      // `pass` writes in place: a read beside another process's write finds half an entry, once.
-      await delay(250);
-      answer = await get();
-    }
+    const answer = await this.#look("get", address);
     if (isNotFound(answer)) return undefined;
-    this.#assertGood("get", answer);
     const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};
     return !ServerURL || ServerURL === address ? rowIn(address, Secret) ?? {} : {};
+  }
+
+  /**
+   * The answer to a look, which fails where another process changes the store at that moment: `pass` writes
+   * in place, and an entry may go between a list and its parts. The program is asked once more.
+   */
+  async #look(action: string, input: string): Promise<Ended> {
+    const first = await this.#run(action, input);
+    if (first.code === 0 || isNotFound(first)) return first;
+    await delay(250);
+    const second = await this.#run(action, input);
+    this.#assertGood(action, second);
+    return second;
   }
 
   #run(action: string, input: string): Promise<Ended> {
     return runProgram(this.#program, action, input);
   }
 
-  #assertGood(
-    action: string,
-    { code, signal, stdout, stderr }: Ended,
-    secrets: string[] = [],
-  ): void {
-    if (code === 0) return;
+  #assertGood(action: string, ended: Ended, secrets: string[] = []): void {
+    const { code, signal, stdout, stderr } = ended;
+    if (code === 0 || isNotFound(ended)) return;
     const [said = ""] = `${stdout}\n${stderr}`.trim().split("\n");
     const clean = cleanForeign(said, secrets).slice(0, 200);
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;

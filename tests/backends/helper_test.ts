@@ -163,11 +163,14 @@ for (const [name, script, code, words] of FAULTS) {
   });
 }
 
-test("a read beside another process's write is repeated, as pass writes in place", async ({ folder, helper }) => {
+test("a read or a list beside another process's change is repeated, as pass writes in place", async ({ folder, helper }) => {
   await helper().put(KEY, entry());
-  const torn =
-    `[ -f ${folder}/read ] || { touch ${folder}/read; echo exit status 2: gpg; exit 1; }`;
-  assertEquals(await helper(HELPER.replace("get)", `get) ${torn}\n`)).get(KEY), entry());
+  const torn = (action: string) =>
+    `${action}) [ -f ${folder}/${action} ] ||
+      { touch ${folder}/${action}; echo exit status 2: gpg; exit 1; }\n`;
+  const program = HELPER.replace("get)", torn("get")).replace("list)", torn("list"));
+  assertEquals(await helper(program).get(KEY), entry());
+  assertEquals(await Array.fromAsync(helper(program).list()), [KEY]);
 });
 
 test("one that hangs is ended, and does not stay behind", async ({ helper }) => {
