@@ -1,7 +1,10 @@
 import { locationOf } from "../../backends/common/describe_backend.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
 import { remember } from "../../backends/common/printable.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { entryStatus, given, shownText } from "../entry.ts";
@@ -124,8 +127,9 @@ export class SignedInSession implements Session {
     checkCallOptions("clear the session", options, { revoke: "boolean" });
     const { tokens } = this.#options;
     if (tokens === undefined) return { keys: [], revocation: "nothing_to_revoke" };
-    this.forget();
-    const result = await (await tokens.renewal()).clear(options);
+    const held = this.forget();
+    const result = await (await tokens.renewal()).clear(options, held);
+    this.forget(); // a call meanwhile may have read the entry
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
     return result;
@@ -147,9 +151,10 @@ export class SignedInSession implements Session {
     return this.#options.identity;
   }
 
-  forget(): void {
-    this.#options.tokens?.held.forget();
+  /** Drops the tokens in memory. Gives their entry, for a revocation. */
+  forget(): OidcCredentials | undefined {
     this.#dropFresh();
+    return this.#options.tokens?.held.forget();
   }
 
   close(): Promise<void> {

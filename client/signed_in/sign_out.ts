@@ -130,12 +130,14 @@ async function clearEach(
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
   const active = activeIn(backend, cleared);
-  active?.forget();
+  const held = active?.session.forget();
   const results: ClearResult[] = [];
   const faults: unknown[] = [];
   for (const key of cleared) {
     try {
-      results.push(await clearCredentials(new CredentialStore(backend, key), { revoke }, provider));
+      const own = key === active?.key ? held : undefined;
+      const store = new CredentialStore(backend, key);
+      results.push(await clearCredentials(store, { revoke }, provider, own));
     } catch (error) {
       faults.push(error); // thrown in the end, so that the other entries are removed
     }
@@ -185,17 +187,17 @@ async function storeOf(
   return await chooseBackend(credentialsBackend, named);
 }
 
-/** The active session, if its entry is among these. */
+/** The active session and its key, if that is among these. */
 function activeIn(backend: OidcCredentialsBackend, keys: readonly string[] | "all") {
   const session = peekActiveSession();
   if (session?.backend !== backend || session.issuer === undefined) return undefined;
   const key = credentialKey(session.issuer, session.clientId ?? "", session.audience, session);
-  return keys === "all" || keys.includes(key) ? session : undefined;
+  return keys === "all" || keys.includes(key) ? { session, key } : undefined;
 }
 
-function endActive(session: ReturnType<typeof activeIn>): void {
-  session?.forget();
-  if (peekActiveSession() === session) setActiveSession(undefined);
+function endActive(active: ReturnType<typeof activeIn>): void {
+  active?.session.forget();
+  if (peekActiveSession() === active?.session) setActiveSession(undefined);
 }
 
 /** The provider of an identity, for a revocation. */

@@ -24,12 +24,14 @@ export const UNREAD: RevocationResult = {
  * Removes one credential from its backend, and then has it revoked if that is wanted. In this order it
  * is gone here whatever the network does. An entry that cannot be read is removed unread. A corrupt
  * store is an error and stays: it may be another program's file. `provider` gives the provider that
- * issued the entry, and is called only to revoke.
+ * issued the entry, and is called only to revoke. `held` is the entry of a session, which is revoked where
+ * another program has removed the stored one.
  */
 export async function clearCredentials(
   store: CredentialStore,
   options: ClearOptions,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
+  held?: OidcCredentials,
 ): Promise<ClearResult> {
   const { key } = store;
   let entry: OidcCredentials | undefined;
@@ -47,13 +49,10 @@ export async function clearCredentials(
   const result = { keys: entry === undefined && !isUnread ? [] : [key] };
   if (!options.revoke) return { ...result, revocation: "not_requested" };
   if (isUnread) return { ...result, ...UNREAD };
-  const removed = entry;
-  if (removed === undefined) return { ...result, revocation: "nothing_to_revoke" };
-  const { access_token: accessToken, refresh_token: refreshToken } = removed;
-  return {
-    ...result,
-    ...await revokeTokens(() => provider(removed), { accessToken, refreshToken }),
-  };
+  const revoked = entry ?? held;
+  if (revoked === undefined) return { ...result, revocation: "nothing_to_revoke" };
+  const tokens = { accessToken: revoked.access_token, refreshToken: revoked.refresh_token };
+  return { ...result, ...await revokeTokens(() => provider(revoked), tokens) };
 }
 
 /** Revokes the tokens of a sign-in, as far as the provider can. Never throws. */

@@ -130,8 +130,8 @@ export class TokenRenewal implements Renewal {
   }
 
   /** Removes the entry. */
-  async clear(options: ClearOptions): Promise<ClearResult> {
-    return await clearCredentials(this.#store, options, () => this.#openProvider());
+  async clear(options: ClearOptions, held: OidcCredentials | undefined): Promise<ClearResult> {
+    return await clearCredentials(this.#store, options, () => this.#openProvider(), held);
   }
 
   /**

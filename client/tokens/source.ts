@@ -40,7 +40,7 @@ export interface Renewal {
   renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
   keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
   prepareRefresh(): Promise<void>;
-  clear(options: ClearOptions): Promise<ClearResult>;
+  clear(options: ClearOptions, held: OidcCredentials | undefined): Promise<ClearResult>;
 }
 
 /**
@@ -132,11 +132,13 @@ export class HeldTokens {
     this.freshUntil = this.bearer ? freshUntil(this.bearer) : 0;
   }
 
-  /** Drops the tokens. */
-  forget(): void {
+  /** Drops the tokens, and gives their entry. */
+  forget(): OidcCredentials | undefined {
+    const { entry } = this;
     this.forgets++;
     this.entry = this.bearer = undefined;
     this.freshUntil = 0;
+    return entry;
   }
 }
 

@@ -1,5 +1,10 @@
 // Stores that do not take what a refresh brings, or do so late, and what others do to them meanwhile.
-import { type AuthEvent, CredentialsBackendError, FileCredentialsBackend } from "@validmind/auth";
+import {
+  type AuthEvent,
+  CredentialsBackendError,
+  FileCredentialsBackend,
+  type OidcCredentialsBackend,
+} from "@validmind/auth";
 import { assert, assertEquals } from "@std/assert";
 import { isProbeKey, probeKey, PROVES } from "../../../backends/common/describe_backend.ts";
 import { answerWith, HOUR, type ScriptedWorld } from "../../support/provider_world.ts";
@@ -283,6 +288,18 @@ test.signedIn("sign-out during a refresh, by this session: it wins", async ({ se
   assertEquals(world.backend.get(world.key), undefined);
   await rejectsWith("login_required", () => session.accessToken());
   assertEquals((await session.status()).signedIn, false);
+});
+
+test("sign-out: a token that is asked for meanwhile does not outlive it", async (world) => {
+  const withLock: OidcCredentialsBackend["withLock"] = async (_, fn, { peek } = {}) =>
+    await peek?.() ?? await fn();
+  const backend = Object.assign(new SpyBackend(), { withLock });
+  const session = await world.signIn({ credentialsBackend: backend });
+  backend.before = async (method, key) => {
+    if (method === "delete" && key === world.key) await session.accessToken();
+  };
+  await session.clear();
+  await rejectsWith("login_required", () => session.accessToken());
 });
 
 test.signedIn("sign-out during a refresh, by another process: the new tokens are revoked, and nothing is stored", async ({ session, ...world }) => {

@@ -6,6 +6,7 @@ import type { OidcCredentials } from "../../../backends/oidc_credentials_backend
 import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
 import type { ClearOidcCredentialsOptions } from "../../../client/session_options.ts";
 import { createSession } from "../../../client/create_session.ts";
+import type { Session } from "../../../client/session.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { oidcProviderWorld, test } from "../../support/provider_world.ts";
@@ -45,6 +46,20 @@ test.real("clearOidcCredentials: the active session's entry, and the session is 
     const again = await clearOidcCredentials({ revoke: true });
     assertEquals(again, { keys: [], revocation: "nothing_to_revoke" });
   });
+});
+
+test.real("clear: tokens that a session holds are revoked, also where another program removed the entry", async (world) => {
+  const ways = [
+    (one: Session) => one.clear({ revoke: true }),
+    () => clearOidcCredentials({ revoke: true }),
+  ];
+  for (const clear of ways) {
+    const session = await init({ ...world.options, ...MODEL });
+    const token = await session.accessToken();
+    world.backend.delete(world.key);
+    assertEquals(await clear(session), { keys: [], revocation: "revoked" });
+    assertEquals(await world.provider.isActive(token), false);
+  }
 });
 
 test.real("clearOidcCredentials: without init, by the environment", async (world) => {
