@@ -48,9 +48,10 @@ export function write(bytes: Uint8Array): boolean {
     // A pipe whose reader, such as `head`, has ended, or `>&-`.
     const { BrokenPipe, BadResource } = Deno.errors;
     if (error instanceof BrokenPipe || error instanceof BadResource) return false;
-    const name = error instanceof Error ? error.name : "unknown error";
-    const message = `Cannot write to standard output: ${name}. Redirect it to another place.`;
-    throw new CliError(message, "output_failed");
+    throw new CliError(
+      "Cannot write to standard output: the system does not take it. Make space, or redirect it.",
+      "output_failed",
+    );
   }
 }
 

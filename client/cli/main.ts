@@ -60,7 +60,7 @@ export const COMMANDS: readonly Command[] = [
 
 /** Runs the command that the arguments name and returns the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
-  let line: CommandLine | undefined;
+  let line: ReturnType<typeof parseCommandLine> | undefined;
   try {
     line = parseCommandLine(args);
     const { command, flags } = line;
@@ -83,18 +83,12 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-interface CommandLine {
-  /** Absent where help or the version is all that is asked for. */
-  readonly command: Command | undefined;
-  readonly flags: FlagValues;
-  readonly args: readonly string[];
-}
-
 /**
  * Parses the arguments by the tables of commands and flags. The error for the first argument that is
- * unknown, missing or superfluous shows no value that may be a secret.
+ * unknown, missing or superfluous shows no value that may be a secret. There is no command where help or
+ * the version is all that is asked for.
  */
-export function parseCommandLine(args: readonly string[]): CommandLine {
+export function parseCommandLine(args: readonly string[]) {
   const flags = new FlagValues();
   const words: string[] = [];
   const rest = [...args];
@@ -217,17 +211,14 @@ function flagRows(names: readonly FlagName[]): string[][] {
   });
 }
 
-/** The values that are offered for a flag. Without any a shell offers files. */
-function offered(name: FlagName): string {
-  const { choices, suggestions } = FLAGS[name];
-  return (choices ?? suggestions ?? []).join(" ");
-}
-
 /** One script for both shells: zsh runs it by its own emulation of bash. */
 function script(): string {
   const used = [...new Set(COMMANDS.flatMap(({ flags }) => flags))];
-  const values = used.filter((name) => FLAGS[name].value !== undefined)
-    .map((name) => `    --${name}) words="${offered(name)}" ;;\n`);
+  const values = used.map((name) => {
+    const { value, choices, suggestions = [] } = FLAGS[name];
+    // Without a word a shell offers files.
+    return value && `    --${name}) words="${(choices ?? suggestions).join(" ")}" ;;\n`;
+  });
   const cases = COMMANDS.map(({ name, flags }) => {
     const words = [...flags.map((flag) => `--${flag}`), "--help"];
     return `    ${name}) words="${words.join(" ")}" ;;\n`;

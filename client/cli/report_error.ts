@@ -120,11 +120,6 @@ export function denoFlagsHint(code: string, flags: FlagValues | undefined): stri
 /** The options of a sign-in, as a stored entry or an error names it. */
 type SignInOptions = Readonly<Partial<Record<OptionName, unknown>>>;
 
-/** The command that signs in as this call would. */
-export function loginCommand(flags: FlagValues): string {
-  return `${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}`;
-}
-
 /** The flag of an option, or its variable where it has none. The words of code where it has neither. */
 function flagFor({ name, value, variable }: Term): string | undefined {
   const flag = Object.hasOwn(OPTIONS, name) ? optionRow(name as OptionName).flag : undefined;
@@ -164,7 +159,8 @@ function flagsFor(signIn: SignInOptions): string {
   return Object.entries(signIn).map(([name, value]) => argument(flagOf(name), value)).join("");
 }
 
-function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {
+/** Those of these flags that a call has, for another command. */
+export function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {
   return names.map((name) => argument(name, flags?.text(name) ?? flags?.has(name))).join("");
 }
 

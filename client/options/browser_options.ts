@@ -34,6 +34,9 @@ const RESERVED = [
   "request request_uri response_mode response_type scope state",
 ].flatMap((names) => names.split(" "));
 
+/** Scheme, host, port and path. Providers compare the text, and a URL object would also take others. */
+const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
+
 /** Checks the options of a sign-in in the browser, before any work. */
 export function checkBrowserOptions(options: BrowserOptions, action: string): void {
   if (options.redirectUri !== undefined || options.listen !== undefined) {
@@ -63,9 +66,35 @@ export function resolveRedirect(
   issuer: string,
   action: string,
 ): RedirectSetting {
-  const place = valueOf("listen", options, action)?.trim();
-  const uri = valueOf("redirectUri", options, action)?.trim();
-  return redirectSetting(uri ?? defaultUri(issuer, place !== undefined), place, action);
+  const listen = valueOf("listen", options, action)?.trim();
+  const uri = valueOf("redirectUri", options, action)?.trim() ??
+    defaultUri(issuer, listen !== undefined);
+  const withPort = (used: number) => uri.replaceAll(PORT, String(used));
+  const plain = withPort(65_535); // of the most digits
+  const [isPlain, stated, path = "/"] = PLAIN_URI.exec(plain) ?? [];
+  const url = URL.parse(plain);
+  const isOwn = url?.protocol === "http:" && isLoopback(url.hostname);
+  const isReachable = listen === undefined ? isOwn && uri === plain : isOwn || /^https:/i.test(uri);
+  // A browser comes back to the path as the URL object has it.
+  if (url === null || isPlain === undefined || url.pathname !== path || !isReachable) {
+    throw invalidOptions(
+      words`Cannot ${action}: ${named("redirectUri")} is not an address to come back to. Give the
+        registered one: a loopback address of host, port and path alone, such as ${LOOPBACK_URI}. An
+        https: address needs ${named("listen")}, such as 127.0.0.1:8765.`,
+    );
+  }
+  const { hostname, ports } = listen === undefined
+    ? { hostname: url.hostname, ports: [Number(stated ?? 0)] }
+    : readListen(listen, action);
+  return {
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    ports,
+    pathOf: (used) => pathBehindProxy(new URL(withPort(used)).pathname, used),
+    uriOf(used) {
+      if (!isOwn || stated !== undefined || uri !== plain) return withPort(used);
+      return uri.replace(/^(https?:\/\/[^/?#]+)/i, `$1:${used}`);
+    },
+  };
 }
 
 /**
@@ -95,38 +124,6 @@ function defaultUri(issuer: string, hasListen: boolean): string {
   if (hub) return `${hub.replace(/\/$/, "")}/user-redirect/proxy/${PORT}/callback`;
   // Entra allows any port on localhost, and 127.0.0.1 only by the app's manifest.
   return isEntraIssuer(issuer) ? "http://localhost" : LOOPBACK_URI;
-}
-
-/** Scheme, host, port and path. Providers compare the text, and a URL object would also take others. */
-const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
-
-function redirectSetting(uri: string, listen: string | undefined, action: string): RedirectSetting {
-  const withPort = (used: number) => uri.replaceAll(PORT, String(used));
-  const plain = withPort(65_535); // of the most digits
-  const [isPlain, stated, path = "/"] = PLAIN_URI.exec(plain) ?? [];
-  const url = URL.parse(plain);
-  const isOwn = url?.protocol === "http:" && isLoopback(url.hostname);
-  const isReachable = listen === undefined ? isOwn && uri === plain : isOwn || /^https:/i.test(uri);
-  // A browser comes back to the path as the URL object has it.
-  if (url === null || isPlain === undefined || url.pathname !== path || !isReachable) {
-    throw invalidOptions(
-      words`Cannot ${action}: ${named("redirectUri")} is not an address to come back to. Give the
-        registered one: a loopback address of host, port and path alone, such as ${LOOPBACK_URI}. An
-        https: address needs ${named("listen")}, such as 127.0.0.1:8765.`,
-    );
-  }
-  const { hostname, ports } = listen === undefined
-    ? { hostname: url.hostname, ports: [Number(stated ?? 0)] }
-    : readListen(listen, action);
-  return {
-    hostname: hostname.replace(/^\[|\]$/g, ""),
-    ports,
-    pathOf: (used) => pathBehindProxy(new URL(withPort(used)).pathname, used),
-    uriOf(used) {
-      if (!isOwn || stated !== undefined || uri !== plain) return withPort(used);
-      return uri.replace(/^(https?:\/\/[^/?#]+)/i, `$1:${used}`);
-    },
-  };
 }
 
 function readListen(text: string, action: string) {

@@ -82,8 +82,7 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   const clientId = read("clientId", !hasKeyOption);
   const apiKey = read("apiKey", !hasOidcOption);
   const apiSecret = read("apiSecret", !hasOidcOption && options.apiSecretFile === undefined);
-  const isInFile = apiKey !== undefined && apiSecret === undefined;
-  const apiSecretFile = isInFile ? read("apiSecretFile", !hasOidcOption) : undefined;
+  const apiSecretFile = apiSecret === undefined ? read("apiSecretFile", !hasOidcOption) : undefined;
   const hasKey = apiKey !== undefined && (apiSecret ?? apiSecretFile) !== undefined;
   if (issuer !== undefined || clientId !== undefined) {
     if (hasKeyOption || hasKey) {

@@ -37,7 +37,7 @@ export function preflight(
 ): void {
   const denied = needs.filter((need) => need.need === when && !isGranted(need));
   if (denied.length === 0) return;
-  const required = all().filter((need) => need.need !== "optional" || denied.includes(need));
+  const required = all().filter((need) => need.need !== "optional");
   const reasons = [...Map.groupBy(denied, ({ reason }) => reason)].map(([reason, needs]) => {
     const names = needs.map((need) => checkDescriptor(need, "this module"))
       .map(({ name, scope = "(all)" }) => `${name} ${scope}`);

@@ -4,7 +4,7 @@ import { preflight } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { columns, type Command, EXIT, type FlagValues, printResult, PROGRAM } from "../command.ts";
-import { denoFlagsHint, describeError, loginCommand } from "../report_error.ts";
+import { denoFlagsHint, describeError, valueFlags } from "../report_error.ts";
 import { findTarget, sessionOptions, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
 import { settingsOf } from "./config.ts";
 import { readStatus, tokenText } from "./status.ts";
@@ -115,7 +115,7 @@ async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Ans
     return ["no valid token is stored; the next use gets one and asks nobody"];
   }
   const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
-  if (!report.signedIn) return [words, `Run: ${loginCommand(flags)}`];
+  if (!report.signedIn) return [words, `Run: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}`];
   if (report.refreshable) return [words];
   const cure = "Ask for the scope offline_access, and have it allowed for this client";
   return [words, `The provider gave no refresh token. ${cure}.`];
