@@ -133,7 +133,8 @@ function addFlag(flags: FlagValues, name: FlagName, value: string | undefined): 
     ? "it is given twice. Give it once."
     : placeholder === undefined
     ? value !== undefined && "it takes no value. Give it alone."
-    : !value?.trim() && `its value is missing. Give --${name} ${placeholder}.`;
+    : (name === "audience" ? value === undefined : !value?.trim()) && // an empty one means none
+      `its value is missing. Give --${name} ${placeholder}.`;
   if (fault) throw usageError(`Cannot use --${name}: ${fault}`);
   if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
   flags.set(name, [...before ?? [], ...value === undefined ? [] : [value]]);

@@ -165,6 +165,6 @@ export function valueFlags(flags: FlagValues | undefined, names: readonly FlagNa
 }
 
 function argument(flag: string | undefined, value: unknown): string {
-  if (!flag || !value) return "";
+  if (!flag || value === undefined || value === false) return "";
   return value === true ? ` --${flag}` : ` --${flag} ${quoteArgument(`${value}`)}`;
 }

@@ -1,6 +1,5 @@
 import type { PermissionNeed } from "../format_permissions.ts";
 import { describeBackend } from "../../backends/common/describe_backend.ts";
-import { assertRuntime } from "../../backends/common/platform.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { sharedBackend } from "../../backends/load/create_backend.ts";
@@ -36,7 +35,6 @@ export async function chooseBackend(
   known: readonly PermissionNeed[] = [],
   flag: BackendFlag = "backend",
 ): Promise<{ backend: OidcCredentialsBackend; needs: readonly PermissionNeed[] }> {
-  assertRuntime(action);
   let named = namedByFlags(flags, flag);
   const needs = named === undefined ? selectionNeeds() : [];
   if (named === undefined) {

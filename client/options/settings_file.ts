@@ -74,7 +74,7 @@ interface SettingRow {
 
 /** The source of a value that the file gives. */
 const FILE = "settings file";
-const UNUSED = `${FILE}, unused: another client or proof is in force`;
+const UNUSED = `${FILE}, unused: not for the client or proof in force`;
 
 /**
  * Reads the file, as far as Deno permits.

@@ -1,5 +1,5 @@
 import { locationOf } from "../../backends/common/describe_backend.ts";
-import { backendName } from "../../backends/credentials_backend_error.ts";
+import { backendName, words } from "../../backends/credentials_backend_error.ts";
 import { remember } from "../../backends/common/printable.ts";
 import type {
   OidcCredentials,
@@ -9,6 +9,7 @@ import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { entryStatus, given, shownText } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { named } from "../options/declaration.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
   checkCallOptions,
@@ -181,7 +182,10 @@ export class SignedInSession implements Session {
     if (tokens !== undefined) return tokens;
     throw new ValidMindAuthError(
       "no_access_token",
-      "Cannot give an access token: the session uses an API key. Use headers() or fetch().",
+      words`Cannot give an access token: ${
+        named("apiKey")
+      } is set, and requests carry it. To sign in
+        instead, give ${named("issuer")} and ${named("clientId")}.`,
     );
   }
 

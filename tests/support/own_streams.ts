@@ -18,7 +18,7 @@ export class OwnStreams implements Disposable {
   };
 
   constructor({ stdin = "", terminal }: OwnStreamsOptions = {}) {
-    const readable = new Response(stdin).body;
+    const readable = ReadableStream.from([new TextEncoder().encode(stdin)]);
     Object.assign(Deno, {
       stdin: { isTerminal: () => false, readable },
       stdout: this.#sink("stdout", terminal !== undefined),

@@ -69,24 +69,31 @@ async function readRequest(flags: FlagValues): Promise<RequestInit & { query: st
     (flags.get(flag) ?? []).map((text) => pairOf(flag, text, separator));
   const fields: [name: string, value: unknown][] = all("raw-field");
   for (const [name, value] of all("field")) fields.push([name, await typedValue(value)]);
-  const headers = all("header", ":");
   const input = flags.text("input");
   const hasBody = input !== undefined || fields.length > 0;
   const method = flags.text("method")?.toUpperCase() ?? (hasBody ? "POST" : "GET");
   const isQuery = input !== undefined || method === "GET";
   const query = isQuery ? fields.map(([name, value]) => [name, `${value}`]) : [];
-  const object = () => JSON.stringify(Object.fromEntries(fields));
-  const body = input !== undefined ? await readInput(input) : isQuery ? "" : object();
+  const body = input !== undefined
+    ? await readInput(input)
+    : hasBody && !isQuery
+    ? JSON.stringify(Object.fromEntries(fields))
+    : undefined;
+  const init = {
+    method,
+    headers: all("header", ":"),
+    ...(body !== undefined && { body: new Blob([body], { type: "application/json" }) }),
+  };
   try {
-    return {
-      method,
-      headers: new Headers(headers),
-      query: `${new URLSearchParams(query)}`,
-      ...(hasBody && body !== "" && { body: new Blob([body], { type: "application/json" }) }),
-    };
-  } catch {
-    throw usageError("Cannot use --header: it is not a header. Give it as NAME:VALUE.");
+    new Request("http://localhost", init);
+  } catch (error) {
+    const { message } = error as Error;
+    // The message about a header quotes it.
+    const isMethod = /^(Method|Request with)/.test(message);
+    const fault = isMethod ? `method ${method}: ${message}` : "header: it is not NAME:VALUE";
+    throw usageError(`Cannot use --${fault}. Give another one.`);
   }
+  return { ...init, query: `${new URLSearchParams(query)}` };
 }
 
 async function typedValue(text: string): Promise<unknown> {
@@ -100,7 +107,11 @@ async function typedValue(text: string): Promise<unknown> {
 
 /** The bytes of a file; of standard input for a dash. */
 async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  if (path === "-") return await new Response(Deno.stdin.readable).bytes();
+  if (path === "-") {
+    const { readable } = Deno.stdin;
+    if (readable.locked) throw usageError("Cannot read standard input twice. Give - once.");
+    return await new Response(readable).bytes();
+  }
   const reason = "to read the request's body";
   preflight(api.action, [{ name: "read", path, reason, need: "always" }]);
   try {

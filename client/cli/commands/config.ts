@@ -8,8 +8,11 @@ import {
   formatPermissionSet,
   type PermissionNeed,
 } from "../../format_permissions.ts";
+import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { requiredPermissions } from "../../init.ts";
+import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { OPTION_NAMES, optionNamed, optionRow, settingsPath } from "../../options/declaration.ts";
+import { resolveOptions } from "../../options/resolve_options.ts";
 import {
   parseSettings,
   readSettings,
@@ -17,6 +20,7 @@ import {
   SETTINGS,
   type Settings,
 } from "../../options/settings_file.ts";
+import type { InitOptions } from "../../session_options.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds, uniqueNeeds } from "../../permissions/start_needs.ts";
 import {
@@ -104,6 +108,8 @@ function list(flags: FlagValues): void {
   printResult(flags, { file, settings }, text);
 }
 
+const CHANGE = "change the settings";
+
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
 function change(
   flags: FlagValues,
@@ -116,7 +122,7 @@ function change(
     throw usageError(`Cannot ${way} a setting: its name or value is missing. Give it.`);
   }
   const reason = "to change the settings file";
-  preflight("change the settings", [
+  preflight(CHANGE, [
     { name: "read", path, reason, need: "always" },
     { name: "write", path: folderOf(path), reason, need: "always" },
   ]);
@@ -131,8 +137,12 @@ function change(
     else entry[name] = parseValue(name, words[at + 1]!);
     names.push(name);
   }
+  if (profile !== undefined && Object.keys(entry).length === 0) {
+    delete (document.profiles as Record<string, unknown>)[profile];
+  }
   const text = `${JSON.stringify(document, null, 2)}\n`;
-  parseSettings(path, text);
+  const { common, profiles } = parseSettings(path, text);
+  if (way === "set") checkValues(profiles.get(profile ?? "") ?? common);
   try {
     makeFolder(folderOf(path));
     replaceFile(resolveLink(path), text, { isLocked: false });
@@ -166,7 +176,16 @@ function profileOf(document: Record<string, unknown>, name: string): Record<stri
   // Without a prototype: a profile may have the name "constructor".
   const profiles = Object.assign(Object.create(null), document.profiles);
   document.profiles = profiles;
-  return profiles[name] ??= {};
+  return profiles[name] = { ...profiles[name] };
+}
+
+/** The checks of a sign-in. What it also needs may be set later. */
+function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>): void {
+  const given = { issuer: "https://login.example.com", clientId: "my-client", model: "cl123" };
+  const options = { ...given, ...values } as InitOptions;
+  resolveOptions(options, CHANGE, true);
+  checkBrowserOptions(options, CHANGE);
+  if (backend !== undefined) parseBackendSpec(`${backend}`, "backend");
 }
 
 /** The setting that a person names as the file or as a flag does. */

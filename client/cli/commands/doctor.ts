@@ -60,7 +60,9 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
       return true;
     } catch (error) {
       const { code, message } = describeError(error, flags);
-      findings.push({ check, result: "fail", message, advice: denoFlagsHint(code, flags) });
+      const advice = denoFlagsHint(code, flags);
+      const isTold = findings.some((one) => one.message === message);
+      if (!isTold) findings.push({ check, result: "fail", message, advice });
       return false;
     }
   };

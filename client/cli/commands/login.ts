@@ -59,8 +59,9 @@ export const login: Command = {
     const isNew = await signIn(target, flags);
     const report = await readStatus(target);
     const already = isNew || target === undefined ? "" : ALREADY;
-    // In a terminal the prompt has said it.
-    const isSaid = isNew && report.flow === undefined && Deno.stdout.isTerminal();
+    // In a terminal the prompt has said it, unless its own stream goes elsewhere.
+    const isSaid = isNew && report.flow === undefined &&
+      [Deno.stdout, Deno.stderr].every((stream) => stream.isTerminal());
     if (flags.has("json")) print(toJsonText(snakeCase(report)));
     else if (!flags.has("quiet") && !isSaid) print(already + statusText(report, target));
     return EXIT.ok;

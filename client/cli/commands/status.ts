@@ -99,8 +99,7 @@ export function describeEntry(
 ) {
   const { issuer, clientId, audience, flow, scope } = identity;
   const now = Date.now();
-  const kind = URL.canParse(issuer) ? bearerKind("auto", issuer, flow) : "access_token";
-  const bearer = entry && bearerOf(entry, kind);
+  const bearer = entry && bearerOf(entry, bearerKind("auto", issuer, flow));
   const isCovered = entry !== undefined && (scope === undefined || coversScope(entry, scope));
   const state = entry === undefined
     ? "none"

@@ -1,5 +1,4 @@
 import { isWindows } from "../../../backends/common/platform.ts";
-import { ValidMindAuthError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import {
   CliError,
@@ -77,13 +76,6 @@ export const token: Command = {
 /** The bearer token of the sign-in that the flags name, and its end where that is known. */
 async function readBearer(flags: FlagValues, action: string) {
   await using session = await openSession(flags, action);
-  if (session.backend === undefined) {
-    throw new ValidMindAuthError(
-      "no_access_token",
-      `Cannot ${action}: an API key is set (VM_API_KEY), and requests carry it instead. Unset it, ` +
-        `or give --issuer and --client-id, to sign in as a person.`,
-    );
-  }
   const bearer = await session.accessToken({ forceRefresh: flags.has("refresh") });
   return { bearer, expiresAt: (await session.status()).expiresAt };
 }
@@ -124,11 +116,9 @@ export const exec: Command = {
     const reason = "to start the program";
     preflight(exec.action, [{ name: "run", command: program, reason, need: "always" }]);
     const { bearer } = await readBearer(flags, exec.action);
-    const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
-    const command = new Deno.Command(program, { args, env: { [variable]: bearer }, ...streams });
     let child: Deno.ChildProcess;
     try {
-      child = command.spawn();
+      child = new Deno.Command(program, { args, env: { [variable]: bearer } }).spawn();
     } catch (error) {
       const isAbsent = error instanceof Deno.errors.NotFound;
       const reason = isAbsent ? "there is no such program" : "the system does not start it";

@@ -76,6 +76,7 @@ const PARSED: [line: string, command: string | undefined, flags: object, ...word
   // A value may be a dash, or begin with one where it is joined to its flag.
   ["login --backend-options -", "login", { "backend-options": ["-"] }],
   ["login --scope=-x", "login", { scope: ["-x"] }],
+  ["login --audience=", "login", { audience: [""] }], // none, whatever is set
   ["login --parameter a=1 --parameter=b=2=3", "login", { parameter: ["a=1", "b=2=3"] }],
   ["exec --refresh x --json", "exec", { refresh: [] }, "x", "--json"],
   ["exec -- -x", "exec", {}, "-x"],

@@ -102,8 +102,13 @@ const REFUSED: [words: string, said: string][] = [
   ["a b", "it takes one path"],
   ["a -f b", "Give it as NAME=VALUE"],
   ["a -H b", "Give it as NAME:VALUE"],
-  ["a -H 'b\u00e9: c'", "it is not a header"],
+  ["a -H 'b\u00e9: c'", "Cannot use --header: it is not NAME:VALUE"],
   ["a --input absent.json", "Cannot read absent.json"],
+  ["a -F b=@- -F c=@-", "Cannot read standard input twice"],
+  ["a -X TRACE", "Cannot use --method TRACE: Method is forbidden"],
+  ["a -X 'b c'", "Cannot use --method B C: Method is not valid"],
+  ["a -X GET --input -", "Request with GET/HEAD method cannot have body"],
+  ["a -X HEAD -f b=c", "Request with GET/HEAD method cannot have body"],
 ];
 
 apiTest("a command that is not one request is refused, and nothing sent", async (world, api) => {

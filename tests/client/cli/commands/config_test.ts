@@ -89,7 +89,7 @@ cliTest("config: a setting of another client is shown as unused", async (world) 
   await world.says(
     "VM_OIDC_CREDENTIALS_BACKEND=file config",
     0,
-    /^apiHost +https:\S+ +settings file, unused: another client/m,
+    /^apiHost +https:\S+ +settings file, unused: not for the client/m,
     /^backend +file +VM_OIDC_CREDENTIALS_BACKEND$/m,
   );
 });
@@ -131,13 +131,24 @@ const REFUSED: [words: string, said: string][] = [
   ["isuer x", 'Did you mean "issuer"?'],
   ["clientSecret s3cr3t", "Set VM_OIDC_CLIENT_SECRET instead."],
   ["api-key s3cr3t", "Set VM_API_KEY instead."],
-  ["flow divice", '"flow" is not one of auto, device'],
+  ["--profile two flow divice", 'profile "two": option "flow" is not one of auto, device'],
+  ["--profile two issuer ftp://x", "is not an http(s) URL"],
   ["timeoutMs long", '"timeoutMs" is not a number'],
   ["issuer ''", '"issuer" is empty'],
   [`backendOptions '{"path":"x"}'`, 'no "backend" beside'],
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],
   ["model", "name or value is missing"],
   ["", "name or value is missing"],
+  ["issuer ftp://x", "--issuer (VM_OIDC_ISSUER) is not an http(s) URL"],
+  ["client-id 'a|b'", "--client-id has a"],
+  ["api-host http://a.example", "VM_API_HOST is http://a.example, which would get secrets"],
+  ["redirect-uri nonsense", "--redirect-uri (VM_OIDC_REDIRECT_URI) is not an address"],
+  ["listen 0.0.0.0:1", "--listen (VM_OIDC_LISTEN) is not a loopback host"],
+  [`authorizationParameters '{"state":"x"}'`, "--parameter takes no state"],
+  ["clientKeyFile /a clientAssertionFile /b", "exclude each other"],
+  ["dpop true bearer id_token", "is not for an ID token"],
+  ["model '\u00e9\u20ac'", "no HTTP header can carry"],
+  ["backend redis", 'Cannot use backend="redis": it is neither'],
 ];
 
 configTest("set refuses what cannot be used, and the file stays", async (world) => {
@@ -169,6 +180,13 @@ configTest("a file that cannot be used ends every command, and unset mends it", 
   await world.says("--help", 0);
   await world.says("config unset isuer", 0);
   assertEquals(await settingsIn(world), client(world));
+  // A profile that is none, and one that was never there.
+  await world.write({ profiles: { two: 1 } });
+  await world.says("config set --profile two flow device", 0);
+  await world.says("config unset --profile tow flow", 0);
+  assertEquals(await settingsIn(world), { profiles: { two: { flow: "device" } } });
+  await world.says("config unset --profile two flow", 0);
+  assertEquals(await settingsIn(world), { profiles: {} });
   const damaged = '{"issuer":\n 7 7}';
   await world.write(damaged);
   await world.says("config unset issuer", 2, "it is not JSON (line 2 ");

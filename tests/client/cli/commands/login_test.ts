@@ -53,12 +53,19 @@ cliTest("login: asks on standard error, stores, and keeps a sign-in that serves"
   await world.amend({ expires_at: ENDED });
   await world.says("login", 0, already);
 
-  await world.says("logout -q", 0);
-  using _ = new OwnEnv(world.env);
-  using streams = new OwnStreams({ terminal: { columns: 0, rows: 0 } });
-  assertEquals(await runCli(["login"]), 0);
-  assertEquals(streams.written.stdout, "", "the terminal was told twice");
-  assertStringIncludes(streams.written.stderr, "\nSigned in as analyst");
+  for (const isBoth of [true, false]) {
+    await world.says("logout -q", 0);
+    using _ = new OwnEnv(world.env);
+    using streams = new OwnStreams({ terminal: { columns: 0, rows: 0 } });
+    if (!isBoth) Object.assign(Deno.stderr, { isTerminal: () => false }); // `2>file`
+    assertEquals(await runCli(["login"]), 0);
+    assertEquals(
+      streams.written.stdout === "",
+      isBoth,
+      "the terminal was told twice, or not at all",
+    );
+    assertStringIncludes(streams.written.stderr, "\nSigned in as analyst");
+  }
 });
 
 cliTest("login: a refusal by the person is a failure, and nothing is stored", async (world) => {
