@@ -37,11 +37,10 @@
 import {
   describeBackend,
   entryFrom,
+  INNER,
   isOneStore,
   listKeys,
   locationOf,
-  PROVES,
-  provesWrites,
 } from "./common/describe_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
@@ -223,12 +222,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Whether the inner backend proves its writes as it is locked.
+   * The inner backend.
    *
    * @ignore
    */
-  get [PROVES](): boolean {
-    return provesWrites(this.#inner);
+  get [INNER](): readonly OidcCredentialsBackend[] {
+    return [this.#inner];
   }
 
   /**

@@ -36,14 +36,7 @@
  * @module
  */
 
-import {
-  entryFrom,
-  isProbeKey,
-  locationOf,
-  probeKey,
-  PROVES,
-  provesWrites,
-} from "./common/describe_backend.ts";
+import { entryFrom, INNER, isProbeKey, locationOf, probeKey } from "./common/describe_backend.ts";
 import { assertRuntime, warnOnStderr } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { Queue } from "./common/promises.ts";
@@ -177,12 +170,12 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Whether every store proves its writes as it is locked.
+   * All stores.
    *
    * @ignore
    */
-  get [PROVES](): boolean {
-    return this.#backends.every(provesWrites);
+  get [INNER](): readonly OidcCredentialsBackend[] {
+    return this.#backends;
   }
 
   /**

@@ -177,9 +177,22 @@ export function hideQueries(text: string): string {
  */
 export const PROVES: unique symbol = Symbol.for("@validmind/auth: proves its writes");
 
-/** Whether a store proves its own writes. A wrapper gives the value of the wrapped store. */
-export function provesWrites(backend: object): boolean {
-  return (backend as { [PROVES]?: boolean })[PROVES] === true;
+/** The stores in which a wrapper keeps its entries. */
+export const INNER: unique symbol = Symbol.for("@validmind/auth: inner stores");
+
+interface Marked extends OidcCredentialsBackend {
+  readonly [PROVES]?: boolean;
+  readonly [INNER]?: readonly Marked[];
+}
+
+/** Whether a store proves its own writes. A wrapper does where all of its stores do. */
+export function provesWrites(backend: Marked): boolean {
+  return backend[INNER]?.every(provesWrites) ?? backend[PROVES] === true;
+}
+
+/** Whether a store, or one within it, is in Deno KV, which needs `--unstable-kv`. */
+export function isInKv(backend: Marked): boolean {
+  return backendName(backend) === "KvCredentialsBackend" || backend[INNER]?.some(isInKv) === true;
 }
 
 /** The key of the probe entry that goes with `key`: the same at each start, so that a later one removes it. */

@@ -3,7 +3,6 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import {
-  backendName,
   call,
   CredentialsBackendError,
   type Message,
@@ -11,6 +10,7 @@ import {
   type Words,
   words,
 } from "../../backends/credentials_backend_error.ts";
+import { isInKv } from "../../backends/common/describe_backend.ts";
 import { quoteArgument } from "../../backends/common/platform.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
@@ -214,9 +214,8 @@ function advice(
     const value = identity[name]!;
     return typeof value === "string" ? `--${flag} ${quoteArgument(value)}` : `--${flag}`;
   });
-  const isKv = backendName(backend) === "KvCredentialsBackend";
   const command = `deno run -A --no-config${
-    isKv ? " --unstable-kv" : ""
+    isInKv(backend) ? " --unstable-kv" : ""
   } jsr:@validmind/auth/cli login`;
   const way = isFound
     ? `\n  ${command} ${flags.join(" ")}\nor with validmind-auth login and the same flags, or`

@@ -2,7 +2,7 @@ import { folderOf, readEnvIfGranted } from "../../../backends/common/platform.ts
 import { parseObject, printable } from "../../../backends/common/printable.ts";
 import { fileError, resolveLink } from "../../../backends/file/document.ts";
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
-import { KvCredentialsBackend } from "../../../backends/kv.ts";
+import { isInKv } from "../../../backends/common/describe_backend.ts";
 import {
   formatPermissionFlags,
   formatPermissionSet,
@@ -257,7 +257,7 @@ export const permissions: Command = {
     const required = needs.filter(isUsed);
     const optional = formatPermissionFlags(needs.filter((need) => !isUsed(need)));
     const later = formatPermissionFlags(needs.filter(({ need }) => need === "sign_in"));
-    const unstable = chosen.backend instanceof KvCredentialsBackend ? "--unstable-kv " : "";
+    const unstable = isInKv(chosen.backend) ? "--unstable-kv " : "";
     const denoFlags = (unstable + formatPermissionFlags(required)).trimEnd();
     const set = formatPermissionSet(required);
     const json = {

@@ -39,10 +39,16 @@ cliTest("permissions: an optional variable that is set is named", async (world) 
 });
 
 cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
-  await world.write({ path: "/srv/vm/tokens.db" }, "kv.json");
-  const kv = "--backend kv --backend-options kv.json";
+  const options = { path: "/srv/vm/tokens.db" };
+  const backend = { name: "kv", options };
+  await world.write(options, "kv.json");
+  await world.write({ backends: ["memory", backend] }, "fallback.json");
+  await world.write({ backend, key: { env: "KEY" } }, "encrypted.json");
   const script = /^deno run --unstable-kv --allow-read=\S*\/srv\/vm/;
-  await world.says(`permissions ${kv}`, 0, script);
+  for (const name of ["kv", "fallback", "encrypted"]) {
+    await world.says(`permissions --backend ${name} --backend-options ${name}.json`, 0, script);
+  }
+  const kv = "--backend kv --backend-options kv.json";
   const cli =
     /^deno install --global --no-config --force --name validmind-auth --unstable-kv --allow-read=/;
   await world.says(`permissions --for cli ${kv}`, 0, cli);
