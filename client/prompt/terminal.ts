@@ -7,14 +7,11 @@ import {
 } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 
+type Listen = (event: "data", listener: (data: Uint8Array) => void) => void;
+
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
 declare const process: {
-  stdin: {
-    on(event: "data", listener: (data: Uint8Array) => void): void;
-    off(event: "data", listener: (data: Uint8Array) => void): void;
-    pause(): void;
-    resume(): void;
-  };
+  stdin: { on: Listen; off: Listen; pause(): void; resume(): void };
 };
 
 /**

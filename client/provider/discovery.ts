@@ -51,7 +51,7 @@ export async function discoverProvider(
  */
 export function assertCanSignIn(
   server: oauth.AuthorizationServer,
-  { issuer, scope }: Pick<OidcIdentity, "issuer" | "scope">,
+  { issuer, scope }: OidcIdentity,
 ): void {
   checkEndpoint("token_endpoint", server.token_endpoint, issuer);
   if (scope.split(" ").includes("openid")) checkEndpoint("jwks_uri", server.jwks_uri, issuer);

@@ -199,10 +199,8 @@ function refused(
   error: { error: string; error_description?: string | undefined; response?: Response },
   advice: RefusalAdvice,
 ): ProviderRefusedError {
-  const oauthError = printable(error.error, 60);
-  const said = typeof error.error_description === "string"
-    ? printable(error.error_description).replace(/\.$/, "")
-    : "";
+  const { error: oauthError, error_description = "" } = error;
+  const said = printable(error_description).replace(/\.$/, "");
   const answer = `${oauthError}${said && ` (${said})`}`;
   const { scope = "" } = advice;
   const sent = oauthError === "invalid_scope"

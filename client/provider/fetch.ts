@@ -64,8 +64,11 @@ export interface Endpoint {
 /** The discovery document. */
 export const DISCOVERY: Endpoint = {
   name: "discovery",
+  // Microsoft Entra answers 400 and a JSON error where it does not know the tenant.
   normalize: (status, json) =>
-    isAbsent(status, json) ? { status: 404, body: {} } : normalizeDocument(status, json),
+    status === 404 || status === 400 && isRefusal(json)
+      ? { status: 404, body: {} }
+      : normalizeDocument(status, json),
 };
 
 /** The keys that sign ID tokens. */
@@ -225,18 +228,12 @@ function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefine
   return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
 }
 
+/** The normalized answer. oauth4webapi takes a challenge for its end, whatever the body says. */
 function rebuild({ status, body }: Answer, received: Headers): Response {
-  const headers = new Headers({ "content-type": "application/json" });
-  for (const name of ["date", "retry-after", "dpop-nonce"]) {
-    const value = received.get(name);
-    if (value !== null) headers.set(name, value);
-  }
+  const headers = new Headers(received);
+  headers.delete("www-authenticate");
+  headers.set("content-type", "application/json");
   return new Response(JSON.stringify(body), { status, headers });
-}
-
-/** Microsoft Entra answers 400 and a JSON error where it does not know the tenant. */
-function isAbsent(status: number, json: Json | undefined): boolean {
-  return status === 404 || (status === 400 && typeof json?.error === "string");
 }
 
 function normalizeDocument(status: number, json: Json | undefined): Answer | undefined {

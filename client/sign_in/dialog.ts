@@ -116,21 +116,19 @@ function signedIn(
 
 /** One sign-in as the person sees it in the built-in prompt: from the page to the outcome. */
 class SignInDialog implements Disposable {
-  /** Aborts with the given signal, or when the person interrupts the notebook's cell. */
+  /** Aborts with the given signal, or when the person interrupts. */
   readonly signal: AbortSignal;
   readonly #options: AskPersonOptions;
   readonly #interrupt: Disposable | undefined;
-  /** Aborts when the person presses Ctrl-C while addresses are read. */
+  /** Aborts when the person interrupts the cell, or presses Ctrl-C while addresses are read. */
   readonly #given = new AbortController();
   #opening: Promise<Prompt> | undefined;
   #pastes: Disposable | undefined;
 
   constructor(options: AskPersonOptions) {
     this.#options = options;
-    const interrupt = isShownByCaller(options.ask) ? undefined : watchInterrupt();
-    this.#interrupt = interrupt;
-    const signals = [options.signal, this.#given.signal, ...(interrupt ? [interrupt.signal] : [])];
-    this.signal = AbortSignal.any(signals);
+    this.#interrupt = isShownByCaller(options.ask) ? undefined : watchInterrupt(this.#given);
+    this.signal = AbortSignal.any([options.signal, this.#given.signal]);
   }
 
   async show(page: SignInPage): Promise<void> {
@@ -198,18 +196,14 @@ function interruption(advice: string, signal: Deno.Signal = "SIGINT"): DOMExcept
 }
 
 /**
- * Watches for an interrupt of the notebook's kernel, which would end Deno's kernel and with it every
- * variable of the notebook. Outside a notebook nothing is watched, and Ctrl-C ends the process.
+ * Lets an interrupt of the notebook's kernel end the sign-in. It would end Deno's kernel, and with it
+ * every variable of the notebook. Outside a notebook nothing is watched, and Ctrl-C ends the process.
  */
-export function watchInterrupt(): { signal: AbortSignal } & Disposable | undefined {
+export function watchInterrupt(signIn: AbortController): Disposable | undefined {
   if (notebook() === undefined) return undefined;
-  const controller = new AbortController();
-  const onInterrupt = () => controller.abort(interruption("Run the cell again."));
+  const onInterrupt = () => signIn.abort(interruption("Run the cell again."));
   Deno.addSignalListener("SIGINT", onInterrupt);
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt),
-  };
+  return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt) };
 }
 
 /**

@@ -24,9 +24,8 @@ export async function startInBrowser(
   checkSessionOptions(options, "start the sign-in", false);
   checkFlow(options);
   const stop = new AbortController();
-  const interrupt = options.onAuthorizationUrl === undefined ? watchInterrupt() : undefined;
-  const signals = [options.signal, interrupt?.signal].filter((one) => one !== undefined);
-  const signal = AbortSignal.any([stop.signal, ...signals]);
+  const interrupt = options.onAuthorizationUrl === undefined ? watchInterrupt(stop) : undefined;
+  const signal = AbortSignal.any([stop.signal, ...options.signal ? [options.signal] : []]);
   const shown = Promise.withResolvers<AuthorizationPrompt>();
   let opening: Promise<Prompt> | undefined;
   const session = createSession({

@@ -74,7 +74,7 @@ openTest("a sign-in opens the page with the code filled in, or goes on by the li
 });
 
 Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the process", () => {
-  assertEquals(watchInterrupt(), undefined);
+  assertEquals(watchInterrupt(new AbortController()), undefined);
 });
 
 /** Starts a sign-in whose link nobody is shown. */
