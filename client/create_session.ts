@@ -2,7 +2,7 @@ import { assertRuntime, isGranted, notebook } from "../backends/common/platform.
 import { untilAborted } from "../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
-import { asksNobody, bearerKind, credentialKey } from "./entry.ts";
+import { asksNobody, bearerKind, credentialKey, endOf } from "./entry.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import {
@@ -141,9 +141,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
     if (!NAMES.every((name) => isGranted({ name }))) await check(needs(), "sign_in");
   });
   const hasAsked = await tokens?.signIn(options.signal);
-  const held = tokens?.held.bearer;
-  const expiresAt = held && { expiresAt: new Date(held.expiresAt) };
-  resolved.runtime.emit?.({ type: "signed_in", ...expiresAt });
+  resolved.runtime.emit?.({ type: "signed_in", ...endOf(tokens?.held.bearer) });
   const session = new SignedInSession({
     ...resolved,
     tokens,

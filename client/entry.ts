@@ -278,6 +278,11 @@ export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer): number
   return expiresAt - Math.min(SKEW_SECONDS * 1000, lifetimeMs / 10);
 }
 
+/** The end of a bearer, as events tell it. */
+export function endOf(bearer: Bearer | undefined): { expiresAt?: Date } {
+  return bearer ? { expiresAt: new Date(bearer.expiresAt) } : {};
+}
+
 /** Whether an entry was requested with all of `scope`. A row without a scope, from Python, counts. */
 export function coversScope(entry: OidcCredentials, scope: string): boolean {
   if (typeof entry.scope !== "string") return true;
@@ -299,7 +304,7 @@ export function entryStatus(
     subject: shownText(flow === "client_credentials" ? clientId : claims?.sub),
     name: shownText(claims?.name ?? claims?.preferred_username),
     email: shownText(claims?.email),
-    expiresAt: bearer && new Date(bearer.expiresAt),
+    ...endOf(bearer),
     signInEndsAt: signInEnd > 0 ? new Date(signInEnd) : undefined,
     refreshable: asksNobody(flow) ? bearer !== undefined : Boolean(entry?.refresh_token),
     profile,

@@ -57,7 +57,9 @@ export function apiTransport(
     const end = new AbortController();
     const stop = startTimer(end);
     try {
-      return await run(given ? AbortSignal.any([given, end.signal]) : end.signal);
+      const signal = given ? AbortSignal.any([given, end.signal]) : end.signal;
+      const running = run(signal);
+      return await (isFetchNative ? running : untilAborted(running, signal));
     } catch (error) {
       if (given?.aborted) throw given.reason;
       const ms = end.signal.aborted ? timeoutMs : undefined;
@@ -68,9 +70,8 @@ export function apiTransport(
   };
   return {
     /** Gives the answer when it begins. The time limit does not cover its body. */
-    send(request: ApiRequest, { headers: own, fetch: given }: ApiCredentials): Promise<Response> {
+    send(request: ApiRequest, { headers: own, fetch }: ApiCredentials): Promise<Response> {
       const { url, init } = request;
-      const fetch = isFetchNative ? given : heeding(given);
       return within(request, `reach ${url.origin}${url.pathname}`, async (signal) => {
         const full = request.isRepeated ? undefined : withHeaders(init, own);
         const response = full === undefined
@@ -96,11 +97,6 @@ export function apiTransport(
       return await within(request, action, read) ?? "";
     },
   };
-}
-
-/** A caller's `fetch` that ends with its signal even if it ignores it. */
-function heeding(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
-  return (input, init) => untilAborted(Promise.try(fetch, input, init), init?.signal ?? undefined);
 }
 
 /** A `Request` that is kept: reading a long token again takes a tenth of a call to loopback. */
@@ -204,6 +200,7 @@ async function followRedirects(
     const rewritten = rewrite(response.status, request);
     if (rewritten === undefined) return response;
     await response.body?.cancel();
+    signal.throwIfAborted(); // a caller's fetch may ignore it
     request = next.origin === url.origin ? rewritten : withoutSecrets(rewritten, own);
     url = next;
     response = await fetch(url, { ...request, signal, redirect: "manual" });

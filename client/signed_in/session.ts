@@ -89,7 +89,15 @@ export class SignedInSession implements Session {
   }
 
   async accessToken(options?: AccessTokenOptions): Promise<string> {
-    const tokens = this.#tokens();
+    this.#assertOpen();
+    const { tokens } = this.#options;
+    if (tokens === undefined) {
+      throw new ValidMindAuthError(
+        "no_access_token",
+        words`Cannot give an access token: ${named("apiKey")} is set, and requests carry it. To sign
+          in instead, give ${named("issuer")} and ${named("clientId")}.`,
+      );
+    }
     if (options === undefined) {
       const fresh = tokens.freshToken(); // without a further promise
       if (fresh !== undefined) return fresh;
@@ -108,8 +116,8 @@ export class SignedInSession implements Session {
     return headers;
   }
 
-  fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-    return this.#api?.fetch(input, init) ?? this.#loadApi().then((api) => api.fetch(input, init));
+  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    return await (this.#api ?? await this.#loadApi()).fetch(input, init);
   }
 
   async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
@@ -126,10 +134,11 @@ export class SignedInSession implements Session {
 
   async clear(options: ClearOptions = {}): Promise<ClearResult> {
     checkCallOptions("clear the session", options, { revoke: "boolean" });
+    const { revoke = false } = options;
     const { tokens } = this.#options;
     if (tokens === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     const held = this.forget();
-    const result = await (await tokens.renewal()).clear(options, held);
+    const result = await (await tokens.renewal()).clear(revoke, held);
     this.forget(); // a call meanwhile may have read the entry
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
@@ -174,19 +183,6 @@ export class SignedInSession implements Session {
     options: Deno.InspectOptions,
   ): string {
     return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
-  }
-
-  #tokens(): TokenSource {
-    this.#assertOpen();
-    const { tokens } = this.#options;
-    if (tokens !== undefined) return tokens;
-    throw new ValidMindAuthError(
-      "no_access_token",
-      words`Cannot give an access token: ${
-        named("apiKey")
-      } is set, and requests carry it. To sign in
-        instead, give ${named("issuer")} and ${named("clientId")}.`,
-    );
   }
 
   /** The URL that headers are for: one of the API, or any secure one without an API. */

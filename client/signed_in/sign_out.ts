@@ -137,7 +137,7 @@ async function clearEach(
     try {
       const own = key === active?.key ? held : undefined;
       const store = new CredentialStore(backend, key);
-      results.push(await clearCredentials(store, { revoke }, provider, own));
+      results.push(await clearCredentials(store, revoke, provider, own));
     } catch (error) {
       faults.push(error); // thrown in the end, so that the other entries are removed
     }

@@ -1,6 +1,6 @@
 import { printable, redact } from "../../backends/common/printable.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import type { ClearOptions, ClearResult } from "../session.ts";
+import type { ClearResult } from "../session.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { CredentialStore } from "./store.ts";
 
@@ -29,7 +29,7 @@ export const UNREAD: RevocationResult = {
  */
 export async function clearCredentials(
   store: CredentialStore,
-  options: ClearOptions,
+  revoke: boolean,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
   held?: OidcCredentials,
 ): Promise<ClearResult> {
@@ -47,7 +47,7 @@ export async function clearCredentials(
   // Under the lock, so that a running refresh does not bring it back; without, where it cannot be had.
   await store.withLock(remove).catch(remove);
   const result = { keys: entry === undefined && !isUnread ? [] : [key] };
-  if (!options.revoke) return { ...result, revocation: "not_requested" };
+  if (!revoke) return { ...result, revocation: "not_requested" };
   if (isUnread) return { ...result, ...UNREAD };
   const revoked = entry ?? held;
   if (revoked === undefined) return { ...result, revocation: "nothing_to_revoke" };

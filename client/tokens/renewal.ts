@@ -1,4 +1,4 @@
-import type { ClearOptions, ClearResult } from "../session.ts";
+import type { ClearResult } from "../session.ts";
 import { Once, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/printable.ts";
 import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
@@ -8,6 +8,7 @@ import {
   type Bearer,
   bearerOf,
   coversScope,
+  endOf,
   isFresh,
   type TokenSet,
 } from "../entry.ts";
@@ -130,8 +131,8 @@ export class TokenRenewal implements Renewal {
   }
 
   /** Removes the entry. */
-  async clear(options: ClearOptions, held: OidcCredentials | undefined): Promise<ClearResult> {
-    return await clearCredentials(this.#store, options, () => this.#openProvider(), held);
+  async clear(revoke: boolean, held: OidcCredentials | undefined): Promise<ClearResult> {
+    return await clearCredentials(this.#store, revoke, () => this.#openProvider(), held);
   }
 
   /**
@@ -287,7 +288,7 @@ export class TokenRenewal implements Renewal {
     const previous = answer.isNew ? undefined : stored;
     const now = providerNow(runtime, bearer, identity.issuer);
     const entry = toEntry(answer.tokens, identity, bearer, now, previous);
-    emit?.({ type: "refresh_done", ...this.#endOf(entry) });
+    emit?.({ type: "refresh_done", ...endOf(this.#bearerIn(entry)) });
     if (await store.replace(entry, stored)) {
       this.#reportStored(entry);
       return entry;
@@ -347,18 +348,13 @@ export class TokenRenewal implements Renewal {
   /** Reports an entry that was stored. */
   #reportStored(entry: OidcCredentials): void {
     const backend = backendName(this.#store.backend);
-    this.#options.runtime.emit?.({ type: "stored", backend, ...this.#endOf(entry) });
+    this.#options.runtime.emit?.({ type: "stored", backend, ...endOf(this.#bearerIn(entry)) });
   }
 
   /** The error where a person has to sign in and is not asked. */
   #loginRequired(reason: Message, cause?: Error): ValidMindAuthError {
     const { identity, isFound } = this.#options;
     return loginRequired(identity, this.#store.backend, isFound, reason, cause);
-  }
-
-  #endOf(entry: OidcCredentials): { expiresAt?: Date } {
-    const bearer = this.#bearerIn(entry);
-    return bearer === undefined ? {} : { expiresAt: new Date(bearer.expiresAt) };
   }
 
   #bearerIn(entry: OidcCredentials): Bearer | undefined {

@@ -1,6 +1,6 @@
 import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
-import type { ClearOptions, ClearResult } from "../session.ts";
+import type { ClearResult } from "../session.ts";
 import {
   backendError,
   entryFrom,
@@ -40,7 +40,7 @@ export interface Renewal {
   renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
   keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
   prepareRefresh(): Promise<void>;
-  clear(options: ClearOptions, held: OidcCredentials | undefined): Promise<ClearResult>;
+  clear(revoke: boolean, held: OidcCredentials | undefined): Promise<ClearResult>;
 }
 
 /**

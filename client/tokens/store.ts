@@ -232,8 +232,8 @@ export async function singleFlight<T>(
   running: Map<string, Flight>,
   key: string,
   fn: (signal: AbortSignal) => Promise<T>,
-  signal?: AbortSignal,
-  onJoin: () => void = () => {},
+  signal: AbortSignal | undefined,
+  onJoin: () => void,
 ): Promise<T> {
   signal?.throwIfAborted();
   const joined = running.get(key);
