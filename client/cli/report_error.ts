@@ -54,7 +54,7 @@ export function reportError(
   const isSetting = SETTING_CODES.includes(code);
   const hint = code === "usage"
     ? `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`
-    : isSetting && code !== "settings_invalid"
+    : isSetting && code !== "settings_invalid" && command !== "config"
     ? `Try: ${PROGRAM} config, which shows where each value comes from`
     : denoFlagsHint(code, flags);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));

@@ -51,8 +51,8 @@ export async function chooseBackend(
 function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | undefined {
   const name = flags.text(flag);
   const path = flags.text(`${flag}-options`);
-  if (name === undefined && path === undefined) return undefined;
   if (name === undefined) {
+    if (path === undefined) return undefined;
     throw usageError(`Cannot use --${flag}-options: it needs --${flag}. Give both.`);
   }
   const origin = { name: `--${flag}`, options: `--${flag}-options` };

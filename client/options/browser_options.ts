@@ -139,6 +139,5 @@ function readListen(text: string, action: string) {
 
 /** jupyter-server-proxy cuts off its own part of the path. */
 function pathBehindProxy(path: string, port: number): string {
-  const [, ...rest] = path.split(`/proxy/${port}/`);
-  return rest.length === 0 ? path : `/${rest.join(`/proxy/${port}/`)}`;
+  return path.replace(new RegExp(`^.*?/proxy/${port}/`), "/");
 }

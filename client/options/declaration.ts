@@ -238,8 +238,10 @@ export function misspelledVariables(): string {
   const known = [...own, ...Object.values(BACKEND_VARIABLES), "VM_AUTH_CONFIG"];
   return Object.keys(Deno.env.toObject())
     .filter((name) => /^VM_(OIDC|API|AUTH)_/.test(name) && !known.includes(name))
-    .map((name) => ({ name, hint: didYouMean(name, known) }))
-    .map(({ name, hint }) => hint && ` ${name} is set. ${hint}`).join("");
+    .map((name) => {
+      const hint = didYouMean(name, known);
+      return hint && ` ${name} is set. ${hint}`;
+    }).join("");
 }
 
 /** The kinds of some options, to check values by. */

@@ -72,11 +72,7 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
     return checkSettings(target, flags);
   });
   if (!isSet) return findings;
-  const session = {
-    ...sessionOptions(flags),
-    interactive: false,
-    credentialsBackend: target?.backend,
-  };
+  const session = { ...sessionOptions(flags), credentialsBackend: target?.backend };
   const checkNeeds = async (discover: boolean) => {
     const needs = await requiredPermissions(session, { call: "createSession", discover });
     for (const when of ["always", "sign_in"] as const) preflight(doctor.action, needs, when);

@@ -1,5 +1,4 @@
 import {
-  backendError,
   describeBackend,
   isProbeKey,
   listKeys,
@@ -219,8 +218,7 @@ async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: F
     const entry = await new CredentialStore(backend, key).load();
     return entry && describeEntry(entry, identity);
   } catch (error) {
-    const fault = backendError("read credentials from", backend, error);
-    return { ...identity, error: describeError(fault, flags, identity) };
+    return { ...identity, error: describeError(error, flags, identity) };
   }
 }
 

@@ -221,6 +221,8 @@ configTest("an error about a setting leads to where it comes from", async (world
   const where = "Try: validmind-auth config, which shows where each value";
   await world.says("login", 2, "--listen (VM_OIDC_LISTEN) is not a loopback host", where);
   await world.says("config", 0, /^listen +0\.0\.0\.0:80 +settings file$/m);
+  const wrong = "VM_OIDC_FLOW is not one of auto, device";
+  await world.says("VM_OIDC_FLOW=divice config", 2, wrong, "!Try: "); // it would fail again
   await world.write({ ...settings, backend: "redis" });
   const named = [`"backend" in ${path}="redis": it is neither`, "Give one of file, memory, kv"];
   await world.says("status", 2, ...named);
