@@ -90,7 +90,9 @@ export async function askPerson(
     const context = { runtime, ask, signal, show, look };
     const tokens = await runFlow(chosenFlow(ask.flow), provider, context);
     const entry = await save(tokens);
-    await dialog.end(signedIn(provider, entry, options));
+    // Without an ID token that is the bearer, the session fails by an error of its own.
+    const isUsable = options.bearerIn(entry) !== undefined;
+    await dialog.end(isUsable ? signedIn(provider, entry, options) : { kind: "error" });
     return entry;
   } catch (error) {
     if (found !== undefined && error instanceof SignedInElsewhere) {

@@ -28,6 +28,7 @@ export async function startInBrowser(
   const signal = AbortSignal.any([stop.signal, ...options.signal ? [options.signal] : []]);
   const shown = Promise.withResolvers<AuthorizationPrompt>();
   let opening: Promise<Prompt> | undefined;
+  let newest: AuthorizationPrompt | undefined;
   const session = createSession({
     ...options,
     flow: "browser",
@@ -35,10 +36,13 @@ export async function startInBrowser(
     async onAuthorizationUrl(link) {
       const { issuer = new URL(link.url).origin, now = Date.now, onAuthorizationUrl } = options;
       if (onAuthorizationUrl === undefined) {
+        // The page of a first try, whose scopes the provider has refused.
+        await (await opening)?.end({ kind: "error" });
         opening = openPrompt({ page: pageOf(link, issuer, { handIn: HAND_IN }), now });
         await opening;
       }
       await onAuthorizationUrl?.(link);
+      newest = link;
       shown.resolve(link);
     },
   });
@@ -56,7 +60,7 @@ export async function startInBrowser(
     ...(link && { url: link.url, expiresAt: link.expiresAt }),
     async finish(address) {
       // At the end its own error says more than a refusal of the address, and a session needs none.
-      if (address !== undefined && !hasEnded) await link?.submit(address);
+      if (address !== undefined && !hasEnded) await newest?.submit(address);
       const signedIn = await session;
       await ended;
       return signedIn;

@@ -1,5 +1,6 @@
-import { createSession, type SessionOptions } from "../../../mod.ts";
+import { createSession, type SessionOptions, startSignIn } from "../../../mod.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
+import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import {
   oidcProviderWorld,
@@ -108,6 +109,35 @@ test("default scope: the browser is asked again with those that are left, after 
   assertMatch(stderr, /The scope asked for|goes on with the scope "openid email"/);
   assertEquals(stderr.match(/The sign-in failed/g)?.length, 1);
   assertMatch(stderr, /Signed in as analyst@example\.com/);
+});
+
+test("default scope: a sign-in in two steps takes the address of its second link", async (world) => {
+  const { provider } = world;
+  provider.discovery = {
+    authorization_endpoint: `${provider.issuer}/authorize`,
+    scopes_supported: ["openid", "email"],
+  };
+  using kernel = new FakeKernel();
+  const shown = () =>
+    kernel.displays.flatMap(({ data }) =>
+      /http\S+\/authorize\?\S+/.exec(data["text/plain"]!) ?? []
+    );
+  const { onAuthorizationUrl: _, ...options } = browserOptions(world);
+  await using signIn = await startSignIn(options);
+  const finish = (parameters: Record<string, string>) => {
+    const state = new URL(shown().at(-1)!).searchParams.get("state")!;
+    return signIn.finish(`?${new URLSearchParams({ state, ...parameters })}`);
+  };
+  const first = finish({ error: "invalid_scope" });
+  while (shown().length < 2) await new Promise((resolve) => setTimeout(resolve));
+  const nonce = new URL(shown()[1]!).searchParams.get("nonce");
+  provider.script.token.push(async () =>
+    await provider.tokens({ id_token: await provider.idToken({ nonce }) })
+  );
+  await using session = await finish({ code: "a-code" });
+  assertEquals(await first, session);
+  const types = ["display_data", "update_display_data"];
+  assertEquals(kernel.displays.map(({ type }) => type), [...types, ...types]);
 });
 
 // The device flow is switched off, for everybody or for this client: the browser takes its place.

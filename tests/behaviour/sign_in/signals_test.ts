@@ -10,6 +10,7 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertNotEquals,
   assertRejects,
   assertStringIncludes,
@@ -190,4 +191,8 @@ test("profile: the prompt says who has signed in, by the best name, and whether 
   answerWith(world, { refresh_token: undefined });
   await createSession({ ...options, profile: "unrefreshable" });
   assertStringIncludes(streams.written.stderr, "offline_access");
+  answerWith(world, { id_token: undefined });
+  const run = () => createSession({ ...options, profile: "without", bearer: "id_token" });
+  await rejectsWith("id_token_missing", run);
+  assertMatch(streams.written.stderr, /\nThe sign-in failed: see the error\.\n$/);
 });
