@@ -210,13 +210,14 @@ export function gitHubJob({ option, value }: ClientProof) {
  */
 export function withClientVariables(identity: OidcIdentity): OidcIdentity {
   const { issuer, clientId, flow, proof, subjectTokenFile } = identity;
-  if (!isNamedByEnv(issuer, clientId)) return identity;
+  const isSubjectOpen = flow === "token_exchange" && subjectTokenFile === undefined;
+  // Where nothing is open, no variable is read.
+  if ((proof && !isSubjectOpen) || !isNamedByEnv(issuer, clientId)) return identity;
   const read = <K extends OptionName>(name: K) => valueOf(name, {}, "sign in");
   const proofs = () => Object.fromEntries(CLIENT_AUTH.map((name) => [name, read(name)]));
   const found = {
     proof: proof ?? proofIn(proofs(), "sign in"),
-    subjectTokenFile: subjectTokenFile ??
-      (flow === "token_exchange" ? read("subjectTokenFile") : undefined),
+    subjectTokenFile: isSubjectOpen ? read("subjectTokenFile") : undefined,
   };
   return { ...identity, ...given(found) };
 }
