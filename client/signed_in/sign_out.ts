@@ -112,10 +112,7 @@ async function clearAll(
     endActive(activeIn(backend, "all"));
     return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
   }
-  for (const key of listed.filter(isProbeKey)) await backend.delete(key);
-  const keys = [
-    ...new Set([...listed.filter((key) => !isProbeKey(key)), ...store.shared.unstored.keys()]),
-  ];
+  const keys = [...new Set([...listed, ...store.shared.unstored.keys()])];
   // It only helps to revoke, and need not be there.
   const own = revoke
     ? await Promise.try(chooseIdentity, options).catch(() => undefined)
@@ -137,7 +134,9 @@ async function clearEach(
     try {
       const own = key === active?.key ? held : undefined;
       const store = new CredentialStore(backend, key);
-      results.push(await clearCredentials(store, revoke, provider, own));
+      const isEntry = !isProbeKey(key); // or what a probe has left behind
+      const result = await clearCredentials(store, revoke && isEntry, provider, own);
+      if (isEntry) results.push(result);
     } catch (error) {
       faults.push(error); // thrown in the end, so that the other entries are removed
     }

@@ -92,7 +92,7 @@ const skews = new Map<string, number>();
 /**
  * The time at which new tokens came, by the provider's clock where that is known: a stored end has to be
  * right on other computers, and after this one's clock is set. The session's clock follows, or the new
- * token would count as ended here. The clock of a caller is believed, and so is this computer's where the
+ * token would count as ended here. The clock of a caller is believed. So is this computer's where the
  * bearer is an ID token, which has an end of its own.
  */
 export function providerNow(
@@ -207,9 +207,9 @@ function advice(
   if (backend.persistent === false) {
     return words`Nothing is stored beyond this process: run ${call("init", {}, HERE)}.`;
   }
-  const given = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
-  const login = Object.fromEntries(given.map((name) => [name, identity[name]]));
-  const flags = given.map((name) => {
+  const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
+  const login = Object.fromEntries(names.map((name) => [name, identity[name]]));
+  const flags = names.map((name) => {
     const { flag } = OPTIONS[name];
     const value = identity[name]!;
     return typeof value === "string" ? `--${flag} ${quoteArgument(value)}` : `--${flag}`;
