@@ -1,4 +1,5 @@
 import { notebook } from "../../backends/common/platform.ts";
+import type { Clock } from "../../backends/common/promises.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
 import {
@@ -8,8 +9,8 @@ import {
   plainPrompt,
   type Prompt,
   promptHtml,
-  type PromptOptions,
   signedInAs,
+  type SignInPage,
 } from "./prompt.ts";
 import { isShownByCaller, isTerminal, showLine, showText } from "./terminal.ts";
 
@@ -20,13 +21,13 @@ const TEXT_LINES = 7;
  * Asks the person to sign in: in the output of a notebook cell, else on standard error, so that a
  * command's own output stays clean.
  */
-export async function openPrompt(options: PromptOptions): Promise<Prompt> {
+export async function openPrompt(page: SignInPage, now: Clock): Promise<Prompt> {
   const jupyter = notebook();
-  if (jupyter === undefined) return await openTextPrompt(options);
+  if (jupyter === undefined) return await openTextPrompt(page);
   try {
-    return await openNotebookPrompt(jupyter, options);
+    return await openNotebookPrompt(jupyter, page, now);
   } catch {
-    return await openTextPrompt(options); // a kernel without display support
+    return await openTextPrompt(page); // a kernel without display support
   }
 }
 
@@ -53,7 +54,8 @@ export async function showStored(session: Session, options: SessionOptions): Pro
  */
 async function openNotebookPrompt(
   jupyter: typeof Deno.jupyter,
-  { page, now }: PromptOptions,
+  page: SignInPage,
+  now: Clock,
 ): Promise<Prompt> {
   const id = `vm-auth-${crypto.randomUUID()}`;
   // A phone cannot bring the answer back to this computer.
@@ -94,7 +96,7 @@ function outcomeData(outcome: Outcome, issuer: string): Record<string, string> {
 }
 
 /** Asks on standard error in plain lines, which a log may keep; in a terminal with a QR code. */
-async function openTextPrompt({ page }: PromptOptions): Promise<Prompt> {
+async function openTextPrompt(page: SignInPage): Promise<Prompt> {
   const qr = page.answer || !isTerminal() ? "" : await qrBlock(page.url);
   await showText(qr + plainPrompt(page));
   let isOver = false;

@@ -1,4 +1,3 @@
-import type { Clock } from "../../backends/common/promises.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import type { SessionStatus } from "../session.ts";
@@ -10,7 +9,7 @@ const NO_REFRESH =
   'flow some providers also need authorizationParameters: { prompt: "consent" }. On the command line ' +
   "this is --parameter prompt=consent.";
 
-const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {
+const ENDS: Record<Failure, string> = {
   denied: "Not signed in: the sign-in was refused.",
   expired: "Not signed in: nobody approved in time. Try again.",
   interrupted: "Not signed in: the sign-in was interrupted.",
@@ -55,15 +54,11 @@ export interface Prompt {
   end(outcome: Outcome): Promise<void>;
 }
 
-export interface PromptOptions {
-  page: SignInPage;
-  now: Clock;
-}
+/** The kind of an unsuccessful sign-in. */
+export type Failure = "denied" | "expired" | "interrupted" | "error";
 
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
-export type Outcome = SignedIn | {
-  kind: "denied" | "expired" | "interrupted" | "error";
-};
+export type Outcome = SignedIn | { kind: Failure };
 
 export interface SignedIn {
   kind: "signed_in";

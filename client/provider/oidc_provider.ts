@@ -116,7 +116,7 @@ export class OidcProvider {
     return await this.use("revoke the sign-in", undefined, run);
   }
 
-  /** The hosts, with ports, of all endpoints. They need no permission here. */
+  /** The hosts, with ports, of all endpoints. Unlike a grant, this needs no permission for them. */
   async endpointHosts(): Promise<string[]> {
     const hosts = async () => endpointHosts(await this.#find());
     return await this.#attempt("find the provider's endpoints", undefined, hosts);

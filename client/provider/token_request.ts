@@ -146,7 +146,7 @@ const MAX_TRIES = 3;
 async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
   const { identity, server: { jwks_uri = "" }, signal, runtime } = context;
   checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
-  const { [oauth.customFetch]: fetch } = requestOptions(JWKS, context);
+  const fetch = providerFetch(JWKS, runtime);
   for (let tries = 1;; tries++) {
     try {
       const response = await fetch(jwks_uri, { redirect: "manual", signal: signal ?? null });

@@ -142,7 +142,7 @@ class SignInDialog implements Disposable {
     if (submit) this.#readPastes(submit);
     const handIn = submit ? TYPE_HERE : notebook() && USE_TWO_CELLS;
     const answer = page.answer && { ...page.answer, handIn };
-    this.#opening = openPrompt({ page: { ...page, answer }, now: runtime.now });
+    this.#opening = openPrompt({ ...page, answer }, runtime.now);
     const { note } = this.#options.ask;
     if (note !== undefined) await (await this.#opening).note(note);
     await this.#openBrowser(await this.#opening, page);
@@ -169,18 +169,13 @@ class SignInDialog implements Disposable {
 
   /** Shows the outcome in the place of the page. */
   async end(outcome: Outcome): Promise<void> {
-    this.#stopReading();
+    this.#pastes?.[Symbol.dispose]();
     const prompt = await this.#opening?.catch(() => undefined); // a failed opening has no end
     await prompt?.end(outcome);
   }
 
-  #stopReading(): void {
-    this.#pastes?.[Symbol.dispose]();
-    this.#pastes = undefined;
-  }
-
   [Symbol.dispose](): void {
-    this.#stopReading();
+    this.#pastes?.[Symbol.dispose]();
     this.#interrupt?.[Symbol.dispose]();
   }
 }

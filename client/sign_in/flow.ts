@@ -1,7 +1,7 @@
 import type { Runtime } from "../options/resolve_options.ts";
 import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
-import type { SignInPage } from "../prompt/prompt.ts";
+import type { Failure, SignInPage } from "../prompt/prompt.ts";
 import type { BrowserOptions } from "../options/browser_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode, SignInFlow } from "../session_options.ts";
@@ -74,13 +74,13 @@ export function promptError(error: unknown): ValidMindAuthError {
   );
 }
 
-/** The kind of an unsuccessful sign-in. */
+/** The kind of the failure behind an error. */
 export function failureOf(
   error: unknown,
   signal: AbortSignal,
-): "denied" | "expired" | "interrupted" | "error" {
+): Failure {
   if (signal.aborted) return "interrupted";
   const code = String((error as { code?: unknown } | null)?.code);
   const [, end] = /^(?:device_code|authorization)_(denied|expired)$/.exec(code) ?? [];
-  return end as "denied" | "expired" | undefined ?? "error";
+  return end as Failure | undefined ?? "error";
 }

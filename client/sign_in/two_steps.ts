@@ -38,7 +38,7 @@ export async function startInBrowser(
       if (onAuthorizationUrl === undefined) {
         // The page of a first try, whose scopes the provider has refused.
         await (await opening)?.end({ kind: "error" });
-        opening = openPrompt({ page: pageOf(link, issuer, { handIn: HAND_IN }), now });
+        opening = openPrompt(pageOf(link, issuer, { handIn: HAND_IN }), now);
         await opening;
       }
       await onAuthorizationUrl?.(link);

@@ -171,7 +171,7 @@ const HOSTILE = `<img src=x onerror="alert('1')">&\x1b[31m\u202egnp.\u2066`;
 /** A prompt in a kernel that takes down what is displayed. */
 async function open(page: SignInPage = PAGE) {
   using kernel = new FakeKernel();
-  const prompt = await openPrompt({ page, now: () => NOW });
+  const prompt = await openPrompt(page, () => NOW);
   const last = () => {
     const { "text/html": html, "text/plain": text } = kernel.displays.at(-1)!.data;
     return { html: html!, text: text! };
