@@ -128,6 +128,9 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   readonly #chosen = new Map<OidcCredentialsBackend, boolean>();
   /** Locks entries of a store without a lock, in this process. */
   readonly #queue = new Queue();
+  /** The stores that the present sign-out has missed, and when it removed its last entry. */
+  readonly #missed = new Set<OidcCredentialsBackend>();
+  #removedAt = 0;
   /** The store of the entry to which a probe belongs, while its lock is held. */
   readonly #probed = new Map<string, OidcCredentialsBackend>();
 
@@ -303,23 +306,26 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     return found ?? { store: this.#usable(key)[0]! };
   }
 
-  /** A failure of a store is thrown at the end. */
+  /** A failure of a store is thrown at the end. A sign-out of several entries names a missed store once. */
   async #removeFrom(
     stores: readonly OidcCredentialsBackend[],
     remove: (store: OidcCredentialsBackend) => MaybePromise<void>,
   ): Promise<void> {
     const faults: unknown[] = [];
+    if (performance.now() > this.#removedAt + SIGN_OUT_MS) this.#missed.clear();
     for (const store of stores) {
       try {
         await remove(store);
       } catch (error) {
         if (this.#chosen.get(store) || !isUnreachable(error)) faults.push(error);
-        else {
+        else if (!this.#missed.has(store)) {
+          this.#missed.add(store);
           const advice = "if it has the entry, that stays. Sign out again once it answers";
           this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
         }
       }
     }
+    this.#removedAt = performance.now();
     if (faults.length > 0) throw faults[0];
   }
 
@@ -333,6 +339,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 }
 
 const ACTION = "create FallbackCredentialsBackend";
+/** The longest pause between two removals of one sign-out, such as for a revocation, in milliseconds. */
+const SIGN_OUT_MS = 2000;
 
 function placeOf(store: OidcCredentialsBackend): string {
   return printable(locationOf(store) ?? backendName(store));
