@@ -2,7 +2,7 @@ import { folderNeeds, folderOf, needDeno, warnOnStderr } from "./common/platform
 import { checkOptions } from "./credentials_backend_error.ts";
 import { PROVES } from "./common/describe_backend.ts";
 import { credentialsPath, getEntry, readIfPresent } from "./file/document.ts";
-import type { FileStore, FileStoreOptions } from "./file/store.ts";
+import type { FileStore, FileStoreOptions, HeldKey } from "./file/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -90,8 +90,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   /** The file. */
   readonly path: string;
   readonly #isDefaultPath: boolean;
-  /** For each key whose lock is held: throws where its file has vanished, perhaps with the folder. */
-  readonly #held = new Map<string, () => void>();
+  /** The keys whose lock is held. */
+  readonly #held = new Map<string, HeldKey>();
   readonly #options: FileStoreOptions;
   #store: Promise<FileStore> | undefined;
 
@@ -130,7 +130,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   get(key: string): OidcCredentials | undefined {
     const document = readIfPresent(this.path);
     if (document !== undefined) return getEntry(document, key, this.path);
-    this.#held.get(key)?.();
+    this.#held.get(key)?.assertHeld();
     return undefined;
   }
 

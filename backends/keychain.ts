@@ -182,7 +182,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     const text = toAscii(JSON.stringify(entry));
     const { head, chunks, generation } = chunkValue(text, this.#client.limits.valueChars);
     for (const [index, chunk] of chunks.entries()) {
-      await this.#client.set(chunkAccount(account, generation!, index), chunk);
+      await this.#client.set(chunkAccount(account, generation, index), chunk);
     }
     await this.#client.set(account, head);
     if (await this.#tidy(account, generation) === head) return;
@@ -343,18 +343,12 @@ function isStaleChunk(other: string, account: string, generation = "none"): bool
  * Cuts `text`, which is ASCII, if it is longer than `limit`. The head is written last, and names the
  * chunks by their generation, which no other set of chunks has.
  */
-function chunkValue(
-  text: string,
-  limit: number,
-): { head: string; chunks: string[]; generation?: string } {
-  if (text.length <= limit) return { head: text, chunks: [] };
+function chunkValue(text: string, limit: number) {
   const generation = crypto.getRandomValues(new Uint8Array(6)).toHex();
-  const chunks = Array.from(
-    { length: Math.ceil(text.length / limit) },
-    (_, index) => text.slice(index * limit, (index + 1) * limit),
-  );
-  const head = `validmind-auth chunks v1 ${generation} ${chunks.length}`;
-  return { head, chunks, generation };
+  const length = text.length > limit ? Math.ceil(text.length / limit) : 0;
+  const head = length === 0 ? text : `validmind-auth chunks v1 ${generation} ${length}`;
+  const cut = (_: unknown, index: number) => text.slice(index * limit, (index + 1) * limit);
+  return { head, chunks: Array.from({ length }, cut), generation };
 }
 
 /** Parses a head. `undefined` where it is the value itself. */

@@ -62,7 +62,7 @@ export async function chooseBackend(
   }
   const found = getDefaultBackend();
   if (found !== undefined) return found;
-  if (named === undefined) return await loadBackendFromEnv() ?? defaultFileBackend();
+  if (named === undefined) return await loadBackendFromEnv() ?? new FileCredentialsBackend();
   const { sharedBackend } = await loadCreateBackend();
   return await sharedBackend(named.name, named.options, named.origin);
 }
@@ -163,12 +163,4 @@ export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | und
   const { sharedBackend } = await loadCreateBackend();
   const text = readEnv(options, "read the backend's options");
   return await sharedBackend(name!, text, { name: by, options });
-}
-
-/** The default file backend, while the home folder stays the same. */
-let defaultFile: FileCredentialsBackend | undefined;
-
-function defaultFileBackend(): FileCredentialsBackend {
-  const made = new FileCredentialsBackend();
-  return defaultFile = defaultFile?.path === made.path ? defaultFile : made;
 }

@@ -37,7 +37,7 @@ interface SealingKey {
   /** AES-256-GCM; not extractable. */
   readonly aes: CryptoKey;
   /** How it came from a passphrase, if it did: stored with each entry. */
-  readonly derivation?: Derivation;
+  readonly derivation?: Derivation | undefined;
 }
 
 export interface SealedEntry {
@@ -156,7 +156,7 @@ export async function sealingKey(
     subtle.deriveKey(hkdf("encryption"), root, form, false, ["encrypt", "decrypt"]),
     subtle.deriveBits(hkdf("key id"), root, 64),
   ]);
-  return { id: toHex(new Uint8Array(id)), aes, ...(derivation !== undefined && { derivation }) };
+  return { id: toHex(new Uint8Array(id)), aes, derivation };
 }
 
 function hkdf(purpose: string): HkdfParams {

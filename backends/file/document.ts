@@ -125,18 +125,10 @@ export function refusal(
   );
 }
 
-/** Whether a folder is a link to nothing, such as to a volume that is not there now. */
-function isAway(folder: string): boolean {
-  return isGranted({ name: "read", path: folder }) && isLink(folder) &&
-    lookIfPresent(folder, Deno.statSync) === undefined;
-}
-
-function isLink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
+/** Whether a file or a folder is a link to nothing, such as to a volume that is not there now. */
+function isLinkToNothing(path: string): boolean {
+  return isGranted({ name: "read", path }) && lookIfPresent(path)?.isSymlink === true &&
+    lookIfPresent(path, Deno.statSync) === undefined;
 }
 
 type Explanation = [code: CredentialsBackendErrorCode, reason: string, advice: string];
@@ -162,7 +154,7 @@ function explain(path: string, error: unknown): Explanation {
     return ["backend_denied", "the operating system denies it", advice];
   }
   if (error instanceof Deno.errors.NotFound) {
-    return isLink(path)
+    return isLinkToNothing(path)
       ? ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."]
       : ["backend_unavailable", "its folder is missing", "Make the folder, or use another path."];
   }
@@ -199,8 +191,7 @@ export function readIfPresent(path: string): CredentialsDocument | undefined {
     return readDocument(path).document;
   } catch (error) {
     const isMissing = error instanceof Deno.errors.NotFound;
-    // A link to nothing is something.
-    if (isMissing && !isLink(path) && !isAway(folderOf(path))) return undefined;
+    if (isMissing && ![path, folderOf(path)].some(isLinkToNothing)) return undefined;
     throw fileError("read", path, error);
   }
 }

@@ -39,8 +39,15 @@ export interface FileStoreOptions {
   lockTimeoutMs: number;
   /** Called at most once, when the file was open to others. */
   onWarning: (message: string) => void;
-  /** For each key whose lock is held: throws where the lock excludes others no more. */
-  held: Map<string, () => void>;
+  /** The keys whose lock is held. */
+  held: Map<string, HeldKey>;
+}
+
+/** The lock of one key, while it is held. */
+export interface HeldKey {
+  /** Throws where the lock excludes others no more: its file has vanished, perhaps with the folder. */
+  assertHeld(): void;
+  readonly proof: WriteProof;
 }
 
 /** A program without the lock may write between a read and a rename, but hardly each time. */
@@ -55,7 +62,6 @@ const vanished = new Set<string>();
 export class FileStore {
   readonly #path: string;
   readonly #options: FileStoreOptions;
-  readonly #proofs = new Map<string, WriteProof>();
   #hasWarned = false;
 
   constructor(options: FileStoreOptions) {
@@ -69,14 +75,15 @@ export class FileStore {
     entry: OidcCredentials,
     { isReplaced = () => true }: PutOptions = {},
   ): Promise<void> {
-    this.#options.held.get(key)?.(); // before a folder that has vanished is made anew
+    const held = this.#options.held.get(key);
+    held?.assertHeld(); // before a folder that has vanished is made anew
     const path = this.#prepare();
     const set = (document: CredentialsDocument) => {
       if (!isReplaced(getEntry(document, key, path))) return false;
       setRow(document, key, entry);
       return true;
     };
-    await this.#locked(path, () => this.#change(path, set, { proof: this.#proofs.get(key) }));
+    await this.#locked(path, () => this.#change(path, set, { proof: held?.proof }));
   }
 
   /** Removes one row, and the temp files that a killed write left. */
@@ -122,17 +129,16 @@ export class FileStore {
     const path = this.#prepare();
     const run = async (isHeld: () => boolean) => {
       const proof = await this.#prove(path, key);
-      this.#proofs.set(key, proof);
-      this.#options.held.set(key, () => {
+      const assertHeld = () => {
         if (isHeld()) return;
         if (this.#isFolderGone()) vanished.add(this.#path);
         throw lockLost(path);
-      });
+      };
+      this.#options.held.set(key, { assertHeld, proof });
       try {
         return await fn();
       } finally {
         this.#options.held.delete(key);
-        this.#proofs.delete(key);
         proof.end();
       }
     };

@@ -80,7 +80,6 @@ export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
 }
 
 type Code = CredentialsBackendError["code"];
-type Os = typeof Deno.build.os;
 
 export interface KeychainLimits {
   /** Longest value, in ASCII characters: a longer one is cut. */
@@ -113,7 +112,7 @@ export const CLIENT: unique symbol = Symbol("client");
 /** Only the store that survives a restart: left to itself the library takes the kernel's instead. */
 const OPTIONS: keyring.EntryOptions = { linux: { store: "secret-service" } };
 
-const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
+const KEYCHAIN_NAMES: Partial<Record<typeof Deno.build.os, string>> = {
   darwin: "the macOS Keychain",
   windows: "the Windows Credential Manager",
   linux: "the Secret Service (GNOME Keyring, KWallet, KeePassXC)",
@@ -221,7 +220,6 @@ export function keychainError(
   action: string,
   service: string,
   error: unknown,
-  os: Os = Deno.build.os,
 ): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
   const [code, reason, advice] = explain(error);
@@ -230,7 +228,7 @@ export function keychainError(
     : "";
   return new CredentialsBackendError(
     code,
-    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice}${end}`,
+    `Cannot ${action} ${describeKeychain(service)}: ${reason}. ${advice}${end}`,
   );
 }
 
@@ -243,8 +241,8 @@ function explain(error: unknown): Fault {
   return ["backend_unavailable", text ?? name, START];
 }
 
-export function describeKeychain(service: string, os: Os = Deno.build.os): string {
-  return `"${service}" in ${KEYCHAIN_NAMES[os] ?? "the OS keychain"}`;
+export function describeKeychain(service: string): string {
+  return `"${service}" in ${KEYCHAIN_NAMES[Deno.build.os] ?? "the OS keychain"}`;
 }
 
 /** The words of the native libraries, which hold no stored value. Another error is shown by its name. */

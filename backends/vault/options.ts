@@ -229,8 +229,6 @@ export interface VaultConnection {
   readonly caCert: string | undefined;
 }
 
-type Reader = (name: string) => string | undefined;
-
 export const VAULT_TOKEN = "VAULT_TOKEN";
 const SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -283,7 +281,7 @@ export function vaultPermissions(options: VaultCredentialsBackendOptions): Backe
 }
 
 /** The options with the variables. An address that is given takes nothing of where from these. */
-function merged(options: VaultCredentialsBackendOptions, read: Reader) {
+function merged(options: VaultCredentialsBackendOptions, read: typeof readEnvIfGranted) {
   if (options.address !== undefined) return options;
   return {
     address: read("VAULT_ADDR"),

@@ -51,17 +51,11 @@ export class VaultSession {
     if (answer.status !== 403) return answer;
     if (await this.#isLive(held)) throw this.#denied(request, answer);
     const next = await untilAborted(this.#replace(held), request.signal);
-    if (next.token === undefined) {
-      throw this.#failed(
-        NO_TOKEN,
-        `${GIVE_TOKEN} A Vault Agent at this address needs a login of its own.`,
-        request.action,
-      );
-    }
     if (next.token === held.token) {
       throw this.#failed(
-        `the Vault token has expired or was revoked, or its policies allow nothing${answer.words}`,
-        "Get a new one, for example with: vault login",
+        `the Vault token is missing, has expired or was revoked, or its policies allow nothing` +
+          answer.words,
+        `Get a new one, for example with: vault login. ${GIVE_TOKEN}`,
         request.action,
       );
     }
@@ -133,11 +127,9 @@ export class VaultSession {
     const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
     const held = this.#heldOf(answer);
     if (held !== undefined) return held;
-    // Without a mount Vault asks for a token, or knows no such path.
-    const mount = answer.status === 400 ? "" : `that ${path.replace(/\/login$/, "")} is mounted, `;
     throw this.#failed(
       `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,
-      `Check ${mount}the role, and whether the secret of the login has ended.`,
+      `Check the role, the mount in ${path}, and whether the secret of the login has ended.`,
     );
   }
 

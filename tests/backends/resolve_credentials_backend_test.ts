@@ -37,9 +37,8 @@ const test = Object.assign(testWith({ permissions: { env } }, PREFIX), {
 
 test("an environment that names none gives undefined, and the file of the home folder", async () => {
   assertEquals([await load(), await load("")], [undefined, undefined]);
-  const file = () => withEnv({ HOME: "/home/ana" }, () => resolveCredentialsBackend());
-  assertInstanceOf(await file(), FileCredentialsBackend);
-  assertStrictEquals(await file(), await file()); // one instance
+  const file = await withEnv({ HOME: "/home/ana" }, () => resolveCredentialsBackend());
+  assertInstanceOf(file, FileCredentialsBackend);
 });
 
 Deno.test("chosen store: the file of the home folder is not touched yet, and another home has another", () =>
