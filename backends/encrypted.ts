@@ -38,9 +38,9 @@ import {
   describeBackend,
   entryFrom,
   INNER,
-  isOneStore,
   listKeys,
   locationOf,
+  shareStore,
 } from "./common/describe_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
@@ -199,7 +199,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       keySource(key, "key"),
       ...olderKeys.map((one, index) => keySource(one, `olderKeys[${index}]`)),
     ];
-    if (this.#keys.some(({ backend }) => backend && isOneStore(backend, inner))) {
+    if (this.#keys.some(({ backend }) => backend && shareStore(backend, inner))) {
       const reason = "the key is kept in the store that it protects. Keep it in another one.";
       throw keyOptionError(reason);
     }

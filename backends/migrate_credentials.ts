@@ -1,9 +1,9 @@
 import {
   backendError,
   entryFrom,
-  isOneStore,
   isProbeKey,
   listKeys,
+  shareStore,
 } from "./common/describe_backend.ts";
 import { printable, sameJson } from "./common/printable.ts";
 import {
@@ -63,8 +63,8 @@ export interface MigrationResult {
  * @param options Whether the source is emptied.
  * @returns The result, by credential key.
  * @throws {CredentialsBackendError} `backend_no_list`; `invalid_backend`; `invalid_options`, also if
- * source and target are one backend; `backend_unproven` if a copy reads back differently, while the
- * source still has the entry; the errors of both backends.
+ * source and target are one store or share one; `backend_unproven` if a copy reads back differently,
+ * while the source still has the entry; the errors of both backends.
  * @category Backends
  *
  * @example
@@ -93,10 +93,11 @@ export async function migrateCredentials(
   const { deleteSource = false } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
-  if (isOneStore(from, to)) {
+  if (shareStore(from, to)) {
     throw new CredentialsBackendError(
       "invalid_options",
-      "Cannot migrate credentials: source and target are one store. Pass two.",
+      "Cannot migrate credentials: source and target are one store, or share one, such as a store of " +
+        "a fallback. Pass two that share none.",
     );
   }
   // First: who signs out of the target from now on must not find the entry there again.
@@ -114,11 +115,8 @@ export async function migrateCredentials(
       if (outcome === undefined) return;
       result[outcome].push(key);
       if (deleteSource) {
-        const there = await read(to, key);
         await guarded("delete", from, () => from.delete(key));
         result.deleted.push(key);
-        // The target may be a part of the source, such as a store of a fallback.
-        if (there && await read(to, key) === undefined) await copy(to, key, there, false);
       } else if (entry.refresh_token) {
         result.liveCopies.push(key);
       }

@@ -17,8 +17,11 @@ export function locationOf(backend: OidcCredentialsBackend): string | undefined 
   return typeof location === "string" ? location : undefined;
 }
 
-/** Whether two backends lead to one store, as far as can be told. */
-export function isOneStore(one: OidcCredentialsBackend, other: OidcCredentialsBackend): boolean {
+/** Whether two backends lead to one store, or share one within them, as far as can be told. */
+export function shareStore(one: Marked, other: Marked): boolean {
+  const inner = one[INNER];
+  if (inner !== undefined) return inner.some((store) => shareStore(store, other));
+  if (other[INNER] !== undefined) return shareStore(other, one);
   const place = one.persistent === true ? locationOf(one) : undefined;
   return one === other || place !== undefined && place === locationOf(other);
 }

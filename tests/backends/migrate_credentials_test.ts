@@ -34,11 +34,11 @@ function altered(
   return { ...minimal(good), ...methods };
 }
 
-const fallback = (last: MemoryCredentialsBackend) =>
+const fallback = (last: OidcCredentialsBackend) =>
   new FallbackCredentialsBackend({ backends: [memory(), last] });
 
 const KEY = await testKey();
-const encrypted = (backend: MemoryCredentialsBackend) =>
+const encrypted = (backend: OidcCredentialsBackend) =>
   new EncryptedCredentialsBackend({ backend, key: KEY });
 
 const test = testWith({}, "migrateCredentials: ");
@@ -77,16 +77,20 @@ test("what was refreshed at the target stays, and what ended earlier is replaced
   assertEquals([to.get("a"), to.get("b")], [refreshed, entry()]);
 });
 
-test("a target that is a part of the source keeps its entries", async () => {
-  for (const wrap of [fallback, encrypted]) {
-    const rows = { a: entry(), b: entry({ expires_at: "2099-06-01T00:00:00.000Z" }) };
-    const to = memory();
-    const from = wrap(to);
-    for (const [key, value] of Object.entries(rows)) await from.put(key, value);
-    assertEquals((await migrateCredentials(from, to, MOVE)).deleted, ["a", "b"]);
-    assertEquals([to.get("a"), to.get("b")], [rows.a, rows.b]);
-    assertEquals(await Array.fromAsync(to.list()), ["a", "b"]);
+test("two backends that share a store are refused, and each entry stays where it is", async () => {
+  await using folder = await tempDir();
+  const path = `${folder.path}/credentials.json`;
+  const file = () => new FileCredentialsBackend({ path });
+  const inner = memory({ a: entry() });
+  const nested = (backend: OidcCredentialsBackend) => encrypted(fallback(backend));
+  for (const wrap of [fallback, encrypted, nested]) {
+    const stores = [[wrap(inner), inner], [wrap(file()), file()], [wrap(file()), wrap(file())]];
+    for (const [one, other] of stores.flatMap(([one, other]) => [[one!, other!], [other!, one!]])) {
+      const run = () => migrateCredentials(one!, other!, MOVE);
+      await rejectsWith("invalid_options", run, "share none");
+    }
   }
+  assertEquals([inner.get("a"), await Array.fromAsync(inner.list())], [entry(), ["a"]]);
 });
 
 test("the source is kept where the copy reads back differently, and shows no control characters", async () => {
