@@ -74,11 +74,11 @@ export interface ClientInfo {
 export interface SessionStatus {
   /** How requests are authenticated. */
   readonly kind: "oidc" | "api_key";
-  /** Whether the session has a fresh or refreshable token. Always `true` with an API key. */
+  /** Whether the session has a live or refreshable token, or an API key. `false` once it is closed. */
   readonly signedIn: boolean;
   /** The person's `sub`, from the ID token. */
   readonly subject?: string;
-  /** The person's name, or else the user name, from the ID token. */
+  /** The person's name, from the ID token. */
   readonly name?: string;
   /** The person's e-mail address, from the ID token. */
   readonly email?: string;

@@ -35,6 +35,7 @@ import {
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, loadProvider, UNREAD } from "../tokens/clear.ts";
+import { sharedState } from "../tokens/source.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 
@@ -106,13 +107,12 @@ async function clearAll(
     }
     throw error;
   });
-  const store = new CredentialStore(backend, "");
   if (listed === undefined) {
-    await store.removeAll();
+    await new CredentialStore(backend, "").removeAll();
     endActive(activeIn(backend, "all"));
     return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
   }
-  const keys = [...new Set([...listed, ...store.shared.unstored.keys()])];
+  const keys = [...new Set([...listed, ...sharedState(backend).unstored.keys()])];
   // It only helps to revoke, and need not be there.
   const own = revoke
     ? await Promise.try(chooseIdentity, options).catch(() => undefined)
@@ -189,7 +189,8 @@ async function storeOf(
 /** The active session and its key, if that is among these. */
 function activeIn(backend: OidcCredentialsBackend, keys: readonly string[] | "all") {
   const session = peekActiveSession();
-  if (session?.backend !== backend || session.issuer === undefined) return undefined;
+  if (session?.issuer === undefined) return undefined;
+  if (sharedState(session.backend!) !== sharedState(backend)) return undefined;
   const key = credentialKey(session.issuer, session.clientId ?? "", session.audience, session);
   return keys === "all" || keys.includes(key) ? { session, key } : undefined;
 }

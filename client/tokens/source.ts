@@ -202,7 +202,7 @@ export class StoredCredential {
 }
 
 /** Backends of one class and location lead to one store, where it lasts. */
-function sharedState(backend: OidcCredentialsBackend): SharedState {
+export function sharedState(backend: OidcCredentialsBackend): SharedState {
   const location = locationOf(backend);
   const create = () => new SharedState();
   return backend.persistent === true && location !== undefined

@@ -221,7 +221,8 @@ test("clearOidcCredentials: all gets rid of a damaged file and its session, and 
   const credentialsBackend = new FileCredentialsBackend({ path });
   const session = await init({ ...world.options, ...MODEL, credentialsBackend });
   for (const revoke of [false, true]) {
-    const clear = () => clearOidcCredentials({ all: true, revoke, credentialsBackend });
+    const another = new FileCredentialsBackend({ path }); // of the same place
+    const clear = () => clearOidcCredentials({ all: true, revoke, credentialsBackend: another });
     await Deno.writeTextFile(path, '{"version": 1, "credentials": {"half of');
     const { reason, ...result } = await clear();
     const revocation = revoke ? "failed" : "not_requested";
