@@ -3,30 +3,20 @@ import { Once, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/printable.ts";
 import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import {
-  asksNobody,
-  type Bearer,
-  bearerOf,
-  coversScope,
-  endOf,
-  isFresh,
-  type TokenSet,
-} from "../entry.ts";
+import { asksNobody, type Bearer, bearerOf, endOf, isFresh, type TokenSet } from "../entry.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
 import type { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import { clearCredentials, loadProvider, loadUnattended, revokeTokens } from "./clear.ts";
 import {
-  BoundKey,
   bridges,
   endsSignIn,
+  EntryUse,
   isRefusal,
   loginRequired,
   NO_KEY,
   noIdToken,
-  noRefreshToken,
-  OTHER_SCOPE,
   providerNow,
   reasonOf,
   toEntry,
@@ -35,7 +25,6 @@ import type { HeldTokens, Renewal, TokenSourceOptions } from "./source.ts";
 import {
   CredentialStore,
   grantOf,
-  isSpent,
   loadDialog,
   markSpent,
   singleFlight,
@@ -48,7 +37,7 @@ export class TokenRenewal implements Renewal {
   readonly #held: HeldTokens;
   readonly #store: CredentialStore;
   readonly #provider = new Once<OidcProvider>();
-  readonly #key: BoundKey;
+  readonly #use: EntryUse;
   /** Whether a new token needs no stored one, and no person. */
   readonly #isAlone: boolean;
 
@@ -57,7 +46,7 @@ export class TokenRenewal implements Renewal {
     this.#options = options;
     this.#held = held;
     this.#store = new CredentialStore(stored.backend, stored.key);
-    this.#key = new BoundKey(identity.dpop === true);
+    this.#use = new EntryUse(options);
     this.#isAlone = asksNobody(identity.flow);
   }
 
@@ -70,9 +59,9 @@ export class TokenRenewal implements Renewal {
   async signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean> {
     const { ask, beforeProvider, runtime } = this.#options;
     const stored = this.#store.unstored ? await untilAborted(this.#store.load(), signal) : read;
-    if (await this.#servedBy(stored)) this.#held.adopt(stored!);
+    if (await this.#use.servedBy(stored)) this.#held.adopt(stored!);
     if (isFresh(this.#held.bearer, runtime.now())) return false;
-    const obstacle = this.#isAlone ? undefined : await this.#noRefreshOf(stored);
+    const obstacle = this.#isAlone ? undefined : await this.#use.noRefreshOf(stored);
     if (obstacle !== undefined && ask === undefined) throw this.#loginRequired(obstacle);
     await beforeProvider();
     if (obstacle === undefined) {
@@ -120,7 +109,7 @@ export class TokenRenewal implements Renewal {
 
   /** The key that a bearer is bound to. */
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
-    const pair = await this.#key.import(dpopKey);
+    const pair = await this.#use.importKey(dpopKey);
     if (pair !== undefined) return pair;
     throw this.#loginRequired(NO_KEY);
   }
@@ -172,8 +161,8 @@ export class TokenRenewal implements Renewal {
       return entry;
     };
     const rejected = this.#held.bearer?.token;
-    const look = async () => await this.#freshIn(await store.peek(), rejected);
-    const bearerIn = (entry: OidcCredentials) => this.#bearerIn(entry);
+    const look = async () => await this.#use.freshIn(await store.peek(), rejected);
+    const bearerIn = (entry: OidcCredentials) => this.#use.bearerIn(entry);
     const { backend } = store;
     return await askPerson(provider, { runtime, ask, backend, signal, save, look, bearerIn });
   }
@@ -183,26 +172,6 @@ export class TokenRenewal implements Renewal {
     const { identity, runtime } = this.#options;
     const open = async () => (await loadProvider()).openProvider(identity, runtime);
     return await this.#provider.get(open);
-  }
-
-  /** The bearer of an entry that is for the requested scope, and has the key of its tokens. */
-  async #servedBy(stored: OidcCredentials | undefined): Promise<Bearer | undefined> {
-    const { scope } = this.#options.identity;
-    const serves = stored && coversScope(stored, scope) && await this.#key.isIn(stored);
-    return serves ? this.#bearerIn(stored) : undefined;
-  }
-
-  /** The reason why an entry cannot be refreshed, if there is one. */
-  async #noRefreshOf(stored: OidcCredentials | undefined): Promise<Message | undefined> {
-    const { identity } = this.#options;
-    if (stored === undefined) return "no sign-in is stored";
-    if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
-    if (!await this.#key.isIn(stored)) return NO_KEY;
-    if (!stored.refresh_token) return noRefreshToken(identity);
-    if (isSpent(stored.refresh_token)) return "the stored refresh token was used already";
-    const { subjectOf } = await loadProvider();
-    // A refresh could not tell whether the new ID token is of the same person, and would use the token up.
-    return subjectOf(stored) === "unknown" ? "the stored ID token cannot be read" : undefined;
   }
 
   /**
@@ -237,28 +206,18 @@ export class TokenRenewal implements Renewal {
     stored: OidcCredentials | undefined,
     rejected: string,
   ): Promise<OidcCredentials | undefined> {
-    const renewed = await this.#freshIn(stored, rejected);
+    const renewed = await this.#use.freshIn(stored, rejected);
     if (renewed !== undefined) this.#options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;
-  }
-
-  /** The stored entry, where it serves this session with another bearer than `rejected`. */
-  async #freshIn(
-    stored: OidcCredentials | undefined,
-    rejected: string | undefined,
-  ): Promise<OidcCredentials | undefined> {
-    const bearer = await this.#servedBy(stored);
-    const isOther = isFresh(bearer, this.#options.runtime.now()) && bearer.token !== rejected;
-    return isOther ? stored : undefined;
   }
 
   async #runLocked(rejected: string): Promise<OidcCredentials> {
     const stored = await this.#store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
     if (renewed !== undefined) return renewed;
-    const obstacle = this.#isAlone ? undefined : await this.#noRefreshOf(stored);
+    const obstacle = this.#isAlone ? undefined : await this.#use.noRefreshOf(stored);
     if (obstacle !== undefined) {
-      const bearer = await this.#servedBy(stored);
+      const bearer = await this.#use.servedBy(stored);
       const isAlive = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
       if (isAlive && bearer.token !== rejected) return stored!;
       throw this.#loginRequired(obstacle);
@@ -288,7 +247,7 @@ export class TokenRenewal implements Renewal {
     const previous = answer.isNew ? undefined : stored;
     const now = providerNow(runtime, bearer, identity.issuer);
     const entry = toEntry(answer.tokens, identity, bearer, now, previous);
-    emit?.({ type: "refresh_done", ...endOf(this.#bearerIn(entry)) });
+    emit?.({ type: "refresh_done", ...endOf(this.#use.bearerIn(entry)) });
     if (await store.replace(entry, stored)) {
       this.#reportStored(entry);
       return entry;
@@ -317,9 +276,9 @@ export class TokenRenewal implements Renewal {
       const { requestUnattended } = await loadUnattended();
       return { tokens: await requestUnattended(provider), isNew: true } as const;
     };
-    if (this.#isAlone && await this.#noRefreshOf(stored)) return await anew();
+    if (this.#isAlone && await this.#use.noRefreshOf(stored)) return await anew();
     const { refresh_token, dpop_key } = stored!;
-    const dpopKey = await this.#key.import(dpop_key);
+    const dpopKey = await this.#use.importKey(dpop_key);
     const subject = subjectOf(stored!);
     const refresh = refreshTokens(provider, { refreshToken: refresh_token!, subject, dpopKey });
     return await refresh.catch((error) => {
@@ -348,16 +307,12 @@ export class TokenRenewal implements Renewal {
   /** Reports an entry that was stored. */
   #reportStored(entry: OidcCredentials): void {
     const backend = backendName(this.#store.backend);
-    this.#options.runtime.emit?.({ type: "stored", backend, ...endOf(this.#bearerIn(entry)) });
+    this.#options.runtime.emit?.({ type: "stored", backend, ...endOf(this.#use.bearerIn(entry)) });
   }
 
   /** The error where a person has to sign in and is not asked. */
   #loginRequired(reason: Message, cause?: Error): ValidMindAuthError {
     const { identity, isFound } = this.#options;
     return loginRequired(identity, this.#store.backend, isFound, reason, cause);
-  }
-
-  #bearerIn(entry: OidcCredentials): Bearer | undefined {
-    return bearerOf(entry, this.#options.bearer);
   }
 }

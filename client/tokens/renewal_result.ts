@@ -15,8 +15,12 @@ import { quoteArgument } from "../../backends/common/platform.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import {
+  type Bearer,
+  bearerOf,
+  coversScope,
   DEFAULT_SCOPE,
   given,
+  isFresh,
   LAST_TIME,
   readClaims,
   SKEW_SECONDS,
@@ -26,7 +30,9 @@ import { codeOf, ValidMindAuthError } from "../errors.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { ProviderRefusedError } from "../provider/error.ts";
 import { OPTIONS } from "../options/declaration.ts";
-import { getOrSet, type HeldTokens } from "./source.ts";
+import { loadProvider } from "./clear.ts";
+import { getOrSet, type HeldTokens, type TokenSourceOptions } from "./source.ts";
+import { isSpent } from "./store.ts";
 
 /** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
@@ -132,27 +138,61 @@ export function bridges(held: HeldTokens, error: unknown, now: number): boolean 
   return true;
 }
 
-/** The key that the tokens of one identity are bound to, where they are bound (DPoP, RFC 9449). */
-export class BoundKey {
-  readonly #isBound: boolean;
-  readonly #imported = new Map<unknown, Promise<CryptoKeyPair | undefined>>();
+/** What a stored entry is good for in one session. */
+export class EntryUse {
+  readonly #options: TokenSourceOptions;
+  readonly #keys = new Map<unknown, Promise<CryptoKeyPair | undefined>>();
 
-  constructor(isBound: boolean) {
-    this.#isBound = isBound;
+  constructor(options: TokenSourceOptions) {
+    this.#options = options;
   }
 
-  /** Whether an entry has the key of its tokens, or none where the tokens are to be unbound. */
-  async isIn({ dpop_key }: OidcCredentials): Promise<boolean> {
-    return this.#isBound ? await this.import(dpop_key) !== undefined : !dpop_key;
+  bearerIn(entry: OidcCredentials): Bearer | undefined {
+    return bearerOf(entry, this.#options.bearer);
+  }
+
+  /** The bearer of an entry that is for the requested scope, and has the key of its tokens. */
+  async servedBy(stored: OidcCredentials | undefined): Promise<Bearer | undefined> {
+    const { scope } = this.#options.identity;
+    const serves = stored && coversScope(stored, scope) && await this.#hasKey(stored);
+    return serves ? this.bearerIn(stored) : undefined;
+  }
+
+  /** The entry, where it serves with another bearer than `rejected`. */
+  async freshIn(
+    stored: OidcCredentials | undefined,
+    rejected: string | undefined,
+  ): Promise<OidcCredentials | undefined> {
+    const bearer = await this.servedBy(stored);
+    const isOther = isFresh(bearer, this.#options.runtime.now()) && bearer.token !== rejected;
+    return isOther ? stored : undefined;
+  }
+
+  /** The reason why an entry cannot be refreshed, if there is one. */
+  async noRefreshOf(stored: OidcCredentials | undefined): Promise<Message | undefined> {
+    const { identity } = this.#options;
+    if (stored === undefined) return "no sign-in is stored";
+    if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
+    if (!await this.#hasKey(stored)) return NO_KEY;
+    if (!stored.refresh_token) return noRefreshToken(identity);
+    if (isSpent(stored.refresh_token)) return "the stored refresh token was used already";
+    const { subjectOf } = await loadProvider();
+    // A refresh could not tell whether the new ID token is of the same person, and would use the token up.
+    return subjectOf(stored) === "unknown" ? "the stored ID token cannot be read" : undefined;
+  }
+
+  /** Whether an entry has the key of its tokens (DPoP, RFC 9449), or none where they are to be unbound. */
+  async #hasKey({ dpop_key }: OidcCredentials): Promise<boolean> {
+    return this.#options.identity.dpop ? await this.importKey(dpop_key) !== undefined : !dpop_key;
   }
 
   /**
    * A stored key for use, or `undefined` without a usable one. It is the same object for the same key,
    * since the nonces of its servers are remembered by it.
    */
-  async import(jwk: unknown): Promise<CryptoKeyPair | undefined> {
+  async importKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
     const x = (jwk as JsonWebKey | null | undefined)?.x;
-    return await getOrSet(this.#imported, x, () => importDpopKey(jwk));
+    return await getOrSet(this.#keys, x, () => importDpopKey(jwk));
   }
 }
 
@@ -160,11 +200,11 @@ export class BoundKey {
 export const NO_KEY = "the key of the stored tokens is missing or damaged";
 
 /** The reason of an entry with less scope than this session asks for. */
-export const OTHER_SCOPE =
+const OTHER_SCOPE =
   "the stored sign-in is for another scope. To use both at once, give each a profile of its own";
 
 /** The reason of an entry that cannot be refreshed. */
-export function noRefreshToken({ scope }: OidcIdentity): Message {
+function noRefreshToken({ scope }: OidcIdentity): Message {
   return scope.split(" ").includes("offline_access")
     ? "the provider gave no refresh token, although offline_access was asked for. Have it allowed for " +
       "this client. In the browser flow some providers also need the authorization parameter " +
