@@ -56,7 +56,7 @@ export interface Endpoint {
    * strict.
    *
    * @param json The body, where it is a JSON object.
-   * @returns `undefined` where the answer decides nothing, such as an answer that is no JSON.
+   * @returns `undefined` where the answer decides nothing, such as an answer that is not JSON.
    */
   normalize(status: number, json: Json | undefined): Answer | undefined;
 }
@@ -187,7 +187,7 @@ async function fetchText(
   try {
     if (fetch === globalThis.fetch) assertNet(new URL(url));
     const request = { ...init, body: sentOnce(init.body), signal };
-    // A fetch of the caller's may not pass the signal on.
+    // The caller's `fetch` may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
     // One whole object of JSON counts, however its connection ends.
     const isWhole = (text: string) => parseObject(text) !== undefined;

@@ -31,9 +31,9 @@ export function judgedSkew(skew: number | undefined): number {
  * | `iat` | is at most 15 minutes ahead of the provider's clock |
  * | `at_hash` | is the hash of the access token, where it is there |
  * | `alg` | has a public key: not `none`, and no secret |
- * | `typ` | is no other kind, such as `at+jwt` or `logout+jwt`; a logout event is refused as well |
+ * | `typ` | is not another kind, such as `at+jwt` or `logout+jwt`; a logout event is refused as well |
  *
- * `acr`, `amr`, `auth_time` and an old `iat` are not judged: this client asks for none of them.
+ * `acr`, `amr`, `auth_time` and an old `iat` are not judged. An API that demands them judges its own token.
  *
  * @param now The provider's time, in seconds since the epoch.
  */

@@ -12,8 +12,8 @@ import { type RequestContext, requestOptions, revokeToken } from "./token_reques
 const STANDARD_SCOPES = ["openid", "profile", "email"];
 
 /**
- * One OpenID Provider for one client: finds its endpoints, and gives the grants of this folder what
- * their requests need. It knows no grant itself. Loaded only where the provider is needed.
+ * One OpenID Provider for one client: finds its endpoints, and gives the grants of this folder the
+ * means of their requests. It knows no grant itself. Loaded only where the provider is needed.
  */
 export class OidcProvider {
   #identity: OidcIdentity;

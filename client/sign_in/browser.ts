@@ -266,7 +266,7 @@ export class RedirectListener implements AsyncDisposable {
   #respondTo(parameters: URLSearchParams): HttpResponse {
     if (this.#answer === undefined) return answerPage("stray");
     const fault = this.#answer.offer(parameters);
-    // A browser that asks twice, as for a page that is loaded anew, is told the same.
+    // A browser that loads the page anew gets the same page.
     if (fault !== undefined && fault !== SPENT) return answerPage("stray");
     return answerPage(parameters.has("error") ? "refused" : "arrived");
   }

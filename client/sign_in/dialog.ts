@@ -207,8 +207,8 @@ export function watchInterrupt(signIn: AbortController): Disposable | undefined 
  * Opens a page in the person's browser, without a shell in between. Only a page of the web is opened.
  *
  * The program that opens it gets the variables of a desktop and no others: this process's may hold an
- * API secret. It gets the page as its argument, which every user of the host may be able to read. There
- * is no other way to hand it over; the address of a page holds no token. See `BrowserStart`.
+ * API secret. It gets the page as its argument, which every user of the host may be able to read. It
+ * takes a page in no other way. The address of a page holds no token: see `BrowserStart`.
  *
  * @returns The reason why it could not be opened, or `undefined`. Waits for the program that opens it,
  * which may be the browser itself, but does not keep the process alive for it.

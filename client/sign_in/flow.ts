@@ -65,7 +65,7 @@ export async function runFlow(
   }
 }
 
-/** The error where the code or the link cannot be shown, by this module or by a function of the caller's. */
+/** The error where this module, or the caller's function, cannot show the code or the link. */
 export function promptError(error: unknown): ValidMindAuthError {
   return new ValidMindAuthError(
     "prompt_failed",

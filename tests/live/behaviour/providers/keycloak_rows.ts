@@ -5,7 +5,7 @@ import { AssertionIssuer } from "../../../support/client_world.ts";
 import { rejectsWith } from "../../../support/rejects_with.ts";
 import type { KeycloakRealm } from "./keycloak.ts";
 import { audienceOf, SECRET } from "./keycloak_realm.ts";
-import { endsOver, isRefused, type Row, row } from "./rows.ts";
+import { endsOver, isRefused, lives, type Row, row } from "./rows.ts";
 
 /** The issuer and the subject of a service account's token, as Kubernetes writes them. */
 const CLUSTER = "https://kubernetes.default.svc.cluster.local";
@@ -64,6 +64,21 @@ export const KEYCLOAK_ROWS: Record<string, Row<KeycloakRealm>> = {
     ["RFC 9126"],
     (world) => world.browserOptions,
   ),
+
+  "DPoP with a pushed request, which the provider does not demand": lives("dpop", (world) => ({
+    ...world.browserOptions,
+    dpop: true,
+    async fetch(input, init) {
+      const response = await world.fetch(input, init);
+      if (!String(input).includes("/.well-known/")) return response;
+      const document = await response.json();
+      return Response.json({ ...document, require_pushed_authorization_requests: true });
+    },
+    onAuthorizationUrl({ url }) {
+      assertEquals([...new URL(url).searchParams.keys()], ["client_id", "request_uri"]);
+      return world.provider.follow(url);
+    },
+  })),
 
   "ID token signed by a secret": row({ clientId: "symmetric" }, async (world) => {
     await rejectsWith("id_token_invalid", () => createSession(world.options), "HS256", "RS256");
