@@ -278,20 +278,18 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         away.set(store, error.code);
       }
     }
+    // Another call may have passed over one of them meanwhile, and told it.
+    const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
+    const places = fresh.map(([store, code]) => `${placeOf(store)} (${code})`).join(", ");
     if (away.size === stores.length) {
-      const places = stores.map((store) => `${placeOf(store)} (${away.get(store)})`).join(", ");
       throw new CredentialsBackendError(
         away.get(stores.at(-1)!)!,
         `Cannot use the credentials: none of these stores answers: ${places}. Repair one, or add ` +
           `another one to the list.`,
       );
     }
-    const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
     for (const [store] of fresh) this.#chosen.set(store, false);
-    for (const [store, code] of fresh) {
-      const uses = `this process uses ${this.location}`;
-      this.#report(`${placeOf(store)} was passed over (${code}): ${uses}.`);
-    }
+    if (places) this.#report(`${places} is passed over: this process uses ${this.location}.`);
     return found;
   }
 

@@ -150,7 +150,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     checkOptions(action, options, {
       program: "text",
       args: "array",
-      env: "object",
+      env: "texts",
       timeoutMs: "timeout",
       lockFolder: "path",
       lockTimeoutMs: "milliseconds",

@@ -307,9 +307,6 @@ const UNSAFE = /[%#\x00-\x1f\x7f]|\p{Cs}/gu;
 // deno-lint-ignore no-control-regex
 const UNSAFE_IN_ANY_CASE = /[%#A-Z\x00-\x1f\x7f-\u{10ffff}]/gu;
 
-/** Stands for the empty key: macOS takes no empty name. */
-const EMPTY = "%;";
-
 const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4})( |$)/;
 
 /**
@@ -318,12 +315,12 @@ const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4})( |$)/;
  */
 function accountOf(key: string, { ignoresCase }: KeychainLimits): string {
   const unsafe = ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE;
-  return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`) || EMPTY;
+  return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`);
 }
 
 /** The key of an account. `undefined` for the account of a chunk, and for one that no key has. */
 function keyOf(account: string, limits: KeychainLimits): string | undefined {
-  const key = account === EMPTY ? "" : account.replace(
+  const key = account.replace(
     /%([\da-f]{1,5}|10[\da-f]{4});/g,
     (_, code) => String.fromCodePoint(parseInt(code, 16)),
   );

@@ -58,9 +58,14 @@ export interface SettingOrigin {
   readonly options: string;
 }
 
-type BackendSpec =
-  | { kind: "built-in"; name: string }
-  | { kind: "module"; specifier: string; exportName: string };
+/** The export of a module. */
+interface ModuleSpec {
+  readonly specifier: string;
+  readonly exportName: string;
+}
+
+/** A built-in backend, or that of a module. */
+type BackendSpec = { readonly name: string } | ModuleSpec;
 
 /**
  * Parses a backend's name: a built-in one, or `<module specifier>:<ExportName>`, which is split at
@@ -69,7 +74,7 @@ type BackendSpec =
 export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   const text = spec.trim();
   const name = BUILT_IN_NAMES.find((known) => known === text);
-  if (name !== undefined) return { kind: "built-in", name };
+  if (name !== undefined) return { name };
   const [, specifier = "", exportName = ""] =
     /^(.+)[:#]([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ?? [];
   if (specifier === "") {
@@ -87,7 +92,7 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
       }`;
     throw specError(text, origin, reason, "backend_import_unsupported");
   }
-  return { kind: "module", specifier, exportName };
+  return { specifier, exportName };
 }
 
 /** A backend's name, or the specifier in it, for an error. A query may hold a token. */
@@ -188,7 +193,7 @@ async function createBackend(
   options: Options,
   origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
-  if (spec.kind === "module") return await importBackend(spec, options, origin);
+  if ("specifier" in spec) return await importBackend(spec, options, origin);
   const made = await withBackends(options, "", origin);
   const Backend = await BUILT_IN_BACKENDS[spec.name]!();
   return new Backend(made as never);
@@ -231,7 +236,7 @@ async function createNested(
 
 /** A backend of a third party, from its module. */
 async function importBackend(
-  { specifier, exportName }: Extract<BackendSpec, { kind: "module" }>,
+  { specifier, exportName }: ModuleSpec,
   options: Options,
   origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {

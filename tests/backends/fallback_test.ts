@@ -42,7 +42,7 @@ for (const code of AWAY) {
     assertEquals(await backend.get(KEY), entry());
     assertEquals(a.calls, ["get"]);
     assertEquals(b.rows.get(KEY), entry());
-    assertEquals(events, [`a was passed over (${code}): this process uses b, else c.`]);
+    assertEquals(events, [`a (${code}) is passed over: this process uses b, else c.`]);
     a.faults = {};
     a.rows.set(KEY, entry({ access_token: "another" }));
     assertEquals(await backend.get(KEY), entry()); // the choice stays
@@ -192,7 +192,7 @@ Deno.test("fallback: list() gives each key once, and leaves out a store that is 
   b.rows.set(OTHER, entry());
   c.faults.all = "backend_timeout";
   assertEquals((await Array.fromAsync(backend.list!())).toSorted(), [KEY, OTHER].toSorted());
-  assertEquals(events, ["c was passed over (backend_timeout): this process uses a, else b."]);
+  assertEquals(events, ["c (backend_timeout) is passed over: this process uses a, else b."]);
 });
 
 Deno.test("deleteAll() and close() reach every store, also after one that fails", async () => {

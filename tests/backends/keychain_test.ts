@@ -115,7 +115,7 @@ async function accountOf(key: string, os: typeof Deno.build.os): Promise<string 
 }
 
 Deno.test("a key is its own account, but for what a keychain loses", async () => {
-  const linux = { [KEY]: KEY, "größe|日本🔑": "größe|日本🔑", "": "%;" };
+  const linux = { [KEY]: KEY, "größe|日本🔑": "größe|日本🔑" };
   const odd = { "a%b#c\nd\u0000\ud800": "a%25;b%23;c%a;d%0;%d800;" };
   for (const [key, account] of Object.entries({ ...linux, ...odd })) {
     assertEquals(await accountOf(key, "linux"), account);

@@ -67,6 +67,7 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
     [{ program: "./helper" }, "absolute path"],
     [{ program: "bin/helper" }, "absolute path"],
     [{ program: "x", env: 7 }, '"env"'],
+    [{ program: "x", env: { A: 1 } }, '"env"'],
   ]],
   [FallbackCredentialsBackend, [
     [{}, '"backends" is empty'],

@@ -27,7 +27,7 @@ const parse = (text: string) => parseBackendSpec(text, ORIGIN);
 
 Deno.test("a built-in name leads to its class, exactly", async () => {
   for (const name of BUILT_IN_NAMES) {
-    assertEquals(parse(`\t${name} \n`), { kind: "built-in", name });
+    assertEquals(parse(`\t${name} \n`), { name });
     await rejectsWith("backend_spec_invalid", () => parse(name.toUpperCase()));
     const { prototype } = await BUILT_IN_BACKENDS[name]!();
     for (const method of ["get", "put", "delete"] as const) {
@@ -56,7 +56,7 @@ const MODULES: [spec: string, specifier: string, exportName: string][] = [
 
 Deno.test("a module's name is split at its last colon or hash", { permissions: "none" }, () => {
   for (const [spec, specifier, exportName] of MODULES) {
-    assertEquals(parse(spec), { kind: "module", specifier, exportName }, spec);
+    assertEquals(parse(spec), { specifier, exportName }, spec);
   }
 });
 

@@ -290,7 +290,7 @@ test.real("fallback: without the first store a person signs in to the second, an
     });
   const session = await world.signIn({ credentialsBackend: open() });
   assert(second.get(world.key) !== undefined);
-  assert(told[0]?.startsWith("first was passed over (backend_unavailable)"), told[0]);
+  assert(told[0]?.startsWith("first (backend_unavailable) is passed over"), told[0]);
   world.clock.advance(HOUR);
   assert(world.provider.isActive(await session.accessToken()));
   first.before = undefined; // from now on the first is there: the grant stays where it is, in one place
