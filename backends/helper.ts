@@ -37,7 +37,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
-import { type FolderLocks, folderLocks } from "./file/lock.ts";
+import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
 import {
   accountFor,
   addressIn,
@@ -168,11 +168,12 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * The program with `args`. It is the real path if this process may read it, or else the program as
-   * given.
+   * given. With other variables it may use another store: a random name stands for `env`.
    */
   get location(): string {
-    const { program, args } = this.#program;
-    return [locationOfProgram(program), ...args].join(" ");
+    const { program, args, env } = this.#program;
+    const place = [locationOfProgram(program), ...args].join(" ");
+    return env ? `${place} (variables ${nameOf(env)})` : place;
   }
 
   /**
@@ -337,6 +338,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const message = `Cannot ${action} credentials by ${this.#program.program}: ${words}`;
     return new CredentialsBackendError(code, message);
   }
+}
+
+const SALT = crypto.randomUUID();
+
+/** The same for the same variables in this process. It says nothing of them: they may hold a secret. */
+function nameOf(env: Readonly<Record<string, string>>): string {
+  return shortHash(SALT + JSON.stringify(Object.entries(env).sort()));
 }
 
 /**

@@ -227,6 +227,26 @@ for (const [does, store, code] of TOO_SMALL) {
   });
 }
 
+test("two that differ in their variables are two stores, whose sessions share nothing", async ({ folder, helper }) => {
+  await using world = await scriptedProviderWorld();
+  const script = HELPER.replace("/store", "/$STORE");
+  const people = [{ STORE: "ann", N: "1" }, { STORE: "ben", N: "1" }, { N: "1", STORE: "ann" }]
+    .map((env) => helper(script, { env }));
+  for (const name of ["ann", "ben"]) await Deno.mkdir(`${folder}/${name}`);
+  for (const credentialsBackend of people.slice(0, 2)) {
+    await createSession({ ...world.options, credentialsBackend });
+    const signedIn = (await credentialsBackend.get(world.key))!;
+    await credentialsBackend.put(world.key, { ...signedIn, expires_at: "2020-01-01T00:00:00Z" });
+  }
+  const tokens = await Promise.all(people.map(async (credentialsBackend) => {
+    const options = { ...world.options, credentialsBackend, interactive: false };
+    return await (await createSession(options)).accessToken();
+  }));
+  const stored = await Promise.all(people.map(async (store) => (await store.get(world.key))!));
+  assertEquals(tokens, stored.map(({ access_token }) => access_token));
+  assertEquals([new Set(tokens).size, tokens[2]], [2, tokens[0]]);
+});
+
 test("one that forgets is not proven", async ({ helper }) => {
   const backend = helper(HELPER.replace("mv ", ": "));
   await rejectsWith("backend_unproven", () => backend.put(KEY, entry()));
