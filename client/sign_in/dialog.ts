@@ -270,7 +270,9 @@ const signInByAny: Flow = async (provider, context) => {
     const obstacle = await browserObstacle(provider, context);
     const { code, oauthError } = error;
     if (obstacle !== undefined) {
-      const message = words`${wordsOf(error)} ${BY_BROWSER} cannot take its place: ${obstacle}.`;
+      // The advice of this code is the browser.
+      const said = code === "device_flow_unsupported" ? reasonOf(error) : wordsOf(error);
+      const message = words`${said} ${BY_BROWSER} cannot take its place: ${obstacle}.`;
       throw new ValidMindAuthError(code, message, { oauthError });
     }
     const { runtime, ask } = context;

@@ -46,7 +46,10 @@ test.signedIn("provider: a session's discovery that failed is asked again, one t
 test("provider: without a device endpoint there is no device flow", async (world) => {
   world.provider.discovery = { device_authorization_endpoint: undefined };
   const run = () => world.signIn({ flow: "device" });
-  await rejectsWith("device_flow_unsupported", run, world.provider.issuer, "no device flow");
+  await rejectsWith("device_flow_unsupported", run, world.provider.issuer, "Set flow");
+  const auto = () => world.signIn({ onAuthorizationUrl() {} });
+  const words = ["no device flow. flow: ", "cannot take its place: the provider offers no sign-in"];
+  await rejectsWith("device_flow_unsupported", auto, ...words);
 });
 
 test("provider: a refusal tells code, words and issuer, and carries no answer", async (world) => {
