@@ -127,6 +127,7 @@ export type {
   WithLockOptions,
 } from "./backends/oidc_credentials_backend.ts";
 export {
+  credentialsPath,
   FileCredentialsBackend,
   type FileCredentialsBackendOptions,
   withFileLock,
@@ -144,15 +145,14 @@ export {
   type MigrateOptions,
   type MigrationResult,
 } from "./backends/migrate_credentials.ts";
-export { credentialsPath } from "./backends/file.ts";
 export {
   credentialKey,
   type CredentialKeyOptions,
+  isExpired,
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,
 } from "./client/entry.ts";
-export { isExpired } from "./client/entry.ts";
 
 // Permissions: the needs of a call, as flags and as a permission set.
 export { requiredPermissions } from "./client/init.ts";

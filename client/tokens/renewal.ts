@@ -184,8 +184,8 @@ export class TokenRenewal implements Renewal {
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
     const renew = async (signal: AbortSignal) => {
       try {
-        const run = () => this.#runLocked(rejected);
-        return await takeTurn(store, run, { signal, peek }, this.#options);
+        const lock = { signal, peek };
+        return await takeTurn(store, () => this.#runLocked(rejected), lock, this.#options);
       } catch (error) {
         if (!signal.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) }, error);
         throw error;
@@ -233,7 +233,6 @@ export class TokenRenewal implements Renewal {
   /** Gets new tokens for an entry, and stores them. `undefined` where the store holds another grant by then. */
   async #exchange(stored: OidcCredentials | undefined): Promise<OidcCredentials | undefined> {
     const { identity, bearer, runtime } = this.#options;
-    const { emit } = runtime;
     const store = this.#store;
     const answer = await this.#request(stored);
     if (answer === undefined) return undefined;
@@ -247,7 +246,7 @@ export class TokenRenewal implements Renewal {
     const previous = answer.isNew ? undefined : stored;
     const now = providerNow(runtime, bearer, identity.issuer);
     const entry = toEntry(answer.tokens, identity, bearer, now, previous);
-    emit?.({ type: "refresh_done", ...endOf(this.#use.bearerIn(entry)) });
+    runtime.emit?.({ type: "refresh_done", ...endOf(this.#use.bearerIn(entry)) });
     if (await store.replace(entry, stored)) {
       this.#reportStored(entry);
       return entry;

@@ -236,11 +236,13 @@ export async function singleFlight<T>(
   onJoin: () => void,
 ): Promise<T> {
   signal?.throwIfAborted();
-  const joined = running.get(key);
-  if (joined !== undefined) onJoin();
-  const flight = joined ??
-    startFlight(fn, () => running.get(key) === flight && running.delete(key));
-  running.set(key, flight);
+  let flight = running.get(key);
+  if (flight === undefined) {
+    const abort = new AbortController();
+    const end = () => running.get(key) === flight && running.delete(key);
+    flight = { promise: fn(abort.signal).finally(end), abort, waiters: 0 };
+    running.set(key, flight);
+  } else onJoin();
   flight.waiters++;
   try {
     return await untilAborted(flight.promise as Promise<T>, signal);
@@ -251,11 +253,6 @@ export async function singleFlight<T>(
       flight.abort.abort(signal?.reason);
     }
   }
-}
-
-function startFlight(fn: (signal: AbortSignal) => Promise<unknown>, end: () => void): Flight {
-  const abort = new AbortController();
-  return { promise: fn(abort.signal).finally(end), abort, waiters: 0 };
 }
 
 /** Runs `fn` under the store's lock, and reports a long wait for the lock, and its end. */
