@@ -164,15 +164,11 @@ function secretsOf({ body, headers }: RequestInit): (string | undefined)[] {
  * without one (Keycloak sends none) by the `iat` of the ID token that it brought. `undefined` where
  * neither tells.
  */
-export function providerSkew(
-  date: string | null,
-  issuedAt?: unknown,
-  now: number = Date.now(),
-): number | undefined {
+export function providerSkew(date: string | null, issuedAt?: unknown): number | undefined {
   const byDate = parseHttpDate(date);
   const isDated = !Number.isNaN(byDate);
   const time = isDated ? byDate : typeof issuedAt === "number" ? issuedAt * 1000 : NaN;
-  const seconds = Math.round((time - now) / 1000);
+  const seconds = Math.round((time - Date.now()) / 1000);
   return Math.abs(seconds) <= (isDated ? DAY_SECONDS : MAX_SKEW_SECONDS) ? seconds : undefined;
 }
 

@@ -136,7 +136,7 @@ class SignInDialog implements Disposable {
   async show(page: SignInPage): Promise<void> {
     const { runtime } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
-    if (this.#opening !== undefined) await this.end({ kind: "error" });
+    if (this.#opening !== undefined) await this.end({ kind: "denied" });
     const submit = canReadTerminal() ? page.answer?.submit : undefined;
     // Before the prompt asks for an address, since the terminal would show it.
     if (submit) this.#readPastes(submit);

@@ -37,7 +37,7 @@ export async function startInBrowser(
       const { issuer = new URL(link.url).origin, now = Date.now, onAuthorizationUrl } = options;
       if (onAuthorizationUrl === undefined) {
         // The page of a first try, whose scopes the provider has refused.
-        await (await opening)?.end({ kind: "error" });
+        await (await opening)?.end({ kind: "denied" });
         opening = openPrompt(pageOf(link, issuer, { handIn: HAND_IN }), now);
         await opening;
       }

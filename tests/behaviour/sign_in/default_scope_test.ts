@@ -107,7 +107,7 @@ test("default scope: the browser is asked again with those that are left, after 
   await (await session).close();
   const { stderr } = streams.written;
   assertMatch(stderr, /The scope asked for|goes on with the scope "openid email"/);
-  assertEquals(stderr.match(/The sign-in failed/g)?.length, 1);
+  assertEquals(stderr.match(/the sign-in was refused/g)?.length, 1);
   assertMatch(stderr, /Signed in as analyst@example\.com/);
 });
 
@@ -138,6 +138,7 @@ test("default scope: a sign-in in two steps takes the address of its second link
   assertEquals(await first, session);
   const types = ["display_data", "update_display_data"];
   assertEquals(kernel.displays.map(({ type }) => type), [...types, ...types]);
+  assertStringIncludes(kernel.displays[1]!.data["text/plain"]!, "the sign-in was refused");
 });
 
 // The device flow is switched off, for everybody or for this client: the browser takes its place.
