@@ -146,6 +146,7 @@ async function hubToken({ name }: UnixUser): Promise<string | undefined> {
 test("JupyterHub, exchange: who is signed in at the hub is never asked", async () => {
   const [user] = it.users;
   const { robot } = it.hub;
+  await robot.stopServer(user!.name);
   await signInAtHub(user!);
   assertEquals(await hubToken(user!), undefined, "no server runs");
   await robot.startServer(user!.name);

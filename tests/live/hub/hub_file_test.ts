@@ -66,6 +66,8 @@ function hubStory(browser: Browser, user: UnixUser) {
     {
       title: "signs in to the hub and opens the quickstart notebook",
       async run() {
+        const stored = `${user.home}/.validmind/credentials.json`; // of another test
+        if (await isThere(stored)) await Deno.remove(stored);
         await world.write(user, "quickstart.ipynb", JSON.stringify(await quickstart()));
         await world.write(user, "browser.ipynb", JSON.stringify(codeCells(BROWSER_CELL)));
         person = await HubPerson.signIn(world, browser, user);

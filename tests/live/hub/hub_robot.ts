@@ -22,8 +22,9 @@ export class HubRobot {
     await until(`the server of ${name}`, isReady);
   }
 
-  /** Stops a person's server, and waits until it has ended. */
+  /** Stops a person's server if it runs, and waits until it has ended. */
   async stopServer(name: string): Promise<void> {
+    if (await this.#serverOf(name) === undefined) return;
     await this.#request("DELETE", `/hub/api/users/${name}/server`);
     const isGone = async () => await this.#serverOf(name) === undefined;
     await until(`the end of the server of ${name}`, isGone);

@@ -40,7 +40,7 @@ export async function startJupyterLab(
     ],
     readyOn: "stderr",
     ready: /(http:\/\/127\.0\.0\.1:\d+)\/lab/,
-    env: { ...env, JUPYTER_CONFIG_DIR: `${path}/config` },
+    env: { ...env, JUPYTER_CONFIG_DIR: `${path}/config`, CI: "" }, // a person is asked
   });
   return {
     /** The address of a notebook of that folder, without what was open before. */
