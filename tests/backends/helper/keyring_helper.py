@@ -16,12 +16,12 @@ SERVICE = "validmind-auth-helper"
 def main(action: str, text: str) -> int:
     lock = os.open(os.path.expanduser("~/.validmind-auth-helper.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # until this process ends: keyring has no lock
-    known = json.loads(keyring.get_password(SERVICE, "list") or "{}")
     url = json.loads(text)["ServerURL"] if action == "store" else text.strip()
     if action == "get":
         found = keyring.get_password(SERVICE, url)
         print(found or "credentials not found in native keychain")
         return 0 if found else 1
+    known = json.loads(keyring.get_password(SERVICE, "list") or "{}")
     if action == "store":
         keyring.set_password(SERVICE, url, text)
         known[url] = json.loads(text)["Username"]

@@ -82,13 +82,15 @@ const HELPERS: Record<string, () => Promise<Helper>> = {
 for (const [name, make] of Object.entries(HELPERS)) {
   const helper: Helper = await live.shared(make);
   const lockFolder = live.ignore ? "" : `${folder.path}/locks`;
-  const open = () => new HelperCredentialsBackend({ ...helper, lockFolder });
+  // A call of a helper that locks waits for those before it.
+  const timeoutMs = 180_000;
+  const open = () => new HelperCredentialsBackend({ ...helper, lockFolder, timeoutMs });
   const ignore = live.ignore;
   testCredentialsBackend(name, open, { ignore, patienceMs: 30_000 });
 
   live.test(`${name}: sixteen processes refresh an expired sign-in once`, async () => {
-    // They look one after the other, each by the program: how long the last one waits is the machine's.
-    const env = chosen("helper", { ...helper, lockFolder, lockTimeoutMs: 180_000 });
+    // They look one after the other, each by the program.
+    const env = chosen("helper", { ...helper, lockFolder, timeoutMs, lockTimeoutMs: 180_000 });
     const { failures } = await stampede({
       ...{ count: 1, seed: 1, folder: folder.path },
       startStore: () => storeOn(undefined, env),
