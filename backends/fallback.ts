@@ -310,13 +310,17 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     remove: (store: OidcCredentialsBackend) => MaybePromise<void>,
   ): Promise<void> {
     const faults: unknown[] = [];
+    let reached = 0;
     if (performance.now() > this.#removedAt + SIGN_OUT_MS) this.#missed.clear();
     for (const store of stores) {
       try {
         await remove(store);
+        reached++;
       } catch (error) {
-        if (this.#chosen.get(store) || !isUnreachable(error)) faults.push(error);
-        else if (!this.#missed.has(store)) {
+        const isLast = store === stores.at(-1);
+        const isMissed = isUnreachable(error) && !this.#chosen.get(store);
+        if (!isMissed || isLast && reached === 0) faults.push(error);
+        if (isMissed && !this.#missed.has(store)) {
           this.#missed.add(store);
           const advice = "if it has the entry, that stays. Sign out again once it answers";
           this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);

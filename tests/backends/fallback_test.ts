@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { clearOidcCredentials } from "@validmind/auth";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
 import { probeKey } from "../../backends/common/describe_backend.ts";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
@@ -69,6 +70,15 @@ for (const code of AWAY) {
     for (const store of [a, b, c]) store.faults = {};
     a.rows.set(KEY, entry());
     assertEquals([await backend.get(KEY), events], [entry(), []]);
+  });
+
+  Deno.test(`fallback: a sign-out that reaches no store is ${code}`, async () => {
+    const { a, b, c, open, events } = trio();
+    for (const store of [a, b, c]) store.faults.all = code;
+    const session = { issuer: "https://login.example.com", clientId: "my-app" };
+    const clear = () => clearOidcCredentials({ ...session, credentialsBackend: open() });
+    await rejectsWith(code, clear, "Cannot reach");
+    assertEquals(events.length, 3);
   });
 }
 
