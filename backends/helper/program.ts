@@ -4,6 +4,7 @@ import {
   isWindows,
   nameOf,
   permissionFlag,
+  readEnv,
   readEnvIfGranted,
   writeError,
 } from "../common/platform.ts";
@@ -208,14 +209,8 @@ export function isAbsolute(path: string): boolean {
  */
 function assertTrustedProgram(program: string): void {
   if (isPath(program)) return;
-  if (!isGranted({ name: "env", variable: "PATH" })) {
-    throw new CredentialsBackendError(
-      "permission_required",
-      `Cannot run ${program}: Deno does not permit PATH, by which it is found. Run with ` +
-        `--allow-env=PATH, or give its path as the option "program".`,
-    );
-  }
-  const relative = foldersOf(Deno.env.get("PATH")).find((folder) => !isAbsolute(folder));
+  const path = readEnv("PATH", `find ${program}`);
+  const relative = foldersOf(path).find((folder) => !isAbsolute(folder));
   if (relative === undefined) return;
   throw new CredentialsBackendError(
     "backend_denied",

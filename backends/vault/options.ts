@@ -63,7 +63,7 @@ export interface VaultJwtAuth {
   /**
    * A file with the signed token. It is read at each login.
    *
-   * @default {"/var/run/secrets/kubernetes.io/serviceaccount/token" for kubernetes, else none}
+   * @default {"/var/run/secrets/kubernetes.io/serviceaccount/token"}
    */
   jwtFile?: string;
   /**

@@ -35,7 +35,12 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
       },
     })],
   ],
-  "gives back the whole entry": [["that stores later", "after put() resolved", (good) => {
+  "gives back the whole entry": [["that shows its rows", "shows a token", (good) => ({
+    put: (key, value) => {
+      Object.assign(good, { [key]: value });
+      good.put(key, value);
+    },
+  })], ["that stores later", "after put() resolved", (good) => {
     let late = () => {};
     return {
       get: (key) => {
@@ -145,12 +150,6 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
     "did not end with the signal's reason",
     (good) => ({ withLock: (key, fn) => good.withLock(key, fn) }),
   ]],
-  "shows no secret when it is printed": [["that shows its rows", "shows a token", (good) => ({
-    put: (key, value) => {
-      Object.assign(good, { [key]: value });
-      good.put(key, value);
-    },
-  })]],
   "does not take unreadable for absent": [[
     "that takes unreadable for absent",
     "it must throw",
