@@ -3,7 +3,15 @@ import { Once, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/printable.ts";
 import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { asksNobody, type Bearer, bearerOf, endOf, isFresh, type TokenSet } from "../entry.ts";
+import {
+  asksNobody,
+  type Bearer,
+  bearerOf,
+  coversScope,
+  endOf,
+  isFresh,
+  type TokenSet,
+} from "../entry.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
 import type { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -99,7 +107,7 @@ export class TokenRenewal implements Renewal {
   /** Follows an unsuccessful renewal in the memory of the session. */
   #keepUp(error: unknown): void {
     const { unstored } = this.#store;
-    if (unstored !== undefined) {
+    if (unstored !== undefined && coversScope(unstored, this.#options.identity.scope)) {
       this.#held.adopt(unstored);
       this.#held.freshUntil = 0; // the next use still goes to the store, to write them
     } else if (endsSignIn(error) && this.#held.entry !== undefined) {

@@ -165,6 +165,19 @@ test("unstored: tokens of a new sign-in are stored once the store can be read ag
   assertEquals(await session.accessToken(), backend.rows.get(world.key)?.access_token);
 });
 
+test("unstored: a session for another scope keeps its own tokens", async (world) => {
+  const credentialsBackend = new LockedBackend();
+  const [one, other] = [
+    await world.signIn({ credentialsBackend, scope: "openid one" }),
+    await world.signIn({ credentialsBackend, scope: "openid other" }),
+  ];
+  const token = await one.accessToken();
+  credentialsBackend.fail("put", FULL, world.key);
+  await rejectsWith("credentials_not_stored", () => renew(other));
+  await rejectsWith("login_required", () => renew(one), "another scope");
+  assertEquals(await one.accessToken(), token);
+});
+
 test("unstored: what one instance could not store, another of the same place has, and stores", async (world) => {
   const shared = { location: crypto.randomUUID(), persistent: true, rows: new Map() };
   const [one, two] = [1, 2].map(() => Object.assign(new SpyBackend(), shared));
