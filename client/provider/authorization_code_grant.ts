@@ -103,7 +103,8 @@ export async function redeemAuthorization(
 ): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
     const { server, client, auth } = context;
-    remember(context.runtime.secrets, secretsOf(answer));
+    // Its other parameters are words, such as Google's prompt=consent, and have to stay in messages.
+    remember(context.runtime.secrets, [state, answer.get("code")]);
     const code = validate(context, answer, state);
     return await firstTokens(context, dpopKey, {
       send: (options) =>
@@ -137,11 +138,6 @@ function validate(
     const refusal = withoutEcho(error, runtime.secrets);
     throw authorizationRefusal(server.issuer, refusal, { ...ADVICE, scope });
   }
-}
-
-function secretsOf(answer: URLSearchParams): string[] {
-  const open = ["error", "error_description", "error_uri", "iss"];
-  return [...answer].flatMap(([name, value]) => open.includes(name) ? [] : [value]);
 }
 
 async function queryOf(

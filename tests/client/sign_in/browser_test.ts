@@ -139,9 +139,12 @@ for (const isPushed of [false, true]) {
 test.real("browser flow: an address from another machine is handed in, and is spent then", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
   const { url } = await world.provider.follow(prompt.url, { stopAt: prompt.redirectUri });
-  await prompt.submit(`  ${url}\n`);
+  await prompt.submit(`  ${url}&authuser=0&prompt=consent\n`); // as Google sends more than a code
   await rejectsWith("address_refused", () => prompt.submit(url), "used already");
-  await (await session).close();
+  await using signedIn = await session;
+  world.api.script.push(() => new Response("no consent in 2000", { status: 400 }));
+  const { body } = await assertRejects(() => signedIn.get("thing"), ApiError);
+  assertEquals(body, "no consent in 2000");
   await rejectsWith("address_refused", () => prompt.submit(url), "used already");
 });
 
