@@ -46,7 +46,7 @@ import { main } from "./cli/main.ts";
  * ```
  */
 export async function runCli(args: readonly string[]): Promise<number> {
-  // In a Deno that is too old, `help` works and `doctor` names the one that is needed.
+  // In a Deno that is too old, `--help` works and `doctor` names the one that is needed.
   if (!isDeno) needDeno("run the command line", "Install Deno, and then this by: deno install.");
   return await main(args);
 }

@@ -89,6 +89,7 @@ function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array): void {
   let rest = bytes;
   while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
 }
+
 /** Rows in columns, without trailing spaces. Wraps the last column to `width`. */
 export function columns(
   rows: readonly (readonly string[])[],

@@ -73,7 +73,11 @@ async function readRequest(flags: FlagValues): Promise<RequestInit & { query: st
   const hasBody = input !== undefined || fields.length > 0;
   const method = flags.text("method")?.toUpperCase() ?? (hasBody ? "POST" : "GET");
   const isQuery = input !== undefined || method === "GET";
-  const query = isQuery ? fields.map(([name, value]) => [name, `${value}`]) : [];
+  const query = isQuery
+    ? fields.map((
+      [name, value],
+    ) => [name, typeof value === "string" ? value : JSON.stringify(value)])
+    : [];
   const body = input !== undefined
     ? await readInput(input)
     : hasBody && !isQuery
@@ -90,7 +94,7 @@ async function readRequest(flags: FlagValues): Promise<RequestInit & { query: st
     const { message } = error as Error;
     // The message about a header quotes it.
     const isMethod = /^(Method|Request with)/.test(message);
-    const fault = isMethod ? `method ${method}: ${message}` : "header: it is not NAME:VALUE";
+    const fault = isMethod ? `method: ${message}` : "header: it is not NAME:VALUE";
     throw usageError(`Cannot use --${fault}. Give another one.`);
   }
   return { ...init, query: `${new URLSearchParams(query)}` };

@@ -142,7 +142,7 @@ function change(
   }
   const text = `${JSON.stringify(document, null, 2)}\n`;
   const { common, profiles } = parseSettings(path, text);
-  if (way === "set") checkValues(profiles.get(profile ?? "") ?? common);
+  if (way === "set") checkValues({ profile, ...profiles.get(profile ?? "") ?? common });
   try {
     makeFolder(folderOf(path));
     replaceFile(resolveLink(path), text, { isLocked: false });

@@ -132,6 +132,7 @@ const REFUSED: [words: string, said: string][] = [
   ["clientSecret s3cr3t", "Set VM_OIDC_CLIENT_SECRET instead."],
   ["api-key s3cr3t", "Set VM_API_KEY instead."],
   ["--profile two flow divice", 'profile "two": option "flow" is not one of auto, device'],
+  ["--profile 'a|b' flow device", "--profile"],
   ["--profile two issuer ftp://x", "is not an http(s) URL"],
   ["timeoutMs long", '"timeoutMs" is not a number'],
   ["issuer ''", '"issuer" is empty'],
