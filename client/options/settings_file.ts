@@ -252,8 +252,8 @@ function decide(entry: Entry, given: Entry, isTyped: boolean): SettingRow[] {
 function leftOf(entry: Entry, given: Entry, isTyped: boolean) {
   const { apiKey, apiSecret, apiSecretFile } = OPTIONS;
   const inForce = (name: "issuer" | "clientId") => {
-    const own = isTyped ? entry[name] : undefined;
-    return `${given[name] ?? own ?? readEnvIfGranted(OPTIONS[name].variable) ?? entry[name]}`;
+    const ofShell = isTyped ? undefined : readEnvIfGranted(OPTIONS[name].variable);
+    return `${given[name] ?? ofShell ?? entry[name]}`;
   };
   const issuer = normalizeIssuer(`${entry.issuer}`);
   const clientId = normalizeClientId(`${entry.clientId}`);
