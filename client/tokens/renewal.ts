@@ -132,10 +132,7 @@ export class TokenRenewal implements Renewal {
     return await clearCredentials(this.#store, revoke, () => this.#openProvider(), held);
   }
 
-  /**
-   * Asks the person, or joins another session of this process that is asking already. Before that, the
-   * store is proven.
-   */
+  /** Asks the person, or joins another session of this process that is asking already. */
   async #ask(signal?: AbortSignal): Promise<void> {
     const { identity, bearer, runtime } = this.#options;
     const store = this.#store;
@@ -151,6 +148,7 @@ export class TokenRenewal implements Renewal {
     if (this.#held.bearer === undefined) throw noIdToken(identity.issuer);
   }
 
+  /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
   async #askAlone(signal: AbortSignal): Promise<OidcCredentials> {
     const { identity, bearer, runtime } = this.#options;
     const store = this.#store;
@@ -219,6 +217,7 @@ export class TokenRenewal implements Renewal {
     return renewed;
   }
 
+  /** Renews the stored entry, under the lock, unless that was done meanwhile. */
   async #runLocked(rejected: string): Promise<OidcCredentials> {
     const stored = await this.#store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);

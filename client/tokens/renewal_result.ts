@@ -141,6 +141,7 @@ export function bridges(held: HeldTokens, error: unknown, now: number): boolean 
 /** What a stored entry is good for in one session. */
 export class EntryUse {
   readonly #options: TokenSourceOptions;
+  /** By the public part of the key. */
   readonly #keys = new Map<unknown, Promise<CryptoKeyPair | undefined>>();
 
   constructor(options: TokenSourceOptions) {

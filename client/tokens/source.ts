@@ -111,7 +111,7 @@ export class HeldTokens {
   entry: OidcCredentials | undefined;
   /** The bearer in use, fresh or not. */
   bearer: Bearer | undefined;
-  /** The number of calls of {@linkcode forget}. */
+  /** The number of calls of {@linkcode forget}. What began before a call is not taken over after it. */
   forgets = 0;
 
   constructor(kind: "access_token" | "id_token", secrets: Set<string>) {
@@ -146,8 +146,8 @@ export class HeldTokens {
 export interface Unstored {
   entry: OidcCredentials;
   /**
-   * Whether it replaces what is stored: the grant before it and those of earlier entries, whose writes may
-   * be done without an answer.
+   * Whether it may replace the present entry: that of the grant before it, or an earlier unstored one, whose
+   * write may have been done without an answer.
    */
   replaces: (present: OidcCredentials | undefined) => boolean;
 }
@@ -159,9 +159,9 @@ export interface Flight {
   waiters: number;
 }
 
-/** The state of one store in this process: by store instead of by session, since sessions share it. */
+/** What the sessions of this process share about one store. */
 class SharedState {
-  /** By key. The next `init()` has to find these tokens, too. */
+  /** By key. The next `init()` in this process has to find these tokens, too. */
   readonly unstored = new Map<string, Unstored>();
   /** For a backend without a lock of its own: one refresh at a time, always. */
   readonly queue = new Queue();

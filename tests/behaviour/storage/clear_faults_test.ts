@@ -111,6 +111,15 @@ test("clear: the session forgets its tokens also where the store keeps them", as
   await rejectsWith("login_required", () => session.accessToken());
 });
 
+test("clear: a removal that was done without an answer is tried again, and reported", async (world) => {
+  const backend = new SpyBackend();
+  const session = await world.signIn({ credentialsBackend: backend });
+  backend.before = (method, key) => {
+    if (method === "delete" && backend.rows.delete(key)) throw LOCKED;
+  };
+  assertEquals((await session.clear()).keys, [world.key]);
+});
+
 test("clear: a sign-out that failed can be repeated, also where options alone name the entry", async (world) => {
   const backend = new SpyBackend();
   const session = await init({ ...world.options, credentialsBackend: backend, model: "cl-1" });
