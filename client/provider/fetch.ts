@@ -100,6 +100,7 @@ const SENT_SECRETS = [
   ...SECRET_FIELDS,
   "client_assertion",
   "code_verifier",
+  "id_token_hint",
   "subject_token",
   "token",
 ];
