@@ -89,7 +89,7 @@ export interface FallbackCredentialsBackendOptions {
  * first store. A refusal, such as `backend_too_large`, is an error: no other store is tried.
  *
  * **A sign-out** removes the entry from all stores, also from those that were passed over, and
- * reports each one that it could not reach. An entry that stays in such a store may be used again
+ * reports each one that it could not reach. If it reaches none, that is an error. An entry that stays in such a store may be used again
  * later, even after a sign-in to another store. Sign out once more when the store answers.
  *
  * The lock of an entry is that of its store. `list` and `deleteAll` exist if every store has them,

@@ -7,7 +7,7 @@ import {
   permissionFlag,
   readEnv,
 } from "../common/platform.ts";
-import { isObject } from "../common/printable.ts";
+import { isObject, printable } from "../common/printable.ts";
 import {
   foreign,
   isOwn,
@@ -285,7 +285,7 @@ export function getEntry(
   if (isRecord(entry)) return JSON.parse(JSON.stringify(entry));
   throw corrupt(
     path,
-    `its entry for "${key}" is not an object`,
+    `its entry for "${printable(key)}" is not an object`,
     words`clear it: ${call("clearOidcCredentials")}.`,
   );
 }

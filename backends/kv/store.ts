@@ -1,6 +1,6 @@
 import { type LeaseRow, Leases, type LeaseStore, SYSTEM_TIMER } from "../common/lease.ts";
 import { folderOf, isUrl } from "../common/platform.ts";
-import { isObject } from "../common/printable.ts";
+import { isObject, printable } from "../common/printable.ts";
 import { Queue, type Timer } from "../common/promises.ts";
 import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import { withKeyLock } from "../file/lock.ts";
@@ -136,7 +136,9 @@ export class KvStore {
     if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
     throw new CredentialsBackendError(
       "backend_corrupt",
-      words`Cannot read credentials from ${this.#options.path}: the entry for "${key}" is damaged.
+      words`Cannot read credentials from ${this.#options.path}: the entry for "${
+        printable(key)
+      }" is damaged.
         Remove it with ${call("clearOidcCredentials")}.`,
     );
   }

@@ -237,6 +237,9 @@ test("a row that is no entry is backend_corrupt, and can be replaced", async ({ 
     await backend.delete(KEY);
     assertEquals(await backend.get(KEY), undefined);
   }
+  await kv.set([...row.slice(0, 2), "odd\x1b[31m"], 1);
+  await rejectsWith("backend_corrupt", () => backend.get("odd\x1b[31m"), '"odd [31m" is damaged');
+  await backend.delete("odd\x1b[31m");
   await kv.set(row, null);
   assertEquals(await backend.get(KEY), undefined);
   assertEquals(await Array.fromAsync(backend.list()), [OTHER]);
