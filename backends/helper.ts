@@ -315,18 +315,17 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   #assertGood(action: string, ended: Ended, secrets: string[] = []): void {
-    const { code, signal, stdout, stderr } = ended;
+    const { code, stdout, stderr } = ended;
     if (code === 0 || isNotFound(ended)) return;
     const [said = ""] = `${stdout}\n${stderr}`.trim().split("\n");
     const clean = cleanForeign(said, secrets).slice(0, 200);
-    const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
     const words = clean === "" ? "nothing" : `"${clean.replace(/\.$/, "")}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
     const isTooLarge = action === "store" && /too (long|large|big)/i.test(said);
     throw this.#error(
       isTooLarge ? "backend_too_large" : "backend_unavailable",
       action,
-      `${end}, and said ${words}. Run the program in a terminal to see what it needs.`,
+      `it ended with code ${code}, and said ${words}. Run the program in a terminal to see what it needs.`,
     );
   }
 

@@ -24,8 +24,8 @@ export interface FileLockOptions<T> extends WithLockOptions<T> {
 
 /**
  * Runs `fn` under the lock of one key beside the file or name `base`, in whose folder all sharers work. A
- * folder that is missing is made. Sixteen lock files serve all keys: another process may wait for a key
- * that nobody holds, and this one never does.
+ * folder that is missing is made. Sixteen lock files serve all keys. So a process may wait for another one
+ * that holds another key. Within one process, holders of different keys share the file.
  *
  * @throws {CredentialsBackendError} As {@linkcode whileLocked}.
  */

@@ -50,7 +50,7 @@ export class VaultSession {
     const answer = await this.#client.request({ ...request, token: held.token });
     if (answer.status !== 403) return answer;
     if (await this.#isLive(held)) throw this.#denied(request, answer);
-    const next = await untilAborted(this.#replace(held), request.signal);
+    const next = await untilAborted(this.#current(held), request.signal);
     if (next.token === held.token) {
       throw this.#failed(
         `the Vault token is missing, has expired or was revoked, or its policies allow nothing` +
@@ -101,20 +101,16 @@ export class VaultSession {
     this.#client.close();
   }
 
-  /** One login or renewal at a time, for all requests that wait for it. */
-  async #current(): Promise<Held> {
+  /** One login or renewal at a time, for all requests that wait for it. `ended` is not given again. */
+  async #current(ended?: Held): Promise<Held> {
     const current = this.#held.get(() => this.#logIn());
     const held = await current;
-    if (this.#now() < held.renewAt) return held;
-    if (this.#held.kept === current) this.#held.keep(this.#renew(held));
-    return await this.#current();
-  }
-
-  /** A token in place of one that has ended, unless another request has replaced it already. */
-  async #replace(ended: Held): Promise<Held> {
-    const current = this.#held.kept;
-    const isEnded = await current === ended && this.#held.kept === current;
-    return await (isEnded ? this.#held.keep(this.#logIn()) : this.#current());
+    if (held !== ended && this.#now() < held.renewAt) return held;
+    // Another request may have replaced it meanwhile.
+    if (this.#held.kept === current) {
+      this.#held.keep(held === ended ? this.#logIn() : this.#renew(held));
+    }
+    return await this.#current(ended);
   }
 
   async #logIn(): Promise<Held> {
