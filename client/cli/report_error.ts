@@ -146,7 +146,11 @@ function commandFor(
   if (name !== "login") return undefined;
   // A profile that a variable names would win over other variables, were it given as a flag.
   const isByVariable = flags?.has("profile") === false;
-  const signIn = { ...value as SignInOptions, ...isByVariable && { profile: undefined } };
+  const signIn = {
+    ...value as SignInOptions,
+    ...isByVariable && { profile: undefined },
+    ...flags?.text("audience") === "" && { audience: "" },
+  };
   const login = `login${flagsFor(signIn)}${store}`;
   const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
   return `Sign in with\n  ${PROGRAM} ${login}\nor, without an installation, with\n` +
@@ -155,8 +159,9 @@ function commandFor(
 
 /** The flags that name a sign-in as it is stored. */
 function flagsFor(signIn: SignInOptions): string {
-  const flagOf = (name: string) => optionRow(name as OptionName).flag;
-  return Object.entries(signIn).map(([name, value]) => argument(flagOf(name), value)).join("");
+  return Object.entries(signIn).map(([name, value]) =>
+    argument(optionRow(name as OptionName).flag, value)
+  ).join("");
 }
 
 /** Those of these flags that a call has, for another command. */

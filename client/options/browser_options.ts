@@ -28,11 +28,11 @@ export type BrowserOptions = Pick<
 >;
 
 /** The parameters that this module sends itself, or must not send in a browser's address. */
-const RESERVED = [
-  "audience client_assertion client_assertion_type client_id client_secret code code_challenge",
-  "code_challenge_method code_verifier dpop_jkt grant_type iss login_hint nonce redirect_uri",
-  "request request_uri response_mode response_type scope state",
-].flatMap((names) => names.split(" "));
+const RESERVED = (
+  "audience client_assertion client_assertion_type client_id client_secret code code_challenge " +
+  "code_challenge_method code_verifier dpop_jkt grant_type iss login_hint nonce redirect_uri " +
+  "request request_uri response_mode response_type scope state"
+).split(" ");
 
 /** Scheme, host, port and path. Providers compare the text, and a URL object would also take others. */
 const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;

@@ -107,9 +107,9 @@ export const OPTIONS = {
   },
   audience: {
     ...IDENTITY,
-    type: "string", // an empty one means none
+    type: "string",
     variable: "VM_OIDC_AUDIENCE",
-    ...flag("audience", "API", "the API of the token, if the provider needs it"),
+    ...flag("audience", "API", "the API of the token, if the provider needs it; empty: none"),
   },
   profile: {
     ...IDENTITY,

@@ -115,6 +115,7 @@ const KV_ENV = {
 const HINTS: [what: string, args: string[], env: Record<string, string>, settings: unknown][] = [
   ["the default store", [], {}, {}],
   ["a profile and a scope", ["--profile", "two", "--scope", "openid offline_access"], {}, {}],
+  ["no audience", ["--audience", ""], { VM_OIDC_AUDIENCE: "https://api.example" }, {}],
   ["a file of its own", [...FILE, "my options.json"], {}, {}],
   ["a database", ["--backend", "kv", "--backend-options", "kv.json"], {}, {}],
   ["a store of the environment", [], KV_ENV, {}],
