@@ -55,7 +55,7 @@ export class VaultSession {
       throw this.#failed(
         `the Vault token is missing, has expired or was revoked, or its policies allow nothing` +
           answer.words,
-        `Get a new one, for example with: vault login. ${GIVE_TOKEN}`,
+        `Get a new one by vault login, or see to the login of a Vault Agent there. ${GIVE_TOKEN}`,
         request.action,
       );
     }
