@@ -195,8 +195,8 @@ const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
 const MOST_FRAMES = 100;
 
 /**
- * Puts the code of an error into its name, which is printed where nobody catches it, and keeps the terms of
- * its message.
+ * Puts the code of an error into its name, which Deno prints for an uncaught error. Keeps the terms of its
+ * message.
  */
 export function showCode(error: Error & { readonly code: string }, message: Message): void {
   if (message instanceof Words) KEPT.set(error, message);
@@ -206,8 +206,8 @@ export function showCode(error: Error & { readonly code: string }, message: Mess
 }
 
 /**
- * Lets the stack of an error begin in the caller's cell or file. It is another object's: where nobody
- * catches the error, Deno prints the frames of a stack that was read, whatever was set then.
+ * Lets the stack of an error begin in the caller's cell or file. The frames come from another object: once
+ * the stack of an error was read, Deno prints those frames for an uncaught error, whatever is set later.
  */
 export function showCaller(error: Error): void {
   const trace = { stack: "" };

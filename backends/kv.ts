@@ -203,8 +203,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 }
 
 /**
- * Refuses an address that Deno would take for a file name, one with a secret in it, which would be
- * shown with it, and one at which the network would see the credentials.
+ * Refuses three addresses: one that Deno would take for a file name, one with a secret in it, which
+ * errors would show, and one without TLS.
  */
 function checkUrl(path: string): void {
   if (!/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) return;

@@ -100,7 +100,7 @@ export async function migrateCredentials(
         "a fallback. Pass two that share none.",
     );
   }
-  // First: who signs out of the target from now on must not find the entry there again.
+  // Before anything else: a sign-out of the target from now on must not be undone.
   const former = to.list && await listKeys(to, "");
   const keys = await listKeys(from, "Sign in again with the target.");
   const result = { copied: [], kept: [], deleted: [], liveCopies: [] } as Record<
@@ -156,7 +156,7 @@ async function locked(
   await guarded("lock", backend, () => backend.withLock!(key, fn));
 }
 
-/** `undefined`: somebody signed in to the target or out of it meanwhile, and nothing was written. */
+/** `undefined`: the entry of the target was changed or removed meanwhile, and nothing was written. */
 async function copy(
   to: OidcCredentialsBackend,
   key: string,

@@ -66,10 +66,10 @@ export function rememberEntry(entry: OidcCredentials): void {
 }
 
 /**
- * The coded error for an error of a backend, which may come from anybody's. A coded error keeps its words,
- * without the secrets that this process knows and without what looks like one. The words and the place
- * of another error are its cause, with still less: it may quote an entry that nobody has read, as V8's
- * message about bad JSON does.
+ * The coded error for an error of a backend, which may be a third party's. A coded error keeps its words,
+ * without known secrets and without texts that look like one. Another error becomes the cause, by its words
+ * and its place. Of its words still more is removed: it may quote an entry that this process never read, as
+ * V8's message about bad JSON does.
  */
 export function backendError(
   action: string,
@@ -97,8 +97,8 @@ const FIELD =
 /** A piece of JSON in a message of V8's. */
 const QUOTED = /(?:\.{3})?".*"(?:\.{3})?(?= is not valid JSON)/gs;
 /**
- * What may be a token of an entry that nobody has read: 16 characters with a letter beside a digit, or 40
- * without one.
+ * A text that may be a token of an entry that this process never read: 16 characters with a letter beside a
+ * digit, or 40 without one.
  */
 const UNKNOWN = /(?=[\w+=~-]*(?:[a-z]\d|\d[a-z]))[\w+=~-]{16,}|[\w+=~-]{40,}/gi;
 
@@ -161,7 +161,7 @@ function cleanText(text: string, secrets: Iterable<string>): string {
   return printable(redact(short, secrets), LONGEST);
 }
 
-/** A stranger's text without the secrets, and without what may be one. */
+/** A third party's text without the secrets, and without texts that may be one. */
 export function cleanForeign(text: string, secrets: Iterable<string>): string {
   const short = hideQueries(text.slice(0, 2 * LONGEST).replace(QUOTED, "[removed]"));
   return cleanText(short, secrets).replace(UNKNOWN, "[removed]");

@@ -145,8 +145,8 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Milliseconds of an HTTP date (RFC 9110, section 5.6.7), else `NaN`. JavaScript takes a time without a
- * zone for one of this computer's zone, which that of another program need not be.
+ * Milliseconds of an HTTP date (RFC 9110, section 5.6.7), else `NaN`. A date without a zone is refused:
+ * JavaScript would read it in this computer's zone.
  */
 export function parseHttpDate(value: string | null): number {
   return value?.trim().endsWith("GMT") ? Date.parse(value) : NaN;

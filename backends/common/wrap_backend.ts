@@ -1,6 +1,6 @@
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
-/** The members whose absence says something. */
+/** The optional members: a caller looks whether they are there. */
 const ABILITIES = ["withLock", "list", "deleteAll", "requiredPermissions"] as const;
 
 export type Ability = typeof ABILITIES[number];

@@ -336,7 +336,7 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
   const keys = new Map<string, SealingKey>();
   const current = new Once<SealingKey>();
   const read = async (id: unknown): Promise<SealingKey | undefined> => {
-    // From an entry, which anybody may have changed.
+    // The id is from an entry, which may have been tampered with.
     if (typeof id !== "string" || !/^[0-9a-f]{16}$/.test(id)) return undefined;
     const known = keys.get(id);
     if (known !== undefined) return known;

@@ -19,7 +19,7 @@ export const ADDRESS = "https://validmind-auth.invalid/";
 /** The one answer, with exit code 1, that means "there is no such entry". */
 export const NOT_FOUND = "credentials not found in native keychain";
 
-/** Does an action of the protocol with a backend. Gives what the program prints. */
+/** Does an action of the protocol with a backend. Gives the text for standard output. */
 export async function serve(
   backend: OidcCredentialsBackend,
   action: string | undefined,
@@ -156,8 +156,8 @@ export interface Ended {
 /**
  * Runs a program to its end, with a text on its standard input.
  *
- * @throws {CredentialsBackendError} `permission_required`, `backend_denied` for a program of a relative
- * folder of `PATH`, `backend_unavailable` where it cannot be started, `backend_timeout`,
+ * @throws {CredentialsBackendError} `permission_required`, `backend_timeout`; `backend_denied` for a
+ * program of a relative folder of `PATH`; `backend_unavailable` where it cannot be started;
  * `backend_corrupt` where it says more than any entry can be.
  */
 export async function runProgram(
@@ -224,8 +224,8 @@ function foldersOf(path = ""): string[] {
 }
 
 /**
- * The real path of a program, for people to see. The program as it was given where it is not found, as
- * on Windows, or may not be looked for: nobody is asked.
+ * The real path of a program, for people to see. The program stays as it was given if it is not found, as
+ * on Windows, or if this process may not look for it. Deno asks no question.
  */
 export function locationOfProgram(program: string): string {
   const inPath = () => foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
@@ -267,7 +267,7 @@ function start(
     return new Deno.Command(program, { args: [...args, action], ...(env && { env }), ...pipes })
       .spawn();
   } catch (error) {
-    // Deno denies also what is granted, where a variable would load other code into the program.
+    // Deno also denies a granted program if a variable would load other code into it.
     const [loader] = /\b(LD|DYLD)_\w+/.exec((error as Error).message) ?? [];
     const reason = isNotCapable(error)
       ? loader === undefined

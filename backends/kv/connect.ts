@@ -111,8 +111,8 @@ const FILES = ["", "-journal", "-wal", "-shm"];
 
 /**
  * Makes the files of a database safe: SQLite opens them by their names, and gives those that it makes the
- * mode of the database. Each has to be a regular file of this process's user that nobody else can read,
- * in a folder in which nobody else can exchange it.
+ * mode of the database. Each has to be a regular file of this process's user, closed to others. Others
+ * must not be able to write the folder.
  *
  * No existing file is opened here. SQLite's locks belong to the process, and the kernel drops them
  * when any descriptor of the file is closed.

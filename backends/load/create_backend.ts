@@ -64,7 +64,7 @@ interface ModuleSpec {
   readonly exportName: string;
 }
 
-/** A built-in backend, or that of a module. */
+/** A built-in backend by its name, or a class of a module. */
 type BackendSpec = { readonly name: string } | ModuleSpec;
 
 /**

@@ -266,8 +266,8 @@ const TOO_LARGE: VaultTrouble = {
 const TOO_LARGE_WORDS = /too large|exceeds? (the )?(maximum|limit|allowed)/i;
 
 /**
- * A redirect, which the token does not follow. When the active node has died, a standby goes on naming it
- * until another one is active: that passes, and it is told from a redirect of a proxy by its form.
+ * A redirect, which the token does not follow. When the active node has died, a standby still names it
+ * until another node is active. This passes. Its path tells it from the redirect of a proxy.
  */
 function redirected({ status, headers }: Response, url: string): VaultTrouble {
   const target = URL.parse(headers.get("location") ?? "//", url);
