@@ -12,7 +12,7 @@ import { createSession } from "../create_session.ts";
 import { OPTION_NAMES, type OptionRow, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
-import { OPEN_FILE } from "../options/settings_file.ts";
+import { FILE_LIMITS } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
@@ -58,7 +58,7 @@ function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | unde
   const origin = { name: `--${flag}`, options: `--${flag}-options` };
   if (path === undefined) return { name, options: "{}", origin };
   const options = readPrivateFile(path, {
-    ...OPEN_FILE,
+    ...FILE_LIMITS,
     what: "a file of options",
     fail: (reason, advice) =>
       usageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),

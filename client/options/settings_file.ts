@@ -38,7 +38,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
 const TYPES = Object.fromEntries(Object.entries(SETTINGS).map(([name, { type }]) => [name, type]));
 
 /** A file without secrets, which others may read and must not write. Its size is more than enough. */
-export const OPEN_FILE = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
+export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
 
 /** Settings that are for the issuer and the client beside them, and for no others. */
 const OF_SIGN_IN = ["audience", "scope", "apiHost", "model", ...CLIENT_AUTH, "subjectTokenFile"];
@@ -140,7 +140,7 @@ export function readText(
   let cause: unknown;
   try {
     const content = readPrivateFile(path, {
-      ...OPEN_FILE,
+      ...FILE_LIMITS,
       what: "a settings file",
       fail: (reason, advice, ofDeno) => {
         cause = ofDeno;
