@@ -109,15 +109,18 @@ async function clearAll(
   });
   if (listed === undefined) {
     await new CredentialStore(backend, "").removeAll();
-    endActive(activeIn(backend, "all"));
+    endActive(activeIn(backend));
     return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
   }
-  const keys = [...new Set([...listed, ...sharedState(backend).unstored.keys()])];
+  const keys = new Set([...listed, ...sharedState(backend).unstored.keys()]);
+  const active = activeIn(backend);
+  if (active !== undefined) keys.add(active.key); // another program may have removed its entry
   // It only helps to revoke, and need not be there.
   const own = revoke
     ? await Promise.try(chooseIdentity, options).catch(() => undefined)
     : undefined;
-  return await clearEach(backend, keys, revoke, (entry) => providerOfEntry(entry, own, options));
+  const provider = (entry: OidcCredentials) => providerOfEntry(entry, own, options);
+  return await clearEach(backend, [...keys], revoke, provider);
 }
 
 async function clearEach(
@@ -186,13 +189,13 @@ async function storeOf(
   return await chooseBackend(credentialsBackend, named);
 }
 
-/** The active session and its key, if that is among these. */
-function activeIn(backend: OidcCredentialsBackend, keys: readonly string[] | "all") {
+/** The active session of a store and its key, if that is among these. */
+function activeIn(backend: OidcCredentialsBackend, keys?: readonly string[]) {
   const session = peekActiveSession();
   if (session?.issuer === undefined) return undefined;
   if (sharedState(session.backend!) !== sharedState(backend)) return undefined;
   const key = credentialKey(session.issuer, session.clientId ?? "", session.audience, session);
-  return keys === "all" || keys.includes(key) ? { session, key } : undefined;
+  return keys?.includes(key) === false ? undefined : { session, key };
 }
 
 function endActive(active: ReturnType<typeof activeIn>): void {

@@ -52,6 +52,7 @@ test.real("clear: tokens that a session holds are revoked, also where another pr
   const ways = [
     (one: Session) => one.clear({ revoke: true }),
     () => clearOidcCredentials({ revoke: true }),
+    () => clearOidcCredentials({ revoke: true, all: true }),
   ];
   for (const clear of ways) {
     const session = await init({ ...world.options, ...MODEL });
@@ -59,6 +60,7 @@ test.real("clear: tokens that a session holds are revoked, also where another pr
     world.backend.delete(world.key);
     assertEquals(await clear(session), { keys: [], revocation: "revoked" });
     assertEquals(await world.provider.isActive(token), false);
+    await rejectsWith("login_required", () => session.accessToken());
   }
 });
 
