@@ -202,7 +202,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     if (options.isReplaced !== undefined && !options.isReplaced(await this.get(key))) return;
     const account = accountFor(key, await addressOf(key), entry);
     this.#assertGood("store", await this.#run("store", JSON.stringify(account)), secretsOf(entry));
-    const answer = await this.#run("get", account.ServerURL);
+    const answer = await this.#look("get", account.ServerURL);
     const stored = isNotFound(answer) ? undefined : parseObject(answer.stdout)?.Secret;
     if (stored === account.Secret) return;
     const isShort = typeof stored === "string" && stored.length < account.Secret.length;
@@ -283,7 +283,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   async #erase(address: string): Promise<void> {
     const erased = await this.#run("erase", address);
-    if (isNotFound(erased) || isNotFound(await this.#run("get", address))) return;
+    if (isNotFound(erased) || isNotFound(await this.#look("get", address))) return;
     this.#assertGood("erase", erased);
     const reason = "they are still there after it. Remove them with the program's own tools.";
     throw this.#error("backend_denied", "remove", reason);

@@ -171,6 +171,10 @@ test("a read or a list beside another process's change is repeated, as pass writ
   const program = HELPER.replace("get)", torn("get")).replace("list)", torn("list"));
   assertEquals(await helper(program).get(KEY), entry());
   assertEquals(await Array.fromAsync(helper(program).list()), [KEY]);
+  for (const change of ["put", "delete"] as const) {
+    await Deno.remove(`${folder}/get`);
+    await helper(program)[change](KEY, entry()); // it is looked at in the end
+  }
 });
 
 test("one that hangs is ended, and does not stay behind", async ({ helper }) => {
