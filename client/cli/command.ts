@@ -26,7 +26,9 @@ export function usageError(message: string): CliError {
 /** The error for a word that is not among the known ones. No secret has a flag or a setting. */
 export function unknownWord(word: string, place: string, choices: readonly string[]): CliError {
   const option = optionNamed(word.replace(/^-+/, ""));
-  const variable = option && optionRow(option).variable;
+  const row = option && optionRow(option);
+  // An option with a flag is not lacking: its name stands in a wrong place.
+  const variable = row?.flag === undefined ? row?.variable : undefined;
   const hint = variable === undefined
     ? didYouMean(word, choices) || `It takes: ${choices.join(", ")}.`
     : `Set ${variable} instead.`;

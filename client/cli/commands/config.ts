@@ -198,7 +198,7 @@ function settingName(word: string): string {
 
 function parseValue(name: string, text: string): unknown {
   const { type } = SETTINGS[name]!;
-  if (typeof type !== "string" || ["text", "string", "path"].includes(type)) return text;
+  if (!["boolean", "timeout", "texts", "object"].includes(`${type}`)) return text;
   try {
     return JSON.parse(text);
   } catch {

@@ -58,7 +58,9 @@ export const login: Command = {
     const target = await findTarget(flags, login.action);
     const isNew = await signIn(target, flags);
     const report = await readStatus(target);
-    const already = isNew || target === undefined ? "" : ALREADY;
+    const already = isNew || target === undefined
+      ? ""
+      : "Already signed in. To sign in as somebody else, run logout first.\n";
     // In a terminal the prompt has said it, unless its own stream goes elsewhere.
     const isSaid = isNew && report.flow === undefined &&
       [Deno.stdout, Deno.stderr].every((stream) => stream.isTerminal());
@@ -67,8 +69,6 @@ export const login: Command = {
     return EXIT.ok;
   },
 };
-
-const ALREADY = "Already signed in. To sign in as somebody else, run logout first.\n";
 
 /** Signs in, and tells whether the stored sign-in did not serve. */
 async function signIn(

@@ -14,6 +14,7 @@ const MISTAKES: [line: string, ...words: string[]][] = [
   ["login", "--issuer (VM_OIDC_ISSUER) and --client-id", "VM_API_KEY and VM_API_SECRET"],
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
+  ["config issuer", "It takes: list, path, set, unset."],
   ["VM_OIDC_ISUER=x login", 'VM_OIDC_ISUER is set. Did you mean "VM_OIDC_ISSUER"?'],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
   ["VM_OIDC_ISSUER=https://a.example login", CLIENT.slice(0, 11), "VM_OIDC_CLIENT_ID"],
