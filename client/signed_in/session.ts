@@ -40,6 +40,7 @@ const loadDpop = () => import("../api/dpop_fetch.ts");
 /** Deno's own `fetch`. A program or a test may replace the global later. */
 const NATIVE_FETCH = globalThis.fetch;
 
+const TOKEN_TYPES = { forceRefresh: "boolean", signal: "signal" } as const;
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
 interface SignedInSessionOptions extends Omit<ResolvedOptions, "interactive"> {
@@ -101,8 +102,8 @@ export class SignedInSession implements Session {
     if (options === undefined) {
       const fresh = tokens.freshToken(); // without a further promise
       if (fresh !== undefined) return fresh;
-    }
-    const rejected = options?.forceRefresh === true ? tokens.held.bearer?.token ?? "" : undefined;
+    } else checkCallOptions("give an access token", options, TOKEN_TYPES);
+    const rejected = options?.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
     return (await tokens.bearer(rejected, options?.signal)).token;
   }
 

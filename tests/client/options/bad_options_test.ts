@@ -2,7 +2,12 @@ import { assertEquals } from "@std/assert";
 import { misspelledVariables } from "../../../client/options/declaration.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
-import type { ClearOptions, DropPermissionsOptions, PostOptions } from "../../../client/session.ts";
+import type {
+  AccessTokenOptions,
+  ClearOptions,
+  DropPermissionsOptions,
+  PostOptions,
+} from "../../../client/session.ts";
 import type { InitOptions } from "../../../client/session_options.ts";
 import type { AnyErrorCode } from "../../support/rejects_with.ts";
 import { test } from "../../support/provider_world.ts";
@@ -183,6 +188,10 @@ test("a session's calls refuse what they do not know, before anything is touched
   for (const options of [null, { body: "x" }, { params: "a=1" }, { form: "a" }, { signal: 5 }]) {
     const run = () => session.post("thing", options as PostOptions);
     await rejectsWith("invalid_options", run, "Cannot POST: ");
+  }
+  for (const options of [null, { force_refresh: true }, { forceRefresh: "yes" }]) {
+    const run = () => session.accessToken(options as AccessTokenOptions);
+    await rejectsWith("invalid_options", run, "Cannot give an access token: ");
   }
   for (const options of [null, { refresh: 1 }, { every: true }]) {
     const run = () => session.dropPermissions(options as DropPermissionsOptions);
