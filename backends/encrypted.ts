@@ -388,17 +388,21 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * The place of the entry's key among the keys, with the entry, if that key opens it. `undefined` where none
-   * of them is the key that the entry names.
+   * of them is the key that the entry names. A person may have chosen that name in an earlier build: so each
+   * key is tried.
    */
   async #open(key: string, sealed: SealedEntry) {
+    let unopened: { entry: undefined; place: number } | undefined;
     for (const [place, source] of this.#keys.entries()) {
       const found = await source.keyFor(sealed);
-      if (found?.id !== sealed.key_id) continue;
-      const entry = await openSealed(key, sealed, found);
-      if (entry !== undefined) source.settle?.(sealed);
-      return { entry, place };
+      const entry = found && await openSealed(key, sealed, found);
+      if (entry !== undefined) {
+        source.settle?.(sealed);
+        return { entry, place };
+      }
+      if (found?.id === sealed.key_id) unopened ??= { entry, place };
     }
-    return undefined;
+    return unopened;
   }
 
   #undecrypted(

@@ -89,8 +89,9 @@ export interface FallbackCredentialsBackendOptions {
  * first store. A refusal, such as `backend_too_large`, is an error: no other store is tried.
  *
  * **A sign-out** removes the entry from all stores, also from those that were passed over, and
- * reports each one that it could not reach. If it reaches none, that is an error. An entry that stays in such a store may be used again
- * later, even after a sign-in to another store. Sign out once more when the store answers.
+ * reports each one that it could not reach. If it reaches none, that is an error. An entry that stays
+ * in such a store may be used again later, even after a sign-in to another store. Sign out once more
+ * when the store answers.
  *
  * The lock of an entry is that of its store. `list` and `deleteAll` exist if every store has them,
  * and `requiredPermissions` if every store declares its permissions. `close` closes all stores.
@@ -128,9 +129,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   readonly #chosen = new Map<OidcCredentialsBackend, boolean>();
   /** Locks entries of a store without a lock, in this process. */
   readonly #queue = new Queue();
-  /** The stores that the present sign-out has missed, and when it removed its last entry. */
-  readonly #missed = new Set<OidcCredentialsBackend>();
-  #removedAt = 0;
   /** The store of the entry to which a probe belongs, while its lock is held. */
   readonly #probed = new Map<string, OidcCredentialsBackend>();
 
@@ -207,7 +205,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    */
   async delete(key: string): Promise<void> {
     const stores = isProbeKey(key) ? this.#usable(key) : this.#backends;
-    await this.#removeFrom(stores, (store) => store.delete(key));
+    await this.#removeFrom(stores, (store) => store.delete(key), key);
   }
 
   /** Takes the lock of the store that has the entry. Present where a store has a lock. */
@@ -278,18 +276,20 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         away.set(store, error.code);
       }
     }
-    // Another call may have passed over one of them meanwhile, and told it.
-    const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
-    const places = fresh.map(([store, code]) => `${placeOf(store)} (${code})`).join(", ");
     if (away.size === stores.length) {
       throw new CredentialsBackendError(
         away.get(stores.at(-1)!)!,
-        `Cannot use the credentials: none of these stores answers: ${places}. Repair one, or add ` +
-          `another one to the list.`,
+        `Cannot use the credentials: none of these stores answers: ${
+          placesOf(away)
+        }. Repair one, or add another one to the list.`,
       );
     }
+    // Another call may have passed over one of them meanwhile, and told it.
+    const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
     for (const [store] of fresh) this.#chosen.set(store, false);
-    if (places) this.#report(`${places} is passed over: this process uses ${this.location}.`);
+    if (fresh.length > 0) {
+      this.#report(`${placesOf(fresh)} is passed over: this process uses ${this.location}.`);
+    }
     return found;
   }
 
@@ -304,14 +304,14 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     return found ?? { store: this.#usable(key)[0]! };
   }
 
-  /** A failure of a store is thrown at the end. A sign-out of several entries names a missed store once. */
+  /** A failure of a store is thrown at the end. For what a probe left, nobody is told of a missed store. */
   async #removeFrom(
     stores: readonly OidcCredentialsBackend[],
     remove: (store: OidcCredentialsBackend) => MaybePromise<void>,
+    key = "",
   ): Promise<void> {
     const faults: unknown[] = [];
     let reached = 0;
-    if (performance.now() > this.#removedAt + SIGN_OUT_MS) this.#missed.clear();
     for (const store of stores) {
       try {
         await remove(store);
@@ -320,14 +320,12 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         const isLast = store === stores.at(-1);
         const isMissed = isUnreachable(error) && !this.#chosen.get(store);
         if (!isMissed || isLast && reached === 0) faults.push(error);
-        if (isMissed && !this.#missed.has(store)) {
-          this.#missed.add(store);
+        if (isMissed && !isProbeKey(key)) {
           const advice = "if it has the entry, that stays. Sign out again once it answers";
           this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
         }
       }
     }
-    this.#removedAt = performance.now();
     if (faults.length > 0) throw faults[0];
   }
 
@@ -341,11 +339,14 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 }
 
 const ACTION = "create FallbackCredentialsBackend";
-/** The longest pause between two removals of one sign-out, such as for a revocation, in milliseconds. */
-const SIGN_OUT_MS = 2000;
 
 function placeOf(store: OidcCredentialsBackend): string {
   return printable(locationOf(store) ?? backendName(store));
+}
+
+/** The stores that were passed over, each with its reason. */
+function placesOf(away: Iterable<[OidcCredentialsBackend, CredentialsBackendErrorCode]>): string {
+  return Array.from(away, ([store, code]) => `${placeOf(store)} (${code})`).join(", ");
 }
 
 function isUnreachable(error: unknown): error is CredentialsBackendError {

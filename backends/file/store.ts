@@ -101,7 +101,7 @@ export class FileStore {
     });
   }
 
-  /** Deletes the file, whole or damaged, and what killed writes left beside it. */
+  /** Deletes the file, whole or damaged, and what killed writes and earlier builds left beside it. */
   async deleteAll(): Promise<void> {
     vanished.delete(this.#path);
     const path = this.#prepare();
@@ -261,11 +261,11 @@ function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | und
   return isSameFile(before, now) && isSameText(before, now);
 }
 
-const LEFT = /^(\.[0-9a-f]{8})*\.tmp$/;
+const LEFT = /^((\.[0-9a-f]{8})*\.tmp|\.[0-9a-f]{8}\.lock)$/;
 
 /**
- * Temp files of killed writes, with tokens in them. That of a living process may be among them: it makes
- * another one for its write.
+ * Temp files of killed writes, with tokens in them, and the lock files of earlier builds. A temp file of a
+ * living process may be among them: that process makes another one for its write.
  */
 function leftFiles(path: string): string[] {
   const folder = folderOf(path);
