@@ -218,7 +218,7 @@ export class TokenRenewal implements Renewal {
   }
 
   /** Renews the stored entry, under the lock, unless that was done meanwhile. */
-  async #runLocked(rejected: string): Promise<OidcCredentials> {
+  async #runLocked(rejected: string, isAgain = false): Promise<OidcCredentials> {
     const stored = await this.#store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
     if (renewed !== undefined) return renewed;
@@ -230,10 +230,10 @@ export class TokenRenewal implements Renewal {
       throw this.#loginRequired(obstacle);
     }
     try {
-      return await this.#exchange(stored) ?? await this.#runLocked(rejected);
+      return await this.#exchange(stored) ?? await this.#runLocked(rejected, isAgain);
     } catch (error) {
       if (this.#isAlone || !isRefusal(error)) throw error;
-      return await this.#afterRefusal(stored!, error, rejected);
+      return await this.#afterRefusal(stored!, error, rejected, isAgain);
     }
   }
 
@@ -293,18 +293,19 @@ export class TokenRenewal implements Renewal {
     });
   }
 
-  /** Another process may have renewed the grant meanwhile: its entry is used then. */
+  /** Another process may have renewed the grant meanwhile: its entry is used then, once. */
   async #afterRefusal(
     refused: OidcCredentials,
     error: ProviderRefusedError,
     rejected: string,
+    isAgain: boolean,
   ): Promise<OidcCredentials> {
     const store = this.#store;
     const isEnded = error.oauthError === "invalid_grant";
     if (isEnded) markSpent(refused.refresh_token!);
     const stored = await store.loadLocked();
     const isOther = grantOf(stored) !== grantOf(refused);
-    if (stored !== undefined && isOther) return await this.#runLocked(rejected);
+    if (stored !== undefined && isOther && !isAgain) return await this.#runLocked(rejected, true);
     // Any other refusal may pass, for instance in another network.
     if (isEnded && !isOther) await store.remove();
     throw this.#loginRequired(reasonOf(error), error);
