@@ -78,7 +78,7 @@ export interface SessionStatus {
   readonly signedIn: boolean;
   /** The person's `sub`, from the ID token. */
   readonly subject?: string;
-  /** The person's name, from the ID token. */
+  /** The person's name, or else the user name, from the ID token. */
   readonly name?: string;
   /** The person's e-mail address, from the ID token. */
   readonly email?: string;

@@ -48,7 +48,7 @@ export async function clearCredentials(
   await store.withLock(remove).catch(remove);
   const result = { keys: entry === undefined && !isUnread ? [] : [key] };
   if (!revoke) return { ...result, revocation: "not_requested" };
-  if (isUnread) return { ...result, ...UNREAD };
+  if (isUnread && entry === undefined) return { ...result, ...UNREAD };
   const revoked = entry ?? held;
   if (revoked === undefined) return { ...result, revocation: "nothing_to_revoke" };
   const tokens = { accessToken: revoked.access_token, refreshToken: revoked.refresh_token };
