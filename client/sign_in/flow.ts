@@ -75,10 +75,7 @@ export function promptError(error: unknown): ValidMindAuthError {
 }
 
 /** The kind of the failure behind an error. */
-export function failureOf(
-  error: unknown,
-  signal: AbortSignal,
-): Failure {
+export function failureOf(error: unknown, signal: AbortSignal): Failure {
   if (signal.aborted) return "interrupted";
   const code = String((error as { code?: unknown } | null)?.code);
   const [, end] = /^(?:device_code|authorization)_(denied|expired)$/.exec(code) ?? [];

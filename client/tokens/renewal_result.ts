@@ -141,7 +141,7 @@ export function bridges(held: HeldTokens, error: unknown, now: number): boolean 
 /** What a stored entry is good for in one session. */
 export class EntryUse {
   readonly #options: TokenSourceOptions;
-  /** By the public part of the key. */
+  /** The last key, by its public part. */
   readonly #keys = new Map<unknown, Promise<CryptoKeyPair | undefined>>();
 
   constructor(options: TokenSourceOptions) {
@@ -193,6 +193,8 @@ export class EntryUse {
    */
   async importKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
     const x = (jwk as JsonWebKey | null | undefined)?.x;
+    // Each new token of a client has a key of its own.
+    if (!this.#keys.has(x)) this.#keys.clear();
     return await getOrSet(this.#keys, x, () => importDpopKey(jwk));
   }
 }

@@ -1,6 +1,9 @@
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { credentialKey } from "../../../client/entry.ts";
+import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
+import { EntryUse } from "../../../client/tokens/renewal_result.ts";
+import type { TokenSourceOptions } from "../../../client/tokens/source.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import {
@@ -152,6 +155,15 @@ test("tokens: a damaged field of the entry locks nobody out, and a sign-out remo
       assertEquals((await session.clear({ revoke: true })).keys, [world.key], field);
     }
   }
+});
+
+Deno.test("tokens: the last DPoP key is kept for use, and no former one", async () => {
+  const use = new EntryUse({} as TokenSourceOptions);
+  const [one, other] = [(await generateDpopKey()).jwk, (await generateDpopKey()).jwk];
+  const first = await use.importKey(one);
+  assert(await use.importKey({ ...one }) === first);
+  await use.importKey(other);
+  assert(await use.importKey(one) !== first);
 });
 
 /** Any refusal may come from a provider that no list knows. Only invalid_grant ends the sign-in. */
