@@ -58,8 +58,8 @@ async function openNotebookPrompt(
   now: Clock,
 ): Promise<Prompt> {
   const id = `vm-auth-${crypto.randomUUID()}`;
-  // A phone cannot bring the answer back to this computer.
-  const qr = page.answer ? "" : qrSvg(await qrCode(page.url));
+  // A phone cannot bring the answer back to this computer. An address may be too long for a code.
+  const qr = page.answer ? "" : await qrCode(page.url).then(qrSvg).catch(() => "");
   const notes: string[] = [];
   let queue: Promise<void> = Promise.resolve();
 

@@ -206,6 +206,9 @@ Deno.test("prompt in a notebook: link, code and end are there without scripts, a
   assertMatch(last().text, new RegExp(`the code ends at ${end.source}\\)`));
   for (const part of [PAGE.url, "WDJB-MJHT"]) assertStringIncludes(last().text, part);
 
+  const long = await open({ ...PAGE, url: `${PAGE.url}&x=${"x".repeat(3000)}` }); // for a picture
+  assertStringIncludes(long.last().html, "<samp>WDJB-MJHT</samp>");
+
   const { code: _, ...page } = PAGE;
   const without = (await open(page)).last();
   assertEquals(without.html.split("<script>")[0]!.includes("<samp>"), false);
