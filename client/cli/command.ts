@@ -107,7 +107,7 @@ export function columns(
   return rows.map((row) => {
     const head = widths.map((one, index) => (row[index] ?? "").padEnd(one) + "  ").join("");
     // A line is as long as fits, unless a word is longer.
-    const line = new RegExp(`(.{1,${width - start}})(?: |$)`, "g");
+    const line = new RegExp(`(.{1,${width - start}})(?:[ \\n]|$)`, "g");
     const text = (row[last] ?? "").replaceAll(line, `$1\n${" ".repeat(start)}`);
     return `${indent}${head}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";
   }).join("");
