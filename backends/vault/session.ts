@@ -16,7 +16,6 @@ const SHORTEST_USE_MS = 30_000;
 const LOG_IN = "log in to";
 const RENEW = { action: LOG_IN, method: "POST", path: "auth/token/renew-self", body: {} } as const;
 const LOOK_UP = { action: LOG_IN, method: "GET", path: "auth/token/lookup-self" } as const;
-const NO_TOKEN = "there is no Vault token";
 const GIVE_TOKEN = `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`;
 /** The capabilities of a policy by the request. */
 const CAPABILITIES = { GET: "read", POST: "create and update", DELETE: "delete" };
@@ -87,7 +86,7 @@ export class VaultSession {
     const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
     const request = { action: "use", method: "GET", path } as const;
     const { data } = await this.ask(request, ({ status }) => status === 200);
-    const isKv = data.type === "kv" && data.path === `${mount}/`;
+    const isKv = (data.type === "kv" || data.type === "generic") && data.path === `${mount}/`;
     if (isKv && (data.options as { version?: unknown } | null)?.version === "2") return;
     const advice = isKv
       ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
@@ -161,7 +160,7 @@ export class VaultSession {
     const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
     if (given === undefined && this.#client.isLocal) return undefined;
     if (given !== undefined && /^[\x21-\x7e]+$/.test(given)) return given;
-    throw this.#failed(`${NO_TOKEN}, or it has a space or a line end`, GIVE_TOKEN);
+    throw this.#failed("there is no Vault token, or it has a space or a line end", GIVE_TOKEN);
   }
 
   #file(): string {

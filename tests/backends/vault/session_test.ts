@@ -200,6 +200,7 @@ const NAME = await hashOf(KEY);
 for (
   const [what, mount, ...words] of [
     ["of KV 1", { type: "kv", path: "secret/", options: null }, "version 1.", "Run: vault kv "],
+    ["of the old kind", { type: "generic", path: "secret/" }, "enable-versioning secret/"],
     ["of another engine", { type: "cubbyhole", path: "secret/" }, '"secret" is not the mount'],
     ["with a part of the path", { type: "kv", path: "se/", options: { version: "2" } }, '"path"'],
     ["that Vault says nothing of", null, '"secret" is not the mount', "Give the mount alone"],
@@ -212,6 +213,12 @@ for (
     assertEquals(vault.asked(), ["GET sys/internal/ui/mounts/secret"]);
   });
 }
+
+test("a mount from before Vault 0.8, whose type stays generic, is used once it has version 2", async () => {
+  const vault = new ScriptedVault();
+  vault.mount = { type: "generic", path: "secret/", options: { version: "2" } };
+  assertEquals(await (await vault.open()).get(KEY), undefined);
+});
 
 test.opened("an entry is kept in one version, under the hash of its key, and read and removed again", async ({ vault, store }) => {
   vault.asked();
