@@ -181,7 +181,8 @@ cliTest("list: one entry that cannot be read hides no other, and is exit code 1"
   );
   const { json } = await world.says("list --json", 1);
   assertEquals(json.sign_ins[1].error.code, "backend_corrupt");
-  const store = "data:text/javascript,export class TeamStore{*list(){yield `a|b`}put(){}delete(){}" +
+  const store =
+    "data:text/javascript,export class TeamStore{*list(){yield `a|b`}put(){}delete(){}" +
     "get(){throw new Error(`the vault is shut`)}}:TeamStore";
   const cause = /^Unreadable +Cannot read .*\.\n *caused by Error: the vault is shut$/m;
   await world.says(`list --backend '${store}'`, 1, cause);
