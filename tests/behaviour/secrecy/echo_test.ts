@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ApiError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { startBrowserFlow } from "../../support/browser_flow.ts";
 import { json } from "../../support/http_server.ts";
 import { answerWith, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
@@ -11,6 +12,7 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 const ACCESS = "a7Qx+9mZ/2vKw=4Lr8~Vb1";
 const REFRESH = "r3Bn+6yHs/1Jd=5Gf0~Kq8";
 const ASSERTION = "h2Wd5cXe7Jz.q8Rk4tBv9Mu.n3Ls6yPa1Fo";
+const CODE = "c5Tz+1bGm/7Ny=2Ev9~Wj3";
 
 type Echo = (secret: string) => Record<string, unknown>;
 
@@ -68,6 +70,19 @@ for (const [what, echo] of ECHOES) {
     device.push((_, form) => echoed(echo, form, ["client_assertion"]));
     const prove = () => world.signIn({ profile: "third", clientAssertion: () => ASSERTION });
     assertNoSecret(await rejectsWith("provider_refused", prove), [ASSERTION]);
+
+    const { issuer, discovery } = world.provider;
+    discovery.authorization_endpoint = `${issuer}/authorize`;
+    discovery.pushed_authorization_request_endpoint = `${issuer}/token`;
+    const { answer, session: waiting } = await startBrowserFlow(world, { profile: "fourth" });
+    token.push((_, form) => echoed(echo, form, ["code"]));
+    await (await fetch(answer({ code: CODE }))).body?.cancel();
+    assertNoSecret(await rejectsWith("provider_refused", () => waiting), [CODE]);
+    discovery.require_pushed_authorization_requests = true;
+    token.push((_, form) => echoed(echo, form, ["id_token_hint"]));
+    const authorizationParameters = { id_token_hint: ASSERTION };
+    const push = () => startBrowserFlow(world, { profile: "fifth", authorizationParameters });
+    assertNoSecret(await rejectsWith("provider_refused", push), [ASSERTION]);
 
     for (const entry of [{ refresh_token: REFRESH }, { refresh_token: null }]) {
       const session = await world.signIn();

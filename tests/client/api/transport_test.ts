@@ -337,4 +337,7 @@ test("api: a fetch of the caller's that does not look at its signal ends in time
   await using hurried = await createSession({ ...world.options, fetch, timeoutMs: 20 });
   await rejectsWith("api_unreachable", () => hurried.fetch("thing"), "20 ms");
   await rejectsWith("api_unreachable", () => hurried.get("thing"), "20 ms");
+  never.resolve(Response.redirect(`${world.api.apiHost}next`)); // which is not followed any more
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(fetch.urls.filter((url) => url.endsWith("/next")), []);
 });

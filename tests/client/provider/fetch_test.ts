@@ -34,7 +34,7 @@ Deno.test("providerFetch: a form goes out as a Blob, which Deno sends only once;
   let sent: unknown;
   const fetch = spyFetch((_url, init) => {
     sent = init.body;
-    return Response.json({ access_token: "a", expires_in: "5" });
+    return new Response('{"access_token": "a", "expires_in": "5"}'); // as text/plain
   });
   const response = await call({ fetch });
   assertEquals([response.status, response.headers.get("content-type")], [200, "application/json"]);
