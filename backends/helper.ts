@@ -301,12 +301,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * The answer to a look, which fails where another process changes the store at that moment: `pass` writes
    * in place, and an entry may go between a list and its parts. The program is asked once more.
    */
-  async #look(action: string, input: string): Promise<Ended> {
+  async #look(action: "get" | "list", input: string): Promise<Ended> {
+    const isGood = (ended: Ended) => ended.code === 0 || action === "get" && isNotFound(ended);
     const first = await this.#run(action, input);
-    if (first.code === 0 || isNotFound(first)) return first;
+    if (isGood(first)) return first;
     await delay(250);
     const second = await this.#run(action, input);
-    this.#assertGood(action, second);
+    if (!isGood(second)) this.#assertGood(action, second);
     return second;
   }
 
@@ -314,9 +315,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return runProgram(this.#program, action, input);
   }
 
-  #assertGood(action: string, ended: Ended, secrets: string[] = []): void {
-    const { code, stdout, stderr } = ended;
-    if (code === 0 || isNotFound(ended)) return;
+  #assertGood(action: string, { code, stdout, stderr }: Ended, secrets: string[] = []): void {
+    if (code === 0) return;
     const [said = ""] = `${stdout}\n${stderr}`.trim().split("\n");
     const clean = cleanForeign(said, secrets).slice(0, 200);
     const words = clean === "" ? "nothing" : `"${clean.replace(/\.$/, "")}"`;

@@ -251,6 +251,11 @@ test("two that differ in their variables are two stores, whose sessions share no
   assertEquals([new Set(tokens).size, tokens[2]], [2, tokens[0]]);
 });
 
+test("one that answers a list with not found is told with its own words", async ({ helper }) => {
+  const list = helper(`#!/bin/sh\necho "${NOT_FOUND}"; exit 1\n`).list();
+  await rejectsWith("backend_unavailable", () => list.next(), "Cannot list", NOT_FOUND);
+});
+
 test("one that forgets is not proven", async ({ helper }) => {
   const backend = helper(HELPER.replace("mv ", ": "));
   await rejectsWith("backend_unproven", () => backend.put(KEY, entry()));
