@@ -181,8 +181,8 @@ function profileOf(document: Record<string, unknown>, name: string): Record<stri
 
 /** The checks of a sign-in. What it also needs may be set later. */
 function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>): void {
-  const given = { issuer: "https://login.example.com", clientId: "my-client", model: "cl123" };
-  const options = { ...given, ...values } as InitOptions;
+  const own = { issuer: "https://login.example.com", clientId: "my-client", model: "cl123" };
+  const options = { ...own, listen: "127.0.0.1:8765", ...values } as InitOptions;
   resolveOptions(options, CHANGE, true);
   checkBrowserOptions(options, CHANGE);
   if (backend !== undefined) parseBackendSpec(`${backend}`, "backend");

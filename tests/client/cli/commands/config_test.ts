@@ -115,6 +115,10 @@ configTest("set writes a private file, and unset takes out", async (world) => {
   for (const profile of ["two", "__proto__", "constructor"]) {
     await world.says(`config set --profile ${profile} ${parameters}`, 0);
   }
+  // An address behind a proxy, whose listen comes later.
+  await world.says("config set redirect-uri https://hub.example/cb", 0);
+  await world.says("config set listen 127.0.0.1:8765", 0);
+  await world.says("config unset listen redirect-uri", 0);
   const { json } = await world.says("config unset flow client-id --json", 0);
   assertEquals(json, { path, names: ["flow", "clientId"] });
   const profile = { authorizationParameters: { prompt: "login" } };
