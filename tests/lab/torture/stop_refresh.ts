@@ -11,7 +11,7 @@ export interface StopRefreshOptions extends TortureOptions {
 }
 
 /** The longest wait of the next start, in milliseconds. */
-const LONGEST_MS = 36_000;
+const LONGEST_MS = 30_000;
 /** The provider's answer to a refresh is held back: longer than the process waits before it stops. */
 const REFRESH_DELAY_MS = 400;
 const POLL_MS = 10;
@@ -20,7 +20,7 @@ const COSTLY: readonly Step[] = ["request in flight", "after the answer", "befor
 
 /**
  * Kills a process at each step of its refresh, or stops it for a time. The next start, with default
- * options, has to get a token within 36 seconds, or to say that a person has to sign in where the token
+ * options, has to get a token within 30 seconds, or to say that a person has to sign in where the token
  * was spent. All steps are tried side by side, each with a sign-in of its own in one store.
  */
 export async function stopRefresh(options: StopRefreshOptions): Promise<TortureResult> {
