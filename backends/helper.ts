@@ -315,17 +315,22 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return runProgram(this.#program, action, input);
   }
 
-  #assertGood(action: string, { code, stdout, stderr }: Ended, secrets: string[] = []): void {
+  #assertGood(
+    action: string,
+    { code, signal, stdout, stderr }: Ended,
+    secrets: string[] = [],
+  ): void {
     if (code === 0) return;
     const [said = ""] = `${stdout}\n${stderr}`.trim().split("\n");
     const clean = cleanForeign(said, secrets).slice(0, 200);
+    const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
     const words = clean === "" ? "nothing" : `"${clean.replace(/\.$/, "")}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
     const isTooLarge = action === "store" && /too (long|large|big)/i.test(said);
     throw this.#error(
       isTooLarge ? "backend_too_large" : "backend_unavailable",
       action,
-      `it ended with code ${code}, and said ${words}. Run the program in a terminal to see what it needs.`,
+      `${end}, and said ${words}. Run the program in a terminal to see what it needs.`,
     );
   }
 

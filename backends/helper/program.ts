@@ -149,6 +149,7 @@ export interface Program {
 /** What a program said, and how it ended. */
 export interface Ended {
   readonly code: number;
+  readonly signal: string | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -177,8 +178,8 @@ export async function runProgram(
       // A program may end before it has read its input: its end tells more than the broken pipe.
       new Blob([input]).stream().pipeTo(child.stdin).catch(() => undefined),
     ]);
-    const [{ code }, stdout, stderr] = await untilAborted(ended, late);
-    return { code, stdout, stderr };
+    const [{ code, signal }, stdout, stderr] = await untilAborted(ended, late);
+    return { code, signal, stdout, stderr };
   } catch (error) {
     await end(child);
     if (error !== late.reason) throw error;

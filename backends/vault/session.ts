@@ -16,6 +16,7 @@ const SHORTEST_USE_MS = 30_000;
 const LOG_IN = "log in to";
 const RENEW = { action: LOG_IN, method: "POST", path: "auth/token/renew-self", body: {} } as const;
 const LOOK_UP = { action: LOG_IN, method: "GET", path: "auth/token/lookup-self" } as const;
+const NO_TOKEN = "there is no Vault token";
 const GIVE_TOKEN = `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`;
 /** The capabilities of a policy by the request. */
 const CAPABILITIES = { GET: "read", POST: "create and update", DELETE: "delete" };
@@ -50,11 +51,17 @@ export class VaultSession {
     if (answer.status !== 403) return answer;
     if (await this.#isLive(held)) throw this.#denied(request, answer);
     const next = await untilAborted(this.#current(held), request.signal);
+    if (next.token === undefined) {
+      throw this.#failed(
+        NO_TOKEN,
+        `${GIVE_TOKEN} A Vault Agent at this address needs a login of its own.`,
+        request.action,
+      );
+    }
     if (next.token === held.token) {
       throw this.#failed(
-        `the Vault token is missing, has expired or was revoked, or its policies allow nothing` +
-          answer.words,
-        `Get a new one by vault login, or see to the login of a Vault Agent there. ${GIVE_TOKEN}`,
+        `the Vault token has expired or was revoked, or its policies allow nothing${answer.words}`,
+        "Get a new one, for example with: vault login",
         request.action,
       );
     }
@@ -122,9 +129,11 @@ export class VaultSession {
     const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
     const held = this.#heldOf(answer);
     if (held !== undefined) return held;
+    // Without a mount Vault asks for a token, or knows no such path.
+    const mount = answer.status === 400 ? "" : `that ${path.replace(/\/login$/, "")} is mounted, `;
     throw this.#failed(
       `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,
-      `Check the role, the mount in ${path}, and whether the secret of the login has ended.`,
+      `Check ${mount}the role, and whether the secret of the login has ended.`,
     );
   }
 
@@ -160,7 +169,7 @@ export class VaultSession {
     const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
     if (given === undefined && this.#client.isLocal) return undefined;
     if (given !== undefined && /^[\x21-\x7e]+$/.test(given)) return given;
-    throw this.#failed("there is no Vault token, or it has a space or a line end", GIVE_TOKEN);
+    throw this.#failed(`${NO_TOKEN}, or it has a space or a line end`, GIVE_TOKEN);
   }
 
   #file(): string {

@@ -152,7 +152,7 @@ const FAULTS: readonly [name: string, script: string, code: string, words: strin
   ["answers another key", `echo '{"ServerURL": "eA", "Secret": "{}"}'`, ODD, "not this entry"],
   ["fails", "echo the store is sealed; exit 1", AWAY, "the store is sealed"],
   ["says absent by another code", `echo "${NOT_FOUND}"; exit 2`, AWAY, "code 2"],
-  ["ends by a signal", "kill -9 $$", AWAY, "code 137"],
+  ["ends by a signal", "kill -9 $$", AWAY, "SIGKILL"],
   ["prints a token", `echo ${JWT} >&2; exit 3`, AWAY, "[removed]"],
 ];
 

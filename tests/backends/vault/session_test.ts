@@ -145,7 +145,7 @@ Deno.test("without a token, requests go to this host's loopback as they are: an 
       path.includes("/data/") ? json({ errors: ["by ACL"] }, 403) : undefined;
     await rejectsWith("backend_denied", () => store.get(KEY), "(by ACL)");
     vault.tokens = new Set(); // a Vault, or an agent without a token of its own
-    await rejectsWith("backend_auth_failed", () => store.get(KEY), "is missing", "VAULT_TOKEN");
+    await rejectsWith("backend_auth_failed", () => store.get(KEY), "no Vault token", "VAULT_TOKEN");
     store.close();
     const away = () => vault.open({ ...options, address: "https://vault.example.com" });
     await rejectsWith("backend_auth_failed", away, "no Vault token");
@@ -156,7 +156,7 @@ for (
   const [refusal, status, ...words] of [
     ['role "notebooks" could not be found', 400, "the role"],
     ["invalid secret id", 400, "has ended"],
-    ["permission denied", 403, "the role, the mount in auth/jwt/login"],
+    ["permission denied", 403, "auth/jwt is mounted, the role"],
   ] as const
 ) {
   test.onPosix(`a login that is refused is told with Vault's words: ${refusal}`, async () => {
@@ -166,7 +166,8 @@ for (
     vault.login = () => json({ errors: [refusal] }, status);
     const open = () => vault.open({ auth: { method: "jwt", role: "notebooks", jwtFile } });
     const all = [`status ${status} (${refusal}). Check`, ...words];
-    await rejectsWith("backend_auth_failed", open, ...all);
+    const { message } = await rejectsWith("backend_auth_failed", open, ...all);
+    assertEquals(message.includes("mounted"), status !== 400);
   });
 }
 
