@@ -33,7 +33,7 @@ import {
  * | `device_code_expired` | the sign-in was not approved in time |
  * | `authorization_denied` | the person or a policy refused the sign-in in the browser |
  * | `authorization_expired` | the sign-in in the browser did not end in time |
- * | `address_refused` | the address is not from this sign-in, was used already, or comes too late |
+ * | `address_refused` | the address is not from this sign-in, was used already, comes too late, or tells that the scopes are refused |
  * | `redirect_unavailable` | this process cannot listen at the redirect URI, for example because the port is taken |
  * | `prompt_failed` | the code or the link could not be shown |
  * | `id_token_invalid` | the ID token failed its checks |

@@ -1,4 +1,4 @@
-import { invalidOptions } from "../errors.ts";
+import { invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { checkSessionOptions } from "../options/resolve_options.ts";
 import { openPrompt, showStored } from "../prompt/open_prompt.ts";
 import { type Prompt, signedInAs } from "../prompt/prompt.ts";
@@ -26,7 +26,7 @@ export async function startInBrowser(
   const stop = new AbortController();
   const interrupt = options.onAuthorizationUrl === undefined ? watchInterrupt(stop) : undefined;
   const signal = AbortSignal.any([stop.signal, ...options.signal ? [options.signal] : []]);
-  const shown = Promise.withResolvers<AuthorizationPrompt>();
+  let shown = Promise.withResolvers<AuthorizationPrompt>();
   let opening: Promise<Prompt> | undefined;
   let newest: AuthorizationPrompt | undefined;
   const session = createSession({
@@ -44,6 +44,7 @@ export async function startInBrowser(
       await onAuthorizationUrl?.(link);
       newest = link;
       shown.resolve(link);
+      shown = Promise.withResolvers(); // for a link with fewer scopes
     },
   });
   const ended = session.then(
@@ -60,7 +61,12 @@ export async function startInBrowser(
     ...(link && { url: link.url, expiresAt: link.expiresAt }),
     async finish(address) {
       // At the end its own error says more than a refusal of the address, and a session needs none.
-      if (address !== undefined && !hasEnded) await newest?.submit(address);
+      if (address !== undefined && !hasEnded) {
+        const next = shown.promise;
+        await newest?.submit(address);
+        // This cell has to end, or the address of a new link could not be handed in by the next one.
+        if (await Promise.race([next, session.then(() => undefined)])) throw newLink();
+      }
       const signedIn = await session;
       await ended;
       return signedIn;
@@ -71,6 +77,14 @@ export async function startInBrowser(
       await ended;
     },
   };
+}
+
+function newLink(): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "address_refused",
+    "Cannot finish the sign-in: the provider refused the scopes of this link. Open the new link, and " +
+      "call finish() with its address.",
+  );
 }
 
 function checkFlow({ flow = "browser" }: SessionOptions): void {

@@ -128,14 +128,14 @@ test("default scope: a sign-in in two steps takes the address of its second link
     const state = new URL(shown().at(-1)!).searchParams.get("state")!;
     return signIn.finish(`?${new URLSearchParams({ state, ...parameters })}`);
   };
-  const first = finish({ error: "invalid_scope" });
-  while (shown().length < 2) await new Promise((resolve) => setTimeout(resolve));
+  // The cell ends, so that the next one can hand in the new address.
+  await rejectsWith("address_refused", () => finish({ error: "invalid_scope" }), "new link");
   const nonce = new URL(shown()[1]!).searchParams.get("nonce");
   provider.script.token.push(async () =>
     await provider.tokens({ id_token: await provider.idToken({ nonce }) })
   );
   await using session = await finish({ code: "a-code" });
-  assertEquals(await first, session);
+  assertEquals(await signIn.finish(), session);
   const types = ["display_data", "update_display_data"];
   assertEquals(kernel.displays.map(({ type }) => type), [...types, ...types]);
   assertStringIncludes(kernel.displays[1]!.data["text/plain"]!, "the sign-in was refused");
