@@ -37,7 +37,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
-import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
+import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
   accountFor,
   addressIn,
@@ -168,12 +168,12 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * The program with `args`. It is the real path if this process may read it, or else the program as
-   * given. With other variables it may use another store: a random name stands for `env`.
+   * given. With other variables it may use another store: a number stands for `env`.
    */
   get location(): string {
     const { program, args, env } = this.#program;
     const place = [locationOfProgram(program), ...args].join(" ");
-    return env ? `${place} (variables ${nameOf(env)})` : place;
+    return env ? `${place} (variables ${numberOf(env)})` : place;
   }
 
   /**
@@ -344,11 +344,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-const SALT = crypto.randomUUID();
+const environments: string[] = [];
 
-/** The same for the same variables in this process. It says nothing of them: they may hold a secret. */
-function nameOf(env: Readonly<Record<string, string>>): string {
-  return shortHash(SALT + JSON.stringify(Object.entries(env).sort()));
+/** The number of a set of variables in this process. It says nothing of them: they may hold a secret. */
+function numberOf(env: Readonly<Record<string, string>>): number {
+  const text = JSON.stringify(Object.entries(env).sort());
+  const index = environments.indexOf(text);
+  return index === -1 ? environments.push(text) : index + 1;
 }
 
 /**

@@ -73,29 +73,26 @@ async function readRequest(flags: FlagValues): Promise<RequestInit & { query: st
   const hasBody = input !== undefined || fields.length > 0;
   const method = flags.text("method")?.toUpperCase() ?? (hasBody ? "POST" : "GET");
   const isQuery = input !== undefined || method === "GET";
-  const query = isQuery
-    ? fields.map((
-      [name, value],
-    ) => [name, typeof value === "string" ? value : JSON.stringify(value)])
-    : [];
+  const inQuery = (value: unknown) => typeof value === "string" ? value : JSON.stringify(value);
+  const query = isQuery ? fields.map(([name, value]) => [name, inQuery(value)]) : [];
   const body = input !== undefined
     ? await readInput(input)
     : hasBody && !isQuery
     ? JSON.stringify(Object.fromEntries(fields))
     : undefined;
-  const init = {
-    method,
-    headers: all("header", ":"),
-    ...(body !== undefined && { body: new Blob([body], { type: "application/json" }) }),
-  };
+  const pairs = all("header", ":");
+  let headers: Headers;
+  try {
+    headers = new Headers(pairs);
+  } catch {
+    throw usageError("Cannot use --header: it is not NAME:VALUE. Give another one."); // Deno quotes it
+  }
+  const content = body !== undefined && { body: new Blob([body], { type: "application/json" }) };
+  const init = { method, headers, ...content };
   try {
     new Request("http://localhost", init);
   } catch (error) {
-    const { message } = error as Error;
-    // The message about a header quotes it.
-    const isMethod = /^(Method|Request with)/.test(message);
-    const fault = isMethod ? `method: ${message}` : "header: it is not NAME:VALUE";
-    throw usageError(`Cannot use --${fault}. Give another one.`);
+    throw usageError(`Cannot use --method: ${(error as Error).message}. Give another one.`);
   }
   return { ...init, query: `${new URLSearchParams(query)}` };
 }
