@@ -145,15 +145,6 @@ export {
   type MigrateOptions,
   type MigrationResult,
 } from "./backends/migrate_credentials.ts";
-export {
-  credentialKey,
-  type CredentialKeyOptions,
-  isExpired,
-  normalizeAudience,
-  normalizeClientId,
-  normalizeIssuer,
-} from "./client/entry.ts";
-
 // Permissions: the needs of a call, as flags and as a permission set.
 export { requiredPermissions } from "./client/init.ts";
 export { formatPermissionFlags, formatPermissionSet } from "./client/format_permissions.ts";
@@ -173,3 +164,9 @@ export {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./backends/credentials_backend_error.ts";
+export { credentialKey } from "./client/credential_key.ts";
+export { type CredentialKeyOptions } from "./client/credential_key.ts";
+export { isExpired } from "./client/is_expired.ts";
+export { normalizeAudience } from "./client/credential_key.ts";
+export { normalizeClientId } from "./client/credential_key.ts";
+export { normalizeIssuer } from "./client/credential_key.ts";

@@ -33,25 +33,20 @@
  *
  * @module
  */
-
-import {
-  describeBackend,
-  entryFrom,
-  INNER,
-  listKeys,
-  locationOf,
-  shareStore,
-} from "./common/describe_backend.ts";
-import { assertRuntime } from "./common/platform.ts";
+import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { checkOptions } from "./common/check_options.ts";
+import { describeBackend, locationOf } from "./common/describe_backend.ts";
+import { entryFrom } from "./common/entry_from.ts";
+import { shareStore } from "./common/inner_stores.ts";
+import { INNER } from "./common/marks.ts";
+import { listKeys } from "./common/list_keys.ts";
 import { printable } from "./common/printable.ts";
+import { assertRuntime } from "./common/runtime.ts";
+import { call, words } from "./common/words.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";
 import {
-  assertCredentialsBackend,
-  call,
-  checkOptions,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
-  words,
 } from "./credentials_backend_error.ts";
 import {
   ACTION,

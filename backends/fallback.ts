@@ -35,16 +35,17 @@
  *
  * @module
  */
-
-import { entryFrom, INNER, isProbeKey, locationOf, probeKey } from "./common/describe_backend.ts";
-import { assertRuntime, warnOnStderr } from "./common/platform.ts";
+import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { checkOptions } from "./common/check_options.ts";
+import { backendName, locationOf } from "./common/describe_backend.ts";
+import { entryFrom } from "./common/entry_from.ts";
+import { INNER } from "./common/marks.ts";
 import { printable } from "./common/printable.ts";
+import { isProbeKey, probeKey } from "./common/probe.ts";
 import { Queue } from "./common/promises.ts";
+import { assertRuntime, warnOnStderr } from "./common/runtime.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";
 import {
-  assertCredentialsBackend,
-  backendName,
-  checkOptions,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";

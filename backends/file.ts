@@ -1,6 +1,8 @@
-import { folderNeeds, folderOf, needDeno, warnOnStderr } from "./common/platform.ts";
-import { checkOptions } from "./credentials_backend_error.ts";
-import { PROVES } from "./common/describe_backend.ts";
+import { checkOptions } from "./common/check_options.ts";
+import { folderOf } from "./common/paths.ts";
+import { folderNeeds } from "./common/folder_needs.ts";
+import { PROVES } from "./common/marks.ts";
+import { needDeno, warnOnStderr } from "./common/runtime.ts";
 import { credentialsPath, getEntry, readIfPresent } from "./file/document.ts";
 import type { FileStore, FileStoreOptions, HeldKey } from "./file/store.ts";
 import type {

@@ -26,14 +26,13 @@
  *
  * @module
  */
-
-import { needDeno } from "./common/platform.ts";
-import { cleanForeign, secretsOf } from "./common/describe_backend.ts";
-import { parseObject } from "./common/printable.ts";
+import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { checkOptions } from "./common/check_options.ts";
+import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
+import { parseObject } from "./common/json.ts";
 import { delay } from "./common/promises.ts";
+import { needDeno } from "./common/runtime.ts";
 import {
-  assertCredentialsBackend,
-  checkOptions,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";

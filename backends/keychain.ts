@@ -20,10 +20,12 @@
  *
  * @module
  */
-
-import { needDeno } from "./common/platform.ts";
-import { parseObject, printable } from "./common/printable.ts";
-import { call, checkOptions, CredentialsBackendError, words } from "./credentials_backend_error.ts";
+import { checkOptions } from "./common/check_options.ts";
+import { parseObject } from "./common/json.ts";
+import { printable } from "./common/printable.ts";
+import { needDeno } from "./common/runtime.ts";
+import { call, words } from "./common/words.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
   CLIENT,

@@ -1,7 +1,10 @@
-import { folderOf, isUrl, needDeno, netHost, parsePlainUrl } from "./common/platform.ts";
-import { PROVES } from "./common/describe_backend.ts";
+import { checkOptions } from "./common/check_options.ts";
+import { isUrl, netHost, parsePlainUrl } from "./common/host.ts";
+import { folderOf } from "./common/paths.ts";
+import { PROVES } from "./common/marks.ts";
 import { Once } from "./common/promises.ts";
-import { checkOptions, CredentialsBackendError } from "./credentials_backend_error.ts";
+import { needDeno } from "./common/runtime.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,

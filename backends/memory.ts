@@ -1,5 +1,5 @@
+import { checkOptions } from "./common/check_options.ts";
 import { Queue } from "./common/promises.ts";
-import { checkOptions } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,

@@ -1,16 +1,13 @@
-import {
-  backendError,
-  entryFrom,
-  isProbeKey,
-  listKeys,
-  shareStore,
-} from "./common/describe_backend.ts";
-import { printable, sameJson } from "./common/printable.ts";
-import {
-  assertCredentialsBackend,
-  checkOptions,
-  CredentialsBackendError,
-} from "./credentials_backend_error.ts";
+import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { checkOptions } from "./common/check_options.ts";
+import { entryFrom } from "./common/entry_from.ts";
+import { backendError } from "./common/foreign_error.ts";
+import { shareStore } from "./common/inner_stores.ts";
+import { sameJson } from "./common/json.ts";
+import { listKeys } from "./common/list_keys.ts";
+import { printable } from "./common/printable.ts";
+import { isProbeKey } from "./common/probe.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /**

@@ -1,8 +1,9 @@
-import { assertCredentialsBackend } from "./credentials_backend_error.ts";
-import { getEnv, readBackendChoice, readEnv } from "./common/platform.ts";
+import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { readBackendChoice } from "./common/backend_choice.ts";
+import { getEnv, readEnv } from "./common/environment.ts";
 import { FileCredentialsBackend } from "./file.ts";
-import { MemoryCredentialsBackend } from "./memory.ts";
 import type { SettingOrigin } from "./load/create_backend.ts";
+import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /** Loaded where the environment or the settings file names a backend. */

@@ -15,11 +15,10 @@
  *
  * @module
  */
-
-import { needDeno } from "./common/platform.ts";
+import { needDeno } from "./common/runtime.ts";
+import type { MaybePromise, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 import { CONFORMANCE_CHECKS, type ConformanceCheck } from "./testing/conformance_checks.ts";
 import type { SharedStore } from "./testing/several_processes.ts";
-import type { MaybePromise, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 export type { SharedStore };
 export { wrapBackend } from "./common/wrap_backend.ts";

@@ -36,8 +36,8 @@
  *
  * @module
  */
-
-import { PROVES } from "./common/describe_backend.ts";
+import { hashOf } from "./common/bytes.ts";
+import { parseObject } from "./common/json.ts";
 import {
   Leases,
   type LeaseStore,
@@ -45,10 +45,11 @@ import {
   LOCK_TIMEOUT_MS,
   SYSTEM_TIMER,
 } from "./common/lease.ts";
-import { assertRuntime } from "./common/platform.ts";
-import { hashOf, parseObject } from "./common/printable.ts";
+import { PROVES } from "./common/marks.ts";
 import { Once, type Timer } from "./common/promises.ts";
-import { call, CredentialsBackendError, words } from "./credentials_backend_error.ts";
+import { assertRuntime } from "./common/runtime.ts";
+import { call, words } from "./common/words.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,

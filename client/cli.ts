@@ -22,8 +22,7 @@
  *
  * @module
  */
-
-import { isDeno, needDeno } from "../backends/common/platform.ts";
+import { isDeno, needDeno } from "../backends/common/runtime.ts";
 import { main } from "./cli/main.ts";
 
 /**

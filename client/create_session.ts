@@ -1,8 +1,11 @@
-import { assertRuntime, isGranted, notebook } from "../backends/common/platform.ts";
+import { isGranted } from "../backends/common/permission.ts";
 import { untilAborted } from "../backends/common/promises.ts";
+import { assertRuntime, notebook } from "../backends/common/runtime.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
-import { asksNobody, bearerKind, credentialKey, endOf } from "./entry.ts";
+import { credentialKey } from "./credential_key.ts";
+import { endOf } from "./entry/bearer.ts";
+import { asksNobody, bearerKind } from "./entry/bearer_kind.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import {

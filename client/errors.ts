@@ -1,10 +1,9 @@
+import { showCaller, showCode } from "../backends/common/caller_stack.ts";
+import { knowCopies } from "../backends/common/shared_class.ts";
+import type { Message } from "../backends/common/words.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
-  knowCopies,
-  type Message,
-  showCaller,
-  showCode,
 } from "../backends/credentials_backend_error.ts";
 
 /**

@@ -1,4 +1,6 @@
-import { isWindows, pathOfUrl, quoteArgument } from "../backends/common/platform.ts";
+import { pathOfUrl } from "../backends/common/paths.ts";
+import { isWindows } from "../backends/common/runtime.ts";
+import { quoteArgument } from "../backends/common/shell.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 
 /**

@@ -1,4 +1,7 @@
-import { folderOf, isGranted, isWindows, needDeno, quoteArgument } from "./platform.ts";
+import { folderOf } from "./paths.ts";
+import { isGranted } from "./permission.ts";
+import { isWindows, needDeno } from "./runtime.ts";
+import { quoteArgument } from "./shell.ts";
 
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;

@@ -1,8 +1,9 @@
-import { entryFrom } from "../common/describe_backend.ts";
-import { readEnv } from "../common/platform.ts";
-import { toBase64, toHex } from "../common/printable.ts";
+import { assertCredentialsBackend } from "../common/assert_backend.ts";
+import { toBase64, toHex } from "../common/bytes.ts";
+import { entryFrom } from "../common/entry_from.ts";
+import { readEnv } from "../common/environment.ts";
 import { Once } from "../common/promises.ts";
-import { assertCredentialsBackend, CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,

@@ -1,13 +1,8 @@
-import {
-  folderOf,
-  HOME_VARIABLE,
-  isGranted,
-  isWindows,
-  nameOf,
-  permissionFlag,
-  readEnv,
-} from "../common/platform.ts";
-import { isObject, printable } from "../common/printable.ts";
+import { HOME_VARIABLE, readEnv } from "../common/environment.ts";
+import { isObject } from "../common/json.ts";
+import { folderOf, nameOf } from "../common/paths.ts";
+import { isGranted, permissionFlag } from "../common/permission.ts";
+import { printable } from "../common/printable.ts";
 import {
   foreign,
   isOwn,
@@ -15,11 +10,11 @@ import {
   type PrivateContent,
   readPrivateBytes,
 } from "../common/read_private_file.ts";
+import { isWindows } from "../common/runtime.ts";
+import { call, words } from "../common/words.ts";
 import {
-  call,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
-  words,
 } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 

@@ -1,7 +1,8 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderNeeds, folderOf } from "../common/platform.ts";
+import { folderOf } from "../common/paths.ts";
+import { folderNeeds } from "../common/folder_needs.ts";
 import { delay } from "../common/promises.ts";
 import { isSameFile, whileHeld } from "../common/read_private_file.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 import { assertOwn, assertRegular, credentialsPath, fileError, lookIfPresent } from "./document.ts";
 import { makeFolder } from "./replace_file.ts";

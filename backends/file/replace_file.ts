@@ -1,5 +1,7 @@
-import { folderOf, HOME_VARIABLE, isWindows } from "../common/platform.ts";
+import { HOME_VARIABLE } from "../common/environment.ts";
+import { folderOf } from "../common/paths.ts";
 import { isSameFile, whileHeld } from "../common/read_private_file.ts";
+import { isWindows } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { lookIfPresent } from "./document.ts";
 

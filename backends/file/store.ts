@@ -1,4 +1,5 @@
-import { folderOf, isGranted, nameOf } from "../common/platform.ts";
+import { folderOf, nameOf } from "../common/paths.ts";
+import { isGranted } from "../common/permission.ts";
 import { isOpen, isSameFile, isSameText } from "../common/read_private_file.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";

@@ -1,16 +1,11 @@
-import {
-  isGranted,
-  isNotCapable,
-  isWindows,
-  nameOf,
-  permissionFlag,
-  readEnv,
-  readEnvIfGranted,
-  writeError,
-} from "../common/platform.ts";
-import { listKeys } from "../common/describe_backend.ts";
-import { isObject, parseObject, readText } from "../common/printable.ts";
+import { readEnv, readEnvIfGranted } from "../common/environment.ts";
+import { readText } from "../common/http_answer.ts";
+import { isObject, parseObject } from "../common/json.ts";
+import { listKeys } from "../common/list_keys.ts";
+import { nameOf } from "../common/paths.ts";
+import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { isWindows, writeError } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 

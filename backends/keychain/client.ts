@@ -1,7 +1,9 @@
 import type * as keyring from "@napi-rs/keyring";
-import { isDeno, isNotCapable, pathOfUrl, permissionFlag } from "../common/platform.ts";
+import { pathOfUrl } from "../common/paths.ts";
+import { isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { isDeno } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */

@@ -1,5 +1,7 @@
+import { isUrl, netHost } from "../common/host.ts";
+import { folderOf } from "../common/paths.ts";
+import { permissionFlag } from "../common/permission.ts";
 import { delay, LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
-import { folderOf, isUrl, netHost, permissionFlag } from "../common/platform.ts";
 import { isOpen } from "../common/read_private_file.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { assertOwn, assertRegular, fileError, lookIfPresent, refusal } from "../file/document.ts";

@@ -1,8 +1,11 @@
+import { isUrl } from "../common/host.ts";
+import { isObject } from "../common/json.ts";
 import { type LeaseRow, Leases, type LeaseStore, SYSTEM_TIMER } from "../common/lease.ts";
-import { folderOf, isUrl } from "../common/platform.ts";
-import { isObject, printable } from "../common/printable.ts";
+import { folderOf } from "../common/paths.ts";
+import { printable } from "../common/printable.ts";
 import { Queue, type Timer } from "../common/promises.ts";
-import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
+import { call, words } from "../common/words.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { withKeyLock } from "../file/lock.ts";
 import { makeFolder } from "../file/replace_file.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";

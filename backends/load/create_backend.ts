@@ -1,27 +1,18 @@
-import {
-  BACKEND_VARIABLES,
-  HOME_VARIABLE,
-  isGranted,
-  isPathSpecifier,
-  isWindows,
-  needDeno,
-  netHost,
-  pathOfUrl,
-  permissionFlag,
-  readEnv,
-  REFERENCE,
-  VARIABLE,
-} from "../common/platform.ts";
-import { causeFrom, hideQueries } from "../common/describe_backend.ts";
-import { isObject, printable } from "../common/printable.ts";
+import { assertCredentialsBackend } from "../common/assert_backend.ts";
+import { BACKEND_VARIABLES } from "../common/backend_choice.ts";
+import { HOME_VARIABLE, readEnv, REFERENCE, VARIABLE } from "../common/environment.ts";
+import { causeFrom, hideQueries } from "../common/foreign_error.ts";
+import { netHost } from "../common/host.ts";
+import { isObject } from "../common/json.ts";
+import { isPathSpecifier, pathOfUrl } from "../common/paths.ts";
+import { isGranted, permissionFlag } from "../common/permission.ts";
+import { printable } from "../common/printable.ts";
+import { isWindows, needDeno } from "../common/runtime.ts";
+import { call, type Message, words } from "../common/words.ts";
 import { wrapBackend } from "../common/wrap_backend.ts";
 import {
-  assertCredentialsBackend,
-  call,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
-  type Message,
-  words,
 } from "../credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../file.ts";
 import { KvCredentialsBackend } from "../kv.ts";

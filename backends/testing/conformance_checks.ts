@@ -1,6 +1,6 @@
-import { writeError } from "../common/platform.ts";
-import { sameJson } from "../common/printable.ts";
+import { sameJson } from "../common/json.ts";
 import { delay, untilAborted } from "../common/promises.ts";
+import { writeError } from "../common/runtime.ts";
 import type {
   MaybePromise,
   OidcCredentials,

@@ -1,29 +1,18 @@
+import { connectionFault, NO_HTTPS, UNTRUSTED } from "../common/connection_fault.ts";
+import { isLoopback, netHost } from "../common/host.ts";
+import { parseRetryAfter, readText } from "../common/http_answer.ts";
+import { isObject, parseObject } from "../common/json.ts";
+import type { LeaseUse } from "../common/lease.ts";
+import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
+import { printable } from "../common/printable.ts";
+import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
+import { readPrivateFile } from "../common/read_private_file.ts";
+import { redact } from "../common/redaction.ts";
+import { isDeno } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import {
-  assertNet,
-  isDeno,
-  isLoopback,
-  isNotCapable,
-  netHost,
-  permissionFlag,
-} from "../common/platform.ts";
-import {
-  connectionFault,
-  isObject,
-  NO_HTTPS,
-  parseObject,
-  parseRetryAfter,
-  printable,
-  readText,
-  redact,
-  UNTRUSTED,
-} from "../common/printable.ts";
-import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
-import { readPrivateFile } from "../common/read_private_file.ts";
-import type { LeaseUse } from "../common/lease.ts";
 import type { VaultConnection } from "./options.ts";
 
 export interface VaultClientOptions {

@@ -1,9 +1,7 @@
-import { netHost, parsePlainUrl, readEnv, readEnvIfGranted } from "../common/platform.ts";
-import {
-  checkOptions,
-  CredentialsBackendError,
-  type OptionTypes,
-} from "../credentials_backend_error.ts";
+import { checkOptions, type OptionTypes } from "../common/check_options.ts";
+import { readEnv, readEnvIfGranted } from "../common/environment.ts";
+import { netHost, parsePlainUrl } from "../common/host.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { BackendPermission } from "../oidc_credentials_backend.ts";
 
 /**

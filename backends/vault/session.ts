@@ -1,6 +1,6 @@
-import type { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { readEnv } from "../common/platform.ts";
+import { readEnv } from "../common/environment.ts";
 import { Once, type Stopwatch, type Timer, untilAborted } from "../common/promises.ts";
+import type { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { encodePath, type VaultAnswer, VaultClient, type VaultRequest } from "./client.ts";
 import {
   VAULT_TOKEN,

@@ -1,3 +1,18 @@
+import { isObject } from "../../backends/common/json.ts";
+import { printable } from "../../backends/common/printable.ts";
+import { redact } from "../../backends/common/redaction.ts";
+import { type Message, words } from "../../backends/common/words.ts";
+import { readClaims } from "../entry/claims.ts";
+import {
+  type ApiChallenge,
+  ApiError,
+  codeOf,
+  invalidOptions,
+  ValidMindAuthError,
+} from "../errors.ts";
+import { named } from "../options/declaration.ts";
+import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
+import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
 import {
   type ApiCredentials,
   type ApiRequest,
@@ -6,19 +21,6 @@ import {
   isReplayable,
   type OwnHeaders,
 } from "./transport.ts";
-import { readClaims } from "../entry.ts";
-import {
-  type ApiChallenge,
-  ApiError,
-  codeOf,
-  invalidOptions,
-  ValidMindAuthError,
-} from "../errors.ts";
-import { isObject, printable, redact } from "../../backends/common/printable.ts";
-import { type Message, words } from "../../backends/credentials_backend_error.ts";
-import { named } from "../options/declaration.ts";
-import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
-import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
 
 export interface RenewalOptions {
   rejected?: OwnHeaders;

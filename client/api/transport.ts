@@ -1,16 +1,13 @@
-import { causeFrom } from "../../backends/common/describe_backend.ts";
+import { connectionAdvice, connectionFault } from "../../backends/common/connection_fault.ts";
+import { causeFrom } from "../../backends/common/foreign_error.ts";
+import { netHost } from "../../backends/common/host.ts";
+import { readText } from "../../backends/common/http_answer.ts";
+import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import {
-  assertNet,
-  isNotCapable,
-  netHost,
-  permissionFlag,
-} from "../../backends/common/platform.ts";
-import { words } from "../../backends/credentials_backend_error.ts";
+import { words } from "../../backends/common/words.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import { connectionAdvice, connectionFault, readText } from "../../backends/common/printable.ts";
 
 /**
  * A session's own headers, by lower-case name. A plain object, since `fetch` takes a quarter longer to

@@ -1,5 +1,5 @@
-import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
-import { didYouMean } from "../../backends/credentials_backend_error.ts";
+import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
+import { didYouMean } from "../../backends/common/did_you_mean.ts";
 import { BUILT_IN_NAMES } from "../../backends/load/create_backend.ts";
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import { OPTION_NAMES, optionNamed, optionRow, type OPTIONS } from "../options/declaration.ts";

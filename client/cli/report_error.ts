@@ -1,10 +1,7 @@
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
-import {
-  messageFor,
-  type Term,
-  type Vocabulary,
-} from "../../backends/credentials_backend_error.ts";
-import { quoteArgument, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { quoteArgument } from "../../backends/common/shell.ts";
+import { messageFor, type Term, type Vocabulary } from "../../backends/common/words.ts";
 import { isOwn } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import {

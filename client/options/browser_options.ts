@@ -1,9 +1,10 @@
-import type { PermissionNeed } from "../format_permissions.ts";
-import { isLoopback, readEnvIfGranted } from "../../backends/common/platform.ts";
-import { words } from "../../backends/credentials_backend_error.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
+import { isLoopback } from "../../backends/common/host.ts";
+import { words } from "../../backends/common/words.ts";
+import { isEntraIssuer } from "../entry/bearer_kind.ts";
 import { invalidOptions } from "../errors.ts";
+import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { isEntraIssuer } from "../entry.ts";
 import { named, valueOf } from "./declaration.ts";
 
 /** The place of the listener's port in a redirect URI. */

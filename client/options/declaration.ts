@@ -1,20 +1,17 @@
+import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
+import type { OptionTypes } from "../../backends/common/check_options.ts";
+import { didYouMean } from "../../backends/common/did_you_mean.ts";
 import {
-  BACKEND_VARIABLES,
   getEnv,
   HOME_VARIABLE,
   isEnvGranted,
-  isGranted,
   parseFlag,
   readEnvIfGranted,
-} from "../../backends/common/platform.ts";
-import {
-  didYouMean,
-  option,
-  type OptionTypes,
-  type Term,
-} from "../../backends/credentials_backend_error.ts";
+} from "../../backends/common/environment.ts";
+import { given } from "../../backends/common/given.ts";
+import { isGranted } from "../../backends/common/permission.ts";
+import { option, type Term } from "../../backends/common/words.ts";
 import { credentialsPath } from "../../backends/file.ts";
-import { given } from "../entry.ts";
 import { invalidOptions } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 

@@ -1,21 +1,15 @@
-import { isSecureUrl, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
+import { given } from "../../backends/common/given.ts";
+import { isSecureUrl } from "../../backends/common/host.ts";
+import { type Message, option, type Words, words } from "../../backends/common/words.ts";
 import {
-  type Message,
-  option,
-  type Words,
-  words,
-} from "../../backends/credentials_backend_error.ts";
-import {
-  asksNobody,
-  bearerKind,
   checkKeyPart,
   checkProfile,
-  DEFAULT_SCOPE,
-  given,
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,
-} from "../entry.ts";
+} from "../credential_key.ts";
+import { asksNobody, bearerKind, DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
 import { misspelledVariables, named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";

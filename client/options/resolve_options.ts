@@ -1,4 +1,6 @@
-import { checkOptions, type OptionTypes, words } from "../../backends/credentials_backend_error.ts";
+import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
+import { isGranted } from "../../backends/common/permission.ts";
 import {
   type Clock,
   type Delay,
@@ -6,7 +8,8 @@ import {
   LONGEST_TIMER_MS,
   type Stopwatch,
 } from "../../backends/common/promises.ts";
-import { isDeno, isGranted, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { isDeno } from "../../backends/common/runtime.ts";
+import { words } from "../../backends/common/words.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";

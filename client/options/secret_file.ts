@@ -1,6 +1,6 @@
-import { isNotCapable } from "../../backends/common/platform.ts";
+import { isNotCapable } from "../../backends/common/permission.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
-import { type Message, type Words, words } from "../../backends/credentials_backend_error.ts";
+import { type Message, type Words, words } from "../../backends/common/words.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named, type OptionName } from "./declaration.ts";
 import { headerValue, type Identity } from "./resolve_identity.ts";

@@ -1,21 +1,15 @@
-import {
-  checkOptions,
-  didYouMean,
-  type OptionTypes,
-} from "../../backends/credentials_backend_error.ts";
-import {
-  folderOf,
-  isGranted,
-  isPathSpecifier,
-  isWindows,
-  quoteArgument,
-  readBackendChoice,
-  readEnvIfGranted,
-} from "../../backends/common/platform.ts";
+import { readBackendChoice } from "../../backends/common/backend_choice.ts";
+import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
+import { didYouMean } from "../../backends/common/did_you_mean.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
+import { folderOf, isPathSpecifier } from "../../backends/common/paths.ts";
+import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
+import { isWindows } from "../../backends/common/runtime.ts";
+import { quoteArgument } from "../../backends/common/shell.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
-import { normalizeClientId, normalizeIssuer } from "../entry.ts";
+import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS, settingsPath } from "./declaration.ts";
 import { CLIENT_AUTH, isNamedByEnv } from "./resolve_identity.ts";

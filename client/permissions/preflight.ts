@@ -1,7 +1,8 @@
-import { isDeno, isGranted } from "../../backends/common/platform.ts";
-import { call, words } from "../../backends/credentials_backend_error.ts";
+import { isGranted } from "../../backends/common/permission.ts";
+import { isDeno } from "../../backends/common/runtime.ts";
+import { call, words } from "../../backends/common/words.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { normalizeIssuer } from "../entry.ts";
+import { normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   checkDescriptor,

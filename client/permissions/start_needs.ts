@@ -1,14 +1,14 @@
+import { readBackendChoice } from "../../backends/common/backend_choice.ts";
+import { backendName } from "../../backends/common/describe_backend.ts";
 import {
   getEnv,
   HOME_VARIABLE,
-  isDeno,
   isEnvGranted,
-  netHost,
-  readBackendChoice,
   readEnvIfGranted,
   variablesIn,
-} from "../../backends/common/platform.ts";
-import { backendName } from "../../backends/credentials_backend_error.ts";
+} from "../../backends/common/environment.ts";
+import { netHost } from "../../backends/common/host.ts";
+import { isDeno } from "../../backends/common/runtime.ts";
 import type {
   BackendPermission,
   OidcCredentialsBackend,

@@ -1,5 +1,5 @@
-import { notebook } from "../../backends/common/platform.ts";
 import type { Clock } from "../../backends/common/promises.ts";
+import { notebook } from "../../backends/common/runtime.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
 import {

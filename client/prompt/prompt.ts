@@ -1,5 +1,5 @@
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import type { SessionStatus } from "../session.ts";
 
 /** The consequence of a sign-in without a refresh token. */

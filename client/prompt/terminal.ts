@@ -1,11 +1,6 @@
-import {
-  isDeno,
-  isWindows,
-  notebook,
-  readEnvIfGranted,
-  writeError,
-} from "../../backends/common/platform.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
+import { isDeno, isWindows, notebook, writeError } from "../../backends/common/runtime.ts";
 
 type Listen = (event: "data", listener: (data: Uint8Array) => void) => void;
 

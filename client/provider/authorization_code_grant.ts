@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
-import { remember } from "../../backends/common/printable.ts";
-import { words } from "../../backends/credentials_backend_error.ts";
-import type { TokenSet } from "../entry.ts";
+import { remember } from "../../backends/common/redaction.ts";
+import { words } from "../../backends/common/words.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";

@@ -1,9 +1,12 @@
 import * as oauth from "oauth4webapi";
-import { causeFrom } from "../../backends/common/describe_backend.ts";
-import { parseObject, remember, toHex } from "../../backends/common/printable.ts";
+import { toHex } from "../../backends/common/bytes.ts";
+import { causeFrom } from "../../backends/common/foreign_error.ts";
+import { parseObject } from "../../backends/common/json.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import { type Message, words } from "../../backends/credentials_backend_error.ts";
-import { isEntraIssuer, isSendable } from "../entry.ts";
+import { remember } from "../../backends/common/redaction.ts";
+import { type Message, words } from "../../backends/common/words.ts";
+import { isSendable } from "../entry/bearer.ts";
+import { isEntraIssuer } from "../entry/bearer_kind.ts";
 import { named } from "../options/declaration.ts";
 import {
   type ClientProof,

@@ -1,10 +1,10 @@
 import * as oauth from "oauth4webapi";
-import { isSecureUrl } from "../../backends/common/platform.ts";
+import { isSecureUrl } from "../../backends/common/host.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { words } from "../../backends/credentials_backend_error.ts";
-import type { TokenSet } from "../entry.ts";
-import type { OidcIdentity } from "../options/resolve_identity.ts";
+import { words } from "../../backends/common/words.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { assertCanSignIn } from "./discovery.ts";
 import type { DpopKey } from "./dpop_key.ts";

@@ -1,9 +1,10 @@
-import type { OidcIdentity } from "../options/resolve_identity.ts";
-import type { PermissionNeed } from "../format_permissions.ts";
-import { isGranted, isLoopback, netHost } from "../../backends/common/platform.ts";
+import * as oauth from "oauth4webapi";
+import { isLoopback, netHost } from "../../backends/common/host.ts";
+import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import * as oauth from "oauth4webapi";
+import type { PermissionNeed } from "../format_permissions.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 
 /** The endpoints of all grants, by their names in a discovery document. */
 const ENDPOINTS = [

@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
-import { parseRetryAfter, printable } from "../../backends/common/printable.ts";
+import { parseRetryAfter } from "../../backends/common/http_answer.ts";
+import { printable } from "../../backends/common/printable.ts";
 import {
   type Message,
   option,
@@ -7,14 +8,14 @@ import {
   type Words,
   words,
   wordsOf,
-} from "../../backends/credentials_backend_error.ts";
+} from "../../backends/common/words.ts";
+import { isEntraIssuer } from "../entry/bearer_kind.ts";
 import {
   isOwn,
   ProviderUnavailableError,
   ValidMindAuthError,
   type ValidMindAuthErrorCode,
 } from "../errors.ts";
-import { isEntraIssuer } from "../entry.ts";
 import { named } from "../options/declaration.ts";
 
 const ASK = "ask the provider's administrator.";

@@ -1,24 +1,17 @@
-import { causeFrom } from "../../backends/common/describe_backend.ts";
-import {
-  assertNet,
-  isNotCapable,
-  netHost,
-  permissionFlag,
-} from "../../backends/common/platform.ts";
 import {
   connectionAdvice,
   connectionFault,
-  parseHttpDate,
-  parseObject,
-  parseRetryAfter,
-  printable,
-  readText,
-  redact,
-  remember,
   UNTRUSTED,
-} from "../../backends/common/printable.ts";
+} from "../../backends/common/connection_fault.ts";
+import { causeFrom } from "../../backends/common/foreign_error.ts";
+import { netHost } from "../../backends/common/host.ts";
+import { parseHttpDate, parseRetryAfter, readText } from "../../backends/common/http_answer.ts";
+import { parseObject } from "../../backends/common/json.ts";
+import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
+import { printable } from "../../backends/common/printable.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import { type Message, words } from "../../backends/credentials_backend_error.ts";
+import { redact, remember } from "../../backends/common/redaction.ts";
+import { type Message, words } from "../../backends/common/words.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";

@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { readClaims, type TokenSet } from "../entry.ts";
+import type { TokenSet } from "../entry/bearer.ts";
+import { readClaims } from "../entry/claims.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";

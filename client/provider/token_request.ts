@@ -1,10 +1,13 @@
 import * as oauth from "oauth4webapi";
-import type { Runtime } from "../options/resolve_options.ts";
-import type { OidcIdentity } from "../options/resolve_identity.ts";
-import { isObject, printable, remember } from "../../backends/common/printable.ts";
-import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
-import { isSendable, readClaims, type TokenSet } from "../entry.ts";
+import { isObject } from "../../backends/common/json.ts";
+import { printable } from "../../backends/common/printable.ts";
+import { remember } from "../../backends/common/redaction.ts";
+import { words, wordsOf } from "../../backends/common/words.ts";
+import { isSendable, type TokenSet } from "../entry/bearer.ts";
+import { readClaims } from "../entry/claims.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
+import type { Runtime } from "../options/resolve_options.ts";
 import { checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { DPOP } from "./error.ts";

@@ -1,10 +1,14 @@
 import * as oauth from "oauth4webapi";
-import { type Message, option, words } from "../../backends/credentials_backend_error.ts";
-import { printable, redact } from "../../backends/common/printable.ts";
-import { isSendable, normalizeIssuer, readClaims, type TokenSet } from "../entry.ts";
+import { printable } from "../../backends/common/printable.ts";
+import { redact } from "../../backends/common/redaction.ts";
+import { type Message, option, words } from "../../backends/common/words.ts";
+import { normalizeIssuer } from "../credential_key.ts";
+import { isSendable, type TokenSet } from "../entry/bearer.ts";
+import { readClaims } from "../entry/claims.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
+import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
   firstTokens,
@@ -12,7 +16,6 @@ import {
   type RequestContext,
   type TokenRequest,
 } from "./token_request.ts";
-import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 
 /** Requests tokens by the grant of a session that needs no person. */
 export async function requestUnattended(provider: OidcProvider): Promise<TokenSet> {

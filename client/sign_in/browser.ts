@@ -1,8 +1,15 @@
-import { isDeno, permissionFlag } from "../../backends/common/platform.ts";
+import { permissionFlag } from "../../backends/common/permission.ts";
 import { delay, untilAborted } from "../../backends/common/promises.ts";
-import { option, words, wordsOf } from "../../backends/credentials_backend_error.ts";
-import type { TokenSet } from "../entry.ts";
+import { isDeno } from "../../backends/common/runtime.ts";
+import { option, words, wordsOf } from "../../backends/common/words.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import {
+  listenNeeds,
+  listenPlaces,
+  type RedirectSetting,
+  resolveRedirect,
+} from "../options/browser_options.ts";
 import { preflight } from "../permissions/preflight.ts";
 import type { PageAnswer, SignInPage } from "../prompt/prompt.ts";
 import {
@@ -13,12 +20,6 @@ import {
 import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
-import {
-  listenNeeds,
-  listenPlaces,
-  type RedirectSetting,
-  resolveRedirect,
-} from "../options/browser_options.ts";
 import {
   answerPage,
   bare,

@@ -1,4 +1,4 @@
-import { isGranted } from "../../backends/common/platform.ts";
+import { isGranted } from "../../backends/common/permission.ts";
 
 /** The parameters that no answer may have twice. */
 const SINGLE = ["state", "code", "error", "iss"];

@@ -1,6 +1,6 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
-import type { TokenSet } from "../entry.ts";
+import { words, wordsOf } from "../../backends/common/words.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";

@@ -1,19 +1,18 @@
-import { locationOf } from "../../backends/common/describe_backend.ts";
-import {
-  isDeno,
-  isGranted,
-  isSecureUrl,
-  notebook,
-  readEnvIfGranted,
-} from "../../backends/common/platform.ts";
+import { backendName, locationOf } from "../../backends/common/describe_backend.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
+import { isSecureUrl } from "../../backends/common/host.ts";
+import { isGranted } from "../../backends/common/permission.ts";
+import { isDeno, notebook } from "../../backends/common/runtime.ts";
+import { words, wordsOf } from "../../backends/common/words.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { backendName, words, wordsOf } from "../../backends/credentials_backend_error.ts";
+import type { Bearer, TokenSet } from "../entry/bearer.ts";
+import { entryStatus } from "../entry/entry_status.ts";
+import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { browserLauncher } from "../permissions/preflight.ts";
-import { type Bearer, entryStatus, type TokenSet } from "../entry.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import {
   type Outcome,
@@ -30,10 +29,11 @@ import {
   readPastes,
   showLine,
 } from "../prompt/terminal.ts";
-import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { ValidMindAuthError } from "../errors.ts";
 import { BY_BROWSER, BY_DEVICE, isOfProof } from "../provider/error.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { SignInFlow } from "../session_options.ts";
+import { browserObstacle, signInByBrowser } from "./browser.ts";
+import { signInByDevice } from "./device.ts";
 import {
   type AskOptions,
   failureOf,
@@ -42,8 +42,6 @@ import {
   runFlow,
   SignedInElsewhere,
 } from "./flow.ts";
-import { browserObstacle, signInByBrowser } from "./browser.ts";
-import { signInByDevice } from "./device.ts";
 
 /** The ways to hand in an address. */
 const TYPE_HERE =

@@ -1,8 +1,8 @@
-import type { Runtime } from "../options/resolve_options.ts";
-import type { TokenSet } from "../entry.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
-import type { Failure, SignInPage } from "../prompt/prompt.ts";
 import type { BrowserOptions } from "../options/browser_options.ts";
+import type { Runtime } from "../options/resolve_options.ts";
+import type { Failure, SignInPage } from "../prompt/prompt.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode, SignInFlow } from "../session_options.ts";
 

@@ -1,13 +1,14 @@
-import { locationOf } from "../../backends/common/describe_backend.ts";
-import { backendName, words } from "../../backends/credentials_backend_error.ts";
-import { remember } from "../../backends/common/printable.ts";
+import { backendName, locationOf } from "../../backends/common/describe_backend.ts";
+import { given } from "../../backends/common/given.ts";
+import { remember } from "../../backends/common/redaction.ts";
+import { words } from "../../backends/common/words.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
-import { entryStatus, given, shownText } from "../entry.ts";
+import { entryStatus, shownText } from "../entry/entry_status.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";

@@ -1,13 +1,15 @@
-import type { ClearResult } from "../session.ts";
-import { isProbeKey, listKeys } from "../../backends/common/describe_backend.ts";
-import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
-import { option, words } from "../../backends/credentials_backend_error.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
+import { given } from "../../backends/common/given.ts";
+import { listKeys } from "../../backends/common/list_keys.ts";
+import { isProbeKey } from "../../backends/common/probe.ts";
+import { assertRuntime } from "../../backends/common/runtime.ts";
+import { option, words } from "../../backends/common/words.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { chooseBackend, type NamedBackend } from "../../backends/resolve_credentials_backend.ts";
-import { credentialKey, given, normalizeClientId, normalizeIssuer } from "../entry.ts";
+import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { codeOf, invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";
 import {
@@ -33,6 +35,7 @@ import {
   variableNeeds,
 } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, loadProvider, UNREAD } from "../tokens/clear.ts";
 import { sharedState } from "../tokens/source.ts";

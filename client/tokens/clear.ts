@@ -1,7 +1,8 @@
-import { printable, redact } from "../../backends/common/printable.ts";
+import { printable } from "../../backends/common/printable.ts";
+import { redact } from "../../backends/common/redaction.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import type { ClearResult } from "../session.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { ClearResult } from "../session.ts";
 import type { CredentialStore } from "./store.ts";
 
 type RevocationResult = Pick<ClearResult, "revocation" | "reason">;

@@ -1,21 +1,22 @@
-import type { ClearResult } from "../session.ts";
+import { backendName } from "../../backends/common/describe_backend.ts";
 import { Once, untilAborted } from "../../backends/common/promises.ts";
-import { remember } from "../../backends/common/printable.ts";
-import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
+import { remember } from "../../backends/common/redaction.ts";
+import type { Message } from "../../backends/common/words.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import {
-  asksNobody,
   type Bearer,
   bearerOf,
   coversScope,
   endOf,
   isFresh,
   type TokenSet,
-} from "../entry.ts";
+} from "../entry/bearer.ts";
+import { asksNobody } from "../entry/bearer_kind.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
 import type { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
+import type { ClearResult } from "../session.ts";
 import { clearCredentials, loadProvider, loadUnattended, revokeTokens } from "./clear.ts";
 import {
   bridges,

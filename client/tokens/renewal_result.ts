@@ -1,35 +1,29 @@
+import { given } from "../../backends/common/given.ts";
+import { isInKv } from "../../backends/common/inner_stores.ts";
+import { quoteArgument } from "../../backends/common/shell.ts";
+import { call, type Message, option, type Words, words } from "../../backends/common/words.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import {
-  call,
-  CredentialsBackendError,
-  type Message,
-  option,
-  type Words,
-  words,
-} from "../../backends/credentials_backend_error.ts";
-import { isInKv } from "../../backends/common/describe_backend.ts";
-import { quoteArgument } from "../../backends/common/platform.ts";
-import type { Runtime } from "../options/resolve_options.ts";
-import type { OidcIdentity } from "../options/resolve_identity.ts";
-import {
   type Bearer,
   bearerOf,
   coversScope,
-  DEFAULT_SCOPE,
-  given,
   isFresh,
   LAST_TIME,
-  readClaims,
-  SKEW_SECONDS,
   type TokenSet,
-} from "../entry.ts";
+} from "../entry/bearer.ts";
+import { DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
+import { readClaims } from "../entry/claims.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
+import { SKEW_SECONDS } from "../is_expired.ts";
+import { OPTIONS } from "../options/declaration.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
+import type { Runtime } from "../options/resolve_options.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { ProviderRefusedError } from "../provider/error.ts";
-import { OPTIONS } from "../options/declaration.ts";
 import { loadProvider } from "./clear.ts";
 import { getOrSet, type HeldTokens, type TokenSourceOptions } from "./source.ts";
 import { isSpent } from "./store.ts";

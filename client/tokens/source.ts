@@ -1,20 +1,17 @@
-import type { Runtime } from "../options/resolve_options.ts";
-import type { OidcIdentity } from "../options/resolve_identity.ts";
-import type { ClearResult } from "../session.ts";
-import {
-  backendError,
-  entryFrom,
-  locationOf,
-  secretsOf,
-} from "../../backends/common/describe_backend.ts";
+import { locationOf } from "../../backends/common/describe_backend.ts";
+import { entryFrom } from "../../backends/common/entry_from.ts";
+import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
 import { Queue, untilAborted } from "../../backends/common/promises.ts";
-import { remember } from "../../backends/common/printable.ts";
+import { remember } from "../../backends/common/redaction.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry.ts";
+import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry/bearer.ts";
 import { throwToCaller } from "../errors.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
+import type { Runtime } from "../options/resolve_options.ts";
+import type { ClearResult } from "../session.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
 
 /** Options of {@linkcode TokenSource}. */

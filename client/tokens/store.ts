@@ -1,12 +1,8 @@
-import {
-  backendError,
-  describeBackend,
-  probeKey,
-  provesWrites,
-  rememberEntry,
-} from "../../backends/common/describe_backend.ts";
+import { describeBackend } from "../../backends/common/describe_backend.ts";
+import { backendError, rememberEntry } from "../../backends/common/foreign_error.ts";
+import { probeKey, provesWrites } from "../../backends/common/probe.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import { remember } from "../../backends/common/printable.ts";
+import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   MaybePromise,

@@ -1,18 +1,17 @@
 /** The errors of backends, their words, and the checks of options and methods that throw them. */
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { assertCredentialsBackend } from "../../backends/common/assert_backend.ts";
+import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
 import {
-  assertCredentialsBackend,
   call,
-  checkOptions,
-  CredentialsBackendError,
   messageFor,
   option,
-  type OptionTypes,
   type Vocabulary,
   words,
   wordsOf,
-} from "../../backends/credentials_backend_error.ts";
+} from "../../backends/common/words.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { ApiError, MissingModelIdError, ValidMindAuthError } from "../../client/errors.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";

@@ -1,16 +1,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { clearOidcCredentials } from "@validmind/auth";
+import { probeKey } from "../../backends/common/probe.ts";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
-import { probeKey } from "../../backends/common/describe_backend.ts";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { testKey } from "./encrypted/encryption_keys.ts";
-import { fault, trio } from "./fallback/fallback_world.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { testKey } from "./encrypted/encryption_keys.ts";
+import { fault, trio } from "./fallback/fallback_world.ts";
 import { isReplaced, minimal } from "./stores.ts";
 
 const AWAY: CredentialsBackendErrorCode[] = ["backend_unavailable", "backend_timeout"];

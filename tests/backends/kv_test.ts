@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { provesWrites } from "../../backends/common/describe_backend.ts";
+import { provesWrites } from "../../backends/common/probe.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";

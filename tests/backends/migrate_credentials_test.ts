@@ -7,14 +7,14 @@ import {
   type OidcCredentials,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
-import { probeKey } from "../../backends/common/describe_backend.ts";
+import { probeKey } from "../../backends/common/probe.ts";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
-import { testKey } from "./encrypted/encryption_keys.ts";
 import { entry, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { testWith } from "../support/test_with.ts";
+import { testKey } from "./encrypted/encryption_keys.ts";
 import { minimal } from "./stores.ts";
 
 const MOVE = { deleteSource: true };

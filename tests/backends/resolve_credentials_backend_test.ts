@@ -5,7 +5,7 @@ import {
   assertNotStrictEquals,
   assertStrictEquals,
 } from "@std/assert";
-import { BACKEND_VARIABLES, readBackendChoice } from "../../backends/common/platform.ts";
+import { BACKEND_VARIABLES, readBackendChoice } from "../../backends/common/backend_choice.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
@@ -16,13 +16,13 @@ import {
   resolveCredentialsBackend,
   setDefaultBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { load } from "./load/load_from_env.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";
+import { withEnv } from "../support/own_env.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
-import { withEnv } from "../support/own_env.ts";
 import { withTempHome } from "../support/temp_home.ts";
 import { testWith } from "../support/test_with.ts";
+import { load } from "./load/load_from_env.ts";
 
 const { root, folder } = sandbox();
 const { noPersist, ownName, ownOptions, name: shared, options } = BACKEND_VARIABLES;

@@ -34,7 +34,8 @@ Deno.test("without Deno the variables, requests and warnings work", async () => 
   const { name, granted, stderr } = await runWithoutDeno(
     `
     const { init } = await import("@validmind/auth");
-    const { isGranted, writeError } = await import(${JSON.stringify(PLATFORM)});
+    const { isGranted } = await import(${JSON.stringify(commonFile("permission"))});
+    const { writeError } = await import(${JSON.stringify(commonFile("runtime"))});
     const session = await init();
     writeError("a line\\n");
     const granted = isGranted({ name: "read" });
@@ -78,4 +79,6 @@ Deno.test("without Deno a job signs in, and CI=true asks nobody", async () => {
   assertEquals({ isToken, code }, { isToken: true, code: "login_required" });
 });
 
-const PLATFORM = new URL("../../backends/common/platform.ts", import.meta.url).href;
+function commonFile(name: string): string {
+  return new URL(`../../backends/common/${name}.ts`, import.meta.url).href;
+}

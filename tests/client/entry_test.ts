@@ -1,9 +1,3 @@
-import { bearerOf, isExpired, parseExpiry, readClaims } from "../../client/entry.ts";
-import type { SessionOptions } from "../../client/session_options.ts";
-import { runDeno } from "../support/deno_process.ts";
-import { makeKey, signJwt } from "../support/jwt.ts";
-import { answerWith, renew, test } from "../support/provider_world.ts";
-import { isPosix } from "../support/sandbox.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   credentialKey,
@@ -12,6 +6,14 @@ import {
   normalizeIssuer,
   ValidMindAuthError,
 } from "@validmind/auth";
+import { bearerOf } from "../../client/entry/bearer.ts";
+import { readClaims } from "../../client/entry/claims.ts";
+import { isExpired, parseExpiry } from "../../client/is_expired.ts";
+import type { SessionOptions } from "../../client/session_options.ts";
+import { runDeno } from "../support/deno_process.ts";
+import { makeKey, signJwt } from "../support/jwt.ts";
+import { answerWith, renew, test } from "../support/provider_world.ts";
+import { isPosix } from "../support/sandbox.ts";
 
 const SCOPE = "openid offline_access";
 const ENDLESS = `e30.${btoa('{"exp":1e12}')}.s`;
@@ -134,7 +136,7 @@ Deno.test("isExpired: 120 seconds before the end, unless told otherwise", () => 
 });
 
 Deno.test("parseExpiry: without a zone it is UTC, wherever this computer is", async () => {
-  const module = new URL("../../client/entry.ts", import.meta.url).href;
+  const module = new URL("../../client/is_expired.ts", import.meta.url).href;
   const code = `
     import { parseExpiry } from ${JSON.stringify(module)};
     const texts = ["2030-01-01T12:00:00", "2030-01-01 12:00:00.5", "2030-01-01"];

@@ -1,5 +1,5 @@
 import type { Configuration } from "oidc-provider";
-import { credentialKey } from "../../client/entry.ts";
+import { credentialKey } from "../../client/credential_key.ts";
 import { rememberSecret } from "./assert_no_secret.ts";
 import { makeKey, type SigningKey, signJwt } from "./jwt.ts";
 import { EXCHANGE, type OidcProviderOptions, type TestOidcProvider } from "./oidc_provider.ts";

@@ -1,9 +1,9 @@
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../client/create_session.ts";
-import { credentialKey } from "../../client/entry.ts";
-import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
+import { credentialKey } from "../../client/credential_key.ts";
 import type { Session } from "../../client/session.ts";
+import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
 import { setActiveSession } from "../../client/signed_in/session.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {

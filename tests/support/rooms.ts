@@ -7,7 +7,9 @@ import { denoInfo } from "./deno_process.ts";
  * import is of a value, of a type, or lazy. A room is a folder or a file that is public.
  */
 const ROOMS = `
-  backends/oidc_credentials_backend.ts backends/credentials_backend_error.ts
+  backends/oidc_credentials_backend.ts
+  backends/common/words.ts backends/common/caller_stack.ts backends/common/shared_class.ts
+  backends/credentials_backend_error.ts
   backends/common/ backends/memory.ts
   backends/file/ backends/file.ts
   backends/kv/ backends/kv.ts
@@ -19,7 +21,8 @@ const ROOMS = `
   backends/testing/ backends/testing.ts
   backends/migrate_credentials.ts
   backends/load/ backends/resolve_credentials_backend.ts
-  client/errors.ts client/entry.ts client/format_permissions.ts
+  client/errors.ts client/is_expired.ts client/entry/ client/credential_key.ts
+  client/format_permissions.ts
   client/session.ts client/auth_event.ts client/session_options.ts
   client/options/ client/permissions/ client/prompt/ client/provider/ client/sign_in/
   client/api/ client/tokens/ client/signed_in/

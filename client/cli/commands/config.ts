@@ -1,14 +1,16 @@
-import { folderOf, readEnvIfGranted } from "../../../backends/common/platform.ts";
-import { parseObject, printable } from "../../../backends/common/printable.ts";
+import { readEnvIfGranted } from "../../../backends/common/environment.ts";
+import { isInKv } from "../../../backends/common/inner_stores.ts";
+import { parseObject } from "../../../backends/common/json.ts";
+import { folderOf } from "../../../backends/common/paths.ts";
+import { printable } from "../../../backends/common/printable.ts";
 import { fileError, resolveLink } from "../../../backends/file/document.ts";
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
-import { isInKv } from "../../../backends/common/describe_backend.ts";
+import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import {
   formatPermissionFlags,
   formatPermissionSet,
   type PermissionNeed,
 } from "../../format_permissions.ts";
-import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { requiredPermissions } from "../../init.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { OPTION_NAMES, optionNamed, optionRow, settingsPath } from "../../options/declaration.ts";
@@ -20,9 +22,9 @@ import {
   SETTINGS,
   type Settings,
 } from "../../options/settings_file.ts";
-import type { InitOptions } from "../../session_options.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds, uniqueNeeds } from "../../permissions/start_needs.ts";
+import type { InitOptions } from "../../session_options.ts";
 import {
   columns,
   type Command,

@@ -2,7 +2,7 @@ import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
-import { asksNobody } from "../../entry.ts";
+import { asksNobody } from "../../entry/bearer_kind.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import type { ClearResult } from "../../session.ts";
 import {

@@ -1,22 +1,15 @@
-import {
-  describeBackend,
-  isProbeKey,
-  listKeys,
-} from "../../../backends/common/describe_backend.ts";
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import { listKeys } from "../../../backends/common/list_keys.ts";
 import { printable } from "../../../backends/common/printable.ts";
+import { isProbeKey } from "../../../backends/common/probe.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../../backends/oidc_credentials_backend.ts";
-import {
-  asksNobody,
-  bearerKind,
-  bearerOf,
-  coversScope,
-  credentialKey,
-  entryStatus,
-  isFresh,
-} from "../../entry.ts";
+import { credentialKey } from "../../credential_key.ts";
+import { bearerOf, coversScope, isFresh } from "../../entry/bearer.ts";
+import { asksNobody, bearerKind } from "../../entry/bearer_kind.ts";
+import { entryStatus } from "../../entry/entry_status.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus } from "../../signed_in/session.ts";

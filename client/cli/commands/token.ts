@@ -1,4 +1,4 @@
-import { isWindows } from "../../../backends/common/platform.ts";
+import { isWindows } from "../../../backends/common/runtime.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import {
   CliError,

@@ -2,24 +2,18 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import {
-  folderOf,
   isEnvGranted,
-  isLoopback,
-  isSecureUrl,
-  isUrl,
-  nameOf,
-  netHost,
   parseFlag,
-  pathOfUrl,
-  permissionFlag,
-  quoteArgument,
-  quotePosix,
   readEnv,
   readEnvIfGranted,
-} from "../../../backends/common/platform.ts";
+} from "../../../backends/common/environment.ts";
+import { isLoopback, isSecureUrl, isUrl, netHost } from "../../../backends/common/host.ts";
+import { folderOf, nameOf, pathOfUrl } from "../../../backends/common/paths.ts";
+import { permissionFlag } from "../../../backends/common/permission.ts";
+import { quoteArgument, quotePosix } from "../../../backends/common/shell.ts";
 import { DENO, mustRun } from "../../support/deno_process.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { testWith } from "../../support/test_with.ts";
 
 const NAME = "VM_TEST_READ_ENV";

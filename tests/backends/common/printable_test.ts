@@ -1,12 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  parseObject,
-  parseRetryAfter,
-  printable,
-  redact,
-  remember,
-  sameJson,
-} from "../../../backends/common/printable.ts";
+import { parseRetryAfter } from "../../../backends/common/http_answer.ts";
+import { parseObject, sameJson } from "../../../backends/common/json.ts";
+import { printable } from "../../../backends/common/printable.ts";
+import { redact, remember } from "../../../backends/common/redaction.ts";
 
 Deno.test("printable: control and format characters become one space, up to the limit", () => {
   assertEquals(printable("a\x1b[31mb\x07\r\nc"), "a [31mb c");

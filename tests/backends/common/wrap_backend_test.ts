@@ -1,14 +1,15 @@
-// Each wrapper has the members that the protocol makes optional where the wrapped store has them.
 import { assertEquals } from "@std/assert";
-import { PROVES, provesWrites } from "../../../backends/common/describe_backend.ts";
+import { provesWrites } from "../../../backends/common/probe.ts";
+import { PROVES } from "../../../backends/common/marks.ts";
 import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { testKey } from "../encrypted/encryption_keys.ts";
 import { entry, KEY } from "../../support/entries.ts";
+import { testKey } from "../encrypted/encryption_keys.ts";
 
+// Each wrapper has the members that the protocol makes optional where the wrapped store has them.
 const OPTIONAL_MEMBERS = [
   "withLock",
   "list",

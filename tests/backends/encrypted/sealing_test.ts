@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { toBase64 } from "../../../backends/common/printable.ts";
+import { toBase64 } from "../../../backends/common/bytes.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { type EncryptionKey, fromBase64, sealingKey } from "../../../backends/encrypted/sealing.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
@@ -7,6 +7,14 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../../backends/oidc_credentials_backend.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { entry, KEY, OTHER, small } from "../../support/entries.ts";
+import { withEnv } from "../../support/own_env.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { testWith } from "../../support/test_with.ts";
+import { minimal } from "../stores.ts";
 import {
   changeSealed,
   encrypted,
@@ -17,14 +25,6 @@ import {
   THIRD,
 } from "./encrypted_world.ts";
 import { testKey } from "./encryption_keys.ts";
-import { minimal } from "../stores.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { entry, KEY, OTHER, small } from "../../support/entries.ts";
-import { withEnv } from "../../support/own_env.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
-import { replace } from "../../support/replace.ts";
-import { SpyBackend } from "../../support/spy_backend.ts";
-import { testWith } from "../../support/test_with.ts";
 
 /** Where keys come from: bytes, variables, passphrases, and a store of their own. */
 

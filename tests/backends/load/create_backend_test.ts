@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { isPathSpecifier, variablesIn } from "../../../backends/common/platform.ts";
+import { variablesIn } from "../../../backends/common/environment.ts";
+import { isPathSpecifier } from "../../../backends/common/paths.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
@@ -9,14 +10,14 @@ import {
   parseBackendKwargs,
   parseBackendSpec,
 } from "../../../backends/load/create_backend.ts";
-import { load } from "./load_from_env.ts";
-import { testKey } from "../encrypted/encryption_keys.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
 import { testWith } from "../../support/test_with.ts";
+import { testKey } from "../encrypted/encryption_keys.ts";
+import { load } from "./load_from_env.ts";
 
 const ORIGIN = "VM_OIDC_CREDENTIALS_BACKEND";
 const NAME = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS";

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { BACKEND_VARIABLES } from "../../../backends/common/platform.ts";
+import { BACKEND_VARIABLES } from "../../../backends/common/backend_choice.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { runDeno } from "../../support/deno_process.ts";
 
 const BACKEND = `/** A backend on JSR. @module */
 /** Keeps one row. */

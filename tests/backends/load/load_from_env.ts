@@ -1,4 +1,4 @@
-import { BACKEND_VARIABLES } from "../../../backends/common/platform.ts";
+import { BACKEND_VARIABLES } from "../../../backends/common/backend_choice.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
 import { withEnv } from "../../support/own_env.ts";

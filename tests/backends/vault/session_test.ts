@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { hashOf } from "../../../backends/common/printable.ts";
+import { hashOf } from "../../../backends/common/bytes.ts";
 import type { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import type { VaultAuth } from "../../../backends/vault/options.ts";
-import { ScriptedVault } from "./scripted_vault.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { json } from "../../support/http_server.ts";
 import { withEnv } from "../../support/own_env.ts";
@@ -10,6 +9,7 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, sandbox } from "../../support/sandbox.ts";
 import { testWith } from "../../support/test_with.ts";
 import { isReplaced } from "../stores.ts";
+import { ScriptedVault } from "./scripted_vault.ts";
 
 // Faults of a login and a renewal that a real Vault does not make when it is told to.
 

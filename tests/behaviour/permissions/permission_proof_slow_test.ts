@@ -1,8 +1,5 @@
-// The promise of design section 7, proven: what is declared is enough, all of it is needed, and
-// nothing beyond it is touched.
-import { fromFileUrl, SEPARATOR } from "@std/path";
-import { netHost } from "../../../backends/common/platform.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl, SEPARATOR } from "@std/path";
 import {
   createSession,
   credentialKey,
@@ -12,14 +9,15 @@ import {
   type PermissionNeed,
   requiredPermissions,
 } from "@validmind/auth";
+import { netHost } from "../../../backends/common/host.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
+import { AssertionIssuer, withClient } from "../../support/client_world.ts";
+import { runDeno } from "../../support/deno_process.ts";
+import { startGitHubRunner } from "../../support/key_world.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
-import { runDeno } from "../../support/deno_process.ts";
-import { tempDir } from "../../support/temp_home.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
-import { AssertionIssuer, withClient } from "../../support/client_world.ts";
-import { startGitHubRunner } from "../../support/key_world.ts";
+import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import {
   type BackendInput,
@@ -29,6 +27,8 @@ import {
   makeBackend,
 } from "./permission_flows.ts";
 
+// The promise of design section 7, proven: what is declared is enough, all of it is needed, and
+// nothing beyond it is touched.
 const FLOWS = fromFileUrl(new URL("./permission_flows.ts", import.meta.url));
 
 interface Store {

@@ -1,19 +1,27 @@
-// Stores that do not take what a refresh brings, or do so late, and what others do to them meanwhile.
+import { assert, assertEquals } from "@std/assert";
 import {
   type AuthEvent,
   CredentialsBackendError,
   FileCredentialsBackend,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
-import { assert, assertEquals } from "@std/assert";
-import { isProbeKey, probeKey, PROVES } from "../../../backends/common/describe_backend.ts";
-import { answerWith, HOUR, type ScriptedWorld } from "../../support/provider_world.ts";
-import { refreshes, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
-import { SpyBackend } from "../../support/spy_backend.ts";
+import { isProbeKey, probeKey } from "../../../backends/common/probe.ts";
+import { PROVES } from "../../../backends/common/marks.ts";
+import {
+  answerWith,
+  HOUR,
+  refreshes,
+  renew,
+  scriptedProviderWorld,
+  type ScriptedWorld,
+  test,
+} from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix } from "../../support/sandbox.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
+// Stores that do not take what a refresh brings, or do so late, and what others do to them meanwhile.
 type World = ScriptedWorld;
 const FULL = new CredentialsBackendError(
   "backend_full",

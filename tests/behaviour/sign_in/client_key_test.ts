@@ -1,16 +1,16 @@
-import { readClaims } from "../../../client/entry.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { readClaims } from "../../../client/entry/claims.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { AssertionIssuer } from "../../support/client_world.ts";
-import { isPosix, makePipe } from "../../support/sandbox.ts";
-import { HOUR, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
-import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
+import { hang, type HttpHandler, json } from "../../support/http_server.ts";
 import { makeKey, type SigningKey } from "../../support/jwt.ts";
 import { federatedWorld, keyWorld, startGitHubRunner } from "../../support/key_world.ts";
 import { setVariables } from "../../support/own_env.ts";
+import { HOUR, renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
+import { isPosix, makePipe } from "../../support/sandbox.ts";
 import type { ScriptedProviderOptions } from "../../support/scripted_provider.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { hang, type HttpHandler, json } from "../../support/http_server.ts";
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 
 /** A world whose client has one key. */
 async function worldOf(alg: Parameters<typeof makeKey>[0] = "ES256") {

@@ -1,3 +1,10 @@
+import { assert, assertEquals } from "@std/assert";
+import { createSession, credentialKey, type SessionOptions } from "@validmind/auth";
+import type { JWKS } from "oidc-provider";
+import { readClaims } from "../../../client/entry/claims.ts";
+import { json } from "../../support/http_server.ts";
+import { makeKey } from "../../support/jwt.ts";
+import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
 import {
   answerWith,
   oidcProviderWorld,
@@ -5,17 +12,10 @@ import {
   type ScriptedWorld,
   test,
 } from "../../support/provider_world.ts";
-import { json } from "../../support/http_server.ts";
-import { makeKey } from "../../support/jwt.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { readClaims } from "../../../client/entry.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
-import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
-import { assert, assertEquals } from "@std/assert";
-import { createSession, credentialKey, type SessionOptions } from "@validmind/auth";
-// @ts-types="@types/oidc-provider"
-import type { JWKS } from "oidc-provider";
 
+// @ts-types="@types/oidc-provider"
 test.signedIn("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async ({ session, ...world }) => {
   const { id_token } = world.stored();
   const busy = () => new Response("busy", { status: 503 });

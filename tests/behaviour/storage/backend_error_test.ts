@@ -1,19 +1,20 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   clearOidcCredentials,
   CredentialsBackendError,
   MemoryCredentialsBackend,
+  type OidcCredentials,
+  type OidcCredentialsBackend,
 } from "@validmind/auth";
-import type { OidcCredentials, OidcCredentialsBackend } from "@validmind/auth";
-import { rememberEntry } from "../../../backends/common/describe_backend.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { HOUR, renew, test } from "../../support/provider_world.ts";
-import { SpyBackend } from "../../support/spy_backend.ts";
-import { tokensOf } from "../../support/entries.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
+import { rememberEntry } from "../../../backends/common/foreign_error.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { tokensOf } from "../../support/entries.ts";
+import { HOUR, renew, test } from "../../support/provider_world.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 
 type Method = "get" | "put" | "delete" | "withLock" | "list";
 

@@ -1,10 +1,10 @@
+import { assertEquals } from "@std/assert";
 import { credentialKey, FileCredentialsBackend, isExpired } from "@validmind/auth";
-import { parseExpiry } from "../../../client/entry.ts";
+import { parseExpiry } from "../../../client/is_expired.ts";
 import { toEntry } from "../../../client/tokens/renewal_result.ts";
 import { mustRun, succeeds } from "../../support/deno_process.ts";
 import { sandbox } from "../../support/sandbox.ts";
 import { testWith } from "../../support/test_with.ts";
-import { assertEquals } from "@std/assert";
 
 const { folder } = sandbox();
 const FIXTURE = new URL("../../fixtures/credentials_from_python.json", import.meta.url);

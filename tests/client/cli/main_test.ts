@@ -1,10 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { quotePosix } from "../../../backends/common/platform.ts";
 import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
-import { FLAGS } from "../../../client/cli/command.ts";
+import { quotePosix } from "../../../backends/common/shell.ts";
+import { CliError, FLAGS, usageError } from "../../../client/cli/command.ts";
 import { timeText } from "../../../client/cli/commands/status.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
-import { CliError, usageError } from "../../../client/cli/command.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
 import { SETTINGS } from "../../../client/options/settings_file.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { credentialKey } from "../../../client/entry.ts";
+import { credentialKey } from "../../../client/credential_key.ts";
 import type { OidcIdentity } from "../../../client/options/resolve_identity.ts";
 import { checkSessionOptions, resolveOptions } from "../../../client/options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../../../client/session_options.ts";

@@ -5,10 +5,10 @@ import {
   init,
   MemoryCredentialsBackend,
 } from "@validmind/auth";
+import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
-import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { OwnEnv } from "../../support/own_env.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { hasTerminal, runInTerminal } from "../../support/terminal.ts";

@@ -1,26 +1,26 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { createSession, FileCredentialsBackend, type SessionOptions } from "@validmind/auth";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { credentialKey } from "../../../client/entry.ts";
+import { credentialKey } from "../../../client/credential_key.ts";
 import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
 import { EntryUse } from "../../../client/tokens/renewal_result.ts";
 import type { TokenSourceOptions } from "../../../client/tokens/source.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { oauthError } from "../../support/scripted_provider.ts";
+import { tokensOf } from "../../support/entries.ts";
+import { withEnv } from "../../support/own_env.ts";
 import {
   HOUR,
   oidcProviderWorld,
   scriptedProviderWorld,
   test,
 } from "../../support/provider_world.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
-import { tokensOf } from "../../support/entries.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
-import { withEnv } from "../../support/own_env.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { argumentsIn, cliWorld } from "../cli/cli_world.ts";
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { createSession, FileCredentialsBackend, type SessionOptions } from "@validmind/auth";
 
 test.real("tokens: a fresh stored token is used without the provider, and read once", async (world) => {
   const credentialsBackend = new SpyBackend();

@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { redact } from "../../../backends/common/printable.ts";
+import { redact } from "../../../backends/common/redaction.ts";
 import { SECRETS } from "../../support/entries.ts";
 
 /** A secret that `assertNoSecret` knows. */

@@ -1,9 +1,9 @@
-import { assert } from "@std/assert";
 import type * as fc from "fast-check";
-import { redact } from "../../../backends/common/printable.ts";
+import { assert } from "@std/assert";
+import { redact } from "../../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { ValidMindAuthError } from "../../../client/errors.ts";
 import { CliError } from "../../../client/cli/command.ts";
+import { ValidMindAuthError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 
 /** One parser of text from outside, with what it is fed. */

@@ -1,9 +1,9 @@
-import { assert } from "@std/assert";
 import * as fc from "fast-check";
-import { isSecureUrl } from "../../../backends/common/platform.ts";
-import { parseObject } from "../../../backends/common/printable.ts";
-import { isSendable, type TokenSet } from "../../../client/entry.ts";
+import { assert } from "@std/assert";
+import { isSecureUrl } from "../../../backends/common/host.ts";
+import { parseObject } from "../../../backends/common/json.ts";
 import { apiTransport } from "../../../client/api/transport.ts";
+import { isSendable, type TokenSet } from "../../../client/entry/bearer.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";

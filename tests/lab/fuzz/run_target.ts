@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
-import { printable, redact } from "../../../backends/common/printable.ts";
+import { printable } from "../../../backends/common/printable.ts";
+import { redact } from "../../../backends/common/redaction.ts";
 import { SECRETS } from "../../support/entries.ts";
 import type { FuzzTarget } from "./fuzz_target.ts";
 

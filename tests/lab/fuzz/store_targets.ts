@@ -1,18 +1,18 @@
-import { assert, assertEquals, assertMatch, equal } from "@std/assert";
 import * as fc from "fast-check";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { assert, assertEquals, assertMatch, equal } from "@std/assert";
+import { parseObject } from "../../../backends/common/json.ts";
+import type { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
-import type { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { parseObject } from "../../../backends/common/printable.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { KvCredentialsBackend } from "../../../backends/kv.ts";
-import { toEntry } from "../../../client/tokens/renewal_result.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
-import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
 import { describeEntry } from "../../../client/cli/commands/status.ts";
+import { bearerOf, coversScope, freshUntil } from "../../../client/entry/bearer.ts";
 import { subjectOf } from "../../../client/provider/refresh_grant.ts";
+import { toEntry } from "../../../client/tokens/renewal_result.ts";
 import { entry, KEY, OTHER, SECRETS } from "../../support/entries.ts";
 import { replace } from "../../support/replace.ts";
 import {

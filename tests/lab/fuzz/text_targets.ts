@@ -1,17 +1,16 @@
-import { assert } from "@std/assert";
 import * as fc from "fast-check";
-import { isSecureUrl, parseFlag } from "../../../backends/common/platform.ts";
-import {
-  parseObject,
-  parseRetryAfter,
-  printable,
-  redact,
-} from "../../../backends/common/printable.ts";
+import { assert } from "@std/assert";
+import { parseFlag } from "../../../backends/common/environment.ts";
+import { isSecureUrl } from "../../../backends/common/host.ts";
+import { parseRetryAfter } from "../../../backends/common/http_answer.ts";
+import { parseObject } from "../../../backends/common/json.ts";
+import { printable } from "../../../backends/common/printable.ts";
+import { redact } from "../../../backends/common/redaction.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../../backends/load/create_backend.ts";
-import { credentialKey } from "../../../client/entry.ts";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
-import { parseSettings, SETTINGS } from "../../../client/options/settings_file.ts";
+import { credentialKey } from "../../../client/credential_key.ts";
 import { secureUrl } from "../../../client/options/resolve_identity.ts";
+import { parseSettings, SETTINGS } from "../../../client/options/settings_file.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { json, secret, text, texts, variant, withoutSecrets } from "./arbitraries.ts";

@@ -1,9 +1,9 @@
-// Starts once from what is stored, and says the token's hash, or the error.
 import { createSession, loadBackendFromEnv } from "@validmind/auth";
-import { hashOf } from "../../../backends/common/printable.ts";
+import { hashOf } from "../../../backends/common/bytes.ts";
 import type { Attempt, AttemptOptions } from "./attempt.ts";
 import { stoppingAt } from "./stop_point.ts";
 
+// Starts once from what is stored, and says the token's hash, or the error.
 const { stopAt, ...identity } = JSON.parse(Deno.args[0]!) as AttemptOptions;
 let attempt: Attempt;
 try {

@@ -1,4 +1,4 @@
-import { hashOf } from "../../../backends/common/printable.ts";
+import { hashOf } from "../../../backends/common/bytes.ts";
 import { attempt, describeAttempt } from "./attempt.ts";
 import { SignedIn } from "./signed_in.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";

@@ -1,17 +1,17 @@
-// What the backend declares is enough, all of it is needed, and nothing beyond is touched.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { netHost } from "../../../backends/common/platform.ts";
+import { netHost } from "../../../backends/common/host.ts";
 import type { BackendPermission } from "../../../backends/oidc_credentials_backend.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import type { VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
+import { userToken } from "../../backends/vault/vault_world.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { userToken } from "../../backends/vault/vault_world.ts";
-import { withEnv } from "../../support/own_env.ts";
-import { liveTests } from "../../support/servers/live_tests.ts";
 
+// What the backend declares is enough, all of it is needed, and nothing beyond is touched.
 const live = await liveTests("vault");
 
 const vault = await live.shared(() => startVault({ tls: true }));

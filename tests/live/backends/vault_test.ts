@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { hashOf } from "../../../backends/common/printable.ts";
+import { hashOf } from "../../../backends/common/bytes.ts";
 import { testCredentialsBackend } from "../../../backends/testing.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { userToken, vaultBackend } from "../../backends/vault/vault_world.ts";

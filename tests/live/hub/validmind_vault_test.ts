@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
-import { credentialKey } from "../../../client/entry.ts";
+import { credentialKey } from "../../../client/credential_key.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startHubVault } from "./hub_vault.ts";

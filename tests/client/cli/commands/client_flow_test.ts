@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { credentialKey } from "../../../../client/entry.ts";
+import { credentialKey } from "../../../../client/credential_key.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { CLIENT_SECRET, withClient } from "../../../support/client_world.ts";
 import { cliTest, type CliWorld, ENDED } from "../cli_world.ts";

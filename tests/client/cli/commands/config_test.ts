@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
+import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
 
 /** A test where no variable names provider and client. */

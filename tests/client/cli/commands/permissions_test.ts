@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
-import { startScriptedProvider } from "../../../support/scripted_provider.ts";
+import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { ALL, runDeno } from "../../../support/deno_process.ts";
 import { startHttpServer } from "../../../support/http_server.ts";
+import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { cliTest } from "../cli_world.ts";
 
 cliTest("permissions: a command line, and the same as a permission set", async (world) => {

@@ -1,8 +1,8 @@
-import { credentialKey } from "../../../../client/entry.ts";
+import { assert, assertEquals, assertObjectMatch } from "@std/assert";
+import { credentialKey } from "../../../../client/credential_key.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { tokensOf } from "../../../support/entries.ts";
 import { cliTest, type CliWorld, ENDED, NO_CLIENT, type Word } from "../cli_world.ts";
-import { assert, assertEquals, assertObjectMatch } from "@std/assert";
 
 /** What every report says of the provider and the store. */
 function known({ provider, backend: { path: location } }: CliWorld) {

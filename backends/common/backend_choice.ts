@@ -1,0 +1,59 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { type EnvReader, HOME_VARIABLE, parseFlag, readEnvIfGranted } from "./environment.ts";
+
+/** The variables that choose the backend, in the order in which they are read. */
+export const BACKEND_VARIABLES = {
+  /** Memory, whatever else is set. */
+  noPersist: "VM_OIDC_NO_PERSIST",
+  /** The backend's name and options, for this module alone. */
+  ownName: "VM_OIDC_DENO_CREDENTIALS_BACKEND",
+  ownOptions: "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS",
+  /** The same for the Python library as well. */
+  name: "VM_OIDC_CREDENTIALS_BACKEND",
+  options: "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+} as const;
+
+/** The choice of a backend by the environment. */
+export interface BackendChoice {
+  /** The backend as a setting names it. Absent where a variable decides that may not be read. */
+  readonly name?: string;
+  /** The variable that chose. Absent for the default, the file. */
+  readonly by?: string;
+  /** The variable of the backend's options. Absent where the choice has none. */
+  readonly options?: string;
+  /** The variables that the choice needs. */
+  readonly variables: readonly string[];
+}
+
+/**
+ * Reads which backend the environment chooses. Loading, permissions and the command line all ask
+ * here, so that they cannot differ. The options belong to the name beside them and to no other.
+ */
+export function readBackendChoice(read: EnvReader): BackendChoice {
+  const { noPersist, ownName, ownOptions, name, options } = BACKEND_VARIABLES;
+  const flag = read(noPersist);
+  if (parseFlag(noPersist, flag ?? undefined)) {
+    return { name: "memory", by: noPersist, variables: [noPersist] };
+  }
+  const variables: string[] = [noPersist];
+  let isKnown = flag !== null;
+  for (const [by, its] of [[ownName, ownOptions], [name, options]] as const) {
+    const set = read(by);
+    const text = typeof set === "string" ? set.trim() : set;
+    variables.push(by, ...(typeof text === "string" ? [its] : []));
+    if (text) return { name: text, by, options: its, variables };
+    if (text === null) isKnown = false;
+    else checkNoOptions(by, its, text === "" ? read(its) : readEnvIfGranted(its));
+  }
+  return isKnown ? { name: "file", variables: [...variables, HOME_VARIABLE] } : { variables };
+}
+
+/** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */
+function checkNoOptions(name: string, options: string, text: string | undefined | null): void {
+  if (!text?.trim()) return;
+  throw new CredentialsBackendError(
+    "backend_spec_invalid",
+    `Cannot choose a credentials backend: ${options} is set, and ${name} is empty or not set. Name ` +
+      `the backend of these options in ${name}, or unset ${options}.`,
+  );
+}

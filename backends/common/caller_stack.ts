@@ -1,0 +1,44 @@
+import { KEPT, type Message, Words } from "./words.ts";
+
+/** The code of this module in the frames of a stack. */
+const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
+  URL.parse(`../../${folder}`, import.meta.url)?.href ?? []
+);
+
+const MOST_FRAMES = 100;
+
+/**
+ * Puts the code of an error into its name, which Deno prints for an uncaught error. Keeps the terms of its
+ * message.
+ */
+export function showCode(error: Error & { readonly code: string }, message: Message): void {
+  if (message instanceof Words) KEPT.set(error, message);
+  const value = `${error.name} [${error.code}]`;
+  Object.defineProperty(error, "name", { value, configurable: true, writable: true });
+  showCaller(error);
+}
+
+/**
+ * Lets the stack of an error begin in the caller's cell or file. The frames come from another object: once
+ * the stack of an error was read, Deno prints those frames for an uncaught error, whatever is set later.
+ */
+export function showCaller(error: Error): void {
+  const trace = { stack: "" };
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = MOST_FRAMES; // of which the caller's are the last
+  Error.captureStackTrace(trace);
+  Error.stackTraceLimit = limit;
+  setFrames(error, framesOf(trace.stack).slice(0, limit));
+}
+
+/** The frames of a stack that are not of this module. */
+export function framesOf(stack: string): string[] {
+  const [, ...frames] = stack.split("\n    at ");
+  return frames.filter((frame) => !OWN_CODE.some((folder) => frame.includes(folder)));
+}
+
+/** The message is one line there: of an uncaught error Deno prints the message, and its stack from line 2. */
+export function setFrames(error: Error, frames: readonly string[]): void {
+  const message = error.message.replaceAll(/\s*\n\s*/g, " ");
+  error.stack = [`${error.name}: ${message}`, ...frames].join("\n    at ");
+}

@@ -1,0 +1,83 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { didYouMean } from "./did_you_mean.ts";
+
+type Kind = readonly [words: string, fits: (value: unknown) => boolean];
+
+const KINDS = {
+  any: ["", () => true],
+  text: ["a string", isText],
+  string: ["a string", (value) => typeof value === "string"],
+  path: [
+    'a plain path without "~/", "file:" and "$NAME" (in the KWARGS variable: "${HOME}/…", on Windows ' +
+    '"${USERPROFILE}/…")',
+    (value) => isText(value) && !/^(~[/\\]|file:|%)|\$[A-Z{]/.test(value),
+  ],
+  boolean: ["a boolean", (value) => typeof value === "boolean"],
+  function: ["a function", (value) => typeof value === "function"],
+  "text or function": [
+    "a string or a function",
+    (value) => typeof value === "function" || isText(value),
+  ],
+  object: ["an object", (value) => typeof value === "object" && value !== null],
+  array: ["an array", Array.isArray],
+  texts: ["a plain object of strings", isTexts],
+  signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
+  milliseconds: [
+    "a number of milliseconds, 0 or more",
+    (value) => typeof value === "number" && value >= 0,
+  ],
+  timeout: ["a number of milliseconds above 0", (value) => typeof value === "number" && value > 0],
+} satisfies Record<string, Kind>;
+
+/** The kind of each option by its name; an array holds the values that an option may have. */
+export type OptionTypes = Readonly<Record<string, keyof typeof KINDS | readonly string[]>>;
+
+/**
+ * Refuses unknown options, and values that do not fit. No value is shown: it may be a secret in the
+ * wrong place. An option that is `undefined` counts as absent.
+ */
+export function checkOptions(
+  action: string,
+  options: unknown,
+  types: OptionTypes,
+  fail = (message: string): Error => new CredentialsBackendError("invalid_options", message),
+): void {
+  const names = Object.keys(types);
+  const offer = names.length === 0 ? "It takes none." : `It takes: ${names.join(", ")}.`;
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw fail(`Cannot ${action}: its options are not an object. ${offer}`);
+  }
+  for (const [name, value] of Object.entries(options)) {
+    const type = Object.hasOwn(types, name) ? types[name] : undefined;
+    if (type === undefined) {
+      const shown = name.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 100);
+      throw fail(
+        `Cannot ${action}: unknown option "${shown}". ${didYouMean(name, names) || offer}`,
+      );
+    }
+    const fault = value === undefined ? undefined : faultOf(value, type);
+    if (fault === undefined) continue;
+    throw fail(`Cannot ${action}: option "${name}" is ${fault}. Correct it, or leave it out.`);
+  }
+}
+
+/** What is wrong with a value; `undefined` where the value fits. */
+function faultOf(value: unknown, type: OptionTypes[string]): string | undefined {
+  if (typeof type !== "string") {
+    return type.some((one) => one === value) ? undefined : `not one of ${type.join(", ")}`;
+  }
+  const [words, fits]: Kind = KINDS[type];
+  if (fits(value)) return undefined;
+  return typeof value === "string" && value.trim() === "" ? "empty" : `not ${words}`;
+}
+
+/** A Map or a URLSearchParams has no members of its own: its values would be lost. */
+function isTexts(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(value)) &&
+    Object.values(value).every((one) => typeof one === "string");
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.trim() !== "";
+}

@@ -1,0 +1,65 @@
+import { readEnvIfGranted } from "./environment.ts";
+
+/** Reasons of {@linkcode connectionFault} that another try does not change. */
+export const UNTRUSTED = "its certificate is not trusted";
+
+export const NO_HTTPS = "the host does not speak https: at that port";
+
+/** Reasons that may be a proxy's, to which the connection goes in place of the host. */
+const UNKNOWN = "the host name is not known";
+
+const REFUSED = "nothing answers at that host and port";
+
+/** The failures of a connection by the runtime's words for them. */
+const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
+  [/dns error|lookup address|getaddrinfo/i, UNKNOWN],
+  [/connection refused|actively refused|ECONNREFUSED/i, REFUSED],
+  [/proxy auth/i, "the proxy wants a name and a password (407): HTTPS_PROXY can hold them"],
+  [/CertificateRequired/, "the host wants a client certificate, and there is none"],
+  [
+    /invalid peer certificate|self.signed cert|unable to (get|verify)|CERT_/i,
+    UNTRUSTED,
+  ],
+  [/tunnel/i, "the proxy refused the connection"],
+  [/InvalidContentType/, NO_HTTPS],
+  // Before TLS: "peer closed connection without sending TLS close_notify".
+  [
+    /closed|reset|broken pipe|incomplete|reading a body/i,
+    "the connection ended before the answer was complete",
+  ],
+  [/tls|handshake/i, "the host and this computer do not agree on a secure connection (TLS)"],
+  [/unreachable|no route/i, "the network does not reach the host"],
+  [/timed out/i, "the host did not answer in time"],
+];
+
+/**
+ * The reason of an error of `fetch` in words; `undefined` where it is not known.
+ *
+ * @param timeoutMs The time limit, where it has ended the request.
+ */
+export function connectionFault(error: unknown, timeoutMs?: number): string | undefined {
+  if (timeoutMs !== undefined) return `no complete answer came within ${timeoutMs} ms`;
+  if (!(error instanceof Error)) return undefined;
+  const { message, cause } = error;
+  const inner = cause instanceof Error
+    ? `${cause.message} ${(cause as { code?: string }).code}`
+    : "";
+  const text = `${message} ${inner}`;
+  const fault = text.replace(/^.*?\bclient error\b/s, ""); // without the address
+  const known = CONNECTION_FAULTS.find(([pattern]) => pattern.test(fault))?.[1];
+  const hasProxy = ["HTTPS_PROXY", "https_proxy"].some((name) => readEnvIfGranted(name));
+  return hasProxy && (known === UNKNOWN || known === REFUSED)
+    ? `${known}, or the proxy of HTTPS_PROXY cannot be reached`
+    : known;
+}
+
+/**
+ * The advice for a connection that failed.
+ *
+ * @param fault The reason, as {@linkcode connectionFault} gives it.
+ */
+export function connectionAdvice(fault: string | undefined): string {
+  const isSecurity = fault === undefined || /TLS|certificate/.test(fault);
+  const certificates = isSecurity ? " and the certificates (DENO_TLS_CA_STORE, DENO_CERT)" : "";
+  return `the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`;
+}

@@ -1,0 +1,69 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { isGranted } from "./permission.ts";
+import { isDeno, isWindows } from "./runtime.ts";
+
+/** The variable that names the home folder. */
+export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
+
+/** The text of a variable. Throws where Deno denies it. */
+export function getEnv(name: string): string | undefined {
+  return isDeno ? Deno.env.get(name) : node?.env[name];
+}
+
+/** Deno takes as long for its `process` as for a start. A browser has none. */
+const node = isDeno
+  ? undefined
+  : (globalThis as { process?: { env: Record<string, string | undefined> } }).process;
+
+/** The text of a variable; `undefined` where it is unset, blank or not granted. Nobody is asked. */
+export function readEnvIfGranted(name: string): string | undefined {
+  const text = isEnvGranted(name) ? getEnv(name) : undefined;
+  return text?.trim() ? text : undefined;
+}
+
+/** A variable's text: `undefined` where it is not set, `null` where it may not be read. */
+export type EnvReader = (variable: string) => string | undefined | null;
+
+export function isEnvGranted(name: string): boolean {
+  return isGranted({ name: "env", variable: name });
+}
+
+/**
+ * Reads a variable that the caller needs. `undefined` where it is unset or blank; an error where Deno
+ * does not grant it. Nobody is asked.
+ */
+export function readEnv(name: string, purpose: string): string | undefined {
+  if (isEnvGranted(name)) return readEnvIfGranted(name);
+  throw new CredentialsBackendError(
+    "permission_required",
+    `Cannot ${purpose}: Deno does not permit the variable ${name}. ` +
+      `Run with --allow-env=${name}.`,
+  );
+}
+
+/**
+ * The value of a variable that is yes or no; `undefined` where it is unset or empty. Any other word is
+ * an error: its meaning must not be guessed.
+ */
+export function parseFlag(name: string, value: string | undefined): boolean | undefined {
+  const text = value?.trim().toLowerCase() ?? "";
+  if (["1", "true", "yes"].includes(text)) return true;
+  if (["0", "false", "no"].includes(text)) return false;
+  if (text === "") return undefined;
+  throw new CredentialsBackendError(
+    "env_invalid",
+    `Cannot read the variable ${name}: it is neither 1, true or yes nor 0, false or no. Set it to ` +
+      `one of these, or unset it.`,
+  );
+}
+
+/** A variable in the options of a backend. */
+export const REFERENCE = /\$\{([^}]*)\}/g;
+
+export const VARIABLE = /^[A-Za-z_]\w{0,199}$/;
+
+/** The variables in the text of a backend's options. */
+export function variablesIn(text: string): string[] {
+  const names = [...text.matchAll(REFERENCE)].map(([, name = ""]) => name);
+  return [...new Set(names.filter((name) => VARIABLE.test(name)))];
+}

@@ -1,0 +1,127 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import { framesOf, setFrames } from "./caller_stack.ts";
+import { describeBackend } from "./describe_backend.ts";
+import { printable } from "./printable.ts";
+import { redact, remember } from "./redaction.ts";
+import { wordsOf } from "./words.ts";
+
+/** The secrets of the entries that this process has read or written: no error of a store shows them. */
+const known = new Set<string>();
+
+/** Keeps the secrets of an entry out of the errors of stores. */
+export function rememberEntry(entry: OidcCredentials): void {
+  remember(known, secretsOf(entry).filter((text) => text.length >= 8));
+}
+
+/**
+ * The coded error for an error of a backend, which may be a third party's. A coded error keeps its words,
+ * without known secrets and without texts that look like one. Another error becomes the cause, by its words
+ * and its place. Of its words still more is removed: it may quote an entry that this process never read, as
+ * V8's message about bad JSON does.
+ */
+export function backendError(
+  action: string,
+  backend: OidcCredentialsBackend,
+  error: unknown,
+): CredentialsBackendError {
+  const cause = causeFrom(error);
+  if (cause instanceof CredentialsBackendError) return cause;
+  return new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot ${action} ${
+      describeBackend(backend)
+    }: it threw ${cause.name}. See the cause, which holds ` +
+      `no token. Repair the store, or have it throw a CredentialsBackendError with a reason.`,
+    { cause },
+  );
+}
+
+/** Longest message of a backend that is shown. */
+const LONGEST = 2000;
+
+/** A JWT, or the value of a secret field of an entry, in a text. */
+const JWT = /\beyJ[\w-]{6,}(?:\.[\w-]*){0,4}/g;
+
+const FIELD =
+  /((?:access_token|refresh_token|id_token|client_secret|dpop_key)[\\"']{0,4}\s{0,4}[:=]\s{0,4}[\\"'{]{0,4})[^\s"'\\,}]+/gi;
+
+/** A piece of JSON in a message of V8's. */
+const QUOTED = /(?:\.{3})?".*"(?:\.{3})?(?= is not valid JSON)/gs;
+
+/**
+ * A text that may be a token of an entry that this process never read: 16 characters with a letter beside a
+ * digit, or 40 without one.
+ */
+const UNKNOWN = /(?=[\w+=~-]*(?:[a-z]\d|\d[a-z]))[\w+=~-]{16,}|[\w+=~-]{40,}/gi;
+
+/** The tokens and the key in an entry, which no message shows. */
+export function secretsOf(entry: OidcCredentials | undefined): string[] {
+  const { access_token, refresh_token, id_token, dpop_key } = entry ?? {};
+  const key = (dpop_key as JsonWebKey | null | undefined)?.d;
+  return [access_token, refresh_token, id_token, key].filter((text) => typeof text === "string");
+}
+
+/**
+ * A copy of a foreign error and of its causes for its author: the codes, the names, the words and the places.
+ * Whatever else an error holds may be a token.
+ */
+export function causeFrom(error: unknown, secrets: Iterable<string> = known, depth = 3): Error {
+  try {
+    return copyOf(error, secrets, depth);
+  } catch {
+    return new Error("an error that cannot be read"); // the error of its getter may hold anything
+  }
+}
+
+function copyOf(error: unknown, secrets: Iterable<string>, depth: number): Error {
+  if (!(error instanceof Error)) {
+    return new Error(typeof error === "string" ? cleanForeign(error, secrets) : "no error object");
+  }
+  const { cause } = error; // once, as the message: they may be getters
+  const message = `${error.message}`;
+  const inner = cause instanceof Error && depth > 1 && causeFrom(cause, secrets, depth - 1);
+  const options = inner ? { cause: inner } : {};
+  const copy = error instanceof CredentialsBackendError
+    ? codedCopy(error, message, secrets, options)
+    : new Error(cleanForeign(message, secrets), options);
+  const name = cleanForeign(`${error.name}`, secrets).slice(0, 60);
+  Object.defineProperty(copy, "name", { value: name });
+  const frames = framesOf(`${error.stack}`.replace(message, "")).slice(0, 10);
+  const places = cleanText(hideQueries(frames.join(" at ")), secrets);
+  setFrames(copy, places === "" ? [] : places.split(" at "));
+  return copy;
+}
+
+/** A copy of a coded error. Its terms stay where nothing is wrong with its words. */
+function codedCopy(
+  error: CredentialsBackendError,
+  message: string,
+  secrets: Iterable<string>,
+  options: ErrorOptions,
+): CredentialsBackendError {
+  const { code } = error;
+  const isCode = typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
+  const flat = message.replace(/\n */g, " ").trim();
+  const clean = cleanText(flat, secrets);
+  const kept = wordsOf(error);
+  const shown = clean === flat && `${kept}` === message ? kept : clean;
+  return new CredentialsBackendError(isCode ? code : "backend_unavailable", shown, options);
+}
+
+function cleanText(text: string, secrets: Iterable<string>): string {
+  const short = text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
+  return printable(redact(short, secrets), LONGEST);
+}
+
+/** A third party's text without the secrets, and without texts that may be one. */
+export function cleanForeign(text: string, secrets: Iterable<string>): string {
+  const short = hideQueries(text.slice(0, 2 * LONGEST).replace(QUOTED, "[removed]"));
+  return cleanText(short, secrets).replace(UNKNOWN, "[removed]");
+}
+
+/** Hides the query, the fragment and the user of each address in a text. A query may hold a token. */
+export function hideQueries(text: string): string {
+  return text.replace(/\/\/[^\s/@"'<>]{1,1000}@/g, "//").replace(/(\?|%3F)[^\s"'<>]+/gi, "?…")
+    .replace(/#[^\s"'<>]*[=&][^\s"'<>]*/g, "#…");
+}

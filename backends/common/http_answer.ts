@@ -1,0 +1,55 @@
+import { untilAborted } from "./promises.ts";
+
+/**
+ * The body of an answer as text. The signal ends the reading, also where the caller's `fetch` does not
+ * pass signals on. A body over `maxBytes` is cut, or refused: then the result is `undefined`. Its rest
+ * is not read in either case. `maxBytes` counts after decompression.
+ *
+ * @param isWhole Whether a text needs no more. It counts then, however its connection ends.
+ */
+export async function readText(
+  response: Response,
+  signal: AbortSignal,
+  maxBytes = Infinity,
+  overflow: "refuse" | "cut" = "refuse",
+  isWhole: (text: string) => boolean = () => false,
+): Promise<string | undefined> {
+  if (response.body === null) return "";
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  try {
+    for (;;) {
+      const { done, value } = await untilAborted(reader.read(), signal);
+      if (done) return text + decoder.decode();
+      size += value.length;
+      if (size > maxBytes && overflow === "refuse") return undefined;
+      text += decoder.decode(value, { stream: true });
+      if (size > maxBytes) return text;
+    }
+  } catch (error) {
+    if (isWhole(text)) return text;
+    throw error;
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+/**
+ * Milliseconds of an HTTP date (RFC 9110, section 5.6.7), else `NaN`. A date without a zone is refused:
+ * JavaScript would read it in this computer's zone.
+ */
+export function parseHttpDate(value: string | null): number {
+  return value?.trim().endsWith("GMT") ? Date.parse(value) : NaN;
+}
+
+/**
+ * Milliseconds of a `Retry-After` header, which holds whole seconds or a date (RFC 9110, section
+ * 10.2.3). `undefined` without a usable value.
+ */
+export function parseRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : parseHttpDate(value) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+}

@@ -1,0 +1,30 @@
+/**
+ * The JSON object that a text holds; `undefined` for any other text. There is no error: V8's would
+ * quote the text, which may hold a token.
+ */
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a value of JSON is an object: neither an array nor `null`. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whether two values of JSON are the same, whatever the order of their members. */
+export function sameJson(one: unknown, other: unknown): boolean {
+  return sorted(one) === sorted(other);
+}
+
+function sorted(value: unknown): string | undefined {
+  const sort = (_: string, one: unknown) =>
+    isObject(one)
+      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => a < b ? -1 : 1))
+      : one;
+  return JSON.stringify(value, sort);
+}

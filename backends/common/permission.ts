@@ -1,0 +1,30 @@
+import { netHost } from "./host.ts";
+import { isDeno } from "./runtime.ts";
+import { quoteArgument } from "./shell.ts";
+
+/** Whether a permission is there without a question. Elsewhere there are none to ask for. */
+export function isGranted(permission: Deno.PermissionDescriptor): boolean {
+  return !isDeno || Deno.permissions.querySync(permission).state === "granted";
+}
+
+/** Whether an error says that Deno denies a permission. */
+export function isNotCapable(error: unknown): error is Error {
+  return isDeno && error instanceof Deno.errors.NotCapable;
+}
+
+/**
+ * Refuses a request that Deno would deny: with a Blob as its body, which Deno sends as a stream, a denied
+ * one would keep the process from ending. Not for a `fetch` of the caller's.
+ */
+export function assertNet(url: URL): void {
+  const host = netHost(url);
+  if (isGranted({ name: "net", host })) return;
+  throw new Deno.errors.NotCapable(`Requires net access to "${host}"`);
+}
+
+/** A flag of Deno, for an error. */
+export function permissionFlag(name: string, ...values: readonly string[]): string {
+  return values.some((one) => one.includes(","))
+    ? `a permission set in deno.json with ${JSON.stringify({ [name]: values })}`
+    : quoteArgument(`--allow-${name}=${values}`);
+}

@@ -1,0 +1,48 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+
+export const isDeno: boolean = "Deno" in globalThis;
+
+export const isWindows: boolean = isDeno && Deno.build.os === "windows";
+
+/** The kernel of the notebook that this code runs in, if it runs in one. */
+export function notebook(): typeof Deno.jupyter | undefined {
+  try {
+    return Deno.jupyter; // throws outside a kernel
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeError(text: string): void {
+  if (isDeno) Deno.stderr.writeSync(new TextEncoder().encode(text));
+  // deno-lint-ignore no-console -- Node ends a program whose `process.stderr` is closed at a write
+  else console.error(text.replace(/\n$/, ""));
+}
+
+/** Shows a warning of a store, unless the caller takes it. */
+export function warnOnStderr(message: string): void {
+  writeError(`@validmind/auth: ${message}\n`);
+}
+
+/** Refuses a Deno that is too old. */
+export function assertRuntime(action: string): void {
+  if (isDeno && !("tryLockSync" in Deno.FsFile.prototype)) {
+    throw unsupported(
+      `Cannot ${action}: it needs Deno 2.7.1 or newer, and this is Deno ${Deno.version.deno}. Run: ` +
+        `deno upgrade`,
+    );
+  }
+}
+
+/** Refuses Node and Bun, and a Deno that is too old. */
+export function needDeno(action: string, instead = OTHER_STORES): void {
+  if (!isDeno) throw unsupported(`Cannot ${action}: it needs Deno. ${instead}`);
+  assertRuntime(action);
+}
+
+const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend (or set " +
+  "VM_OIDC_NO_PERSIST=1), or VaultCredentialsBackend.";
+
+function unsupported(message: string): CredentialsBackendError {
+  return new CredentialsBackendError("runtime_unsupported", message);
+}

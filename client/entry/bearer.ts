@@ -1,0 +1,84 @@
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { parseExpiry, SKEW_SECONDS } from "../is_expired.ts";
+import { readClaims } from "./claims.ts";
+
+/** The last time that a row can hold, and Python reads. */
+export const LAST_TIME = Date.UTC(9999, 11, 31);
+
+/** The token that goes on requests. */
+export interface Bearer {
+  token: string;
+  /** Its end, in milliseconds since the epoch. */
+  expiresAt: number;
+  /** Its lifetime in milliseconds, where that is known to be short. */
+  lifetimeMs?: number;
+  /** The private key that it is bound to, as it is stored. Secret. */
+  dpopKey?: unknown;
+}
+
+/** Tokens that a provider has issued, after their checks. */
+export interface TokenSet {
+  accessToken: string;
+  refreshToken?: string;
+  idToken?: string;
+  /** End of the ID token, in seconds since the epoch. */
+  idTokenExpiry?: number;
+  /** The granted scope, where the provider states it. */
+  scope?: string;
+  /** Lifetime of the access token, in seconds. */
+  expiresIn?: number;
+  /** The time until the sign-in itself ends, in seconds, where the provider states it. */
+  signInSeconds?: number;
+  /** The private key of a new DPoP binding. Secret. */
+  dpopKey?: JsonWebKey;
+}
+
+/** The bearer of an entry; `undefined` without a token that a request can carry. */
+export function bearerOf(
+  entry: OidcCredentials,
+  kind: "access_token" | "id_token",
+): Bearer | undefined {
+  const token = entry[kind];
+  if (typeof token !== "string" || !isSendable(token)) return undefined;
+  const stated = parseExpiry(entry.expires_at);
+  // An ID token has an end of its own. A row written by Python has the end of the access token.
+  const own = kind === "id_token" ? readClaims(token)?.exp : undefined;
+  const expiresAt = typeof own === "number" ? Math.min(own * 1000, LAST_TIME) : stated;
+  const { lifetime, dpop_key: dpopKey } = entry;
+  return {
+    token,
+    expiresAt,
+    ...(typeof lifetime === "number" && lifetime > 0 && { lifetimeMs: lifetime * 1000 }),
+    ...(dpopKey !== undefined && { dpopKey }),
+  };
+}
+
+/**
+ * Whether a request can carry a token. A line break in it would begin another header where a program
+ * prints it into one, and the error of `Headers` would quote it.
+ */
+export function isSendable(token: string): boolean {
+  return /^[\x21-\x7e]+$/.test(token);
+}
+
+/** Whether a bearer is not about to end. */
+export function isFresh(bearer: Bearer | undefined, now: number): bearer is Bearer {
+  return bearer !== undefined && now < freshUntil(bearer);
+}
+
+/** A bearer counts as expired for the last tenth of its lifetime, at most for 120 seconds. */
+export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer): number {
+  return expiresAt - Math.min(SKEW_SECONDS * 1000, lifetimeMs / 10);
+}
+
+/** The end of a bearer, as events tell it. */
+export function endOf(bearer: Bearer | undefined): { expiresAt?: Date } {
+  return bearer ? { expiresAt: new Date(bearer.expiresAt) } : {};
+}
+
+/** Whether an entry was requested with all of `scope`. A row without a scope, from Python, counts. */
+export function coversScope(entry: OidcCredentials, scope: string): boolean {
+  if (typeof entry.scope !== "string") return true;
+  const asked = new Set(entry.scope.split(" "));
+  return scope.split(" ").every((name) => asked.has(name));
+}

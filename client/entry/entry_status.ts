@@ -1,0 +1,36 @@
+import { given } from "../../backends/common/given.ts";
+import { printable } from "../../backends/common/printable.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { parseExpiry } from "../is_expired.ts";
+import { type Bearer, endOf } from "./bearer.ts";
+import { asksNobody } from "./bearer_kind.ts";
+import { readClaims } from "./claims.ts";
+
+/** What an entry says of a sign-in, whose names and scopes are text of others. */
+export function entryStatus(
+  identity: { clientId: string; profile?: string; flow?: string; dpop?: boolean },
+  entry: OidcCredentials | undefined,
+  bearer: Bearer | undefined,
+) {
+  const { clientId, profile, flow, dpop } = identity;
+  const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
+  const signInEnd = parseExpiry(entry?.refresh_expires_at);
+  return given({
+    flow: asksNobody(flow) ? flow : undefined,
+    subject: shownText(flow === "client_credentials" ? clientId : claims?.sub),
+    name: shownText(claims?.name ?? claims?.preferred_username),
+    email: shownText(claims?.email),
+    ...endOf(bearer),
+    signInEndsAt: signInEnd > 0 ? new Date(signInEnd) : undefined,
+    refreshable: asksNobody(flow) ? bearer !== undefined : Boolean(entry?.refresh_token),
+    profile,
+    dpop: dpop || undefined,
+    scope: shownText(entry?.scope),
+    grantedScope: shownText(entry?.granted_scope),
+  });
+}
+
+/** The text of others, where there is some. */
+export function shownText(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? printable(value, 255) : undefined;
+}
