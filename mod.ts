@@ -156,13 +156,15 @@ export {
   ApiError,
   MissingApiCredentialsError,
   MissingModelIdError,
+  type RefusalKind,
   ValidMindAuthError,
   type ValidMindAuthErrorCode,
-  type ValidMindAuthErrorOptions,
+  type ValidMindAuthErrorParts,
 } from "./client/errors.ts";
 export {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
+  type ErrorParts,
 } from "./backends/credentials_backend_error.ts";
 export { credentialKey } from "./client/credential_key.ts";
 export { type CredentialKeyOptions } from "./client/credential_key.ts";

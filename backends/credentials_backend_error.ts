@@ -1,6 +1,5 @@
 import { showCode } from "./common/caller_stack.ts";
 import { knowCopies } from "./common/shared_class.ts";
-import type { Message } from "./common/words.ts";
 
 /**
  * The failures of a store. Codes are stable over releases.
@@ -71,6 +70,23 @@ export type CredentialsBackendErrorCode =
   | "runtime_unsupported";
 
 /**
+ * The parts of an error, of which its message is made: "Cannot {action}: {reason}. {remedy}" None holds a
+ * token or another secret.
+ *
+ * @category Errors
+ */
+export interface ErrorParts {
+  /** Completes "Cannot …", such as "read credentials from /home/ann/.validmind/credentials.json". */
+  action: string;
+  /** Completes the sentence after the colon, without a full stop. */
+  reason: string;
+  /** The way on, in whole sentences. It names the file, host, variable or flag. */
+  remedy: string;
+  /** The underlying error. */
+  cause?: unknown;
+}
+
+/**
  * A failure of a store. It never means "not signed in": `get` gives `undefined` for that.
  *
  * The message reads "Cannot X: reason. What to do." and names the file, host, variable or flag;
@@ -98,17 +114,35 @@ export class CredentialsBackendError extends Error {
 
   /** The failure, for programs. */
   readonly code: CredentialsBackendErrorCode;
+  /** The action that failed: it completes "Cannot …". */
+  readonly action: string;
+  /** The reason, as a part of a sentence without a full stop. */
+  readonly reason: string;
+  /** The way on, in whole sentences. */
+  readonly remedy: string;
 
   /**
    * Makes an error.
    *
    * @param code The failure.
-   * @param message A string: "Cannot X: reason. What to do."
-   * @param options A cause, which must hold no secret.
+   * @param parts What failed, why, and what to do. A cause must hold no secret.
    */
-  constructor(code: CredentialsBackendErrorCode, message: Message, options?: ErrorOptions) {
-    super(String(message), options);
+  constructor(code: CredentialsBackendErrorCode, parts: ErrorParts) {
+    super(messageOf(parts), causeOf(parts));
     this.code = code;
-    showCode(this, message);
+    this.action = parts.action;
+    this.reason = parts.reason;
+    this.remedy = parts.remedy;
+    showCode(this);
   }
+}
+
+/** The message of an error by its parts. */
+export function messageOf({ action, reason, remedy }: ErrorParts): string {
+  return `Cannot ${action}: ${reason}. ${remedy}`;
+}
+
+/** The options of an error by its parts: without a cause it has no such member. */
+export function causeOf({ cause }: ErrorParts): ErrorOptions | undefined {
+  return cause === undefined ? undefined : { cause };
 }

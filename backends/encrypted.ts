@@ -42,7 +42,6 @@ import { INNER } from "./common/marks.ts";
 import { listKeys } from "./common/list_keys.ts";
 import { printable } from "./common/printable.ts";
 import { assertRuntime } from "./common/runtime.ts";
-import { call, words } from "./common/words.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   CredentialsBackendError,
@@ -66,6 +65,7 @@ import type {
   PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
+import { SIGN_OUT } from "./common/sign_out_words.ts";
 
 export type {
   EncryptionKey,
@@ -195,8 +195,10 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       ...olderKeys.map((one, index) => keySource(one, `olderKeys[${index}]`)),
     ];
     if (this.#keys.some(({ backend }) => backend && shareStore(backend, inner))) {
-      const reason = "the key is kept in the store that it protects. Keep it in another one.";
-      throw keyOptionError(reason);
+      throw keyOptionError(
+        "the key is kept in the store that it protects",
+        "Keep it in another one.",
+      );
     }
     const isDeclared = this.#keys.every(({ permissions }) => permissions !== undefined);
     limitAbilities(
@@ -358,12 +360,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (this.#plain === "ignore") return undefined;
     const plain = entryFrom(this.#inner, await this.#inner.get(key));
     if (plain === undefined) return undefined;
-    throw new CredentialsBackendError(
-      "decryption_failed",
-      words`Cannot read credentials from ${describeBackend(this.#inner)}: the entry for
-        "${printable(key)}" is not encrypted. Remove it with ${call("clearOidcCredentials")},
-        or set plain: "ignore" if it is another program's.`,
-    );
+    throw new CredentialsBackendError("decryption_failed", {
+      action: `read credentials from ${describeBackend(this.#inner)}`,
+      reason: `the entry for "${printable(key)}" is not encrypted`,
+      remedy: `Remove it with ${SIGN_OUT}, or set plain: "ignore" if it is another program's.`,
+    });
   }
 
   /** Decrypts an entry. */
@@ -406,11 +407,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     code: CredentialsBackendErrorCode = "decryption_failed",
   ): CredentialsBackendError {
     const entry = `the entry for "${printable(key)}" in ${describeBackend(this.#inner)}`;
-    return new CredentialsBackendError(
-      code,
-      words`Cannot decrypt ${entry}: ${reason}. If it stays so, remove it with
-        ${call("clearOidcCredentials")} and sign in again.`,
-    );
+    return new CredentialsBackendError(code, {
+      action: `decrypt ${entry}`,
+      reason,
+      remedy: `If it stays so, remove it with ${SIGN_OUT} and sign in again.`,
+    });
   }
 
   /**

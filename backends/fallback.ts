@@ -109,7 +109,8 @@ export interface FallbackCredentialsBackendOptions {
  * import { assertEquals } from "@std/assert";
  *
  * const away = () => {
- *   throw new CredentialsBackendError("backend_unavailable", "Cannot reach it: no answer. Wait.");
+ *   const parts = { action: "reach it", reason: "no answer came", remedy: "Wait." };
+ *   throw new CredentialsBackendError("backend_unavailable", parts);
  * };
  * const first: OidcCredentialsBackend = { get: away, put: away, delete: away };
  * const backend = new FallbackCredentialsBackend({
@@ -145,8 +146,11 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
     const { backends = [], onFallback = warnOnStderr } = options;
     if (backends.length === 0) {
-      const reason = 'option "backends" is empty. Give one or more, in their order.';
-      throw new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}`);
+      throw new CredentialsBackendError("invalid_options", {
+        action: ACTION,
+        reason: 'option "backends" is empty',
+        remedy: "Give one or more, in their order.",
+      });
     }
     for (const [index, one] of backends.entries()) {
       assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
@@ -278,12 +282,11 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
       }
     }
     if (away.size === stores.length) {
-      throw new CredentialsBackendError(
-        away.get(stores.at(-1)!)!,
-        `Cannot use the credentials: none of these stores answers: ${
-          placesOf(away)
-        }. Repair one, or add another one to the list.`,
-      );
+      throw new CredentialsBackendError(away.get(stores.at(-1)!)!, {
+        action: "use the credentials",
+        reason: `none of these stores answers: ${placesOf(away)}`,
+        remedy: "Repair one, or add another one to the list.",
+      });
     }
     // Another call may have passed over one of them meanwhile, and told it.
     const fresh = [...away].filter(([store]) => !this.#chosen.has(store));

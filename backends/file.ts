@@ -1,5 +1,5 @@
 import { checkOptions } from "./common/check_options.ts";
-import { folderOf } from "./common/paths.ts";
+import { dirname } from "./common/paths.ts";
 import { folderNeeds } from "./common/folder_needs.ts";
 import { PROVES } from "./common/marks.ts";
 import { needDeno, warnOnStderr } from "./common/runtime.ts";
@@ -172,7 +172,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * The default path also needs the variable of the home folder.
    */
   requiredPermissions(): BackendPermission[] {
-    const needs = folderNeeds(folderOf(this.path), this.#isDefaultPath);
+    const needs = folderNeeds(dirname(this.path), this.#isDefaultPath);
     return [{ name: "read", path: this.path }, ...needs];
   }
 

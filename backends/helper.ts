@@ -26,6 +26,7 @@
  *
  * @module
  */
+import { isAbsolute } from "./common/paths.ts";
 import { assertCredentialsBackend } from "./common/assert_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
@@ -42,7 +43,6 @@ import {
   addressIn,
   addressOf,
   type Ended,
-  isAbsolute,
   isNotFound,
   isPath,
   keyOf,
@@ -156,10 +156,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     });
     const { program, args = [], env, timeoutMs = 30_000 } = options;
     if (program === undefined || (isPath(program) && !isAbsolute(program))) {
-      throw new CredentialsBackendError(
-        "invalid_options",
-        `Cannot ${action}: option "program" is neither a name nor an absolute path. Give one.`,
-      );
+      throw new CredentialsBackendError("invalid_options", {
+        action,
+        reason: 'option "program" is neither a name nor an absolute path',
+        remedy: "Give one.",
+      });
     }
     this.#program = { program, args: [...args], env: env && { ...env }, timeoutMs };
     this.#locks = folderLocks("helper", [program, ...args].join(" "), options);
@@ -185,10 +186,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const row = await this.#rowAt(await addressOf(key));
     if (row === undefined) return undefined;
     if (row.key === key) return row.entry;
-    const reason =
-      `its answer is not this entry in JSON. Nothing was changed. Check that it is a ` +
-      `credential helper. If only this entry is damaged, sign out to remove it.`;
-    throw this.#error("backend_corrupt", "read", reason);
+    throw this.#error(
+      "backend_corrupt",
+      "read",
+      "its answer is not this entry in JSON",
+      "Nothing was changed. Check that it is a credential helper. If only this entry is damaged, " +
+        "sign out to remove it.",
+    );
   }
 
   /**
@@ -208,8 +212,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     throw this.#error(
       isShort ? "backend_too_large" : "backend_unproven",
       "write",
-      `it gives back ${isShort ? "less" : "something else"} than it was given. ` +
-        `Use another helper or another backend.`,
+      `it gives back ${isShort ? "less" : "something else"} than it was given`,
+      "Use another helper or another backend.",
     );
   }
 
@@ -276,7 +280,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     throw this.#error(
       "backend_corrupt",
       "list",
-      "its answer is not a JSON object. Check that it is a credential helper.",
+      "its answer is not a JSON object",
+      "Check that it is a credential helper.",
     );
   }
 
@@ -284,8 +289,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const erased = await this.#run("erase", address);
     if (isNotFound(erased) || isNotFound(await this.#look("get", address))) return;
     this.#assertGood("erase", erased);
-    const reason = "they are still there after it. Remove them with the program's own tools.";
-    throw this.#error("backend_denied", "remove", reason);
+    const remedy = "Remove them with the program's own tools.";
+    throw this.#error("backend_denied", "remove", "they are still there after it", remedy);
   }
 
   /** What is stored at an address; empty where it is not an entry of this address. */
@@ -329,17 +334,19 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     throw this.#error(
       isTooLarge ? "backend_too_large" : "backend_unavailable",
       action,
-      `${end}, and said ${words}. Run the program in a terminal to see what it needs.`,
+      `${end}, and said ${words}`,
+      "Run the program in a terminal to see what it needs.",
     );
   }
 
   #error(
     code: CredentialsBackendErrorCode,
-    action: string,
-    words: string,
+    verb: string,
+    reason: string,
+    remedy: string,
   ): CredentialsBackendError {
-    const message = `Cannot ${action} credentials by ${this.#program.program}: ${words}`;
-    return new CredentialsBackendError(code, message);
+    const action = `${verb} credentials by ${this.#program.program}`;
+    return new CredentialsBackendError(code, { action, reason, remedy });
   }
 }
 

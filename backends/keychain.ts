@@ -24,7 +24,6 @@ import { checkOptions } from "./common/check_options.ts";
 import { parseObject } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { needDeno } from "./common/runtime.ts";
-import { call, words } from "./common/words.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
@@ -42,6 +41,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
+import { SIGN_OUT } from "./common/sign_out_words.ts";
 
 /**
  * Options of {@linkcode KeychainCredentialsBackend}.
@@ -188,13 +188,11 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     }
     await this.#client.set(account, head);
     if (await this.#tidy(account, generation) === head) return;
-    throw new CredentialsBackendError(
-      "backend_unproven",
-      `Cannot write credentials to ${this.location}: it took the entry for "${
-        printable(key)
-      }" and ` +
-        `gives back something else. Check what else writes to it, or use another backend.`,
-    );
+    throw new CredentialsBackendError("backend_unproven", {
+      action: `write credentials to ${this.location}`,
+      reason: `it took the entry for "${printable(key)}" and gives back something else`,
+      remedy: "Check what else writes to it, or use another backend.",
+    });
   }
 
   /**
@@ -286,19 +284,19 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   #corrupt(key: string, reason: string): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "backend_corrupt",
-      words`Cannot read the entry "${printable(key)}" of ${this.location}: ${reason}. Nothing was
-        changed. Remove it with ${call("clearOidcCredentials")}.`,
-    );
+    return new CredentialsBackendError("backend_corrupt", {
+      action: `read the entry "${printable(key)}" of ${this.location}`,
+      reason,
+      remedy: `Nothing was changed. Remove it with ${SIGN_OUT}.`,
+    });
   }
 
   #notDeleted(): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "backend_denied",
-      `Cannot delete credentials in ${this.location}: they are still there after it. Delete them in ` +
-        `the system's own program for passwords.`,
-    );
+    return new CredentialsBackendError("backend_denied", {
+      action: `delete credentials in ${this.location}`,
+      reason: "they are still there after it",
+      remedy: "Delete them in the system's own program for passwords.",
+    });
   }
 }
 

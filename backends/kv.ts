@@ -1,6 +1,6 @@
 import { checkOptions } from "./common/check_options.ts";
 import { isUrl, netHost, parsePlainUrl } from "./common/host.ts";
-import { folderOf } from "./common/paths.ts";
+import { dirname } from "./common/paths.ts";
 import { PROVES } from "./common/marks.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
@@ -186,7 +186,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     const { path } = this;
     if (!this.persistent) return [];
     if (!isUrl(path)) {
-      const folder = folderOf(path);
+      const folder = dirname(path);
       return [{ name: "read", path: folder }, { name: "write", path: folder }];
     }
     return [
@@ -212,11 +212,11 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 function checkUrl(path: string): void {
   if (!/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) return;
   if (isUrl(path) && parsePlainUrl(path) !== null) return;
-  throw new CredentialsBackendError(
-    "invalid_options",
-    `Cannot create KvCredentialsBackend: option "path" is neither a file nor a plain URL. ` +
-      `Begin a URL with https:// in lower case, without a user name, a password and a query. Put the ` +
-      `token into DENO_KV_ACCESS_TOKEN. http: is for localhost, 127.0.0.1 and [::1] only, since the ` +
-      `network would see the credentials.`,
-  );
+  throw new CredentialsBackendError("invalid_options", {
+    action: "create KvCredentialsBackend",
+    reason: 'option "path" is neither a file nor a plain URL',
+    remedy: "Begin a URL with https:// in lower case, without a user name, a password and a " +
+      "query. Put the token into DENO_KV_ACCESS_TOKEN. http: is for localhost, 127.0.0.1 " +
+      "and [::1] only, since the network would see the credentials.",
+  });
 }

@@ -91,11 +91,11 @@ export async function migrateCredentials(
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
   if (shareStore(from, to)) {
-    throw new CredentialsBackendError(
-      "invalid_options",
-      "Cannot migrate credentials: source and target are one store, or share one, such as a store of " +
-        "a fallback. Pass two that share none.",
-    );
+    throw new CredentialsBackendError("invalid_options", {
+      action: "migrate credentials",
+      reason: "source and target are one store, or share one, such as a store of a fallback",
+      remedy: "Pass two that share none.",
+    });
   }
   // Before anything else: a sign-out of the target from now on must not be undone.
   const former = to.list && await listKeys(to, "");
@@ -168,11 +168,11 @@ async function copy(
   await guarded("write", to, () => to.put(key, entry, { isReplaced }));
   if (!isWritten) return undefined;
   if (sameJson(await read(to, key), entry)) return "copied";
-  throw new CredentialsBackendError(
-    "backend_unproven",
-    `Cannot migrate the entry "${printable(key)}": the target gave back another entry than was ` +
-      `written. The source still has it. Repair the target, or use another one.`,
-  );
+  throw new CredentialsBackendError("backend_unproven", {
+    action: `migrate the entry "${printable(key)}"`,
+    reason: "the target gave back another entry than was written",
+    remedy: "The source still has it. Repair the target, or use another one.",
+  });
 }
 
 function endOf({ expires_at }: OidcCredentials): number {

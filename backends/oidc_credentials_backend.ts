@@ -67,7 +67,7 @@ export type BackendPermission = Deno.PermissionDescriptor & {
 export interface PutOptions {
   /**
    * Decides by the present entry whether the new entry is stored. If it gives `false`, `put` changes
-   * nothing. It is called right before the write, with no other change in between, and perhaps more
+   * nothing and gives `false`. It is called right before the write, with no other change in between, and perhaps more
    * than once. A session gives it after a refresh, so that a sign-out without the lock is not undone.
    * A backend that cannot compare and write in one step ignores it.
    */
@@ -135,10 +135,12 @@ export interface OidcCredentialsBackend {
   /** The entry under `key`, or `undefined` (or `null`) only when there is none. */
   get(key: string): MaybePromise<OidcCredentials | undefined | null>;
   /**
-   * Stores `entry` under `key`, over an earlier entry. Resolves only once it is stored. A backend may
-   * ignore the options.
+   * Stores `entry` under `key`, over an earlier entry. Resolves only once it is stored.
+   *
+   * Gives `false` where {@linkcode PutOptions.isReplaced} refused, and nothing was stored. Any other
+   * result means that the entry is stored. A backend may ignore the options.
    */
-  put(key: string, entry: OidcCredentials, options?: PutOptions): MaybePromise<void>;
+  put(key: string, entry: OidcCredentials, options?: PutOptions): MaybePromise<boolean | void>;
   /** Removes the entry under `key`. An absent one is not an error. */
   delete(key: string): MaybePromise<void>;
   /**
@@ -159,12 +161,14 @@ export interface OidcCredentialsBackend {
   requiredPermissions?(): BackendPermission[];
   /** Whether entries survive the process. Absent means unknown. */
   readonly persistent?: boolean;
-  /**
-   * The place of the entries in words, such as a path, or a host with the account there. Without secrets.
-   * In one process, two objects of a class with the same location are one store: their sessions share
-   * tokens. So each person's store needs a location of its own.
-   */
+  /** The place of the entries in words, for people: a path, or a host with the account there. No secrets. */
   readonly location?: string;
+  /**
+   * The identity of the store, for nobody's eyes. In one process, two objects with the same text are one
+   * store: their sessions share tokens. So each person's store needs a text of its own. Without it, only
+   * one object is one store.
+   */
+  readonly storeId?: string;
   /** Releases handles. After that the backend must not be used. */
   close?(): MaybePromise<void>;
 }

@@ -48,7 +48,6 @@ import {
 import { PROVES } from "./common/marks.ts";
 import { Once, type Timer } from "./common/promises.ts";
 import { assertRuntime } from "./common/runtime.ts";
-import { call, words } from "./common/words.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
@@ -66,6 +65,7 @@ import {
   vaultPermissions,
 } from "./vault/options.ts";
 import { openVault, type VaultSession } from "./vault/session.ts";
+import { SIGN_OUT } from "./common/sign_out_words.ts";
 
 export type {
   VaultAppRoleAuth,
@@ -312,12 +312,11 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const { data } = await this.#read(name, use);
     const row = data && parseRow(data);
     if (data === undefined || (row !== undefined && await hashOf(row.key) === name)) return row;
-    throw new CredentialsBackendError(
-      "backend_corrupt",
-      words`Cannot ${use.action} ${this.location}: the secret ${name} there was not written by this
-        module. Nothing was changed. Remove it with ${call("clearOidcCredentials")} or with
-        vault kv metadata delete.`,
-    );
+    throw new CredentialsBackendError("backend_corrupt", {
+      action: `${use.action} ${this.location}`,
+      reason: `the secret ${name} there was not written by this module`,
+      remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
+    });
   }
 
   async #read(name: string, use: LeaseUse): Promise<VaultSecret> {

@@ -1,9 +1,12 @@
 import { showCaller, showCode } from "../backends/common/caller_stack.ts";
+import { given } from "../backends/common/given.ts";
 import { knowCopies } from "../backends/common/shared_class.ts";
-import type { Message } from "../backends/common/words.ts";
 import {
+  causeOf,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
+  type ErrorParts,
+  messageOf,
 } from "../backends/credentials_backend_error.ts";
 
 /**
@@ -83,15 +86,43 @@ export type ValidMindAuthErrorCode =
   | "unauthorized";
 
 /**
- * Options of {@linkcode ValidMindAuthError}.
+ * The meaning of a provider's refusal. Every provider words it otherwise.
+ *
+ * | kind | meaning |
+ * |---|---|
+ * | `wait` | not yet: ask again |
+ * | `fault` | nothing is decided: the provider is ill or busy, or somebody else answered |
+ * | `flow` | this client may not use this grant here |
+ * | `client` | the client is unknown or off, or its proof fails |
+ * | `scope` | the scope is not to be had |
+ * | `denied` | a person or a policy said no |
+ * | `over` | this refresh token or code will never work again |
+ * | `refused` | any other no, and whatever nobody knows |
  *
  * @category Errors
  */
-export interface ValidMindAuthErrorOptions {
-  /** The underlying error. Must hold no secret. */
-  cause?: unknown;
+export type RefusalKind =
+  | "wait"
+  | "fault"
+  | "flow"
+  | "client"
+  | "scope"
+  | "denied"
+  | "over"
+  | "refused";
+
+/**
+ * The parts of a {@linkcode ValidMindAuthError}.
+ *
+ * @category Errors
+ */
+export interface ValidMindAuthErrorParts extends ErrorParts {
+  /** The meaning of a provider's refusal. */
+  kind?: RefusalKind | undefined;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
   oauthError?: string | undefined;
+  /** The options of the sign-in that leads out of the error, without a secret: of `login_required`. */
+  signIn?: Readonly<Record<string, string | boolean>> | undefined;
 }
 
 /**
@@ -118,25 +149,34 @@ export interface ValidMindAuthErrorOptions {
 export class ValidMindAuthError extends Error {
   /** Reason of the error, for programs. */
   readonly code: ValidMindAuthErrorCode;
+  /** The action that failed: it completes "Cannot …". */
+  readonly action: string;
+  /** The reason, as a part of a sentence without a full stop. */
+  readonly reason: string;
+  /** The way on, in whole sentences. */
+  readonly remedy: string;
+  /** The meaning of a provider's refusal. Absent where no provider has refused anything. */
+  readonly kind?: RefusalKind;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
   readonly oauthError?: string;
+  /** The options of the sign-in that leads out of the error: of `login_required`. */
+  readonly signIn?: Readonly<Record<string, string | boolean>>;
 
   /**
    * Creates an error.
    *
    * @param code Reason of the error.
-   * @param message A string: "Cannot X: reason. What to do."
-   * @param options The cause and the provider's error code.
+   * @param parts What failed, why, and what to do. None may hold a secret.
    */
-  constructor(
-    code: ValidMindAuthErrorCode,
-    message: Message,
-    options: ValidMindAuthErrorOptions = {},
-  ) {
-    super(String(message), options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
+    super(messageOf(parts), causeOf(parts));
+    const { action, reason, remedy, kind, oauthError, signIn } = parts;
     this.code = code;
-    if (options.oauthError !== undefined) this.oauthError = options.oauthError;
-    showCode(this, message);
+    this.action = action;
+    this.reason = reason;
+    this.remedy = remedy;
+    Object.assign(this, given({ kind, oauthError, signIn }));
+    showCode(this);
   }
 }
 
@@ -145,12 +185,9 @@ export class ProviderUnavailableError extends ValidMindAuthError {
   /** The pause that the provider asked for, in milliseconds. */
   readonly retryAfterMs?: number;
 
-  constructor(
-    message: Message,
-    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
-  ) {
-    super("provider_unavailable", message, options);
-    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+  constructor(parts: ErrorParts & { retryAfterMs?: number | undefined }) {
+    super("provider_unavailable", { ...parts, kind: "fault" });
+    if (parts.retryAfterMs !== undefined) this.retryAfterMs = parts.retryAfterMs;
   }
 }
 
@@ -163,10 +200,10 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
   /**
    * Creates an error.
    *
-   * @param message A string: "Cannot X: reason. What to do."
+   * @param parts What failed, why, and what to do.
    */
-  constructor(message: Message) {
-    super("missing_api_credentials", message);
+  constructor(parts: ErrorParts) {
+    super("missing_api_credentials", parts);
   }
 }
 
@@ -179,10 +216,10 @@ export class MissingModelIdError extends ValidMindAuthError {
   /**
    * Creates an error.
    *
-   * @param message A string: "Cannot X: reason. What to do."
+   * @param parts What failed, why, and what to do.
    */
-  constructor(message: Message) {
-    super("missing_model", message);
+  constructor(parts: ErrorParts) {
+    super("missing_model", parts);
   }
 }
 
@@ -233,13 +270,13 @@ export class ApiError extends ValidMindAuthError {
   /**
    * Creates an error.
    *
-   * @param message A string: "Cannot X: reason. What to do."
+   * @param parts What failed, why, and what to do.
    * @param status The HTTP status.
    * @param body The beginning of the answer.
    * @param challenge The API's demand.
    */
-  constructor(message: Message, status: number, body: string, challenge?: ApiChallenge) {
-    super(status === 401 ? "unauthorized" : "api_error", message);
+  constructor(parts: ErrorParts, status: number, body: string, challenge?: ApiChallenge) {
+    super(status === 401 ? "unauthorized" : "api_error", parts);
     this.status = status;
     this.body = body;
     if (challenge !== undefined) this.challenge = challenge;
@@ -250,8 +287,8 @@ const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelId
 for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(message: Message): ValidMindAuthError {
-  return new ValidMindAuthError("invalid_options", message);
+export function invalidOptions(parts: ErrorParts): ValidMindAuthError {
+  return new ValidMindAuthError("invalid_options", parts);
 }
 
 /** The `code` member of an event: the code of an error of this module. */
@@ -270,4 +307,10 @@ export function isOwn(error: unknown): error is ValidMindAuthError | Credentials
 export function throwToCaller(error: unknown): never {
   if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
   throw error;
+}
+
+/** The parts of an error, to make another one of them. */
+export function partsOf(error: ValidMindAuthError): ValidMindAuthErrorParts {
+  const { action, reason, remedy, kind, oauthError, signIn, cause } = error;
+  return { action, reason, remedy, kind, oauthError, signIn, cause };
 }

@@ -96,11 +96,11 @@ export function checkDescriptor(
   const reason = isKnown
     ? `one of "${name}" has a wrong ${SCOPES[name]}`
     : "the name of one is not known";
-  throw new CredentialsBackendError(
-    "invalid_permissions",
-    `Cannot use the permissions that ${origin} declares: ${reason}. ` +
-      `Declare Deno.PermissionDescriptor objects such as { name: "read", path: "/data" }.`,
-  );
+  throw new CredentialsBackendError("invalid_permissions", {
+    action: `use the permissions that ${origin} declares`,
+    reason,
+    remedy: 'Declare Deno.PermissionDescriptor objects such as { name: "read", path: "/data" }.',
+  });
 }
 
 /**
@@ -136,13 +136,11 @@ export function formatPermissionFlags(descriptors: Iterable<Deno.PermissionDescr
     if (scopes === true) return `--allow-${name}`;
     const comma = scopes.find((scope) => scope.includes(","));
     if (comma !== undefined) {
-      throw new CredentialsBackendError(
-        "invalid_permissions",
-        `Cannot write --allow-${name} for ${
-          JSON.stringify(comma)
-        }: it has a comma, which Deno's flags ` +
-          `cannot carry. Use a permission set in deno.json, or another path.`,
-      );
+      throw new CredentialsBackendError("invalid_permissions", {
+        action: `write --allow-${name} for ${JSON.stringify(comma)}`,
+        reason: "it has a comma, which Deno's flags cannot carry",
+        remedy: "Use a permission set in deno.json, or another path.",
+      });
     }
     return quoteArgument(`--allow-${name}=${scopes.join(",")}`);
   }).join(" ");

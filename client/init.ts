@@ -213,9 +213,10 @@ async function ping(session: SignedInSession, signal?: AbortSignal): Promise<Cli
 function active(action: string): SignedInSession {
   const session = peekActiveSession();
   if (session !== undefined) return session;
-  throw new ValidMindAuthError(
-    "no_active_session",
-    `Cannot ${action}: nobody is signed in here. Call init() first. If you did, two copies of ` +
-      `this module are loaded: import one of them.`,
-  );
+  throw new ValidMindAuthError("no_active_session", {
+    action,
+    reason: "nobody is signed in here",
+    remedy: "Call init() first. If you did, two copies of this module are loaded: import one " +
+      "of them.",
+  });
 }

@@ -9,9 +9,9 @@ export function assertCredentialsBackend(
   const members = (value ?? {}) as Record<string, unknown>;
   const missing = ["get", "put", "delete"].find((name) => typeof members[name] !== "function");
   if (missing === undefined) return;
-  throw new CredentialsBackendError(
-    "invalid_backend",
-    `Cannot use ${origin} as a credentials backend: it has no method ${missing}(). Implement get, ` +
-      `put and delete as OidcCredentialsBackend describes.`,
-  );
+  throw new CredentialsBackendError("invalid_backend", {
+    action: `use ${origin} as a credentials backend`,
+    reason: `it has no method ${missing}()`,
+    remedy: "Implement get, put and delete as OidcCredentialsBackend describes.",
+  });
 }

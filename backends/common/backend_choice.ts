@@ -51,9 +51,9 @@ export function readBackendChoice(read: EnvReader): BackendChoice {
 /** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */
 function checkNoOptions(name: string, options: string, text: string | undefined | null): void {
   if (!text?.trim()) return;
-  throw new CredentialsBackendError(
-    "backend_spec_invalid",
-    `Cannot choose a credentials backend: ${options} is set, and ${name} is empty or not set. Name ` +
-      `the backend of these options in ${name}, or unset ${options}.`,
-  );
+  throw new CredentialsBackendError("backend_spec_invalid", {
+    action: "choose a credentials backend",
+    reason: `${options} is set, and ${name} is empty or not set`,
+    remedy: `Name the backend of these options in ${name}, or unset ${options}.`,
+  });
 }

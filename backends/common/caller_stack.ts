@@ -1,5 +1,3 @@
-import { KEPT, type Message, Words } from "./words.ts";
-
 /** The code of this module in the frames of a stack. */
 const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
   URL.parse(`../../${folder}`, import.meta.url)?.href ?? []
@@ -7,12 +5,8 @@ const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
 
 const MOST_FRAMES = 100;
 
-/**
- * Puts the code of an error into its name, which Deno prints for an uncaught error. Keeps the terms of its
- * message.
- */
-export function showCode(error: Error & { readonly code: string }, message: Message): void {
-  if (message instanceof Words) KEPT.set(error, message);
+/** Puts the code of an error into its name, which Deno prints for an uncaught error. */
+export function showCode(error: Error & { readonly code: string }): void {
   const value = `${error.name} [${error.code}]`;
   Object.defineProperty(error, "name", { value, configurable: true, writable: true });
   showCaller(error);

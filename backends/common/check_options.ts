@@ -1,4 +1,4 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, type ErrorParts } from "../credentials_backend_error.ts";
 import { didYouMean } from "./did_you_mean.ts";
 
 type Kind = readonly [words: string, fits: (value: unknown) => boolean];
@@ -40,24 +40,24 @@ export function checkOptions(
   action: string,
   options: unknown,
   types: OptionTypes,
-  fail = (message: string): Error => new CredentialsBackendError("invalid_options", message),
+  fail = (parts: ErrorParts): Error => new CredentialsBackendError("invalid_options", parts),
 ): void {
   const names = Object.keys(types);
   const offer = names.length === 0 ? "It takes none." : `It takes: ${names.join(", ")}.`;
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw fail(`Cannot ${action}: its options are not an object. ${offer}`);
+    throw fail({ action, reason: "its options are not an object", remedy: offer });
   }
   for (const [name, value] of Object.entries(options)) {
     const type = Object.hasOwn(types, name) ? types[name] : undefined;
     if (type === undefined) {
       const shown = name.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 100);
-      throw fail(
-        `Cannot ${action}: unknown option "${shown}". ${didYouMean(name, names) || offer}`,
-      );
+      const remedy = didYouMean(name, names) || offer;
+      throw fail({ action, reason: `unknown option "${shown}"`, remedy });
     }
     const fault = value === undefined ? undefined : faultOf(value, type);
     if (fault === undefined) continue;
-    throw fail(`Cannot ${action}: option "${name}" is ${fault}. Correct it, or leave it out.`);
+    const reason = `option "${name}" is ${fault}`;
+    throw fail({ action, reason, remedy: "Correct it, or leave it out." });
   }
 }
 

@@ -2,7 +2,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { describeBackend } from "./describe_backend.ts";
 import { rememberEntry } from "./foreign_error.ts";
-import { call, words } from "./words.ts";
+import { SIGN_OUT } from "./sign_out_words.ts";
 
 /**
  * A copy of the entry that a backend gave; `undefined` for none. Something else, such as an entry's text
@@ -20,10 +20,10 @@ export function entryFrom(
     return { ...given };
   }
   const found = isObject ? "an array, bytes or the like" : `a ${typeof given}`;
-  throw new CredentialsBackendError(
-    "backend_corrupt",
-    words`Cannot read credentials from ${describeBackend(backend)}: its get() gave ${found}, not an
-      entry. Nothing was changed. Let get() give the object that put() got. If only this entry is
-      damaged, remove it with ${call("clearOidcCredentials")}.`,
-  );
+  throw new CredentialsBackendError("backend_corrupt", {
+    action: `read credentials from ${describeBackend(backend)}`,
+    reason: `its get() gave ${found}, not an entry`,
+    remedy: "Nothing was changed. Let get() give the object that put() got. If only this entry " +
+      `is damaged, remove it with ${SIGN_OUT}.`,
+  });
 }

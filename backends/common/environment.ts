@@ -34,11 +34,11 @@ export function isEnvGranted(name: string): boolean {
  */
 export function readEnv(name: string, purpose: string): string | undefined {
   if (isEnvGranted(name)) return readEnvIfGranted(name);
-  throw new CredentialsBackendError(
-    "permission_required",
-    `Cannot ${purpose}: Deno does not permit the variable ${name}. ` +
-      `Run with --allow-env=${name}.`,
-  );
+  throw new CredentialsBackendError("permission_required", {
+    action: purpose,
+    reason: `Deno does not permit the variable ${name}`,
+    remedy: `Run with --allow-env=${name}.`,
+  });
 }
 
 /**
@@ -50,11 +50,11 @@ export function parseFlag(name: string, value: string | undefined): boolean | un
   if (["1", "true", "yes"].includes(text)) return true;
   if (["0", "false", "no"].includes(text)) return false;
   if (text === "") return undefined;
-  throw new CredentialsBackendError(
-    "env_invalid",
-    `Cannot read the variable ${name}: it is neither 1, true or yes nor 0, false or no. Set it to ` +
-      `one of these, or unset it.`,
-  );
+  throw new CredentialsBackendError("env_invalid", {
+    action: `read the variable ${name}`,
+    reason: "it is neither 1, true or yes nor 0, false or no",
+    remedy: "Set it to one of these, or unset it.",
+  });
 }
 
 /** A variable in the options of a backend. */

@@ -4,7 +4,6 @@ import { framesOf, setFrames } from "./caller_stack.ts";
 import { describeBackend } from "./describe_backend.ts";
 import { printable } from "./printable.ts";
 import { redact, remember } from "./redaction.ts";
-import { wordsOf } from "./words.ts";
 
 /** The secrets of the entries that this process has read or written: no error of a store shows them. */
 const known = new Set<string>();
@@ -27,14 +26,13 @@ export function backendError(
 ): CredentialsBackendError {
   const cause = causeFrom(error);
   if (cause instanceof CredentialsBackendError) return cause;
-  return new CredentialsBackendError(
-    "backend_unavailable",
-    `Cannot ${action} ${
-      describeBackend(backend)
-    }: it threw ${cause.name}. See the cause, which holds ` +
-      `no token. Repair the store, or have it throw a CredentialsBackendError with a reason.`,
-    { cause },
-  );
+  return new CredentialsBackendError("backend_unavailable", {
+    action: `${action} ${describeBackend(backend)}`,
+    reason: `it threw ${cause.name}`,
+    remedy: "See the cause, which holds no token. Repair the store, or have it throw a " +
+      "CredentialsBackendError with a reason.",
+    cause,
+  });
 }
 
 /** Longest message of a backend that is shown. */
@@ -83,7 +81,7 @@ function copyOf(error: unknown, secrets: Iterable<string>, depth: number): Error
   const inner = cause instanceof Error && depth > 1 && causeFrom(cause, secrets, depth - 1);
   const options = inner ? { cause: inner } : {};
   const copy = error instanceof CredentialsBackendError
-    ? codedCopy(error, message, secrets, options)
+    ? codedCopy(error, secrets, options)
     : new Error(cleanForeign(message, secrets), options);
   const name = cleanForeign(`${error.name}`, secrets).slice(0, 60);
   Object.defineProperty(copy, "name", { value: name });
@@ -93,20 +91,21 @@ function copyOf(error: unknown, secrets: Iterable<string>, depth: number): Error
   return copy;
 }
 
-/** A copy of a coded error. Its terms stay where nothing is wrong with its words. */
+/** A copy of a coded error. */
 function codedCopy(
   error: CredentialsBackendError,
-  message: string,
   secrets: Iterable<string>,
   options: ErrorOptions,
 ): CredentialsBackendError {
-  const { code } = error;
+  const { code, action, reason, remedy } = error;
   const isCode = typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
-  const flat = message.replace(/\n */g, " ").trim();
-  const clean = cleanText(flat, secrets);
-  const kept = wordsOf(error);
-  const shown = clean === flat && `${kept}` === message ? kept : clean;
-  return new CredentialsBackendError(isCode ? code : "backend_unavailable", shown, options);
+  const clean = (text: unknown) => cleanText(`${text}`.replace(/\n */g, " "), secrets);
+  return new CredentialsBackendError(isCode ? code : "backend_unavailable", {
+    action: clean(action),
+    reason: clean(reason),
+    remedy: clean(remedy),
+    ...options,
+  });
 }
 
 function cleanText(text: string, secrets: Iterable<string>): string {

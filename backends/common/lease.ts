@@ -106,9 +106,10 @@ export class Leases {
     const row = await this.#options.store.read(name, { action });
     if (row.holder !== this.#id) {
       throw this.#locked(
-        action,
-        `: the lock was lost, since this process stood still or did not reach the store for over ` +
-          `${SILENT_MS / 1000} s. Try again.`,
+        `${action} ${this.#options.place()}`,
+        "the lock was lost, since this process stood still or did not reach the store for over " +
+          `${SILENT_MS / 1000} s`,
+        "Try again.",
       );
     }
     this.#held.set(name, row); // newer, where the answer to a sign of life did not arrive
@@ -130,9 +131,9 @@ export class Leases {
       if (isToTake && await this.#take(name, row, signal)) return undefined;
       if (timer.now() >= deadline) {
         throw this.#locked(
-          ACTION,
-          ` within ${lockTimeoutMs} ms: another notebook or script that shares this store holds the ` +
-            `lock. Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
+          `${ACTION} ${this.#options.place()} within ${lockTimeoutMs} ms`,
+          "another notebook or script that shares this store holds the lock",
+          `Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
         );
       }
       const pause = Math.min(10 * (tries + 1), LONGEST_PAUSE_MS);
@@ -206,8 +207,7 @@ export class Leases {
     }
   }
 
-  #locked(action: string, reason: string): CredentialsBackendError {
-    const message = `Cannot ${action} ${this.#options.place()}${reason}`;
-    return new CredentialsBackendError("backend_locked", message);
+  #locked(action: string, reason: string, remedy: string): CredentialsBackendError {
+    return new CredentialsBackendError("backend_locked", { action, reason, remedy });
   }
 }

@@ -2,7 +2,6 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { describeBackend } from "./describe_backend.ts";
 import { backendError } from "./foreign_error.ts";
-import { type Message, words } from "./words.ts";
 
 /**
  * All keys of a store, in their order, with those of probe entries.
@@ -11,14 +10,15 @@ import { type Message, words } from "./words.ts";
  */
 export async function listKeys(
   backend: OidcCredentialsBackend,
-  instead: Message,
+  instead: string,
 ): Promise<string[]> {
   const action = "list credentials in";
   if (backend.list === undefined) {
-    throw new CredentialsBackendError(
-      "backend_no_list",
-      words`Cannot ${action} ${describeBackend(backend)}: it cannot list its keys. ${instead}`,
-    );
+    throw new CredentialsBackendError("backend_no_list", {
+      action: `${action} ${describeBackend(backend)}`,
+      reason: "it cannot list its keys",
+      remedy: instead,
+    });
   }
   try {
     return (await Array.fromAsync(backend.list())).sort();

@@ -1,40 +1,37 @@
+/**
+ * Paths as this system writes them. `@std/path` is imported here alone: its OS-neutral entry points touch
+ * `process`, which takes Deno longer than a whole start, and its two halves do not.
+ */
+import { basename as basenameOnPosix } from "@std/path/posix/basename";
+import { dirname as dirnameOnPosix } from "@std/path/posix/dirname";
+import { fromFileUrl as fromFileUrlOnPosix } from "@std/path/posix/from-file-url";
+import { isAbsolute as isAbsoluteOnPosix } from "@std/path/posix/is-absolute";
+import { join as joinOnPosix } from "@std/path/posix/join";
+import { resolve as resolveOnPosix } from "@std/path/posix/resolve";
+import { toFileUrl as toFileUrlOnPosix } from "@std/path/posix/to-file-url";
+import { basename as basenameOnWindows } from "@std/path/windows/basename";
+import { dirname as dirnameOnWindows } from "@std/path/windows/dirname";
+import { fromFileUrl as fromFileUrlOnWindows } from "@std/path/windows/from-file-url";
+import { isAbsolute as isAbsoluteOnWindows } from "@std/path/windows/is-absolute";
+import { join as joinOnWindows } from "@std/path/windows/join";
+import { resolve as resolveOnWindows } from "@std/path/windows/resolve";
+import { toFileUrl as toFileUrlOnWindows } from "@std/path/windows/to-file-url";
 import { isWindows } from "./runtime.ts";
 
-/**
- * The path of a `file:` URL; `undefined` for any other one. Every start would read the seven modules of
- * `@std/path` for it.
- */
-export function pathOfUrl(url: URL, onWindows: boolean = isWindows): string | undefined {
-  if (url.protocol !== "file:") return undefined;
-  try {
-    const path = decodeURIComponent(url.pathname);
-    if (!onWindows) return path;
-    const host = url.hostname && `//${url.hostname}`;
-    return `${host}${path.replace(/^\/(?=[A-Za-z]:)/, "")}`.replaceAll("/", "\\");
-  } catch {
-    return undefined;
-  }
-}
+export const basename = isWindows ? basenameOnWindows : basenameOnPosix;
+export const dirname = isWindows ? dirnameOnWindows : dirnameOnPosix;
+export const fromFileUrl = isWindows ? fromFileUrlOnWindows : fromFileUrlOnPosix;
+export const isAbsolute = isWindows ? isAbsoluteOnWindows : isAbsoluteOnPosix;
+export const join = isWindows ? joinOnWindows : joinOnPosix;
+export const resolve = isWindows ? resolveOnWindows : resolveOnPosix;
+export const toFileUrl = isWindows ? toFileUrlOnWindows : toFileUrlOnPosix;
 
-/**
- * The folder that holds the file at `path`.
- *
- * Every start calls this. The fourteen modules of `@std/path` for it would cost a start more than
- * reading the file.
- */
-export function folderOf(path: string): string {
-  const [, root = "", rest = ""] = (isWindows ? /^([A-Za-z]:[/\\]*|[/\\]*)(.*)$/s : /^(\/*)(.*)$/s)
-    .exec(path) ?? [];
-  const parent = rest.replace(isWindows ? /[/\\]*[^/\\]*[/\\]*$/ : /\/*[^/]*\/*$/, "");
-  return `${root}${parent}` || ".";
-}
-
-/** The last part of a path. */
-export function nameOf(path: string): string {
-  return path.split(isWindows ? /[/\\]/ : "/").at(-1)!;
+/** The path of a `file:` URL; `undefined` for any other one. */
+export function pathOfUrl(url: URL): string | undefined {
+  return url.protocol === "file:" ? fromFileUrl(url) : undefined;
 }
 
 /** Whether a module is named by its path. */
 export function isPathSpecifier(specifier: string): boolean {
-  return /^(\.{0,2}[/\\]|[A-Za-z]:[/\\])/.test(specifier);
+  return /^\.{1,2}[/\\]/.test(specifier) || isAbsolute(specifier);
 }

@@ -134,9 +134,10 @@ export class Queue {
 }
 
 function timedOut(ms: number): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_locked",
-    `Cannot lock credentials within ${ms} ms: another part of this process holds the lock, such ` +
-      `as a refresh whose provider does not answer. Wait for it.`,
-  );
+  return new CredentialsBackendError("backend_locked", {
+    action: `lock credentials within ${ms} ms`,
+    reason: "another part of this process holds the lock, such as a refresh whose provider " +
+      "does not answer",
+    remedy: "Wait for it.",
+  });
 }

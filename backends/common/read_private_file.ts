@@ -1,4 +1,4 @@
-import { folderOf } from "./paths.ts";
+import { dirname } from "./paths.ts";
 import { isGranted } from "./permission.ts";
 import { isWindows, needDeno } from "./runtime.ts";
 import { quoteArgument } from "./shell.ts";
@@ -187,7 +187,7 @@ export function isOwn(path: string, info: Deno.FileInfo): boolean {
 
 /** The owner of the folder of `path`, as far as Deno permits. */
 function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
-  const folder = folderOf(path);
+  const folder = dirname(path);
   if (!isGranted({ name: "read", path: folder })) return { isShared: true };
   const { uid, mode } = Deno.statSync(folder);
   return { uid, isShared: ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0 };

@@ -1,4 +1,4 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, type ErrorParts } from "../credentials_backend_error.ts";
 
 export const isDeno: boolean = "Deno" in globalThis;
 
@@ -27,22 +27,20 @@ export function warnOnStderr(message: string): void {
 /** Refuses a Deno that is too old. */
 export function assertRuntime(action: string): void {
   if (isDeno && !("tryLockSync" in Deno.FsFile.prototype)) {
-    throw unsupported(
-      `Cannot ${action}: it needs Deno 2.7.1 or newer, and this is Deno ${Deno.version.deno}. Run: ` +
-        `deno upgrade`,
-    );
+    const reason = `it needs Deno 2.7.1 or newer, and this is Deno ${Deno.version.deno}`;
+    throw unsupported({ action, reason, remedy: "Run: deno upgrade" });
   }
 }
 
 /** Refuses Node and Bun, and a Deno that is too old. */
 export function needDeno(action: string, instead = OTHER_STORES): void {
-  if (!isDeno) throw unsupported(`Cannot ${action}: it needs Deno. ${instead}`);
+  if (!isDeno) throw unsupported({ action, reason: "it needs Deno", remedy: instead });
   assertRuntime(action);
 }
 
 const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend (or set " +
   "VM_OIDC_NO_PERSIST=1), or VaultCredentialsBackend.";
 
-function unsupported(message: string): CredentialsBackendError {
-  return new CredentialsBackendError("runtime_unsupported", message);
+function unsupported(parts: ErrorParts): CredentialsBackendError {
+  return new CredentialsBackendError("runtime_unsupported", parts);
 }

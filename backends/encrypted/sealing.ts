@@ -249,7 +249,7 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
   if (key instanceof Uint8Array) {
     if (!isRandom(key)) {
       const advice = "Give random ones, or a text as a passphrase.";
-      throw keyOptionError(`option "${name}" is not ${KEY_BYTES} random bytes. ${advice}`);
+      throw keyOptionError(`option "${name}" is not ${KEY_BYTES} random bytes`, advice);
     }
     const own = new Uint8Array(key); // the caller may wipe the original
     return fixedKey(() => own, []);
@@ -263,7 +263,8 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
   if (passphrase !== undefined) return passphraseKey(passphrase, name);
   if (backend === undefined) {
     throw keyOptionError(
-      `option "${name}" is not a key. Give 32 bytes, or one of env, passphrase, backend.`,
+      `option "${name}" is not a key`,
+      "Give 32 bytes, or one of env, passphrase, backend.",
     );
   }
   assertCredentialsBackend(backend, name);
@@ -375,7 +376,7 @@ function variablePermissions(variable: unknown, name: string): BackendPermission
   if (typeof variable === "string" && /^[A-Za-z_]\w*$/.test(variable)) {
     return [{ name: "env", variable }];
   }
-  throw keyOptionError(`option "${name}" does not name a variable. Give { "env": "MY_KEY" }.`);
+  throw keyOptionError(`option "${name}" does not name a variable`, 'Give { "env": "MY_KEY" }.');
 }
 
 /** The 32 bytes in a variable, as hex, base64 or base64url. The length of the text tells the form. */
@@ -387,20 +388,21 @@ function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
     ? fromBase64(`${text.slice(0, 43).replaceAll("-", "+").replaceAll("_", "/")}=`)
     : undefined;
   if (bytes !== undefined && isRandom(bytes)) return bytes;
-  throw new CredentialsBackendError(
-    "env_invalid",
-    `Cannot read the encryption key from the variable ${name}: it is not ${KEY_BYTES} random bytes ` +
-      `in hex, base64 or base64url. ${MAKE_ONE}`,
-  );
+  throw new CredentialsBackendError("env_invalid", {
+    action: `read the encryption key from the variable ${name}`,
+    reason: `it is not ${KEY_BYTES} random bytes in hex, base64 or base64url`,
+    remedy: MAKE_ONE,
+  });
 }
 
 function readVariable(name: string, purpose: string, advice: string): string {
   const text = readEnv(name, purpose);
   if (text !== undefined) return text;
-  throw new CredentialsBackendError(
-    "env_unset",
-    `Cannot ${purpose}: the variable ${name} is not set. ${advice}`,
-  );
+  throw new CredentialsBackendError("env_unset", {
+    action: purpose,
+    reason: `the variable ${name} is not set`,
+    remedy: advice,
+  });
 }
 
 /** Neither short, nor repeated, nor a text: no random generator gives such bytes in a lifetime. */
@@ -411,13 +413,13 @@ function isRandom(bytes: Uint8Array): boolean {
 
 function assertPassphrase(text: unknown): asserts text is string {
   if (typeof text === "string" && text.length >= PASSPHRASE_LENGTH) return;
-  throw new CredentialsBackendError(
-    "invalid_options",
-    `Cannot encrypt credentials: the passphrase has fewer than ${PASSPHRASE_LENGTH} characters. ` +
-      `Take a longer one, such as six random words.`,
-  );
+  throw new CredentialsBackendError("invalid_options", {
+    action: "encrypt credentials",
+    reason: `the passphrase has fewer than ${PASSPHRASE_LENGTH} characters`,
+    remedy: "Take a longer one, such as six random words.",
+  });
 }
 
-export function keyOptionError(message: string): CredentialsBackendError {
-  return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${message}`);
+export function keyOptionError(reason: string, remedy: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_options", { action: ACTION, reason, remedy });
 }

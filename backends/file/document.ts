@@ -1,6 +1,6 @@
 import { HOME_VARIABLE, readEnv } from "../common/environment.ts";
 import { isObject } from "../common/json.ts";
-import { folderOf, nameOf } from "../common/paths.ts";
+import { basename, dirname, join } from "../common/paths.ts";
 import { isGranted, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import {
@@ -10,13 +10,12 @@ import {
   type PrivateContent,
   readPrivateBytes,
 } from "../common/read_private_file.ts";
-import { isWindows } from "../common/runtime.ts";
-import { call, words } from "../common/words.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
+import { SIGN_OUT, SIGN_OUT_OF_ALL } from "../common/sign_out_words.ts";
 
 /**
  * The credentials file that this module shares with the ValidMind Python library:
@@ -40,15 +39,13 @@ import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 export function credentialsPath(): string {
   const home = readEnv(HOME_VARIABLE, "find the credentials file");
   if (home === undefined) {
-    throw new CredentialsBackendError(
-      "home_unset",
-      `Cannot find the credentials file: ${HOME_VARIABLE} is not set. ` +
-        `Set it, or give "path" in the options of the file store.`,
-    );
+    throw new CredentialsBackendError("home_unset", {
+      action: "find the credentials file",
+      reason: `${HOME_VARIABLE} is not set`,
+      remedy: 'Set it, or give "path" in the options of the file store.',
+    });
   }
-  const separator = isWindows ? "\\" : "/";
-  const folder = home.replace(isWindows ? /[/\\]+$/ : /\/+$/, "");
-  return [folder, ".validmind", "credentials.json"].join(separator);
+  return join(home, ".validmind", "credentials.json");
 }
 
 /** The largest credentials file: some 10,000 entries. */
@@ -114,10 +111,11 @@ export function refusal(
   reason: string,
   advice = "Remove it, or use another path.",
 ): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_denied",
-    `Cannot ${action} ${path}: ${reason}. ${advice}`,
-  );
+  return new CredentialsBackendError("backend_denied", {
+    action: `${action} ${path}`,
+    reason,
+    remedy: advice,
+  });
 }
 
 /** Whether a file or a folder is a link to nothing, such as to a volume that is not there now. */
@@ -131,16 +129,20 @@ type Explanation = [code: CredentialsBackendErrorCode, reason: string, advice: s
 /** The coded error for a failed file operation: "Cannot {action} {path}: reason. What to do." */
 export function fileError(action: string, path: string, error: unknown): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
-  const [code, reason, advice] = explain(path, error);
-  const message = `Cannot ${action} ${path}: ${reason}. ${advice}`;
-  return new CredentialsBackendError(code, message, { cause: error });
+  const [code, reason, remedy] = explain(path, error);
+  return new CredentialsBackendError(code, {
+    action: `${action} ${path}`,
+    reason,
+    remedy,
+    cause: error,
+  });
 }
 
 function explain(path: string, error: unknown): Explanation {
   if (error instanceof Deno.errors.NotCapable) {
     const asked = /"(.+)"/.exec(error.message)?.[1]; // without the links of its folders
     // A file is replaced by rename: its folder holds the temp file.
-    const folder = folderOf(asked?.endsWith(nameOf(path)) ? asked : path);
+    const folder = dirname(asked?.endsWith(basename(path)) ? asked : path);
     const flags = `${permissionFlag("read", folder)} ${permissionFlag("write", folder)}`;
     return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
   }
@@ -186,7 +188,7 @@ export function readIfPresent(path: string): CredentialsDocument | undefined {
     return readDocument(path).document;
   } catch (error) {
     const isMissing = error instanceof Deno.errors.NotFound;
-    if (isMissing && ![path, folderOf(path)].some(isLinkToNothing)) return undefined;
+    if (isMissing && ![path, dirname(path)].some(isLinkToNothing)) return undefined;
     throw fileError("read", path, error);
   }
 }
@@ -281,7 +283,7 @@ export function getEntry(
   throw corrupt(
     path,
     `its entry for "${printable(key)}" is not an object`,
-    words`clear it: ${call("clearOidcCredentials")}.`,
+    `clear it: ${SIGN_OUT}.`,
   );
 }
 
@@ -317,11 +319,11 @@ export function looksLikeCredentials(text: string): boolean {
 }
 
 function newerVersion(path: string, version: number): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_version",
-    `Cannot change ${path}: it has version ${version}, and this release writes version ${VERSION}. ` +
-      `Update @validmind/auth, or use another path.`,
-  );
+  return new CredentialsBackendError("backend_version", {
+    action: `change ${path}`,
+    reason: `it has version ${version}, and this release writes version ${VERSION}`,
+    remedy: "Update @validmind/auth, or use another path.",
+  });
 }
 
 /** Whether a value is a JSON object, and not a number that JavaScript cannot hold. */
@@ -332,12 +334,12 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function corrupt(
   path: string,
   reason: string,
-  way = words`delete it and sign in again: ${call("clearOidcCredentials", { all: true })} deletes
-    a damaged credentials file, and no other.`,
+  way = `delete it and sign in again: ${SIGN_OUT_OF_ALL} deletes a damaged credentials ` +
+    "file, and no other.",
 ): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_corrupt",
-    words`Cannot read credentials from ${path}: ${reason}. Nothing was changed. Repair the file, or
-      ${way}`,
-  );
+  return new CredentialsBackendError("backend_corrupt", {
+    action: `read credentials from ${path}`,
+    reason,
+    remedy: `Nothing was changed. Repair the file, or ${way}`,
+  });
 }

@@ -1,4 +1,4 @@
-import { folderOf } from "../common/paths.ts";
+import { dirname } from "../common/paths.ts";
 import { folderNeeds } from "../common/folder_needs.ts";
 import { delay } from "../common/promises.ts";
 import { isSameFile, whileHeld } from "../common/read_private_file.ts";
@@ -38,7 +38,7 @@ export async function withKeyLock<T>(
 ): Promise<T> {
   const path = `${base}.${shortHash(key).at(-1)}.lock`;
   try {
-    makeFolder(folderOf(path));
+    makeFolder(dirname(path));
   } catch (error) {
     throw fileError("make the folder of", path, error);
   }
@@ -150,21 +150,21 @@ function isStillAt(info: Deno.FileInfo, path: string): boolean {
 }
 
 function lockTimeout(path: string, timeoutMs: number): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_locked",
-    `Cannot lock ${path} within ${timeoutMs} ms: another process holds it, most likely another ` +
-      `notebook or script that refreshes the same credentials. Wait for it or end it (on Linux and ` +
-      `macOS, lsof with this path names it).`,
-  );
+  return new CredentialsBackendError("backend_locked", {
+    action: `lock ${path} within ${timeoutMs} ms`,
+    reason: "another process holds it, most likely another notebook or script that refreshes " +
+      "the same credentials",
+    remedy: "Wait for it or end it (on Linux and macOS, lsof with this path names it).",
+  });
 }
 
 /** The error for a lock that somebody has removed from under its holder. */
 export function lockLost(path: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_locked",
-    `Cannot keep the lock beside ${path}: its file or folder was removed or replaced, so another ` +
-      `process may hold it, too. Try again.`,
-  );
+  return new CredentialsBackendError("backend_locked", {
+    action: `keep the lock beside ${path}`,
+    reason: "its file or folder was removed or replaced, so another process may hold it, too",
+    remedy: "Try again.",
+  });
 }
 
 /** The options of a store that has no locks of its own. */
@@ -187,7 +187,7 @@ export function folderLocks(
   place: string,
   { lockFolder, lockTimeoutMs = 30_000 }: LockFolderOptions,
 ) {
-  const folder = lockFolder ?? folderOf(credentialsPath());
+  const folder = lockFolder ?? dirname(credentialsPath());
   const base = `${folder}/${kind}.${shortHash(place)}`;
   return {
     needs: folderNeeds(folder, lockFolder === undefined),

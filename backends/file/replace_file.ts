@@ -1,5 +1,5 @@
 import { HOME_VARIABLE } from "../common/environment.ts";
-import { folderOf } from "../common/paths.ts";
+import { dirname } from "../common/paths.ts";
 import { isSameFile, whileHeld } from "../common/read_private_file.ts";
 import { isWindows } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -48,7 +48,7 @@ export function replaceFile(
     temp.file.close();
     if (!isReplaced) removeIfPresent(temp.path);
   }
-  if (isReplaced) syncFolder(folderOf(path));
+  if (isReplaced) syncFolder(dirname(path));
   return isReplaced;
 }
 
@@ -159,11 +159,12 @@ export function makeFolder(path: string): void {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
-    throw new CredentialsBackendError(
-      "backend_denied",
-      `Cannot make the folder ${path}: the operating system denies it. Set ${HOME_VARIABLE} to a ` +
-        `folder that you may write, or give such a path in the options of the store.`,
-      { cause: error },
-    );
+    throw new CredentialsBackendError("backend_denied", {
+      action: `make the folder ${path}`,
+      reason: "the operating system denies it",
+      remedy: `Set ${HOME_VARIABLE} to a folder that you may write, or give such a path in the ` +
+        "options of the store.",
+      cause: error,
+    });
   }
 }

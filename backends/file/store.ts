@@ -1,4 +1,4 @@
-import { folderOf, nameOf } from "../common/paths.ts";
+import { basename, dirname } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { isOpen, isSameFile, isSameText } from "../common/read_private_file.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -116,7 +116,7 @@ export class FileStore {
         throw fileError("delete", path, error);
       }
       removeLeft(path);
-      syncFolder(folderOf(path));
+      syncFolder(dirname(path));
     });
   }
 
@@ -163,23 +163,23 @@ export class FileStore {
   /** Refuses to make a vanished folder anew, until a sign-out: it may come back, with its entries. */
   #assertBack(): void {
     if (vanished.has(this.#path) && this.#isFolderGone()) {
-      throw new CredentialsBackendError(
-        "backend_unavailable",
-        `Cannot write ${this.#path}: its folder vanished while it was used. Bring the folder back, or ` +
-          `make a new one.`,
-      );
+      throw new CredentialsBackendError("backend_unavailable", {
+        action: `write ${this.#path}`,
+        reason: "its folder vanished while it was used",
+        remedy: "Bring the folder back, or make a new one.",
+      });
     }
     vanished.delete(this.#path);
   }
 
   #isFolderGone(): boolean {
-    return lookIfPresent(folderOf(this.#path), Deno.statSync) === undefined;
+    return lookIfPresent(dirname(this.#path), Deno.statSync) === undefined;
   }
 
   /** Makes the folder. Gives the path of the file itself, also where the given path is a link. */
   #prepare(): string {
     try {
-      const folder = folderOf(this.#path);
+      const folder = dirname(this.#path);
       makeFolder(folder);
       closeFolder(folder);
     } catch (error) {
@@ -269,9 +269,9 @@ const LEFT = /^((\.[0-9a-f]{8})*\.tmp|\.[0-9a-f]{8}\.lock)$/;
  * living process may be among them: that process makes another one for its write.
  */
 function leftFiles(path: string): string[] {
-  const folder = folderOf(path);
+  const folder = dirname(path);
   if (!isGranted({ name: "read", path: folder })) return [];
-  const name = nameOf(path);
+  const name = basename(path);
   const isLeft = (found: Deno.DirEntry) =>
     found.isFile && found.name.startsWith(name) && LEFT.test(found.name.slice(name.length));
   try {
@@ -299,9 +299,9 @@ function assertDeletable(path: string, given: string): void {
   const text = new TextDecoder().decode(readOwnFile(path).bytes);
   const isOwnPlace = /(^|[/\\])\.validmind[/\\]credentials\.json$/.test(path);
   if (path === given && isOwnPlace || looksLikeCredentials(text)) return;
-  throw new CredentialsBackendError(
-    "backend_corrupt",
-    `Cannot delete ${path}: it does not look like a credentials file. Check the path. If it is the ` +
-      `right one, delete the file yourself.`,
-  );
+  throw new CredentialsBackendError("backend_corrupt", {
+    action: `delete ${path}`,
+    reason: "it does not look like a credentials file",
+    remedy: "Check the path. If it is the right one, delete the file yourself.",
+  });
 }

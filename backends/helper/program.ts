@@ -2,11 +2,14 @@ import { readEnv, readEnvIfGranted } from "../common/environment.ts";
 import { readText } from "../common/http_answer.ts";
 import { isObject, parseObject } from "../common/json.ts";
 import { listKeys } from "../common/list_keys.ts";
-import { nameOf } from "../common/paths.ts";
+import { basename, isAbsolute, join } from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { isWindows, writeError } from "../common/runtime.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /** Entries stand under this address, so that docker's own logins are never listed or erased. */
@@ -28,11 +31,11 @@ export async function serve(
     ? parseObject(input) ?? {}
     : { ServerURL: input.trim() };
   if (typeof ServerURL !== "string" || !ServerURL.startsWith(ADDRESS)) {
-    throw invalid(`ServerURL does not begin with ${ADDRESS}`);
+    throw invalid(`ServerURL does not begin with ${ADDRESS}`, "Give such an address.");
   }
   if (action === "store") {
     const row = rowIn(ServerURL, Secret);
-    if (row === undefined) throw invalid("Secret is not an entry in JSON");
+    if (row === undefined) throw invalid("Secret is not an entry in JSON", "Give one.");
     await backend.put(row.key, row.entry);
     return undefined;
   }
@@ -41,13 +44,14 @@ export async function serve(
     if (key !== undefined) await backend.delete(key);
     return undefined;
   }
-  if (action !== "get") throw invalid("Usage: get|store|erase|list");
+  if (action !== "get") throw invalid("its action is not known", "Usage: get|store|erase|list");
   const entry = key === undefined ? undefined : await backend.get(key);
   return entry ? JSON.stringify(accountFor(key!, ServerURL, entry)) : NOT_FOUND;
 }
 
-function invalid(message: string): CredentialsBackendError {
-  return new CredentialsBackendError("invalid_options", message);
+function invalid(reason: string, remedy: string): CredentialsBackendError {
+  const parts = { action: "answer this helper's call", reason, remedy };
+  return new CredentialsBackendError("invalid_options", parts);
 }
 
 /** The key of an address, which the backend has to list where the address has only its hash. */
@@ -178,22 +182,17 @@ export async function runProgram(
   } catch (error) {
     await end(child);
     if (error !== late.reason) throw error;
-    throw new CredentialsBackendError(
-      "backend_timeout",
-      `Cannot ${action} credentials by ${program}: it did not end within ${timeoutMs} ms. See ` +
-        `whether it waits for a person, or raise the option "timeoutMs".`,
-    );
+    throw new CredentialsBackendError("backend_timeout", {
+      action: `${action} credentials by ${program}`,
+      reason: `it did not end within ${timeoutMs} ms`,
+      remedy: 'See whether it waits for a person, or raise the option "timeoutMs".',
+    });
   }
 }
 
 /** Whether a program is named by its path, and not looked for in `PATH`. */
 export function isPath(program: string): boolean {
   return /[/\\]/.test(program);
-}
-
-/** Whether a path leads to one place, whatever the working directory. */
-export function isAbsolute(path: string): boolean {
-  return (isWindows ? /^([A-Za-z]:[/\\]|[/\\]{2})/ : /^\//).test(path);
 }
 
 /**
@@ -207,12 +206,12 @@ function assertTrustedProgram(program: string): void {
   const path = readEnv("PATH", `find ${program}`);
   const relative = foldersOf(path).find((folder) => !isAbsolute(folder));
   if (relative === undefined) return;
-  throw new CredentialsBackendError(
-    "backend_denied",
-    `Cannot run ${program}: PATH has the relative folder "${relative}", from which a program of ` +
-      `another person could come. Remove it from PATH, or give the program's path as the option ` +
-      `"program".`,
-  );
+  throw new CredentialsBackendError("backend_denied", {
+    action: `run ${program}`,
+    reason: `PATH has the relative folder "${relative}", from which a program of another ` +
+      "person could come",
+    remedy: `Remove it from PATH, or give the program's path as the option "program".`,
+  });
 }
 
 function foldersOf(path = ""): string[] {
@@ -225,7 +224,7 @@ function foldersOf(path = ""): string[] {
  */
 export function locationOfProgram(program: string): string {
   const inPath = () => foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
-  const paths = isPath(program) ? [program] : inPath().map((folder) => `${folder}/${program}`);
+  const paths = isPath(program) ? [program] : inPath().map((folder) => join(folder, program));
   for (const path of paths) {
     if (!isGranted({ name: "read", path })) continue;
     try {
@@ -244,7 +243,7 @@ const warned = new Set<string>();
 
 /** Whoever may run an interpreter may do anything: once for each, people are told. */
 function warnOfInterpreter(program: string): void {
-  if (warned.has(program) || !INTERPRETER.test(nameOf(program))) return;
+  if (warned.has(program) || !INTERPRETER.test(basename(program))) return;
   warned.add(program);
   writeError(
     `Warning: ${program} runs any code, so --allow-run=${program} gives every permission. ` +
@@ -263,21 +262,32 @@ function start(
     return new Deno.Command(program, { args: [...args, action], ...(env && { env }), ...pipes })
       .spawn();
   } catch (error) {
-    // Deno also denies a granted program if a variable would load other code into it.
-    const [loader] = /\b(LD|DYLD)_\w+/.exec((error as Error).message) ?? [];
-    const reason = isNotCapable(error)
-      ? loader === undefined
-        ? `Deno does not permit to run it. Run with ${permissionFlag("run", program)}.`
-        : `Deno does not start it with ${loader}, which loads other code. Unset it before this ` +
-          `process starts, or set the option "env" to {"${loader}":""}.`
-      : error instanceof Deno.errors.NotFound
-      ? 'there is no such program. Install it, or correct the option "program".'
-      : "the operating system does not start it. Check that it is a program that you may execute.";
-    throw new CredentialsBackendError(
-      isNotCapable(error) ? "permission_required" : "backend_unavailable",
-      `Cannot ${action} credentials by ${program}: ${reason}`,
-    );
+    throw startError(`${action} credentials by ${program}`, program, error);
   }
+}
+
+function startError(action: string, program: string, error: unknown): CredentialsBackendError {
+  const fail = (code: CredentialsBackendErrorCode, reason: string, remedy: string) =>
+    new CredentialsBackendError(code, { action, reason, remedy });
+  if (error instanceof Deno.errors.NotFound) {
+    const remedy = 'Install it, or correct the option "program".';
+    return fail("backend_unavailable", "there is no such program", remedy);
+  }
+  if (!isNotCapable(error)) {
+    const remedy = "Check that it is a program that you may execute.";
+    return fail("backend_unavailable", "the operating system does not start it", remedy);
+  }
+  // Deno also denies a granted program if a variable would load other code into it.
+  const [loader] = /\b(LD|DYLD)_\w+/.exec(error.message) ?? [];
+  if (loader === undefined) {
+    const remedy = `Run with ${permissionFlag("run", program)}.`;
+    return fail("permission_required", "Deno does not permit to run it", remedy);
+  }
+  return fail(
+    "permission_required",
+    `Deno does not start it with ${loader}, which loads other code`,
+    `Unset it before this process starts, or set the option "env" to {"${loader}":""}.`,
+  );
 }
 
 /** Reads a stream whole; a program that floods ends here. A child of it may hold the pipe beyond its end. */
@@ -288,11 +298,11 @@ async function readAll(
 ): Promise<string> {
   const text = await readText(new Response(stream), late, MAX_BYTES);
   if (text !== undefined) return text;
-  throw new CredentialsBackendError(
-    "backend_corrupt",
-    `Cannot understand ${program}: it says more than ${MAX_BYTES} bytes. Check that it is a ` +
-      `credential helper, and that it prints nothing else.`,
-  );
+  throw new CredentialsBackendError("backend_corrupt", {
+    action: `understand ${program}`,
+    reason: `it says more than ${MAX_BYTES} bytes`,
+    remedy: "Check that it is a credential helper, and that it prints nothing else.",
+  });
 }
 
 async function end(child: Deno.ChildProcess): Promise<void> {

@@ -53,30 +53,30 @@ export async function locateLibrary(target: string): Promise<string | undefined>
 /** Loads the native library. Needs `--allow-ffi` for its path, and nothing else. */
 export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
   if (path === undefined) {
-    throw new CredentialsBackendError(
-      "backend_unavailable",
-      `Cannot use the OS keychain: there is no library of @napi-rs/keyring for ` +
-        `${Deno.build.target}, or Deno could not fetch it. Check the npm registry, or use another ` +
-        `backend.`,
-    );
+    throw new CredentialsBackendError("backend_unavailable", {
+      action: "use the OS keychain",
+      reason: `there is no library of @napi-rs/keyring for ${Deno.build.target}, or Deno could ` +
+        "not fetch it",
+      remedy: "Check the npm registry, or use another backend.",
+    });
   }
   const module = { exports: {} as KeychainLibrary };
   try {
     process.dlopen(module, path);
   } catch (error) {
     if (isNotCapable(error)) {
-      throw new CredentialsBackendError(
-        "permission_required",
-        `Cannot use the OS keychain: Deno does not permit its library. Run with: ` +
-          permissionFlag("ffi", path),
-      );
+      throw new CredentialsBackendError("permission_required", {
+        action: "use the OS keychain",
+        reason: "Deno does not permit its library",
+        remedy: `Run with: ${permissionFlag("ffi", path)}`,
+      });
     }
-    throw new CredentialsBackendError(
-      "backend_unavailable",
-      `Cannot use the OS keychain: its library ${path} does not load. Remove it from Deno's cache ` +
-        `to have it fetched again, or use another backend.`,
-      { cause: error },
-    );
+    throw new CredentialsBackendError("backend_unavailable", {
+      action: "use the OS keychain",
+      reason: `its library ${path} does not load`,
+      remedy: "Remove it from Deno's cache to have it fetched again, or use another backend.",
+      cause: error,
+    });
   }
   return module.exports;
 }
@@ -228,10 +228,11 @@ export function keychainError(
   const end = typeof error === "number"
     ? " Deno cannot cancel the call. If this process does not end by itself, call Deno.exit()."
     : "";
-  return new CredentialsBackendError(
-    code,
-    `Cannot ${action} ${describeKeychain(service)}: ${reason}. ${advice}${end}`,
-  );
+  return new CredentialsBackendError(code, {
+    action: `${action} ${describeKeychain(service)}`,
+    reason,
+    remedy: `${advice}${end}`,
+  });
 }
 
 function explain(error: unknown): Fault {

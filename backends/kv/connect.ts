@@ -1,5 +1,5 @@
 import { isUrl, netHost } from "../common/host.ts";
-import { folderOf } from "../common/paths.ts";
+import { dirname } from "../common/paths.ts";
 import { permissionFlag } from "../common/permission.ts";
 import { delay, LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import { isOpen } from "../common/read_private_file.ts";
@@ -79,13 +79,11 @@ async function ask(url: string, signal: AbortSignal): Promise<void> {
 }
 
 function refused(url: string, why: string, isDenied = false): CredentialsBackendError {
-  return new CredentialsBackendError(
-    isDenied ? "backend_denied" : "backend_auth_failed",
-    `Cannot use Deno KV at ${
-      netHost(new URL(url))
-    }: ${TOKEN} ${why}. Set it to an access token of ` +
-      `the server.`,
-  );
+  return new CredentialsBackendError(isDenied ? "backend_denied" : "backend_auth_failed", {
+    action: `use Deno KV at ${netHost(new URL(url))}`,
+    reason: `${TOKEN} ${why}`,
+    remedy: "Set it to an access token of the server.",
+  });
 }
 
 /**
@@ -148,7 +146,7 @@ function closeFile(path: string): void {
 }
 
 function assertClosedFolder(path: string, owner: number | null): void {
-  const { mode, uid } = Deno.statSync(folderOf(path));
+  const { mode, uid } = Deno.statSync(dirname(path));
   if (mode === null || uid === null) return; // Windows
   const isOfOthers = uid !== 0 && uid !== owner;
   if (!isOfOthers && (mode & 0o022) === 0) return;
@@ -167,39 +165,45 @@ const LOCKED = /database( table)? is locked/;
 export function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
   const text = error instanceof Error ? error.message : "";
-  const [, code, reason] = FAULTS.find(([words]) => words.test(text)) ?? [];
+  const [, code, reason = "", remedy = ""] = FAULTS.find(([words]) => words.test(text)) ?? [];
   if (code === "backend_too_large" || (code !== undefined && !isUrl(path))) {
-    return new CredentialsBackendError(code, `Cannot ${action} ${path}: ${reason}`);
+    return new CredentialsBackendError(code, { action: `${action} ${path}`, reason, remedy });
   }
   return isUrl(path) ? serverError(path, error) : fileError(action, path, error);
 }
 
-const CORRUPT =
-  "it is not a valid Deno KV database. Nothing was changed. Repair or remove the file.";
-const DENIED =
-  "the system denies access. Check the owner and mode of it and its folder, and the free space.";
-const TOO_LARGE =
-  "the entry is larger than 64 KiB, or its key than 2 KiB, the most that Deno KV holds. " +
-  "Use another backend, or ask the provider for smaller tokens.";
+const CORRUPT = [
+  "it is not a valid Deno KV database",
+  "Nothing was changed. Repair or remove the file.",
+] as const;
+const DENIED = [
+  "the system denies access",
+  "Check the owner and mode of it and its folder, and the free space.",
+] as const;
+const TOO_LARGE = [
+  "the entry is larger than 64 KiB, or its key than 2 KiB, the most that Deno KV holds",
+  "Use another backend, or ask the provider for smaller tokens.",
+] as const;
 /** Codes and reasons by the words of Deno KV and of SQLite, which name no cause of the system. */
-const FAULTS: [RegExp, CredentialsBackendError["code"], string][] = [
-  [/too large/i, "backend_too_large", TOO_LARGE],
-  [LOCKED, "backend_locked", "another process keeps writing to it. Try again, or end it."],
-  [/not a database|disk image is malformed/, "backend_corrupt", CORRUPT],
-  [/database or disk is full/, "backend_full", "no space is left. Free some space."],
-  [/disk I\/O error/, "backend_unavailable", "disk I/O error. Check its space and file system."],
-  [/unable to open database|read-?only database/, "backend_denied", DENIED],
+type Fault = [RegExp, CredentialsBackendError["code"], reason: string, remedy: string];
+const FAULTS: Fault[] = [
+  [/too large/i, "backend_too_large", ...TOO_LARGE],
+  [LOCKED, "backend_locked", "another process keeps writing to it", "Try again, or end it."],
+  [/not a database|disk image is malformed/, "backend_corrupt", ...CORRUPT],
+  [/database or disk is full/, "backend_full", "no space is left", "Free some space."],
+  [/disk I\/O error/, "backend_unavailable", "disk I/O error", "Check its space and file system."],
+  [/unable to open database|read-?only database/, "backend_denied", ...DENIED],
 ];
 
 /** Without a cause: Deno quotes the server's words, and a strange server may echo the token. */
 function serverError(path: string, error: unknown): CredentialsBackendError {
   const host = URL.parse(path)?.host ?? path;
   if (error instanceof Deno.errors.NotCapable) {
-    return new CredentialsBackendError(
-      "permission_required",
-      `Cannot reach Deno KV at ${host}: Deno does not permit it. Run with: ` +
-        `${permissionFlag("net", host)} --allow-env=DENO_KV_ACCESS_TOKEN`,
-    );
+    return new CredentialsBackendError("permission_required", {
+      action: `reach Deno KV at ${host}`,
+      reason: "Deno does not permit it",
+      remedy: `Run with: ${permissionFlag("net", host)} --allow-env=DENO_KV_ACCESS_TOKEN`,
+    });
   }
   const { name, message } = error instanceof Error ? error : { name: "unknown error", message: "" };
   const isLate = name === "TimeoutError";
@@ -207,9 +211,9 @@ function serverError(path: string, error: unknown): CredentialsBackendError {
   const isNoServer = message.startsWith("Could not open Deno KV database");
   const known = isStatus ? message : isNoServer ? "no KV Connect server answers there" : name;
   const reason = isLate ? "no answer within the time limit (timeoutMs)" : known;
-  return new CredentialsBackendError(
-    isLate ? "backend_timeout" : "backend_unavailable",
-    `Cannot use Deno KV at ${host}: ${reason}. Check the address, and that the server runs and is ` +
-      `reached from this host.`,
-  );
+  return new CredentialsBackendError(isLate ? "backend_timeout" : "backend_unavailable", {
+    action: `use Deno KV at ${host}`,
+    reason,
+    remedy: "Check the address, and that the server runs and is reached from this host.",
+  });
 }

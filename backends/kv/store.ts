@@ -1,10 +1,9 @@
 import { isUrl } from "../common/host.ts";
 import { isObject } from "../common/json.ts";
 import { type LeaseRow, Leases, type LeaseStore, SYSTEM_TIMER } from "../common/lease.ts";
-import { folderOf } from "../common/paths.ts";
+import { dirname } from "../common/paths.ts";
 import { printable } from "../common/printable.ts";
 import { Queue, type Timer } from "../common/promises.ts";
-import { call, words } from "../common/words.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { withKeyLock } from "../file/lock.ts";
 import { makeFolder } from "../file/replace_file.ts";
@@ -16,6 +15,7 @@ import {
   secureDatabase,
   serverPerformer,
 } from "./connect.ts";
+import { SIGN_OUT } from "../common/sign_out_words.ts";
 
 const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
@@ -67,15 +67,15 @@ export class KvStore {
   static async open(options: KvStoreOptions): Promise<KvStore> {
     const { path, lockTimeoutMs, timeoutMs, timer = SYSTEM_TIMER } = options;
     if (typeof Deno.openKv !== "function") {
-      throw new CredentialsBackendError(
-        "unstable_kv_required",
-        `Cannot open Deno KV (${path}): Deno.openKv is not enabled. Run with --unstable-kv, or ` +
-          `set "unstable": ["kv"] in deno.json.`,
-      );
+      throw new CredentialsBackendError("unstable_kv_required", {
+        action: `open Deno KV (${path})`,
+        reason: "Deno.openKv is not enabled",
+        remedy: 'Run with --unstable-kv, or set "unstable": ["kv"] in deno.json.',
+      });
     }
     try {
       const isFile = path !== ":memory:" && !isUrl(path);
-      if (isFile) makeFolder(folderOf(path));
+      if (isFile) makeFolder(dirname(path));
       const file = isFile ? secureDatabase(path) : undefined;
       // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
       const perform = isUrl(path)
@@ -137,13 +137,11 @@ export class KvStore {
     const check = { key: entryKey(key), versionstamp };
     const entry = value ?? undefined;
     if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
-    throw new CredentialsBackendError(
-      "backend_corrupt",
-      words`Cannot read credentials from ${this.#options.path}: the entry for "${
-        printable(key)
-      }" is damaged.
-        Remove it with ${call("clearOidcCredentials")}.`,
-    );
+    throw new CredentialsBackendError("backend_corrupt", {
+      action: `read credentials from ${this.#options.path}`,
+      reason: `the entry for "${printable(key)}" is damaged`,
+      remedy: `Remove it with ${SIGN_OUT}.`,
+    });
   }
 
   async #commit(

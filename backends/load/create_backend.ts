@@ -4,11 +4,10 @@ import { HOME_VARIABLE, readEnv, REFERENCE, VARIABLE } from "../common/environme
 import { causeFrom, hideQueries } from "../common/foreign_error.ts";
 import { netHost } from "../common/host.ts";
 import { isObject } from "../common/json.ts";
-import { isPathSpecifier, pathOfUrl } from "../common/paths.ts";
+import { isPathSpecifier, pathOfUrl, resolve, toFileUrl } from "../common/paths.ts";
 import { isGranted, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
-import { isWindows, needDeno } from "../common/runtime.ts";
-import { call, type Message, words } from "../common/words.ts";
+import { needDeno } from "../common/runtime.ts";
 import { wrapBackend } from "../common/wrap_backend.ts";
 import {
   CredentialsBackendError,
@@ -77,8 +76,8 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
       `. If it is a class for the Python library, name the backend of this module in ` +
       `${ownName}, which wins here`;
     const reason =
-      words`a package from JSR imports neither http: and https: modules nor the names of your import map.
-        Name a path, or a jsr:, npm: or file: module${OWN_INSTANCE}${
+      "a package from JSR imports neither http: and https: modules nor the names of your " +
+      `import map. Name a path, or a jsr:, npm: or file: module${OWN_INSTANCE}${
         origin === shared ? python : ""
       }`;
     throw specError(text, origin, reason, "backend_import_unsupported");
@@ -91,26 +90,23 @@ function showSpec(spec: string): string {
   return printable(hideQueries(spec.slice(0, 1000)));
 }
 
-/** The way of code, which the command line leaves out. */
-const OWN_INSTANCE = call(
-  "setDefaultBackend",
-  {},
+/** The way of code. */
+const OWN_INSTANCE =
   ", or import it in your own code and pass an instance: setDefaultBackend(new …), or as the option " +
-    "credentialsBackend",
-);
+  "credentialsBackend";
 
 function specError(
   spec: string,
   origin: string,
-  reason: Message,
+  reason: string,
   code: CredentialsBackendErrorCode = "backend_spec_invalid",
 ): CredentialsBackendError {
-  return new CredentialsBackendError(
-    code,
-    words`Cannot use ${origin}="${showSpec(spec)}": ${reason}. Give one of
-      ${BUILT_IN_NAMES.join(", ")}, or a module and its export such as
-      "./my_backend.ts:MyBackend" or "jsr:@acme/vault:VaultBackend".`,
-  );
+  return new CredentialsBackendError(code, {
+    action: `use ${origin}="${showSpec(spec)}"`,
+    reason,
+    remedy: `Give one of ${BUILT_IN_NAMES.join(", ")}, or a module and its export such as ` +
+      '"./my_backend.ts:MyBackend" or "jsr:@acme/vault:VaultBackend".',
+  });
 }
 
 /**
@@ -134,19 +130,20 @@ function lookUp(name: string, source: string): string {
   if (!VARIABLE.test(name)) throw kwargsError(source, "a ${…} in it does not name a variable");
   const value = readEnv(name, `expand \${${name}} in ${source}`);
   if (value !== undefined) return value;
-  throw new CredentialsBackendError(
-    "env_unset",
-    `Cannot read ${source}: it uses \${${name}}, which is not set. Set ${name}, or write the value ` +
-      `itself.`,
-  );
+  throw new CredentialsBackendError("env_unset", {
+    action: `read ${source}`,
+    reason: `it uses \${${name}}, which is not set`,
+    remedy: `Set ${name}, or write the value itself.`,
+  });
 }
 
 function kwargsError(source: string, reason: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_kwargs_invalid",
-    `Cannot read ${source}: ${reason}. Give one JSON object with the backend's options, ` +
-      `such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
-  );
+  return new CredentialsBackendError("backend_kwargs_invalid", {
+    action: `read ${source}`,
+    reason,
+    remedy:
+      `Give one JSON object with the backend's options, such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
+  });
 }
 
 /** The texts in options, which may be secrets. */
@@ -215,11 +212,12 @@ async function createNested(
   const { name, options = {}, ...rest } = isObject(value) ? value : { name: value };
   const source = origin.options;
   if (typeof name !== "string" || !isObject(options) || Object.keys(rest).length > 0) {
-    throw new CredentialsBackendError(
-      "backend_kwargs_invalid",
-      `Cannot read ${source}: "${place}" does not name a backend. Give its name, such as "file", or ` +
-        `{"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`,
-    );
+    throw new CredentialsBackendError("backend_kwargs_invalid", {
+      action: `read ${source}`,
+      reason: `"${place}" does not name a backend`,
+      remedy:
+        `Give its name, such as "file", or {"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`,
+    });
   }
   const inner = { name: `${source}.${place}`, options: `${source}.${place}.options` };
   return await createBackend(parseBackendSpec(name, inner.name), options, inner);
@@ -236,12 +234,12 @@ async function importBackend(
   const module = await importModule(specifier, source, options);
   if (!Object.hasOwn(module, exportName)) {
     const names = printable(Object.keys(module).join(", ")) || "nothing";
-    const reason = `the module exports ${names}. Name one of its exports after the last colon.`;
-    throw loadError("backend_export_missing", subject, reason);
+    const remedy = "Name one of its exports after the last colon.";
+    throw loadError("backend_export_missing", subject, `the module exports ${names}`, remedy);
   }
   const Backend = module[exportName];
   if (typeof Backend !== "function") {
-    throw loadError("backend_not_constructible", subject, "it is not a class. Export a class.");
+    throw loadError("backend_not_constructible", subject, "it is not a class", "Export a class.");
   }
   let backend: unknown;
   try {
@@ -249,8 +247,9 @@ async function importBackend(
   } catch (error) {
     const cause = causeFrom(error, textsIn(options));
     if (cause instanceof CredentialsBackendError) throw cause;
-    const reason = `its constructor failed. See the cause, and check ${origin.options}.`;
-    throw loadError("backend_not_constructible", subject, reason, cause);
+    const remedy = `See the cause, and check ${origin.options}.`;
+    const reason = "its constructor failed";
+    throw loadError("backend_not_constructible", subject, reason, remedy, cause);
   }
   assertCredentialsBackend(backend, subject);
   const own = backend;
@@ -305,12 +304,13 @@ async function importModule(
       /(?:access to "([^"]+)", )?run again with the --allow-(\w+) flag/.exec(message);
     if (denied) {
       const [, target = "", kind = ""] = denied;
-      const reason = `Deno does not permit the import. Run with ` +
-        `${permissionFlag(kind, showSpec(target))}; requiredPermissions() with -A names all flags.`;
-      throw loadError("permission_required", source, reason);
+      const remedy = `Run with ${permissionFlag(kind, showSpec(target))}; ` +
+        "requiredPermissions() with -A names all flags.";
+      throw loadError("permission_required", source, "Deno does not permit the import", remedy);
     }
-    const reason = "the module did not load. See the cause, and check its path or its address.";
-    throw loadError("backend_import_failed", source, reason, causeFrom(error, textsIn(options)));
+    const remedy = "See the cause, and check its path or its address.";
+    const cause = causeFrom(error, textsIn(options));
+    throw loadError("backend_import_failed", source, "the module did not load", remedy, cause);
   }
 }
 
@@ -318,33 +318,20 @@ async function importModule(
  * The address of a module that a setting names by an address or a path. A path is taken from the
  * working directory: `import()` itself would take it from this file.
  */
-export function moduleUrl(specifier: string, onWindows: boolean = isWindows): string {
+export function moduleUrl(specifier: string): string {
   if (!isPathSpecifier(specifier)) return specifier;
   // Elsewhere nothing tells the working directory.
   if (specifier.startsWith(".")) needDeno(`find ${showSpec(specifier)}`, "Name its whole path.");
-  return urlOfPath(specifier, onWindows).href;
-}
-
-/**
- * Deno reads each module behind an `import()` ahead of every start. The eleven of `@std/path` for this
- * cost each start 3 %, and `node:url` takes longer to load than a start.
- */
-function urlOfPath(path: string, onWindows: boolean): URL {
-  const text = onWindows
-    ? path.replaceAll("\\", "/").replace(/(?<!^)\/+/g, "/") // two at the beginning name a host
-    : path.replace(/\/+/g, "/");
-  const encoded = text.replace(/[%?#\\\s]/g, encodeURIComponent);
-  if (onWindows && /^[A-Za-z]:/.test(text)) return new URL(`file:///${encoded}`);
-  if (!onWindows && text.startsWith("/")) return new URL(`file://${encoded}`);
-  return new URL(encoded, urlOfPath(`${Deno.cwd()}/`, isWindows));
+  return toFileUrl(resolve(specifier)).href;
 }
 
 function loadError(
   code: CredentialsBackendErrorCode,
   subject: string,
   reason: string,
+  remedy: string,
   cause?: Error,
 ): CredentialsBackendError {
-  const message = `Cannot load the credentials backend ${subject}: ${reason}`;
-  return new CredentialsBackendError(code, message, cause && { cause });
+  const action = `load the credentials backend ${subject}`;
+  return new CredentialsBackendError(code, { action, reason, remedy, cause });
 }

@@ -66,14 +66,19 @@ export class VaultClient {
       const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
       if (!result.isPassing || now() + wait + shortestMs >= deadline) {
         const { code = "backend_unavailable", reason, advice } = result;
-        throw this.error(code, request.action, `${reason}. ${advice}`);
+        throw this.error(code, request.action, reason, advice);
       }
       await delay(wait, request.signal);
     }
   }
 
-  error(code: CredentialsBackendErrorCode, action: string, words: string): CredentialsBackendError {
-    return new CredentialsBackendError(code, `Cannot ${action} ${this.place}: ${words}`);
+  error(
+    code: CredentialsBackendErrorCode,
+    action: string,
+    reason: string,
+    remedy: string,
+  ): CredentialsBackendError {
+    return new CredentialsBackendError(code, { action: `${action} ${this.place}`, reason, remedy });
   }
 
   /** The text of a file that the connection or the login needs. */
@@ -86,7 +91,8 @@ export class VaultClient {
         this.error(
           isNotCapable(cause) ? "permission_required" : "backend_auth_failed",
           action,
-          `the file ${path} cannot be used: ${reason}. ${advice}`,
+          `the file ${path} cannot be used: ${reason}`,
+          advice,
         ),
     });
   }
@@ -107,7 +113,7 @@ export class VaultClient {
     }
     const reason = `the file ${path} holds no valid certificate`;
     const advice = "Give a PEM file in VAULT_CACERT or the option caCert.";
-    throw this.error("invalid_options", "use", `${reason}. ${advice}`);
+    throw this.error("invalid_options", "use", reason, advice);
   }
 
   async #attempt(

@@ -218,7 +218,7 @@ function checkAuth(action: string, auth: VaultAuth): void {
 }
 
 function invalid(action: string, reason: string, advice: string): CredentialsBackendError {
-  return new CredentialsBackendError("invalid_options", `Cannot ${action}: ${reason}. ${advice}`);
+  return new CredentialsBackendError("invalid_options", { action, reason, remedy: advice });
 }
 
 export interface VaultConnection {

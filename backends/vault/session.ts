@@ -80,8 +80,8 @@ export class VaultSession {
     throw this.#client.error(
       "backend_unavailable",
       request.action,
-      `it answers with status ${answer.status}${answer.words}. Check the address, the mount and the ` +
-        `path. Nothing that is stored is lost.`,
+      `it answers with status ${answer.status}${answer.words}`,
+      "Check the address, the mount and the path. Nothing that is stored is lost.",
     );
   }
 
@@ -99,7 +99,7 @@ export class VaultSession {
       ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
       : `Give the mount alone in the option "mount", and what comes after it in "path".`;
     const reason = `"${mount}" is not the mount of a KV secrets engine of version 2`;
-    throw this.#client.error("invalid_options", "use", `${reason}. ${advice}`);
+    throw this.#client.error("invalid_options", "use", reason, advice);
   }
 
   close(): void {
@@ -177,7 +177,7 @@ export class VaultSession {
   }
 
   #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {
-    return this.#client.error("backend_auth_failed", action, `${reason}. ${advice}`);
+    return this.#client.error("backend_auth_failed", action, reason, advice);
   }
 
   #denied({ action, method, path }: VaultRequest, { words }: VaultAnswer): CredentialsBackendError {
@@ -187,8 +187,9 @@ export class VaultSession {
     return this.#client.error(
       "backend_denied",
       action,
-      `the policies of the Vault token do not allow ${refused}. Have them allow what the ` +
-        `documentation of VaultCredentialsBackend lists, for this mount, path and namespace.`,
+      `the policies of the Vault token do not allow ${refused}`,
+      "Have them allow what the documentation of VaultCredentialsBackend lists, for this mount, path " +
+        "and namespace.",
     );
   }
 }

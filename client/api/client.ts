@@ -1,7 +1,6 @@
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
-import { type Message, words } from "../../backends/common/words.ts";
 import { readClaims } from "../entry/claims.ts";
 import {
   type ApiChallenge,
@@ -91,7 +90,11 @@ export class ApiClient {
     checkCallOptions("POST", options, POST_TYPES);
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
-      throw invalidOptions("Cannot POST: json and form exclude each other. Give one of them.");
+      throw invalidOptions({
+        action: "POST",
+        reason: "json and form exclude each other",
+        remedy: "Give one of them.",
+      });
     }
     const init = { method: "POST", signal, ...postBody(json, form) };
     return await this.#json(this.#withParams(path, params, init));
@@ -115,8 +118,11 @@ export class ApiClient {
       return JSON.parse(text);
     } catch {
       throw new ApiError(
-        words`Cannot ${action}: the API answered ${response.status} with a text that is not JSON.
-          Check ${named("apiHost")}.`,
+        {
+          action,
+          reason: `the API answered ${response.status} with a text that is not JSON`,
+          remedy: `Check ${named("apiHost")}.`,
+        },
         response.status,
         this.#excerpt(text),
       );
@@ -179,22 +185,24 @@ export class ApiClient {
     const url = URL.parse(String(input), apiHost);
     if (url !== null && url.origin === this.#origin) return url;
     if (apiHost === undefined) {
-      throw new ValidMindAuthError(
-        "wrong_origin",
-        words`Cannot make the request: the session has no API to send its token to. Set
-          ${named("apiHost")}, or use globalThis.fetch().`,
-      );
+      throw new ValidMindAuthError("wrong_origin", {
+        action: "make the request",
+        reason: "the session has no API to send its token to",
+        remedy: `Set ${named("apiHost")}, or use globalThis.fetch().`,
+      });
     }
     if (url === null) {
-      throw invalidOptions(
-        "Cannot make the request: its address is not a URL. Give a path below apiHost, or a whole URL.",
-      );
+      throw invalidOptions({
+        action: "make the request",
+        reason: "its address is not a URL",
+        remedy: "Give a path below apiHost, or a whole URL.",
+      });
     }
-    throw new ValidMindAuthError(
-      "wrong_origin",
-      `Cannot request ${url.origin}: the session sends its token to ${this.#origin} only. Use ` +
-        `globalThis.fetch(), or a session of its own for that API.`,
-    );
+    throw new ValidMindAuthError("wrong_origin", {
+      action: `request ${url.origin}`,
+      reason: `the session sends its token to ${this.#origin} only`,
+      remedy: "Use globalThis.fetch(), or a session of its own for that API.",
+    });
   }
 
   async #renew(
@@ -217,10 +225,9 @@ export class ApiClient {
     const action = actionOf(request);
     const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
-    const said = `the API answered ${status} (${printable(body) || "no text"})`;
-    const usual = adviceOn(status, this.#options.canRenew);
-    const message = words`Cannot ${action}: ${said}. ${advice ?? usual}`;
-    return new ApiError(message, status, body, this.#challengeOf(response));
+    const reason = `the API answered ${status} (${printable(body) || "no text"})`;
+    const remedy = advice ?? adviceOn(status, this.#options.canRenew);
+    return new ApiError({ action, reason, remedy }, status, body, this.#challengeOf(response));
   }
 
   /** The demand of an answer. Microsoft Entra sends the claims in base64. */
@@ -246,17 +253,16 @@ function actionOf({ url, init }: ApiRequest): string {
   return `${init.method} ${url.origin}${url.pathname}`;
 }
 
-function adviceOn(status: number, canRenew: boolean): Message {
+function adviceOn(status: number, canRenew: boolean): string {
   const host = named("apiHost");
   if (status === 401) {
     return canRenew
-      ? words`Check ${named("audience")} and ${
-        named("scope")
-      }. Sign out with clearOidcCredentials(), and sign in again.`
-      : words`Check ${named("apiKey")} and ${named("apiSecret")}, and that ${host} is the API that
-          they are for.`;
+      ? `Check ${named("audience")} and ${named("scope")}. Sign out with ` +
+        "clearOidcCredentials(), and sign in again."
+      : `Check ${named("apiKey")} and ${named("apiSecret")}, and that ${host} is the API ` +
+        "that they are for.";
   }
-  if (status === 404) return words`Check the path, ${host} and the model.`;
+  if (status === 404) return `Check the path, ${host} and the model.`;
   return status === 429 || status >= 500
     ? "Try again later, then ask the API's administrator."
     : "Check the request, and what you may access.";

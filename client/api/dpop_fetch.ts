@@ -37,11 +37,12 @@ export async function addProof(
   url: URL | undefined,
 ): Promise<void> {
   if (url === undefined) {
-    throw new ValidMindAuthError(
-      "dpop_request_needed",
-      "Cannot give headers: the token is bound to a key, and each request needs its own proof for " +
-        "its method and URL. Pass { method, url }, or use fetch().",
-    );
+    throw new ValidMindAuthError("dpop_request_needed", {
+      action: "give headers",
+      reason: "the token is bound to a key, and each request needs its own proof for its method " +
+        "and URL",
+      remedy: "Pass { method, url }, or use fetch().",
+    });
   }
   const copyProof: typeof fetch = (_, init) => {
     headers.set("dpop", new Headers(init?.headers).get("dpop")!);

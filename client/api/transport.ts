@@ -4,7 +4,6 @@ import { netHost } from "../../backends/common/host.ts";
 import { readText } from "../../backends/common/http_answer.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import { words } from "../../backends/common/words.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
@@ -155,18 +154,19 @@ function unreachable(
   if (isNotCapable(error)) {
     // A redirect may lead to another host, which Deno names.
     const [, host = netHost(url)] = /"([^"]+)"/.exec(error.message) ?? [];
-    return new ValidMindAuthError(
-      "permission_required",
-      `Cannot ${action}: Deno does not permit it. Run with: ${permissionFlag("net", host)}`,
-    );
+    return new ValidMindAuthError("permission_required", {
+      action,
+      reason: "Deno does not permit it",
+      remedy: `Run with: ${permissionFlag("net", host)}`,
+    });
   }
   const fault = connectionFault(error, timeoutMs);
-  return new ValidMindAuthError(
-    "api_unreachable",
-    words`Cannot ${action}: ${fault ?? "the connection failed"}. Check ${named("apiHost")},
-      ${connectionAdvice(fault)}`,
-    { cause: timeoutMs ? undefined : causeFrom(error, secrets) },
-  );
+  return new ValidMindAuthError("api_unreachable", {
+    action,
+    reason: fault ?? "the connection failed",
+    remedy: `Check ${named("apiHost")}, ${connectionAdvice(fault)}`,
+    cause: timeoutMs ? undefined : causeFrom(error, secrets),
+  });
 }
 
 /**
@@ -189,10 +189,11 @@ async function followRedirects(
     if (init.redirect === "error" || hops === MAX_HOPS) {
       await response.body?.cancel();
       const where = hops === MAX_HOPS ? "without an end" : "to another address";
-      throw new ValidMindAuthError(
-        "api_unreachable",
-        `Cannot reach ${url.origin}${url.pathname}: it redirects ${where}. Check the path.`,
-      );
+      throw new ValidMindAuthError("api_unreachable", {
+        action: `reach ${url.origin}${url.pathname}`,
+        reason: `it redirects ${where}`,
+        remedy: "Check the path.",
+      });
     }
     const rewritten = rewrite(response.status, request);
     if (rewritten === undefined) return response;

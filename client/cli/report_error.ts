@@ -1,8 +1,8 @@
+import { messageOf } from "../../backends/credentials_backend_error.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/shell.ts";
-import { messageFor, type Term, type Vocabulary } from "../../backends/common/words.ts";
-import { isOwn } from "../errors.ts";
+import { isOwn, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import {
   CliError,
@@ -53,7 +53,7 @@ export function reportError(
     ? `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`
     : isSetting && code !== "settings_invalid" && command !== "config"
     ? `Try: ${PROGRAM} config, which shows where each value comes from`
-    : denoFlagsHint(code, flags);
+    : denoFlagsHint(code, flags) ?? removalHint(code, flags);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
@@ -73,12 +73,11 @@ export function describeError(
   signIn?: SignInOptions,
 ): { code: string; message: string } {
   if (isOwn(error) || error instanceof CliError) {
-    const named = signIn ? flagsFor(signIn) : valueFlags(flags, IDENTITY_FLAGS);
-    const vocabulary: Vocabulary = (term) =>
-      term.kind === "option" ? flagFor(term) : commandFor(term, flags, named);
     const isDebug = flags?.has("debug") || readEnvIfGranted(OPTIONS.debug.variable) === "1";
-    const message = messageFor(error, vocabulary) + causeLines(error, isDebug);
-    return { code: error.code, message };
+    return {
+      code: error.code,
+      message: inShell(error, flags, signIn) + causeLines(error, isDebug),
+    };
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
@@ -88,6 +87,18 @@ export function describeError(
     : `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
       `token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
+}
+
+/** The message of an error. The way to sign in is the command's own, with its store. */
+function inShell(
+  error: Error,
+  flags: FlagValues | undefined,
+  given: SignInOptions | undefined,
+): string {
+  const isLedOut = error instanceof ValidMindAuthError && error.signIn !== undefined;
+  if (!isLedOut) return error.message;
+  const { action, reason, signIn = {} } = error;
+  return messageOf({ action, reason, remedy: loginRemedy(given ?? signIn, flags) });
 }
 
 /**
@@ -117,41 +128,29 @@ export function denoFlagsHint(code: string, flags: FlagValues | undefined): stri
 /** The options of a sign-in, as a stored entry or an error names it. */
 type SignInOptions = Readonly<Partial<Record<OptionName, unknown>>>;
 
-/** The flag of an option, or its variable where it has none. The words of code where it has neither. */
-function flagFor({ name, value, variable }: Term): string | undefined {
-  const flag = Object.hasOwn(OPTIONS, name) ? optionRow(name as OptionName).flag : undefined;
-  // Few commands take --api-host.
-  if (name === "apiHost") return variable;
-  if (flag === undefined) return variable ?? `${name} in code`;
-  if (name === "openBrowser" && value === false) return "--no-open";
-  const given = typeof value === "string" ? `--${flag} ${value}` : `--${flag}`;
-  return variable === undefined ? given : `${given} (${variable})`;
-}
-
-function commandFor(
-  { name, value }: Term,
-  flags: FlagValues | undefined,
-  named: string,
-): string | undefined {
-  const store = valueFlags(flags, STORE_FLAGS); // for another command on the same store
-  if (name === "clearOidcCredentials") {
-    const { all } = value as { all?: boolean };
-    return `${PROGRAM} logout${all ? " --all" : named}${store}`;
-  }
-  if (["setDefaultBackend", "formatPermissionSet"].includes(name)) return "";
-  if (name === "init") return `${PROGRAM} token --login${named}${store}`;
-  if (name !== "login") return undefined;
+/** The ways to sign in from a shell, into the store that the flags name. */
+function loginRemedy(signIn: SignInOptions, flags: FlagValues | undefined): string {
   // A profile that a variable names would win over other variables, were it given as a flag.
   const isByVariable = flags?.has("profile") === false;
-  const signIn = {
-    ...value as SignInOptions,
+  const named = {
+    ...signIn,
     ...isByVariable && { profile: undefined },
     ...flags?.text("audience") === "" && { audience: "" },
   };
-  const login = `login${flagsFor(signIn)}${store}`;
+  const login = `login${flagsFor(named)}${valueFlags(flags, STORE_FLAGS)}`;
   const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
   return `Sign in with\n  ${PROGRAM} ${login}\nor, without an installation, with\n` +
     `  deno run -A --no-config${unstable} ${SPECIFIER} ${login}`;
+}
+
+/** The errors of an entry that a sign-out removes. */
+const REMOVABLE: readonly string[] = ["backend_corrupt", "decryption_failed"];
+
+/** The command that removes the entry, where flags name it or its store. */
+function removalHint(code: string, flags: FlagValues | undefined): string | undefined {
+  const named = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
+  if (!REMOVABLE.includes(code) || named === "") return undefined;
+  return `To remove the entry: ${PROGRAM} logout${named}`;
 }
 
 /** The flags that name a sign-in as it is stored. */

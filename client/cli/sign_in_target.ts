@@ -69,11 +69,11 @@ function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | unde
 /** Refuses a backend that keeps nothing once this program has ended. */
 export function assertPersistent(backend: OidcCredentialsBackend, action: string): void {
   if (backend.persistent !== false) return;
-  throw new CredentialsBackendError(
-    "invalid_options",
-    `Cannot ${action}: ${describeBackend(backend)} keeps tokens only while this program runs. ` +
-      "Choose one that keeps them.",
-  );
+  throw new CredentialsBackendError("invalid_options", {
+    action,
+    reason: `${describeBackend(backend)} keeps tokens only while this program runs`,
+    remedy: "Choose one that keeps them.",
+  });
 }
 
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;

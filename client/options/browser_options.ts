@@ -1,6 +1,5 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isLoopback } from "../../backends/common/host.ts";
-import { words } from "../../backends/common/words.ts";
 import { isEntraIssuer } from "../entry/bearer_kind.ts";
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
@@ -48,10 +47,11 @@ export function checkBrowserOptions(options: BrowserOptions, action: string): vo
     const isReserved = RESERVED.includes(name);
     if (!isReserved && /^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
     const what = isReserved ? `no ${name}` : 'only names of letters, digits and ". _ -"';
-    throw invalidOptions(
-      words`Cannot ${action}: ${named("authorizationParameters")} takes ${what}. Leave it out, or
-        give it by its own option.`,
-    );
+    throw invalidOptions({
+      action,
+      reason: `${named("authorizationParameters")} takes ${what}`,
+      remedy: "Leave it out, or give it by its own option.",
+    });
   }
 }
 
@@ -78,11 +78,12 @@ export function resolveRedirect(
   const isReachable = listen === undefined ? isOwn && uri === plain : isOwn || /^https:/i.test(uri);
   // A browser comes back to the path as the URL object has it.
   if (url === null || isPlain === undefined || url.pathname !== path || !isReachable) {
-    throw invalidOptions(
-      words`Cannot ${action}: ${named("redirectUri")} is not an address to come back to. Give the
-        registered one: a loopback address of host, port and path alone, such as ${LOOPBACK_URI}. An
-        https: address needs ${named("listen")}, such as 127.0.0.1:8765.`,
-    );
+    throw invalidOptions({
+      action,
+      reason: `${named("redirectUri")} is not an address to come back to`,
+      remedy: "Give the registered one: a loopback address of host, port and path alone, such as " +
+        `${LOOPBACK_URI}. An https: address needs ${named("listen")}, such as ` + "127.0.0.1:8765.",
+    });
   }
   const { hostname, ports } = listen === undefined
     ? { hostname: url.hostname, ports: [Number(stated ?? 0)] }
@@ -132,10 +133,11 @@ function readListen(text: string, action: string) {
   const ports = list.split(",").map(Number);
   const isUsable = isLoopback(hostname) && ports.every((port) => port > 0 && port < 65_536);
   if (isUsable) return { hostname, ports };
-  throw invalidOptions(
-    words`Cannot ${action}: ${named("listen")} is not a loopback host with ports. Give 127.0.0.1
-      with one or more, such as 127.0.0.1:8765 or 127.0.0.1:8765,8766.`,
-  );
+  throw invalidOptions({
+    action,
+    reason: `${named("listen")} is not a loopback host with ports`,
+    remedy: "Give 127.0.0.1 with one or more, such as 127.0.0.1:8765 or 127.0.0.1:8765,8766.",
+  });
 }
 
 /** jupyter-server-proxy cuts off its own part of the path. */

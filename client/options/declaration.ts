@@ -8,9 +8,7 @@ import {
   parseFlag,
   readEnvIfGranted,
 } from "../../backends/common/environment.ts";
-import { given } from "../../backends/common/given.ts";
 import { isGranted } from "../../backends/common/permission.ts";
-import { option, type Term } from "../../backends/common/words.ts";
 import { credentialsPath } from "../../backends/file.ts";
 import { invalidOptions } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
@@ -246,10 +244,12 @@ export function optionTypes(names: readonly OptionName[]): OptionTypes {
   return Object.fromEntries(names.map((name) => [name, OPTIONS[name].type]));
 }
 
-/** An option in a message, with its variable. */
-export function named(name: OptionName, value?: string): Term {
-  const { variable } = optionRow(name);
-  return option(name, given({ value, variable }));
+/** An option by all its names, for a message: "issuer (VM_OIDC_ISSUER, --issuer)". */
+export function named(name: OptionName, value?: string | boolean): string {
+  const { variable, flag } = optionRow(name);
+  const others = [variable, flag && `--${flag}`].filter((other) => other !== undefined);
+  const shown = value === undefined ? name : `${name}: ${JSON.stringify(value)}`;
+  return others.length === 0 ? shown : `${shown} (${others.join(", ")})`;
 }
 
 /**
@@ -290,5 +290,9 @@ function parseVariable(name: OptionName, text: string, action: string): unknown 
   const isChoice = typeof type !== "string";
   if (isChoice ? type.includes(trimmed) : type !== "timeout") return trimmed;
   const fitting = isChoice ? `one of ${type.join(", ")}` : "a number above 0";
-  throw invalidOptions(`Cannot ${action}: ${variable} is not ${fitting}. Correct it, or unset it.`);
+  throw invalidOptions({
+    action,
+    reason: `${variable} is not ${fitting}`,
+    remedy: "Correct it, or unset it.",
+  });
 }

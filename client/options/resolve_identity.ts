@@ -1,7 +1,7 @@
+import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { given } from "../../backends/common/given.ts";
 import { isSecureUrl } from "../../backends/common/host.ts";
-import { type Message, option, type Words, words } from "../../backends/common/words.ts";
 import {
   checkKeyPart,
   checkProfile,
@@ -80,12 +80,12 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   const hasKey = apiKey !== undefined && (apiSecret ?? apiSecretFile) !== undefined;
   if (issuer !== undefined || clientId !== undefined) {
     if (hasKeyOption || hasKey) {
-      throw new ValidMindAuthError(
-        "conflicting_credentials",
-        words`Cannot ${action}: an API key and OIDC settings are given. Give either
-          ${named("apiKey")} and ${named("apiSecret")}, or ${named("issuer")} and
-          ${named("clientId")}.`,
-      );
+      throw new ValidMindAuthError("conflicting_credentials", {
+        action,
+        reason: "an API key and OIDC settings are given",
+        remedy: `Give either ${named("apiKey")} and ${named("apiSecret")}, or ${named("issuer")} ` +
+          `and ${named("clientId")}.`,
+      });
     }
     if (issuer === undefined) throw invalidOptions(lacks("issuer", action));
     if (clientId === undefined) throw invalidOptions(lacks("clientId", action));
@@ -93,19 +93,15 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   }
   if (!hasKey) {
     const lack = apiKey === undefined ? "apiKey" : "apiSecret";
-    throw new MissingApiCredentialsError(
-      (apiKey ?? apiSecret) !== undefined
-        ? lacks(lack, action)
-        : words`Cannot ${action}: there are no credentials. Give ${named("issuer")} and
-            ${named("clientId")} to sign in, or ${named("apiKey")} and
-            ${named("apiSecret")}.${misspelledVariables()}`,
-    );
+    const isHalf = (apiKey ?? apiSecret) !== undefined;
+    throw new MissingApiCredentialsError(isHalf ? lacks(lack, action) : nothingGiven(action));
   }
   if (options.dpop) {
-    throw invalidOptions(
-      words`Cannot ${action}: ${named("dpop")} binds tokens, and an API key cannot be bound. Leave
-        it out.`,
-    );
+    throw invalidOptions({
+      action,
+      reason: `${named("dpop")} binds tokens, and an API key cannot be bound`,
+      remedy: "Leave it out.",
+    });
   }
   return {
     kind: "api_key",
@@ -124,7 +120,11 @@ function oidcIdentity(
   const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
   const clientId = checkKeyPart(normalizeClientId(client), "clientId", action);
   if (clientId === "") {
-    throw invalidOptions(words`Cannot ${action}: ${named("clientId")} is empty. Correct it.`);
+    throw invalidOptions({
+      action,
+      reason: `${named("clientId")} is empty`,
+      remedy: "Correct it.",
+    });
   }
   const flow = valueOf("flow", options, action)!;
   checkBearer(options, checked, flow, action);
@@ -157,10 +157,11 @@ function checkBearer(
   const isAlone = asksNobody(flow);
   if (!dpop && !isAlone || bearerKind(bearer, issuer, flow) !== "id_token") return;
   const cause = isAlone ? named("flow", flow) : named("dpop");
-  throw invalidOptions(
-    words`Cannot ${action}: ${cause} is not for an ID token, which is the bearer here. Set
-      ${option("bearer", { value: "access_token" })}, or leave ${cause} out.`,
-  );
+  throw invalidOptions({
+    action,
+    reason: `${cause} is not for an ID token, which is the bearer here`,
+    remedy: `Set ${named("bearer", "access_token")}, or leave ${cause} out.`,
+  });
 }
 
 /**
@@ -172,10 +173,11 @@ export function proofIn(options: SessionOptions, action: string): ClientProof | 
   const [option, other] = CLIENT_AUTH.filter((name) => options[name] !== undefined);
   if (option === undefined) return undefined;
   if (other === undefined) return { option, value: options[option]! };
-  throw invalidOptions(
-    words`Cannot ${action}: ${named(option)} and ${named(other)} exclude each other. Give only
-      the one that is registered for the client.`,
-  );
+  throw invalidOptions({
+    action,
+    reason: `${named(option)} and ${named(other)} exclude each other`,
+    remedy: "Give only the one that is registered for the client.",
+  });
 }
 
 /** The file with a proof, if it is in one. */
@@ -192,7 +194,7 @@ export function fileWith({ option, value }: ClientProof): string | undefined {
 export function gitHubJob({ option, value }: ClientProof) {
   if (option !== "clientAssertion" || !/^github(:|$)/.test(`${value}`)) return undefined;
   const [url, token = ""] = GITHUB_VARIABLES.map((name) => readEnvIfGranted(name)?.trim());
-  const address = url && secureUrl(url, `get an assertion: ${GITHUB_VARIABLES[0]}`) || undefined;
+  const address = url && secureUrl(url, GITHUB_VARIABLES[0], "get an assertion") || undefined;
   return { audience: `${value}`.slice("github:".length), address, token };
 }
 
@@ -224,51 +226,69 @@ export function isNamedByEnv(issuer: string, clientId: string): boolean {
 
 /** Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key. */
 export function checkIssuer(issuer: string, action: string): string {
-  const url = secureUrl(issuer, words`${action}: ${named("issuer")}`);
+  const url = secureUrl(issuer, named("issuer"), action);
   if (url.search === "" && url.hash === "") return issuer;
-  throw invalidOptions(
-    words`Cannot ${action}: ${named("issuer")} has a query or a fragment. Give the issuer identifier
-      alone, as the provider's discovery document states it.`,
-  );
+  throw invalidOptions({
+    action,
+    reason: `${named("issuer")} has a query or a fragment`,
+    remedy: "Give the issuer identifier alone, as the provider's discovery document states it.",
+  });
 }
 
 /**
  * Parses a URL that secrets may travel to: `https:`, or `http:` on this host's loopback. The errors
  * show no more than its origin, since a password or a token may be in the rest.
  *
- * @param subject The caller's action with the URL's role, as in "sign in: the issuer".
+ * @param place The place of the URL in words, such as its option.
  * @throws {ValidMindAuthError} `invalid_options` for anything but a plain http(s) URL, `insecure_url`.
  */
-export function secureUrl(text: string, subject: Message): URL {
+export function secureUrl(text: string, place: string, action: string): URL {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw invalidOptions(
-      words`Cannot ${subject} is not an http(s) URL. Give one that begins with "https://".`,
-    );
+    throw invalidOptions({
+      action,
+      reason: `${place} is not an http(s) URL`,
+      remedy: 'Give one that begins with "https://".',
+    });
   }
   if (!isSecureUrl(url)) {
     const origin = url.origin.slice(0, 200);
-    throw new ValidMindAuthError(
-      "insecure_url",
-      words`Cannot ${subject} is ${origin}, which would get secrets in clear text. Use https: (http:
-        is for localhost, 127.0.0.1 and [::1] only).`,
-    );
+    throw new ValidMindAuthError("insecure_url", {
+      action,
+      reason: `${place} is ${origin}, which would get secrets in clear text`,
+      remedy: "Use https: (http: is for localhost, 127.0.0.1 and [::1] only).",
+    });
   }
   if (url.username === "" && url.password === "") return url;
-  throw invalidOptions(words`Cannot ${subject} has a user name or a password. Leave them out.`);
+  throw invalidOptions({
+    action,
+    reason: `${place} has a user name or a password`,
+    remedy: "Leave them out.",
+  });
 }
 
 /** Refuses a value that no header can carry. `Headers` would do so later, and quote the value. */
 export function headerValue(value: string, name: OptionName, action: string): string {
   if (/^[\t\x20-\x7e\xa0-\xff]*$/.test(value)) return value;
-  throw invalidOptions(
-    words`Cannot ${action}: ${named(name)} has a character that no HTTP header can carry.
-      Correct it.`,
-  );
+  throw invalidOptions({
+    action,
+    reason: `${named(name)} has a character that no HTTP header can carry`,
+    remedy: "Correct it.",
+  });
 }
 
-/** The message for one half of a pair. */
-function lacks(name: OptionName, action: string): Words {
-  return words`Cannot ${action}: half of the credentials is missing. Give ${named(name)},
-    too.${misspelledVariables()}`;
+/** The error for one half of a pair. */
+function lacks(name: OptionName, action: string): ErrorParts {
+  return {
+    action,
+    reason: "half of the credentials is missing",
+    remedy: `Give ${named(name)}, too.${misspelledVariables()}`,
+  };
+}
+
+function nothingGiven(action: string): ErrorParts {
+  const signIn = `${named("issuer")} and ${named("clientId")} to sign in`;
+  const key = `${named("apiKey")} and ${named("apiSecret")}`;
+  const remedy = `Give ${signIn}, or ${key}.${misspelledVariables()}`;
+  return { action, reason: "there are no credentials", remedy };
 }

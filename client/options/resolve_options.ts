@@ -9,7 +9,6 @@ import {
   type Stopwatch,
 } from "../../backends/common/promises.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
-import { words } from "../../backends/common/words.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
@@ -161,9 +160,11 @@ function resolveModel(options: InitOptions, action: string): ModelOptions {
   const { document, monitoring = false } = options;
   const model = valueOf("model", options, action);
   if (model === undefined) {
-    throw new MissingModelIdError(
-      words`Cannot ${action}: there is no model. Give ${named("model")}, the model's CUID.`,
-    );
+    throw new MissingModelIdError({
+      action,
+      reason: "there is no model",
+      remedy: `Give ${named("model")}, the model's CUID.`,
+    });
   }
   return {
     model: headerValue(model, "model", action),
@@ -176,7 +177,7 @@ function resolveModel(options: InitOptions, action: string): ModelOptions {
 const BEHIND_PLACEHOLDER = ["apiHost", "apiUrl", "model", "issuer", "clientId", "audience"];
 
 function apiHost(host: string, action: string): string {
-  const url = secureUrl(host.trim(), words`${action}: ${named("apiHost")}`);
+  const url = secureUrl(host.trim(), named("apiHost"), action);
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url.href;
 }

@@ -1,13 +1,12 @@
 import { isNotCapable } from "../../backends/common/permission.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
-import { type Message, type Words, words } from "../../backends/common/words.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named, type OptionName } from "./declaration.ts";
 import { headerValue, type Identity } from "./resolve_identity.ts";
 
 /** A file that an option names, in a message. */
-export function fileOf(name: OptionName, path: string): Words {
-  return words`${path} of ${named(name)}`;
+export function fileOf(name: OptionName, path: string): string {
+  return `${path} of ${named(name)}`;
 }
 
 /** Files that a platform fills, which may give them to a group alone. */
@@ -41,13 +40,12 @@ export function readApiSecret(identity: Identity, action: string): void {
   identity.apiSecret = headerValue(text, "apiSecretFile", action);
 }
 
-type Reason = [reason: string, advice: Message, cause?: unknown];
+type Reason = [reason: string, advice: string, cause?: unknown];
 
 /** The error for a secret that cannot be used. */
-export function unusable(subject: Message, ...[reason, advice, cause]: Reason): ValidMindAuthError {
+export function unusable(subject: string, ...[reason, advice, cause]: Reason): ValidMindAuthError {
   return new ValidMindAuthError(
     isNotCapable(cause) ? "permission_required" : "client_auth_unusable",
-    words`Cannot use ${subject}: ${reason}. ${advice}`,
-    cause === undefined ? {} : { cause },
+    { action: `use ${subject}`, reason, remedy: advice, cause },
   );
 }

@@ -1,12 +1,12 @@
+import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { readBackendChoice } from "../../backends/common/backend_choice.ts";
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import { didYouMean } from "../../backends/common/did_you_mean.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
-import { folderOf, isPathSpecifier } from "../../backends/common/paths.ts";
+import { dirname, isAbsolute, isPathSpecifier, join } from "../../backends/common/paths.ts";
 import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
-import { isWindows } from "../../backends/common/runtime.ts";
 import { quoteArgument } from "../../backends/common/shell.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
@@ -86,7 +86,7 @@ export function readSettings(given: Entry, named?: string): Settings {
   const own = profiles.get(profile);
   if (profile !== "" && own === undefined && names.length > 0) {
     const hint = didYouMean(profile, names) || `It has: ${names.join(", ")}.`;
-    throw settingsError(path, `it has no profile ${shown(profile, "of that name")}. ${hint}`);
+    throw settingsError(path, `it has no profile ${shown(profile, "of that name")}`, hint);
   }
   const isTyped = own !== undefined && given.profile !== undefined;
   return {
@@ -127,7 +127,7 @@ export function readText(
   // A command runs without it: nobody is asked.
   if (!isNamed && !isGranted({ name: "read", path })) {
     const flag = quoteArgument(`--allow-read=${path}`);
-    const { message } = settingsError(path, `Deno does not permit it. Run with ${flag}, too.`);
+    const { message } = settingsError(path, "Deno does not permit it", `Run with ${flag}, too.`);
     return { state: "denied", denial: message, text };
   }
   const { NotADirectory, NotCapable, NotFound } = Deno.errors;
@@ -138,7 +138,7 @@ export function readText(
       what: "a settings file",
       fail: (reason, advice, ofDeno) => {
         cause = ofDeno;
-        return settingsError(path, `${reason}. ${advice}`);
+        return settingsError(path, reason, advice);
       },
     });
     return { state: "read", text: content };
@@ -172,13 +172,13 @@ export function parseSettings(
   } catch (error) {
     // Without the rest of the message, which quotes the file.
     const [place = ""] = / \(line \d+ column \d+\)/.exec((error as Error).message) ?? [];
-    throw settingsError(path, `it is not JSON${place}. Write it like ${EXAMPLE}.`);
+    throw settingsError(path, `it is not JSON${place}`, `Write it like ${EXAMPLE}.`);
   }
   if (secrets[0] !== undefined) {
     const reason = `${shown(secrets[0], "a key")} is a secret, and the file is not for secrets`;
     const advice = "Put it into its variable, such as VM_OIDC_CLIENT_SECRET or VM_API_SECRET. In " +
       '"backendOptions" name a variable: "${MY_SECRET}".';
-    throw settingsError(path, `${reason}. ${advice}`);
+    throw settingsError(path, reason, advice);
   }
   const { profiles, ...common } = checkEntry(path, "", document, { ...TYPES, profiles: "object" });
   const entries = Object.entries(profiles ?? {});
@@ -188,30 +188,25 @@ export function parseSettings(
   };
 }
 
-/** A path that is the same from every folder. */
-const WHOLE_PATH = /^([/\\]|[A-Za-z]:)/;
-
 function checkEntry(path: string, profile: string, entry: unknown, types: OptionTypes): Entry {
   const place = profile && ` in the profile ${shown(profile, "of a long name")}`;
-  const fail = (message: string) => new ValidMindAuthError("settings_invalid", message);
+  const fail = (parts: ErrorParts) => new ValidMindAuthError("settings_invalid", parts);
   checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, types, fail);
   const checked = { ...entry as Entry };
   if (checked.backendOptions !== undefined && checked.backend === undefined) {
-    throw settingsError(path, `"backendOptions"${place} has no "backend" beside it. Give both.`);
+    throw settingsError(path, `"backendOptions"${place} has no "backend" beside it`, "Give both.");
   }
   for (const [name, value] of Object.entries(checked)) {
     // From the folder of the file: the folder in which a command is run decides nothing.
     const isPath = TYPES[name] === "path" || name === "backend" && isPathSpecifier(`${value}`);
-    if (isPath && !WHOLE_PATH.test(`${value}`)) {
-      checked[name] = `${folderOf(path)}${isWindows ? "\\" : "/"}${value}`;
-    }
+    if (isPath && !isAbsolute(`${value}`)) checked[name] = join(dirname(path), `${value}`);
   }
   return checked;
 }
 
-function settingsError(path: string, text: string): ValidMindAuthError {
-  const message = `Cannot use the settings file ${printable(path, 500)}: ${text}`;
-  return new ValidMindAuthError("settings_invalid", message);
+function settingsError(path: string, reason: string, remedy: string): ValidMindAuthError {
+  const action = `use the settings file ${printable(path, 500)}`;
+  return new ValidMindAuthError("settings_invalid", { action, reason, remedy });
 }
 
 /** A word as an error shows it. A long or unusual word may be a misplaced secret. */

@@ -1,6 +1,5 @@
 import { isGranted } from "../../backends/common/permission.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
-import { call, words } from "../../backends/common/words.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -44,22 +43,20 @@ export function preflight(
       .map(({ name, scope = "(all)" }) => `${name} ${scope}`);
     return `${names.join(", ")} (${reason})`;
   }).join(", ");
-  const set = "\nYou can put this into deno.json instead, and run with -P=validmind:\n" +
-    formatPermissionSet(required);
-  throw new ValidMindAuthError(
-    "permission_required",
-    // The command line has a command of its own for permissions.
-    words`Cannot ${action}: Deno does not permit ${reasons}. ${flagAdvice(required)}${
-      call("formatPermissionSet", {}, set)
-    }`,
-  );
+  throw new ValidMindAuthError("permission_required", {
+    action,
+    reason: `Deno does not permit ${reasons}`,
+    remedy: flagAdvice(required),
+  });
 }
 
 function flagAdvice(required: readonly PermissionNeed[]): string {
   try {
     return `Run with\n  ${formatPermissionFlags(required)}`;
   } catch {
-    return "A path has a comma, which Deno's flags cannot carry."; // the set can
+    const set = formatPermissionSet(required);
+    return "A path has a comma, which Deno's flags cannot carry. Put this into deno.json, and run with " +
+      `-P=validmind:\n${set}`;
   }
 }
 

@@ -1,6 +1,5 @@
 import * as oauth from "oauth4webapi";
 import { remember } from "../../backends/common/redaction.ts";
-import { words } from "../../backends/common/words.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
@@ -25,7 +24,8 @@ const PUSHED: Endpoint = {
 };
 
 const ENABLE =
-  words`Enable the authorization code grant (Keycloak: standard flow) for this client, or set ${BY_DEVICE}.`;
+  "Enable the authorization code grant (Keycloak: standard flow) for this client, or " +
+  `set ${BY_DEVICE}.`;
 
 /** The advice for the refusals of this grant. */
 const ADVICE: RefusalAdvice = {

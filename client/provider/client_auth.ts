@@ -4,7 +4,6 @@ import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { parseObject } from "../../backends/common/json.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
-import { type Message, words } from "../../backends/common/words.ts";
 import { isSendable } from "../entry/bearer.ts";
 import { isEntraIssuer } from "../entry/bearer_kind.ts";
 import { named } from "../options/declaration.ts";
@@ -21,7 +20,7 @@ import { type Endpoint, providerFetch } from "./fetch.ts";
 import { CURVES, RSA, signatureAlgorithm } from "./id_token.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const ASSERTION = words`${named("clientAssertion")}`;
+const ASSERTION = named("clientAssertion");
 const ENTRA_AUDIENCE = "api://AzureADTokenExchange";
 const ALLOW = 'Run it in a job of GitHub Actions that has the permission "id-token: write".';
 /** RFC 7518, sections 3.3 and 3.5. */
@@ -40,7 +39,7 @@ interface Sender {
 interface ProofSource {
   readonly way: "secret" | "key" | "assertion";
   /** For messages. */
-  readonly name: Message;
+  readonly name: string;
   /** Gets the secret, the key or the assertion, which are renewed all the time. */
   get(issuer: string, sender: Sender): string | Promise<string>;
 }
@@ -88,16 +87,16 @@ export class ClientAuth {
   }
 
   /** The advice where the provider refuses the client. */
-  get advice(): Message {
+  get advice(): string {
     const { way, name } = this.#source;
     if (way === "assertion") {
-      return words`Check ${CLIENT_ID} and the JWT in ${name}. The JWT must not have ended (exp). The
-        provider has to trust its iss, sub and aud for this client.`;
+      return `Check ${CLIENT_ID} and the JWT in ${name}. The JWT must not have ended (exp). The ` +
+        "provider has to trust its iss, sub and aud for this client.";
     }
     return way === "key"
-      ? words`Check ${CLIENT_ID} and the clock. The public key of ${name} has to be registered with the
-          same kid.`
-      : words`Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
+      ? `Check ${CLIENT_ID} and the clock. The public key of ${name} has to be registered ` +
+        "with the same kid."
+      : `Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
   }
 }
 
@@ -113,7 +112,7 @@ function sourceOf(proof: ClientProof): ProofSource {
   const job = gitHubJob(proof);
   const get: ProofSource["get"] = (issuer, sender) =>
     job ? askGitHub(job, issuer, sender) : valueOf(value, sender);
-  return { way, name: words`${named(option)}`, get };
+  return { way, name: named(option), get };
 }
 
 /**
@@ -185,7 +184,7 @@ async function askGitHub(
 }
 
 /** The client proves who it is by an assertion that somebody else has made: RFC 7523, section 2.2. */
-function byAssertion(name: Message, text: string): oauth.ClientAuth {
+function byAssertion(name: string, text: string): oauth.ClientAuth {
   const assertion = text.trim();
   if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(assertion)) {
     throw unusable(name, "it is not one JWT", "Check it, and the program that makes it.");
@@ -207,7 +206,7 @@ const RSA_OID = "2a864886f70d010101";
  * @param text A JWK, or PKCS#8 as PEM, with or without a certificate beside it.
  */
 async function byKey(
-  name: Message,
+  name: string,
   text: string,
   server: oauth.AuthorizationServer,
   isTurned: boolean,

@@ -1,7 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { isSecureUrl } from "../../backends/common/host.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { words } from "../../backends/common/words.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
@@ -47,10 +46,11 @@ export async function authorizeDevice(
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
     if (server.device_authorization_endpoint === undefined) {
-      throw new ValidMindAuthError(
-        "device_flow_unsupported",
-        words`Cannot sign in at ${identity.issuer}: it offers no device flow. Set ${BY_BROWSER}.`,
-      );
+      throw new ValidMindAuthError("device_flow_unsupported", {
+        action: `sign in at ${identity.issuer}`,
+        reason: "it offers no device flow",
+        remedy: `Set ${BY_BROWSER}.`,
+      });
     }
     assertCanSignIn(server, identity);
     const dpopKey = await newDpopKey(context);
@@ -115,11 +115,11 @@ function toDeviceCode(
 function checkPage(text: string): string {
   const url = URL.parse(text);
   if (url !== null && isSecureUrl(url)) return url.href;
-  throw new ValidMindAuthError(
-    "provider_invalid",
-    "Cannot sign in: the sign-in page of the provider is not an https: page. Check the issuer, " +
-      "then ask the provider's administrator.",
-  );
+  throw new ValidMindAuthError("provider_invalid", {
+    action: "sign in",
+    reason: "the sign-in page of the provider is not an https: page",
+    remedy: "Check the issuer, then ask the provider's administrator.",
+  });
 }
 
 /** Known deviations: `verification_url`, numbers as strings, an interval of 0, no lifetime. */

@@ -27,12 +27,12 @@ export async function discoverProvider(
   const isThere = response.status !== 404;
   if (!isThere) response = await oauth.discoveryRequest(url, { ...options, algorithm: "oauth2" });
   if (response.status === 404) {
-    throw new ValidMindAuthError(
-      "provider_invalid",
-      `Cannot find an OpenID Provider at ${issuer}: it has neither ` +
-        `/.well-known/openid-configuration nor /.well-known/oauth-authorization-server. Check the ` +
-        `issuer and its path.`,
-    );
+    throw new ValidMindAuthError("provider_invalid", {
+      action: `find an OpenID Provider at ${issuer}`,
+      reason: "it has neither /.well-known/openid-configuration nor " +
+        "/.well-known/oauth-authorization-server",
+      remedy: "Check the issuer and its path.",
+    });
   }
   const { issuer: stated } = await response.clone().json();
   // A trailing slash makes no other issuer. Tokens name the issuer as the document does. At the place
@@ -94,18 +94,18 @@ function withoutSlash(issuer: string): string {
 export function checkEndpoint(name: string, text: unknown, issuer: string): void {
   const url = typeof text === "string" ? URL.parse(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
-    throw new ValidMindAuthError(
-      "provider_invalid",
-      `Cannot use ${issuer}: the ${name} in its discovery document is missing, or is not a plain URL. ` +
-        `Check the issuer, then ask the provider's administrator.`,
-    );
+    throw new ValidMindAuthError("provider_invalid", {
+      action: `use ${issuer}`,
+      reason: `the ${name} in its discovery document is missing, or is not a plain URL`,
+      remedy: "Check the issuer, then ask the provider's administrator.",
+    });
   }
   const mayBePlain = issuer.startsWith("http:") && isLoopback(url.hostname);
   if (url.protocol === "https:" || mayBePlain) return;
   const place = printable(url.origin);
-  throw new ValidMindAuthError(
-    "insecure_url",
-    `Cannot use ${issuer}: its ${name} at ${place} would get secrets in clear text. Check the ` +
-      `issuer, then ask the provider's administrator.`,
-  );
+  throw new ValidMindAuthError("insecure_url", {
+    action: `use ${issuer}`,
+    reason: `its ${name} at ${place} would get secrets in clear text`,
+    remedy: "Check the issuer, then ask the provider's administrator.",
+  });
 }

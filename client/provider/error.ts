@@ -1,20 +1,13 @@
 import * as oauth from "oauth4webapi";
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { printable } from "../../backends/common/printable.ts";
-import {
-  type Message,
-  option,
-  type Term,
-  type Words,
-  words,
-  wordsOf,
-} from "../../backends/common/words.ts";
 import { isEntraIssuer } from "../entry/bearer_kind.ts";
 import {
   isOwn,
   ProviderUnavailableError,
   ValidMindAuthError,
   type ValidMindAuthErrorCode,
+  type ValidMindAuthErrorParts,
 } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 
@@ -25,38 +18,37 @@ const DEVICE_GRANT =
   "browser flow needs the authorization code grant instead.";
 
 /** Options as messages name them. */
-export const CLIENT_ID: Term = option("clientId", { variable: "VM_OIDC_CLIENT_ID" });
-export const SCOPE: Term = option("scope", { variable: "VM_OIDC_SCOPE" });
-export const DPOP: Term = option("dpop", { value: true });
-export const BY_BROWSER: Term = option("flow", { value: "browser", variable: "VM_OIDC_FLOW" });
-export const BY_DEVICE: Term = option("flow", { value: "device", variable: "VM_OIDC_FLOW" });
-const AUDIENCE = option("audience");
+export const CLIENT_ID: string = named("clientId");
+export const SCOPE: string = named("scope");
+export const DPOP: string = named("dpop", true);
+export const BY_BROWSER: string = named("flow", "browser");
+export const BY_DEVICE: string = named("flow", "device");
+const AUDIENCE = named("audience");
 
-const PROOFS = words`its ${named("clientSecret")}, ${named("clientSecretFile")},
-  ${named("clientKeyFile")}, ${named("clientAssertionFile")} or ${named("clientAssertion")}`;
-const CLIENT = words`Check ${CLIENT_ID}. The client has to be enabled`;
+const PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
+  `${named("clientKeyFile")}, ${named("clientAssertionFile")} or ` + `${named("clientAssertion")}`;
+const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
 /** The condition of the client's own variables. */
 export const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
 /** The ways of a client to prove who it is. */
-export const PROVE: Words = words`Give ${PROOFS}. ${ITS_VARIABLES}.`;
-const CONFIDENTIAL = words`A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;
-const PUBLIC = words`${CLIENT} and public. ${CONFIDENTIAL}.`;
-const CLOCK_OR_DPOP =
-  words`Check this computer's clock. A client that has to use DPoP needs ${DPOP}.`;
+export const PROVE: string = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
+const CONFIDENTIAL = `A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;
+const PUBLIC = `${CLIENT} and public. ${CONFIDENTIAL}.`;
+const CLOCK_OR_DPOP = `Check this computer's clock. A client that has to use DPoP needs ${DPOP}.`;
 /** Words by which some providers refuse a client's proof under another code. */
 const OF_PROOF = /client (credentials|secret|authentication|assertion)\b/i;
 
 /** The advice for an OAuth error, by its code. */
-const BY_CODE: ReadonlyMap<string, Message> = new Map(Object.entries({
+const BY_CODE: ReadonlyMap<string, string> = new Map(Object.entries({
   invalid_client: PUBLIC,
   unauthorized_client: DEVICE_GRANT,
   unsupported_grant_type: DEVICE_GRANT,
-  invalid_scope: words`Check ${SCOPE}: the provider does not allow all of it to this client.`,
+  invalid_scope: `Check ${SCOPE}: the provider does not allow all of it to this client.`,
   invalid_grant: SIGN_IN,
   interaction_required: SIGN_IN,
   login_required: SIGN_IN,
   consent_required: SIGN_IN,
-  invalid_target: words`Check ${AUDIENCE}: the provider does not know this API.`,
+  invalid_target: `Check ${AUDIENCE}: the provider does not know this API.`,
   access_denied:
     "Sign in again, and approve. A rule may refuse it: ask the provider's administrator.",
   authorization_declined: "Sign in again, and approve.",
@@ -68,7 +60,7 @@ const BY_CODE: ReadonlyMap<string, Message> = new Map(Object.entries({
  * The advice for refusals whose cure is not in the provider's own words. Nothing is decided by these
  * words, which may change at any time. They only help the reader.
  */
-const BY_WORDS: readonly (readonly [pattern: RegExp, advice: Message])[] = [
+const BY_WORDS: readonly (readonly [pattern: RegExp, advice: string])[] = [
   // Keycloak, oidc-provider
   [
     /\bpushed authorization request\b/i,
@@ -83,12 +75,13 @@ const BY_WORDS: readonly (readonly [pattern: RegExp, advice: Message])[] = [
   // Microsoft Entra
   [
     /AADSTS530\d\d\b/,
-    words`A Conditional Access policy refuses it. Many refuse only the device flow: set ${BY_BROWSER}.`,
+    "A Conditional Access policy refuses it. Many refuse only the device flow: set " +
+    `${BY_BROWSER}.`,
   ],
   // oidc-provider, by invalid_request
   [
     /device_code is not allowed for this client/i,
-    words`Enable the device code grant for this client, or set ${BY_BROWSER}.`,
+    `Enable the device code grant for this client, or set ${BY_BROWSER}.`,
   ],
   // Okta
   [
@@ -99,14 +92,14 @@ const BY_WORDS: readonly (readonly [pattern: RegExp, advice: Message])[] = [
   // Keycloak
   [
     /Invalid client or Invalid client credentials/i,
-    words`${CLIENT}, with Client authentication off in Keycloak. ${CONFIDENTIAL}.`,
+    `${CLIENT}, with Client authentication off in Keycloak. ${CONFIDENTIAL}.`,
   ],
   // Keycloak, by invalid_request
   [/DPoP proof/i, CLOCK_OR_DPOP],
   // Keycloak, Google
   [
     /offline[_ ](access|tokens)/i,
-    words`Leave offline_access out of ${SCOPE}, or have it allowed for you and this client.`,
+    `Leave offline_access out of ${SCOPE}, or have it allowed for you and this client.`,
   ],
 ];
 
@@ -121,14 +114,10 @@ export class ProviderRefusedError extends ValidMindAuthError {
   readonly retryAfterMs?: number;
 
   constructor(
-    message: Message,
-    { answer, oauthError, retryAfterMs }: {
-      answer: string;
-      oauthError?: string;
-      retryAfterMs?: number | undefined;
-    },
+    parts: ValidMindAuthErrorParts & { answer: string; retryAfterMs?: number | undefined },
   ) {
-    super("provider_refused", message, { oauthError });
+    super("provider_refused", parts);
+    const { answer, retryAfterMs } = parts;
     this.answer = answer;
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
   }
@@ -142,13 +131,13 @@ export function isOfProof(error: unknown): boolean {
 /** The advice for the refusals of one grant, and of one client. */
 export interface RefusalAdvice {
   /** By the OAuth error. */
-  readonly byCode?: Readonly<Record<string, Message>>;
+  readonly byCode?: Readonly<Record<string, string>>;
   /** For all other errors. */
-  readonly ofOthers?: Message;
+  readonly ofOthers?: string;
   /** The errors beside `invalid_client` that some providers answer to a client's proof. */
   readonly proofErrors?: readonly string[];
   /** Where the client's own proof is refused. */
-  readonly ofClient?: Message | undefined;
+  readonly ofClient?: string | undefined;
   /** The scopes of the request. */
   readonly scope?: string;
 }
@@ -168,7 +157,7 @@ export function providerError(
   if (isOwn(error)) return error;
   if (error instanceof oauth.ResponseBodyError) return refused(action, issuer, error, advice);
   const [code, reason, cure] = explain(issuer, error);
-  return new ValidMindAuthError(code, words`Cannot ${action} at ${issuer}: ${reason}. ${cure}`);
+  return new ValidMindAuthError(code, { action: `${action} at ${issuer}`, reason, remedy: cure });
 }
 
 /** The error of a provider's answer in the browser: RFC 6749, section 4.1.2.1. */
@@ -179,7 +168,7 @@ export function authorizationRefusal(
 ): ValidMindAuthError {
   const refusal = refused("sign in", issuer, answer, advice);
   const isFault = ["server_error", "temporarily_unavailable"].includes(answer.error);
-  return isFault ? new ProviderUnavailableError(wordsOf(refusal)) : refusal;
+  return isFault ? new ProviderUnavailableError(refusal) : refusal;
 }
 
 /** The error for a status of refusal (400, 401, 403) without a word. */
@@ -188,10 +177,13 @@ export function refusedWithoutWords(
   { status, headers }: Response,
 ): ProviderRefusedError {
   const answer = `status ${status} and no text`;
-  return new ProviderRefusedError(
-    words`Cannot use ${place}: it answered with ${answer}, or a proxy did. ${PUBLIC}`,
-    { answer, retryAfterMs: parseRetryAfter(headers.get("retry-after")) },
-  );
+  return new ProviderRefusedError({
+    action: `use ${place}`,
+    reason: `it answered with ${answer}, or a proxy did`,
+    remedy: PUBLIC,
+    answer,
+    retryAfterMs: parseRetryAfter(headers.get("retry-after")),
+  });
 }
 
 function refused(
@@ -204,18 +196,16 @@ function refused(
   const said = printable(error_description).replace(/\.$/, "");
   const answer = `${oauthError}${said && ` (${said})`}`;
   const { scope = "" } = advice;
-  const sent = oauthError === "invalid_scope"
-    ? ` The scope asked for was "${printable(scope)}".`
-    : "";
-  const cure = refusalAdvice(oauthError, said, advice);
-  return new ProviderRefusedError(
-    words`Cannot ${action} at ${issuer}: the provider answered ${answer}.${sent} ${cure}`,
-    {
-      answer,
-      oauthError,
-      retryAfterMs: parseRetryAfter(error.response?.headers.get("retry-after") ?? null),
-    },
-  );
+  const isOfScope = oauthError === "invalid_scope";
+  const sent = isOfScope ? `The scope asked for was "${printable(scope)}". ` : "";
+  return new ProviderRefusedError({
+    action: `${action} at ${issuer}`,
+    reason: `the provider answered ${answer}`,
+    remedy: sent + refusalAdvice(oauthError, said, advice),
+    answer,
+    oauthError,
+    retryAfterMs: parseRetryAfter(error.response?.headers.get("retry-after") ?? null),
+  });
 }
 
 /** The advice for an OAuth error with the words of the provider. */
@@ -223,7 +213,7 @@ function refusalAdvice(
   code: string,
   said: string,
   { byCode = {}, proofErrors = [], ofClient, ofOthers }: RefusalAdvice,
-): Message {
+): string {
   // Keycloak says so of an audience that it does not know.
   const isOfProof = code === "invalid_client" && !/audience/i.test(said) || OF_PROOF.test(said);
   if (ofClient !== undefined && isOfProof) return ofClient;
@@ -235,11 +225,11 @@ function refusalAdvice(
   // zitadel/oidc refuses a wrong secret by unauthorized_client without a word.
   const mayBeOfProof = proofErrors.includes(code) && !/grant type/i.test(said) ||
     code === "unauthorized_client" && said === "";
-  return ofClient !== undefined && mayBeOfProof ? words`${ofClient} ${ofGrant}` : ofGrant;
+  return ofClient !== undefined && mayBeOfProof ? `${ofClient} ${ofGrant}` : ofGrant;
 }
 
 /** The advice for the words of a provider. */
-export function adviceByWords(said: string): Message | undefined {
+export function adviceByWords(said: string): string | undefined {
   return BY_WORDS.find(([pattern]) => pattern.test(said))?.[1];
 }
 
@@ -248,7 +238,7 @@ export function isProtocolError(code: string): boolean {
   return BY_CODE.has(code) || code === "authorization_pending" || code === "slow_down";
 }
 
-type Explanation = [code: ValidMindAuthErrorCode, reason: string, cure: Message];
+type Explanation = [code: ValidMindAuthErrorCode, reason: string, cure: string];
 
 function explain(issuer: string, error: unknown): Explanation {
   const { code, cause } = (error ?? {}) as {
@@ -271,7 +261,7 @@ function explain(issuer: string, error: unknown): Explanation {
     ];
 }
 
-function idTokenAdvice(code: unknown, text: string): Message {
+function idTokenAdvice(code: unknown, text: string): string {
   if (text.startsWith("JWE")) return "Switch off the encryption of ID tokens for this client.";
   if (code === oauth.JWT_TIMESTAMP_CHECK || /^iat\b/.test(text)) {
     return `Check this computer's clock, then ${ASK}`;
@@ -280,7 +270,7 @@ function idTokenAdvice(code: unknown, text: string): Message {
     return "The provider has to sign this client's ID tokens by an algorithm with a public key, such as " +
       "RS256 or ES256. Its discovery document has to name the algorithm.";
   }
-  return words`Check ${option("issuer")} and ${CLIENT_ID}, then ${ASK}`;
+  return `Check ${named("issuer")} and ${CLIENT_ID}, then ${ASK}`;
 }
 
 function otherIssuer(issuer: string, stated: unknown): Explanation {

@@ -11,7 +11,6 @@ import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/p
 import { printable } from "../../backends/common/printable.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { redact, remember } from "../../backends/common/redaction.ts";
-import { type Message, words } from "../../backends/common/words.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
@@ -115,7 +114,7 @@ export function providerFetch(
 ) {
   const { secrets } = runtime;
   return async (url: string, init: RequestInit): Promise<Response> => {
-    secureUrl(url, `use the provider's ${endpoint.name} endpoint: it`);
+    secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
     remember(secrets, secretsOf(init));
     const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
@@ -326,9 +325,9 @@ function notUsable(
   return unusable(url, reason, advice, parseRetryAfter(headers.get("retry-after")));
 }
 
-function unusable(url: string, reason: string, advice: Message, retryAfterMs?: number) {
-  const message = words`Cannot use the answer of ${place(url)}: ${reason}. ${advice}`;
-  return new ProviderUnavailableError(message, { retryAfterMs });
+function unusable(url: string, reason: string, advice: string, retryAfterMs?: number) {
+  const action = `use the answer of ${place(url)}`;
+  return new ProviderUnavailableError({ action, reason, remedy: advice, retryAfterMs });
 }
 
 /** The error for a request without an answer. */
@@ -341,21 +340,24 @@ function unreachable(
 ): ValidMindAuthError {
   if (isNotCapable(error)) {
     const flag = permissionFlag("net", netHost(new URL(url)));
-    return new ValidMindAuthError(
-      "permission_required",
-      `Cannot reach ${place(url)}: Deno does not permit it. Run with: ${flag}`,
-    );
+    return new ValidMindAuthError("permission_required", {
+      action: `reach ${place(url)}`,
+      reason: "Deno does not permit it",
+      remedy: `Run with: ${flag}`,
+    });
   }
   const fault = connectionFault(error, timeoutMs);
   const advice = fault === UNTRUSTED
     ? "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the " +
       "file of the authority's certificate. Otherwise do not sign in here."
-    : words`Check ${endpoint === DISCOVERY ? named("issuer") : "this address"},
-      ${connectionAdvice(fault)}`;
-  return new ProviderUnavailableError(
-    words`Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ${advice}`,
-    { cause: timeoutMs ? undefined : causeFrom(error, secrets) },
-  );
+    : `Check ${endpoint === DISCOVERY ? named("issuer") : "this address"}, ` +
+      `${connectionAdvice(fault)}`;
+  return new ProviderUnavailableError({
+    action: `reach ${place(url)}`,
+    reason: fault ?? "the connection failed",
+    remedy: advice,
+    cause: timeoutMs ? undefined : causeFrom(error, secrets),
+  });
 }
 
 /** An address for messages, without its query, whose text is the provider's. */

@@ -70,11 +70,11 @@ async function request(
   if (reason) {
     // Not kept: the next answer to another person's refresh token may have no ID token to compare.
     if (reason === OTHER_PERSON) delete got.refresh_token;
-    throw new ValidMindAuthError(
-      "id_token_invalid",
-      `Cannot refresh the sign-in at ${identity.issuer}: ${reason}. Sign out and sign in again, then ` +
-        `ask the provider's administrator.`,
-    );
+    throw new ValidMindAuthError("id_token_invalid", {
+      action: `refresh the sign-in at ${identity.issuer}`,
+      reason,
+      remedy: "Sign out and sign in again, then ask the provider's administrator.",
+    });
   }
   try {
     return await checkTokens(context, answer);

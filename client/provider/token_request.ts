@@ -2,7 +2,6 @@ import * as oauth from "oauth4webapi";
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redaction.ts";
-import { words, wordsOf } from "../../backends/common/words.ts";
 import { isSendable, type TokenSet } from "../entry/bearer.ts";
 import { readClaims } from "../entry/claims.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
@@ -95,13 +94,16 @@ export async function requestTokens(
   const isBound = result.answer.token_type === "dpop";
   if (isBound === (request.dpopKey !== undefined)) return result;
   // Bound tokens would go out as bearer tokens, and unbound ones can be used by anybody: RFC 9449, section 5.
-  const fault = isBound
-    ? words`they are bound to a key (DPoP). Set ${DPOP}.`
-    : words`they are not bound to a key. Have DPoP switched on, or leave out ${DPOP}.`;
-  throw new ValidMindAuthError(
-    isBound ? "provider_invalid" : "dpop_unsupported",
-    words`Cannot use the tokens of ${context.server.issuer}: ${fault}`,
-  );
+  const action = `use the tokens of ${context.server.issuer}`;
+  if (isBound) {
+    const reason = "they are bound to a key (DPoP)";
+    throw new ValidMindAuthError("provider_invalid", { action, reason, remedy: `Set ${DPOP}.` });
+  }
+  throw new ValidMindAuthError("dpop_unsupported", {
+    action,
+    reason: "they are not bound to a key",
+    remedy: `Have DPoP switched on, or leave out ${DPOP}.`,
+  });
 }
 
 async function requestOnce(
@@ -188,8 +190,7 @@ export async function firstTokens(
     await revokeToken({ ...context, signal }, token, hint).catch(() => undefined);
     // Keys that cannot be had are a final error here: there is nothing left to try again with.
     if (!(error instanceof ProviderUnavailableError)) throw error;
-    const { cause } = error;
-    throw new ValidMindAuthError("provider_unavailable", wordsOf(error), { cause });
+    throw new ValidMindAuthError("provider_unavailable", error);
   }
 }
 
@@ -254,9 +255,9 @@ export async function newDpopKey(
     remember(runtime.secrets, [key.jwk.d]);
     return key;
   }
-  throw new ValidMindAuthError(
-    "dpop_unsupported",
-    words`Cannot start the sign-in at ${server.issuer}: the provider offers no DPoP with ES256. Have
-      it switched on, or leave out ${DPOP}.`,
-  );
+  throw new ValidMindAuthError("dpop_unsupported", {
+    action: `start the sign-in at ${server.issuer}`,
+    reason: "the provider offers no DPoP with ES256",
+    remedy: `Have it switched on, or leave out ${DPOP}.`,
+  });
 }

@@ -1,7 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
-import { type Message, option, words } from "../../backends/common/words.ts";
 import { normalizeIssuer } from "../credential_key.ts";
 import { isSendable, type TokenSet } from "../entry/bearer.ts";
 import { readClaims } from "../entry/claims.ts";
@@ -23,7 +22,7 @@ export async function requestUnattended(provider: OidcProvider): Promise<TokenSe
   return await (isOfClient ? requestClientTokens(provider) : exchangeToken(provider));
 }
 
-const BY_CLIENT = words`${option("flow", { value: "client_credentials" })}`;
+const BY_CLIENT = named("flow", "client_credentials");
 const ENABLE_CLIENT =
   "Enable the client credentials grant for this client. The client has to be confidential.";
 
@@ -35,8 +34,8 @@ const CLIENT_ADVICE: RefusalAdvice = {
     invalid_request: ENABLE_CLIENT, // so answers oidc-provider
     unsupported_grant_type: ENABLE_CLIENT,
     access_denied: "Have the client allowed to use this API at the provider.",
-    invalid_scope:
-      words`Check ${SCOPE}: the client may not have all of it. At Entra it is <the API's id>/.default.`,
+    invalid_scope: `Check ${SCOPE}: the client may not have all of it. At Entra it is <the API's ` +
+      "id>/.default.",
   },
 };
 
@@ -75,9 +74,8 @@ function senderOf(
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 const AUDIENCE = named("audience");
-const OTHERWISE = words`Sign in again where that token comes from, such as at the hub, or set ${
-  option("flow", { value: "device", variable: "VM_OIDC_FLOW" })
-} to sign in here.`;
+const OTHERWISE = "Sign in again where that token comes from, such as at the hub, or set " +
+  `${named("flow", "device")} to sign in here.`;
 /**
  * Exchanges the token in the subject token file for one of this client and audience: RFC 8693. The file
  * is read anew each time, since another program renews it.
@@ -85,7 +83,7 @@ const OTHERWISE = words`Sign in again where that token comes from, such as at th
 async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
   const { issuer, clientId, audience, subjectTokenFile: path } = provider.identity;
   if (path === undefined) {
-    const advice = words`Give ${named("subjectTokenFile")}. ${ITS_VARIABLES}. ${OTHERWISE}`;
+    const advice = `Give ${named("subjectTokenFile")}. ${ITS_VARIABLES}. ${OTHERWISE}`;
     throw unusable(`the token to exchange at ${issuer}`, "no file is named", advice);
   }
   const forAudience = audience === undefined ? "" : ` and the audience ${audience}`;
@@ -113,18 +111,18 @@ async function processExchange(
   if (answer.issued_token_type === ACCESS_TOKEN) return answer;
   const [{ issuer }] = answered;
   const type = printable(redact(String(answer.issued_token_type), runtime.secrets), 80);
-  throw new ValidMindAuthError(
-    "provider_invalid",
-    words`Cannot use the token that ${issuer} gave in exchange: its issued_token_type is ${type}, and
-      not ${ACCESS_TOKEN}. Have access tokens issued to this client.`,
-  );
+  throw new ValidMindAuthError("provider_invalid", {
+    action: `use the token that ${issuer} gave in exchange`,
+    reason: `its issued_token_type is ${type}, and not ${ACCESS_TOKEN}`,
+    remedy: "Have access tokens issued to this client.",
+  });
 }
 
 /** The one token in the file. A JWT of another issuer is not sent to this one. */
 function readToken(path: string, target: string, issuer: string): string {
-  const subject = words`${fileOf("subjectTokenFile", path)} for ${target}`;
-  const fail = (reason: string, advice: Message, cause?: unknown) =>
-    unusable(subject, reason, words`${advice} ${OTHERWISE}`, cause);
+  const subject = `${fileOf("subjectTokenFile", path)} for ${target}`;
+  const fail = (reason: string, advice: string, cause?: unknown) =>
+    unusable(subject, reason, `${advice} ${OTHERWISE}`, cause);
   const token = readSecretFile("subjectTokenFile", path, fail);
   if (!isSendable(token)) {
     throw fail("it does not hold one token", "Check the program that fills it.");
@@ -142,10 +140,9 @@ function adviceFor(token: string): RefusalAdvice {
   const owner = typeof azp === "string" ? ` of ${printable(azp, 80)}` : "";
   const cause = isEnded
     ? "That token has ended."
-    : words`Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} and
-      ${SCOPE}.`;
-  const cure = words`${cause} ${OTHERWISE}`;
-  const ofClient =
-    words`Check ${AUDIENCE}. The client may have to prove itself. ${PROVE} ${OTHERWISE}`;
+    : `Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} ` +
+      `and ${SCOPE}.`;
+  const cure = `${cause} ${OTHERWISE}`;
+  const ofClient = `Check ${AUDIENCE}. The client may have to prove itself. ${PROVE} ${OTHERWISE}`;
   return { byCode: { invalid_client: ofClient }, ofOthers: cure };
 }

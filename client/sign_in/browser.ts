@@ -1,7 +1,6 @@
 import { permissionFlag } from "../../backends/common/permission.ts";
 import { delay, untilAborted } from "../../backends/common/promises.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
-import { option, words, wordsOf } from "../../backends/common/words.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
@@ -34,6 +33,7 @@ import {
   SPENT,
 } from "./browser_answer.ts";
 import { DENIALS, type FlowContext, promptError } from "./flow.ts";
+import { named } from "../options/declaration.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
@@ -68,7 +68,11 @@ export async function signInByBrowser(
       Promise.try(() => {
         const fault = submit(String(address));
         if (fault === undefined) return;
-        throw new ValidMindAuthError("address_refused", `Cannot use the address: ${fault}.`);
+        throw new ValidMindAuthError("address_refused", {
+          action: "use the address",
+          reason: fault,
+          remedy: "Copy the whole address of the last page.",
+        });
       }),
   };
   const either = AbortSignal.any([signal, stop.signal]);
@@ -123,26 +127,26 @@ async function expiry(
     await untilAborted(runtime.delay(LOOK_MS, signal), signal);
     look();
   }
-  throw new ValidMindAuthError(
-    "authorization_expired",
-    `Cannot sign in at ${issuer}: the browser did not come back within ${LIMIT_MS / 60_000} ` +
-      `minutes. Sign in again. If the page showed an error about the redirect URI, register that URI ` +
-      `at the provider.`,
-  );
+  throw new ValidMindAuthError("authorization_expired", {
+    action: `sign in at ${issuer}`,
+    reason: `the browser did not come back within ${LIMIT_MS / 60_000} minutes`,
+    remedy: "Sign in again. If the page showed an error about the redirect URI, register that " +
+      "URI at the provider.",
+  });
 }
 
 function twoBrowsers(issuer: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "authorization_denied",
-    words`Cannot sign in at ${issuer}: two browsers have opened its page, perhaps one of another user.
-      Sign in again with ${option("openBrowser", { value: false })}, and open the link yourself.`,
-  );
+  return new ValidMindAuthError("authorization_denied", {
+    action: `sign in at ${issuer}`,
+    reason: "two browsers have opened its page, perhaps one of another user",
+    remedy: `Sign in again with ${named("openBrowser", false)}, and open the link yourself.`,
+  });
 }
 
 function denial(error: unknown): unknown {
   const { oauthError } = error instanceof ProviderRefusedError ? error : {};
   if (!DENIALS.includes(oauthError)) return error;
-  return new ValidMindAuthError("authorization_denied", wordsOf(error as Error), { oauthError });
+  return new ValidMindAuthError("authorization_denied", error as ProviderRefusedError);
 }
 
 /** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
@@ -305,19 +309,19 @@ function listenAt(hostname: string, port: number): Deno.TcpListener[] {
 function unavailable(setting: RedirectSetting, error: unknown): ValidMindAuthError {
   const places = listenPlaces(setting);
   if (error instanceof Deno.errors.NotCapable) {
-    return new ValidMindAuthError(
-      "permission_required",
-      `Cannot sign in in the browser: Deno does not permit listening for its answer. Run with: ` +
-        permissionFlag("net", ...places),
-    );
+    return new ValidMindAuthError("permission_required", {
+      action: "sign in in the browser",
+      reason: "Deno does not permit listening for its answer",
+      remedy: `Run with: ${permissionFlag("net", ...places)}`,
+    });
   }
   const reason = error instanceof Deno.errors.AddrInUse
     ? "another program, or another sign-in of this one, listens there"
     : `the system refuses it (${(error as Error).name})`;
-  return new ValidMindAuthError(
-    "redirect_unavailable",
-    words`Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. Give other
-      ports that are registered at the provider (${option("redirectUri")}, ${option("listen")}), or
-      free these.`,
-  );
+  return new ValidMindAuthError("redirect_unavailable", {
+    action: `listen at ${places.join(", ")} for the browser's answer`,
+    reason,
+    remedy: `Give other ports that are registered at the provider (${named("redirectUri")}, ` +
+      `${named("listen")}), or free these.`,
+  });
 }

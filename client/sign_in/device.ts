@@ -1,7 +1,6 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import { words, wordsOf } from "../../backends/common/words.ts";
 import type { TokenSet } from "../entry/bearer.ts";
-import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { partsOf, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
 import { BY_BROWSER, ProviderRefusedError } from "../provider/error.ts";
@@ -13,7 +12,7 @@ import { DENIALS, type FlowContext, promptError } from "./flow.ts";
 const LAST_POLL_MS = 250;
 
 /** The way around a policy against codes. */
-const INSTEAD = words`If the page refused the code by a policy, set ${BY_BROWSER}.`;
+const INSTEAD = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
@@ -80,12 +79,15 @@ async function poll(
 
 /** @param fault The reason why the last poll decided nothing. The person may have approved. */
 function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
-  const message = fault === undefined
-    ? words`Cannot sign in at ${issuer}: nobody approved before the code ended. Sign in again. ${INSTEAD}`
-    : words`Cannot sign in at ${issuer}: the code ended before the provider answered. ${
-      wordsOf(fault)
-    }`;
-  return new ValidMindAuthError("device_code_expired", message, { cause: fault });
+  const action = `sign in at ${issuer}`;
+  if (fault === undefined) {
+    const reason = "nobody approved before the code ended";
+    const remedy = `Sign in again. ${INSTEAD}`;
+    return new ValidMindAuthError("device_code_expired", { action, reason, remedy });
+  }
+  const reason = `the code ended before the provider answered: ${fault.reason}`;
+  const { remedy } = fault;
+  return new ValidMindAuthError("device_code_expired", { action, reason, remedy, cause: fault });
 }
 
 /** The page may have refused the code by a policy, and this program is not told the reason. */
@@ -94,7 +96,5 @@ function ended(error: unknown): unknown {
   const isDenied = DENIALS.includes(error.oauthError);
   if (!isDenied && error.oauthError !== "expired_token") return error;
   const code = isDenied ? "device_code_denied" : "device_code_expired";
-  const hasAdvice = error.message.includes(BY_BROWSER.inCode);
-  const message = hasAdvice ? wordsOf(error) : words`${wordsOf(error)} ${INSTEAD}`;
-  return new ValidMindAuthError(code, message, { oauthError: error.oauthError });
+  return new ValidMindAuthError(code, { ...partsOf(error), remedy: `${error.remedy} ${INSTEAD}` });
 }

@@ -3,14 +3,13 @@ import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isSecureUrl } from "../../backends/common/host.ts";
 import { isGranted } from "../../backends/common/permission.ts";
 import { isDeno, notebook } from "../../backends/common/runtime.ts";
-import { words, wordsOf } from "../../backends/common/words.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import type { Bearer, TokenSet } from "../entry/bearer.ts";
 import { entryStatus } from "../entry/entry_status.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { partsOf, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { browserLauncher } from "../permissions/preflight.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
@@ -253,10 +252,11 @@ function chosenFlow(flow: SignInFlow | undefined): Flow {
 const signInByChosenBrowser: Flow = async (provider, context) => {
   const obstacle = await browserObstacle(provider, context);
   if (obstacle === undefined) return await byBrowser(provider, context);
-  throw new ValidMindAuthError(
-    "flow_unsupported",
-    words`Cannot sign in with ${BY_BROWSER}: ${obstacle}. Set ${BY_DEVICE}, or leave the flow out.`,
-  );
+  throw new ValidMindAuthError("flow_unsupported", {
+    action: `sign in with ${BY_BROWSER}`,
+    reason: obstacle,
+    remedy: `Set ${BY_DEVICE}, or leave the flow out.`,
+  });
 };
 
 /** The device flow; where it is not to be had for this client, the browser. */
@@ -266,18 +266,18 @@ const signInByAny: Flow = async (provider, context) => {
   } catch (error) {
     if (!isWithoutDeviceFlow(error)) throw error;
     const obstacle = await browserObstacle(provider, context);
-    const { code, oauthError } = error;
+    const { code } = error;
     if (obstacle !== undefined) {
+      const instead = `${BY_BROWSER} cannot take its place: ${obstacle}.`;
       // The advice of this code is the browser.
-      const said = code === "device_flow_unsupported" ? reasonOf(error) : wordsOf(error);
-      const message = words`${said} ${BY_BROWSER} cannot take its place: ${obstacle}.`;
-      throw new ValidMindAuthError(code, message, { oauthError });
+      const remedy = code === "device_flow_unsupported" ? instead : `${error.remedy} ${instead}`;
+      throw new ValidMindAuthError(code, { ...partsOf(error), remedy });
     }
     const { runtime, ask } = context;
     runtime.emit?.({ type: "flow_changed", flow: "browser", code });
     if (!isShownByCaller(ask)) {
       await showLine(
-        `${reasonOf(error)} The sign-in goes on in the browser. The flow "device" prevents this.`,
+        `Cannot ${error.action}: ${error.reason}. The sign-in goes on in the browser. The flow "device" prevents this.`,
       );
     }
     return await byBrowser(provider, context);
@@ -302,7 +302,8 @@ async function withFewerScopes(
       const asked = scope === "" ? "no scope" : `the scope "${scope}"`;
       const advice =
         "there may be no refresh token. To ask for another one, set scope (VM_OIDC_SCOPE).";
-      await showLine(`${reasonOf(error as Error)} The sign-in goes on with ${asked}: ${advice}`);
+      const { action, reason } = error as ValidMindAuthError;
+      await showLine(`Cannot ${action}: ${reason}. The sign-in goes on with ${asked}: ${advice}`);
     }
     return await withFewerScopes(flow, provider, context);
   }
@@ -313,9 +314,4 @@ function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
   return error instanceof ValidMindAuthError && (error.code === "device_flow_unsupported" ||
     (error.code === "provider_refused" && REFUSALS.includes(error.oauthError) &&
       !isOfProof(error)));
-}
-
-/** "Cannot X: reason." without the advice, which the browser takes the place of. */
-function reasonOf({ message }: Error): string {
-  return `${message.split(". ", 1)[0]}.`;
 }

@@ -67,11 +67,12 @@ export async function runFlow(
 
 /** The error where this module, or the caller's function, cannot show the code or the link. */
 export function promptError(error: unknown): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "prompt_failed",
-    "Cannot sign in: the code or the link could not be shown. See the cause.",
-    { cause: error },
-  );
+  return new ValidMindAuthError("prompt_failed", {
+    action: "sign in",
+    reason: "the code or the link could not be shown",
+    remedy: "See the cause.",
+    cause: error,
+  });
 }
 
 /** The kind of the failure behind an error. */

@@ -80,17 +80,18 @@ export async function startInBrowser(
 }
 
 function newLink(): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "address_refused",
-    "Cannot finish the sign-in: the provider refused the scopes of this link. Open the new link, and " +
-      "call finish() with its address.",
-  );
+  return new ValidMindAuthError("address_refused", {
+    action: "finish the sign-in",
+    reason: "the provider refused the scopes of this link",
+    remedy: "Open the new link, and call finish() with its address.",
+  });
 }
 
 function checkFlow({ flow = "browser" }: SessionOptions): void {
   if (flow === "auto" || flow === "browser") return;
-  throw invalidOptions(
-    `Cannot start the sign-in: startSignIn() is for the browser, and the option flow is "${flow}". ` +
-      `Leave flow out, or call createSession().`,
-  );
+  throw invalidOptions({
+    action: "start the sign-in",
+    reason: `startSignIn() is for the browser, and the option flow is "${flow}"`,
+    remedy: "Leave flow out, or call createSession().",
+  });
 }

@@ -1,7 +1,6 @@
 import { backendName, locationOf } from "../../backends/common/describe_backend.ts";
 import { given } from "../../backends/common/given.ts";
 import { remember } from "../../backends/common/redaction.ts";
-import { words } from "../../backends/common/words.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -94,11 +93,11 @@ export class SignedInSession implements Session {
     this.#assertOpen();
     const { tokens } = this.#options;
     if (tokens === undefined) {
-      throw new ValidMindAuthError(
-        "no_access_token",
-        words`Cannot give an access token: ${named("apiKey")} is set, and requests carry it. To sign
-          in instead, give ${named("issuer")} and ${named("clientId")}.`,
-      );
+      throw new ValidMindAuthError("no_access_token", {
+        action: "give an access token",
+        reason: `${named("apiKey")} is set, and requests carry it`,
+        remedy: `To sign in instead, give ${named("issuer")} and ${named("clientId")}.`,
+      });
     }
     if (options === undefined) {
       const fresh = tokens.freshToken(); // without a further promise
@@ -190,7 +189,7 @@ export class SignedInSession implements Session {
   /** The URL that headers are for: one of the API, or any secure one without an API. */
   async #targetOf(url: string | URL): Promise<URL> {
     if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
-    return secureUrl(String(url), "give headers: the URL");
+    return secureUrl(String(url), "the URL", "give headers");
   }
 
   async #loadApi(): Promise<ApiClient> {
@@ -273,10 +272,11 @@ export class SignedInSession implements Session {
 
   #assertOpen(): void {
     if (!this.#isClosed) return;
-    throw new ValidMindAuthError(
-      "session_closed",
-      "Cannot use the session: it was closed. Call init() or createSession() again.",
-    );
+    throw new ValidMindAuthError("session_closed", {
+      action: "use the session",
+      reason: "it was closed",
+      remedy: "Call init() or createSession() again.",
+    });
   }
 }
 

@@ -3,7 +3,6 @@ import { given } from "../../backends/common/given.ts";
 import { listKeys } from "../../backends/common/list_keys.ts";
 import { isProbeKey } from "../../backends/common/probe.ts";
 import { assertRuntime } from "../../backends/common/runtime.ts";
-import { option, words } from "../../backends/common/words.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -11,7 +10,7 @@ import type {
 import { chooseBackend, type NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { codeOf, invalidOptions } from "../errors.ts";
-import { optionTypes } from "../options/declaration.ts";
+import { named as nameOption, optionTypes } from "../options/declaration.ts";
 import {
   checkIssuer,
   CLIENT_AUTH,
@@ -100,8 +99,8 @@ async function clearAll(
   const { revoke = false } = options;
   const backend = await storeOf(options, named);
   await preflight(ACTION, clearNeeds(backend, []), "always");
-  const instead = words`Clear entries one by one, with ${option("issuer")} and ${
-    option("clientId")
+  const instead = `Clear entries one by one, with ${nameOption("issuer")} and ${
+    nameOption("clientId")
   }.`;
   const listed = await listKeys(backend, instead).catch((error) => {
     // A store that cannot be understood: the one fault that its removal cures.
@@ -225,9 +224,11 @@ async function providerOfEntry(
   options: ClearOidcCredentialsOptions,
 ): Promise<OidcProvider> {
   if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
-    throw invalidOptions(
-      "Cannot revoke the tokens: the entry names no issuer and client. Revoke them at the provider.",
-    );
+    throw invalidOptions({
+      action: "revoke the tokens",
+      reason: "the entry names no issuer and client",
+      remedy: "Revoke them at the provider.",
+    });
   }
   const url = checkIssuer(normalizeIssuer(issuer), ACTION);
   const clientId = normalizeClientId(client_id);

@@ -1,7 +1,6 @@
 import { backendName } from "../../backends/common/describe_backend.ts";
 import { Once, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
-import type { Message } from "../../backends/common/words.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import {
   type Bearer,
@@ -319,7 +318,7 @@ export class TokenRenewal implements Renewal {
   }
 
   /** The error where a person has to sign in and is not asked. */
-  #loginRequired(reason: Message, cause?: Error): ValidMindAuthError {
+  #loginRequired(reason: string, cause?: Error): ValidMindAuthError {
     const { identity, isFound } = this.#options;
     return loginRequired(identity, this.#store.backend, isFound, reason, cause);
   }

@@ -1,7 +1,6 @@
 import { given } from "../../backends/common/given.ts";
 import { isInKv } from "../../backends/common/inner_stores.ts";
 import { quoteArgument } from "../../backends/common/shell.ts";
-import { call, type Message, option, type Words, words } from "../../backends/common/words.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
@@ -19,7 +18,7 @@ import { DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
 import { readClaims } from "../entry/claims.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import { SKEW_SECONDS } from "../is_expired.ts";
-import { OPTIONS } from "../options/declaration.ts";
+import { named, OPTIONS } from "../options/declaration.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
@@ -164,7 +163,7 @@ export class EntryUse {
   }
 
   /** The reason why an entry cannot be refreshed, if there is one. */
-  async noRefreshOf(stored: OidcCredentials | undefined): Promise<Message | undefined> {
+  async noRefreshOf(stored: OidcCredentials | undefined): Promise<string | undefined> {
     const { identity } = this.#options;
     if (stored === undefined) return "no sign-in is stored";
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
@@ -201,12 +200,12 @@ const OTHER_SCOPE =
   "the stored sign-in is for another scope. To use both at once, give each a profile of its own";
 
 /** The reason of an entry that cannot be refreshed. */
-function noRefreshToken({ scope }: OidcIdentity): Message {
+function noRefreshToken({ scope }: OidcIdentity): string {
   return scope.split(" ").includes("offline_access")
     ? "the provider gave no refresh token, although offline_access was asked for. Have it allowed for " +
       "this client. In the browser flow some providers also need the authorization parameter " +
       "prompt=consent"
-    : words`there is no refresh token (${option("scope")} has no offline_access)`;
+    : `there is no refresh token (${named("scope")} has no offline_access)`;
 }
 
 /**
@@ -218,20 +217,25 @@ export function loginRequired(
   identity: OidcIdentity,
   backend: OidcCredentialsBackend,
   isFound: boolean,
-  reason: Message,
+  reason: string,
   cause?: Error,
 ): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "login_required",
-    words`Cannot get a token for ${identity.issuer}: ${reason}. ${
-      advice(identity, backend, isFound)
-    }`,
-    { cause },
-  );
+  return new ValidMindAuthError("login_required", {
+    action: `get a token for ${identity.issuer}`,
+    reason,
+    remedy: advice(identity, backend, isFound),
+    cause,
+    signIn: backend.persistent === false ? undefined : signInNames(identity),
+  });
 }
 
 /** The options that name a sign-in. */
 const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
+
+function signInNames(identity: OidcIdentity): Record<string, string | boolean> {
+  const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
+  return Object.fromEntries(names.map((name) => [name, identity[name]!]));
+}
 
 const HERE = "init() in a notebook or a terminal";
 
@@ -240,12 +244,11 @@ function advice(
   identity: OidcIdentity,
   backend: OidcCredentialsBackend,
   isFound: boolean,
-): Words {
+): string {
   if (backend.persistent === false) {
-    return words`Nothing is stored beyond this process: run ${call("init", {}, HERE)}.`;
+    return `Nothing is stored beyond this process: run ${HERE}.`;
   }
   const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
-  const login = Object.fromEntries(names.map((name) => [name, identity[name]]));
   const flags = names.map((name) => {
     const { flag } = OPTIONS[name];
     const value = identity[name]!;
@@ -257,7 +260,7 @@ function advice(
   const way = isFound
     ? `\n  ${command} ${flags.join(" ")}\nor with validmind-auth login and the same flags, or`
     : " the program that made the store:";
-  return words`${call("login", login, `Sign in with${way} run ${HERE}.`)}`;
+  return `Sign in with${way} run ${HERE}.`;
 }
 
 /** Whether an error ends the sign-in. A refusal of any other kind may pass. */
@@ -289,10 +292,11 @@ export function reasonOf({ oauthError, answer }: ProviderRefusedError): string {
 
 /** The error for an identity whose bearer is the ID token, without a live one. */
 export function noIdToken(issuer: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "id_token_missing",
-    words`Cannot get a token for ${issuer}: the bearer is the ID token, and the provider gave none
-      that is still valid by the clock here. Ask for the scope "openid", check this computer's clock, or
-      set ${option("bearer", { value: "access_token" })}.`,
-  );
+  return new ValidMindAuthError("id_token_missing", {
+    action: `get a token for ${issuer}`,
+    reason: "the bearer is the ID token, and the provider gave none that is still valid by the " +
+      "clock here",
+    remedy: `Ask for the scope "openid", check this computer's clock, or set ` +
+      `${named("bearer", "access_token")}.`,
+  });
 }

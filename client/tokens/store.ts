@@ -134,11 +134,12 @@ export class CredentialStore extends StoredCredential {
       await probe.#delete();
     }
     if (read?.access_token === access_token && await probe.read() === undefined) return;
-    throw new CredentialsBackendError(
-      "backend_unproven",
-      `Cannot keep tokens in ${describeBackend(this.backend)}: a test entry did not come back as ` +
-        `it was written, or was still there after its removal. Repair the backend, or use another one.`,
-    );
+    throw new CredentialsBackendError("backend_unproven", {
+      action: `keep tokens in ${describeBackend(this.backend)}`,
+      reason: "a test entry did not come back as it was written, or was still there after its " +
+        "removal",
+      remedy: "Repair the backend, or use another one.",
+    });
   }
 
   /**
@@ -167,12 +168,12 @@ export class CredentialStore extends StoredCredential {
     this.shared.unstored.set(this.key, { entry, replaces });
     const cause = backendError("write to", this.backend, error);
     const place = describeBackend(this.backend);
-    return new ValidMindAuthError(
-      "credentials_not_stored",
-      `Cannot store the new tokens in ${place}: ${cause.message} The tokens stay usable in this ` +
-        `process. Each use tries to store them again. A new process may have to sign in.`,
-      { cause },
-    );
+    return new ValidMindAuthError("credentials_not_stored", {
+      action: `store the new tokens in ${place}`,
+      reason: `${cause.message} The tokens stay usable in this process`,
+      remedy: "Each use tries to store them again. A new process may have to sign in.",
+      cause,
+    });
   }
 
   async #put(entry: OidcCredentials, options?: PutOptions): Promise<void> {

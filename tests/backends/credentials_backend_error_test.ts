@@ -4,14 +4,9 @@ import { assertCredentialsBackend } from "../../backends/common/assert_backend.t
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
 import {
-  call,
-  messageFor,
-  option,
-  type Vocabulary,
-  words,
-  wordsOf,
-} from "../../backends/common/words.ts";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+  CredentialsBackendError,
+  type ErrorParts,
+} from "../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { ApiError, MissingModelIdError, ValidMindAuthError } from "../../client/errors.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";
@@ -20,16 +15,27 @@ import { SpyBackend } from "../support/spy_backend.ts";
 import { testWith } from "../support/test_with.ts";
 import { encrypted } from "./encrypted/encrypted_world.ts";
 import { trio } from "./fallback/fallback_world.ts";
+import { named } from "../../client/options/declaration.ts";
+import { errorParts } from "../support/error_parts.ts";
 
 const test = testWith({ permissions: "none" });
 
 test("an error has a name, a code and a cause, if there is one", () => {
   const cause = new Error("the reason");
-  const error = new CredentialsBackendError("backend_full", "Cannot write: full.", { cause });
+  const error = new CredentialsBackendError(
+    "backend_full",
+    errorParts("Cannot write: full.", cause),
+  );
   assert(error instanceof Error && error.cause === cause);
   assertEquals(error.code, "backend_full");
-  assertEquals(String(error), "CredentialsBackendError [backend_full]: Cannot write: full.");
-  assertEquals("cause" in new CredentialsBackendError("backend_full", "Cannot write."), false);
+  assertEquals(
+    String(error),
+    "CredentialsBackendError [backend_full]: Cannot write: full. Try again.",
+  );
+  assertEquals(
+    "cause" in new CredentialsBackendError("backend_full", errorParts("Cannot write.")),
+    false,
+  );
 });
 
 test("the stack of an error begins in the code of its caller", () => {
@@ -38,30 +44,32 @@ test("the stack of an error begins in the code of its caller", () => {
   assert(frame!.includes(import.meta.url), frame);
 });
 
-const inFlags: Vocabulary = ({ kind, name, value }) =>
-  kind === "call" ? name === "login" ? "run: auth login" : undefined : `--${name} ${value ?? ""}`;
-
-Deno.test("a message with terms is in words of code, and in others for who asks", () => {
-  const message = words`Cannot sign in: ${2} flows are refused. Set ${
-    option("flow", { value: "browser", variable: "VM_OIDC_FLOW" })
-  }, or ${call("login", {}, "call init()")}, or ${call("clear", { all: true })}.`;
-  const start = "Cannot sign in: 2 flows are refused. ";
+Deno.test("an error is data: its message is made of its parts, and each is a field", () => {
+  const parts = { action: "sign in", reason: "2. flows: are refused", remedy: "Set one. Or none." };
   for (
     const error of [
-      new ValidMindAuthError("flow_unsupported", message),
-      new CredentialsBackendError("backend_denied", message),
+      new ValidMindAuthError("flow_unsupported", parts),
+      new CredentialsBackendError("backend_denied", parts),
+      new ApiError(parts, 500, ""),
     ]
   ) {
-    const inCode = 'Set flow: "browser" (VM_OIDC_FLOW), or call init(), or clear({ all: true }).';
-    assertEquals(error.message, start + inCode);
-    const flags = "Set --flow browser, or run: auth login, or clear({ all: true }).";
-    assertEquals(messageFor(error, inFlags), start + flags);
-    assert(!Deno.inspect(error).includes("kind"));
-    const outer = new ValidMindAuthError("login_required", words`${wordsOf(error)} Again.`);
-    assertEquals(messageFor(outer, inFlags), `${messageFor(error, inFlags)} Again.`);
+    assertEquals(error.message, "Cannot sign in: 2. flows: are refused. Set one. Or none.");
+    const { action, reason, remedy } = error;
+    assertEquals({ action, reason, remedy }, parts);
   }
-  const plain = new ValidMindAuthError("login_required", "Cannot sign in: nobody is there.");
-  assertEquals(messageFor(plain, inFlags), plain.message);
+  const bare = new ValidMindAuthError("flow_unsupported", parts);
+  assertEquals(["kind", "oauthError", "signIn", "cause"].filter((name) => name in bare), []);
+  const refused = { ...parts, kind: "flow", oauthError: "unauthorized_client" } as const;
+  const { kind, oauthError } = new ValidMindAuthError("provider_refused", refused);
+  assertEquals([kind, oauthError], ["flow", "unauthorized_client"]);
+});
+
+Deno.test("an option is named by its variable and its flag as well", () => {
+  assertEquals(named("issuer"), "issuer (VM_OIDC_ISSUER, --issuer)");
+  assertEquals(named("flow", "browser"), 'flow: "browser" (VM_OIDC_FLOW, --flow)');
+  assertEquals(named("loginHint"), "loginHint (--login-hint)");
+  assertEquals(named("clientSecret"), "clientSecret (VM_OIDC_CLIENT_SECRET)");
+  assertEquals(named("signal"), "signal");
 });
 
 /** The classes of another copy of this module, as a backend that imports another version brings it. */
@@ -80,22 +88,25 @@ async function otherCopy() {
 Deno.test("an error of another copy of this module is an error of its class", async () => {
   const other = await otherCopy();
   assert(other.CredentialsBackendError !== CredentialsBackendError);
-  const full = new other.CredentialsBackendError("backend_full", "Cannot write: full.");
+  const full = new other.CredentialsBackendError("backend_full", errorParts("Cannot write: full."));
   assertInstanceOf(full, CredentialsBackendError);
-  const answer = new other.ApiError("Cannot get /x: 500.", 500, "");
+  const answer = new other.ApiError(errorParts("Cannot get /x: 500."), 500, "");
   for (const known of [ApiError, ValidMindAuthError]) assertInstanceOf(answer, known);
   for (const unrelated of [MissingModelIdError, CredentialsBackendError]) {
     assert(!(answer instanceof unrelated));
   }
-  assert(!(new other.ValidMindAuthError("api_error", "Cannot.") instanceof ApiError));
+  assert(!(new other.ValidMindAuthError("api_error", errorParts("Cannot.")) instanceof ApiError));
   class Own extends ApiError {} // a class of the caller's own has only its own errors
-  assertInstanceOf(new Own("Cannot get /x: 500.", 500, ""), Own);
-  assert(!(new ApiError("Cannot get /x: 500.", 500, "") instanceof Own));
+  assertInstanceOf(new Own(errorParts("Cannot get /x: 500."), 500, ""), Own);
+  assert(!(new ApiError(errorParts("Cannot get /x: 500."), 500, "") instanceof Own));
   const lookalike: unknown = { [Symbol.for("@validmind/auth ApiError")]: true };
   assert(!(lookalike instanceof ApiError));
   const { a, b, backend } = trio();
   a.get = () => {
-    throw new other.CredentialsBackendError("backend_unavailable", "Cannot read: away. Wait.");
+    throw new other.CredentialsBackendError(
+      "backend_unavailable",
+      errorParts("Cannot read: away. Wait."),
+    );
   };
   await backend.put("key", entry()); // a fallback goes on
   assertEquals(b.rows.get("key")?.access_token, entry().access_token);
@@ -123,7 +134,7 @@ test("checkOptions takes known options, and names the first unknown one without 
     await refuses(wrong, "not an object");
   }
   await rejectsWith("invalid_options", check(SECRETS.access, ["one", "two"]), "one of one, two");
-  const fail = (message: string) => new RangeError(message);
+  const fail = ({ reason }: ErrorParts) => new RangeError(reason);
   const own = () => checkOptions("Call", { a: 1 }, { a: "text" }, fail);
   assertThrows(own, RangeError, "is not a string");
 });

@@ -111,7 +111,11 @@ Deno.test("a sign-out removes the encrypted entry also where the plain one canno
   const inner = new SpyBackend();
   const backend = encrypted(inner);
   await backend.put(KEY, entry());
-  const fault = new CredentialsBackendError("backend_denied", "Cannot delete it: no. Ask.");
+  const fault = new CredentialsBackendError("backend_denied", {
+    action: "delete it",
+    reason: "no",
+    remedy: "Ask.",
+  });
   inner.before = (method, key) => {
     if (method === "delete" && key === KEY) throw fault;
   };
@@ -128,7 +132,11 @@ Deno.test("a holder that lost its lock on a store with leases writes nothing any
   await backend.withLock!(KEY, async () => {
     store.before = (method, key) => {
       if (method !== "put" || !held.has(key)) return; // the lock of its own row
-      throw new CredentialsBackendError("backend_locked", "Cannot write: was lost. Try again.");
+      throw new CredentialsBackendError("backend_locked", {
+        action: "write",
+        reason: "was lost",
+        remedy: "Try again.",
+      });
     };
     const put = () => backend.put(KEY, entry({ access_token: "newer" }));
     await rejectsWith("backend_locked", put, "was lost");

@@ -97,7 +97,11 @@ test.comparing("a sign-out before a session's write, or before a late one, is no
   for (const isLate of [false, true]) {
     await backend.put(KEY, entry());
     const credential = new CredentialStore(backend, KEY);
-    const denied = new CredentialsBackendError("backend_denied", "Cannot write it: test. Wait.");
+    const denied = new CredentialsBackendError("backend_denied", {
+      action: "write it",
+      reason: "test",
+      remedy: "Wait.",
+    });
     backend.put = isLate ? () => Promise.reject(denied) : signOutBeforeWrite;
     const replaced = await credential.replace(ROTATED, entry()).catch(() => "denied");
     if (isLate) {

@@ -411,7 +411,11 @@ for (const key of [KEY, SERVED_KEY]) {
 
 Deno.test("serveHelper: what is asked wrongly, or fails, ends with code 1 and a reason without secrets", async () => {
   const fail = (error: Error) => ({ ...minimal(), get: () => Promise.reject(error) });
-  const locked = new CredentialsBackendError("backend_locked", "Cannot read: held. Wait.");
+  const locked = new CredentialsBackendError("backend_locked", {
+    action: "read",
+    reason: "held",
+    remedy: "Wait.",
+  });
   const account = (Secret: unknown) => JSON.stringify({ ServerURL: SHORT, Secret });
   const cases: [OidcCredentialsBackend, action: string, input: string, words: string][] = [
     [store(), "get", "https://index.docker.io/v1/", `ServerURL does not begin with ${ADDRESS}`],

@@ -59,8 +59,9 @@ export const api: Command = {
     if (status === 401 && session.issuer !== undefined) {
       await session.accessToken({ forceRefresh: true }); // an ended sign-in is an error of its own
     }
-    const words = `Cannot ${init.method} ${path}: the API answered ${status} ${statusText}`;
-    throw new ApiError(`${words.trimEnd()}. See its answer.`, status, "");
+    const action = `${init.method} ${path}`;
+    const reason = `the API answered ${status} ${statusText}`.trimEnd();
+    throw new ApiError({ action, reason, remedy: "See its answer." }, status, "");
   },
 };
 

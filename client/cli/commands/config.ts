@@ -1,7 +1,7 @@
 import { readEnvIfGranted } from "../../../backends/common/environment.ts";
 import { isInKv } from "../../../backends/common/inner_stores.ts";
 import { parseObject } from "../../../backends/common/json.ts";
-import { folderOf } from "../../../backends/common/paths.ts";
+import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { fileError, resolveLink } from "../../../backends/file/document.ts";
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
@@ -126,7 +126,7 @@ function change(
   const reason = "to change the settings file";
   preflight(CHANGE, [
     { name: "read", path, reason, need: "always" },
-    { name: "write", path: folderOf(path), reason, need: "always" },
+    { name: "write", path: dirname(path), reason, need: "always" },
   ]);
   const document = readDocument(path);
   const profile = flags.text("profile");
@@ -146,7 +146,7 @@ function change(
   const { common, profiles } = parseSettings(path, text);
   if (way === "set") checkValues({ profile, ...profiles.get(profile ?? "") ?? common });
   try {
-    makeFolder(folderOf(path));
+    makeFolder(dirname(path));
     replaceFile(resolveLink(path), text, { isLocked: false });
   } catch (error) {
     throw fileError("write", path, error);

@@ -47,6 +47,7 @@ function store(lacking?: string) {
     requiredPermissions: () => [{ name: "env", variable: "STORE" }],
     persistent: true,
     location: "the store",
+    storeId: "the store",
     close: () => void calls.push("close"),
   };
   if (lacking !== undefined) Reflect.deleteProperty(full, lacking);

@@ -33,7 +33,11 @@ export function fault(
   code: CredentialsBackendErrorCode,
   where = "somewhere",
 ): CredentialsBackendError {
-  return new CredentialsBackendError(code, `Cannot reach ${where}: it failed. Mend it.`);
+  return new CredentialsBackendError(code, {
+    action: `reach ${where}`,
+    reason: "it failed",
+    remedy: "Mend it.",
+  });
 }
 
 /** A fallback of three stores, with the events that it reports. */

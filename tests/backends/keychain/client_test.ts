@@ -84,7 +84,13 @@ Deno.test("an error that may quote what was stored is told by its name only", as
     fake.failures = [new RangeError(text)];
     await rejectsWith("backend_unavailable", () => client.set(KEY, SECRETS.access), "RangeError");
   }
-  fake.failures = [new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.")];
+  fake.failures = [
+    new CredentialsBackendError("backend_locked", {
+      action: "lock",
+      reason: "held",
+      remedy: "Wait.",
+    }),
+  ];
   await rejectsWith("backend_locked", () => client.get(KEY), "Cannot lock: held.");
   assertNoSecret(client);
 });

@@ -190,7 +190,11 @@ Deno.test("the conformance suite accepts a typed refusal of large entries", asyn
   const backend = wrapBackend(good, {
     put: (key, value) => {
       if (value.access_token.length > 4096) {
-        throw new CredentialsBackendError("backend_too_large", "Cannot store: too large. Shorten.");
+        throw new CredentialsBackendError("backend_too_large", {
+          action: "store",
+          reason: "too large",
+          remedy: "Shorten.",
+        });
       }
       good.put(key, value);
     },

@@ -15,6 +15,7 @@ import { tokensOf } from "../../support/entries.ts";
 import { HOUR, renew, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
+import { errorParts } from "../../support/error_parts.ts";
 
 type Method = "get" | "put" | "delete" | "withLock" | "list";
 
@@ -84,12 +85,12 @@ const THROWN: [what: string, make: Make, words?: string][] = [
   ["a coded one, in a subclass", (text) => {
     return new (class Own extends CredentialsBackendError {
       readonly row = text;
-    })("backend_unavailable", WORDS);
+    })("backend_unavailable", errorParts(WORDS));
   }],
 ];
 
 function coded(message: string, options?: ErrorOptions): CredentialsBackendError {
-  return new CredentialsBackendError("backend_unavailable", message, options);
+  return new CredentialsBackendError("backend_unavailable", errorParts(message, options?.cause));
 }
 
 const EVIL = "\x1b]0;x\x07\x1b[2J\u202e\r\n";
@@ -267,7 +268,11 @@ test.real("fallback: without the first store a person signs in to the second, an
   const second = new MemoryCredentialsBackend();
   const first = Object.assign(new SpyBackend(), { location: "first" });
   first.before = () => {
-    throw new CredentialsBackendError("backend_unavailable", "Cannot reach it: cut. Wait.");
+    throw new CredentialsBackendError("backend_unavailable", {
+      action: "reach it",
+      reason: "cut",
+      remedy: "Wait.",
+    });
   };
   const told: string[] = [];
   const open = () =>

@@ -12,6 +12,7 @@ import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_
 import { OwnStreams } from "../../support/own_streams.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { CLI, cliTest, runMain } from "./cli_world.ts";
+import { errorParts } from "../../support/error_parts.ts";
 
 Deno.test("main: --version and --help need no permission", async () => {
   const version = await runDeno({ file: CLI, args: ["--version"] });
@@ -154,17 +155,29 @@ Deno.test("the tables: each flag is used, each command has an example that parse
 const WORDS = "Cannot a: b. Do c.";
 const REPORTED: [error: unknown, code: number, text: string][] = [
   [usageError(WORDS), 2, `error (usage): ${WORDS}\n`],
-  [new ValidMindAuthError("missing_api_credentials", WORDS), 2, WORDS],
-  [new CredentialsBackendError("backend_spec_invalid", WORDS), 2, WORDS],
-  [new CredentialsBackendError("home_unset", WORDS), 2, WORDS],
-  [new ValidMindAuthError("login_required", WORDS), 4, `error (login_required): ${WORDS}\n`],
-  [new ValidMindAuthError("provider_unavailable", WORDS), 1, WORDS],
-  [new CredentialsBackendError("backend_locked", WORDS), 1, `error (backend_locked): ${WORDS}\n`],
+  [new ValidMindAuthError("missing_api_credentials", errorParts(WORDS)), 2, WORDS],
+  [new CredentialsBackendError("backend_spec_invalid", errorParts(WORDS)), 2, WORDS],
+  [new CredentialsBackendError("home_unset", errorParts(WORDS)), 2, WORDS],
+  [
+    new ValidMindAuthError("login_required", errorParts(WORDS)),
+    4,
+    `error (login_required): ${WORDS}\n`,
+  ],
+  [new ValidMindAuthError("provider_unavailable", errorParts(WORDS)), 1, WORDS],
+  [
+    new CredentialsBackendError("backend_locked", errorParts(WORDS)),
+    1,
+    `error (backend_locked): ${WORDS}\n`,
+  ],
   // Causes are told without escape sequences.
   [
-    new ValidMindAuthError("credentials_not_stored", "Cannot store.", {
-      cause: new CredentialsBackendError("backend_full", "Cannot write: no\x1b[31m space."),
-    }),
+    new ValidMindAuthError(
+      "credentials_not_stored",
+      errorParts(
+        "Cannot store.",
+        new CredentialsBackendError("backend_full", errorParts("Cannot write: no\x1b[31m space.")),
+      ),
+    ),
     1,
     "store.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space.\n",
   ],
@@ -176,7 +189,11 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
     1,
     "it cannot be downloaded. Check the network",
   ],
-  [new CredentialsBackendError("unstable_kv_required", WORDS), 1, "permissions --for cli\n"],
+  [
+    new CredentialsBackendError("unstable_kv_required", errorParts(WORDS)),
+    1,
+    "permissions --for cli\n",
+  ],
 ];
 
 Deno.test("reportError: the exit code and the words by the error", () => {

@@ -6,6 +6,7 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { OwnEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { errorParts } from "../../support/error_parts.ts";
 
 const SECRET = "a-refresh-token-of-somebody";
 
@@ -139,7 +140,7 @@ Deno.test("providerFetch: the reason of a connection that fails comes first, in 
 });
 
 Deno.test("providerFetch: coded errors of an injected fetch stay as they are", async () => {
-  const own = new ValidMindAuthError("permission_required", "Cannot: own");
+  const own = new ValidMindAuthError("permission_required", errorParts("Cannot: own"));
   const fetch = spyFetch(() => Promise.reject(own));
   assertEquals(await assertRejects(() => call({ fetch })), own);
 });

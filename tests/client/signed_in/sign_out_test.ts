@@ -12,6 +12,7 @@ import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { errorParts } from "../../support/error_parts.ts";
 
 const MODEL = { model: "cl-1" };
 const OTHER = { issuer: "https://other.example.com", clientId: "other-app" };
@@ -246,7 +247,7 @@ test("clearOidcCredentials: all also forgets tokens that could not be stored", a
   const put = backend.put.bind(backend);
   backend.put = (key, value) => {
     if (backend.fails && key === world.key) {
-      throw new CredentialsBackendError("backend_full", "Cannot write: no space.");
+      throw new CredentialsBackendError("backend_full", errorParts("Cannot write: no space."));
     }
     put(key, value);
   };

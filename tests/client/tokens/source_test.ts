@@ -21,6 +21,7 @@ import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { argumentsIn, cliWorld } from "../cli/cli_world.ts";
+import { errorParts } from "../../support/error_parts.ts";
 
 test.real("tokens: a fresh stored token is used without the provider, and read once", async (world) => {
   const credentialsBackend = new SpyBackend();
@@ -121,7 +122,10 @@ test.signedIn("tokens: a refused refresh token drops the entry, and nobody is as
 test("tokens: a refused refresh token is not sent again, where it cannot be removed either", async (world) => {
   const credentialsBackend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend });
-  const full = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
+  const full = new CredentialsBackendError(
+    "backend_full",
+    errorParts("Cannot write: no space is left."),
+  );
   credentialsBackend.before = (method, key) => {
     if (method === "delete" && key === world.key) throw full;
   };

@@ -3,9 +3,17 @@ import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { assert, assertEquals } from "@std/assert";
+import { errorParts } from "../../support/error_parts.ts";
 
-const FULL = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
-const LOCKED = new CredentialsBackendError("backend_locked", "Cannot lock: another has it. Wait.");
+const FULL = new CredentialsBackendError(
+  "backend_full",
+  errorParts("Cannot write: no space is left."),
+);
+const LOCKED = new CredentialsBackendError("backend_locked", {
+  action: "lock",
+  reason: "another has it",
+  remedy: "Wait.",
+});
 
 /** Lets the writes of one key fail, `times` times. Each is tried twice. */
 function failPuts(backend: SpyBackend, key: string, times: number, error: unknown): void {

@@ -98,7 +98,7 @@ export const TEXT_TARGETS: readonly FuzzTarget[] = [
     await attempt(() => parseFlag("X", input));
   }),
   target("addresses", texts, async (input) => {
-    const url = await attempt(() => secureUrl(input, "do it: the address"));
+    const url = await attempt(() => secureUrl(input, "it", "do it: the address"));
     assert(url === undefined || isSecureUrl(url), "an insecure address is taken");
   }),
   target("parts of a key", fc.tuple(texts, texts, texts), async ([issuer, client, audience]) => {
