@@ -47,6 +47,18 @@ export interface TestCredentialsBackendOptions {
    */
   processes?: SharedStore;
   /**
+   * Gives the store of another person. It proves that two people's entries are kept apart. Without this
+   * option that check is reported as ignored.
+   */
+  another?: () => MaybePromise<OidcCredentialsBackend>;
+  /**
+   * Whether the store holds nothing else, so that `deleteAll` can be tried. Without this option that
+   * check is reported as ignored.
+   *
+   * @default {false}
+   */
+  disposable?: boolean;
+  /**
    * Longest wait for a lock that has to be free, in milliseconds. With a broken lock the wait would
    * never end. The lock of a process that was killed may take six times as long.
    *
@@ -93,7 +105,7 @@ export function testCredentialsBackend(
 ): void {
   needDeno("register the conformance tests", "Run them with deno test.");
   for (const [rule, check, needs] of CONFORMANCE_CHECKS) {
-    const isUnprovable = needs !== undefined && options[needs] === undefined;
+    const isUnprovable = needs !== undefined && !options[needs];
     Deno.test({
       name: `${name}: ${rule}`,
       ignore: options.ignore === true || isUnprovable,
@@ -107,7 +119,7 @@ async function run(
   check: ConformanceCheck[1],
   factory: () => MaybePromise<OidcCredentialsBackend>,
   unreadable: typeof factory | undefined,
-  { patienceMs = 5_000, processes }: TestCredentialsBackendOptions,
+  { patienceMs = 5_000, processes, another, permissions }: TestCredentialsBackendOptions,
 ): Promise<void> {
   const opened: OidcCredentialsBackend[] = [];
   const keys: string[] = [];
@@ -125,7 +137,16 @@ async function run(
   try {
     const backend = await openBy(unreadable ?? factory);
     const open = async () => backend.persistent === true ? await openBy(factory) : backend;
-    await check({ backend, name: key(), open, key, patienceMs, processes });
+    await check({
+      backend,
+      name: key(),
+      open,
+      key,
+      patienceMs,
+      processes,
+      permissions,
+      another: another && await openBy(another),
+    });
   } finally {
     for (const key of unreadable ? [] : keys) await opened[0]?.delete(key);
     for (const backend of opened) await backend.close?.();

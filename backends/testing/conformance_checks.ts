@@ -6,7 +6,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../oidc_credentials_backend.ts";
-import { changeTogether, killHolder, type SharedStore } from "./several_processes.ts";
+import { changeTogether, type SharedStore } from "./several_processes.ts";
 
 /** Means of a check. */
 export interface ConformanceContext {
@@ -22,6 +22,10 @@ export interface ConformanceContext {
   patienceMs: number;
   /** The store for further processes. */
   processes?: SharedStore | undefined;
+  /** The store of another person. */
+  another?: OidcCredentialsBackend | undefined;
+  /** The permissions under which the store has to work. */
+  permissions?: Deno.TestDefinition["permissions"];
 }
 
 type Check = (context: ConformanceContext) => Promise<void>;
@@ -30,7 +34,7 @@ type Check = (context: ConformanceContext) => Promise<void>;
 export type ConformanceCheck = readonly [
   name: string,
   run: Check,
-  needs?: "broken" | "permissions" | "processes",
+  needs?: "broken" | "permissions" | "processes" | "disposable" | "another",
 ];
 
 const SECRET = "conformance-secret";
@@ -49,7 +53,8 @@ const ofLock =
 /** The rules, in the order of the protocol. */
 export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
   ["gives back the whole entry that was stored, and shows no secret when printed", checkRoundTrip],
-  ["replaces an entry whole, by a copy of the caller's object", checkOverwrite],
+  ["replaces an entry whole, and keeps a copy of its own", checkOverwrite],
+  ["stores as isReplaced says, and says so", checkReplaced],
   ["gives undefined without an entry, and deletes one or none", checkDelete],
   ["keeps unicode, long and awkward keys apart", checkKeys],
   ["holds entries of any size, or refuses them by a code and keeps the old", checkSizes],
@@ -63,12 +68,14 @@ export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
   ["serves under its own lock, and releases it when its holder throws", ofLock(checkLockThrow)],
   ["ends the wait for a lock by its signal, if it locks", ofLock(checkLockAbort)],
   ["does not take unreadable for absent, nor show a secret then", checkBroken, "broken"],
+  ["keeps the entries of two people apart", checkPeople, "another"],
+  ["removes every entry by deleteAll, if it has that", checkDeleteAll, "disposable"],
   [
     "loses nothing to several processes, nor its lock to one that is killed",
     checkProcesses,
     "processes",
   ],
-  ["works with the permissions that it declares", checkRoundTrip, "permissions"],
+  ["works with the permissions that it declares", checkPermissions, "permissions"],
 ];
 
 function entry(fields: Record<string, unknown> = {}): OidcCredentials {
@@ -83,9 +90,10 @@ function entry(fields: Record<string, unknown> = {}): OidcCredentials {
 }
 
 async function checkRoundTrip({ backend, name }: ConformanceContext): Promise<void> {
-  const x_extra = { kept: [1, 2.5, null, "größe", { deep: true }] };
+  const x_extra = { kept: [1, 2.5, null, "größe", { deep: true }], off: false, none: 0, empty: "" };
   const expires_at = "2020-01-01T00:00:00.000Z"; // of the access token: the entry stays
-  const odd = entry({ x_extra, expires_at, id_token: null });
+  const falsy = { x_off: false, x_none: 0, x_empty: "" };
+  const odd = entry({ ...falsy, x_extra, expires_at, id_token: null });
   await backend.put(name, odd);
   await expectStored(backend, name, odd, "after put() resolved, get() gave something else");
   expectNoSecret(backend, "the backend");
@@ -98,6 +106,38 @@ async function checkOverwrite({ backend, name }: ConformanceContext): Promise<vo
   mine.access_token = "changed by the caller";
   const rule = "put() left parts of the old entry, or a caller's later change reached the store";
   await expectStored(backend, name, entry(), rule);
+  const given = await backend.get(name);
+  given!.access_token = "changed by the reader";
+  const own = "get() handed out the stored object: a reader's change reached the store";
+  await expectStored(backend, name, entry(), own);
+}
+
+/** A store that cannot compare may ignore `isReplaced`. None may store against its answer. */
+async function checkReplaced({ backend, name }: ConformanceContext): Promise<void> {
+  const [old, next] = [entry({ x_state: "old" }), entry({ x_state: "next" })];
+  expect(await backend.put(name, old) !== false, "put() gave false without isReplaced");
+
+  let asked: OidcCredentials | undefined | null;
+  const refuses = (present: OidcCredentials | undefined) => {
+    asked = present;
+    return false;
+  };
+  const result = await backend.put(name, next, { isReplaced: refuses });
+  if (asked === undefined) {
+    writeError(
+      "The backend ignores isReplaced: a refresh may undo a sign-out that comes in between.\n",
+    );
+    expect(result !== false, "put() gave false, and has not asked isReplaced");
+    await expectStored(backend, name, next, "put() with isReplaced stored nothing");
+    return;
+  }
+  expect(sameJson(asked, old), "put() gave isReplaced something else than the present entry");
+  expect(result === false, "put() asked isReplaced, which refused, and did not give false");
+  await expectStored(backend, name, old, "put() stored against the answer of isReplaced");
+
+  const stored = await backend.put(name, next, { isReplaced: () => true });
+  expect(stored !== false, "put() gave false where isReplaced agreed");
+  await expectStored(backend, name, next, "put() stored nothing where isReplaced agreed");
 }
 
 async function checkDelete({ backend, name }: ConformanceContext): Promise<void> {
@@ -117,6 +157,8 @@ async function checkKeys({ backend, key }: ConformanceContext): Promise<void> {
     `|${"x".repeat(400)}y`,
     "|UPPER",
     "|upper",
+    "|caf\u00e9",
+    "|cafe\u0301",
   ];
   const [deleted = "", ...names] = ["", ...suffixes].map((suffix) => key(suffix));
   for (const name of [deleted, ...names]) await backend.put(name, entry({ client_id: name }));
@@ -169,13 +211,18 @@ async function checkConcurrentWriters(
   await expectStored(second, name, next, rule);
 }
 
+/** Stores that give their keys by pages have pages of ten or twenty. */
+const MORE_THAN_A_PAGE = 24;
+
 async function checkList({ backend, key }: ConformanceContext): Promise<void> {
   if (backend.list === undefined) return;
-  const [one, other, deleted] = [key(), key("|https://größe.example.com/|App"), key()];
-  for (const name of [one, other, deleted]) await backend.put(name, entry());
+  const [deleted, odd] = [key(), key("|https://größe.example.com/|App")];
+  const names = [odd, ...Array.from({ length: MORE_THAN_A_PAGE }, () => key())];
+  await Promise.all([deleted, ...names].map((name) => backend.put(name, entry())));
   await backend.delete(deleted);
   const listed = await Array.fromAsync(backend.list());
-  expect(listed.includes(one) && listed.includes(other), "list() left out a key that is stored");
+  const missed = names.filter((name) => !listed.includes(name));
+  expect(missed.length === 0, "list() left out a key that is stored");
   expect(!listed.includes(deleted), "list() gave a key that was deleted");
   expect(new Set(listed).size === listed.length, "list() gave a key twice");
 }
@@ -241,17 +288,58 @@ async function checkBroken({ backend, name }: ConformanceContext): Promise<void>
   const thrown = await errorOf(() => backend.get(name));
   expect(thrown !== undefined, "get() of an unreadable store gave a value: it must throw");
   expectNoSecret(thrown, "the error of an unreadable store");
+  const list = async () => await Array.fromAsync(backend.list?.() ?? []);
+  const fromList = await errorOf(list);
+  const fromDelete = await errorOf(() => backend.delete(name));
+  for (const error of [fromList, fromDelete]) {
+    expectNoSecret(error, "the error of an unreadable store");
+  }
+  // Where one entry alone is damaged, its removal cures it.
+  if (fromDelete === undefined && await errorOf(() => backend.get(name)) === undefined) return;
+  expect(fromDelete !== undefined, "delete() in an unreadable store did nothing: it must throw");
+  const isSilent = backend.list !== undefined && fromList === undefined;
+  expect(!isSilent, "list() of an unreadable store gave keys, or none: it must throw");
+}
+
+async function checkPeople({ backend, another, name }: ConformanceContext): Promise<void> {
+  const { storeId } = backend;
+  const isOne = storeId !== undefined && storeId === another!.storeId;
+  expect(!isOne, "the stores of two people have one storeId: their sessions would share tokens");
+  await backend.put(name, entry());
+  expect(await another!.get(name) == null, "the store of one person gave another one's entry");
+}
+
+async function checkDeleteAll({ backend, key }: ConformanceContext): Promise<void> {
+  if (backend.deleteAll === undefined) return;
+  const names = [key(), key()];
+  for (const name of names) await backend.put(name, entry());
+  await backend.deleteAll();
+  for (const name of names) {
+    expect(await backend.get(name) == null, "deleteAll() left an entry");
+  }
+}
+
+async function checkPermissions(context: ConformanceContext): Promise<void> {
+  const { backend, permissions } = context;
+  if (backend.requiredPermissions !== undefined && typeof permissions === "object") {
+    const declared = new Set<string>(backend.requiredPermissions().map(({ name }) => name));
+    const granted = Object.entries(permissions).filter(([, value]) => value !== false);
+    const missed = granted.find(([name]) => name !== "import" && !declared.has(name));
+    expect(missed === undefined, `requiredPermissions() does not name ${missed?.[0]}`);
+  }
+  await checkRoundTrip(context);
 }
 
 async function checkProcesses(
   { backend, name, key, patienceMs, processes }: ConformanceContext,
 ): Promise<void> {
   const own = Array.from({ length: 4 }, () => key());
-  const broken = await changeTogether(processes!, backend, name, own);
+  const untilFree = async () => {
+    const rule = "the lock of a process that was killed did not become free";
+    await within(6 * patienceMs, rule, take(backend.withLock!.bind(backend), name));
+  };
+  const broken = await changeTogether(processes!, backend, name, own, untilFree);
   expect(broken === undefined, broken!);
-  await killHolder(processes!, name);
-  const rule = "the lock of a process that was killed did not become free";
-  await within(6 * patienceMs, rule, take(backend.withLock!.bind(backend), name));
 }
 
 async function expectStored(

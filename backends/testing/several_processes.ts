@@ -15,16 +15,22 @@ export interface SharedStore {
   options?: unknown;
 }
 
+/** The byte by which a process says that it is ready. No text has it. */
+const READY = 0;
 /** The changes of an entry by each process. */
 const CHANGES = 10;
+/** Processes come to wait for a lock within this time. */
+const WAITING_MS = 300;
 /** A process that takes longer is ended. */
 const LIMIT_MS = 60_000;
 /** An environment variable and not an argument, which other users can see. */
 const OPTIONS = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS";
 
 /**
- * Has several processes change one entry of all, and each one an entry of its own, at the same time.
+ * Has several processes change one entry of all, and each one an entry of its own, at the same time. They
+ * all wait for the lock at first, whose holder is killed then.
  *
+ * @param untilFree Waits until the lock is free after the kill, and throws where it stays taken.
  * @returns The rule that the store breaks, if it does.
  */
 export async function changeTogether(
@@ -32,26 +38,42 @@ export async function changeTogether(
   backend: OidcCredentialsBackend,
   shared: string,
   own: readonly string[],
+  untilFree: () => Promise<void>,
 ): Promise<string | undefined> {
   if (backend.withLock === undefined) return "it is shared and has no withLock()";
   const children = await Promise.all(own.map((name) => start(store, shared, name)));
-  const kept = await Promise.all(children.map(async (child, at) => {
-    await using _ = child;
-    await child.stdin.close().catch(() => undefined); // it may have ended
-    return (await child.status).success && changesOf(await backend.get(own[at]!)) === CHANGES;
-  }));
-  if (kept.includes(false)) {
+  const holder = await start(store, shared);
+  const results = children.map((child) => finish(child));
+  await delay(WAITING_MS); // until they wait for the lock
+  await end(holder);
+  await untilFree().catch(async (error) => {
+    await Promise.all(children.map(end));
+    throw error;
+  });
+  const isDone = await Promise.all(results);
+  const counts = await Promise.all(own.map(async (name) => changesOf(await backend.get(name))));
+  if (isDone.includes(false) || counts.some((count) => count !== CHANGES)) {
     return "of several processes one failed, or its entry was lost, or is in another store";
   }
   const lost = own.length * CHANGES - changesOf(await backend.get(shared));
   return lost === 0 ? undefined : `withLock() lets other processes in: ${lost} changes were lost`;
 }
 
-/** Kills a process that holds the lock of a key. */
-export async function killHolder(store: SharedStore, key: string): Promise<void> {
-  await using child = await start(store, key);
-  child.kill("SIGKILL");
+/** Tells a process to begin, and gives whether it has done all of its work. */
+async function finish(child: Deno.ChildProcess): Promise<boolean> {
+  await child.stdin.close().catch(() => undefined); // it may have ended
+  return (await child.status).success;
+}
+
+/** Kills a process, whatever it does. */
+async function end(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // it has ended
+  }
   await child.stdin.close().catch(() => undefined);
+  await child.status;
 }
 
 /** Starts a process, and waits until it is ready. Its errors go to standard error. */
@@ -72,10 +94,21 @@ async function start(
     stdout: "piped",
     signal: AbortSignal.timeout(LIMIT_MS),
   }).spawn();
-  const output = child.stdout.getReader();
-  await output.read();
-  await output.cancel();
+  await untilReady(child.stdout);
   return child;
+}
+
+/** Reads on after it, since the store may print lines of its own. */
+async function untilReady(output: ReadableStream<Uint8Array>): Promise<void> {
+  const ready = Promise.withResolvers<void>();
+  const end = output.pipeTo(
+    new WritableStream({
+      write(chunk) {
+        if (chunk.includes(READY)) ready.resolve();
+      },
+    }),
+  );
+  await Promise.race([ready.promise, end]);
 }
 
 /**
@@ -97,7 +130,7 @@ export async function work(
 
 /** Says that it is ready, and waits for the end of standard input. */
 async function untilTold(): Promise<void> {
-  await Deno.stdout.write(new Uint8Array(1));
+  await Deno.stdout.write(new Uint8Array([READY]));
   await Deno.stdin.read(new Uint8Array(1));
 }
 

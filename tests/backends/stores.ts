@@ -35,6 +35,26 @@ export interface Store {
 
 const key = await testKey();
 
+/** Values that are damaged until they are deleted. */
+class DamagedValues extends Map<string, string> {
+  readonly #deleted = new Set<string>();
+  override get(name: string): string | undefined {
+    return this.#deleted.has(name) ? undefined : "conformance-secret";
+  }
+  override delete(name: string): boolean {
+    this.#deleted.add(name);
+    return true;
+  }
+}
+
+function damagedKeychain() {
+  const values = new DamagedValues();
+  return Object.assign(windowsKeychain(), {
+    get: (account: string) => Promise.resolve(values.get(account)),
+    delete: (account: string) => Promise.resolve(void values.delete(account)),
+  });
+}
+
 /** The three methods alone. */
 export function minimal(rows = new MemoryCredentialsBackend()): OidcCredentialsBackend {
   return {
@@ -70,7 +90,7 @@ const fallback = (...backends: OidcCredentialsBackend[]) =>
 export function storesIn({ folder, permissions }: Sandbox): Record<string, Store> {
   const parent = folder();
   const library = new ScriptedLibrary();
-  library.values.set("damaged", Object.assign(new Map(), { get: () => "conformance-secret" }));
+  library.values.set("damaged", new DamagedValues());
   library.load();
   const damaged = (name: string) => {
     const path = `${folder()}/${name}`;
@@ -94,9 +114,11 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       auth: { method: "token", token: "given" },
       fetch,
     });
+  const removed = new Set<string>();
   const damagedRows: OidcCredentialsBackend = {
     ...minimal(),
-    get: () => ({ encrypted: { version: 1 } }) as unknown as OidcCredentials,
+    get: (key) => removed.has(key) ? undefined : { encrypted: { version: 1 } } as never,
+    delete: (key) => void removed.add(key),
   };
   return {
     memory: { open: () => new MemoryCredentialsBackend(), permissions: "none" },
@@ -129,7 +151,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       open: () => keychainBackend(narrow, parent),
       broken: () =>
         keychainBackend(
-          Object.assign(windowsKeychain(), { get: () => Promise.resolve("conformance-secret") }),
+          damagedKeychain(),
           parent,
         ),
       permissions,

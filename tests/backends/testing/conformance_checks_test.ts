@@ -11,6 +11,10 @@ import { CONFORMANCE_CHECKS } from "../../../backends/testing/conformance_checks
 /** A memory backend in which some methods are wrong. */
 type Fault = (good: MemoryCredentialsBackend) => Partial<OidcCredentialsBackend>;
 
+function unreadable(): never {
+  throw new Error("the store cannot be read");
+}
+
 /** A memory backend that keeps entries by other names than their keys. */
 const named = (nameOf: (key: string) => string): Fault => (good) => ({
   get: (key) => good.get(nameOf(key)),
@@ -55,6 +59,11 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
       const row = good.get(key);
       return row && Date.parse(row.expires_at!) > Date.now() ? row : undefined;
     },
+  })], ["that drops what is falsy", "get() gave something else", (good) => ({
+    put: (key, value) => {
+      const kept = Object.entries(value).filter(([, one]) => one || one === null);
+      good.put(key, Object.fromEntries(kept) as OidcCredentials);
+    },
   })], ["with a fixed schema", "get() gave something else", (good) => ({
     put: (key, { issuer, client_id, access_token, refresh_token, expires_at }) =>
       good.put(key, { issuer, client_id, access_token, refresh_token, expires_at }),
@@ -66,9 +75,56 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
   ], ["that keeps the caller's object", "later change reached the store", () => {
     const rows = new Map<string, OidcCredentials>();
     return { get: (key) => rows.get(key), put: (key, value) => void rows.set(key, value) };
+  }], ["that hands out the stored object", "a reader's change reached the store", () => {
+    const rows = new Map<string, OidcCredentials>();
+    return { get: (key) => rows.get(key), put: (key, value) => void rows.set(key, { ...value }) };
   }]],
+  "stores as isReplaced says": [
+    ["that stores against the answer of isReplaced", "did not give false", (good) => ({
+      put: (key, value, options) => {
+        options?.isReplaced?.(good.get(key));
+        good.put(key, value);
+      },
+    })],
+    ["that says false and stores", "stored against the answer", (good) => ({
+      put: (key, value, options) => {
+        const isWanted = options?.isReplaced?.(good.get(key));
+        good.put(key, value);
+        return isWanted;
+      },
+    })],
+    ["that stores nothing where isReplaced is given", "with isReplaced stored nothing", (good) => ({
+      put: (key, value, options) => options?.isReplaced ? undefined : good.put(key, value),
+    })],
+    ["that asks isReplaced and never stores then", "where isReplaced agreed", (good) => ({
+      put: (key, value, options) => {
+        if (options?.isReplaced === undefined) return good.put(key, value);
+        return options.isReplaced(good.get(key)) && undefined as never;
+      },
+    })],
+    ["that compares with another entry", "something else than the present", (good) => ({
+      put: (key, value, options) => {
+        const isRefused = options?.isReplaced?.(value) === false;
+        return isRefused ? false : good.put(key, value);
+      },
+    })],
+    ["that gives false for a plain put", "without isReplaced", (good) => ({
+      put: (key, value) => {
+        good.put(key, value);
+        return false;
+      },
+    })],
+  ],
+  "keeps the entries of two people apart": [
+    ["whose identity is of everybody", "one storeId", () => ({ storeId: "all" })],
+    ["that gives one person's entry to another", "another one's entry", () => ({})],
+  ],
+  "removes every entry by deleteAll": [
+    ["whose deleteAll does nothing", "left an entry", () => ({ deleteAll: () => {} })],
+  ],
   "keeps unicode": [
     ["that folds case", "was mixed up", named((key) => key.toLowerCase())],
+    ["that folds by NFC", "was mixed up", named((key) => key.normalize())],
     ["that cuts long keys", "was mixed up", named((key) => key.slice(0, 255))],
     ["that knows Latin-1 alone", "was mixed up", named((key) => key.replace(/[^\0-\xff]/g, "?"))],
     ["that deletes all keys that begin alike", "was mixed up", (good) => ({
@@ -109,6 +165,10 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
   })], ["that lists some of its keys", "left out a key", (good) => ({
     list: async function* () {
       for await (const key of good.list()) if (!key.includes("größe")) yield key;
+    },
+  })], ["that lists its first twenty", "left out a key", (good) => ({
+    list: async function* () {
+      yield* (await Array.fromAsync(good.list())).slice(0, 20);
     },
   })], ["that lists the names of files", "left out a key", (good) => ({
     list: async function* () {
@@ -154,7 +214,14 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
     "that takes unreadable for absent",
     "it must throw",
     () => ({ get: () => undefined }),
-  ], ["whose error quotes the store", "shows a token", () => ({
+  ], ["whose delete does nothing", "delete() in an unreadable store did nothing", () => ({
+    get: unreadable,
+    delete: () => {},
+  })], ["whose list gives none", "list() of an unreadable store", () => ({
+    get: unreadable,
+    delete: unreadable,
+    list: async function* () {},
+  })], ["whose error quotes the store", "shows a token", () => ({
     get: () => {
       throw new Error("unexpected token in conformance-secret-access");
     },
@@ -207,5 +274,6 @@ async function runCheck(start: string, backend: OidcCredentialsBackend): Promise
   const id = crypto.randomUUID();
   const key = (suffix: string = crypto.randomUUID()) => `conformance|${id}${suffix}`;
   const open = () => Promise.resolve(backend.persistent ? new MemoryCredentialsBackend() : backend);
-  await check({ backend, name: key(), open, key, patienceMs: 50 });
+  // The store of another person: here the same one.
+  await check({ backend, name: key(), open, key, patienceMs: 50, another: backend });
 }

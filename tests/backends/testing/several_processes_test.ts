@@ -8,7 +8,7 @@ import * as stores from "./unsafe_stores.ts";
 const { folder } = sandbox();
 
 /** A store's class in a folder of its own, for this process and for others. */
-function shared(exportName: keyof typeof stores, more = {}) {
+function shared(exportName: keyof typeof stores, more: object = { leaseMs: 1_000 }) {
   const options = { path: `${folder()}/store`, ...more };
   const module = import.meta.resolve("./unsafe_stores.ts");
   return {
@@ -22,12 +22,19 @@ for (const [name, more] of [["SqliteStore", { leaseMs: 3_000 }], ["FileLocked", 
   testCredentialsBackend(`the ${name} of the pages`, open, { processes });
 }
 
+const module = import.meta.resolve("./talking_store.ts");
+const talking = shared("SqliteStore");
+testCredentialsBackend("a store that prints a line at its import", talking.open, {
+  processes: { ...talking.processes, module, exportName: "TalkingStore" },
+});
+
 const ELSEWHERE = /one failed, or its entry was lost, or is in another store/;
 
 const FAULTS: [name: keyof typeof stores, says: RegExp, other?: Partial<SharedStore>][] = [
   ["WithoutLock", /it is shared and has no withLock\(\)/],
   ["OwnLock", /withLock\(\) lets other processes in: [1-9]\d* changes were lost/],
   ["LockByFile", /the lock of a process that was killed did not become free/],
+  ["RacyTakeover", /withLock\(\) lets other processes in: [1-9]\d* changes were lost/],
   // Which entry is lost first is chance: the common one, or one of a single process.
   ["WholeFile", new RegExp(`changes were lost|${ELSEWHERE.source}`)],
   ["SqliteStore", ELSEWHERE, { options: { path: `${folder()}/other` } }],

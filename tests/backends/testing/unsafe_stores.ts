@@ -54,6 +54,39 @@ export class LockByFile extends SqliteStore {
   }
 }
 
+/** Takes over the lock of a killed process, and that of whoever was quicker. */
+export class RacyTakeover extends SqliteStore {
+  readonly #path: string;
+  constructor(place: Place) {
+    super(place);
+    this.#path = place.path;
+  }
+  override async withLock<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>) {
+    const path = `${this.#path}.takeover.${key.length}`;
+    for (;;) {
+      const isOld = await takeNew(path, options?.signal);
+      if (isOld === false) break;
+      await delay(30, options?.signal);
+      await Deno.remove(path).catch(() => undefined); // perhaps the lock of a new holder
+    }
+    return await fn().finally(() => Deno.remove(path).catch(() => undefined));
+  }
+}
+
+/** Makes a file, or waits until it is old: then the result is `true`. */
+async function takeNew(path: string, signal: AbortSignal | undefined): Promise<boolean> {
+  for (;;) {
+    try {
+      Deno.openSync(path, { createNew: true, write: true }).close();
+      return false;
+    } catch {
+      const { mtime } = await Deno.stat(path).catch(() => ({ mtime: null }));
+      if (mtime !== null && Date.now() - mtime.getTime() > 800) return true;
+      await delay(10, signal);
+    }
+  }
+}
+
 /** Uses the file lock of this module. */
 export class FileLocked extends SqliteStore {
   readonly #path: string;
