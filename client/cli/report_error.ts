@@ -1,20 +1,14 @@
-import { messageOf } from "../../backends/credentials_backend_error.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/shell.ts";
+import { messageOf } from "../../backends/credentials_backend_error.ts";
 import { isOwn, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
-import {
-  CliError,
-  EXIT,
-  type FlagName,
-  type FlagValues,
-  note,
-  PROGRAM,
-  SPECIFIER,
-  toJsonText,
-} from "./command.ts";
-import { IDENTITY_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./sign_in_target.ts";
+import { CliError, EXIT } from "./cli_error.ts";
+import { IDENTITY_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./flag_groups.ts";
+import type { FlagName, FlagValues } from "./flags.ts";
+import { note, toJsonText } from "./output.ts";
+import { PROGRAM, SPECIFIER } from "./program.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
 const SETTING_CODES: readonly string[] = [
@@ -49,16 +43,25 @@ export function reportError(
   }
   const { code, message } = describeError(error, flags);
   const isSetting = SETTING_CODES.includes(code);
-  const hint = code === "usage"
-    ? `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`
-    : isSetting && code !== "settings_invalid" && command !== "config"
-    ? `Try: ${PROGRAM} config, which shows where each value comes from`
-    : denoFlagsHint(code, flags) ?? removalHint(code, flags);
+  const hint = hintFor(code, command, flags);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
   if (code === "login_required") return EXIT.signInNeeded;
   return isSetting ? EXIT.usage : EXIT.failure;
+}
+
+function hintFor(
+  code: string,
+  command: string | undefined,
+  flags: FlagValues | undefined,
+): string | undefined {
+  if (code === "usage") return `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`;
+  const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid";
+  if (isShownByConfig && command !== "config") {
+    return `Try: ${PROGRAM} config, which shows where each value comes from`;
+  }
+  return denoFlagsHint(code, flags) ?? removalHint(code, flags);
 }
 
 /**

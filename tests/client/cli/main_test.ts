@@ -1,18 +1,20 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
 import { quotePosix } from "../../../backends/common/shell.ts";
-import { CliError, FLAGS, usageError } from "../../../client/cli/command.ts";
-import { timeText } from "../../../client/cli/commands/status.ts";
-import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
+import { CliError, usageError } from "../../../client/cli/cli_error.ts";
+import { COMMANDS } from "../../../client/cli/commands.ts";
+import { FLAGS } from "../../../client/cli/flags.ts";
+import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
+import { timeText } from "../../../client/cli/status_report.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
 import { SETTINGS } from "../../../client/options/settings_file.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
 import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
+import { errorParts } from "../../support/error_parts.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { CLI, cliTest, runMain } from "./cli_world.ts";
-import { errorParts } from "../../support/error_parts.ts";
 
 Deno.test("main: --version and --help need no permission", async () => {
   const version = await runDeno({ file: CLI, args: ["--version"] });

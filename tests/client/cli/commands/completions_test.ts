@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { COMMANDS } from "../../../../client/cli/main.ts";
+import { COMMANDS } from "../../../../client/cli/commands.ts";
 import { runProcess, succeeds } from "../../../support/deno_process.ts";
 import { cliTest, runMain } from "../cli_world.ts";
 
