@@ -163,7 +163,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   [
     new ValidMindAuthError("login_required", errorParts(WORDS)),
     4,
-    `error (login_required): ${WORDS}\n`,
+    "error (login_required): Cannot a: b. Sign in with validmind-auth token --login\n",
   ],
   [new ValidMindAuthError("provider_unavailable", errorParts(WORDS)), 1, WORDS],
   [
@@ -176,12 +176,12 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
     new ValidMindAuthError(
       "credentials_not_stored",
       errorParts(
-        "Cannot store.",
+        "Cannot store: full.",
         new CredentialsBackendError("backend_full", errorParts("Cannot write: no\x1b[31m space.")),
       ),
     ),
     1,
-    "store.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space.\n",
+    "Try again.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space. Try again.\n",
   ],
   // A stranger's words may be a secret.
   [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],

@@ -21,9 +21,9 @@ posixTest("a relative path is taken from the folder of the file", () => {
   const entry = { clientKeyFile: "keys/app.pem", backend: "./store.ts:Store" };
   const { common } = parseSettings(PATH, JSON.stringify(entry));
   assertEquals(common.clientKeyFile, "/home/ada/.validmind/keys/app.pem");
-  assertEquals(common.backend, "/home/ada/.validmind/./store.ts:Store");
+  assertEquals(common.backend, "/home/ada/.validmind/store.ts:Store");
   const beside = parseSettings("x.json", JSON.stringify(entry)).common;
-  assertEquals(beside.clientKeyFile, "./keys/app.pem");
+  assertEquals(beside.clientKeyFile, "keys/app.pem");
   const absolute = { clientAssertionFile: "/run/token", backend: "jsr:@acme/s:Store" };
   assertEquals(parseSettings(PATH, JSON.stringify(absolute)).common, absolute);
 });
