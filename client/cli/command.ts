@@ -10,6 +10,8 @@ export interface Command {
   readonly flags: readonly FlagName[];
   /** Placeholders for its arguments. A command without them takes none. */
   readonly args?: string;
+  /** Words that the completions offer for its arguments. */
+  readonly words?: readonly string[];
   /** Whether all words from the first argument on are arguments, flags as well. */
   readonly isRest?: boolean;
   /** Lines to copy, without the program's name. */

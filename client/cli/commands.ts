@@ -206,6 +206,7 @@ export const COMMANDS: readonly Command[] = [
       `well. A value that is not a text is JSON. The file must hold no secret.`,
     ],
     args: "[list | path | set NAME VALUE… | unset NAME…]",
+    words: ["list", "path", "set", "unset", ...Object.keys(SETTINGS)],
     flags: [...OPTION_FLAGS, "json"],
     examples: [
       "config",
@@ -245,14 +246,20 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "completions",
-    summary: "print the completions for bash and zsh",
+    summary: "print the completions for bash, zsh and fish",
     details: [
       `For the program as deno install names it: ${PROGRAM}.`,
-      "bash: put it into ~/.local/share/bash-completion/completions/" + PROGRAM,
-      `zsh:  put it into a folder of $fpath, as _${PROGRAM}`,
+      `bash: in the folder ~/.local/share/bash-completion/completions, as ${PROGRAM}`,
+      `zsh:  in a folder of $fpath, as _${PROGRAM}`,
+      `fish: completions fish, in the folder ~/.config/fish/completions, as ${PROGRAM}.fish`,
     ],
+    args: "[fish]",
+    words: ["fish"],
     flags: [],
-    examples: [`completions > ~/.local/share/bash-completion/completions/${PROGRAM}`],
+    examples: [
+      `completions | install -D /dev/stdin ~/.local/share/bash-completion/completions/${PROGRAM}`,
+      `completions fish | install -D /dev/stdin ~/.config/fish/completions/${PROGRAM}.fish`,
+    ],
     action: "print the completions",
     load: () => import("./commands/completions.ts"),
   },

@@ -5,13 +5,17 @@ import { type FlagName, FLAGS } from "./flags.ts";
 import { columns } from "./output.ts";
 import { PROGRAM, SPECIFIER } from "./program.ts";
 
-const WIDTH = 80;
+/** The width of a terminal, within what one reads well. */
+function width(): number {
+  if (!Deno.stdout.isTerminal()) return 80;
+  return Math.min(Math.max(Deno.consoleSize().columns, 40), 100);
+}
 
 /** The help of one command, or of the whole program. */
 export function helpText(command: Command | undefined): string {
-  const text = (line: string) => columns([[line]], "", WIDTH);
+  const text = (line: string) => columns([[line]], "", width());
   const part = (title: string, rows: readonly (readonly string[])[]) =>
-    `${title}:\n${columns(rows, "  ", WIDTH)}`;
+    `${title}:\n${columns(rows, "  ", width())}`;
   const exits = part("Exit codes", Object.entries(EXIT_WORDS));
   if (command === undefined) {
     return [
@@ -54,7 +58,7 @@ export function flagUsage(name: FlagName): string {
 function flagRows(names: readonly FlagName[]): string[][] {
   return names.map((name) => {
     const { summary, variable, choices, short } = FLAGS[name];
-    const more = [choices && `one of ${choices.join(", ")}`, variable && `default ${variable}`]
+    const more = [choices && `one of ${choices.join(", ")}`, variable && `or ${variable}`]
       .filter((one) => one !== undefined).join("; ");
     const usage = `${short === undefined ? "    " : `-${short}, `}${flagUsage(name)}`;
     return [usage, summary + (more && ` (${more})`)];

@@ -57,6 +57,17 @@ function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array): void {
   while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
 }
 
+/** Characters that take two cells of a terminal. */
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+
+/** The cells that a text takes in a terminal. */
+function cellsOf(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  const characters = Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
+  return characters.length + characters.filter((character) => WIDE.test(character)).length;
+}
+
 /** Rows in columns, without trailing spaces. Wraps the last column to `width`. */
 export function columns(
   rows: readonly (readonly string[])[],
@@ -64,17 +75,19 @@ export function columns(
   width = 10_000,
 ): string {
   const last = Math.max(0, ...rows.map((row) => row.length)) - 1;
-  const widths = Array.from(
-    { length: last },
-    (_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)),
-  );
+  const widths = Array.from({ length: last }, (_, index) => {
+    return Math.max(...rows.map((row) => cellsOf(row[index] ?? "")));
+  });
   const start = widths.reduce((sum, one) => sum + one + 2, indent.length);
+  // A line is as long as fits, unless a word is longer.
+  const line = new RegExp(`(.{1,${width - start}})(?:[ \\n]|$)`, "g");
   return rows.map((row) => {
-    const head = widths.map((one, index) => (row[index] ?? "").padEnd(one) + "  ").join("");
-    // A line is as long as fits, unless a word is longer.
-    const line = new RegExp(`(.{1,${width - start}})(?:[ \\n]|$)`, "g");
+    const cells = widths.map((one, index) => {
+      const text = row[index] ?? "";
+      return text + " ".repeat(one - cellsOf(text) + 2);
+    });
     const text = (row[last] ?? "").replaceAll(line, `$1\n${" ".repeat(start)}`);
-    return `${indent}${head}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";
+    return `${indent}${cells.join("")}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";
   }).join("");
 }
 

@@ -28,6 +28,10 @@ export function parseCommandLine(args: readonly string[]) {
     const isProgram = words.length > 1 && named()?.isRest;
     if (arg === "--" || isProgram) words.push(...rest.splice(0));
   }
+  if (words[0] === "help") {
+    flags.set("help", []);
+    words.shift();
+  }
   const [word, ...more] = words;
   const command = named();
   if (command !== undefined) assertTaken(command, flags, more);

@@ -3,6 +3,7 @@ import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
 import { quotePosix } from "../../../backends/common/shell.ts";
 import { CliError, usageError } from "../../../client/cli/cli_error.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
+import { columns } from "../../../client/cli/output.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
@@ -83,6 +84,16 @@ const PARSED: [line: string, command: string | undefined, flags: object, ...word
   ["exec --refresh x --json", "exec", { refresh: [] }, "x", "--json"],
   ["exec -- -x", "exec", {}, "-x"],
 ];
+
+Deno.test("main: help is a command, too", async () => {
+  assertEquals((await runMain("help", "login")).stdout, (await runMain("login", "--help")).stdout);
+  assertEquals((await runMain("help")).stdout, (await runMain("--help")).stdout);
+});
+
+Deno.test("columns: a cell of wide characters, or with combining ones, takes the cells that it fills", () => {
+  const rows = [["山田", "x"], ["e\u0301a", "y"], ["abcd", "z"]];
+  assertEquals(columns(rows), "山田  x\ne\u0301a    y\nabcd  z\n");
+});
 
 Deno.test("parse: a command with flags, before it or after it, and its arguments", () => {
   for (const [line, command, flags, ...words] of PARSED) {
