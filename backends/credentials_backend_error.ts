@@ -84,6 +84,8 @@ export interface ErrorParts {
   remedy: string;
   /** The underlying error. */
   cause?: unknown;
+  /** The sign-out that leads out of the error, where one does: of one entry, or of the whole store. */
+  signOut?: "entry" | "all" | undefined;
 }
 
 /**
@@ -120,6 +122,8 @@ export class CredentialsBackendError extends Error {
   readonly reason: string;
   /** The way on, in whole sentences. */
   readonly remedy: string;
+  /** The sign-out that leads out of the error, where one does: of one entry, or of the whole store. */
+  readonly signOut?: "entry" | "all";
 
   /**
    * Makes an error.
@@ -133,6 +137,7 @@ export class CredentialsBackendError extends Error {
     this.action = parts.action;
     this.reason = parts.reason;
     this.remedy = parts.remedy;
+    if (parts.signOut !== undefined) this.signOut = parts.signOut;
     showCode(this);
   }
 }

@@ -364,6 +364,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       action: `read credentials from ${describeBackend(this.#inner)}`,
       reason: `the entry for "${printable(key)}" is not encrypted`,
       remedy: `Remove it with ${SIGN_OUT}, or set plain: "ignore" if it is another program's.`,
+      signOut: "entry",
     });
   }
 
@@ -411,6 +412,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       action: `decrypt ${entry}`,
       reason,
       remedy: `If it stays so, remove it with ${SIGN_OUT} and sign in again.`,
+      signOut: "entry",
     });
   }
 

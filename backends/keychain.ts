@@ -288,6 +288,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
       action: `read the entry "${printable(key)}" of ${this.location}`,
       reason,
       remedy: `Nothing was changed. Remove it with ${SIGN_OUT}.`,
+      signOut: "entry",
     });
   }
 

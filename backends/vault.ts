@@ -316,6 +316,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
       action: `${use.action} ${this.location}`,
       reason: `the secret ${name} there was not written by this module`,
       remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
+      signOut: "entry",
     });
   }
 

@@ -138,6 +138,12 @@ export function credentialKey(
   ].filter((part) => part !== undefined).join("|");
 }
 
+/** The parts of a key by all their names, as messages have them. */
+const PARTS = {
+  issuer: "issuer (VM_OIDC_ISSUER, --issuer)",
+  clientId: "clientId (VM_OIDC_CLIENT_ID, --client-id)",
+};
+
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
 export function checkKeyPart(
   value: string,
@@ -147,7 +153,7 @@ export function checkKeyPart(
   if (!value.includes("|")) return value;
   throw invalidOptions({
     action,
-    reason: `${name} has a "|", which separates the parts of a credential key`,
+    reason: `${PARTS[name]} has a "|", which separates the parts of a credential key`,
     remedy: "Correct it.",
   });
 }

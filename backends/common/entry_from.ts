@@ -25,5 +25,6 @@ export function entryFrom(
     reason: `its get() gave ${found}, not an entry`,
     remedy: "Nothing was changed. Let get() give the object that put() got. If only this entry " +
       `is damaged, remove it with ${SIGN_OUT}.`,
+    signOut: "entry",
   });
 }

@@ -97,13 +97,14 @@ function codedCopy(
   secrets: Iterable<string>,
   options: ErrorOptions,
 ): CredentialsBackendError {
-  const { code, action, reason, remedy } = error;
+  const { code, action, reason, remedy, signOut } = error;
   const isCode = typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
   const clean = (text: unknown) => cleanText(`${text}`.replace(/\n */g, " "), secrets);
   return new CredentialsBackendError(isCode ? code : "backend_unavailable", {
     action: clean(action),
     reason: clean(reason),
     remedy: clean(remedy),
+    signOut: signOut === "entry" || signOut === "all" ? signOut : undefined,
     ...options,
   });
 }

@@ -284,6 +284,7 @@ export function getEntry(
     path,
     `its entry for "${printable(key)}" is not an object`,
     `clear it: ${SIGN_OUT}.`,
+    "entry",
   );
 }
 
@@ -336,10 +337,12 @@ function corrupt(
   reason: string,
   way = `delete it and sign in again: ${SIGN_OUT_OF_ALL} deletes a damaged credentials ` +
     "file, and no other.",
+  signOut: "entry" | "all" = "all",
 ): CredentialsBackendError {
   return new CredentialsBackendError("backend_corrupt", {
     action: `read credentials from ${path}`,
     reason,
     remedy: `Nothing was changed. Repair the file, or ${way}`,
+    signOut,
   });
 }

@@ -141,6 +141,7 @@ export class KvStore {
       action: `read credentials from ${this.#options.path}`,
       reason: `the entry for "${printable(key)}" is damaged`,
       remedy: `Remove it with ${SIGN_OUT}.`,
+      signOut: "entry",
     });
   }
 

@@ -1,20 +1,14 @@
-import { messageOf } from "../../backends/credentials_backend_error.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/shell.ts";
+import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { isOwn, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
-import {
-  CliError,
-  EXIT,
-  type FlagName,
-  type FlagValues,
-  note,
-  PROGRAM,
-  SPECIFIER,
-  toJsonText,
-} from "./command.ts";
-import { IDENTITY_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./sign_in_target.ts";
+import { CliError, EXIT } from "./cli_error.ts";
+import { IDENTITY_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./flag_groups.ts";
+import type { FlagName, FlagValues } from "./flags.ts";
+import { note, toJsonText } from "./output.ts";
+import { PROGRAM, SPECIFIER } from "./program.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
 const SETTING_CODES: readonly string[] = [
@@ -49,16 +43,25 @@ export function reportError(
   }
   const { code, message } = describeError(error, flags);
   const isSetting = SETTING_CODES.includes(code);
-  const hint = code === "usage"
-    ? `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`
-    : isSetting && code !== "settings_invalid" && command !== "config"
-    ? `Try: ${PROGRAM} config, which shows where each value comes from`
-    : denoFlagsHint(code, flags) ?? removalHint(code, flags);
+  const hint = hintFor(code, command, flags);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
   if (code === "login_required") return EXIT.signInNeeded;
   return isSetting ? EXIT.usage : EXIT.failure;
+}
+
+function hintFor(
+  code: string,
+  command: string | undefined,
+  flags: FlagValues | undefined,
+): string | undefined {
+  if (code === "usage") return `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`;
+  const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid";
+  if (isShownByConfig && command !== "config") {
+    return `Try: ${PROGRAM} config, which shows where each value comes from`;
+  }
+  return denoFlagsHint(code, flags);
 }
 
 /**
@@ -76,12 +79,14 @@ export function describeError(
     const isDebug = flags?.has("debug") || readEnvIfGranted(OPTIONS.debug.variable) === "1";
     return {
       code: error.code,
-      message: inShell(error, flags, signIn) + causeLines(error, isDebug),
+      message: inShell(error, flags, signIn) + removalLine(error, flags, signIn) +
+        causeLines(error, isDebug),
     };
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
-  const message = Object(error).code === "ERR_MODULE_NOT_FOUND"
+  const isNotLoaded = Object(error).code === "ERR_MODULE_NOT_FOUND";
+  const message = isNotLoaded
     ? "Cannot load a module of this program: it cannot be downloaded. Check the network, and the " +
       "registry of npm (NPM_CONFIG_REGISTRY)."
     : `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
@@ -89,16 +94,22 @@ export function describeError(
   return { code: "unexpected", message };
 }
 
-/** The message of an error. The way to sign in is the command's own, with its store. */
+/** The message of an error. A way to sign in is the command's own, with its store. */
 function inShell(
   error: Error,
   flags: FlagValues | undefined,
   given: SignInOptions | undefined,
 ): string {
-  const isLedOut = error instanceof ValidMindAuthError && error.signIn !== undefined;
-  if (!isLedOut) return error.message;
-  const { action, reason, signIn = {} } = error;
-  return messageOf({ action, reason, remedy: loginRemedy(given ?? signIn, flags) });
+  if (!(error instanceof ValidMindAuthError) || error.code !== "login_required") {
+    return error.message;
+  }
+  const { action, reason, signIn } = error;
+  const remedy = signIn === undefined
+    ? `Sign in with ${PROGRAM} token --login${
+      valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS])
+    }`
+    : loginRemedy(given ?? signIn, flags);
+  return messageOf({ action, reason, remedy });
 }
 
 /**
@@ -143,14 +154,17 @@ function loginRemedy(signIn: SignInOptions, flags: FlagValues | undefined): stri
     `  deno run -A --no-config${unstable} ${SPECIFIER} ${login}`;
 }
 
-/** The errors of an entry that a sign-out removes. */
-const REMOVABLE: readonly string[] = ["backend_corrupt", "decryption_failed"];
-
-/** The command that removes the entry, where flags name it or its store. */
-function removalHint(code: string, flags: FlagValues | undefined): string | undefined {
-  const named = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
-  if (!REMOVABLE.includes(code) || named === "") return undefined;
-  return `To remove the entry: ${PROGRAM} logout${named}`;
+/** The command that removes what an error is about, with the flags of its store. */
+function removalLine(
+  error: Error,
+  flags: FlagValues | undefined,
+  given: SignInOptions | undefined,
+): string {
+  const { signOut } = error instanceof CredentialsBackendError ? error : {};
+  if (signOut === undefined) return "";
+  const store = valueFlags(flags, STORE_FLAGS);
+  const named = given ? flagsFor(given) : valueFlags(flags, IDENTITY_FLAGS);
+  return `\nTo remove it: ${PROGRAM} logout${signOut === "all" ? " --all" : named}${store}`;
 }
 
 /** The flags that name a sign-in as it is stored. */

@@ -1,4 +1,3 @@
-import type { PermissionNeed } from "../format_permissions.ts";
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
@@ -9,7 +8,8 @@ import {
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
 import { createSession } from "../create_session.ts";
-import { OPTION_NAMES, type OptionRow, optionRow } from "../options/declaration.ts";
+import type { PermissionNeed } from "../format_permissions.ts";
+import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_file.ts";
@@ -17,7 +17,8 @@ import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { type FlagName, type FlagValues, usageError } from "./command.ts";
+import { usageError } from "./cli_error.ts";
+import type { FlagName, FlagValues } from "./flags.ts";
 
 /** The flag that names a backend. The flag of its options is the same with "-options". */
 type BackendFlag = "backend" | "from" | "to";
@@ -75,26 +76,6 @@ export function assertPersistent(backend: OidcCredentialsBackend, action: string
     remedy: "Choose one that keeps them.",
   });
 }
-
-export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
-
-/** The flags of all options, or of those of one group. */
-function flagsOf(group?: OptionRow["group"]): FlagName[] {
-  const rows = OPTION_NAMES.map(optionRow).filter((row) =>
-    group === undefined || row.group === group
-  );
-  return rows.flatMap(({ flag }) => flag ?? []) as FlagName[];
-}
-
-/** The flags that name a sign-in at a provider as it is stored. */
-export const IDENTITY_FLAGS = flagsOf("identity").filter((flag) =>
-  !["scope", "dpop"].includes(flag)
-);
-
-export const SIGN_IN_FLAGS: readonly FlagName[] = [...flagsOf("identity"), ...STORE_FLAGS];
-
-/** All flags for options of a sign-in, in a program that calls an API or in none. */
-export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(), ...STORE_FLAGS];
 
 /** Options of `createSession` that the flags give. Variables and the settings file give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {

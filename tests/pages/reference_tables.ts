@@ -1,5 +1,7 @@
-import { EXIT_WORDS, type FlagName, FLAGS } from "../../client/cli/command.ts";
-import { COMMANDS, flagUsage } from "../../client/cli/main.ts";
+import { EXIT_WORDS } from "../../client/cli/cli_error.ts";
+import { COMMANDS } from "../../client/cli/commands.ts";
+import { type FlagName, FLAGS } from "../../client/cli/flags.ts";
+import { flagUsage } from "../../client/cli/help.ts";
 import { OPTION_NAMES, optionRow } from "../../client/options/declaration.ts";
 import { table } from "./generated_part.ts";
 

@@ -1,3 +1,4 @@
+import ts from "typescript";
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, relative } from "@std/path";
 import { denoInfo } from "./deno_process.ts";
@@ -88,15 +89,19 @@ export async function readSource(file: string): Promise<string> {
   return await Deno.readTextFile(new URL(file, ROOT));
 }
 
-/** The lines of a source that are neither empty nor a comment. */
-export function codeLines(source: string): number {
-  let [count, isInComment] = [0, false];
-  for (const line of source.split("\n").map((line) => line.trim())) {
-    if (isInComment) isInComment = !line.includes("*/");
-    else if (line.startsWith("/*")) isInComment = !line.includes("*/");
-    else if (line !== "" && !line.startsWith("//")) count++;
-  }
-  return count;
+/** The tokens of a source, without its comments: what a reader has to take in. */
+export function tokens(source: string): number {
+  const file = ts.createSourceFile("source.ts", source, ts.ScriptTarget.Latest, true);
+  return tokensOf(file, file);
+}
+
+function tokensOf(node: ts.Node, file: ts.SourceFile): number {
+  const isDoc = node.kind >= ts.SyntaxKind.FirstJSDocNode &&
+    node.kind <= ts.SyntaxKind.LastJSDocNode;
+  if (isDoc) return 0;
+  const children = node.getChildren(file);
+  if (children.length === 0) return node.getWidth(file) > 0 ? 1 : 0;
+  return children.reduce((sum, child) => sum + tokensOf(child, file), 0);
 }
 
 /** How many modules a source loads later. */

@@ -1,89 +1,41 @@
 import { readEnvIfGranted } from "../../../backends/common/environment.ts";
-import { isInKv } from "../../../backends/common/inner_stores.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { fileError, resolveLink } from "../../../backends/file/document.ts";
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
-import {
-  formatPermissionFlags,
-  formatPermissionSet,
-  type PermissionNeed,
-} from "../../format_permissions.ts";
-import { requiredPermissions } from "../../init.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { OPTION_NAMES, optionNamed, optionRow, settingsPath } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
-import {
-  parseSettings,
-  readSettings,
-  readText,
-  SETTINGS,
-  type Settings,
-} from "../../options/settings_file.ts";
+import { parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { selectionNeeds, uniqueNeeds } from "../../permissions/start_needs.ts";
+import { selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
-import {
-  columns,
-  type Command,
-  EXIT,
-  type FlagValues,
-  print,
-  printResult,
-  PROGRAM,
-  SPECIFIER,
-  unknownWord,
-  usageError,
-} from "../command.ts";
-import {
-  chooseBackend,
-  fileNeeds,
-  identityNeeds,
-  OPTION_FLAGS,
-  sessionOptions,
-  SIGN_IN_FLAGS,
-} from "../sign_in_target.ts";
+import { EXIT, unknownWord, usageError } from "../cli_error.ts";
+import type { Command, CommandCall } from "../command.ts";
+import type { FlagValues } from "../flags.ts";
+import { columns, print, printResult } from "../output.ts";
+import { PROGRAM } from "../program.ts";
+import { settingsOf } from "../settings_in_force.ts";
+import { identityNeeds } from "../sign_in_target.ts";
 
-export const config: Command = {
-  name: "config",
-  summary: "show and change the settings, with the source of each",
-  details: [
-    "A flag wins over a variable, and a variable over the settings file. A profile that --profile names " +
-    "wins over variables, too. The file is ~/.validmind/settings.json, or the one that VM_AUTH_CONFIG " +
-    "or --config names.",
-    "list shows the settings in force, and path prints the place of the file. set and unset change the " +
-    "file, or the profile in it that --profile names.",
-    `Names: ${Object.keys(SETTINGS).join(", ")}. The names of flags, such as client-id, serve as ` +
-    `well. A value that is not a text is JSON. The file must hold no secret.`,
-  ],
-  args: "[list | path | set NAME VALUE… | unset NAME…]",
-  flags: [...OPTION_FLAGS, "json"],
-  examples: [
-    "config",
-    "config set issuer https://login.example.com client-id my-client",
-    "config set api-host https://api.example.com/v1/ --profile staging",
-    "config unset api-host",
-    "config list --json | jq -r .file.path",
-  ],
-  action: "show the settings",
-  run(flags, [way = "list", ...words]) {
-    if (way === "set" || way === "unset") return change(flags, way, words);
-    if (way !== "list" && way !== "path") {
-      throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
-    }
-    if (words.length > 0) {
-      throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
-    }
-    if (way === "path") print(`${placeOfFile(flags)}\n`);
-    else list(flags);
-    return EXIT.ok;
-  },
-};
+export function run({ flags, args, command }: CommandCall): number {
+  const [way = "list", ...words] = args;
+  if (way === "set" || way === "unset") return change(flags, way, words);
+  if (way !== "list" && way !== "path") {
+    throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
+  }
+  if (words.length > 0) {
+    throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
+  }
+  if (way === "path") print(`${placeOfFile(flags)}\n`);
+  else list(flags, command);
+  return EXIT.ok;
+}
 
-function list(flags: FlagValues): void {
-  preflight(config.action, [...identityNeeds(flags), ...selectionNeeds()]);
+function list(flags: FlagValues, { action, examples }: Command): void {
+  preflight(action, [...identityNeeds(flags), ...selectionNeeds()]);
   const { state, path, profile, profiles, denial: reason, rows } = settingsOf(flags);
   const secrets = OPTION_NAMES.map(optionRow).flatMap(({ secret, variable }) => {
     const isSet = secret && variable && readEnvIfGranted(variable) !== undefined;
@@ -103,7 +55,7 @@ function list(flags: FlagValues): void {
         : printable(typeof value === "string" ? value : JSON.stringify(value), 500),
       source,
     ])),
-    state === "absent" ? `\nTo keep settings, run: ${PROGRAM} ${config.examples[1]}\n` : "",
+    state === "absent" ? `\nTo keep settings, run: ${PROGRAM} ${examples[1]}\n` : "",
   ].join("");
   const settings = Object.fromEntries(all.map(({ name, ...row }) => [name, row]));
   const file = { path: path || undefined, state, profile, profiles, reason };
@@ -206,86 +158,4 @@ function parseValue(name: string, text: string): unknown {
   } catch {
     return text; // which is then refused by its type
   }
-}
-
-/** The settings in force, with the flags. */
-export function settingsOf(flags: FlagValues): Settings {
-  const backend = { backend: flags.text("backend"), backendOptions: flags.text("backend-options") };
-  const given = { ...sessionOptions(flags) as Record<string, unknown>, ...backend };
-  return readSettings(given, flags.text("config"));
-}
-
-export const permissions: Command = {
-  name: "permissions",
-  summary: "list the exact Deno flags that a script or this program needs",
-  details: [
-    "Reads the same options and variables as the script. Uses no network, unless " +
-    "--discover is given. An optional variable is listed if it is set here. Run it with " +
-    "--allow-env, or with -A.",
-  ],
-  flags: [
-    "for",
-    ...SIGN_IN_FLAGS,
-    "redirect-uri",
-    "listen",
-    "open",
-    "api-host",
-    "discover",
-    "json",
-  ],
-  examples: [
-    "permissions --api-host https://api.example.com/v1/",
-    "permissions --for cli",
-    "permissions --for cli --backend kv --backend-options kv.json",
-  ],
-  action: "name the permissions",
-  async run(flags) {
-    const kind = flags.text("for") ?? "script";
-    const isCli = kind === "cli";
-    if (!isCli && flags.has("config")) {
-      throw usageError(
-        `Cannot use --config with --for ${kind}: a script takes no flag. Set VM_AUTH_CONFIG instead.`,
-      );
-    }
-    const chosen = await chooseBackend(flags, permissions.action, identityNeeds(flags));
-    const isGiven = isCli || flags.has("backend");
-    const needs = uniqueNeeds([
-      ...(isCli ? [...fileNeeds(flags), ...chosen.needs] : []),
-      ...await requiredPermissions({
-        ...sessionOptions(flags),
-        credentialsBackend: isGiven ? chosen.backend : undefined,
-      }, { call: kind === "init" ? "init" : "createSession", discover: flags.has("discover") }),
-    ]);
-    const required = needs.filter(isUsed);
-    const optional = formatPermissionFlags(needs.filter((need) => !isUsed(need)));
-    const later = formatPermissionFlags(needs.filter(({ need }) => need === "sign_in"));
-    const unstable = isInKv(chosen.backend) ? "--unstable-kv " : "";
-    const denoFlags = (unstable + formatPermissionFlags(required)).trimEnd();
-    const set = formatPermissionSet(required);
-    const json = {
-      flags: denoFlags,
-      optionalFlags: optional,
-      ...JSON.parse(set),
-      needs,
-    };
-    // --force: an installation with other flags is replaced.
-    const line = isCli
-      ? `deno install --global --no-config --force --name ${PROGRAM} ${denoFlags} ${SPECIFIER}`
-      : `deno run ${denoFlags} script.ts`;
-    const text = `${line.replace("  ", " ")}\n` +
-      (later && `\nOnly to sign in or refresh:\n  ${later}\n`) +
-      (optional && `\nOptional, and not set here:\n  ${optional}\n`) +
-      `\nThe same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
-    printResult(flags, json, text);
-    return EXIT.ok;
-  },
-};
-
-/**
- * Whether a need is used here: an optional variable if it is set, and the browser of --open or the
- * settings file, which may be written later.
- */
-function isUsed(need: PermissionNeed): boolean {
-  return need.need !== "optional" || need.name !== "env" ||
-    readEnvIfGranted(need.variable!) !== undefined;
 }

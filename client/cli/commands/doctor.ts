@@ -3,32 +3,25 @@ import { requiredPermissions } from "../../init.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { columns, type Command, EXIT, type FlagValues, printResult, PROGRAM } from "../command.ts";
+import { EXIT } from "../cli_error.ts";
+import type { CommandCall } from "../command.ts";
+import { SIGN_IN_FLAGS } from "../flag_groups.ts";
+import type { FlagValues } from "../flags.ts";
+import { columns, printResult } from "../output.ts";
+import { PROGRAM } from "../program.ts";
 import { denoFlagsHint, describeError, valueFlags } from "../report_error.ts";
-import { findTarget, sessionOptions, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
-import { settingsOf } from "./config.ts";
-import { readStatus, tokenText } from "./status.ts";
+import { settingsOf } from "../settings_in_force.ts";
+import { findTarget, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
+import { readStatus, tokenText } from "../status_report.ts";
 
-export const doctor: Command = {
-  name: "doctor",
-  summary: "check settings, permissions, store, provider and sign-in",
-  details: [
-    "Each line is ok, warning or fail, with the remedy. A fail makes the exit code 1. A test entry is " +
-    "written to the store under its own key, and removed. A missing store is created, empty. Nothing " +
-    "else is changed, and no token leaves the store. api ping tests the API.",
-  ],
-  flags: [...SIGN_IN_FLAGS, "json", "quiet"],
-  examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
-  action: "examine the sign-in",
-  async run(flags) {
-    const checks = await examine(flags);
-    const isFailed = checks.some(({ result }) => result === "fail");
-    const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
-    const text = `${PROGRAM} ${VERSION}, deno ${versions.deno}\n\n${findingsText(checks)}`;
-    printResult(flags, { ok: !isFailed, versions, checks }, text);
-    return isFailed ? EXIT.failure : EXIT.ok;
-  },
-};
+export async function run({ flags, command }: CommandCall): Promise<number> {
+  const checks = await examine(flags, command.action);
+  const isFailed = checks.some(({ result }) => result === "fail");
+  const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
+  const text = `${PROGRAM} ${VERSION}, deno ${versions.deno}\n\n${findingsText(checks)}`;
+  printResult(flags, { ok: !isFailed, versions, checks }, text);
+  return isFailed ? EXIT.failure : EXIT.ok;
+}
 
 /** The result of one check. Holds no secret. */
 interface Finding {
@@ -51,7 +44,7 @@ function findingsText(checks: readonly Finding[]): string {
 }
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
-async function examine(flags: FlagValues): Promise<Finding[]> {
+async function examine(flags: FlagValues, action: string): Promise<Finding[]> {
   const findings: Finding[] = [];
   const examineOne = async (check: string, step: () => Promise<Answer>): Promise<boolean> => {
     try {
@@ -68,14 +61,14 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
   };
   let target: SignInTarget | undefined;
   const isSet = await examineOne("settings", async () => {
-    target = await findTarget(flags, doctor.action);
+    target = await findTarget(flags, action);
     return checkSettings(target, flags);
   });
   if (!isSet) return findings;
   const session = { ...sessionOptions(flags), credentialsBackend: target?.backend };
   const checkNeeds = async (discover: boolean) => {
     const needs = await requiredPermissions(session, { call: "createSession", discover });
-    for (const when of ["always", "sign_in"] as const) preflight(doctor.action, needs, when);
+    for (const when of ["always", "sign_in"] as const) preflight(action, needs, when);
   };
   const isPermitted = await examineOne("permissions", async () => {
     await checkNeeds(false);

@@ -1,18 +1,21 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
 import { quotePosix } from "../../../backends/common/shell.ts";
-import { CliError, FLAGS, usageError } from "../../../client/cli/command.ts";
-import { timeText } from "../../../client/cli/commands/status.ts";
-import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
+import { CliError, usageError } from "../../../client/cli/cli_error.ts";
+import { COMMANDS } from "../../../client/cli/commands.ts";
+import { columns } from "../../../client/cli/output.ts";
+import { FLAGS } from "../../../client/cli/flags.ts";
+import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
+import { timeText } from "../../../client/cli/status_report.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
 import { SETTINGS } from "../../../client/options/settings_file.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
 import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
+import { errorParts } from "../../support/error_parts.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { CLI, cliTest, runMain } from "./cli_world.ts";
-import { errorParts } from "../../support/error_parts.ts";
 
 Deno.test("main: --version and --help need no permission", async () => {
   const version = await runDeno({ file: CLI, args: ["--version"] });
@@ -81,6 +84,16 @@ const PARSED: [line: string, command: string | undefined, flags: object, ...word
   ["exec --refresh x --json", "exec", { refresh: [] }, "x", "--json"],
   ["exec -- -x", "exec", {}, "-x"],
 ];
+
+Deno.test("main: help is a command, too", async () => {
+  assertEquals((await runMain("help", "login")).stdout, (await runMain("login", "--help")).stdout);
+  assertEquals((await runMain("help")).stdout, (await runMain("--help")).stdout);
+});
+
+Deno.test("columns: a cell of wide characters, or with combining ones, takes the cells that it fills", () => {
+  const rows = [["山田", "x"], ["e\u0301a", "y"], ["abcd", "z"]];
+  assertEquals(columns(rows), "山田  x\ne\u0301a    y\nabcd  z\n");
+});
 
 Deno.test("parse: a command with flags, before it or after it, and its arguments", () => {
   for (const [line, command, flags, ...words] of PARSED) {
@@ -161,7 +174,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   [
     new ValidMindAuthError("login_required", errorParts(WORDS)),
     4,
-    `error (login_required): ${WORDS}\n`,
+    "error (login_required): Cannot a: b. Sign in with validmind-auth token --login\n",
   ],
   [new ValidMindAuthError("provider_unavailable", errorParts(WORDS)), 1, WORDS],
   [
@@ -174,12 +187,12 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
     new ValidMindAuthError(
       "credentials_not_stored",
       errorParts(
-        "Cannot store.",
+        "Cannot store: full.",
         new CredentialsBackendError("backend_full", errorParts("Cannot write: no\x1b[31m space.")),
       ),
     ),
     1,
-    "store.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space.\n",
+    "Try again.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space. Try again.\n",
   ],
   // A stranger's words may be a secret.
   [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],

@@ -1,15 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
 import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
-import { settingsOf } from "../../../client/cli/commands/config.ts";
-import { parseCommandLine } from "../../../client/cli/main.ts";
+import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
+import { settingsOf } from "../../../client/cli/settings_in_force.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
 import { SETTINGS_FILE, withSettings } from "../../../client/options/resolve_options.ts";
 import { parseSettings, valuesOf } from "../../../client/options/settings_file.ts";
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
-import { testWith } from "../../support/test_with.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
+import { testWith } from "../../support/test_with.ts";
 
 const PATH = "/home/ada/.validmind/settings.json";
 const A = { issuer: "https://a.example", clientId: "app" };
@@ -21,9 +21,9 @@ posixTest("a relative path is taken from the folder of the file", () => {
   const entry = { clientKeyFile: "keys/app.pem", backend: "./store.ts:Store" };
   const { common } = parseSettings(PATH, JSON.stringify(entry));
   assertEquals(common.clientKeyFile, "/home/ada/.validmind/keys/app.pem");
-  assertEquals(common.backend, "/home/ada/.validmind/./store.ts:Store");
+  assertEquals(common.backend, "/home/ada/.validmind/store.ts:Store");
   const beside = parseSettings("x.json", JSON.stringify(entry)).common;
-  assertEquals(beside.clientKeyFile, "./keys/app.pem");
+  assertEquals(beside.clientKeyFile, "keys/app.pem");
   const absolute = { clientAssertionFile: "/run/token", backend: "jsr:@acme/s:Store" };
   assertEquals(parseSettings(PATH, JSON.stringify(absolute)).common, absolute);
 });

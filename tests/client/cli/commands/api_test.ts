@@ -89,7 +89,13 @@ cliTest("api: an API key signs in, too", async (world) => {
   const { json } = await world.says(`api ping --api-host ${api.apiHost}`, 0, { env });
   assertEquals(json.model.cuid, "model-under-test");
   const dead = "api ping --api-host http://127.0.0.1:9/";
-  await world.says(dead, 1, "error (api_unreachable): Cannot", "Check VM_API_HOST, the", { env });
+  await world.says(
+    dead,
+    1,
+    "error (api_unreachable): Cannot",
+    "Check apiHost (VM_API_HOST, --api-host), the",
+    { env },
+  );
 });
 
 apiTest("the settings file names provider, client and API", async (world, { apiHost }) => {

@@ -50,10 +50,13 @@ jobTest("token, status, list and logout are of the client, and of no person", as
 
 jobTest("a refusal is exit code 1, in variables, and never asks for a login", async (world) => {
   const wrong = { env: { ...env, VM_OIDC_CLIENT_SECRET: "a-wrong-secret" } };
-  const words = ["the provider answered", "VM_OIDC_CLIENT_SECRET", "!clientSecret"];
+  const words = ["the provider answered", "clientSecret (VM_OIDC_CLIENT_SECRET)"];
   const { stderr } = await world.says("token", 1, ...words, "!login_required", wrong);
   assertNoSecret(stderr, ["a-wrong-secret"]);
-  const none = ["VM_OIDC_CLIENT_SECRET_FILE, VM_OIDC_CLIENT_KEY_FILE", "--flow client_credentials"];
+  const none = [
+    "(VM_OIDC_CLIENT_SECRET_FILE), clientKeyFile (VM_OIDC_CLIENT_KEY_FILE)",
+    'flow: "client_credentials"',
+  ];
   await world.says("VM_OIDC_FLOW=client_credentials token", 1, ...none);
 });
 

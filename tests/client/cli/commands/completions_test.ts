@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { COMMANDS } from "../../../../client/cli/main.ts";
+import { COMMANDS } from "../../../../client/cli/commands.ts";
 import { runProcess, succeeds } from "../../../support/deno_process.ts";
 import { cliTest, runMain } from "../cli_world.ts";
 
@@ -61,3 +61,14 @@ for (const [shell, flag, codeOf, rows] of SHELLS) {
     assertEquals(complete, "complete -o default -F _validmind_auth validmind-auth");
   }, { ignore: !await succeeds([shell, "-c", "true"]) });
 }
+
+cliTest("completions: fish takes each command, flag and value", async (world) => {
+  const { stdout } = await runMain("completions", "fish");
+  await world.write(stdout, "completions.fish");
+  const lines = stdout.trimEnd().split("\n");
+  for (const name of NAMES) assert(lines.some((line) => line.includes(` -a ${name} -d `)), name);
+  assert(lines.some((line) => /_from token' -l format -r -f -a 'exec-credential git/.test(line)));
+  assert(lines.some((line) => /_from config' -f -a 'list path set unset issuer/.test(line)));
+  const { code } = await runMain("completions", "tcsh");
+  assertEquals(code, 2);
+});

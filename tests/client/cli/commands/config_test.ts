@@ -144,12 +144,12 @@ const REFUSED: [words: string, said: string][] = [
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],
   ["model", "name or value is missing"],
   ["", "name or value is missing"],
-  ["issuer ftp://x", "--issuer (VM_OIDC_ISSUER) is not an http(s) URL"],
-  ["client-id 'a|b'", "--client-id has a"],
-  ["api-host http://a.example", "VM_API_HOST is http://a.example, which would get secrets"],
-  ["redirect-uri nonsense", "--redirect-uri (VM_OIDC_REDIRECT_URI) is not an address"],
-  ["listen 0.0.0.0:1", "--listen (VM_OIDC_LISTEN) is not a loopback host"],
-  [`authorizationParameters '{"state":"x"}'`, "--parameter takes no state"],
+  ["issuer ftp://x", "issuer (VM_OIDC_ISSUER, --issuer) is not an http(s) URL"],
+  ["client-id 'a|b'", "--client-id) has a"],
+  ["api-host http://a.example", "--api-host) is http://a.example, which would get secrets"],
+  ["redirect-uri nonsense", "redirectUri (VM_OIDC_REDIRECT_URI, --redirect-uri) is not an address"],
+  ["listen 0.0.0.0:1", "listen (VM_OIDC_LISTEN, --listen) is not a loopback host"],
+  [`authorizationParameters '{"state":"x"}'`, "(--parameter) takes no state"],
   ["clientKeyFile /a clientAssertionFile /b", "exclude each other"],
   ["dpop true bearer id_token", "is not for an ID token"],
   ["model '\u00e9\u20ac'", "no HTTP header can carry"],
@@ -224,7 +224,7 @@ configTest("an error about a setting leads to where it comes from", async (world
   const settings = client(world);
   const path = await world.write({ ...settings, listen: "0.0.0.0:80" });
   const where = "Try: validmind-auth config, which shows where each value";
-  await world.says("login", 2, "--listen (VM_OIDC_LISTEN) is not a loopback host", where);
+  await world.says("login", 2, "listen (VM_OIDC_LISTEN, --listen) is not a loopback host", where);
   await world.says("config", 0, /^listen +0\.0\.0\.0:80 +settings file$/m);
   const wrong = "VM_OIDC_FLOW is not one of auto, device";
   await world.says("VM_OIDC_FLOW=divice config", 2, wrong, "!Try: "); // it would fail again

@@ -176,7 +176,7 @@ cliTest("list: one entry that cannot be read hides no other, and is exit code 1"
     1,
     /^Signed in +as analyst/m,
     /^Unreadable +Cannot read credentials from .*is not an object/m,
-    /validmind-auth logout --issuer https:\/\/b\.example --client-id app\.$/m,
+    /To remove it: validmind-auth logout --issuer https:\/\/b\.example --client-id app$/m,
     /^Provider +https:\/\/b\.example$/m,
   );
   const { json } = await world.says("list --json", 1);
@@ -192,5 +192,10 @@ cliTest("list: a store without a list is named, with the way out", async (world)
   const store = "data:text/javascript,export class TeamStore{get(){}put(){}delete(){}}:TeamStore";
   const words = "error (backend_no_list): Cannot list credentials in TeamStore";
   await world.says(`list --backend '${store}'`, 1, words, "status --issuer");
-  await world.says(`logout --all --backend '${store}'`, 1, words, "with --issuer and --client-id");
+  await world.says(
+    `logout --all --backend '${store}'`,
+    1,
+    words,
+    "with issuer (VM_OIDC_ISSUER, --issuer) and clientId",
+  );
 });

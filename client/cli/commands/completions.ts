@@ -1,0 +1,75 @@
+import { quotePosix } from "../../../backends/common/shell.ts";
+import { EXIT, usageError } from "../cli_error.ts";
+import type { Command, CommandCall } from "../command.ts";
+import { FLAGS } from "../flags.ts";
+import { print } from "../output.ts";
+import { PROGRAM } from "../program.ts";
+
+export function run({ commands, args: [shell, ...more] }: CommandCall): number {
+  if (shell !== undefined && (shell !== "fish" || more.length > 0)) {
+    throw usageError(
+      "Cannot print completions: its one argument is fish. Leave it out for others.",
+    );
+  }
+  print(shell === "fish" ? fishScript(commands) : completionScript(commands));
+  return EXIT.ok;
+}
+
+/** The words of fish: it takes each with its command. */
+function fishScript(commands: readonly Command[]): string {
+  const line = (condition: string, words: string) =>
+    `complete -c ${PROGRAM} -n ${quotePosix(condition)} ${words}\n`;
+  const names = commands.map(({ name, summary }) =>
+    line("__fish_use_subcommand", `-f -a ${name} -d ${quotePosix(summary)}`)
+  );
+  const rest = commands.flatMap(({ name, flags, words = [] }) => {
+    const isGiven = `__fish_seen_subcommand_from ${name}`;
+    const ofFlags = flags.map((flag) => {
+      const { value, choices, suggestions = [], summary } = FLAGS[flag];
+      const offered = (choices ?? suggestions).join(" ");
+      const argument = value === undefined
+        ? ""
+        : ` -r${offered && ` -f -a ${quotePosix(offered)}`}`;
+      return line(isGiven, `-l ${flag}${argument} -d ${quotePosix(summary)}`);
+    });
+    return words.length === 0
+      ? ofFlags
+      : [line(isGiven, `-f -a ${quotePosix(words.join(" "))}`), ...ofFlags];
+  });
+  return [...names, ...rest].join("");
+}
+
+/** One script for both shells: zsh runs it by its own emulation of bash. */
+function completionScript(commands: readonly Command[]): string {
+  const used = [...new Set(commands.flatMap(({ flags }) => flags))];
+  const values = used.map((name) => {
+    const { value, choices, suggestions = [] } = FLAGS[name];
+    // Without a word a shell offers files.
+    return value && `    --${name}) words="${(choices ?? suggestions).join(" ")}" ;;\n`;
+  });
+  const cases = commands.map(({ name, flags, words: offered = [] }) => {
+    const words = [...offered, ...flags.map((flag) => `--${flag}`), "--help"];
+    return `    ${name}) words="${words.join(" ")}" ;;\n`;
+  });
+  return `#compdef ${PROGRAM}
+[ -z "$ZSH_VERSION" ] || { autoload -U +X bashcompinit && bashcompinit; }
+_validmind_auth() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
+  local command="" words="${commands.map(({ name }) => name).join(" ")} --help --version" word
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
+    case "$word" in -*) ;; *) command="$word"; break ;; esac
+  done
+  # bash takes --flag=value for three words.
+  if [ "$current" = "=" ]; then current=""
+  elif [ "$previous" = "=" ]; then previous="\${COMP_WORDS[COMP_CWORD-2]}"
+  fi
+  case "$command" in
+${cases.join("")}  esac
+  case "$previous" in
+${values.join("")}  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _validmind_auth ${PROGRAM}
+[ "$funcstack[1]" != "_${PROGRAM}" ] || _bash_complete -o default -F _validmind_auth
+`;
+}

@@ -1,0 +1,66 @@
+import { isWindows } from "../../../backends/common/runtime.ts";
+import { preflight } from "../../permissions/preflight.ts";
+import { readBearer } from "../bearer.ts";
+import { CliError, EXIT, usageError } from "../cli_error.ts";
+import type { CommandCall } from "../command.ts";
+
+const USUAL_VARIABLE = "VM_ACCESS_TOKEN";
+
+/** The signals that are handed on, and those of them that a terminal sends to the program as well. */
+const SIGNALS: readonly Deno.Signal[] = isWindows
+  ? ["SIGINT", "SIGBREAK"]
+  : ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"];
+
+const OF_TERMINAL = /INT|QUIT|BREAK/;
+
+export async function run({ flags, args, command }: CommandCall): Promise<number> {
+  const [program, ...programArgs] = args;
+  if (program === undefined) {
+    throw usageError("Cannot run the program: none is given. Give it after --.");
+  }
+  const variable = flags.text("variable") ?? USUAL_VARIABLE;
+  if (!/^[A-Za-z_]\w*$/.test(variable)) {
+    throw usageError("Cannot use --variable: it is not the name of a variable. Correct it.");
+  }
+  const reason = "to start the program";
+  preflight(command.action, [{ name: "run", command: program, reason, need: "always" }]);
+  const { bearer } = await readBearer(flags, command.action);
+  const child = start(program, { args: programArgs, env: { [variable]: bearer } });
+  using _ = handOnSignals(child);
+  return (await child.status).code;
+}
+
+function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess {
+  try {
+    return new Deno.Command(program, options).spawn();
+  } catch (error) {
+    const fail = (reason: string, exit: number) =>
+      new CliError(
+        `Cannot run ${program}: ${reason}. Check its name and mode.`,
+        "program_failed",
+        exit,
+      );
+    if (error instanceof Deno.errors.NotFound) {
+      throw fail("there is no such program", EXIT.programAbsent);
+    }
+    throw fail("the system does not start it", EXIT.programRefused);
+  }
+}
+
+/** Hands signals on to a program until it has ended. This one ends after it, by its exit code. */
+function handOnSignals(child: Deno.ChildProcess): Disposable {
+  const isInTerminal = [Deno.stdin, Deno.stdout, Deno.stderr].some((one) => one.isTerminal());
+  const listeners = SIGNALS.map((signal) => {
+    const handOn = () => {
+      if (isInTerminal && OF_TERMINAL.test(signal)) return;
+      try {
+        child.kill(signal);
+      } catch {
+        // It has just ended.
+      }
+    };
+    Deno.addSignalListener(signal, handOn);
+    return () => Deno.removeSignalListener(signal, handOn);
+  });
+  return { [Symbol.dispose]: () => listeners.forEach((remove) => remove()) };
+}

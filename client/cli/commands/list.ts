@@ -1,0 +1,61 @@
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import { listKeys } from "../../../backends/common/list_keys.ts";
+import { printable } from "../../../backends/common/printable.ts";
+import { isProbeKey } from "../../../backends/common/probe.ts";
+import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { asksNobody } from "../../entry/bearer_kind.ts";
+import { backendStatus } from "../../signed_in/session.ts";
+import { CredentialStore } from "../../tokens/store.ts";
+import { EXIT } from "../cli_error.ts";
+import type { CommandCall } from "../command.ts";
+import type { FlagValues } from "../flags.ts";
+import { columns, printResult, snakeCase } from "../output.ts";
+import { describeError } from "../report_error.ts";
+import { chooseBackend } from "../sign_in_target.ts";
+import { describeEntry, rowsOf } from "../status_report.ts";
+
+export async function run({ flags, command }: CommandCall): Promise<number> {
+  const { backend } = await chooseBackend(flags, command.action);
+  const signIns = [];
+  const keys = await listKeys(
+    backend,
+    "Look at each one with status --issuer URL --client-id ID.",
+  );
+  for (const key of keys.filter((key) => !isProbeKey(key))) {
+    const found = await readSignIn(backend, key, flags);
+    if (found !== undefined) signIns.push(found);
+  }
+  const rows = signIns.flatMap((one) => [...rowsOf(one), []]);
+  const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
+  const text = nobody + columns([...rows, ["Kept in", describeBackend(backend)]]);
+  const json = { backend: backendStatus(backend), signIns: signIns.map(snakeCase) };
+  printResult(flags, json, text);
+  return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
+}
+
+/** `undefined` for an entry that has been removed since the keys were read. */
+async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: FlagValues) {
+  const identity = identityOfKey(key);
+  try {
+    const entry = await new CredentialStore(backend, key).load();
+    return entry && describeEntry(entry, identity);
+  } catch (error) {
+    return { ...identity, error: describeError(error, flags, identity) };
+  }
+}
+
+/** The identity that a stored key stands for. A key of another form becomes the issuer. */
+function identityOfKey(key: string) {
+  const form =
+    /^(?:(client_credentials|token_exchange)\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s;
+  const text = printable(key, 2000); // it may be of anybody
+  const [, flow, dpop, profile, issuer = text, clientId = "", audience] = form.exec(text) ?? [];
+  return {
+    issuer,
+    clientId,
+    ...(audience && { audience }),
+    ...(profile && { profile }),
+    ...(asksNobody(flow) && { flow }),
+    ...(dpop && { dpop: true as const }),
+  };
+}

@@ -1,0 +1,48 @@
+import { printable } from "../../../backends/common/printable.ts";
+import { clearOidcCredentials } from "../../init.ts";
+import type { ClearResult } from "../../session.ts";
+import { EXIT, usageError } from "../cli_error.ts";
+import type { CommandCall } from "../command.ts";
+import { IDENTITY_FLAGS } from "../flag_groups.ts";
+import { note, printResult } from "../output.ts";
+import { chooseBackend, findTarget, sessionOptions } from "../sign_in_target.ts";
+
+export async function run({ flags, command }: CommandCall): Promise<number> {
+  const all = flags.has("all");
+  const given = IDENTITY_FLAGS.find((name) => flags.has(name));
+  if (all && given !== undefined) {
+    throw usageError(`Cannot use --${given} with --all: --all is for everybody. Give one.`);
+  }
+  // With --all nobody is named.
+  const { backend } = all
+    ? await chooseBackend(flags, command.action)
+    : await findTarget(flags, command.action) ?? {};
+  const result = await clearOidcCredentials({
+    ...sessionOptions(flags),
+    credentialsBackend: backend,
+    all,
+    revoke: flags.has("revoke"),
+  });
+  const { revocation } = result;
+  printResult(flags, { wholeStore: false, ...result }, removalText(result));
+  const isMissed = revocation === "failed" || revocation === "not_supported";
+  if (isMissed && flags.has("quiet")) note(revocationText(result));
+  return isMissed ? EXIT.failure : EXIT.ok;
+}
+
+function removalText(result: ClearResult): string {
+  const { keys, wholeStore } = result;
+  const removed = wholeStore
+    ? "Removed the whole store, which could not be read.\n"
+    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("") || "Nobody was signed in.\n";
+  return removed + revocationText(result);
+}
+
+function revocationText({ revocation, reason }: ClearResult): string {
+  if (revocation === "not_requested") return "";
+  if (revocation === "revoked") return "The provider has ended the tokens.\n";
+  if (revocation === "nothing_to_revoke") return "There was nothing to revoke.\n";
+  const why = reason?.replace(/\.$/, "") ?? "the provider did not say why";
+  return `The tokens could not be revoked: ${why}. They may stay valid until they end. End them on the ` +
+    `provider's own page.\n`;
+}

@@ -1,0 +1,39 @@
+import { printable } from "../../../backends/common/printable.ts";
+import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
+import { EXIT, usageError } from "../cli_error.ts";
+import type { CommandCall } from "../command.ts";
+import { note, printResult } from "../output.ts";
+import { assertPersistent, chooseBackend } from "../sign_in_target.ts";
+
+export async function run({ flags, command }: CommandCall): Promise<number> {
+  if (!flags.has("from") && !flags.has("to")) {
+    throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
+  }
+  const from = await chooseBackend(flags, command.action, [], "from");
+  const to = await chooseBackend(flags, command.action, from.needs, "to");
+  assertPersistent(to.backend, command.action);
+  const result = await migrateCredentials(from.backend, to.backend, {
+    deleteSource: flags.has("delete-source"),
+  });
+  const { liveCopies } = result;
+  printResult(flags, result, migrationText(result));
+  if (liveCopies.length > 0 && !flags.has("quiet")) {
+    note(
+      `warning: ${liveCopies.length} refresh token(s) are now in both places. The first refresh of ` +
+        `one may end the other. Run migrate again with --delete-source.\n`,
+    );
+  }
+  return EXIT.ok;
+}
+
+function migrationText({ copied, kept, deleted }: MigrationResult): string {
+  const text = [
+    [copied, "Copied  ", ""],
+    [kept, "Kept    ", " (the target had it, or a newer one)"],
+    [deleted, "Deleted ", " (from the source)"],
+  ] as const;
+  const lines = text.flatMap(([keys, verb, more]) =>
+    keys.map((key) => `${verb} ${printable(key, 500)}${more}\n`)
+  );
+  return lines.join("") || "There is nothing to migrate.\n";
+}

@@ -1,0 +1,115 @@
+import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
+import { BUILT_IN_NAMES } from "../../backends/load/create_backend.ts";
+import { OPTION_NAMES, optionRow, type OPTIONS } from "../options/declaration.ts";
+
+/** One flag. Parser, help, completions and reference are made from it. */
+interface Flag {
+  readonly summary: string;
+  /** A letter that stands for the name after one dash. */
+  readonly short?: string;
+  /** Placeholder for its value in help. A flag without a placeholder takes no value. */
+  readonly value?: string;
+  /** All values that it takes, if they are few. */
+  readonly choices?: readonly string[];
+  /** Values that a shell offers. Others are accepted. */
+  readonly suggestions?: readonly string[];
+  /** Whether it may be given more than once. */
+  readonly isRepeatable?: boolean;
+  /** The variable that is read if the flag is not given. */
+  readonly variable?: string;
+}
+
+const store = (summary: string, variable?: string) =>
+  ({ value: "NAME", suggestions: BUILT_IN_NAMES, summary, variable }) as Flag;
+
+/** What `token` can print in place of the bare token. */
+export const TOKEN_FORMATS = ["exec-credential", "git", "header", "json"] as const;
+
+/** The flags beside those of the options. */
+const OWN_FLAGS = {
+  "backend": store(
+    "the store for tokens: a built-in name, or <module>:<ExportName>",
+    BACKEND_VARIABLES.name,
+  ),
+  "backend-options": {
+    value: "FILE",
+    summary: "JSON file with the options of --backend",
+  },
+  "config": {
+    value: "FILE",
+    variable: "VM_AUTH_CONFIG",
+    summary: "the settings file, in place of ~/.validmind/settings.json",
+  },
+  "from": store("the backend that has the entries"),
+  "from-options": { value: "FILE", summary: "JSON file with the options of --from" },
+  "to": store("the backend that gets the entries"),
+  "to-options": { value: "FILE", summary: "JSON file with the options of --to" },
+  "delete-source": { summary: "delete each entry from --from after its copy was read back" },
+  "no-open": { summary: "show the link only, and open no browser" },
+  "login": { summary: "ask the person to sign in if needed" },
+  "refresh": { summary: "get a new token even if the stored one is still valid" },
+  "format": { value: "FORMAT", choices: TOKEN_FORMATS, summary: "print the token in another form" },
+  "variable": { value: "NAME", summary: "the variable for the token, instead of VM_ACCESS_TOKEN" },
+  "revoke": { summary: "also ask the provider to end the tokens" },
+  "all": { summary: "remove every entry from the backend" },
+  "for": {
+    value: "WHAT",
+    choices: ["script", "init", "cli"],
+    summary: "a script with createSession() or init(), or this program",
+  },
+  "discover": { summary: "ask the provider for its other hosts, and list them too" },
+  "method": {
+    value: "METHOD",
+    short: "X",
+    summary: "the HTTP method; without it GET, or POST with a body",
+  },
+  "field": {
+    value: "NAME=VALUE",
+    short: "F",
+    isRepeatable: true,
+    summary: "a member of the body, as JSON or text; @FILE reads a file",
+  },
+  "raw-field": {
+    value: "NAME=VALUE",
+    short: "f",
+    isRepeatable: true,
+    summary: "a member of the body, as text",
+  },
+  "input": { value: "FILE", summary: "file with the body; - reads standard input" },
+  "header": {
+    value: "HEADER",
+    short: "H",
+    isRepeatable: true,
+    summary: "a header of the request, as NAME:VALUE",
+  },
+  "json": { summary: "print JSON" },
+  "quiet": { short: "q", summary: "print errors only; the exit code is the answer" },
+  "help": { short: "h", summary: "show help" },
+  "version": { short: "V", summary: "print the version" },
+} satisfies Record<string, Flag>;
+
+type OptionFlag = Extract<typeof OPTIONS[keyof typeof OPTIONS], { flag: string }>["flag"];
+
+export type FlagName = OptionFlag | keyof typeof OWN_FLAGS;
+
+/** All flags of all commands. A name means the same in every command. */
+export const FLAGS: Readonly<Record<FlagName, Flag>> = {
+  ...Object.fromEntries(
+    OPTION_NAMES.map(optionRow).filter(({ flag }) => flag !== undefined).map((row) => [row.flag, {
+      summary: row.help,
+      value: row.value,
+      variable: row.variable,
+      choices: typeof row.type === "string" ? undefined : row.type,
+      isRepeatable: row.type === "texts",
+    }]),
+  ) as unknown as Record<OptionFlag, Flag>,
+  ...OWN_FLAGS,
+};
+
+/** The flags of a command line, each with its values: none for a flag that takes none. */
+export class FlagValues extends Map<FlagName, readonly string[]> {
+  /** The value of a flag, if it is given and takes one. */
+  text(name: FlagName): string | undefined {
+    return this.get(name)?.[0];
+  }
+}

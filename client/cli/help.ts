@@ -1,0 +1,66 @@
+import { EXIT_WORDS } from "./cli_error.ts";
+import type { Command } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { type FlagName, FLAGS } from "./flags.ts";
+import { columns } from "./output.ts";
+import { PROGRAM, SPECIFIER } from "./program.ts";
+
+/** The width of a terminal, within what one reads well. */
+function width(): number {
+  if (!Deno.stdout.isTerminal()) return 80;
+  return Math.min(Math.max(Deno.consoleSize().columns, 40), 100);
+}
+
+/** The help of one command, or of the whole program. */
+export function helpText(command: Command | undefined): string {
+  const text = (line: string) => columns([[line]], "", width());
+  const part = (title: string, rows: readonly (readonly string[])[]) =>
+    `${title}:\n${columns(rows, "  ", width())}`;
+  const exits = part("Exit codes", Object.entries(EXIT_WORDS));
+  if (command === undefined) {
+    return [
+      text(
+        "Signs in to an API behind an OpenID Provider, and prints its token for other programs.",
+      ),
+      part("Usage", [[`${PROGRAM} <command> [flags]`], [
+        `deno run … ${SPECIFIER} <command> [flags]`,
+      ]]),
+      part("Commands", COMMANDS.map(({ name, summary }) => [name, summary])),
+      part("Flags", flagRows(["help", "version"])),
+      text(
+        "Each command has its own flags: see <command> --help. Variables and a settings file can take " +
+          "their place: see config --help.",
+      ),
+      text(
+        "Results go to standard output, everything else to standard error. No argument is a secret. " +
+          "Only token prints one.",
+      ),
+      exits,
+    ].join("\n");
+  }
+  const { name, summary, flags, args = "", details, examples } = command;
+  return [
+    text(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
+    part("Usage", [[`${PROGRAM} ${name} [flags] ${args}`]]),
+    ...details.map(text),
+    part("Flags", flagRows([...flags, "help"])),
+    `Examples:\n${columns(examples.map((line) => [`${PROGRAM} ${line}`]), "  ")}`,
+    exits,
+  ].join("\n");
+}
+
+/** A flag with the placeholder of its value. */
+export function flagUsage(name: FlagName): string {
+  const { value } = FLAGS[name];
+  return value === undefined ? `--${name}` : `--${name} ${value}`;
+}
+
+function flagRows(names: readonly FlagName[]): string[][] {
+  return names.map((name) => {
+    const { summary, variable, choices, short } = FLAGS[name];
+    const more = [choices && `one of ${choices.join(", ")}`, variable && `or ${variable}`]
+      .filter((one) => one !== undefined).join("; ");
+    const usage = `${short === undefined ? "    " : `-${short}, `}${flagUsage(name)}`;
+    return [usage, summary + (more && ` (${more})`)];
+  });
+}

@@ -1,0 +1,91 @@
+import { shown } from "../options/settings_file.ts";
+import { unknownWord, usageError } from "./cli_error.ts";
+import type { Command } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
+
+/**
+ * Parses the arguments by the tables of commands and flags. The error for the first argument that is
+ * unknown, missing or superfluous shows no value that may be a secret. There is no command where help or
+ * the version is all that is asked for.
+ */
+export function parseCommandLine(args: readonly string[]) {
+  const flags = new FlagValues();
+  const words: string[] = [];
+  const rest = [...args];
+  const named = () => COMMANDS.find(({ name }) => name === words[0]);
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, raw, inline] = /^(--?[^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (raw !== undefined) {
+      const name = flagNamed(raw, named());
+      // A lone dash is standard input. Any other word that begins with a dash is the next flag.
+      const isNext = inline === undefined && FLAGS[name].value !== undefined &&
+        !/^-./.test(rest[0] ?? "-x");
+      addFlag(flags, name, isNext ? rest.shift() : inline);
+      continue;
+    }
+    if (arg !== "--") words.push(arg);
+    const isProgram = words.length > 1 && named()?.isRest;
+    if (arg === "--" || isProgram) words.push(...rest.splice(0));
+  }
+  if (words[0] === "help") {
+    flags.set("help", []);
+    words.shift();
+  }
+  const [word, ...more] = words;
+  const command = named();
+  if (command !== undefined) assertTaken(command, flags, more);
+  else if (word !== undefined) {
+    throw unknownWord(word, "a command", COMMANDS.map(({ name }) => name));
+  }
+  return { command, flags, args: more };
+}
+
+const NAMES = Object.keys(FLAGS) as FlagName[];
+
+/** The flag that stands there with its dashes. */
+function flagNamed(raw: string, command: Command | undefined): FlagName {
+  const text = raw.replace(/^-+/, "");
+  const found = NAMES.find((name) => name === text || FLAGS[name].short === text);
+  if (found !== undefined) return found;
+  throw unknownWord(raw, "a flag", (command?.flags ?? NAMES).map((name) => `--${name}`));
+}
+
+function addFlag(flags: FlagValues, name: FlagName, value: string | undefined): void {
+  const fault = faultOfFlag(flags, name, value);
+  if (fault !== undefined) throw usageError(`Cannot use --${name}: ${fault}`);
+  const { choices } = FLAGS[name];
+  if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
+  const values = value === undefined ? [] : [value];
+  flags.set(name, [...flags.get(name) ?? [], ...values]);
+}
+
+function faultOfFlag(
+  flags: FlagValues,
+  name: FlagName,
+  value: string | undefined,
+): string | undefined {
+  const { value: placeholder, isRepeatable } = FLAGS[name];
+  if (flags.has(name) && !isRepeatable) return "it is given twice. Give it once.";
+
+  const takesValue = placeholder !== undefined;
+  if (!takesValue) return value === undefined ? undefined : "it takes no value. Give it alone.";
+
+  const isEmptyTaken = name === "audience"; // an empty one means none
+  const isMissing = value === undefined || value.trim() === "" && !isEmptyTaken;
+  return isMissing ? `its value is missing. Give --${name} ${placeholder}.` : undefined;
+}
+
+function assertTaken(
+  { name, flags, args }: Command,
+  given: FlagValues,
+  words: readonly string[],
+): void {
+  const taken: readonly FlagName[] = [...flags, "help", "version"];
+  const flag = given.keys().find((one) => !taken.includes(one));
+  const [word] = words;
+  const fail = (what: string) =>
+    usageError(`Cannot use ${what}: the command ${name} does not take it. Leave it out.`);
+  if (flag !== undefined) throw fail(`--${flag}`);
+  if (args === undefined && word !== undefined) throw fail(shown(word, "an argument"));
+}
