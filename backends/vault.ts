@@ -38,15 +38,8 @@
  */
 import { hashOf } from "./common/bytes.ts";
 import { parseObject } from "./common/json.ts";
-import {
-  Leases,
-  type LeaseStore,
-  type LeaseUse,
-  LOCK_TIMEOUT_MS,
-  SYSTEM_TIMER,
-} from "./common/lease.ts";
 import { PROVES } from "./common/marks.ts";
-import { Once, type Timer } from "./common/promises.ts";
+import { Once, SYSTEM_TIMER, type Timer } from "./common/promises.ts";
 import { assertRuntime } from "./common/runtime.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type {
@@ -64,6 +57,13 @@ import {
   type VaultCredentialsBackendOptions,
   vaultPermissions,
 } from "./vault/options.ts";
+import {
+  LOCK_TIMEOUT_MS,
+  LockedSecrets,
+  type Row,
+  type SecretEngine,
+  type SecretUse,
+} from "./vault/locked_secrets.ts";
 import { openVault, type VaultSession } from "./vault/session.ts";
 import { SIGN_OUT } from "./common/sign_out_words.ts";
 
@@ -79,18 +79,8 @@ const READ = { action: "read credentials in" };
 const WRITE = { action: "write credentials to" };
 const LIST = { action: "list credentials in" };
 const DELETE = { action: "delete credentials in" };
-
-interface VaultSecret {
-  /** `undefined` where there is none. */
-  readonly data: Record<string, unknown> | undefined;
-  /** The version that a write has to replace; 0 where nothing was ever written. */
-  readonly version: number;
-}
-
-interface VaultRow {
-  readonly key: string;
-  readonly entry: OidcCredentials;
-}
+/** The most versions that an engine is taken to keep. */
+const MOST_VERSIONS = 100;
 
 /**
  * Keeps credentials in a KV secrets engine of version 2, in
@@ -98,15 +88,17 @@ interface VaultRow {
  * hosts that reach it can share them. The backend logs in at the first use, and again when its token
  * ends.
  *
- * **Place of an entry.** `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields `key`
- * and `entry`, a JSON text. `printf %s 'https://login.example.com|my-app' | sha256sum` gives the
- * name. Beside it, `<name>.lock` names the holder of its lock. That secret stays, and has no token in
- * it.
+ * **Place of an entry.** `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields `key`,
+ * `entry`, a JSON text, and `holder`, who holds its lock. `printf %s 'https://login.example.com|my-app' |
+ * sha256sum` gives the name. After a sign-out the secret stays, with an empty entry.
  *
- * **Versions.** Every write depends on the version that it replaces. `max_versions` is 1 for each
- * entry, and `delete` removes the metadata with all versions: nothing can be undeleted. An engine of
- * version 1 cannot compare, and is refused. `vault kv enable-versioning secret/` makes it one of
- * version 2.
+ * **Versions.** Every write depends on the version that it replaces, except a sign-out. `max_versions` is
+ * 1 for each entry. A sign-out destroys what an engine with more versions has kept. An engine of version
+ * 1 cannot compare, and is refused. `vault kv enable-versioning secret/` makes it one of version 2.
+ *
+ * **Late reads.** Standbys of OpenBao and of Vault Enterprise answer reads, and may be behind. So only a
+ * write that succeeds proves anything: taking the lock proves the entry. A process that stands still for
+ * over 23 seconds between its last write and the stored answer can cost the sign-in.
  *
  * **Policy.** The narrowest policy for an engine at `secret` and the path `users/<name>`, where
  * `<name>` is, for instance, `{{identity.entity.aliases.<accessor of the auth method>.name}}`:
@@ -116,7 +108,10 @@ interface VaultRow {
  *   capabilities = ["create", "read", "update"]
  * }
  * path "secret/metadata/users/<name>/*" {
- *   capabilities = ["create", "update", "delete", "list"]
+ *   capabilities = ["create", "update", "list"]
+ * }
+ * path "secret/destroy/users/<name>/*" {
+ *   capabilities = ["create", "update"]
  * }
  * ```
  *
@@ -153,7 +148,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   /** Always `true`: Vault survives the process. */
   readonly persistent = true;
   /**
-   * The write of the lease proves it.
+   * Taking the lock is a write, which proves it.
    *
    * @ignore
    */
@@ -162,7 +157,8 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   readonly #timer: Timer;
   readonly #data: string;
   readonly #metadata: string;
-  readonly #leases: Leases;
+  readonly #destroy: string;
+  readonly #secrets: LockedSecrets;
   readonly #session = new Once<VaultSession>();
   #location: string | undefined;
 
@@ -184,13 +180,19 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     this.#data = `${encodePath(mount)}/data/${encodePath(path)}`;
     this.#metadata = `${encodePath(mount)}/metadata/${encodePath(path)}`;
     const place = () => this.location;
-    this.#leases = new Leases({ store: this.#leaseStore(), place, timer, lockTimeoutMs });
+    this.#destroy = `${encodePath(mount)}/destroy/${encodePath(path)}`;
+    this.#secrets = new LockedSecrets({ engine: this.#engine(), place, timer, lockTimeoutMs });
   }
 
   /** The server, the namespace, the mount and the path. */
   get location(): string {
     // Kept: a session may give up the permission to read the variables.
     return this.#location ??= describeVault(this.#options);
+  }
+
+  /** The place as {@linkcode location} names it, whatever the login. */
+  get storeId(): string {
+    return `vault ${this.location}`;
   }
 
   /**
@@ -201,45 +203,38 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * `invalid_options` (of a variable, or of a mount that is not a KV engine of version 2).
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return (await this.#row(await hashOf(key), READ))?.entry;
+    const name = await hashOf(key);
+    const row = await this.#secrets.row(name, key, READ);
+    this.#assertOwn(name, row, READ);
+    return entryIn(row);
   }
 
   /**
    * Stores `entry` under `key`. Under the key's lock, a write without `isReplaced` takes place only if
-   * nobody has taken the lock over.
+   * nobody has taken the lock over, or signed out.
    *
+   * @returns `false` where `isReplaced` refused.
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_locked`.
    */
   async put(
     key: string,
     entry: OidcCredentials,
-    options: PutOptions = {},
-  ): Promise<void> {
-    const { isReplaced } = options;
-    const name = await hashOf(key);
+    { isReplaced }: PutOptions = {},
+  ): Promise<boolean> {
     // As a text: Vault would turn its numbers into floating-point ones.
-    const row = { key, entry: JSON.stringify(entry) };
-    for (;;) {
-      const { data, version } = await this.#read(name, WRITE);
-      if (isReplaced?.(data && parseRow(data)?.entry) === false) return;
-      // After the look at the version: a change by a later holder makes that version an old one.
-      if (isReplaced === undefined) await this.#leases.assertHeld(name, WRITE.action);
-      await this.#ask(WRITE, "POST", `${this.#metadata}/${name}`, isDone, { max_versions: 1 });
-      if (await this.#write(name, row, version, WRITE) !== undefined) return;
-      await this.#timer.delay(5 + 45 * Math.random());
-    }
+    const row = { key, text: JSON.stringify(entry) };
+    const agrees = isReplaced && ((present: Row) => isReplaced(entryIn(present)));
+    return await this.#secrets.replace(await hashOf(key), row, agrees, WRITE);
   }
 
   /**
-   * Removes the entry under `key` with its metadata and all versions, if there is one.
+   * Removes the entry under `key`, whoever holds its lock, and destroys its older versions.
    *
    * @throws {CredentialsBackendError} As {@linkcode put}.
    */
   async delete(key: string): Promise<void> {
-    const name = await hashOf(key);
-    await this.#leases.assertHeld(name, DELETE.action);
-    await this.#remove(name);
+    await this.#remove(await hashOf(key), key);
   }
 
   /**
@@ -248,27 +243,26 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    for (const name of (await this.#names(LIST)).filter(isSecretName)) {
-      const row = await this.#row(name, LIST);
-      if (row !== undefined) yield row.key;
+    for (const name of await this.#names(LIST)) {
+      const row = await this.#read(name, "", LIST);
+      this.#assertOwn(name, row, LIST);
+      if (row.text !== "") yield row.key;
     }
   }
 
   /**
-   * Removes all entries and locks of the path, without reading them. Other secrets stay.
+   * Removes all entries of the path, without reading them. Other secrets stay.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async deleteAll(): Promise<void> {
-    for (const name of await this.#names(DELETE)) {
-      if (isSecretName(name.replace(/\.lock$/, ""))) await this.#remove(name);
-    }
+    for (const name of await this.#names(DELETE)) await this.#remove(name, "");
   }
 
   /**
-   * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a lease
-   * that its holder renews every 2 seconds. If the lease does not change for 23 seconds, by the
-   * waiter's own clock, a waiter takes it over.
+   * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a field
+   * of the entry's secret, which its holder renews every 2 seconds. If the secret does not change for 23
+   * seconds, by the waiter's own clock, a waiter takes it over.
    *
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason when it
    * ends the wait; as {@linkcode get}.
@@ -278,7 +272,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    return await this.#leases.run(await hashOf(key), fn, options);
+    return await this.#secrets.run(await hashOf(key), key, fn, options);
   }
 
   /** The host, the variables that are read, and the files of the login and the certificates. */
@@ -292,73 +286,83 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     (await this.#session.forget()?.catch(() => undefined))?.close();
   }
 
-  /**
-   * A free lease stays as a secret with an empty holder: without it the versions would start anew, and a
-   * holder that stood still could match a later one.
-   */
-  #leaseStore(): LeaseStore {
+  #engine(): SecretEngine {
     return {
-      read: async (name, use) => {
-        const { data, version } = await this.#read(`${name}.lock`, use);
-        return { holder: typeof data?.holder === "string" ? data.holder : "", version };
-      },
-      write: (name, holder, row, use) =>
-        this.#write(`${name}.lock`, { holder }, row.version as number, use),
+      read: (name, key, use) => this.#read(name, key, use),
+      assertOwn: (name, row, use) => this.#assertOwn(name, row, use),
+      write: (name, row, version, use) => this.#write(name, row, version, use),
     };
   }
 
-  /** The key and the entry of a secret; `undefined` where there is none. Any other content is refused. */
-  async #row(name: string, use: LeaseUse): Promise<VaultRow | undefined> {
-    const { data } = await this.#read(name, use);
-    const row = data && parseRow(data);
-    if (data === undefined || (row !== undefined && await hashOf(row.key) === name)) return row;
+  /** The secret as the answering node knows it. */
+  async #read(name: string, key: string, use: SecretUse): Promise<Row> {
+    // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
+    const isKnown = (answer: VaultAnswer) =>
+      answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
+    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, isKnown);
+    const version = versionOf(answer);
+    if (answer.status !== 200) return { version, key, text: "", holder: "" };
+    const row = rowIn(version, (answer.data.data ?? {}) as Record<string, unknown>);
+    if (row !== undefined && (row.text === "" || await hashOf(row.key) === name)) return row;
+    return { version, key, text: "", holder: "", isForeign: true };
+  }
+
+  #assertOwn(name: string, { isForeign = false }: Row, { action }: SecretUse): void {
+    if (!isForeign) return;
     throw new CredentialsBackendError("backend_corrupt", {
-      action: `${use.action} ${this.location}`,
+      action: `${action} ${this.location}`,
       reason: `the secret ${name} there was not written by this module`,
       remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
       signOut: "entry",
     });
   }
 
-  async #read(name: string, use: LeaseUse): Promise<VaultSecret> {
-    // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
-    const isKnown = (answer: VaultAnswer) =>
-      answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
-    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, isKnown);
-    const content = (answer.data.data ?? {}) as Record<string, unknown>;
-    return { data: answer.status === 200 ? content : undefined, version: versionOf(answer) };
-  }
-
-  /** The secret's new version, or `undefined` when `version` was not the latest any more. */
   async #write(
     name: string,
-    data: Record<string, unknown>,
-    version: number,
-    use: LeaseUse,
-  ): Promise<number | undefined> {
-    const body = { options: { cas: version }, data };
-    const isConflict = ({ status, body }: VaultAnswer) =>
+    { key, text, holder }: Pick<Row, "key" | "text" | "holder">,
+    version: number | undefined,
+    use: SecretUse,
+  ): Promise<Row | undefined> {
+    const options = version === undefined ? {} : { cas: version };
+    const body = { options, data: { key, entry: text, holder } };
+    // Also where the engine demands a check-and-set of everybody.
+    const isRefused = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
-    const isKnown = (answer: VaultAnswer) => isConflict(answer) || Number(answer.data.version) > 0;
+    const isKnown = (answer: VaultAnswer) => isRefused(answer) || Number(answer.data.version) > 0;
     const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, isKnown, body);
-    return isConflict(answer) ? undefined : Number(answer.data.version);
+    if (isRefused(answer)) return undefined;
+    const written = Number(answer.data.version);
+    if (written === 1) await this.#keepOneVersion(name, use);
+    return { version: written, key, text, holder };
   }
 
-  /** Removes a secret with all its versions: a `delete` of its data could be undone. */
-  async #remove(name: string): Promise<void> {
-    const isGone = (answer: VaultAnswer) => isDone(answer) || isAbsent(answer);
-    await this.#ask(DELETE, "DELETE", `${this.#metadata}/${name}`, isGone);
+  async #keepOneVersion(name: string, use: SecretUse): Promise<void> {
+    await this.#ask(use, "POST", `${this.#metadata}/${name}`, isDone, { max_versions: 1 });
   }
 
-  async #names(use: LeaseUse): Promise<string[]> {
+  /**
+   * Empties a secret, and destroys its older versions: an engine may keep more than the secret asks for. A
+   * DELETE proves nothing, since a node that does not know the secret yet answers that it is gone. And it
+   * would let the versions start anew, so that a late read could not be told from a sign-in.
+   */
+  async #remove(name: string, key: string): Promise<void> {
+    await this.#keepOneVersion(name, DELETE);
+    const version = await this.#secrets.empty(name, key, DELETE);
+    const older = Array.from({ length: MOST_VERSIONS }, (_, index) => version - 1 - index);
+    const versions = older.filter((one) => one > 0);
+    if (versions.length === 0) return;
+    await this.#ask(DELETE, "POST", `${this.#destroy}/${name}`, isDone, { versions });
+  }
+
+  async #names(use: SecretUse): Promise<string[]> {
     const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(answer.data.keys);
     // As a parameter: a proxy may not know the method LIST.
     const { data } = await this.#ask(use, "GET", `${this.#metadata}/?list=true`, isKnown);
-    return ((data.keys ?? []) as unknown[]).map(String);
+    return ((data.keys ?? []) as unknown[]).map(String).filter(isSecretName);
   }
 
   async #ask(
-    use: LeaseUse,
+    use: SecretUse,
     method: VaultRequest["method"],
     path: string,
     isKnown: (answer: VaultAnswer) => boolean,
@@ -382,14 +386,19 @@ function versionOf({ data }: VaultAnswer): number {
   return Number((data.metadata as { version?: unknown } | undefined)?.version ?? 0);
 }
 
-/** Whether a name belongs to an entry: not to a lock, nor to another program's secret. */
+/** Whether a name belongs to an entry, and not to another program's secret. */
 function isSecretName(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);
 }
 
-/** The key and the entry of a secret; `undefined` for a secret of another program. */
-function parseRow({ key, entry: text }: Record<string, unknown>): VaultRow | undefined {
-  const entry = typeof text === "string" ? parseObject(text) : undefined;
-  if (entry === undefined || typeof key !== "string") return undefined;
-  return { key, entry: entry as OidcCredentials };
+/** The parts of a secret; `undefined` for one of another program. */
+function rowIn(version: number, data: Record<string, unknown>): Row | undefined {
+  const { key, entry: text, holder = "" } = data;
+  if (typeof key !== "string" || typeof text !== "string") return undefined;
+  if (text !== "" && parseObject(text) === undefined) return undefined;
+  return { version, key, text, holder: typeof holder === "string" ? holder : "" };
+}
+
+function entryIn({ text }: Row): OidcCredentials | undefined {
+  return text === "" ? undefined : parseObject(text) as unknown as OidcCredentials;
 }

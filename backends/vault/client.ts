@@ -2,7 +2,6 @@ import { connectionFault, NO_HTTPS, UNTRUSTED } from "../common/connection_fault
 import { isLoopback, netHost } from "../common/host.ts";
 import { parseRetryAfter, readText } from "../common/http_answer.ts";
 import { isObject, parseObject } from "../common/json.ts";
-import type { LeaseUse } from "../common/lease.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
@@ -13,6 +12,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
+import type { SecretUse } from "./locked_secrets.ts";
 import type { VaultConnection } from "./options.ts";
 
 export interface VaultClientOptions {
@@ -179,7 +179,7 @@ export class VaultClient {
 }
 
 /** A request; its action is as in "Cannot {action} Vault …". */
-export interface VaultRequest extends LeaseUse {
+export interface VaultRequest extends SecretUse {
   readonly method: "GET" | "POST" | "DELETE";
   /** The path after `/v1/`, encoded. */
   readonly path: string;

@@ -142,7 +142,8 @@ for (const [what, answer, code, words] of FINAL) {
 }
 
 Deno.test("Vault: a 404 with an empty list of errors is Vault's for what is not there", async () => {
-  const { vault, store } = await world([]);
+  const vault = new ScriptedVault();
+  const store = await vault.open();
   vault.before = status(404);
   assertEquals([await store.get(KEY), await Array.fromAsync(store.list())], [undefined, []]);
 });

@@ -81,7 +81,8 @@ export class ScriptedVault {
     const answer = await this.before(request);
     if (answer !== undefined) return answer;
     if (path.startsWith("sys/")) return json({ data: this.mount });
-    const [, kind, name] = /^secret\/(data|metadata)\/(.+)$/.exec(path)!;
+    const [, kind, name] = /^secret\/(data|metadata|destroy)\/(.+)$/.exec(path)!;
+    if (kind === "destroy") return new Response(null, { status: 204 });
     const found = this.secrets.get(name!);
     if (kind === "metadata") {
       if (method === "DELETE") this.secrets.delete(name!);
@@ -93,7 +94,7 @@ export class ScriptedVault {
     }
     if (method === "POST") {
       const version = found?.version ?? 0;
-      if (body.options.cas !== version) {
+      if (body.options.cas !== undefined && body.options.cas !== version) {
         return json({ errors: ["check-and-set parameter did not match the current version"] }, 400);
       }
       this.secrets.set(name!, { data: body.data, version: version + 1 });

@@ -1,0 +1,393 @@
+import { Queue, type Timer } from "../common/promises.ts";
+import { repeat } from "../common/repeat.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { WithLockOptions } from "../oidc_credentials_backend.ts";
+
+/** One secret of the store, with its entry and the holder of its lock. */
+export interface Row {
+  /** The version of the engine; 0 where nothing was ever written. */
+  readonly version: number;
+  readonly key: string;
+  /** The entry as JSON; empty where there is none. */
+  readonly text: string;
+  /** The id of the lock's holder; empty where nobody holds it. */
+  readonly holder: string;
+  /** Whether another program wrote it. */
+  readonly isForeign?: boolean;
+}
+
+/** What a request is for. */
+export interface SecretUse {
+  /** As in "Cannot {action} …". */
+  readonly action: string;
+  readonly signal?: AbortSignal | undefined;
+  /** A shorter time limit than the store's, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+/** The requests of the engine. */
+export interface SecretEngine {
+  /** The secret as some node knows it, which may be an old one. */
+  read(name: string, key: string, use: SecretUse): Promise<Row>;
+  /** Refuses a secret of another program. */
+  assertOwn(name: string, row: Row, use: SecretUse): void;
+  /**
+   * Writes a secret where `version` is its latest, or over any version. Success alone proves anything: a
+   * refusal, `undefined`, may come from a node that is late.
+   */
+  write(
+    name: string,
+    row: Pick<Row, "key" | "text" | "holder">,
+    version: number | undefined,
+    use: SecretUse,
+  ): Promise<Row | undefined>;
+}
+
+export interface LockedSecretsOptions {
+  readonly engine: SecretEngine;
+  /** The store in words. */
+  readonly place: () => string;
+  readonly timer: Timer;
+  readonly lockTimeoutMs: number;
+}
+
+/** A holder writes its secret anew at this interval, in milliseconds. */
+const SIGN_MS = 2_000;
+/** A lock without a sign of its holder for this time is taken over, in milliseconds. */
+const SILENT_MS = 23_000;
+/** The default of a wait, in milliseconds: longer than the silence of a holder that was killed. */
+export const LOCK_TIMEOUT_MS = 40_000;
+/**
+ * The most that the time between two looks counts. While the waiter stands still, or does not reach the
+ * store, its holder may do so, too.
+ */
+const LONGEST_GAP_MS = 5_000;
+/** An older write proves nothing about the lock, by either clock: this process may have stood still. */
+const PROOF_MS = 10_000;
+/** So long what this process has written counts for more than an older version that it reads. */
+const OWN_MS = 60_000;
+/** A look that is older does not serve for a first try. */
+const LOOK_MS = 5_000;
+const LOCK = "lock credentials in";
+/** A store that is down must not hold up the end of the holder's function. */
+const BRIEFLY: SecretUse = { action: LOCK, timeoutMs: 5_000 };
+/** The repetitions of one change, beside their time. */
+const PAUSES = { tries: Infinity, pauseMs: 20, longestPauseMs: 500 };
+const CHANGE_MS = 15_000;
+
+/** A secret as it was seen, and when. */
+interface Seen {
+  readonly row: Row;
+  readonly at: number;
+}
+
+interface Sighting {
+  readonly version: number;
+  readonly at: number;
+  readonly silentMs: number;
+}
+
+/** A lock that this process holds. */
+interface Held {
+  row: Row;
+  /** Whether another holder or a sign-out has come in between. */
+  isLost: boolean;
+  /** The last request, which the next one waits for. */
+  turn: Promise<unknown>;
+}
+
+function heldOf(row: Row): Held {
+  return { row, isLost: false, turn: Promise.resolve() };
+}
+
+/**
+ * Secrets that are their own locks, in an engine whose nodes may answer reads late. The lock is a field of
+ * the entry's secret, so that taking it proves the entry in the same request. A check-and-set that succeeds
+ * is the only proof: a read and a refusal may come from a node that is behind.
+ *
+ * No clocks are compared: a waiter takes over a lock whose secret has not changed for {@linkcode SILENT_MS}
+ * by the waiter's own monotonic clock.
+ */
+export class LockedSecrets {
+  readonly #options: LockedSecretsOptions;
+  readonly #queue: Queue;
+  /** One holder for all uses of this object, which wait for each other in the queue. */
+  readonly #id = crypto.randomUUID();
+  readonly #held = new Map<string, Held>();
+  /** The last own write of each secret, with both clocks before it was sent. */
+  readonly #own = new Map<string, Seen & { readonly wall: number }>();
+  readonly #looks = new Map<string, Seen>();
+  /** What was seen of locks of others. A later wait goes on from there. */
+  readonly #sightings = new Map<string, Sighting>();
+
+  constructor(options: LockedSecretsOptions) {
+    this.#options = options;
+    this.#queue = new Queue(options.lockTimeoutMs);
+  }
+
+  /** Runs `fn` under the lock of a secret, or gives the value of `peek`. */
+  async run<T>(
+    name: string,
+    key: string,
+    fn: () => Promise<T>,
+    options: WithLockOptions<T>,
+  ): Promise<T> {
+    return await this.#queue.run(name, async () => {
+      const seen = await this.#take(name, key, options);
+      return seen === undefined ? await this.#hold(name, fn) : seen;
+    }, options.signal);
+  }
+
+  /** The secret; under the lock as it is proven to be, with a write where the last one is too old. */
+  async row(name: string, key: string, use: SecretUse): Promise<Row> {
+    const held = this.#held.get(name);
+    if (held !== undefined && !held.isLost) {
+      return await this.#inTurn(held, () => this.#prove(name, held, use));
+    }
+    const row = await this.#look(name, key, use);
+    this.#looks.set(name, { row, at: this.#options.timer.now() });
+    return row;
+  }
+
+  /** Replaces the entry where `isReplaced` agrees. Gives whether it is stored. */
+  async replace(
+    name: string,
+    { key, text }: Pick<Row, "key" | "text">,
+    isReplaced: ((row: Row) => boolean) | undefined,
+    use: SecretUse,
+  ): Promise<boolean> {
+    const held = this.#held.get(name);
+    const change = () => this.#change(name, { key, text }, held, isReplaced, use);
+    return held === undefined ? await change() : await this.#inTurn(held, change);
+  }
+
+  /** Writes an empty entry over whatever is there, without its lock. Gives the new version. */
+  async empty(name: string, key: string, use: SecretUse): Promise<number> {
+    const empty = { key, text: "", holder: "" };
+    const held = this.#held.get(name);
+    const write = async () => {
+      const row = await this.#repeat(
+        use,
+        async () =>
+          await this.#write(name, empty, undefined, use) ??
+            await this.#write(name, empty, (await this.#look(name, key, use)).version, use),
+      );
+      if (held !== undefined) held.row = row;
+      return row.version;
+    };
+    return held === undefined ? await write() : await this.#inTurn(held, write);
+  }
+
+  async #take<T>(
+    name: string,
+    key: string,
+    { signal, peek }: WithLockOptions<T>,
+  ): Promise<T | undefined> {
+    const { engine, timer, lockTimeoutMs } = this.#options;
+    const use = { action: LOCK, signal };
+    const over = () =>
+      this.#locked(
+        `${LOCK} ${this.#options.place()} within ${lockTimeoutMs} ms`,
+        "another notebook or script that shares this store holds the lock",
+        `Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
+      );
+    let look = this.#recentLook(name);
+    let newest: Row | undefined;
+    let isFirst = true;
+    const taken = await repeat(
+      { ...PAUSES, withinMs: lockTimeoutMs, timer, signal, over },
+      async () => {
+        const done = isFirst ? undefined : await peek?.();
+        if (done !== undefined) return { done };
+        isFirst = false;
+        const seen = look ?? await this.#look(name, key, use);
+        look = undefined;
+        // A later look may be answered by a node that is further behind.
+        const row = newest !== undefined && newest.version > seen.version ? newest : seen;
+        newest = row;
+        engine.assertOwn(name, row, use);
+        if (!this.#isFree(name, row)) return undefined;
+        const mine = { ...row, holder: this.#id };
+        const written = await this.#write(name, mine, row.version, use).catch(async (error) => {
+          await this.#release(name, heldOf(mine)); // it may have been done without an answer
+          throw error;
+        });
+        return written && { row: written };
+      },
+    );
+    if ("done" in taken) return taken.done as T;
+    this.#held.set(name, heldOf(taken.row));
+    this.#sightings.delete(name);
+    return undefined;
+  }
+
+  /** Its own is left of a release that did not reach the store. */
+  #isFree(name: string, { holder, version }: Row): boolean {
+    if (holder === "" || holder === this.#id) return true;
+    const now = this.#options.timer.now();
+    const before = this.#sightings.get(name);
+    const isSame = before?.version === version;
+    const silentMs = isSame ? before.silentMs + Math.min(now - before.at, LONGEST_GAP_MS) : 0;
+    this.#sightings.set(name, { version, at: now, silentMs });
+    return silentMs >= SILENT_MS;
+  }
+
+  async #hold<T>(name: string, fn: () => Promise<T>): Promise<T> {
+    const held = this.#held.get(name)!;
+    const signs = setInterval(() => void this.#showLife(name, held), SIGN_MS);
+    try {
+      return await fn();
+    } finally {
+      clearInterval(signs);
+      await held.turn; // after the release it would take the lock again
+      this.#held.delete(name);
+      await this.#release(name, held);
+    }
+  }
+
+  async #showLife(name: string, held: Held): Promise<void> {
+    const isLate = this.#options.timer.now() - this.#sentAt(name) >= SIGN_MS / 2;
+    if (!isLate || held.isLost) return;
+    // The next sign tries again. A write that needs the lock notices that it is lost.
+    await this.#inTurn(held, () => this.#renew(name, held, BRIEFLY)).catch(() => undefined);
+  }
+
+  /** Writes the held secret as it is. Gives whether that proved that nobody has changed it. */
+  async #renew(name: string, held: Held, use: SecretUse): Promise<boolean> {
+    const written = await this.#write(name, held.row, held.row.version, use);
+    if (written !== undefined) {
+      held.row = written;
+      return true;
+    }
+    const row = await this.#look(name, held.row.key, use);
+    if (row.version <= held.row.version) return false; // that node is late
+    if (row.holder === this.#id) held.row = row; // the answer to a write was lost
+    else held.isLost = true;
+    return false;
+  }
+
+  async #prove(name: string, held: Held, use: SecretUse): Promise<Row> {
+    if (this.#isProven(name)) return held.row;
+    return await this.#repeat(use, async () => {
+      if (await this.#renew(name, held, use)) return held.row;
+      return held.isLost ? await this.#look(name, held.row.key, use) : undefined;
+    });
+  }
+
+  /** Whether the last write was sent so lately that nobody can have taken over since. */
+  #isProven(name: string): boolean {
+    const own = this.#own.get(name);
+    if (own === undefined) return false;
+    const ages = [this.#options.timer.now() - own.at, Math.abs(Date.now() - own.wall)];
+    return ages.every((age) => age <= PROOF_MS);
+  }
+
+  async #change(
+    name: string,
+    { key, text }: Pick<Row, "key" | "text">,
+    held: Held | undefined,
+    isReplaced: ((row: Row) => boolean) | undefined,
+    use: SecretUse,
+  ): Promise<boolean> {
+    const isOurs = held !== undefined && !held.isLost;
+    let row = isOurs ? held.row : await this.#look(name, key, use);
+    let isTried = false;
+    return await this.#repeat(use, async () => {
+      if (isTried && row.text === text) return true; // the answer to the write was lost
+      if (held?.isLost && isReplaced === undefined) throw this.#lost(use);
+      if (isReplaced?.(row) === false) return false;
+
+      isTried = true;
+      const written = await this.#write(name, { key, text, holder: row.holder }, row.version, use);
+      if (written !== undefined) {
+        if (held !== undefined) held.row = written;
+        return true;
+      }
+      const latest = await this.#look(name, key, use);
+      if (latest.version <= row.version) return undefined; // that node is late
+      if (held !== undefined && latest.holder !== this.#id) held.isLost = true;
+      row = latest;
+      return undefined;
+    });
+  }
+
+  async #release(name: string, held: Held): Promise<void> {
+    const { timer } = this.#options;
+    const over = () => new Error("for others the lock ends by its silence");
+    await repeat({ ...PAUSES, tries: 5, withinMs: 5_000, timer, over }, async () => {
+      if (held.isLost || held.row.holder === "") return true;
+      const free = { ...held.row, holder: "" };
+      if (await this.#write(name, free, held.row.version, BRIEFLY) !== undefined) return true;
+      const row = await this.#look(name, held.row.key, BRIEFLY);
+      if (row.version <= held.row.version) return undefined;
+      held.row = row;
+      return row.holder === this.#id ? undefined : true;
+    }).catch(() => undefined);
+  }
+
+  /** The newest that this process knows: a node that is behind does not know its last write. */
+  async #look(name: string, key: string, use: SecretUse): Promise<Row> {
+    const { engine, timer } = this.#options;
+    const read = await engine.read(name, key, use);
+    const own = this.#own.get(name);
+    const now = timer.now();
+    const isLate = own !== undefined && read.version < own.row.version && now - own.at < OWN_MS;
+    return isLate ? own.row : read;
+  }
+
+  #recentLook(name: string): Row | undefined {
+    const look = this.#looks.get(name);
+    this.#looks.delete(name);
+    const isRecent = look !== undefined && this.#options.timer.now() - look.at < LOOK_MS;
+    return isRecent ? look.row : undefined;
+  }
+
+  async #write(
+    name: string,
+    row: Pick<Row, "key" | "text" | "holder">,
+    version: number | undefined,
+    use: SecretUse,
+  ): Promise<Row | undefined> {
+    const [at, wall] = [this.#options.timer.now(), Date.now()];
+    const write = () => this.#options.engine.write(name, row, version, use);
+    // Refused by a node that is behind, it is done by the next one.
+    const written = await write() ?? await write();
+    if (written !== undefined) this.#own.set(name, { row: written, at, wall });
+    return written;
+  }
+
+  #sentAt(name: string): number {
+    return this.#own.get(name)?.at ?? 0;
+  }
+
+  async #repeat<T>(use: SecretUse, attempt: () => Promise<T | undefined>): Promise<T> {
+    const { timer, place } = this.#options;
+    const over = (spent: string) =>
+      this.#locked(
+        `${use.action} ${place()}`,
+        `others kept changing it, or a node of the server stayed behind, ${spent}`,
+        "Try again later.",
+      );
+    const { signal } = use;
+    return await repeat({ ...PAUSES, withinMs: CHANGE_MS, timer, signal, over }, attempt);
+  }
+
+  async #inTurn<T>(held: Held, run: () => Promise<T>): Promise<T> {
+    const result = held.turn.then(run);
+    held.turn = result.catch(() => undefined);
+    return await result;
+  }
+
+  #lost({ action }: SecretUse): CredentialsBackendError {
+    return this.#locked(
+      `${action} ${this.#options.place()}`,
+      "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
+        `over ${SILENT_MS / 1000} s`,
+      "Try again.",
+    );
+  }
+
+  #locked(action: string, reason: string, remedy: string): CredentialsBackendError {
+    return new CredentialsBackendError("backend_locked", { action, reason, remedy });
+  }
+}
