@@ -95,6 +95,8 @@ const OF_CLIENT = [
   /(unknown|invalid|no such) client/i,
   /\b(client|application)\b.{0,80}\b(not found|not registered|unknown|does not exist|was deleted|disabled)/i,
 ];
+/** Words about the proof beside `invalid_grant`, whose other words may name another client. */
+const FAILED_PROOF = /client authentication failed/i;
 const OF_ACCOUNT = [
   /\b(user|account)\b.{0,40}\b(disabled|inactive|locked|blocked|suspended|restricted|not fully set up)/i,
   /(inactive|disabled) user/i,
@@ -159,7 +161,8 @@ function kindOf(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refus
   // 5. This client may not use this grant.
   if (isOneOf(OF_GRANT, words)) return "flow";
   // 6. The client, or its proof. In the grant of a client itself, its proof is the grant.
-  if (namesClient(words) && code !== "invalid_grant") return "client";
+  const isOfClient = code === "invalid_grant" ? FAILED_PROOF.test(said) : namesClient(words);
+  if (isOfClient) return "client";
   if (code === "unauthorized_client" && said === "" && hasProof) return "client";
   if (at === "client" && ["invalid_grant", "invalid_request"].includes(code)) return "client";
   // 7. The grant is over, unless it is about the account, or unclear.
