@@ -22,7 +22,7 @@ const PUSHED: Endpoint = {
   at: "par",
   normalize(status, json) {
     const answer = normalizeGrant(status, json, (body) => ({ ...body, expires_in: 60 }));
-    return answer?.status === 200 ? { ...answer, status: 201 } : answer;
+    return answer && { ...answer, status: 201 };
   },
 };
 

@@ -49,8 +49,8 @@ export async function discoverProvider(
  */
 async function statedIssuer(issuer: URL, response: Response): Promise<URL> {
   const { issuer: stated } = await response.clone().json();
-  const isSame = withoutSlash(String(stated)) === withoutSlash(issuer.href);
-  return isSame ? new URL(stated) : issuer;
+  if (withoutSlash(String(stated)) !== withoutSlash(issuer.href)) return issuer;
+  return new URL(stated);
 }
 
 /**

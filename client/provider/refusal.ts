@@ -115,14 +115,19 @@ export function readRefusal(answer: RefusalAnswer, secrets: Iterable<string> = [
     at,
     status,
     kind: kindOf(answer, words),
-    code: isKnownCode(code) ? code : properName(redact(code, secrets)),
+    code: codeName(code, secrets),
     said: redact(said, secrets),
     sub: redact(sub, secrets),
   };
 }
 
-function properName(code: string): string {
-  return /^[\w.-]{0,60}$/.test(code) ? code : "an error without a proper name";
+/** A code of the table echoes nothing of the request, and a short secret may be a part of it. */
+function codeName(code: string, secrets: Iterable<string>): string {
+  const isKnown = kindOfCode(code) !== undefined || WAITS.includes(code);
+  if (isKnown) return code;
+  const name = redact(code, secrets);
+  if (/^[\w.-]{0,60}$/.test(name)) return name;
+  return "an error without a proper name";
 }
 
 /** The error in any provider's form: OAuth, Okta, PingOne, Google, AWS. */
@@ -168,7 +173,8 @@ function kindOf(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refus
   // 7. The grant is over, unless it is about the account, or unclear.
   if (byCode === "over") {
     const isUnclear = at === "refresh" && sub === "" && isOfEntra(json); // it says so of an ended one
-    return isUnclear || isOneOf(OF_ACCOUNT, said) ? "refused" : "over";
+    if (isUnclear || isOneOf(OF_ACCOUNT, said)) return "refused";
+    return "over";
   }
   // 8. The code. All that nobody knows is refused, and the grant stays.
   if (code === "invalid_request" && /\binvalid_scope\b/.test(said)) return "scope"; // Cognito
@@ -183,12 +189,14 @@ export function isBusy(status: number, words: string): boolean {
 function kindOfSilence({ at, status, text, hasProof }: RefusalAnswer): RefusalKind {
   if (text.trim() !== "" || ![400, 401, 403].includes(status)) return "fault";
   if (hasProof) return "client";
-  return at === "device" ? "flow" : "refused";
+  if (at === "device") return "flow";
+  return "refused";
 }
 
 function kindOfCode(code: string): RefusalKind | undefined {
   const name = code.replace("-", "_"); // Salesforce
-  return Object.hasOwn(BY_CODE, name) ? BY_CODE[name] : undefined;
+  if (Object.hasOwn(BY_CODE, name)) return BY_CODE[name];
+  return undefined;
 }
 
 function isOneOf(patterns: readonly RegExp[], words: string): boolean {
@@ -207,9 +215,4 @@ export function namesApi(words: string): boolean {
 /** Whether words name the client or its proof. */
 export function namesClient(words: string): boolean {
   return isOneOf(OF_CLIENT, words);
-}
-
-/** Whether an error code is one of the table, which echoes nothing of the request. */
-function isKnownCode(code: string): boolean {
-  return kindOfCode(code) !== undefined || WAITS.includes(code);
 }

@@ -20,7 +20,6 @@ export const PROVE: string = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
 
 const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
-const NETWORKS = "that no network or proxy asks for a sign-in of its own";
 const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
 const CONFIDENTIAL = `A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;
 const PUBLIC = `${CLIENT} and public. ${CONFIDENTIAL}.`;
@@ -129,15 +128,16 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
   if (kind === "client") return PUBLIC;
   if (kind === "flow") return GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
   if (kind === "denied") return remedyOfDenial(refusal);
-  if (kind === "over") return at === "poll" ? `Sign in again, and approve in time.` : SIGN_IN;
+  if (kind === "over") return SIGN_IN;
   return remedyOfOther(refusal, words);
 }
 
 /** Some codes leave open whether the proof or the grant is refused. */
 function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
   const isSure = code === "invalid_client" || namesClient(said);
-  const grant = isSure ? undefined : GRANTS[at];
-  return grant === undefined ? ofClient : `${ofClient} ${grant}`;
+  const grant = GRANTS[at];
+  if (isSure || grant === undefined) return ofClient;
+  return `${ofClient} ${grant}`;
 }
 
 function remedyOfScope({ at }: Refusal, { scope = "" }: RefusalAdvice, known?: string): string {
@@ -153,19 +153,19 @@ function remedyOfFault({ at, status, code, said }: Refusal): string {
     return "Try again later, then ask the administrator of the provider, or of a proxy before it.";
   }
   const issuer = at === "find"
-    ? `Check ${ISSUER}, which is the provider's address and not the API's`
-    : `Check ${ISSUER}`;
-  return `${issuer}. Check also ${NETWORKS}, and try again.`;
+    ? `${ISSUER}, which is the provider's address and not the API's`
+    : ISSUER;
+  return `Check ${issuer}. Check also that no network or proxy asks for a sign-in of its own.`;
 }
 
 function remedyOfExchange({ kind }: Refusal, ofToken: string): string {
-  return kind === "client" ? `The client may have to prove itself. ${PROVE} ${ofToken}` : ofToken;
+  if (kind !== "client") return ofToken;
+  return `The client may have to prove itself. ${PROVE} ${ofToken}`;
 }
 
 function remedyOfDenial({ at }: Refusal): string {
-  return at === "client"
-    ? "Have the client allowed to use this API at the provider."
-    : `Sign in again, and approve. A rule may refuse it: ${ASK}`;
+  if (at === "client") return "Have the client allowed to use this API at the provider.";
+  return `Sign in again, and approve. A rule may refuse it: ${ASK}`;
 }
 
 /** The codes of OpenID Connect Core, section 3.1.2.6, and Auth0 that a sign-in answers. */
