@@ -32,6 +32,7 @@ export async function discoverProvider(
       reason: "it has neither /.well-known/openid-configuration nor " +
         "/.well-known/oauth-authorization-server",
       remedy: "Check the issuer and its path.",
+      kind: "fault",
     });
   }
   const expected = isThere ? await statedIssuer(url, response) : url;

@@ -40,7 +40,7 @@ const GRANTS: Readonly<Partial<Record<AskedFor, string>>> = {
   par: CODE_GRANT,
   page: CODE_GRANT,
   code: CODE_GRANT,
-  refresh: `Enable the refresh token grant for this client, then sign in again.`,
+  refresh: "Enable the refresh token grant for this client, then sign in again.",
   client: CLIENT_GRANT,
 };
 
@@ -54,6 +54,8 @@ export interface RefusalAdvice {
   readonly ofToken?: string;
 }
 
+const OF_DPOP = /dpop/i;
+
 /** Remedies that only a provider's words lead to, for some kinds. The first that fits counts. */
 const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remedy: string])[] = [
   // Microsoft Entra
@@ -65,7 +67,7 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
   // Keycloak, by invalid_request; RFC 9449
   [
     ["client"],
-    /dpop/i,
+    OF_DPOP,
     `Check this computer's clock. A client that has to use DPoP needs ${DPOP}.`,
   ],
   // Keycloak
@@ -118,8 +120,9 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
 export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
   const { kind, at, code, said, sub } = refusal;
   const { ofClient, ofToken = "" } = advice;
-  if (kind === "client" && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
   const words = `${code} ${sub} ${said}`;
+  const isOfProof = kind === "client" && !OF_DPOP.test(words);
+  if (isOfProof && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
   const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words));
   if (kind === "scope") return remedyOfScope(refusal, advice, known?.[2]);
   if (known !== undefined) return known[2];
@@ -128,6 +131,7 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
   if (kind === "client") return PUBLIC;
   if (kind === "flow") return GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
   if (kind === "denied") return remedyOfDenial(refusal);
+  if (kind === "over" && at === "poll") return "Sign in again, and approve before the code ends.";
   if (kind === "over") return SIGN_IN;
   return remedyOfOther(refusal, words);
 }
@@ -169,11 +173,10 @@ function remedyOfDenial({ at }: Refusal): string {
 }
 
 /** The codes of OpenID Connect Core, section 3.1.2.6, and Auth0 that a sign-in answers. */
-const WANTS_PERSON =
-  /^(interaction|login|consent|account_selection|mfa|additional_action)_?(required)?\b/;
+const WANTS_PERSON = /^(interaction|login|consent|account_selection|mfa)_required$/;
 
 function remedyOfOther({ at, code }: Refusal, words: string): string {
-  if (code === "invalid_target" || namesApi(words)) return OTHER_API;
+  if (/^invalid_(target|resource)$/.test(code) || namesApi(words)) return OTHER_API;
   if (at === "refresh" || WANTS_PERSON.test(code)) return SIGN_IN;
   return `Check the options of the request, then ${ASK}`;
 }

@@ -674,6 +674,13 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
       "h2",
       true,
     ],
+    [
+      "page",
+      400,
+      e("invalid_scope", "The OAuth 2.0 Client is not allowed to request scope 'offline_access'."),
+      "scope",
+      "h2",
+    ],
     ["device", 400, e("unauthorized_client"), "client", "seen", true],
     ["refresh", 401, e("invalid_client"), "client", "seen", true],
     [

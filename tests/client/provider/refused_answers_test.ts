@@ -121,7 +121,8 @@ const PAGES: [
     "assign you",
   ],
   ["access_denied", "AADSTS53003: Access has been blocked", "authorization_denied", "Conditional"],
-  ["invalid_resource", "MSIS9611", "provider_refused", "Check the options of the request"],
+  ["invalid_resource", "MSIS9611", "provider_refused", "Check audience"],
+  ["something_else", "whatever", "provider_refused", "Check the options of the request"],
 ];
 
 for (const [error, error_description, code, ...remedy] of PAGES) {
@@ -175,6 +176,16 @@ test("refused answers: of two ways of proof the first refusal is told", async (w
   const run = () => world.signIn({ clientSecret: "x9-Qwz7-Pk4-Lm2" });
   const error = await rejectsWith("provider_refused", run, "wrong secret", "is its secret");
   assertEquals([error.kind, error.oauthError], ["client", "invalid_client"]);
+});
+
+test("refused answers: a client with a secret whose DPoP proof fails looks at the clock", async (world) => {
+  for (const error of ["invalid_dpop_proof", "invalid_request"]) {
+    const body = { error, error_description: "DPoP proof is not active" };
+    world.provider.script.device.push(() => json(body, 400));
+    const run = () => world.signIn({ clientSecret: "x9-Qwz7-Pk4-Lm2" });
+    const { message } = await rejectsWith("provider_refused", run, "this computer's clock");
+    assertEquals(message.includes("is its secret"), false);
+  }
 });
 
 test.signedIn("refused answers: every form goes out without a charset beside its type", async ({ session, ...world }) => {
