@@ -120,7 +120,7 @@ function sourceOf(proof: ClientProof): ProofSource {
   const name = named(option);
   const job = gitHubJob(proof);
   if (job !== undefined) return { way, name, get: (...request) => askGitHub(job, ...request) };
-  return { way, name, get: (_, sender) => valueOf(value, sender) };
+  return { way, name, get: (_, sender) => textOf(value, sender) };
 }
 
 /**
@@ -150,7 +150,7 @@ function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServe
 }
 
 /** The text that the caller gives, as it is or by a function. */
-async function valueOf(given: ClientProof["value"], { runtime, signal }: Sender): Promise<string> {
+async function textOf(given: ClientProof["value"], { runtime, signal }: Sender): Promise<string> {
   if (typeof given === "string") return given;
   const limits = [AbortSignal.timeout(runtime.timeoutMs), signal ?? []].flat();
   try {

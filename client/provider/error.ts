@@ -70,7 +70,7 @@ export function providerError(
   const refusal = refusalIn(error);
   if (refusal === undefined) return invalidAnswer(action, issuer, error);
   const { headers } = (error as oauth.ResponseBodyError).response;
-  return refused(action, issuer, refusal, advice, headers.get("retry-after"));
+  return refusalError(action, issuer, refusal, advice, headers.get("retry-after"));
 }
 
 /** The error of a refusal in the browser: RFC 6749, section 4.1.2.1. */
@@ -79,12 +79,12 @@ export function pageRefusal(
   refusal: Refusal,
   advice: RefusalAdvice,
 ): ValidMindAuthError {
-  const error = refused("sign in", issuer, refusal, advice);
+  const error = refusalError("sign in", issuer, refusal, advice);
   if (refusal.kind === "fault") return new ProviderUnavailableError(error);
   return error;
 }
 
-function refused(
+function refusalError(
   action: string,
   issuer: string,
   refusal: Refusal,

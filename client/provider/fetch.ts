@@ -124,14 +124,14 @@ export function providerFetch(
   const { secrets } = runtime;
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
-    remember(secrets, secretsOf(init));
+    remember(secrets, secretsSent(init));
     const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
     learnClock(runtime, headers);
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
-    const success = !isRedirect(status) && endpoint.normalize(status, json);
+    const success = !leadsElsewhere(status) && endpoint.normalize(status, json);
     if (success) {
       capture?.(success.body);
       return rebuild(success, headers);
@@ -148,7 +148,7 @@ function learnClock(runtime: Runtime, headers: Headers): void {
   runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
 }
 
-function isRedirect(status: number): boolean {
+function leadsElsewhere(status: number): boolean {
   return status >= 300 && status < 400;
 }
 
@@ -168,7 +168,7 @@ function hasProof(init: RequestInit): boolean {
   return new Headers(init.headers).has("authorization") || PROOFS.some((name) => form.has(name));
 }
 
-function secretsOf(init: RequestInit): (string | undefined)[] {
+function secretsSent(init: RequestInit): (string | undefined)[] {
   const credential = new Headers(init.headers).get("authorization")?.replace(/^\w+ /, "");
   const secrets = [...formOf(init)].filter(([name]) => SENT_SECRETS.includes(name));
   return [credential, ...secrets.map(([, value]) => value)];
@@ -209,7 +209,7 @@ async function fetchText(
     const isWhole = (text: string) => parseObject(text) !== undefined;
     const text = await readText(response, signal, MAX_BYTES, "refuse", isWhole);
     if (text === undefined) {
-      throw unusable(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
+      throw unusableAnswer(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
     }
     return { response, text };
   } catch (error) {
@@ -217,7 +217,7 @@ async function fetchText(
     if (error instanceof ValidMindAuthError) throw error;
     const ms = limit.signal.aborted ? timeoutMs : undefined;
     if (isNotCapable(error)) throw notPermitted(url);
-    throw unreachable(endpoint, url, error, secrets, ms);
+    throw unreachableEndpoint(endpoint, url, error, secrets, ms);
   }
 }
 
@@ -271,18 +271,23 @@ function notUsable(
   secrets: Iterable<string>,
 ): ProviderUnavailableError {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
-  const reason = reasonOf(refusal, printable(contentType, 60));
-  return unusable(url, reason, remedyOf(refusal), parseRetryAfter(headers.get("retry-after")));
+  const reason = wordsForFault(refusal, printable(contentType, 60));
+  return unusableAnswer(
+    url,
+    reason,
+    remedyOf(refusal),
+    parseRetryAfter(headers.get("retry-after")),
+  );
 }
 
-function reasonOf({ status, code, said }: Refusal, contentType: string): string {
-  if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
+function wordsForFault({ status, code, said }: Refusal, contentType: string): string {
+  if (leadsElsewhere(status)) return "it redirects to another address, to which no token is sent";
   const words = [code, said].filter((text) => text !== "").join(": ");
   if (words === "") return `it has status ${status} and no usable JSON (${contentType})`;
   return `the provider answered with status ${status} (${printable(words)})`;
 }
 
-function unusable(url: string, reason: string, remedy: string, retryAfterMs?: number) {
+function unusableAnswer(url: string, reason: string, remedy: string, retryAfterMs?: number) {
   const action = `use the answer of ${place(url)}`;
   return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
 }
@@ -297,7 +302,7 @@ function notPermitted(url: string): ValidMindAuthError {
 }
 
 /** The error for a request without an answer. */
-function unreachable(
+function unreachableEndpoint(
   endpoint: Endpoint,
   url: string,
   error: unknown,

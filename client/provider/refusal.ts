@@ -114,7 +114,7 @@ export function readRefusal(answer: RefusalAnswer, secrets: Iterable<string> = [
   return {
     at,
     status,
-    kind: kindOf(answer, words),
+    kind: judge(answer, words),
     code: codeName(code, secrets),
     said: redact(said, secrets),
     sub: redact(sub, secrets),
@@ -147,7 +147,7 @@ function firstText(...values: unknown[]): string {
 }
 
 /** The meaning of an answer, by eight rules. The first that fits decides. */
-function kindOf(answer: RefusalAnswer, { code, said, sub }: RefusalWords): RefusalKind {
+function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): RefusalKind {
   const { at, status, json, hasProof = false } = answer;
   const words = `${code} ${said}`;
   const byCode = kindOfCode(code);
