@@ -129,7 +129,7 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
   if (kind === "fault") return remedyOfFault(refusal);
   if (at === "exchange") return remedyOfExchange(refusal, ofToken);
   if (kind === "client") return PUBLIC;
-  if (kind === "flow") return GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
+  if (kind === "flow") return remedyOfFlow(refusal);
   if (kind === "denied") return remedyOfDenial(refusal);
   if (kind === "over" && at === "poll") return "Sign in again, and approve before the code ends.";
   if (kind === "over") return SIGN_IN;
@@ -144,7 +144,18 @@ function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
   return `${ofClient} ${grant}`;
 }
 
-function remedyOfScope({ at }: Refusal, { scope = "" }: RefusalAdvice, known?: string): string {
+/** A refusal without a word may be of a client that is not known. */
+function remedyOfFlow({ at, code }: Refusal): string {
+  const grant = GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
+  if (code === "") return `${PUBLIC} ${grant}`;
+  return grant;
+}
+
+function remedyOfScope(
+  { at }: Refusal,
+  { scope = "", ofToken }: RefusalAdvice,
+  known = ofToken,
+): string {
   const sent = `The scope asked for was "${scope}".`;
   if (known !== undefined) return `${sent} ${known}`;
   const check = `Check ${SCOPE}: the provider does not allow all of it to this client.`;
@@ -162,9 +173,10 @@ function remedyOfFault({ at, status, code, said }: Refusal): string {
   return `Check ${issuer}. Check also that no network or proxy asks for a sign-in of its own.`;
 }
 
-function remedyOfExchange({ kind }: Refusal, ofToken: string): string {
-  if (kind !== "client") return ofToken;
-  return `The client may have to prove itself. ${PROVE} ${ofToken}`;
+function remedyOfExchange({ kind, said }: Refusal, ofToken: string): string {
+  if (kind === "client") return `The client may have to prove itself. ${PROVE} ${ofToken}`;
+  if (namesApi(said)) return `${OTHER_API} ${ofToken}`;
+  return ofToken;
 }
 
 function remedyOfDenial({ at }: Refusal): string {

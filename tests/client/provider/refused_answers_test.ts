@@ -178,6 +178,17 @@ test("refused answers: of two ways of proof the first refusal is told", async (w
   assertEquals([error.kind, error.oauthError], ["client", "invalid_client"]);
 });
 
+test("refused answers: an answer without a word doubts the client and the grant", async (world) => {
+  world.provider.script.device.push(() => new Response(null, { status: 401 }));
+  const words = ["401 and no text", "Check clientId", "device code grant"];
+  const error = await rejectsWith(
+    "provider_refused",
+    () => world.signIn({ flow: "device" }),
+    ...words,
+  );
+  assertEquals([error.kind, error.oauthError], ["flow", undefined]);
+});
+
 test("refused answers: a client with a secret whose DPoP proof fails looks at the clock", async (world) => {
   for (const error of ["invalid_dpop_proof", "invalid_request"]) {
     const body = { error, error_description: "DPoP proof is not active" };
