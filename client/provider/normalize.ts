@@ -1,0 +1,72 @@
+/** Some thirty years. A longer lifetime would leave the range of dates. */
+const MAX_SECONDS = 1e9;
+
+type Json = Record<string, unknown>;
+
+/** An answer as oauth4webapi takes it. */
+export interface Answer {
+  status: number;
+  body: Json;
+}
+
+/** The lists of a discovery document. */
+const LIST = /(methods|scopes|types|values)_supported$/;
+
+/** Puts right a document: discovery, keys. `undefined` for any other answer. */
+export function normalizeDocument(status: number, json: Json | undefined): Answer | undefined {
+  if (status !== 200 || json === undefined) return undefined;
+  return { status, body: withoutBlanks(json) };
+}
+
+/**
+ * Puts right the success of a grant: explicit nulls and empty texts.
+ *
+ * @param normalizeBody Puts right its fields.
+ * @returns `undefined` for any other answer. An error is one whatever its status.
+ */
+export function normalizeGrant(
+  status: number,
+  json: Json | undefined,
+  normalizeBody: (body: Json) => Json,
+): Answer | undefined {
+  if (json === undefined || status < 200 || status > 299) return undefined;
+  const body = withoutBlanks(json);
+  const { error = false } = body;
+  if (error !== false) return undefined;
+  return { status: 200, body: normalizeBody(body) };
+}
+
+/** The members of an answer that have a value. A list that is not an array has none. */
+function withoutBlanks(json: Json): Json {
+  return Object.fromEntries(Object.entries(json).filter(hasValue));
+}
+
+function hasValue([name, value]: [name: string, value: unknown]): boolean {
+  if (LIST.test(name)) return Array.isArray(value);
+  return value !== null && value !== "";
+}
+
+/** Puts right tokens: the case of their type, numbers as texts, lists of scopes. */
+export function normalizeTokens(body: Json): Json {
+  const { expires_in, scope, token_type = "", ...tokens } = body;
+  const isBearer = /^(bearer([-_ ]?token)?)?$/i.test(String(token_type));
+  return {
+    token_type: isBearer ? "Bearer" : token_type,
+    ...tokens,
+    expires_in: positiveNumber(expires_in),
+    scope: scopeText(scope),
+  };
+}
+
+function scopeText(scope: unknown): string | undefined {
+  if (Array.isArray(scope)) return scope.join(" ");
+  if (typeof scope === "string") return scope;
+  return undefined;
+}
+
+/** A number above 0, also as a string; any other value counts as absent. */
+export function positiveNumber(value: unknown): number | undefined {
+  const number = typeof value === "string" ? parseFloat(value) : value;
+  if (typeof number !== "number" || !Number.isFinite(number) || number <= 0) return undefined;
+  return Math.min(number, MAX_SECONDS);
+}
