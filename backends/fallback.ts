@@ -371,5 +371,5 @@ function placesOf(away: Iterable<[OidcCredentialsBackend, CredentialsBackendErro
 
 function isUnreachable(error: unknown): error is CredentialsBackendError {
   return error instanceof CredentialsBackendError &&
-    (error.code === "backend_unavailable" || error.code === "backend_timeout");
+    ["backend_unavailable", "backend_timeout"].includes(error.code);
 }
