@@ -26,7 +26,7 @@ export function entryFrom(
   }
   rememberEntry(given);
   if (isOfKey(given)) return { ...given };
-  const reason = "the entry is of another issuer or client than the one that was asked for";
+  const reason = "the stored entry belongs to another issuer or client than its key names";
   throw corrupt(backend, reason, "Remove it");
 }
 

@@ -133,13 +133,14 @@ function lookUp(name: string, source: string): string {
   });
 }
 
-function kwargsError(source: string, reason: string): CredentialsBackendError {
-  return new CredentialsBackendError("backend_kwargs_invalid", {
-    action: `read ${source}`,
-    reason,
-    remedy:
-      `Give one JSON object with the backend's options, such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
-  });
+function kwargsError(
+  source: string,
+  reason: string,
+  remedy =
+    `Give one JSON object with the backend's options, such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
+): CredentialsBackendError {
+  const action = `read ${source}`;
+  return new CredentialsBackendError("backend_kwargs_invalid", { action, reason, remedy });
 }
 
 /** The texts in options, which may be secrets. */
@@ -207,12 +208,9 @@ async function createNested(
   const { name, options = {}, ...rest } = isObject(value) ? value : { name: value };
   const source = origin.options;
   if (typeof name !== "string" || !isObject(options) || Object.keys(rest).length > 0) {
-    throw new CredentialsBackendError("backend_kwargs_invalid", {
-      action: `read ${source}`,
-      reason: `"${place.slice(1)}" does not name a backend`,
-      remedy:
-        `Give its name, such as "file", or {"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`,
-    });
+    const remedy =
+      `Give its name, such as "file", or {"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`;
+    throw kwargsError(source, `"${place.slice(1)}" does not name a backend`, remedy);
   }
   const inner = { name: source + place, options: `${source}${place}.options` };
   return await createBackend(parseBackendSpec(name, inner.name), options, inner);

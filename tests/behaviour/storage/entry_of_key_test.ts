@@ -57,7 +57,7 @@ for (const fields of [{ issuer: OTHER.issuer }, { client_id: OTHER.client_id }])
     await rejectsWith(
       "backend_corrupt",
       start,
-      "of another issuer or client",
+      "another issuer or client than its key names",
       "Nothing was changed",
     );
     assertEquals([world.provider.requests, world.api.requests], [[], []]);
