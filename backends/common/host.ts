@@ -19,8 +19,9 @@ export function isSecureUrl(url: URL): boolean {
 /** A secure URL that holds no secret itself, which would be shown with it; `null` for any other text. */
 export function parsePlainUrl(text: string): URL | null {
   const url = URL.parse(text);
-  const isPlain = url !== null && url.username + url.password + url.search + url.hash === "";
-  return isPlain && isSecureUrl(url) ? url : null;
+  if (url === null || !isSecureUrl(url)) return null;
+  if (url.username + url.password + url.search + url.hash !== "") return null;
+  return url;
 }
 
 /** Whether Deno takes a store's path for the address of a KV Connect server: only in lower case. */

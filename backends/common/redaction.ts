@@ -47,20 +47,19 @@ export function redact(text: string, secrets: Secrets): string {
 
 /** The pieces of a text that are pieces of secrets. A form that is shorter than one is always among them. */
 function sharedPieces(text: string, forms: readonly Form[]): Set<string> {
-  const marks = new Uint8Array(2 ** MARK_BITS);
+  const isMarked = new Uint8Array(2 ** MARK_BITS);
   const pieces = new Set<string>();
   for (let at = 0; at < text.length; at++) {
-    marks[markAt(text, at)] = 1;
+    isMarked[markAt(text, at)] = 1;
     pieces.add(text.slice(at, at + PIECE));
   }
   const shared = new Set<string>();
   const seen = new Set<string>();
-  for (const { form, marks: itsMarks } of forms) {
+  for (const { form, marks } of forms) {
     if (form.length < PIECE) shared.add(form);
-    for (let index = 0; index < itsMarks.length; index++) {
-      if (marks[itsMarks[index]!] === 0) continue;
-      const first = Math.max(0, (index - 1) * STEP + 1);
-      const around = form.slice(first, index * STEP + PIECE);
+    for (let index = 0; index < marks.length; index++) {
+      if (!isMarked[marks[index]!]) continue;
+      const around = form.slice(Math.max(0, (index - 1) * STEP + 1), index * STEP + PIECE);
       if (seen.has(around)) continue; // as at the beginning of each JWT
       seen.add(around);
       for (let at = 0; at + PIECE <= around.length; at++) {

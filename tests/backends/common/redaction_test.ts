@@ -77,10 +77,12 @@ Deno.test("redact: two hundred tokens cost next to nothing, once they are known"
   const secrets = new Set(Array.from({ length: 200 }, token));
   const text = "The provider refused the request. ".repeat(20).slice(0, 500);
   assertEquals(redact(text, secrets), text);
-  const start = performance.now();
-  for (let count = 0; count < 50; count++) redact(text, secrets);
-  const ms = (performance.now() - start) / 50;
-  assert(ms < 15, `${ms} ms each`); // about 1.5 ms; a machine may be busy
+  const times = Array.from({ length: 30 }, () => {
+    const start = performance.now();
+    redact(text, secrets);
+    return performance.now() - start;
+  });
+  assert(Math.min(...times) < 15, `${times} ms`); // about 1.5 ms; what else runs takes its time
 });
 
 Deno.test("redact: a secret that the set no longer holds is shown, and a new one is not", () => {
