@@ -1,9 +1,9 @@
 import { HOME_VARIABLE } from "../common/environment.ts";
+import { isSameFile, lookIfPresent } from "../common/judge_path.ts";
 import { dirname } from "../common/paths.ts";
-import { isSameFile, whileHeld } from "../common/read_private_file.ts";
+import { whileHeld } from "../common/read_private_file.ts";
 import { isWindows } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { lookIfPresent } from "./document.ts";
 
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
