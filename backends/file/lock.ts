@@ -1,7 +1,7 @@
 import { checkOptions } from "../common/check_options.ts";
 import { folderNeeds } from "../common/folder_needs.ts";
 import { faultOfKind, faultOfOwner, isSameFile, lookIfPresent } from "../common/judge_path.ts";
-import { dirname } from "../common/paths.ts";
+import { dirname, join } from "../common/paths.ts";
 import { whileHeld } from "../common/read_private_file.ts";
 import { repeat } from "../common/repeat.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -215,8 +215,10 @@ export function folderLocks(
   { lockFolder, lockTimeoutMs = 30_000 }: LockFolderOptions,
 ) {
   const folder = lockFolder ?? dirname(credentialsPath());
-  const base = `${folder}/${kind}.${shortHash(place)}`;
+  const base = join(folder, `${kind}.${shortHash(place)}`);
   return {
+    /** The beginning of the paths of this store's lock files, and of other files beside them. */
+    base,
     needs: folderNeeds(folder, lockFolder === undefined),
     run: <T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> =>
       withKeyLock(base, key, fn, { ...options, timeoutMs: lockTimeoutMs }),

@@ -27,13 +27,13 @@ export async function serve(
     const addresses = await Promise.all((await keysOf(backend)).map(addressOf));
     return JSON.stringify(Object.fromEntries(addresses.map((one) => [one, "validmind-auth"])));
   }
-  const { ServerURL, Secret } = action === "store"
-    ? parseObject(input) ?? {}
-    : { ServerURL: input.trim() };
+  const isStore = action === "store";
+  const account = isStore ? parseObject(input) : { ServerURL: input.trim() };
+  const { ServerURL, Secret } = account ?? {} as Record<string, unknown>;
   if (typeof ServerURL !== "string" || !ServerURL.startsWith(ADDRESS)) {
     throw invalid(`ServerURL does not begin with ${ADDRESS}`, "Give such an address.");
   }
-  if (action === "store") {
+  if (isStore) {
     const row = rowIn(ServerURL, Secret);
     if (row === undefined) throw invalid("Secret is not an entry in JSON", "Give one.");
     await backend.put(row.key, row.entry);
@@ -103,11 +103,18 @@ export function keyOf(address: string): string | undefined {
   }
 }
 
+/** An entry as the protocol has it. */
+export interface Account {
+  readonly ServerURL: string;
+  readonly Username: string;
+  readonly Secret: string;
+}
+
 /**
  * What is stored for an entry. A long key stands beside the entry, since the address has only its hash. The
  * client is for people to see: `pass` makes a file of it, and folders of its slashes.
  */
-export function accountFor(key: string, address: string, entry: OidcCredentials) {
+export function accountFor(key: string, address: string, entry: OidcCredentials): Account {
   return {
     ServerURL: address,
     Username: encodeURIComponent(entry.client_id).slice(0, 60) || "-",
@@ -165,7 +172,7 @@ export async function runProgram(
   action: string,
   input: string,
 ): Promise<Ended> {
-  assertTrustedProgram(program);
+  assertTrustedPath(program, env);
   warnOfInterpreter(program);
   const child = start(action, program, args, env);
   const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
@@ -195,15 +202,23 @@ export function isPath(program: string): boolean {
   return /[/\\]/.test(program);
 }
 
+/** The `PATH` that the options give to the program. On Windows the case of a name does not count. */
+function givenPath(env: Program["env"] = {}): string | undefined {
+  const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
+  const name = Object.keys(env).find(isPath);
+  return name === undefined ? undefined : env[name];
+}
+
 /**
- * Refuses a program that would be found by a folder of `PATH` that is not absolute: it would come from
- * whatever folder somebody works in, such as a cloned repository.
+ * Refuses a folder of `PATH` that is not absolute. The program would come from whatever folder somebody
+ * works in, such as a cloned repository, or start another one from there.
  *
  * @throws {CredentialsBackendError} `backend_denied`, `permission_required`.
  */
-function assertTrustedProgram(program: string): void {
-  if (isPath(program)) return;
-  const path = readEnv("PATH", `find ${program}`);
+function assertTrustedPath(program: string, env: Program["env"]): void {
+  const given = givenPath(env);
+  if (given === undefined && isPath(program)) return;
+  const path = given ?? readEnv("PATH", `find ${program}`);
   const relative = foldersOf(path).find((folder) => !isAbsolute(folder));
   if (relative === undefined) return;
   throw new CredentialsBackendError("backend_denied", {
@@ -222,10 +237,8 @@ function foldersOf(path = ""): string[] {
  * The real path of a program, for people to see. The program stays as it was given if it is not found, as
  * on Windows, or if this process may not look for it. Deno asks no question.
  */
-export function locationOfProgram(program: string): string {
-  const inPath = () => foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
-  const paths = isPath(program) ? [program] : inPath().map((folder) => join(folder, program));
-  for (const path of paths) {
+export function locationOfProgram({ program, env }: Program): string {
+  for (const path of pathsOf(program, env)) {
     if (!isGranted({ name: "read", path })) continue;
     try {
       const found = Deno.realPathSync(path);
@@ -235,6 +248,13 @@ export function locationOfProgram(program: string): string {
     }
   }
   return program;
+}
+
+/** The places where a program may be. */
+function pathsOf(program: string, env: Program["env"]): string[] {
+  if (isPath(program)) return [program];
+  const folders = foldersOf(givenPath(env) ?? readEnvIfGranted("PATH"));
+  return folders.filter(isAbsolute).map((folder) => join(folder, program));
 }
 
 const INTERPRETER =
@@ -277,12 +297,12 @@ function startError(action: string, program: string, error: unknown): Credential
     const remedy = "Check that it is a program that you may execute.";
     return fail("backend_unavailable", "the operating system does not start it", remedy);
   }
-  // Deno also denies a granted program if a variable would load other code into it.
-  const [loader] = /\b(LD|DYLD)_\w+/.exec(error.message) ?? [];
-  if (loader === undefined) {
+  if (!isGranted({ name: "run", command: program })) {
     const remedy = `Run with ${permissionFlag("run", program)}.`;
     return fail("permission_required", "Deno does not permit to run it", remedy);
   }
+  // Deno also denies a granted program if a variable would load other code into it. Its words alone name it.
+  const [loader = "LD_…"] = /\b(LD|DYLD)_\w+/.exec(error.message) ?? [];
   return fail(
     "permission_required",
     `Deno does not start it with ${loader}, which loads other code`,

@@ -1,0 +1,102 @@
+import { hashOf } from "../common/bytes.ts";
+import { parseObject } from "../common/json.ts";
+import { lookIfPresent } from "../common/judge_path.ts";
+import { basename, dirname, join } from "../common/paths.ts";
+import { isGranted } from "../common/permission.ts";
+import { readPrivateFile } from "../common/read_private_file.ts";
+import { shortHash } from "../file/lock.ts";
+import { makeFolder, removeIfPresent, replaceFile } from "../file/replace_file.ts";
+
+/** A program that may still store an entry, although nobody waits for it any more. */
+export class LateStore {
+  constructor(
+    readonly path: string,
+    /** The time that is left to the program, in milliseconds. */
+    readonly leftMs: number,
+    readonly secretHash: unknown,
+  ) {}
+
+  /** Whether its mark has gone: then the program has ended. */
+  hasEnded(): boolean {
+    return lookIfPresent(this.path) === undefined;
+  }
+
+  /** Whether a secret is the one that it stores. */
+  async stores(secret: unknown): Promise<boolean> {
+    return typeof secret === "string" && await hashOf(secret) === this.secretHash;
+  }
+
+  /** Removes its mark. */
+  forget(): void {
+    try {
+      removeIfPresent(this.path);
+    } catch {
+      // A sign-out waits once more for nothing.
+    }
+  }
+}
+
+/**
+ * The marks of programs that store one entry. Each stands beside the locks from before a store until after
+ * it: a program may outlive its process, or its child may outlive the program, and then writes after a
+ * sign-out.
+ */
+export class StoreMarks {
+  readonly #base: string;
+  readonly #timeoutMs: number;
+  readonly #folder: string;
+
+  constructor(base: string, timeoutMs: number) {
+    this.#base = base;
+    this.#timeoutMs = timeoutMs;
+    this.#folder = dirname(base);
+  }
+
+  /** Sets the mark of a secret. Where that fails, such as on a full disk, it is stored all the same. */
+  async set(secret: string): Promise<LateStore> {
+    const path = `${this.#base}.${shortHash(secret)}.store`;
+    const mark = { until: Date.now() + this.#timeoutMs, secret: await hashOf(secret) };
+    try {
+      if (this.#isGranted("write")) {
+        makeFolder(this.#folder);
+        replaceFile(path, JSON.stringify(mark), { isLocked: false });
+      }
+    } catch {
+      // See above.
+    }
+    return new LateStore(path, this.#timeoutMs, mark.secret);
+  }
+
+  /** The programs that may still store something. */
+  read(): LateStore[] {
+    if (!this.#isGranted("read") || !this.#isGranted("write")) return [];
+    const found = this.#names().map((name) => this.#readMark(join(this.#folder, name)));
+    return found.filter((late) => late !== undefined);
+  }
+
+  #names(): string[] {
+    const isMark = ({ name }: Deno.DirEntry) =>
+      name.startsWith(`${basename(this.#base)}.`) && name.endsWith(".store");
+    try {
+      return Array.from(Deno.readDirSync(this.#folder)).filter(isMark).map(({ name }) => name);
+    } catch {
+      return []; // no folder
+    }
+  }
+
+  #readMark(path: string): LateStore | undefined {
+    const options = { what: "a mark", maxBytes: 1000, fail: (reason: string) => Error(reason) };
+    try {
+      const { until, secret } = parseObject(readPrivateFile(path, options)) ?? {};
+      // A clock may have been set: nothing takes longer than the time limit.
+      const leftMs = Math.min(Math.max(Number(until) - Date.now(), 0), this.#timeoutMs);
+      return new LateStore(path, leftMs, secret);
+    } catch {
+      return undefined; // its program has ended meanwhile, or it is a stranger's
+    }
+  }
+
+  #isGranted(name: "read" | "write"): boolean {
+    return isGranted({ name, path: this.#folder });
+  }
+}
