@@ -15,6 +15,13 @@ const ACTION = "use the Deno KV file";
 const FILES = ["", "-journal", "-wal", "-shm"];
 const OPEN_TO_OTHERS = 0o077;
 
+/** The file of a database. */
+export interface DatabaseFile {
+  /** Its own path, also where the given one is a link to it. */
+  readonly path: string;
+  readonly info: Deno.FileInfo;
+}
+
 /**
  * Judges the files of a database, and makes the database where there is none. SQLite opens them by their
  * names, and gives those that it makes the mode of the database. So nobody else may be able to put another
@@ -23,18 +30,17 @@ const OPEN_TO_OTHERS = 0o077;
  *
  * No existing file is opened here. SQLite's locks belong to the process, and the kernel drops them
  * when any descriptor of the file is closed.
- *
- * @returns The path of the database itself, also where the given one is a link to it.
  */
-export function prepareDatabase(given: string): string {
+export function prepareDatabase(given: string): DatabaseFile {
   makeFolder(dirname(given));
   refuse(ACTION, given, faultOfFolder(given));
   const path = resolveLink(given);
   refuse(ACTION, path, faultOfFolder(path));
   makeDatabase(path);
   for (const ending of FILES) judgeFile(`${path}${ending}`);
-  refuse(ACTION, path, faultOfFolder(path, Deno.lstatSync(path).uid));
-  return path;
+  const info = Deno.lstatSync(path);
+  refuse(ACTION, path, faultOfFolder(path, info.uid));
+  return { path, info };
 }
 
 function makeDatabase(path: string): void {

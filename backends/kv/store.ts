@@ -1,4 +1,5 @@
 import { isObject } from "../common/json.ts";
+import { isSameFile, lookIfPresent } from "../common/judge_path.ts";
 import { printable } from "../common/printable.ts";
 import { Queue } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
@@ -6,7 +7,7 @@ import { SIGN_OUT } from "../common/sign_out_words.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { withKeyLock } from "../file/lock.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { prepareDatabase } from "./database_file.ts";
+import { type DatabaseFile, prepareDatabase } from "./database_file.ts";
 import { isBusy, kvError } from "./faults.ts";
 
 const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
@@ -27,12 +28,12 @@ export interface KvStoreOptions {
 export class KvStore {
   readonly #kv: Deno.Kv;
   readonly #options: KvStoreOptions;
-  /** The database file; `undefined` in memory. */
-  readonly #file: string | undefined;
+  /** `undefined` in memory. */
+  readonly #file: DatabaseFile | undefined;
   /** The locks in memory. */
   readonly #queue: Queue;
 
-  private constructor(kv: Deno.Kv, options: KvStoreOptions, file: string | undefined) {
+  private constructor(kv: Deno.Kv, options: KvStoreOptions, file: DatabaseFile | undefined) {
     this.#kv = kv;
     this.#options = options;
     this.#file = file;
@@ -51,7 +52,7 @@ export class KvStore {
     }
     try {
       const file = path === ":memory:" ? undefined : prepareDatabase(path);
-      const kv = await whileBusy("open", options, () => Deno.openKv(file ?? path));
+      const kv = await whileBusy("open", options, () => Deno.openKv(file?.path ?? path));
       return new KvStore(kv, options, file);
     } catch (error) {
       throw kvError("open", path, error);
@@ -84,9 +85,21 @@ export class KvStore {
     return await repeat(limits, () => this.#replace(key, value, isReplaced));
   }
 
-  /** Removes the entry. */
+  /**
+   * Removes the entry. SQLite needs some space for that. The file is not removed for it: another process may
+   * have it open, and would go on with what was in it.
+   */
   async delete(key: string): Promise<void> {
-    await this.#try("remove credentials from", () => this.#kv.delete(entryKey(key)));
+    try {
+      await this.#try("remove credentials from", () => this.#kv.delete(entryKey(key)));
+    } catch (error) {
+      const { code, action, reason } = error as CredentialsBackendError;
+      if (code !== "backend_full") throw error;
+      const remedy =
+        "Free some space and try again. Or end all programs that use it and remove it " +
+        "by hand, with the files beside it (-wal, -shm): that signs out all of them.";
+      throw new CredentialsBackendError(code, { action, reason, remedy });
+    }
   }
 
   async *list(): AsyncGenerator<string> {
@@ -105,7 +118,7 @@ export class KvStore {
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
     if (this.#file === undefined) return await this.#queue.run(key, fn, options.signal);
     const limits = { ...options, timeoutMs: this.#options.lockTimeoutMs };
-    return await withKeyLock(this.#file, key, fn, limits);
+    return await withKeyLock(this.#file.path, key, fn, limits);
   }
 
   close(): void {
@@ -138,9 +151,23 @@ export class KvStore {
     return ok || undefined;
   }
 
+  /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
+  #assertThere(action: string): void {
+    if (this.#file === undefined) return;
+    const found = lookIfPresent(this.#file.path);
+    if (found !== undefined && isSameFile(found, this.#file.info)) return;
+    throw new CredentialsBackendError("backend_unavailable", {
+      action: `${action} ${this.#options.path}`,
+      reason: "its file was removed or replaced while it was open",
+      remedy: "Start this program again.",
+    });
+  }
+
   async #try<T>(action: string, operation: () => Promise<T>): Promise<T> {
     try {
-      return await whileBusy(action, this.#options, operation);
+      const result = await whileBusy(action, this.#options, operation);
+      this.#assertThere(action);
+      return result;
     } catch (error) {
       throw kvError(action, this.#options.path, error);
     }
