@@ -32,31 +32,32 @@ import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
 import { parseObject } from "./common/json.ts";
 import { isAbsolute } from "./common/paths.ts";
 import { delay } from "./common/promises.ts";
-import { repeat } from "./common/repeat.ts";
-import { needDeno, warnOnStderr } from "./common/runtime.ts";
+import { needDeno } from "./common/runtime.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
-import { type LateStore, StoreMarks } from "./helper/late_store.ts";
+import { removeLate, StoreMarks } from "./helper/late_store.ts";
+import {
+  type Ended,
+  isPath,
+  locationOfProgram,
+  type Program,
+  runProgram,
+} from "./helper/program.ts";
 import {
   type Account,
   accountFor,
   addressIn,
   addressOf,
-  type Ended,
   isNotFound,
-  isPath,
   keyOf,
-  locationOfProgram,
   NOT_FOUND,
-  type Program,
   type Row,
   rowIn,
-  runProgram,
   serve,
-} from "./helper/program.ts";
+} from "./helper/protocol.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -297,65 +298,23 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
-  /** Runs the program under its mark, which stays where the program may not have ended. */
+  /** Runs the program under its mark. */
   async #store(account: Account): Promise<Ended> {
-    const marks = this.#marksAt(account.ServerURL);
-    const mark = await marks.set(account.Secret);
-    try {
-      const ended = await this.#run("store", JSON.stringify(account));
-      mark.forget();
-      return ended;
-    } catch (error) {
-      const { code } = error as CredentialsBackendError;
-      const wasStarted = code === "backend_timeout" || code === "backend_corrupt";
-      if (wasStarted) await marks.set(account.Secret); // its child may take as long again
-      else mark.forget();
-      throw error;
-    }
+    const store = () => this.#run("store", JSON.stringify(account));
+    return await this.#marksAt(account.ServerURL).during(account.Secret, store);
   }
 
   #marksAt(address: string): StoreMarks {
     return new StoreMarks(`${this.#locks.base}.${shortHash(address)}`, this.#program.timeoutMs);
   }
 
+  /** Removes an entry, and what a program writes after its process has ended. */
   async #erase(address: string): Promise<void> {
     const late = this.#marksAt(address).read();
-    await this.#eraseOnce(address);
-    if (late.length > 0) await this.#eraseLate(address, late);
-  }
-
-  /** Removes also what a program writes after its process has ended. A newer entry is left alone. */
-  async #eraseLate(address: string, late: readonly LateStore[]): Promise<void> {
+    if (late.length === 0) return await this.#eraseOnce(address);
     const { program, timeoutMs } = this.#program;
-    const leftMs = Math.max(...late.map((one) => one.leftMs));
-    warnOnStderr(
-      `${program} may still be storing the entry: its process was ended, or had no time left. ` +
-        `The sign-out waits for it, up to ${Math.ceil(leftMs / 1000)} s.`,
-    );
-    const reason = "it stores the entry for too long";
-    const limits = {
-      tries: Infinity,
-      withinMs: leftMs + 3 * timeoutMs, // the looks take time, too
-      pauseMs: 100,
-      longestPauseMs: 2000,
-      over: () => this.#error("backend_timeout", "remove", reason, "End it, and try again."),
-    };
-    const end = performance.now() + leftMs;
-    const waiting = new Set(late);
-    await repeat(limits, async () => {
-      // First the ends, then the look: what was stored before an end is seen.
-      const isOver = performance.now() >= end;
-      const ended = late.filter((one) => isOver || one.hasEnded());
-      const secret = await this.#secretAt(address);
-      for (const one of late) {
-        if (!await one.stores(secret)) continue;
-        await this.#eraseOnce(address);
-        waiting.delete(one);
-      }
-      for (const one of ended) waiting.delete(one);
-      return waiting.size === 0 || undefined;
-    });
-    for (const one of late) one.forget();
+    const look = () => this.#secretAt(address);
+    await removeLate(late, { program, timeoutMs, look, erase: () => this.#eraseOnce(address) });
   }
 
   async #eraseOnce(address: string): Promise<void> {

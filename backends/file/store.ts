@@ -1,6 +1,5 @@
 import { isOpen, isSameFile, isSameText, lookIfPresent } from "../common/judge_path.ts";
-import { basename, dirname } from "../common/paths.ts";
-import { isGranted } from "../common/permission.ts";
+import { dirname } from "../common/paths.ts";
 import { SIGN_OUT_OF_ALL } from "../common/sign_out_words.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
@@ -9,21 +8,20 @@ import {
   type CredentialsDocument,
   emptyDocument,
   getEntry,
-  looksLikeCredentials,
   readForUpdate,
   readIfPresent,
-  readOwnFile,
   resolveLink,
   rowOf,
   serializeDocument,
   setRow,
 } from "./document.ts";
-import { fileError, isFull } from "./faults.ts";
+import { fileError } from "./faults.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
+import { assertDeletable, leftFiles, removeFile, removeLeft } from "./remove_file.ts";
 import {
+  closeFolder,
   makeFolder,
   proveWrite,
-  removeIfPresent,
   replaceFile,
   type ReplaceOptions,
   syncFolder,
@@ -256,27 +254,14 @@ export class FileStore {
     this.#hasWarned = true;
     const mode = ((before.mode ?? 0) & 0o777).toString(8);
     const now = lookIfPresent(path);
-    const advice = now !== undefined && isOpen(now)
-      ? "it could not be closed to them. Use another path."
-      : "it is now closed to them. If others use this host, sign in again.";
+    let advice = "it is now closed to them. If others use this host, sign in again.";
+    if (now && isOpen(now)) advice = "it could not be closed to them. Use another path.";
+    const warning = `${path} could be read by others on this host (mode ${mode}); ${advice}`;
     try {
-      this.#options.onWarning(
-        `${path} could be read by others on this host (mode ${mode}); ${advice}`,
-      );
+      this.#options.onWarning(warning);
     } catch {
       // A closed standard error must not turn the write into a failure.
     }
-  }
-}
-
-/** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
-function closeFolder(folder: string): void {
-  const info = /[/\\]\.validmind$/.test(folder) ? Deno.lstatSync(folder) : undefined;
-  if (!info?.isDirectory || !isOpen(info)) return; // the target of a link is of the caller's choice
-  try {
-    Deno.chmodSync(folder, 0o700);
-  } catch {
-    // Of another owner, or without modes. The file in it is closed to others all the same.
   }
 }
 
@@ -284,65 +269,4 @@ function closeFolder(folder: string): void {
 function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined): boolean {
   if (before === undefined || now === undefined) return before === now;
   return isSameFile(before, now) && isSameText(before, now);
-}
-
-const LEFT = /^(\.[0-9a-f]{8})*\.tmp$/;
-
-/**
- * Temp files of killed writes, with tokens in them. A temp file of a living process may be among them: that
- * process makes another one for its write.
- */
-function leftFiles(path: string): string[] {
-  const folder = dirname(path);
-  if (!isGranted({ name: "read", path: folder })) return [];
-  const name = basename(path);
-  const isLeft = (found: Deno.DirEntry) =>
-    found.isFile && found.name.startsWith(name) && LEFT.test(found.name.slice(name.length));
-  try {
-    return Array.from(Deno.readDirSync(folder)).filter(isLeft).map(({ name }) =>
-      `${folder}/${name}`
-    );
-  } catch {
-    return []; // no folder, or one of a neighbour
-  }
-}
-
-function removeLeft(path: string): void {
-  for (const left of leftFiles(path)) {
-    try {
-      removeIfPresent(left);
-    } catch {
-      // A neighbour's: an own file can be removed from a folder that was just written.
-    }
-  }
-}
-
-/**
- * Removes the file, which needs no space. A link without its target would be an error from now on: there the
- * target is emptied instead.
- */
-function removeFile(path: string, given: string, isLocked: boolean): void {
-  if (path === given) return removeIfPresent(path);
-  const empty = serializeDocument(emptyDocument());
-  try {
-    replaceFile(path, empty, { isLocked });
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    removeIfPresent(path); // its space serves the empty one
-    replaceFile(path, empty, { isLocked });
-  }
-}
-
-/** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
-function assertDeletable(path: string, given: string): void {
-  if (lookIfPresent(path) === undefined) return;
-  const text = new TextDecoder().decode(readOwnFile(path).bytes);
-  const isUsualName = /(^|[/\\])\.validmind[/\\]credentials\.json$/.test(path);
-  const isOwnPlace = path === given && isUsualName;
-  if (isOwnPlace || looksLikeCredentials(text)) return;
-  throw new CredentialsBackendError("backend_corrupt", {
-    action: `delete ${path}`,
-    reason: "it does not look like a credentials file",
-    remedy: "Check the path. If it is the right one, delete the file yourself.",
-  });
 }

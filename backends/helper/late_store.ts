@@ -4,6 +4,9 @@ import { lookIfPresent } from "../common/judge_path.ts";
 import { basename, dirname, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { readPrivateFile } from "../common/read_private_file.ts";
+import { repeat } from "../common/repeat.ts";
+import { warnOnStderr } from "../common/runtime.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { shortHash } from "../file/lock.ts";
 import { makeFolder, removeIfPresent, replaceFile } from "../file/replace_file.ts";
 
@@ -50,6 +53,22 @@ export class StoreMarks {
     this.#base = base;
     this.#timeoutMs = timeoutMs;
     this.#folder = dirname(base);
+  }
+
+  /** Stores a secret under its mark, which stays where the program may not have ended. */
+  async during<T>(secret: string, store: () => Promise<T>): Promise<T> {
+    const mark = await this.set(secret);
+    try {
+      const ended = await store();
+      mark.forget();
+      return ended;
+    } catch (error) {
+      const { code } = error as CredentialsBackendError;
+      const wasStarted = code === "backend_timeout" || code === "backend_corrupt";
+      if (wasStarted) await this.set(secret); // its child may take as long again
+      else mark.forget();
+      throw error;
+    }
   }
 
   /** Sets the mark of a secret. Where that fails, such as on a full disk, it is stored all the same. */
@@ -99,4 +118,67 @@ export class StoreMarks {
   #isGranted(name: "read" | "write"): boolean {
     return isGranted({ name, path: this.#folder });
   }
+}
+
+/** How a late store is found and removed. */
+export interface LateRemoval {
+  readonly program: string;
+  /** The longest time of one call of the program, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Gives the secret that is there. */
+  look(): Promise<unknown>;
+  erase(): Promise<void>;
+}
+
+/**
+ * Removes an entry, and waits until programs have ended that may still store it, or have no time left. What
+ * they stored is removed, too. A newer entry is left alone.
+ */
+export async function removeLate(
+  late: readonly LateStore[],
+  { program, timeoutMs, look, erase }: LateRemoval,
+): Promise<void> {
+  try {
+    await erase();
+  } catch (error) {
+    const secret = await look();
+    const isLate = await Promise.all(late.map((one) => one.stores(secret)));
+    if (!isLate.includes(true)) throw error; // else it has come between the removal and the look
+  }
+  const leftMs = Math.max(...late.map((one) => one.leftMs));
+  warnOnStderr(
+    `${program} may still be storing the entry: its process was ended, or had no time left. ` +
+      `The sign-out waits for it, up to ${Math.ceil(leftMs / 1000)} s.`,
+  );
+  const end = performance.now() + leftMs;
+  const waiting = new Set(late);
+  const limits = {
+    tries: Infinity,
+    withinMs: leftMs + 3 * timeoutMs, // the looks take time, too
+    pauseMs: 100,
+    longestPauseMs: 2000,
+    over: (spent: string) => stillStored(program, spent),
+  };
+  await repeat(limits, async () => {
+    // First the ends, then the look: what was stored before an end is seen.
+    const isOver = performance.now() >= end;
+    const ended = late.filter((one) => isOver || one.hasEnded());
+    const secret = await look();
+    for (const one of late) {
+      if (!await one.stores(secret)) continue;
+      await erase();
+      waiting.delete(one);
+    }
+    for (const one of ended) waiting.delete(one);
+    return waiting.size === 0 || undefined;
+  });
+  for (const one of late) one.forget();
+}
+
+function stillStored(program: string, spent: string): CredentialsBackendError {
+  return new CredentialsBackendError("backend_timeout", {
+    action: `remove credentials by ${program}`,
+    reason: `it may still be storing the entry, ${spent}`,
+    remedy: "End it, and try again.",
+  });
 }
