@@ -27,6 +27,7 @@
  * @module
  */
 import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { hashOf } from "./common/bytes.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
 import { parseObject } from "./common/json.ts";
@@ -313,7 +314,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const late = this.#marksAt(address).read();
     if (late.length === 0) return await this.#eraseOnce(address);
     const { program, timeoutMs } = this.#program;
-    const look = () => this.#secretAt(address);
+    const look = async () => await hashOf(`${await this.#secretAt(address)}`);
     await removeLate(late, { program, timeoutMs, look, erase: () => this.#eraseOnce(address) });
   }
 
