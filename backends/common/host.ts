@@ -23,8 +23,3 @@ export function parsePlainUrl(text: string): URL | null {
   if (url.username + url.password + url.search + url.hash !== "") return null;
   return url;
 }
-
-/** Whether Deno takes a store's path for the address of a KV Connect server: only in lower case. */
-export function isUrl(path: string): boolean {
-  return /^https?:\/\//.test(path);
-}

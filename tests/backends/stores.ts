@@ -146,6 +146,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       open: () => new KeychainCredentialsBackend({ lockFolder: parent }),
       broken: () => new KeychainCredentialsBackend({ lockFolder: parent, service: "damaged" }),
       permissions: { ...permissions, ffi: true },
+      compares: true,
     },
     "keychain with the limits of Windows": {
       open: () => keychainBackend(narrow, parent),
@@ -155,6 +156,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
           parent,
         ),
       permissions,
+      compares: true,
       longestKey: 470,
     },
     "scripted Vault": {
