@@ -3,6 +3,7 @@ import { parseRetryAfter } from "../../../backends/common/http_answer.ts";
 import { parseObject, sameJson } from "../../../backends/common/json.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { redact, remember } from "../../../backends/common/redaction.ts";
+import { busyTime } from "../../support/busy_time.ts";
 
 Deno.test("printable: control and format characters become one space, up to the limit", () => {
   assertEquals(printable("a\x1b[31mb\x07\r\nc"), "a [31mb c");
@@ -88,15 +89,16 @@ for (const before of ["", ":", "ab", "Bearer "]) {
   }
 }
 
-Deno.test("redact: long texts and long secrets take no time", () => {
+Deno.test("redact: long texts and long secrets take no time", async () => {
   const secret = Array.from({ length: 500 }, () => crypto.randomUUID()).join("/");
-  const start = performance.now();
-  for (const text of [secret, secret.slice(0, -3_500), secret.slice(0, 40)]) {
-    assertEquals(redact(`it was ${text} indeed`, [secret]), "it was [removed] indeed");
-  }
-  assertEquals(redact("a".repeat(20_000), [secret]).length, 20_000);
-  assertEquals(redact("a".repeat(20_000), ["a".repeat(20_000)]), "[removed]");
-  assert(performance.now() - start < 10_000);
+  const time = await busyTime(() => {
+    for (const text of [secret, secret.slice(0, -3_500), secret.slice(0, 40)]) {
+      assertEquals(redact(`it was ${text} indeed`, [secret]), "it was [removed] indeed");
+    }
+    assertEquals(redact("a".repeat(20_000), [secret]).length, 20_000);
+    assertEquals(redact("a".repeat(20_000), ["a".repeat(20_000)]), "[removed]");
+  });
+  assert(time < 10_000, `${time} ms`);
 });
 
 Deno.test("remember: keeps the last secrets, and no other values", () => {
