@@ -33,7 +33,7 @@ const LONG_KEY =
 const HELPER = `#!/bin/sh
 cd "\${0%/*}/store" || exit 3
 input=$(cat)
-name() { set -- $(printf %s "$1" | cksum); f=$1$2; }
+name() { f=0\${1##*/}; }
 url_in() { url=\${1#'{"ServerURL":"'}; url=\${url%%'"'*}; }
 case "$1" in
   get)
