@@ -39,22 +39,23 @@ const LONG_KEY =
 
 /** A helper of docker's form that keeps each account as a file. */
 const HELPER = `#!/bin/sh
-cd "$(dirname "$0")/store" || exit 3
+cd "\${0%/*}/store" || exit 3
 input=$(cat)
-file() { printf %s "$1" | cksum | tr -d " "; }
+name() { f=0\${1##*/}; }
+url_in() { url=\${1#'{"ServerURL":"'}; url=\${url%%'"'*}; }
 case "$1" in
   get)
-    f=$(file "$input")
+    name "$input"
     [ -f "$f" ] && cat "$f" && exit 0
     echo "credentials not found in native keychain"; exit 1 ;;
   store)
-    url=$(printf %s "$input" | sed 's/^{"ServerURL":"\\([^"]*\\)".*/\\1/')
-    printf %s "$input" > "$(file "$url").new" && mv "$(file "$url").new" "$(file "$url")" ;;
-  erase) rm -f "$(file "$input")" ;;
+    url_in "$input"; name "$url"
+    printf %s "$input" > "$f.new" && mv "$f.new" "$f" ;;
+  erase) name "$input"; rm -f "$f" ;;
   list)
     printf '{"https://index.docker.io/v1/":"docker"'
     for f in [0-9]*; do
-      [ -f "$f" ] && printf ',"%s":"user"' "$(sed 's/^{"ServerURL":"\\([^"]*\\)".*/\\1/' "$f")"
+      [ -f "$f" ] && url_in "$(cat "$f")" && printf ',"%s":"user"' "$url"
     done
     echo '}' ;;
 esac

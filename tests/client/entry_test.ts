@@ -9,6 +9,7 @@ import {
 import { bearerOf } from "../../client/entry/bearer.ts";
 import { readClaims } from "../../client/entry/claims.ts";
 import { isExpired, parseExpiry } from "../../client/is_expired.ts";
+import { busyTime } from "../support/busy_time.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { runDeno } from "../support/deno_process.ts";
 import { makeKey, signJwt } from "../support/jwt.ts";
@@ -170,13 +171,11 @@ const ISSUERS: [given: string, normalized: string][] = [
   ["\ufeffa", "a"],
 ];
 
-Deno.test("normalizeIssuer: white space, outer quotes and trailing slashes go, in linear time", () => {
+Deno.test("normalizeIssuer: white space, outer quotes and trailing slashes go, in linear time", async () => {
   for (const [given, normalized] of ISSUERS) assertEquals(normalizeIssuer(given), normalized);
-  const start = performance.now();
-  for (const text of [`${"/".repeat(60_000)}x`, '"'.repeat(60_000), " /".repeat(30_000)]) {
-    normalizeIssuer(text);
-  }
-  assert(performance.now() - start < 3000); // it took ten seconds
+  const texts = [`${"/".repeat(60_000)}x`, '"'.repeat(60_000), " /".repeat(30_000)];
+  const time = await busyTime(() => texts.forEach(normalizeIssuer));
+  assert(time < 3000, `${time} ms`); // it took ten seconds
 });
 
 Deno.test("normalizeClientId: white space and outer quotes go, slashes stay", () => {

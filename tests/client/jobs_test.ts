@@ -15,17 +15,20 @@ const VARIABLES = /^\s*(VM_\w+)[:=] ?"?([^"\n]*)"?$/gm;
 
 type Variables = Record<string, string>;
 
-/** A provider, an API, a registry and a machine with a job and the key of its client. */
+const ignore = Deno.build.os === "windows"; // a POSIX shell
+
+/** For all recipes: they only read from it, and to publish takes longer than a recipe. */
+const registry = ignore ? undefined : await startJsrRegistry();
+Deno.test.afterAll(async () => await registry?.[Symbol.asyncDispose]());
+
+/** A provider, an API and a machine with a job and the key of its client. */
 async function jobWorld() {
-  await using stack = new AsyncDisposableStack();
-  const it = stack.use(await federatedWorld());
-  const registry = stack.use(await startJsrRegistry());
+  const it = await federatedWorld();
   const { issuer, clientId } = it.world.provider;
   const fences = await pageFences("client/jobs.md");
   await Deno.writeTextFile(`${it.dir}/job.ts`, JOB);
   await it.file(JSON.stringify(it.cluster.key.privateJwk), "client.pem");
   await Deno.symlink(DENO, `${it.dir}/deno`);
-  const started = stack.move();
   return {
     ...it,
     recipe: (heading: string) =>
@@ -39,11 +42,10 @@ async function jobWorld() {
         ).replaceAll("/var/run/secrets", it.dir),
     /** Runs a command as the platform does: with these variables, and no others. */
     async run(command: string, env: Variables) {
-      const all = { ...registry.env, HOME: it.dir, PATH: `${it.dir}:/usr/bin:/bin`, ...env };
+      const all = { ...registry!.env, HOME: it.dir, PATH: `${it.dir}:/usr/bin:/bin`, ...env };
       const { stdout, stderr } = await runProcess(["sh", "-c", command], { cwd: it.dir, env: all });
       assertEquals(stdout, "200\n", stderr);
     },
-    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
 }
 
@@ -99,9 +101,7 @@ const RECIPES: Record<string, (jobs: Jobs, recipe: string) => Promise<void>> = {
 };
 
 for (const [heading, follow] of Object.entries(RECIPES)) {
-  Deno.test(`jobs: the recipe for ${heading} gets a token for the job`, {
-    ignore: Deno.build.os === "windows", // a POSIX shell
-  }, async () => {
+  Deno.test(`jobs: the recipe for ${heading} gets a token for the job`, { ignore }, async () => {
     await using jobs = await jobWorld();
     await follow(jobs, jobs.recipe(heading));
   });

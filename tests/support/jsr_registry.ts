@@ -1,5 +1,5 @@
-import { copy } from "@std/fs";
-import { join, toFileUrl } from "@std/path";
+import { copy, ensureDir } from "@std/fs";
+import { dirname, join, toFileUrl } from "@std/path";
 import { readTarball } from "./read_tarball.ts";
 import { shareFolder } from "./share_folder.ts";
 import { tempDir } from "./temp_home.ts";
@@ -29,7 +29,7 @@ type Packages = Map<string, Map<string, JsrPackage>>;
 
 const ROOT = new URL("../../", import.meta.url);
 const VENDOR = new URL("vendor/jsr.io/", ROOT);
-const NOT_SOURCE = new Set([".git", "coverage", "dist", "node_modules", "vendor"]);
+const NOT_SOURCE = new Set([".git", "coverage", "dist", "node_modules", "tests", "vendor"]);
 const UPLOAD = /^\/api\/scopes\/([\w-]+)\/packages\/([\w-]+)\/versions\/([\w.+-]+)$/;
 const NOT_FOUND = { code: "packageVersionNotFound", message: "not there" };
 const encoder = new TextEncoder();
@@ -105,10 +105,17 @@ async function childEnv(url: string, denoDir: string): Promise<Record<string, st
 async function publishPackage(env: Record<string, string>): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "validmind-auth-publish-" });
   try {
+    const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
     for await (const { name } of Deno.readDir(ROOT)) {
       if (!NOT_SOURCE.has(name)) await copy(new URL(name, ROOT), toFileUrl(join(work, name)));
     }
-    const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+    // Of the many files of the tests only those in the folders of which some are published.
+    for (const path of config.publish.include as string[]) {
+      const [, place] = /^(tests\/[^*]+)(\/[^/]*\*.*)?$/.exec(path) ?? [];
+      if (place === undefined) continue;
+      await ensureDir(join(work, dirname(place)));
+      await copy(new URL(place, ROOT), toFileUrl(join(work, place)), { overwrite: true });
+    }
     await Deno.writeTextFile(
       join(work, "deno.json"),
       JSON.stringify({ ...config, vendor: false, lock: false }),

@@ -1,3 +1,4 @@
+import RSA_KEYS from "../fixtures/test_only_rsa_keys.json" with { type: "json" };
 import { rememberSecret } from "./assert_no_secret.ts";
 
 const RSA: RsaHashedKeyGenParams = {
@@ -29,10 +30,14 @@ export interface SignOptions {
   header?: Record<string, unknown>;
 }
 
-/** Makes a key of this kind. */
+/** How many of the fixed RSA keys this process has handed out. */
+let used = 0;
+
+/** Gives a key of this kind that no other call in this process gives. */
 export async function makeKey(alg: keyof typeof KINDS = "RS256") {
   const params = { ...RSA, ...KINDS[alg] };
-  const pair = await crypto.subtle.generateKey(params, true, ["sign", "verify"]) as CryptoKeyPair;
+  const fixed = params.name.startsWith("RSA") ? RSA_KEYS[used++] : undefined;
+  const pair = await (fixed ? importPair(fixed, params) : generatePair(params));
   const der = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
   const body = der.toBase64().match(/.{1,64}/g)!.join("\n");
   const kid: string = crypto.randomUUID();
@@ -52,6 +57,25 @@ export async function makeKey(alg: keyof typeof KINDS = "RS256") {
   };
 }
 
+function generatePair(params: typeof RSA): Promise<CryptoKeyPair> {
+  return crypto.subtle.generateKey(params, true, ["sign", "verify"]) as Promise<CryptoKeyPair>;
+}
+
+/** To make an RSA key takes longer than most tests, so that those of the tests were made once. */
+async function importPair(
+  jwk: typeof RSA_KEYS[number],
+  params: typeof RSA,
+): Promise<CryptoKeyPair> {
+  const { kty, n, e } = jwk;
+  return {
+    privateKey: await crypto.subtle.importKey("jwk", jwk, params, true, ["sign"]),
+    publicKey: await crypto.subtle.importKey("jwk", { kty, n, e }, params, true, ["verify"]),
+  };
+}
+
+/** The last token. A signature of RS256 is the same for the same claims, and takes 2 ms. */
+let last: { key: CryptoKey; input: string; token: string } | undefined;
+
 /** Makes a compact JWS of `claims`. */
 export async function signJwt(
   claims: Record<string, unknown>,
@@ -62,9 +86,12 @@ export async function signJwt(
   const input = `${head}.${encodeJson(claims)}`;
   if (alg === "none") return `${input}.`;
   const signer = alg === "HS256" ? await hmacKey(secret) : key.privateKey;
+  if (alg === "RS256" && last?.key === signer && last.input === input) return last.token;
   const params = { name: signer.algorithm.name, hash: "SHA-256" };
   const signature = await crypto.subtle.sign(params, signer, encode(input));
-  return `${input}.${encodeBase64(new Uint8Array(signature))}`;
+  const token = `${input}.${encodeBase64(new Uint8Array(signature))}`;
+  last = { key: signer, input, token };
+  return token;
 }
 
 /** The claims of an RS256 JWT that `jwk` has signed, or `undefined`. Expiry is not looked at. */

@@ -1,11 +1,11 @@
 /** Stores over SQLite or a file, which one process can use, and several cannot; and one that they can. */
-import {
-  MemoryCredentialsBackend,
-  type OidcCredentials,
-  withFileLock,
-  type WithLockOptions,
-} from "@validmind/auth";
 import { delay } from "../../../backends/common/promises.ts";
+import { withFileLock } from "../../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import type {
+  OidcCredentials,
+  WithLockOptions,
+} from "../../../backends/oidc_credentials_backend.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 
 export { SqliteStore };

@@ -298,16 +298,15 @@ Deno.test("api: a redirect to a denied host names its flag, and lets the process
 
 Deno.test("api: time limit: it keeps no process that has its answer", async () => {
   await using api = await startTrackingApi();
-  const begin = performance.now();
+  // Far longer than the limit of a child, which is killed then.
   const { stdout, stderr } = await runDeno({
     code: `import { createSession } from "@validmind/auth";
       const key = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
-      const session = await createSession({ ...key, apiHost: "${api.apiHost}", timeoutMs: 60_000 });
+      const session = await createSession({ ...key, apiHost: "${api.apiHost}", timeoutMs: 600_000 });
       for (let i = 0; i < 3; i++) await (await session.fetch("thing")).body.cancel();`,
     flags: ["--allow-net", "--allow-env"],
   });
   assertEquals(stdout + stderr, "");
-  assert(performance.now() - begin < 50_000);
 });
 
 Deno.test("api: time limit: a fetch of the caller's that never ends is ended", async () => {
