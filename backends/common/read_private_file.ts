@@ -174,23 +174,25 @@ function self(): number {
  * Whether an opened file belongs to the user of this process.
  *
  * The user's id takes `--allow-sys=uid`, which no store asks for: without it, a file is the user's that only
- * its owner may open. A network file system may give every file another owner: then its folder has the
- * same one, unless this is the superuser, who may open everything.
+ * its owner may open, and so is one in a folder of the same owner that only its owner may open. A network
+ * file system may give every file another owner: then its folder has the same one, unless this is the
+ * superuser, who may open everything.
  */
 export function isOwn(path: string, info: Deno.FileInfo): boolean {
   const { uid } = info;
   const user = self();
   if (uid === null || uid === user) return true; // null: Windows
-  if (isOpen(info) || user === 0) return false;
-  return user === -1 || (folderOwner(path).uid ?? uid) === uid;
+  if (user === 0 || user !== -1 && isOpen(info)) return false;
+  if (user === -1 && !isOpen(info)) return true;
+  const folder = lookAtFolder(path);
+  if (user === -1) return folder?.uid === uid && !isOpen(folder);
+  return (folder?.uid ?? uid) === uid;
 }
 
-/** The owner of the folder of `path`, as far as Deno permits. */
-function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
+/** The folder of `path`, where Deno permits to look at it. */
+function lookAtFolder(path: string): Deno.FileInfo | undefined {
   const folder = folderOf(path);
-  if (!isGranted({ name: "read", path: folder })) return { isShared: true };
-  const { uid, mode } = Deno.statSync(folder);
-  return { uid, isShared: ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0 };
+  return isGranted({ name: "read", path: folder }) ? Deno.statSync(folder) : undefined;
 }
 
 type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
@@ -201,9 +203,10 @@ type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
  * for the target of a link either.
  */
 function openToRead(path: string, found: Deno.FileInfo, isLink: boolean): OpenFile {
-  const folder = folderOwner(path);
+  const folder = lookAtFolder(path);
+  const isShared = ((folder?.mode ?? WRITABLE_FOR_OTHERS) & WRITABLE_FOR_OTHERS) !== 0;
   const user = self() === -1 ? found.uid : self();
-  const isSafe = !isLink && !folder.isShared && [0, user].some((one) => one === folder.uid);
+  const isSafe = !isLink && !isShared && [0, user].some((one) => one === folder?.uid);
   return isWindows || isSafe ? Deno.openSync(path) : openWithoutWait(path, found);
 }
 

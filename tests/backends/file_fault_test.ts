@@ -120,7 +120,7 @@ function systemTest(
       const fill = (name) => {
         try { Deno.writeFileSync("${parent}/" + name, new Uint8Array(100_000)); } catch { /* full */ }
       };
-      const args = ["-o", "remount,ro", "${parent}"];
+      const args = ["-o", "remount,ro", "none", "${parent}"]; // else it hands on a uid of outside
       const remount = () => new Deno.Command("mount", { args }).outputSync().success;
       const outcomes = [];
       for (const step of [${rows.map(([step]) => `() => ${step}`).join(",\n")}]) {

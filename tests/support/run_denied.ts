@@ -33,6 +33,18 @@ export const whyNoOtherUser: string | undefined = Deno.build.os === "linux" && D
   ? await succeeds([...asOther(), "true"]) ? undefined : "setpriv does not work"
   : "needs Linux and root";
 
+const isRoot = Deno.uid() === 0;
+
+/** The user of {@linkcode runAsOrdinary}. */
+export const ORDINARY_UID: number = isRoot ? OTHER_UID : Deno.uid() ?? OTHER_UID;
+
+/** Why no ordinary user can be played here; `undefined` where it can, and where this is one. */
+export const whyNoOrdinaryUser: string | undefined = isRoot ? whyNoOtherUser : whyNoModes();
+
+function whyNoModes(): string | undefined {
+  return Deno.build.os === "windows" ? "Windows has no modes" : undefined;
+}
+
 /** Why no accounts can be made here; `undefined` where they can. */
 export const whyNoAccounts: string | undefined = whyNoOtherUser ??
   (await succeeds(["sh", "-c", "command -v useradd && command -v userdel && command -v chpasswd"])
@@ -72,6 +84,11 @@ export async function runAsOther(
     await Deno.remove(cache, { recursive: true });
   }
 }
+
+/** Runs a script as a user who is not the superuser: the one of these tests, or the other one. */
+export const runAsOrdinary: typeof runAsOther = isRoot
+  ? runAsOther
+  : (code, flags) => run((command) => command, code, flags);
 
 let sharedCopy: Promise<{ root: string; deno: string }> | undefined;
 

@@ -132,7 +132,7 @@ const REPORT = `const input = await new Response(Deno.stdin.readable).text();
   console.log(JSON.stringify([...names.map((name) => Deno.env.get(name)), Deno.args, input]));
   console.error("to standard error");
   Deno.exit(7);`;
-const PROGRAM = `${DENO} eval --ext=ts '${REPORT}'`;
+const PROGRAM = `'${DENO}' eval --ext=ts '${REPORT}'`;
 
 cliTest("exec: the program has token, streams and its own exit code", async (world) => {
   await world.signIn();
