@@ -52,14 +52,22 @@ async function linkToFile(path: string, uid: number): Promise<void> {
   await link(`${path}.target`, path, uid);
 }
 
-/** In a folder of its own, which has the same owner. */
-async function writeInFolder(path: string, uid: number, folderMode: number): Promise<void> {
+/** In a folder of its own. */
+async function writeInFolder(
+  path: string,
+  uid: number,
+  folderMode: number,
+  folderUid = uid,
+): Promise<void> {
   const parent = path.replace("/inner", "");
   Deno.mkdirSync(parent);
   await write(path, uid, 0o644);
   Deno.chmodSync(parent, folderMode);
-  await give(parent, uid);
+  await give(parent, folderUid);
 }
+
+/** Makes a script one of a user to whom none of these files belongs. */
+const AS_STRANGER = `Object.assign(Deno, { uid: () => ${USER + 1} });`;
 
 type Make = (path: string) => void | Promise<void>;
 type Row = [name: string, make: Make, seen: string | string[]];
@@ -112,6 +120,9 @@ const ROWS_OF_OTHERS: Row[] = [
   ["of another, 0644", (path) => write(path, ATTACKER, 0o644), ANOTHER],
   ["of another, 0666", (path) => write(path, ATTACKER, 0o666), ANOTHER],
   ["of another in their folder/inner", (path) => writeInFolder(path, ATTACKER, 0o755), ANOTHER],
+  ["of another in an own closed folder/inner", (path) => {
+    return writeInFolder(path, ATTACKER, 0o700, USER);
+  }, ANOTHER],
   ["a link of the superuser", (path) => linkToFile(path, 0), "read"],
   ["a link of another", (path) => linkToFile(path, ATTACKER), ANOTHER],
 ];
@@ -180,7 +191,7 @@ test("one that becomes a pipe at its opening does not block", async () => {
     }`;
   // In the folder of its owner the pipe is there already, and the look has met a file.
   const theirs = `${parent}/theirs/inner`;
-  await writeInFolder(theirs, isRoot ? ATTACKER : USER, 0o755);
+  await writeInFolder(theirs, USER, 0o755);
   await makePipe(`${theirs}.pipe`);
   const swap = `
     const { openSync } = Deno;
@@ -188,7 +199,7 @@ test("one that becomes a pipe at its opening does not block", async () => {
     process.getBuiltinModule("node:fs").openSync = ((open) => (path, flags) =>
       open("${theirs}.pipe", flags))(process.getBuiltinModule("node:fs").openSync);`;
   const calls = [{ path, rules: {}, before }, { path: theirs, rules: {}, before: swap }];
-  const [seen, other] = await runAsOrdinary(script(calls)) as string[];
+  const [seen, other] = await runAsOrdinary(AS_STRANGER + script(calls)) as string[];
   assertMatch(seen!, /^it is a named pipe/);
   assertMatch(other!, /^another program keeps changing it/);
 });
@@ -200,10 +211,9 @@ test("files of another user, and links of theirs, are refused where only their i
   await write(`${parent}/open`, USER, 0o644);
   await link(SUPERUSERS, `${parent}/link`, USER);
   const paths = [`${parent}/open`, `${parent}/link`, SUPERUSERS];
-  const asStranger = `Object.assign(Deno, { uid: () => ${USER + 1} });`;
   const rules = { forbiddenMode: 0, maxBytes: 1e6 };
   const said = await runAsOrdinary(
-    asStranger + script(paths.map((path) => ({ path, rules }))),
+    AS_STRANGER + script(paths.map((path) => ({ path, rules }))),
   ) as string[];
   const another = `it belongs to another user (uid ${USER}). Use one of your own, or another path.`;
   assertEquals(said, [another, another, "read"]);
