@@ -1,4 +1,4 @@
-import { fromFileUrl, toFileUrl } from "@std/path";
+import { dirname, fromFileUrl, toFileUrl } from "@std/path";
 import { copyRepository } from "./copy_repository.ts";
 import { DENO, mustRun, runDeno, succeeds } from "./deno_process.ts";
 import { tempDir } from "./temp_home.ts";
@@ -29,9 +29,16 @@ export const whyNoDenial: string | undefined = Deno.build.os === "windows"
 export const OTHER_UID = 54321;
 
 /** Why no second user can be played here; `undefined` where it can. */
-export const whyNoOtherUser: string | undefined = Deno.build.os === "linux" && Deno.uid() === 0
-  ? await succeeds([...asOther(), "true"]) ? undefined : "setpriv does not work"
-  : "needs Linux and root";
+export const whyNoOtherUser: string | undefined = await findWhyNoOtherUser();
+
+async function findWhyNoOtherUser(): Promise<string | undefined> {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "needs Linux and root";
+  if (!await succeeds([...asOther(), "true"])) return "setpriv does not work";
+  await using folder = await tempDir();
+  const parent = dirname(folder.path);
+  if (await succeeds([...asOther(), "test", "-x", parent], { cwd: "/" })) return undefined;
+  return `other users may not enter ${parent}`;
+}
 
 const isRoot = Deno.uid() === 0;
 

@@ -92,6 +92,13 @@ async function run({ name, args }: Part, folder: string): Promise<JunitCase[]> {
   return cases;
 }
 
+/** The tests do not see a proxy, by which packages may have to come. */
+async function fetchPackages(): Promise<void> {
+  const hasProxy = Object.keys(Deno.env.toObject()).some((name) => /^HTTPS?_PROXY$/i.test(name));
+  if (!hasProxy) return;
+  await new Deno.Command(Deno.execPath(), { args: ["install", "--quiet"], cwd: ROOT }).output();
+}
+
 /** Whether a test was ignored without a reason that holds here. The reasons are those of Linux. */
 function isLeftOutUnasked(one: JunitCase): boolean {
   const isJudged = Deno.build.os === "linux" && rest.length === 0;
@@ -108,6 +115,7 @@ function tellOfRoot(cases: readonly JunitCase[]): void {
 
 if (import.meta.main) {
   if (isCovered && exists("coverage/data")) await Deno.remove("coverage/data", { recursive: true });
+  await fetchPackages();
   const folder = reports ?? await Deno.makeTempDir({ prefix: "validmind-auth-junit-" });
   await Deno.mkdir(folder, { recursive: true });
   try {
