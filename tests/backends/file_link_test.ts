@@ -1,5 +1,6 @@
 /** Links, and what a neighbour has planted where the credentials file, its lock or its temp file is expected. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { quoteArgument } from "../../backends/common/shell.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
@@ -349,12 +350,13 @@ test("behind a link: the permission that is missing is the one for the target's 
       await backend.withLock("k", () => backend.put("k", entry));
       console.log(backend.get("k").client_id);
     } catch (error) {
-      console.log(error.code, error.message.match(/--allow.*/)[0]);
+      console.log(error.code, error.message.match(/'?--allow.*/)[0]);
     }
   `;
   const run = (...folders: unknown[]) =>
     runDeno({ code, flags: [`--allow-read=${folders}`, `--allow-write=${folders}`] });
-  const denied = `permission_required --allow-read=${real} --allow-write=${real}\n`;
+  const flags = ["read", "write"].map((name) => quoteArgument(`--allow-${name}=${real}`));
+  const denied = `permission_required ${flags.join(" ")}\n`;
   assertEquals(await run(home), { code: 0, stdout: denied, stderr: "" });
   assertEquals(await run(home, real), { code: 0, stdout: "c\n", stderr: "" });
 });

@@ -109,6 +109,7 @@ async function publishPackage(env: Record<string, string>): Promise<void> {
       if (!NOT_SOURCE.has(name)) await copy(new URL(name, ROOT), toFileUrl(join(work, name)));
     }
     const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+    await Deno.chmod(join(work, "deno.json"), 0o600); // the repository may be read-only
     await Deno.writeTextFile(
       join(work, "deno.json"),
       JSON.stringify({ ...config, vendor: false, lock: false }),

@@ -9,7 +9,7 @@ const TEST_MINUTES = 4;
  */
 const CHANGES_TESTS = new RegExp(
   "^(?:CI|(?:VM|VAULT|BAO|ACTIONS_ID_TOKEN)_.*|(?:HTTPS?|ALL|NO)_PROXY|XDG_CONFIG_HOME|FORCE_COLOR|BROWSER" +
-    "|NODE_OPTIONS|DENO_(?!DIR$|CERT$|COVERAGE_DIR$|JOBS$|NO_UPDATE_CHECK$|TLS_CA_STORE$).*)$",
+    "|NODE_OPTIONS|DENO_(?!DIR$|CERT$|JOBS$|NO_UPDATE_CHECK$|TLS_CA_STORE$).*)$",
   "i",
 );
 const STILL_RUNS = /^.*has been running for over \((?:(\d+)m)?.*$\n?/gm;

@@ -111,7 +111,7 @@ cliTest("debug: a store's own error has its place, and else its words alone", as
     get() { return ${ended}; }
     withLock() { throw new RangeError("no lock row"); }
   }`;
-  const line = `token --backend ${await world.write(code, "store.ts")}`;
+  const line = `token --backend '${await world.write(code, "store.ts")}'`;
   const flags = ALL;
   const plain = /See the cause.*\ncaused by Error: is locked\n$/;
   await world.says(`${line}:Own`, 1, plain, { flags });
