@@ -26,7 +26,7 @@ const MAY_BE_IGNORED: readonly Row[] = [
   },
   {
     file: /./,
-    test: /\(ignored: other users may not enter .*\)$/,
+    test: /\(ignored: other users may not use .*\)$/,
     reason: "root's own TMPDIR is closed to the user whom a test plays",
   },
   {

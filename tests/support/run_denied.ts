@@ -36,8 +36,8 @@ async function findWhyNoOtherUser(): Promise<string | undefined> {
   if (!await succeeds([...asOther(), "true"])) return "setpriv does not work";
   await using folder = await tempDir();
   const parent = dirname(folder.path);
-  if (await succeeds([...asOther(), "test", "-x", parent], { cwd: "/" })) return undefined;
-  return `other users may not enter ${parent}`;
+  if (await succeeds([...asOther(), "test", "-w", parent], { cwd: "/" })) return undefined;
+  return `other users may not use ${parent}`;
 }
 
 const isRoot = Deno.uid() === 0;

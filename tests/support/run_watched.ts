@@ -13,6 +13,8 @@ const CHANGES_TESTS = new RegExp(
   "i",
 );
 const STILL_RUNS = /^.*has been running for over \((?:(\d+)m)?.*$\n?/gm;
+// deno-lint-ignore no-control-regex -- colors of a terminal
+const COLORS = /\x1b\[[\d;]*m/g;
 
 /**
  * Runs Deno, and ends it where a test, or the silence, takes too long. What it says goes on at once.
@@ -46,7 +48,7 @@ export async function runWatched(
   const pass = async (from: ReadableStream<Uint8Array>, to: typeof Deno.stdout) => {
     for await (const bytes of from) {
       for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
-      const text = new TextDecoder().decode(bytes);
+      const text = new TextDecoder().decode(bytes).replaceAll(COLORS, "");
       for (const [line, minutes] of text.matchAll(STILL_RUNS)) {
         if (Number(minutes) >= TEST_MINUTES) end(line.trim());
       }
