@@ -37,7 +37,8 @@ const MAY_BE_IGNORED: readonly Row[] = [
 ];
 
 /** Why an ordinary user leaves a test out, in its name. */
-const NEEDS_ROOT = /\(ignored: needs (?:Linux and root|root|the right to mount).*\)$/;
+const NEEDS_ROOT =
+  /\((?:ignored: needs (?:Linux and root|root|the right to mount)|there is no root with useradd: ).*\)$/;
 /** Why a machine without all servers leaves a test out, in its name. */
 const NEEDS_PROGRAM = /\((?:ignored: )?there is no .+\)$/;
 

@@ -152,7 +152,7 @@ cliTest("exec: what cannot be run has an exit code of its own", async (world) =>
   await world.signIn();
   await world.says("exec no-such-program", 127, "Cannot run no-such-program: there is no such");
   await Deno.writeTextFile(`${world.home}/data`, "text", { mode: 0o600 });
-  if (isPosix) await world.says(`exec ${world.home}/data`, 126, "the system does not start it");
+  if (isPosix) await world.says(`exec '${world.home}/data'`, 126, "the system does not start it");
   await world.says("exec", 2, "none is given");
   await world.says("exec --variable A=B x", 2, "Cannot use --variable");
   const flags = ["--allow-env", "--allow-read"];
