@@ -15,7 +15,7 @@ case "$*" in
   *test:* | *surroundings*) echo "3 passed, 0 failed, 1 skipped" ;;
 esac
 `;
-const test = testWith({ ignore: Deno.build.os === "windows" }, ".ci/run: "); // it needs bash
+const test = testWith({ ignore: Deno.build.os !== "linux" }, ".ci/run: "); // it needs timeout(1)
 
 /** Runs all steps by a program in Deno's place; gives its last lines and its exit code. */
 async function runSteps(program: string, env: Record<string, string> = {}) {
