@@ -17,7 +17,7 @@ const CACHES = [
 const CHANGING = /^\/dev\/(?:pts|ptmx)(?:\/|$)/;
 const SET_CHILD_SUBREAPER = 36;
 /** The time that programs have to end by themselves, in milliseconds. */
-const GRACE_MS = 10_000;
+const GRACE_MS = 5_000;
 
 /** Makes this process the parent of all orphans below it. */
 function adoptOrphans(): void {

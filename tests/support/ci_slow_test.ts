@@ -1,12 +1,13 @@
 /** `.ci/run` with a Deno that does nothing: what it takes for green. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { runProcess } from "./deno_process.ts";
+import { runDeno, runProcess } from "./deno_process.ts";
 import { tempDir } from "./temp_home.ts";
 import { testWith } from "./test_with.ts";
 import { writeProgram } from "./write_program.ts";
 
 const RUN = fromFileUrl(new URL("../../.ci/run", import.meta.url));
+const HOUSE = fromFileUrl(new URL("../../.ci/house.ts", import.meta.url));
 const GOOD = `#!/bin/sh
 case "$*" in
   --version) echo "deno 2.9.6 (stable)" ;;
@@ -85,4 +86,37 @@ test("nothing is green where no step can write its success", async () => {
   const { code, end } = await runSteps(full);
   assertEquals(code, 1);
   assertMatch(end, /^Failed: packages setup servers .* machine$/m);
+});
+
+const keepHouse = (args: string[], env?: Record<string, string>) =>
+  runDeno({ file: HOUSE, flags: ["-A"], args, env });
+
+test("a process that a step leaves behind is ended, and named", async () => {
+  const { code, stderr } = await keepHouse(["run", "sh", "-c", "setsid sleep 4711 & exit 0"]);
+  assertEquals(code, 1);
+  const [, pid] = /^Left behind: process (\d+): (?:setsid )?sleep 4711$/m.exec(stderr)!;
+  // Its new parent may not have asked yet how it ended.
+  assertMatch((await runProcess(["ps", "-o", "stat=", "-p", pid!])).stdout, /^Z|^$/);
+  assertEquals((await keepHouse(["run", "sh", "-c", "exit 77"])).code, 77);
+});
+
+test("what is new in the home or among temporary files, or gone, is named", async () => {
+  await using folder = await tempDir();
+  const [home, temporary] = [`${folder.path}/home`, `${folder.path}/temp`];
+  for (const path of [`${home}/.cache`, temporary]) await Deno.mkdir(path, { recursive: true });
+  await Deno.writeTextFile(`${home}/kept`, "");
+  const env = { HOME: home, TMPDIR: temporary };
+  const before = `${folder.path}/before`;
+  await Deno.writeTextFile(before, (await keepHouse(["list"], env)).stdout);
+  for (const path of [`${home}/new`, `${home}/.cache/new`, `${temporary}/new`]) {
+    await Deno.writeTextFile(path, "");
+  }
+  await Deno.remove(`${home}/kept`);
+  const { code, stdout } = await keepHouse(["compare", before], env);
+  assertEquals(code, 1);
+  for (const path of [`${home}/new`, `${temporary}/new`]) {
+    assertStringIncludes(stdout, `Left behind: ${path}\n`);
+  }
+  assertStringIncludes(stdout, `Taken away: ${home}/kept\n`);
+  assertEquals(stdout.includes(".cache"), false);
 });

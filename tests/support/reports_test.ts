@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { mayBeIgnored } from "./may_be_ignored.ts";
 import { countCases, junitCases } from "./reports.ts";
 import { runElsewhere } from "./run_elsewhere.ts";
 import { tempDir } from "./temp_home.ts";
@@ -95,4 +96,14 @@ Deno.test("elsewhere many flakes are a failure", async () => {
   };
   const options = { faults: [], isTogether: true, tell: () => {}, run };
   assertEquals(await runElsewhere([FILE], options), false);
+});
+
+Deno.test("a test may be ignored for want of root by an ordinary user, or of a program without servers", () => {
+  const may = (name: string, isRoot: boolean, hasServers: boolean) =>
+    mayBeIgnored({ file: FILE, name }, { isRoot, hasServers });
+  const byRoot = "a lock (ignored: needs Linux and root)";
+  assertEquals([may(byRoot, false, true), may(byRoot, true, false)], [true, false]);
+  const zsh = "completions (ignored: there is no zsh)";
+  assertEquals([may(zsh, true, false), may(zsh, false, true)], [true, false]);
+  assertEquals(may("a lock", false, false), false);
 });
