@@ -13,6 +13,7 @@ Deno.test("a fresh copy of the repository works with JSR and without npm", async
   await copyRepository(root, "vendor");
   // The registry on loopback has JavaScript in place of JSR's sources: other sums than JSR's.
   const config = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
+  await Deno.chmod(join(root, "deno.json"), 0o600); // the repository may be read-only
   await Deno.writeTextFile(join(root, "deno.json"), JSON.stringify({ ...config, lock: false }));
   const env = { ...registry.env, PATH: await pathWithBrokenNpm(temp.path) };
 

@@ -71,7 +71,10 @@ async function newcomer(around: Surroundings) {
   // Deno's own installer puts the folder of `deno install` on PATH.
   const path = [around.bin, `${home}/.deno/bin`, Deno.env.get("PATH")].join(DELIMITER);
   const variables = `${folder.path}/variables`;
-  const env: Record<string, string> = { ...around.registry, HOME: home, PATH: path, USER: "ada" };
+  const env: Record<string, string> = {
+    ...{ ...around.registry, HOME: home, PATH: path, USER: "ada" },
+    TMPDIR: folder.path, // an example makes a folder there, and leaves it
+  };
   const reader = {
     home,
     /** The variables of the reader's shell; another value is another shell. */

@@ -1,7 +1,8 @@
-/** The code of this module in the frames of a stack. */
-const OWN_CODE = ["backends/", "client/"].flatMap((folder) =>
-  URL.parse(`../../${folder}`, import.meta.url)?.href ?? []
-);
+/** The code of this module in the frames of a stack: Deno decodes the URLs there, and Node does not. */
+const OWN_CODE = ["backends/", "client/"].flatMap((folder) => {
+  const url = URL.parse(`../../${folder}`, import.meta.url)?.href;
+  return url === undefined ? [] : [url, decoded(url)];
+});
 
 const MOST_FRAMES = 100;
 
@@ -23,6 +24,14 @@ export function showCaller(error: Error): void {
   Error.captureStackTrace(trace);
   Error.stackTraceLimit = limit;
   setFrames(error, framesOf(trace.stack).slice(0, limit));
+}
+
+function decoded(url: string): string {
+  try {
+    return decodeURIComponent(url);
+  } catch {
+    return url; // a folder whose name is not UTF-8
+  }
 }
 
 /** The frames of a stack that are not of this module. */

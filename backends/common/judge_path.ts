@@ -122,28 +122,31 @@ function self(): number {
  * Whether an opened file belongs to the user of this process.
  *
  * The user's id takes `--allow-sys=uid`, which no store asks for: without it, a file is the user's that only
- * its owner may open. A network file system may give every file another owner: then its folder has the
- * same one, unless this is the superuser, who may open everything.
+ * its owner may open, and so is one in a folder of the same owner that only its owner may open. A network
+ * file system may give every file another owner: then its folder has the same one, unless this is the
+ * superuser, who may open everything.
  */
 export function isOwn(path: string, info: Deno.FileInfo): boolean {
   const { uid } = info;
   const user = self();
   if (uid === null || uid === user) return true; // null: Windows
-  if (isOpen(info) || user === 0) return false;
-  return user === -1 || (folderOwner(path).uid ?? uid) === uid;
+  if (user === 0) return false;
+  const folder = lookAtFolder(path);
+  const isClosed = !isOpen(info);
+  if (user !== -1) return isClosed && (folder?.uid ?? uid) === uid;
+  return isClosed || folder?.uid === uid && !isOpen(folder);
 }
 
-/** The owner of the folder of `path`, as far as Deno permits. */
-function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
+/** The folder of `path`, where Deno permits to look at it. */
+function lookAtFolder(path: string): Deno.FileInfo | undefined {
   const folder = dirname(path);
-  if (!isGranted({ name: "read", path: folder })) return { isShared: true };
-  const { uid, mode } = Deno.statSync(folder);
-  return { uid, isShared: ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0 };
+  return isGranted({ name: "read", path: folder }) ? Deno.statSync(folder) : undefined;
 }
 
 /** Whether nobody else can have put a pipe or a link in the place of a file since a look at it. */
 export function staysInPlace(path: string, { uid }: Deno.FileInfo): boolean {
-  const folder = folderOwner(path);
+  const folder = lookAtFolder(path);
+  if (folder === undefined || ((folder.mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0) return false;
   const user = self() === -1 ? uid : self();
-  return !folder.isShared && [0, user].some((one) => one === folder.uid);
+  return [0, user].some((one) => one === folder.uid);
 }

@@ -1,5 +1,7 @@
 /** The errors of backends, their words, and the checks of options and methods that throw them. */
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { copy } from "@std/fs/copy";
+import { fromFileUrl, toFileUrl } from "@std/path";
 import { assertCredentialsBackend } from "../../backends/common/assert_backend.ts";
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
@@ -12,6 +14,7 @@ import { ApiError, MissingModelIdError, ValidMindAuthError } from "../../client/
 import { entry, KEY, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
+import { tempDir } from "../support/temp_home.ts";
 import { testWith } from "../support/test_with.ts";
 import { encrypted } from "./encrypted/encrypted_world.ts";
 import { trio } from "./fallback/fallback_world.ts";
@@ -42,6 +45,18 @@ test("the stack of an error begins in the code of its caller", () => {
   const run = () => assertCredentialsBackend({}, "the option");
   const [, frame] = assertThrows(run, CredentialsBackendError).stack!.split("\n");
   assert(frame!.includes(import.meta.url), frame);
+});
+
+Deno.test("the frames of this module are known in a path with a space and beyond ASCII", async () => {
+  await using folder = await tempDir("validmind auth ü 100%-");
+  await copy(fromFileUrl(new URL("../../backends", import.meta.url)), `${folder.path}/backends`);
+  const root = toFileUrl(`${folder.path}/`).href;
+  const { framesOf } = await import(`${root}backends/common/caller_stack.ts`);
+  for (const form of [root, decodeURIComponent(root)]) {
+    const mine = `mine (${form}mine.ts:1:1)`;
+    const stack = ["Error: x", `get (${form}backends/file.ts:1:1)`, mine].join("\n    at ");
+    assertEquals(framesOf(stack), [mine]);
+  }
 });
 
 Deno.test("an error is data: its message is made of its parts, and each is a field", () => {

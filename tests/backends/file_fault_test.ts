@@ -74,7 +74,8 @@ for (const [cause, code, reason] of FAULTS) {
 test.readOnly("with permission for reading alone the flags for a write are named", async () => {
   const backend = new FileCredentialsBackend({ path: `${root}/credentials.json` });
   assertEquals(backend.get("k"), undefined);
-  const words = ["Cannot open the lock file", `--allow-read=${root} --allow-write=${root}`];
+  const flags = ["read", "write"].map((name) => quoteArgument(`--allow-${name}=${root}`));
+  const words = ["Cannot open the lock file", flags.join(" ")];
   const lock = () => backend.withLock("k", () => Promise.resolve());
   for (const run of [() => backend.put("k", entry()), lock]) {
     await rejectsWith("permission_required", run, ...words);
@@ -120,7 +121,7 @@ function systemTest(
       const fill = (name) => {
         try { Deno.writeFileSync("${parent}/" + name, new Uint8Array(100_000)); } catch { /* full */ }
       };
-      const args = ["-o", "remount,ro", "${parent}"];
+      const args = ["-o", "remount,ro", "none", "${parent}"]; // else it hands on a uid of outside
       const remount = () => new Deno.Command("mount", { args }).outputSync().success;
       const outcomes = [];
       for (const step of [${rows.map(([step]) => `() => ${step}`).join(",\n")}]) {

@@ -1,11 +1,18 @@
 /** Links, and what a neighbour has planted where the credentials file, its lock or its temp file is expected. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { quoteArgument } from "../../backends/common/shell.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { replace } from "../support/replace.ts";
-import { OTHER_UID, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
+import {
+  ORDINARY_UID,
+  OTHER_UID,
+  runAsOrdinary,
+  whyNoOrdinaryUser,
+  whyNoOtherUser,
+} from "../support/run_denied.ts";
 import { isPosix, makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 import { testWith } from "../support/test_with.ts";
 import { callsOf } from "./stores.ts";
@@ -20,7 +27,8 @@ function place() {
 }
 
 const test = Object.assign(testWith({ ignore: !isPosix }, "file: "), {
-  asOther: testWith({ whyNot: whyNoOtherUser }, "file: "),
+  asRoot: testWith({ whyNot: whyNoOtherUser }, "file: "),
+  asOrdinary: testWith({ whyNot: whyNoOrdinaryUser }, "file: "),
 });
 
 /** Runs `change` right before the next call of a function of Deno. */
@@ -40,7 +48,7 @@ async function rightBefore(
   await run();
 }
 
-test("a pipe or a device in the file's place, or behind a link there, is refused at once", async () => {
+test("a pipe in the file's place, or behind a link there, is refused at once, and so is a folder", async () => {
   const { parent, path, backend } = place();
   const check = async (words: string) => {
     const accesses = [...callsOf(backend), () => backend.deleteAll()];
@@ -52,25 +60,23 @@ test("a pipe or a device in the file's place, or behind a link there, is refused
   Deno.symlinkSync("pipe", path);
   await check("it is a named pipe");
   Deno.removeSync(path);
-  Deno.symlinkSync("/dev/zero", path);
-  await check("a socket or a device");
-  Deno.removeSync(path);
   Deno.mkdirSync(`${path}/inner`, { recursive: true });
   await check("it is a folder");
   assertEquals(namesIn(path), ["inner"]);
 });
 
 test("one that is exchanged for a link between the look and the opening is not read", async () => {
-  const { path, backend } = place();
+  const { parent, path, backend } = place();
   Deno.writeTextFileSync(path, TEXT, { mode: 0o600 });
+  Deno.mkdirSync(`${parent}/folder`);
   const exchange = () => {
     Deno.removeSync(path);
-    Deno.symlinkSync("/dev/zero", path);
+    Deno.symlinkSync("folder", path); // a pipe would block, and a device could be harmed
   };
   await rightBefore(
     "openSync",
     exchange,
-    () => rejectsWith("backend_denied", () => backend.get(KEY), "a socket or a device"),
+    () => rejectsWith("backend_denied", () => backend.get(KEY), "it is a folder"),
   );
 });
 
@@ -80,12 +86,13 @@ test("a lock file that is a link, a pipe or a folder is refused, and its target 
   const lock = `${path}.lock`;
   const refuse = (reason: string) =>
     rejectsWith("backend_denied", () => backend.put(KEY, entry()), lock, reason);
-  for (const target of ["keys", "nothing", "/dev/null"]) {
+  await makePipe(`${parent}/pipe`);
+  for (const target of ["keys", "nothing", "pipe"]) {
     Deno.symlinkSync(target, lock);
     await refuse("it is a symbolic link");
     Deno.removeSync(lock);
   }
-  await makePipe(lock);
+  Deno.renameSync(`${parent}/pipe`, lock);
   await refuse("it is a named pipe");
   Deno.removeSync(lock);
   Deno.mkdirSync(lock);
@@ -138,7 +145,7 @@ test("tokens are removed whatever was planted in the place of the lock or of the
   assertEquals(namesIn(parent), ["credentials.json.lock", "credentials.json.tmp"]);
 });
 
-test.asOther("neither tokens nor a lock of another user are used", async () => {
+test.asRoot("neither tokens nor a lock of another user are used", async () => {
   const attacker = OTHER_UID + 1;
   const { path, backend } = place();
   await backend.put(KEY, entry());
@@ -154,16 +161,80 @@ test.asOther("neither tokens nor a lock of another user are used", async () => {
   }
 });
 
-test.asOther("a home whose folder cannot be made, as in a pod, is told by its variable", async () => {
+test.asOrdinary("neither tokens nor a lock of another user are used, where only their id tells", async () => {
   const code = `
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-    Deno.env.set("HOME", "/");
+    const parent = Deno.makeTempDirSync();
+    const path = parent + "/c.json";
+    const entry = ${JSON.stringify(entry())};
+    const { uid } = Deno;
+    Object.assign(Deno, { uid: () => uid() + 1 }); // a stranger in this folder
+    const backend = new FileCredentialsBackend({ path });
+    const seen = [];
+    const see = async (run) => {
+      try { seen.push(await run() ?? null); }
+      catch (error) { seen.push(error.code + ": " + error.message.replaceAll(parent, "")); }
+    };
+    await backend.put("k", entry); // of a file system that gives all files one owner
+    Deno.chmodSync(path + ".lock", 0o644);
+    await see(() => backend.put("k", entry));
+    Deno.chmodSync(path + ".lock", 0o600);
+    Deno.chmodSync(path, 0o644);
+    await see(() => backend.get("k"));
+    Deno.renameSync(path, path + ".old");
+    Deno.symlinkSync("/etc/passwd", path); // of the superuser, whose files are trusted
+    await see(() => backend.get("k"));
+    await see(() => backend.put("k", entry));
+    Deno.removeSync(parent, { recursive: true });
+    console.log(JSON.stringify(seen));`;
+  const another = (what: string) =>
+    `backend_denied: Cannot ${what}: it belongs to another user (uid ${ORDINARY_UID}). ` +
+    `Use one of your own, or another path.`;
+  assertEquals(await runAsOrdinary(code), [
+    another("open the lock file /c.json.lock"),
+    another("read /c.json"),
+    another("read /c.json"),
+    another("write /c.json"),
+  ]);
+});
+
+test.asOrdinary("an own open file is used in a closed folder, and elsewhere by a flag that is named", async () => {
+  const code = `
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    const parent = Deno.makeTempDirSync();
+    const path = parent + "/c.json";
+    const backend = new FileCredentialsBackend({ path, onWarning() {} });
+    const seen = [];
+    for (const mode of [0o700, 0o755]) {
+      await backend.put("k", ${JSON.stringify(entry())});
+      Deno.chmodSync(path, 0o644);
+      Deno.chmodSync(parent, mode);
+      try { seen.push(backend.get("k")?.client_id); }
+      catch (error) { seen.push(error.message.replaceAll(parent, "").replaceAll("'", "")); }
+    }
+    Deno.removeSync(parent, { recursive: true });
+    console.log(JSON.stringify(seen));`;
+  const refused = `Cannot read /c.json: it belongs to another user (uid ${ORDINARY_UID}), unless ` +
+    `that is you. If it is yours, run with --allow-sys=uid, or: chmod 600 /c.json`;
+  const grants = ["--allow-read", "--allow-write"];
+  assertEquals(await runAsOrdinary(code, grants), ["my-app", refused]);
+  assertEquals(await runAsOrdinary(code, [...grants, "--allow-sys=uid"]), ["my-app", "my-app"]);
+});
+
+test.asOrdinary("a home whose folder cannot be made, as in a pod, is told by its variable", async () => {
+  const code = `
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    const home = Deno.makeTempDirSync();
+    Deno.chmodSync(home, 0o500);
+    Deno.env.set("HOME", home);
     const backend = new FileCredentialsBackend();
     const run = () => backend.withLock("k", () => Promise.resolve());
-    console.log(JSON.stringify(await run().catch(({ code, message }) => [code, message])));`;
-  const [seen, message] = await runAsOther(code) as string[];
+    const seen = await run().catch(({ code, message }) => [code, message.replace(home, "HOME")]);
+    Deno.removeSync(home);
+    console.log(JSON.stringify(seen));`;
+  const [seen, message] = await runAsOrdinary(code) as string[];
   assertEquals(seen, "backend_denied");
-  assertMatch(message!, /^Cannot make the folder \/\.validmind: .* Set HOME to a folder/);
+  assertMatch(message!, /^Cannot make the folder HOME\/\.validmind: .* Set HOME to a folder/);
 });
 
 /** A link in one folder to a file in another, as those have who keep their dotfiles elsewhere. */
@@ -279,12 +350,13 @@ test("behind a link: the permission that is missing is the one for the target's 
       await backend.withLock("k", () => backend.put("k", entry));
       console.log(backend.get("k").client_id);
     } catch (error) {
-      console.log(error.code, error.message.match(/--allow.*/)[0]);
+      console.log(error.code, error.message.match(/'?--allow.*/)[0]);
     }
   `;
   const run = (...folders: unknown[]) =>
     runDeno({ code, flags: [`--allow-read=${folders}`, `--allow-write=${folders}`] });
-  const denied = `permission_required --allow-read=${real} --allow-write=${real}\n`;
+  const flags = ["read", "write"].map((name) => quoteArgument(`--allow-${name}=${real}`));
+  const denied = `permission_required ${flags.join(" ")}\n`;
   assertEquals(await run(home), { code: 0, stdout: denied, stderr: "" });
   assertEquals(await run(home, real), { code: 0, stdout: "c\n", stderr: "" });
 });

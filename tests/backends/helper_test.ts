@@ -23,6 +23,7 @@ import {
 import { entry } from "../support/entries.ts";
 import { withEnv } from "../support/own_env.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
+import { wordsIn } from "../support/permission_flags.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { replace } from "../support/replace.ts";
 import { namesIn } from "../support/sandbox.ts";
@@ -78,12 +79,14 @@ async function world() {
   };
 }
 
-const shared = ignore ? undefined : await world();
+const [shared, broken] = ignore ? [] : [await world(), await world()];
 testCredentialsBackend("helper", () => shared!.helper(), {
   ignore,
-  broken: async () => (await world()).helper("#!/bin/sh\necho no\nexit 2\n"),
+  broken: () => broken!.helper("#!/bin/sh\necho no\nexit 2\n"),
 });
-Deno.test.afterAll(async () => await shared?.[Symbol.asyncDispose]());
+Deno.test.afterAll(async () => {
+  for (const one of [shared, broken]) await one?.[Symbol.asyncDispose]();
+});
 
 function test(name: string, fn: (world: World) => Promise<void>): void {
   Deno.test(`helper: ${name}`, { ignore }, async () => {
@@ -176,8 +179,8 @@ for (const [name, script, code, words] of FAULTS) {
 test("a read or a list beside another process's change is repeated, as pass writes in place", async ({ folder, helper }) => {
   await helper().put(KEY, entry());
   const torn = (action: string) =>
-    `${action}) [ -f ${folder}/${action} ] ||
-      { touch ${folder}/${action}; echo exit status 2: gpg; exit 1; }\n`;
+    `${action}) [ -f '${folder}/${action}' ] ||
+      { touch '${folder}/${action}'; echo exit status 2: gpg; exit 1; }\n`;
   const program = HELPER.replace("get)", torn("get")).replace("list)", torn("list"));
   assertEquals(await helper(program).get(KEY), entry());
   assertEquals(await Array.fromAsync(helper(program).list()), [KEY]);
@@ -483,7 +486,7 @@ test("it works with exactly the permissions that it declares", async ({ folder, 
       });
       console.log(backend.location, (await backend.get("k")).client_id);`;
   const env = { PATH: `${Deno.env.get("PATH")}:${folder}` };
-  const seen = await child(options, script, { flags: flags.split(" "), env });
+  const seen = await child(options, script, { flags: wordsIn(flags), env });
   assertEquals(seen, { code: 0, stdout: "helper c\n", stderr: "" });
 });
 

@@ -13,7 +13,7 @@ import { callsOf } from "./stores.ts";
 
 const { folder, permissions } = sandbox();
 const SIDES = ["-journal", "-wal", "-shm"];
-const whyNoOwner = isPosix && Deno.uid() === 0 ? undefined : "only root can give a file away";
+const whyNoOwner = isPosix && Deno.uid() === 0 ? undefined : "needs root, to give a file away";
 
 type Used = { backend: KvCredentialsBackend; path: string; parent: string };
 

@@ -1,49 +1,56 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { assertNoSecret, rememberSecret } from "../support/assert_no_secret.ts";
 import { codeCells, hasJupyter, runNotebook } from "../support/jupyter.ts";
+import { testWith, whyWithout } from "../support/test_with.ts";
 import { startNotebookWorld } from "./notebook_world.ts";
 
 const IMPORT = `import * as vm from "jsr:@validmind/auth";`;
 
-Deno.test("a sign-in in two cells: one shows the link and returns, the next hands in the address", {
-  ignore: !hasJupyter,
-}, async () => {
-  await using world = await startNotebookWorld();
-  // The address is known after the first cell only: it is read from a file, as a person types it.
-  const place = JSON.stringify(`${world.home.path}/address.txt`);
-  const file = await world.write(
-    codeCells(
-      `${IMPORT}\nconst signIn = await vm.startSignIn();`,
-      `let address = ""; while (address === "") {
+const notebookTest = testWith({ whyNot: whyWithout("jupyter", hasJupyter) });
+
+notebookTest(
+  "a sign-in in two cells: one shows the link and returns, the next hands in the address",
+  async () => {
+    await using world = await startNotebookWorld();
+    // The address is known after the first cell only: it is read from a file, as a person types it.
+    const place = JSON.stringify(`${world.home.path}/address.txt`);
+    const file = await world.write(
+      codeCells(
+        `${IMPORT}\nconst signIn = await vm.startSignIn();`,
+        `let address = ""; while (address === "") {
           await new Promise((resolve) => setTimeout(resolve, 50));
           address = await Deno.readTextFile(${place}).catch(() => "");
         }
         const session = await signIn.finish(address);
         console.log("again:", await signIn.finish(address) === session);`,
-      `const again = await vm.init(); (await again.status()).email`,
-    ),
-    "two_cells.ipynb",
-  );
-  await using running = runNotebook(world.home, file);
-  const shown = (await running.waitFor(({ type }) => type === "display_data")).content.data!;
-  const [link] = /http\S+\/auth\?\S+/.exec(shown["text/plain"]!)!;
-  const html = shown["text/html"]!;
-  await running.waitFor(({ cell, type }) => cell === 1 && type === "execute_input");
-  // A form would be lost with the next display, and a phone cannot bring the answer back.
-  assertEquals(/class="vm-auth-form"|<svg/.test(html), false);
-  assertStringIncludes(html, "signIn.finish(");
-  const stopAt = new URL(link).searchParams.get("redirect_uri")!;
-  const { url } = await world.provider.follow(link, { stopAt });
-  for (const name of ["code", "state"]) rememberSecret(new URL(url).searchParams.get(name)!);
-  await Deno.writeTextFile(`${world.home.path}/address.txt.new`, url);
-  await Deno.rename(`${world.home.path}/address.txt.new`, `${world.home.path}/address.txt`);
-  const result = await running.waitFor(({ cell, type }) => cell === 2 && type === "execute_result");
-  assertStringIncludes(result.content.data!["text/plain"]!, "analyst@example.com");
-  const { data } = running.messages.findLast(({ type }) => type === "update_display_data")!.content;
-  assertStringIncludes(data!["text/plain"]!, "Signed in as analyst@example.com.");
-  const said = running.messages.filter(({ type }) => type === "stream");
-  assertStringIncludes(said.map(({ content }) => content.text).join(""), "again: true");
-  const left = JSON.stringify(running.messages).replaceAll(link, "")
-    .replaceAll(link.replaceAll("&", "&#38;"), "");
-  assertNoSecret(left, await world.tokens());
-});
+        `const again = await vm.init(); (await again.status()).email`,
+      ),
+      "two_cells.ipynb",
+    );
+    await using running = runNotebook(world.home, file);
+    const shown = (await running.waitFor(({ type }) => type === "display_data")).content.data!;
+    const [link] = /http\S+\/auth\?\S+/.exec(shown["text/plain"]!)!;
+    const html = shown["text/html"]!;
+    await running.waitFor(({ cell, type }) => cell === 1 && type === "execute_input");
+    // A form would be lost with the next display, and a phone cannot bring the answer back.
+    assertEquals(/class="vm-auth-form"|<svg/.test(html), false);
+    assertStringIncludes(html, "signIn.finish(");
+    const stopAt = new URL(link).searchParams.get("redirect_uri")!;
+    const { url } = await world.provider.follow(link, { stopAt });
+    for (const name of ["code", "state"]) rememberSecret(new URL(url).searchParams.get(name)!);
+    await Deno.writeTextFile(`${world.home.path}/address.txt.new`, url);
+    await Deno.rename(`${world.home.path}/address.txt.new`, `${world.home.path}/address.txt`);
+    const result = await running.waitFor(({ cell, type }) =>
+      cell === 2 && type === "execute_result"
+    );
+    assertStringIncludes(result.content.data!["text/plain"]!, "analyst@example.com");
+    const { data } =
+      running.messages.findLast(({ type }) => type === "update_display_data")!.content;
+    assertStringIncludes(data!["text/plain"]!, "Signed in as analyst@example.com.");
+    const said = running.messages.filter(({ type }) => type === "stream");
+    assertStringIncludes(said.map(({ content }) => content.text).join(""), "again: true");
+    const left = JSON.stringify(running.messages).replaceAll(link, "")
+      .replaceAll(link.replaceAll("&", "&#38;"), "");
+    assertNoSecret(left, await world.tokens());
+  },
+);

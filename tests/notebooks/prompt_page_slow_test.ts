@@ -3,6 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { toFileUrl } from "@std/path";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { hasChromium, openWindow, scan, startChromium, textsIn } from "../support/chromium.ts";
+import { testWith, whyWithout } from "../support/test_with.ts";
 import { hasJupyter, type KernelMessage, runNotebook, toHtml } from "../support/jupyter.ts";
 import { type NotebookWorld, quickstart, startNotebookWorld } from "./notebook_world.ts";
 
@@ -11,42 +12,45 @@ const THEMES = ["light", "dark"] as const;
 
 const isDisplay = ({ type }: KernelMessage) => type === "display_data";
 
-Deno.test("a person signs in from the rendered notebook, in Chromium, and the wait ends", {
-  ignore: !hasJupyter || !hasChromium,
-}, async () => {
-  await using world = await startNotebookWorld();
-  await using browser = await startChromium();
-  const file = await world.write(await quickstart({ signOut: false }), "quickstart.ipynb");
-  await using running = runNotebook(world.home, file);
-  const shown = (await running.waitFor(isDisplay)).content;
-  const data = shown.data!;
-  const pageToOpen = /http\S+user_code=\S+/.exec(data["text/plain"]!)![0];
-  const code = new URL(pageToOpen).searchParams.get("user_code")!;
+const whyNot = whyWithout("jupyter", hasJupyter) ?? whyWithout("chromium", hasChromium);
 
-  const rendered = [];
-  for (const theme of THEMES) {
-    const output = await renderOutput(world, browser, theme, data);
-    await assertReadable(output, code);
-    assertEquals(await scan(output.output.locator("svg")), pageToOpen, theme);
-    rendered.push(output);
-  }
-  await assertCopies(rendered[0]!, code);
+testWith({ whyNot })(
+  "a person signs in from the rendered notebook, in Chromium, and the wait ends",
+  async () => {
+    await using world = await startNotebookWorld();
+    await using browser = await startChromium();
+    const file = await world.write(await quickstart({ signOut: false }), "quickstart.ipynb");
+    await using running = runNotebook(world.home, file);
+    const shown = (await running.waitFor(isDisplay)).content;
+    const data = shown.data!;
+    const pageToOpen = /http\S+user_code=\S+/.exec(data["text/plain"]!)![0];
+    const code = new URL(pageToOpen).searchParams.get("user_code")!;
 
-  await approve(rendered[0]!, code);
-  const isEnd = ({ type, content }: KernelMessage) =>
-    type === "update_display_data" && content.data!["text/plain"]!.startsWith("Signed in");
-  const end = (await running.waitFor(isEnd)).content;
-  await running.waitFor(({ type }) => type === "ended");
-  assertEquals(end.transient, shown.transient);
-  assertEquals(running.messages.filter(isDisplay).length, 1);
-  for (const theme of THEMES) {
-    const { output } = await renderOutput(world, browser, theme, end.data!);
-    const texts = await textsIn(output);
-    assertStringIncludes(texts.map(({ text }) => text).join(" "), "analyst@example.com");
-    assertContrast(texts);
-  }
-  assertNoSecret(running.messages, await world.tokens());
-});
+    const rendered = [];
+    for (const theme of THEMES) {
+      const output = await renderOutput(world, browser, theme, data);
+      await assertReadable(output, code);
+      assertEquals(await scan(output.output.locator("svg")), pageToOpen, theme);
+      rendered.push(output);
+    }
+    await assertCopies(rendered[0]!, code);
+
+    await approve(rendered[0]!, code);
+    const isEnd = ({ type, content }: KernelMessage) =>
+      type === "update_display_data" && content.data!["text/plain"]!.startsWith("Signed in");
+    const end = (await running.waitFor(isEnd)).content;
+    await running.waitFor(({ type }) => type === "ended");
+    assertEquals(end.transient, shown.transient);
+    assertEquals(running.messages.filter(isDisplay).length, 1);
+    for (const theme of THEMES) {
+      const { output } = await renderOutput(world, browser, theme, end.data!);
+      const texts = await textsIn(output);
+      assertStringIncludes(texts.map(({ text }) => text).join(" "), "analyst@example.com");
+      assertContrast(texts);
+    }
+    assertNoSecret(running.messages, await world.tokens());
+  },
+);
 
 /** Shows what the kernel displayed at the first cell, rendered by Jupyter with one of its themes. */
 async function renderOutput(

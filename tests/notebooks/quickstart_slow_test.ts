@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { codeCells, hasJupyter, type KernelMessage, runNotebook } from "../support/jupyter.ts";
+import { testWith, whyWithout } from "../support/test_with.ts";
 import { quickstart, startNotebookWorld } from "./notebook_world.ts";
 
 Deno.test("quickstart.ipynb is committed without outputs", async () => {
@@ -9,34 +10,36 @@ Deno.test("quickstart.ipynb is committed without outputs", async () => {
   }
 });
 
-Deno.test("quickstart.ipynb runs in a Deno kernel as a person has it, and keeps no token", {
-  ignore: !hasJupyter,
-}, async () => {
-  await using world = await startNotebookWorld();
-  const { home, provider } = world;
-  provider.autoApprove = true;
-  const file = await world.write(await quickstart({ signOut: false }), "quickstart.ipynb");
-  const run = async (shows: string) => {
-    await using running = runNotebook(home, file);
-    await running.waitFor(({ type }) => type === "ended");
-    assertNoSecret(running.messages, await world.tokens());
-    return running.messages.findLast(({ type }) => type === shows)!.content.data!;
-  };
-  const shown = await run("update_display_data");
-  assertEquals(Object.keys(shown).sort(), ["text/html", "text/plain"]);
-  assertStringIncludes(shown["text/plain"]!, "Signed in as analyst@example.com.");
-  assertStringIncludes(shown["text/html"]!, "Signed in as analyst@example.com.");
-  assertEquals(/href|<svg|user_code/.test(shown["text/html"]!), false, "a dead link");
+const notebookTest = testWith({ whyNot: whyWithout("jupyter", hasJupyter) });
 
-  provider.reset();
-  const stored = await run("display_data");
-  assertStringIncludes(stored["text/plain"]!, "Signed in as analyst@example.com.");
-  assertEquals(provider.requests, [], "a start from the stored token asks nobody");
-});
+notebookTest(
+  "quickstart.ipynb runs in a Deno kernel as a person has it, and keeps no token",
+  async () => {
+    await using world = await startNotebookWorld();
+    const { home, provider } = world;
+    provider.autoApprove = true;
+    const file = await world.write(await quickstart({ signOut: false }), "quickstart.ipynb");
+    const run = async (shows: string) => {
+      await using running = runNotebook(home, file);
+      await running.waitFor(({ type }) => type === "ended");
+      assertNoSecret(running.messages, await world.tokens());
+      return running.messages.findLast(({ type }) => type === shows)!.content.data!;
+    };
+    const shown = await run("update_display_data");
+    assertEquals(Object.keys(shown).sort(), ["text/html", "text/plain"]);
+    assertStringIncludes(shown["text/plain"]!, "Signed in as analyst@example.com.");
+    assertStringIncludes(shown["text/html"]!, "Signed in as analyst@example.com.");
+    assertEquals(/href|<svg|user_code/.test(shown["text/html"]!), false, "a dead link");
 
-Deno.test(
+    provider.reset();
+    const stored = await run("display_data");
+    assertStringIncludes(stored["text/plain"]!, "Signed in as analyst@example.com.");
+    assertEquals(provider.requests, [], "a start from the stored token asks nobody");
+  },
+);
+
+notebookTest(
   "an interrupt of the kernel ends the wait, and the kernel goes on with all its variables",
-  { ignore: !hasJupyter },
   async () => {
     await using world = await startNotebookWorld();
     const sources = [

@@ -1,6 +1,7 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Locator } from "playwright-core";
 import { decodePixels } from "./decode_qr.ts";
 import { pixelsOf, seenTexts } from "./in_page.js";
+import { tempDir } from "./temp_home.ts";
 
 /** Debian's Chromium; elsewhere the tests with a browser are left out. */
 const PATH = "/usr/bin/chromium";
@@ -30,7 +31,14 @@ export const hasChromium: boolean = (() => {
 export async function startChromium(): Promise<Browser & AsyncDisposable> {
   const { chromium } = await import("playwright-core");
   const signals = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
-  return await chromium.launch({ executablePath: PATH, args: FLAGS, ...signals });
+  const home = await tempDir(); // it writes keys and reports there, beside the profile
+  const env = { ...Deno.env.toObject(), HOME: home.path };
+  const browser = await chromium.launch({ executablePath: PATH, args: FLAGS, env, ...signals });
+  const close = async () => {
+    await browser.close();
+    await home[Symbol.asyncDispose]();
+  };
+  return Object.assign(browser, { [Symbol.asyncDispose]: close });
 }
 
 /** A window that reaches files and this machine alone. */

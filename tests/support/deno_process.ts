@@ -66,7 +66,7 @@ const LIMIT_MS = isWindows ? 90_000 : 30_000;
 const ROOT = new URL("../../", import.meta.url);
 const CONFIG = fromFileUrl(new URL("deno.json", ROOT));
 /** `DENO_COVERAGE_DIR` is set in a run with coverage, which counts the lines that children run. */
-const INHERITED = ["PATH", "DENO_COVERAGE_DIR"];
+const INHERITED = ["PATH", "TMPDIR", "DENO_COVERAGE_DIR"];
 /** Programs of Windows do not start without these; and there Deno colors what goes to a pipe. */
 const INHERITED_ON_WINDOWS = ["SystemRoot", "TEMP", "TMP", "PATHEXT", "ComSpec", "NO_COLOR"];
 
@@ -88,7 +88,7 @@ function askDenoDir(): string {
 }
 
 /**
- * All variables of a child: `PATH`, `DENO_DIR`, the ones that its system needs, and the given ones.
+ * All variables of a child: `PATH`, `TMPDIR`, `DENO_DIR`, the ones that its system needs, and the given ones.
  * Windows has its home folder in `USERPROFILE`, which follows `HOME` there.
  */
 function childEnv(env: Readonly<Record<string, string>> = {}): Record<string, string> {

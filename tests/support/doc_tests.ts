@@ -47,6 +47,7 @@ async function main(args: string[]): Promise<number> {
     env: {
       ...Object.fromEntries(own),
       HOME: home.path,
+      TMPDIR: home.path, // for the folders that examples leave
       VM_OIDC_ISSUER: provider.issuer,
       VM_OIDC_CLIENT_ID: provider.clientId,
       VM_API_HOST: api.apiHost,

@@ -6,8 +6,8 @@ import { writeProgram } from "./write_program.ts";
 export async function fakeBrowser(code = 0) {
   const { path, [Symbol.asyncDispose]: dispose } = await tempDir();
   const script = `#!/bin/sh
-/usr/bin/env > ${path}/environment
-printf '%s\\n' "$#" "$@" > ${path}/x && /bin/mv ${path}/x ${path}/arguments
+/usr/bin/env > '${path}/environment'
+printf '%s\\n' "$#" "$@" > '${path}/x' && /bin/mv '${path}/x' '${path}/arguments'
 exit ${code}
 `;
   writeProgram(`${path}/xdg-open`, script);

@@ -116,6 +116,7 @@ async function publishPackage(env: Record<string, string>): Promise<void> {
       await ensureDir(join(work, dirname(place)));
       await copy(new URL(place, ROOT), toFileUrl(join(work, place)), { overwrite: true });
     }
+    await Deno.chmod(join(work, "deno.json"), 0o600); // the repository may be read-only
     await Deno.writeTextFile(
       join(work, "deno.json"),
       JSON.stringify({ ...config, vendor: false, lock: false }),

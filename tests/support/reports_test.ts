@@ -1,4 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { mayBeIgnored } from "./may_be_ignored.ts";
 import { countCases, junitCases } from "./reports.ts";
 import { runElsewhere } from "./run_elsewhere.ts";
 import { tempDir } from "./temp_home.ts";
@@ -47,4 +48,62 @@ Deno.test("elsewhere a known fault may fail, and nothing else; a fault that is m
   assertEquals(await isWell("a junction", "a path", "gone"), false);
   await Deno.writeTextFile(report, REPORT.replace(/<failure.*?<\/failure>/gs, ""));
   assertEquals(await isWell(), false); // it ended badly all the same
+});
+
+/** A run of one file that fails once, and then goes by the second report; gives what was said. */
+async function runTwice(second: string): Promise<[isWell: boolean, said: string]> {
+  await using folder = await tempDir();
+  const report = `${folder.path}/report.xml`;
+  const reports = [REPORT, second];
+  const said: string[] = [];
+  const isWell = await runElsewhere([FILE], {
+    faults: [],
+    isTogether: true,
+    tell: (line) => said.push(line),
+    async run() {
+      await Deno.writeTextFile(report, reports.shift()!);
+      return { report, trouble: undefined };
+    },
+  });
+  return [isWell, said.join("\n")];
+}
+
+Deno.test("elsewhere a test that fails once is a flake, told with the words of its failure", async () => {
+  const healed = REPORT.replaceAll(/<failure.*?<\/failure>/gs, "");
+  const [isWell, said] = await runTwice(healed);
+  assertEquals(isWell, true);
+  assertStringIncludes(said, `Flaked: ${FILE}: a path\n    Error: other`);
+  assertEquals(said.match(/^Flaked: /gm)?.length, 2);
+  const [isHalfWell, half] = await runTwice(REPORT.replace(/<failure.*?<\/failure>/s, ""));
+  assertEquals(isHalfWell, false);
+  assertEquals(half.match(/^(?:Flaked:|FAILED) .*$/gm), [
+    `FAILED ${FILE}: a path`,
+    `Flaked: ${FILE}: a junction`,
+  ]);
+});
+
+Deno.test("elsewhere many flakes are a failure", async () => {
+  const one = /<testcase name="a path".*?<\/testcase>/s.exec(REPORT)![0];
+  const many = Array.from({ length: 7 }, (_, index) => one.replace("a path", `path ${index}`));
+  const passing = many.map((text) => text.replace(/<failure.*?<\/failure>/s, ""));
+  const frame = (cases: string[]) => REPORT.replace(/<testcase.*<\/testcase>/s, cases.join("\n"));
+  const reports = [frame(many), frame(passing)];
+  await using folder = await tempDir();
+  const report = `${folder.path}/report.xml`;
+  const run = async () => {
+    await Deno.writeTextFile(report, reports.shift()!);
+    return { report, trouble: undefined };
+  };
+  const options = { faults: [], isTogether: true, tell: () => {}, run };
+  assertEquals(await runElsewhere([FILE], options), false);
+});
+
+Deno.test("a test may be ignored for want of root by an ordinary user, or of a program without servers", () => {
+  const may = (name: string, isRoot: boolean, hasServers: boolean) =>
+    mayBeIgnored({ file: FILE, name }, { isRoot, hasServers });
+  const byRoot = "a lock (ignored: needs Linux and root)";
+  assertEquals([may(byRoot, false, true), may(byRoot, true, false)], [true, false]);
+  const zsh = "completions (ignored: there is no zsh)";
+  assertEquals([may(zsh, true, false), may(zsh, false, true)], [true, false]);
+  assertEquals(may("a lock", false, false), false);
 });

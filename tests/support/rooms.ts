@@ -108,3 +108,14 @@ function tokensOf(node: ts.Node, file: ts.SourceFile): number {
 export function lazyImports(source: string): number {
   return source.match(/\bimport\(\s*["'`]/g)?.length ?? 0;
 }
+
+/** The lines of a source that are neither empty nor a comment. */
+export function codeLines(source: string): number {
+  let [count, isInComment] = [0, false];
+  for (const line of source.split("\n").map((line) => line.trim())) {
+    if (isInComment) isInComment = !line.includes("*/");
+    else if (line.startsWith("/*")) isInComment = !line.includes("*/");
+    else if (line !== "" && !line.startsWith("//")) count++;
+  }
+  return count;
+}

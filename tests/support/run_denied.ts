@@ -1,4 +1,4 @@
-import { fromFileUrl, toFileUrl } from "@std/path";
+import { dirname, fromFileUrl, toFileUrl } from "@std/path";
 import { copyRepository } from "./copy_repository.ts";
 import { DENO, mustRun, runDeno, succeeds } from "./deno_process.ts";
 import { tempDir } from "./temp_home.ts";
@@ -29,9 +29,28 @@ export const whyNoDenial: string | undefined = Deno.build.os === "windows"
 export const OTHER_UID = 54321;
 
 /** Why no second user can be played here; `undefined` where it can. */
-export const whyNoOtherUser: string | undefined = Deno.build.os === "linux" && Deno.uid() === 0
-  ? await succeeds([...asOther(), "true"]) ? undefined : "setpriv does not work"
-  : "needs Linux and root";
+export const whyNoOtherUser: string | undefined = await findWhyNoOtherUser();
+
+async function findWhyNoOtherUser(): Promise<string | undefined> {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "needs Linux and root";
+  if (!await succeeds([...asOther(), "true"])) return "setpriv does not work";
+  await using folder = await tempDir();
+  const parent = dirname(folder.path);
+  if (await succeeds([...asOther(), "test", "-w", parent], { cwd: "/" })) return undefined;
+  return `other users may not use ${parent}`;
+}
+
+const isRoot = Deno.uid() === 0;
+
+/** The user of {@linkcode runAsOrdinary}. */
+export const ORDINARY_UID: number = isRoot ? OTHER_UID : Deno.uid() ?? OTHER_UID;
+
+/** Why no ordinary user can be played here; `undefined` where it can, and where this is one. */
+export const whyNoOrdinaryUser: string | undefined = isRoot ? whyNoOtherUser : whyNoModes();
+
+function whyNoModes(): string | undefined {
+  return Deno.build.os === "windows" ? "Windows has no modes" : undefined;
+}
 
 /** Why no accounts can be made here; `undefined` where they can. */
 export const whyNoAccounts: string | undefined = whyNoOtherUser ??
@@ -72,6 +91,11 @@ export async function runAsOther(
     await Deno.remove(cache, { recursive: true });
   }
 }
+
+/** Runs a script as a user who is not the superuser: the one of these tests, or the other one. */
+export const runAsOrdinary: typeof runAsOther = isRoot
+  ? runAsOther
+  : (code, flags) => run((command) => command, code, flags);
 
 let sharedCopy: Promise<{ root: string; deno: string }> | undefined;
 

@@ -7,6 +7,9 @@ import { countCases, countsLine, type JunitCase, junitCases } from "./reports.ts
 /** The repository's folder. */
 export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url)).replace(/\/$/, "");
 
+/** The most tests of a run that may fail beside others, and pass alone. */
+export const MOST_FLAKES = 6;
+
 /** A test that fails in an environment, for a reason of that environment's. */
 export interface KnownFault {
   /** The test's file, from the root of the repository. */
@@ -44,8 +47,9 @@ export async function testFiles(named: readonly string[], match: RegExp): Promis
 
 /**
  * Runs files. Those that fail run once more, alone: the time limits are those of a machine with nothing
- * else to do. A known fault that fails counts as skipped, and one that passes as failed, so that the list
- * stays true.
+ * else to do. What passes then is a flake, which is told with the words of its failure; more than
+ * {@linkcode MOST_FLAKES} are a failure. A known fault that fails counts as skipped, and one that passes as
+ * failed, so that the list stays true.
  *
  * @returns Whether all is well.
  */
@@ -67,18 +71,27 @@ export async function runElsewhere(
       cases.push(...await runGroup(group, options));
     }
   }));
-  const bad = new Set(cases.filter(isFailed).map(({ file }) => file));
+  const first = cases.filter(isFailed);
+  const bad = new Set(first.map(({ file }) => file));
   const helpers = [...bad].filter((file) => !files.includes(file));
   const again = files.filter((file) => bad.has(file) || isOfOne(file, helpers));
   if (again.length > 0) tell(`Once more, alone: ${again.join(", ")}`);
   const last = cases.filter(({ file }) => !bad.has(file) && !again.includes(file));
   for (const file of again) last.push(...await runGroup([file], options));
-  for (const { file, name, message } of last.filter(isFailed)) {
-    tell(`FAILED ${file}: ${name}\n${message.slice(0, 1500).replace(/^/gm, "    ")}`);
-  }
+  const failures = last.filter(isFailed);
+  for (const one of failures) tell(`FAILED ${describe(one)}`);
+  const flakes = first.filter(({ name }) => !failures.some((one) => one.name === name));
+  for (const one of flakes) tell(`Flaked: ${describe(one)}`);
+  const areFew = flakes.length <= MOST_FLAKES;
+  if (!areFew) tell(`FAILED: ${flakes.length} flakes, more than ${MOST_FLAKES}`);
   const counts = countCases(last);
   tell(countsLine(counts));
-  return counts.failed === 0 && counts.passed > 0;
+  return areFew && counts.failed === 0 && counts.passed > 0;
+}
+
+/** A failed test, with the words of its failure. */
+function describe({ file, name, message }: JunitCase): string {
+  return `${file}: ${name}\n${message.slice(0, 1500).replace(/^/gm, "    ")}`;
 }
 
 /** Whether a test file registers tests by one of these helpers, under whose names a report has them. */

@@ -3,11 +3,22 @@
 const SILENCE_SECONDS = 300;
 /** No test takes as long: Deno names each that runs for over 1, 2, 4, … minutes. */
 const TEST_MINUTES = 4;
+/**
+ * Variables that a company or a person may have set, and that would change a test: those of this module, of
+ * Deno, and of proxies. The tests are persons, who are asked: so they do not see `CI` either.
+ */
+const CHANGES_TESTS = new RegExp(
+  "^(?:CI|(?:VM|VAULT|BAO|ACTIONS_ID_TOKEN)_.*|(?:HTTPS?|ALL|NO)_PROXY|XDG_CONFIG_HOME|FORCE_COLOR|BROWSER" +
+    "|NODE_OPTIONS|DENO_(?!DIR$|CERT$|JOBS$|NO_UPDATE_CHECK$|TLS_CA_STORE$).*)$",
+  "i",
+);
 const STILL_RUNS = /^.*has been running for over \((?:(\d+)m)?.*$\n?/gm;
+// deno-lint-ignore no-control-regex -- colors of a terminal
+const COLORS = /\x1b\[[\d;]*m/g;
 
 /**
  * Runs Deno, and ends it where a test, or the silence, takes too long. What it says goes on at once.
- * It does not see `CI`: the tests are persons, who are asked, and set it where they are not.
+ * It sees none of the variables that would change a test: a test sets those that it is about.
  *
  * @returns Whether it ended well.
  */
@@ -17,10 +28,10 @@ export async function runWatched(
 ): Promise<boolean> {
   const abort = new AbortController();
   const [program, ...args] = command;
-  const { CI: _, ...env } = { ...Deno.env.toObject(), ...options.env };
+  const outer = Object.entries(Deno.env.toObject()).filter(([name]) => !CHANGES_TESTS.test(name));
   const child = new Deno.Command(program!, {
     ...options,
-    env,
+    env: { ...Object.fromEntries(outer), ...options.env },
     clearEnv: true,
     args,
     stdin: "null",
@@ -37,7 +48,7 @@ export async function runWatched(
   const pass = async (from: ReadableStream<Uint8Array>, to: typeof Deno.stdout) => {
     for await (const bytes of from) {
       for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
-      const text = new TextDecoder().decode(bytes);
+      const text = new TextDecoder().decode(bytes).replaceAll(COLORS, "");
       for (const [line, minutes] of text.matchAll(STILL_RUNS)) {
         if (Number(minutes) >= TEST_MINUTES) end(line.trim());
       }

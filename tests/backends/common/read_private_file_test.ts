@@ -3,13 +3,18 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { readPrivateFile, whileHeld } from "../../../backends/common/read_private_file.ts";
 import { backendUrl, mustRun } from "../../support/deno_process.ts";
 import { replace } from "../../support/replace.ts";
-import { OTHER_UID as USER, runAsOther, whyNoOtherUser } from "../../support/run_denied.ts";
+import {
+  ORDINARY_UID as USER,
+  runAsOrdinary,
+  whyNoOrdinaryUser,
+} from "../../support/run_denied.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 import { testWith } from "../../support/test_with.ts";
 
 const ATTACKER = 12345;
+const isRoot = Deno.uid() === 0;
 const { folder, root } = sandbox();
-const test = Object.assign(testWith({ whyNot: whyNoOtherUser }, "private files: "), {
+const test = Object.assign(testWith({ whyNot: whyNoOrdinaryUser }, "private files: "), {
   onPosix: testWith({ ignore: !isPosix }, "private files: "),
 });
 
@@ -22,41 +27,64 @@ const RULES = {
 };
 const ANOTHER = `it belongs to another user (uid ${ATTACKER})`;
 const BY_OTHERS = "others may write it (mode 0666)";
+/** A file of the superuser that everybody may read. */
+const SUPERUSERS = "/etc/passwd";
 const readBy = (mode: string) => `others may read it (mode ${mode})`;
 
-function write(path: string, uid: number, mode: number): void {
+/** Gives a file or a link away, which takes the superuser. */
+async function give(path: string, uid: number): Promise<void> {
+  if (uid !== Deno.uid()) await mustRun(["chown", "-h", `${uid}:${uid}`, path]);
+}
+
+async function write(path: string, uid: number, mode: number): Promise<void> {
   Deno.writeTextFileSync(path, "text");
   Deno.chmodSync(path, mode);
-  Deno.chownSync(path, uid, uid);
+  await give(path, uid);
 }
 
 async function link(target: string, path: string, uid: number): Promise<void> {
-  if (target !== "/dev/zero") write(target, USER, 0o600);
   Deno.symlinkSync(target, path);
-  await mustRun(["chown", "-h", `${uid}:${uid}`, path]);
+  await give(path, uid);
 }
 
-/** In a folder of its own, which belongs to the attacker. */
-function writeInTheirs(path: string, mode: number): void {
-  Deno.mkdirSync(path.replace("/inner", ""));
-  write(path, ATTACKER, mode);
-  Deno.chownSync(path.replace("/inner", ""), ATTACKER, ATTACKER);
+async function linkToFile(path: string, uid: number): Promise<void> {
+  await write(`${path}.target`, USER, 0o600);
+  await link(`${path}.target`, path, uid);
 }
+
+/** In a folder of its own. */
+async function writeInFolder(
+  path: string,
+  uid: number,
+  folderMode: number,
+  folderUid = uid,
+): Promise<void> {
+  const parent = path.replace("/inner", "");
+  Deno.mkdirSync(parent);
+  await write(path, uid, 0o644);
+  Deno.chmodSync(parent, folderMode);
+  await give(parent, folderUid);
+}
+
+/** Makes a script one of a user to whom none of these files belongs. */
+const AS_STRANGER = `Object.assign(Deno, { uid: () => ${USER + 1} });`;
 
 type Make = (path: string) => void | Promise<void>;
+type Row = [name: string, make: Make, seen: string | string[]];
 const own = (mode: number): Make => (path) => write(path, USER, mode);
 
 /** What each reader says of a file, in the order of the rules: `read`, or the beginning of the reason. */
-const ROWS: [name: string, make: Make, seen: string | string[]][] = [
+const ROWS: Row[] = [
   ["own, 0600", own(0o600), "read"],
   ["own, 0640", own(0o640), [readBy("0640"), "read", "read", "read"]],
   ["own, 0644", own(0o644), [readBy("0644"), readBy("0644"), "read", "read"]],
   ["own, 0666", own(0o666), [BY_OTHERS, BY_OTHERS, BY_OTHERS, "read"]],
-  ["of the superuser, 0644", (path) => write(path, 0, 0o644), "read"],
-  ["of the superuser, 0666", (path) => write(path, 0, 0o666), BY_OTHERS],
-  ["of another, 0644", (path) => write(path, ATTACKER, 0o644), ANOTHER],
-  ["of another, 0666", (path) => write(path, ATTACKER, 0o666), ANOTHER],
-  ["of another in their folder/inner", (path) => writeInTheirs(path, 0o644), ANOTHER],
+  ["own, 0644, in a closed folder/inner", (path) => writeInFolder(path, USER, 0o700), [
+    readBy("0644"),
+    readBy("0644"),
+    "read",
+    "read",
+  ]],
   [
     "a pipe",
     async (path) => {
@@ -66,21 +94,37 @@ const ROWS: [name: string, make: Make, seen: string | string[]][] = [
     "it is a named pipe",
   ],
   [
-    "a link to a device",
-    (path) => link("/dev/zero", path, USER),
+    "a link to a pipe",
+    async (path) => {
+      await makePipe(`${path}.pipe`);
+      await link(`${path}.pipe`, path, USER);
+    },
     "it is a named pipe, a socket or a device",
   ],
   ["a folder", (path) => Deno.mkdirSync(path), "it is a folder"],
-  ["a link of the superuser", (path) => link(`${path}.target`, path, 0), "read"],
-  ["a link of another", (path) => link(`${path}.target`, path, ATTACKER), ANOTHER],
+  ["a link of its own", (path) => linkToFile(path, USER), "read"],
   [
     "a gigabyte",
-    (path) => {
-      write(path, USER, 0o600);
+    async (path) => {
+      await write(path, USER, 0o600);
       Deno.truncateSync(path, 1024 ** 3);
     },
     "it has 1073741824 bytes, more than a test",
   ],
+];
+
+/** What only the superuser can prepare. */
+const ROWS_OF_OTHERS: Row[] = [
+  ["of the superuser, 0644", (path) => write(path, 0, 0o644), "read"],
+  ["of the superuser, 0666", (path) => write(path, 0, 0o666), BY_OTHERS],
+  ["of another, 0644", (path) => write(path, ATTACKER, 0o644), ANOTHER],
+  ["of another, 0666", (path) => write(path, ATTACKER, 0o666), ANOTHER],
+  ["of another in their folder/inner", (path) => writeInFolder(path, ATTACKER, 0o755), ANOTHER],
+  ["of another in an own closed folder/inner", (path) => {
+    return writeInFolder(path, ATTACKER, 0o700, USER);
+  }, ANOTHER],
+  ["a link of the superuser", (path) => linkToFile(path, 0), "read"],
+  ["a link of another", (path) => linkToFile(path, ATTACKER), ANOTHER],
 ];
 
 /** A script that reads the files as another user, and prints what was said of each. */
@@ -88,7 +132,7 @@ function script(calls: { path: string; rules: object; before?: string }[]): stri
   const each = calls.map(({ path, rules, before = "" }) => `
     try {
       ${before}
-      seen.push(readPrivateFile("${path}", { ...${JSON.stringify(rules)}, ...COMMON }) && "read");
+      seen.push(readPrivateFile("${path}", { ...COMMON, ...${JSON.stringify(rules)} }) && "read");
     } catch (error) {
       seen.push(error.message);
     }`);
@@ -108,16 +152,17 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
     Deno.chmodSync(root, 0o755);
     Deno.chmodSync(parent, 0o777);
     const rules = Object.values(RULES);
+    const rows = isRoot ? [...ROWS, ...ROWS_OF_OTHERS] : ROWS;
     const calls = [];
-    for (const [index, [name, make]] of ROWS.entries()) {
+    for (const [index, [name, make]] of rows.entries()) {
       const path = `${parent}/file${index}${name.endsWith("/inner") ? "/inner" : ""}`;
       await make(path);
       calls.push(...rules.map((rules) => ({ path, rules })));
     }
-    const said = await runAsOther(script(calls), flags) as string[];
-    for (const [name, , seen] of ROWS) {
-      // Without a grant to learn the user's id, only a closed file is known to be the user's.
-      const isUnknown = flags[0] !== "-A" && /^own, 06[^0]/.test(name);
+    const said = await runAsOrdinary(script(calls), flags) as string[];
+    for (const [name, , seen] of rows) {
+      // Without a grant to learn the user's id, a closed file or folder has to tell it.
+      const isUnknown = flags[0] !== "-A" && /^own, 06[^0]\d$/.test(name);
       const told = isUnknown ? `it belongs to another user (uid ${USER}), unless` : seen;
       for (const [index, kind] of Object.keys(RULES).entries()) {
         const expected = typeof told === "string" ? told : told[index]!;
@@ -133,7 +178,7 @@ test("one that becomes a pipe at its opening does not block", async () => {
   Deno.chmodSync(root, 0o755);
   Deno.chmodSync(parent, 0o777);
   const path = `${parent}/file`;
-  write(path, USER, 0o600);
+  await write(path, USER, 0o600);
   await makePipe(`${path}.pipe`);
   Deno.chmodSync(`${path}.pipe`, 0o444);
   const before = `
@@ -146,7 +191,7 @@ test("one that becomes a pipe at its opening does not block", async () => {
     }`;
   // In the folder of its owner the pipe is there already, and the look has met a file.
   const theirs = `${parent}/theirs/inner`;
-  writeInTheirs(theirs, 0o644);
+  await writeInFolder(theirs, USER, 0o755);
   await makePipe(`${theirs}.pipe`);
   const swap = `
     const { openSync } = Deno;
@@ -154,9 +199,24 @@ test("one that becomes a pipe at its opening does not block", async () => {
     process.getBuiltinModule("node:fs").openSync = ((open) => (path, flags) =>
       open("${theirs}.pipe", flags))(process.getBuiltinModule("node:fs").openSync);`;
   const calls = [{ path, rules: {}, before }, { path: theirs, rules: {}, before: swap }];
-  const [seen, other] = await runAsOther(script(calls)) as string[];
+  const [seen, other] = await runAsOrdinary(AS_STRANGER + script(calls)) as string[];
   assertMatch(seen!, /^it is a named pipe/);
   assertMatch(other!, /^another program keeps changing it/);
+});
+
+test("files of another user, and links of theirs, are refused where only their id tells", async () => {
+  const parent = folder();
+  Deno.chmodSync(root, 0o755);
+  Deno.chmodSync(parent, 0o755);
+  await write(`${parent}/open`, USER, 0o644);
+  await link(SUPERUSERS, `${parent}/link`, USER);
+  const paths = [`${parent}/open`, `${parent}/link`, SUPERUSERS];
+  const rules = { forbiddenMode: 0, maxBytes: 1e6 };
+  const said = await runAsOrdinary(
+    AS_STRANGER + script(paths.map((path) => ({ path, rules }))),
+  ) as string[];
+  const another = `it belongs to another user (uid ${USER}). Use one of your own, or another path.`;
+  assertEquals(said, [another, another, "read"]);
 });
 
 const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}`);

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { isPosix } from "../../support/sandbox.ts";
+import { wordsIn } from "../../support/permission_flags.ts";
 import { argumentsIn, BY_KEY, cliTest, NO_CLIENT } from "./cli_world.ts";
 
 /** Calls of a program, which mean nothing to a person at a shell. */
@@ -104,7 +105,7 @@ cliTest(
       await world.write(settings);
       const { stderr } = await world.says(line, 1, { flags: [], env: NO_CLIENT });
       const [, flags, hint] = /: deno run --no-config (.*) jsr:\S+ (.*)$/m.exec(stderr)!;
-      await world.says(hint!, 0, "deno install", { flags: flags!.split(" "), env: NO_CLIENT });
+      await world.says(hint!, 0, "deno install", { flags: wordsIn(flags!), env: NO_CLIENT });
     }
     await world.says("doctor --scope openid --dpop", 0, /Run: \S+ login --scope openid --dpop$/m);
   },

@@ -6,6 +6,7 @@ import { type OidcProviderOptions, startOidcProvider } from "../../support/oidc_
 import { OwnEnv } from "../../support/own_env.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
+import { wordsIn } from "../../support/permission_flags.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 /** The command line's entry. */
@@ -171,7 +172,6 @@ export const ENDED = "2020-01-01T00:00:00.000Z";
 
 /** The arguments after a program's name in a line for a shell. */
 export function argumentsIn(line: string): string[] {
-  const words = line.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
-  const own = words.map((word) => word.replace(/'([^']*)'|\\(.)/g, "$1$2"));
+  const own = wordsIn(line);
   return own.slice(own[0] === "deno" ? own.indexOf("jsr:@validmind/auth/cli") + 1 : 1);
 }

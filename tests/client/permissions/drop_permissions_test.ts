@@ -6,6 +6,7 @@ import {
 } from "@validmind/auth";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/deno_process.ts";
+import { wordsIn } from "../../support/permission_flags.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 
@@ -23,7 +24,7 @@ async function afterDrop(drop: string, wide: boolean, more = ""): Promise<Seen> 
   const credentialsBackend = new FileCredentialsBackend({ path });
   const needs = await requiredPermissions({ ...options, credentialsBackend });
   const { stdout, stderr } = await runDeno({
-    flags: wide ? ["-A"] : formatPermissionFlags(needs).split(" "),
+    flags: wide ? ["-A"] : wordsIn(formatPermissionFlags(needs)),
     code: `
       import { FileCredentialsBackend, init, MemoryCredentialsBackend } from "@validmind/auth";
       const session = await init({

@@ -12,6 +12,7 @@ import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { hasTerminal, runInTerminal } from "../../support/terminal.ts";
+import { testWith, whyWithout } from "../../support/test_with.ts";
 
 const OIDC = { issuer: "https://b.example.com", clientId: "c", apiHost: "https://a.example.com/" };
 const memory = () => new MemoryCredentialsBackend();
@@ -161,9 +162,9 @@ withPermissions("a variable that is needed is named with its flag", "none", asyn
   await rejectsWith("permission_required", () => createSession(WHO), choice, BEFORE_A_HOST);
 });
 
-Deno.test("preflight: in a terminal nobody is asked for one permission after the other", {
-  ignore: !hasTerminal,
-}, async () => {
+const terminalTest = testWith({ whyNot: whyWithout("terminal", hasTerminal) }, "preflight: ");
+
+terminalTest("in a terminal nobody is asked for one permission after the other", async () => {
   const mod = new URL("../../../mod.ts", import.meta.url).href;
   const text = await runInTerminal(
     `import * as vm from ${JSON.stringify(mod)};

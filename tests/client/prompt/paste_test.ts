@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { fakeBrowser } from "../../support/fake_browser.ts";
-import { testWith } from "../../support/test_with.ts";
+import { testWith, whyWithout } from "../../support/test_with.ts";
 import { type Captured, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
@@ -73,8 +73,9 @@ async function addressAfter(provider: TestOidcProvider, link: string): Promise<s
   return url;
 }
 
-const pasteTest = testWith({ ignore: !hasTerminal }, "paste: ");
-const linuxTest = testWith({ ignore: !hasTerminal || Deno.build.os !== "linux" }, "paste: ");
+const whyNot = whyWithout("terminal", hasTerminal);
+const pasteTest = testWith({ whyNot }, "paste: ");
+const linuxTest = Deno.build.os === "linux" ? pasteTest : testWith({ ignore: true }, "paste: ");
 
 for (const job of [undefined, "detached"] as const) {
   const test = job === undefined ? pasteTest : linuxTest;

@@ -11,7 +11,8 @@ import { busyTime } from "../../support/busy_time.ts";
 import { OwnEnv, setVariables } from "../../support/own_env.ts";
 import { fakeBrowser } from "../../support/fake_browser.ts";
 import { freePort } from "../../support/servers/free_port.ts";
-import { testWith } from "../../support/test_with.ts";
+import { whyNoOtherUser } from "../../support/run_denied.ts";
+import { testWith, whyWithout } from "../../support/test_with.ts";
 import { replace } from "../../support/replace.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
@@ -190,9 +191,10 @@ Deno.test("redirect listener: localhost is listened for at both kinds of address
   assertEquals((await answer.taken).get("code"), "c");
 });
 
-Deno.test("redirect listener: another program at either address of localhost gets no link", {
-  ignore: !hasIpv6(),
-}, async () => {
+const whyNoIpv6 = whyWithout("IPv6", hasIpv6());
+const ipv6Test = testWith({ whyNot: whyNoIpv6 }, "redirect listener: ");
+
+ipv6Test("another program at either address of localhost gets no link", async () => {
   for (const hostname of ["127.0.0.1", "::1"]) {
     using other = Deno.listen({ hostname, port: 0 });
     const { port } = other.addr;
@@ -249,10 +251,9 @@ const GRANTS: [net: string[] | false, options: { redirectUri?: string }, missing
 ];
 
 for (const [net, options, missing] of GRANTS) {
-  Deno.test(`redirect listener: ${missing ?? "no more"} is missing beside ${net}`, {
-    permissions: { net, env: true },
-    ignore: options.redirectUri !== undefined && !hasIpv6(),
-  }, async () => {
+  const whyNot = options.redirectUri === undefined ? undefined : whyNoIpv6;
+  const test = testWith({ permissions: { net, env: true }, whyNot }, "redirect listener: ");
+  test(`${missing ?? "no more"} is missing beside ${net}`, async () => {
     if (missing === undefined) return await listen(options).listener[Symbol.asyncDispose]();
     await rejectsWith("permission_required", () => listen(options), missing);
   });
@@ -313,8 +314,7 @@ Deno.test("browser start: where the system tells whose a browser is, only this u
   assertEquals([(await post(false)).status, others.count], [404, 0]);
 });
 
-const ignore = Deno.build.os !== "linux" || Deno.uid() !== 0;
-const rootTest = testWith({ ignore }, "browser start: ");
+const rootTest = testWith({ whyNot: whyNoOtherUser }, "browser start: ");
 
 for (const hostname of ["127.0.0.1", "[::1]"]) {
   rootTest(`a neighbour's same ports elsewhere make no browser foreign (${hostname})`, async () => {

@@ -55,7 +55,7 @@ const HELPERS: Record<string, () => Promise<Helper>> = {
     const program = `${folder.path}/python-helper`;
     const script = `${import.meta.dirname}/../../backends/helper/keyring_helper.py`;
     const python = await serverBinary("python-keyring");
-    writeProgram(program, `#!/bin/sh\nexec ${python} ${script} "$@"\n`);
+    writeProgram(program, `#!/bin/sh\nexec '${python}' '${script}' "$@"\n`);
     return { program, env: session.env };
   },
   "a helper by serveHelper": async () => {

@@ -7,7 +7,7 @@
  * and is done. Each file has a process of its own, and {@linkcode LIMIT_MS}. What fails for a reason of
  * Wine's is in `wine_faults.ts`, by name; nothing else may fail twice.
  *
- * `--if-possible` makes it no failure that Wine cannot be had: it says why.
+ * Where Wine cannot be had, it says why. With `--if-possible` the exit code is then {@linkcode LEFT_OUT}.
  */
 import { spawnProcess } from "../deno_process.ts";
 import { runElsewhere, testFiles } from "../run_elsewhere.ts";
@@ -27,6 +27,8 @@ import { WINE_FAULTS } from "./wine_faults.ts";
 const DIFFERENT =
   /^tests\/(backends\/(file|kv|keychain)|behaviour\/permissions|client\/cli\/(commands\/)?(login|main|settings|config)_)/;
 const LIMIT_MS = 400_000;
+/** The exit code of what was left out, which `.ci/run` knows. */
+const LEFT_OUT = 77;
 /** Below `C:`. */
 const REPOSITORY = "auth";
 const REPORTS = "reports";
@@ -109,8 +111,8 @@ async function runFile(file: string) {
 /** Ends the run where there is a reason to. */
 function leaveOutIf(reason: string | undefined): void {
   if (reason === undefined) return;
-  console.log(`The tests on Windows are left out: ${reason}`);
-  Deno.exit(Deno.args.includes("--if-possible") ? 0 : 1);
+  console.log(`Left out: ${reason}`);
+  Deno.exit(Deno.args.includes("--if-possible") ? LEFT_OUT : 1);
 }
 
 /** Makes Wine's folder where there is none. Gives the reason where that fails. */

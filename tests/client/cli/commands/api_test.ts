@@ -29,7 +29,9 @@ const CALLS: [words: string, echo: Record<string, unknown>, stdin?: string][] = 
 apiTest("the request is the one that is meant", async (world) => {
   const file = await world.write({ of: "file" }, "body.json");
   for (const [words, echo, stdin = ""] of CALLS) {
-    const { json, stderr } = await world.says(`api ${words.replace("FILE", file)}`, 0, { stdin });
+    const { json, stderr } = await world.says(`api ${words.replace("FILE", `'${file}'`)}`, 0, {
+      stdin,
+    });
     assertEquals(stderr, "");
     for (const [name, value] of Object.entries(echo)) assertEquals(json[name], value, name);
   }

@@ -1,5 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
+import { quoteArgument } from "../../../../backends/common/shell.ts";
+import { wordsIn } from "../../../support/permission_flags.ts";
 import { cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
 
 /** A test where no variable names provider and client. */
@@ -206,7 +208,7 @@ cliTest("config: a file that Deno does not permit is told", async (world) => {
   await world.signIn();
   const access = [`--allow-read=${world.folder}`, `--allow-write=${world.folder}`];
   const run = { flags: ["--allow-env", "--allow-net", ...access], env: { VM_AUTH_CONFIG: path } };
-  const flag = `--allow-read=${path}`;
+  const flag = quoteArgument(`--allow-read=${path}`);
   await world.says("status -q", 0, run);
   const denied = /^ +→ Cannot use the settings file .*: Deno does not permit it/m;
   await world.says("doctor", 0, denied, flag, run);
@@ -215,9 +217,9 @@ cliTest("config: a file that Deno does not permit is told", async (world) => {
   assertStringIncludes(file.reason, flag);
   // Who names it needs it.
   const words = ["error (permission_required): Cannot show the status", flag];
-  await world.says(`status --config ${path}`, 1, ...words, { flags: run.flags });
+  await world.says(`status --config '${path}'`, 1, ...words, { flags: run.flags });
   const reason = "(to read the file of --backend-options)";
-  await world.says(`status --backend file --backend-options ${path}`, 1, reason, flag, run);
+  await world.says(`status --backend file --backend-options '${path}'`, 1, reason, flag, run);
 });
 
 configTest("an error about a setting leads to where it comes from", async (world) => {
@@ -260,6 +262,6 @@ configTest("a variable that may not be read could win, and is told", async (worl
 configTest("the flags for this program are enough to sign in by the file", async (world) => {
   await world.write(client(world));
   const { json } = await world.says("permissions --for cli --json", 0);
-  await world.says("login -q", 0, { flags: json.flags.split(" ") });
+  await world.says("login -q", 0, { flags: wordsIn(json.flags) });
   world.stored();
 });

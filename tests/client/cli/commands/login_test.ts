@@ -4,6 +4,7 @@ import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { fakeBrowser } from "../../../support/fake_browser.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
 import { OwnStreams } from "../../../support/own_streams.ts";
+import { wordsIn } from "../../../support/permission_flags.ts";
 import { cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 
@@ -79,7 +80,7 @@ cliTest("login: --open opens the browser by the listed permission", async (world
   const { env } = browser;
   const { json } = await world.says("permissions --for cli --open --json", 0, { env });
   assertStringIncludes(json.flags, "--allow-run=xdg-open");
-  await world.says("login --open", 0, { env, flags: json.flags.split(" ") });
+  await world.says("login --open", 0, { env, flags: wordsIn(json.flags) });
   assertStringIncludes(await browser.page(), world.provider.issuer);
 }, { ignore: Deno.build.os !== "linux" });
 
@@ -161,7 +162,7 @@ cliTest("logout: --all deletes no store that is only away", async (world) => {
     "away.ts",
   );
   const words = "error (backend_unavailable): Cannot list credentials";
-  assertEquals((await world.says(`logout --all --backend ${path}:Away`, 1, words)).stdout, "");
+  assertEquals((await world.says(`logout --all --backend '${path}:Away'`, 1, words)).stdout, "");
   await assertRejects(() => Deno.stat(deleted), Deno.errors.NotFound);
 });
 

@@ -1,21 +1,24 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
+import { quoteArgument } from "../../../../backends/common/shell.ts";
 import { ALL, runDeno } from "../../../support/deno_process.ts";
 import { startHttpServer } from "../../../support/http_server.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
+import { wordsIn } from "../../../support/permission_flags.ts";
 import { cliTest } from "../cli_world.ts";
 
 cliTest("permissions: a command line, and the same as a permission set", async (world) => {
   const host = new URL(world.provider.issuer).host;
   const variables = ["ISSUER", "CLIENT_ID", "NO_PERSIST", "DENO_CREDENTIALS_BACKEND"]
     .map((name) => `VM_OIDC_${name}`);
-  const line = `deno run --allow-read=${world.folder} --allow-write=${world.folder} ` +
+  const access = ["read", "write"].map((name) => quoteArgument(`--allow-${name}=${world.folder}`));
+  const line = `deno run ${access.join(" ")} ` +
     `--allow-net=api.example.com:443,${host} --allow-env=` +
     `${[...variables, "VM_OIDC_CREDENTIALS_BACKEND", HOME_VARIABLE]} script.ts`;
   const { stdout } = await world.says(
     "permissions --api-host https://api.example.com/v1/",
     0,
-    "Only to sign in or refresh:\n  --allow-read=",
+    /Only to sign in or refresh:\n {2}'?--allow-read=/,
     /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/,
     { flags: ["--allow-env"] },
   );
@@ -44,13 +47,13 @@ cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
   await world.write(options, "kv.json");
   await world.write({ backends: ["memory", backend] }, "fallback.json");
   await world.write({ backend, key: { env: "KEY" } }, "encrypted.json");
-  const script = /^deno run --unstable-kv --allow-read=\S*\/srv\/vm/;
+  const script = /^deno run --unstable-kv '?--allow-read=\S*\/srv\/vm/;
   for (const name of ["kv", "fallback", "encrypted"]) {
     await world.says(`permissions --backend ${name} --backend-options ${name}.json`, 0, script);
   }
   const kv = "--backend kv --backend-options kv.json";
   const cli =
-    /^deno install --global --no-config --force --name validmind-auth --unstable-kv --allow-read=/;
+    /^deno install --global --no-config --force --name validmind-auth --unstable-kv '?--allow-read=/;
   await world.says(`permissions --for cli ${kv}`, 0, cli);
 });
 
@@ -88,8 +91,8 @@ cliTest("permissions: --discover asks the provider for its other hosts", async (
   }
 });
 
-/** For modules of a loopback host. */
-const NO_LOCK = "--no-lock";
+/** For modules of a loopback host, which are not to stay in the repository. */
+const NO_TRACE = ["--no-lock", "--vendor=false"];
 
 const STORE = `
 import { END } from "../more/second.ts";
@@ -111,9 +114,6 @@ cliTest("permissions: a store's own module needs file, imports and their hosts",
   const third = "export const END = '2099-01-01';";
   const types = { headers: { "content-type": "application/typescript" } };
   await using host = await startHttpServer(() => new Response(third, types));
-  const name = host.origin.replaceAll(/:\/\/|:/g, "_");
-  const vendor = new URL(`../../../../vendor/${name}`, import.meta.url);
-  using _ = { [Symbol.dispose]: () => Deno.removeSync(vendor, { recursive: true }) };
   const store = await world.write(STORE, "own/store.ts");
   const more = await world.write(third, "more/third.ts");
   const code = `
@@ -132,7 +132,7 @@ cliTest("permissions: a store's own module needs file, imports and their hosts",
   for (const [text, part, chosen] of cases) {
     const second = await world.write(text, "more/second.ts");
     const env = { VM_OIDC_CREDENTIALS_BACKEND: "./own/store.ts:Own", ...chosen };
-    const process = { env, flags: [...ALL, NO_LOCK] };
+    const process = { env, flags: [...ALL, ...NO_TRACE] };
     const { json: { flags }, stderr } = await world.says("permissions --json", 0, process);
     assertEquals(stderr, "");
     for (const one of [store, second, part]) {
@@ -140,10 +140,10 @@ cliTest("permissions: a store's own module needs file, imports and their hosts",
     }
     assertEquals(/types_alone|not_there/.test(flags), false, flags);
     const run = { code, env: { ...world.env, ...env }, cwd: world.home };
-    const told = await runDeno({ ...run, flags: [NO_LOCK, ...flags.split(" ")] });
+    const told = await runDeno({ ...run, flags: [...NO_TRACE, ...wordsIn(flags)] });
     assertEquals(told, { code: 0, stdout: "stored\n", stderr: "" });
-    const less = [NO_LOCK, "--allow-env", `--allow-read=${store}`];
+    const less = [...NO_TRACE, "--allow-env", `--allow-read=${store}`];
     const denied = await runDeno({ ...run, flags: less });
-    assertMatch(denied.stderr, /permission_required\].*--allow-read=\S*second\.ts/);
+    assertMatch(denied.stderr, /permission_required\].*--allow-read=.*second\.ts/);
   }
 });

@@ -111,7 +111,7 @@ cliTest("debug: a store's own error has its place, and else its words alone", as
     get() { return ${ended}; }
     withLock() { throw new RangeError("no lock row"); }
   }`;
-  const line = `token --backend ${await world.write(code, "store.ts")}`;
+  const line = `token --backend '${await world.write(code, "store.ts")}'`;
   const flags = ALL;
   const plain = /See the cause.*\ncaused by Error: is locked\n$/;
   await world.says(`${line}:Own`, 1, plain, { flags });
@@ -132,7 +132,7 @@ const REPORT = `const input = await new Response(Deno.stdin.readable).text();
   console.log(JSON.stringify([...names.map((name) => Deno.env.get(name)), Deno.args, input]));
   console.error("to standard error");
   Deno.exit(7);`;
-const PROGRAM = `${DENO} eval --ext=ts '${REPORT}'`;
+const PROGRAM = `'${DENO}' eval --ext=ts '${REPORT}'`;
 
 cliTest("exec: the program has token, streams and its own exit code", async (world) => {
   await world.signIn();
@@ -152,7 +152,7 @@ cliTest("exec: what cannot be run has an exit code of its own", async (world) =>
   await world.signIn();
   await world.says("exec no-such-program", 127, "Cannot run no-such-program: there is no such");
   await Deno.writeTextFile(`${world.home}/data`, "text", { mode: 0o600 });
-  if (isPosix) await world.says(`exec ${world.home}/data`, 126, "the system does not start it");
+  if (isPosix) await world.says(`exec '${world.home}/data'`, 126, "the system does not start it");
   await world.says("exec", 2, "none is given");
   await world.says("exec --variable A=B x", 2, "Cannot use --variable");
   const flags = ["--allow-env", "--allow-read"];
