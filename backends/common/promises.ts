@@ -126,12 +126,12 @@ export class Queue {
 
   async #wait(before: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
     const ms = this.#timeoutMs;
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(timedOut(ms)), Math.min(ms, LONGEST_TIMER_MS));
+    const over = new AbortController();
+    const late = delay(ms, over.signal).then(() => Promise.reject(timedOut(ms)));
     try {
-      await untilAborted(before, AbortSignal.any([signal ?? late.signal, late.signal]));
+      await untilAborted(Promise.race([before, late]), signal);
     } finally {
-      clearTimeout(timer);
+      over.abort();
     }
   }
 }

@@ -103,23 +103,23 @@ function formsIn(secrets: Secrets): Form[] {
   return [...forms.values()].flat();
 }
 
-/** A longer secret is a token, and none of these is sent with Basic. */
+/** A longer secret is a token, and no token is sent with Basic. */
 const LONGEST_BASIC = 512;
 
 /** The forms in which a secret is sent: as it is, in an address, in a form, and in a header. */
 function formsOf(secret: string): Form[] {
   const percent = encodeURIComponent(secret.toWellFormed());
-  const form = new URLSearchParams([["", secret]]).toString().slice(1);
+  const inForm = new URLSearchParams([["", secret]]).toString().slice(1);
   // As oauth4webapi writes it before base64. RFC 6749, appendix B, leaves more than one way.
   const basic = percent.replaceAll("%20", "+").replace(
     /[-_.!~*'()]/g,
     (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
   );
-  const all = [secret, percent, form, basic, ...base64Of(secret)];
+  const all = [secret, percent, inForm, basic, ...base64Of(secret)];
   if (secret.length <= LONGEST_BASIC) all.push(...base64Of(basic));
-  return [...new Set(all.map(unify))].filter((one) => one !== "").map((one) => {
-    const marks = { length: Math.ceil((one.length - PIECE + STEP) / STEP) };
-    return { form: one, marks: Uint32Array.from(marks, (_, index) => markAt(one, index * STEP)) };
+  return Array.from(new Set(all.map(unify)), (form) => {
+    const length = Math.ceil((form.length - PIECE + STEP) / STEP);
+    return { form, marks: Uint32Array.from({ length }, (_, index) => markAt(form, index * STEP)) };
   });
 }
 

@@ -121,7 +121,11 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     delete: (key) => void removed.add(key),
   };
   return {
-    memory: { open: () => new MemoryCredentialsBackend(), permissions: "none" },
+    memory: {
+      open: () => new MemoryCredentialsBackend(),
+      permissions: "none",
+      compares: true,
+    },
     file: {
       open: () => file(),
       broken: damagedFile,
@@ -182,6 +186,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       open: () => fallback(new MemoryCredentialsBackend(), new MemoryCredentialsBackend()),
       broken: () => fallback(new MemoryCredentialsBackend(), damagedFile()),
       permissions: "none",
+      compares: true,
     },
     "fallback of file and memory": {
       open: () => fallback(file("fallback"), new MemoryCredentialsBackend()),
