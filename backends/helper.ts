@@ -337,7 +337,9 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const answer = await this.#look("get", address);
     if (isNotFound(answer)) return undefined;
     const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};
-    return !ServerURL || ServerURL === address ? rowIn(address, Secret) ?? {} : {};
+    const isOther = ServerURL && ServerURL !== address;
+    if (isOther) return {};
+    return rowIn(address, Secret) ?? {};
   }
 
   /**
@@ -425,17 +427,15 @@ function wordsOf(action: string, { code, stdout, stderr }: Ended): string {
  */
 export async function serveHelper(backend: OidcCredentialsBackend): Promise<void> {
   assertCredentialsBackend(backend, "the argument of serveHelper()");
-  let answer: string | undefined;
+  let answer = "the store failed. Its words are left out, since they may quote a token";
   try {
     answer = await serve(backend, Deno.args.at(-1), await new Response(Deno.stdin.readable).text());
   } catch (error) {
-    answer = error instanceof CredentialsBackendError
-      ? error.message
-      : "the store failed. Its words are left out, since they may quote a token";
+    if (error instanceof CredentialsBackendError) answer = error.message;
     Deno.exitCode = 1;
   }
   if (answer === NOT_FOUND) Deno.exitCode = 1;
-  const bytes = new TextEncoder().encode(answer === undefined ? "" : `${answer}\n`);
+  const bytes = new TextEncoder().encode(answer && `${answer}\n`);
   for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
   await backend.close?.();
 }

@@ -383,7 +383,8 @@ function chunkValue(text: string, limit: number) {
 /** Parses a head. `undefined` where it is the value itself. */
 function parseHead(head: string) {
   const [, generation, count] = HEAD.exec(head) ?? [];
-  return generation === undefined ? undefined : { generation, count: Number(count) };
+  if (generation === undefined) return undefined;
+  return { generation, count: Number(count) };
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

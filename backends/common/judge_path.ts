@@ -46,12 +46,12 @@ export function faultOfMode(
   path: string,
   { mode }: Deno.FileInfo,
   forbidden: number,
-  change = "600",
 ): Refusal | undefined {
   const bits = (mode ?? 0) & forbidden;
   if (isWindows || bits === 0) return undefined;
   const verb = bits & WRITABLE_FOR_OTHERS ? "write" : "read";
   const shown = octal(mode! & 0o777).padStart(4, "0");
+  const change = forbidden === WRITABLE_FOR_OTHERS ? "go-w" : "600";
   const advice = `Close it: chmod ${change} ${quoteArgument(path)}`;
   return new Refusal(`others may ${verb} it (mode ${shown})`, advice);
 }
@@ -82,13 +82,10 @@ export function faultOfContent(
   if (uid === null || mode === null) return undefined; // Windows
   const isClosedToWrites = (mode & WRITABLE_FOR_OTHERS) === 0;
   if (uid === 0 && isClosedToWrites) return undefined;
-  if (!isOwn(path, info)) {
-    return uid === 0
-      ? faultOfMode(path, info, WRITABLE_FOR_OTHERS, "go-w")
-      : faultOfOwner(path, info);
-  }
-  const change = forbidden === WRITABLE_FOR_OTHERS ? "go-w" : "600";
-  return faultOfMode(path, info, forbidden, change);
+  const isOwned = isOwn(path, info);
+  if (!isOwned && uid !== 0) return faultOfOwner(path, info);
+  const bits = isOwned ? forbidden : WRITABLE_FOR_OTHERS;
+  return faultOfMode(path, info, bits);
 }
 
 function octal(mode: number): string {

@@ -62,7 +62,9 @@ function explainFileFault(path: string, error: unknown): Explanation {
   const { NotCapable, NotFound, PermissionDenied } = Deno.errors;
   if (error instanceof NotCapable) return permissionNeeded(path, error);
   if (error instanceof PermissionDenied) return DENIED;
-  if (error instanceof NotFound) return isLinkToNothing(path) ? NO_TARGET : NO_FOLDER;
+  const isMissing = error instanceof NotFound;
+  if (isMissing && isLinkToNothing(path)) return NO_TARGET;
+  if (isMissing) return NO_FOLDER;
   if (isFull(error)) return FULL;
   const { name = "unknown error", message = "", code }: Partial<OsError> = Object(error);
   // The system's own words, such as "Read-only file system", without those of Deno.

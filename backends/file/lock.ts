@@ -85,8 +85,10 @@ export async function whileLocked<T>(
   };
   let isWaiting = false;
   const { value } = await repeat(limits, async () => {
-    const peeked = isWaiting ? await peek?.() : undefined;
-    if (peeked !== undefined) return { value: peeked };
+    if (isWaiting) {
+      const peeked = await peek?.();
+      if (peeked !== undefined) return { value: peeked };
+    }
     isWaiting = true;
     const lock = tryHold(path, key);
     if (lock === undefined) return undefined;
@@ -137,7 +139,8 @@ function tryLock(file: Deno.FsFile, path: string): Deno.FileInfo | undefined {
     // Another process may have put another file in its place: then that one counts.
     if (!isStillAt(info, path)) return undefined;
     refuse(ACTION, path, faultOfOwner(path, info));
-    return file.tryLockSync(true) && isStillAt(info, path) ? info : undefined;
+    const isHeld = file.tryLockSync(true) && isStillAt(info, path);
+    return isHeld ? info : undefined;
   } catch (error) {
     file.close();
     throw fileError("lock", path, error);

@@ -37,7 +37,7 @@ export function replaceFile(
   const temp = proof?.take() ?? createNew(`${path}.tmp`, isLocked);
   let isReplaced = false;
   try {
-    writeAll(temp.file, new TextEncoder().encode(text));
+    writeBytes(temp.file, new TextEncoder().encode(text));
     temp.file.truncateSync(temp.file.seekSync(0, Deno.SeekMode.Current));
     temp.file.syncSync();
     if (isUnchanged()) {
@@ -81,7 +81,7 @@ export async function proveWrite(path: string, bytes: number): Promise<WriteProo
     return taken;
   };
   try {
-    writeAll(temp.file, new Uint8Array(bytes));
+    writeBytes(temp.file, new Uint8Array(bytes));
     await temp.file.sync(); // a file system may take a write before it has found a place for it
     return { take, end };
   } catch (error) {
@@ -95,7 +95,7 @@ function isStillThere({ path, file }: Temp): boolean {
   return found !== undefined && isSameFile(found, file.statSync());
 }
 
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+function writeBytes(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) {
     written += file.writeSync(bytes.subarray(written));
   }

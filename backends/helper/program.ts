@@ -42,7 +42,7 @@ export async function runProgram(
 ): Promise<Ended> {
   assertTrustedPath(program, env);
   warnOfInterpreter(program);
-  const child = start(action, program, args, env);
+  const child = startProgram(action, program, args, env);
   const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
   try {
     const ended = Promise.all([
@@ -55,7 +55,7 @@ export async function runProgram(
     const [{ code, signal }, stdout, stderr] = await untilAborted(ended, late);
     return { code, signal, stdout, stderr };
   } catch (error) {
-    await end(child);
+    await killProgram(child);
     if (error !== late.reason) throw error;
     throw new CredentialsBackendError("backend_timeout", {
       action: `${action} credentials by ${program}`,
@@ -74,7 +74,7 @@ export function isPath(program: string): boolean {
 function givenPath(env: Program["env"] = {}): string | undefined {
   const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
   const name = Object.keys(env).find(isPath);
-  return name === undefined ? undefined : env[name];
+  return name && env[name];
 }
 
 /**
@@ -139,7 +139,7 @@ function warnOfInterpreter(program: string): void {
   );
 }
 
-function start(
+function startProgram(
   action: string,
   program: string,
   args: readonly string[],
@@ -193,7 +193,7 @@ async function readAll(
   });
 }
 
-async function end(child: Deno.ChildProcess): Promise<void> {
+async function killProgram(child: Deno.ChildProcess): Promise<void> {
   try {
     child.kill("SIGKILL");
   } catch {

@@ -9,12 +9,12 @@ export const ADDRESS = "https://validmind-auth.invalid/";
 /** The one answer, with exit code 1, that means "there is no such entry". */
 export const NOT_FOUND = "credentials not found in native keychain";
 
-/** Does an action of the protocol with a backend. Gives the text for standard output. */
+/** Does an action of the protocol with a backend. Gives the text for standard output, which may be empty. */
 export async function serve(
   backend: OidcCredentialsBackend,
   action: string | undefined,
   input: string,
-): Promise<string | undefined> {
+): Promise<string> {
   if (action === "list") {
     const addresses = await Promise.all((await keysOf(backend)).map(addressOf));
     return JSON.stringify(Object.fromEntries(addresses.map((one) => [one, "validmind-auth"])));
@@ -29,16 +29,18 @@ export async function serve(
     const row = rowIn(ServerURL, Secret);
     if (row === undefined) throw invalid("Secret is not an entry in JSON", "Give one.");
     await backend.put(row.key, row.entry);
-    return undefined;
+    return "";
   }
   const key = await keyBehind(ServerURL, backend);
   if (action === "erase") {
     if (key !== undefined) await backend.delete(key);
-    return undefined;
+    return "";
   }
   if (action !== "get") throw invalid("its action is not known", "Usage: get|store|erase|list");
-  const entry = key === undefined ? undefined : await backend.get(key);
-  return entry ? JSON.stringify(accountFor(key!, ServerURL, entry)) : NOT_FOUND;
+  if (key === undefined) return NOT_FOUND;
+  const entry = await backend.get(key);
+  if (!entry) return NOT_FOUND;
+  return JSON.stringify(accountFor(key, ServerURL, entry));
 }
 
 function invalid(reason: string, remedy: string): CredentialsBackendError {
@@ -69,11 +71,13 @@ const LONGEST_KEY = 100;
 /** The `ServerURL` of a key. */
 export async function addressOf(key: string): Promise<string> {
   const bytes = new TextEncoder().encode(key);
-  const isLong = bytes.length > LONGEST_KEY;
-  const name = isLong ? new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)) : bytes;
-  return `${ADDRESS}${isLong ? "." : ""}${
-    name.toBase64({ alphabet: "base64url", omitPadding: true })
-  }`;
+  if (bytes.length <= LONGEST_KEY) return `${ADDRESS}${toName(bytes)}`;
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
+  return `${ADDRESS}.${toName(new Uint8Array(hash))}`;
+}
+
+function toName(bytes: Uint8Array): string {
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 /**
@@ -121,9 +125,10 @@ export interface Row {
 
 /** The entry in a secret, with its key; `undefined` where there is none. */
 export function rowIn(address: string, secret: unknown): Row | undefined {
-  const stored = typeof secret === "string" ? parseObject(secret) : undefined;
+  const stored = parseObject(`${secret}`);
+  if (stored === undefined) return undefined;
   const short = keyOf(address);
-  const { key, entry } = short === undefined ? stored ?? {} : { key: short, entry: stored };
+  const { key, entry } = short === undefined ? stored : { key: short, entry: stored };
   if (typeof key !== "string" || !isObject(entry)) return undefined;
   return { key, entry: entry as OidcCredentials };
 }

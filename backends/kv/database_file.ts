@@ -54,7 +54,7 @@ function makeDatabase(path: string): void {
 function judgeFile(path: string): void {
   const info = lookIfPresent(path);
   if (info === undefined) return; // another process that ends has SQLite remove its side files
-  const fault = faultOfKind(info) ?? faultOfOwner(path, info) ??
-    faultOfMode(path, info, OPEN_TO_OTHERS);
-  refuse(ACTION, path, fault);
+  refuse(ACTION, path, faultOfKind(info));
+  refuse(ACTION, path, faultOfOwner(path, info));
+  refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
 }
