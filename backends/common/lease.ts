@@ -1,9 +1,8 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
-import { delay, Queue, type Timer } from "./promises.ts";
+import { Queue, type Timer } from "./promises.ts";
 
-/** The time since the process began. */
-export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };
+export { SYSTEM_TIMER } from "./promises.ts";
 
 export interface LeaseRow {
   /** The id of the holder; empty where nobody holds the lease. */

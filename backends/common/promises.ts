@@ -37,6 +37,9 @@ export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   }
 }
 
+/** The time since the process began. */
+export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };
+
 /** Waits for a promise. Throws the reason of `signal` when it aborts first. */
 export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return await wait;

@@ -1,0 +1,45 @@
+import type { MaybePromise } from "../oidc_credentials_backend.ts";
+import { SYSTEM_TIMER, type Timer } from "./promises.ts";
+
+/** The limits of {@linkcode repeat}: whichever is reached first ends it. */
+export interface Repetition {
+  /** The most tries; `Infinity` where only the time counts. */
+  readonly tries: number;
+  /** The time after which no try begins any more, in milliseconds; `Infinity` where only the tries count. */
+  readonly withinMs: number;
+  /** About the pause after the first try. Each further one is longer by as much, and none is regular. */
+  readonly pauseMs: number;
+  /** The pauses grow up to this. */
+  readonly longestPauseMs?: number;
+  /** Ends the pause, and the tries. */
+  readonly signal?: AbortSignal | undefined;
+  readonly timer?: Timer;
+  /** The error when the limits are reached; `spent` reads like "after 5 tries in 230 ms". */
+  readonly over: (spent: string) => Error;
+}
+
+/**
+ * Tries until an attempt gives a value; `undefined` means "again". The error of an attempt ends the tries.
+ */
+export async function repeat<T>(
+  limits: Repetition,
+  attempt: () => MaybePromise<T | undefined>,
+): Promise<T> {
+  const { tries, withinMs, pauseMs, longestPauseMs = pauseMs, signal, over } = limits;
+  const { now, delay } = limits.timer ?? SYSTEM_TIMER;
+  const begun = now();
+  for (let tried = 1;; tried++) {
+    signal?.throwIfAborted();
+    const result = await attempt();
+    if (result !== undefined) return result;
+
+    const ms = now() - begun;
+    const isOver = tried >= tries || ms >= withinMs;
+    if (isOver) {
+      throw over(`after ${tried} ${tried === 1 ? "try" : "tries"} in ${Math.round(ms)} ms`);
+    }
+
+    const pause = Math.min(pauseMs * tried, longestPauseMs);
+    await delay((0.5 + Math.random()) * pause, signal); // two that met once shall not meet each time
+  }
+}
