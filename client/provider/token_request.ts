@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redaction.ts";
-import { isSendable, type TokenSet } from "../entry/bearer.ts";
+import { type AnswerTime, isSendable, type TokenSet } from "../entry/bearer.ts";
 import { readClaims } from "../entry/claims.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
@@ -19,7 +19,14 @@ import {
   REVOCATION,
   TOKEN,
 } from "./fetch.ts";
-import { assertIdToken, checkSignature, judgedSkew, signatureAlgorithm } from "./id_token.ts";
+import {
+  assertIdToken,
+  isSignedByOne,
+  judgedSkew,
+  keysNamedBy,
+  noSigner,
+  signatureAlgorithm,
+} from "./id_token.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
 export interface RequestContext {
@@ -75,6 +82,7 @@ export interface TokenRequest {
 export interface TokenAnswer {
   response: Response;
   answer: oauth.TokenEndpointResponse;
+  time: AnswerTime;
 }
 
 /**
@@ -111,6 +119,7 @@ async function requestOnce(
   { send, process, parameters, dpopKey, got }: TokenRequest,
 ): Promise<TokenAnswer> {
   const { identity, server, client, runtime } = context;
+  const [sentAt, sentBySystem] = [runtime.now(), Date.now()];
   const response = await send({
     ...requestOptions(TOKEN, context, (answer) => Object.assign(got, answer)),
     ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey, runtime.skew) }),
@@ -119,6 +128,7 @@ async function requestOnce(
   const idToken = String(got.id_token);
   const alg = readClaims(idToken, 0)?.alg;
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
+  const date = stated === undefined ? undefined : Date.now() + stated * 1000;
   runtime.skew = stated ?? runtime.skew;
   const skew = judgedSkew(stated);
   const judged = {
@@ -129,26 +139,25 @@ async function requestOnce(
   };
   const answer = await process(server, judged, response);
   await assertIdToken(answer, client.client_id, Math.floor(Date.now() / 1000) + skew);
-  return { response, answer };
+  // A stop after the request makes the clock here look late, and never the tokens fresher.
+  const ahead = date === undefined ? undefined : Math.round((date - sentBySystem) / 1000);
+  return { response, answer, time: { sentAt, date, skew: ahead } };
 }
 
 /** The tokens of an answer, after the check of the ID token's signature. */
-export async function checkTokens(
-  context: RequestContext,
-  { response, answer }: TokenAnswer,
-): Promise<TokenSet> {
-  const { id_token } = answer;
-  if (id_token !== undefined) {
-    await checkSignature(context.server, response, id_token, await requestKeys(context));
-  }
-  return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
+async function checkTokens(context: RequestContext, answered: TokenAnswer): Promise<TokenSet> {
+  const { response, answer: { id_token } } = answered;
+  if (id_token === undefined) return toTokenSet(answered);
+  const keys = keysNamedBy(id_token, await requestKeys(context));
+  if (!await isSignedByOne(context.server, response, id_token, keys)) throw noSigner();
+  return toTokenSet(answered);
 }
 
 /** Tries to get the keys. */
 const MAX_TRIES = 3;
 
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
-async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
+export async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
   const { identity, server: { jwks_uri = "" }, signal, runtime } = context;
   checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
   const fetch = providerFetch(JWKS, runtime);
@@ -219,10 +228,7 @@ export async function revokeToken(
  *
  * @throws {TypeError} Where no request can carry one of them. The message does not quote it.
  */
-export function toTokenSet(
-  answer: Partial<oauth.TokenEndpointResponse>,
-  idTokenExpiry?: number,
-): TokenSet {
+export function toTokenSet({ answer, time }: TokenAnswer): TokenSet {
   const { access_token, refresh_token, id_token, scope } = answer;
   for (const token of [access_token, id_token]) {
     if (token === undefined || isSendable(token)) continue;
@@ -231,13 +237,14 @@ export function toTokenSet(
   // The granted scope is shown.
   const isEcho = [access_token, refresh_token, id_token].some((one) => one && scope?.includes(one));
   return {
-    accessToken: access_token as string,
+    accessToken: access_token,
     refreshToken: refresh_token,
     idToken: id_token,
-    idTokenExpiry,
+    idTokenExpiry: oauth.getValidatedIdTokenClaims(answer)?.exp,
     expiresIn: answer.expires_in,
     signInSeconds: positiveNumber(answer.refresh_expires_in),
     scope: isEcho ? undefined : scope && printable(scope, 2000),
+    time,
   };
 }
 

@@ -36,7 +36,8 @@ import {
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
-import { clearCredentials, loadProvider, UNREAD } from "../tokens/clear.ts";
+import { clearCredentials, UNREAD } from "../tokens/clear.ts";
+import { loadProvider } from "../tokens/load_provider.ts";
 import { sharedState } from "../tokens/source.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";

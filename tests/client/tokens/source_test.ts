@@ -4,7 +4,7 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
 import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
-import { EntryUse } from "../../../client/tokens/renewal_result.ts";
+import { EntryUse } from "../../../client/tokens/entry_use.ts";
 import type { TokenSourceOptions } from "../../../client/tokens/source.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { tokensOf } from "../../support/entries.ts";
