@@ -37,11 +37,13 @@ import { assertCredentialsBackend } from "./common/assert_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { describeBackend, locationOf } from "./common/describe_backend.ts";
 import { entryFrom } from "./common/entry_from.ts";
-import { shareStore } from "./common/inner_stores.ts";
+import { joinIds, shareStore } from "./common/inner_stores.ts";
 import { INNER } from "./common/marks.ts";
 import { listKeys } from "./common/list_keys.ts";
 import { printable } from "./common/printable.ts";
+import { repeat } from "./common/repeat.ts";
 import { assertRuntime } from "./common/runtime.ts";
+import { SIGN_OUT } from "./common/sign_out_words.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   CredentialsBackendError,
@@ -53,11 +55,8 @@ import {
   keyOptionError,
   type KeySource,
   keySource,
-  openSealed,
-  type SealedEntry,
-  sealedIn,
-  sealRow,
-} from "./encrypted/sealing.ts";
+} from "./encrypted/key_source.ts";
+import { openSealed, type SealedEntry, sealedIn, sealRow } from "./encrypted/sealing.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -65,14 +64,13 @@ import type {
   PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { SIGN_OUT } from "./common/sign_out_words.ts";
 
 export type {
   EncryptionKey,
   PassphraseKeyOptions,
   StoredKeyOptions,
   VariableKey,
-} from "./encrypted/sealing.ts";
+} from "./encrypted/key_source.ts";
 
 /**
  * Options of {@linkcode EncryptedCredentialsBackend}.
@@ -215,7 +213,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   /** The place of the encrypted entries, in words. */
   get location(): string | undefined {
     const location = locationOf(this.#inner);
-    return location === undefined ? undefined : `${location}, encrypted`;
+    return location && `${location}, encrypted`;
+  }
+
+  /** The identity of the inner store and of the key; none where either has none, such as a key in bytes. */
+  get storeId(): string | undefined {
+    return joinIds(this.#inner.storeId, this.#keys[0]!.identity);
   }
 
   /**
@@ -241,17 +244,16 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Encrypts `entry` and stores it under `key`. `isReplaced` counts if the inner backend supports it.
    *
-   * @throws {CredentialsBackendError} As {@linkcode get}.
+   * @returns Whether it was stored: `false` only where `isReplaced` refused.
+   * @throws {CredentialsBackendError} As {@linkcode get}; `backend_locked` where others change the entry
+   * all the time.
    */
-  async put(
-    key: string,
-    entry: OidcCredentials,
-    options: PutOptions = {},
-  ): Promise<void> {
+  async put(key: string, entry: OidcCredentials, options: PutOptions = {}): Promise<boolean> {
     const { isReplaced } = options;
     const row = await sealRow(key, entry, await this.#keys[0]!.current());
-    if (isReplaced === undefined) await this.#inner.put(rowName(key), row);
-    else await this.#replace(key, row, isReplaced);
+    if (isReplaced !== undefined) return await this.#replace(key, row, isReplaced);
+    await this.#inner.put(rowName(key), row);
+    return true;
   }
 
   /**
@@ -294,8 +296,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async keyUse(): Promise<KeyCounts> {
     const counts = this.#keys.map(() => 0);
     let unknown = 0;
-    for (const name of await listKeys(this.#inner, "Keep all keys.")) {
-      const row = name.startsWith(PREFIX) ? await this.#inner.get(name) : undefined;
+    const names = await listKeys(this.#inner, "Keep all keys.");
+    for (const name of names.filter((name) => name.startsWith(PREFIX))) {
+      const row = await this.#inner.get(name);
       if (!row) continue;
       const sealed = sealedIn(row);
       const opened = sealed && await this.#open(name.slice(PREFIX.length), sealed);
@@ -423,16 +426,25 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     key: string,
     row: OidcCredentials,
     isReplaced: NonNullable<PutOptions["isReplaced"]>,
-  ): Promise<void> {
-    const present = await this.#inner.get(rowName(key));
-    if (!isReplaced(await this.#entryIn(key, present))) return;
-    let isSame = true;
-    const isPresent = (found: OidcCredentials | undefined) =>
-      isSame = ciphertextOf(found) === ciphertextOf(present);
-    await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
-    if (!isSame) await this.#replace(key, row, isReplaced);
+  ): Promise<boolean> {
+    const over = (spent: string) =>
+      new CredentialsBackendError("backend_locked", {
+        action: `write credentials to ${describeBackend(this.#inner)}`,
+        reason: `others changed the entry each time before it was written, ${spent}`,
+        remedy: "Try again. Find out who writes it without its lock.",
+      });
+    return await repeat({ ...REPLACING, over }, async () => {
+      const present = await this.#inner.get(rowName(key));
+      if (!isReplaced(await this.#entryIn(key, present))) return false;
+      const isPresent = (found: OidcCredentials | undefined) =>
+        ciphertextOf(found) === ciphertextOf(present);
+      const stored = await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
+      return stored === false ? undefined : true;
+    });
   }
 }
+
+const REPLACING = { tries: 20, withinMs: 10_000, pauseMs: 2, longestPauseMs: 50 };
 
 function rowName(key: string): string {
   return `${PREFIX}${key}`;
@@ -440,5 +452,6 @@ function rowName(key: string): string {
 
 /** No two writes have the same. `undefined` for no row, and empty for a damaged one. */
 function ciphertextOf(row: OidcCredentials | null | undefined): string | undefined {
-  return row ? sealedIn(row)?.ciphertext ?? "" : undefined;
+  if (!row) return undefined;
+  return sealedIn(row)?.ciphertext ?? "";
 }

@@ -39,6 +39,7 @@ import { assertCredentialsBackend } from "./common/assert_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { backendName, locationOf } from "./common/describe_backend.ts";
 import { entryFrom } from "./common/entry_from.ts";
+import { joinIds } from "./common/inner_stores.ts";
 import { INNER } from "./common/marks.ts";
 import { printable } from "./common/printable.ts";
 import { isProbeKey, probeKey } from "./common/probe.ts";
@@ -175,6 +176,11 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     return this.#usable().map(placeOf).join(", else ");
   }
 
+  /** The identities of all stores, where each has one. */
+  get storeId(): string | undefined {
+    return joinIds(...this.#backends.map(({ storeId }) => storeId));
+  }
+
   /**
    * All stores.
    *
@@ -196,11 +202,16 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Stores `entry` in the store that has an entry under `key`, else in the first one.
    *
+   * @returns The answer of that store: `false` where `isReplaced` refused there.
    * @throws {CredentialsBackendError} The error of a store, by the rules above.
    */
-  async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    options?: PutOptions,
+  ): Promise<boolean | void> {
     const { store } = await this.#find(key);
-    await store.put(key, entry, options);
+    return await store.put(key, entry, options);
   }
 
   /**

@@ -4,6 +4,7 @@ import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
@@ -56,12 +57,18 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   /** The entry under `key`, or `undefined` when there is none. */
   get(key: string): OidcCredentials | undefined {
     const row = this.#rows.get(key);
-    return row === undefined ? undefined : JSON.parse(row);
+    return row && JSON.parse(row);
   }
 
-  /** Stores a copy of `entry` under `key`. */
-  put(key: string, entry: OidcCredentials): void {
+  /**
+   * Stores a copy of `entry` under `key`.
+   *
+   * @returns Whether it was stored: `false` only where `isReplaced` refused.
+   */
+  put(key: string, entry: OidcCredentials, { isReplaced = () => true }: PutOptions = {}): boolean {
+    if (!isReplaced(this.get(key))) return false;
     this.#rows.set(key, JSON.stringify(entry));
+    return true;
   }
 
   /** Removes the entry under `key`, if there is one. */

@@ -163,10 +163,9 @@ async function copy(
   const present = await read(to, key);
   if (present !== undefined && endOf(present) >= endOf(entry)) return "kept";
   if (present === undefined && wasThere) return undefined;
-  let isWritten = true;
-  const isReplaced = (found: OidcCredentials | undefined) => isWritten = sameJson(found, present);
-  await guarded("write", to, () => to.put(key, entry, { isReplaced }));
-  if (!isWritten) return undefined;
+  const isReplaced = (found: OidcCredentials | undefined) => sameJson(found, present);
+  const stored = await guarded("write", to, () => to.put(key, entry, { isReplaced }));
+  if (stored === false) return undefined;
   if (sameJson(await read(to, key), entry)) return "copied";
   throw new CredentialsBackendError("backend_unproven", {
     action: `migrate the entry "${printable(key)}"`,

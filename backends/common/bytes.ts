@@ -13,3 +13,15 @@ export function toBase64(bytes: Uint8Array): string {
   const text = () => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   return bytes.toBase64?.() ?? btoa(text());
 }
+
+/** The bytes of a base64 text in its one canonical form. */
+export function fromBase64(text: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (typeof text !== "string") return undefined;
+  try {
+    // Node before 25 has no `Uint8Array.fromBase64`.
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    return toBase64(bytes) === text ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,4 +1,4 @@
-import { backendName, locationOf } from "./describe_backend.ts";
+import { backendName } from "./describe_backend.ts";
 import { INNER, type Marked } from "./marks.ts";
 
 /** Whether two backends lead to one store, or share one within them, as far as can be told. */
@@ -6,8 +6,12 @@ export function shareStore(one: Marked, other: Marked): boolean {
   const inner = one[INNER];
   if (inner !== undefined) return inner.some((store) => shareStore(store, other));
   if (other[INNER] !== undefined) return shareStore(other, one);
-  const place = one.persistent === true ? locationOf(one) : undefined;
-  return one === other || place !== undefined && place === locationOf(other);
+  return one === other || one.storeId !== undefined && one.storeId === other.storeId;
+}
+
+/** One identity of several; `undefined` where a part has none. */
+export function joinIds(...ids: readonly (string | undefined)[]): string | undefined {
+  return ids.includes(undefined) ? undefined : JSON.stringify(ids);
 }
 
 /** Whether a store, or one within it, is in Deno KV, which needs `--unstable-kv`. */

@@ -149,18 +149,20 @@ Deno.test("a write that another one overtakes is decided anew", async () => {
   for (const theirs of [entry({ access_token: "theirs" }), entry({ x_theirs: 1 })]) {
     const inner = new MemoryCredentialsBackend();
     const compare: OidcCredentialsBackend["put"] = (key, row, options) => {
-      if (options?.isReplaced?.(inner.get(key)) ?? true) inner.put(key, row);
+      const isWanted = options?.isReplaced?.(inner.get(key)) ?? true;
+      return isWanted && inner.put(key, row);
     };
     const overtaken: OidcCredentialsBackend = {
       ...minimal(inner),
       put: async (...args) => {
         overtaken.put = compare;
         await encrypted(inner).put(KEY, theirs);
-        await compare(...args);
+        return await compare(...args);
       },
     };
     await encrypted(inner).put(KEY, entry());
-    await encrypted(overtaken).put(KEY, next, { isReplaced });
+    const stored = await encrypted(overtaken).put(KEY, next, { isReplaced });
+    assertEquals(stored, isReplaced(theirs));
     assertEquals(await encrypted(inner).get(KEY), isReplaced(theirs) ? next : theirs);
   }
 });

@@ -158,7 +158,8 @@ test("neither a sign-in to the target is overwritten nor a sign-out of it undone
         },
         put: (key, value, options) => {
           meet("put");
-          if (options?.isReplaced?.(good.get(key)) ?? true) good.put(key, value);
+          const isWanted = options?.isReplaced?.(good.get(key)) ?? true;
+          return isWanted && good.put(key, value);
         },
       });
       const listing = altered(from, {

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { toBase64 } from "../../../backends/common/bytes.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
-import { type EncryptionKey, fromBase64, sealingKey } from "../../../backends/encrypted/sealing.ts";
+import { fromBase64 } from "../../../backends/common/bytes.ts";
+import type { EncryptionKey } from "../../../backends/encrypted/key_source.ts";
+import { sealingKey } from "../../../backends/encrypted/sealing.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type {
   OidcCredentials,

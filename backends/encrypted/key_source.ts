@@ -1,0 +1,279 @@
+import { assertCredentialsBackend } from "../common/assert_backend.ts";
+import { fromBase64, toBase64 } from "../common/bytes.ts";
+import { entryFrom } from "../common/entry_from.ts";
+import { readEnv } from "../common/environment.ts";
+import { Once } from "../common/promises.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type {
+  BackendPermission,
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../oidc_credentials_backend.ts";
+import {
+  type Derivation,
+  derivedKey,
+  KEY_BYTES,
+  newDerivation,
+  type SealedEntry,
+  type SealingKey,
+  sealingKey,
+} from "./sealing.ts";
+
+/**
+ * A key for the encryption of entries:
+ *
+ * | form | key |
+ * |---|---|
+ * | `Uint8Array` | these 32 random bytes, of which a copy is taken |
+ * | `{ env: "MY_KEY" }` | 32 random bytes in that variable, as hex, base64 or base64url |
+ * | `{ passphrase }` | derived from a text, or from a variable: `{ env: "MY_PASSPHRASE" }` |
+ * | `{ backend }` | random, made at the first write and kept in another backend, such as the OS keychain |
+ *
+ * Entries name their key by a fingerprint.
+ *
+ * @category Backends
+ */
+export type EncryptionKey =
+  | Uint8Array
+  | VariableKey
+  | PassphraseKeyOptions
+  | StoredKeyOptions;
+
+/**
+ * A key in a variable, which is read at the first use.
+ *
+ * @category Backends
+ */
+export interface VariableKey {
+  /** The variable with 32 random bytes as hex, base64 or base64url. */
+  env: string;
+}
+
+/**
+ * A key that is derived with PBKDF2 (HMAC with SHA-256, 600,000 iterations) and a random salt, once
+ * in a process. An entry that names more than 2,000,000 iterations is not read, since a planted entry
+ * could keep its reader busy.
+ *
+ * @category Backends
+ */
+export interface PassphraseKeyOptions {
+  /** At least 12 characters. A variable is read at the first use. */
+  passphrase: string | { env: string };
+}
+
+/**
+ * A random key in another backend.
+ *
+ * @category Backends
+ */
+export interface StoredKeyOptions {
+  /**
+   * The store of the key. It cannot be the store of the entries. Use a place that holds nothing else,
+   * such as a keychain service of its own. If you clear all of that place, the key is lost.
+   */
+  backend: OidcCredentialsBackend;
+}
+
+export const ACTION = "create EncryptedCredentialsBackend";
+
+/** Shorter passphrases can be guessed, however slow each guess is. */
+const PASSPHRASE_LENGTH = 12;
+
+/** The row that names the key to write with. */
+const CURRENT = "encryption-key";
+
+const MAKE_ONE = "Make one with: openssl rand -base64 32";
+
+export interface KeySource {
+  readonly backend?: OidcCredentialsBackend;
+  /** Two sources with the same have the same keys; `undefined` where nothing but the key itself tells. */
+  readonly identity?: string | undefined;
+  /** `undefined` where the key's backend does not declare them. */
+  readonly permissions: (() => BackendPermission[]) | undefined;
+  /** The key to write with. */
+  current(): Promise<SealingKey>;
+  /** The key to try for a sealed entry, if one can be from here. */
+  keyFor(sealed: SealedEntry): Promise<SealingKey | undefined>;
+  /** Learns that that key has opened the entry. */
+  settle?(sealed: SealedEntry): void;
+}
+
+/** Checks a key, and gives its source. `name` is its option. */
+export function keySource(key: EncryptionKey, name: string): KeySource {
+  if (key instanceof Uint8Array) return keyOfBytes(key, name);
+  const { env, passphrase, backend }: Partial<
+    VariableKey & PassphraseKeyOptions & StoredKeyOptions
+  > = Object(key);
+  if (env !== undefined) {
+    return { ...fixedKey(() => readKeyVariable(env)), ...ofVariable(env, name) };
+  }
+  if (typeof passphrase === "string") {
+    assertPassphrase(passphrase);
+    return passphraseKey(() => passphrase);
+  }
+  if (passphrase !== undefined) {
+    const read = () =>
+      readVariable(passphrase.env, "read the passphrase", "Set it, or give another key.");
+    return { ...passphraseKey(read), ...ofVariable(passphrase?.env, name) };
+  }
+  if (backend === undefined) {
+    throw keyOptionError(
+      `option "${name}" is not a key`,
+      "Give 32 bytes, or one of env, passphrase, backend.",
+    );
+  }
+  assertCredentialsBackend(backend, name);
+  return storedKey(backend);
+}
+
+function keyOfBytes(key: Uint8Array, name: string): KeySource {
+  if (!isRandom(key)) {
+    const advice = "Give random ones, or a text as a passphrase.";
+    throw keyOptionError(`option "${name}" is not ${KEY_BYTES} random bytes`, advice);
+  }
+  const own = new Uint8Array(key); // the caller may wipe the original
+  return fixedKey(() => own);
+}
+
+/** A source that reads a variable: what it needs, and its identity. */
+function ofVariable(variable: unknown, name: string): Pick<KeySource, "identity" | "permissions"> {
+  if (typeof variable === "string" && /^[A-Za-z_]\w*$/.test(variable)) {
+    return { identity: `$${variable}`, permissions: () => [{ name: "env", variable }] };
+  }
+  throw keyOptionError(`option "${name}" does not name a variable`, 'Give { "env": "MY_KEY" }.');
+}
+
+/** One key. Its bytes are read at the first use. */
+function fixedKey(read: () => Uint8Array<ArrayBuffer>): KeySource {
+  let key: Promise<SealingKey> | undefined;
+  // A read that fails may succeed later. Bytes that were read are wiped, and not read again.
+  const current = () => key ??= sealingKey(read());
+  return {
+    permissions: () => [],
+    current,
+    keyFor: async ({ pbkdf2 }) => pbkdf2 ? undefined : await current(),
+  };
+}
+
+/** Keys from a passphrase: one for each salt, and each derived once in a process. */
+function passphraseKey(read: () => string): KeySource {
+  const secret = new Once<CryptoKey>(); // the variable may be gone later
+  const derived = new Map<string, Once<SealingKey>>();
+  /** The derivation to write with: one of an opened entry, so that a later start derives one key. */
+  let current: Derivation | undefined;
+
+  const derive = (derivation: Derivation): Promise<SealingKey> => {
+    const name = `${derivation.iterations} ${derivation.salt}`;
+    const key = derived.get(name) ?? new Once();
+    derived.set(name, key);
+    return key.get(async () => {
+      const root = await secret.get(() => importPassphrase(read()));
+      return await derivedKey(root, derivation);
+    });
+  };
+  return {
+    permissions: () => [],
+    current: async () => await derive(current ??= newDerivation()),
+    keyFor: async ({ pbkdf2 }) => pbkdf2 && await derive(pbkdf2),
+    settle: ({ pbkdf2 }) => void (current ??= pbkdf2),
+  };
+}
+
+async function importPassphrase(text: string): Promise<CryptoKey> {
+  assertPassphrase(text);
+  // RFC 8265: one passphrase, however a keyboard composes its letters.
+  const bytes = new TextEncoder().encode(text.normalize("NFC"));
+  return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
+}
+
+/**
+ * Random keys in a backend. The first one is made where it is needed. Each key has a row of its own:
+ * where two processes make one at the same time, both stay, and each entry names its key.
+ */
+function storedKey(backend: OidcCredentialsBackend): KeySource {
+  const keys = new Map<string, SealingKey>();
+  const current = new Once<SealingKey>();
+  const read = async (id: unknown): Promise<SealingKey | undefined> => {
+    // The id is from an entry, which may have been tampered with.
+    if (typeof id !== "string" || !/^[0-9a-f]{16}$/.test(id)) return undefined;
+    const known = keys.get(id);
+    if (known !== undefined) return known;
+    const stored = entryFrom(backend, await backend.get(`${CURRENT}|${id}`));
+    const bytes = fromBase64(stored?.encryption_key);
+    if (bytes?.length !== KEY_BYTES) return undefined;
+    const key = await sealingKey(bytes);
+    if (key.id !== id) return undefined; // damaged, or another key's row
+    keys.set(id, key);
+    return key;
+  };
+  const readOrMake = async (): Promise<SealingKey> => {
+    const present = await read(entryFrom(backend, await backend.get(CURRENT))?.key_id);
+    if (present !== undefined) return present;
+    const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+    const encryption_key = toBase64(bytes);
+    const key = await sealingKey(bytes);
+    await backend.put(`${CURRENT}|${key.id}`, row({ encryption_key }));
+    await backend.put(CURRENT, row({ key_id: key.id }));
+    return key;
+  };
+  return {
+    backend,
+    identity: backend.storeId,
+    permissions: backend.requiredPermissions?.bind(backend),
+    current: () => current.get(readOrMake),
+    keyFor: async ({ key_id, pbkdf2 }) => pbkdf2 ? undefined : await read(key_id),
+  };
+}
+
+function row(fields: Record<string, string>): OidcCredentials {
+  return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
+}
+
+/** The 32 bytes in a variable. */
+function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
+  const bytes = bytesIn(readVariable(name, "read the encryption key", MAKE_ONE).trim());
+  if (bytes !== undefined && isRandom(bytes)) return bytes;
+  throw new CredentialsBackendError("env_invalid", {
+    action: `read the encryption key from the variable ${name}`,
+    reason: `it is not ${KEY_BYTES} random bytes in hex, base64 or base64url`,
+    remedy: MAKE_ONE,
+  });
+}
+
+/** The bytes of a text in hex, base64 or base64url. Its length tells the form. */
+function bytesIn(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (/^[0-9a-f]{64}$/i.test(text)) {
+    return Uint8Array.from(text.match(/../g)!, (byte) => parseInt(byte, 16));
+  }
+  if (!/^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.test(text)) return undefined;
+  return fromBase64(`${text.slice(0, 43).replaceAll("-", "+").replaceAll("_", "/")}=`);
+}
+
+function readVariable(name: string, purpose: string, advice: string): string {
+  const text = readEnv(name, purpose);
+  if (text !== undefined) return text;
+  throw new CredentialsBackendError("env_unset", {
+    action: purpose,
+    reason: `the variable ${name} is not set`,
+    remedy: advice,
+  });
+}
+
+/** Neither short, nor repeated, nor a text: no random generator gives such bytes in a lifetime. */
+function isRandom(bytes: Uint8Array): boolean {
+  return bytes.length === KEY_BYTES && new Set(bytes).size >= KEY_BYTES / 2 &&
+    !bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
+}
+
+function assertPassphrase(text: unknown): asserts text is string {
+  if (typeof text === "string" && text.length >= PASSPHRASE_LENGTH) return;
+  throw new CredentialsBackendError("invalid_options", {
+    action: "encrypt credentials",
+    reason: `the passphrase has fewer than ${PASSPHRASE_LENGTH} characters`,
+    remedy: "Take a longer one, such as six random words.",
+  });
+}
+
+export function keyOptionError(reason: string, remedy: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_options", { action: ACTION, reason, remedy });
+}
