@@ -6,6 +6,7 @@ import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
+  fetchKeys,
   type RequestContext,
   requestKeys,
   requestTokens,
@@ -73,8 +74,8 @@ async function request(
   const { server, client, auth } = context;
   const end = new AbortController();
   // Asked for beside the tokens, which are on the disk sooner then.
-  const keys = subject && requestKeys({ ...context, signal: end.signal });
-  keys?.catch(() => undefined); // a fault counts where they are needed
+  const early = subject && fetchKeys({ ...context, signal: end.signal });
+  early?.catch(() => undefined); // asked for again, where they are needed
   try {
     const answered = await requestTokens(context, {
       dpopKey,
@@ -87,9 +88,9 @@ async function request(
     const { id_token, refresh_token: rotated = refreshToken } = answered.answer;
     if (id_token === undefined) return toTokenSet(answered);
 
-    const wanted = keys ?? requestKeys(context);
-    if (rotated !== refreshToken && !await isSoonHere(wanted)) await keepRotated(rotated);
-    return await checkRefreshed(context, answered, id_token, wanted);
+    const keys = early?.catch(() => requestKeys(context)) ?? requestKeys(context);
+    if (rotated !== refreshToken && !await isSoonHere(keys)) await keepRotated(rotated);
+    return await checkRefreshed(context, answered, id_token, keys);
   } finally {
     end.abort();
   }
@@ -133,11 +134,11 @@ async function checkRefreshed(
   context: RequestContext,
   answered: TokenAnswer,
   idToken: string,
-  wanted: Promise<Record<string, unknown>[]>,
+  coming: Promise<Record<string, unknown>[]>,
 ): Promise<TokenSet> {
   const isSigned = (keys: Record<string, unknown>[]) =>
     isSignedByOne(context.server, answered.response, idToken, keys);
-  const keys = await wanted.catch((error) => {
+  const keys = await coming.catch((error) => {
     if (error instanceof ProviderUnavailableError) return undefined;
     throw error;
   });

@@ -2,6 +2,7 @@ import * as oauth from "oauth4webapi";
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redaction.ts";
+import { repeat } from "../../backends/common/repeat.ts";
 import { type AnswerTime, isSendable, type TokenSet } from "../entry/bearer.ts";
 import { readClaims } from "../entry/claims.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
@@ -153,24 +154,37 @@ async function checkTokens(context: RequestContext, answered: TokenAnswer): Prom
   return toTokenSet(answered);
 }
 
-/** Tries to get the keys. */
-const MAX_TRIES = 3;
-
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
-export async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
-  const { identity, server: { jwks_uri = "" }, signal, runtime } = context;
+export async function fetchKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
+  const { identity, server: { jwks_uri = "" }, signal = null, runtime } = context;
   checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
-  const fetch = providerFetch(JWKS, runtime);
-  for (let tries = 1;; tries++) {
+  const response = await providerFetch(JWKS, runtime)(jwks_uri, { redirect: "manual", signal });
+  const { keys } = await response.json();
+  return Array.isArray(keys) ? keys.filter(isObject) : [];
+}
+
+/** The same, with further tries: the tokens are there, and wait for their check. */
+export async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
+  const { runtime: { elapsed: now, delay }, signal } = context;
+  let fault: unknown;
+  const limits = {
+    tries: 3,
+    withinMs: Infinity,
+    pauseMs: 500,
+    longestPauseMs: 1000,
+    signal,
+    timer: { now, delay },
+    over: () => fault as Error,
+  };
+  return await repeat(limits, async () => {
     try {
-      const response = await fetch(jwks_uri, { redirect: "manual", signal: signal ?? null });
-      const { keys } = await response.json();
-      return Array.isArray(keys) ? keys.filter(isObject) : [];
+      return await fetchKeys(context);
     } catch (error) {
-      if (!(error instanceof ProviderUnavailableError) || tries === MAX_TRIES) throw error;
-      await runtime.delay(tries * 500, signal);
+      if (!(error instanceof ProviderUnavailableError)) throw error;
+      fault = error;
+      return undefined;
     }
-  }
+  });
 }
 
 /** Time for the revocation of tokens that nobody will use, in milliseconds. */

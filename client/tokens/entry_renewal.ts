@@ -3,7 +3,7 @@ import { repeat } from "../../backends/common/repeat.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { endOf, type TokenSet } from "../entry/bearer.ts";
-import { codeOf, CONSEQUENCES, ValidMindAuthError } from "../errors.ts";
+import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { revokeTokens } from "./clear.ts";
 import { markSpent } from "./entry_use.ts";
