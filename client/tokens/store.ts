@@ -46,13 +46,13 @@ export class CredentialStore extends StoredCredential {
    * read, it replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
    */
   async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined): Promise<void> {
-    const replaced = grantOf(await this.read().catch(() => before));
+    const atApproval = this.read().catch(() => before); // nothing waits for it while the write succeeds
     const { signOuts } = this;
     try {
       await this.withLock(() => this.#put(entry).catch(() => this.#put(entry)));
       this.shared.unstored.delete(this.key);
     } catch (error) {
-      throw this.#keepUnstored(entry, [replaced], signOuts, error);
+      throw this.#keepUnstored(entry, [grantOf(await atApproval)], signOuts, error);
     }
   }
 
