@@ -3,7 +3,7 @@ import { dirname } from "./common/paths.ts";
 import { folderNeeds } from "./common/folder_needs.ts";
 import { PROVES } from "./common/marks.ts";
 import { needDeno, warnOnStderr } from "./common/runtime.ts";
-import { credentialsPath, getEntry, readIfPresent } from "./file/document.ts";
+import { credentialsPath, getEntry, readIfPresent, realPathIfGranted } from "./file/document.ts";
 import type { FileStore, FileStoreOptions, HeldKey } from "./file/store.ts";
 import type {
   BackendPermission,
@@ -122,6 +122,11 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
     return this.path;
   }
 
+  /** The file's real path, as far as Deno permits to look. */
+  get storeId(): string {
+    return `file ${realPathIfGranted(this.path)}`;
+  }
+
   /**
    * The entry under `key`, or `undefined` when the file or the row is absent. Reads synchronously,
    * which costs half as much for a small file.
@@ -137,14 +142,14 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` under `key` and resolves once it is on the disk.
+   * Stores `entry` under `key` and resolves once it is on the disk. Gives whether it was stored.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_version`, `backend_locked`,
    * `backend_full`, `runtime_unsupported`. The file is then as it was.
    */
-  async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
+  async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<boolean> {
     const store = await this.#openStore();
-    await store.put(key, entry, options);
+    return await store.put(key, entry, options);
   }
 
   /**
@@ -214,7 +219,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
  * Runs `fn` while no other process or session on this host holds the lock of the same path and key.
  * With it you can write the `withLock` of a store of your own.
  *
- * The lock is the kernel's, on one of sixteen empty files beside `path`, such as `path.0.lock`. They
+ * The lock is the kernel's, on one of 256 empty files beside `path`, such as `path.0f.lock`. They
  * stay. When a process ends or is killed, its lock is free at once. The wait for a lock ends after 30
  * seconds.
  *
@@ -225,8 +230,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
  * @param fn Runs under the lock.
  * @param options As `withLock` gets them.
  * @returns The value of `fn`.
- * @throws {CredentialsBackendError} `backend_locked` after 30 seconds, `permission_required`,
- * `backend_denied`, `backend_unavailable`, `runtime_unsupported`. A signal that ends the wait throws its
+ * @throws {CredentialsBackendError} `invalid_options`, `backend_locked` after 30 seconds,
+ * `permission_required`, `backend_denied`, `backend_unavailable`, `runtime_unsupported`. A signal that ends the wait throws its
  * reason.
  * @category Backends
  *

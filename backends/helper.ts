@@ -26,34 +26,39 @@
  *
  * @module
  */
-import { isAbsolute } from "./common/paths.ts";
 import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { hashOf } from "./common/bytes.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
 import { parseObject } from "./common/json.ts";
+import { isAbsolute } from "./common/paths.ts";
 import { delay } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
-import { type FolderLocks, folderLocks } from "./file/lock.ts";
+import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
+import { removeLate, StoreMarks } from "./helper/late_store.ts";
 import {
+  type Ended,
+  isPath,
+  locationOfProgram,
+  type Program,
+  runProgram,
+} from "./helper/program.ts";
+import {
+  type Account,
   accountFor,
   addressIn,
   addressOf,
-  type Ended,
   isNotFound,
-  isPath,
   keyOf,
-  locationOfProgram,
   NOT_FOUND,
-  type Program,
   type Row,
   rowIn,
-  runProgram,
   serve,
-} from "./helper/program.ts";
+} from "./helper/protocol.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -168,12 +173,16 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * The program with `args`. It is the real path if this process may read it, or else the program as
-   * given. With other variables it may use another store: a number stands for `env`.
+   * given.
    */
   get location(): string {
-    const { program, args, env } = this.#program;
-    const place = [locationOfProgram(program), ...args].join(" ");
-    return env ? `${place} (variables ${numberOf(env)})` : place;
+    return [locationOfProgram(this.#program), ...this.#program.args].join(" ");
+  }
+
+  /** The program, with its arguments and variables: by other ones it may use another store. */
+  get storeId(): string {
+    const { program, args, env = {} } = this.#program;
+    return `helper ${JSON.stringify([program, args, Object.entries(env).sort()])}`;
   }
 
   /**
@@ -196,29 +205,34 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` under `key`, and reads it back.
+   * Stores `entry` under `key`, and reads it back. Gives whether it was stored.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large` or
    * `backend_unproven` if the program gives back less, or something else.
    */
-  async put(key: string, entry: OidcCredentials, options: PutOptions = {}): Promise<void> {
-    if (options.isReplaced !== undefined && !options.isReplaced(await this.get(key))) return;
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    { isReplaced }: PutOptions = {},
+  ): Promise<boolean> {
+    if (isReplaced !== undefined && !isReplaced(await this.get(key))) return false;
     const account = accountFor(key, await addressOf(key), entry);
-    this.#assertGood("store", await this.#run("store", JSON.stringify(account)), secretsOf(entry));
-    const answer = await this.#look("get", account.ServerURL);
-    const stored = isNotFound(answer) ? undefined : parseObject(answer.stdout)?.Secret;
-    if (stored === account.Secret) return;
-    const isShort = typeof stored === "string" && stored.length < account.Secret.length;
-    throw this.#error(
-      isShort ? "backend_too_large" : "backend_unproven",
-      "write",
-      `it gives back ${isShort ? "less" : "something else"} than it was given`,
-      "Use another helper or another backend.",
-    );
+    const ended = await this.#store(account);
+    this.#assertGood("store", ended, secretsOf(entry));
+    const stored = await this.#secretAt(account.ServerURL);
+    if (stored === account.Secret) return true;
+    const instead = "Use another helper or another backend.";
+    if (typeof stored === "string" && stored.length < account.Secret.length) {
+      const reason = "it gives back less than it was given";
+      throw this.#error("backend_too_large", "write", reason, instead);
+    }
+    const reason = "it gives back something else than it was given";
+    throw this.#error("backend_unproven", "write", reason, instead);
   }
 
   /**
-   * Removes the entry under `key`, if there is one.
+   * Removes the entry under `key`, if there is one. If a process was ended while the program stored the
+   * entry, that program may still write it: then this waits for it, for `timeoutMs` at most.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_denied` where it is still there.
    */
@@ -285,7 +299,26 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
+  /** Runs the program under its mark. */
+  async #store(account: Account): Promise<Ended> {
+    const store = () => this.#run("store", JSON.stringify(account));
+    return await this.#marksAt(account.ServerURL).during(account.Secret, store);
+  }
+
+  #marksAt(address: string): StoreMarks {
+    return new StoreMarks(`${this.#locks.base}.${shortHash(address)}`, this.#program.timeoutMs);
+  }
+
+  /** Removes an entry, and what a program writes after its process has ended. */
   async #erase(address: string): Promise<void> {
+    const late = this.#marksAt(address).read();
+    if (late.length === 0) return await this.#eraseOnce(address);
+    const { program, timeoutMs } = this.#program;
+    const look = async () => await hashOf(`${await this.#secretAt(address)}`);
+    await removeLate(late, { program, timeoutMs, look, erase: () => this.#eraseOnce(address) });
+  }
+
+  async #eraseOnce(address: string): Promise<void> {
     const erased = await this.#run("erase", address);
     if (isNotFound(erased) || isNotFound(await this.#look("get", address))) return;
     this.#assertGood("erase", erased);
@@ -293,12 +326,20 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     throw this.#error("backend_denied", "remove", "they are still there after it", remedy);
   }
 
+  /** The secret at an address, whatever it is. */
+  async #secretAt(address: string): Promise<unknown> {
+    const answer = await this.#look("get", address);
+    return isNotFound(answer) ? undefined : parseObject(answer.stdout)?.Secret;
+  }
+
   /** What is stored at an address; empty where it is not an entry of this address. */
   async #rowAt(address: string): Promise<Partial<Row> | undefined> {
     const answer = await this.#look("get", address);
     if (isNotFound(answer)) return undefined;
     const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};
-    return !ServerURL || ServerURL === address ? rowIn(address, Secret) ?? {} : {};
+    const isOther = ServerURL && ServerURL !== address;
+    if (isOther) return {};
+    return rowIn(address, Secret) ?? {};
   }
 
   /**
@@ -319,22 +360,18 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return runProgram(this.#program, action, input);
   }
 
-  #assertGood(
-    action: string,
-    { code, signal, stdout, stderr }: Ended,
-    secrets: string[] = [],
-  ): void {
+  #assertGood(action: string, ended: Ended, secrets: string[] = []): void {
+    const { code, signal } = ended;
     if (code === 0) return;
-    const [said = ""] = `${stdout}\n${stderr}`.trim().split("\n");
-    const clean = cleanForeign(said, secrets).slice(0, 200);
+    const words = cleanForeign(wordsOf(action, ended), secrets).slice(0, 200).replace(/\.$/, "");
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
-    const words = clean === "" ? "nothing" : `"${clean.replace(/\.$/, "")}"`;
+    const said = words === "" ? "nothing" : `"${words}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
-    const isTooLarge = action === "store" && /too (long|large|big)/i.test(said);
+    const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);
     throw this.#error(
       isTooLarge ? "backend_too_large" : "backend_unavailable",
       action,
-      `${end}, and said ${words}`,
+      `${end}, and said ${said}`,
       "Run the program in a terminal to see what it needs.",
     );
   }
@@ -350,13 +387,16 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-const environments: string[] = [];
-
-/** The number of a set of variables in this process. It says nothing of them: they may hold a secret. */
-function numberOf(env: Readonly<Record<string, string>>): number {
-  const text = JSON.stringify(Object.entries(env).sort());
-  const index = environments.indexOf(text);
-  return index === -1 ? environments.push(text) : index + 1;
+/**
+ * The first line of a program that failed. At a get it may be a piece of an entry, unless the program
+ * refuses by the protocol: with code 1, and a reason on standard output. Then only its first word is shown.
+ */
+function wordsOf(action: string, { code, stdout, stderr }: Ended): string {
+  const [line = ""] = `${stdout}\n${stderr}`.trim().split("\n");
+  if (action !== "get") return line;
+  const isRefusal = code === 1 && /^\s*[^\s{]/.test(stdout);
+  if (isRefusal) return line;
+  return /^[a-z]{1,16}(?=[\s:])/i.exec(line)?.[0] ?? "";
 }
 
 /**
@@ -387,17 +427,15 @@ function numberOf(env: Readonly<Record<string, string>>): number {
  */
 export async function serveHelper(backend: OidcCredentialsBackend): Promise<void> {
   assertCredentialsBackend(backend, "the argument of serveHelper()");
-  let answer: string | undefined;
+  let answer = "the store failed. Its words are left out, since they may quote a token";
   try {
     answer = await serve(backend, Deno.args.at(-1), await new Response(Deno.stdin.readable).text());
   } catch (error) {
-    answer = error instanceof CredentialsBackendError
-      ? error.message
-      : "the store failed. Its words are left out, since they may quote a token";
+    if (error instanceof CredentialsBackendError) answer = error.message;
     Deno.exitCode = 1;
   }
   if (answer === NOT_FOUND) Deno.exitCode = 1;
-  const bytes = new TextEncoder().encode(answer === undefined ? "" : `${answer}\n`);
+  const bytes = new TextEncoder().encode(answer && `${answer}\n`);
   for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
   await backend.close?.();
 }

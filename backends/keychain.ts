@@ -23,7 +23,9 @@
 import { checkOptions } from "./common/check_options.ts";
 import { parseObject } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
+import { repeat } from "./common/repeat.ts";
 import { needDeno } from "./common/runtime.ts";
+import { SIGN_OUT } from "./common/sign_out_words.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
@@ -39,9 +41,9 @@ import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { SIGN_OUT } from "./common/sign_out_words.ts";
 
 /**
  * Options of {@linkcode KeychainCredentialsBackend}.
@@ -147,6 +149,11 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     return describeKeychain(this.service);
   }
 
+  /** The service: a process has the keychain of one account. */
+  get storeId(): string {
+    return `keychain ${this.service}`;
+  }
+
   /**
    * The entry under `key`, or `undefined` when there is none.
    *
@@ -157,29 +164,39 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   async get(key: string): Promise<OidcCredentials | undefined> {
     const account = accountOf(key, this.#client.limits);
     let previous: string | undefined;
-    for (;;) {
+    const limits = {
+      tries: 20,
+      withinMs: this.#timeoutMs,
+      pauseMs: 1,
+      longestPauseMs: 20,
+      over: (spent: string) => this.#overtaken(key, spent),
+    };
+    const { entry } = await repeat(limits, async () => {
       const head = await this.#client.get(account);
-      if (head === undefined) return undefined;
+      if (head === undefined) return { entry: undefined };
       const text = await this.#read(account, head);
-      if (text !== undefined) {
-        const entry = parseObject(text);
-        if (entry !== undefined) return entry as OidcCredentials;
-        throw this.#corrupt(key, "the entry is not an object in JSON");
-      }
+      if (text !== undefined) return { entry: this.#parse(key, text) };
       // A writer may have removed the chunks meanwhile: then the head is another one by now.
       if (head === previous) throw this.#corrupt(key, "a part of the entry is missing or changed");
       previous = head;
-    }
+      return undefined;
+    });
+    return entry;
   }
 
   /**
    * Stores `entry` under `key`. It is read back before this resolves. At any moment the old entry or
-   * the new one is whole.
+   * the new one is whole. Gives whether it was stored.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_unproven`. The old entry is then still there, or the new one.
    */
-  async put(key: string, entry: OidcCredentials): Promise<void> {
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    { isReplaced }: PutOptions = {},
+  ): Promise<boolean> {
+    if (isReplaced !== undefined && !isReplaced(await this.get(key))) return false;
     const account = accountOf(key, this.#client.limits);
     const text = toAscii(JSON.stringify(entry));
     const { head, chunks, generation } = chunkValue(text, this.#client.limits.valueChars);
@@ -187,7 +204,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
       await this.#client.set(chunkAccount(account, generation, index), chunk);
     }
     await this.#client.set(account, head);
-    if (await this.#tidy(account, generation) === head) return;
+    if (await this.#tidy(account, generation) === head) return true;
     throw new CredentialsBackendError("backend_unproven", {
       action: `write credentials to ${this.location}`,
       reason: `it took the entry for "${printable(key)}" and gives back something else`,
@@ -283,6 +300,20 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     return found.get(account);
   }
 
+  #parse(key: string, text: string): OidcCredentials {
+    const entry = parseObject(text);
+    if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
+    return entry as OidcCredentials;
+  }
+
+  #overtaken(key: string, spent: string): CredentialsBackendError {
+    return new CredentialsBackendError("backend_locked", {
+      action: `read the entry "${printable(key)}" of ${this.location}`,
+      reason: `other programs keep writing it, ${spent}`,
+      remedy: "Try again.",
+    });
+  }
+
   #corrupt(key: string, reason: string): CredentialsBackendError {
     return new CredentialsBackendError("backend_corrupt", {
       action: `read the entry "${printable(key)}" of ${this.location}`,
@@ -351,7 +382,8 @@ function chunkValue(text: string, limit: number) {
 /** Parses a head. `undefined` where it is the value itself. */
 function parseHead(head: string) {
   const [, generation, count] = HEAD.exec(head) ?? [];
-  return generation === undefined ? undefined : { generation, count: Number(count) };
+  if (generation === undefined) return undefined;
+  return { generation, count: Number(count) };
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

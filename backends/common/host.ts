@@ -22,8 +22,3 @@ export function parsePlainUrl(text: string): URL | null {
   const isPlain = url !== null && url.username + url.password + url.search + url.hash === "";
   return isPlain && isSecureUrl(url) ? url : null;
 }
-
-/** Whether Deno takes a store's path for the address of a KV Connect server: only in lower case. */
-export function isUrl(path: string): boolean {
-  return /^https?:\/\//.test(path);
-}

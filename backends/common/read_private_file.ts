@@ -1,11 +1,17 @@
-import { dirname } from "./paths.ts";
-import { isGranted } from "./permission.ts";
+import {
+  faultOfContent,
+  faultOfKind,
+  faultOfOwner,
+  isSameFile,
+  isSameText,
+  Refusal,
+  staysInPlace,
+} from "./judge_path.ts";
 import { isWindows, needDeno } from "./runtime.ts";
 import { quoteArgument } from "./shell.ts";
 
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;
-const WRITABLE_FOR_OTHERS = 0o022;
 /** Longest time for reading one file, such as from a network, in milliseconds. */
 const LONGEST_MS = 15_000;
 
@@ -28,11 +34,6 @@ export interface PrivateFileOptions {
 export interface PrivateContent {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly info: Deno.FileInfo;
-}
-
-/** Why a file is not read. */
-class Refusal {
-  constructor(readonly reason: string, readonly advice: string, readonly cause?: unknown) {}
 }
 
 /**
@@ -63,7 +64,7 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
     }
     throw new Refusal("another program keeps changing it", "End that program.");
   } catch (error) {
-    const { reason, advice, cause } = error instanceof Refusal ? error : explain(path, error);
+    const { reason, advice, cause } = refusalFor(path, error);
     throw options.fail(reason, advice, cause);
   }
 }
@@ -72,66 +73,45 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
 function readOnce(path: string, options: PrivateFileOptions): PrivateContent | undefined {
   const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;
-  if (!found.isFile) throw new Refusal(kindOf(found), "Give the path of a regular file.");
+  refuse(faultOfKind(found, "Give the path of a regular file."));
   const file = whileHeld(() => openToRead(path, found, link.isSymlink));
   try {
     const info = file.statSync();
     if (!isSameFile(info, found)) return undefined;
-    assertTrusted(path, info, options.forbiddenMode ?? 0o077);
-    if (link.isSymlink && link.uid !== 0 && link.uid !== info.uid && !isOwn(path, link)) {
-      throw foreign(path, link);
-    }
+    refuse(faultOfContent(path, info, options.forbiddenMode ?? 0o077));
+    const isOfOwner = link.uid === 0 || link.uid === info.uid;
+    if (link.isSymlink && !isOfOwner) refuse(faultOfOwner(path, link));
     if (info.size > options.maxBytes) {
       const reason = `it has ${info.size} bytes, more than ${options.what}`;
       throw new Refusal(reason, "Check the path.");
     }
-    const buffer = new Uint8Array(info.size + 1); // a byte more shows that the file has grown
-    const end = performance.now() + LONGEST_MS;
-    let length = 0;
-    for (let count = 1; count > 0; length += count) {
-      count = file.readSync(buffer.subarray(length)) ?? 0;
-      if (performance.now() > end) {
-        throw new Refusal(`reading it takes more than ${LONGEST_MS} ms`, "Check its file system.");
-      }
-    }
-    const isUnchanged = length <= info.size && isSameText(info, file.statSync());
-    return isUnchanged ? { bytes: buffer.subarray(0, length), info } : undefined;
+    const bytes = readToEnd(file, info.size);
+    const isUnchanged = bytes.length <= info.size && isSameText(info, file.statSync());
+    return isUnchanged ? { bytes, info } : undefined;
   } finally {
     file.close();
   }
 }
 
-/** The reason against anything but a regular file. */
-export function kindOf(info: Deno.FileInfo): string {
-  if (info.isDirectory) return "it is a folder";
-  return info.isSymlink ? "it is a symbolic link" : "it is a named pipe, a socket or a device";
+function refuse(fault: Refusal | undefined): void {
+  if (fault !== undefined) throw fault;
 }
 
-/** The reason against a file of somebody else. */
-export function foreign(path: string, { uid }: Deno.FileInfo): Refusal {
-  const reason = `it belongs to another user (uid ${uid})`;
-  if (self() !== -1) return new Refusal(reason, "Use one of your own, or another path.");
-  const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
-  return new Refusal(`${reason}, unless that is you`, advice);
+function readToEnd(file: OpenFile, size: number): Uint8Array<ArrayBuffer> {
+  const buffer = new Uint8Array(size + 1); // a byte more shows that the file has grown
+  const end = performance.now() + LONGEST_MS;
+  let length = 0;
+  for (let count = 1; count > 0; length += count) {
+    count = file.readSync(buffer.subarray(length)) ?? 0;
+    if (performance.now() > end) {
+      throw new Refusal(`reading it takes more than ${LONGEST_MS} ms`, "Check its file system.");
+    }
+  }
+  return buffer.subarray(0, length);
 }
 
-function assertTrusted(path: string, info: Deno.FileInfo, forbiddenMode: number): void {
-  const { uid, mode } = info;
-  if (uid === null || mode === null) return; // Windows
-  // The superuser can change every file anyway.
-  if (uid === 0 && (mode & WRITABLE_FOR_OTHERS) === 0) return;
-  const isOwned = isOwn(path, info);
-  if (!isOwned && uid !== 0) throw foreign(path, info);
-  const bits = mode & (isOwned ? forbiddenMode : WRITABLE_FOR_OTHERS);
-  if (bits === 0) return;
-  const verb = bits & WRITABLE_FOR_OTHERS ? "write" : "read";
-  const shown = (mode & 0o777).toString(8).padStart(4, "0");
-  const change = isOwned && forbiddenMode !== WRITABLE_FOR_OTHERS ? "600" : "go-w";
-  const advice = `Close it: chmod ${change} ${quoteArgument(path)}`;
-  throw new Refusal(`others may ${verb} it (mode ${shown})`, advice);
-}
-
-function explain(path: string, error: unknown): Refusal {
+function refusalFor(path: string, error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
   const { NotADirectory, NotCapable, NotFound } = Deno.errors;
   if (error instanceof NotCapable) {
     // Before 2.9 Deno wants the target of a link, too, for a look at the open file.
@@ -147,52 +127,6 @@ function explain(path: string, error: unknown): Refusal {
   return new Refusal(`it cannot be read (${name})`, "Check its path, owner and mode.", error);
 }
 
-/** Whether others than the owner may open a file or folder. Windows has no such bits. */
-export function isOpen({ mode }: Deno.FileInfo): boolean {
-  return !isWindows && ((mode ?? 0) & 0o077) !== 0;
-}
-
-/** Whether two looks at a file met the same one. */
-export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
-  return one.ino === other.ino && one.dev === other.dev;
-}
-
-/** Whether a file has the same text at two looks, as far as they tell. */
-export function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
-  return one.size === other.size && one.mtime?.getTime() === other.mtime?.getTime();
-}
-
-let ownUid: number | undefined;
-
-/** The user of this process; -1 where Deno does not tell. */
-function self(): number {
-  if (ownUid === undefined && isGranted({ name: "sys", kind: "uid" })) ownUid = Deno.uid() ?? -1;
-  return ownUid ?? -1;
-}
-
-/**
- * Whether an opened file belongs to the user of this process.
- *
- * The user's id takes `--allow-sys=uid`, which no store asks for: without it, a file is the user's that only
- * its owner may open. A network file system may give every file another owner: then its folder has the
- * same one, unless this is the superuser, who may open everything.
- */
-export function isOwn(path: string, info: Deno.FileInfo): boolean {
-  const { uid } = info;
-  const user = self();
-  if (uid === null || uid === user) return true; // null: Windows
-  if (isOpen(info) || user === 0) return false;
-  return user === -1 || (folderOwner(path).uid ?? uid) === uid;
-}
-
-/** The owner of the folder of `path`, as far as Deno permits. */
-function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
-  const folder = dirname(path);
-  if (!isGranted({ name: "read", path: folder })) return { isShared: true };
-  const { uid, mode } = Deno.statSync(folder);
-  return { uid, isShared: ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0 };
-}
-
 type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
 
 /**
@@ -201,10 +135,8 @@ type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
  * for the target of a link either.
  */
 function openToRead(path: string, found: Deno.FileInfo, isLink: boolean): OpenFile {
-  const folder = folderOwner(path);
-  const user = self() === -1 ? found.uid : self();
-  const isSafe = !isLink && !folder.isShared && [0, user].some((one) => one === folder.uid);
-  return isWindows || isSafe ? Deno.openSync(path) : openWithoutWait(path, found);
+  const isSafe = isWindows || !isLink && staysInPlace(path, found);
+  return isSafe ? Deno.openSync(path) : openWithoutWait(path, found);
 }
 
 declare const process: { getBuiltinModule(name: "node:fs"): typeof import("node:fs") };

@@ -14,7 +14,7 @@ export interface Repetition {
   /** Ends the pause, and the tries. */
   readonly signal?: AbortSignal | undefined;
   readonly timer?: Timer;
-  /** The error when the limits are reached; `spent` reads like "after 5 tries in 230 ms". */
+  /** Makes the error of the end. `spent` reads "after 5 tries in 230 ms". */
   readonly over: (spent: string) => Error;
 }
 

@@ -1,21 +1,14 @@
 import { HOME_VARIABLE, readEnv } from "../common/environment.ts";
 import { isObject } from "../common/json.ts";
+import { faultOfOwner, lookIfPresent } from "../common/judge_path.ts";
 import { basename, dirname, join } from "../common/paths.ts";
-import { isGranted, permissionFlag } from "../common/permission.ts";
+import { isGranted } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
-import {
-  foreign,
-  isOwn,
-  kindOf,
-  type PrivateContent,
-  readPrivateBytes,
-} from "../common/read_private_file.ts";
-import {
-  CredentialsBackendError,
-  type CredentialsBackendErrorCode,
-} from "../credentials_backend_error.ts";
-import type { OidcCredentials } from "../oidc_credentials_backend.ts";
+import { type PrivateContent, readPrivateBytes } from "../common/read_private_file.ts";
 import { SIGN_OUT, SIGN_OUT_OF_ALL } from "../common/sign_out_words.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { OidcCredentials } from "../oidc_credentials_backend.ts";
+import { fileError, isLinkToNothing, refuse } from "./faults.ts";
 
 /**
  * The credentials file that this module shares with the ValidMind Python library:
@@ -51,28 +44,6 @@ export function credentialsPath(): string {
 /** The largest credentials file: some 10,000 entries. */
 const LARGEST_BYTES = 64 * 1024 * 1024;
 
-/** The information about `path` itself, also where it is a link; `undefined` where nothing is there. */
-export function lookIfPresent(path: string, look = Deno.lstatSync): Deno.FileInfo | undefined {
-  try {
-    return look(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-/** Refuses anything but a regular file: opening a named pipe would wait for ever. */
-export function assertRegular(action: string, path: string, info: Deno.FileInfo): void {
-  if (!info.isFile) throw refusal(action, path, kindOf(info));
-}
-
-/** Refuses an opened file of another user, who could read or replace its content. */
-export function assertOwn(action: string, path: string, info: Deno.FileInfo): void {
-  if (isOwn(path, info)) return;
-  const { reason, advice } = foreign(path, info);
-  throw refusal(action, path, reason, advice);
-}
-
 /**
  * Reads a credentials file of this user, or of the superuser. One that is open to others is read, and
  * closed by the next write.
@@ -85,8 +56,11 @@ export function readOwnFile(path: string): PrivateContent {
     what: "any credentials file",
     maxBytes: LARGEST_BYTES,
     forbiddenMode: 0,
-    fail: (reason, advice, cause) =>
-      cause instanceof Error ? cause : refusal("read", path, reason, advice),
+    fail: (reason, remedy, cause) => {
+      if (cause instanceof Error) return cause;
+      const parts = { action: `read ${path}`, reason, remedy };
+      return new CredentialsBackendError("backend_denied", parts);
+    },
   });
 }
 
@@ -97,74 +71,27 @@ export function resolveLink(path: string): string {
     const link = lookIfPresent(path);
     if (!link?.isSymlink) return path;
     target = Deno.realPathSync(path);
-    if (link.uid !== 0 && link.uid !== Deno.lstatSync(target).uid) assertOwn("write", path, link);
+    const isOfOwner = link.uid === 0 || link.uid === Deno.lstatSync(target).uid;
+    if (!isOfOwner) refuse("write", path, faultOfOwner(path, link));
     return target;
   } catch (error) {
     throw fileError("write", target, error); // a missing permission is the one for the target
   }
 }
 
-/** The error for a file that this module does not use. */
-export function refusal(
-  action: string,
-  path: string,
-  reason: string,
-  advice = "Remove it, or use another path.",
-): CredentialsBackendError {
-  return new CredentialsBackendError("backend_denied", {
-    action: `${action} ${path}`,
-    reason,
-    remedy: advice,
-  });
-}
-
-/** Whether a file or a folder is a link to nothing, such as to a volume that is not there now. */
-function isLinkToNothing(path: string): boolean {
-  return isGranted({ name: "read", path }) && lookIfPresent(path)?.isSymlink === true &&
-    lookIfPresent(path, Deno.statSync) === undefined;
-}
-
-type Explanation = [code: CredentialsBackendErrorCode, reason: string, advice: string];
-
-/** The coded error for a failed file operation: "Cannot {action} {path}: reason. What to do." */
-export function fileError(action: string, path: string, error: unknown): CredentialsBackendError {
-  if (error instanceof CredentialsBackendError) return error;
-  const [code, reason, remedy] = explain(path, error);
-  return new CredentialsBackendError(code, {
-    action: `${action} ${path}`,
-    reason,
-    remedy,
-    cause: error,
-  });
-}
-
-function explain(path: string, error: unknown): Explanation {
-  if (error instanceof Deno.errors.NotCapable) {
-    const asked = /"(.+)"/.exec(error.message)?.[1]; // without the links of its folders
-    // A file is replaced by rename: its folder holds the temp file.
-    const folder = dirname(asked?.endsWith(basename(path)) ? asked : path);
-    const flags = `${permissionFlag("read", folder)} ${permissionFlag("write", folder)}`;
-    return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
+/** The path without links, as far as Deno permits to look. */
+export function realPathIfGranted(path: string): string {
+  try {
+    if (isGranted({ name: "read", path })) return Deno.realPathSync(path);
+  } catch {
+    // There is no file yet.
   }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    const advice = "Check the owner and mode of it and its folder.";
-    return ["backend_denied", "the operating system denies it", advice];
+  try {
+    return join(Deno.realPathSync(dirname(path)), basename(path));
+  } catch {
+    return path;
   }
-  if (error instanceof Deno.errors.NotFound) {
-    return isLinkToNothing(path)
-      ? ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."]
-      : ["backend_unavailable", "its folder is missing", "Make the folder, or use another path."];
-  }
-  const { name = "unknown error", message = "", code }: Partial<OsError> = Object(error);
-  if (code === "ENOSPC" || /quota exceeded/i.test(message)) { // a used-up quota has no code
-    return ["backend_full", "no space is left", "Free some space. The stored tokens are kept."];
-  }
-  // The system's own words, such as "Read-only file system", without those of Deno.
-  const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;
-  return ["backend_unavailable", reason, "Repair this, or use another path."];
 }
-
-type OsError = Error & { code: string };
 
 /** The highest version of the credentials file that this module writes. */
 const VERSION = 1;
@@ -230,14 +157,14 @@ export function parseDocument(bytes: Uint8Array, path: string): CredentialsDocum
   // A wrong path may name another program's JSON file, which must not get credentials written into it.
   const isEmpty = Object.keys(value).every((name) => name === "version" || name === "credentials");
   const version = value.version ?? VERSION;
-  const credentials = value.credentials ?? (isEmpty ? {} : undefined);
+  const isNew = isEmpty && (value.credentials ?? null) === null;
+  const credentials = isNew ? {} : value.credentials;
   if (typeof version !== "number" || !Number.isInteger(version) || version < 1) {
     throw corrupt(path, `its "version" is not a positive whole number`);
   }
   if (isRecord(credentials)) return { ...value, version, credentials };
-  throw version > VERSION
-    ? newerVersion(path, version)
-    : corrupt(path, `it has no "credentials" object`);
+  if (version > VERSION) throw newerVersion(path, version);
+  throw corrupt(path, `it has no "credentials" object`);
 }
 
 /** A part of JSON that TypeScript does not know yet. */

@@ -1,10 +1,13 @@
-import { dirname } from "../common/paths.ts";
+import { checkOptions } from "../common/check_options.ts";
 import { folderNeeds } from "../common/folder_needs.ts";
-import { delay } from "../common/promises.ts";
-import { isSameFile, whileHeld } from "../common/read_private_file.ts";
+import { faultOfKind, faultOfOwner, isSameFile, lookIfPresent } from "../common/judge_path.ts";
+import { dirname, join } from "../common/paths.ts";
+import { whileHeld } from "../common/read_private_file.ts";
+import { repeat } from "../common/repeat.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
-import { assertOwn, assertRegular, credentialsPath, fileError, lookIfPresent } from "./document.ts";
+import { credentialsPath } from "./document.ts";
+import { fileError, refuse } from "./faults.ts";
 import { makeFolder } from "./replace_file.ts";
 
 const ACTION = "open the lock file";
@@ -25,8 +28,10 @@ export interface FileLockOptions<T> extends WithLockOptions<T> {
 
 /**
  * Runs `fn` under the lock of one key beside the file or name `base`, in whose folder all sharers work. A
- * folder that is missing is made. Sixteen lock files serve all keys. So a process may wait for another one
+ * folder that is missing is made. 256 lock files serve all keys. So a process rarely waits for another one
  * that holds another key. Within one process, holders of different keys share the file.
+ *
+ * No lock file is ever removed: nobody can know that no other process waits for it.
  *
  * @throws {CredentialsBackendError} As {@linkcode whileLocked}.
  */
@@ -36,7 +41,8 @@ export async function withKeyLock<T>(
   fn: (isHeld: () => boolean) => T | Promise<T>,
   options: FileLockOptions<T>,
 ): Promise<T> {
-  const path = `${base}.${shortHash(key).at(-1)}.lock`;
+  checkOptions("lock a file", { path: base }, { path: "path" });
+  const path = `${base}.${shortHash(key).slice(-2)}.lock`;
   try {
     makeFolder(dirname(path));
   } catch (error) {
@@ -69,25 +75,32 @@ export async function whileLocked<T>(
   fn: (isHeld: () => boolean) => T | Promise<T>,
   { timeoutMs, paceMs = 4, signal, peek, key = "" }: FileLockOptions<T>,
 ): Promise<T> {
-  signal?.throwIfAborted();
-  const deadline = performance.now() + timeoutMs;
-  for (let tries = 0;; tries++) {
-    const lock = tryHold(path, key);
-    if (lock !== undefined) {
-      try {
-        const result = fn(() => isStillAt(lock.info, path));
-        // Awaiting a plain value would hold the lock for one more turn of the event loop.
-        return result instanceof Promise ? await result : result;
-      } finally {
-        release(lock, path, key);
-      }
+  const limits = {
+    tries: Infinity,
+    withinMs: timeoutMs,
+    pauseMs: paceMs,
+    longestPauseMs: 5 * paceMs, // grows, to leave the processor to the holder
+    signal,
+    over: () => lockTimeout(path, timeoutMs),
+  };
+  let isWaiting = false;
+  const { value } = await repeat(limits, async () => {
+    if (isWaiting) {
+      const peeked = await peek?.();
+      if (peeked !== undefined) return { value: peeked };
     }
-    if (performance.now() >= deadline) throw lockTimeout(path, timeoutMs);
-    // Grows with each try, to leave the processor to the holder, and is random, to spread the waiters.
-    await delay((1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5), signal);
-    const peeked = await peek?.();
-    if (peeked !== undefined) return peeked;
-  }
+    isWaiting = true;
+    const lock = tryHold(path, key);
+    if (lock === undefined) return undefined;
+    try {
+      const result = fn(() => isStillAt(lock.info, path));
+      // Awaiting a plain value would hold the lock for one more turn of the event loop.
+      return { value: result instanceof Promise ? await result : result };
+    } finally {
+      release(lock, path, key);
+    }
+  });
+  return value;
 }
 
 /** A lock of the kernel, which the holders of different keys in this process share. */
@@ -103,24 +116,34 @@ const held = new Map<string, HeldLock>();
 function tryHold(path: string, key: string): HeldLock | undefined {
   const own = held.get(path);
   if (own !== undefined && isStillAt(own.info, path)) {
-    return own.keys.has(key) ? undefined : (own.keys.add(key), own);
+    if (own.keys.has(key)) return undefined;
+    own.keys.add(key);
+    return own;
   }
   const file = openLockFile(path);
-  let isHeld = false;
+  if (file === undefined) return undefined;
+  const info = tryLock(file, path);
+  if (info === undefined) {
+    file.close();
+    return undefined;
+  }
+  const lock = { file, info, keys: new Set([key]) };
+  held.set(path, lock);
+  return lock;
+}
+
+/** Judges an open lock file, and locks it. `undefined` where another process has it, or has replaced it. */
+function tryLock(file: Deno.FsFile, path: string): Deno.FileInfo | undefined {
   try {
     const info = file.statSync();
     // Another process may have put another file in its place: then that one counts.
     if (!isStillAt(info, path)) return undefined;
-    assertOwn(ACTION, path, info);
-    isHeld = file.tryLockSync(true) && isStillAt(info, path);
-    if (!isHeld) return undefined;
-    const lock = { file, info, keys: new Set([key]) };
-    held.set(path, lock);
-    return lock;
+    refuse(ACTION, path, faultOfOwner(path, info));
+    const isHeld = file.tryLockSync(true) && isStillAt(info, path);
+    return isHeld ? info : undefined;
   } catch (error) {
+    file.close();
     throw fileError("lock", path, error);
-  } finally {
-    if (!isHeld) file.close();
   }
 }
 
@@ -131,14 +154,21 @@ function release(lock: HeldLock, path: string, key: string): void {
   if (held.get(path) === lock) held.delete(path);
 }
 
-/** Opens the lock file, or makes it. Nothing is written into it: a link that somebody plants is harmless. */
-function openLockFile(path: string): Deno.FsFile {
+/**
+ * Opens the lock file, or makes it. Nothing is written into it, and nothing is made behind a link that
+ * somebody plants. `undefined` where it came or went between the look and the opening.
+ */
+function openLockFile(path: string): Deno.FsFile | undefined {
   try {
     const found = lookIfPresent(path);
-    if (found !== undefined) assertRegular(ACTION, path, found);
-    const options = { read: true, write: true, create: true, mode: 0o600 };
+    if (found !== undefined) refuse(ACTION, path, faultOfKind(found));
+    const createNew = found === undefined;
+    const options = { read: true, write: true, createNew, mode: 0o600 };
     return whileHeld(() => Deno.openSync(path, options));
   } catch (error) {
+    const { AlreadyExists, NotFound } = Deno.errors;
+    if (error instanceof AlreadyExists) return undefined;
+    if (error instanceof NotFound && lookIfPresent(dirname(path), Deno.statSync)) return undefined;
     throw fileError(ACTION, path, error);
   }
 }
@@ -188,8 +218,10 @@ export function folderLocks(
   { lockFolder, lockTimeoutMs = 30_000 }: LockFolderOptions,
 ) {
   const folder = lockFolder ?? dirname(credentialsPath());
-  const base = `${folder}/${kind}.${shortHash(place)}`;
+  const base = join(folder, `${kind}.${shortHash(place)}`);
   return {
+    /** The beginning of the paths of this store's lock files, and of other files beside them. */
+    base,
     needs: folderNeeds(folder, lockFolder === undefined),
     run: <T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> =>
       withKeyLock(base, key, fn, { ...options, timeoutMs: lockTimeoutMs }),

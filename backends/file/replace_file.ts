@@ -1,9 +1,9 @@
 import { HOME_VARIABLE } from "../common/environment.ts";
-import { dirname } from "../common/paths.ts";
-import { isSameFile, whileHeld } from "../common/read_private_file.ts";
+import { isOpen, isSameFile, lookIfPresent } from "../common/judge_path.ts";
+import { basename, dirname } from "../common/paths.ts";
+import { whileHeld } from "../common/read_private_file.ts";
 import { isWindows } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { lookIfPresent } from "./document.ts";
 
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
@@ -37,7 +37,7 @@ export function replaceFile(
   const temp = proof?.take() ?? createNew(`${path}.tmp`, isLocked);
   let isReplaced = false;
   try {
-    writeAll(temp.file, new TextEncoder().encode(text));
+    writeBytes(temp.file, new TextEncoder().encode(text));
     temp.file.truncateSync(temp.file.seekSync(0, Deno.SeekMode.Current));
     temp.file.syncSync();
     if (isUnchanged()) {
@@ -81,7 +81,7 @@ export async function proveWrite(path: string, bytes: number): Promise<WriteProo
     return taken;
   };
   try {
-    writeAll(temp.file, new Uint8Array(bytes));
+    writeBytes(temp.file, new Uint8Array(bytes));
     await temp.file.sync(); // a file system may take a write before it has found a place for it
     return { take, end };
   } catch (error) {
@@ -95,7 +95,7 @@ function isStillThere({ path, file }: Temp): boolean {
   return found !== undefined && isSameFile(found, file.statSync());
 }
 
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+function writeBytes(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) {
     written += file.writeSync(bytes.subarray(written));
   }
@@ -106,8 +106,10 @@ function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
  * something cannot be removed, such as a neighbour's folder, it has a name of its own.
  */
 function createNew(usual: string, isUsual = true): Temp {
-  const other = usual.replace(/tmp$/, `${crypto.randomUUID().slice(0, 8)}.tmp`);
-  const path = isUsual && isRemoved(usual) ? usual : other;
+  let path = usual;
+  if (!isUsual || !isRemoved(usual)) {
+    path = usual.replace(/tmp$/, `${crypto.randomUUID().slice(0, 8)}.tmp`);
+  }
   return { path, file: Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }) };
 }
 
@@ -166,5 +168,22 @@ export function makeFolder(path: string): void {
         "options of the store.",
       cause: error,
     });
+  }
+}
+
+/** Whether a folder is the module's own, by its name. */
+export function isOwnFolder(folder: string): boolean {
+  return basename(folder) === ".validmind";
+}
+
+/** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
+export function closeFolder(folder: string): void {
+  if (!isOwnFolder(folder)) return;
+  const info = Deno.lstatSync(folder);
+  if (!info.isDirectory || !isOpen(info)) return; // the target of a link is of the caller's choice
+  try {
+    Deno.chmodSync(folder, 0o700);
+  } catch {
+    // Of another owner, or without modes. The file in it is closed to others all the same.
   }
 }

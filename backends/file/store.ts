@@ -1,29 +1,27 @@
-import { basename, dirname } from "../common/paths.ts";
-import { isGranted } from "../common/permission.ts";
-import { isOpen, isSameFile, isSameText } from "../common/read_private_file.ts";
+import { isOpen, isSameFile, isSameText, lookIfPresent } from "../common/judge_path.ts";
+import { dirname } from "../common/paths.ts";
+import { SIGN_OUT_OF_ALL } from "../common/sign_out_words.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   assertWritable,
   type CredentialsDocument,
   emptyDocument,
-  fileError,
   getEntry,
-  lookIfPresent,
-  looksLikeCredentials,
   readForUpdate,
   readIfPresent,
-  readOwnFile,
   resolveLink,
   rowOf,
   serializeDocument,
   setRow,
 } from "./document.ts";
+import { fileError } from "./faults.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
+import { assertDeletable, leftFiles, removeFile, removeLeft } from "./remove_file.ts";
 import {
+  closeFolder,
   makeFolder,
   proveWrite,
-  removeIfPresent,
   replaceFile,
   type ReplaceOptions,
   syncFolder,
@@ -70,12 +68,12 @@ export class FileStore {
     this.#options = options;
   }
 
-  /** Sets one row. */
+  /** Sets one row. Gives whether it did. */
   async put(
     key: string,
     entry: OidcCredentials,
     { isReplaced = () => true }: PutOptions = {},
-  ): Promise<void> {
+  ): Promise<boolean> {
     const held = this.#options.held.get(key);
     held?.assertHeld(); // before a folder that has vanished is made anew
     const path = this.#prepare();
@@ -84,7 +82,7 @@ export class FileStore {
       setRow(document, key, entry);
       return true;
     };
-    await this.#locked(path, () => this.#change(path, set, { proof: held?.proof }));
+    return await this.#locked(path, () => this.#change(path, set, { proof: held?.proof }));
   }
 
   /** Removes one row, and the temp files that a killed write left. */
@@ -97,21 +95,43 @@ export class FileStore {
     const remove = (document: CredentialsDocument) =>
       Object.hasOwn(document.credentials, key) && delete document.credentials[key];
     await this.#lockedOrNot(path, (isLocked) => {
-      this.#change(path, remove, { isLocked });
+      try {
+        this.#change(path, remove, { isLocked });
+      } catch (error) {
+        this.#deleteWithoutSpace(path, key, isLocked, error as CredentialsBackendError);
+      }
       removeLeft(path);
     });
   }
 
-  /** Deletes the file, whole or damaged, and what killed writes and earlier builds left beside it. */
+  /** On a full disk removes the whole file, if it has nothing but this row. It is never written in place. */
+  #deleteWithoutSpace(
+    path: string,
+    key: string,
+    isLocked: boolean,
+    error: CredentialsBackendError,
+  ): void {
+    if (error.code !== "backend_full") throw error;
+    const { credentials, version: _, ...others } = readForUpdate(path).document;
+    const kept = [...Object.keys(credentials).filter((one) => one !== key), ...Object.keys(others)];
+    if (kept.length === 0) return removeFile(path, this.#path, isLocked);
+    throw new CredentialsBackendError("backend_full", {
+      action: error.action,
+      reason: error.reason,
+      remedy: "It has other entries, too. Free some space and try again. Or remove all of them: " +
+        `delete the file by hand, or with ${SIGN_OUT_OF_ALL}.`,
+      cause: error.cause,
+    });
+  }
+
+  /** Deletes the file, whole or damaged, and what killed writes left beside it. */
   async deleteAll(): Promise<void> {
     vanished.delete(this.#path);
     const path = this.#prepare();
     await this.#lockedOrNot(path, (isLocked) => {
       try {
         assertDeletable(path, this.#path);
-        // A link without its target would be an error from now on, so the target is emptied instead.
-        if (path === this.#path) removeIfPresent(path);
-        else replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
+        removeFile(path, this.#path, isLocked);
       } catch (error) {
         throw fileError("delete", path, error);
       }
@@ -178,6 +198,7 @@ export class FileStore {
 
   /** Makes the folder. Gives the path of the file itself, also where the given path is a link. */
   #prepare(): string {
+    const path = resolveLink(this.#path); // judged before anything is made
     try {
       const folder = dirname(this.#path);
       makeFolder(folder);
@@ -185,12 +206,12 @@ export class FileStore {
     } catch (error) {
       throw fileError("write", this.#path, error);
     }
-    return resolveLink(this.#path);
+    return path;
   }
 
   /** Runs a write of the file while no other program of this module writes it. */
-  async #locked(path: string, write: () => void): Promise<void> {
-    await whileLocked(`${path}.lock`, write, { timeoutMs: this.#options.lockTimeoutMs });
+  async #locked<T>(path: string, write: () => T): Promise<T> {
+    return await whileLocked(`${path}.lock`, write, { timeoutMs: this.#options.lockTimeoutMs });
   }
 
   /** Runs a removal also where a neighbour has planted the lock file, or holds it for ever. */
@@ -204,23 +225,24 @@ export class FileStore {
   }
 
   /**
-   * Reads, changes and replaces the file. `change` returns whether to write. A program without this lock
-   * may write the file meanwhile: then its content is read and changed anew.
+   * Reads, changes and replaces the file. `change` returns whether to write, as this does. A program without
+   * this lock may write the file meanwhile: then its content is read and changed anew.
    */
   #change(
     path: string,
     change: (document: CredentialsDocument) => boolean,
     options: ReplaceOptions,
-  ): void {
+  ): boolean {
     try {
       for (let tries = 0;; tries++) {
         const { document, info } = readForUpdate(path);
-        if (!change(document)) return;
+        if (!change(document)) return false;
         assertWritable(document, path);
+        const text = serializeDocument(document);
         const isUnchanged = () => tries === TRIES || isSameState(info, lookIfPresent(path));
-        if (!replaceFile(path, serializeDocument(document), { ...options, isUnchanged })) continue;
+        if (!replaceFile(path, text, { ...options, isUnchanged })) continue;
         if (info !== undefined && isOpen(info)) this.#warnOfMode(path, info);
-        return;
+        return true;
       }
     } catch (error) {
       throw fileError("write", path, error);
@@ -232,27 +254,14 @@ export class FileStore {
     this.#hasWarned = true;
     const mode = ((before.mode ?? 0) & 0o777).toString(8);
     const now = lookIfPresent(path);
-    const advice = now !== undefined && isOpen(now)
-      ? "it could not be closed to them. Use another path."
-      : "it is now closed to them. If others use this host, sign in again.";
+    let advice = "it is now closed to them. If others use this host, sign in again.";
+    if (now && isOpen(now)) advice = "it could not be closed to them. Use another path.";
+    const warning = `${path} could be read by others on this host (mode ${mode}); ${advice}`;
     try {
-      this.#options.onWarning(
-        `${path} could be read by others on this host (mode ${mode}); ${advice}`,
-      );
+      this.#options.onWarning(warning);
     } catch {
       // A closed standard error must not turn the write into a failure.
     }
-  }
-}
-
-/** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
-function closeFolder(folder: string): void {
-  const info = /[/\\]\.validmind$/.test(folder) ? Deno.lstatSync(folder) : undefined;
-  if (!info?.isDirectory || !isOpen(info)) return; // the target of a link is of the caller's choice
-  try {
-    Deno.chmodSync(folder, 0o700);
-  } catch {
-    // Of another owner, or without modes. The file in it is closed to others all the same.
   }
 }
 
@@ -260,48 +269,4 @@ function closeFolder(folder: string): void {
 function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined): boolean {
   if (before === undefined || now === undefined) return before === now;
   return isSameFile(before, now) && isSameText(before, now);
-}
-
-const LEFT = /^((\.[0-9a-f]{8})*\.tmp|\.[0-9a-f]{8}\.lock)$/;
-
-/**
- * Temp files of killed writes, with tokens in them, and the lock files of earlier builds. A temp file of a
- * living process may be among them: that process makes another one for its write.
- */
-function leftFiles(path: string): string[] {
-  const folder = dirname(path);
-  if (!isGranted({ name: "read", path: folder })) return [];
-  const name = basename(path);
-  const isLeft = (found: Deno.DirEntry) =>
-    found.isFile && found.name.startsWith(name) && LEFT.test(found.name.slice(name.length));
-  try {
-    return Array.from(Deno.readDirSync(folder)).filter(isLeft).map(({ name }) =>
-      `${folder}/${name}`
-    );
-  } catch {
-    return []; // no folder, or one of a neighbour
-  }
-}
-
-function removeLeft(path: string): void {
-  for (const left of leftFiles(path)) {
-    try {
-      removeIfPresent(left);
-    } catch {
-      // A neighbour's: an own file can be removed from a folder that was just written.
-    }
-  }
-}
-
-/** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
-function assertDeletable(path: string, given: string): void {
-  if (lookIfPresent(path) === undefined) return;
-  const text = new TextDecoder().decode(readOwnFile(path).bytes);
-  const isOwnPlace = /(^|[/\\])\.validmind[/\\]credentials\.json$/.test(path);
-  if (path === given && isOwnPlace || looksLikeCredentials(text)) return;
-  throw new CredentialsBackendError("backend_corrupt", {
-    action: `delete ${path}`,
-    reason: "it does not look like a credentials file",
-    remedy: "Check the path. If it is the right one, delete the file yourself.",
-  });
 }

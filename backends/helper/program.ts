@@ -1,7 +1,5 @@
 import { readEnv, readEnvIfGranted } from "../common/environment.ts";
 import { readText } from "../common/http_answer.ts";
-import { isObject, parseObject } from "../common/json.ts";
-import { listKeys } from "../common/list_keys.ts";
 import { basename, isAbsolute, join } from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
@@ -10,129 +8,6 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-
-/** Entries stand under this address, so that docker's own logins are never listed or erased. */
-export const ADDRESS = "https://validmind-auth.invalid/";
-/** The one answer, with exit code 1, that means "there is no such entry". */
-export const NOT_FOUND = "credentials not found in native keychain";
-
-/** Does an action of the protocol with a backend. Gives the text for standard output. */
-export async function serve(
-  backend: OidcCredentialsBackend,
-  action: string | undefined,
-  input: string,
-): Promise<string | undefined> {
-  if (action === "list") {
-    const addresses = await Promise.all((await keysOf(backend)).map(addressOf));
-    return JSON.stringify(Object.fromEntries(addresses.map((one) => [one, "validmind-auth"])));
-  }
-  const { ServerURL, Secret } = action === "store"
-    ? parseObject(input) ?? {}
-    : { ServerURL: input.trim() };
-  if (typeof ServerURL !== "string" || !ServerURL.startsWith(ADDRESS)) {
-    throw invalid(`ServerURL does not begin with ${ADDRESS}`, "Give such an address.");
-  }
-  if (action === "store") {
-    const row = rowIn(ServerURL, Secret);
-    if (row === undefined) throw invalid("Secret is not an entry in JSON", "Give one.");
-    await backend.put(row.key, row.entry);
-    return undefined;
-  }
-  const key = await keyBehind(ServerURL, backend);
-  if (action === "erase") {
-    if (key !== undefined) await backend.delete(key);
-    return undefined;
-  }
-  if (action !== "get") throw invalid("its action is not known", "Usage: get|store|erase|list");
-  const entry = key === undefined ? undefined : await backend.get(key);
-  return entry ? JSON.stringify(accountFor(key!, ServerURL, entry)) : NOT_FOUND;
-}
-
-function invalid(reason: string, remedy: string): CredentialsBackendError {
-  const parts = { action: "answer this helper's call", reason, remedy };
-  return new CredentialsBackendError("invalid_options", parts);
-}
-
-/** The key of an address, which the backend has to list where the address has only its hash. */
-async function keyBehind(
-  address: string,
-  backend: OidcCredentialsBackend,
-): Promise<string | undefined> {
-  const key = keyOf(address);
-  if (key !== undefined) return key;
-  for (const listed of await keysOf(backend)) {
-    if (await addressOf(listed) === address) return listed;
-  }
-  return undefined;
-}
-
-async function keysOf(backend: OidcCredentialsBackend): Promise<string[]> {
-  return await listKeys(backend, "Long keys need it. Implement list().");
-}
-
-/** `pass` makes a file name of an address in base64, which must not have more than 255 characters. */
-const LONGEST_KEY = 100;
-
-/** The `ServerURL` of a key. */
-export async function addressOf(key: string): Promise<string> {
-  const bytes = new TextEncoder().encode(key);
-  const isLong = bytes.length > LONGEST_KEY;
-  const name = isLong ? new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)) : bytes;
-  return `${ADDRESS}${isLong ? "." : ""}${
-    name.toBase64({ alphabet: "base64url", omitPadding: true })
-  }`;
-}
-
-/**
- * The address in a line of a list; `undefined` for one of another program. The helper of the Secret
- * Service lists labels, which end with the address.
- */
-export function addressIn(line: string): string | undefined {
-  const at = line.indexOf(ADDRESS);
-  return at === -1 ? undefined : line.slice(at);
-}
-
-/** The key in an address; `undefined` where the address has only its hash. */
-export function keyOf(address: string): string | undefined {
-  try {
-    const bytes = Uint8Array.fromBase64(address.slice(ADDRESS.length), { alphabet: "base64url" });
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * What is stored for an entry. A long key stands beside the entry, since the address has only its hash. The
- * client is for people to see: `pass` makes a file of it, and folders of its slashes.
- */
-export function accountFor(key: string, address: string, entry: OidcCredentials) {
-  return {
-    ServerURL: address,
-    Username: encodeURIComponent(entry.client_id).slice(0, 60) || "-",
-    Secret: JSON.stringify(keyOf(address) === undefined ? { key, entry } : entry),
-  };
-}
-
-export interface Row {
-  readonly key: string;
-  readonly entry: OidcCredentials;
-}
-
-/** The entry in a secret, with its key; `undefined` where there is none. */
-export function rowIn(address: string, secret: unknown): Row | undefined {
-  const stored = typeof secret === "string" ? parseObject(secret) : undefined;
-  const short = keyOf(address);
-  const { key, entry } = short === undefined ? stored ?? {} : { key: short, entry: stored };
-  if (typeof key !== "string" || !isObject(entry)) return undefined;
-  return { key, entry: entry as OidcCredentials };
-}
-
-/** Whether a helper says that there is no such entry. */
-export function isNotFound({ code, stdout }: Ended): boolean {
-  return code === 1 && stdout.trim() === NOT_FOUND;
-}
 
 /** What an entry and a list of keys may take at most. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -165,9 +40,9 @@ export async function runProgram(
   action: string,
   input: string,
 ): Promise<Ended> {
-  assertTrustedProgram(program);
+  assertTrustedPath(program, env);
   warnOfInterpreter(program);
-  const child = start(action, program, args, env);
+  const child = startProgram(action, program, args, env);
   const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
   try {
     const ended = Promise.all([
@@ -180,7 +55,7 @@ export async function runProgram(
     const [{ code, signal }, stdout, stderr] = await untilAborted(ended, late);
     return { code, signal, stdout, stderr };
   } catch (error) {
-    await end(child);
+    await killProgram(child);
     if (error !== late.reason) throw error;
     throw new CredentialsBackendError("backend_timeout", {
       action: `${action} credentials by ${program}`,
@@ -195,15 +70,23 @@ export function isPath(program: string): boolean {
   return /[/\\]/.test(program);
 }
 
+/** The `PATH` that the options give to the program. On Windows the case of a name does not count. */
+function givenPath(env: Program["env"] = {}): string | undefined {
+  const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
+  const name = Object.keys(env).find(isPath);
+  return name && env[name];
+}
+
 /**
- * Refuses a program that would be found by a folder of `PATH` that is not absolute: it would come from
- * whatever folder somebody works in, such as a cloned repository.
+ * Refuses a folder of `PATH` that is not absolute. The program would come from whatever folder somebody
+ * works in, such as a cloned repository, or start another one from there.
  *
  * @throws {CredentialsBackendError} `backend_denied`, `permission_required`.
  */
-function assertTrustedProgram(program: string): void {
-  if (isPath(program)) return;
-  const path = readEnv("PATH", `find ${program}`);
+function assertTrustedPath(program: string, env: Program["env"]): void {
+  const given = givenPath(env);
+  if (given === undefined && isPath(program)) return;
+  const path = given ?? readEnv("PATH", `find ${program}`);
   const relative = foldersOf(path).find((folder) => !isAbsolute(folder));
   if (relative === undefined) return;
   throw new CredentialsBackendError("backend_denied", {
@@ -222,10 +105,8 @@ function foldersOf(path = ""): string[] {
  * The real path of a program, for people to see. The program stays as it was given if it is not found, as
  * on Windows, or if this process may not look for it. Deno asks no question.
  */
-export function locationOfProgram(program: string): string {
-  const inPath = () => foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
-  const paths = isPath(program) ? [program] : inPath().map((folder) => join(folder, program));
-  for (const path of paths) {
+export function locationOfProgram({ program, env }: Program): string {
+  for (const path of pathsOf(program, env)) {
     if (!isGranted({ name: "read", path })) continue;
     try {
       const found = Deno.realPathSync(path);
@@ -235,6 +116,13 @@ export function locationOfProgram(program: string): string {
     }
   }
   return program;
+}
+
+/** The places where a program may be. */
+function pathsOf(program: string, env: Program["env"]): string[] {
+  if (isPath(program)) return [program];
+  const folders = foldersOf(givenPath(env) ?? readEnvIfGranted("PATH"));
+  return folders.filter(isAbsolute).map((folder) => join(folder, program));
 }
 
 const INTERPRETER =
@@ -251,7 +139,7 @@ function warnOfInterpreter(program: string): void {
   );
 }
 
-function start(
+function startProgram(
   action: string,
   program: string,
   args: readonly string[],
@@ -277,12 +165,12 @@ function startError(action: string, program: string, error: unknown): Credential
     const remedy = "Check that it is a program that you may execute.";
     return fail("backend_unavailable", "the operating system does not start it", remedy);
   }
-  // Deno also denies a granted program if a variable would load other code into it.
-  const [loader] = /\b(LD|DYLD)_\w+/.exec(error.message) ?? [];
-  if (loader === undefined) {
+  if (!isGranted({ name: "run", command: program })) {
     const remedy = `Run with ${permissionFlag("run", program)}.`;
     return fail("permission_required", "Deno does not permit to run it", remedy);
   }
+  // Deno also denies a granted program if a variable would load other code into it. Its words alone name it.
+  const [loader = "LD_…"] = /\b(LD|DYLD)_\w+/.exec(error.message) ?? [];
   return fail(
     "permission_required",
     `Deno does not start it with ${loader}, which loads other code`,
@@ -305,7 +193,7 @@ async function readAll(
   });
 }
 
-async function end(child: Deno.ChildProcess): Promise<void> {
+async function killProgram(child: Deno.ChildProcess): Promise<void> {
   try {
     child.kill("SIGKILL");
   } catch {

@@ -3,6 +3,7 @@ import { pathOfUrl } from "../common/paths.ts";
 import { isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { repeat } from "../common/repeat.ts";
 import { isDeno } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
@@ -130,6 +131,9 @@ const START =
 const ALLOW = "Allow this program the access, as the owner of the keychain.";
 const WAIT = "Check whether the keychain waits to be unlocked, and whether its service hangs.";
 
+const NO_END =
+  "Deno cannot cancel the call. If this process does not end by itself, call Deno.exit().";
+
 type Fault = readonly [code: Code, reason: string, advice: string];
 
 /** Errors by words of the libraries below `@napi-rs/keyring`. The first match wins. */
@@ -176,19 +180,8 @@ export function nativeKeychainClient(
   timeoutMs: number,
   isLinux: boolean = Deno.build.os === "linux",
 ): KeychainClient {
-  const limited = async <T>(action: string, run: () => Promise<T>, tries = 5): Promise<T> => {
-    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-    const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
-    try {
-      return await untilAborted(run(), late);
-    } catch (error) {
-      const isLate = late.aborted && error === late.reason;
-      if (tries > 1 && REMOVED.test(nativeText(error) ?? "")) {
-        return await limited(action, run, tries - 1);
-      }
-      throw keychainError(`${action} credentials in`, service, isLate ? timeoutMs : error);
-    }
-  };
+  const limited = <T>(action: string, run: () => Promise<T>): Promise<T> =>
+    withinLimits(`${action} credentials in`, service, timeoutMs, run);
   const call = async <T>(
     action: string,
     account: string,
@@ -217,6 +210,35 @@ export function nativeKeychainClient(
   };
 }
 
+/** Runs a call within a time limit. It is repeated where another process removes an item meanwhile. */
+async function withinLimits<T>(
+  action: string,
+  service: string,
+  timeoutMs: number,
+  run: () => Promise<T>,
+): Promise<T> {
+  let removed: unknown;
+  const limits = {
+    tries: 5,
+    withinMs: timeoutMs,
+    pauseMs: 5,
+    over: () => keychainError(action, service, removed),
+  };
+  const { value } = await repeat(limits, async () => {
+    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+    const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
+    try {
+      return { value: await untilAborted(run(), late) };
+    } catch (error) {
+      if (late.aborted && error === late.reason) throw keychainError(action, service, timeoutMs);
+      if (!REMOVED.test(nativeText(error) ?? "")) throw keychainError(action, service, error);
+      removed = error;
+      return undefined;
+    }
+  });
+  return value;
+}
+
 /** @param error What the library threw, or the time limit in milliseconds that has passed. */
 export function keychainError(
   action: string,
@@ -224,19 +246,18 @@ export function keychainError(
   error: unknown,
 ): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
-  const [code, reason, advice] = explain(error);
-  const end = typeof error === "number"
-    ? " Deno cannot cancel the call. If this process does not end by itself, call Deno.exit()."
-    : "";
+  const [code, reason, remedy] = explainNativeFault(error);
   return new CredentialsBackendError(code, {
     action: `${action} ${describeKeychain(service)}`,
     reason,
-    remedy: `${advice}${end}`,
+    remedy,
   });
 }
 
-function explain(error: unknown): Fault {
-  if (typeof error === "number") return ["backend_timeout", `no answer within ${error} ms`, WAIT];
+function explainNativeFault(error: unknown): Fault {
+  if (typeof error === "number") {
+    return ["backend_timeout", `no answer within ${error} ms`, `${WAIT} ${NO_END}`];
+  }
   const text = nativeText(error);
   const [, ...fault] = FAULTS.find(([pattern]) => pattern.test(text ?? "")) ?? [];
   if (fault.length === 3) return fault;

@@ -1,25 +1,17 @@
-import { isUrl } from "../common/host.ts";
 import { isObject } from "../common/json.ts";
-import { type LeaseRow, Leases, type LeaseStore, SYSTEM_TIMER } from "../common/lease.ts";
-import { dirname } from "../common/paths.ts";
+import { isSameFile, lookIfPresent } from "../common/judge_path.ts";
 import { printable } from "../common/printable.ts";
-import { Queue, type Timer } from "../common/promises.ts";
+import { Queue } from "../common/promises.ts";
+import { repeat } from "../common/repeat.ts";
+import { SIGN_OUT } from "../common/sign_out_words.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { withKeyLock } from "../file/lock.ts";
-import { makeFolder } from "../file/replace_file.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import {
-  filePerformer,
-  kvError,
-  type Perform,
-  secureDatabase,
-  serverPerformer,
-} from "./connect.ts";
-import { SIGN_OUT } from "../common/sign_out_words.ts";
+import { type DatabaseFile, prepareDatabase } from "./database_file.ts";
+import { isBusy, kvError } from "./faults.ts";
 
 const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
-const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease", key];
 
 /** A row, as one look found it. */
 interface StoredEntry {
@@ -31,41 +23,26 @@ interface StoredEntry {
 export interface KvStoreOptions {
   path: string;
   lockTimeoutMs: number;
-  timeoutMs: number;
-  /** @default {the system's} */
-  timer?: Timer;
 }
 
 export class KvStore {
   readonly #kv: Deno.Kv;
-  readonly #perform: Perform;
   readonly #options: KvStoreOptions;
-  /** The database file; `undefined` in memory and on a server. */
-  readonly #file: string | undefined;
-  /** The locks on a server, and those in memory. */
-  readonly #leases: Leases | undefined;
+  /** `undefined` in memory. */
+  readonly #file: DatabaseFile | undefined;
+  /** The locks in memory. */
   readonly #queue: Queue;
 
-  private constructor(
-    kv: Deno.Kv,
-    perform: Perform,
-    options: KvStoreOptions,
-    file: string | undefined,
-  ) {
-    const { path: place, lockTimeoutMs, timer = SYSTEM_TIMER } = options;
+  private constructor(kv: Deno.Kv, options: KvStoreOptions, file: DatabaseFile | undefined) {
     this.#kv = kv;
-    this.#perform = perform;
     this.#options = options;
     this.#file = file;
-    this.#queue = new Queue(lockTimeoutMs);
-    if (!isUrl(place)) return;
-    const store = this.#leaseStore();
-    this.#leases = new Leases({ store, place: () => place, timer, lockTimeoutMs });
+    this.#queue = new Queue(options.lockTimeoutMs);
   }
 
   /** Opens the store, and makes the database file where there is none. */
   static async open(options: KvStoreOptions): Promise<KvStore> {
-    const { path, lockTimeoutMs, timeoutMs, timer = SYSTEM_TIMER } = options;
+    const { path } = options;
     if (typeof Deno.openKv !== "function") {
       throw new CredentialsBackendError("unstable_kv_required", {
         action: `open Deno KV (${path})`,
@@ -74,15 +51,9 @@ export class KvStore {
       });
     }
     try {
-      const isFile = path !== ":memory:" && !isUrl(path);
-      if (isFile) makeFolder(dirname(path));
-      const file = isFile ? secureDatabase(path) : undefined;
-      // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
-      const perform = isUrl(path)
-        ? serverPerformer(path, timeoutMs, timer)
-        : filePerformer(Math.max(lockTimeoutMs, 1000));
-      const kv = await perform(() => Deno.openKv(file ?? path));
-      return new KvStore(kv, perform, options, file);
+      const file = path === ":memory:" ? undefined : prepareDatabase(path);
+      const kv = await whileBusy("open", options, () => Deno.openKv(file?.path ?? path));
+      return new KvStore(kv, options, file);
     } catch (error) {
       throw kvError("open", path, error);
     }
@@ -92,19 +63,43 @@ export class KvStore {
     return (await this.#read(key)).entry;
   }
 
-  /**
-   * Writes the entry. With `isReplaced` the entry that is there decides, and else the lease: it may have
-   * been taken over.
-   */
-  async put(key: string, entry: OidcCredentials, { isReplaced }: PutOptions = {}): Promise<void> {
+  /** Writes the entry where `isReplaced` does not refuse. Gives whether it did. */
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    { isReplaced }: PutOptions = {},
+  ): Promise<boolean> {
     // Through JSON: the value that every other backend would store, without undefined or classes.
     const value = JSON.parse(JSON.stringify(entry));
-    await this.#commit(key, (atomic) => atomic.set(entryKey(key), value), isReplaced);
+    if (isReplaced === undefined) {
+      await this.#try("write credentials to", () => this.#kv.set(entryKey(key), value));
+      return true;
+    }
+    const limits = {
+      tries: 60,
+      withinMs: this.#options.lockTimeoutMs,
+      pauseMs: 1,
+      longestPauseMs: 20,
+      over: (spent: string) => busyError("write credentials to", this.#options.path, spent),
+    };
+    return await repeat(limits, () => this.#replace(key, value, isReplaced));
   }
 
-  /** Removes the entry, unless another holder took over the key's lease. */
+  /**
+   * Removes the entry. SQLite needs some space for that. The file is not removed for it: another process may
+   * have it open, and would go on with what was in it.
+   */
   async delete(key: string): Promise<void> {
-    await this.#commit(key, (atomic) => atomic.delete(entryKey(key)));
+    try {
+      await this.#try("remove credentials from", () => this.#kv.delete(entryKey(key)));
+    } catch (error) {
+      const { code, action, reason } = error as CredentialsBackendError;
+      if (code !== "backend_full") throw error;
+      const remedy =
+        "Free some space and try again. Or end all programs that use it and remove it " +
+        "by hand, with the files beside it (-wal, -shm): that signs out all of them.";
+      throw new CredentialsBackendError(code, { action, reason, remedy });
+    }
   }
 
   async *list(): AsyncGenerator<string> {
@@ -121,10 +116,9 @@ export class KvStore {
    * a process that is stopped: nobody takes it over.
    */
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    if (this.#leases !== undefined) return await this.#leases.run(key, fn, options);
     if (this.#file === undefined) return await this.#queue.run(key, fn, options.signal);
     const limits = { ...options, timeoutMs: this.#options.lockTimeoutMs };
-    return await withKeyLock(this.#file, key, fn, limits);
+    return await withKeyLock(this.#file.path, key, fn, limits);
   }
 
   close(): void {
@@ -144,61 +138,73 @@ export class KvStore {
     });
   }
 
-  async #commit(
+  /** Whether the entry was replaced; `undefined` where another write came in between. */
+  async #replace(
     key: string,
-    change: (atomic: Deno.AtomicOperation) => unknown,
-    isReplaced?: PutOptions["isReplaced"],
-  ): Promise<void> {
-    const action = "write credentials to";
-    for (;;) {
-      const present = isReplaced && await this.#read(key);
-      if (present && !isReplaced(present.entry)) return;
-      const lease = this.#leases?.held(key);
-      const check = present?.check ?? (lease && leaseCheck(key, lease));
-      const result = await this.#try(action, () => {
-        const atomic = this.#kv.atomic();
-        if (check) atomic.check(check);
-        change(atomic);
-        return atomic.commit();
-      });
-      if (result.ok) return;
-      await this.#leases?.assertHeld(key, action); // a sign of life may have come in between
-    }
+    value: OidcCredentials,
+    isReplaced: NonNullable<PutOptions["isReplaced"]>,
+  ): Promise<boolean | undefined> {
+    const { entry, check } = await this.#read(key);
+    if (!isReplaced(entry)) return false;
+    const commit = () => this.#kv.atomic().check(check).set(entryKey(key), value).commit();
+    const { ok } = await this.#try("write credentials to", commit);
+    return ok || undefined;
   }
 
-  async #try<T>(action: string, operation: () => Promise<T>, timeoutMs?: number): Promise<T> {
+  /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
+  #assertThere(action: string): void {
+    if (this.#file === undefined) return;
+    const found = lookIfPresent(this.#file.path);
+    if (found !== undefined && isSameFile(found, this.#file.info)) return;
+    throw new CredentialsBackendError("backend_unavailable", {
+      action: `${action} ${this.#options.path}`,
+      reason: "its file was removed or replaced while it was open",
+      remedy: "Start this program again.",
+    });
+  }
+
+  async #try<T>(action: string, operation: () => Promise<T>): Promise<T> {
     try {
-      return await this.#perform(operation, timeoutMs);
+      const result = await whileBusy(action, this.#options, operation);
+      this.#assertThere(action);
+      return result;
     } catch (error) {
       throw kvError(action, this.#options.path, error);
     }
   }
-
-  /**
-   * The leases on a server. Releasing deletes the row: versionstamps count the commits of the whole
-   * store, so none comes back. Rows do not use `expireIn`, which Deno computes from the holder's clock.
-   */
-  #leaseStore(): LeaseStore {
-    return {
-      read: async (key, { action, timeoutMs }) => {
-        const get = () => this.#kv.get<{ holder: string }>(leaseKey(key));
-        const { value, versionstamp } = await this.#try(action, get, timeoutMs);
-        return { holder: value?.holder ?? "", version: versionstamp };
-      },
-      write: async (key, holder, row, { action, timeoutMs }) => {
-        const commit = () => {
-          const atomic = this.#kv.atomic().check(leaseCheck(key, row));
-          if (holder === "") atomic.delete(leaseKey(key));
-          else atomic.set(leaseKey(key), { holder });
-          return atomic.commit();
-        };
-        const result = await this.#try(action, commit, timeoutMs);
-        return result.ok ? result.versionstamp : undefined;
-      },
-    };
-  }
 }
 
-function leaseCheck(key: string, { version }: LeaseRow): Deno.AtomicCheck {
-  return { key: leaseKey(key), versionstamp: version as string | null };
+/**
+ * Repeats an operation while another handle writes to the database, which takes milliseconds. The option
+ * limits the wait for the key's lock.
+ */
+async function whileBusy<T>(
+  action: string,
+  { path, lockTimeoutMs }: KvStoreOptions,
+  operation: () => Promise<T>,
+): Promise<T> {
+  const limits = {
+    tries: Infinity,
+    withinMs: Math.max(lockTimeoutMs, 1000),
+    pauseMs: 3,
+    longestPauseMs: 40,
+    over: (spent: string) => busyError(action, path, spent),
+  };
+  const { value } = await repeat(limits, async () => {
+    try {
+      return { value: await operation() };
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      return undefined;
+    }
+  });
+  return value;
+}
+
+function busyError(action: string, path: string, spent: string): CredentialsBackendError {
+  return new CredentialsBackendError("backend_locked", {
+    action: `${action} ${path}`,
+    reason: `another process keeps writing to it, ${spent}`,
+    remedy: "Try again, or end it.",
+  });
 }

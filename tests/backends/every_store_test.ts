@@ -35,6 +35,7 @@ function testOver(stores: [name: string, store: Store][]) {
 
 const test = Object.assign(testOver(stores), {
   comparing: testOver(stores.filter(([, { compares }]) => compares)),
+  leaf: testOver(stores.filter(([name]) => /^(file|kv|keychain)/.test(name))),
 });
 
 test("keeps awkward keys apart, and lists them", async ({ backend, open, longestKey = Infinity }) => {
@@ -73,6 +74,14 @@ test("works after it was closed, with its entries where they survive", async ({ 
   for (let times = 0; times < 2; times++) await backend.close?.();
   const read = await backend.get(KEY);
   if (backend.persistent) assertEquals(read, entry());
+});
+
+test.leaf("a put tells whether it stored", async ({ backend }) => {
+  const stored = [await backend.put(KEY, entry())];
+  for (const isReplaced of [() => true, () => false]) {
+    stored.push(await backend.put(KEY, entry(), { isReplaced }));
+  }
+  assertEquals(stored, [true, true, false]);
 });
 
 test.comparing("a put leaves an entry that is not the one to replace", async ({ backend }) => {

@@ -37,7 +37,7 @@ for (const [cause, code, reason] of FAULTS) {
   test(`a trouble is ${code} by: ${reason}`, async () => {
     const path = `${folder()}/my data/credentials.json`;
     const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 5_000 });
-    await backend.put(KEY, entry());
+    for (const key of [KEY, OTHER]) await backend.put(key, entry());
     const fail = () => {
       throw cause;
     };
@@ -149,7 +149,7 @@ systemTest("what the system denies is an error, not absent", whyNoDenial, () => 
     "Array.fromAsync(backend.list())",
   ].map((step) => [step, DENIED]);
   return [
-    [`locked(() => backend.put("${KEY}", entry))`, null],
+    [`locked(() => backend.put("${KEY}", entry))`, true],
     ["Deno.chmodSync(path, 0o000)", null],
     ...all,
     ["Deno.chmodSync(path, 0o600)", null],
@@ -172,19 +172,44 @@ systemTest(
   whyNoMount,
   mounted,
   (at) => [
-    [`backend.put("${KEY}", entry)`, null],
+    [`backend.put("${KEY}", entry)`, true],
     [`backend.put("${OTHER}", large)`, FULL],
     [`backend.get("${KEY}").client_id`, "my-app"],
     [`backend.get("${OTHER}")`, null],
     [`Array.from(Deno.readDirSync("${at}"), (f) => f.name).sort()`, ["c.json", "c.json.lock"]],
-    [`locked(() => (fill("filler"), backend.put("${KEY}", longer)))`, null],
+    [`locked(() => (fill("filler"), backend.put("${KEY}", longer)))`, true],
     [`backend.get("${KEY}").x_fill.length`, 7000],
     [`fill("rest")`, null],
     ["locked()", FULL],
-    [`Deno.removeSync("${at}/filler")`, null],
-    [`Deno.removeSync("${at}/rest")`, null],
+    // A sign-out needs no space, unless it would have to write the entries of others anew.
     [`backend.delete("${KEY}")`, null],
     [`backend.get("${KEY}")`, null],
+    [`(Deno.removeSync("${at}/filler"), Deno.removeSync("${at}/rest"))`, null],
+    [`backend.put("${KEY}", entry)`, true],
+    [`backend.put("${OTHER}", longer)`, true],
+    [`(fill("filler"), fill("rest"))`, null],
+    [`backend.delete("${KEY}").catch((error) => /by hand/.test(error.remedy))`, true],
+    [`backend.get("${KEY}").client_id`, "my-app"],
+    [`backend.deleteAll()`, null],
+    [`Array.from(Deno.readDirSync("${at}"), (f) => f.name).includes("c.json")`, false],
+  ],
+);
+
+systemTest(
+  "on a full disk a sign-out through a link leaves a file without tokens, and the link",
+  whyNoMount,
+  mounted,
+  (at) => [
+    [`Deno.writeTextFileSync("${at}/real.json", "{}", { mode: 0o600 })`, null],
+    [`Deno.symlinkSync("${at}/real.json", path)`, null],
+    ...["delete", "deleteAll"].flatMap((name): [string, unknown][] => [
+      [`backend.put("${KEY}", longer)`, true],
+      [`(fill("filler"), fill("rest"))`, null],
+      [`backend.${name}("${KEY}")`, null],
+      [`Deno.lstatSync(path).isSymlink && backend.get("${KEY}")`, null],
+      [`Deno.readTextFileSync(path).includes("token")`, false],
+      [`(Deno.removeSync("${at}/filler"), Deno.removeSync("${at}/rest"))`, null],
+    ]),
   ],
 );
 
@@ -193,7 +218,7 @@ systemTest(
   whyNoMount,
   mounted,
   (at) => [
-    [`backend.put("${KEY}", entry)`, null],
+    [`backend.put("${KEY}", entry)`, true],
     ["locked(() => Promise.resolve(remount()))", false],
     ["remount()", true],
     [`backend.get("${KEY}").client_id`, "my-app"],

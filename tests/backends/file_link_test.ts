@@ -288,3 +288,17 @@ test("behind a link: the permission that is missing is the one for the target's 
   assertEquals(await run(home), { code: 0, stdout: denied, stderr: "" });
   assertEquals(await run(home, real), { code: 0, stdout: "c\n", stderr: "" });
 });
+
+test("its identity is the real path, also before there is a file", async () => {
+  const { parent, path, backend } = place();
+  const links = folder();
+  Deno.symlinkSync(parent, `${links}/folder`);
+  Deno.symlinkSync(path, `${links}/file.json`);
+  const idOf = (path: string) => new FileCredentialsBackend({ path }).storeId;
+  assertEquals(idOf(`${links}/folder/credentials.json`), backend.storeId);
+  await backend.put(KEY, entry());
+  for (const other of ["folder/credentials.json", "file.json"]) {
+    assertEquals(idOf(`${links}/${other}`), backend.storeId);
+  }
+  assertEquals(backend.storeId === idOf(`${parent}/other.json`), false);
+});

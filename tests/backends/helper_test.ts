@@ -1,17 +1,25 @@
 import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { shortHash } from "../../backends/file/lock.ts";
 import {
   HelperCredentialsBackend,
   type HelperCredentialsBackendOptions,
   serveHelper,
 } from "../../backends/helper.ts";
+import { StoreMarks } from "../../backends/helper/late_store.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
 import { createSession } from "../../client/create_session.ts";
 import { formatPermissionFlags } from "../../client/format_permissions.ts";
 import { minimal } from "./stores.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { backendUrl, runDeno, type RunDenoOptions, succeeds } from "../support/deno_process.ts";
+import {
+  backendUrl,
+  runDeno,
+  type RunDenoOptions,
+  startDeno,
+  succeeds,
+} from "../support/deno_process.ts";
 import { entry } from "../support/entries.ts";
 import { withEnv } from "../support/own_env.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
@@ -153,7 +161,8 @@ const FAULTS: readonly [name: string, script: string, code: string, words: strin
   ["fails", "echo the store is sealed; exit 1", AWAY, "the store is sealed"],
   ["says absent by another code", `echo "${NOT_FOUND}"; exit 2`, AWAY, "code 2"],
   ["ends by a signal", "kill -9 $$", AWAY, "SIGKILL"],
-  ["prints a token", `echo ${JWT} >&2; exit 3`, AWAY, "[removed]"],
+  ["prints a token", `echo ${JWT} >&2; exit 3`, AWAY, "code 3, and said nothing"],
+  ["explains on standard error", "echo gpg: no key >&2; exit 2", AWAY, 'code 2, and said "gpg"'],
 ];
 
 for (const [name, script, code, words] of FAULTS) {
@@ -251,6 +260,15 @@ test("two that differ in their variables are two stores, whose sessions share no
   assertEquals([new Set(tokens).size, tokens[2]], [2, tokens[0]]);
 });
 
+test("its identity has the program, its arguments and variables, and its location no variable", ({ helper }) => {
+  const made = [{}, { args: ["a"] }, { env: { A: "1", B: "2" } }, { env: { B: "2", A: "1" } }]
+    .map((options) => helper(HELPER, options));
+  const ids = made.map(({ storeId }) => storeId);
+  assertEquals([new Set(ids).size, ids[2] === ids[3]], [3, true]);
+  assertEquals(made[2]!.location, made[0]!.location);
+  return Promise.resolve();
+});
+
 test("one that answers a list with not found is told with its own words", async ({ helper }) => {
   const list = helper(`#!/bin/sh\necho "${NOT_FOUND}"; exit 1\n`).list();
   await rejectsWith("backend_unavailable", () => list.next(), "Cannot list", NOT_FOUND);
@@ -269,9 +287,11 @@ test("one that keeps what it is to erase is told", async ({ helper }) => {
 
 test("a put that may refuse is decided by what is there", async ({ helper }) => {
   const backend = helper();
-  await backend.put(KEY, entry({ access_token: "first" }));
-  await backend.put(KEY, entry({ access_token: "second" }), { isReplaced: () => false });
+  assertEquals(await backend.put(KEY, entry({ access_token: "first" })), true);
+  const second = entry({ access_token: "second" });
+  assertEquals(await backend.put(KEY, second, { isReplaced: () => false }), false);
   assertEquals((await backend.get(KEY))?.access_token, "first");
+  assertEquals(await backend.put(KEY, second, { isReplaced: () => true }), true);
 });
 
 test("a program of a relative folder of PATH is refused", async ({ folder }) => {
@@ -281,6 +301,119 @@ test("a program of a relative folder of PATH is refused", async ({ folder }) => 
       await rejectsWith("backend_denied", () => backend.get(KEY), "relative folder");
     });
   }
+});
+
+test("a relative folder is refused also where the options give PATH, before anything is started", async ({ folder, helper }) => {
+  helper();
+  for (const program of ["helper", `${folder}/helper`]) {
+    for (const PATH of [`bin:${folder}`, ""]) {
+      const options = { program, env: { PATH }, lockFolder: folder };
+      const backend = new HelperCredentialsBackend(options);
+      await rejectsWith("backend_denied", () => backend.get(KEY), "relative folder");
+    }
+    const env = { PATH: `${folder}:/usr/bin:/bin` };
+    const backend = new HelperCredentialsBackend({ program, env, lockFolder: folder });
+    assertEquals([await backend.get(KEY), backend.location], [undefined, `${folder}/helper`]);
+  }
+});
+
+/** Pieces of entries, of which no shape is known, as a program may print them at a get. */
+const PIECES = [
+  "ya29.A0ARrdaM",
+  "ghp abcDEF",
+  "s.9Kx2mQ7vLw4Zr8Tb",
+  "12345678",
+  "AAAAAAAAAAAAAAAAAAAA",
+];
+
+test("no piece of an entry that a program prints at a get is shown", async ({ helper }) => {
+  for (const piece of PIECES) {
+    for (const rest of [">&2; exit 1", ">&2; exit 3", "; exit 3"]) {
+      const backend = helper(`#!/bin/sh\necho "${piece}: x" ${rest}\n`);
+      const error = await rejectsWith("backend_unavailable", () => backend.get(KEY));
+      const shown = piece.split(" ").at(-1)!; // a first word of letters is shown
+      assert(!Deno.inspect(error).includes(shown), error.message);
+    }
+    const torn = helper(`#!/bin/sh\necho '{"Secret": "${piece}'; exit 1\n`);
+    const error = await rejectsWith("backend_unavailable", () => torn.get(KEY), "said nothing");
+    assert(!Deno.inspect(error).includes(piece));
+  }
+});
+
+/** A helper whose store waits for a file, and then stores by a child that outlives it. */
+const SLOW = HELPER.replace(
+  "store)",
+  `store)
+    touch ../begun
+    until [ -f ../go ]; do sleep 0.02; done\n`,
+).replace("erase)", "erase) touch ../erased;");
+
+/** Waits for a file that a program makes. */
+async function untilThere(path: string): Promise<void> {
+  while (!namesIn(path.replace(/\/[^/]*$/, "")).includes(path.split("/").at(-1)!)) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+for (const end of ["kill", "timeout"]) {
+  test(`a store that outlives its process undoes no sign-out, after a ${end}`, async ({ folder, helper }) => {
+    await helper().put(KEY, entry());
+    const timeoutMs = end === "kill" ? 20_000 : 1500;
+    const script = end === "kill" ? SLOW : SLOW.replace(/^#!\/bin\/sh$/m, (first) =>
+      // The program itself is ended at the time limit, and its child is not.
+      `${first}\nif [ "$2" = "" ] && [ "$1" = store ]; then exec 3<&0; sh "$0" store child <&3 & wait; exit; fi`);
+    const backend = helper(script, { timeoutMs });
+    if (end === "kill") {
+      const options = { program: `${folder}/helper`, lockFolder: `${folder}/locks`, timeoutMs };
+      const code = `
+        import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
+        const backend = new HelperCredentialsBackend(${JSON.stringify(options)});
+        await backend.put(${JSON.stringify(KEY)}, ${
+        JSON.stringify(entry({ access_token: "late" }))
+      });`;
+      await using storing = startDeno({ code, flags: ["-A"] });
+      await untilThere(`${folder}/begun`);
+      await storing.kill();
+    } else {
+      const late = entry({ access_token: "late" });
+      await rejectsWith("backend_timeout", () => backend.put(KEY, late), "1500 ms");
+    }
+    const warnings: string[] = [];
+    using _ = replace(Deno.stderr, "writeSync", (bytes) => {
+      warnings.push(new TextDecoder().decode(bytes));
+      return bytes.length;
+    });
+    const signOut = backend.delete(KEY);
+    await untilThere(`${folder}/erased`);
+    await Deno.writeTextFile(`${folder}/go`, "");
+    await signOut;
+    assertEquals(warnings.length, 1, warnings.join());
+    assertEquals([await backend.get(KEY), accountsIn(folder)], [undefined, []]);
+    assertEquals(namesIn(`${folder}/locks`), []);
+    await backend.delete(KEY);
+    assertEquals(warnings.length, 1); // nothing to wait for any more
+  });
+}
+
+test("a sign-out that waits for a late store leaves a newer sign-in alone, and ends by the time limit", async ({ folder, helper }) => {
+  const backend = helper(HELPER, { timeoutMs: 700 });
+  await backend.put(KEY, entry());
+  const [{ ServerURL }] = accountsIn(folder);
+  const base = `helper.${shortHash(`${folder}/helper`)}.${shortHash(ServerURL)}`;
+  const marks = new StoreMarks(`${folder}/locks/${base}`, 3_600_000); // as after a clock that jumped
+  using _ = replace(Deno.stderr, "writeSync", (bytes) => bytes.length);
+  await marks.set("what a killed process stores");
+  const newer = entry({ access_token: "newer" });
+  const signOut = backend.delete(KEY);
+  while (accountsIn(folder).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await backend.put(KEY, newer);
+  await signOut;
+  assertEquals(await backend.get(KEY), newer);
+  await marks.set("what nobody stores any more");
+  const start = performance.now();
+  await backend.delete(KEY);
+  assert(performance.now() - start >= 700);
+  assertEquals([await backend.get(KEY), marks.read()], [undefined, []]);
 });
 
 test("the real path of the program is shown where it may be looked for", async ({ folder, helper }) => {

@@ -47,6 +47,8 @@ test("a keychain declares its library's path, its lock folder, and the home only
     assertEquals(needs, [ffi, ...locks("/home/ada/.validmind"), home]);
   });
   const given = new KeychainCredentialsBackend({ lockFolder: "/locks", service: "my-service" });
+  const other = new KeychainCredentialsBackend({ lockFolder: "/others" });
+  assertEquals([given.storeId, other.storeId], ["keychain my-service", "keychain validmind-auth"]);
   const seen = [given.persistent, given.requiredPermissions()];
   assertEquals(seen, [true, [ffi, ...locks("/locks")]]);
   assertStringIncludes(given.location, '"my-service" in the ');

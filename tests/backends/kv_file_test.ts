@@ -2,9 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
-import { backendUrl, runDeno } from "../support/deno_process.ts";
+import { backendUrl, mustRun, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
-import { withEnv } from "../support/own_env.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { replace } from "../support/replace.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
@@ -47,7 +46,7 @@ const test = Object.assign(used, {
   asRoot: usedWhere({ whyNot: whyNoOwner }),
   bySystem: usedWhere({ whyNot: whyNoDenial }),
   mounted: testWith({ whyNot: whyNoMount }, "kv file: "),
-  denied: testWith({ permissions: { env: ["DENO_KV_ACCESS_TOKEN"] } }, "kv: "),
+  denied: testWith({ permissions: "none" }, "kv: "),
   fresh: testWith({ permissions }, "kv file: "),
   freshOnPosix: testWith({ ignore: !isPosix }, "kv file: "),
 });
@@ -83,20 +82,77 @@ test.freshOnPosix("it is 0600 before SQLite writes the first byte into it", asyn
   assertEquals(seen, [0o600, 0]);
 });
 
-test.onPosix("one that others could read is closed when it is opened, by its own name behind a link", async ({ backend, path, parent }) => {
+test.onPosix("one that others could read is refused, and its mode stays until the person closes it", async ({ backend, path, parent }) => {
   const kv = await Deno.openKv(path); // the user's own program, with the files beside it
   await kv.set(["own"], 1);
-  for (const side of ["", "-wal", "-shm"]) Deno.chmodSync(`${path}${side}`, 0o644);
+  for (const side of ["", "-wal", "-shm"]) {
+    const file = `${path}${side}`;
+    for (const [mode, verb] of [[0o644, "read"], [0o666, "write"]] as const) {
+      Deno.chmodSync(file, mode);
+      const words = [`${file}: others may ${verb} it`, `chmod 600 ${file}`];
+      await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
+      assertEquals(modeOf(file), mode);
+    }
+    Deno.chmodSync(file, 0o600);
+  }
   assertEquals(await backend.get(KEY), entry());
   for (const name of namesIn(parent)) assertEquals(modeOf(`${parent}/${name}`), 0o600, name);
   kv.close();
-  await backend.close();
+});
+
+test.onPosix("one behind the person's own link is used by its own name", async ({ path, parent }) => {
   const link = `${folder()}/link.db`;
   Deno.symlinkSync(path, link);
-  Deno.chmodSync(path, 0o644);
   const linked = new KvCredentialsBackend({ path: link });
-  assertEquals([await linked.get(KEY), modeOf(path)], [entry(), 0o600]);
+  assertEquals(await linked.get(KEY), entry());
+  await linked.withLock(KEY, () => linked.put(OTHER, small("other")));
   await linked.close();
+  assertEquals(namesIn(parent).filter((name) => name.endsWith(".lock")).length, 1);
+});
+
+/** A folder for all, in which somebody has planted a link. */
+function planted(target: string): string {
+  const shared = folder();
+  Deno.chmodSync(shared, 0o1777);
+  Deno.symlinkSync(target, `${shared}/kv.db`);
+  return `${shared}/kv.db`;
+}
+
+test.freshOnPosix("a link that others can plant is not followed: a program and a database behind it stay as they are", async () => {
+  const home = folder();
+  const [program, database] = [`${home}/program`, `${home}/other.sqlite`];
+  Deno.writeTextFileSync(program, "#!/bin/sh\n");
+  Deno.chmodSync(program, 0o755);
+  Deno.writeTextFileSync(database, "", { mode: 0o600 }); // which SQLite takes for one of its own
+  for (const target of [program, database, `${home}/absent`]) {
+    const backend = new KvCredentialsBackend({ path: planted(target) });
+    for (const run of callsOf(backend)) {
+      await rejectsWith("backend_denied", run, "others can write its folder (mode 1777)");
+    }
+  }
+  assertEquals([modeOf(program), Deno.statSync(database).size], [0o755, 0]);
+  assertEquals(namesIn(home), ["other.sqlite", "program"]);
+});
+
+test.freshOnPosix("nothing is made in a folder that others can write", async () => {
+  const shared = folder();
+  Deno.chmodSync(shared, 0o777);
+  const backend = new KvCredentialsBackend({ path: `${shared}/kv.db` });
+  for (const run of callsOf(backend)) await rejectsWith("backend_denied", run, "its folder");
+  assertEquals(namesIn(shared), []);
+});
+
+test.asRoot("a link of another user is not followed, nor one in the folder of another", async ({ backend, path, parent }) => {
+  const link = `${folder()}/link.db`;
+  Deno.symlinkSync(path, link);
+  await mustRun(["chown", "-h", "4711:4711", link]);
+  const linked = new KvCredentialsBackend({ path: link });
+  const words = [`${link}: it belongs to another user (uid 4711)`];
+  await rejectsWith("backend_denied", () => linked.get(KEY), ...words);
+  await mustRun(["chown", "-h", "0:0", link]);
+  Deno.chownSync(link.replace("/link.db", ""), 4711, null);
+  await rejectsWith("backend_denied", () => linked.get(KEY), "its folder belongs to another user");
+  assertEquals([await backend.get(KEY), namesIn(parent)[0]], [entry(), "kv.db"]);
 });
 
 test.asRoot("one of which another user owns a file, or the folder, is not opened", async ({ backend, path, parent }) => {
@@ -133,17 +189,14 @@ test.onPosix("one with a link or a pipe beside it is not opened, and its target 
 });
 
 test.onPosix("a file that another process's SQLite removes beside the look at it is no trouble", async ({ backend, path }) => {
-  for (const mode of [0o600, 0o644]) {
-    Deno.writeTextFileSync(`${path}-journal`, "", { mode });
-    const { lstatSync } = Deno;
-    using _ = replace(Deno, "lstatSync", (file) => {
-      const info = lstatSync(file);
-      if (String(file).endsWith("-journal")) Deno.removeSync(file);
-      return info;
-    });
-    assertEquals(await backend.get(KEY), entry());
-    await backend.close();
-  }
+  Deno.writeTextFileSync(`${path}-journal`, "", { mode: 0o600 });
+  const { lstatSync } = Deno;
+  using _ = replace(Deno, "lstatSync", (file) => {
+    const info = lstatSync(file);
+    if (String(file).endsWith("-journal")) Deno.removeSync(file);
+    return info;
+  });
+  assertEquals(await backend.get(KEY), entry());
 });
 
 test.onPosix("one in a folder that others can write is refused, and its mode stays", async ({ backend, path, parent }) => {
@@ -165,7 +218,6 @@ test.onLinux("one that is open in this process keeps the locks that SQLite has o
     return all.filter((line) => line.includes(inode)).length;
   };
   const before = locks();
-  Deno.chmodSync(path, 0o644);
   const other = new KvCredentialsBackend({ path });
   assertEquals(await other.get(KEY), entry());
   assert(before > 0 && locks() >= before, `${before}, ${locks()}`);
@@ -173,17 +225,11 @@ test.onLinux("one that is open in this process keeps the locks that SQLite has o
   assertEquals(locks() >= before, true);
 });
 
-test.denied("without permission the error names the flags", () =>
-  withEnv({ DENO_KV_ACCESS_TOKEN: "token" }, async () => {
-    const both = ["--allow-read=/elsewhere", "--allow-write=/elsewhere"];
-    const ofServer = ["--allow-net=kv.example.com", "--allow-env=DENO_KV_ACCESS_TOKEN"];
-    for (
-      const [path, words] of [["/elsewhere/kv.db", both], ["https://kv.example.com/", ofServer]]
-    ) {
-      const runs = callsOf(new KvCredentialsBackend({ path: String(path) }));
-      for (const run of runs) await rejectsWith("permission_required", run, ...words!);
-    }
-  }));
+test.denied("without permission the error names the flags", async () => {
+  const words = ["--allow-read=/elsewhere", "--allow-write=/elsewhere"];
+  const runs = callsOf(new KvCredentialsBackend({ path: "/elsewhere/kv.db" }));
+  for (const run of runs) await rejectsWith("permission_required", run, ...words);
+});
 
 const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, words: string][] = [
   [new TypeError("database is locked"), "backend_locked", "keeps writing"],
@@ -213,10 +259,11 @@ for (const [fault, code, words] of FAULTS) {
 
 test.fresh("one that another program locks for a moment is tried again", async () => {
   const { openKv } = Deno;
-  const faults = ["database is locked", "database table is locked"];
+  // At the first opening of a file by several processes it is no TypeError.
+  const faults = [new Error("database is locked"), new TypeError("database table is locked")];
   using _ = replace(Deno, "openKv", (...args) => {
     const fault = faults.pop();
-    return fault === undefined ? openKv(...args) : Promise.reject(new TypeError(fault));
+    return fault === undefined ? openKv(...args) : Promise.reject(fault);
   });
   const backend = new KvCredentialsBackend({ path: `${folder()}/kv.db` });
   await backend.put(KEY, entry());
@@ -277,6 +324,18 @@ test.bySystem("what the system denies is backend_denied", async ({ path, parent 
   assertEquals(await runDenied(code), expected);
 });
 
+test.onPosix("one whose file or folder was removed while it was open is an error, and no success", async ({ backend, path, parent }) => {
+  for (const removed of [path, parent]) {
+    await backend.put(KEY, entry());
+    Deno.renameSync(removed, `${removed}.moved`);
+    for (const run of callsOf(backend).slice(0, 4)) {
+      await rejectsWith("backend_unavailable", run, path, "was removed or replaced");
+    }
+    Deno.renameSync(`${removed}.moved`, removed);
+    assertEquals(await backend.get(KEY), undefined); // nothing was stored in secret: the delete counts
+  }
+});
+
 test.mounted("a write on a full disk is backend_full, and what was stored is kept", async () => {
   const mounted = folder();
   const code = `
@@ -302,6 +361,7 @@ test.mounted("a write on a full disk is backend_full, and what was stored is kep
     seen.push(await put(first, ""));
     fill();
     seen.push(await put(first, "x".repeat(60_000)));
+    seen.push(await first.delete("k").then(() => "ok", (error) => [error.code, error.remedy]));
     await first.close();
     seen.push(await make().get("k").catch((error) => error.code));
     Deno.removeSync("${mounted}/fill");
@@ -310,7 +370,11 @@ test.mounted("a write on a full disk is backend_full, and what was stored is kep
     await second.close();
     console.log(JSON.stringify(seen));
   `;
-  const seen = await runMounted(mounted, code, 700) as unknown[];
-  const read = seen[2] === "backend_full" ? "backend_full" : { ...seen[2] as object };
-  assertEquals(seen, ["ok", "backend_full", read, "", "ok"]);
+  const [stored, full, signOut, ...seen] = await runMounted(mounted, code, 700) as unknown[];
+  assertEquals([stored, full], ["ok", "backend_full"]);
+  const [signOutCode, remedy] = signOut as string[];
+  assertEquals([signOutCode, remedy!.includes("by hand")], ["backend_full", true]);
+  const isRead = seen[0] !== "backend_full";
+  if (isRead) assertEquals((seen[0] as { fill: string }).fill, "");
+  assertEquals(seen.slice(1), ["", "ok"]);
 });

@@ -1,9 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { provesWrites } from "../../backends/common/probe.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { replace } from "../support/replace.ts";
 import { sandbox } from "../support/sandbox.ts";
+import { isReplaced } from "./stores.ts";
 
 const { folder, permissions } = sandbox();
 const nothing = () => Promise.resolve();
@@ -80,17 +81,54 @@ Deno.test("kv: it says where entries are, and whether they last", { permissions:
   assertEquals(where(), [false, "a Deno KV database in the memory of this process"]);
   assertEquals(where(":memory:"), where());
   assertEquals(where("/data/kv.db"), [true, "/data/kv.db"]);
-  assertEquals(where("https://kv.example.com/x"), [true, "https://kv.example.com/x"]);
-  const proves = ["/data/kv.db", "https://kv.example.com/x"].map((path) =>
-    provesWrites(new KvCredentialsBackend({ path }))
-  );
-  assertEquals(proves, [false, true]);
+  const idOf = (path: string) => new KvCredentialsBackend({ path }).storeId;
+  assertEquals([idOf("/data/kv.db"), idOf(":memory:")], ["kv /data/kv.db", undefined]);
   const needs = (path: string) => new KvCredentialsBackend({ path }).requiredPermissions();
   assertEquals(needs(":memory:"), []);
   const folder = { path: "/data" };
   assertEquals(needs("/data/kv.db"), [{ name: "read", ...folder }, { name: "write", ...folder }]);
-  assertEquals(needs("https://kv.example.com/x"), [
-    { name: "net", host: "kv.example.com:443" },
-    { name: "env", variable: "DENO_KV_ACCESS_TOKEN" },
-  ]);
 });
+
+Deno.test("kv: without --unstable-kv the error is unstable_kv_required and names the flag", async () => {
+  using _ = replace(Deno, "openKv", undefined!);
+  const words = ["Cannot open Deno KV", "--unstable-kv", `"unstable": ["kv"]`];
+  await rejectsWith("unstable_kv_required", () => new KvCredentialsBackend().get(KEY), ...words);
+});
+
+test("a write is decided anew where another came in between, and tells whether it stored", async (open) => {
+  const next = entry({ access_token: "next" });
+  const store = open();
+  const other = store.persistent ? open() : store;
+  for (const theirs of [entry({ access_token: "theirs" }), undefined]) {
+    await other.put(KEY, entry());
+    let looks = 0;
+    const { get } = Deno.Kv.prototype;
+    using _ = replace(Deno.Kv.prototype, "get", async function (this: Deno.Kv, ...args) {
+      const row = await get.apply(this, args);
+      if (looks++ > 0) return row as never;
+      if (theirs === undefined) await other.delete(KEY);
+      else await other.put(KEY, theirs);
+      return row as never;
+    });
+    assertEquals([await store.put(KEY, next, { isReplaced }), looks], [false, 2]);
+    assertEquals(await store.get(KEY), theirs);
+  }
+  assertEquals(await store.put(KEY, next, { isReplaced: () => true }), true);
+});
+
+test(
+  "a write that others overtake without end is backend_locked, with the number of its tries",
+  async (open) => {
+    const store = open(10_000);
+    await store.put(KEY, entry());
+    const { get } = Deno.Kv.prototype;
+    using _ = replace(Deno.Kv.prototype, "get", async function (this: Deno.Kv, ...args) {
+      const row = await get.apply(this, args);
+      await this.set(args[0], row.value);
+      return row as never;
+    });
+    const put = () => store.put(KEY, entry(), { isReplaced: () => true });
+    await rejectsWith("backend_locked", put, "keeps writing to it, after 60 tries in ");
+  },
+  [":memory:"],
+);

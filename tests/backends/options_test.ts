@@ -42,18 +42,17 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
     [{ path: "/x", onWarning: "log" }, "onWarning"],
   ]],
   [KvCredentialsBackend, [
-    [{ url: "/x" }, `"url"`, "path, lockTimeoutMs, timeoutMs"],
+    [{ url: "/x" }, `"url"`, "path, lockTimeoutMs"],
     [{ path: "file:///x" }, `"path"`],
-    [{ path: "http://kv.example.com" }, "https:", "localhost"],
-    [{ path: `https://kv.example.com?token=${SECRET}` }, "plain URL"],
-    [{ path: `https://${SECRET}@kv.example.com` }, "plain URL"],
-    // Deno takes these for the names of local files.
-    [{ path: "HTTP://kv.example.com" }, "plain URL"],
-    [{ path: "https:kv.example.com" }, "plain URL"],
-    [{ path: " https://kv.example.com" }, "plain URL"],
-    [{ path: "a2://b" }, "plain URL"],
+    [{ path: "https://kv.example.com" }, "a URL", "Vault", "a helper", "your own"],
+    [{ path: "http://localhost:4512" }, "a URL"],
+    [{ path: `https://${SECRET}@kv.example.com?token=${SECRET}` }, "a URL"],
+    // Deno would take these for the names of local files.
+    [{ path: "HTTP://kv.example.com" }, "a URL"],
+    [{ path: "https:kv.example.com" }, "a URL"],
+    [{ path: " https://kv.example.com" }, "a URL"],
+    [{ path: "a2://b" }, "a URL"],
     [{ lockTimeoutMs: "5" }, `"lockTimeoutMs"`],
-    [{ timeoutMs: -1 }, `"timeoutMs"`],
   ]],
   [KeychainCredentialsBackend, [
     [{ serivce: "x" }, '"serivce"'],

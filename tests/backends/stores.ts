@@ -124,6 +124,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       open: () => new KeychainCredentialsBackend({ lockFolder: parent }),
       broken: () => new KeychainCredentialsBackend({ lockFolder: parent, service: "damaged" }),
       permissions: { ...permissions, ffi: true },
+      compares: true,
     },
     "keychain with the limits of Windows": {
       open: () => keychainBackend(narrow, parent),
@@ -133,6 +134,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
           parent,
         ),
       permissions,
+      compares: true,
       longestKey: 470,
     },
     "scripted Vault": {

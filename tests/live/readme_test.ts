@@ -1,12 +1,10 @@
 // The commands of the page about stores that need a server, typed by the newcomer of README.
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs";
-import { KvCredentialsBackend } from "@validmind/auth";
 import { pageFences, type ReadmeReader, run, startReadmeWorld } from "../readme_reader.ts";
-import { startDenokv } from "../support/servers/denokv_server.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
 
-const live = await liveTests("denokv", "keyring");
+const live = await liveTests("keyring");
 
 /** Follows README to its script, then the commands below a heading of the page about stores. */
 async function follow(reader: ReadmeReader, heading: string, fill = (text: string) => text) {
@@ -23,19 +21,6 @@ async function follow(reader: ReadmeReader, heading: string, fill = (text: strin
   assertStringIncludes(output, "Working on Credit Risk Model");
   assertEquals(await exists(`${reader.home}/.validmind/credentials.json`), false);
 }
-
-live.test("backends/README.md: a KV server keeps the sign-in", async () => {
-  await using world = await startReadmeWorld();
-  await using reader = await world.newcomer();
-  await using server = await startDenokv();
-  await reader.save("kv-token", server.accessToken);
-  const fill = (text: string) => text.replace("https://kv.example.com", server.url);
-  await follow(reader, "Memory and Deno KV", fill);
-  const kv = new KvCredentialsBackend({ path: server.url });
-  const { issuer, clientId } = world.provider;
-  assertEquals(await Array.fromAsync(kv.list()), [`${issuer}|${clientId}`]);
-  await kv.close();
-});
 
 live.test("backends/README.md: a keyring without a desktop keeps the sign-in", async () => {
   await using world = await startReadmeWorld();

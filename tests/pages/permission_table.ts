@@ -50,7 +50,6 @@ export async function needTable(): Promise<string> {
 }
 
 function backendRows(): string[][] {
-  const url = "https://kv.example.com";
   const file = (name: string) => new FileCredentialsBackend({ path: `/srv/vm/${name}.json` });
   const encrypted = new EncryptedCredentialsBackend({
     backend: file("tokens"),
@@ -63,7 +62,6 @@ function backendRows(): string[][] {
     ["memory", new MemoryCredentialsBackend()],
     ["Deno KV in memory", new KvCredentialsBackend()],
     ["Deno KV file `/srv/vm/tokens.db`", new KvCredentialsBackend({ path: "/srv/vm/tokens.db" })],
-    [`Deno KV server \`${url}\``, new KvCredentialsBackend({ path: url })],
     ["encrypted: that file, its key in `TOKENS_KEY`", encrypted],
     ["fallback: memory and the encrypted file", new FallbackCredentialsBackend({ backends: both })],
     ["keychain", new KeychainCredentialsBackend()],

@@ -1,5 +1,5 @@
 /** The variables that this module gives a meaning to. */
-const MEANT = /^(?:VM|VAULT|BAO|ACTIONS_ID_TOKEN)_|^DENO_KV_ACCESS_TOKEN$|^XDG_CONFIG_HOME$|^CI$/;
+const MEANT = /^(?:VM|VAULT|BAO|ACTIONS_ID_TOKEN)_|^XDG_CONFIG_HOME$|^CI$/;
 
 const isWindows = Deno.build.os === "windows";
 

@@ -3,7 +3,8 @@ import { isInKv } from "../../../backends/common/inner_stores.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { fileError, resolveLink } from "../../../backends/file/document.ts";
+import { resolveLink } from "../../../backends/file/document.ts";
+import { fileError } from "../../../backends/file/faults.ts";
 import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import {

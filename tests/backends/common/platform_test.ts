@@ -5,7 +5,7 @@ import {
   readEnv,
   readEnvIfGranted,
 } from "../../../backends/common/environment.ts";
-import { isLoopback, isSecureUrl, isUrl, netHost } from "../../../backends/common/host.ts";
+import { isLoopback, isSecureUrl, netHost } from "../../../backends/common/host.ts";
 import { pathOfUrl, resolve, toFileUrl } from "../../../backends/common/paths.ts";
 import { permissionFlag } from "../../../backends/common/permission.ts";
 import { quoteArgument, quotePosix } from "../../../backends/common/shell.ts";
@@ -61,12 +61,6 @@ Deno.test("loopback is localhost, 127.0.0.0/8 and [::1]: no name that a DNS serv
   others.push("http://127.example.com", "http://a.example", "ftp://localhost", "ws://localhost");
   for (const url of others) assertEquals(isSecureUrl(new URL(url)), false, url);
   assertEquals([isSecureUrl(new URL("https://a.example")), isLoopback("::1")], [true, false]);
-});
-
-Deno.test("isUrl takes http: and https:, and no path", () => {
-  assertEquals(["http://a", "https://a/b"].map(isUrl), [true, true]);
-  const paths = [":memory:", "/https:/a", "httpd", "C:\\kv.db", "HTTPS://a", "https:a"];
-  assertEquals(paths.map(isUrl), Array(6).fill(false));
 });
 
 Deno.test("a file: URL has the path of this system, and no other URL has one", () => {

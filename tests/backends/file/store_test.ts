@@ -13,6 +13,7 @@ const { folder, permissions } = sandbox();
 
 const test = Object.assign(testWith({ permissions }), {
   onPosix: testWith({ permissions, ignore: !isPosix }),
+  onLinks: testWith({ ignore: !isPosix }), // making one takes every permission for files
 });
 const nothing = () => Promise.resolve();
 const THEIRS = JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } });
@@ -24,7 +25,7 @@ function make(parent = folder()) {
     new FileCredentialsBackend({ path, lockTimeoutMs, onWarning: () => {} });
   const keys = () => Object.keys(JSON.parse(Deno.readTextFileSync(path)).credentials);
   const temps = () => namesIn(parent).filter((name) => name.endsWith(".tmp"));
-  return { parent, path, open, store: open(500), lockPath: `${path}.c.lock`, keys, temps };
+  return { parent, path, open, store: open(500), lockPath: `${path}.2c.lock`, keys, temps };
 }
 
 /** Runs `fn`, and gives its steps on the disk. Each change is made after a write of a file. */
@@ -97,12 +98,12 @@ test("a put takes away the temp file that a crash left, whatever its mode", asyn
   if (isPosix) assertEquals(modeOf(path), 0o600);
 });
 
-test("a delete removes what killed writes and earlier builds left, also without a row, and no more", async () => {
+test("a delete removes what killed writes left, also without a row, and no lock file", async () => {
   const { store, path, parent } = make();
   await store.put(OTHER, entry());
-  const others = ["c.json.bak.tmp", "x.json.tmp", "c.json.0123456.tmp", "d"];
+  const others = ["c.json.bak.tmp", "x.json.tmp", "c.json.0123456.tmp", "d", "c.json.01.lock"];
   for (const name of others) Deno.writeTextFileSync(`${parent}/${name}`, "");
-  for (const name of ["c.json.tmp", "c.json.01234567.tmp", "c.json.01234567.lock"]) {
+  for (const name of ["c.json.tmp", "c.json.01234567.tmp"]) {
     Deno.writeTextFileSync(`${parent}/${name}`, THEIRS);
   }
   Deno.mkdirSync(`${path}.89abcdef.tmp`);
@@ -194,7 +195,7 @@ test.onPosix("a lock file or a folder that vanishes is an error, never a sign-ou
 test("a lock's file is empty and closed, and stays", async () => {
   const { open, lockPath, parent } = make();
   assertEquals(await open().withLock("a", () => Promise.resolve(7)), 7);
-  assertEquals(namesIn(parent), ["c.json.c.lock"]); // of the same name in every release
+  assertEquals(namesIn(parent), ["c.json.2c.lock"]); // of the same name in every release
   assertEquals(Deno.readTextFileSync(lockPath), "");
   if (isPosix) assertEquals(modeOf(lockPath), 0o600);
 });
@@ -230,10 +231,10 @@ test("the wait for a lock ends by its time limit or what peek sees, and does not
   assertEquals(await open().withLock("a", () => Promise.resolve("free")), "free");
 });
 
-test("sixteen lock files are for all keys, and one process holds several keys of one", async () => {
-  const { open, parent, lockPath } = make();
+test("256 lock files are for all keys, and one process holds several keys of one", async () => {
+  const { open, parent } = make();
   const ofFile = new Map<string, string[]>();
-  for (let number = 0; number < 100; number++) {
+  for (let number = 0; number < 300; number++) {
     const seen = await open().withLock(`${number}`, () => {
       const look = () =>
         namesIn(parent).filter((name) => {
@@ -247,8 +248,11 @@ test("sixteen lock files are for all keys, and one process holds several keys of
     assertEquals(seen.length, 1);
     ofFile.set(seen[0]!, [...ofFile.get(seen[0]!) ?? [], `${number}`]);
   }
-  const names = [..."0123456789abcdef"].map((digit) => `c.json.${digit}.lock`);
-  assertEquals(namesIn(parent), names);
+  const names = namesIn(parent);
+  assertEquals(names.filter((name) => !/^c\.json\.[0-9a-f]{2}\.lock$/.test(name)), []);
+  assert(names.length > 150, `${names.length} files for 300 keys`); // strangers hardly meet
+  const [shared, keys] = [...ofFile].find(([, keys]) => keys.length > 1)!;
+  const lockPath = `${parent}/${shared}`;
   const inOneProcess = async ([key, ...rest]: string[]): Promise<void> => {
     if (key === undefined) return;
     await open().withLock(key, async () => {
@@ -258,9 +262,34 @@ test("sixteen lock files are for all keys, and one process holds several keys of
       assertEquals(file.tryLockSync(true), false); // also after the inner ones have ended
     });
   };
-  await inOneProcess(ofFile.get("c.json.c.lock")!);
+  await inOneProcess(keys);
   using file = Deno.openSync(lockPath, { write: true });
   await file.lock(true);
+});
+
+test("a lock without a place is refused: it would be a file in the working folder", async () => {
+  for (const path of ["", " "]) {
+    await rejectsWith("invalid_options", () => withFileLock(path, "a", nothing), '"path" is empty');
+  }
+});
+
+test("a put tells whether it stored", async () => {
+  const { store } = make();
+  assertEquals(await store.put(KEY, entry()), true);
+  assertEquals(await store.put(KEY, entry(), { isReplaced: () => false }), false);
+  assertEquals(await store.put(KEY, entry(), { isReplaced: () => true }), true);
+});
+
+test.onLinks("a lock file is not made through a link that is planted after the look", async () => {
+  const { path, parent, store } = make();
+  const { openSync } = Deno;
+  using planted = replace(Deno, "openSync", (file, options) => {
+    planted[Symbol.dispose]();
+    Deno.symlinkSync("made", `${path}.lock`);
+    return openSync(file, options);
+  });
+  await rejectsWith("backend_denied", () => store.put(KEY, entry()), "it is a symbolic link");
+  assertEquals(namesIn(parent), ["c.json.lock"]);
 });
 
 test.onPosix("a lock file that is replaced while somebody waits for it is not the lock any more", async () => {

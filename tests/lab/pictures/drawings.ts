@@ -65,7 +65,7 @@ export const DRAWINGS: Record<string, string> = {
     { x: 20, y: 189, lines: ["Is another store prescribed?"] },
     { x: 20, y: 269, lines: ["May they be in clear text?"] },
     { x: 350, y: 20, lines: ["memory", "a sign-in in each process"] },
-    { x: 350, y: 100, lines: ["Vault, or Deno KV on a server", "one sign-in for several hosts"] },
+    { x: 350, y: 100, lines: ["Vault, or a program", "one sign-in for several hosts"] },
     { x: 350, y: 180, lines: ["a program, or a class of yours", "such as pass; three methods"] },
     { x: 350, y: 260, lines: ["the file", "the default, shared with Python"] },
     { x: 20, y: 349, lines: ["the keychain", "or another store, encrypted"] },

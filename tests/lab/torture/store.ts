@@ -1,4 +1,3 @@
-import { startDenokv } from "../../support/servers/denokv_server.ts";
 import { startVaultCluster } from "./vault_cluster.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
 
@@ -12,11 +11,6 @@ export type StartStore = (folder: string) => Store | Promise<Store>;
 
 /** The stores that have a server. */
 export const SERVER_STORES: Record<string, StartStore> = {
-  denokv: async (folder) => {
-    const server = await startDenokv({ folder });
-    const token = { DENO_KV_ACCESS_TOKEN: server.accessToken };
-    return storeOn(server, chosen("kv", { path: server.url }), token);
-  },
   vault: async (folder) => {
     const server = await startVault({ storage: `${folder}/vault` });
     const variables = { VAULT_ADDR: server.url, VAULT_TOKEN: server.rootToken };

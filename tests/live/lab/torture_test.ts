@@ -3,6 +3,6 @@ import { FILE_STORES, SERVER_STORES } from "../../lab/torture/store.ts";
 import { testTortures } from "../../lab/torture/tortures.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 
-const { test } = await liveTests("vault", "denokv", "validmind-library");
+const { test } = await liveTests("vault", "validmind-library");
 testTortures(test, SERVER_STORES, "stampede", "killed", "paused", "migration");
 testTortures(test, { file: FILE_STORES.file! }, "python");

@@ -68,11 +68,6 @@ async function build(name: ServerName, source: Source, folder: string): Promise<
     await run("go", args, { cwd, env: { GOFLAGS: "-mod=readonly" } });
     return `${folder}/${name}`;
   }
-  if (source.by === "cargo") {
-    const args = ["install", name, "--version", source.version!, "--locked", "--root", folder];
-    await run("cargo", [...args, "--target-dir", `${folder}/target`]);
-    return `${folder}/bin/${name}`;
-  }
   if (source.by === "npm") {
     await run("npm", ["install", "--prefix", folder, ...source.npm!]);
     return `${folder}/node_modules/${source.kept}`;

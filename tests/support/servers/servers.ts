@@ -3,10 +3,10 @@
 /** How a program comes, and from where. */
 export interface Source {
   /**
-   * Built by Go, or by Maven, from the folder of its name beside this file; by cargo; from Maven Central,
-   * npm or PyPI. What Maven makes needs Java 17.
+   * Built by Go, or by Maven, from the folder of its name beside this file; from Maven Central, npm or PyPI.
+   * What Maven makes needs Java 17.
    */
-  by: "go" | "java" | "cargo" | "maven" | "npm" | "pip";
+  by: "go" | "java" | "maven" | "npm" | "pip";
   /** Of what is not built from a folder. */
   version?: string;
   /** The sources in that folder. @default {["main.go"]} */
@@ -48,7 +48,6 @@ export const SERVERS = {
   "docker-credential-pass": { by: "go" },
   "docker-credential-secretservice": { by: "go" },
   "client-go-exec": { by: "go" },
-  denokv: { by: "cargo", version: "0.14.0" },
   keycloak: {
     by: "maven",
     version: "26.7.3",

@@ -1,0 +1,90 @@
+import { lookIfPresent, type Refusal } from "../common/judge_path.ts";
+import { basename, dirname } from "../common/paths.ts";
+import { isGranted, permissionFlag } from "../common/permission.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
+
+/** Throws the fault of a file that this module does not use, if it has one. */
+export function refuse(action: string, path: string, fault: Refusal | undefined): void {
+  if (fault === undefined) return;
+  throw new CredentialsBackendError("backend_denied", {
+    action: `${action} ${path}`,
+    reason: fault.reason,
+    remedy: fault.advice,
+  });
+}
+
+/** Whether a file or a folder is a link to nothing, such as to a volume that is not there now. */
+export function isLinkToNothing(path: string): boolean {
+  if (!isGranted({ name: "read", path })) return false;
+  const isLink = lookIfPresent(path)?.isSymlink === true;
+  return isLink && lookIfPresent(path, Deno.statSync) === undefined;
+}
+
+type Explanation = [code: CredentialsBackendErrorCode, reason: string, remedy: string];
+
+const DENIED: Explanation = [
+  "backend_denied",
+  "the operating system denies it",
+  "Check the owner and mode of it and its folder.",
+];
+const FULL: Explanation = [
+  "backend_full",
+  "no space is left",
+  "Free some space. The stored tokens are kept.",
+];
+const NO_TARGET: Explanation = [
+  "backend_unavailable",
+  "it is a link to nothing",
+  "Remove or repair the link.",
+];
+const NO_FOLDER: Explanation = [
+  "backend_unavailable",
+  "its folder is missing",
+  "Make the folder, or use another path.",
+];
+
+/** The coded error for a failed file operation. */
+export function fileError(action: string, path: string, error: unknown): CredentialsBackendError {
+  if (error instanceof CredentialsBackendError) return error;
+  const [code, reason, remedy] = explainFileFault(path, error);
+  return new CredentialsBackendError(code, {
+    action: `${action} ${path}`,
+    reason,
+    remedy,
+    cause: error,
+  });
+}
+
+function explainFileFault(path: string, error: unknown): Explanation {
+  const { NotCapable, NotFound, PermissionDenied } = Deno.errors;
+  if (error instanceof NotCapable) return permissionNeeded(path, error);
+  if (error instanceof PermissionDenied) return DENIED;
+  const isMissing = error instanceof NotFound;
+  if (isMissing && isLinkToNothing(path)) return NO_TARGET;
+  if (isMissing) return NO_FOLDER;
+  if (isFull(error)) return FULL;
+  const { name = "unknown error", message = "", code }: Partial<OsError> = Object(error);
+  // The system's own words, such as "Read-only file system", without those of Deno.
+  const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;
+  return ["backend_unavailable", reason, "Repair this, or use another path."];
+}
+
+function permissionNeeded(path: string, { message }: Error): Explanation {
+  const asked = /"(.+)"/.exec(message)?.[1] ?? ""; // without the links of its folders
+  const isOfPath = asked.endsWith(basename(path));
+  // A file is replaced by rename: its folder holds the temp file.
+  const folder = dirname(isOfPath ? asked : path);
+  const flags = `${permissionFlag("read", folder)} ${permissionFlag("write", folder)}`;
+  return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
+}
+
+type OsError = Error & { code: string };
+
+/** Whether a file operation found no space, or a used-up quota. */
+export function isFull(error: unknown): boolean {
+  const { code, message = "" }: Partial<OsError> = Object(error);
+  return code === "ENOSPC" || /quota exceeded/i.test(message); // a used-up quota has no code
+}

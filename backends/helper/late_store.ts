@@ -1,0 +1,147 @@
+import { hashOf } from "../common/bytes.ts";
+import { lookIfPresent } from "../common/judge_path.ts";
+import { basename, dirname, join } from "../common/paths.ts";
+import { isGranted } from "../common/permission.ts";
+import { repeat } from "../common/repeat.ts";
+import { warnOnStderr } from "../common/runtime.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { makeFolder, removeIfPresent } from "../file/replace_file.ts";
+
+/** A program that may still store an entry, although nobody waits for it any more. */
+export interface LateStore {
+  /** Its mark, which goes when the program ends in time. */
+  readonly path: string;
+  /** The time that is left to the program, in milliseconds. */
+  readonly leftMs: number;
+  /** The hash of the secret that it stores. */
+  readonly hash: string;
+}
+
+/** The name of a mark, after the names of the store and of the entry: the end of the time, and the hash. */
+const MARK = /^\.(\d+)\.([\da-f]{64})\.store$/;
+
+/**
+ * The marks of programs that store one entry: empty files beside the locks. Each is there from before a store
+ * until after it. A program may outlive its process, or its child may outlive the program, and then writes
+ * after a sign-out.
+ */
+export class StoreMarks {
+  readonly #base: string;
+  readonly #timeoutMs: number;
+
+  constructor(base: string, timeoutMs: number) {
+    this.#base = base;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Stores a secret under a mark, which stays for a while where the program may not have ended. */
+  async during<T>(secret: string, store: () => Promise<T>): Promise<T> {
+    const mark = await this.set(secret);
+    try {
+      return await store();
+    } catch (error) {
+      const { code } = error as CredentialsBackendError;
+      const wasStarted = code === "backend_timeout" || code === "backend_corrupt";
+      if (wasStarted) await this.set(secret); // its child may take as long again
+      throw error;
+    } finally {
+      forget(mark);
+    }
+  }
+
+  /** Sets a mark. Where that fails, such as without an inode, the secret is stored all the same. */
+  async set(secret: string): Promise<string> {
+    const until = Math.round(Date.now() + this.#timeoutMs);
+    const path = `${this.#base}.${until}.${await hashOf(secret)}.store`;
+    const folder = dirname(path);
+    try {
+      if (!isGranted({ name: "write", path: folder })) return path;
+      for (const late of this.read()) if (late.leftMs === 0) forget(late.path);
+      makeFolder(folder);
+      Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
+    } catch {
+      // See above.
+    }
+    return path;
+  }
+
+  /** The programs that may still store something. */
+  read(): LateStore[] {
+    const folder = dirname(this.#base);
+    const name = basename(this.#base);
+    if (!isGranted({ name: "read", path: folder }) || !lookIfPresent(folder)) return [];
+    const found: LateStore[] = [];
+    for (const file of Deno.readDirSync(folder)) {
+      if (!file.name.startsWith(name)) continue;
+      const [, until, hash] = MARK.exec(file.name.slice(name.length)) ?? [];
+      if (hash === undefined) continue;
+      // A clock may have been set: nothing takes longer than the time limit.
+      const leftMs = Math.min(Math.max(Number(until) - Date.now(), 0), this.#timeoutMs);
+      found.push({ path: join(folder, file.name), leftMs, hash });
+    }
+    return found;
+  }
+}
+
+function forget(mark: string): void {
+  try {
+    if (isGranted({ name: "write", path: mark })) removeIfPresent(mark);
+  } catch {
+    // A sign-out waits once more for nothing.
+  }
+}
+
+/** How a late store is found and removed. */
+export interface LateRemoval {
+  readonly program: string;
+  /** The longest time of one call of the program, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Gives the hash of the secret that is there. */
+  look(): Promise<string>;
+  erase(): Promise<void>;
+}
+
+/**
+ * Removes an entry, and waits until programs have ended that may still store it, or have no time left. What
+ * they stored is removed, too. A newer entry is left alone.
+ */
+export async function removeLate(
+  late: readonly LateStore[],
+  { program, timeoutMs, look, erase }: LateRemoval,
+): Promise<void> {
+  const leftMs = Math.max(...late.map((one) => one.leftMs));
+  warnOnStderr(
+    `${program} may still be storing the entry: its process was ended, or had no time left. ` +
+      `The sign-out waits for it, up to ${Math.ceil(leftMs / 1000)} s.`,
+  );
+  const hashes = new Set(late.map(({ hash }) => hash));
+  await erase().catch(async (error) => {
+    if (!hashes.has(await look())) throw error; // else it has come between the removal and the look
+  });
+  const end = performance.now() + leftMs;
+  const limits = {
+    tries: Infinity,
+    withinMs: leftMs + 3 * timeoutMs, // the looks take time, too
+    pauseMs: 100,
+    longestPauseMs: 2000,
+    over: (spent: string) => stillStored(program, spent),
+  };
+  await repeat(limits, async () => {
+    // First the ends, then the look: what was stored before an end is seen.
+    const isOver = performance.now() >= end;
+    const ended = late.filter(({ path }) => isOver || lookIfPresent(path) === undefined);
+    const hash = await look();
+    if (hashes.delete(hash)) await erase();
+    for (const { hash } of ended) hashes.delete(hash);
+    return hashes.size === 0 || undefined;
+  });
+  for (const { path } of late) forget(path);
+}
+
+function stillStored(program: string, spent: string): CredentialsBackendError {
+  return new CredentialsBackendError("backend_timeout", {
+    action: `remove credentials by ${program}`,
+    reason: `it may still be storing the entry, ${spent}`,
+    remedy: "End it, and try again.",
+  });
+}

@@ -1,0 +1,60 @@
+import {
+  faultOfFolder,
+  faultOfKind,
+  faultOfMode,
+  faultOfOwner,
+  lookIfPresent,
+} from "../common/judge_path.ts";
+import { dirname } from "../common/paths.ts";
+import { resolveLink } from "../file/document.ts";
+import { refuse } from "../file/faults.ts";
+import { makeFolder } from "../file/replace_file.ts";
+
+const ACTION = "use the Deno KV file";
+/** The endings of a database and of the files that SQLite makes beside it. All hold entries. */
+const FILES = ["", "-journal", "-wal", "-shm"];
+const OPEN_TO_OTHERS = 0o077;
+
+/** The file of a database. */
+export interface DatabaseFile {
+  /** Its own path, also where the given one is a link to it. */
+  readonly path: string;
+  readonly info: Deno.FileInfo;
+}
+
+/**
+ * Judges the files of a database, and makes the database where there is none. SQLite opens them by their
+ * names, and gives those that it makes the mode of the database. So nobody else may be able to put another
+ * one in their place: that is known before anything is made. Each has to be a regular file of this
+ * process's user, closed to others. None is changed: it may be another program's.
+ *
+ * No existing file is opened here. SQLite's locks belong to the process, and the kernel drops them
+ * when any descriptor of the file is closed.
+ */
+export function prepareDatabase(given: string): DatabaseFile {
+  makeFolder(dirname(given));
+  refuse(ACTION, given, faultOfFolder(given));
+  const path = resolveLink(given);
+  refuse(ACTION, path, faultOfFolder(path));
+  makeDatabase(path);
+  for (const ending of FILES) judgeFile(`${path}${ending}`);
+  const info = Deno.lstatSync(path);
+  refuse(ACTION, path, faultOfFolder(path, info.uid));
+  return { path, info };
+}
+
+function makeDatabase(path: string): void {
+  try {
+    Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+function judgeFile(path: string): void {
+  const info = lookIfPresent(path);
+  if (info === undefined) return; // another process that ends has SQLite remove its side files
+  refuse(ACTION, path, faultOfKind(info));
+  refuse(ACTION, path, faultOfOwner(path, info));
+  refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
+}
