@@ -143,6 +143,6 @@ export function messageOf({ action, reason, remedy }: ErrorParts): string {
 }
 
 /** The options of an error by its parts: without a cause it has no such member. */
-export function causeOf({ cause }: ErrorParts): ErrorOptions | undefined {
+export function causeOf({ cause }: Pick<ErrorParts, "cause">): ErrorOptions | undefined {
   return cause === undefined ? undefined : { cause };
 }

@@ -431,7 +431,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       new CredentialsBackendError("backend_locked", {
         action: `write credentials to ${describeBackend(this.#inner)}`,
         reason: `others changed the entry each time before it was written, ${spent}`,
-        remedy: "Try again. Find out who writes it without its lock.",
+        remedy: "Try again. If it stays so, end the program that writes this entry all the time.",
       });
     return await repeat({ ...REPLACING, over }, async () => {
       const present = await this.#inner.get(rowName(key));

@@ -160,7 +160,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     this.#onFallback = onFallback;
     limitAbilities(this, (name) => {
       const has = (store: OidcCredentialsBackend) => store[name] !== undefined;
-      return name === "withLock" ? backends.some(has) : backends.every(has);
+      if (name === "withLock") return backends.some(has);
+      return backends.every(has);
     });
   }
 
@@ -168,7 +169,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   get persistent(): boolean | undefined {
     const answers = this.#backends.map((store) => store.persistent);
     if (answers.includes(false)) return false;
-    return answers.includes(undefined) ? undefined : true;
+    if (answers.includes(undefined)) return undefined;
+    return true;
   }
 
   /** The places of the stores that were not passed over, in their order. */
@@ -271,7 +273,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   /** The stores that may have an entry. A probe is in one of them. */
   #usable(key = ""): OidcCredentialsBackend[] {
     const probed = this.#probed.get(key);
-    return probed ? [probed] : this.#backends.filter((one) => this.#chosen.get(one) !== false);
+    if (probed !== undefined) return [probed];
+    return this.#backends.filter((one) => this.#chosen.get(one) !== false);
   }
 
   /** Runs `run` in each store, in their order, until it gives something. */
@@ -299,13 +302,16 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         remedy: "Repair one, or add another one to the list.",
       });
     }
+    this.#passOver(away);
+    return found;
+  }
+
+  #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>): void {
     // Another call may have passed over one of them meanwhile, and told it.
     const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
+    if (fresh.length === 0) return;
     for (const [store] of fresh) this.#chosen.set(store, false);
-    if (fresh.length > 0) {
-      this.#report(`${placesOf(fresh)} is passed over: this process uses ${this.location}.`);
-    }
-    return found;
+    this.#report(`${placesOf(fresh)} is passed over: this process uses ${this.location}.`);
   }
 
   /** The entry with its store; without an entry the store of a new one. */
@@ -335,10 +341,9 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         const isLast = store === stores.at(-1);
         const isMissed = isUnreachable(error) && !this.#chosen.get(store);
         if (!isMissed || isLast && reached === 0) faults.push(error);
-        if (isMissed && !isProbeKey(key)) {
-          const advice = "if it has the entry, that stays. Sign out again once it answers";
-          this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
-        }
+        if (!isMissed || isProbeKey(key)) continue;
+        const advice = "if it has the entry, that stays. Sign out again once it answers";
+        this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
       }
     }
     if (faults.length > 0) throw faults[0];
@@ -366,5 +371,5 @@ function placesOf(away: Iterable<[OidcCredentialsBackend, CredentialsBackendErro
 
 function isUnreachable(error: unknown): error is CredentialsBackendError {
   return error instanceof CredentialsBackendError &&
-    (error.code === "backend_unavailable" || error.code === "backend_timeout");
+    ["backend_unavailable", "backend_timeout"].includes(error.code);
 }

@@ -8,7 +8,11 @@ import { listKeys } from "./common/list_keys.ts";
 import { printable } from "./common/printable.ts";
 import { isProbeKey } from "./common/probe.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import type { OidcCredentials, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
+import type {
+  MaybePromise,
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "./oidc_credentials_backend.ts";
 
 /**
  * Options of `migrateCredentials()`.
@@ -90,13 +94,7 @@ export async function migrateCredentials(
   const { deleteSource = false } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
-  if (shareStore(from, to)) {
-    throw new CredentialsBackendError("invalid_options", {
-      action: "migrate credentials",
-      reason: "source and target are one store, or share one, such as a store of a fallback",
-      remedy: "Pass two that share none.",
-    });
-  }
+  assertApart(from, to);
   // Before anything else: a sign-out of the target from now on must not be undone.
   const former = to.list && await listKeys(to, "");
   const keys = await listKeys(from, "Sign in again with the target.");
@@ -106,7 +104,7 @@ export async function migrateCredentials(
   >;
   for (const key of keys.filter((key) => !isProbeKey(key))) {
     const migrate = async () => {
-      const entry = await read(from, key);
+      const entry = await readEntry(from, key);
       if (entry === undefined) return; // cleared since it was listed
       const outcome = await copy(to, key, entry, former?.includes(key) === true);
       if (outcome === undefined) return;
@@ -123,11 +121,20 @@ export async function migrateCredentials(
   return result;
 }
 
+function assertApart(from: OidcCredentialsBackend, to: OidcCredentialsBackend): void {
+  if (!shareStore(from, to)) return;
+  throw new CredentialsBackendError("invalid_options", {
+    action: "migrate credentials",
+    reason: "source and target are one store, or share one, such as a store of a fallback",
+    remedy: "Pass two that share none.",
+  });
+}
+
 /** An error of a backend, without secrets that it may quote. */
 async function guarded<T>(
   action: string,
   backend: OidcCredentialsBackend,
-  run: () => T | Promise<T>,
+  run: () => MaybePromise<T>,
 ): Promise<T> {
   try {
     return await run();
@@ -136,12 +143,11 @@ async function guarded<T>(
   }
 }
 
-async function read(
+async function readEntry(
   backend: OidcCredentialsBackend,
   key: string,
 ): Promise<OidcCredentials | undefined> {
-  const get = async () => entryFrom(backend, await backend.get(key));
-  return await guarded("read", backend, get);
+  return await guarded("read", backend, async () => entryFrom(backend, await backend.get(key)));
 }
 
 async function locked(
@@ -160,13 +166,13 @@ async function copy(
   entry: OidcCredentials,
   wasThere: boolean,
 ): Promise<"copied" | "kept" | undefined> {
-  const present = await read(to, key);
-  if (present !== undefined && endOf(present) >= endOf(entry)) return "kept";
+  const present = await readEntry(to, key);
+  if (present !== undefined && expiryOf(present) >= expiryOf(entry)) return "kept";
   if (present === undefined && wasThere) return undefined;
   const isReplaced = (found: OidcCredentials | undefined) => sameJson(found, present);
   const stored = await guarded("write", to, () => to.put(key, entry, { isReplaced }));
   if (stored === false) return undefined;
-  if (sameJson(await read(to, key), entry)) return "copied";
+  if (sameJson(await readEntry(to, key), entry)) return "copied";
   throw new CredentialsBackendError("backend_unproven", {
     action: `migrate the entry "${printable(key)}"`,
     reason: "the target gave back another entry than was written",
@@ -174,6 +180,6 @@ async function copy(
   });
 }
 
-function endOf({ expires_at }: OidcCredentials): number {
+function expiryOf({ expires_at }: OidcCredentials): number {
   return Date.parse(expires_at ?? "") || 0;
 }

@@ -1,3 +1,5 @@
+import { isProbeKey } from "../backends/common/probe.ts";
+import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import { asksNobody } from "./entry/bearer_kind.ts";
 import { invalidOptions } from "./errors.ts";
 
@@ -136,6 +138,23 @@ export function credentialKey(
     checkKeyPart(normalizeClientId(clientId), "clientId", action),
     normalizeAudience(audience),
   ].filter((part) => part !== undefined).join("|");
+}
+
+/** The parts of a key before its issuer. */
+const BEFORE_ISSUER =
+  /^(?:(?:client_credentials|token_exchange)\|)?(?:dpop\|)?(?:profile:[^|]*\|)?/;
+
+/**
+ * Whether an entry may stand under a key: its issuer and client, normalized, are the key's. An absent field
+ * fits, and so does any entry under a key of another form, such as a probe's.
+ */
+export function isEntryOfKey(entry: OidcCredentials, key: string): boolean {
+  const identity = key.replace(BEFORE_ISSUER, "");
+  const [ofIssuer, ofClient] = identity.split("|");
+  if (ofClient === undefined || isProbeKey(key)) return true;
+  const issuer = normalizeIssuer(`${entry.issuer ?? ofIssuer}`);
+  const clientId = normalizeClientId(`${entry.client_id ?? ofClient}`);
+  return `${identity}|`.startsWith(`${issuer}|${clientId}|`);
 }
 
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */

@@ -32,20 +32,25 @@ export interface BackendChoice {
 export function readBackendChoice(read: EnvReader): BackendChoice {
   const { noPersist, ownName, ownOptions, name, options } = BACKEND_VARIABLES;
   const flag = read(noPersist);
-  if (parseFlag(noPersist, flag ?? undefined)) {
+  if (parseFlag(noPersist, flag)) {
     return { name: "memory", by: noPersist, variables: [noPersist] };
   }
   const variables: string[] = [noPersist];
   let isKnown = flag !== null;
   for (const [by, its] of [[ownName, ownOptions], [name, options]] as const) {
-    const set = read(by);
-    const text = typeof set === "string" ? set.trim() : set;
-    variables.push(by, ...(typeof text === "string" ? [its] : []));
-    if (text) return { name: text, by, options: its, variables };
+    const text = read(by);
+    variables.push(by);
     if (text === null) isKnown = false;
-    else checkNoOptions(by, its, text === "" ? read(its) : readEnvIfGranted(its));
+    if (text === undefined) checkNoOptions(by, its, readEnvIfGranted(its));
+    if (typeof text !== "string") continue;
+
+    variables.push(its);
+    const name = text.trim();
+    if (name !== "") return { name, by, options: its, variables };
+    checkNoOptions(by, its, read(its));
   }
-  return isKnown ? { name: "file", variables: [...variables, HOME_VARIABLE] } : { variables };
+  if (!isKnown) return { variables };
+  return { name: "file", variables: [...variables, HOME_VARIABLE] };
 }
 
 /** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */

@@ -1,4 +1,4 @@
-/** Bytes in hexadecimal. Node before 25 has no `Uint8Array.prototype.toHex` and `toBase64`. */
+/** Bytes in hexadecimal. Node before 25 has no `Uint8Array.prototype.toHex`, `toBase64` and `fromBase64`. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -18,7 +18,6 @@ export function toBase64(bytes: Uint8Array): string {
 export function fromBase64(text: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (typeof text !== "string") return undefined;
   try {
-    // Node before 25 has no `Uint8Array.fromBase64`.
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     return toBase64(bytes) === text ? bytes : undefined;
   } catch {

@@ -48,14 +48,13 @@ export function checkOptions(
     throw fail({ action, reason: "its options are not an object", remedy: offer });
   }
   for (const [name, value] of Object.entries(options)) {
-    const type = Object.hasOwn(types, name) ? types[name] : undefined;
-    if (type === undefined) {
+    if (!Object.hasOwn(types, name)) {
       const shown = name.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 100);
       const remedy = didYouMean(name, names) || offer;
       throw fail({ action, reason: `unknown option "${shown}"`, remedy });
     }
-    const fault = value === undefined ? undefined : faultOf(value, type);
-    if (fault === undefined) continue;
+    const fault = faultOf(value, types[name]!);
+    if (value === undefined || fault === undefined) continue;
     const reason = `option "${name}" is ${fault}`;
     throw fail({ action, reason, remedy: "Correct it, or leave it out." });
   }
@@ -64,11 +63,13 @@ export function checkOptions(
 /** What is wrong with a value; `undefined` where the value fits. */
 function faultOf(value: unknown, type: OptionTypes[string]): string | undefined {
   if (typeof type !== "string") {
-    return type.some((one) => one === value) ? undefined : `not one of ${type.join(", ")}`;
+    if (type.some((one) => one === value)) return undefined;
+    return `not one of ${type.join(", ")}`;
   }
   const [words, fits]: Kind = KINDS[type];
   if (fits(value)) return undefined;
-  return typeof value === "string" && value.trim() === "" ? "empty" : `not ${words}`;
+  if (typeof value === "string" && value.trim() === "") return "empty";
+  return `not ${words}`;
 }
 
 /** A Map or a URLSearchParams has no members of its own: its values would be lost. */

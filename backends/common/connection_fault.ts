@@ -40,17 +40,14 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
 export function connectionFault(error: unknown, timeoutMs?: number): string | undefined {
   if (timeoutMs !== undefined) return `no complete answer came within ${timeoutMs} ms`;
   if (!(error instanceof Error)) return undefined;
-  const { message, cause } = error;
-  const inner = cause instanceof Error
-    ? `${cause.message} ${(cause as { code?: string }).code}`
-    : "";
-  const text = `${message} ${inner}`;
+  const { message, code }: { message?: string; code?: string } = Object(error.cause);
+  const text = [error.message, message, code].join(" ");
   const fault = text.replace(/^.*?\bclient error\b/s, ""); // without the address
   const known = CONNECTION_FAULTS.find(([pattern]) => pattern.test(fault))?.[1];
+
+  if (known !== UNKNOWN && known !== REFUSED) return known;
   const hasProxy = ["HTTPS_PROXY", "https_proxy"].some((name) => readEnvIfGranted(name));
-  return hasProxy && (known === UNKNOWN || known === REFUSED)
-    ? `${known}, or the proxy of HTTPS_PROXY cannot be reached`
-    : known;
+  return known + (hasProxy ? ", or the proxy of HTTPS_PROXY cannot be reached" : "");
 }
 
 /**

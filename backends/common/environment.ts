@@ -7,18 +7,17 @@ export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
 
 /** The text of a variable. Throws where Deno denies it. */
 export function getEnv(name: string): string | undefined {
-  return isDeno ? Deno.env.get(name) : node?.env[name];
+  if (isDeno) return Deno.env.get(name); // its `process` takes as long as a start
+  const { process } = globalThis as { process?: { env: Record<string, string | undefined> } };
+  return process?.env[name]; // a browser has none
 }
-
-/** Deno takes as long for its `process` as for a start. A browser has none. */
-const node = isDeno
-  ? undefined
-  : (globalThis as { process?: { env: Record<string, string | undefined> } }).process;
 
 /** The text of a variable; `undefined` where it is unset, blank or not granted. Nobody is asked. */
 export function readEnvIfGranted(name: string): string | undefined {
-  const text = isEnvGranted(name) ? getEnv(name) : undefined;
-  return text?.trim() ? text : undefined;
+  if (!isEnvGranted(name)) return undefined;
+  const text = getEnv(name);
+  if (!text?.trim()) return undefined;
+  return text;
 }
 
 /** A variable's text: `undefined` where it is not set, `null` where it may not be read. */
@@ -45,7 +44,10 @@ export function readEnv(name: string, purpose: string): string | undefined {
  * The value of a variable that is yes or no; `undefined` where it is unset or empty. Any other word is
  * an error: its meaning must not be guessed.
  */
-export function parseFlag(name: string, value: string | undefined): boolean | undefined {
+export function parseFlag(
+  name: string,
+  value: string | undefined | null,
+): boolean | undefined {
   const text = value?.trim().toLowerCase() ?? "";
   if (["1", "true", "yes"].includes(text)) return true;
   if (["0", "false", "no"].includes(text)) return false;

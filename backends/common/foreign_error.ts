@@ -1,9 +1,9 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { causeOf, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { framesOf, setFrames } from "./caller_stack.ts";
 import { describeBackend } from "./describe_backend.ts";
 import { printable } from "./printable.ts";
-import { redact, remember } from "./redaction.ts";
+import { redact, remember, type Secrets } from "./redaction.ts";
 
 /** The secrets of the entries that this process has read or written: no error of a store shows them. */
 const known = new Set<string>();
@@ -64,7 +64,7 @@ export function secretsOf(entry: OidcCredentials | undefined): string[] {
  * A copy of a foreign error and of its causes for its author: the codes, the names, the words and the places.
  * Whatever else an error holds may be a token.
  */
-export function causeFrom(error: unknown, secrets: Iterable<string> = known, depth = 3): Error {
+export function causeFrom(error: unknown, secrets: Secrets = known, depth = 3): Error {
   try {
     return copyOf(error, secrets, depth);
   } catch {
@@ -72,31 +72,29 @@ export function causeFrom(error: unknown, secrets: Iterable<string> = known, dep
   }
 }
 
-function copyOf(error: unknown, secrets: Iterable<string>, depth: number): Error {
-  if (!(error instanceof Error)) {
-    return new Error(typeof error === "string" ? cleanForeign(error, secrets) : "no error object");
-  }
-  const { cause } = error; // once, as the message: they may be getters
-  const message = `${error.message}`;
-  const inner = cause instanceof Error && depth > 1 && causeFrom(cause, secrets, depth - 1);
-  const options = inner ? { cause: inner } : {};
-  const copy = error instanceof CredentialsBackendError
-    ? codedCopy(error, secrets, options)
-    : new Error(cleanForeign(message, secrets), options);
+function copyOf(error: unknown, secrets: Secrets, depth: number): Error {
+  if (typeof error === "string") return new Error(cleanForeign(error, secrets));
+  if (!(error instanceof Error)) return new Error("no error object");
+  const message = `${error.message}`; // once, as the cause: they may be getters
+  const copy = copyWithout(error, message, secrets, innerOf(error, secrets, depth));
   const name = cleanForeign(`${error.name}`, secrets).slice(0, 60);
   Object.defineProperty(copy, "name", { value: name });
   const frames = framesOf(`${error.stack}`.replace(message, "")).slice(0, 10);
   const places = cleanText(hideQueries(frames.join(" at ")), secrets);
-  setFrames(copy, places === "" ? [] : places.split(" at "));
+  setFrames(copy, places.split(" at ").filter((place) => place !== ""));
   return copy;
 }
 
-/** A copy of a coded error. */
-function codedCopy(
-  error: CredentialsBackendError,
-  secrets: Iterable<string>,
-  options: ErrorOptions,
-): CredentialsBackendError {
+function innerOf({ cause }: Error, secrets: Secrets, depth: number): Error | undefined {
+  if (!(cause instanceof Error) || depth === 1) return undefined;
+  return causeFrom(cause, secrets, depth - 1);
+}
+
+/** A copy of an error, with its parts where it is a coded one. */
+function copyWithout(error: Error, message: string, secrets: Secrets, cause?: Error): Error {
+  if (!(error instanceof CredentialsBackendError)) {
+    return new Error(cleanForeign(message, secrets), causeOf({ cause }));
+  }
   const { code, action, reason, remedy } = error;
   const isCode = typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
   const clean = (text: unknown) => cleanText(`${text}`.replace(/\n */g, " "), secrets);
@@ -104,17 +102,17 @@ function codedCopy(
     action: clean(action),
     reason: clean(reason),
     remedy: clean(remedy),
-    ...options,
+    cause,
   });
 }
 
-function cleanText(text: string, secrets: Iterable<string>): string {
+function cleanText(text: string, secrets: Secrets): string {
   const short = text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
   return printable(redact(short, secrets), LONGEST);
 }
 
 /** A third party's text without the secrets, and without texts that may be one. */
-export function cleanForeign(text: string, secrets: Iterable<string>): string {
+export function cleanForeign(text: string, secrets: Secrets): string {
   const short = hideQueries(text.slice(0, 2 * LONGEST).replace(QUOTED, "[removed]"));
   return cleanText(short, secrets).replace(UNKNOWN, "[removed]");
 }

@@ -41,7 +41,8 @@ export async function readText(
  * JavaScript would read it in this computer's zone.
  */
 export function parseHttpDate(value: string | null): number {
-  return value?.trim().endsWith("GMT") ? Date.parse(value) : NaN;
+  if (!value?.trim().endsWith("GMT")) return NaN;
+  return Date.parse(value);
 }
 
 /**
@@ -50,6 +51,7 @@ export function parseHttpDate(value: string | null): number {
  */
 export function parseRetryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : parseHttpDate(value) - Date.now();
-  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  const ms = parseHttpDate(value) - Date.now();
+  return ms >= 0 ? ms : undefined;
 }

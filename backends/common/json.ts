@@ -22,9 +22,8 @@ export function sameJson(one: unknown, other: unknown): boolean {
 }
 
 function sorted(value: unknown): string | undefined {
-  const sort = (_: string, one: unknown) =>
-    isObject(one)
-      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => a < b ? -1 : 1))
-      : one;
-  return JSON.stringify(value, sort);
+  return JSON.stringify(value, (_, one: unknown) => {
+    if (!isObject(one)) return one;
+    return Object.fromEntries(Object.keys(one).sort().map((name) => [name, one[name]]));
+  });
 }

@@ -18,17 +18,22 @@ import { resolve as resolveOnWindows } from "@std/path/windows/resolve";
 import { toFileUrl as toFileUrlOnWindows } from "@std/path/windows/to-file-url";
 import { isWindows } from "./runtime.ts";
 
-export const basename = isWindows ? basenameOnWindows : basenameOnPosix;
-export const dirname = isWindows ? dirnameOnWindows : dirnameOnPosix;
-export const fromFileUrl = isWindows ? fromFileUrlOnWindows : fromFileUrlOnPosix;
-export const isAbsolute = isWindows ? isAbsoluteOnWindows : isAbsoluteOnPosix;
-export const join = isWindows ? joinOnWindows : joinOnPosix;
-export const resolve = isWindows ? resolveOnWindows : resolveOnPosix;
-export const toFileUrl = isWindows ? toFileUrlOnWindows : toFileUrlOnPosix;
+function ofSystem<T>(onPosix: T, onWindows: T): T {
+  return isWindows ? onWindows : onPosix;
+}
+
+export const basename = ofSystem(basenameOnPosix, basenameOnWindows);
+export const dirname = ofSystem(dirnameOnPosix, dirnameOnWindows);
+const fromFileUrl = ofSystem(fromFileUrlOnPosix, fromFileUrlOnWindows);
+export const isAbsolute = ofSystem(isAbsoluteOnPosix, isAbsoluteOnWindows);
+export const join = ofSystem(joinOnPosix, joinOnWindows);
+export const resolve = ofSystem(resolveOnPosix, resolveOnWindows);
+export const toFileUrl = ofSystem(toFileUrlOnPosix, toFileUrlOnWindows);
 
 /** The path of a `file:` URL; `undefined` for any other one. */
 export function pathOfUrl(url: URL): string | undefined {
-  return url.protocol === "file:" ? fromFileUrl(url) : undefined;
+  if (url.protocol !== "file:") return undefined;
+  return fromFileUrl(url);
 }
 
 /** Whether a module is named by its path. */

@@ -6,5 +6,6 @@ const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]+/gu;
 /** A text from outside for display: without control characters, and cut after `limit` characters. */
 export function printable(text: string, limit = 200): string {
   const clean = (PLAIN.test(text) ? text : text.replace(UNSEEN, " ")).trim();
-  return clean.length > limit ? `${clean.slice(0, limit)}…` : clean;
+  if (clean.length <= limit) return clean;
+  return `${clean.slice(0, limit)}…`;
 }

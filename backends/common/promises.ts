@@ -97,7 +97,7 @@ export class Once<T> {
 /** Runs functions one at a time for each key, in the order of the calls, within this process. */
 export class Queue {
   readonly #timeoutMs: number;
-  readonly #tails = new Map<string, Promise<void>>();
+  readonly #tails = new Map<string, Promise<unknown>>();
 
   /** @param timeoutMs Longest wait for the earlier runs of the same key, in milliseconds. */
   constructor(timeoutMs = 30_000) {
@@ -112,7 +112,7 @@ export class Queue {
     signal?.throwIfAborted();
     const before = this.#tails.get(key);
     const own = Promise.withResolvers<void>();
-    const tail = before === undefined ? own.promise : before.then(() => own.promise);
+    const tail = Promise.all([before, own.promise]);
     this.#tails.set(key, tail);
     try {
       if (before !== undefined) await this.#wait(before, signal);
@@ -124,12 +124,12 @@ export class Queue {
     }
   }
 
-  async #wait(before: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  async #wait(before: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
     const ms = this.#timeoutMs;
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(timedOut(ms)), Math.min(ms, LONGEST_TIMER_MS));
     try {
-      await untilAborted(before, signal ? AbortSignal.any([signal, late.signal]) : late.signal);
+      await untilAborted(before, AbortSignal.any([signal ?? late.signal, late.signal]));
     } finally {
       clearTimeout(timer);
     }

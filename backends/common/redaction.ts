@@ -6,6 +6,9 @@ const PIECE = 8;
 /** So many secrets are kept: a session that is refreshed for years must not fill the memory. */
 const MOST = 200;
 
+/** The secrets that a session or a call knows. */
+export type Secrets = Iterable<string> & object;
+
 /**
  * Adds to the secrets that a session knows: present and former tokens, codes, assertions, keys. Values
  * that are no text are passed over.
@@ -24,50 +27,109 @@ export function remember(secrets: Set<string>, values: Iterable<unknown>): void 
 
 /**
  * Removes secrets from a text from outside, which may echo them: each run of eight characters that the
- * text shares with one, as it is, percent-encoded or in base64. A shorter secret is removed whole.
+ * text shares with a form in which one is sent. A shorter form is removed whole.
  */
-export function redact(text: string, secrets: Iterable<string>): string {
+export function redact(text: string, secrets: Secrets): string {
   const searched = unify(text);
-  const starts = new Set<number>();
-  for (let at = 0; at < searched.length; at++) starts.add(startOf(searched, at));
-  const forms = [...secrets].flatMap(formsOf).filter((form) => form !== "");
-  const short = forms.filter((form) => form.length < PIECE);
-  const shared = new Set<string>();
-  for (const form of forms) {
-    for (let at = 0; at + PIECE <= form.length; at++) {
-      if (!starts.has(startOf(form, at))) continue;
-      const piece = form.slice(at, at + PIECE);
-      if (searched.includes(piece)) shared.add(piece);
-    }
-  }
+  const shared = sharedPieces(searched, formsIn(secrets));
+  const lengths = new Set(Array.from(shared, (piece) => piece.length));
+  const isHidden = new Uint8Array(text.length);
   let clean = "";
-  let end = -1; // of what is removed
   for (let at = 0; at < text.length; at++) {
-    const former = end;
-    if (shared.has(searched.slice(at, at + PIECE))) end = at + PIECE;
-    for (const form of short) {
-      if (searched.startsWith(form, at)) end = Math.max(end, at + form.length);
+    for (const length of lengths) {
+      if (shared.has(searched.slice(at, at + length))) isHidden.fill(1, at, at + length);
     }
-    if (at >= end) clean += text[at];
-    else if (at > former) clean += "[removed]";
+    if (!isHidden[at]) clean += text[at];
+    else if (!isHidden[at - 1]) clean += "[removed]";
   }
   return clean;
 }
 
-/** A number for the next characters. With 200 tokens, a slice at each place would take seconds. */
-function startOf(text: string, at: number): number {
-  return text.charCodeAt(at) << 21 ^ text.charCodeAt(at + 1) << 14 ^
-    text.charCodeAt(at + 2) << 7 ^ text.charCodeAt(at + 3);
+/** The pieces of a text that are pieces of secrets. A form that is shorter than one is always among them. */
+function sharedPieces(text: string, forms: readonly Form[]): Set<string> {
+  const isMarked = new Uint8Array(2 ** MARK_BITS);
+  const pieces = new Set<string>();
+  for (let at = 0; at < text.length; at++) {
+    isMarked[markAt(text, at)] = 1;
+    pieces.add(text.slice(at, at + PIECE));
+  }
+  const shared = new Set<string>();
+  const seen = new Set<string>();
+  for (const { form, marks } of forms) {
+    if (form.length < PIECE) shared.add(form);
+    for (let index = 0; index < marks.length; index++) {
+      if (!isMarked[marks[index]!]) continue;
+      const around = form.slice(Math.max(0, (index - 1) * STEP + 1), index * STEP + PIECE);
+      if (seen.has(around)) continue; // as at the beginning of each JWT
+      seen.add(around);
+      for (let at = 0; at + PIECE <= around.length; at++) {
+        const piece = around.slice(at, at + PIECE);
+        if (pieces.has(piece)) shared.add(piece);
+      }
+    }
+  }
+  return shared;
 }
 
-/** A secret as it may be echoed; in base64 at each place of a group of three. */
-function formsOf(secret: string): string[] {
-  const encoded = [0, 1, 2].map((before) => {
-    const text = toBase64(new TextEncoder().encode("_".repeat(before) + secret));
-    // Its ends hold bits of what stands around the secret.
-    return text.slice(before && before + 1).replace(/.?=+$/, "");
+/**
+ * A secret as it may be echoed, with a mark for each fifth place. A piece has a marked place in it, so that
+ * a few hundred tokens cost a look for each mark, and no search.
+ */
+interface Form {
+  readonly form: string;
+  readonly marks: Uint32Array;
+}
+
+const MARK_BITS = 19;
+
+/** A mark is made of four characters, and at each place of a piece there are four or more that follow. */
+const STEP = PIECE - 4 + 1;
+
+/** A number for the next four characters. */
+function markAt(text: string, at: number): number {
+  const next = text.charCodeAt(at) << 21 ^ text.charCodeAt(at + 1) << 14 ^
+    text.charCodeAt(at + 2) << 7 ^ text.charCodeAt(at + 3);
+  return Math.imul(next, 0x9e3779b1) >>> 32 - MARK_BITS;
+}
+
+/** The forms of each secret, for as long as somebody has the set of the secrets. */
+const known = new WeakMap<Secrets, Map<string, Form[]>>();
+
+function formsIn(secrets: Secrets): Form[] {
+  const before = known.get(secrets);
+  const forms = new Map<string, Form[]>();
+  for (const secret of secrets) forms.set(secret, before?.get(secret) ?? formsOf(secret));
+  known.set(secrets, forms);
+  return [...forms.values()].flat();
+}
+
+/** A longer secret is a token, and no token is sent with Basic. */
+const LONGEST_BASIC = 512;
+
+/** The forms in which a secret is sent: as it is, in an address, in a form, and in a header. */
+function formsOf(secret: string): Form[] {
+  const percent = encodeURIComponent(secret.toWellFormed());
+  const inForm = new URLSearchParams([["", secret]]).toString().slice(1);
+  // As oauth4webapi writes it before base64. RFC 6749, appendix B, leaves more than one way.
+  const basic = percent.replaceAll("%20", "+").replace(
+    /[-_.!~*'()]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  const all = [secret, percent, inForm, basic, ...base64Of(secret)];
+  if (secret.length <= LONGEST_BASIC) all.push(...base64Of(basic));
+  return Array.from(new Set(all.map(unify)), (form) => {
+    const length = Math.ceil((form.length - PIECE + STEP) / STEP);
+    return { form, marks: Uint32Array.from({ length }, (_, index) => markAt(form, index * STEP)) };
   });
-  return [secret, encodeURIComponent(secret.toWellFormed()), ...encoded].map(unify);
+}
+
+/** Base64 of a text that stands at each place of a group of three, such as behind a client's id. */
+function base64Of(text: string): string[] {
+  return [0, 1, 2].map((before) => {
+    const encoded = toBase64(new TextEncoder().encode("_".repeat(before) + text));
+    // Its ends hold bits of what stands around the secret.
+    return encoded.slice(before && before + 1).replace(/.?=+$/, "");
+  });
 }
 
 /** One spelling, of the same length, for both kinds of base64 and of percent-encoding. */

@@ -16,7 +16,7 @@ export function limitAbilities(wrapper: object, has: (name: Ability) => boolean)
  * A backend that works like another one, with the members of `changes` in place of its own. For
  * example, it can count or refuse calls. A member that the other backend lacks is missing here as
  * well, unless `changes` has it. A wrapper without this helper forwards some optional members and
- * forgets others.
+ * forgets others. A `put` of `changes` returns the answer of the inner `put`, which may be `false`.
  *
  * Needs no permission.
  *

@@ -7,6 +7,7 @@ import { isObject } from "../common/json.ts";
 import { isPathSpecifier, pathOfUrl, resolve, toFileUrl } from "../common/paths.ts";
 import { isGranted, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
+import { Once } from "../common/promises.ts";
 import { needDeno } from "../common/runtime.ts";
 import { wrapBackend } from "../common/wrap_backend.ts";
 import {
@@ -63,26 +64,17 @@ type BackendSpec = { readonly name: string } | ModuleSpec;
  */
 export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   const text = spec.trim();
-  const name = BUILT_IN_NAMES.find((known) => known === text);
-  if (name !== undefined) return { name };
-  const [, specifier = "", exportName = ""] =
-    /^(.+)[:#]([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ?? [];
-  if (specifier === "") {
+  if (BUILT_IN_NAMES.includes(text)) return { name: text };
+  const [, specifier, exportName] = /^(.+)[:#]([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ??
+    [];
+  if (specifier === undefined || exportName === undefined) {
     throw specError(text, origin, "it is neither a built-in name nor <module>:<ExportName>");
   }
-  if (!isPathSpecifier(specifier) && !/^(file|jsr|npm|node|data):./.test(specifier)) {
-    const { name: shared, ownName } = BACKEND_VARIABLES;
-    const python =
-      `. If it is a class for the Python library, name the backend of this module in ` +
-      `${ownName}, which wins here`;
-    const reason =
-      "a package from JSR imports neither http: and https: modules nor the names of your " +
-      `import map. Name a path, or a jsr:, npm: or file: module${OWN_INSTANCE}${
-        origin === shared ? python : ""
-      }`;
-    throw specError(text, origin, reason, "backend_import_unsupported");
+  if (isPathSpecifier(specifier) || /^(file|jsr|npm|node|data):./.test(specifier)) {
+    return { specifier, exportName };
   }
-  return { specifier, exportName };
+  const advice = origin === BACKEND_VARIABLES.name ? OF_PYTHON : "";
+  throw specError(text, origin, UNSUPPORTED + advice, "backend_import_unsupported");
 }
 
 /** A backend's name, or the specifier in it, for an error. A query may hold a token. */
@@ -90,10 +82,14 @@ function showSpec(spec: string): string {
   return printable(hideQueries(spec.slice(0, 1000)));
 }
 
-/** The way of code. */
-const OWN_INSTANCE =
-  ", or import it in your own code and pass an instance: setDefaultBackend(new …), or as the option " +
-  "credentialsBackend";
+const UNSUPPORTED =
+  "a package from JSR imports neither http: and https: modules nor the names of your import map. " +
+  "Name a path, or a jsr:, npm: or file: module, or import it in your own code and pass an instance: " +
+  "setDefaultBackend(new …), or as the option credentialsBackend";
+
+/** For the variable that the Python library reads as well. */
+const OF_PYTHON = `. If it is a class for the Python library, name the backend of this module in ` +
+  `${BACKEND_VARIABLES.ownName}, which wins here`;
 
 function specError(
   spec: string,
@@ -137,26 +133,27 @@ function lookUp(name: string, source: string): string {
   });
 }
 
-function kwargsError(source: string, reason: string): CredentialsBackendError {
-  return new CredentialsBackendError("backend_kwargs_invalid", {
-    action: `read ${source}`,
-    reason,
-    remedy:
-      `Give one JSON object with the backend's options, such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
-  });
+function kwargsError(
+  source: string,
+  reason: string,
+  remedy =
+    `Give one JSON object with the backend's options, such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
+): CredentialsBackendError {
+  const action = `read ${source}`;
+  return new CredentialsBackendError("backend_kwargs_invalid", { action, reason, remedy });
 }
 
 /** The texts in options, which may be secrets. */
 function textsIn(value: unknown): string[] {
-  if (typeof value === "string") return value.length < 4 ? [] : [value];
-  return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsIn) : [];
+  if (typeof value !== "string") return Object.values(Object(value)).flatMap(textsIn);
+  return [value].filter((text) => text.length >= 4);
 }
 
 /** Options from JSON: a name stands where the class takes a backend. Each class checks its own. */
 type Options = Record<string, unknown>;
 
 /** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
-const instances = new Map<string, Promise<OidcCredentialsBackend>>();
+const instances = new Map<string, Once<OidcCredentialsBackend>>();
 
 /** The backend that two texts name. Equal settings give the same instance within a process. */
 export async function sharedBackend(
@@ -167,13 +164,9 @@ export async function sharedBackend(
   const spec = parseBackendSpec(name, origin.name);
   const options = text === undefined ? {} : parseBackendKwargs(text, origin.options);
   const setting = JSON.stringify([spec, options]);
-  let instance = instances.get(setting);
-  if (instance === undefined) {
-    instance = createBackend(spec, options, origin);
-    instances.set(setting, instance);
-    instance.catch(() => instances.delete(setting));
-  }
-  return await instance;
+  const instance = instances.get(setting) ?? new Once();
+  instances.set(setting, instance);
+  return await instance.get(() => createBackend(spec, options, origin));
 }
 
 async function createBackend(
@@ -193,14 +186,17 @@ async function withBackends(
   place: string,
   origin: SettingOrigin,
 ): Promise<unknown> {
-  if (typeof value !== "object" || value === null) return value;
-  const made = Object.entries(value).map(async ([name, item]) => {
-    const inner = Array.isArray(value) ? `${place}[${name}]` : place ? `${place}.${name}` : name;
-    const isBackend = name === "backend" || /(^|\.)backends\[\d+\]$/.test(inner);
-    return [name, await (isBackend ? createNested : withBackends)(item, inner, origin)];
+  if (Array.isArray(value)) {
+    const make = place.endsWith(".backends") ? createNested : withBackends;
+    const items = value.map((item, index) => make(item, `${place}[${index}]`, origin));
+    return await Promise.all(items);
+  }
+  if (!isObject(value)) return value;
+  const members = Object.entries(value).map(async ([name, item]) => {
+    const make = name === "backend" ? createNested : withBackends;
+    return [name, await make(item, `${place}.${name}`, origin)];
   });
-  const all = await Promise.all(made);
-  return Array.isArray(value) ? all.map(([, item]) => item) : Object.fromEntries(all);
+  return Object.fromEntries(await Promise.all(members));
 }
 
 /** A backend by its name or `<module>:<ExportName>`, or by `{ name, options }`. */
@@ -212,14 +208,11 @@ async function createNested(
   const { name, options = {}, ...rest } = isObject(value) ? value : { name: value };
   const source = origin.options;
   if (typeof name !== "string" || !isObject(options) || Object.keys(rest).length > 0) {
-    throw new CredentialsBackendError("backend_kwargs_invalid", {
-      action: `read ${source}`,
-      reason: `"${place}" does not name a backend`,
-      remedy:
-        `Give its name, such as "file", or {"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`,
-    });
+    const remedy =
+      `Give its name, such as "file", or {"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`;
+    throw kwargsError(source, `"${place.slice(1)}" does not name a backend`, remedy);
   }
-  const inner = { name: `${source}.${place}`, options: `${source}.${place}.options` };
+  const inner = { name: source + place, options: `${source}${place}.options` };
   return await createBackend(parseBackendSpec(name, inner.name), options, inner);
 }
 
@@ -261,9 +254,12 @@ async function importBackend(
   });
 }
 
-/** The imports in a module's text, lazy ones too. Those of types alone are not loaded. */
+/**
+ * The files and addresses that a module's text imports, lazily too. A line that begins with `import type`
+ * loads nothing.
+ */
 const IMPORTS =
-  /(?:^\s*(?:import|export)(?!\s+type\b)\s*(?:[^"';]*?\bfrom\s*)?|\bimport\s*\(\s*)["']([^"'\n]+)["']/gm;
+  /(?:^\s*(?:import|export)(?!\s+type\b)\s*(?:[^"';]*?\bfrom\s*)?|\bimport\s*\(\s*)["']((?:\.{0,2}\/|https?:|file:)[^"'\n]+)["']/gm;
 
 /**
  * The permissions for the import of a module and of all that its files name, as far as this process has
@@ -280,10 +276,9 @@ function moduleNeeds(url: string, seen: Set<string> = new Set()): BackendPermiss
   const path = pathOfUrl(new URL(url));
   if (path === undefined || !isGranted({ name: "read", path })) return [];
   try {
-    const imported = Deno.readTextFileSync(path).matchAll(IMPORTS).flatMap(([, name = ""]) =>
-      /^(\.{0,2}\/|https?:|file:)/.test(name) ? moduleNeeds(new URL(name, url).href, seen) : []
-    );
-    return [{ name: "read", path }, ...imported];
+    const imports = Deno.readTextFileSync(path).matchAll(IMPORTS);
+    const needs = imports.flatMap(([, name]) => moduleNeeds(new URL(name!, url).href, seen));
+    return [{ name: "read", path }, ...needs];
   } catch {
     return []; // an import that is only in a comment
   }
@@ -298,12 +293,9 @@ async function importModule(
   try {
     return await import(url);
   } catch (error) {
-    const message = error instanceof Error ? error.message : "";
     // A module that is denied something while it runs throws NotCapable: that is its own error.
-    const denied = error instanceof TypeError &&
-      /(?:access to "([^"]+)", )?run again with the --allow-(\w+) flag/.exec(message);
-    if (denied) {
-      const [, target = "", kind = ""] = denied;
+    const [, target = "", kind] = error instanceof TypeError && DENIED.exec(error.message) || [];
+    if (kind !== undefined) {
       const remedy = `Run with ${permissionFlag(kind, showSpec(target))}; ` +
         "requiredPermissions() with -A names all flags.";
       throw loadError("permission_required", source, "Deno does not permit the import", remedy);
@@ -313,6 +305,9 @@ async function importModule(
     throw loadError("backend_import_failed", source, "the module did not load", remedy, cause);
   }
 }
+
+/** The only trace of a denied import. */
+const DENIED = /(?:access to "([^"]+)", )?run again with the --allow-(\w+) flag/;
 
 /**
  * The address of a module that a setting names by an address or a path. A path is taken from the

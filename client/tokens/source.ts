@@ -7,7 +7,8 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry/bearer.ts";
-import { throwToCaller, ValidMindAuthError } from "../errors.ts";
+import { isEntryOfKey } from "../credential_key.ts";
+import { throwToCaller } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
@@ -267,7 +268,8 @@ export class StoredCredential {
   /** A copy of the entry. A refresh token that is not text, from another program, counts as none. */
   async read(): Promise<OidcCredentials | undefined> {
     try {
-      const entry = entryFrom(this.backend, await this.backend.get(this.key));
+      const isOfKey = (entry: OidcCredentials) => isEntryOfKey(entry, this.key);
+      const entry = entryFrom(this.backend, await this.backend.get(this.key), isOfKey);
       if (entry && typeof entry.refresh_token !== "string") entry.refresh_token = null;
       return entry;
     } catch (error) {

@@ -99,7 +99,11 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     get: () => ({ encrypted: { version: 1 } }) as unknown as OidcCredentials,
   };
   return {
-    memory: { open: () => new MemoryCredentialsBackend(), permissions: "none" },
+    memory: {
+      open: () => new MemoryCredentialsBackend(),
+      permissions: "none",
+      compares: true,
+    },
     file: {
       open: () => file(),
       broken: damagedFile,
@@ -160,6 +164,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
       open: () => fallback(new MemoryCredentialsBackend(), new MemoryCredentialsBackend()),
       broken: () => fallback(new MemoryCredentialsBackend(), damagedFile()),
       permissions: "none",
+      compares: true,
     },
     "fallback of file and memory": {
       open: () => fallback(file("fallback"), new MemoryCredentialsBackend()),

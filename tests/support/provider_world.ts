@@ -86,7 +86,7 @@ async function makeProviderWorld<P extends AnyProvider>(provider: P) {
     codes,
     stored,
     /** Changes what is stored. */
-    amend: (change: Record<string, unknown>) => backend.put(key, { ...stored(), ...change }),
+    amend: (change: Record<string, unknown>) => void backend.put(key, { ...stored(), ...change }),
     /** For `createSession`, and with a model for `init`. */
     options,
     /** Signs in, or starts from the store, by the world's options and others. */

@@ -35,7 +35,8 @@ const MODULE = `
   export class FailsOddly { constructor() { throw "text"; } }
   export class Strict {
     constructor() {
-      throw new CredentialsBackendError("invalid_options", "Cannot create Strict: no. Do not.");
+      const parts = { action: "create Strict", reason: "no", remedy: "Do not." };
+      throw new CredentialsBackendError("invalid_options", parts);
     }
   }
   export class Echo {
@@ -49,8 +50,9 @@ const MODULE = `
   }
   export class Coded {
     constructor({ token }: Record<string, string>) {
-      throw Object.assign(new CredentialsBackendError("backend_denied", "Cannot use " + token +
-        " ${ESCAPE} now: denied. Ask."), { token, cause: new Error(token) });
+      const action = "use " + token + " ${ESCAPE} now";
+      const parts = { action, reason: "denied", remedy: "Ask.", cause: new Error(token) };
+      throw Object.assign(new CredentialsBackendError("backend_denied", parts), { token });
     }
   }
   const x = 1;

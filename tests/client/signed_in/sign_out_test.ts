@@ -254,7 +254,7 @@ test("clearOidcCredentials: all also forgets tokens that could not be stored", a
     if (backend.fails && key === world.key) {
       throw new CredentialsBackendError("backend_full", errorParts("Cannot write: no space."));
     }
-    put(key, value);
+    return put(key, value);
   };
   const options = { ...world.options, credentialsBackend: backend };
   await rejectsWith("credentials_not_stored", () => createSession(options));

@@ -151,10 +151,13 @@ function idToken(claims: string): string {
 cliTest("list: stored text reaches no control of a terminal; any end is shown", async (world) => {
   const entry = await world.signIn();
   const entra = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0|app";
-  await world.backend.put(entra, { ...entry, id_token: idToken('{"exp":1e300,"sub":"x"}') });
+  const put = async (key: string, fields: object) => {
+    const [issuer = "", client_id = ""] = key.split("|");
+    await world.backend.put(key, { ...entry, issuer, client_id, ...fields });
+  };
+  await put(entra, { id_token: idToken('{"exp":1e300,"sub":"x"}') });
   const claims = { sub: "\x1b[2Jx", name: "\u202egro", email: "a\nb@example.com" };
-  await world.backend.put("https://a.example\x1b]0;t\x07|c\r\nSigned in  as root|\x9b1m", {
-    ...entry,
+  await put("https://a.example\x1b]0;t\x07|c\r\nSigned in  as root|\x9b1m", {
     scope: "openid\x1b[31m",
     id_token: idToken(JSON.stringify(claims)),
   });
