@@ -8,7 +8,7 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry/bearer.ts";
 import { isEntryOfKey } from "../credential_key.ts";
-import { throwToCaller } from "../errors.ts";
+import { throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
