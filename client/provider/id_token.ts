@@ -127,7 +127,8 @@ export function keysNamedBy(
   const { kid } = readClaims(idToken, 0) ?? {};
   const keys = keysOfType(idToken, all);
   const named = keys.filter((key) => kid === undefined || key.kid === kid);
-  return named.length > 0 ? named : keys.filter((key) => key.kid === undefined);
+  if (named.length > 0) return named;
+  return keys.filter((key) => key.kid === undefined);
 }
 
 /** The error for an ID token that none of the provider's keys has signed. */

@@ -176,7 +176,8 @@ export function reasonAgainst(subject: Subject | "unknown", claims: Subject): st
   if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
   // A nonce that comes back is the one of the sign-in.
   const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
-  return isOther && subject.nonce !== undefined
-    ? "the new ID token is of another sign-in (nonce)"
-    : undefined;
+  if (isOther && subject.nonce !== undefined) {
+    return "the new ID token is of another sign-in (nonce)";
+  }
+  return undefined;
 }

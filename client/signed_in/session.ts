@@ -240,9 +240,7 @@ export class SignedInSession implements Session {
     const { tokens } = this.#options;
     if (tokens === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
-    const bearer = refused === undefined
-      ? await tokens.bearer(undefined, signal)
-      : await tokens.bearerInsteadOf(refused, signal);
+    const bearer = await tokens.bearerAfter(refused, signal);
     const dpopKey = this.dpop ? await (await tokens.renewal()).keyOf(bearer) : undefined;
     const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
     return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };

@@ -140,7 +140,8 @@ export class EntryRenewal {
     if (isAlone && await use.noRefreshOf(stored)) return await requestNew(provider);
     const answer = await this.#refresh(provider, stored!);
     const isRefused = "refused" in answer && answer.refused.cause.code === "provider_refused";
-    return isAlone && isRefused ? await requestNew(provider) : answer;
+    if (isAlone && isRefused) return await requestNew(provider);
+    return answer;
   }
 
   /** Trades the refresh token of an entry for new tokens. A new refresh token is not lost by a fault. */
@@ -178,8 +179,8 @@ export class EntryRenewal {
     if (present !== undefined && !isSame && refusals === 1) return undefined;
 
     if (isSame && !keepsGrant) await store.remove();
-    const words = refusalWords(cause);
-    const error = asksPerson ? this.#context.loginRequired(words, cause) : cause;
+    let error = cause;
+    if (asksPerson) error = this.#context.loginRequired(refusalWords(cause), cause);
     const until = this.#context.options.runtime.elapsed() + REFUSED_MS;
     if (keepsGrant) this.#refused = { grant: grantOf(entry), until, error };
     throw error;

@@ -40,7 +40,8 @@ export class EntryUse {
   async servedBy(stored: OidcCredentials | undefined): Promise<Bearer | undefined> {
     const { scope } = this.#options.identity;
     const serves = stored && coversScope(stored, scope) && await this.#hasKey(stored);
-    return serves ? this.bearerIn(stored) : undefined;
+    if (serves) return this.bearerIn(stored);
+    return undefined;
   }
 
   /** The entry, where it serves with a fresh bearer other than `rejected`. */
@@ -50,7 +51,8 @@ export class EntryUse {
   ): Promise<OidcCredentials | undefined> {
     const bearer = await this.servedBy(stored);
     const isOther = isFresh(bearer, this.#options.runtime.now()) && bearer.token !== rejected;
-    return isOther ? stored : undefined;
+    if (isOther) return stored;
+    return undefined;
   }
 
   /** The entry, where it serves with a bearer other than `rejected` that has not ended. */
@@ -60,12 +62,14 @@ export class EntryUse {
   ): Promise<OidcCredentials | undefined> {
     const bearer = await this.servedBy(stored);
     const isAlive = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
-    return isAlive && bearer.token !== rejected ? stored : undefined;
+    if (isAlive && bearer.token !== rejected) return stored;
+    return undefined;
   }
 
   /** The reason why new tokens are not to be had without a person, if there is one. */
   async obstacleIn(stored: OidcCredentials | undefined): Promise<string | undefined> {
-    return asksNobody(this.#options.identity.flow) ? undefined : await this.noRefreshOf(stored);
+    if (!asksNobody(this.#options.identity.flow)) return await this.noRefreshOf(stored);
+    return undefined;
   }
 
   /** The reason why an entry cannot be refreshed, if there is one. */
@@ -78,12 +82,14 @@ export class EntryUse {
     if (spent.has(stored.refresh_token)) return "the stored refresh token was used already";
     const { subjectOf } = await loadProvider();
     // A refresh could not tell whether the new ID token is of the same person, and would use the token up.
-    return subjectOf(stored) === "unknown" ? "the stored ID token cannot be read" : undefined;
+    if (subjectOf(stored) === "unknown") return "the stored ID token cannot be read";
+    return undefined;
   }
 
   /** Whether an entry has the key of its tokens (DPoP, RFC 9449), or none where they are to be unbound. */
   async #hasKey({ dpop_key }: OidcCredentials): Promise<boolean> {
-    return this.#options.identity.dpop ? await this.importKey(dpop_key) !== undefined : !dpop_key;
+    if (!this.#options.identity.dpop) return !dpop_key;
+    return await this.importKey(dpop_key) !== undefined;
   }
 
   /**
@@ -100,9 +106,10 @@ export class EntryUse {
 
 /** The reason of an entry without a refresh token. */
 function noRefreshToken(scope: string): string {
-  return scope.split(" ").includes("offline_access")
-    ? "the provider gave no refresh token, although offline_access was asked for. Have it allowed for " +
-      "this client. In the browser flow some providers also need the authorization parameter " +
-      "prompt=consent"
-    : `there is no refresh token (${named("scope")} has no offline_access)`;
+  if (!scope.split(" ").includes("offline_access")) {
+    return `there is no refresh token (${named("scope")} has no offline_access)`;
+  }
+  return "the provider gave no refresh token, although offline_access was asked for. Have it allowed for " +
+    "this client. In the browser flow some providers also need the authorization parameter " +
+    "prompt=consent";
 }

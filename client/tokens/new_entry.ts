@@ -53,12 +53,14 @@ function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number): numbe
   if (kind === "id_token" && idTokenExpiry !== undefined) return idTokenExpiry * 1000;
   if (expiresIn) return issuedAt + expiresIn * 1000;
   const end = Number(readClaims(accessToken)?.exp) * 1000;
-  return end > issuedAt ? end : issuedAt + DEFAULT_SECONDS * 1000;
+  if (end > issuedAt) return end;
+  return issuedAt + DEFAULT_SECONDS * 1000;
 }
 
 /** A lifetime in seconds where it shortens the skew, so that other rows stay as Python writes them. */
 function shortLifetime(ms: number): number | undefined {
-  return ms > 0 && ms < SKEW_SECONDS * 10_000 ? ms / 1000 : undefined;
+  if (ms > 0 && ms < SKEW_SECONDS * 10_000) return ms / 1000;
+  return undefined;
 }
 
 /** The granted scope where it differs from the requested one, for the same reason. */
@@ -72,7 +74,8 @@ function otherScope(
   if (typeof granted !== "string") return undefined;
   if (typeof asked !== "string") return granted;
   const [first, second] = [granted, asked].map((names) => names.split(" ").sort().join(" "));
-  return first === second ? undefined : granted;
+  if (first !== second) return granted;
+  return undefined;
 }
 
 /** The end of the sign-in itself. A new refresh token without a stated end has none. */
@@ -84,5 +87,6 @@ function endOfSignIn(
   if (signInSeconds !== undefined) {
     return new Date(Math.min(issuedAt + signInSeconds * 1000, LAST_TIME)).toISOString();
   }
-  return refreshToken === undefined ? previous?.refresh_expires_at : undefined;
+  if (refreshToken === undefined) return previous?.refresh_expires_at;
+  return undefined;
 }

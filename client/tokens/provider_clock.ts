@@ -35,11 +35,13 @@ export class ProviderClock {
   /** When the tokens of an answer were issued, by the session's clock; rather too early than too late. */
   issuedAt({ sentAt, date }: AnswerTime): number {
     if (!this.#isFollowing || date === undefined) return sentAt;
-    return this.#aheadMs() === 0 ? Math.min(sentAt, date) : date;
+    if (this.#aheadMs() !== 0) return date;
+    return Math.min(sentAt, date);
   }
 
   #aheadMs(): number {
     const skew = this.#skews.get(this.#issuer) ?? 0;
-    return Math.abs(skew) > SLACK_SECONDS ? skew * 1000 : 0;
+    if (Math.abs(skew) <= SLACK_SECONDS) return 0;
+    return skew * 1000;
   }
 }

@@ -38,7 +38,8 @@ export class TokenRenewal {
   async signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean> {
     const { store, use } = this.#context;
     const { ask, beforeProvider, runtime } = this.#options;
-    const stored = store.unstored ? await untilAborted(store.load(), signal) : read;
+    let stored = read;
+    if (store.unstored) stored = await untilAborted(store.load(), signal);
     if (await use.servedBy(stored)) this.#held.adopt(stored!);
     if (isFresh(this.#held.bearer, runtime.now())) return false;
 

@@ -63,7 +63,8 @@ export class TokenSource {
   async signIn(signal?: AbortSignal): Promise<boolean> {
     const { stored, identity, runtime } = this.#options;
     // Unstored tokens and DPoP keys are handled by the renewal.
-    const entry = stored.unstored ? undefined : await untilAborted(stored.read(), signal);
+    if (stored.unstored) return await (await this.renewal()).signIn(undefined, signal);
+    const entry = await untilAborted(stored.read(), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry);
@@ -89,13 +90,12 @@ export class TokenSource {
   }
 
   /**
-   * Another bearer than one that the API refused. Within a minute after the API has refused a new one as
-   * well, only one that somebody else has stored.
+   * The bearer token after a request; another one than the API has refused. Within a minute after it has
+   * refused a new one as well, only one that somebody else has stored.
    */
-  async bearerInsteadOf(rejected: string, signal?: AbortSignal): Promise<Bearer> {
-    if (this.#options.runtime.elapsed() >= this.#quietUntil) {
-      return await this.bearer(rejected, signal);
-    }
+  async bearerAfter(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
+    const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
+    if (rejected === undefined || !isQuiet) return await this.bearer(rejected, signal);
     const stored = await (await this.renewal()).adoptStored(rejected);
     if (stored !== undefined) return stored;
     throw new ValidMindAuthError("login_required", {
@@ -140,23 +140,27 @@ export class HeldTokens {
 
   /** The entry in use, for display. */
   get entry(): OidcCredentials | undefined {
-    return this.#since === this.era ? this.#entry : undefined;
+    if (this.#since === this.era) return this.#entry;
+    return undefined;
   }
 
   /** The bearer in use, fresh or not. */
   get bearer(): Bearer | undefined {
-    return this.#since === this.era ? this.#bearer : undefined;
+    if (this.#since === this.era) return this.#bearer;
+    return undefined;
   }
 
   /** The bearer, while it is fresh. */
   fresh(now: number): Bearer | undefined {
-    return now < this.#freshUntil ? this.bearer : undefined;
+    if (now < this.#freshUntil) return this.bearer;
+    return undefined;
   }
 
   /** The bearer, until its end. */
   alive(now: number): Bearer | undefined {
     const { bearer } = this;
-    return bearer !== undefined && now < bearer.expiresAt ? bearer : undefined;
+    if (bearer !== undefined && now < bearer.expiresAt) return bearer;
+    return undefined;
   }
 
   /** Takes over an entry. */
@@ -166,7 +170,8 @@ export class HeldTokens {
     this.#since = this.era;
     this.#entry = entry;
     this.#bearer = bearerOf(entry, bearer);
-    this.#freshUntil = this.#bearer ? freshUntil(this.#bearer) : 0;
+    this.#freshUntil = 0;
+    if (this.#bearer !== undefined) this.#freshUntil = freshUntil(this.#bearer);
   }
 
   /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
@@ -282,7 +287,8 @@ export class StoredCredential {
 export function sharedState(backend: OidcCredentialsBackend): SharedState {
   const id: unknown = backend.storeId;
   const create = () => new SharedState();
-  return typeof id === "string" ? getOrSet(byId, id, create) : getOrSet(byBackend, backend, create);
+  if (typeof id === "string") return getOrSet(byId, id, create);
+  return getOrSet(byBackend, backend, create);
 }
 
 /** The value under a key of a map, made where there is none. */

@@ -31,7 +31,8 @@ export class CredentialStore extends StoredCredential {
       return entry; // its first failure was reported; the next use tries again
     }
     if (this.shared.unstored.get(this.key) === unstored) this.shared.unstored.delete(this.key);
-    return isStored ? entry : await this.read();
+    if (isStored) return entry;
+    return await this.read();
   }
 
   /** The entry while another process holds the lock. Reports no fault. */

@@ -117,8 +117,9 @@ test("unstored: tokens of a new sign-in do not go over a sign-out while their wr
   const options = { credentialsBackend: backend, scope: "openid more" };
   await world.signIn({ ...options, scope: "openid" });
   let hasFailed = false;
-  backend.before = (method, key) => {
+  backend.before = async (method, key) => {
     if (method !== "put" || key !== world.key || hasFailed) return;
+    await new Promise((resolve) => setTimeout(resolve)); // a write takes its time
     backend.rows.delete(world.key); // by another process
     throw new Error("down");
   };
