@@ -37,6 +37,8 @@ interface ApiClientOptions {
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
   /** Whether refused headers can be replaced by new ones. */
   canRenew: boolean;
+  /** Called where the API refuses the new ones as well. */
+  onRefusedAgain: () => void;
 }
 
 /** More of an error than its excerpt needs. The rest is not read. */
@@ -151,7 +153,9 @@ export class ApiClient {
     if (renewed === undefined) return response;
     await response.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
-    return await this.#transport.send({ url, init }, renewed);
+    const again = await this.#transport.send({ url, init }, renewed);
+    if (again.status === 401) this.#options.onRefusedAgain();
+    return again;
   }
 
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {

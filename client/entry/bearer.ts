@@ -31,6 +31,20 @@ export interface TokenSet {
   signInSeconds?: number;
   /** The private key of a new DPoP binding. Secret. */
   dpopKey?: JsonWebKey;
+  time?: AnswerTime;
+}
+
+/**
+ * The time of the answer that brought tokens. A process may stand still before it reads the answer, and
+ * another answer may come meanwhile.
+ */
+export interface AnswerTime {
+  /** When the request was sent, by the session's clock. No token of the answer was there before. */
+  sentAt: number;
+  /** When the answer was made, by the provider's clock, where that is known. */
+  date?: number | undefined;
+  /** By how many seconds the provider's clock is ahead of this computer's, at most. */
+  skew?: number | undefined;
 }
 
 /** The bearer of an entry; `undefined` without a token that a request can carry. */

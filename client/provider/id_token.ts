@@ -84,33 +84,57 @@ function unfit(reason: string): Error {
 const MAX_KEYS = 8;
 
 /**
- * Checks the signature of the ID token in a processed answer: by the keys of its `kid`; where it has
- * none, by all of its type, and where no key has that one, by those without any.
+ * Whether the ID token in a processed answer is signed by one of these keys.
  *
- * @param all The provider's keys.
+ * @param keys At most the first eight of them are tried.
  */
-export async function checkSignature(
+export async function isSignedByOne(
   server: oauth.AuthorizationServer,
   response: Response,
   idToken: string,
-  all: readonly Record<string, unknown>[],
-): Promise<void> {
-  const { kid, alg } = readClaims(idToken, 0) ?? {};
-  const { kty } = signatureAlgorithm(alg) ?? {};
-  const keys = all.filter((key) => key.kty === kty && (key.alg ?? alg) === alg);
-  const named = keys.filter((key) => kid === undefined || key.kid === kid);
-  const nameless = keys.filter((key) => key.kid === undefined);
-  for (const key of (named.length > 0 ? named : nameless).slice(0, MAX_KEYS)) {
+  keys: readonly Record<string, unknown>[],
+): Promise<boolean> {
+  const { kid } = readClaims(idToken, 0) ?? {};
+  for (const key of keys.slice(0, MAX_KEYS)) {
     // Each as the only key of a server of its own: oauth4webapi keeps the keys of a server.
     const isSigner = await oauth.validateApplicationLevelSignature({ ...server }, response, {
       [oauth.customFetch]: () => Promise.resolve(Response.json({ keys: [{ ...key, kid }] })),
       [oauth.allowInsecureRequests]: true, // nothing is requested
     }).then(() => true, () => false); // for another use, too short, damaged, or not the signer
-    if (isSigner) return;
+    if (isSigner) return true;
   }
-  throw Object.assign(new Error("its signature fits no key of the provider"), {
-    code: oauth.KEY_SELECTION,
-  });
+  return false;
+}
+
+/** The keys of the type and the algorithm of an ID token. */
+export function keysOfType(
+  idToken: string,
+  all: readonly Record<string, unknown>[],
+): Record<string, unknown>[] {
+  const { alg } = readClaims(idToken, 0) ?? {};
+  const { kty } = signatureAlgorithm(alg) ?? {};
+  return all.filter((key) => key.kty === kty && (key.alg ?? alg) === alg);
+}
+
+/**
+ * The keys that may have signed an ID token: those of its `kid`; where it has none, all of its type, and
+ * where no key has that one, those without any.
+ */
+export function keysNamedBy(
+  idToken: string,
+  all: readonly Record<string, unknown>[],
+): Record<string, unknown>[] {
+  const { kid } = readClaims(idToken, 0) ?? {};
+  const keys = keysOfType(idToken, all);
+  const named = keys.filter((key) => kid === undefined || key.kid === kid);
+  if (named.length > 0) return named;
+  return keys.filter((key) => key.kid === undefined);
+}
+
+/** The error for an ID token that none of the provider's keys has signed. */
+export function noSigner(): Error {
+  const reason = "its signature fits no key of the provider";
+  return Object.assign(new Error(reason), { code: oauth.KEY_SELECTION });
 }
 
 /** The algorithms of RSA keys. */

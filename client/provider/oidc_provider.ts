@@ -59,17 +59,35 @@ export class OidcProvider {
             oauth.None(),
         });
       const isTurned = this.#isTurned; // before another request has turned it
-      // A provider looks at the client before it looks at a code or a token, which is unused then.
-      return await send(isTurned).catch(async (error) => {
+      try {
+        return await send(isTurned);
+      } catch (error) {
         if (refusalKind(error) !== "client" || !this.#proof?.hasOtherWay(server)) throw error;
-        this.#isTurned = !isTurned;
-        return await send(!isTurned).catch((other) => {
-          if (!isOfClient(other)) throw other;
-          this.#isTurned = isTurned; // neither way is to blame
-          throw error;
-        });
-      });
+        return await this.#sendOtherWay(() => send(!isTurned), !isTurned, error);
+      }
     }, advice);
+  }
+
+  /**
+   * Sends a request once more, with the client's other way of proof. A provider looks at the client before
+   * it looks at a code or a token, which is unused then.
+   *
+   * @param refusal The refusal of the first way. It is thrown where neither way is to blame.
+   */
+  async #sendOtherWay<T>(
+    send: () => Promise<T>,
+    isTurned: boolean,
+    refusal: unknown,
+  ): Promise<T> {
+    try {
+      const result = await send();
+      this.#isTurned = isTurned;
+      return result;
+    } catch (error) {
+      if (isOfClient(error)) throw refusal;
+      this.#isTurned = isTurned;
+      throw error;
+    }
   }
 
   /**

@@ -3,8 +3,16 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import type { TokenSet } from "../entry/bearer.ts";
 import { readClaims } from "../entry/claims.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";
+import {
+  fetchKeys,
+  type RequestContext,
+  requestKeys,
+  requestTokens,
+  type TokenAnswer,
+  toTokenSet,
+} from "./token_request.ts";
 
 export { openProvider } from "./oidc_provider.ts";
 
@@ -19,6 +27,11 @@ interface RefreshOptions {
   subject?: Subject | "unknown" | undefined;
   /** The key that the tokens are bound to. */
   dpopKey?: CryptoKeyPair | undefined;
+  /**
+   * Stores the refresh token that has replaced the old one, where the keys of the provider are not there to
+   * check the other tokens. Never throws.
+   */
+  keepRotated: (refreshToken: string) => Promise<unknown>;
 }
 
 /** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
@@ -55,33 +68,88 @@ export async function refreshTokens(
 
 async function request(
   context: RequestContext,
-  { refreshToken, subject, dpopKey }: RefreshOptions,
+  { refreshToken, subject, dpopKey, keepRotated }: RefreshOptions,
   got: Record<string, unknown>,
 ): Promise<TokenSet> {
-  const { identity, server, client, auth } = context;
-  const answer = await requestTokens(context, {
-    dpopKey,
-    got,
-    send: (options) => oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
-    process: oauth.processRefreshTokenResponse,
-  });
-  const claims = oauth.getValidatedIdTokenClaims(answer.answer);
-  const reason = subject && claims && reasonAgainst(subject, claims);
-  if (reason) {
-    // Not kept: the next answer to another person's refresh token may have no ID token to compare.
-    if (reason === OTHER_PERSON) delete got.refresh_token;
-    throw new ValidMindAuthError("id_token_invalid", {
-      action: `refresh the sign-in at ${identity.issuer}`,
-      reason,
-      remedy: "Sign out and sign in again, then ask the provider's administrator.",
-    });
-  }
+  const { server, client, auth } = context;
+  const end = new AbortController();
+  // Asked for beside the tokens, which are on the disk sooner then.
+  const early = subject && fetchKeys({ ...context, signal: end.signal });
+  early?.catch(() => undefined); // asked for again, where they are needed
   try {
-    return await checkTokens(context, answer);
-  } catch (error) {
-    if (!(error instanceof ProviderUnavailableError)) throw error;
-    return toTokenSet({ ...answer.answer, id_token: undefined }); // its key is out of reach
+    const answered = await requestTokens(context, {
+      dpopKey,
+      got,
+      send: (options) =>
+        oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
+      process: oauth.processRefreshTokenResponse,
+    });
+    assertSamePerson(context, subject, answered, got);
+    const { id_token, refresh_token: rotated = refreshToken } = answered.answer;
+    if (id_token === undefined) return toTokenSet(answered);
+
+    const keys = early?.catch(() => requestKeys(context)) ?? requestKeys(context);
+    if (rotated !== refreshToken && !await isSoonHere(keys)) await keepRotated(rotated);
+    return await checkRefreshed(context, answered, id_token, keys);
+  } finally {
+    end.abort();
   }
+}
+
+/** Refuses the tokens of another person. */
+function assertSamePerson(
+  { identity }: RequestContext,
+  subject: RefreshOptions["subject"],
+  { answer }: TokenAnswer,
+  got: Record<string, unknown>,
+): void {
+  const claims = oauth.getValidatedIdTokenClaims(answer);
+  const reason = subject && claims && reasonAgainst(subject, claims);
+  if (!reason) return;
+  // Not kept: the next answer to another person's refresh token may have no ID token to compare.
+  if (reason === OTHER_PERSON) delete got.refresh_token;
+  throw new ValidMindAuthError("id_token_invalid", {
+    action: `refresh the sign-in at ${identity.issuer}`,
+    reason,
+    remedy: "Sign out and sign in again, then ask the provider's administrator.",
+  });
+}
+
+/** Time for keys that were asked for together with the tokens, in milliseconds. */
+const SOON_MS = 10;
+
+/** Whether an answer is there, or will be before a write would be done. */
+async function isSoonHere(answer: Promise<unknown>): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+  AbortSignal.timeout(SOON_MS).addEventListener("abort", () => late.resolve(false));
+  return await Promise.race([answer.then(() => true, () => true), late.promise]);
+}
+
+/**
+ * The tokens, after the check of the ID token's signature. Ory Hydra keeps the `kid` where its key is
+ * replaced: then every key of the provider counts, as it is now. Without any keys the ID token is left out.
+ */
+async function checkRefreshed(
+  context: RequestContext,
+  answered: TokenAnswer,
+  idToken: string,
+  coming: Promise<Record<string, unknown>[]>,
+): Promise<TokenSet> {
+  const isSigned = (keys: Record<string, unknown>[]) =>
+    isSignedByOne(context.server, answered.response, idToken, keys);
+  const keys = await coming.catch((error) => {
+    if (error instanceof ProviderUnavailableError) return undefined;
+    throw error;
+  });
+  if (keys === undefined) {
+    return toTokenSet({ ...answered, answer: { ...answered.answer, id_token: undefined } });
+  }
+  if (await isSigned(keysNamedBy(idToken, keys))) return toTokenSet(answered);
+
+  const newest = await requestKeys(context);
+  if (await isSigned(keysOfType(idToken, newest))) return toTokenSet(answered);
+  throw noSigner();
 }
 
 /** A person as an ID token names one. `sub` is unique only within one issuer. */
@@ -108,7 +176,8 @@ export function reasonAgainst(subject: Subject | "unknown", claims: Subject): st
   if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
   // A nonce that comes back is the one of the sign-in.
   const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
-  return isOther && subject.nonce !== undefined
-    ? "the new ID token is of another sign-in (nonce)"
-    : undefined;
+  if (isOther && subject.nonce !== undefined) {
+    return "the new ID token is of another sign-in (nonce)";
+  }
+  return undefined;
 }

@@ -2,7 +2,8 @@ import * as oauth from "oauth4webapi";
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redaction.ts";
-import { isSendable, type TokenSet } from "../entry/bearer.ts";
+import { repeat } from "../../backends/common/repeat.ts";
+import { type AnswerTime, isSendable, type TokenSet } from "../entry/bearer.ts";
 import { readClaims } from "../entry/claims.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
@@ -20,7 +21,14 @@ import {
   REVOCATION,
   TOKEN,
 } from "./fetch.ts";
-import { assertIdToken, checkSignature, judgedSkew, signatureAlgorithm } from "./id_token.ts";
+import {
+  assertIdToken,
+  isSignedByOne,
+  judgedSkew,
+  keysNamedBy,
+  noSigner,
+  signatureAlgorithm,
+} from "./id_token.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
 export interface RequestContext {
@@ -76,6 +84,7 @@ export interface TokenRequest {
 export interface TokenAnswer {
   response: Response;
   answer: oauth.TokenEndpointResponse;
+  time: AnswerTime;
 }
 
 /**
@@ -112,6 +121,7 @@ async function requestOnce(
   { send, process, parameters, dpopKey, got }: TokenRequest,
 ): Promise<TokenAnswer> {
   const { identity, server, client, runtime } = context;
+  const [sentAt, sentBySystem] = [runtime.now(), Date.now()];
   const response = await send({
     ...requestOptions(TOKEN, context, (answer) => Object.assign(got, answer)),
     ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey, runtime.skew) }),
@@ -120,6 +130,7 @@ async function requestOnce(
   const idToken = String(got.id_token);
   const alg = readClaims(idToken, 0)?.alg;
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
+  const date = stated === undefined ? undefined : Date.now() + stated * 1000;
   runtime.skew = stated ?? runtime.skew;
   const skew = judgedSkew(stated);
   const judged = {
@@ -130,39 +141,51 @@ async function requestOnce(
   };
   const answer = await process(server, judged, response);
   await assertIdToken(answer, client.client_id, Math.floor(Date.now() / 1000) + skew);
-  return { response, answer };
+  // A stop after the request makes the clock here look late, and never the tokens fresher.
+  const ahead = date === undefined ? undefined : Math.round((date - sentBySystem) / 1000);
+  return { response, answer, time: { sentAt, date, skew: ahead } };
 }
 
 /** The tokens of an answer, after the check of the ID token's signature. */
-export async function checkTokens(
-  context: RequestContext,
-  { response, answer }: TokenAnswer,
-): Promise<TokenSet> {
-  const { id_token } = answer;
-  if (id_token !== undefined) {
-    await checkSignature(context.server, response, id_token, await requestKeys(context));
-  }
-  return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
+async function checkTokens(context: RequestContext, answered: TokenAnswer): Promise<TokenSet> {
+  const { response, answer: { id_token } } = answered;
+  if (id_token === undefined) return toTokenSet(answered);
+  const keys = keysNamedBy(id_token, await requestKeys(context));
+  if (!await isSignedByOne(context.server, response, id_token, keys)) throw noSigner();
+  return toTokenSet(answered);
 }
 
-/** Tries to get the keys. */
-const MAX_TRIES = 3;
-
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
-async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
-  const { identity, server: { jwks_uri = "" }, signal, runtime } = context;
+export async function fetchKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
+  const { identity, server: { jwks_uri = "" }, signal = null, runtime } = context;
   checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
-  const fetch = providerFetch(JWKS, runtime);
-  for (let tries = 1;; tries++) {
+  const response = await providerFetch(JWKS, runtime)(jwks_uri, { redirect: "manual", signal });
+  const { keys } = await response.json();
+  return Array.isArray(keys) ? keys.filter(isObject) : [];
+}
+
+/** The same, with further tries: the tokens are there, and wait for their check. */
+export async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
+  const { runtime: { elapsed: now, delay }, signal } = context;
+  let fault: unknown;
+  const limits = {
+    tries: 3,
+    withinMs: Infinity,
+    pauseMs: 500,
+    longestPauseMs: 1000,
+    signal,
+    timer: { now, delay },
+    over: () => fault as Error,
+  };
+  return await repeat(limits, async () => {
     try {
-      const response = await fetch(jwks_uri, { redirect: "manual", signal: signal ?? null });
-      const { keys } = await response.json();
-      return Array.isArray(keys) ? keys.filter(isObject) : [];
+      return await fetchKeys(context);
     } catch (error) {
-      if (!(error instanceof ProviderUnavailableError) || tries === MAX_TRIES) throw error;
-      await runtime.delay(tries * 500, signal);
+      if (!(error instanceof ProviderUnavailableError)) throw error;
+      fault = error;
+      return undefined;
     }
-  }
+  });
 }
 
 /** Time for the revocation of tokens that nobody will use, in milliseconds. */
@@ -224,10 +247,7 @@ export async function revokeToken(
  *
  * @throws {TypeError} Where no request can carry one of them. The message does not quote it.
  */
-export function toTokenSet(
-  answer: Partial<oauth.TokenEndpointResponse>,
-  idTokenExpiry?: number,
-): TokenSet {
+export function toTokenSet({ answer, time }: TokenAnswer): TokenSet {
   const { access_token, refresh_token, id_token, scope } = answer;
   for (const token of [access_token, id_token]) {
     if (token === undefined || isSendable(token)) continue;
@@ -236,13 +256,14 @@ export function toTokenSet(
   // The granted scope is shown.
   const isEcho = [access_token, refresh_token, id_token].some((one) => one && scope?.includes(one));
   return {
-    accessToken: access_token as string,
+    accessToken: access_token,
     refreshToken: refresh_token,
     idToken: id_token,
-    idTokenExpiry,
+    idTokenExpiry: oauth.getValidatedIdTokenClaims(answer)?.exp,
     expiresIn: answer.expires_in,
     signInSeconds: positiveNumber(answer.refresh_expires_in),
     scope: isEcho ? undefined : scope && printable(scope, 2000),
+    time,
   };
 }
 

@@ -140,7 +140,6 @@ export class SignedInSession implements Session {
     if (tokens === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     const held = this.forget();
     const result = await (await tokens.renewal()).clear(revoke, held);
-    this.forget(); // a call meanwhile may have read the entry
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
     return result;
@@ -202,6 +201,7 @@ export class SignedInSession implements Session {
       freshCredentials: () => this.#freshCredentials(),
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
+      onRefusedAgain: () => tokens?.keepQuiet(),
     });
     return this.#api;
   }
@@ -240,7 +240,7 @@ export class SignedInSession implements Session {
     const { tokens } = this.#options;
     if (tokens === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
-    const bearer = await tokens.bearer(refused, signal);
+    const bearer = await tokens.bearerAfter(refused, signal);
     const dpopKey = this.dpop ? await (await tokens.renewal()).keyOf(bearer) : undefined;
     const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
     return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };

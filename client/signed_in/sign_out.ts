@@ -36,7 +36,8 @@ import {
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
-import { clearCredentials, loadProvider, UNREAD } from "../tokens/clear.ts";
+import { clearCredentials, UNREAD } from "../tokens/clear.ts";
+import { loadProvider } from "../tokens/load_provider.ts";
 import { sharedState } from "../tokens/source.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
@@ -66,8 +67,22 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
 async function run(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
   const { issuer, clientId } = given;
   const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
-  const { options, named } = isOwn ? { options: given } : await withSettings(given);
-  return await (options.all ? clearAll(options, named) : clearNamed(options, named));
+  if (isOwn) return await clear(given);
+  const { options, named } = await withSettings(given);
+  return await clear(options, named);
+}
+
+async function clear(
+  options: ClearOidcCredentialsOptions,
+  named?: NamedBackend,
+): Promise<ClearResult> {
+  if (options.all) return await clearAll(options, named);
+  return await clearNamed(options, named);
+}
+
+/** The outcome of a revocation where there was no sign-in. */
+function withoutSignIn(revoke: boolean): ClearResult["revocation"] {
+  return revoke ? "nothing_to_revoke" : "not_requested";
 }
 
 async function clearNamed(
@@ -76,14 +91,12 @@ async function clearNamed(
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const identity = chooseIdentity(options);
-  if (identity === undefined) {
-    return { keys: [], revocation: revoke ? "nothing_to_revoke" : "not_requested" };
-  }
+  if (identity === undefined) return { keys: [], revocation: withoutSignIn(revoke) };
   const backend = await storeOf(options, named);
   const isNative = options.fetch === undefined;
-  const issuers = revoke && isNative ? [identity.issuer] : [];
-  const proof = revoke ? proofNeeds(identity, isNative).map(asAlways) : [];
-  await preflight(ACTION, [...clearNeeds(backend, issuers), ...proof], "always");
+  const needs = clearNeeds(backend, revoke && isNative ? [identity.issuer] : []);
+  if (revoke) needs.push(...proofNeeds(identity, isNative).map(asAlways));
+  preflight(ACTION, needs, "always");
   const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>
@@ -98,7 +111,7 @@ async function clearAll(
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const backend = await storeOf(options, named);
-  await preflight(ACTION, clearNeeds(backend, []), "always");
+  preflight(ACTION, clearNeeds(backend, []), "always");
   const instead = `Clear entries one by one, with ${nameOption("issuer")} and ${
     nameOption("clientId")
   }.`;
@@ -151,7 +164,7 @@ async function clearEach(
   endActive(active);
   const rank = ({ revocation }: ClearResult) => WORST_FIRST.indexOf(revocation);
   const [worst] = results.toSorted((one, other) => rank(one) - rank(other));
-  const { revocation = revoke ? "nothing_to_revoke" : "not_requested", reason } = worst ?? {};
+  const { revocation = withoutSignIn(revoke), reason } = worst ?? {};
   const keys = results.flatMap((result) => result.keys);
   return { keys, revocation, ...(reason !== undefined && { reason }) };
 }
@@ -179,7 +192,8 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
     return undefined;
   }
   const identity = resolveIdentity({ ...options, ...given({ issuer, clientId }) }, ACTION);
-  return identity.kind === "oidc" ? identity : undefined;
+  if (identity.kind === "oidc") return identity;
+  return undefined;
 }
 
 async function storeOf(

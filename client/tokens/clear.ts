@@ -34,7 +34,6 @@ export async function clearCredentials(
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
   held?: OidcCredentials,
 ): Promise<ClearResult> {
-  const { key } = store;
   let entry: OidcCredentials | undefined;
   let isUnread = false;
   const remove = async () => {
@@ -43,13 +42,17 @@ export async function clearCredentials(
     } catch {
       isUnread = true; // a fault of reading need not be a fault of removing
     }
-    await store.remove();
+    await store.signOut();
   };
   // Under the lock, so that a running refresh does not bring it back; without, where it cannot be had.
   await store.withLock(remove).catch(remove);
-  const result = { keys: entry === undefined && !isUnread ? [] : [key] };
+
+  isUnread &&= entry === undefined;
+  const wasThere = entry !== undefined || isUnread;
+  const result = { keys: wasThere ? [store.key] : [] };
   if (!revoke) return { ...result, revocation: "not_requested" };
-  if (isUnread && entry === undefined) return { ...result, ...UNREAD };
+  if (isUnread) return { ...result, ...UNREAD };
+
   const revoked = entry ?? held;
   if (revoked === undefined) return { ...result, revocation: "nothing_to_revoke" };
   const tokens = { accessToken: revoked.access_token, refreshToken: revoked.refresh_token };
@@ -77,27 +80,5 @@ export async function revokeTokens(
     const secrets = [refreshToken, accessToken].filter((token) => typeof token === "string");
     const text = error instanceof Error ? error.message : "unknown error";
     return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
-  }
-}
-
-/** Loaded for a session that needs no person. */
-export const loadUnattended = () => import("../provider/unattended_grants.ts");
-
-/** Loaded where the provider is needed: a sign-out does without it. */
-export async function loadProvider() {
-  await loadCompiled();
-  return await import("../provider/refresh_grant.ts");
-}
-
-/**
- * Loads a package by its file. Deno 2 keeps compiled code by file, and looks for that of a package
- * behind an `import()` by its name: each process would compile it anew, and keep it once more.
- */
-async function loadCompiled(): Promise<void> {
-  try {
-    const url = import.meta.resolve("npm:oauth4webapi@^3.8.8");
-    if (url.startsWith("file:")) await import(url);
-  } catch {
-    // It is loaded by its name, more slowly.
   }
 }

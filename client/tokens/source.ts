@@ -1,4 +1,3 @@
-import { locationOf } from "../../backends/common/describe_backend.ts";
 import { entryFrom } from "../../backends/common/entry_from.ts";
 import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
 import { Queue, untilAborted } from "../../backends/common/promises.ts";
@@ -9,11 +8,11 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry/bearer.ts";
 import { isEntryOfKey } from "../credential_key.ts";
-import { throwToCaller } from "../errors.ts";
+import { throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import type { ClearResult } from "../session.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
+import type { TokenRenewal } from "./renewal.ts";
 
 /** Options of {@linkcode TokenSource}. */
 export interface TokenSourceOptions {
@@ -29,31 +28,27 @@ export interface TokenSourceOptions {
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;
   /** Loads the slow half. */
-  loadRenewal: (options: TokenSourceOptions, held: HeldTokens) => Promise<Renewal>;
+  loadRenewal: (options: TokenSourceOptions, held: HeldTokens) => Promise<TokenRenewal>;
 }
 
-/** The slow half of a {@linkcode TokenSource}: see `TokenRenewal`. */
-export interface Renewal {
-  signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean>;
-  renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
-  keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
-  prepareRefresh(): Promise<void>;
-  clear(revoke: boolean, held: OidcCredentials | undefined): Promise<ClearResult>;
-}
+/** Time without a refresh because of a 401, after the API has refused a new token as well. */
+const QUIET_MS = 60_000;
 
 /**
  * Gives the bearer token of one identity. The quick half: it serves from memory and from the store,
- * and hands everything else to a {@linkcode Renewal}.
+ * and hands everything else to a {@linkcode TokenRenewal}.
  */
 export class TokenSource {
   readonly #options: TokenSourceOptions;
   /** The tokens in memory. */
   readonly held: HeldTokens;
-  #renewal: Promise<Renewal> | undefined;
+  #renewal: Promise<TokenRenewal> | undefined;
+  /** Until then no 401 leads to a refresh, on the runtime's stopwatch. */
+  #quietUntil = -Infinity;
 
   constructor(options: TokenSourceOptions) {
     this.#options = options;
-    this.held = new HeldTokens(options.bearer, options.runtime.secrets);
+    this.held = new HeldTokens(options);
   }
 
   get backend(): OidcCredentialsBackend {
@@ -68,7 +63,8 @@ export class TokenSource {
   async signIn(signal?: AbortSignal): Promise<boolean> {
     const { stored, identity, runtime } = this.#options;
     // Unstored tokens and DPoP keys are handled by the renewal.
-    const entry = stored.unstored ? undefined : await untilAborted(stored.read(), signal);
+    if (stored.unstored) return await (await this.renewal()).signIn(undefined, signal);
+    const entry = await untilAborted(stored.read(), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry);
@@ -86,68 +82,135 @@ export class TokenSource {
    * The bearer token, refreshed where it is about to end. Never asks the person, since nobody expects
    * a prompt from a call in the background.
    *
-   * @param rejected A bearer that the API refused. It is replaced unless it has been already.
+   * @param rejected A bearer that is not to be given. It is replaced unless it has been already.
    */
   async bearer(rejected?: string, signal?: AbortSignal): Promise<Bearer> {
     const fresh = rejected === undefined && this.held.fresh(this.#options.runtime.now());
     return fresh || await (await this.renewal()).renew(rejected, signal).catch(throwToCaller);
   }
 
+  /**
+   * The bearer token after a request; another one than the API has refused. Within a minute after it has
+   * refused a new one as well, only one that somebody else has stored.
+   */
+  async bearerAfter(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
+    const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
+    if (rejected === undefined || !isQuiet) return await this.bearer(rejected, signal);
+    const stored = await (await this.renewal()).adoptStored(rejected);
+    if (stored !== undefined) return stored;
+    throw new ValidMindAuthError("login_required", {
+      action: `get a token for ${this.#options.identity.issuer}`,
+      reason: "the API has refused a new token as well, less than a minute ago",
+      remedy: "Check what the API demands, and sign in again.",
+    });
+  }
+
+  /** Ends, for a while, the refreshes because of a 401: the API has refused a new token as well. */
+  keepQuiet(): void {
+    this.#quietUntil = this.#options.runtime.elapsed() + QUIET_MS;
+  }
+
   /** The slow half. */
-  renewal(): Promise<Renewal> {
+  renewal(): Promise<TokenRenewal> {
     return this.#renewal ??= this.#options.loadRenewal(this.#options, this.held);
   }
 }
 
-/** The tokens that a session has in memory. */
-export class HeldTokens {
-  readonly #kind: "access_token" | "id_token";
-  readonly #secrets: Set<string>;
-  /** The bearer is given out without a check until then. */
-  freshUntil = 0;
-  /** The entry in use, for display. */
-  entry: OidcCredentials | undefined;
-  /** The bearer in use, fresh or not. */
-  bearer: Bearer | undefined;
-  /** The number of calls of {@linkcode forget}. What began before a call is not taken over after it. */
-  forgets = 0;
+/** How long a token in its last minutes is used on while the provider cannot be reached. */
+const BRIDGE_MS = 10_000;
 
-  constructor(kind: "access_token" | "id_token", secrets: Set<string>) {
-    this.#kind = kind;
-    this.#secrets = secrets;
+/** The tokens that a session has in memory. A sign-out anywhere in this process ends them. */
+export class HeldTokens {
+  readonly #options: TokenSourceOptions;
+  #entry: OidcCredentials | undefined;
+  #bearer: Bearer | undefined;
+  #freshUntil = 0;
+  #forgets = 0;
+  /** The era of the tokens in memory. */
+  #since = 0;
+
+  constructor(options: TokenSourceOptions) {
+    this.#options = options;
+  }
+
+  /** Another number after each sign-out. What began before one is not taken over after it. */
+  get era(): number {
+    return this.#forgets + this.#options.stored.signOuts;
+  }
+
+  /** The entry in use, for display. */
+  get entry(): OidcCredentials | undefined {
+    if (this.#since === this.era) return this.#entry;
+    return undefined;
+  }
+
+  /** The bearer in use, fresh or not. */
+  get bearer(): Bearer | undefined {
+    if (this.#since === this.era) return this.#bearer;
+    return undefined;
   }
 
   /** The bearer, while it is fresh. */
   fresh(now: number): Bearer | undefined {
-    return now < this.freshUntil ? this.bearer : undefined;
+    if (now < this.#freshUntil) return this.bearer;
+    return undefined;
+  }
+
+  /** The bearer, until its end. */
+  alive(now: number): Bearer | undefined {
+    const { bearer } = this;
+    if (bearer !== undefined && now < bearer.expiresAt) return bearer;
+    return undefined;
   }
 
   /** Takes over an entry. */
   adopt(entry: OidcCredentials): void {
-    remember(this.#secrets, secretsOf(entry));
-    this.entry = entry;
-    this.bearer = bearerOf(entry, this.#kind);
-    this.freshUntil = this.bearer ? freshUntil(this.bearer) : 0;
+    const { bearer, runtime } = this.#options;
+    remember(runtime.secrets, secretsOf(entry));
+    this.#since = this.era;
+    this.#entry = entry;
+    this.#bearer = bearerOf(entry, bearer);
+    this.#freshUntil = 0;
+    if (this.#bearer !== undefined) this.#freshUntil = freshUntil(this.#bearer);
+  }
+
+  /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
+  adoptUnstored(entry: OidcCredentials): void {
+    this.adopt(entry);
+    this.#freshUntil = 0;
+  }
+
+  /** Notes that the refresh token works no more. */
+  dropRefreshToken(): void {
+    if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
+  }
+
+  /** Gives the bearer out for some seconds more, up to its end. */
+  bridge(now: number): void {
+    const { expiresAt = 0 } = this.bearer ?? {};
+    this.#freshUntil = Math.min(expiresAt, now + BRIDGE_MS);
   }
 
   /** Drops the tokens, and gives their entry. */
   forget(): OidcCredentials | undefined {
     const { entry } = this;
-    this.forgets++;
-    this.entry = this.bearer = undefined;
-    this.freshUntil = 0;
+    this.#forgets++;
+    this.#entry = this.#bearer = undefined;
     return entry;
   }
 }
+
+/** The token by which a state of one sign-in is told from others; `undefined` where nothing is stored. */
+export type Grant = string | undefined;
 
 /** An entry that could not be stored. */
 export interface Unstored {
   entry: OidcCredentials;
   /**
-   * Whether it may replace the present entry: that of the grant before it, or an earlier unstored one, whose
-   * write may have been done without an answer.
+   * The grants that it may replace: that before it, and those of earlier unstored entries, whose write may
+   * have been done without an answer.
    */
-  replaces: (present: OidcCredentials | undefined) => boolean;
+  replaces: readonly Grant[];
 }
 
 /** A refresh or a sign-in that is under way. */
@@ -157,16 +220,31 @@ export interface Flight {
   waiters: number;
 }
 
-/** What the sessions of this process share about one store. */
+/** The things that the sessions of this process share about one store. */
 class SharedState {
   /** By key. The next `init()` in this process has to find these tokens, too. */
   readonly unstored = new Map<string, Unstored>();
   /** For a backend without a lock of its own: one refresh at a time, always. */
   readonly queue = new Queue();
   readonly flights = new Map<string, Flight>();
+  /** By how many seconds a provider's clock is ahead, by issuer. */
+  readonly skews = new Map<string, number>();
+  readonly #signOuts = new Map<string, number>();
+  #signOutsOfAll = 0;
+
+  /** How often this process has signed out of a key. */
+  signOutsOf(key: string): number {
+    return this.#signOutsOfAll + (this.#signOuts.get(key) ?? 0);
+  }
+
+  /** Ends the sessions of a key, or of all. */
+  signOut(key?: string): void {
+    if (key === undefined) this.#signOutsOfAll++;
+    else this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
+  }
 }
 
-const byLocation = new Map<string, SharedState>();
+const byId = new Map<string, SharedState>();
 const byBackend = new WeakMap<object, SharedState>();
 
 /** One credential in a backend, as every start reads it. `CredentialStore` changes it. */
@@ -187,6 +265,11 @@ export class StoredCredential {
     return this.shared.unstored.get(this.key)?.entry;
   }
 
+  /** How often this process has signed out of the entry. */
+  get signOuts(): number {
+    return this.shared.signOutsOf(this.key);
+  }
+
   /** A copy of the entry. A refresh token that is not text, from another program, counts as none. */
   async read(): Promise<OidcCredentials | undefined> {
     try {
@@ -200,13 +283,12 @@ export class StoredCredential {
   }
 }
 
-/** Backends of one class and location lead to one store, where it lasts. */
+/** The same for two backends with one identity; without an identity for one backend alone. */
 export function sharedState(backend: OidcCredentialsBackend): SharedState {
-  const location = locationOf(backend);
+  const id: unknown = backend.storeId;
   const create = () => new SharedState();
-  return backend.persistent === true && location !== undefined
-    ? getOrSet(byLocation, `${backend.constructor?.name} ${location}`, create)
-    : getOrSet(byBackend, backend, create);
+  if (typeof id === "string") return getOrSet(byId, id, create);
+  return getOrSet(byBackend, backend, create);
 }
 
 /** The value under a key of a map, made where there is none. */

@@ -1,8 +1,6 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { backendError, rememberEntry } from "../../backends/common/foreign_error.ts";
 import { probeKey, provesWrites } from "../../backends/common/probe.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
-import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   MaybePromise,
@@ -11,14 +9,7 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { isShownByCaller, showLine } from "../prompt/terminal.ts";
-import { type Flight, StoredCredential, type TokenSourceOptions, type Unstored } from "./source.ts";
-
-/** Whether an entry may take the place of what is stored. */
-type Replaces = Unstored["replaces"];
-
-/** The used refresh tokens of this process. A provider takes a second use for a theft. */
-const spent = new Set<string>();
+import { type Grant, StoredCredential } from "./source.ts";
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
@@ -40,7 +31,8 @@ export class CredentialStore extends StoredCredential {
       return entry; // its first failure was reported; the next use tries again
     }
     if (this.shared.unstored.get(this.key) === unstored) this.shared.unstored.delete(this.key);
-    return isStored ? entry : await this.read();
+    if (isStored) return entry;
+    return await this.read();
   }
 
   /** The entry while another process holds the lock. Reports no fault. */
@@ -51,16 +43,17 @@ export class CredentialStore extends StoredCredential {
 
   /**
    * Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. Where it
-   * cannot be written, it later replaces only the entry that was there then. If that cannot be read, it
-   * replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
+   * cannot be written, it later replaces only the entry that was there at the approval. If that cannot be
+   * read, it replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
    */
   async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined): Promise<void> {
+    const atApproval = this.read().catch(() => before); // nothing waits for it while the write succeeds
+    const { signOuts } = this;
     try {
       await this.withLock(() => this.#put(entry).catch(() => this.#put(entry)));
       this.shared.unstored.delete(this.key);
     } catch (error) {
-      const replaced = await this.read().catch(() => before);
-      throw this.#keepUnstored(entry, isGrantOf(replaced), error);
+      throw this.#keepUnstored(entry, [grantOf(await atApproval)], signOuts, error);
     }
   }
 
@@ -71,30 +64,37 @@ export class CredentialStore extends StoredCredential {
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
     // Also the states of an unstored entry, which it follows.
-    const earlier = this.shared.unstored.get(this.key)?.replaces;
-    const replaces = (present?: OidcCredentials) =>
-      isGrantOf(replaced)(present) || earlier?.(present) === true;
+    const earlier = this.shared.unstored.get(this.key)?.replaces ?? [];
+    const replaces = [grantOf(replaced), ...earlier];
+    const { signOuts } = this;
     try {
       const isStored = await this.#putOver(entry, replaces);
       if (isStored) this.shared.unstored.delete(this.key);
       return isStored;
     } catch (error) {
-      throw this.#keepUnstored(entry, replaces, error);
+      throw this.#keepUnstored(entry, replaces, signOuts, error);
     }
   }
 
-  /** Removes the entry, stored or not, and what a probe has left behind. */
+  /** Signs out: removes the entry, and ends the sessions of this process that use it. */
+  async signOut(): Promise<void> {
+    await this.remove();
+    this.shared.signOut(this.key);
+    const probe = new CredentialStore(this.backend, await probeKey(this.key));
+    await probe.#delete().catch(() => undefined); // the entry is gone, which is what counts
+  }
+
+  /** Removes the entry, stored or not. */
   async remove(): Promise<void> {
     this.shared.unstored.delete(this.key);
     await this.#delete();
-    const probe = new CredentialStore(this.backend, await probeKey(this.key));
-    await probe.#delete().catch(() => undefined); // the entry is gone, which is what counts
   }
 
   /** Removes the whole store, where the backend can: the way out of a store that cannot be read. */
   async removeAll(): Promise<void> {
     this.shared.unstored.clear();
     await this.#guard("delete", () => this.backend.deleteAll?.());
+    this.shared.signOut();
   }
 
   /** Runs `fn` alone, as widely as the backend can lock. */
@@ -112,16 +112,17 @@ export class CredentialStore extends StoredCredential {
     }
   }
 
-  /**
-   * Proves, under the lock, that the next entry can be written, before the refresh token of the present
-   * one is spent. The present entry is not written again in its own place: that would undo a sign-out.
-   */
-  async prove(present: OidcCredentials | undefined): Promise<void> {
-    if (this.backend.persistent === false || provesWrites(this.backend)) return;
-    await this.probe(JSON.stringify(present ?? "").length);
+  /** Whether only a probe proves that the store can be written. */
+  get needsProbe(): boolean {
+    return this.backend.persistent !== false && !provesWrites(this.backend);
   }
 
-  /** Proves, under the lock, that an entry can be written, read and removed. */
+  /**
+   * Proves, under the lock, that an entry can be written, read and removed. The present entry is not
+   * written again in its own place: that would undo a sign-out.
+   *
+   * @param length The length of the entry.
+   */
   async probe(length = 5): Promise<void> {
     const probe = new CredentialStore(this.backend, await probeKey(this.key));
     const expires_at = new Date(0).toISOString();
@@ -143,42 +144,49 @@ export class CredentialStore extends StoredCredential {
   }
 
   /**
-   * Stores an entry over some states of the store, or not at all. A sign-out that got no lock may come
-   * between the look and the write, so the backend compares again. A fault is tried once more at once, since
-   * it may pass; the write may be done all the same, so its own grant counts as replaced then.
+   * Stores an entry over some states of the store, or not at all. A sign-out that got no lock may come at
+   * any moment, so the backend compares at the write. A fault is tried once more at once, since it may
+   * pass; the write may be done all the same, so the entry's own grant counts as replaced, too.
    */
-  async #putOver(entry: OidcCredentials, replaces: Replaces): Promise<boolean> {
-    const attempt = async (counts: Replaces) => {
-      let isWanted = true;
-      const isReplaced = (present: OidcCredentials | undefined) => isWanted = counts(present);
-      // Also here, since not every backend compares.
-      if (isReplaced(await this.read())) await this.#put(entry, { isReplaced });
-      return isWanted;
+  async #putOver(entry: OidcCredentials, replaces: readonly Grant[]): Promise<boolean> {
+    const own = grantOf(entry);
+    const isReplaced = (present: OidcCredentials | undefined) => {
+      const grant = grantOf(present);
+      return grant === own || replaces.includes(grant);
     };
-    return await attempt(replaces)
-      .catch(() => attempt((present) => replaces(present) || isGrantOf(entry)(present)));
+    const attempt = async () => {
+      // Not every other store compares.
+      if (!provesWrites(this.backend) && !isReplaced(await this.read())) return false;
+      const isStored = await this.#put(entry, { isReplaced });
+      return isStored !== false;
+    };
+    return await attempt().catch(attempt);
   }
 
-  /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
+  /**
+   * Keeps an entry in this process until a later use can store it, unless somebody has signed out here
+   * meanwhile. Gives the error that says so.
+   */
   #keepUnstored(
     entry: OidcCredentials,
-    replaces: Replaces,
+    replaces: readonly Grant[],
+    signOuts: number,
     error: unknown,
   ): ValidMindAuthError {
-    this.shared.unstored.set(this.key, { entry, replaces });
+    if (signOuts === this.signOuts) this.shared.unstored.set(this.key, { entry, replaces });
     const cause = backendError("write to", this.backend, error);
-    const place = describeBackend(this.backend);
     return new ValidMindAuthError("credentials_not_stored", {
-      action: `store the new tokens in ${place}`,
+      action: `store the new tokens in ${describeBackend(this.backend)}`,
       reason: `${cause.message} The tokens stay usable in this process`,
       remedy: "Each use tries to store them again. A new process may have to sign in.",
       cause,
     });
   }
 
-  async #put(entry: OidcCredentials, options?: PutOptions): Promise<void> {
+  async #put(entry: OidcCredentials, options?: PutOptions): Promise<boolean | void> {
     rememberEntry(entry);
-    await this.#guard("write credentials to", () => this.backend.put(this.key, entry, options));
+    const put = () => this.backend.put(this.key, entry, options);
+    return await this.#guard("write credentials to", put);
   }
 
   async #delete(): Promise<void> {
@@ -195,91 +203,7 @@ export class CredentialStore extends StoredCredential {
 }
 
 /** The grant of an entry: two entries with the same one are the same state of one sign-in. */
-export function grantOf(entry: OidcCredentials | undefined): string | undefined {
+export function grantOf(entry: OidcCredentials | undefined): Grant {
   // A backend gives its rows to `isReplaced` as they are.
   return [entry?.refresh_token, entry?.access_token].find((token) => typeof token === "string");
-}
-
-/** Compares the state of a store with an entry, or with none. */
-function isGrantOf(entry: OidcCredentials | undefined): Replaces {
-  return (present) => grantOf(present) === grantOf(entry);
-}
-
-/** Remembers, for this process, that a refresh token is used up. */
-export function markSpent(token: string): void {
-  remember(spent, [token]);
-}
-
-/** Whether this process knows that a refresh token is used up. */
-export function isSpent(token: string): boolean {
-  return spent.has(token);
-}
-
-/** Loaded where a person is asked. */
-export const loadDialog = () => import("../sign_in/dialog.ts");
-
-/** Longer waits are reported, and shown to a person who is there. */
-const NOTICE_MS = 3000;
-
-/**
- * Runs `fn`, or joins the run of it that is under way for the same store and key. `fn` gets a signal
- * that aborts when nobody waits any more. `signal` ends this caller's wait alone.
- */
-export async function singleFlight<T>(
-  running: Map<string, Flight>,
-  key: string,
-  fn: (signal: AbortSignal) => Promise<T>,
-  signal: AbortSignal | undefined,
-  onJoin: () => void,
-): Promise<T> {
-  signal?.throwIfAborted();
-  let flight = running.get(key);
-  if (flight === undefined) {
-    const abort = new AbortController();
-    const end = () => running.get(key) === flight && running.delete(key);
-    flight = { promise: fn(abort.signal).finally(end), abort, waiters: 0 };
-    running.set(key, flight);
-  } else onJoin();
-  flight.waiters++;
-  try {
-    return await untilAborted(flight.promise as Promise<T>, signal);
-  } finally {
-    flight.waiters--;
-    if (flight.waiters === 0 && running.get(key) === flight) {
-      running.delete(key); // the next caller starts anew instead of joining a run that is ended
-      flight.abort.abort(signal?.reason);
-    }
-  }
-}
-
-/** Runs `fn` under the store's lock, and reports a long wait for the lock, and its end. */
-export async function takeTurn<T>(
-  store: CredentialStore,
-  fn: () => Promise<T>,
-  lock: WithLockOptions<T>,
-  { ask, runtime: { emit } }: TokenSourceOptions,
-): Promise<T> {
-  const start = performance.now();
-  const waitedMs = () => Math.round(performance.now() - start);
-  const onLong = () => {
-    emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
-    if (ask === undefined || isShownByCaller(ask)) return;
-    showLine(
-      `Waiting for another notebook or script that signs in or refreshes with the same entry of ` +
-        `${describeBackend(store.backend)}.`,
-    );
-  };
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  const timer = AbortSignal.timeout(NOTICE_MS);
-  timer.addEventListener("abort", onLong, { once: true });
-  const end = () => timer.removeEventListener("abort", onLong);
-  try {
-    return await store.withLock(() => {
-      end();
-      if (timer.aborted) emit?.({ type: "lock_waited", waitedMs: waitedMs() });
-      return fn();
-    }, lock);
-  } finally {
-    end();
-  }
 }

@@ -51,9 +51,9 @@ Deno.test("sign-in: without a refresh token a session ends with login_required, 
 
 /** Errors by their issuer: the code, and words that are there once. */
 const PRINTED: [issuer: string, code: string, words: string][] = [
-  ["http://login.example.com", "insecure_url", "clear text"],
+  ["http://login.example.com", "insecure_url", "[insecure_url]"],
   ["http://[::1]:1", "provider_unavailable", "[provider_unavailable]"],
-  ["https://login.example.com", "permission_required", "deno.json"], // several lines
+  ["https://login.example.com", "permission_required", "[permission_required]"], // several lines
 ];
 
 Deno.test("an error is printed once with its code, caught or not, and its stack begins at the caller", async () => {

@@ -30,9 +30,9 @@ test.realSignedIn("one refresh: twenty requests that the API refuses", async ({ 
   assertEquals([refreshes(world), answers.length], [1, 20]);
 });
 
-/** Two instances that lead to one store without a lock of its own. */
+/** Two instances with one identity, of one store without a lock of its own. */
 function twoInstances(): SpyBackend[] {
-  const shared = { location: crypto.randomUUID(), persistent: true, rows: new Map() };
+  const shared = { storeId: crypto.randomUUID(), persistent: true, rows: new Map() };
   return times(2, () => Object.assign(new SpyBackend(), shared));
 }
 
@@ -44,7 +44,7 @@ const STORES: Record<string, () => SpyBackend[] | undefined> = {
   "a store with a lock": () => undefined,
   "one with a lock among processes only": () => [lockPerProcess()],
   "one without a lock": () => [new SpyBackend()],
-  "two instances with one location": twoInstances,
+  "two instances with one identity": twoInstances,
 };
 
 for (const [what, make] of Object.entries(STORES)) {

@@ -48,6 +48,7 @@ test.signedIn("401: a stream cannot be sent again, so nothing is refreshed for i
 
 test.signedIn("401: a second one, and one whose refresh is refused, is the answer", async ({ session, ...world }) => {
   for (const isRefused of [false, true]) {
+    world.clock.advance(60_000); // a 401 to a new token keeps the session from another refresh
     world.api.reject(2);
     world.api.reset();
     if (isRefused) world.provider.script.token.push(() => oauthError("invalid_grant"));

@@ -117,15 +117,14 @@ test("unstored: nor is a sign-out of another process undone", async (world) => {
   assertEquals(backend.rows.size, 0);
 });
 
-test("unstored: tokens of a new sign-in win over whatever is stored by then", async (world) => {
+test("unstored: tokens of a new sign-in win over whatever is stored at the approval", async (world) => {
   const backend = new LockedBackend();
   const options = { credentialsBackend: backend, scope: "openid more" };
   await world.signIn({ ...options, scope: "openid" });
   const old = backend.rows.get(world.key)!;
-  backend.before = (method, key) => {
-    if (method !== "put" || key !== world.key) return;
+  world.clock.onDelay = () => {
     backend.rows.set(world.key, { ...old, refresh_token: "their-refresh" });
-    throw FULL;
+    backend.fail("put", FULL, world.key);
   };
   await rejectsWith("credentials_not_stored", () => world.signIn(options), "no space is left");
   backend.before = undefined;
@@ -191,8 +190,8 @@ test("unstored: a session for another scope keeps its own tokens", async (world)
   assertEquals(await one.accessToken(), token);
 });
 
-test("unstored: what one instance could not store, another of the same place has, and stores", async (world) => {
-  const shared = { location: crypto.randomUUID(), persistent: true, rows: new Map() };
+test("unstored: what one instance could not store, another of the same identity has, and stores", async (world) => {
+  const shared = { storeId: crypto.randomUUID(), persistent: true, rows: new Map() };
   const [one, two] = [1, 2].map(() => Object.assign(new SpyBackend(), shared));
   one!.fail("put", FULL, world.key);
   const first = () => world.signIn({ credentialsBackend: one! });
@@ -359,7 +358,7 @@ test.signedIn("a sign-out of another program, as Python's at a fault: the token 
 });
 
 test.signedIn("a new sign-in of another process during a refresh wins, too", async ({ session, ...world }) => {
-  world.provider.script.token.push(() => world.amend(theirs(world)));
+  world.provider.script.token.push(() => void world.amend(theirs(world)));
   assertEquals(await renew(session), "their-access");
   assertEquals(world.stored().refresh_token, "their-refresh");
 });

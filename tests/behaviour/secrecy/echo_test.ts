@@ -129,6 +129,7 @@ test("echo: of all that the session knows, in a provider's and an API's words", 
     world.provider.script.token.push(() => json({ error: "odd_error", error_description }, 400));
     const refresh = () => renew(session);
     assertNoSecret(await rejectsWith("login_required", refresh, "odd_error"), known);
+    world.clock.advance(60_000); // not tried again earlier
     world.provider.script.token.push(() => json({ error: "server_error", error_description }, 500));
     assertNoSecret(await rejectsWith("provider_unavailable", refresh, "server_error"), known);
     for (const type of known) {
@@ -162,6 +163,7 @@ test("echo: the cause of a failed request has the words of the caller's fetch, a
   let errors = 0;
   const fetch = spyFetch(async (url, init) => {
     if (!isBroken) return await globalThis.fetch(url, init);
+    if (url.endsWith("/jwks")) throw new TypeError("it failed"); // beside a refresh
     const sent = init.body instanceof Blob ? await init.body.text() : init.body;
     errors++;
     throw errors % 2 === 1

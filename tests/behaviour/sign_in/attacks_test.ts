@@ -10,10 +10,10 @@ import {
   test,
 } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
+import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
 import { hang } from "../../support/http_server.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { gzipSync } from "node:zlib";
 
 const DISCOVERY_PATH = "/realms/acme/.well-known/openid-configuration";
@@ -180,23 +180,32 @@ const REFUSED: [
 for (const [what, code, words, make] of REFUSED) {
   test(`attack: ${what}: refused, and nothing is stored or shown but the new refresh token`, async (world) => {
     const { provider } = world;
-    const fails = async (run: () => Promise<unknown>) => {
+    const fails = async (expected: AnyErrorCode, run: () => Promise<unknown>) => {
       const answer = await (await provider.tokens(await make(provider))).json();
       provider.script.token.push(() => Response.json(answer));
-      const error = await rejectsWith(code, run, provider.issuer, words);
-      const isOfTime = /with (an end .*ago|a start in|an issue in)/.test(what);
-      assertEquals([error.cause, error.message.includes("clock")], [undefined, isOfTime]);
-      assertNoSecret(error, tokensOf(answer));
-      return answer;
+      const told = await rejectsWith(expected, run, provider.issuer);
+      assertNoSecret(told, tokensOf(answer));
+      const error = expected === code ? told : told.cause as Error;
+      assertStringIncludes(error.message, words);
+      return { answer, error };
     };
-    await fails(() => world.signIn());
+    const { error } = await fails(code, () => world.signIn());
+    const isOfTime = /with (an end .*ago|a start in|an issue in)/.test(what);
+    assertEquals([error.cause, error.message.includes("clock")], [undefined, isOfTime]);
     assertEquals(world.backend.get(world.key), undefined);
 
     const session = await world.signIn();
     const before = world.stored();
-    const { refresh_token } = await fails(() => renew(session));
+    // A person leads out of a bad ID token.
+    const atRefresh = code === "id_token_invalid" ? "login_required" : code;
+    const { answer: { refresh_token }, error: cause } = await fails(
+      atRefresh,
+      () => renew(session),
+    );
+    assertEquals([(cause as { code?: string }).code, cause.cause], [code, undefined]);
     // The old refresh token is spent: the new one counts, and nothing else of that answer.
     assertEquals(world.stored(), { ...before, refresh_token });
+    world.clock.advance(60_000); // not tried again earlier
     assertEquals(await renew(session), world.stored().access_token);
   });
 }
@@ -236,13 +245,14 @@ test.signedIn("attack: ID token of another person or of another sign-in at a ref
   };
   const another = () => answered({ nonce: "second" });
   const { refresh_token: _, ...first } = world.stored();
-  await rejectsWith("id_token_invalid", another, "another sign-in");
+  await rejectsWith("login_required", another, "another sign-in");
   const { refresh_token, ...after } = world.stored();
   assertEquals([after, world.provider.isActive(refresh_token!)], [first, true]);
+  world.clock.advance(60_000); // not tried again earlier
   for (const nonce of ["first", undefined]) await answered({ nonce });
   // Mallory's refresh token is not kept, since its next answer may come without an ID token.
   const before = world.stored();
-  await rejectsWith("id_token_invalid", () => answered({ sub: "mallory" }), "another person");
+  await rejectsWith("login_required", () => answered({ sub: "mallory" }), "another person");
   assertEquals(world.stored(), before);
 });
 

@@ -12,7 +12,7 @@ import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { describeEntry } from "../../../client/cli/status_report.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry/bearer.ts";
 import { subjectOf } from "../../../client/provider/refresh_grant.ts";
-import { toEntry } from "../../../client/tokens/renewal_result.ts";
+import { toEntry } from "../../../client/tokens/new_entry.ts";
 import { entry, KEY, OTHER, SECRETS } from "../../support/entries.ts";
 import { replace } from "../../support/replace.ts";
 import {

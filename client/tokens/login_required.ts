@@ -1,0 +1,82 @@
+import { isInKv } from "../../backends/common/inner_stores.ts";
+import { quoteArgument } from "../../backends/common/shell.ts";
+import { DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { named, OPTIONS } from "../options/declaration.ts";
+import type { TokenSourceOptions } from "./source.ts";
+
+/** The options that name a sign-in. */
+const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
+const HERE = "init() in a notebook or a terminal";
+
+type SignInNames = Record<string, string | boolean>;
+
+/** The error where a person has to sign in and is not asked. It names the ways to do so. */
+export function loginRequired(
+  options: TokenSourceOptions,
+  reason: string,
+  cause?: unknown,
+): ValidMindAuthError {
+  const { identity, stored: { backend } } = options;
+  const isKept = backend.persistent !== false;
+  const named = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
+  const signIn = Object.fromEntries(named.map((name) => [name, identity[name]!]));
+  return new ValidMindAuthError("login_required", {
+    action: `get a token for ${identity.issuer}`,
+    reason,
+    remedy: isKept
+      ? wayToSignIn(options, signIn)
+      : `Nothing is stored beyond this process: run ${HERE}.`,
+    cause,
+    signIn: isKept ? signIn : undefined,
+  });
+}
+
+/** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
+function wayToSignIn(
+  { isFound, stored: { backend } }: TokenSourceOptions,
+  signIn: SignInNames,
+): string {
+  if (!isFound) return `Sign in with the program that made the store: run ${HERE}.`;
+  const flags = Object.entries(signIn).map(([name, value]) => {
+    const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;
+    return typeof value === "string" ? `${flag} ${quoteArgument(value)}` : flag;
+  });
+  const runs = ["deno run -A --no-config", ...isInKv(backend) ? ["--unstable-kv"] : []];
+  const command = [...runs, "jsr:@validmind/auth/cli login", ...flags].join(" ");
+  return `Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or run ${HERE}.`;
+}
+
+/** The meaning of a refused refresh, or of one whose ID token failed its checks, in words. */
+export function refusalWords(refused: ValidMindAuthError): string {
+  const { code, kind, oauthError, reason } = refused;
+  if (code === "id_token_invalid") return `the refresh gave tokens that are not used: ${reason}`;
+  const { answer = reason } = refused as { answer?: string };
+  const said = `it answered ${answer}`;
+  if (kind === "over") return `the provider ended the sign-in: ${said}`;
+  if (oauthError !== undefined) return `the provider refused to refresh it: ${said}`;
+  return `the provider does not accept the client, or a proxy is in between: ${said}`;
+}
+
+/** The error for new tokens of which none is a live bearer. */
+export function noLiveBearer(
+  { identity: { issuer }, bearer }: TokenSourceOptions,
+): ValidMindAuthError {
+  const action = `get a token for ${issuer}`;
+  if (bearer === "access_token") {
+    return new ProviderUnavailableError({
+      action,
+      reason: "the new access token had ended before it could be used",
+      remedy:
+        "Try again. If this comes back, check this computer's clock, and the lifetime of the " +
+        "provider's access tokens.",
+    });
+  }
+  return new ValidMindAuthError("id_token_missing", {
+    action,
+    reason: "the bearer is the ID token, and the provider gave none that is still valid by the " +
+      "clock here",
+    remedy: `Ask for the scope "openid", check this computer's clock, or set ` +
+      `${named("bearer", "access_token")}.`,
+  });
+}

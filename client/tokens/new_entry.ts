@@ -1,0 +1,92 @@
+import { given } from "../../backends/common/given.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { LAST_TIME, type TokenSet } from "../entry/bearer.ts";
+import { readClaims } from "../entry/claims.ts";
+import { SKEW_SECONDS } from "../is_expired.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
+
+type TokenKind = "access_token" | "id_token";
+
+/** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
+const DEFAULT_SECONDS = 3600;
+
+/**
+ * The entry for new tokens. A refresh token or an ID token that the provider did not send again stays,
+ * and so do the fields of other programs.
+ *
+ * @param kind The token that goes on requests.
+ * @param issuedAt When the tokens were issued.
+ */
+export function toEntry(
+  tokens: TokenSet,
+  identity: OidcIdentity,
+  kind: TokenKind,
+  issuedAt: number,
+  previous?: OidcCredentials,
+): OidcCredentials {
+  const { lifetime: _, granted_scope: _1, refresh_expires_at: _2, ...kept }: Partial<
+    OidcCredentials
+  > = previous ?? {};
+  const expiresAt = Math.min(endOfBearer(tokens, kind, issuedAt), LAST_TIME);
+  return {
+    ...kept,
+    issuer: identity.issuer,
+    client_id: identity.clientId,
+    access_token: tokens.accessToken,
+    refresh_token: tokens.refreshToken ?? previous?.refresh_token ?? null,
+    id_token: tokens.idToken ?? previous?.id_token ?? null,
+    expires_at: new Date(expiresAt).toISOString(),
+    ...given({
+      lifetime: shortLifetime(expiresAt - issuedAt),
+      audience: identity.audience,
+      scope: previous === undefined ? identity.scope : undefined,
+      granted_scope: otherScope(tokens, identity, previous),
+      refresh_expires_at: endOfSignIn(tokens, issuedAt, previous),
+      dpop_key: tokens.dpopKey,
+    }),
+  };
+}
+
+/** The end of the bearer; without a stated lifetime that of the token's own claims. */
+function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number): number {
+  const { expiresIn, idTokenExpiry, accessToken } = tokens;
+  if (kind === "id_token" && idTokenExpiry !== undefined) return idTokenExpiry * 1000;
+  if (expiresIn) return issuedAt + expiresIn * 1000;
+  const end = Number(readClaims(accessToken)?.exp) * 1000;
+  if (end > issuedAt) return end;
+  return issuedAt + DEFAULT_SECONDS * 1000;
+}
+
+/** A lifetime in seconds where it shortens the skew, so that other rows stay as Python writes them. */
+function shortLifetime(ms: number): number | undefined {
+  if (ms > 0 && ms < SKEW_SECONDS * 10_000) return ms / 1000;
+  return undefined;
+}
+
+/** The granted scope where it differs from the requested one, for the same reason. */
+function otherScope(
+  tokens: TokenSet,
+  { scope }: OidcIdentity,
+  previous: OidcCredentials | undefined,
+): string | undefined {
+  const asked = previous === undefined ? scope : previous.scope;
+  const granted = tokens.scope ?? previous?.granted_scope;
+  if (typeof granted !== "string") return undefined;
+  if (typeof asked !== "string") return granted;
+  const [first, second] = [granted, asked].map((names) => names.split(" ").sort().join(" "));
+  if (first !== second) return granted;
+  return undefined;
+}
+
+/** The end of the sign-in itself. A new refresh token without a stated end has none. */
+function endOfSignIn(
+  { signInSeconds, refreshToken }: TokenSet,
+  issuedAt: number,
+  previous: OidcCredentials | undefined,
+): unknown {
+  if (signInSeconds !== undefined) {
+    return new Date(Math.min(issuedAt + signInSeconds * 1000, LAST_TIME)).toISOString();
+  }
+  if (refreshToken === undefined) return previous?.refresh_expires_at;
+  return undefined;
+}

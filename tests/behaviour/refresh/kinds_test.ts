@@ -1,0 +1,209 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ApiError, clearOidcCredentials, createSession } from "@validmind/auth";
+import { json } from "../../support/http_server.ts";
+import { HOUR, refreshes, renew, test } from "../../support/provider_world.ts";
+import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+
+const refuse = (error: string, more: object = {}, status = 400) => () =>
+  json({ error, ...more }, status);
+
+/** Answers to a refresh; whether the grant stays, and whether a person who is there is asked. */
+const ANSWERS: [what: string, answer: () => Response, code: AnyErrorCode, stays: boolean][] = [
+  ["over", refuse("invalid_grant"), "login_required", false],
+  ["refused", refuse("invalid_grant", { suberror: "message_only" }), "login_required", true],
+  ["refused, by an unknown code", refuse("E1234"), "login_required", true],
+  ["denied", refuse("access_denied"), "login_required", true],
+  ["flow", refuse("unauthorized_client"), "login_required", true],
+  ["scope", refuse("invalid_scope"), "login_required", true],
+  ["wait", refuse("slow_down"), "login_required", true],
+  ["client", refuse("invalid_client", {}, 401), "provider_refused", true],
+  ["fault", refuse("invalid_grant", {}, 503), "provider_unavailable", true],
+];
+
+for (const [what, answer, code, stays] of ANSWERS) {
+  test.signedIn(`kind ${what}: ${code}, and the grant ${stays ? "stays" : "goes"}`, async ({ session, ...world }) => {
+    const before = world.stored();
+    world.clock.advance(HOUR);
+    world.provider.script.token.push(answer);
+    const words = code === "login_required" ? ["init()"] : [];
+    await rejectsWith(code, () => session.accessToken(), ...words);
+    assertEquals(world.backend.get(world.key), stays ? before : undefined);
+
+    if (!stays) return void await rejectsWith("login_required", () => session.accessToken());
+    const isFault = code === "provider_unavailable";
+    if (!isFault) {
+      await rejectsWith(code, () => session.accessToken(), ...words);
+      assertEquals(refreshes(world), 1, "not tried again for a minute by this session");
+      world.clock.advance(60_000);
+    }
+    assert(world.provider.isActive(await session.accessToken()));
+    assertEquals([refreshes(world), world.codes.length], [2, 1]);
+  });
+
+  test.signedIn(`kind ${what}: a person who is there is ${code === "login_required" ? "asked once" : "not asked"}`, async (world) => {
+    world.clock.advance(HOUR);
+    world.provider.script.token.push(answer);
+    if (code !== "login_required") {
+      await rejectsWith(code, () => world.signIn());
+      return assertEquals(world.codes.length, 1);
+    }
+    const session = await world.signIn();
+    assertEquals([refreshes(world), world.codes.length], [1, 2]);
+    assert(world.provider.isActive(await session.accessToken()));
+  });
+}
+
+test.signedIn("kind refused: another sign-in is used at once, also within the minute", async ({ session, ...world }) => {
+  world.clock.advance(HOUR);
+  world.provider.script.token.push(refuse("E1234"));
+  await rejectsWith("login_required", () => session.accessToken());
+  world.provider.script.token.push(refuse("E1234"));
+  await world.signIn(); // asks
+  assertEquals(await session.accessToken(), world.stored().access_token);
+});
+
+test.signedIn("storm: after a new token that the API refuses, too, no 401 leads to a refresh for a minute", async ({ session, ...world }) => {
+  world.api.reject(8);
+  for (let call = 0; call < 4; call++) {
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    assertEquals([error.code, refreshes(world)], ["unauthorized", 1], `call ${call}`);
+  }
+  await renew(session); // by name
+  assertEquals(refreshes(world), 2);
+  world.clock.advance(HOUR); // an expiry still does
+  await assertRejects(() => session.get("thing"), ApiError);
+  assertEquals(refreshes(world), 4); // and after a minute also a 401
+});
+
+test.signedIn("storm: within the minute a token that another session has stored is used", async ({ session, ...world }) => {
+  world.api.reject(2);
+  await assertRejects(() => session.get("thing"), ApiError);
+  await renew(await world.signIn());
+  world.provider.reset();
+  world.api.reject(1);
+  await session.get("thing");
+  assertEquals(refreshes(world), 0);
+});
+
+test("sign-out: it ends every session of the process that uses the entry, by whatever object", async (world) => {
+  const storeId = crypto.randomUUID();
+  const rows = new Map();
+  const store = () => Object.assign(new SpyBackend(), { storeId, rows, persistent: true });
+  const sessions = [
+    await world.signIn({ credentialsBackend: store() }),
+    await world.signIn({ credentialsBackend: store() }),
+  ];
+  const other = await world.signIn({ credentialsBackend: store(), profile: "other" });
+  const { issuer, clientId } = world.provider;
+  await clearOidcCredentials({ issuer, clientId, credentialsBackend: store() });
+  for (const session of sessions) {
+    assertEquals((await session.status()).signedIn, false);
+    for (const use of [() => session.accessToken(), () => session.get("thing")]) {
+      await rejectsWith("login_required", use, "no sign-in is stored");
+    }
+  }
+  assertEquals([world.codes.length, world.api.requests.length], [2, 0]);
+  assert(world.provider.isActive(await other.accessToken()));
+
+  const again = await world.signIn({ credentialsBackend: store() });
+  await sessions[0]!.clear();
+  await rejectsWith("login_required", () => again.accessToken());
+});
+
+test("unstored: tokens of a new sign-in do not go over a sign-out while their write failed", async (world) => {
+  const backend = new SpyBackend();
+  const options = { credentialsBackend: backend, scope: "openid more" };
+  await world.signIn({ ...options, scope: "openid" });
+  let hasFailed = false;
+  backend.before = async (method, key) => {
+    if (method !== "put" || key !== world.key || hasFailed) return;
+    await new Promise((resolve) => setTimeout(resolve)); // a write takes its time
+    backend.rows.delete(world.key); // by another process
+    throw new Error("down");
+  };
+  await rejectsWith("credentials_not_stored", () => world.signIn(options));
+  hasFailed = true;
+  const start = () => world.signIn({ ...options, interactive: false });
+  await rejectsWith("login_required", start, "no sign-in is stored");
+  assertEquals(backend.rows.size, 0);
+});
+
+test("put: only false says that nothing was stored, and only where isReplaced was given", async (world) => {
+  const backend = new SpyBackend();
+  let answer: boolean | undefined;
+  const put = async (key: string, entry: never) => {
+    if (answer === false && key === world.key) return false;
+    await SpyBackend.prototype.put.call(backend, key, entry);
+    return answer;
+  };
+  Object.assign(backend, { put });
+  const session = await world.signIn({ credentialsBackend: backend });
+  for (answer of [undefined, true]) {
+    assertEquals(await renew(session), backend.rows.get(world.key)?.access_token);
+  }
+  answer = false;
+  backend.before = (method, key) => {
+    if (method === "get" && key === world.key && refreshes(world) > 2) backend.rows.delete(key);
+  };
+  await rejectsWith(
+    "login_required",
+    () => renew(session),
+    "removed while its token was refreshed",
+  );
+});
+
+/** A process that stands still after the answer of the token endpoint, before it reads that. */
+function stoppingProcess(seconds: number) {
+  const { now } = Date;
+  let [passed, stops] = [0, true];
+  return {
+    fetch: async (url: string | URL | Request, init?: RequestInit): Promise<Response> => {
+      const response = await globalThis.fetch(url, init);
+      if (stops && String(url).endsWith("/token")) passed += seconds * 1000;
+      return response;
+    },
+    /** Runs from now on, and stands `ms` later than the time of the computer. */
+    setTime: (ms: number) => [passed, stops] = [ms, false],
+    clock: replace(Date, "now", () => now() + passed),
+  };
+}
+
+for (const life of [60, 3600]) {
+  for (const seconds of [1, 30, 50, 600]) {
+    test(`stop of ${seconds} s between answer and reading: a token of ${life} s is not given out beyond its end`, async (world) => {
+      const { now: _, ...options } = world.options;
+      await createSession(options);
+      const sent = Date.now();
+      const { fetch, clock, setTime } = stoppingProcess(seconds);
+      using _clock = clock;
+      const session = await createSession({ ...options, fetch, interactive: false });
+      world.provider.script.token.push(() => world.provider.tokens({ expires_in: life }));
+      const renewing = renew(session);
+      if (seconds >= life) {
+        const error = await rejectsWith("provider_unavailable", () => renewing, "had ended");
+        assert(!error.message.includes("ID token"));
+      } else await renewing;
+      const { access_token, expires_at } = world.stored();
+      const end = Date.parse(expires_at!) - sent;
+      assert(end > (life - 12) * 1000 && end < (life + 1) * 1000, `${end} ms`);
+      setTime((life + 1) * 1000);
+      assert(await session.accessToken() !== access_token);
+    });
+  }
+}
+
+test("a third answer's Date does not change the time of the tokens", async (world) => {
+  const { now: _, ...options } = world.options;
+  const session = await createSession(options);
+  const keys = await (await fetch(`${world.provider.issuer}/jwks`)).json();
+  const date = new Date(Date.now() + HOUR).toUTCString();
+  world.provider.script.jwks.push(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20)); // the last one to come
+    return json(keys, 200, { date });
+  });
+  await renew(session);
+  const left = Date.parse(world.stored().expires_at!) - Date.now();
+  assert(Math.abs(left - HOUR) < 10_000, `${left} ms`);
+});
