@@ -16,7 +16,7 @@ export const api: Command = {
   name: "api",
   summary: "call the API with the token, and print its answer",
   details: [
-    "PATH is relative to --api-host: give it without a leading slash. The token goes to the API's origin " +
+    "PATH is below --api-host, with a leading slash or without. The token goes to the API's origin " +
     "only. The answer is printed unchanged. A status other than 2xx makes the exit code 1.",
     "Fields are the members of a JSON body, and make the method POST. With --method GET or --input they " +
     "go into the query. --raw-field sends a text. --field sends JSON, such as 7, true or null, and any " +
@@ -55,11 +55,12 @@ export const api: Command = {
     const response = await session.fetch(query === "" ? path : path + separator + query, init);
     await printAnswer(response);
     if (response.ok) return EXIT.ok;
-    const { status, statusText } = response;
+    const { status, statusText, url } = response;
     if (status === 401 && session.issuer !== undefined) {
       await session.accessToken({ forceRefresh: true }); // an ended sign-in is an error of its own
     }
-    const action = `${init.method} ${path}`;
+    const { origin, pathname } = new URL(url);
+    const action = `${init.method} ${origin}${pathname}`;
     const reason = `the API answered ${status} ${statusText}`.trimEnd();
     throw new ApiError({ action, reason, remedy: "See its answer." }, status, "");
   },
