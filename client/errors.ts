@@ -111,6 +111,42 @@ export type RefusalKind =
   | "over"
   | "refused";
 
+/** What follows from a refusal. */
+interface Consequence {
+  /** Whether the stored grant stays after a refused refresh. */
+  readonly keepsGrant: boolean;
+  /** Whether a new sign-in may help: a person is asked once, or `login_required` names the command. */
+  readonly asksPerson: boolean;
+  /** The error of a device flow that it ends. A poll goes on after `wait` and `fault`. */
+  readonly byDevice: ValidMindAuthErrorCode;
+  /** The error of a browser flow that it ends. */
+  readonly byBrowser: ValidMindAuthErrorCode;
+}
+
+const REFUSED: Consequence = {
+  keepsGrant: true,
+  asksPerson: true,
+  byDevice: "provider_refused",
+  byBrowser: "provider_refused",
+};
+
+/** What follows from each kind of refusal. Beside these, `flow` changes the flow of `auto`. */
+export const CONSEQUENCES: Readonly<Record<RefusalKind, Consequence>> = {
+  wait: REFUSED,
+  fault: {
+    keepsGrant: true,
+    asksPerson: false,
+    byDevice: "provider_unavailable",
+    byBrowser: "provider_unavailable",
+  },
+  flow: REFUSED,
+  client: { ...REFUSED, asksPerson: false },
+  scope: REFUSED,
+  denied: { ...REFUSED, byDevice: "device_code_denied", byBrowser: "authorization_denied" },
+  over: { ...REFUSED, keepsGrant: false, byDevice: "device_code_expired" },
+  refused: REFUSED,
+};
+
 /**
  * The parts of a {@linkcode ValidMindAuthError}.
  *
