@@ -3,9 +3,11 @@ import { remember } from "../../backends/common/redaction.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
-import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";
-import { type Endpoint, normalizeGrant, withoutEcho } from "./fetch.ts";
+import { pageRefusal } from "./error.ts";
+import type { Endpoint } from "./fetch.ts";
+import { normalizeGrant } from "./normalize.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
+import { readRefusal } from "./refusal.ts";
 import {
   audienceOf,
   firstTokens,
@@ -17,22 +19,10 @@ import {
 /** The endpoint of pushed authorization requests: RFC 9126. oauth4webapi demands a lifetime. */
 const PUSHED: Endpoint = {
   name: "pushed authorization request",
+  at: "par",
   normalize(status, json) {
     const answer = normalizeGrant(status, json, (body) => ({ ...body, expires_in: 60 }));
     return answer?.status === 200 ? { ...answer, status: 201 } : answer;
-  },
-};
-
-const ENABLE =
-  "Enable the authorization code grant (Keycloak: standard flow) for this client, or " +
-  `set ${BY_DEVICE}.`;
-
-/** The advice for the refusals of this grant. */
-const ADVICE: RefusalAdvice = {
-  byCode: {
-    unauthorized_client: ENABLE,
-    unsupported_grant_type: ENABLE,
-    unsupported_response_type: ENABLE,
   },
 };
 
@@ -87,7 +77,7 @@ export async function startAuthorization(
     const endpoint = new URL(authorization_endpoint!);
     for (const [name, value] of Object.entries(query)) endpoint.searchParams.set(name, value);
     return { url: endpoint.href, redirectUri, ...secrets };
-  }, ADVICE);
+  });
 }
 
 /**
@@ -122,7 +112,7 @@ export async function redeemAuthorization(
           expectedNonce: nonce ?? oauth.expectNoNonce,
         }),
     });
-  }, ADVICE);
+  });
 }
 
 /** The code in the answer. Nobody gets the errors of oauth4webapi, which have the answer in their cause. */
@@ -135,8 +125,9 @@ function validate(
     return oauth.validateAuthResponse(server, client, answer, state);
   } catch (error) {
     if (!(error instanceof oauth.AuthorizationResponseError)) throw error;
-    const refusal = withoutEcho(error, runtime.secrets);
-    throw authorizationRefusal(server.issuer, refusal, { ...ADVICE, scope });
+    const json = Object.fromEntries(answer);
+    const refusal = readRefusal({ at: "page", status: 400, text: "", json }, runtime.secrets);
+    throw pageRefusal(server.issuer, refusal, { scope });
   }
 }
 
@@ -181,14 +172,16 @@ export async function authorizationObstacle(
   signal?: AbortSignal,
 ): Promise<string | undefined> {
   return await provider.use("start the sign-in", signal, ({ server }) => {
-    const { response_types_supported: types, code_challenge_methods_supported: methods } = server;
-    const obstacle =
-      server.authorization_endpoint === undefined || types?.includes("code") === false
-        ? "the provider offers no sign-in with a code in the browser"
-        // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
-        : methods?.includes("S256") === false
-        ? "the provider does not support PKCE with S256, which protects the code"
-        : undefined;
-    return Promise.resolve(obstacle);
+    return Promise.resolve(obstacleAt(server));
   });
+}
+
+function obstacleAt(server: oauth.AuthorizationServer): string | undefined {
+  const { response_types_supported: types, code_challenge_methods_supported: methods } = server;
+  const isOffered = server.authorization_endpoint !== undefined &&
+    types?.includes("code") !== false;
+  if (!isOffered) return "the provider offers no sign-in with a code in the browser";
+  // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
+  if (methods?.includes("S256") !== false) return undefined;
+  return "the provider does not support PKCE with S256, which protects the code";
 }

@@ -15,9 +15,9 @@ import {
 } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
-import { CLIENT_ID } from "./error.ts";
 import { type Endpoint, providerFetch } from "./fetch.ts";
 import { CURVES, RSA, signatureAlgorithm } from "./id_token.ts";
+import { CLIENT_ID } from "./remedy.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const ASSERTION = named("clientAssertion");
@@ -157,6 +157,7 @@ async function valueOf(given: ClientProof["value"], { runtime, signal }: Sender)
 /** The endpoint of GitHub Actions for assertions about a job. */
 const GITHUB: Endpoint = {
   name: "assertion",
+  at: "find",
   normalize(status, json) {
     if (status === 429 || status >= 500) return undefined;
     const { value } = json ?? {};

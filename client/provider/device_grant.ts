@@ -7,9 +7,10 @@ import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { assertCanSignIn } from "./discovery.ts";
 import type { DpopKey } from "./dpop_key.ts";
-import { BY_BROWSER } from "./error.ts";
-import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
+import type { Endpoint } from "./fetch.ts";
+import { normalizeGrant, positiveNumber } from "./normalize.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
+import { BY_BROWSER } from "./remedy.ts";
 import { audienceOf, firstTokens, newDpopKey, requestOptions } from "./token_request.ts";
 
 /** Lifetime of a device code where the provider states none, in seconds: as in the Python library. */
@@ -20,6 +21,7 @@ const DEFAULT_INTERVAL_SECONDS = 5;
 /** The device authorization endpoint. */
 export const DEVICE: Endpoint = {
   name: "device",
+  at: "device",
   normalize: (status, json) => normalizeGrant(status, json, normalizeDevice),
 };
 

@@ -15,10 +15,18 @@ import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import { adviceByWords, isProtocolError, refusedWithoutWords } from "./error.ts";
+import {
+  type Answer,
+  isSuccess,
+  normalizeDocument,
+  normalizeGrant,
+  normalizeTokens,
+} from "./normalize.ts";
+import { type AskedFor, readRefusal, type Refusal } from "./refusal.ts";
+import { remedyOf } from "./remedy.ts";
 
-/** Limit of an error's words, of which people see 200 characters. */
-const LONGEST_WORDS = 2000;
+export { positiveNumber } from "./normalize.ts";
+
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
 /** A timer that is later than this shows that the process stood still, in milliseconds. */
@@ -28,27 +36,21 @@ const AWAKE_MS = 2000;
 /** A larger difference of clocks is not corrected for an ID token: certificates fail by it, too. */
 export const MAX_SKEW_SECONDS = 15 * 60;
 const DAY_SECONDS = 24 * 60 * 60;
-/** Some thirty years. A longer lifetime would leave the range of dates. */
-const MAX_SECONDS = 1e9;
 
 type Json = Record<string, unknown>;
-
-/** An answer as oauth4webapi takes it. */
-export interface Answer {
-  status: number;
-  body: Json;
-}
 
 /** One of a provider's endpoints. */
 export interface Endpoint {
   /** Its name in messages. */
   readonly name: string;
+  /** The question that a refusal answers. At the token endpoint the grant tells it. */
+  readonly at: AskedFor | "token";
   /**
    * Puts right the deviations of providers that are known and safe to accept, since oauth4webapi is
    * strict.
    *
    * @param json The body, where it is a JSON object.
-   * @returns `undefined` where the answer decides nothing, such as an answer that is not JSON.
+   * @returns `undefined` where the answer is not a success: the table of refusals has its meaning.
    */
   normalize(status: number, json: Json | undefined): Answer | undefined;
 }
@@ -56,29 +58,38 @@ export interface Endpoint {
 /** The discovery document. */
 export const DISCOVERY: Endpoint = {
   name: "discovery",
-  // Microsoft Entra answers 400 and a JSON error where it does not know the tenant.
-  normalize: (status, json) =>
-    status === 404 || status === 400 && isRefusal(json)
-      ? { status: 404, body: {} }
-      : normalizeDocument(status, json),
+  at: "find",
+  normalize(status, json) {
+    // Microsoft Entra answers 400 and a JSON error where it does not know the tenant.
+    const isAbsent = status === 404 || status === 400 && typeof json?.error === "string";
+    return isAbsent ? { status: 404, body: {} } : normalizeDocument(status, json);
+  },
 };
 
 /** The keys that sign ID tokens. */
-export const JWKS: Endpoint = { name: "jwks", normalize: normalizeDocument };
+export const JWKS: Endpoint = { name: "jwks", at: "find", normalize: normalizeDocument };
 
 /** The token endpoint, for every grant. */
 export const TOKEN: Endpoint = {
   name: "token",
+  at: "token",
   normalize: (status, json) => normalizeGrant(status, json, normalizeTokens),
 };
 
 /** The revocation endpoint, whose answer needs no body. */
 export const REVOCATION: Endpoint = {
   name: "revocation",
-  normalize: (status, json) =>
-    status >= 200 && status <= 299
-      ? { status: 200, body: {} }
-      : normalizeGrant(status, json, (body) => body),
+  at: "revoke",
+  normalize: (status) => isSuccess(status) ? { status: 200, body: {} } : undefined,
+};
+
+/** The questions to the token endpoint, by the grant. */
+const BY_GRANT: Readonly<Record<string, AskedFor>> = {
+  "urn:ietf:params:oauth:grant-type:device_code": "poll",
+  authorization_code: "code",
+  refresh_token: "refresh",
+  client_credentials: "client",
+  "urn:ietf:params:oauth:grant-type:token-exchange": "exchange",
 };
 
 /** The fields of an answer that are secrets. */
@@ -97,8 +108,11 @@ const SENT_SECRETS = [
   "token",
 ];
 
-/** The statuses by which some providers refuse a client without a word. */
-const REFUSALS = [400, 401, 403];
+/** The fields of a form by which a client proves who it is. */
+const PROOFS = ["client_secret", "client_assertion"];
+
+/** As RFC 6749, appendix B, has it. django-oauth-toolkit takes no charset beside it. */
+const FORM = "application/x-www-form-urlencoded";
 
 /**
  * A `fetch` for oauth4webapi: limits the time and the size of an answer, body included, follows no
@@ -122,34 +136,43 @@ export function providerFetch(
     // A cache, as Google has for its keys, gives the time of its copy.
     const date = headers.has("age") ? null : headers.get("date");
     runtime.skew = providerSkew(date) ?? runtime.skew;
-    if (status >= 300 && status < 400) {
-      const reason = "it redirects to another address, to which no token is sent";
-      throw unusable(
-        url,
-        reason,
-        "Check the issuer, and that no network or proxy asks for a sign-in of its own.",
-      );
-    }
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
-    if (init.method === "POST" && text.trim() === "" && REFUSALS.includes(status)) {
-      throw refusedWithoutWords(place(url), response);
+    const success = isRedirect(status) ? undefined : endpoint.normalize(status, json);
+    if (success === undefined) {
+      const question = { at: askedFor(endpoint, init), hasProof: hasProof(init) };
+      const refusal = readRefusal({ ...question, status, text, json }, secrets);
+      if (refusal.kind === "fault") throw notUsable(url, response, refusal, secrets);
+      return rebuild(refusalAnswer(refusal), headers);
     }
-    const answer = endpoint.normalize(status, json);
-    if (answer === undefined) throw notUsable(url, response, json, secrets);
-    if (isRefusal(answer.body)) answer.body = withoutEcho(answer.body, secrets);
-    capture?.(answer.body);
-    return rebuild(answer, headers);
+    capture?.(success.body);
+    return rebuild(success, headers);
   };
 }
 
-function secretsOf({ body, headers }: RequestInit): (string | undefined)[] {
-  const fields = body instanceof URLSearchParams ? [...body] : [];
-  const credential = new Headers(headers).get("authorization")?.replace(/^\w+ /, "");
-  return [
-    credential,
-    ...fields.flatMap(([name, value]) => SENT_SECRETS.includes(name) ? value : []),
-  ];
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
+}
+
+/** The fields of a request's form. */
+function formOf({ body }: RequestInit): URLSearchParams {
+  return body instanceof URLSearchParams ? body : new URLSearchParams();
+}
+
+function askedFor({ at }: Endpoint, init: RequestInit): AskedFor {
+  if (at !== "token") return at;
+  return BY_GRANT[formOf(init).get("grant_type") ?? ""] ?? "code";
+}
+
+function hasProof(init: RequestInit): boolean {
+  const form = formOf(init);
+  return new Headers(init.headers).has("authorization") || PROOFS.some((name) => form.has(name));
+}
+
+function secretsOf(init: RequestInit): (string | undefined)[] {
+  const credential = new Headers(init.headers).get("authorization")?.replace(/^\w+ /, "");
+  const secrets = [...formOf(init)].filter(([name]) => SENT_SECRETS.includes(name));
+  return [credential, ...secrets.map(([, value]) => value)];
 }
 
 /**
@@ -175,7 +198,7 @@ async function fetchText(
   const signal = init.signal ? AbortSignal.any([init.signal, limit.signal]) : limit.signal;
   try {
     if (fetch === globalThis.fetch) assertNet(new URL(url));
-    const request = { ...init, body: sentOnce(init.body), signal };
+    const request = { ...init, ...formOnce(init), signal };
     // The caller's `fetch` may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
     // One whole object of JSON counts, however its connection ends.
@@ -210,11 +233,13 @@ function timeLimit(ms: number): { signal: AbortSignal } & Disposable {
 }
 
 /**
- * Deno sends a text body again when a kept connection ends before the answer (denoland/deno#32566). A
- * refresh token that is sent twice looks stolen. A Blob is sent once.
+ * A form that is sent once. Deno sends a text body again when a kept connection ends before the answer
+ * (denoland/deno#32566), and a refresh token that is sent twice looks stolen. A Blob is sent once.
  */
-function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefined {
-  return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
+function formOnce({ body, headers }: RequestInit): RequestInit {
+  if (!(body instanceof URLSearchParams)) return {};
+  const others = Object.fromEntries(new Headers(headers));
+  return { body: new Blob([body.toString()]), headers: { ...others, "content-type": FORM } };
 }
 
 /** The normalized answer. oauth4webapi takes a challenge for its end, whatever the body says. */
@@ -225,109 +250,36 @@ function rebuild({ status, body }: Answer, received: Headers): Response {
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-function normalizeDocument(status: number, json: Json | undefined): Answer | undefined {
-  return status === 200 && json !== undefined ? { status, body: withoutBlanks(json) } : undefined;
-}
-
-/**
- * Puts right an answer of a grant: explicit nulls, empty texts, and errors whose status is not 400
- * (200, 401, 428, 429).
- *
- * @param normalizeBody Puts right the fields of a success.
- * @returns `undefined` where the answer decides nothing: no JSON, 429 or 5xx.
- */
-export function normalizeGrant(
-  status: number,
-  json: Json | undefined,
-  normalizeBody: (body: Json) => Json,
-): Answer | undefined {
-  if (json === undefined) return undefined;
-  const body = withoutBlanks(json);
-  if (typeof body.error === "string") return normalizeError(status, body);
-  if (status < 200 || status > 299) return undefined;
-  return { status: 200, body: normalizeBody(body) };
-}
-
-/** The lists of a discovery document. */
-const LIST = /(methods|scopes|types|values)_supported$/;
-
-/** The members of an answer that have a value. A list that is not an array has none. */
-function withoutBlanks(json: Json): Json {
-  return Object.fromEntries(
-    Object.entries(json).filter(([name, value]) =>
-      LIST.test(name) ? Array.isArray(value) : value !== null && value !== ""
-    ),
-  );
-}
-
-function normalizeError(status: number, body: Json): Answer | undefined {
-  const isWaiting = body.error === "authorization_pending" || body.error === "slow_down";
-  const isFault = [408, 425, 429].includes(status) || status >= 500 ||
-    body.error === "server_error" ||
-    body.error === "temporarily_unavailable";
-  return isFault && !isWaiting ? undefined : { status: 400, body };
-}
-
-function normalizeTokens(body: Json): Json {
-  const { expires_in, scope, token_type = "", ...tokens } = body;
-  const words = Array.isArray(scope) ? scope.join(" ") : scope;
-  return {
-    token_type: /^(bearer([-_ ]?token)?)?$/i.test(String(token_type)) ? "Bearer" : token_type,
-    ...tokens,
-    expires_in: positiveNumber(expires_in),
-    scope: typeof words === "string" ? words : undefined,
-  };
-}
-
-/** A number above 0, also as a string; any other value counts as absent. */
-export function positiveNumber(value: unknown): number | undefined {
-  const number = typeof value === "string" ? parseFloat(value) : value;
-  if (typeof number !== "number" || !Number.isFinite(number) || number <= 0) return undefined;
-  return Math.min(number, MAX_SECONDS);
-}
-
-/** Whether a body is an OAuth error. */
-function isRefusal(body: Json | undefined): body is Json & { error: string } {
-  return typeof body?.error === "string";
-}
-
-/** The error of an answer, without the secrets that its words may repeat. */
-export function withoutEcho(
-  { error, error_description }: { error: string; error_description?: unknown },
-  secrets: Iterable<string>,
-): { error: string; error_description?: string } {
-  const clean = (text: string) => redact(text.slice(0, LONGEST_WORDS), secrets);
-  // A short secret may be part of an error code, and the code still has to decide the same.
-  const name = isProtocolError(error) ? error : clean(error);
-  return {
-    error: /^[\w.-]{1,60}$/.test(name) ? name : "an error without a proper name",
-    ...(typeof error_description === "string" && { error_description: clean(error_description) }),
-  };
+/** A refusal as oauth4webapi takes it, which hands on the body. */
+function refusalAnswer(refusal: Refusal): Answer {
+  const { code, said } = refusal;
+  const error_description = said === "" ? undefined : said;
+  return { status: 400, body: { error: code || "none", error_description, refusal } };
 }
 
 /** The error for an answer that decides nothing. */
 function notUsable(
   url: string,
-  { status, headers }: Response,
-  json: Json | undefined,
+  { headers }: Response,
+  refusal: Refusal,
   secrets: Iterable<string>,
 ): ProviderUnavailableError {
-  const said = isRefusal(json) ? Object.values(withoutEcho(json, secrets)).join(": ") : "";
-  const type = printable(redact(headers.get("content-type") ?? "no content type", secrets), 60);
-  const reason = said === ""
-    ? `it has status ${status} and no usable JSON (${type})`
-    : `the provider answered with status ${status} (${printable(said)})`;
-  const isBusy = status === 429 || status >= 500;
-  const advice = adviceByWords(said) ??
-    (isBusy
-      ? "Try again later, then ask the administrator of the provider, or of a proxy before it."
-      : "Check that no network or proxy asks for a sign-in of its own, and try again.");
-  return unusable(url, reason, advice, parseRetryAfter(headers.get("retry-after")));
+  const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
+  const reason = reasonOf(refusal, printable(contentType, 60));
+  return unusable(url, reason, remedyOf(refusal), parseRetryAfter(headers.get("retry-after")));
 }
 
-function unusable(url: string, reason: string, advice: string, retryAfterMs?: number) {
+function reasonOf({ status, code, said }: Refusal, contentType: string): string {
+  if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
+  const words = [code, said].filter((text) => text !== "").join(": ");
+  return words === ""
+    ? `it has status ${status} and no usable JSON (${contentType})`
+    : `the provider answered with status ${status} (${printable(words)})`;
+}
+
+function unusable(url: string, reason: string, remedy: string, retryAfterMs?: number) {
   const action = `use the answer of ${place(url)}`;
-  return new ProviderUnavailableError({ action, reason, remedy: advice, retryAfterMs });
+  return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
 }
 
 /** The error for a request without an answer. */

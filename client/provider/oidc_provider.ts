@@ -4,7 +4,7 @@ import { type OidcIdentity, withClientVariables } from "../options/resolve_ident
 import type { Runtime } from "../options/resolve_options.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
-import { providerError, ProviderRefusedError, type RefusalAdvice } from "./error.ts";
+import { providerError, type RefusalAdvice, refusalKind } from "./error.ts";
 import { DISCOVERY } from "./fetch.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
 
@@ -61,11 +61,12 @@ export class OidcProvider {
       const isTurned = this.#isTurned; // before another request has turned it
       // A provider looks at the client before it looks at a code or a token, which is unused then.
       return await send(isTurned).catch(async (error) => {
-        if (!isOfClient(error) || !this.#proof?.hasOtherWay(server)) throw error;
+        if (refusalKind(error) !== "client" || !this.#proof?.hasOtherWay(server)) throw error;
         this.#isTurned = !isTurned;
         return await send(!isTurned).catch((other) => {
-          if (isOfClient(other)) this.#isTurned = isTurned; // neither way is to blame
-          throw other;
+          if (!isOfClient(other)) throw other;
+          this.#isTurned = isTurned; // neither way is to blame
+          throw error;
         });
       });
     }, advice);
@@ -80,8 +81,7 @@ export class OidcProvider {
    */
   async narrowScope(error: unknown, isDevice: boolean): Promise<string | undefined> {
     const { scope, isDefaultScope } = this.#identity;
-    const isRefused = error instanceof ProviderRefusedError && error.oauthError === "invalid_scope";
-    if (!isDefaultScope || !isRefused) return undefined;
+    if (!isDefaultScope || refusalKind(error) !== "scope") return undefined;
     const { scopes_supported: stated = STANDARD_SCOPES } = await this.#discover();
     const asked = scope.split(" ").filter((name) => name !== "");
     const known = asked.filter((name) => stated.includes(name));
@@ -152,10 +152,10 @@ export class OidcProvider {
   }
 }
 
-/** Whether the provider refused the client, or said nothing. */
+/** Whether a client's second way of proof is refused, too: zitadel says then that the grant is. */
 function isOfClient(error: unknown): boolean {
-  return error instanceof oauth.ResponseBodyError && error.error === "invalid_client" ||
-    error instanceof ProviderRefusedError && error.oauthError === undefined;
+  const kind = refusalKind(error);
+  return kind === "client" || kind === "flow";
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isObject } from "../../backends/common/json.ts";
+import { redact } from "../../backends/common/redaction.ts";
 import type { RefusalKind } from "../errors.ts";
 
 /**
@@ -38,9 +39,10 @@ interface RefusalWords {
   sub: string;
 }
 
-/** A refusal as the table reads it. */
+/** A refusal as the table reads it. Its words have no secret. */
 export interface Refusal extends RefusalWords {
   at: AskedFor;
+  status: number;
   kind: RefusalKind;
 }
 
@@ -48,7 +50,6 @@ export interface Refusal extends RefusalWords {
 const LONGEST_WORDS = 2000;
 
 const WAITS = ["authorization_pending", "slow_down"];
-const FAULTS = ["server_error", "temporarily_unavailable"];
 const BUSY = [408, 425, 429];
 
 /** What a code means by itself. */
@@ -75,7 +76,8 @@ const BY_CODE: Readonly<Record<string, RefusalKind>> = {
 /** The sub-codes of a grant that is over. Every other one is about this request. */
 const ENDED = ["bad_token", "token_expired"];
 
-const OF_LIMIT = [
+const OF_FAULT = [
+  /^(server_error|temporarily_unavailable)\b/,
   /rate.?limit|too many (requests|attempts)|too_many|throttl|quota|slow down/i,
   /AADSTS50196\b/,
 ];
@@ -98,10 +100,27 @@ const OF_ACCOUNT = [
   /(inactive|disabled) user/i,
 ];
 
-/** Reads an answer by the table of refusals. Nothing else decides by a provider's words. */
-export function readRefusal(answer: RefusalAnswer): Refusal {
-  const words = readWords(answer.json ?? {});
-  return { at: answer.at, ...words, kind: kindOf(answer, words) };
+/**
+ * Reads an answer by the table of refusals. Nothing else decides by a provider's words.
+ *
+ * @param secrets What the words may repeat of the request, and must not show. It changes no kind.
+ */
+export function readRefusal(answer: RefusalAnswer, secrets: Iterable<string> = []): Refusal {
+  const { at, status, json = {} } = answer;
+  const words = readWords(json);
+  const { code, said, sub } = words;
+  return {
+    at,
+    status,
+    kind: kindOf(answer, words),
+    code: isKnownCode(code) ? code : properName(redact(code, secrets)),
+    said: redact(said, secrets),
+    sub: redact(sub, secrets),
+  };
+}
+
+function properName(code: string): string {
+  return /^[\w.-]{0,60}$/.test(code) ? code : "an error without a proper name";
 }
 
 /** The error in any provider's form: OAuth, Okta, PingOne, Google, AWS. */
@@ -129,14 +148,14 @@ function kindOf(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refus
   // 1. Not yet.
   if (WAITS.includes(code)) return "wait";
   // 2. The provider is ill or busy.
-  if (BUSY.includes(status) || status >= 500 || FAULTS.includes(code)) return "fault";
-  if (isOneOf(OF_LIMIT, words)) return "fault";
+  if (isBusy(status, words)) return "fault";
   // 3. Somebody else has answered, or nobody said a word.
   const isElsewhere = status >= 300 && status < 400;
   const isMissing = [404, 405, 410].includes(status) && byCode === undefined;
-  if (json === undefined || isElsewhere || isMissing) return kindOfSilence(answer);
+  const isSilent = json === undefined || code + said === "";
+  if (isSilent || isElsewhere || isMissing) return kindOfSilence(answer);
   // 4. It is about this request or about the API: the grant is not meant.
-  if (sub !== "" && !ENDED.includes(sub) || isOneOf(OF_API, words)) return "refused";
+  if (sub !== "" && !ENDED.includes(sub) || namesApi(words)) return "refused";
   // 5. This client may not use this grant.
   if (isOneOf(OF_GRANT, words)) return "flow";
   // 6. The client, or its proof. In the grant of a client itself, its proof is the grant.
@@ -151,6 +170,11 @@ function kindOf(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refus
   // 8. The code. All that nobody knows is refused, and the grant stays.
   if (code === "invalid_request" && /\binvalid_scope\b/.test(said)) return "scope"; // Cognito
   return byCode ?? "refused";
+}
+
+/** Whether the provider is ill or busy, by its status or its code and words. */
+export function isBusy(status: number, words: string): boolean {
+  return BUSY.includes(status) || status >= 500 || isOneOf(OF_FAULT, words);
 }
 
 function kindOfSilence({ at, status, text, hasProof }: RefusalAnswer): RefusalKind {
@@ -172,12 +196,17 @@ function isOfEntra({ error_codes, error_description }: Record<string, unknown>):
   return Array.isArray(error_codes) || /\bAADSTS\d/.test(firstText(error_description));
 }
 
+/** Whether words say that the API is not known, or not allowed. */
+export function namesApi(words: string): boolean {
+  return isOneOf(OF_API, words);
+}
+
 /** Whether words name the client or its proof. */
 export function namesClient(words: string): boolean {
   return isOneOf(OF_CLIENT, words);
 }
 
 /** Whether an error code is one of the table, which echoes nothing of the request. */
-export function isKnownCode(code: string): boolean {
-  return kindOfCode(code) !== undefined || WAITS.includes(code) || FAULTS.includes(code);
+function isKnownCode(code: string): boolean {
+  return kindOfCode(code) !== undefined || WAITS.includes(code);
 }

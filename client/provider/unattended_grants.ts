@@ -7,8 +7,8 @@ import { readClaims } from "../entry/claims.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
-import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
+import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./remedy.ts";
 import {
   firstTokens,
   newDpopKey,
@@ -23,22 +23,6 @@ export async function requestUnattended(provider: OidcProvider): Promise<TokenSe
 }
 
 const BY_CLIENT = named("flow", "client_credentials");
-const ENABLE_CLIENT =
-  "Enable the client credentials grant for this client. The client has to be confidential.";
-
-/** The advice for the refusals of this grant, which no person can answer. */
-const CLIENT_ADVICE: RefusalAdvice = {
-  proofErrors: ["invalid_grant", "invalid_request"],
-  byCode: {
-    unauthorized_client: ENABLE_CLIENT,
-    invalid_request: ENABLE_CLIENT, // so answers oidc-provider
-    unsupported_grant_type: ENABLE_CLIENT,
-    access_denied: "Have the client allowed to use this API at the provider.",
-    invalid_scope: `Check ${SCOPE}: the client may not have all of it. At Entra it is <the API's ` +
-      "id>/.default.",
-  },
-};
-
 /**
  * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token
  * and no refresh token; those of a provider that sends them are dropped.
@@ -54,7 +38,7 @@ async function requestClientTokens(provider: OidcProvider): Promise<TokenSet> {
         return tokens;
       },
     });
-  }, CLIENT_ADVICE);
+  });
 }
 
 /** Sends the request of a grant with the scope, where there is one. */
@@ -142,7 +126,5 @@ function adviceFor(token: string): RefusalAdvice {
     ? "That token has ended."
     : `Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} ` +
       `and ${SCOPE}.`;
-  const cure = `${cause} ${OTHERWISE}`;
-  const ofClient = `Check ${AUDIENCE}. The client may have to prove itself. ${PROVE} ${OTHERWISE}`;
-  return { byCode: { invalid_client: ofClient }, ofOthers: cure };
+  return { ofToken: `${cause} ${OTHERWISE}` };
 }

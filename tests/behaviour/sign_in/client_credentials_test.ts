@@ -246,7 +246,7 @@ Deno.test("token exchange: a refusal names file, client, audience, its cause and
     [{ exp: past }, "invalid_request", "has ended. Sign in again"],
     [{}, "access_denied", "the exchange of tokens of the-hub allowed"],
     [{}, "invalid_target", "check audience"],
-    [{}, "invalid_client", "Check audience"],
+    [{}, "invalid_client", "prove itself"],
   ];
   for (const [claims, code, word] of rows) {
     const token = await it.fill(await it.token(claims));

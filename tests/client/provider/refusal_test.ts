@@ -46,8 +46,9 @@ for (const [form, json, ...words] of FORMS) {
 const HOSTILE: [json: Record<string, unknown>, kind: RefusalKind][] = [
   [{ error: "constructor" }, "refused"],
   [{ error: "__proto__" }, "refused"],
-  [{ error: ["invalid_grant"] }, "refused"],
-  [{ error: { status: { a: 1 } } }, "refused"],
+  [{ error: ["invalid_grant"] }, "fault"],
+  [{ error: { status: { a: 1 } } }, "fault"],
+  [{}, "fault"],
   [{ error: "invalid_grant", error_codes: "none", suberror: {} }, "over"],
   [{ error: "E1", error_description: "client ".repeat(500_000) }, "refused"],
   [{ error: "client".repeat(500_000) }, "refused"],

@@ -1,0 +1,179 @@
+import type { RefusalKind } from "../errors.ts";
+import { named } from "../options/declaration.ts";
+import { type AskedFor, isBusy, namesApi, namesClient, type Refusal } from "./refusal.ts";
+
+/** Options as messages name them. */
+export const CLIENT_ID: string = named("clientId");
+export const SCOPE: string = named("scope");
+export const DPOP: string = named("dpop", true);
+export const BY_BROWSER: string = named("flow", "browser");
+export const BY_DEVICE: string = named("flow", "device");
+const AUDIENCE = named("audience");
+const ISSUER = named("issuer");
+
+const PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
+  `${named("clientKeyFile")}, ${named("clientAssertionFile")} or ${named("clientAssertion")}`;
+/** The condition of the client's own variables. */
+export const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
+/** The ways of a client to prove who it is. */
+export const PROVE: string = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
+
+const ASK = "ask the provider's administrator.";
+const SIGN_IN = "Sign in again.";
+const NETWORKS = "that no network or proxy asks for a sign-in of its own";
+const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
+const CONFIDENTIAL = `A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;
+const PUBLIC = `${CLIENT} and public. ${CONFIDENTIAL}.`;
+const OTHER_API =
+  `Check ${AUDIENCE}: the provider does not know this API, or does not allow it to this client.`;
+
+const DEVICE_GRANT =
+  `Enable the device code grant and the refresh token grant for this client, or set ${BY_BROWSER}.`;
+const CODE_GRANT =
+  `Enable the authorization code grant (Keycloak: standard flow) for this client, or set ${BY_DEVICE}.`;
+const CLIENT_GRANT =
+  "Enable the client credentials grant for this client. The client has to be confidential.";
+
+/** The grant to enable, by the question that was refused. */
+const GRANTS: Readonly<Partial<Record<AskedFor, string>>> = {
+  device: DEVICE_GRANT,
+  poll: DEVICE_GRANT,
+  par: CODE_GRANT,
+  page: CODE_GRANT,
+  code: CODE_GRANT,
+  refresh: `Enable the refresh token grant for this client, then sign in again.`,
+  client: CLIENT_GRANT,
+};
+
+/** The request behind a refusal. */
+export interface RefusalAdvice {
+  /** Its scopes. */
+  readonly scope?: string;
+  /** The remedy where the client's own proof is refused, which depends on the kind of proof. */
+  readonly ofClient?: string | undefined;
+  /** The remedy where a token to exchange is refused. */
+  readonly ofToken?: string;
+}
+
+/** Remedies that only a provider's words lead to, for some kinds. The first that fits counts. */
+const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remedy: string])[] = [
+  // Microsoft Entra
+  [
+    ["client"],
+    /AADSTS7000218\b/,
+    'Set "Allow public client flows" to Yes in the app registration, under Authentication.',
+  ],
+  // Keycloak, by invalid_request; RFC 9449
+  [
+    ["client"],
+    /dpop/i,
+    `Check this computer's clock. A client that has to use DPoP needs ${DPOP}.`,
+  ],
+  // Keycloak
+  [
+    ["client"],
+    /Invalid client or Invalid client credentials/i,
+    `${CLIENT}, with Client authentication off in Keycloak. ${CONFIDENTIAL}.`,
+  ],
+  // Microsoft Entra
+  [
+    ["refused", "denied"],
+    /AADSTS53\d{3,4}\b|message_only/,
+    `A Conditional Access policy refuses it. Many refuse only the device flow: set ${BY_BROWSER}.`,
+  ],
+  // Microsoft Entra
+  [
+    ["refused", "denied"],
+    /consent_required|AADSTS(65001|90094)\b/,
+    `An administrator has to consent to this client: ${ASK}`,
+  ],
+  // Microsoft Entra, Okta
+  [
+    ["denied"],
+    /AADSTS50105\b|not assigned/i,
+    "An administrator has to assign you to this client.",
+  ],
+  // Okta
+  [
+    ["denied"],
+    /Policy evaluation failed/i,
+    "An access policy of the Okta authorization server has to allow this sign-in to this client. " +
+    "You have to be assigned to the app.",
+  ],
+  // Keycloak, oidc-provider
+  [
+    ["refused"],
+    /\bpushed authorization request\b/i,
+    "The client has to push its requests (RFC 9126), and the discovery document does not say so. Set " +
+    "require_pushed_authorization_requests there, or switch the demand off for the client.",
+  ],
+  // Keycloak, Google
+  [
+    ["refused", "scope"],
+    /offline[_ ](access|tokens)/i,
+    `Leave offline_access out of ${SCOPE}, or have it allowed for you and this client.`,
+  ],
+];
+
+/** The way on from a refusal, in whole sentences. */
+export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
+  const { kind, at, code, said, sub } = refusal;
+  const { ofClient, ofToken = "" } = advice;
+  if (kind === "client" && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
+  const words = `${code} ${sub} ${said}`;
+  const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words));
+  if (kind === "scope") return remedyOfScope(refusal, advice, known?.[2]);
+  if (known !== undefined) return known[2];
+  if (kind === "fault") return remedyOfFault(refusal);
+  if (at === "exchange") return remedyOfExchange(refusal, ofToken);
+  if (kind === "client") return PUBLIC;
+  if (kind === "flow") return GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
+  if (kind === "denied") return remedyOfDenial(refusal);
+  if (kind === "over") return at === "poll" ? `Sign in again, and approve in time.` : SIGN_IN;
+  return remedyOfOther(refusal, words);
+}
+
+/** Some codes leave open whether the proof or the grant is refused. */
+function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
+  const isSure = code === "invalid_client" || namesClient(said);
+  const grant = isSure ? undefined : GRANTS[at];
+  return grant === undefined ? ofClient : `${ofClient} ${grant}`;
+}
+
+function remedyOfScope({ at }: Refusal, { scope = "" }: RefusalAdvice, known?: string): string {
+  const sent = `The scope asked for was "${scope}".`;
+  if (known !== undefined) return `${sent} ${known}`;
+  const check = `Check ${SCOPE}: the provider does not allow all of it to this client.`;
+  const ofEntra = at === "client" ? " At Entra it is <the API's id>/.default." : "";
+  return `${sent} ${check}${ofEntra}`;
+}
+
+function remedyOfFault({ at, status, code, said }: Refusal): string {
+  if (isBusy(status, `${code} ${said}`)) {
+    return "Try again later, then ask the administrator of the provider, or of a proxy before it.";
+  }
+  const issuer = at === "find"
+    ? `Check ${ISSUER}, which is the provider's address and not the API's`
+    : `Check ${ISSUER}`;
+  return `${issuer}. Check also ${NETWORKS}, and try again.`;
+}
+
+function remedyOfExchange({ kind }: Refusal, ofToken: string): string {
+  return kind === "client" ? `The client may have to prove itself. ${PROVE} ${ofToken}` : ofToken;
+}
+
+function remedyOfDenial({ at }: Refusal): string {
+  return at === "client"
+    ? "Have the client allowed to use this API at the provider."
+    : `Sign in again, and approve. A rule may refuse it: ${ASK}`;
+}
+
+/** The codes of OpenID Connect Core, section 3.1.2.6, and Auth0 that a sign-in answers. */
+const WANTS_PERSON =
+  /^(interaction|login|consent|account_selection|mfa|additional_action)_?(required)?\b/;
+
+function remedyOfOther({ at, code }: Refusal, words: string): string {
+  if (code === "invalid_target" || namesApi(words)) return OTHER_API;
+  if (at === "refresh" || WANTS_PERSON.test(code)) return SIGN_IN;
+  return `Check the options of the request, then ${ASK}`;
+}
