@@ -112,7 +112,7 @@ function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
     `2. Sign in there. The browser then goes to ${printable(redirectUri, 200)}.`,
     ...(handIn === undefined ? ["The browser has to be on this computer."] : [
       "Does that page not load, for example in a browser on another machine?",
-      ...handIn.split("\n"),
+      ...handIn.split("\n").map((line) => printable(line, Infinity)),
     ]),
   ];
 }
@@ -195,7 +195,7 @@ function awayHtml({ answer }: SignInPage): string {
   if (answer === undefined) return "";
   const [, ...lines] = answerLines(answer);
   return `<p class="vm-auth-note vm-auth-away">${
-    lines.map((line) => escapeHtml(line)).join("<br>")
+    lines.map((line) => escapeHtml(line, Infinity)).join("<br>")
   }</p>`;
 }
 

@@ -3,10 +3,10 @@ import type { TokenSet } from "../entry/bearer.ts";
 import { partsOf, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
-import { BY_BROWSER, ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+import { BY_BROWSER } from "../provider/remedy.ts";
 import type { DeviceCode } from "../session_options.ts";
-import { DENIALS, type FlowContext, promptError } from "./flow.ts";
+import { endedBy, type FlowContext, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
@@ -25,7 +25,7 @@ export async function signInByDevice(
   const startedAt = elapsed();
   const device = await authorizeDevice(provider, signal);
   const leftMs = () => startedAt + device.expiresIn * 1000 - LAST_POLL_MS - elapsed();
-  const showCode = ask.onDeviceCode ?? ((code) => show(pageOf(code)));
+  const showCode = ask.onDeviceCode ?? ((code) => show(codePage(code)));
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   runtime.emit?.({ type: "code_shown", expiresAt: device.code.expiresAt });
@@ -34,7 +34,7 @@ export async function signInByDevice(
   return await poll(provider, device, { runtime, signal: either, look }, leftMs);
 }
 
-function pageOf(code: DeviceCode): SignInPage {
+function codePage(code: DeviceCode): SignInPage {
   const { issuer, verificationUri, verificationUriComplete, userCode, expiresAt } = code;
   return {
     issuer,
@@ -51,34 +51,58 @@ async function poll(
   { runtime, signal, look }: Pick<FlowContext, "runtime" | "signal" | "look">,
   leftMs: () => number,
 ): Promise<TokenSet> {
-  let intervalMs = device.interval * 1000;
-  let waitMs = intervalMs;
-  let fault: ProviderUnavailableError | undefined;
+  const pause = new Pause(device.interval * 1000);
+  let fault: ValidMindAuthError | undefined;
   for (;;) {
     const left = leftMs();
     if (left <= 0) throw codeEnded(device.code.issuer, fault);
     // The last pause may be shorter than the interval: an approval until then still counts.
-    await untilAborted(runtime.delay(Math.min(waitMs, left), signal), signal);
+    await untilAborted(runtime.delay(Math.min(pause.ms, left), signal), signal);
     try {
       return await pollDevice(provider, device, signal);
     } catch (error) {
       signal.throwIfAborted();
-      fault = error instanceof ProviderUnavailableError ? error : undefined;
-      const { oauthError, retryAfterMs = 0 } = error as Partial<ProviderRefusedError>;
-      const isSlow = oauthError === "slow_down";
-      if (!fault && !isSlow && oauthError !== "authorization_pending") throw ended(error);
-      if (isSlow) intervalMs += 5000; // for good: RFC 8628, section 3.5
-      const backoffMs = fault ? Math.min(waitMs * 2, 60_000) : 0;
-      waitMs = Math.max(intervalMs, backoffMs, retryAfterMs);
-      const answer = isSlow ? "slow_down" : fault ? "fault" : "pending";
-      runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: waitMs });
+      const answer = waitOf(error);
+      if (answer === undefined) throw ended(error);
+      fault = answer === "fault" ? error as ValidMindAuthError : undefined;
+      pause.lengthen(answer, (error as { retryAfterMs?: number }).retryAfterMs);
+      runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: pause.ms });
     }
     look();
   }
 }
 
+/** An answer to a poll after which the next one follows. */
+type Wait = "pending" | "slow_down" | "fault";
+
+/** The meaning of an error for the next poll; `undefined` where none follows. */
+function waitOf(error: unknown): Wait | undefined {
+  // Keys that cannot be had after a success are another error: no poll may follow it.
+  if (error instanceof ProviderUnavailableError) return "fault";
+  const { kind, oauthError } = error as ValidMindAuthError;
+  if (kind !== "wait") return undefined;
+  return oauthError === "slow_down" ? "slow_down" : "pending";
+}
+
+/** The pause before the next poll. */
+class Pause {
+  #intervalMs: number;
+  ms: number;
+
+  constructor(intervalMs: number) {
+    this.#intervalMs = this.ms = intervalMs;
+  }
+
+  /** @param retryAfterMs The pause that the provider asked for. */
+  lengthen(answer: Wait, retryAfterMs = 0): void {
+    if (answer === "slow_down") this.#intervalMs += 5000; // for good: RFC 8628, section 3.5
+    const backoffMs = answer === "fault" ? Math.min(this.ms * 2, 60_000) : 0;
+    this.ms = Math.max(this.#intervalMs, backoffMs, retryAfterMs);
+  }
+}
+
 /** @param fault The reason why the last poll decided nothing. The person may have approved. */
-function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
+function codeEnded(issuer: string, fault?: ValidMindAuthError): ValidMindAuthError {
   const action = `sign in at ${issuer}`;
   if (fault === undefined) {
     const reason = "nobody approved before the code ended";
@@ -92,9 +116,7 @@ function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindA
 
 /** The page may have refused the code by a policy, and this program is not told the reason. */
 function ended(error: unknown): unknown {
-  if (!(error instanceof ProviderRefusedError)) return error;
-  const isDenied = DENIALS.includes(error.oauthError);
-  if (!isDenied && error.oauthError !== "expired_token") return error;
-  const code = isDenied ? "device_code_denied" : "device_code_expired";
-  return new ValidMindAuthError(code, { ...partsOf(error), remedy: `${error.remedy} ${INSTEAD}` });
+  const end = endedBy(error, "byDevice");
+  if (end === error || !(end instanceof ValidMindAuthError)) return error;
+  return new ValidMindAuthError(end.code, { ...partsOf(end), remedy: `${end.remedy} ${INSTEAD}` });
 }
