@@ -8,10 +8,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 
-/**
- * A session's own headers, by lower-case name. A plain object, since `fetch` takes a quarter longer to
- * read a `Headers` object.
- */
+/** A session's own headers, by lower-case name. */
 export type OwnHeaders = Readonly<Record<string, string>>;
 
 /** The limit of browsers. */
@@ -83,20 +80,20 @@ export class ApiTransport {
     const { timeoutMs, secrets } = this.#runtime;
     const given = request.init.signal ?? undefined;
     given?.throwIfAborted();
-    using limit = timeLimit(timeoutMs);
+    using limit = startLimit(timeoutMs);
     const signal = given ? AbortSignal.any([given, limit.signal]) : limit.signal;
     try {
       return await untilAborted(run(signal), signal); // a caller's fetch may ignore it
     } catch (error) {
       if (given?.aborted) throw given.reason;
       if (error instanceof ValidMindAuthError) throw error;
-      throw unreachable(request, error, secrets, limit.signal.aborted ? timeoutMs : undefined);
+      throw failedRequest(request, error, secrets, limit.signal.aborted ? timeoutMs : undefined);
     }
   }
 }
 
 /** A signal that aborts when the time is up, unless the limit is disposed of before. */
-function timeLimit(ms: number): { signal: AbortSignal } & Disposable {
+function startLimit(ms: number): { signal: AbortSignal } & Disposable {
   const [end, done] = [new AbortController(), new AbortController()];
   // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
   const { signal } = done;
@@ -110,7 +107,7 @@ export function actionOf({ url, init }: ApiRequest): string {
   return `${init.method ?? "GET"} ${place}`;
 }
 
-function unreachable(
+function failedRequest(
   request: ApiRequest,
   error: unknown,
   secrets: Iterable<string>,
@@ -156,7 +153,6 @@ export function isReplayable(body: unknown): boolean {
 
 /** A copy of `init` with the session's headers, since a caller's `fetch` may change its argument. */
 function withHeaders(init: RequestInit, own: OwnHeaders): RequestInit {
-  if (init.headers === undefined) return { ...init, headers: { ...own } };
   const headers = new Headers(init.headers);
   for (const [name, value] of Object.entries(own)) headers.set(name, value);
   return { ...init, headers };

@@ -1,6 +1,6 @@
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { TokenSet } from "../entry/bearer.ts";
-import { partsOf, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -11,7 +11,7 @@ import { endedBy, type FlowContext, promptError } from "./flow.ts";
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
 
-/** The way around a policy against codes. */
+/** The way around a policy against codes. The page tells a person of it, and not this program. */
 const INSTEAD = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 
 /** Signs in a person by the device flow: RFC 8628. */
@@ -51,32 +51,33 @@ async function poll(
   { runtime, signal, look }: Pick<FlowContext, "runtime" | "signal" | "look">,
   leftMs: () => number,
 ): Promise<TokenSet> {
-  const pause = new Pause(device.interval * 1000);
-  let fault: ValidMindAuthError | undefined;
+  let intervalMs = device.interval * 1000;
+  let waitMs = intervalMs;
+  let fault: ProviderUnavailableError | undefined;
   for (;;) {
     const left = leftMs();
     if (left <= 0) throw codeEnded(device.code.issuer, fault);
     // The last pause may be shorter than the interval: an approval until then still counts.
-    await untilAborted(runtime.delay(Math.min(pause.ms, left), signal), signal);
+    await untilAborted(runtime.delay(Math.min(waitMs, left), signal), signal);
     try {
       return await pollDevice(provider, device, signal);
     } catch (error) {
       signal.throwIfAborted();
-      const answer = waitOf(error);
-      if (answer === undefined) throw ended(error);
-      fault = answer === "fault" ? error as ValidMindAuthError : undefined;
-      pause.lengthen(answer, (error as { retryAfterMs?: number }).retryAfterMs);
-      runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: pause.ms });
+      const { retryAfterMs = 0 } = error as ProviderUnavailableError;
+      const answer = meaningOf(error);
+      if (answer === undefined) throw endedBy(error, "byDevice", INSTEAD);
+      fault = answer === "fault" ? error as ProviderUnavailableError : undefined;
+      if (answer === "slow_down") intervalMs += 5000; // for good: RFC 8628, section 3.5
+      const backoffMs = fault ? Math.min(waitMs * 2, 60_000) : 0;
+      waitMs = Math.max(intervalMs, backoffMs, retryAfterMs);
+      runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: waitMs });
     }
     look();
   }
 }
 
-/** An answer to a poll after which the next one follows. */
-type Wait = "pending" | "slow_down" | "fault";
-
-/** The meaning of an error for the next poll; `undefined` where none follows. */
-function waitOf(error: unknown): Wait | undefined {
+/** The meaning of a poll's error, after which the next poll follows; `undefined` where none does. */
+function meaningOf(error: unknown): "pending" | "slow_down" | "fault" | undefined {
   // Keys that cannot be had after a success are another error: no poll may follow it.
   if (error instanceof ProviderUnavailableError) return "fault";
   const { kind, oauthError } = error as ValidMindAuthError;
@@ -84,25 +85,8 @@ function waitOf(error: unknown): Wait | undefined {
   return oauthError === "slow_down" ? "slow_down" : "pending";
 }
 
-/** The pause before the next poll. */
-class Pause {
-  #intervalMs: number;
-  ms: number;
-
-  constructor(intervalMs: number) {
-    this.#intervalMs = this.ms = intervalMs;
-  }
-
-  /** @param retryAfterMs The pause that the provider asked for. */
-  lengthen(answer: Wait, retryAfterMs = 0): void {
-    if (answer === "slow_down") this.#intervalMs += 5000; // for good: RFC 8628, section 3.5
-    const backoffMs = answer === "fault" ? Math.min(this.ms * 2, 60_000) : 0;
-    this.ms = Math.max(this.#intervalMs, backoffMs, retryAfterMs);
-  }
-}
-
 /** @param fault The reason why the last poll decided nothing. The person may have approved. */
-function codeEnded(issuer: string, fault?: ValidMindAuthError): ValidMindAuthError {
+function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
   const action = `sign in at ${issuer}`;
   if (fault === undefined) {
     const reason = "nobody approved before the code ended";
@@ -112,11 +96,4 @@ function codeEnded(issuer: string, fault?: ValidMindAuthError): ValidMindAuthErr
   const reason = `the code ended before the provider answered: ${fault.reason}`;
   const { remedy } = fault;
   return new ValidMindAuthError("device_code_expired", { action, reason, remedy, cause: fault });
-}
-
-/** The page may have refused the code by a policy, and this program is not told the reason. */
-function ended(error: unknown): unknown {
-  const end = endedBy(error, "byDevice");
-  if (end === error || !(end instanceof ValidMindAuthError)) return error;
-  return new ValidMindAuthError(end.code, { ...partsOf(end), remedy: `${end.remedy} ${INSTEAD}` });
 }

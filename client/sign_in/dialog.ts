@@ -25,8 +25,9 @@ import { interruption, watchInterrupt } from "./interrupt.ts";
 import { openBrowser } from "./open_browser.ts";
 import { NEXT_CELL, twoCells } from "./recipe.ts";
 
-const TYPE_HERE =
-  "Paste its whole address here and press Enter. It is hidden, and can be used once.";
+const TYPE_HERE = [
+  "Paste its whole address here and press Enter. It is hidden, and can be used once.",
+];
 
 /** Options of {@linkcode askPerson}. */
 interface AskPersonOptions {

@@ -83,11 +83,21 @@ export function promptError(error: unknown): ValidMindAuthError {
   });
 }
 
-/** The error of a flow that a refusal ends, by the meaning of the refusal. */
-export function endedBy(error: unknown, flow: "byDevice" | "byBrowser"): unknown {
+/**
+ * The error of a flow that a refusal ends, by the meaning of the refusal.
+ *
+ * @param instead The flow's own way on, where it has one.
+ */
+export function endedBy(
+  error: unknown,
+  flow: "byDevice" | "byBrowser",
+  instead: string = "",
+): unknown {
   if (!(error instanceof ValidMindAuthError) || error.kind === undefined) return error;
   const code = CONSEQUENCES[error.kind][flow];
-  return code === error.code ? error : new ValidMindAuthError(code, partsOf(error));
+  if (code === error.code) return error;
+  const remedy = `${error.remedy} ${instead}`.trim();
+  return new ValidMindAuthError(code, { ...partsOf(error), remedy });
 }
 
 /** The failures that a person may cause, by the code of the error. */
