@@ -55,7 +55,7 @@ export class ApiClient {
     const { apiHost, runtime } = options;
     this.#options = options;
     this.#transport = new ApiTransport(runtime);
-    this.#base = apiHost === undefined ? undefined : new URL(apiHost);
+    if (apiHost !== undefined) this.#base = new URL(apiHost);
   }
 
   /** See `Session.fetch`. */
@@ -153,7 +153,8 @@ export class ApiClient {
     const text = String(input);
     const url = URL.parse(text, base);
     if (url !== null && url.origin === base?.origin) {
-      return /^\s*[/\\]/.test(text) ? below(base, url) : url;
+      if (/^\s*[/\\]/.test(text)) putBelow(base, url);
+      return url;
     }
     if (base === undefined) {
       throw new ValidMindAuthError("wrong_origin", {
@@ -212,8 +213,8 @@ export class ApiClient {
     for (const [, name = "", quoted, plain = ""] of header.matchAll(PARAMETERS)) {
       if (!CHALLENGE.includes(name)) continue;
       const text = quoted?.replace(/\\(.)/g, "$1") ?? plain;
-      const claims = name === "claims" ? readClaims(`.${text}`) : undefined;
-      challenge[name] = this.#excerpt(claims === undefined ? text : JSON.stringify(claims));
+      const claims = name === "claims" && readClaims(`.${text}`);
+      challenge[name] = this.#excerpt(claims ? JSON.stringify(claims) : text);
     }
     return Object.keys(challenge).length === 0 ? undefined : challenge;
   }
@@ -224,18 +225,19 @@ export class ApiClient {
   }
 }
 
-/** An address of the API whose path began with a slash: it counts from the API's own path. */
-function below(base: URL, url: URL): URL {
+/** Lets a path that begins with a slash count from the API's own path. */
+function putBelow(base: URL, url: URL): void {
   const isBelow = `${url.pathname}/`.startsWith(base.pathname);
   if (!isBelow) url.pathname = base.pathname + url.pathname.slice(1);
-  return url;
 }
 
 /** The API's address in place of another host's, where that has its path or its name. */
 function meantAddress(base: URL, { hostname, pathname }: URL): string {
   const hasPath = base.pathname !== "/" && pathname.startsWith(base.pathname);
   if (!hasPath && hostname !== base.hostname) return "";
-  return `Did you mean ${below(base, new URL(pathname, base))}? `;
+  const meant = new URL(pathname, base);
+  putBelow(base, meant);
+  return `Did you mean ${meant}? `;
 }
 
 function adviceOn(status: number, canRenew: boolean): string {

@@ -68,8 +68,9 @@ export class ApiTransport {
       if (next === undefined) return response;
       await response.body?.cancel();
       signal.throwIfAborted(); // a caller's fetch may ignore it
-      hop.init = target.origin === hop.url.origin ? next : withoutSecrets(next, own);
+      const isElsewhere = target.origin !== hop.url.origin;
       hop.url = target;
+      hop.init = isElsewhere ? withoutSecrets(next, own) : next;
       // Not by `fetch`: the one of DPoP has the native one below it.
       if (this.#runtime.fetch === globalThis.fetch) assertNet(target);
     }

@@ -98,7 +98,8 @@ async function showLink(
       submit: (address) => answer.offer(parametersOf(address)),
     },
   };
-  await (ask.onAuthorizationUrl === undefined ? show(page) : ask.onAuthorizationUrl(link));
+  if (ask.onAuthorizationUrl === undefined) await show(page);
+  else await ask.onAuthorizationUrl(link);
   ask[ON_LINK]?.(link);
 }
 

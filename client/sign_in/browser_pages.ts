@@ -46,7 +46,7 @@ const HEADERS = {
 };
 
 /** An answer without a page. */
-export function bare(status: number, headers: Record<string, string> = {}): HttpResponse {
+export function emptyAnswer(status: number, headers: Record<string, string> = {}): HttpResponse {
   return { status, headers: { ...HEADERS, ...headers } };
 }
 
@@ -121,9 +121,9 @@ export class BrowserStart {
    * @param isOwn Whether the request is of this user.
    */
   respond({ method, headers }: HttpRequest, isOwn: boolean | undefined): HttpResponse {
-    if (isOwn === false || this.#link === undefined) return bare(404);
+    if (isOwn === false || this.#link === undefined) return emptyAnswer(404);
     if (method === "GET") return startPage();
-    if (method !== "POST") return bare(405, { allow: "GET, POST" });
+    if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
     const cookie = `${COOKIE}=${this.#cookie}`;
     const isKnown = isOwn || headers.get("cookie")?.split(/;\s*/).includes(cookie);
     if (this.#hasBegun && !isKnown) {
@@ -131,7 +131,7 @@ export class BrowserStart {
       return answerPage("started");
     }
     this.#hasBegun = true;
-    return bare(303, {
+    return emptyAnswer(303, {
       location: this.#link,
       "set-cookie": `${cookie}; Path=${this.path}; HttpOnly; SameSite=Strict`,
     });

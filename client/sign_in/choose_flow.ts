@@ -43,8 +43,8 @@ const signInByAny: Flow = async (provider, context) => {
 
 /** Whether the provider has no device flow for this client, whoever signs in. */
 function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
-  return error instanceof ValidMindAuthError &&
-    (error.code === "device_flow_unsupported" || error.kind === "flow");
+  if (!(error instanceof ValidMindAuthError)) return false;
+  return error.code === "device_flow_unsupported" || error.kind === "flow";
 }
 
 /** The error where neither flow works. */

@@ -35,7 +35,7 @@ export async function exchange(
 ): Promise<void> {
   const timer = setTimeout(() => close(connection), READ_MS);
   try {
-    const request = await readRequest(connection).finally(() => clearTimeout(timer));
+    const request = await readWholeRequest(connection).finally(() => clearTimeout(timer));
     const response = request === undefined ? { status: 400 } : answer(request);
     await sendBytes(connection, bytesOf(response));
     await connection.closeWrite();
@@ -56,19 +56,19 @@ export function close(connection: { close(): void }): void {
 }
 
 /** Reads a request; gives `undefined` for one that is not whole, too large or malformed. */
-async function readRequest(connection: Deno.Conn): Promise<HttpRequest | undefined> {
+async function readWholeRequest(connection: Deno.Conn): Promise<HttpRequest | undefined> {
   const chunk = new Uint8Array(MAX_BYTES);
   let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
   const readMore = async () => {
     const bytes = chunk.subarray(0, await connection.read(chunk) ?? 0);
-    text += Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+    text += new TextDecoder("latin1").decode(bytes);
     return bytes.length > 0;
   };
   while (!text.includes(HEAD_END)) {
     if (text.length >= MAX_BYTES || !await readMore()) return undefined;
   }
   const [head] = text.split(HEAD_END, 1) as [string];
-  const read = parseHead(head);
+  const read = parseRequestHead(head);
   if (read === undefined) return undefined;
   const start = head.length + HEAD_END.length;
   const end = start + read.length;
@@ -77,7 +77,7 @@ async function readRequest(connection: Deno.Conn): Promise<HttpRequest | undefin
 }
 
 /** The request of a head, and the length of its body. */
-function parseHead(head: string): { request: HttpRequest; length: number } | undefined {
+function parseRequestHead(head: string): { request: HttpRequest; length: number } | undefined {
   const [first = "", ...lines] = head.split("\r\n");
   const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
   const headers = readHeaders(lines);
@@ -105,11 +105,11 @@ function readHeaders(lines: readonly string[]): Map<string, string> | undefined 
 }
 
 function bytesOf({ status, headers = {}, body = "" }: HttpResponse): Uint8Array {
-  const bytes = new TextEncoder().encode(body);
-  const all = { ...headers, "content-length": String(bytes.length), connection: "close" };
+  const encoder = new TextEncoder();
+  const length = String(encoder.encode(body).length);
+  const all = { ...headers, "content-length": length, connection: "close" };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  const head = `HTTP/1.1 ${status} \r\n${lines.join("")}\r\n`;
-  return new Uint8Array([...new TextEncoder().encode(head), ...bytes]);
+  return encoder.encode(`HTTP/1.1 ${status} \r\n${lines.join("")}\r\n${body}`);
 }
 
 async function sendBytes(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {

@@ -40,6 +40,10 @@ export async function openBrowser(page: string): Promise<string | undefined> {
 
 /** Variables with their values, as far as Deno lets them be read without a question. */
 function readable(variables: readonly string[]): Record<string, string> {
-  const found = variables.map((name) => [name, readEnvIfGranted(name)] as const);
-  return Object.fromEntries(found.flatMap(([name, value]) => value ? [[name, value]] : []));
+  const found: Record<string, string> = {};
+  for (const name of variables) {
+    const value = readEnvIfGranted(name);
+    if (value) found[name] = value;
+  }
+  return found;
 }

@@ -4,7 +4,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import { listenPlaces, type RedirectSetting } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
 import { type BrowserAnswer, parametersOf, SPENT } from "./browser_answer.ts";
-import { answerPage, bare, BrowserStart } from "./browser_pages.ts";
+import { answerPage, BrowserStart, emptyAnswer } from "./browser_pages.ts";
 import { close, exchange, type HttpRequest, type HttpResponse } from "./http_exchange.ts";
 import { isOwnConnection } from "./own_connection.ts";
 
@@ -43,11 +43,8 @@ export class RedirectListener implements AsyncDisposable {
     this.#listeners = listeners;
     this.#path = pathOf(port);
     // A page that leads here by a name of its own (DNS rebinding) cannot send one of these.
-    const own = ["localhost", "127.0.0.1", "[::1]", ...(hostname.includes(":") ? [] : [hostname])];
-    this.#hosts = new Set([
-      ...own.map((name) => `${name}:${port}`),
-      new URL(this.redirectUri).host,
-    ]);
+    const own = ["localhost", "127.0.0.1", "[::1]", hostname].map((name) => `${name}:${port}`);
+    this.#hosts = new Set([...own, new URL(this.redirectUri).host]);
     this.#accepting = listeners.map((listener) => this.#accept(listener));
   }
 
@@ -113,16 +110,16 @@ export class RedirectListener implements AsyncDisposable {
       return this.#start.respond(request, isOwnConnection(connection));
     }
     const { method, path, query, headers } = request;
-    if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return bare(403);
-    if (path !== this.#path) return bare(404);
-    if (method !== "GET") return bare(405, { allow: "GET" });
+    if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return emptyAnswer(403);
+    if (path !== this.#path) return emptyAnswer(404);
+    if (method !== "GET") return emptyAnswer(405, { allow: "GET" });
     return this.#respondTo(query);
   }
 
   /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
   #respondToForm({ method, body }: HttpRequest): HttpResponse {
-    if (method === "GET") return bare(204);
-    if (method !== "POST") return bare(405, { allow: "GET, POST" });
+    if (method === "GET") return emptyAnswer(204);
+    if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
     const address = new URLSearchParams(body).get("address") ?? "";
     return this.#respondTo(parametersOf(address));
   }
