@@ -17,10 +17,11 @@ const INSTEAD = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
   provider: OidcProvider,
-  { runtime, ask, signal, show, look }: FlowContext,
+  context: FlowContext,
 ): Promise<TokenSet> {
   // Measured from before the request, the code ends here no later than at the provider. Not by the wall
   // clock, whose jump would end a valid code.
+  const { runtime, ask, signal, show } = context;
   const { elapsed } = runtime;
   const startedAt = elapsed();
   const device = await authorizeDevice(provider, signal);
@@ -31,7 +32,7 @@ export async function signInByDevice(
   runtime.emit?.({ type: "code_shown", expiresAt: device.code.expiresAt });
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(showCode, device.code).catch((error) => stop.abort(promptError(error)));
-  return await poll(provider, device, { runtime, signal: either, look }, leftMs);
+  return await poll(provider, device, { ...context, signal: either }, leftMs);
 }
 
 function codePage(code: DeviceCode): SignInPage {
@@ -48,7 +49,7 @@ function codePage(code: DeviceCode): SignInPage {
 async function poll(
   provider: OidcProvider,
   device: DeviceAuthorization,
-  { runtime, signal, look }: Pick<FlowContext, "runtime" | "signal" | "look">,
+  { runtime, signal, look }: FlowContext,
   leftMs: () => number,
 ): Promise<TokenSet> {
   let intervalMs = device.interval * 1000;
