@@ -26,7 +26,7 @@ import {
  * | `no_access_token` | the session uses an API key |
  * | `login_required` | a person has to sign in, and may not be asked now |
  * | `provider_unavailable` | the provider gave no usable answer; trying again may help |
- * | `provider_refused` | the provider answered with an OAuth error: see `oauthError` |
+ * | `provider_refused` | the provider refused: see `kind` and `oauthError` |
  * | `provider_invalid` | an answer of the provider is wrong or unsafe |
  * | `device_flow_unsupported` | the provider offers no device flow to this client |
  * | `client_auth_unusable` | the client's secret, key or assertion, the API secret or the token to exchange is missing or unusable |

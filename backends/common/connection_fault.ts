@@ -1,9 +1,15 @@
 import { readEnvIfGranted } from "./environment.ts";
 
-/** Reasons of {@linkcode connectionFault} that another try does not change. */
+/** A reason of {@linkcode connectionFault}: the cure is an authority to trust. */
 export const UNTRUSTED = "its certificate is not trusted";
 
-export const NO_HTTPS = "the host does not speak https: at that port";
+const EXPIRED = "its certificate is not valid at this computer's time";
+
+const OTHER_HOST = "its certificate is for another host";
+
+const NO_HTTPS = "the host does not speak https: at that port";
+
+const LASTING: readonly unknown[] = [UNTRUSTED, EXPIRED, OTHER_HOST, NO_HTTPS];
 
 /** Reasons that may be a proxy's, to which the connection goes in place of the host. */
 const UNKNOWN = "the host name is not known";
@@ -16,6 +22,8 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   [/connection refused|actively refused|ECONNREFUSED/i, REFUSED],
   [/proxy auth/i, "the proxy wants a name and a password (407): HTTPS_PROXY can hold them"],
   [/CertificateRequired/, "the host wants a client certificate, and there is none"],
+  [/certificate.{0,20}(expired|not ?valid ?yet)|CERT_(HAS_EXPIRED|NOT_YET_VALID)/i, EXPIRED],
+  [/not ?valid ?for ?name|ALTNAME_INVALID/i, OTHER_HOST],
   [
     /invalid peer certificate|self.signed cert|unable to (get|verify)|CERT_/i,
     UNTRUSTED,
@@ -53,12 +61,21 @@ export function connectionFault(error: unknown, timeoutMs?: number): string | un
     : known;
 }
 
+/** Whether another try does not change a reason, as {@linkcode connectionFault} gives it. */
+export function isLasting(fault: string | undefined): boolean {
+  return LASTING.includes(fault);
+}
+
 /**
- * The advice for a connection that failed.
+ * The advice for a connection that failed. It goes on with "Check this address, …".
  *
  * @param fault The reason, as {@linkcode connectionFault} gives it.
  */
 export function connectionAdvice(fault: string | undefined): string {
+  if (fault === EXPIRED) {
+    return "and this computer's clock. The host's administrator has to renew an expired certificate.";
+  }
+  if (fault === OTHER_HOST) return "and that no network or proxy answers in the host's place.";
   const isSecurity = fault === undefined || /TLS|certificate/.test(fault);
   const certificates = isSecurity ? " and the certificates (DENO_TLS_CA_STORE, DENO_CERT)" : "";
   return `the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`;

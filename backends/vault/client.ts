@@ -1,4 +1,4 @@
-import { connectionFault, NO_HTTPS, UNTRUSTED } from "../common/connection_fault.ts";
+import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
 import { isLoopback, netHost } from "../common/host.ts";
 import { parseRetryAfter, readText } from "../common/http_answer.ts";
 import { isObject, parseObject } from "../common/json.ts";
@@ -292,6 +292,6 @@ function failedConnection(error: unknown, address: URL): VaultTrouble {
     advice: fault === UNTRUSTED
       ? `Name the PEM file of the authority that made it in ${setting}.`
       : "Check that it runs, its address and the network.",
-    isPassing: fault !== UNTRUSTED && fault !== NO_HTTPS, // a node that ends breaks off handshakes, too
+    isPassing: !isLasting(fault), // a node that ends breaks off handshakes, too
   };
 }

@@ -22,7 +22,7 @@ const PUSHED: Endpoint = {
   at: "par",
   normalize(status, json) {
     const answer = normalizeGrant(status, json, (body) => ({ ...body, expires_in: 60 }));
-    return answer?.status === 200 ? { ...answer, status: 201 } : answer;
+    return answer && { ...answer, status: 201 };
   },
 };
 
@@ -177,11 +177,12 @@ export async function authorizationObstacle(
 }
 
 function obstacleAt(server: oauth.AuthorizationServer): string | undefined {
-  const { response_types_supported: types, code_challenge_methods_supported: methods } = server;
-  const isOffered = server.authorization_endpoint !== undefined &&
-    types?.includes("code") !== false;
-  if (!isOffered) return "the provider offers no sign-in with a code in the browser";
+  const { authorization_endpoint, response_types_supported: types = ["code"] } = server;
   // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
-  if (methods?.includes("S256") !== false) return undefined;
+  const { code_challenge_methods_supported: methods = ["S256"] } = server;
+  if (authorization_endpoint === undefined || !types.includes("code")) {
+    return "the provider offers no sign-in with a code in the browser";
+  }
+  if (methods.includes("S256")) return undefined;
   return "the provider does not support PKCE with S256, which protects the code";
 }

@@ -63,11 +63,12 @@ export class ClientAuth {
     return async (...request) => {
       const text = await get(server.issuer, sender);
       if (way === "secret") remember(sender.runtime.secrets, [text]);
-      const auth = way === "secret"
-        ? bySecret(text, server, isTurned)
-        : way === "key"
-        ? await byKey(name, text, server, isTurned)
-        : byAssertion(name, text);
+      const proofs = {
+        secret: () => bySecret(text, server, isTurned),
+        key: () => byKey(name, text, server, isTurned),
+        assertion: () => byAssertion(name, text),
+      };
+      const auth = await proofs[way]();
       await auth(...request);
     };
   }
@@ -80,39 +81,46 @@ export class ClientAuth {
    */
   hasOtherWay(server: oauth.AuthorizationServer): boolean {
     const { way } = this.#source;
+    if (way === "key") return isOwnEndpoint(server);
     const methods = server.token_endpoint_auth_methods_supported;
-    const isBoth = ["client_secret_post", "client_secret_basic"]
-      .every((name) => methods?.includes(name));
-    return way === "secret" && isBoth || way === "key" && isOwnEndpoint(server);
+    const both = ["client_secret_post", "client_secret_basic"];
+    return way === "secret" && both.every((name) => methods?.includes(name));
   }
 
   /** The advice where the provider refuses the client. */
   get advice(): string {
     const { way, name } = this.#source;
-    if (way === "assertion") {
-      return `Check ${CLIENT_ID} and the JWT in ${name}. The JWT must not have ended (exp). The ` +
-        "provider has to trust its iss, sub and aud for this client.";
-    }
-    return way === "key"
-      ? `Check ${CLIENT_ID} and the clock. The public key of ${name} has to be registered ` +
-        "with the same kid."
-      : `Check ${CLIENT_ID}, and that ${name} is its secret (a public client has none).`;
+    return `Check ${CLIENT_ID}` + {
+      secret: `, and that ${name} is its secret (a public client has none).`,
+      key: ` and the clock. The public key of ${name} has to be registered with the same kid.`,
+      assertion:
+        ` and the JWT in ${name}. The JWT must not have ended (exp). The provider has to ` +
+        "trust its iss, sub and aud for this client.",
+    }[way];
   }
 }
+
+/** The ways of the options. */
+const WAYS = {
+  clientSecret: "secret",
+  clientSecretFile: "secret",
+  clientKeyFile: "key",
+  clientAssertion: "assertion",
+  clientAssertionFile: "assertion",
+} as const;
 
 /** Where a proof comes from. */
 function sourceOf(proof: ClientProof): ProofSource {
   const { option, value } = proof;
-  const ofKey = option === "clientKeyFile" ? "key" : "assertion";
-  const way = option.startsWith("clientSecret") ? "secret" : ofKey;
+  const way = WAYS[option];
   const path = fileWith(proof);
   if (path !== undefined) {
     return { way, name: fileOf(option, path), get: () => readSecretFile(option, path) };
   }
+  const name = named(option);
   const job = gitHubJob(proof);
-  const get: ProofSource["get"] = (issuer, sender) =>
-    job ? askGitHub(job, issuer, sender) : valueOf(value, sender);
-  return { way, name: named(option), get };
+  if (job !== undefined) return { way, name, get: (...request) => askGitHub(job, ...request) };
+  return { way, name, get: (_, sender) => textOf(value, sender) };
 }
 
 /**
@@ -125,9 +133,9 @@ function bySecret(
   { token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer,
   isTurned: boolean,
 ): oauth.ClientAuth {
-  return methods?.includes("client_secret_post") && !isTurned
-    ? oauth.ClientSecretPost(secret)
-    : oauth.ClientSecretBasic(secret);
+  const isByForm = methods?.includes("client_secret_post") && !isTurned;
+  const toAuth = isByForm ? oauth.ClientSecretPost : oauth.ClientSecretBasic;
+  return toAuth(secret);
 }
 
 /**
@@ -142,11 +150,11 @@ function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServe
 }
 
 /** The text that the caller gives, as it is or by a function. */
-async function valueOf(given: ClientProof["value"], { runtime, signal }: Sender): Promise<string> {
+async function textOf(given: ClientProof["value"], { runtime, signal }: Sender): Promise<string> {
   if (typeof given === "string") return given;
-  const limit = AbortSignal.timeout(runtime.timeoutMs);
+  const limits = [AbortSignal.timeout(runtime.timeoutMs), signal ?? []].flat();
   try {
-    const end = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+    const end = AbortSignal.any(limits);
     return String(await untilAborted(Promise.try(given), end));
   } catch (error) {
     signal?.throwIfAborted();
@@ -176,7 +184,8 @@ async function askGitHub(
     throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both set`, ALLOW);
   }
   const url = new URL(address);
-  url.searchParams.set("audience", audience || (isEntraIssuer(issuer) ? ENTRA_AUDIENCE : issuer));
+  const usual = isEntraIssuer(issuer) ? ENTRA_AUDIENCE : issuer;
+  url.searchParams.set("audience", audience || usual);
   const fetch = providerFetch(GITHUB, { ...runtime }); // a copy, since its clock is not the provider's
   const headers = { accept: "application/json", authorization: `Bearer ${token}` };
   const response = await fetch(url.href, { headers, redirect: "manual", signal: signal ?? null });
@@ -216,8 +225,10 @@ async function byKey(
   const der = decodePem(text);
   const { key_ops: _, use: _1, ext: _2, alg: stated, ...parts } = jwk ?? {};
   const offered = server.token_endpoint_auth_signing_alg_values_supported;
-  for (const alg of typeof stated === "string" ? [stated] : candidates(der, offered)) {
-    const key = await importKey(jwk ? parts as JsonWebKey : der, alg);
+  const data = (jwk && parts as JsonWebKey) ?? der;
+  const algorithms = typeof stated === "string" ? [stated] : candidates(der, offered);
+  for (const alg of algorithms) {
+    const key = await importKey(data, alg);
     if (key === undefined) continue;
     return oauth.PrivateKeyJwt(key, {
       [oauth.modifyAssertion](header, claims) {
@@ -251,14 +262,15 @@ async function importKey(
   const algorithm = signatureAlgorithm(alg);
   if (data === undefined || algorithm === undefined) return undefined;
   try {
-    const key = data instanceof Uint8Array
-      ? await crypto.subtle.importKey("pkcs8", data, algorithm, false, ["sign"])
-      : await crypto.subtle.importKey("jwk", data, algorithm, false, ["sign"]);
+    const format = data instanceof Uint8Array ? "pkcs8" : "jwk";
+    const jwk = data as JsonWebKey; // or the bytes of the other format
+    const key = await crypto.subtle.importKey(format as "jwk", jwk, algorithm, false, ["sign"]);
     const { modulusLength = LEAST_BITS } = key.algorithm as Partial<RsaKeyAlgorithm>;
-    return modulusLength < LEAST_BITS ? undefined : key;
+    if (modulusLength >= LEAST_BITS) return key;
   } catch {
-    return undefined; // the error may quote the key
+    // the error may quote the key
   }
+  return undefined;
 }
 
 /**
@@ -271,8 +283,9 @@ function candidates(
   der: Uint8Array | undefined,
   offered: readonly string[] = ["RS256"],
 ): string[] {
-  const rsa = offered.includes("RS256") ? undefined : offered.find((alg) => RSA.includes(alg));
-  if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa ?? "RS256"];
-  const isRenamed = offered.includes("Ed25519") && !offered.includes("EdDSA");
-  return [rsa ?? "RS256", ...Object.keys(CURVES), isRenamed ? "Ed25519" : "EdDSA"];
+  const ofRsa = ["RS256", ...offered].find((alg) => RSA.includes(alg) && offered.includes(alg));
+  const rsa = ofRsa ?? "RS256";
+  if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];
+  const edwards = ["EdDSA", "Ed25519"].find((alg) => offered.includes(alg)) ?? "EdDSA";
+  return [rsa, ...Object.keys(CURVES), edwards];
 }

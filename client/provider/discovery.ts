@@ -32,18 +32,57 @@ export async function discoverProvider(
       reason: "it has neither /.well-known/openid-configuration nor " +
         "/.well-known/oauth-authorization-server",
       remedy: "Check the issuer and its path.",
+      kind: "fault",
     });
   }
-  const { issuer: stated } = await response.clone().json();
-  // A trailing slash makes no other issuer. Tokens name the issuer as the document does. At the place
-  // of RFC 8414, whoever has the host's root answers for all its paths, and has to name one exactly.
-  const isSame = isThere && withoutSlash(String(stated)) === withoutSlash(url.href);
-  const expected = isSame ? new URL(stated) : url;
+  const expected = isThere ? await statedIssuer(url, response) : url;
   const server = await oauth.processDiscoveryResponse(expected, response);
   for (const name of ENDPOINTS) {
     if (server[name] !== undefined) checkEndpoint(name, server[name], issuer);
   }
   return server;
+}
+
+/**
+ * The issuer as its own document states it. A trailing slash makes no other one, and tokens name it as the
+ * document does. At the place of RFC 8414, whoever has the host's root answers for all its paths, and has
+ * to name one exactly.
+ */
+async function statedIssuer(issuer: URL, response: Response): Promise<URL> {
+  const { issuer: stated } = await response.clone().json();
+  if (withoutSlash(String(stated)) !== withoutSlash(issuer.href)) return issuer;
+  return new URL(stated);
+}
+
+/**
+ * The endpoint for revocation. Where the document of OpenID Connect has none, the one of RFC 8414 may: at
+ * its place, or below the issuer (django-oauth-toolkit). `undefined` where none has.
+ *
+ * @param get Requests a document.
+ */
+export async function findRevocationEndpoint(
+  { issuer, revocation_endpoint }: oauth.AuthorizationServer,
+  get: (url: string) => Promise<Response>,
+): Promise<string | undefined> {
+  if (revocation_endpoint !== undefined) return revocation_endpoint;
+  const url = new URL(issuer);
+  const name = ".well-known/oauth-authorization-server";
+  const places = new Set([
+    new URL(`/${name}${withoutSlash(url.pathname)}`, url).href,
+    `${withoutSlash(issuer)}/${name}`,
+  ]);
+  for (const place of places) {
+    const found = await get(place).then((response) => endpointIn(response, url))
+      .catch(() => undefined);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+async function endpointIn(response: Response, issuer: URL): Promise<string | undefined> {
+  const { revocation_endpoint } = await oauth.processDiscoveryResponse(issuer, response);
+  checkEndpoint("revocation_endpoint", revocation_endpoint, issuer.href);
+  return revocation_endpoint;
 }
 
 /**

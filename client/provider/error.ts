@@ -7,7 +7,6 @@ import {
   ProviderUnavailableError,
   type RefusalKind,
   ValidMindAuthError,
-  type ValidMindAuthErrorCode,
   type ValidMindAuthErrorParts,
 } from "../errors.ts";
 import { named } from "../options/declaration.ts";
@@ -40,7 +39,8 @@ export class ProviderRefusedError extends ValidMindAuthError {
 
 /** The kind of a refusal, whether or not it has its code and words already. */
 export function refusalKind(error: unknown): RefusalKind | undefined {
-  return error instanceof ValidMindAuthError ? error.kind : refusalIn(error)?.kind;
+  if (error instanceof ValidMindAuthError) return error.kind;
+  return refusalIn(error)?.kind;
 }
 
 /** The refusal that an answer was normalized to: see `providerFetch`. */
@@ -68,12 +68,9 @@ export function providerError(
 ): Error {
   if (isOwn(error)) return error;
   const refusal = refusalIn(error);
-  if (refusal !== undefined) {
-    const { headers } = (error as oauth.ResponseBodyError).response;
-    return refused(action, issuer, refusal, advice, headers);
-  }
-  const [code, reason, cure] = explain(issuer, error);
-  return new ValidMindAuthError(code, { action: `${action} at ${issuer}`, reason, remedy: cure });
+  if (refusal === undefined) return invalidAnswer(action, issuer, error);
+  const { headers } = (error as oauth.ResponseBodyError).response;
+  return refusalError(action, issuer, refusal, advice, headers.get("retry-after"));
 }
 
 /** The error of a refusal in the browser: RFC 6749, section 4.1.2.1. */
@@ -82,62 +79,76 @@ export function pageRefusal(
   refusal: Refusal,
   advice: RefusalAdvice,
 ): ValidMindAuthError {
-  const error = refused("sign in", issuer, refusal, advice);
-  return refusal.kind === "fault" ? new ProviderUnavailableError(error) : error;
+  const error = refusalError("sign in", issuer, refusal, advice);
+  if (refusal.kind === "fault") return new ProviderUnavailableError(error);
+  return error;
 }
 
-function refused(
+function refusalError(
   action: string,
   issuer: string,
   refusal: Refusal,
   advice: RefusalAdvice,
-  headers?: Headers,
+  retryAfter: string | null = null,
 ): ProviderRefusedError {
   const answer = answerOf(refusal);
-  const isSilent = refusal.code + refusal.said === "";
   return new ProviderRefusedError({
     action: `${action} at ${issuer}`,
-    reason: `the provider answered ${answer}${isSilent ? ", or a proxy did" : ""}`,
+    reason: `the provider answered ${answer}`,
     remedy: remedyOf(refusal, { ...advice, scope: printable(advice.scope ?? "") }),
     answer,
     kind: refusal.kind,
     oauthError: refusal.code || undefined,
-    retryAfterMs: parseRetryAfter(headers?.get("retry-after") ?? null),
+    retryAfterMs: parseRetryAfter(retryAfter),
   });
 }
 
 /** The code and the words of a provider. */
 function answerOf({ code, said, status }: Refusal): string {
   const words = printable(said).replace(/\.$/, "");
-  const name = code === "" ? `status ${status}` : code;
-  if (words !== "") return `${name} (${words})`;
-  return code === "" ? `${name} and no text` : name;
+  if (code + words === "") return `status ${status} and no text, or a proxy did`;
+  const name = code || `status ${status}`;
+  return words === "" ? name : `${name} (${words})`;
 }
 
-type Explanation = [code: ValidMindAuthErrorCode, reason: string, cure: string];
-
-function explain(issuer: string, error: unknown): Explanation {
+/** The error for an answer that oauth4webapi does not take, or that a check of this folder refuses. */
+function invalidAnswer(action: string, issuer: string, error: unknown): ValidMindAuthError {
+  const at = `${action} at ${issuer}`;
   const { code, cause } = (error ?? {}) as {
     code?: unknown;
     cause?: { attribute?: unknown; body?: { issuer?: unknown } };
   };
   if (code === oauth.JSON_ATTRIBUTE_COMPARISON && cause?.attribute === "issuer") {
-    return otherIssuer(issuer, cause.body?.issuer);
+    return otherIssuer(at, issuer, cause.body?.issuer);
   }
   // The messages of oauth4webapi's errors are fixed texts. Their causes are not, and are left out.
-  const text = error instanceof Error ? printable(error.message) : "unknown error";
-  const isOfIdToken = code === oauth.JWT_CLAIM_COMPARISON || code === oauth.JWT_TIMESTAMP_CHECK ||
-    code === oauth.KEY_SELECTION || /\bJW[TSKE]\b|id_token|signature/i.test(text);
-  return isOfIdToken
-    ? ["id_token_invalid", `the ID token failed its checks: ${text}`, idTokenAdvice(code, text)]
-    : [
-      "provider_invalid",
-      `its answer breaks the protocol: ${text}`,
-      `Check the issuer, then ${ASK}`,
-    ];
+  const text = printable(error instanceof Error ? error.message : "unknown error");
+  if (isOfIdToken(code, text)) {
+    return new ValidMindAuthError("id_token_invalid", {
+      action: at,
+      reason: `the ID token failed its checks: ${text}`,
+      remedy: remedyOfIdToken(code, text),
+    });
+  }
+  return new ValidMindAuthError("provider_invalid", {
+    action: at,
+    reason: `its answer breaks the protocol: ${text}`,
+    remedy: `Check the issuer, then ${ASK}`,
+  });
 }
 
-function idTokenAdvice(code: unknown, text: string): string {
+/** The codes of oauth4webapi for the claims, the times and the key of a token. */
+const OF_TOKENS: readonly unknown[] = [
+  oauth.JWT_CLAIM_COMPARISON,
+  oauth.JWT_TIMESTAMP_CHECK,
+  oauth.KEY_SELECTION,
+];
+
+function isOfIdToken(code: unknown, text: string): boolean {
+  return OF_TOKENS.includes(code) || /\bJW[TSKE]\b|id_token|signature/i.test(text);
+}
+
+function remedyOfIdToken(code: unknown, text: string): string {
   if (text.startsWith("JWE")) return "Switch off the encryption of ID tokens for this client.";
   if (code === oauth.JWT_TIMESTAMP_CHECK || /^iat\b/.test(text)) {
     return `Check this computer's clock, then ${ASK}`;
@@ -149,10 +160,14 @@ function idTokenAdvice(code: unknown, text: string): string {
   return `Check ${named("issuer")} and ${CLIENT_ID}, then ${ASK}`;
 }
 
-function otherIssuer(issuer: string, stated: unknown): Explanation {
-  const named = typeof stated === "string" ? `, ${printable(stated)}` : "";
-  const cure = isEntraIssuer(issuer)
-    ? `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`
-    : "Give the issuer exactly as the provider states it.";
-  return ["provider_invalid", `its discovery document names another issuer${named}`, cure];
+function otherIssuer(action: string, issuer: string, stated: unknown): ValidMindAuthError {
+  const name = typeof stated === "string" ? `, ${printable(stated)}` : "";
+  const reason = `its discovery document names another issuer${name}`;
+  const remedy = remedyOfIssuer(issuer);
+  return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
+}
+
+function remedyOfIssuer(issuer: string): string {
+  if (!isEntraIssuer(issuer)) return "Give the issuer exactly as the provider states it.";
+  return `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`;
 }

@@ -15,13 +15,7 @@ import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import {
-  type Answer,
-  isSuccess,
-  normalizeDocument,
-  normalizeGrant,
-  normalizeTokens,
-} from "./normalize.ts";
+import { type Answer, normalizeDocument, normalizeGrant, normalizeTokens } from "./normalize.ts";
 import { type AskedFor, readRefusal, type Refusal } from "./refusal.ts";
 import { remedyOf } from "./remedy.ts";
 
@@ -62,7 +56,8 @@ export const DISCOVERY: Endpoint = {
   normalize(status, json) {
     // Microsoft Entra answers 400 and a JSON error where it does not know the tenant.
     const isAbsent = status === 404 || status === 400 && typeof json?.error === "string";
-    return isAbsent ? { status: 404, body: {} } : normalizeDocument(status, json);
+    if (isAbsent) return { status: 404, body: {} };
+    return normalizeDocument(status, json);
   },
 };
 
@@ -80,7 +75,7 @@ export const TOKEN: Endpoint = {
 export const REVOCATION: Endpoint = {
   name: "revocation",
   at: "revoke",
-  normalize: (status) => isSuccess(status) ? { status: 200, body: {} } : undefined,
+  normalize: (status) => normalizeGrant(status, {}, (body) => body),
 };
 
 /** The questions to the token endpoint, by the grant. */
@@ -129,34 +124,38 @@ export function providerFetch(
   const { secrets } = runtime;
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
-    remember(secrets, secretsOf(init));
+    remember(secrets, secretsSent(init));
     const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
-    // A cache, as Google has for its keys, gives the time of its copy.
-    const date = headers.has("age") ? null : headers.get("date");
-    runtime.skew = providerSkew(date) ?? runtime.skew;
+    learnClock(runtime, headers);
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
-    const success = isRedirect(status) ? undefined : endpoint.normalize(status, json);
-    if (success === undefined) {
-      const question = { at: askedFor(endpoint, init), hasProof: hasProof(init) };
-      const refusal = readRefusal({ ...question, status, text, json }, secrets);
-      if (refusal.kind === "fault") throw notUsable(url, response, refusal, secrets);
-      return rebuild(refusalAnswer(refusal), headers);
+    const success = !leadsElsewhere(status) && endpoint.normalize(status, json);
+    if (success) {
+      capture?.(success.body);
+      return rebuild(success, headers);
     }
-    capture?.(success.body);
-    return rebuild(success, headers);
+    const question = { at: askedFor(endpoint, init), hasProof: hasProof(init) };
+    const refusal = readRefusal({ ...question, status, text, json }, secrets);
+    if (refusal.kind === "fault") throw notUsable(url, response, refusal, secrets);
+    return rebuild(refusalAnswer(refusal), headers);
   };
 }
 
-function isRedirect(status: number): boolean {
+function learnClock(runtime: Runtime, headers: Headers): void {
+  if (headers.has("age")) return; // a cache, as Google has for its keys, gives the time of its copy
+  runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
+}
+
+function leadsElsewhere(status: number): boolean {
   return status >= 300 && status < 400;
 }
 
 /** The fields of a request's form. */
 function formOf({ body }: RequestInit): URLSearchParams {
-  return body instanceof URLSearchParams ? body : new URLSearchParams();
+  if (body instanceof URLSearchParams) return body;
+  return new URLSearchParams();
 }
 
 function askedFor({ at }: Endpoint, init: RequestInit): AskedFor {
@@ -169,7 +168,7 @@ function hasProof(init: RequestInit): boolean {
   return new Headers(init.headers).has("authorization") || PROOFS.some((name) => form.has(name));
 }
 
-function secretsOf(init: RequestInit): (string | undefined)[] {
+function secretsSent(init: RequestInit): (string | undefined)[] {
   const credential = new Headers(init.headers).get("authorization")?.replace(/^\w+ /, "");
   const secrets = [...formOf(init)].filter(([name]) => SENT_SECRETS.includes(name));
   return [credential, ...secrets.map(([, value]) => value)];
@@ -182,10 +181,15 @@ function secretsOf(init: RequestInit): (string | undefined)[] {
  */
 export function providerSkew(date: string | null, issuedAt?: unknown): number | undefined {
   const byDate = parseHttpDate(date);
-  const isDated = !Number.isNaN(byDate);
-  const time = isDated ? byDate : typeof issuedAt === "number" ? issuedAt * 1000 : NaN;
+  if (!Number.isNaN(byDate)) return secondsAhead(byDate, DAY_SECONDS);
+  if (typeof issuedAt !== "number") return undefined;
+  return secondsAhead(issuedAt * 1000, MAX_SKEW_SECONDS);
+}
+
+function secondsAhead(time: number, most: number): number | undefined {
   const seconds = Math.round((time - Date.now()) / 1000);
-  return Math.abs(seconds) <= (isDated ? DAY_SECONDS : MAX_SKEW_SECONDS) ? seconds : undefined;
+  if (Math.abs(seconds) <= most) return seconds;
+  return undefined;
 }
 
 async function fetchText(
@@ -195,7 +199,7 @@ async function fetchText(
   { fetch, timeoutMs, secrets }: Runtime,
 ) {
   using limit = timeLimit(timeoutMs);
-  const signal = init.signal ? AbortSignal.any([init.signal, limit.signal]) : limit.signal;
+  const signal = AbortSignal.any([limit.signal, init.signal ?? []].flat());
   try {
     if (fetch === globalThis.fetch) assertNet(new URL(url));
     const request = { ...init, ...formOnce(init), signal };
@@ -205,14 +209,15 @@ async function fetchText(
     const isWhole = (text: string) => parseObject(text) !== undefined;
     const text = await readText(response, signal, MAX_BYTES, "refuse", isWhole);
     if (text === undefined) {
-      throw unusable(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
+      throw unusableAnswer(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
     }
     return { response, text };
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
     const ms = limit.signal.aborted ? timeoutMs : undefined;
-    throw unreachable(endpoint, url, error, secrets, ms);
+    if (isNotCapable(error)) throw notPermitted(url);
+    throw unreachableEndpoint(endpoint, url, error, secrets, ms);
   }
 }
 
@@ -228,7 +233,10 @@ function timeLimit(ms: number): { signal: AbortSignal } & Disposable {
   const after = (wait: number, run: () => void) =>
     AbortSignal.timeout(Math.ceil(wait)).addEventListener("abort", run, { signal: done.signal });
   const stop = () => end.abort();
-  after(ms, () => performance.now() - due > LATE_MS ? after(AWAKE_MS, stop) : stop());
+  after(ms, () => {
+    if (performance.now() - due <= LATE_MS) stop();
+    else after(AWAKE_MS, stop);
+  });
   return { signal: end.signal, [Symbol.dispose]: () => done.abort() };
 }
 
@@ -252,9 +260,7 @@ function rebuild({ status, body }: Answer, received: Headers): Response {
 
 /** A refusal as oauth4webapi takes it, which hands on the body. */
 function refusalAnswer(refusal: Refusal): Answer {
-  const { code, said } = refusal;
-  const error_description = said === "" ? undefined : said;
-  return { status: 400, body: { error: code || "none", error_description, refusal } };
+  return { status: 400, body: { error: refusal.code || "none", refusal } };
 }
 
 /** The error for an answer that decides nothing. */
@@ -265,51 +271,60 @@ function notUsable(
   secrets: Iterable<string>,
 ): ProviderUnavailableError {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
-  const reason = reasonOf(refusal, printable(contentType, 60));
-  return unusable(url, reason, remedyOf(refusal), parseRetryAfter(headers.get("retry-after")));
+  const reason = wordsForFault(refusal, printable(contentType, 60));
+  return unusableAnswer(
+    url,
+    reason,
+    remedyOf(refusal),
+    parseRetryAfter(headers.get("retry-after")),
+  );
 }
 
-function reasonOf({ status, code, said }: Refusal, contentType: string): string {
-  if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
+function wordsForFault({ status, code, said }: Refusal, contentType: string): string {
+  if (leadsElsewhere(status)) return "it redirects to another address, to which no token is sent";
   const words = [code, said].filter((text) => text !== "").join(": ");
-  return words === ""
-    ? `it has status ${status} and no usable JSON (${contentType})`
-    : `the provider answered with status ${status} (${printable(words)})`;
+  if (words === "") return `it has status ${status} and no usable JSON (${contentType})`;
+  return `the provider answered with status ${status} (${printable(words)})`;
 }
 
-function unusable(url: string, reason: string, remedy: string, retryAfterMs?: number) {
+function unusableAnswer(url: string, reason: string, remedy: string, retryAfterMs?: number) {
   const action = `use the answer of ${place(url)}`;
   return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
 }
 
+function notPermitted(url: string): ValidMindAuthError {
+  const flag = permissionFlag("net", netHost(new URL(url)));
+  return new ValidMindAuthError("permission_required", {
+    action: `reach ${place(url)}`,
+    reason: "Deno does not permit it",
+    remedy: `Run with: ${flag}`,
+  });
+}
+
 /** The error for a request without an answer. */
-function unreachable(
+function unreachableEndpoint(
   endpoint: Endpoint,
   url: string,
   error: unknown,
   secrets: Iterable<string>,
   timeoutMs?: number,
-): ValidMindAuthError {
-  if (isNotCapable(error)) {
-    const flag = permissionFlag("net", netHost(new URL(url)));
-    return new ValidMindAuthError("permission_required", {
-      action: `reach ${place(url)}`,
-      reason: "Deno does not permit it",
-      remedy: `Run with: ${flag}`,
-    });
-  }
+): ProviderUnavailableError {
   const fault = connectionFault(error, timeoutMs);
-  const advice = fault === UNTRUSTED
-    ? "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the " +
-      "file of the authority's certificate. Otherwise do not sign in here."
-    : `Check ${endpoint === DISCOVERY ? named("issuer") : "this address"}, ` +
-      `${connectionAdvice(fault)}`;
   return new ProviderUnavailableError({
     action: `reach ${place(url)}`,
     reason: fault ?? "the connection failed",
-    remedy: advice,
+    remedy: remedyOfConnection(endpoint, fault),
     cause: timeoutMs ? undefined : causeFrom(error, secrets),
   });
+}
+
+function remedyOfConnection(endpoint: Endpoint, fault: string | undefined): string {
+  if (fault === UNTRUSTED) {
+    return "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT " +
+      "to the file of the authority's certificate. Otherwise do not sign in here.";
+  }
+  const address = endpoint === DISCOVERY ? named("issuer") : "this address";
+  return `Check ${address}, ${connectionAdvice(fault)}`;
 }
 
 /** An address for messages, without its query, whose text is the provider's. */

@@ -14,7 +14,8 @@ const LIST = /(methods|scopes|types|values)_supported$/;
 
 /** Puts right a document: discovery, keys. `undefined` for any other answer. */
 export function normalizeDocument(status: number, json: Json | undefined): Answer | undefined {
-  return status === 200 && json !== undefined ? { status, body: withoutBlanks(json) } : undefined;
+  if (status !== 200 || json === undefined) return undefined;
+  return { status, body: withoutBlanks(json) };
 }
 
 /**
@@ -28,35 +29,39 @@ export function normalizeGrant(
   json: Json | undefined,
   normalizeBody: (body: Json) => Json,
 ): Answer | undefined {
-  if (json === undefined || !isSuccess(status)) return undefined;
+  if (json === undefined || status < 200 || status > 299) return undefined;
   const body = withoutBlanks(json);
   const { error = false } = body;
-  return error === false ? { status: 200, body: normalizeBody(body) } : undefined;
-}
-
-/** Whether a status is one of success. */
-export function isSuccess(status: number): boolean {
-  return status >= 200 && status < 300;
+  if (error !== false) return undefined;
+  return { status: 200, body: normalizeBody(body) };
 }
 
 /** The members of an answer that have a value. A list that is not an array has none. */
 function withoutBlanks(json: Json): Json {
-  const hasValue = (name: string, value: unknown) =>
-    LIST.test(name) ? Array.isArray(value) : value !== null && value !== "";
-  return Object.fromEntries(Object.entries(json).filter(([name, value]) => hasValue(name, value)));
+  return Object.fromEntries(Object.entries(json).filter(hasValue));
+}
+
+function hasValue([name, value]: [name: string, value: unknown]): boolean {
+  if (LIST.test(name)) return Array.isArray(value);
+  return value !== null && value !== "";
 }
 
 /** Puts right tokens: the case of their type, numbers as texts, lists of scopes. */
 export function normalizeTokens(body: Json): Json {
   const { expires_in, scope, token_type = "", ...tokens } = body;
   const isBearer = /^(bearer([-_ ]?token)?)?$/i.test(String(token_type));
-  const words = Array.isArray(scope) ? scope.join(" ") : scope;
   return {
     token_type: isBearer ? "Bearer" : token_type,
     ...tokens,
     expires_in: positiveNumber(expires_in),
-    scope: typeof words === "string" ? words : undefined,
+    scope: scopeText(scope),
   };
+}
+
+function scopeText(scope: unknown): string | undefined {
+  if (Array.isArray(scope)) return scope.join(" ");
+  if (typeof scope === "string") return scope;
+  return undefined;
 }
 
 /** A number above 0, also as a string; any other value counts as absent. */

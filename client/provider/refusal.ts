@@ -95,6 +95,8 @@ const OF_CLIENT = [
   /(unknown|invalid|no such) client/i,
   /\b(client|application)\b.{0,80}\b(not found|not registered|unknown|does not exist|was deleted|disabled)/i,
 ];
+/** Words about the proof beside `invalid_grant`, whose other words may name another client. */
+const FAILED_PROOF = /client authentication failed/i;
 const OF_ACCOUNT = [
   /\b(user|account)\b.{0,40}\b(disabled|inactive|locked|blocked|suspended|restricted|not fully set up)/i,
   /(inactive|disabled) user/i,
@@ -112,15 +114,20 @@ export function readRefusal(answer: RefusalAnswer, secrets: Iterable<string> = [
   return {
     at,
     status,
-    kind: kindOf(answer, words),
-    code: isKnownCode(code) ? code : properName(redact(code, secrets)),
+    kind: judge(answer, words),
+    code: codeName(code, secrets),
     said: redact(said, secrets),
     sub: redact(sub, secrets),
   };
 }
 
-function properName(code: string): string {
-  return /^[\w.-]{0,60}$/.test(code) ? code : "an error without a proper name";
+/** A code of the table echoes nothing of the request, and a short secret may be a part of it. */
+function codeName(code: string, secrets: Iterable<string>): string {
+  const isKnown = kindOfCode(code) !== undefined || WAITS.includes(code);
+  if (isKnown) return code;
+  const name = redact(code, secrets);
+  if (/^[\w.-]{0,60}$/.test(name)) return name;
+  return "an error without a proper name";
 }
 
 /** The error in any provider's form: OAuth, Okta, PingOne, Google, AWS. */
@@ -140,7 +147,7 @@ function firstText(...values: unknown[]): string {
 }
 
 /** The meaning of an answer, by eight rules. The first that fits decides. */
-function kindOf(answer: RefusalAnswer, { code, said, sub }: RefusalWords): RefusalKind {
+function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): RefusalKind {
   const { at, status, json, hasProof = false } = answer;
   const words = `${code} ${said}`;
   const byCode = kindOfCode(code);
@@ -159,13 +166,15 @@ function kindOf(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refus
   // 5. This client may not use this grant.
   if (isOneOf(OF_GRANT, words)) return "flow";
   // 6. The client, or its proof. In the grant of a client itself, its proof is the grant.
-  if (namesClient(words) && code !== "invalid_grant") return "client";
+  const isOfClient = code === "invalid_grant" ? FAILED_PROOF.test(said) : namesClient(words);
+  if (isOfClient) return "client";
   if (code === "unauthorized_client" && said === "" && hasProof) return "client";
   if (at === "client" && ["invalid_grant", "invalid_request"].includes(code)) return "client";
   // 7. The grant is over, unless it is about the account, or unclear.
   if (byCode === "over") {
     const isUnclear = at === "refresh" && sub === "" && isOfEntra(json); // it says so of an ended one
-    return isUnclear || isOneOf(OF_ACCOUNT, said) ? "refused" : "over";
+    if (isUnclear || isOneOf(OF_ACCOUNT, said)) return "refused";
+    return "over";
   }
   // 8. The code. All that nobody knows is refused, and the grant stays.
   if (code === "invalid_request" && /\binvalid_scope\b/.test(said)) return "scope"; // Cognito
@@ -180,12 +189,14 @@ export function isBusy(status: number, words: string): boolean {
 function kindOfSilence({ at, status, text, hasProof }: RefusalAnswer): RefusalKind {
   if (text.trim() !== "" || ![400, 401, 403].includes(status)) return "fault";
   if (hasProof) return "client";
-  return at === "device" ? "flow" : "refused";
+  if (at === "device") return "flow";
+  return "refused";
 }
 
 function kindOfCode(code: string): RefusalKind | undefined {
   const name = code.replace("-", "_"); // Salesforce
-  return Object.hasOwn(BY_CODE, name) ? BY_CODE[name] : undefined;
+  if (Object.hasOwn(BY_CODE, name)) return BY_CODE[name];
+  return undefined;
 }
 
 function isOneOf(patterns: readonly RegExp[], words: string): boolean {
@@ -204,9 +215,4 @@ export function namesApi(words: string): boolean {
 /** Whether words name the client or its proof. */
 export function namesClient(words: string): boolean {
   return isOneOf(OF_CLIENT, words);
-}
-
-/** Whether an error code is one of the table, which echoes nothing of the request. */
-function isKnownCode(code: string): boolean {
-  return kindOfCode(code) !== undefined || WAITS.includes(code);
 }

@@ -20,7 +20,6 @@ export const PROVE: string = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
 
 const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
-const NETWORKS = "that no network or proxy asks for a sign-in of its own";
 const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
 const CONFIDENTIAL = `A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;
 const PUBLIC = `${CLIENT} and public. ${CONFIDENTIAL}.`;
@@ -41,7 +40,7 @@ const GRANTS: Readonly<Partial<Record<AskedFor, string>>> = {
   par: CODE_GRANT,
   page: CODE_GRANT,
   code: CODE_GRANT,
-  refresh: `Enable the refresh token grant for this client, then sign in again.`,
+  refresh: "Enable the refresh token grant for this client, then sign in again.",
   client: CLIENT_GRANT,
 };
 
@@ -55,6 +54,8 @@ export interface RefusalAdvice {
   readonly ofToken?: string;
 }
 
+const OF_DPOP = /dpop/i;
+
 /** Remedies that only a provider's words lead to, for some kinds. The first that fits counts. */
 const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remedy: string])[] = [
   // Microsoft Entra
@@ -66,7 +67,7 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
   // Keycloak, by invalid_request; RFC 9449
   [
     ["client"],
-    /dpop/i,
+    OF_DPOP,
     `Check this computer's clock. A client that has to use DPoP needs ${DPOP}.`,
   ],
   // Keycloak
@@ -119,28 +120,42 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
 export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
   const { kind, at, code, said, sub } = refusal;
   const { ofClient, ofToken = "" } = advice;
-  if (kind === "client" && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
   const words = `${code} ${sub} ${said}`;
+  const isOfProof = kind === "client" && !OF_DPOP.test(words);
+  if (isOfProof && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
   const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words));
   if (kind === "scope") return remedyOfScope(refusal, advice, known?.[2]);
   if (known !== undefined) return known[2];
   if (kind === "fault") return remedyOfFault(refusal);
   if (at === "exchange") return remedyOfExchange(refusal, ofToken);
   if (kind === "client") return PUBLIC;
-  if (kind === "flow") return GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
+  if (kind === "flow") return remedyOfFlow(refusal);
   if (kind === "denied") return remedyOfDenial(refusal);
-  if (kind === "over") return at === "poll" ? `Sign in again, and approve in time.` : SIGN_IN;
+  if (kind === "over" && at === "poll") return "Sign in again, and approve before the code ends.";
+  if (kind === "over") return SIGN_IN;
   return remedyOfOther(refusal, words);
 }
 
 /** Some codes leave open whether the proof or the grant is refused. */
 function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
   const isSure = code === "invalid_client" || namesClient(said);
-  const grant = isSure ? undefined : GRANTS[at];
-  return grant === undefined ? ofClient : `${ofClient} ${grant}`;
+  const grant = GRANTS[at];
+  if (isSure || grant === undefined) return ofClient;
+  return `${ofClient} ${grant}`;
 }
 
-function remedyOfScope({ at }: Refusal, { scope = "" }: RefusalAdvice, known?: string): string {
+/** A refusal without a word may be of a client that is not known. */
+function remedyOfFlow({ at, code }: Refusal): string {
+  const grant = GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
+  if (code === "") return `${PUBLIC} ${grant}`;
+  return grant;
+}
+
+function remedyOfScope(
+  { at }: Refusal,
+  { scope = "", ofToken }: RefusalAdvice,
+  known = ofToken,
+): string {
   const sent = `The scope asked for was "${scope}".`;
   if (known !== undefined) return `${sent} ${known}`;
   const check = `Check ${SCOPE}: the provider does not allow all of it to this client.`;
@@ -153,27 +168,27 @@ function remedyOfFault({ at, status, code, said }: Refusal): string {
     return "Try again later, then ask the administrator of the provider, or of a proxy before it.";
   }
   const issuer = at === "find"
-    ? `Check ${ISSUER}, which is the provider's address and not the API's`
-    : `Check ${ISSUER}`;
-  return `${issuer}. Check also ${NETWORKS}, and try again.`;
+    ? `${ISSUER}, which is the provider's address and not the API's`
+    : ISSUER;
+  return `Check ${issuer}. Check also that no network or proxy asks for a sign-in of its own.`;
 }
 
-function remedyOfExchange({ kind }: Refusal, ofToken: string): string {
-  return kind === "client" ? `The client may have to prove itself. ${PROVE} ${ofToken}` : ofToken;
+function remedyOfExchange({ kind, said }: Refusal, ofToken: string): string {
+  if (kind === "client") return `The client may have to prove itself. ${PROVE} ${ofToken}`;
+  if (namesApi(said)) return `${OTHER_API} ${ofToken}`;
+  return ofToken;
 }
 
 function remedyOfDenial({ at }: Refusal): string {
-  return at === "client"
-    ? "Have the client allowed to use this API at the provider."
-    : `Sign in again, and approve. A rule may refuse it: ${ASK}`;
+  if (at === "client") return "Have the client allowed to use this API at the provider.";
+  return `Sign in again, and approve. A rule may refuse it: ${ASK}`;
 }
 
 /** The codes of OpenID Connect Core, section 3.1.2.6, and Auth0 that a sign-in answers. */
-const WANTS_PERSON =
-  /^(interaction|login|consent|account_selection|mfa|additional_action)_?(required)?\b/;
+const WANTS_PERSON = /^(interaction|login|consent|account_selection|mfa)_required$/;
 
 function remedyOfOther({ at, code }: Refusal, words: string): string {
-  if (code === "invalid_target" || namesApi(words)) return OTHER_API;
+  if (/^invalid_(target|resource)$/.test(code) || namesApi(words)) return OTHER_API;
   if (at === "refresh" || WANTS_PERSON.test(code)) return SIGN_IN;
   return `Check the options of the request, then ${ASK}`;
 }

@@ -7,10 +7,11 @@ import { readClaims } from "../entry/claims.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import { checkEndpoint } from "./discovery.ts";
+import { checkEndpoint, findRevocationEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { DPOP } from "./error.ts";
 import {
+  DISCOVERY,
   type Endpoint,
   JWKS,
   positiveNumber,
@@ -204,9 +205,13 @@ export async function revokeToken(
   token: string,
   hint: "refresh_token" | "access_token",
 ): Promise<boolean> {
-  const { server, client, auth } = context;
-  if (server.revocation_endpoint === undefined) return false;
-  const response = await oauth.revocationRequest(server, client, auth, token, {
+  const { server, client, auth, runtime, signal = null } = context;
+  const fetch = providerFetch(DISCOVERY, runtime);
+  const get = (url: string) => fetch(url, { redirect: "manual", signal });
+  const revocation_endpoint = await findRevocationEndpoint(server, get);
+  if (revocation_endpoint === undefined) return false;
+  const found = { ...server, revocation_endpoint };
+  const response = await oauth.revocationRequest(found, client, auth, token, {
     ...requestOptions(REVOCATION, context),
     additionalParameters: { token_type_hint: hint },
   });

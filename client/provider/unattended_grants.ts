@@ -18,8 +18,8 @@ import {
 
 /** Requests tokens by the grant of a session that needs no person. */
 export async function requestUnattended(provider: OidcProvider): Promise<TokenSet> {
-  const isOfClient = provider.identity.flow === "client_credentials";
-  return await (isOfClient ? requestClientTokens(provider) : exchangeToken(provider));
+  if (provider.identity.flow === "client_credentials") return await requestClientTokens(provider);
+  return await exchangeToken(provider);
 }
 
 const BY_CLIENT = named("flow", "client_credentials");
@@ -119,12 +119,13 @@ function readToken(path: string, target: string, issuer: string): string {
 
 /** The advice for refusals, by the unchecked claims of the token where it is a JWT. */
 function adviceFor(token: string): RefusalAdvice {
+  return { ofToken: `${remedyOfToken(token)} ${OTHERWISE}` };
+}
+
+function remedyOfToken(token: string): string {
   const { exp, azp } = readClaims(token) ?? {};
-  const isEnded = typeof exp === "number" && exp * 1000 < Date.now();
+  if (typeof exp === "number" && exp * 1000 < Date.now()) return "That token has ended.";
   const owner = typeof azp === "string" ? ` of ${printable(azp, 80)}` : "";
-  const cause = isEnded
-    ? "That token has ended."
-    : `Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} ` +
-      `and ${SCOPE}.`;
-  return { ofToken: `${cause} ${OTHERWISE}` };
+  return `Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} and ` +
+    `${SCOPE}.`;
 }

@@ -13,9 +13,9 @@ export function replacePart(page: string, name: string, text: string): string {
   return page.replace(partOf(page, name), () => text);
 }
 
-/** The same text however a formatter has set the columns. */
+/** The same text however a formatter has set the columns, and broken the lines of a list. */
 export function unpadded(text: string): string {
-  return text.replace(/ +\|/g, " |").replace(/-+/g, "-");
+  return text.replace(/ +\|/g, " |").replace(/-+/g, "-").replace(/\n {2}(?=\S)/g, " ");
 }
 
 /** A table in Markdown. */

@@ -1,5 +1,6 @@
 import { providersRun } from "../live/behaviour/providers/run_table.ts";
 import { cliReference, optionTable } from "./reference_tables.ts";
+import { refusalList } from "./refusal_table.ts";
 import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
 
 type Parts = Record<string, () => string | Promise<string>>;
@@ -13,7 +14,7 @@ export const GENERATED_PARTS: Record<string, Parts> = {
   ),
   "client/command_line.md": { commands: cliReference },
   "client/options.md": { options: optionTable, permissions: needTable, stores: backendTable },
-  "client/providers.md": { "providers that were run": providersRun },
+  "client/providers.md": { refusals: refusalList, "providers that were run": providersRun },
   "client/hubs.md": recipes(
     ...["file.py", "kernel.json", "vault.py", "notebooks.hcl"]
       .concat(["values.yaml", "helper.yaml", "vault.yaml", "notebooks.hcl"]

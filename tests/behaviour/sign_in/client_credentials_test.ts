@@ -247,6 +247,7 @@ Deno.test("token exchange: a refusal names file, client, audience, its cause and
     [{}, "access_denied", "the exchange of tokens of the-hub allowed"],
     [{}, "invalid_target", "check audience"],
     [{}, "invalid_client", "prove itself"],
+    [{}, "invalid_scope", "check audience"],
   ];
   for (const [claims, code, word] of rows) {
     const token = await it.fill(await it.token(claims));

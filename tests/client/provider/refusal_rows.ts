@@ -101,6 +101,18 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
     [
       "refresh",
       400,
+      ms(
+        70043,
+        "invalid_grant",
+        "The refresh token has expired or is invalid due to sign-in frequency checks",
+        "token_expired",
+      ),
+      "over",
+      "m1",
+    ],
+    [
+      "refresh",
+      400,
       ms(50076, "invalid_grant", "you must use multi-factor authentication", "basic_action"),
       "refused",
       "m1",
@@ -350,7 +362,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
       401,
       { errorCode: "invalid_client", errorSummary: "Invalid value for 'client_id' parameter." },
       "client",
-      "mem",
+      "o3",
     ],
     [
       "device",
@@ -490,7 +502,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
       "k1",
     ],
     ["refresh", 400, e("invalid_grant", "User disabled"), "refused", "k1"],
-    ["refresh", 400, e("invalid_grant", "Account is not fully set up"), "refused", "mem"],
+    ["refresh", 400, e("invalid_grant", "Account is not fully set up"), "refused", "k6"],
     [
       "refresh",
       400,
@@ -533,7 +545,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
       "seen",
     ],
     ["poll", 400, e("invalid_grant", "Device code not valid"), "over", "k5"],
-    ["exchange", 400, e("invalid_client", "Audience not found"), "refused", "mem", true],
+    ["exchange", 400, e("invalid_client", "Audience not found"), "refused", "k7", true],
     [
       "exchange",
       403,
@@ -544,7 +556,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
     ],
     ["device", 400, e("invalid_request", "DPoP proof is missing"), "client", "seen"],
     ["page", 400, e("temporarily_unavailable", "authentication_expired"), "fault", "seen"],
-    ["refresh", 404, e("Realm does not exist"), "fault", "mem"],
+    ["refresh", 404, e("Realm does not exist"), "fault", "k8"],
   ],
   "Cognito, Ping, ADFS": [
     ["refresh", 400, e("invalid_grant"), "over", "c1"],
@@ -599,7 +611,15 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
       401,
       e("invalid_client", "MSIS9622: Client authentication failed."),
       "client",
-      "mem",
+      "d2",
+    ],
+    [
+      "refresh",
+      400,
+      e("invalid_grant", "MSIS9622: Client authentication failed. Please verify the credential."),
+      "client",
+      "d3",
+      true,
     ],
     [
       "page",
@@ -651,8 +671,15 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
         "The OAuth 2.0 Client is not allowed to use authorization grant 'client_credentials'.",
       ),
       "flow",
-      "mem",
+      "h2",
       true,
+    ],
+    [
+      "page",
+      400,
+      e("invalid_scope", "The OAuth 2.0 Client is not allowed to request scope 'offline_access'."),
+      "scope",
+      "h2",
     ],
     ["device", 400, e("unauthorized_client"), "client", "seen", true],
     ["refresh", 401, e("invalid_client"), "client", "seen", true],

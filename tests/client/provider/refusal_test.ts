@@ -2,6 +2,11 @@ import { assertEquals } from "@std/assert";
 import { parseObject } from "../../../backends/common/json.ts";
 import { CONSEQUENCES, type RefusalKind } from "../../../client/errors.ts";
 import { type AskedFor, readRefusal } from "../../../client/provider/refusal.ts";
+import { DEVICE } from "../../../client/provider/device_grant.ts";
+import { refusalKind } from "../../../client/provider/error.ts";
+import { providerFetch, TOKEN } from "../../../client/provider/fetch.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
 import { type RefusalRow, ROWS } from "./refusal_rows.ts";
 
 function read([at, status, body, , , hasProof]: RefusalRow) {
@@ -17,8 +22,37 @@ for (const [provider, rows] of Object.entries(ROWS)) {
   });
 }
 
+/** The grants of the questions to the token endpoint. */
+const GRANTS: Partial<Record<AskedFor, string>> = {
+  poll: "urn:ietf:params:oauth:grant-type:device_code",
+  code: "authorization_code",
+  refresh: "refresh_token",
+  client: "client_credentials",
+  exchange: "urn:ietf:params:oauth:grant-type:token-exchange",
+};
+
+/** The kind of a row's answer to a real request, from which question and proof are read. */
+async function kindByRequest([at, status, body, , , hasProof]: RefusalRow) {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  const fetch = spyFetch(() => new Response(text, { status }));
+  const { now, delay } = new FakeClock();
+  const runtime = { fetch, now, elapsed: now, delay, timeoutMs: 5000, secrets: new Set<string>() };
+  const form = new URLSearchParams({ grant_type: GRANTS[at] ?? "" });
+  if (hasProof) form.set("client_secret", "x9-Qwz7-Pk4-Lm2");
+  const ask = providerFetch(at === "device" ? DEVICE : TOKEN, runtime);
+  const answer = await ask("https://login.example.com/x", { method: "POST", body: form })
+    .then((response) => response.json(), (error) => ({ refusal: { kind: refusalKind(error) } }));
+  return answer.refusal.kind;
+}
+
+Deno.test("refusals: an answer to a request of each kind has the kind of its row", async () => {
+  const asked = Object.values(ROWS).flat().filter(([at]) => at === "device" || at in GRANTS);
+  for (const row of asked) assertEquals(await kindByRequest(row), row[3], JSON.stringify(row));
+  assertEquals(asked.length > 120, true);
+});
+
 Deno.test("refusals: all rows are there", () => {
-  assertEquals(Object.values(ROWS).flat().length, 153);
+  assertEquals(Object.values(ROWS).flat().length, 156);
 });
 
 /** The error of each form. */

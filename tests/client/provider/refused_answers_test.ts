@@ -1,0 +1,263 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { createSession, type ValidMindAuthErrorCode } from "@validmind/auth";
+import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
+import { startBrowserFlow } from "../../support/browser_flow.ts";
+import { json } from "../../support/http_server.ts";
+import { renew, scriptedProviderWorld, test } from "../../support/provider_world.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
+
+/** Errors without a text `error`, of Okta, Ping, Google and AWS, and words of their messages. */
+const FORMS: [what: string, status: number, body: object, ...words: string[]][] = [
+  [
+    "Okta",
+    401,
+    { errorCode: "invalid_client", errorSummary: "Invalid value for 'client_id' parameter." },
+    "invalid_client (Invalid value for 'client_id' parameter)",
+    "clientId",
+  ],
+  [
+    "Okta, a bad request",
+    400,
+    { errorCode: "E0000003", errorSummary: "The request body was not well-formed." },
+    "E0000003 (The request body was not well-formed)",
+  ],
+  ["Ping", 400, { code: "INVALID_REQUEST", message: "It failed." }, "INVALID_REQUEST (It failed)"],
+  [
+    "Google",
+    400,
+    { error: { code: 400, message: "Invalid client", status: "INVALID_ARGUMENT" } },
+    "INVALID_ARGUMENT (Invalid client)",
+    "clientId",
+  ],
+  [
+    "AWS",
+    400,
+    { __type: "ResourceNotFoundException", message: "User pool client does not exist" },
+    "ResourceNotFoundException (User pool client does not exist)",
+    "clientId",
+  ],
+  ["a gateway", 403, { message: "Forbidden" }, "status 403 (Forbidden)"],
+];
+
+for (const [what, status, body, ...words] of FORMS) {
+  test(`refused answers: the error of ${what} is a refusal by its own words`, async (world) => {
+    world.provider.script.device.push(() => json(body, status));
+    await rejectsWith("provider_refused", () => world.signIn({ flow: "device" }), ...words);
+  });
+}
+
+test("refused answers: an error of an API that says to wait has its words and its pause", async (world) => {
+  const body = { errorCode: "E0000047", errorSummary: "API call exceeded rate limit." };
+  world.provider.script.device.push(() =>
+    new Response(JSON.stringify(body), { status: 429, headers: { "retry-after": "7" } })
+  );
+  const words = ["E0000047: API call exceeded rate limit", "Try again later"];
+  const error = await rejectsWith("provider_unavailable", () => world.signIn(), ...words);
+  assertEquals([error.kind, (error as { retryAfterMs?: number }).retryAfterMs], ["fault", 7000]);
+});
+
+/** Answers to a refresh that contradict themselves. None shows a token. */
+const HOSTILE: [what: string, answer: () => Response, code: ValidMindAuthErrorCode][] = [
+  [
+    "200 with an error beside tokens",
+    () => json({ error: "E1", access_token: "hidden-1", refresh_token: "hidden-2" }),
+    "login_required",
+  ],
+  [
+    "200 with an error that is an object beside tokens",
+    () => json({ error: { status: "E1" }, access_token: "hidden-1", refresh_token: "hidden-2" }),
+    "login_required",
+  ],
+  [
+    "HTML with a JSON type",
+    () =>
+      new Response("<html>hidden-1</html>", { headers: { "content-type": "application/json" } }),
+    "provider_unavailable",
+  ],
+  [
+    "an error of ten megabytes",
+    () => json({ error: "E1", error_description: "hidden-1".repeat(1_250_000) }, 400),
+    "provider_unavailable",
+  ],
+  [
+    "an error of three megabytes",
+    () => json({ error: "E1", error_description: "client ".repeat(450_000) }, 400),
+    "login_required",
+  ],
+  ["a bare error object", () => json({ error: {} }, 400), "provider_unavailable"],
+];
+
+for (const [what, answer, code] of HOSTILE) {
+  test.signedIn(`refused answers: ${what} stays an error, and the entry stays`, async ({ session, ...world }) => {
+    for (const token of ["hidden-1", "hidden-2"]) rememberSecret(token);
+    const before = world.stored();
+    world.provider.script.token.push(answer);
+    const error = await rejectsWith(code, () => renew(session));
+    assertNoSecret(error, ["hidden-1", "hidden-2"]);
+    assertEquals(error.message.length < 2000, true);
+    assertEquals(world.stored(), before);
+  });
+}
+
+/** What the address of the browser's answer says, and the remedy. */
+const PAGES: [
+  error: string,
+  words: string,
+  code: ValidMindAuthErrorCode,
+  ...remedy: string[],
+][] = [
+  ["server_error", "", "provider_unavailable", "Try again later"],
+  [
+    "access_denied",
+    "Policy evaluation failed for this request",
+    "authorization_denied",
+    "access policy",
+  ],
+  [
+    "access_denied",
+    "User is not assigned to the client application.",
+    "authorization_denied",
+    "assign you",
+  ],
+  ["access_denied", "AADSTS53003: Access has been blocked", "authorization_denied", "Conditional"],
+  ["invalid_resource", "MSIS9611", "provider_refused", "Check audience"],
+  ["something_else", "whatever", "provider_refused", "Check the options of the request"],
+];
+
+for (const [error, error_description, code, ...remedy] of PAGES) {
+  test(`refused answers: ${error} (${error_description}) by redirect has its remedy`, async (world) => {
+    const { provider } = world;
+    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+    const { answer, session } = await startBrowserFlow(world);
+    const failed = rejectsWith(code, () => session, error, ...remedy);
+    await (await fetch(answer({ error, error_description }))).body?.cancel();
+    await failed;
+  });
+}
+
+test("refused answers: an API that is not known leads to the audience", async (world) => {
+  const { provider } = world;
+  const job = { flow: "client_credentials", clientSecret: "x9-Qwz7-Pk4-Lm2" } as const;
+  const { onDeviceCode: _, ...options } = { ...world.options, ...job };
+  for (const said of ["Service not found: https://api", "Service not enabled within domain: x"]) {
+    const body = { error: "access_denied", error_description: said };
+    provider.script.token.push(() => json(body, 403));
+    const run = () => createSession(options);
+    const error = await rejectsWith("provider_refused", run, "Check audience");
+    assertEquals(error.kind, "refused");
+  }
+});
+
+/** Answers of an API, or of a page, that was given as the issuer. */
+const NO_PROVIDER: (() => Response)[] = [
+  () => json({ message: "Unauthorized" }, 401),
+  () => json({ message: "Missing Authentication Token" }, 403),
+  () => new Response("<html>Welcome", { headers: { "content-type": "text/html" } }),
+];
+
+test("refused answers: an API's address as the issuer is doubted", async (world) => {
+  for (const answer of NO_PROVIDER) {
+    world.provider.script.discovery.push(answer);
+    const words = ["Check issuer (VM_OIDC_ISSUER, --issuer)", "not the API's"];
+    const error = await rejectsWith("provider_unavailable", () => world.signIn(), ...words);
+    assertEquals(error.kind, "fault");
+  }
+});
+
+test("refused answers: of two ways of proof the first refusal is told", async (world) => {
+  world.provider.discovery = {
+    token_endpoint_auth_methods_supported: ["client_secret_post", "client_secret_basic"],
+  };
+  const first = { error: "invalid_client", error_description: "wrong secret" };
+  // zitadel answers so where its client has the other way.
+  const second = { error: "unauthorized_client", error_description: "this grant is not allowed" };
+  world.provider.script.device.push(() => json(first, 401), () => json(second, 400));
+  const run = () => world.signIn({ clientSecret: "x9-Qwz7-Pk4-Lm2" });
+  const error = await rejectsWith("provider_refused", run, "wrong secret", "is its secret");
+  assertEquals([error.kind, error.oauthError], ["client", "invalid_client"]);
+});
+
+test("refused answers: an answer without a word doubts the client and the grant", async (world) => {
+  world.provider.script.device.push(() => new Response(null, { status: 401 }));
+  const words = ["401 and no text", "Check clientId", "device code grant"];
+  const error = await rejectsWith(
+    "provider_refused",
+    () => world.signIn({ flow: "device" }),
+    ...words,
+  );
+  assertEquals([error.kind, error.oauthError], ["flow", undefined]);
+});
+
+test("refused answers: a client with a secret whose DPoP proof fails looks at the clock", async (world) => {
+  for (const error of ["invalid_dpop_proof", "invalid_request"]) {
+    const body = { error, error_description: "DPoP proof is not active" };
+    world.provider.script.device.push(() => json(body, 400));
+    const run = () => world.signIn({ clientSecret: "x9-Qwz7-Pk4-Lm2" });
+    const { message } = await rejectsWith("provider_refused", run, "this computer's clock");
+    assertEquals(message.includes("is its secret"), false);
+  }
+});
+
+test.signedIn("refused answers: every form goes out without a charset beside its type", async ({ session, ...world }) => {
+  await renew(session);
+  await session.clear({ revoke: true });
+  const posts = world.provider.requests.filter(({ method }) => method === "POST");
+  const types = new Set(posts.map(({ headers }) => headers["content-type"]));
+  assertEquals(types, new Set(["application/x-www-form-urlencoded"]));
+});
+
+/** Places of the document of RFC 8414, the issuer that it states, and the end of a sign-out. */
+const METADATA: [place: string, issuer: (own: string) => string, outcome: string][] = [
+  ["/.well-known/oauth-authorization-server/o", (own) => own, "revoked"],
+  ["/o/.well-known/oauth-authorization-server", (own) => own, "revoked"],
+  ["/.well-known/oauth-authorization-server/o", (own) => `${own}ther`, "not_supported"],
+];
+
+for (const [place, stated, outcome] of METADATA) {
+  Deno.test(`revocation: an endpoint in the document of RFC 8414 alone, at ${place}: ${outcome} (${stated("o")})`, async () => {
+    await using world = await scriptedProviderWorld({ path: "/o" });
+    const { provider } = world;
+    provider.discovery = { revocation_endpoint: undefined };
+    const fetched = spyFetch((url, init) => {
+      if (new URL(url).pathname !== place) return fetch(url, init);
+      const issuer = stated(provider.issuer);
+      return json({ issuer, revocation_endpoint: `${provider.issuer}/revoke` });
+    });
+    const session = await world.signIn({ fetch: fetched });
+    const { access_token } = world.stored();
+    const { revocation } = await session.clear({ revoke: true });
+    assertEquals(revocation, outcome);
+    assertEquals(provider.isActive(access_token), outcome !== "revoked");
+  });
+}
+
+/** What Deno says of a certificate, and what is told of it. */
+const CERTIFICATES: [text: string, reason: string, remedy: string][] = [
+  [
+    "certificate expired: verification time 1796128063 (UNIX), but certificate is not valid after 1",
+    "its certificate is not valid at this computer's time",
+    "this computer's clock",
+  ],
+  [
+    "certificate not valid yet: verification time 1796128063 (UNIX), but certificate is not valid",
+    "its certificate is not valid at this computer's time",
+    "this computer's clock",
+  ],
+  [
+    'certificate not valid for name "localhost"; certificate is only valid for DnsName("other")',
+    "its certificate is for another host",
+    "no network or proxy answers",
+  ],
+];
+
+for (const [text, reason, remedy] of CERTIFICATES) {
+  test(`refused answers: no authority helps where ${reason} (${text.slice(0, 25)})`, async (world) => {
+    const cause = new Error(`client error (Connect): invalid peer certificate: ${text}`);
+    const failing = spyFetch(() => Promise.reject(new TypeError("fetch failed", { cause })));
+    const run = () => world.signIn({ fetch: failing });
+    const { message } = await rejectsWith("provider_unavailable", run, reason, remedy);
+    assertEquals(message.includes("DENO_CERT"), false);
+    assertStringIncludes(message, "Check issuer");
+  });
+}
