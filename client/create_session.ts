@@ -128,18 +128,18 @@ export async function prepare(given: InitOptions, call: Call, action: string) {
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
   const ofBrowser = async () => (await loadPreflight()).browserNeeds(options);
-  return { options, resolved, backend, needs, ofBrowser, check };
+  return { asked, options, resolved, backend, needs, ofBrowser, check };
 }
 
 /** Signs in, for `init` and `createSession`. */
 export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
   const action = call === "init" ? "sign in to ValidMind" : "sign in";
-  const { options, resolved, backend, needs, check } = await prepare(given, call, action);
+  const { asked, options, resolved, backend, needs, check } = await prepare(given, call, action);
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
   }
-  const tokens = tokensOf(resolved, backend, options, async () => {
+  const tokens = tokensOf(resolved, backend, options, asked, async () => {
     // With every permission, as in a notebook, the list is not made.
     if (!NAMES.every((name) => isGranted({ name }))) await check(needs(), "sign_in");
   });
@@ -168,6 +168,7 @@ function tokensOf(
   { identity, interactive, runtime, apiHost, isDefaultHost }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
   options: SessionOptions,
+  call: InitOptions,
   beforeProvider: () => Promise<void>,
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
@@ -182,7 +183,7 @@ function tokensOf(
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: asks ? { ...options, flow: identity.flow, note } : undefined,
+    ask: asks ? { ...options, flow: identity.flow, note, call } : undefined,
     beforeProvider,
     loadRenewal: async (options, held) => {
       const { TokenRenewal } = await loadRenewal();

@@ -302,20 +302,27 @@ export class ApiError extends ValidMindAuthError {
   readonly body: string;
   /** The API's demand, if its answer has one. A sign-in with these parameters satisfies it. */
   readonly challenge?: ApiChallenge;
+  /** The pause that the API asks for, in milliseconds: `Retry-After`. */
+  readonly retryAfterMs?: number;
 
   /**
    * Creates an error.
    *
-   * @param parts What failed, why, and what to do.
+   * @param parts What failed, why, and what to do; the pause that the API asks for.
    * @param status The HTTP status.
    * @param body The beginning of the answer.
    * @param challenge The API's demand.
    */
-  constructor(parts: ErrorParts, status: number, body: string, challenge?: ApiChallenge) {
+  constructor(
+    parts: ErrorParts & { retryAfterMs?: number | undefined },
+    status: number,
+    body: string,
+    challenge?: ApiChallenge,
+  ) {
     super(status === 401 ? "unauthorized" : "api_error", parts);
     this.status = status;
     this.body = body;
-    if (challenge !== undefined) this.challenge = challenge;
+    Object.assign(this, given({ challenge, retryAfterMs: parts.retryAfterMs }));
   }
 }
 

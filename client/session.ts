@@ -282,10 +282,10 @@ export interface Session {
    */
   headers(options?: HeadersOptions): Promise<Headers>;
   /**
-   * `fetch` with the session's headers. A path is relative to `apiHost`: give it without a leading
-   * slash. After a 401 the token is refreshed, and the request is sent once more. A stream cannot be
-   * sent again, and the body of a `Request` is a stream: then the 401 is an error. A redirect to
-   * another origin is followed without the session's headers.
+   * `fetch` with the session's headers. A path is below `apiHost`, with a leading slash or without. A
+   * whole URL reaches other paths of the API's origin. After a 401 the token is refreshed, and the
+   * request is sent once more. A stream cannot be sent again, and the body of a `Request` is a stream:
+   * then the 401 is an error. A redirect to another origin is followed without the session's headers.
    *
    * A `URL` or a `Request` is read once, so that a later change of it does not redirect the token.
    *

@@ -1,3 +1,4 @@
+import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
@@ -13,10 +14,10 @@ import { named } from "../options/declaration.ts";
 import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
 import {
+  actionOf,
   type ApiCredentials,
   type ApiRequest,
-  type ApiTransport,
-  apiTransport,
+  ApiTransport,
   isReplayable,
   type OwnHeaders,
 } from "./transport.ts";
@@ -30,10 +31,6 @@ interface ApiClientOptions {
   /** Base URL, with a trailing slash. */
   apiHost: string | undefined;
   runtime: Runtime;
-  /** Whether all requests use Deno's own `fetch`. */
-  isFetchNative: boolean;
-  /** The credentials in memory, the same object until they change; `undefined` without fresh ones. */
-  freshCredentials: () => ApiCredentials | undefined;
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
   /** Whether refused headers can be replaced by new ones. */
   canRenew: boolean;
@@ -48,42 +45,28 @@ const MAX_ERROR_BYTES = 64 * 1024;
 const PARAMETERS = /([\w-]+)=(?:"((?:\\.|[^"\\])*)"|([^\s,"]+))/g;
 const CHALLENGE = ["error", "acr_values", "max_age", "claims"];
 
-const MAX_KNOWN = 32;
-
-const GET: Readonly<RequestInit> = { method: "GET" };
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
 
 export class ApiClient {
   readonly #options: ApiClientOptions;
   readonly #transport: ApiTransport;
-  readonly #origin: string | undefined;
-  /** By the caller's path. */
-  readonly #known = new Map<string, ApiRequest>();
+  /** The API's own address. */
+  readonly #base: URL | undefined;
 
   constructor(options: ApiClientOptions) {
-    const { apiHost, runtime, isFetchNative } = options;
+    const { apiHost, runtime } = options;
     this.#options = options;
-    this.#transport = apiTransport(runtime, isFetchNative);
-    this.#origin = apiHost && new URL(apiHost).origin;
-  }
-
-  /** Drops the requests in memory, which hold credentials. */
-  forget(): void {
-    this.#known.clear();
+    this.#transport = new ApiTransport(runtime);
+    if (apiHost !== undefined) this.#base = new URL(apiHost);
   }
 
   /** See `Session.fetch`. */
   async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-    const request = init === undefined && typeof input === "string"
-      ? this.#know(input)
-      : this.#request(input, init);
-    return await this.#exchange(request);
+    return await this.#exchange(this.#request(input, init));
   }
 
   /** See `Session.get`. */
   async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
-    const isPlain = params === undefined && options === undefined && typeof path === "string";
-    if (isPlain) return await this.#json(this.#know(path));
     return await this.#json(this.#withParams(path, params, { method: "GET", ...options }));
   }
 
@@ -98,36 +81,31 @@ export class ApiClient {
         remedy: "Give one of them.",
       });
     }
-    const init = { method: "POST", signal, ...postBody(json, form) };
+    const init = { method: "POST", signal, body: postBody(json, form) };
     return await this.#json(this.#withParams(path, params, init));
   }
 
   #withParams(path: string, params: QueryParams = {}, init: RequestInit): ApiRequest {
-    const url = this.resolve(path);
+    const request = this.#request(path, init);
     for (const [name, value] of Object.entries(params)) {
-      if (value !== undefined) url.searchParams.append(name, String(value));
+      if (value !== undefined) request.url.searchParams.append(name, String(value));
     }
-    return { url, init };
+    return request;
   }
 
   async #json(request: ApiRequest): Promise<unknown> {
-    const action = actionOf(request);
     const response = await this.#exchange(request);
     if (!response.ok) throw await this.#apiError(request, response);
-    const text = await this.#transport.readText(request, response, action);
+    const text = await this.#transport.readText(request, response);
     if (text === "") return undefined;
     try {
       return JSON.parse(text);
     } catch {
-      throw new ApiError(
-        {
-          action,
-          reason: `the API answered ${response.status} with a text that is not JSON`,
-          remedy: `Check ${named("apiHost")}.`,
-        },
-        response.status,
-        this.#excerpt(text),
-      );
+      const { status } = response;
+      const reason = `the API answered ${status} with a text that is not JSON`;
+      const remedy = `Check ${named("apiHost")}.`;
+      const parts = { action: actionOf(request), reason, remedy };
+      throw new ApiError(parts, status, this.#excerpt(text));
     }
   }
 
@@ -135,8 +113,7 @@ export class ApiClient {
   async #exchange(request: ApiRequest): Promise<Response> {
     const { url, init } = request;
     const signal = init.signal ?? undefined;
-    const credentials = this.#options.freshCredentials() ??
-      await this.#options.credentials({ signal });
+    const credentials = await this.#options.credentials({ signal });
     const response = await this.#transport.send(request, credentials);
     if (response.status !== 401 || !this.#options.canRenew) return response;
     // After a redirect to another origin, a 401 is not about the session's token.
@@ -148,47 +125,42 @@ export class ApiClient {
         `The body is a stream, which cannot be sent again: ${first}send it with a new stream.`;
       throw await this.#apiError(request, response, advice);
     }
-    const { headers } = credentials;
-    const renewed = wantsNonce ? undefined : await this.#renew(headers, response, signal);
+    if (wantsNonce) return response;
+    const renewed = await this.#renew(credentials.headers, response, signal);
     if (renewed === undefined) return response;
     await response.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
-    const again = await this.#transport.send({ url, init }, renewed);
+    const again = await this.#transport.send(request, renewed);
     if (again.status === 401) this.#options.onRefusedAgain();
     return again;
   }
 
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {
-    if (!(input instanceof Request)) return { url: this.resolve(input), init: { ...init } };
+    if (!(input instanceof Request)) {
+      return {
+        url: this.resolve(input, init.method),
+        init: { ...init, body: sentOnce(init.body) },
+      };
+    }
     const { url, method, headers, body, signal, redirect } = input;
     const streamed = body !== null && { duplex: "half" }; // Node asks for it
     const own = { method, headers, body, signal, redirect, ...streamed };
-    return { url: this.resolve(url), init: { ...own, ...init } };
-  }
-
-  /** A GET without options, which programs often repeat. Its URL is checked once. */
-  #know(input: string): ApiRequest {
-    const known = this.#known.get(input);
-    if (known !== undefined) {
-      known.isRepeated = true;
-      return known;
-    }
-    const request = { url: this.resolve(input), init: GET };
-    if (!this.#options.isFetchNative) return request; // another fetch may change the URL
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(input, request);
-    return request;
+    return this.#request(url, { ...own, ...init });
   }
 
   /**
    * Reads a caller's URL once into a plain one, and checks that it has the API's origin. The caller's
    * object may change later, or show one address and send another.
    */
-  resolve(input: string | URL): URL {
-    const { apiHost } = this.#options;
-    const url = URL.parse(String(input), apiHost);
-    if (url !== null && url.origin === this.#origin) return url;
-    if (apiHost === undefined) {
+  resolve(input: string | URL, method?: string): URL {
+    const base = this.#base;
+    const text = String(input);
+    const url = URL.parse(text, base);
+    if (url !== null && url.origin === base?.origin) {
+      if (/^\s*[/\\]/.test(text)) putBelow(base, url);
+      return url;
+    }
+    if (base === undefined) {
       throw new ValidMindAuthError("wrong_origin", {
         action: "make the request",
         reason: "the session has no API to send its token to",
@@ -203,9 +175,10 @@ export class ApiClient {
       });
     }
     throw new ValidMindAuthError("wrong_origin", {
-      action: `request ${url.origin}`,
-      reason: `the session sends its token to ${this.#origin} only`,
-      remedy: "Use globalThis.fetch(), or a session of its own for that API.",
+      action: actionOf({ url, init: { method } }),
+      reason: `the session sends its token to ${base.origin} only`,
+      remedy: `${meantAddress(base, url)}Another API needs a session of its own, with its ` +
+        `${named("apiHost")}.`,
     });
   }
 
@@ -225,25 +198,29 @@ export class ApiClient {
   }
 
   async #apiError(request: ApiRequest, response: Response, advice?: string): Promise<ApiError> {
-    const { status } = response;
-    const action = actionOf(request);
-    const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
+    const { status, headers } = response;
+    const text = await this.#transport.readText(request, response, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
-    const reason = `the API answered ${status} (${printable(body) || "no text"})`;
-    const remedy = advice ?? adviceOn(status, this.#options.canRenew);
-    return new ApiError({ action, reason, remedy }, status, body, this.#challengeOf(response));
+    const parts = {
+      action: actionOf(request),
+      reason: `the API answered ${status} (${printable(body) || "no text"})`,
+      remedy: advice ?? adviceOn(status, this.#options.canRenew),
+      retryAfterMs: parseRetryAfter(headers.get("retry-after")),
+    };
+    return new ApiError(parts, status, body, this.#challengeOf(headers));
   }
 
   /** The demand of an answer. Microsoft Entra sends the claims in base64. */
-  #challengeOf({ headers }: Response): ApiChallenge | undefined {
+  #challengeOf(headers: Headers): ApiChallenge | undefined {
     const header = (headers.get("www-authenticate") ?? "").slice(0, 10_000);
-    const pairs = [...header.matchAll(PARAMETERS)].flatMap(([, name = "", quoted, plain = ""]) => {
-      if (!CHALLENGE.includes(name)) return [];
+    const challenge: Record<string, string> = {};
+    for (const [, name = "", quoted, plain = ""] of header.matchAll(PARAMETERS)) {
+      if (!CHALLENGE.includes(name)) continue;
       const text = quoted?.replace(/\\(.)/g, "$1") ?? plain;
-      const claims = name === "claims" ? readClaims(`.${text}`) : undefined;
-      return [[name, this.#excerpt(claims === undefined ? text : JSON.stringify(claims))]];
-    });
-    return pairs.length === 0 ? undefined : Object.fromEntries(pairs);
+      const claims = name === "claims" && readClaims(`.${text}`);
+      challenge[name] = this.#excerpt(claims ? JSON.stringify(claims) : text);
+    }
+    return Object.keys(challenge).length === 0 ? undefined : challenge;
   }
 
   /** The beginning of an answer, without what the session knows, which an API may echo. */
@@ -252,41 +229,57 @@ export class ApiClient {
   }
 }
 
-/** "GET https://api.example.com/ping", for messages. */
-function actionOf({ url, init }: ApiRequest): string {
-  return `${init.method} ${url.origin}${url.pathname}`;
+/** Lets a path that begins with a slash count from the API's own path. */
+function putBelow(base: URL, url: URL): void {
+  const isBelow = `${url.pathname}/`.startsWith(base.pathname);
+  if (!isBelow) url.pathname = base.pathname + url.pathname.slice(1);
+}
+
+/** The API's address in place of another host's, where that has its path or its name. */
+function meantAddress(base: URL, { hostname, pathname }: URL): string {
+  const hasPath = base.pathname !== "/" && pathname.startsWith(base.pathname);
+  if (!hasPath && hostname !== base.hostname) return "";
+  const meant = new URL(pathname, base);
+  putBelow(base, meant);
+  return `Did you mean ${meant}? `;
 }
 
 function adviceOn(status: number, canRenew: boolean): string {
   const host = named("apiHost");
+  if (status === 401 && canRenew) {
+    return `Check ${named("audience")} and ${named("scope")}. Sign out with ` +
+      "clearOidcCredentials(), and sign in again.";
+  }
   if (status === 401) {
-    return canRenew
-      ? `Check ${named("audience")} and ${named("scope")}. Sign out with ` +
-        "clearOidcCredentials(), and sign in again."
-      : `Check ${named("apiKey")} and ${named("apiSecret")}, and that ${host} is the API ` +
-        "that they are for.";
+    return `Check ${named("apiKey")} and ${named("apiSecret")}, and that ${host} is the API ` +
+      "that they are for.";
   }
   if (status === 404) return `Check the path, ${host} and the model.`;
-  return status === 429 || status >= 500
-    ? "Try again later, then ask the API's administrator."
-    : "Check the request, and what you may access.";
+  if (status !== 429 && status < 500) return "Check the request, and what you may access.";
+  return "Try again later, then ask the API's administrator.";
 }
 
-/** The body of a POST: replayable, and of a kind that `fetch` does not send twice by itself. */
-function postBody(json: unknown, form: PostOptions["form"]): RequestInit {
-  // Deno sends a Blob once, and a text body possibly twice (denoland/deno#32566).
-  if (json !== undefined) {
-    return { body: new Blob([JSON.stringify(json)], { type: "application/json" }) };
+/** The body of a POST. It can be sent again. */
+function postBody(json: unknown, form: PostOptions["form"]): BodyInit | undefined {
+  if (json !== undefined) return new Blob([JSON.stringify(json)], { type: "application/json" });
+  if (form === undefined || form instanceof FormData || form instanceof URLSearchParams) {
+    return form;
   }
-  if (form === undefined || form instanceof FormData) return { body: form };
-  const fields = form instanceof URLSearchParams ? [...form] : Object.entries(form);
-  if (fields.some(([, value]) => value instanceof Blob)) {
-    const data = new FormData();
-    for (const [name, value] of fields) data.append(name, value);
-    return { body: data };
+  const hasFile = Object.values(form).some((value) => value instanceof Blob);
+  const fields = hasFile ? new FormData() : new URLSearchParams();
+  for (const [name, value] of Object.entries(form)) (fields as FormData).append(name, value);
+  return fields;
+}
+
+/** A body that Deno sends once: a text or bytes possibly twice (denoland/deno#32566), and a Blob once. */
+function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefined {
+  if (typeof body === "string") return new Blob([body], { type: "text/plain;charset=UTF-8" });
+  if (body instanceof URLSearchParams) {
+    const type = "application/x-www-form-urlencoded;charset=UTF-8";
+    return new Blob([body.toString()], { type });
   }
-  const text = new URLSearchParams(fields as [string, string][]).toString();
-  return { body: new Blob([text], { type: "application/x-www-form-urlencoded;charset=UTF-8" }) };
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return new Blob([body]);
+  return body;
 }
 
 /** Reads the API's answer to a ping. Absent and malformed parts are empty. */

@@ -18,7 +18,7 @@ export function dpopFetch(
     if (token === undefined) return await fetch(input, init);
     const url = new URL(input instanceof Request ? input.url : input);
     const send = () =>
-      request(pair, token, init.method ?? "GET", url, (proof) => {
+      requestWithProof(pair, token, init.method ?? "GET", url, (proof) => {
         headers.set("dpop", proof.get("dpop")!);
         return fetch(url, { ...init, headers });
       });
@@ -52,7 +52,7 @@ export async function addProof(
 }
 
 /** oauth4webapi makes the proof and reads the answer's nonce; `send` makes the request. */
-async function request(
+async function requestWithProof(
   pair: CryptoKeyPair,
   token: string,
   method: string,

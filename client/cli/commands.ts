@@ -111,7 +111,7 @@ export const COMMANDS: readonly Command[] = [
     name: "api",
     summary: "call the API with the token, and print its answer",
     details: [
-      "PATH is relative to --api-host: give it without a leading slash. The token goes to the API's origin " +
+      "PATH is below --api-host, with a leading slash or without. The token goes to the API's origin " +
       "only. The answer is printed unchanged. A status other than 2xx makes the exit code 1.",
       "Fields are the members of a JSON body, and make the method POST. With --method GET or --input they " +
       "go into the query. --raw-field sends a text. --field sends JSON, such as 7, true or null, and any " +

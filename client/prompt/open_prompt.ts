@@ -118,8 +118,8 @@ async function qrBlock(text: string): Promise<string> {
     const { columns, rows } = Deno.consoleSize();
     if (columns < lines[0]!.length + 4 || rows < lines.length + TEXT_LINES) return "";
     // True white on black instead of the theme's colours: a pale grey is hard to scan.
-    const paint = (line: string) => Deno.noColor ? line : `\x1b[38;5;231;48;5;16m${line}\x1b[0m`;
-    return lines.map((line) => `  ${paint(line)}\n`).join("") + "\n";
+    const [paint, reset] = Deno.noColor ? ["", ""] : ["\x1b[38;5;231;48;5;16m", "\x1b[0m"];
+    return lines.map((line) => `  ${paint}${line}${reset}\n`).join("") + "\n";
   } catch {
     return ""; // the address is too long for a code, or the size is not known
   }
@@ -141,9 +141,12 @@ async function qrCode(text: string): Promise<QrCode> {
 function qrSvg(code: QrCode): string {
   const quiet = 4;
   const size = code.length + 2 * quiet;
-  const path = code.flatMap((row, y) =>
-    row.map((isDark, x) => isDark ? `M${x + quiet} ${y + quiet}h1v1h-1z` : "")
-  ).join("");
+  let path = "";
+  for (const [y, row] of code.entries()) {
+    for (const [x, isDark] of row.entries()) {
+      if (isDark) path += `M${x + quiet} ${y + quiet}h1v1h-1z`;
+    }
+  }
   return `<svg role="img" aria-label="QR code of the page to open" ` +
     `viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h${size}v${size}H0z"/>` +
     `<path fill="#000" d="${path}"/></svg>`;
@@ -157,12 +160,14 @@ function qrLines(code: QrCode): string[] {
   const quiet = 2; // enough for scanners on a screen, since the terminal's own colour surrounds it
   const size = code.length + 2 * quiet;
   const isLight = (x: number, y: number) => !code[y - quiet]?.[x - quiet];
-  return Array.from(
-    { length: Math.ceil(size / 2) },
-    (_, line) =>
-      Array.from({ length: size }, (_, x) => {
-        const [upper, lower] = [isLight(x, 2 * line), isLight(x, 2 * line + 1)];
-        return upper ? lower ? "█" : "▀" : lower ? "▄" : " ";
-      }).join(""),
-  );
+  const lines: string[] = [];
+  for (let y = 0; y < size; y += 2) {
+    let line = "";
+    for (let x = 0; x < size; x++) {
+      const lights = Number(isLight(x, y)) + 2 * Number(isLight(x, y + 1));
+      line += " ▀▄█"[lights];
+    }
+    lines.push(line);
+  }
+  return lines;
 }

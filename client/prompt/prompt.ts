@@ -42,8 +42,8 @@ export interface PageAnswer {
   submit?: (address: string) => string | undefined;
   /** Where a form of the notebook reaches this program, if a proxy leads here. */
   form?: { port: number; path: string };
-  /** The way for an address where the page is shown. */
-  handIn?: string | undefined;
+  /** The way for an address where the page is shown, in lines. */
+  handIn?: readonly string[] | undefined;
 }
 
 /** A place where a person is asked to sign in, from the page to the outcome. */
@@ -88,44 +88,55 @@ export function signedInAs(status: Omit<SessionStatus, "kind" | "signedIn">): Si
 /** The page in plain lines, which are true whenever they are read. */
 export function plainPrompt(page: SignInPage, notes: readonly string[] = []): string {
   const { issuer, url, code, answer, expiresAt } = page;
-  const end = formatTime(expiresAt.getTime());
-  return [
+  const lines = [
     `Sign in at ${printable(issuer)}`,
     `  1. Open this page      ${printable(url, Infinity)}`,
-    ...(code
-      ? [
-        `  2. ${code.isFilledIn ? "Confirm this code" : "Enter this code  "}   ${
-          printable(code.text)
-        }`,
-      ]
-      : []),
-    ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
-    ...notes.map((note) => printable(note, 500)),
-    `Waiting for your approval (the ${code ? "code" : "link"} ends at ${end}) …`,
-    "",
-  ].join("\n");
+  ];
+  if (code) {
+    const task = code.isFilledIn ? "Confirm this code" : "Enter this code  ";
+    lines.push(`  2. ${task}   ${printable(code.text)}`);
+  }
+  if (answer) {
+    lines.push(
+      `  2. ${arrival(answer)}.`,
+      ...awayLines(answer).map((line) => `  ${line}`),
+    );
+  }
+  lines.push(...notes.map((note) => printable(note, 500)));
+  const end = formatTime(expiresAt.getTime());
+  lines.push(`Waiting for your approval (the ${endsWith(page)} ends at ${end}) …\n`);
+  return lines.join("\n");
 }
 
-/** The way of the answer back to this program, in sentences. */
-function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
+/** The part of a page that has an end. */
+function endsWith({ code }: SignInPage): string {
+  return code ? "code" : "link";
+}
+
+/** The way of the answer back to this program. */
+function arrival({ redirectUri }: PageAnswer): string {
+  return `Sign in there. The browser then goes to ${printable(redirectUri, 200)}`;
+}
+
+/** The way for a browser that cannot come here by itself. */
+function awayLines({ handIn }: PageAnswer): string[] {
+  if (handIn === undefined) return ["The browser has to be on this computer."];
   return [
-    `2. Sign in there. The browser then goes to ${printable(redirectUri, 200)}.`,
-    ...(handIn === undefined ? ["The browser has to be on this computer."] : [
-      "Does that page not load, for example in a browser on another machine?",
-      ...handIn.split("\n"),
-    ]),
+    "Does that page not load, for example in a browser on another machine?",
+    ...handIn.map((line) => printable(line, Infinity)),
   ];
 }
 
 export function outcomeLines(outcome: Outcome): string[] {
   if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
   const { who, expiresAt, place, isRefreshable, isElsewhere } = outcome;
-  return [
+  const lines = [
     `Signed in${who === undefined ? "" : ` as ${printable(who)}`}.`,
     `The token is valid until ${formatTime(expiresAt)} and stored in ${printable(place, 500)}.`,
-    ...(isElsewhere ? [ELSEWHERE] : []),
-    ...(isRefreshable ? [] : [NO_REFRESH]),
   ];
+  if (isElsewhere) lines.push(ELSEWHERE);
+  if (!isRefreshable) lines.push(NO_REFRESH);
+  return lines;
 }
 
 /**
@@ -178,25 +189,21 @@ export function promptHtml(
 }
 
 /** The end of the page, by the clock, and the way to the result for a page that is sent no outcome. */
-function waitHtml({ code, expiresAt }: SignInPage, now: number): string {
-  const name = code ? "code" : "link";
-  return `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" ` +
-    `data-end="${expiresAt.getTime()}">The ${name} ends at ` +
-    `${escapeHtml(formatTime(expiresAt.getTime()))}. ${AFTER_RELOAD}</p>`;
+function waitHtml(page: SignInPage, now: number): string {
+  const name = endsWith(page);
+  const end = page.expiresAt.getTime();
+  return `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" data-end="${end}">` +
+    `The ${name} ends at ${escapeHtml(formatTime(end))}. ${AFTER_RELOAD}</p>`;
 }
 
 function answerHtml({ answer }: SignInPage): string {
-  if (answer === undefined) return "";
-  return `<li>Sign in there. The browser then goes to ${escapeHtml(answer.redirectUri, 200)}</li>`;
+  return answer === undefined ? "" : `<li>${escapeHtml(arrival(answer), Infinity)}</li>`;
 }
 
-/** The way for a browser that cannot come here by itself. */
 function awayHtml({ answer }: SignInPage): string {
   if (answer === undefined) return "";
-  const [, ...lines] = answerLines(answer);
-  return `<p class="vm-auth-note vm-auth-away">${
-    lines.map((line) => escapeHtml(line)).join("<br>")
-  }</p>`;
+  const lines = awayLines(answer).map((line) => escapeHtml(line, Infinity));
+  return `<p class="vm-auth-note vm-auth-away">${lines.join("<br>")}</p>`;
 }
 
 /**
@@ -214,8 +221,8 @@ function formHtml({ answer }: SignInPage): string {
 /** No `code` element, which JupyterLab paints grey. */
 function codeHtml({ code }: SignInPage): string {
   if (code === undefined) return "";
-  return `<li>${code.isFilledIn ? "Check that the page shows this code" : "Enter this code"}` +
-    `<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div></li>`;
+  const task = code.isFilledIn ? "Check that the page shows this code" : "Enter this code";
+  return `<li>${task}<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div></li>`;
 }
 
 /**
@@ -227,12 +234,10 @@ export function outcomeHtml(outcome: Outcome, issuer: string): string {
   const line = (text: string, style: string) =>
     `<p style="margin:0;${style};overflow-wrap:anywhere">${escapeHtml(text, Infinity)}</p>`;
   const [title, ...details] = outcomeLines(outcome);
+  const small = [`At ${issuer}`, ...details].map((text) => line(text, "font-size:13px"));
   return `<div class="vm-auth" style="display:flex;gap:10px;max-width:560px;margin:4px 0">` +
     `<strong>${outcome.kind === "signed_in" ? "✓" : "✕"}</strong>` +
-    `<div>${line(title!, "font-weight:600")}` +
-    `${
-      [`At ${issuer}`, ...details].map((text) => line(text, "font-size:13px")).join("")
-    }</div></div>`;
+    `<div>${line(title!, "font-weight:600")}${small.join("")}</div></div>`;
 }
 
 /** Text from outside as HTML may carry it, in an element or an attribute in quotes. */

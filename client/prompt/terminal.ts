@@ -63,17 +63,18 @@ interface PasteOptions {
 export function readPastes({ onAddress, say, onInterrupt }: PasteOptions): Disposable {
   const { stdin } = process;
   let line = "";
+  const onLine = () => {
+    const pasted = line.trim();
+    line = "";
+    const fault = pasted && onAddress(pasted);
+    if (fault) say(fault);
+  };
   const onData = (data: Uint8Array) => {
     for (const character of new TextDecoder().decode(data)) {
       if (character === "\x03") return interrupt("SIGINT");
-      if (character !== "\r" && character !== "\n") {
-        line = character === "\x7f" ? "" : line.length < LONGEST ? line + character : line;
-        continue;
-      }
-      const pasted = line.trim();
-      line = "";
-      const fault = pasted === "" ? undefined : onAddress(pasted);
-      if (fault !== undefined) say(fault);
+      if (character === "\r" || character === "\n") onLine();
+      else if (character === "\x7f") line = "";
+      else if (line.length < LONGEST) line += character;
     }
   };
   const restore = () => {

@@ -1,39 +1,21 @@
-import { permissionFlag } from "../../backends/common/permission.ts";
-import { delay, untilAborted } from "../../backends/common/promises.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import {
-  listenNeeds,
-  listenPlaces,
-  type RedirectSetting,
-  resolveRedirect,
-} from "../options/browser_options.ts";
+import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
+import { named } from "../options/declaration.ts";
 import { preflight } from "../permissions/preflight.ts";
-import type { PageAnswer, SignInPage } from "../prompt/prompt.ts";
+import type { SignInPage } from "../prompt/prompt.ts";
 import {
   authorizationObstacle,
   redeemAuthorization,
   startAuthorization,
 } from "../provider/authorization_code_grant.ts";
-import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
-import {
-  answerPage,
-  bare,
-  BrowserAnswer,
-  BrowserStart,
-  close,
-  exchange,
-  type HttpRequest,
-  type HttpResponse,
-  isOwnConnection,
-  parametersOf,
-  SPENT,
-} from "./browser_answer.ts";
-import { DENIALS, type FlowContext, promptError } from "./flow.ts";
-import { named } from "../options/declaration.ts";
+import { BrowserAnswer, parametersOf } from "./browser_answer.ts";
+import { endedBy, type FlowContext, ON_LINK, promptError } from "./flow.ts";
+import { RedirectListener } from "./redirect_listener.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
@@ -45,51 +27,30 @@ export async function signInByBrowser(
   provider: OidcProvider,
   context: FlowContext,
 ): Promise<TokenSet> {
-  const { runtime, ask, signal, show } = context;
-  const { loginHint, authorizationParameters, onAuthorizationUrl } = ask;
+  const { ask, signal } = context;
   const { issuer } = provider.identity;
   const setting = resolveRedirect(ask, issuer, "sign in");
-  await preflight("sign in in the browser", listenNeeds(setting), "sign_in");
+  preflight("sign in in the browser", listenNeeds(setting), "sign_in");
   // Before the page is shown: no other program may take the port in between.
   await using listener = RedirectListener.open(setting);
-  const { redirectUri } = listener;
-  const options = { redirectUri, loginHint, parameters: authorizationParameters };
-  const authorization = await startAuthorization(provider, options, signal);
+  const authorization = await startAuthorization(provider, {
+    redirectUri: listener.redirectUri,
+    loginHint: ask.loginHint,
+    parameters: ask.authorizationParameters,
+  }, signal);
   const answer = new BrowserAnswer(authorization.state);
   const stop = new AbortController();
   listener.expect(answer, authorization.url, () => stop.abort(twoBrowsers(issuer)));
-  const expiresAt = new Date(runtime.now() + LIMIT_MS);
-  const submit = (address: string) => answer.offer(parametersOf(address));
-  const prompt: AuthorizationPrompt = {
-    url: authorization.url,
-    redirectUri,
-    expiresAt,
-    submit: (address) =>
-      Promise.try(() => {
-        const fault = submit(String(address));
-        if (fault === undefined) return;
-        throw new ValidMindAuthError("address_refused", {
-          action: "use the address",
-          reason: fault,
-          remedy: "Copy the whole address of the last page.",
-        });
-      }),
-  };
-  const either = AbortSignal.any([signal, stop.signal]);
-  runtime.emit?.({ type: "link_shown", expiresAt });
-  const { startUrl, form } = listener;
-  const display = onAuthorizationUrl ??
-    ((shown) => show(pageOf(shown, issuer, { submit, form, startUrl })));
   // Not awaited: a prompt may stay open until the sign-in is over.
-  Promise.try(display, prompt).catch((error) => stop.abort(promptError(error)));
+  showLink(issuer, authorization.url, listener, answer, context)
+    .catch((error) => stop.abort(promptError(error)));
   try {
-    const parameters = await Promise.race([
-      answer.taken,
-      expiry({ ...context, signal: either }, issuer),
-    ]);
+    const late = expiry(issuer, { ...context, signal: AbortSignal.any([signal, stop.signal]) });
+    const parameters = await Promise.race([answer.taken, late]);
     return await redeemAuthorization(provider, authorization, parameters, signal);
   } catch (error) {
-    throw signal.aborted ? signal.reason : denial(error);
+    signal.throwIfAborted();
+    throw endedBy(error, "byBrowser");
   } finally {
     answer.end();
     stop.abort();
@@ -108,20 +69,55 @@ export async function browserObstacle(
   return await authorizationObstacle(provider, signal);
 }
 
-/** The page of a link, for the built-in prompt. */
-export function pageOf(
-  { url, redirectUri, expiresAt }: AuthorizationPrompt,
+/** Shows the link by the caller's function, or in the built-in prompt with all ways for its answer. */
+async function showLink(
   issuer: string,
-  ways: Omit<PageAnswer, "redirectUri">,
-): SignInPage {
+  url: string,
+  { redirectUri, startUrl, form }: RedirectListener,
+  answer: BrowserAnswer,
+  { runtime, ask, show }: FlowContext,
+): Promise<void> {
+  const expiresAt = new Date(runtime.now() + LIMIT_MS);
+  runtime.emit?.({ type: "link_shown", expiresAt });
+  const link: AuthorizationPrompt = {
+    url,
+    redirectUri,
+    expiresAt,
+    submit: (address) => Promise.try(handIn, answer, address),
+  };
   const { origin, pathname } = new URL(url);
-  const answer = { redirectUri, ...ways };
-  return { issuer, url, shortUrl: origin + pathname, expiresAt, answer };
+  const page: SignInPage = {
+    issuer,
+    url,
+    shortUrl: origin + pathname,
+    expiresAt,
+    answer: {
+      redirectUri,
+      startUrl,
+      form,
+      submit: (address) => answer.offer(parametersOf(address)),
+    },
+  };
+  if (ask.onAuthorizationUrl === undefined) await show(page);
+  else await ask.onAuthorizationUrl(link);
+  ask[ON_LINK]?.(link);
 }
 
+/** Hands in an address for a caller. */
+function handIn(answer: BrowserAnswer, address: string): void {
+  const reason = answer.offer(parametersOf(String(address)));
+  if (reason === undefined) return;
+  throw new ValidMindAuthError("address_refused", {
+    action: "use the address",
+    reason,
+    remedy: "Copy the whole address of the last page.",
+  });
+}
+
+/** Waits until the person's time is over, and looks for another sign-in meanwhile. */
 async function expiry(
-  { runtime, signal, look }: Pick<FlowContext, "runtime" | "signal" | "look">,
   issuer: string,
+  { runtime, signal, look }: FlowContext,
 ): Promise<never> {
   for (let waited = 0; waited < LIMIT_MS; waited += LOOK_MS) {
     await untilAborted(runtime.delay(LOOK_MS, signal), signal);
@@ -140,188 +136,5 @@ function twoBrowsers(issuer: string): ValidMindAuthError {
     action: `sign in at ${issuer}`,
     reason: "two browsers have opened its page, perhaps one of another user",
     remedy: `Sign in again with ${named("openBrowser", false)}, and open the link yourself.`,
-  });
-}
-
-function denial(error: unknown): unknown {
-  const { oauthError } = error instanceof ProviderRefusedError ? error : {};
-  if (!DENIALS.includes(oauthError)) return error;
-  return new ValidMindAuthError("authorization_denied", error as ProviderRefusedError);
-}
-
-/** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
-const MAX_CONNECTIONS = 64;
-/** Time for answers that are on their way, at the end. */
-const LAST_WORDS_MS = 1000;
-/** Pause after a failure to accept a connection. */
-const PAUSE_MS = 50;
-
-/**
- * Listens on this computer for the one answer of a browser: RFC 8252, section 7.3. It answers one path, to
- * `GET` alone. It logs nothing, since a proxy in front sends it cookies, and the browser the code.
- */
-export class RedirectListener implements AsyncDisposable {
-  readonly redirectUri: string;
-  /** The place for a form of the notebook. Nobody else knows its path. */
-  readonly form: { port: number; path: string };
-  readonly #start = new BrowserStart();
-  readonly #listeners: readonly Deno.TcpListener[];
-  readonly #accepting: readonly Promise<void>[];
-  readonly #hosts: ReadonlySet<string>;
-  readonly #path: string;
-  /** The connections, oldest first, and whether their request is whole. */
-  readonly #connections = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
-  #answer: BrowserAnswer | undefined;
-  #isOpen = true;
-
-  private constructor(
-    listeners: readonly Deno.TcpListener[],
-    { hostname, pathOf, uriOf }: RedirectSetting,
-  ) {
-    const { port } = listeners[0]!.addr;
-    this.form = { port, path: `/${crypto.randomUUID()}` };
-    this.redirectUri = uriOf(port);
-    this.#listeners = listeners;
-    this.#path = pathOf(port);
-    // A page that leads here by a name of its own (DNS rebinding) cannot send one of these.
-    const own = ["localhost", "127.0.0.1", "[::1]", ...(hostname.includes(":") ? [] : [hostname])];
-    this.#hosts = new Set([
-      ...own.map((name) => `${name}:${port}`),
-      new URL(this.redirectUri).host,
-    ]);
-    this.#accepting = listeners.map((listener) => this.#accept(listener));
-  }
-
-  /**
-   * Binds the first port of the setting that is free.
-   *
-   * @throws {ValidMindAuthError} `redirect_unavailable`, `permission_required`.
-   */
-  static open(setting: RedirectSetting): RedirectListener {
-    let fault: unknown;
-    for (const port of setting.ports) {
-      try {
-        return new RedirectListener(listenAt(setting.hostname, port), setting);
-      } catch (error) {
-        fault ??= error;
-      }
-    }
-    throw unavailable(setting, fault);
-  }
-
-  /** The address that this program opens in a browser of this computer, in place of the link. */
-  get startUrl(): string {
-    const { hostname } = this.#listeners[0]!.addr as Deno.NetAddr;
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return `http://${host}:${this.form.port}${this.#start.path}`;
-  }
-
-  /**
-   * Takes answers from now on, and leads a browser of this computer to the link.
-   *
-   * @param onOther Is called for a second browser.
-   */
-  expect(answer: BrowserAnswer, link: string, onOther: () => void): void {
-    this.#answer = answer;
-    this.#start.lead(link, onOther);
-  }
-
-  async #accept(listener: Deno.TcpListener): Promise<void> {
-    while (this.#isOpen) {
-      try {
-        this.#serve(await listener.accept());
-      } catch {
-        // A connection that broke, or too many files: the next one may do better.
-        if (this.#isOpen) await delay(PAUSE_MS);
-      }
-    }
-  }
-
-  #serve(connection: Deno.TcpConn): void {
-    if (this.#connections.size >= MAX_CONNECTIONS) close([...this.#connections.keys()][0]!);
-    const visit = { done: Promise.resolve(), isAsked: false };
-    this.#connections.set(connection, visit);
-    const answer = (request: HttpRequest) => {
-      visit.isAsked = true;
-      return this.#respond(request, connection);
-    };
-    visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
-  }
-
-  #respond(request: HttpRequest, connection: Deno.TcpConn): HttpResponse {
-    if (request.path === this.form.path) return this.#respondToForm(request);
-    if (request.path === this.#start.path) {
-      return this.#start.respond(request, isOwnConnection(connection));
-    }
-    const { method, path, query, headers } = request;
-    if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return bare(403);
-    if (path !== this.#path) return bare(404);
-    if (method !== "GET") return bare(405, { allow: "GET" });
-    return this.#respondTo(query);
-  }
-
-  /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
-  #respondToForm({ method, body }: HttpRequest): HttpResponse {
-    if (method === "GET") return bare(204);
-    if (method !== "POST") return bare(405, { allow: "GET, POST" });
-    const address = new URLSearchParams(body).get("address") ?? "";
-    return this.#respondTo(parametersOf(address));
-  }
-
-  #respondTo(parameters: URLSearchParams): HttpResponse {
-    if (this.#answer === undefined) return answerPage("stray");
-    const fault = this.#answer.offer(parameters);
-    // A browser that loads the page anew gets the same page.
-    if (fault !== undefined && fault !== SPENT) return answerPage("stray");
-    return answerPage(parameters.has("error") ? "refused" : "arrived");
-  }
-
-  /** Stops listening at once. Answers to whole requests still get out. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOpen = false;
-    for (const listener of this.#listeners) close(listener);
-    await Promise.all(this.#accepting); // the port is free only then
-    const visits = [...this.#connections];
-    for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
-    const all = Promise.all(visits.map(([, { done }]) => done));
-    await untilAborted(all, AbortSignal.timeout(LAST_WORDS_MS)).catch(() => undefined);
-    for (const connection of this.#connections.keys()) close(connection);
-  }
-}
-
-/**
- * Listens at a port; for `localhost`, which browsers take for either, at both kinds of address. Another
- * program at one of them would get code and state. PKCE keeps it from a token: it could end the sign-in.
- */
-function listenAt(hostname: string, port: number): Deno.TcpListener[] {
-  if (hostname !== "localhost") return [Deno.listen({ hostname, port })];
-  const first = Deno.listen({ hostname: "127.0.0.1", port });
-  try {
-    return [first, Deno.listen({ hostname: "::1", port: first.addr.port })];
-  } catch (error) {
-    const { AddrInUse, NotCapable } = Deno.errors;
-    if (!(error instanceof AddrInUse || error instanceof NotCapable)) return [first]; // no IPv6 here
-    first.close();
-    throw error;
-  }
-}
-
-function unavailable(setting: RedirectSetting, error: unknown): ValidMindAuthError {
-  const places = listenPlaces(setting);
-  if (error instanceof Deno.errors.NotCapable) {
-    return new ValidMindAuthError("permission_required", {
-      action: "sign in in the browser",
-      reason: "Deno does not permit listening for its answer",
-      remedy: `Run with: ${permissionFlag("net", ...places)}`,
-    });
-  }
-  const reason = error instanceof Deno.errors.AddrInUse
-    ? "another program, or another sign-in of this one, listens there"
-    : `the system refuses it (${(error as Error).name})`;
-  return new ValidMindAuthError("redirect_unavailable", {
-    action: `listen at ${places.join(", ")} for the browser's answer`,
-    reason,
-    remedy: `Give other ports that are registered at the provider (${named("redirectUri")}, ` +
-      `${named("listen")}), or free these.`,
   });
 }

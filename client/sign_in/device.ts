@@ -1,40 +1,41 @@
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { TokenSet } from "../entry/bearer.ts";
-import { partsOf, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
-import { BY_BROWSER, ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+import { BY_BROWSER } from "../provider/remedy.ts";
 import type { DeviceCode } from "../session_options.ts";
-import { DENIALS, type FlowContext, promptError } from "./flow.ts";
+import { endedBy, type FlowContext, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
 
-/** The way around a policy against codes. */
+/** The way around a policy against codes. The page tells a person of it, and not this program. */
 const INSTEAD = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
   provider: OidcProvider,
-  { runtime, ask, signal, show, look }: FlowContext,
+  context: FlowContext,
 ): Promise<TokenSet> {
   // Measured from before the request, the code ends here no later than at the provider. Not by the wall
   // clock, whose jump would end a valid code.
+  const { runtime, ask, signal, show } = context;
   const { elapsed } = runtime;
   const startedAt = elapsed();
   const device = await authorizeDevice(provider, signal);
   const leftMs = () => startedAt + device.expiresIn * 1000 - LAST_POLL_MS - elapsed();
-  const showCode = ask.onDeviceCode ?? ((code) => show(pageOf(code)));
+  const showCode = ask.onDeviceCode ?? ((code) => show(codePage(code)));
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   runtime.emit?.({ type: "code_shown", expiresAt: device.code.expiresAt });
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(showCode, device.code).catch((error) => stop.abort(promptError(error)));
-  return await poll(provider, device, { runtime, signal: either, look }, leftMs);
+  return await poll(provider, device, { ...context, signal: either }, leftMs);
 }
 
-function pageOf(code: DeviceCode): SignInPage {
+function codePage(code: DeviceCode): SignInPage {
   const { issuer, verificationUri, verificationUriComplete, userCode, expiresAt } = code;
   return {
     issuer,
@@ -48,7 +49,7 @@ function pageOf(code: DeviceCode): SignInPage {
 async function poll(
   provider: OidcProvider,
   device: DeviceAuthorization,
-  { runtime, signal, look }: Pick<FlowContext, "runtime" | "signal" | "look">,
+  { runtime, signal, look }: FlowContext,
   leftMs: () => number,
 ): Promise<TokenSet> {
   let intervalMs = device.interval * 1000;
@@ -63,18 +64,26 @@ async function poll(
       return await pollDevice(provider, device, signal);
     } catch (error) {
       signal.throwIfAborted();
-      fault = error instanceof ProviderUnavailableError ? error : undefined;
-      const { oauthError, retryAfterMs = 0 } = error as Partial<ProviderRefusedError>;
-      const isSlow = oauthError === "slow_down";
-      if (!fault && !isSlow && oauthError !== "authorization_pending") throw ended(error);
-      if (isSlow) intervalMs += 5000; // for good: RFC 8628, section 3.5
+      const { retryAfterMs = 0 } = error as ProviderUnavailableError;
+      const answer = meaningOf(error);
+      if (answer === undefined) throw endedBy(error, "byDevice", INSTEAD);
+      fault = answer === "fault" ? error as ProviderUnavailableError : undefined;
+      if (answer === "slow_down") intervalMs += 5000; // for good: RFC 8628, section 3.5
       const backoffMs = fault ? Math.min(waitMs * 2, 60_000) : 0;
       waitMs = Math.max(intervalMs, backoffMs, retryAfterMs);
-      const answer = isSlow ? "slow_down" : fault ? "fault" : "pending";
       runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: waitMs });
     }
     look();
   }
+}
+
+/** The meaning of a poll's error, after which the next poll follows; `undefined` where none does. */
+function meaningOf(error: unknown): "pending" | "slow_down" | "fault" | undefined {
+  // Keys that cannot be had after a success are another error: no poll may follow it.
+  if (error instanceof ProviderUnavailableError) return "fault";
+  const { kind, oauthError } = error as ValidMindAuthError;
+  if (kind !== "wait") return undefined;
+  return oauthError === "slow_down" ? "slow_down" : "pending";
 }
 
 /** @param fault The reason why the last poll decided nothing. The person may have approved. */
@@ -88,13 +97,4 @@ function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindA
   const reason = `the code ended before the provider answered: ${fault.reason}`;
   const { remedy } = fault;
   return new ValidMindAuthError("device_code_expired", { action, reason, remedy, cause: fault });
-}
-
-/** The page may have refused the code by a policy, and this program is not told the reason. */
-function ended(error: unknown): unknown {
-  if (!(error instanceof ProviderRefusedError)) return error;
-  const isDenied = DENIALS.includes(error.oauthError);
-  if (!isDenied && error.oauthError !== "expired_token") return error;
-  const code = isDenied ? "device_code_denied" : "device_code_expired";
-  return new ValidMindAuthError(code, { ...partsOf(error), remedy: `${error.remedy} ${INSTEAD}` });
 }

@@ -1,17 +1,13 @@
 import { backendName, locationOf } from "../../backends/common/describe_backend.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
-import { isSecureUrl } from "../../backends/common/host.ts";
-import { isGranted } from "../../backends/common/permission.ts";
-import { isDeno, notebook } from "../../backends/common/runtime.ts";
+import { notebook } from "../../backends/common/runtime.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import type { Bearer, TokenSet } from "../entry/bearer.ts";
 import { entryStatus } from "../entry/entry_status.ts";
-import { partsOf, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import { browserLauncher } from "../permissions/preflight.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import {
   type Outcome,
@@ -21,33 +17,17 @@ import {
   signedInAs,
   type SignInPage,
 } from "../prompt/prompt.ts";
-import {
-  canReadTerminal,
-  isShownByCaller,
-  isTerminal,
-  readPastes,
-  showLine,
-} from "../prompt/terminal.ts";
-import { BY_BROWSER, BY_DEVICE, isOfProof } from "../provider/error.ts";
+import { canReadTerminal, isShownByCaller, isTerminal, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { SignInFlow } from "../session_options.ts";
-import { browserObstacle, signInByBrowser } from "./browser.ts";
-import { signInByDevice } from "./device.ts";
-import {
-  type AskOptions,
-  failureOf,
-  type Flow,
-  type FlowContext,
-  runFlow,
-  SignedInElsewhere,
-} from "./flow.ts";
+import { chosenFlow } from "./choose_flow.ts";
+import { type AskOptions, failureOf, ON_LINK, runFlow, SignedInElsewhere } from "./flow.ts";
+import { interruption, watchInterrupt } from "./interrupt.ts";
+import { openBrowser } from "./open_browser.ts";
+import { NEXT_CELL, twoCells } from "./recipe.ts";
 
-/** The ways to hand in an address. */
-const TYPE_HERE =
-  "Paste its whole address here and press Enter. It is hidden, and can be used once.";
-const USE_TWO_CELLS =
-  "Interrupt this cell, and use two cells:\nconst signIn = await vm.startSignIn(); // open its link\n" +
-  'const session = await signIn.finish("<address of the last page>");';
+const TYPE_HERE = [
+  "Paste its whole address here and press Enter. It is hidden, and can be used once.",
+];
 
 /** Options of {@linkcode askPerson}. */
 interface AskPersonOptions {
@@ -68,30 +48,24 @@ export async function askPerson(
   provider: OidcProvider,
   options: AskPersonOptions,
 ): Promise<OidcCredentials> {
-  const { runtime, ask, save } = options;
+  const { runtime, ask } = options;
   using dialog = new SignInDialog(options);
-  const elsewhere = new AbortController();
-  const signal = AbortSignal.any([dialog.signal, elsewhere.signal]);
-  let looking: Promise<void> | undefined;
-  let found: OidcCredentials | undefined;
-  // Nobody waits for a look: a store that hangs, or asks, holds up neither a poll nor the end.
-  const look = () => {
-    looking ??= options.look().then((entry) => {
-      looking = undefined;
-      found ??= entry;
-      if (found) elsewhere.abort(new SignedInElsewhere("another program has signed in"));
-    });
+  const others = new OtherPrograms(options.look);
+  const context = {
+    runtime,
+    ask,
+    signal: AbortSignal.any([dialog.signal, others.signal]),
+    show: (page: SignInPage) => dialog.show(page),
+    look: () => others.look(),
   };
   try {
-    const show = dialog.show.bind(dialog);
-    const context = { runtime, ask, signal, show, look };
-    const tokens = await runFlow(chosenFlow(ask.flow), provider, context);
-    const entry = await save(tokens);
+    const entry = await options.save(await runFlow(chosenFlow(ask.flow), provider, context));
     // Without an ID token that is the bearer, the session fails by an error of its own.
     const isUsable = options.bearerIn(entry) !== undefined;
     await dialog.end(isUsable ? signedIn(provider, entry, options) : { kind: "error" });
     return entry;
   } catch (error) {
+    const { found } = others;
     if (found !== undefined && error instanceof SignedInElsewhere) {
       runtime.emit?.({ type: "sign_in_joined" });
       await dialog.end({ ...signedIn(provider, found, options), isElsewhere: true });
@@ -113,6 +87,33 @@ function signedIn(
   });
 }
 
+/** The other programs with this store, one of which may sign in meanwhile. */
+class OtherPrograms {
+  readonly #find: AskPersonOptions["look"];
+  readonly #end = new AbortController();
+  #looking: Promise<void> | undefined;
+  /** The entry of their sign-in. */
+  found: OidcCredentials | undefined;
+
+  constructor(find: AskPersonOptions["look"]) {
+    this.#find = find;
+  }
+
+  /** Aborts once there is their sign-in. */
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  /** Looks once. Nobody waits for it: a store that hangs, or asks, holds up neither a poll nor the end. */
+  look(): void {
+    this.#looking ??= this.#find().then((entry) => {
+      this.#looking = undefined;
+      this.found ??= entry;
+      if (this.found) this.#end.abort(new SignedInElsewhere("another program has signed in"));
+    });
+  }
+}
+
 /** One sign-in as the person sees it in the built-in prompt: from the page to the outcome. */
 class SignInDialog implements Disposable {
   /** Aborts with the given signal, or when the person interrupts. */
@@ -131,18 +132,27 @@ class SignInDialog implements Disposable {
   }
 
   async show(page: SignInPage): Promise<void> {
-    const { runtime } = this.#options;
+    const { runtime, ask } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
     if (this.#opening !== undefined) await this.end({ kind: "denied" });
-    const submit = canReadTerminal() ? page.answer?.submit : undefined;
-    // Before the prompt asks for an address, since the terminal would show it.
-    if (submit) this.#readPastes(submit);
-    const handIn = submit ? TYPE_HERE : notebook() && USE_TWO_CELLS;
-    const answer = page.answer && { ...page.answer, handIn };
+    const answer = page.answer && this.#withWay(page.answer);
     this.#opening = openPrompt({ ...page, answer }, runtime.now);
-    const { note } = this.#options.ask;
-    if (note !== undefined) await (await this.#opening).note(note);
-    await this.#openBrowser(await this.#opening, page);
+    const prompt = await this.#opening;
+    if (ask.note !== undefined) await prompt.note(ask.note);
+    this.#openBrowser(prompt, page); // not awaited: its program may be the browser itself
+  }
+
+  /** Adds the way for an address that another machine's browser ends on. */
+  #withWay(answer: PageAnswer): PageAnswer {
+    const { redirectUri, submit } = answer;
+    const { ask } = this.#options;
+    // A form would be lost with the next display.
+    if (ask[ON_LINK] !== undefined) return { redirectUri, handIn: NEXT_CELL };
+    if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call) };
+    if (submit === undefined || !canReadTerminal()) return answer;
+    // Before the prompt asks for an address, since the terminal would show it.
+    this.#readPastes(submit);
+    return { ...answer, handIn: TYPE_HERE };
   }
 
   /** Reads addresses beside the listener: the browser may be on another machine. */
@@ -155,12 +165,12 @@ class SignInDialog implements Disposable {
   }
 
   async #openBrowser(prompt: Prompt, { url, answer }: SignInPage): Promise<void> {
-    const { openBrowser: isWanted = answer !== undefined && isTerminal() && !isRemote() } =
-      this.#options.ask;
+    const { openBrowser: asked } = this.#options.ask;
+    const isWanted = asked ?? (answer !== undefined && isTerminal() && !isRemote());
     if (!isWanted) return;
     const reason = await openBrowser(answer?.startUrl ?? url);
     // Where nobody asked for it, the link alone is enough.
-    if (reason === undefined || this.#options.ask.openBrowser === undefined) return;
+    if (reason === undefined || asked === undefined) return;
     await prompt.note(`The browser was not opened: ${reason}.`);
   }
 
@@ -180,138 +190,4 @@ class SignInDialog implements Disposable {
 /** Whether the person sits at another machine, as far as readable variables tell. */
 function isRemote(): boolean {
   return ["SSH_CONNECTION", "SSH_TTY"].some((name) => readEnvIfGranted(name) !== undefined);
-}
-
-/** The reason of a sign-in that the person, or a signal, has ended. The command line exits by the signal. */
-function interruption(advice: string, signal: Deno.Signal = "SIGINT"): DOMException {
-  const reason = `Cannot sign in: the sign-in was interrupted. ${advice}`;
-  const error = new DOMException(reason, "AbortError");
-  return Object.assign(error, { signal, stack: `${error}` }); // without frames: it is nobody's fault
-}
-
-/**
- * Lets an interrupt of the notebook's kernel end the sign-in. It would end Deno's kernel, and with it
- * every variable of the notebook. Outside a notebook nothing is watched, and Ctrl-C ends the process.
- */
-export function watchInterrupt(signIn: AbortController): Disposable | undefined {
-  if (notebook() === undefined) return undefined;
-  const onInterrupt = () => signIn.abort(interruption("Run the cell again."));
-  Deno.addSignalListener("SIGINT", onInterrupt);
-  return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt) };
-}
-
-/**
- * Opens a page in the person's browser, without a shell in between. Only a page of the web is opened.
- *
- * The program that opens it gets the variables of a desktop and no others: this process's may hold an
- * API secret. It gets the page as its argument, which every user of the host may be able to read. It
- * takes a page in no other way. The address of a page holds no token: see `BrowserStart`.
- *
- * @returns The reason why it could not be opened, or `undefined`. Waits for the program that opens it,
- * which may be the browser itself, but does not keep the process alive for it.
- */
-export async function openBrowser(page: string): Promise<string | undefined> {
-  const url = URL.parse(page);
-  if (url === null || !isSecureUrl(url)) return "the page is not an https: page";
-  if (!isDeno) return "this needs Deno";
-  const { command, before, variables } = browserLauncher();
-  if (!isGranted({ name: "run", command })) {
-    return `${command} is not installed, or needs --allow-run=${command}`;
-  }
-  try {
-    const child = new Deno.Command(command, {
-      args: [...before, page],
-      clearEnv: true,
-      env: readable(variables),
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    child.unref();
-    return (await child.status).success ? undefined : `${command} found no browser`;
-  } catch {
-    return `${command} cannot be run`;
-  }
-}
-
-/** Variables with their values, as far as Deno lets them be read without a question. */
-function readable(variables: readonly string[]): Record<string, string> {
-  const found = variables.map((name) => [name, readEnvIfGranted(name)] as const);
-  return Object.fromEntries(found.flatMap(([name, value]) => value ? [[name, value]] : []));
-}
-
-/** The OAuth errors by which a provider refuses a flow to a client, whoever signs in; or none. */
-const REFUSALS: unknown[] = ["unauthorized_client", "unsupported_grant_type", undefined];
-
-/** The flow of the caller's choice. Every flow with a person is registered here. */
-function chosenFlow(flow: SignInFlow | undefined): Flow {
-  if (flow === "device") return byDevice;
-  return flow === "browser" ? signInByChosenBrowser : signInByAny;
-}
-
-const signInByChosenBrowser: Flow = async (provider, context) => {
-  const obstacle = await browserObstacle(provider, context);
-  if (obstacle === undefined) return await byBrowser(provider, context);
-  throw new ValidMindAuthError("flow_unsupported", {
-    action: `sign in with ${BY_BROWSER}`,
-    reason: obstacle,
-    remedy: `Set ${BY_DEVICE}, or leave the flow out.`,
-  });
-};
-
-/** The device flow; where it is not to be had for this client, the browser. */
-const signInByAny: Flow = async (provider, context) => {
-  try {
-    return await byDevice(provider, context);
-  } catch (error) {
-    if (!isWithoutDeviceFlow(error)) throw error;
-    const obstacle = await browserObstacle(provider, context);
-    const { code } = error;
-    if (obstacle !== undefined) {
-      const instead = `${BY_BROWSER} cannot take its place: ${obstacle}.`;
-      // The advice of this code is the browser.
-      const remedy = code === "device_flow_unsupported" ? instead : `${error.remedy} ${instead}`;
-      throw new ValidMindAuthError(code, { ...partsOf(error), remedy });
-    }
-    const { runtime, ask } = context;
-    runtime.emit?.({ type: "flow_changed", flow: "browser", code });
-    if (!isShownByCaller(ask)) {
-      await showLine(
-        `Cannot ${error.action}: ${error.reason}. The sign-in goes on in the browser. The flow "device" prevents this.`,
-      );
-    }
-    return await byBrowser(provider, context);
-  }
-};
-
-const byDevice: Flow = (provider, context) => withFewerScopes(signInByDevice, provider, context);
-const byBrowser: Flow = (provider, context) => withFewerScopes(signInByBrowser, provider, context);
-
-/** Goes on with fewer scopes where the provider refuses the default ones, which nobody has named. */
-async function withFewerScopes(
-  flow: Flow,
-  provider: OidcProvider,
-  context: FlowContext,
-): Promise<TokenSet> {
-  try {
-    return await flow(provider, context);
-  } catch (error) {
-    const scope = await provider.narrowScope(error, flow === signInByDevice);
-    if (scope === undefined) throw error;
-    if (!isShownByCaller(context.ask)) {
-      const asked = scope === "" ? "no scope" : `the scope "${scope}"`;
-      const advice =
-        "there may be no refresh token. To ask for another one, set scope (VM_OIDC_SCOPE).";
-      const { action, reason } = error as ValidMindAuthError;
-      await showLine(`Cannot ${action}: ${reason}. The sign-in goes on with ${asked}: ${advice}`);
-    }
-    return await withFewerScopes(flow, provider, context);
-  }
-}
-
-/** Whether the provider has no device flow for this client, whoever signs in. */
-function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
-  return error instanceof ValidMindAuthError && (error.code === "device_flow_unsupported" ||
-    (error.code === "provider_refused" && REFUSALS.includes(error.oauthError) &&
-      !isOfProof(error)));
 }

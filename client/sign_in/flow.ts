@@ -1,10 +1,18 @@
 import type { TokenSet } from "../entry/bearer.ts";
-import { codeOf, ValidMindAuthError } from "../errors.ts";
+import { codeOf, CONSEQUENCES, partsOf, ValidMindAuthError } from "../errors.ts";
 import type { BrowserOptions } from "../options/browser_options.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { Failure, SignInPage } from "../prompt/prompt.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { DeviceCode, SignInFlow } from "../session_options.ts";
+import type {
+  AuthorizationPrompt,
+  DeviceCode,
+  InitOptions,
+  SignInFlow,
+} from "../session_options.ts";
+
+/** Tells a sign-in in two steps that a link is shown. A key beside the options that callers have. */
+export const ON_LINK: unique symbol = Symbol("on link");
 
 /** Options by which a person is asked. */
 export interface AskOptions extends BrowserOptions {
@@ -16,6 +24,9 @@ export interface AskOptions extends BrowserOptions {
   note?: string | undefined;
   /** Whether the page is opened in the person's browser. Absent where each flow decides. */
   openBrowser?: boolean | undefined;
+  /** The options of the call alone, for words that repeat it. */
+  call?: InitOptions;
+  [ON_LINK]?: (link: AuthorizationPrompt) => void;
 }
 
 /** The means of a flow. */
@@ -35,9 +46,6 @@ export interface FlowContext {
  * `fetch` sees it as the reason of its signal, and may print it.
  */
 export class SignedInElsewhere extends Error {}
-
-/** The OAuth errors of a person who refuses; the second is Microsoft Entra's. */
-export const DENIALS: readonly unknown[] = ["access_denied", "authorization_declined"];
 
 /**
  * A way to sign in a person, such as the device flow. It asks the person and returns the tokens. The
@@ -75,10 +83,33 @@ export function promptError(error: unknown): ValidMindAuthError {
   });
 }
 
-/** The kind of the failure behind an error. */
+/**
+ * The error of a flow that a refusal ends, by the meaning of the refusal.
+ *
+ * @param instead The flow's own way on, where it has one.
+ */
+export function endedBy(
+  error: unknown,
+  flow: "byDevice" | "byBrowser",
+  instead: string = "",
+): unknown {
+  if (!(error instanceof ValidMindAuthError) || error.kind === undefined) return error;
+  const code = CONSEQUENCES[error.kind][flow];
+  if (code === error.code) return error;
+  const remedy = `${error.remedy} ${instead}`.trim();
+  return new ValidMindAuthError(code, { ...partsOf(error), remedy });
+}
+
+/** The failures that a person may cause, by the code of the error. */
+const FAILURES = new Map<unknown, Failure>([
+  ["device_code_denied", "denied"],
+  ["device_code_expired", "expired"],
+  ["authorization_denied", "denied"],
+  ["authorization_expired", "expired"],
+]);
+
+/** The failure behind an error, as a person sees it. */
 export function failureOf(error: unknown, signal: AbortSignal): Failure {
   if (signal.aborted) return "interrupted";
-  const code = String((error as { code?: unknown } | null)?.code);
-  const [, end] = /^(?:device_code|authorization)_(denied|expired)$/.exec(code) ?? [];
-  return end as Failure | undefined ?? "error";
+  return FAILURES.get(codeOf(error).code) ?? "error";
 }

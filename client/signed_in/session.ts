@@ -37,9 +37,6 @@ const loadClient = () => import("../api/client.ts");
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
 
-/** Deno's own `fetch`. A program or a test may replace the global later. */
-const NATIVE_FETCH = globalThis.fetch;
-
 const TOKEN_TYPES = { forceRefresh: "boolean", signal: "signal" } as const;
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
@@ -69,7 +66,6 @@ export class SignedInSession implements Session {
   declare info?: ClientInfo;
   readonly #options: SignedInSessionOptions;
   #api: ApiClient | undefined;
-  #fresh: { secret: string; credentials: ApiCredentials } | undefined;
   #isClosed = false;
 
   constructor(options: SignedInSessionOptions) {
@@ -163,7 +159,6 @@ export class SignedInSession implements Session {
 
   /** Drops the tokens in memory. Gives their entry, for a revocation. */
   forget(): OidcCredentials | undefined {
-    this.#dropFresh();
     return this.#options.tokens?.held.forget();
   }
 
@@ -197,32 +192,11 @@ export class SignedInSession implements Session {
     this.#api ??= new ApiClient({
       apiHost,
       runtime,
-      isFetchNative: runtime.fetch === NATIVE_FETCH && !this.dpop,
-      freshCredentials: () => this.#freshCredentials(),
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
     });
     return this.#api;
-  }
-
-  #dropFresh(): void {
-    this.#fresh = undefined;
-    this.#api?.forget();
-  }
-
-  /** The credentials in memory, as the same object while the token is the same. */
-  #freshCredentials(): ApiCredentials | undefined {
-    this.#assertOpen();
-    const { identity, tokens, runtime } = this.#options;
-    const secret = identity.kind === "api_key" ? identity.apiSecret : tokens!.freshToken();
-    if (secret === undefined || this.dpop) return undefined;
-    if (this.#fresh?.secret !== secret) {
-      this.#dropFresh();
-      const credentials = { headers: this.#ownHeaders(`Bearer ${secret}`), fetch: runtime.fetch };
-      this.#fresh = { secret, credentials };
-    }
-    return this.#fresh!.credentials;
   }
 
   async #credentials(options: RenewalOptions): Promise<ApiCredentials> {

@@ -22,11 +22,12 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   const response = await session.fetch(query === "" ? path : path + separator + query, init);
   await printAnswer(response);
   if (response.ok) return EXIT.ok;
-  const { status, statusText } = response;
+  const { status, statusText, url } = response;
   if (status === 401 && session.issuer !== undefined) {
     await session.accessToken({ forceRefresh: true }); // an ended sign-in is an error of its own
   }
-  const action = `${init.method} ${path}`;
+  const { origin, pathname } = new URL(url);
+  const action = `${init.method} ${origin}${pathname}`;
   const reason = `the API answered ${status} ${statusText}`.trimEnd();
   throw new ApiError({ action, reason, remedy: "See its answer." }, status, "");
 }

@@ -181,7 +181,7 @@ test("echo: the cause of a failed request has the words of the caller's fetch, a
         ["api_unreachable", () => session.post("thing", { form: { a: "1" } })],
       ] as const
     ) {
-      const error = await rejectsWith(code, use, "Cannot reach");
+      const error = await rejectsWith(code, use, "the connection failed");
       assert((error.cause as Error).message.startsWith("it failed"));
       assertNoSecret(error, secrets);
     }

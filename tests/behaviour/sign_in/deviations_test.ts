@@ -113,6 +113,7 @@ const POLLS: [what: string, answers: (() => Response)[], waits: number[]][] = [
     [1, 6],
   ],
   ["temporarily_unavailable", [() => oauthError("temporarily_unavailable")], [1, 2]],
+  ["a page of HTML", [() => new Response("<html>Sign in</html>", { status: 404 })], [1, 2]],
 ];
 
 for (const [what, answers, waits] of POLLS) {
@@ -129,7 +130,9 @@ const ENDS = {
   expired_token: "device_code_expired",
   bad_verification_code: "provider_refused",
   invalid_client: "provider_refused",
-  invalid_grant: "provider_refused",
+  unauthorized_client: "provider_refused",
+  invalid_grant: "device_code_expired", // Keycloak, for a code that it does not know any more
+  org_internal: "device_code_denied", // Google
 } as const;
 
 for (const [what, code] of Object.entries(ENDS)) {

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ApiError, createSession } from "@validmind/auth";
+import { named } from "../../../client/options/declaration.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import { freePort } from "../../support/servers/free_port.ts";
@@ -16,14 +17,19 @@ interface Echo {
   body: unknown;
 }
 
-apiTest("a path is taken relative to apiHost, and may be the origin's", async (context) => {
+apiTest("a path is below apiHost, with a slash and without one", async (context) => {
   const { session, api } = context;
-  for (const path of ["thing", "./thing", new URL("thing", api.apiHost), `${api.apiHost}thing`]) {
-    assertEquals((await (await session.fetch(path)).json()).path, "thing");
+  const { origin, pathname } = new URL(api.apiHost);
+  const whole = [new URL("thing", api.apiHost), `${api.apiHost}thing`, `${pathname}thing`];
+  for (const path of ["thing", "./thing", "/thing", " /thing", "\\thing", ...whole]) {
+    const { path: asked, query } = await (await session.fetch(path)).json() as Echo;
+    assertEquals([asked, query], ["thing", {}], String(path));
   }
-  const echo = { method: "GET", path: "a/b%20c", query: {}, body: "" };
-  assertEquals(await session.get("a/b%20c") as Echo, echo);
-  await finish(session.fetch("/elsewhere"));
+  const echo = { method: "GET", path: "a/b%20c", query: { d: "1" }, body: "" };
+  for (const path of ["a/b%20c?d=1", "/a/b%20c?d=1"]) {
+    assertEquals(await session.get(path) as Echo, echo);
+  }
+  await finish(session.fetch(`${origin}/elsewhere`)); // the origin's, by its whole address
   assertEquals(api.requests.at(-1)?.path, "/elsewhere");
 });
 
@@ -73,18 +79,39 @@ apiTest("a form is URL-encoded, or multipart where it has files", async ({ sessi
 apiTest("a body of any kind is sent once when the connection drops", async ({ session, api }) => {
   const form = new FormData();
   form.set("a", "1");
-  const bodies = [{ json: {} }, { form: { a: "1" } }, { form }, { form: { a: new Blob() } }];
-  for (const options of bodies) {
+  const posted = [{ json: {} }, { form: { a: "1" } }, { form }, { form: { a: new Blob() } }];
+  const bytes = new TextEncoder().encode("hello");
+  const fetched = ["hello", new URLSearchParams({ a: "1" }), bytes, bytes.buffer];
+  const calls = [
+    ...posted.map((options) => () => session.post("thing", options)),
+    ...fetched.map((body) => () => session.fetch("thing", { method: "POST", body })),
+  ];
+  for (const call of calls) {
     await session.get("thing"); // so that the connection is a kept one, which fetch tries again
     api.reset();
     api.script.push(resetConnection, () => json({}));
-    const origin = new URL(api.apiHost).origin;
-    await rejectsWith("api_unreachable", () => session.post("thing", options), origin);
+    await rejectsWith("api_unreachable", call, `POST ${api.apiHost}thing`);
     assertEquals(api.requests.length, 1);
     api.script.length = 0;
   }
   api.script.push(() => truncated("[1,"));
-  await rejectsWith("api_unreachable", () => session.get("thing"), "/api/v1/tracking/thing");
+  await rejectsWith("api_unreachable", () => session.get("thing"), `GET ${api.apiHost}thing`);
+});
+
+apiTest("a text body keeps its type, and the caller's own wins", async ({ session, api }) => {
+  const form = new URLSearchParams({ a: "1 & 2" });
+  const types = { "content-type": "application/json" };
+  const rows: [body: BodyInit, headers: HeadersInit, type: string][] = [
+    ["ü", {}, "text/plain;charset=utf-8"],
+    [form, {}, "application/x-www-form-urlencoded;charset=utf-8"],
+    ['"ü"', types, "application/json"],
+  ];
+  for (const [body, headers, type] of rows) {
+    const response = await session.fetch("thing", { method: "POST", body, headers });
+    const sent = (await response.json() as Echo).body;
+    assertEquals(sent, type === "application/json" ? "ü" : String(body));
+    assertEquals(api.requests.at(-1)?.headers["content-type"]?.toLowerCase(), type);
+  }
 });
 
 apiTest("an answer is JSON, or empty, or an ApiError", async ({ session, api }) => {
@@ -106,9 +133,19 @@ apiTest("an error status is an ApiError with the beginning of the answer", async
     assertEquals([error.message.length < 500, /[\r\n]/.test(error.message)], [true, false]);
   }
   const refused = () => session.get("error?status=401");
-  await assertRejects(refused, ApiError, "Check audience (VM_OIDC_AUDIENCE) and scope");
+  await assertRejects(refused, ApiError, `Check ${named("audience")} and ${named("scope")}`);
   const response = await session.fetch("error?status=418"); // as it is, whatever the status
   assertEquals([response.status, (await response.text()).length > 5000], [418, true]);
+});
+
+apiTest("an ApiError tells how long the API wants to be left alone", async ({ session, api }) => {
+  const answer = (status: number, wait: string) => () =>
+    new Response("busy", { status, headers: { "retry-after": wait } });
+  api.script.push(answer(429, "7"), answer(503, "0"), answer(429, "soon"));
+  for (const expected of [7000, 0, undefined]) {
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    assertEquals(error.retryAfterMs, expected);
+  }
 });
 
 const CLAIMS = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
@@ -214,6 +251,21 @@ apiTest("another origin gets nothing, however often it is asked for", async ({ s
     if (typeof input === "string") await rejectsWith("wrong_origin", () => session.get(input));
   }
   await rejectsWith("wrong_origin", () => session.headers({ url: twoFaced }));
+  const { origin, pathname } = new URL(api.apiHost);
+  const meant = `Did you mean ${origin}${pathname}thing?`;
+  const misled = [
+    `https://api.example.com${pathname}thing?token=hidden`,
+    "http://127.0.0.1:1/thing",
+    `https://${new URL(origin).host}/thing`,
+  ];
+  for (const input of misled) {
+    const put = () => session.fetch(input, { method: "PUT" });
+    const { origin, pathname } = new URL(input);
+    const { message } = await rejectsWith("wrong_origin", put, `PUT ${origin}${pathname}`, meant);
+    assertEquals(/hidden|globalThis/.test(message), false);
+  }
+  const { message } = await rejectsWith("wrong_origin", () => session.get("https://x.example/"));
+  assertEquals(message.includes("Did you mean"), false);
   const run = () => session.fetch("http://[?token=hidden");
   const error = await rejectsWith("invalid_options", run, "not a URL");
   assertEquals(error.message.includes("hidden"), false);
@@ -279,7 +331,7 @@ apiTest("the caller's signal ends the wait for answer and body", async (context)
 Deno.test("api: nobody listens there: the reason comes first, in words", async () => {
   const apiHost = `http://127.0.0.1:${freePort()}/`;
   await using session = await createSession({ apiKey: "k", apiSecret: "s", apiHost });
-  const words = `Cannot reach ${apiHost}x: nothing answers at that host and port.`;
+  const words = `Cannot GET ${apiHost}x: nothing answers at that host and port.`;
   await rejectsWith("api_unreachable", () => session.get("x"), words);
 });
 

@@ -205,10 +205,10 @@ test("api: a fetch of the caller's follows nothing, and changes no other request
     if (!String(input).endsWith("/thing")) return globalThis.fetch(input, options);
     seen.push([
       String(input),
-      { ...options!.headers as Record<string, string> },
+      Object.fromEntries(options!.headers as Headers),
       options!.redirect,
     ]);
-    Object.assign(options!.headers!, { authorization: "Bearer other", "x-new": "1" });
+    (options!.headers as Headers).set("authorization", "Bearer other");
     (input as URL).host = "other.example.com";
     return Promise.resolve(json({}));
   }) as typeof globalThis.fetch;

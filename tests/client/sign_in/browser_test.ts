@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { named } from "../../../client/options/declaration.ts";
 import { ApiError, createSession } from "../../../mod.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
@@ -81,6 +82,21 @@ Deno.test("browser flow: the answer reaches the API that the audience names", as
   const { aud } = JSON.parse(atob(claims!.replaceAll("-", "+").replaceAll("_", "/")));
   assertEquals(aud, "urn:some:api");
 });
+
+for (
+  const error of ["authorization_declined", "admin_policy_enforced", "temporarily_unavailable"]
+) {
+  test(`browser flow: ${error} on the page ends it by its meaning`, async (world) => {
+    const { provider } = world;
+    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+    const { answer, session } = await startBrowserFlow(world);
+    const isFault = error === "temporarily_unavailable";
+    const code = isFault ? "provider_unavailable" : "authorization_denied";
+    const failed = rejectsWith(code, () => session, error);
+    await (await fetch(answer({ error }))).body?.cancel();
+    assertEquals((await failed).kind, isFault ? "fault" : "denied");
+  });
+}
 
 test.real("browser flow: a refusal on the page ends it", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
@@ -191,8 +207,8 @@ Deno.test("browser flow: an error on the page names the grant that is missing", 
     const { answer, session } = await startBrowserFlow(world);
     const failed = rejectsWith("provider_refused", () => session, "authorization code grant");
     await (await fetch(answer({ error }))).body?.cancel();
-    const { message } = await failed;
-    assertStringIncludes(message, 'set flow: "device" (VM_OIDC_FLOW).');
-    assert(!message.includes("device code grant"));
+    const { remedy } = await failed;
+    assertStringIncludes(remedy, `set ${named("flow", "device")}.`);
+    assert(!remedy.includes("device code grant"));
   }
 });

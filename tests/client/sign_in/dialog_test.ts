@@ -1,5 +1,7 @@
 import * as vm from "@validmind/auth";
-import { openBrowser, watchInterrupt } from "../../../client/sign_in/dialog.ts";
+import { twoCells } from "../../../client/sign_in/recipe.ts";
+import { watchInterrupt } from "../../../client/sign_in/interrupt.ts";
+import { openBrowser } from "../../../client/sign_in/open_browser.ts";
 import { setVariables, withEnv } from "../../support/own_env.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { type RealWorld, scriptedProviderWorld, test } from "../../support/provider_world.ts";
@@ -73,6 +75,17 @@ openTest("a sign-in opens the page with the code filled in, or goes on by the li
   assertEquals(await browser.opened(), `1\n${page}\n`);
 });
 
+openTest("a sign-in in two steps opens the browser, too, where its call asks for it", async () => {
+  await using world = await scriptedProviderWorld();
+  const { provider } = world;
+  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+  await using browser = await fakeBrowser();
+  using _streams = new OwnStreams();
+  Deno.env.set("PATH", browser.path);
+  await using _signIn = await startSignIn({ ...browserOptions(world), openBrowser: true });
+  assertStringIncludes(await browser.page(), "http://127.0.0.1:");
+});
+
 Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the process", () => {
   assertEquals(watchInterrupt(new AbortController()), undefined);
 });
@@ -120,33 +133,104 @@ test.real("two steps: an error before the link is the first step's", async (worl
   }
 });
 
-test.real("two steps: the cells that a waiting cell names work word for word", async (world) => {
-  await using home = await tempDir();
-  const { issuer, clientId } = world.provider;
-  setVariables({ HOME: home.path, VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId });
-  using kernel = new FakeKernel();
-  const interrupt = new AbortController();
-  const { signal } = interrupt;
-  const cell = createSession({ ...browserOptions(world), signal }).catch(() => undefined);
-  while (kernel.displays.length === 0) await new Promise((resolve) => setTimeout(resolve));
-  const shown = kernel.displays[0]!.data["text/plain"]!;
-  const [first, second] = [...shown.matchAll(/(const [^;]+);/g)].map(([, code]) => code!);
-  interrupt.abort();
-  await cell;
+/** Runs a cell as it is written. The names in it are those of earlier cells. */
+function runCell<T>(code: string, names: Record<string, unknown>): Promise<T> {
+  const Cell = Object.getPrototypeOf(async () => {}).constructor;
+  const all = { vm, ...names };
+  return new Cell(...Object.keys(all), code.replace(/^(const \w+ = )?/, "return "))(
+    ...Object.values(all),
+  );
+}
 
-  const run = (code: string, name: "signIn" | "session", scope: object) => {
-    const body = `return (async () => { ${code.replace("const ", "")}; return ${name}; })()`;
-    const all = { vm, signIn: 0, session: 0, ...scope };
-    return new Function(...Object.keys(all), body)(...Object.values(all));
-  };
-  await using signIn = await run(first!, "signIn", {});
-  const stopAt = new URL(signIn.url).searchParams.get("redirect_uri")!;
-  const { url } = await world.provider.follow(signIn.url, { stopAt });
-  const cell2 = second!.replace("<address of the last page>", url);
-  await using session = await run(cell2, "session", { signIn });
-  const [page, end] = kernel.displays.slice(-2);
-  assertEquals([page!.type, end!.type], ["display_data", "update_display_data"]);
-  assertStringIncludes(page!.data["text/plain"]!, signIn.url);
-  assertMatch(end!.data["text/plain"]!, /^Signed in as /);
-  assertEquals((await session.status()).signedIn, true);
+/** The link of a display, as its text has it. */
+function linkIn({ data }: FakeKernel["displays"][number]): string {
+  return /http\S+\/auth\?\S+/.exec(data["text/plain"]!)![0];
+}
+
+const OPTIONS = `{
+  model: "cl-1", document: "validation", monitoring: true, flow: "browser",
+  issuer, clientId, apiHost, profile: "two.steps", scope: "openid email",
+  authorizationParameters: { prompt: "consent" }, loginHint: "ada\\"s", credentialsBackend: store, signal,
+}`;
+
+const CALLS = { "variables": '{ flow: "browser", signal }', "options": OPTIONS };
+
+for (const [what, options] of Object.entries(CALLS)) {
+  test.real(`two steps: the cells that a waiting one shows lose nothing of its ${what}`, async (world) => {
+    await using home = await tempDir();
+    const { issuer, clientId } = world.provider;
+    const { apiHost } = world.api;
+    setVariables({
+      HOME: home.path,
+      VM_OIDC_ISSUER: issuer,
+      VM_OIDC_CLIENT_ID: clientId,
+      VM_API_HOST: apiHost,
+      VM_API_MODEL: "cl-2",
+    });
+    const cell = `const session = await vm.init(${options});`;
+    const store = new vm.MemoryCredentialsBackend();
+    const run = (signal?: AbortSignal) =>
+      runCell<vm.Session>(cell, { issuer, clientId, apiHost, store, signal });
+    const start = async (signal?: AbortSignal) => {
+      const before = kernel.displays.length;
+      const running = run(signal);
+      running.catch(() => undefined);
+      while (kernel.displays.length === before) await new Promise((resolve) => setTimeout(resolve));
+      return { running, shown: kernel.displays.at(-1)! };
+    };
+    using kernel = new FakeKernel();
+    const interrupt = new AbortController();
+    const { running, shown } = await start(interrupt.signal);
+    interrupt.abort(new Error("interrupted"));
+    await assertRejects(() => running, Error, "interrupted");
+
+    const text = shown.data["text/plain"]!;
+    const html = shown.data["text/html"]!.replace(
+      /&#(\d+);/g,
+      (_, code) => String.fromCharCode(code),
+    );
+    const cells = text.split("\n").map((line) => line.trim()).filter((line) =>
+      /^(const \w+ = )?await /.test(line)
+    );
+    assertEquals(cells.map((line) => html.includes(line)), [true, true]);
+    const [first, second] = cells.map((code) => code.replace("<as in this cell>", "store"));
+    await using signIn = await runCell<vm.StartedSignIn>(first!, { store });
+    const stopAt = new URL(signIn.url!).searchParams.get("redirect_uri")!;
+    const { url } = await world.provider.follow(signIn.url!, { stopAt });
+    await runCell(second!.replace("<address of the last page>", url), { signIn });
+    const [page, end] = kernel.displays.slice(-2);
+    assertEquals([page!.type, end!.type], ["display_data", "update_display_data"]);
+    assertEquals(linkIn(page!), signIn.url);
+    assertMatch(end!.data["text/plain"]!, /^Signed in as /);
+
+    await using session = await run(); // this cell again
+    assertEquals(vm.getSession(), session);
+    const found = [await session.headers(), { ...await session.status(), expiresAt: 0 }];
+    // The same call where the browser comes back by itself.
+    await session.clear();
+    const direct = await start();
+    assertEquals((await world.provider.follow(linkIn(direct.shown))).status, 200);
+    await using other = await direct.running;
+    const wanted = [await other.headers(), { ...await other.status(), expiresAt: 0 }];
+    for (const [headers] of [found, wanted] as [Headers][]) {
+      assertEquals(await world.provider.isActive(headers.get("authorization")!.slice(7)), true);
+      headers.delete("authorization");
+    }
+    assertEquals(found, wanted);
+  });
+}
+
+Deno.test("two steps: the shown cells have no secret, and what has no text stays with the person", () => {
+  const [, first] = twoCells({
+    clientSecret: "x9-Qwz7-Pk4-Lm2",
+    clientSecretFile: "/run/secret",
+    fetch,
+    onEvent: undefined,
+    signal: AbortSignal.timeout(1),
+    model: "cl-1",
+    timeoutMs: 5000,
+  });
+  const options = "{ clientSecret: <as in this cell>, clientSecretFile: " +
+    '"/run/secret", fetch: <as in this cell>, timeoutMs: 5000 }';
+  assertStringIncludes(first!, `await vm.startSignIn(${options});`);
 });

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { assert } from "@std/assert";
 import { isSecureUrl } from "../../../backends/common/host.ts";
 import { parseObject } from "../../../backends/common/json.ts";
-import { apiTransport } from "../../../client/api/transport.ts";
+import { ApiTransport } from "../../../client/api/transport.ts";
 import { isSendable, type TokenSet } from "../../../client/entry/bearer.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
@@ -137,7 +137,7 @@ async function bearerHosts(locations: readonly string[], status: number): Promis
   };
   const request = { url: new URL("https://api.example.com/v1/x"), init: {} };
   const headers = { authorization: `Bearer ${SECRETS.access}` };
-  const transport = apiTransport({ timeoutMs: 5000, secrets: new Set(), fetch }, false);
+  const transport = new ApiTransport({ timeoutMs: 5000, secrets: new Set(), fetch });
   await attempt(() => transport.send(request, { headers, fetch }));
   return hosts;
 }

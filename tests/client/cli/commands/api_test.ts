@@ -14,6 +14,7 @@ function apiTest(name: string, run: (world: CliWorld, api: TrackingApi) => Promi
 
 const CALLS: [words: string, echo: Record<string, unknown>, stdin?: string][] = [
   ["things", { method: "GET", path: "things", body: "" }],
+  ["/things", { method: "GET", path: "things", body: "" }],
   [
     "things -f name=7 -F size=7 -F on=true -F list=[1] -F text=a=b",
     { method: "POST", body: { name: "7", size: 7, on: true, list: [1], text: "a=b" } },
@@ -42,8 +43,8 @@ apiTest("a header of the caller is sent, and none takes the token's place", asyn
   assertEquals(api.requests.at(-1)!.headers["x-trace"], "a: b");
 });
 
-apiTest("an answer with another status is printed, and the exit code is 1", async (world) => {
-  const words = "error (api_error): Cannot GET error?status=503: the API answered 503";
+apiTest("an answer with another status is printed, and the exit code is 1", async (world, api) => {
+  const words = `error (api_error): Cannot GET ${api.apiHost}error: the API answered 503`;
   await world.says("api error?status=503", 1, "<html>", words);
 });
 

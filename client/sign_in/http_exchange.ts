@@ -1,0 +1,117 @@
+/** Limit of a request's head, which has the answer's code in it, and of its body. */
+const MAX_BYTES = 32 * 1024;
+const HEAD_END = "\r\n\r\n";
+/** A request has to be whole after this time. */
+const READ_MS = 10_000;
+
+/** A request as it was read. */
+export interface HttpRequest {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  /** By their names in lower case. */
+  headers: ReadonlyMap<string, string>;
+  body: string;
+}
+
+/** The answer to a request. */
+export interface HttpResponse {
+  status: number;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/**
+ * Answers the one request of a connection, then closes it.
+ *
+ * Not by `Deno.serve`: a variable (`DENO_SERVE_ADDRESS`) moves its first server to another address, and
+ * its traces (`OTEL_DENO`) record the address of each request, with the code in it.
+ *
+ * @param answer Is called for a whole request only.
+ */
+export async function exchange(
+  connection: Deno.Conn,
+  answer: (request: HttpRequest) => HttpResponse,
+): Promise<void> {
+  const timer = setTimeout(() => close(connection), READ_MS);
+  try {
+    const request = await readWholeRequest(connection).finally(() => clearTimeout(timer));
+    const response = request === undefined ? { status: 400 } : answer(request);
+    await sendBytes(connection, bytesOf(response));
+    await connection.closeWrite();
+  } catch {
+    // The connection broke, or was closed. Its text may be secret, so nothing is said.
+  } finally {
+    close(connection);
+  }
+}
+
+/** Closes a connection that may be closed already. */
+export function close(connection: { close(): void }): void {
+  try {
+    connection.close();
+  } catch {
+    // it is closed
+  }
+}
+
+/** Reads a request; gives `undefined` for one that is not whole, too large or malformed. */
+async function readWholeRequest(connection: Deno.Conn): Promise<HttpRequest | undefined> {
+  const chunk = new Uint8Array(MAX_BYTES);
+  let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
+  const readMore = async () => {
+    const bytes = chunk.subarray(0, await connection.read(chunk) ?? 0);
+    text += new TextDecoder("latin1").decode(bytes);
+    return bytes.length > 0;
+  };
+  while (!text.includes(HEAD_END)) {
+    if (text.length >= MAX_BYTES || !await readMore()) return undefined;
+  }
+  const [head] = text.split(HEAD_END, 1) as [string];
+  const read = parseRequestHead(head);
+  if (read === undefined) return undefined;
+  const start = head.length + HEAD_END.length;
+  const end = start + read.length;
+  while (text.length < end) if (!await readMore()) return undefined;
+  return { ...read.request, body: text.slice(start, end) };
+}
+
+/** The request of a head, and the length of its body. */
+function parseRequestHead(head: string): { request: HttpRequest; length: number } | undefined {
+  const [first = "", ...lines] = head.split("\r\n");
+  const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
+  const headers = readHeaders(lines);
+  if (method === undefined || target === undefined || headers === undefined) return undefined;
+  const length = Number(headers.get("content-length") ?? 0);
+  const isLength = Number.isInteger(length) && length >= 0 && length <= MAX_BYTES;
+  if (!isLength || headers.has("transfer-encoding")) return undefined;
+  const [path, ...query] = target.split("?");
+  const parameters = new URLSearchParams(query.join("?"));
+  return { request: { method, path: path!, query: parameters, headers, body: "" }, length };
+}
+
+function readHeaders(lines: readonly string[]): Map<string, string> | undefined {
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    // Not the blanks by a pattern: a long run of them within a value would take seconds.
+    const [, name] = /^([\w!#$%&'*+.^`|~-]+):/.exec(line) ?? [];
+    const key = name?.toLowerCase();
+    if (key === undefined || (headers.has(key) && ["host", "content-length"].includes(key))) {
+      return undefined;
+    }
+    headers.set(key, line.slice(name!.length + 1).trim());
+  }
+  return headers;
+}
+
+function bytesOf({ status, headers = {}, body = "" }: HttpResponse): Uint8Array {
+  const encoder = new TextEncoder();
+  const length = String(encoder.encode(body).length);
+  const all = { ...headers, "content-length": length, connection: "close" };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return encoder.encode(`HTTP/1.1 ${status} \r\n${lines.join("")}\r\n${body}`);
+}
+
+async function sendBytes(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+}
