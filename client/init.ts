@@ -107,7 +107,7 @@ export async function reload(): Promise<ClientInfo> {
  * is removed from the backend even if the network fails, or if the entry cannot be read. A corrupt
  * store is an error and stays, since it may be another program's file. `all` removes it. Without a
  * session of `init()` the variables name the entry. If there is nothing to clear, that is not an
- * error.
+ * error. Every session of this process that uses a removed entry ends, too.
  *
  * Needs the permissions of the backend, and `--allow-env` for the variables of absent options. With
  * `revoke` it also needs `--allow-net` for the issuer's host, and `--allow-read` of the client's

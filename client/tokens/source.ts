@@ -64,10 +64,11 @@ export class TokenSource {
     const { stored, identity, runtime } = this.#options;
     // Unstored tokens and DPoP keys are handled by the renewal.
     if (stored.unstored) return await (await this.renewal()).signIn(undefined, signal);
+    const { era } = this.held;
     const entry = await untilAborted(stored.read(), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
-      this.held.adopt(entry);
+      this.held.adopt(entry, era);
       if (isFresh(this.held.bearer, runtime.now())) return false;
     }
     return await (await this.renewal()).signIn(entry, signal);
@@ -163,11 +164,15 @@ export class HeldTokens {
     return undefined;
   }
 
-  /** Takes over an entry. */
-  adopt(entry: OidcCredentials): void {
+  /**
+   * Takes over an entry.
+   *
+   * @param era The era in which it was read.
+   */
+  adopt(entry: OidcCredentials, era: number = this.era): void {
     const { bearer, runtime } = this.#options;
     remember(runtime.secrets, secretsOf(entry));
-    this.#since = this.era;
+    this.#since = era;
     this.#entry = entry;
     this.#bearer = bearerOf(entry, bearer);
     this.#freshUntil = 0;
