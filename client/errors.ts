@@ -192,11 +192,11 @@ export class ValidMindAuthError extends Error {
   /** The way on, in whole sentences. */
   readonly remedy: string;
   /** The meaning of a provider's refusal. Absent where no provider has refused anything. */
-  readonly kind?: RefusalKind;
+  declare readonly kind?: RefusalKind;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
-  readonly oauthError?: string;
+  declare readonly oauthError?: string;
   /** The options of the sign-in that leads out of the error: of `login_required`. */
-  readonly signIn?: Readonly<Record<string, string | boolean>>;
+  declare readonly signIn?: Readonly<Record<string, string | boolean>>;
 
   /**
    * Creates an error.
