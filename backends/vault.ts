@@ -215,18 +215,18 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     key: string,
     entry: OidcCredentials,
     options: PutOptions = {},
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { isReplaced } = options;
     const name = await hashOf(key);
     // As a text: Vault would turn its numbers into floating-point ones.
     const row = { key, entry: JSON.stringify(entry) };
     for (;;) {
       const { data, version } = await this.#read(name, WRITE);
-      if (isReplaced?.(data && parseRow(data)?.entry) === false) return;
+      if (isReplaced?.(data && parseRow(data)?.entry) === false) return false;
       // After the look at the version: a change by a later holder makes that version an old one.
       if (isReplaced === undefined) await this.#leases.assertHeld(name, WRITE.action);
       await this.#ask(WRITE, "POST", `${this.#metadata}/${name}`, isDone, { max_versions: 1 });
-      if (await this.#write(name, row, version, WRITE) !== undefined) return;
+      if (await this.#write(name, row, version, WRITE) !== undefined) return true;
       await this.#timer.delay(5 + 45 * Math.random());
     }
   }
