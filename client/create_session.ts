@@ -26,12 +26,11 @@ import {
 import type { Session, StartedSignIn } from "./session.ts";
 import type { InitOptions, SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
-import { StoredCredential, TokenSource } from "./tokens/source.ts";
+import { StoredCredential } from "./tokens/session_tokens.ts";
+import { TokenSource } from "./tokens/source.ts";
 
 /** Loaded where a sign-in has two steps. */
 const loadTwoSteps = () => import("./sign_in/two_steps.ts");
-/** Loaded where the stored tokens do not serve. */
-const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
@@ -184,10 +183,6 @@ function tokensOf(
     runtime,
     ask: asks ? { ...options, flow: identity.flow, note } : undefined,
     beforeProvider,
-    loadRenewal: async (options, held) => {
-      const { TokenRenewal } = await loadRenewal();
-      return new TokenRenewal(options, held);
-    },
   });
 }
 

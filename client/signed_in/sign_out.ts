@@ -38,7 +38,7 @@ import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, UNREAD } from "../tokens/clear.ts";
 import { loadProvider } from "../tokens/load_provider.ts";
-import { sharedState } from "../tokens/source.ts";
+import { sharedState } from "../tokens/session_tokens.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 

@@ -13,7 +13,7 @@ import { singleFlight } from "./flights.ts";
 import { loadUnattended } from "./load_provider.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { RenewalContext } from "./renewal_context.ts";
-import type { HeldTokens, TokenSourceOptions } from "./source.ts";
+import type { HeldTokens, TokenSourceOptions } from "./session_tokens.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal {
