@@ -37,15 +37,15 @@ export class TokenSource {
   async signIn(signal?: AbortSignal): Promise<boolean> {
     const { stored, identity, runtime } = this.#options;
     // Unstored tokens and DPoP keys are handled by the renewal.
-    if (stored.unstored) return await (await this.renewal()).signIn(undefined, signal);
     const { era } = this.held;
+    if (stored.unstored) return await (await this.renewal()).signIn(undefined, era, signal);
     const entry = await untilAborted(stored.read(), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
       if (isFresh(this.held.bearer, runtime.now())) return false;
     }
-    return await (await this.renewal()).signIn(entry, signal);
+    return await (await this.renewal()).signIn(entry, era, signal);
   }
 
   /** The bearer token in memory, while it is fresh. */
