@@ -105,7 +105,7 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
  *
  * @param action The caller's action, as in "Cannot {action}".
  */
-export async function prepare(given: InitOptions, call: Call, action: string) {
+export async function prepareCall(given: InitOptions, call: Call, action: string) {
   const isInit = call === "init";
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
@@ -133,7 +133,7 @@ export async function prepare(given: InitOptions, call: Call, action: string) {
 /** Signs in, for `init` and `createSession`. */
 export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
   const action = call === "init" ? "sign in to ValidMind" : "sign in";
-  const { options, resolved, backend, needs, check } = await prepare(given, call, action);
+  const { options, resolved, backend, needs, check } = await prepareCall(given, call, action);
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
