@@ -26,12 +26,11 @@ import {
 import type { Session, StartedSignIn } from "./session.ts";
 import type { InitOptions, SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
-import { StoredCredential, TokenSource } from "./tokens/source.ts";
+import { StoredCredential } from "./tokens/session_tokens.ts";
+import { TokenSource } from "./tokens/source.ts";
 
 /** Loaded where a sign-in has two steps. */
 const loadTwoSteps = () => import("./sign_in/two_steps.ts");
-/** Loaded where the stored tokens do not serve. */
-const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
@@ -106,7 +105,7 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
  *
  * @param action The caller's action, as in "Cannot {action}".
  */
-export async function prepare(given: InitOptions, call: Call, action: string) {
+export async function prepareCall(given: InitOptions, call: Call, action: string) {
   const isInit = call === "init";
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
@@ -134,7 +133,11 @@ export async function prepare(given: InitOptions, call: Call, action: string) {
 /** Signs in, for `init` and `createSession`. */
 export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
   const action = call === "init" ? "sign in to ValidMind" : "sign in";
-  const { asked, options, resolved, backend, needs, check } = await prepare(given, call, action);
+  const { asked, options, resolved, backend, needs, check } = await prepareCall(
+    given,
+    call,
+    action,
+  );
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
@@ -185,10 +188,6 @@ function tokensOf(
     runtime,
     ask: asks ? { ...options, flow: identity.flow, note, call } : undefined,
     beforeProvider,
-    loadRenewal: async (options, held) => {
-      const { TokenRenewal } = await loadRenewal();
-      return new TokenRenewal(options, held);
-    },
   });
 }
 

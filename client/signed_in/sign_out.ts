@@ -38,7 +38,7 @@ import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, UNREAD } from "../tokens/clear.ts";
 import { loadProvider } from "../tokens/load_provider.ts";
-import { sharedState } from "../tokens/source.ts";
+import { sharedState } from "../tokens/session_tokens.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 
@@ -54,7 +54,7 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   const types = optionTypes([...NAMING, ...CLIENT_AUTH, ...OTHERS]);
   checkCallOptions(ACTION, options, { revoke: "boolean", all: "boolean", ...types });
   proofIn(options, ACTION); // one at most
-  const result = await run(options);
+  const result = await clearWithSettings(options);
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
   if (options.onEvent !== undefined) {
@@ -64,7 +64,7 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
 }
 
 /** With the settings file where there is no session to end. */
-async function run(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
+async function clearWithSettings(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
   const { issuer, clientId } = given;
   const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
   if (isOwn) return await clear(given);
