@@ -70,12 +70,14 @@ async function world() {
   };
 }
 
-const shared = ignore ? undefined : await world();
+const [shared, broken] = ignore ? [] : [await world(), await world()];
 testCredentialsBackend("helper", () => shared!.helper(), {
   ignore,
-  broken: async () => (await world()).helper("#!/bin/sh\necho no\nexit 2\n"),
+  broken: () => broken!.helper("#!/bin/sh\necho no\nexit 2\n"),
 });
-Deno.test.afterAll(async () => await shared?.[Symbol.asyncDispose]());
+Deno.test.afterAll(async () => {
+  for (const one of [shared, broken]) await one?.[Symbol.asyncDispose]();
+});
 
 function test(name: string, fn: (world: World) => Promise<void>): void {
   Deno.test(`helper: ${name}`, { ignore }, async () => {
