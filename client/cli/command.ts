@@ -3,7 +3,7 @@ import { didYouMean } from "../../backends/common/did_you_mean.ts";
 import { BUILT_IN_NAMES } from "../../backends/load/create_backend.ts";
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import { OPTION_NAMES, optionNamed, optionRow, type OPTIONS } from "../options/declaration.ts";
-import { shown } from "../options/settings_file.ts";
+import { CONFIG_VARIABLE, shown, USUAL_SETTINGS } from "../options/settings_path.ts";
 
 /** An error of the command line itself, in its own words. */
 export class CliError extends Error {
@@ -200,8 +200,8 @@ const OWN_FLAGS = {
   },
   "config": {
     value: "FILE",
-    variable: "VM_AUTH_CONFIG",
-    summary: "the settings file, in place of ~/.validmind/settings.json",
+    variable: CONFIG_VARIABLE,
+    summary: `the settings file, in place of ${USUAL_SETTINGS}`,
   },
   "from": store("the backend that has the entries"),
   "from-options": { value: "FILE", summary: "JSON file with the options of --from" },

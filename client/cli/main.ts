@@ -20,7 +20,7 @@ import { doctor } from "./commands/doctor.ts";
 import { login, logout, migrate } from "./commands/login.ts";
 import { list, status } from "./commands/status.ts";
 import { exec, token } from "./commands/token.ts";
-import { shown } from "../options/settings_file.ts";
+import { shown } from "../options/settings_path.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { fileNeeds } from "./sign_in_target.ts";
 import { reportError } from "./report_error.ts";

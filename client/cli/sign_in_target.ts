@@ -9,9 +9,16 @@ import {
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
 import { createSession } from "../create_session.ts";
-import { OPTION_NAMES, type OptionRow, optionRow } from "../options/declaration.ts";
+import {
+  isOfIdentity,
+  OPTION_NAMES,
+  type OptionName,
+  type OptionRow,
+  optionRow,
+} from "../options/declaration.ts";
+import { backendOf, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
-import { SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
+import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
@@ -39,7 +46,7 @@ export async function chooseBackend(
   const needs = named === undefined ? selectionNeeds() : [];
   if (named === undefined) {
     preflight(action, [...known, ...needs]);
-    ({ named } = await withSettings(sessionOptions(flags)));
+    named = backendOf(await findOrigin(sessionOptions(flags), action));
   }
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
   const { name, options, origin } = named;
@@ -78,23 +85,22 @@ export function assertPersistent(backend: OidcCredentialsBackend, action: string
 
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
 
-/** The flags of all options, or of those of one group. */
-function flagsOf(group?: OptionRow["group"]): FlagName[] {
-  const rows = OPTION_NAMES.map(optionRow).filter((row) =>
-    group === undefined || row.group === group
-  );
+/** The flags of the options whose row is wanted. */
+function flagsOf(isWanted: (row: OptionRow) => boolean): FlagName[] {
+  const rows = OPTION_NAMES.map(optionRow).filter(isWanted);
   return rows.flatMap(({ flag }) => flag ?? []) as FlagName[];
 }
 
 /** The flags that name a sign-in at a provider as it is stored. */
-export const IDENTITY_FLAGS = flagsOf("identity").filter((flag) =>
-  !["scope", "dpop"].includes(flag)
-);
+export const IDENTITY_FLAGS = flagsOf(({ isInKey }) => isInKey === true);
 
-export const SIGN_IN_FLAGS: readonly FlagName[] = [...flagsOf("identity"), ...STORE_FLAGS];
+export const SIGN_IN_FLAGS: readonly FlagName[] = [
+  ...flagsOf(({ group }) => group === "identity"),
+  ...STORE_FLAGS,
+];
 
 /** All flags for options of a sign-in, in a program that calls an API or in none. */
-export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(), ...STORE_FLAGS];
+export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(() => true), ...STORE_FLAGS];
 
 /** Options of `createSession` that the flags give. Variables and the settings file give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
@@ -150,15 +156,23 @@ export interface SignInTarget {
 /**
  * Finds the sign-in that flags, variables and settings file name; `undefined` if an API key takes its
  * place.
+ *
+ * @param isApi Whether the command calls the API, which has to be named then.
  */
 export async function findTarget(
   flags: FlagValues,
   action: string,
+  isApi: boolean = false,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
   preflight(action, variables);
-  const { options } = await withSettings(sessionOptions(flags));
-  const identity = resolveIdentity(options, action);
+  const given = sessionOptions(flags);
+  const places = await findOrigin(given, action);
+  const { origin } = places;
+  const options = origin.complete(given, action, isOfIdentity);
+  const identity = resolveIdentity(options, action, places);
+  const hosts: OptionName[] = ["apiUrl", "apiHost"];
+  if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
   const { backend } = await chooseBackend(flags, action, variables);
   return { identity, backend };
@@ -168,8 +182,9 @@ export async function findTarget(
 export async function openSession(
   flags: FlagValues,
   action: string,
+  isApi: boolean = false,
 ): Promise<Session> {
-  const target = await findTarget(flags, action);
+  const target = await findTarget(flags, action, isApi);
   return await createSession({
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,

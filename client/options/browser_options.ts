@@ -4,7 +4,7 @@ import { isEntraIssuer } from "../entry/bearer_kind.ts";
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { named, valueOf } from "./declaration.ts";
+import { named } from "./declaration.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";
@@ -56,8 +56,8 @@ export function checkBrowserOptions(options: BrowserOptions, action: string): vo
 }
 
 /**
- * The setting of options, of variables in place of absent options, or of the default: a free port of
- * this computer; on a hub with `listen`, the hub's own address for everybody.
+ * The setting of the options, or of the default: a free port of this computer; on a hub with `listen`, the
+ * hub's own address for everybody.
  *
  * @param action The caller's action, as in "Cannot {action}".
  * @throws {ValidMindAuthError} `invalid_options`.
@@ -67,9 +67,8 @@ export function resolveRedirect(
   issuer: string,
   action: string,
 ): RedirectSetting {
-  const listen = valueOf("listen", options, action)?.trim();
-  const uri = valueOf("redirectUri", options, action)?.trim() ??
-    defaultUri(issuer, listen !== undefined);
+  const listen = options.listen?.trim();
+  const uri = options.redirectUri?.trim() ?? defaultUri(issuer, listen !== undefined);
   const withPort = (used: number) => uri.replaceAll(PORT, String(used));
   const plain = withPort(65_535); // of the most digits
   const [isPlain, stated, path = "/"] = PLAIN_URI.exec(plain) ?? [];

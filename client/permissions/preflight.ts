@@ -11,7 +11,7 @@ import {
   type PermissionNeed,
 } from "../format_permissions.ts";
 import { checkBrowserOptions, listenNeeds, resolveRedirect } from "../options/browser_options.ts";
-import { GROUPS, OPTIONS, valueOf } from "../options/declaration.ts";
+import { GROUPS, OPTIONS } from "../options/declaration.ts";
 import { readApiSecret } from "../options/secret_file.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -67,7 +67,7 @@ function flagAdvice(required: readonly PermissionNeed[]): string {
  */
 export function browserNeeds(options: SessionOptions): PermissionNeed[] {
   // `auto` needs its permissions only where it comes to the browser.
-  const isFlow = valueOf("flow", options, ACTION) === "browser";
+  const isFlow = options.flow === "browser";
   const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
   if (!isDeno) return [];
   return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
@@ -75,7 +75,7 @@ export function browserNeeds(options: SessionOptions): PermissionNeed[] {
 
 /** The place to listen at, and the variables that say so. */
 function redirectNeeds(options: SessionOptions): PermissionNeed[] {
-  const issuer = normalizeIssuer(valueOf("issuer", options, ACTION) ?? "");
+  const issuer = normalizeIssuer(options.issuer ?? "");
   return [
     ...REDIRECT_VARIABLES.map((variable) => env(variable, GROUPS.browser, "optional")),
     ...listenNeeds(resolveRedirect(options, issuer, ACTION)),

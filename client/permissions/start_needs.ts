@@ -16,23 +16,23 @@ import type {
 import { getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
 import { checkDescriptor, type PermissionNeed } from "../format_permissions.ts";
 import {
+  alternativesOf,
+  API_KEY,
   GROUPS,
   OPTION_NAMES,
   type OptionName,
   optionRow,
   OPTIONS,
-  settingsPath,
-  valueOf,
 } from "../options/declaration.ts";
+import { isNamedByCode, profileName } from "../options/places.ts";
 import {
-  CLIENT_AUTH,
   fileWith,
   GITHUB_VARIABLES,
   gitHubJob,
   type OidcIdentity,
-  withClientVariables,
 } from "../options/resolve_identity.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
+import { CONFIG_VARIABLE, settingsPath } from "../options/settings_path.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
 /** A call whose permissions can be named. */
@@ -51,7 +51,8 @@ export function startNeeds(
 ): PermissionNeed[] {
   const { identity, runtime } = resolved;
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
-  if (identity.kind === "api_key" || backend === undefined) return [...needs, ...settingsNeeds()];
+  const ofSettings = settingsNeeds(options);
+  if (identity.kind === "api_key" || backend === undefined) return [...needs, ...ofSettings];
   const isNative = runtime.fetch === globalThis.fetch;
   return uniqueNeeds([
     ...needs,
@@ -59,18 +60,23 @@ export function startNeeds(
     ...proofNeeds(identity, isNative),
     ...choiceNeeds(options),
     ...backendNeeds(backend),
-    ...settingsNeeds(),
+    ...ofSettings,
   ]);
 }
 
-/** Those of the settings file, which a start does without, and which Deno alone reads. */
-function settingsNeeds(): PermissionNeed[] {
+/** The purpose of reading the settings file. */
+export const SETTINGS_REASON = "to read the settings file";
+
+/** Those of the settings file, which Deno alone reads. A start does without it, unless it names a profile. */
+function settingsNeeds(options: InitOptions): PermissionNeed[] {
   if (!isDeno) return [];
   const path = settingsPath();
-  const reason = "to read the settings file";
+  const isNeeded = profileName(options) !== "" && !isNamedByCode(options);
+  const need = isNeeded ? "always" : "optional";
   return [
-    ...["VM_AUTH_CONFIG", HOME_VARIABLE].map((name) => env(name, reason, "optional")),
-    ...(path === "" ? [] : [read(path, reason, "optional")]),
+    env(CONFIG_VARIABLE, SETTINGS_REASON, "optional"),
+    env(HOME_VARIABLE, SETTINGS_REASON, need),
+    ...(path === "" ? [] : [read(path, SETTINGS_REASON, need)]),
   ];
 }
 
@@ -102,59 +108,65 @@ function readIfGranted(variable: string): string | undefined | null {
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
 export function isByKey(options: InitOptions): boolean {
-  const { issuer, clientId, apiKey, apiSecret, apiSecretFile } = options;
-  if ((apiKey ?? apiSecret ?? apiSecretFile) !== undefined) return true;
-  return issuer === undefined && clientId === undefined &&
-    readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
+  if (API_KEY.some((name) => options[name] !== undefined)) return true;
+  if ((options.issuer ?? options.clientId) !== undefined) return false;
+  return readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
     readEnvIfGranted(OPTIONS.apiKey.variable) !== undefined;
 }
 
 /** The variables of absent options, and whether a start requires each. */
 export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
-  const isKey = isByKey(options);
   return OPTION_NAMES.flatMap((name) => {
     const { variable, group } = optionRow(name);
-    const need = variable && needOfVariable(name, options, call, isKey);
-    if (!need) return [];
+    const need = needOfVariable(name, options, call);
+    if (variable === undefined || need === undefined) return [];
     // Where nobody says whether to ask, it depends on this one.
     const more = name === "interactive" ? [env("CI", GROUPS[group], need)] : [];
     return [env(variable, GROUPS[group], need), ...more];
   });
 }
 
-/** Options of which one makes the others needless. */
-const ALTERNATIVES: readonly OptionName[][] = [
-  ["apiHost", "apiUrl"],
-  ["apiSecret", "apiSecretFile"],
-];
+type Need = PermissionNeed["need"] | undefined;
 
 /** When the variable of an option is read; `undefined` where it is not. */
-function needOfVariable(
-  name: OptionName,
-  options: InitOptions,
-  call: Call,
-  isKey: boolean,
-): PermissionNeed["need"] | undefined {
-  const { group, requiredBy } = optionRow(name);
-  const isProofOpen = !isKey && !CLIENT_AUTH.some((one) => options[one] !== undefined);
-  const isSubjectOpen = !isKey && options.subjectTokenFile === undefined &&
-    valueOf("flow", options, "sign in") === "token_exchange";
-  if (group === "client") {
-    return (name === "subjectTokenFile" ? isSubjectOpen : isProofOpen) ? "optional" : undefined;
-  }
-  const alternatives = ALTERNATIVES.find((names) => names.includes(name)) ?? [name];
-  if (alternatives.some((one) => options[one] !== undefined)) {
-    // The client's own variables are for the client alone that variables name.
-    const isClient = name === "issuer" || name === "clientId";
-    return isClient && (isProofOpen || isSubjectOpen) ? "optional" : undefined;
-  }
+function needOfVariable(name: OptionName, options: InitOptions, call: Call): Need {
+  const { group, part, variable, requiredBy } = optionRow(name);
+  const isKey = isByKey(options);
+  if (variable === undefined) return undefined;
+  if (isGiven(name, options)) return part === "name" ? needOfName(name, options, call) : undefined;
   if (group === "browser" || group === "model" && call !== "init") return undefined;
-  const need = requiredBy === "every call" || requiredBy === call ? "always" : "optional";
-  if (group === "api" || group === "model" || (group === "api_key") === isKey) return need;
+  if (part === "subject" && flowOf(options) !== "token_exchange") return undefined;
+  if (group === "client") return isKey ? undefined : "optional";
+  const isOfBoth = group === "api" || group === "model";
+  if (isOfBoth || (group === "api_key") === isKey) {
+    return requiredBy === "every call" || requiredBy === call ? "always" : "optional";
+  }
   // To see that there are not credentials of both kinds.
-  const { issuer, clientId, apiKey, apiSecret } = options;
-  const isOpen = (isKey ? apiKey ?? apiSecret : issuer ?? clientId) === undefined;
+  const own = isKey ? [options.apiKey, options.apiSecret] : [options.issuer, options.clientId];
+  const isOpen = own.every((value) => value === undefined);
   return requiredBy === "every call" && isOpen ? "optional" : undefined;
+}
+
+/** The needs of a name that code gives: other variables count only beside the same one. */
+function needOfName(name: OptionName, options: InitOptions, call: Call): Need {
+  const isKey = isByKey(options);
+  if ((name === "apiKey") !== isKey) return undefined;
+  const others = OPTION_NAMES.filter((other) => {
+    const { part } = optionRow(other);
+    // The issuer counts beside another client, too.
+    const isName = part === "name" && other !== "clientId";
+    return part !== "free" && !isName && !isGiven(other, options);
+  });
+  const needs = others.map((other) => needOfVariable(other, options, call));
+  return (["always", "optional"] as const).find((need) => needs.includes(need));
+}
+
+function isGiven(name: OptionName, options: InitOptions): boolean {
+  return alternativesOf(name).some((one) => options[one] !== undefined);
+}
+
+function flowOf({ flow }: SessionOptions): string | undefined {
+  return flow ?? readEnvIfGranted(OPTIONS.flow.variable)?.trim();
 }
 
 /**
@@ -164,7 +176,7 @@ function needOfVariable(
  * @param isNative Whether requests are made by Deno's own `fetch`.
  */
 export function proofNeeds(identity: OidcIdentity, isNative: boolean): PermissionNeed[] {
-  const { proof, subjectTokenFile } = withClientVariables(identity);
+  const { proof, subjectTokenFile } = identity;
   const reason = "to prove the client, or to exchange a token";
   const files = [proof && fileWith(proof), subjectTokenFile]
     .filter((path) => path !== undefined).map((path) => read(path, reason, "sign_in"));

@@ -1,10 +1,12 @@
+import { messageOf } from "../../../backends/credentials_backend_error.ts";
 import { readEnvIfGranted } from "../../../backends/common/environment.ts";
 import { isInKv } from "../../../backends/common/inner_stores.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
+import { withFileLock } from "../../../backends/file.ts";
 import { fileError, resolveLink } from "../../../backends/file/document.ts";
-import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
+import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import {
   formatPermissionFlags,
@@ -13,17 +15,19 @@ import {
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
-import { OPTION_NAMES, optionNamed, optionRow, settingsPath } from "../../options/declaration.ts";
-import { resolveOptions } from "../../options/resolve_options.ts";
 import {
-  parseSettings,
-  readSettings,
-  readText,
-  SETTINGS,
-  type Settings,
-} from "../../options/settings_file.ts";
+  OPTION_NAMES,
+  optionNamed,
+  type SettingName,
+  settingRow,
+  STORE_SETTINGS,
+} from "../../options/declaration.ts";
+import { findOrigin } from "../../options/places.ts";
+import { resolveOptions } from "../../options/resolve_options.ts";
+import { parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
+import { CONFIG_VARIABLE, settingsPath, USUAL_SETTINGS } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { selectionNeeds, uniqueNeeds } from "../../permissions/start_needs.ts";
+import { selectionNeeds, SETTINGS_REASON, uniqueNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import {
   columns,
@@ -50,12 +54,13 @@ export const config: Command = {
   name: "config",
   summary: "show and change the settings, with the source of each",
   details: [
-    "A flag wins over a variable, and a variable over the settings file. A profile that --profile names " +
-    "wins over variables, too. The file is ~/.validmind/settings.json, or the one that VM_AUTH_CONFIG " +
-    "or --config names.",
+    "Values come from flags, else from the profile that --profile or VM_OIDC_PROFILE names, else from " +
+    "variables, else from the file. A place that names another issuer, client or API key than those " +
+    `above it is passed over. The file is ${USUAL_SETTINGS}, or the one that ${CONFIG_VARIABLE} or ` +
+    "--config names.",
     "list shows the settings in force, and path prints the place of the file. set and unset change the " +
     "file, or the profile in it that --profile names.",
-    `Names: ${Object.keys(SETTINGS).join(", ")}. The names of flags, such as client-id, serve as ` +
+    `Names: ${SETTINGS.join(", ")}. The names of flags, such as client-id, serve as ` +
     `well. A value that is not a text is JSON. The file must hold no secret.`,
   ],
   args: "[list | path | set NAME VALUE… | unset NAME…]",
@@ -68,8 +73,8 @@ export const config: Command = {
     "config list --json | jq -r .file.path",
   ],
   action: "show the settings",
-  run(flags, [way = "list", ...words]) {
-    if (way === "set" || way === "unset") return change(flags, way, words);
+  async run(flags, [way = "list", ...words]) {
+    if (way === "set" || way === "unset") return await change(flags, way, words);
     if (way !== "list" && way !== "path") {
       throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
     }
@@ -77,66 +82,113 @@ export const config: Command = {
       throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
     }
     if (way === "path") print(`${placeOfFile(flags)}\n`);
-    else list(flags);
+    else await list(flags);
     return EXIT.ok;
   },
 };
 
-function list(flags: FlagValues): void {
+async function list(flags: FlagValues): Promise<void> {
   preflight(config.action, [...identityNeeds(flags), ...selectionNeeds()]);
-  const { state, path, profile, profiles, denial: reason, rows } = settingsOf(flags);
-  const secrets = OPTION_NAMES.map(optionRow).flatMap(({ secret, variable }) => {
-    const isSet = secret && variable && readEnvIfGranted(variable) !== undefined;
-    return isSet ? [{ name: variable, value: undefined, source: variable }] : [];
-  });
-  const all = [...rows, ...secrets];
-  const place = state === "absent" ? `none: ${path || "it is turned off"}` : path;
+  const { denial: reason, rows, ...file } = await settingsOf(flags, config.action);
+  const { path, state, profile, profiles } = file;
+  const place = state === "absent" ? `none: ${path ?? "it is turned off"}` : path ?? "not known";
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
   const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
+  const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
   const text = [
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
-    all.length === 0 ? "Nothing is set.\n" : columns(all.map(({ name, value, source }) => [
-      name,
-      value === undefined
-        ? "(set, not shown)"
-        : printable(typeof value === "string" ? value : JSON.stringify(value), 500),
-      source,
-    ])),
+    rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
     state === "absent" ? `\nTo keep settings, run: ${PROGRAM} ${config.examples[1]}\n` : "",
   ].join("");
-  const settings = Object.fromEntries(all.map(({ name, ...row }) => [name, row]));
-  const file = { path: path || undefined, state, profile, profiles, reason };
-  printResult(flags, { file, settings }, text);
+  const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
+  printResult(flags, { file: { ...file, reason }, settings }, text);
+}
+
+function shownValue(value: unknown): string {
+  if (value === undefined) return "(set, not shown)";
+  return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
+}
+
+/** A setting as a report shows it: its value, and the flag, variable or file that gives it. */
+interface SettingRow {
+  readonly name: string;
+  readonly value: unknown;
+  readonly source: string;
+}
+
+const STORE_NAMES = Object.keys(STORE_SETTINGS) as (keyof typeof STORE_SETTINGS)[];
+
+/** The settings in force, with the flags; and those that do not count, with the reason. */
+export async function settingsOf(flags: FlagValues, action: string) {
+  const store = { backend: flags.text("backend"), backendOptions: flags.text("backend-options") };
+  const given = { ...sessionOptions(flags), ...store };
+  const { origin, settings, profile } = await findOrigin(given, action);
+  origin.complete({}, action, () => true); // a variable that does not fit is an error
+  const rows = [...OPTION_NAMES, ...STORE_NAMES].flatMap((name): SettingRow[] => {
+    const taken = origin.find(name);
+    const passed = taken === undefined ? origin.passed(name) : undefined;
+    const { value, from } = taken ?? passed ?? {};
+    if (from === undefined) return [];
+    const source = passed === undefined ? from : `${from}, unused: ${passed.because}`;
+    const isSecret = "secret" in settingRow(name);
+    return [isSecret ? { name: from, value: undefined, source } : { name, value, source }];
+  });
+  const { path, state, denial, profiles } = settings;
+  return {
+    path: path || undefined,
+    state,
+    profile,
+    profiles: [...profiles.keys()],
+    denial: denial && messageOf(denial),
+    rows,
+  };
 }
 
 const CHANGE = "change the settings";
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
-function change(
+async function change(
   flags: FlagValues,
   way: "set" | "unset",
   words: readonly string[],
-): number {
+): Promise<number> {
   const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
   if (words.length === 0 || words.length % step > 0) {
     throw usageError(`Cannot ${way} a setting: its name or value is missing. Give it.`);
   }
   const reason = "to change the settings file";
+  const folder = dirname(path);
   preflight(CHANGE, [
-    { name: "read", path, reason, need: "always" },
-    { name: "write", path: dirname(path), reason, need: "always" },
+    { name: "read", path: folder, reason, need: "always" }, // also for its lock
+    { name: "write", path: folder, reason, need: "always" },
   ]);
+  const change = { path, way, words, profile: flags.text("profile") };
+  // Two at once would lose one of the changes.
+  const names = await withFileLock(path, "settings", async () => changeFile(change));
+  printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
+  return EXIT.ok;
+}
+
+interface Change {
+  readonly path: string;
+  readonly way: "set" | "unset";
+  readonly words: readonly string[];
+  readonly profile: string | undefined;
+}
+
+/** Changes the file under its lock, and gives the names of the settings. */
+function changeFile({ path, way, words, profile }: Change): string[] {
   const document = readDocument(path);
-  const profile = flags.text("profile");
   const entry = profile === undefined ? document : profileOf(document, profile);
   const names: string[] = [];
+  const step = way === "set" ? 2 : 1;
   for (let at = 0; at < words.length; at += step) {
     const word = words[at]!;
     const name = way === "unset" && Object.hasOwn(entry, word) ? word : settingName(word);
     if (way === "unset") delete entry[name];
-    else entry[name] = parseValue(name, words[at + 1]!);
+    else entry[name] = parseValue(name as SettingName, words[at + 1]!);
     names.push(name);
   }
   if (profile !== undefined && Object.keys(entry).length === 0) {
@@ -146,13 +198,11 @@ function change(
   const { common, profiles } = parseSettings(path, text);
   if (way === "set") checkValues({ profile, ...profiles.get(profile ?? "") ?? common });
   try {
-    makeFolder(dirname(path));
-    replaceFile(resolveLink(path), text, { isLocked: false });
+    replaceFile(resolveLink(path), text);
   } catch (error) {
     throw fileError("write", path, error);
   }
-  printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
-  return EXIT.ok;
+  return names;
 }
 
 function placeOfFile(flags: FlagValues): string {
@@ -167,7 +217,7 @@ function placeOfFile(flags: FlagValues): string {
 /** The file as it stands, with keys that are not known, too. */
 function readDocument(path: string): Record<string, unknown> {
   const { text, denial } = readText(path, false);
-  if (denial !== undefined) throw usageError(denial);
+  if (denial !== undefined) throw usageError(messageOf(denial));
   const document = parseObject(text);
   if (document === undefined) parseSettings(path, text); // the error has the line
   return document ?? {};
@@ -191,28 +241,20 @@ function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>):
 }
 
 /** The setting that a person names as the file or as a flag does. */
-function settingName(word: string): string {
-  const names = Object.keys(SETTINGS);
-  const found = names.find((name) => name === word || name === optionNamed(word));
-  if (found === undefined) throw unknownWord(word, "a setting", names);
+function settingName(word: string): SettingName {
+  const found = SETTINGS.find((name) => name === word || name === optionNamed(word));
+  if (found === undefined) throw unknownWord(word, "a setting", SETTINGS);
   return found;
 }
 
-function parseValue(name: string, text: string): unknown {
-  const { type } = SETTINGS[name]!;
+function parseValue(name: SettingName, text: string): unknown {
+  const { type } = settingRow(name);
   if (!["boolean", "timeout", "texts", "object"].includes(`${type}`)) return text;
   try {
     return JSON.parse(text);
   } catch {
     return text; // which is then refused by its type
   }
-}
-
-/** The settings in force, with the flags. */
-export function settingsOf(flags: FlagValues): Settings {
-  const backend = { backend: flags.text("backend"), backendOptions: flags.text("backend-options") };
-  const given = { ...sessionOptions(flags) as Record<string, unknown>, ...backend };
-  return readSettings(given, flags.text("config"));
 }
 
 export const permissions: Command = {
@@ -281,11 +323,19 @@ export const permissions: Command = {
   },
 };
 
-/**
- * Whether a need is used here: an optional variable if it is set, and the browser of --open or the
- * settings file, which may be written later.
- */
+/** Whether a need is used here: an optional variable if it is set, and the settings file if it is there. */
 function isUsed(need: PermissionNeed): boolean {
-  return need.need !== "optional" || need.name !== "env" ||
-    readEnvIfGranted(need.variable!) !== undefined;
+  if (need.need !== "optional") return true;
+  if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
+  return need.reason !== SETTINGS_REASON ||
+    isThere(`${(need as Deno.ReadPermissionDescriptor).path}`);
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false; // or nobody can tell
+  }
 }
