@@ -169,7 +169,8 @@ export async function findTarget(
   const given = sessionOptions(flags);
   const places = await findOrigin(given, action);
   const { origin } = places;
-  const options = origin.complete(given, action, isOfIdentity);
+  const isWanted = (row: OptionRow) => isOfIdentity(row) || row.group === "api_key";
+  const options = origin.complete(given, action, isWanted);
   const identity = resolveIdentity(options, action, places);
   const hosts: OptionName[] = ["apiUrl", "apiHost"];
   if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);

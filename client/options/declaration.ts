@@ -14,9 +14,9 @@ export const GROUPS = {
   client: "to read the client's secret, or its file's path",
   /** Takes the place of a sign-in. */
   api_key: "to read the API key",
-  person: "to choose whether to ask a person",
+  person: "to choose the prompt and the debug lines",
   browser: "to read the redirect URI and the address to listen at",
-  api: "to read the options of the API and of requests",
+  api: "to read the options of the API",
   /** Only in `init`. */
   model: "to read the model",
   /** Only code can give it. */
@@ -35,9 +35,10 @@ export interface OptionRow<T = unknown> {
    * - `name`: it names the sign-in;
    * - `proof`: one of several ways to prove the client;
    * - `subject`: the token that is exchanged;
-   * - `free`: it is of no sign-in.
+   * - `free`: it is of no sign-in;
+   * - `person`: the same, and a key does not ask a person.
    */
-  readonly part?: "name" | "proof" | "subject" | "free";
+  readonly part?: "name" | "proof" | "subject" | "free" | "person";
   /** Whether it is a part of the key of a stored sign-in that a person names. */
   readonly isInKey?: true;
   /** Whether an unedited notebook has a placeholder for it. */
@@ -82,7 +83,7 @@ const CLIENT = { ...PLACEHOLDER, type: "path", group: "client" } as const;
 const PROOF = { ...CLIENT, part: "proof" } as const;
 const BROWSER = { type: "text", group: "browser" } as const;
 const FREE = { part: "free" } as const;
-const PERSON = { ...FREE, type: "boolean", group: "person" } as const;
+const PERSON = { type: "boolean", group: "person", part: "person" } as const;
 const MODEL = { ...FREE, type: "text", group: "model" } as const;
 const FUNCTION = { type: "function", group: "code" } as const;
 
@@ -222,9 +223,8 @@ export const OPTIONS = {
   },
   openBrowser: { ...PERSON, flag: "open", help: "open the page of the sign-in in the browser" },
   debug: {
+    ...PERSON,
     ...FREE,
-    type: "boolean",
-    group: "api",
     variable: "VM_AUTH_DEBUG",
     flag: "debug",
     help: "show each step on standard error, without secrets",
@@ -311,9 +311,9 @@ export function alternativesOf(name: OptionName): readonly OptionName[] {
   return OPTION_NAMES.filter((one) => one === winner || one === optionRow(winner).winsOver);
 }
 
-/** Whether an option is a part of the credentials alone, and so serves a sign-out, too. */
+/** Whether an option belongs to a sign-in as such, and so to a sign-out, too. */
 export function isOfIdentity({ group }: OptionRow): boolean {
-  return group === "identity" || group === "client" || group === "api_key";
+  return group === "identity" || group === "client";
 }
 
 /** The option that a person names as code does (`clientId`), or as flags do (`client-id`). */

@@ -185,16 +185,17 @@ export class Origin {
   /** Whether an option serves a sign-in or a key, whichever is in force. */
   #isServed(name: OptionName): boolean {
     if (this.#kinds.length !== 1) return true;
-    const { group } = optionRow(name);
-    if (this.#kinds[0] === KEY) return ["api_key", "api", "model"].includes(group);
-    return group !== "api_key";
+    const { group, part } = optionRow(name);
+    if (this.#kinds[0] === SIGN_IN) return group !== "api_key";
+    return ["api_key", "api", "model", "person"].includes(group) && part !== "person";
   }
 
   /** The places that may give an option, from the top. */
   #givers(name: OptionName): Place[] {
     const { part } = optionRow(name);
     const isOpen = ({ place, difference }: JudgedPlace) => {
-      if (part === "free" || place.kind === "code") return true;
+      const isFree = part === "free" || part === "person";
+      if (isFree || place.kind === "code") return true;
       const isOfClient = part === "proof" || part === "subject";
       return isOfClient ? this.#isOfSignIn(place) : difference === undefined;
     };

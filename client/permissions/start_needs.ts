@@ -23,6 +23,7 @@ import {
   type OptionName,
   optionRow,
   OPTIONS,
+  parseVariable,
 } from "../options/declaration.ts";
 import { isNamedByCode, profileName } from "../options/places.ts";
 import {
@@ -155,7 +156,8 @@ function needOfName(name: OptionName, options: InitOptions, call: Call): Need {
     const { part } = optionRow(other);
     // The issuer counts beside another client, too.
     const isName = part === "name" && other !== "clientId";
-    return part !== "free" && !isName && !isGiven(other, options);
+    const isFree = part === "free" || part === "person";
+    return !isFree && !isName && !isGiven(other, options);
   });
   const needs = others.map((other) => needOfVariable(other, options, call));
   return (["always", "optional"] as const).find((need) => needs.includes(need));
@@ -165,8 +167,10 @@ function isGiven(name: OptionName, options: InitOptions): boolean {
   return alternativesOf(name).some((one) => options[one] !== undefined);
 }
 
-function flowOf({ flow }: SessionOptions): string | undefined {
-  return flow ?? readEnvIfGranted(OPTIONS.flow.variable)?.trim();
+/** The flow, as far as options and readable variables tell. */
+function flowOf({ flow }: SessionOptions): unknown {
+  const text = readEnvIfGranted(OPTIONS.flow.variable);
+  return flow ?? (text && parseVariable("flow", text, "sign in"));
 }
 
 /**

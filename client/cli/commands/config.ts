@@ -166,7 +166,7 @@ async function change(
   ]);
   const change = { path, way, words, profile: flags.text("profile") };
   // Two at once would lose one of the changes.
-  const names = await withFileLock(path, "settings", async () => changeFile(change));
+  const names = await withFileLock(path, "settings", () => Promise.try(changeFile, change));
   printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
   return EXIT.ok;
 }

@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import {
   clearOidcCredentials,
   createSession,
@@ -29,7 +30,9 @@ async function withSettings(
       await new FileCredentialsBackend().put(key, entry({ issuer, client_id: clientId }));
     }
     const text = typeof document === "string" ? document : JSON.stringify(document);
-    await Deno.writeTextFile(`${home}/.validmind/settings.json`, text, { mode: 0o600 });
+    const folder = join(home, ".config", "validmind-auth");
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(join(folder, "settings.json"), text, { mode: 0o600 });
     await run(home);
   });
 }
@@ -78,7 +81,7 @@ Deno.test("settings in code: a damaged file is an error; VM_AUTH_CONFIG turns it
 Deno.test("settings in code: a file that may not be read is passed over, and named as optional", async () => {
   await withSettings({ ...OIDC, apiHost: "https://api.example.com/" }, async (home) => {
     const needs = await requiredPermissions(OIDC, { call: "createSession" });
-    const path = `${home}/.validmind/settings.json`;
+    const path = join(home, ".config", "validmind-auth", "settings.json");
     const own = needs.find((need) => "path" in need && need.path === path);
     assertEquals([own?.name, own?.need], ["read", "optional"]);
     const { stdout, stderr } = await runDeno({
