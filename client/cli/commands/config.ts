@@ -234,7 +234,8 @@ function profileOf(document: Record<string, unknown>, name: string): Record<stri
 /** The checks of a sign-in. What it also needs may be set later. */
 function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>): void {
   const own = { issuer: "https://login.example.com", clientId: "my-client", model: "cl123" };
-  const options = { ...own, listen: "127.0.0.1:8765", ...values } as InitOptions;
+  const api = { apiHost: "https://api.example.com/", listen: "127.0.0.1:8765" };
+  const options = { ...own, ...api, ...values } as InitOptions;
   resolveOptions(options, CHANGE, true);
   checkBrowserOptions(options, CHANGE);
   if (backend !== undefined) parseBackendSpec(`${backend}`, "backend");

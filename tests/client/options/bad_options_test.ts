@@ -31,7 +31,11 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   invalid_options: [
     [{ flow: "devise" }, 'option "flow" is not one of auto, device, browser'],
     [{ VM_OIDC_FLOW: "devise" }, "VM_OIDC_FLOW", "auto, device, browser"],
-    [{ redirectUri: "https://h.example.com/cb" }, "redirectUri (VM_OIDC_REDIRECT_URI, --redirect-uri)", "listen"],
+    [
+      { redirectUri: "https://h.example.com/cb" },
+      "redirectUri (VM_OIDC_REDIRECT_URI, --redirect-uri)",
+      "listen",
+    ],
     [{ listen: "0.0.0.0:80" }, "listen (VM_OIDC_LISTEN, --listen)"],
     [{ authorizationParameters: { state: "x" } }, "authorizationParameters", "state"],
     [{ clientid: "x" }, 'unknown option "clientid"', "clientId"],
@@ -79,10 +83,17 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     ...["api.example.com", "me:pw@api.example.com", "a.example/?token=hidden", "javascript:x"].map(
       (apiHost): Row => [{ apiHost }, "apiHost (VM_API_HOST, --api-host) is not an http(s) URL"],
     ),
-    [{ apiHost: "https://me:pw@api.example.com/" }, "apiHost (VM_API_HOST, --api-host)", "password"],
+    [
+      { apiHost: "https://me:pw@api.example.com/" },
+      "apiHost (VM_API_HOST, --api-host)",
+      "password",
+    ],
     [{ apiHost: "https://me@api.example.com/" }, "apiHost (VM_API_HOST, --api-host)", "user name"],
     [{ apiUrl: "https://:pw@api.example.com/" }, "apiHost (VM_API_HOST, --api-host)", "user name"],
-    [{ apiHost: undefined, VM_API_URL: "https://me:pw@a.example/" }, "apiHost (VM_API_HOST, --api-host)"],
+    [
+      { apiHost: undefined, VM_API_URL: "https://me:pw@a.example/" },
+      "apiHost (VM_API_HOST, --api-host)",
+    ],
 
     ...["a\nb", "модель"].map((model): Row => [{ model }, "model"]),
     [{ model: undefined, VM_API_MODEL: "a\nb" }, "VM_API_MODEL"],
@@ -93,7 +104,11 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   ],
   insecure_url: [
     [{ issuer: "http://login.example.com" }, "http://login.example.com"],
-    [{ apiHost: "http://api.example.com/" }, "http://api.example.com", "apiHost (VM_API_HOST, --api-host)"],
+    [
+      { apiHost: "http://api.example.com/" },
+      "http://api.example.com",
+      "apiHost (VM_API_HOST, --api-host)",
+    ],
     [{ apiUrl: "http://api.example.com/" }, "http://api.example.com"],
     [{ apiHost: undefined, VM_API_HOST: "http://a.example/" }, "http://a.example"],
   ],
@@ -111,7 +126,12 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     [{ ...NO_OIDC, VM_API_KEY: "k" }, "VM_API_SECRET"],
   ],
   api_host_missing: [
-    [{ apiHost: undefined }, "no API is named", "apiHost (VM_API_HOST, --api-host)", "settings.json"],
+    [
+      { apiHost: undefined },
+      "no API is named",
+      "apiHost (VM_API_HOST, --api-host)",
+      "settings.json",
+    ],
     [{ ...NO_OIDC, ...KEY, apiHost: undefined }, "your administrator knows it"],
     // Both places and the way on, for hosts that are of another sign-in.
     [
