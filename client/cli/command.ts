@@ -218,7 +218,7 @@ const OWN_FLAGS = {
   "for": {
     value: "WHAT",
     choices: ["script", "init", "cli"],
-    summary: "a script with createSession() or init(), or this program",
+    summary: "the code with the sign-in",
   },
   "discover": { summary: "ask the provider for its other hosts, and list them too" },
   "method": {

@@ -11,7 +11,7 @@ export const GROUPS = {
   /** Names a sign-in at a provider, also for signing out. */
   identity: "to read the options of the sign-in",
   /** Proves who the client is, at sign-in, refresh and revocation. */
-  client: "to read the client's secret, or its file's path",
+  client: "to read the client's proof",
   /** Takes the place of a sign-in. */
   api_key: "to read the API key",
   person: "to choose the prompt and the debug lines",
@@ -131,27 +131,27 @@ export const OPTIONS = {
     winsOver: "apiHost",
     isNoSetting: true,
     variable: "VM_API_URL",
-    help: "the same as apiHost; it wins over apiHost",
+    help: "the same as apiHost, and wins over it",
   },
   apiHost: { ...API, variable: "VM_API_HOST", ...flag("api-host", "URL", "the API to call") },
   scope: {
     ...IDENTITY,
     variable: "VM_OIDC_SCOPE",
-    ...flag("scope", "SCOPE", "the scope to ask for, names separated by spaces"),
+    ...flag("scope", "SCOPE", "the scope to ask for"),
   },
   audience: {
     ...IN_KEY,
     ...PLACEHOLDER,
     type: "string",
     variable: "VM_OIDC_AUDIENCE",
-    ...flag("audience", "API", "the API of the token, if the provider needs it; empty: none"),
+    ...flag("audience", "API", "the API of the token; empty: none"),
   },
   profile: {
     ...IN_KEY,
     ...FREE,
     isNoSetting: true,
     variable: "VM_OIDC_PROFILE",
-    ...flag("profile", "NAME", "the name of one of several sign-ins, and of its settings"),
+    ...flag("profile", "NAME", "the name of a sign-in and its settings"),
   },
   flow: {
     ...IN_KEY,
@@ -181,20 +181,20 @@ export const OPTIONS = {
   clientAssertionFile: {
     ...PROOF,
     variable: "VM_OIDC_CLIENT_ASSERTION_FILE",
-    help: "file with an assertion, which the platform renews",
+    help: "file with an assertion",
   },
   clientAssertion: {
     ...PROOF,
     type: "text or function",
     variable: "VM_OIDC_CLIENT_ASSERTION",
     secret: true,
-    help: "an assertion about the client, or github in GitHub Actions",
+    help: "an assertion about the client, or github",
   },
   subjectTokenFile: {
     ...CLIENT,
     part: "subject",
     variable: "VM_OIDC_SUBJECT_TOKEN_FILE",
-    help: "file with the token to exchange, which a program renews",
+    help: "file with the token to exchange",
   },
   interactive: {
     ...PERSON,
@@ -204,22 +204,22 @@ export const OPTIONS = {
   redirectUri: {
     ...BROWSER,
     variable: "VM_OIDC_REDIRECT_URI",
-    ...flag("redirect-uri", "URI", "the redirect URI of the browser flow, as it is registered"),
+    ...flag("redirect-uri", "URI", "the registered redirect URI of the browser flow"),
   },
   listen: {
     ...BROWSER,
     ...FREE,
     variable: "VM_OIDC_LISTEN",
-    ...flag("listen", "ADDRESS", "the loopback address to listen at, such as behind a proxy"),
+    ...flag("listen", "ADDRESS", "the loopback address to listen at"),
   },
   loginHint: {
     ...BROWSER,
-    ...flag("login-hint", "ACCOUNT", "the account to fill in on the page, such as an e-mail"),
+    ...flag("login-hint", "ACCOUNT", "the account to fill in on the page"),
   },
   authorizationParameters: {
     ...BROWSER,
     type: "texts",
-    ...flag("parameter", "NAME=VALUE", "a further parameter of the sign-in page; repeatable"),
+    ...flag("parameter", "NAME=VALUE", "a parameter of the sign-in page; repeatable"),
   },
   openBrowser: { ...PERSON, flag: "open", help: "open the page of the sign-in in the browser" },
   debug: {
@@ -227,7 +227,7 @@ export const OPTIONS = {
     ...FREE,
     variable: "VM_AUTH_DEBUG",
     flag: "debug",
-    help: "show each step on standard error, without secrets",
+    help: "show each step on standard error",
   },
   timeoutMs: {
     ...FREE,
@@ -236,7 +236,7 @@ export const OPTIONS = {
     variable: "VM_API_TIMEOUT",
     unit: 1000,
     fallback: 30_000,
-    help: "time limit of one request in milliseconds; the variable: in seconds",
+    help: "time limit of a request in ms (variable: in s)",
   },
   bearer: {
     type: ["auto", "access_token", "id_token"],
@@ -244,7 +244,7 @@ export const OPTIONS = {
     ...flag("bearer", "KIND", "the kind of token for requests"),
   },
   document: { ...MODEL, help: "type of the document to work on" },
-  monitoring: { ...MODEL, type: "boolean", help: "whether the calls belong to ongoing monitoring" },
+  monitoring: { ...MODEL, type: "boolean", help: "whether it is ongoing monitoring" },
   credentialsBackend: { type: "object", group: "code", help: "the store of the tokens" },
   onDeviceCode: { ...FUNCTION, help: "shows link and code to the person" },
   onAuthorizationUrl: { ...FUNCTION, help: "shows the link to the person" },
