@@ -260,13 +260,15 @@ export type OptionName = keyof Rows;
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 
 /** The settings that are not options: the store by its name. */
-export const STORE_SETTINGS = {
+const STORE_SETTINGS = {
   backend: { type: "text", group: "code", flag: "backend" },
   backendOptions: { type: "object", group: "code", flag: "backend-options" },
 } as const satisfies Record<string, Partial<OptionRow>>;
 
+export const STORE_NAMES = Object.keys(STORE_SETTINGS) as (keyof typeof STORE_SETTINGS)[];
+
 /** An option, or the store by its name and options. */
-export type SettingName = OptionName | keyof typeof STORE_SETTINGS;
+export type SettingName = OptionName | typeof STORE_NAMES[number];
 
 type SettingRow = Pick<OptionRow<string>, "type" | "group" | "flag">;
 

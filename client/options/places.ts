@@ -11,7 +11,7 @@ import { isDeno } from "../../backends/common/runtime.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
-import { API_KEY, optionRow, OPTIONS, settingRow } from "./declaration.ts";
+import { API_KEY, optionRow, OPTIONS, type SettingName, settingRow } from "./declaration.ts";
 import { Origin, type Place } from "./origin.ts";
 import {
   CONFIG_VARIABLE,
@@ -43,8 +43,8 @@ export interface CallOrigin {
   readonly profile: string | undefined;
 }
 
-/** The name of the file as the source of a value. */
-export const FILE = "settings file";
+/** The source of a value that the file gives. */
+const FILE = "settings file";
 
 /**
  * Finds the values of a call in all places: the call itself, a profile of the settings, the variables, the
@@ -132,62 +132,66 @@ export function isNamedByCode(given: Partial<InitOptions>): boolean {
 
 /** The store that the settings file names, where it decides. */
 export function backendOf({ origin, settings }: CallOrigin): NamedBackend | undefined {
-  const isNaming = ({ backend }: Entry) => backend !== undefined;
-  if (![settings.common, ...settings.profiles.values()].some(isNaming)) return undefined;
-  const taken = origin.find("backend");
-  if (taken === undefined || taken.from !== FILE) return undefined;
-  const { words } = taken.place;
+  const entries = [settings.common, ...settings.profiles.values()];
+  if (!entries.some(({ backend }) => backend !== undefined)) return undefined;
+  const place = origin.placeOfStore();
+  if (place?.kind !== "file" && place?.kind !== "profile") return undefined;
+  const { words } = place;
   return {
-    name: `${taken.value}`,
-    options: JSON.stringify(origin.find("backendOptions")?.value ?? {}),
+    name: `${place.find("backend")?.value}`,
+    options: JSON.stringify(place.find("backendOptions")?.value ?? {}),
     origin: { name: `"backend" of ${words}`, options: `"backendOptions" of ${words}` },
   };
 }
 
-function codePlace(given: Given): Place {
-  return {
-    kind: "code",
-    words: "the options",
-    find(name) {
-      const value = given[name];
-      const { flag, group } = settingRow(name);
-      // As in Python, an empty one means none.
-      const isBlank = group === "api_key" && `${value}`.trim() === "";
-      if (value === undefined || isBlank) return undefined;
-      return { value, from: flag === undefined ? name : `--${flag}` };
-    },
-    isHidden: () => false,
-  };
-}
-
-function filePlace(entry: Entry, kind: "profile" | "file", words: string): Place {
-  return {
+/** A place, by what it gives for a name. */
+function placeOf(
+  kind: Place["kind"],
+  words: string,
+  read: (name: SettingName) => readonly [value: unknown, from: string] | undefined,
+): Place {
+  const place: Place = {
     kind,
     words,
     find(name) {
-      const value = Object.hasOwn(entry, name) ? entry[name] : undefined;
-      return value === undefined ? undefined : { value, from: FILE };
+      const [value, from] = read(name) ?? [];
+      return from === undefined ? undefined : { value, from, place };
     },
-    isHidden: () => false,
+    isHidden: (name) => kind === "variables" && !isEnvGranted(optionRow(name).variable!),
   };
+  return place;
 }
 
-const VARIABLES: Place = {
-  kind: "variables",
-  words: "the variables",
-  find(name) {
-    if (name === "backend" || name === "backendOptions") return ofStore(name);
-    const from = optionRow(name).variable;
-    const value = from && readEnvIfGranted(from);
-    return from && value ? { value, from } : undefined;
-  },
-  isHidden: (name) => !isEnvGranted(optionRow(name).variable!),
-};
+function codePlace(given: Given): Place {
+  return placeOf("code", "the options", (name) => {
+    const value = given[name];
+    const { flag, group } = settingRow(name);
+    // As in Python, an empty one means none.
+    const isBlank = group === "api_key" && `${value}`.trim() === "";
+    if (value === undefined || isBlank) return undefined;
+    return [value, flag === undefined ? name : `--${flag}`];
+  });
+}
+
+function filePlace(entry: Entry, kind: "profile" | "file", words: string): Place {
+  return placeOf(
+    kind,
+    words,
+    (name) => Object.hasOwn(entry, name) ? [entry[name], FILE] : undefined,
+  );
+}
+
+const VARIABLES = placeOf("variables", "the variables", (name) => {
+  if (name === "backend" || name === "backendOptions") return ofStore(name);
+  const { variable } = optionRow(name);
+  const text = variable && readEnvIfGranted(variable);
+  return text ? [text, variable] : undefined;
+});
 
 function ofStore(setting: "backend" | "backendOptions") {
   const { by, name, options } = readBackendChoice(readEnvIfGranted);
   if (by === undefined) return undefined;
-  if (setting === "backend") return { value: name, from: by };
+  if (setting === "backend") return [name, by] as const;
   const isSet = options !== undefined && readEnvIfGranted(options) !== undefined;
-  return isSet ? { value: undefined, from: options } : undefined;
+  return isSet ? [undefined, options] as const : undefined;
 }

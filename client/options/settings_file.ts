@@ -10,7 +10,7 @@ import {
   optionRow,
   type SettingName,
   settingRow,
-  STORE_SETTINGS,
+  STORE_NAMES,
 } from "./declaration.ts";
 import { denialOf, type Entry, type Settings, shown, usualSettingsPath } from "./settings_path.ts";
 
@@ -20,7 +20,7 @@ export const SETTINGS: readonly SettingName[] = [
     const { group, secret, isNoSetting } = optionRow(name);
     return group !== "code" && !secret && !isNoSetting;
   }),
-  ...Object.keys(STORE_SETTINGS) as (keyof typeof STORE_SETTINGS)[],
+  ...STORE_NAMES,
 ];
 
 const TYPES: OptionTypes = Object.fromEntries(
@@ -50,7 +50,7 @@ export function readSettingsFile(path: string, isNamed: boolean): Settings {
 
 /** Whether a setting leads to a secret or to a program: a file that came with a folder may not have it. */
 function isOfUsualPlace(name: string): boolean {
-  return TYPES[name] === "path" || Object.hasOwn(STORE_SETTINGS, name);
+  return TYPES[name] === "path" || STORE_NAMES.some((one) => one === name);
 }
 
 /** Whether nobody but the person and the superuser can have put a file there. */

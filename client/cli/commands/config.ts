@@ -20,8 +20,9 @@ import {
   optionNamed,
   type SettingName,
   settingRow,
-  STORE_SETTINGS,
+  STORE_NAMES,
 } from "../../options/declaration.ts";
+import type { Found, Passed } from "../../options/origin.ts";
 import { findOrigin } from "../../options/places.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
@@ -117,23 +118,15 @@ interface SettingRow {
   readonly source: string;
 }
 
-const STORE_NAMES = Object.keys(STORE_SETTINGS) as (keyof typeof STORE_SETTINGS)[];
-
 /** The settings in force, with the flags; and those that do not count, with the reason. */
 export async function settingsOf(flags: FlagValues, action: string) {
   const store = { backend: flags.text("backend"), backendOptions: flags.text("backend-options") };
   const given = { ...sessionOptions(flags), ...store };
   const { origin, settings, profile } = await findOrigin(given, action);
   origin.complete({}, action, () => true); // a variable that does not fit is an error
-  const rows = [...OPTION_NAMES, ...STORE_NAMES].flatMap((name): SettingRow[] => {
-    const taken = origin.find(name);
-    const passed = taken === undefined ? origin.passed(name) : undefined;
-    const { value, from } = taken ?? passed ?? {};
-    if (from === undefined) return [];
-    const source = passed === undefined ? from : `${from}, unused: ${passed.because}`;
-    const isSecret = "secret" in settingRow(name);
-    return [isSecret ? { name: from, value: undefined, source } : { name, value, source }];
-  });
+  const place = origin.placeOfStore();
+  const ofOptions = OPTION_NAMES.map((name) => [name, origin.find(name) ?? origin.passed(name)]);
+  const ofStore = STORE_NAMES.map((name) => [name, place?.find(name)]);
   const { path, state, denial, profiles } = settings;
   return {
     path: path || undefined,
@@ -141,8 +134,18 @@ export async function settingsOf(flags: FlagValues, action: string) {
     profile,
     profiles: [...profiles.keys()],
     denial: denial && messageOf(denial),
-    rows,
+    rows: ([...ofOptions, ...ofStore] as [SettingName, Found | Passed | undefined][]).flatMap(
+      rowOf,
+    ),
   };
+}
+
+function rowOf([name, found]: [SettingName, Found | Passed | undefined]): SettingRow[] {
+  if (found === undefined) return [];
+  const { value, from } = found;
+  const source = "because" in found ? `${from}, unused: ${found.because}` : from;
+  const isSecret = "secret" in settingRow(name);
+  return [isSecret ? { name: from, value: undefined, source } : { name, value, source }];
 }
 
 const CHANGE = "change the settings";

@@ -92,7 +92,9 @@ function resultOf(row: Row, { origin }: CallOrigin): string[] {
     file: "file",
   } as const;
   const taken = Object.entries(LETTERS).flatMap(([letter, [name]]) => {
-    const found = origin.find(name as OptionName);
+    const found = name === "backend"
+      ? origin.placeOfStore()?.find(name)
+      : origin.find(name as OptionName);
     if (found === undefined) return [];
     const word = row[columns[found.place.kind]].find((one) => one.startsWith(letter));
     if (word === undefined) return []; // the flow that the test gives
