@@ -1,7 +1,7 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isLoopback } from "../../backends/common/host.ts";
 import { isEntraIssuer } from "../entry/bearer_kind.ts";
-import { invalidOptions } from "../errors.ts";
+import { invalidOptions, type ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { named } from "./declaration.ts";
@@ -44,15 +44,18 @@ export function checkBrowserOptions(options: BrowserOptions, action: string): vo
   }
   for (const text of Object.keys(options.authorizationParameters ?? {})) {
     const name = text.trim().toLowerCase();
-    const isReserved = RESERVED.includes(name);
-    if (!isReserved && /^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
-    const what = isReserved ? `no ${name}` : 'only names of letters, digits and ". _ -"';
-    throw invalidOptions({
-      action,
-      reason: `${named("authorizationParameters")} takes ${what}`,
-      remedy: "Leave it out, or give it by its own option.",
-    });
+    if (RESERVED.includes(name)) throw parameterError(`no ${name}`, action);
+    if (/^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
+    throw parameterError('only names of letters, digits and ". _ -"', action);
   }
+}
+
+function parameterError(taken: string, action: string): ValidMindAuthError {
+  return invalidOptions({
+    action,
+    reason: `${named("authorizationParameters")} takes ${taken}`,
+    remedy: "Leave it out, or give it by its own option.",
+  });
 }
 
 /**
@@ -74,7 +77,9 @@ export function resolveRedirect(
   const [isPlain, stated, path = "/"] = PLAIN_URI.exec(plain) ?? [];
   const url = URL.parse(plain);
   const isOwn = url?.protocol === "http:" && isLoopback(url.hostname);
-  const isReachable = listen === undefined ? isOwn && uri === plain : isOwn || /^https:/i.test(uri);
+  // Behind a proxy, which `listen` tells, the browser comes to its address.
+  const isBehindProxy = listen !== undefined && /^https:/i.test(uri);
+  const isReachable = isOwn && (listen !== undefined || uri === plain) || isBehindProxy;
   // A browser comes back to the path as the URL object has it.
   if (url === null || isPlain === undefined || url.pathname !== path || !isReachable) {
     throw invalidOptions({
@@ -84,9 +89,8 @@ export function resolveRedirect(
         `${LOOPBACK_URI}. An https: address needs ${named("listen")}, such as ` + "127.0.0.1:8765.",
     });
   }
-  const { hostname, ports } = listen === undefined
-    ? { hostname: url.hostname, ports: [Number(stated ?? 0)] }
-    : readListen(listen, action);
+  const own = { hostname: url.hostname, ports: [Number(stated ?? 0)] };
+  const { hostname, ports } = (listen && readListen(listen, action)) || own;
   return {
     hostname: hostname.replace(/^\[|\]$/g, ""),
     ports,
@@ -103,12 +107,9 @@ export function resolveRedirect(
  * the port of the first, whatever that is.
  */
 export function listenPlaces({ hostname, ports }: RedirectSetting): string[] {
-  const isBoth = hostname === "localhost";
-  const host = isBoth ? "127.0.0.1" : hostname.includes(":") ? `[${hostname}]` : hostname;
-  return [
-    ...ports.map((port) => `${host}:${port}`),
-    ...(isBoth ? ports.map((port) => port === 0 ? "[::1]" : `[::1]:${port}`) : []),
-  ];
+  const at = (host: string) => ports.map((port) => `${host}:${port}`);
+  if (hostname !== "localhost") return at(hostname.replace(/.*:.*/, "[$&]"));
+  return [...at("127.0.0.1"), ...at("[::1]").map((place) => place.replace(/:0$/, ""))];
 }
 
 /** The permissions to listen. A free port needs the grant of port 0. */
@@ -121,10 +122,11 @@ const LOOPBACK_URI = "http://127.0.0.1/callback";
 
 /** Only the address that everybody on the hub shares can be registered at a provider. */
 function defaultUri(issuer: string, hasListen: boolean): string {
-  const hub = hasListen ? readEnvIfGranted("JUPYTERHUB_PUBLIC_HUB_URL") : undefined;
+  const hub = hasListen && readEnvIfGranted("JUPYTERHUB_PUBLIC_HUB_URL");
   if (hub) return `${hub.replace(/\/$/, "")}/user-redirect/proxy/${PORT}/callback`;
   // Entra allows any port on localhost, and 127.0.0.1 only by the app's manifest.
-  return isEntraIssuer(issuer) ? "http://localhost" : LOOPBACK_URI;
+  if (isEntraIssuer(issuer)) return "http://localhost";
+  return LOOPBACK_URI;
 }
 
 function readListen(text: string, action: string) {

@@ -348,8 +348,10 @@ export function optionTypes(names: readonly OptionName[]): OptionTypes {
 export function named(name: OptionName, value?: string | boolean): string {
   const { variable, flag } = optionRow(name);
   const others = [variable, flag && `--${flag}`].filter((other) => other !== undefined);
-  const shown = value === undefined ? name : `${name}: ${JSON.stringify(value)}`;
-  return others.length === 0 ? shown : `${shown} (${others.join(", ")})`;
+  let text: string = name;
+  if (value !== undefined) text += `: ${JSON.stringify(value)}`;
+  if (others.length > 0) text += ` (${others.join(", ")})`;
+  return text;
 }
 
 /**

@@ -78,9 +78,10 @@ export class Origin {
     const giver = this.#places.find((place) =>
       this.#reasonAgainst(name, place) === undefined && group.some((one) => place.find(one))
     );
+    const first = group.find((one) => giver?.find(one));
     // Several proofs of one place are an error of the caller.
-    const first = part === "proof" ? name : group.find((one) => giver?.find(one));
-    return first === name ? giver?.find(name) : undefined;
+    if (first === name || part === "proof") return giver?.find(name);
+    return undefined;
   }
 
   /** The highest value of an option among those that do not count. */
@@ -117,10 +118,11 @@ export class Origin {
   complete<T extends object>(given: T, action: string, isWanted: (row: OptionRow) => boolean): T {
     const options = { ...given } as Record<string, unknown>;
     for (const name of OPTION_NAMES) {
-      const found = isWanted(optionRow(name)) ? this.find(name) : undefined;
-      if (found === undefined || found.place.kind === "code") continue;
-      const isText = found.place.kind === "variables";
-      options[name] = isText ? parseVariable(name, `${found.value}`, action) : found.value;
+      if (!isWanted(optionRow(name))) continue;
+      const { place, value } = this.find(name) ?? {};
+      if (place === undefined || place.kind === "code") continue;
+      options[name] = value;
+      if (place.kind === "variables") options[name] = parseVariable(name, `${value}`, action);
     }
     return options as T;
   }
@@ -140,9 +142,9 @@ export class Origin {
       }
     }
     // Within the variables, a sign-in and a key pass over each other's names alone.
-    const isOther = kindsIn(place).some((kind) => kind !== own);
-    if (isOther && place.kind !== "variables") {
-      return { words: `it names ${own === KEY ? "a sign-in" : "an API key"}` };
+    const other = kindsIn(place).find((kind) => kind !== own);
+    if (other !== undefined && place.kind !== "variables") {
+      return { words: `it names an ${other[0]}, unlike the places above it` };
     }
     if (this.#profile === undefined || this.#isOfSignIn(place)) return undefined;
     return { words: `it does not name the same issuer and clientId as ${this.#profile.words}` };
@@ -188,17 +190,20 @@ export class Origin {
 
 /** The kinds that a place names. Half a key is none beside a sign-in of the variables. */
 function kindsIn(place: Place): Kind[] {
+  const isCode = place.kind === "code";
   const isSignIn = SIGN_IN.some((name) => place.find(name));
   const ofKey = API_KEY.filter((name) => place.find(name));
-  const isKey = place.kind === "code" ? ofKey.length > 0 : ofKey.includes("apiKey");
-  if (!isSignIn) return isKey ? [KEY] : [];
-  const isWhole = place.kind === "code" || ofKey.length > 1;
-  return isKey && isWhole ? [SIGN_IN, KEY] : [SIGN_IN];
+  const kinds: Kind[] = [];
+  if (isSignIn) kinds.push(SIGN_IN);
+  const isKey = ofKey.length > 0 && (isCode || ofKey.includes("apiKey"));
+  if (isKey && (isCode || !isSignIn || ofKey.length > 1)) kinds.push(KEY);
+  return kinds;
 }
 
 /** Whether two values name the same, as keys are normalised; `undefined` where one is missing. */
 function isSameName(name: OptionName, one?: Found, other?: Found): boolean | undefined {
   if (one === undefined || other === undefined) return undefined;
-  const normalize = name === "issuer" ? normalizeIssuer : normalizeClientId;
-  return normalize(`${one.value}`) === normalize(`${other.value}`);
+  const [first, second] = [`${one.value}`, `${other.value}`];
+  if (name === "issuer") return normalizeIssuer(first) === normalizeIssuer(second);
+  return normalizeClientId(first) === normalizeClientId(second);
 }

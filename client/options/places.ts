@@ -43,9 +43,6 @@ export interface CallOrigin {
   readonly profile: string | undefined;
 }
 
-/** The source of a value that the file gives. */
-const FILE = "settings file";
-
 /**
  * Finds the values of a call in all places: the call itself, a profile of the settings, the variables, the
  * settings file.
@@ -56,11 +53,12 @@ const FILE = "settings file";
 export async function findOrigin(given: Given, action: string): Promise<CallOrigin> {
   const settings = await readSettings(given[SETTINGS_FILE]);
   const profile = profileIn(settings, given, action);
-  const own = profile !== undefined && settings.profiles.get(profile);
-  const { path, common } = settings;
-  const places = own
-    ? [codePlace(given), filePlace(own, "profile", `the profile ${profile} of ${path}`), VARIABLES]
-    : [codePlace(given), VARIABLES, filePlace(common, "file", `the settings file ${path}`)];
+  const { path, common, profiles } = settings;
+  const places = [codePlace(given)];
+  const own = profile && profiles.get(profile);
+  if (own) places.push(filePlace(own, "profile", `the profile ${profile} of ${path}`));
+  places.push(VARIABLES);
+  if (!own) places.push(filePlace(common, "file", `the settings file ${path}`));
   return { origin: new Origin(places), settings, profile };
 }
 
@@ -73,8 +71,10 @@ async function readSettings(named: string | undefined): Promise<Settings> {
 
 /** The place of the file that nobody names, and whether it can be read: a start opens no other one. */
 function lookForSettings(): Pick<Settings, "path" | "state" | "denial"> {
-  const path = isDeno ? settingsPath() : "";
-  if (path === "") return isHomeHidden() ? HOME_DENIED : { path, state: "absent" };
+  if (!isDeno) return { path: "", state: "absent" };
+  const path = settingsPath();
+  if (path === "" && isHomeHidden()) return HOME_DENIED;
+  if (path === "") return { path, state: "absent" };
   if (!isGranted({ name: "read", path })) return { path, state: "denied", denial: denialOf(path) };
   try {
     Deno.lstatSync(path);
@@ -155,7 +155,7 @@ function placeOf(
     words,
     find(name) {
       const [value, from] = read(name) ?? [];
-      return from === undefined ? undefined : { value, from, place };
+      return from && { value, from, place } || undefined;
     },
     isHidden: (name) => kind === "variables" && !isEnvGranted(optionRow(name).variable!),
   };
@@ -169,29 +169,29 @@ function codePlace(given: Given): Place {
     // As in Python, an empty one means none.
     const isBlank = group === "api_key" && `${value}`.trim() === "";
     if (value === undefined || isBlank) return undefined;
-    return [value, flag === undefined ? name : `--${flag}`];
+    return [value, flag && `--${flag}` || name];
   });
 }
 
 function filePlace(entry: Entry, kind: "profile" | "file", words: string): Place {
-  return placeOf(
-    kind,
-    words,
-    (name) => Object.hasOwn(entry, name) ? [entry[name], FILE] : undefined,
-  );
+  return placeOf(kind, words, (name) => {
+    if (!Object.hasOwn(entry, name)) return undefined;
+    return [entry[name], "settings file"];
+  });
 }
 
 const VARIABLES = placeOf("variables", "the variables", (name) => {
   if (name === "backend" || name === "backendOptions") return ofStore(name);
   const { variable } = optionRow(name);
   const text = variable && readEnvIfGranted(variable);
-  return text ? [text, variable] : undefined;
+  if (!text) return undefined;
+  return [text, variable];
 });
 
 function ofStore(setting: "backend" | "backendOptions") {
   const { by, name, options } = readBackendChoice(readEnvIfGranted);
   if (by === undefined) return undefined;
   if (setting === "backend") return [name, by] as const;
-  const isSet = options !== undefined && readEnvIfGranted(options) !== undefined;
-  return isSet ? [undefined, options] as const : undefined;
+  if (options === undefined || readEnvIfGranted(options) === undefined) return undefined;
+  return [undefined, options] as const;
 }

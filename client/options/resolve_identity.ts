@@ -140,9 +140,11 @@ function checkBearer(
   flow: string,
   action: string,
 ): void {
-  const isAlone = asksNobody(flow);
-  if (!dpop && !isAlone || bearerKind(bearer, issuer, flow) !== "id_token") return;
-  const cause = isAlone ? named("flow", flow) : named("dpop");
+  const causes = [];
+  if (asksNobody(flow)) causes.push(named("flow", flow));
+  if (dpop) causes.push(named("dpop"));
+  const [cause] = causes;
+  if (cause === undefined || bearerKind(bearer, issuer, flow) !== "id_token") return;
   throw invalidOptions({
     action,
     reason: `${cause} is not for an ID token, which is the bearer here`,
@@ -261,9 +263,14 @@ function nothingGiven(action: string, places?: CallOrigin): ErrorParts {
 
 /** What may be the cause: a variable by nearly its name, or a settings file that may not be read. */
 function hints(places?: CallOrigin): string {
+  return misspelledVariables() + unreadHint(places);
+}
+
+/** The reason why a settings file was not read, after a space. */
+export function unreadHint(places?: CallOrigin): string {
   const denial = places?.settings.denial;
-  const unread = denial === undefined ? "" : ` ${messageOf(denial)}`;
-  return misspelledVariables() + unread;
+  if (denial === undefined) return "";
+  return ` ${messageOf(denial)}`;
 }
 
 function conflict(action: string): ValidMindAuthError {

@@ -9,7 +9,6 @@ import {
   type Stopwatch,
 } from "../../backends/common/promises.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
-import { messageOf } from "../../backends/credentials_backend_error.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError, ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
@@ -30,6 +29,7 @@ import {
   passedReason,
   resolveIdentity,
   secureUrl,
+  unreadHint,
 } from "./resolve_identity.ts";
 import { USUAL_SETTINGS } from "./settings_path.ts";
 
@@ -94,14 +94,12 @@ export function resolveOptions(
   const runtime = runtimeOf(options);
   const { onEvent, debug } = options;
   const isOidc = identity.kind === "oidc";
-  const owner = isOidc ? { issuer: identity.issuer, clientId: identity.clientId } : {};
-  const sinks = [
-    ...(onEvent ? [(event: AuthEvent) => onEvent(event)] : []),
-    ...(debug ? [showEvent] : []),
-  ];
-  if (sinks.length > 0) runtime.emit = eventSink(sinks, owner, runtime.now);
+  const sinks: ((event: AuthEvent, error?: unknown) => void)[] = [];
+  if (onEvent) sinks.push((event) => onEvent(event));
+  if (debug) sinks.push(showEvent);
+  if (sinks.length > 0) runtime.emit = eventSink(sinks, ownerOf(identity), runtime.now);
   const host = options.apiUrl ?? options.apiHost;
-  const { interactive = isOidc && !isUnattended(options) } = options;
+  const { interactive = !isUnattended(options) } = options;
   return {
     identity,
     interactive: isOidc && interactive,
@@ -110,6 +108,13 @@ export function resolveOptions(
     ...(isInit && host === undefined && defaultHost(identity, action, places)),
     ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
+}
+
+/** The sign-in, as events name it. */
+function ownerOf(identity: Identity): Pick<AuthEvent, "issuer" | "clientId"> {
+  if (identity.kind === "api_key") return {};
+  const { issuer, clientId } = identity;
+  return { issuer, clientId };
 }
 
 /** The API on a developer's own machine. Anywhere else somebody has to name it. */
@@ -125,13 +130,13 @@ function passedHost(places?: CallOrigin): string | undefined {
 
 /** The error for a call that needs an API, where no place names one that counts. */
 export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAuthError {
-  const { path = "", denial } = places?.settings ?? {};
-  const unread = denial === undefined ? "" : ` ${messageOf(denial)}`;
+  const { path } = places?.settings ?? {};
   return new ValidMindAuthError("api_host_missing", {
     action,
     reason: passedHost(places) ?? "no API is named",
     remedy: `Give ${named("apiHost")}, or "apiHost" in the settings file ` +
-      `${path || USUAL_SETTINGS}; your administrator knows it.${unread}`,
+      `${path || USUAL_SETTINGS}; your administrator knows it.` +
+      unreadHint(places),
   });
 }
 
@@ -139,9 +144,9 @@ export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAu
 function checkProof(identity: Identity, places?: CallOrigin): void {
   if (identity.kind === "api_key") return;
   const { flow, proof, subjectTokenFile } = identity;
-  const isProofOpen = flow === "client_credentials" && proof === undefined;
-  const isSubjectOpen = flow === "token_exchange" && subjectTokenFile === undefined;
-  const needed = [...(isProofOpen ? PROOFS : []), ...(isSubjectOpen ? SUBJECTS : [])];
+  const needed: OptionName[] = [];
+  if (flow === "client_credentials" && proof === undefined) needed.push(...PROOFS);
+  if (flow === "token_exchange" && subjectTokenFile === undefined) needed.push(...SUBJECTS);
   for (const name of needed) {
     const reason = passedReason(name, places);
     const remedy = `Give ${named(name)} beside ${named("issuer")} and ${named("clientId")}.`;
@@ -210,14 +215,14 @@ function showEvent(
   { time, type, issuer: _, clientId: _1, ...facts }: AuthEvent,
   error?: unknown,
 ): void {
-  const words = Object.entries(facts).map(([name, value]) =>
-    `${name}=${value instanceof Date ? value.toISOString() : value}`
-  );
+  const words = Object.entries(facts).map(([name, value]) => {
+    if (value instanceof Date) return `${name}=${value.toISOString()}`;
+    return `${name}=${value}`;
+  });
+  const shown: unknown[] = [[time.toISOString(), "validmind-auth", type, ...words].join(" ")];
+  if ("code" in facts && error instanceof Error) shown.push(error);
   // deno-lint-ignore no-console -- a notebook shows no other standard error
-  console.error(
-    [time.toISOString(), "validmind-auth", type, ...words].join(" "),
-    ...("code" in facts && error instanceof Error ? [error] : []),
-  );
+  console.error(...shown);
 }
 
 /**

@@ -65,11 +65,10 @@ function isTrustedPlace(path: string): boolean {
 
 function placeAdvice(path: string): string {
   const folder = dirname(path);
-  const place = `Keep that in ${usualSettingsPath() ?? "the usual settings file"}`;
-  const other = "in a file whose owner is the superuser, as is its folder";
-  const isDenied = !isGranted({ name: "read", path: folder });
-  const flag = isDenied ? ` (and run with ${permissionFlag("read", folder)})` : "";
-  return `${place}, or ${other}${flag}.`;
+  const place = usualSettingsPath() ?? "the usual settings file";
+  const advice = `Keep that in ${place}, or in a file and a folder of the superuser`;
+  if (isGranted({ name: "read", path: folder })) return `${advice}.`;
+  return `${advice}, and run with ${permissionFlag("read", folder)}.`;
 }
 
 /** The text of the file, or the reason why it was left alone: a command can do without. */
@@ -142,8 +141,7 @@ function faultIn(name: string, value: unknown): [reason: string, remedy: string]
       'VM_OIDC_CLIENT_ID, or "clientSecretFile". In "backendOptions" name a variable: "${MY_SECRET}".',
     ];
   }
-  const stores = name === "backends" ? Object.values(value ?? []) : [value];
-  if (/^backends?$/.test(name) && stores.some(isOwnStore)) {
+  if (/^backends?$/.test(name) && [value].flat().some(isOwnStore)) {
     return [
       `"${name}" names a module, which only code and variables may name`,
       "Name a built-in store, or set VM_OIDC_DENO_CREDENTIALS_BACKEND.",
@@ -157,7 +155,7 @@ function faultIn(name: string, value: unknown): [reason: string, remedy: string]
 
 /** Whether a store is named by its module. */
 function isOwnStore(store: unknown): boolean {
-  const name = typeof store === "string" ? store : Object(store).name;
+  const { name = store } = Object(store);
   return typeof name === "string" && /[:#/\\$]/.test(name);
 }
 

@@ -67,5 +67,6 @@ export function denialOf(path: string): ErrorParts {
 
 /** A word as an error shows it. A long or unusual word may be a misplaced secret. */
 export function shown(word: string, otherwise: string): string {
-  return /^[\w.:-]{1,24}$/.test(word) ? `"${word}"` : otherwise;
+  if (/^[\w.:-]{1,24}$/.test(word)) return `"${word}"`;
+  return otherwise;
 }

@@ -69,8 +69,10 @@ export function browserNeeds(options: SessionOptions): PermissionNeed[] {
   // `auto` needs its permissions only where it comes to the browser.
   const isFlow = options.flow === "browser";
   const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
-  if (!isDeno) return [];
-  return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
+  const needs: PermissionNeed[] = [];
+  if (isFlow && isDeno) needs.push(...redirectNeeds(options));
+  if (openBrowser && isDeno) needs.push(...launcherNeeds());
+  return needs;
 }
 
 /** The place to listen at, and the variables that say so. */
@@ -130,7 +132,7 @@ export async function dropPermissions(
     unneeded.push(...kinds.map((name) => ({ name })));
   }
   const granted = unneeded.filter(isGranted);
-  for (const one of isDeno ? granted : []) await Deno.permissions.revoke(one);
+  for (const one of granted) if (isDeno) await Deno.permissions.revoke(one);
   return {
     dropped: granted.filter((descriptor) => !isGranted(descriptor)),
     stillGranted: granted.filter(isGranted),

@@ -52,17 +52,13 @@ export function startNeeds(
 ): PermissionNeed[] {
   const { identity, runtime } = resolved;
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
-  const ofSettings = settingsNeeds(options);
-  if (identity.kind === "api_key" || backend === undefined) return [...needs, ...ofSettings];
   const isNative = runtime.fetch === globalThis.fetch;
-  return uniqueNeeds([
-    ...needs,
-    ...(isNative ? [net(identity.issuer, "to sign in at the provider", "sign_in")] : []),
-    ...proofNeeds(identity, isNative),
-    ...choiceNeeds(options),
-    ...backendNeeds(backend),
-    ...ofSettings,
-  ]);
+  if (identity.kind === "oidc" && isNative) {
+    needs.push(net(identity.issuer, "to sign in at the provider", "sign_in"));
+  }
+  if (identity.kind === "oidc") needs.push(...proofNeeds(identity, isNative));
+  if (backend !== undefined) needs.push(...choiceNeeds(options), ...backendNeeds(backend));
+  return uniqueNeeds([...needs, ...settingsNeeds(options)]);
 }
 
 /** The purpose of reading the settings file. */
@@ -72,13 +68,15 @@ export const SETTINGS_REASON = "to read the settings file";
 function settingsNeeds(options: InitOptions): PermissionNeed[] {
   if (!isDeno) return [];
   const path = settingsPath();
-  const isNeeded = profileName(options) !== "" && !isNamedByCode(options);
-  const need = isNeeded ? "always" : "optional";
-  return [
+  const needs = [
     env(CONFIG_VARIABLE, SETTINGS_REASON, "optional"),
-    env(HOME_VARIABLE, SETTINGS_REASON, need),
-    ...(path === "" ? [] : [read(path, SETTINGS_REASON, need)]),
+    env(HOME_VARIABLE, SETTINGS_REASON, "optional"),
   ];
+  if (path !== "") needs.push(read(path, SETTINGS_REASON, "optional"));
+  const isNeeded = profileName(options) !== "" && !isNamedByCode(options);
+  if (!isNeeded) return needs;
+  const [ofPlace, ...ofFile] = needs;
+  return [ofPlace!, ...ofFile.map(asAlways)];
 }
 
 export function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
@@ -94,17 +92,21 @@ export const HOME_NEED: PermissionNeed = env(HOME_VARIABLE, "to find the stored 
 
 /** The variables that have to be read before anything else is known. */
 export function variableNeeds(options: InitOptions, call: Call): PermissionNeed[] {
-  return [...envNeeds(options, call), ...(isByKey(options) ? [] : choiceNeeds(options))];
+  const needs = envNeeds(options, call);
+  if (!isByKey(options)) needs.push(...choiceNeeds(options));
+  return needs;
 }
 
 /** The variables by which the environment chooses the store, where it may. */
 export function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionNeed[] {
-  return (credentialsBackend ?? getDefaultBackend()) === undefined ? selectionNeeds() : [];
+  if ((credentialsBackend ?? getDefaultBackend()) !== undefined) return [];
+  return selectionNeeds();
 }
 
 /** An empty text is not an unset variable here. */
 function readIfGranted(variable: string): string | undefined | null {
-  return isEnvGranted(variable) ? getEnv(variable) : null;
+  if (isEnvGranted(variable)) return getEnv(variable);
+  return null;
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
@@ -121,9 +123,9 @@ export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
     const { variable, group } = optionRow(name);
     const need = needOfVariable(name, options, call);
     if (variable === undefined || need === undefined) return [];
-    // Where nobody says whether to ask, it depends on this one.
-    const more = name === "interactive" ? [env("CI", GROUPS[group], need)] : [];
-    return [env(variable, GROUPS[group], need), ...more];
+    const variables = [variable];
+    if (name === "interactive") variables.push("CI"); // on which it depends where nobody says
+    return variables.map((one) => env(one, GROUPS[group], need));
   });
 }
 
@@ -134,24 +136,25 @@ function needOfVariable(name: OptionName, options: InitOptions, call: Call): Nee
   const { group, part, variable, requiredBy } = optionRow(name);
   const isKey = isByKey(options);
   if (variable === undefined) return undefined;
-  if (isGiven(name, options)) return part === "name" ? needOfName(name, options, call) : undefined;
+  if (isGiven(name, options)) return needOfName(name, options, call);
   if (group === "browser" || group === "model" && call !== "init") return undefined;
   if (part === "subject" && flowOf(options) !== "token_exchange") return undefined;
-  if (group === "client") return isKey ? undefined : "optional";
+  if (group === "client" && isKey) return undefined;
   const isOfBoth = group === "api" || group === "model";
-  if (isOfBoth || (group === "api_key") === isKey) {
-    return requiredBy === "every call" || requiredBy === call ? "always" : "optional";
-  }
+  const isOfKind = isOfBoth || (group === "api_key") === isKey;
+  if (isOfKind && (requiredBy === "every call" || requiredBy === call)) return "always";
+  if (isOfKind) return "optional";
   // To see that there are not credentials of both kinds.
-  const own = isKey ? [options.apiKey, options.apiSecret] : [options.issuer, options.clientId];
-  const isOpen = own.every((value) => value === undefined);
-  return requiredBy === "every call" && isOpen ? "optional" : undefined;
+  const { issuer, clientId, apiKey, apiSecret } = options;
+  const isNamed = (issuer ?? clientId ?? apiKey ?? apiSecret) !== undefined;
+  if (requiredBy === "every call" && !isNamed) return "optional";
+  return undefined;
 }
 
-/** The needs of a name that code gives: other variables count only beside the same one. */
+/** The need of an option that code gives. Other variables count only beside the same name. */
 function needOfName(name: OptionName, options: InitOptions, call: Call): Need {
-  const isKey = isByKey(options);
-  if ((name === "apiKey") !== isKey) return undefined;
+  const isOfKind = (name === "apiKey") === isByKey(options);
+  if (optionRow(name).part !== "name" || !isOfKind) return undefined;
   const others = OPTION_NAMES.filter((other) => {
     const { part } = optionRow(other);
     // The issuer counts beside another client, too.
@@ -187,8 +190,9 @@ export function proofNeeds(identity: OidcIdentity, isNative: boolean): Permissio
   const job = proof && gitHubJob(proof);
   if (job === undefined) return files;
   const variables = GITHUB_VARIABLES.map((name) => env(name, reason, "sign_in"));
-  const host = isNative && job.address ? [net(job.address.href, reason, "sign_in")] : [];
-  return [...files, ...variables, ...host];
+  const needs = [...files, ...variables];
+  if (isNative && job.address) needs.push(net(job.address.href, reason, "sign_in"));
+  return needs;
 }
 
 /**
@@ -196,13 +200,13 @@ export function proofNeeds(identity: OidcIdentity, isNative: boolean): Permissio
  * may need no network or another permission, so nothing is checked for it.
  */
 export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): PermissionNeed[] {
-  const path = identity.kind === "api_key" ? identity.apiSecretFile : undefined;
-  return [
-    ...(path ? [read(path, "to read the API secret", "always")] : []),
-    ...(apiHost && runtime.fetch === globalThis.fetch
-      ? [net(apiHost, "to call the API", "always")]
-      : []),
-  ];
+  const needs: PermissionNeed[] = [];
+  if (identity.kind === "api_key" && identity.apiSecretFile !== undefined) {
+    needs.push(read(identity.apiSecretFile, "to read the API secret", "always"));
+  }
+  const isNative = runtime.fetch === globalThis.fetch;
+  if (apiHost && isNative) needs.push(net(apiHost, "to call the API", "always"));
+  return needs;
 }
 
 /**
@@ -211,8 +215,12 @@ export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): Permi
  */
 export function selectionNeeds(): PermissionNeed[] {
   const { variables, options } = readBackendChoice(readIfGranted);
-  const needs = variables.map((variable) => variable === HOME_VARIABLE ? HOME_NEED : env(variable));
-  return options === undefined ? needs : [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
+  const needs = variables.map((variable) => {
+    if (variable === HOME_VARIABLE) return HOME_NEED;
+    return env(variable);
+  });
+  if (options === undefined) return needs;
+  return [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
 }
 
 /** The needs of `${NAME}` in the text of a backend's options. */
@@ -244,10 +252,10 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
   if (!Array.isArray(declared)) checkDescriptor(undefined, origin);
   return (declared as BackendPermission[]).map((descriptor) => {
     const { name } = checkDescriptor(descriptor, origin);
-    const need = descriptor.need === "sign_in" ? "sign_in" : "always";
-    const isWrite = need === "sign_in" || name === "write";
-    const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
-    return { ...descriptor, reason, need };
+    const [toFind, toKeep] = ["to find the stored tokens", "to keep the tokens"];
+    if (descriptor.need === "sign_in") return { ...descriptor, reason: toKeep, need: "sign_in" };
+    if (name === "write") return { ...descriptor, reason: toKeep, need: "always" };
+    return { ...descriptor, reason: toFind, need: "always" };
   });
 }
 
