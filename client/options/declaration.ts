@@ -41,6 +41,8 @@ export interface OptionRow<T = unknown> {
   readonly part?: "name" | "proof" | "subject" | "free" | "person";
   /** Whether it is a part of the key of a stored sign-in that a person names. */
   readonly isInKey?: true;
+  /** Whether a platform fills the file, which may give it to a group. */
+  readonly isOfPlatform?: true;
   /** Whether an unedited notebook has a placeholder for it. */
   readonly hasPlaceholder?: true;
   /** The option that it replaces where one place gives both. */
@@ -180,6 +182,7 @@ export const OPTIONS = {
   },
   clientAssertionFile: {
     ...PROOF,
+    isOfPlatform: true,
     variable: "VM_OIDC_CLIENT_ASSERTION_FILE",
     help: "file with an assertion",
   },
@@ -193,6 +196,7 @@ export const OPTIONS = {
   subjectTokenFile: {
     ...CLIENT,
     part: "subject",
+    isOfPlatform: true,
     variable: "VM_OIDC_SUBJECT_TOKEN_FILE",
     help: "file with the token to exchange",
   },

@@ -133,21 +133,21 @@ export class Origin {
     if (own === undefined) return undefined;
     for (const name of own) {
       if (place.isHidden(name)) {
-        return { name, words: `Deno does not permit its ${optionRow(name).variable}` };
+        return { name, words: `Deno does not permit ${optionRow(name).variable}` };
       }
       const above = this.#names.get(name);
       const isSame = isSameName(name, above, place.find(name));
       if (isSame === false) {
-        return { name, words: `it names another ${name} than ${above!.place.words}` };
+        return { name, words: `that place names another ${name} than ${above!.place.words}` };
       }
     }
     // Within the variables, a sign-in and a key pass over each other's names alone.
     const other = kindsIn(place).find((kind) => kind !== own);
     if (other !== undefined && place.kind !== "variables") {
-      return { words: `it names an ${other[0]}, unlike the places above it` };
+      return { words: `that place names an ${other[0]}, unlike those above it` };
     }
     if (this.#profile === undefined || this.#isOfSignIn(place)) return undefined;
-    return { words: `it does not name the same issuer and clientId as ${this.#profile.words}` };
+    return { words: `that place does not name the issuer and clientId of ${this.#profile.words}` };
   }
 
   #takeNames(place: Place): void {
@@ -179,7 +179,7 @@ export class Origin {
     const isOfClient = part === "proof" || part === "subject";
     if (!isOfClient) return this.#passed.get(place)?.words;
     if (this.#isOfSignIn(place)) return undefined;
-    return "it does not name the issuer and clientId in force";
+    return "that place does not name the issuer and clientId in force";
   }
 
   /** Whether a place names the issuer and the client in force. */

@@ -11,7 +11,7 @@ import {
   type PermissionNeed,
 } from "../format_permissions.ts";
 import { checkBrowserOptions, listenNeeds, resolveRedirect } from "../options/browser_options.ts";
-import { GROUPS, OPTIONS } from "../options/declaration.ts";
+import { BROWSER_OPTIONS, GROUPS, optionRow } from "../options/declaration.ts";
 import { readApiSecret } from "../options/secret_file.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -85,8 +85,7 @@ function redirectNeeds(options: SessionOptions): PermissionNeed[] {
 }
 
 const REDIRECT_VARIABLES = [
-  OPTIONS.redirectUri.variable,
-  OPTIONS.listen.variable,
+  ...BROWSER_OPTIONS.flatMap((name) => optionRow(name).variable ?? []),
   "JUPYTERHUB_PUBLIC_HUB_URL",
   "JUPYTERHUB_SERVICE_PREFIX",
   "SSH_CONNECTION",

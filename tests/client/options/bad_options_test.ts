@@ -136,7 +136,7 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     // Both places and the way on, for hosts that are of another sign-in.
     [
       { apiHost: undefined, VM_API_HOST: "https://b.example/", VM_OIDC_CLIENT_ID: "another" },
-      "the apiHost of the variables does not count: it names another clientId than the options",
+      "the apiHost of the variables does not count: that place names another clientId than",
       "Give apiHost",
     ],
     [

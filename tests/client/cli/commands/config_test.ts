@@ -71,7 +71,7 @@ configTest("shows what applies, and from where, without a secret", async (world)
     /^scope +openid +--scope$/m,
     /^backend +vault +VM_OIDC_CREDENTIALS_BACKEND$/m,
     /^backendOptions +\(set, not shown\) +VM_OIDC_CREDENTIALS_BACKEND_KWARGS$/m,
-    /^VM_OIDC_CLIENT_SECRET +\(set, not shown\) +VM_OIDC_CLIENT_SECRET, unused: it does not/m,
+    /^VM_OIDC_CLIENT_SECRET +\(set, not shown\) +VM_OIDC_CLIENT_SECRET, unused: that place does not/m,
     "!s3cr3t",
     { env },
   );
@@ -92,7 +92,7 @@ cliTest("config: a setting of another client is shown as unused", async (world) 
   await world.says(
     "VM_OIDC_CREDENTIALS_BACKEND=file config",
     0,
-    /^apiHost +https:\S+ +settings file, unused: it names another clientId than the variables$/m,
+    /^apiHost +https:\S+ +settings file, unused: that place names another clientId than the variables$/m,
     /^backend +file +VM_OIDC_CREDENTIALS_BACKEND$/m,
   );
 });
