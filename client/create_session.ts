@@ -8,7 +8,8 @@ import { endOf } from "./entry/bearer.ts";
 import { asksNobody, bearerKind } from "./entry/bearer_kind.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
-import { BROWSER_OPTIONS } from "./options/declaration.ts";
+import { type BrowserOptions, COMPLETE } from "./options/browser_options.ts";
+import { BROWSER_OPTIONS, isLate, type OptionRow } from "./options/declaration.ts";
 import { backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
@@ -117,12 +118,16 @@ export async function prepare(given: InitOptions, call: Call, action: string) {
     await checker(action, asked)(variables, "always", more);
   }
   const places = await findOrigin(asked, action);
-  const { origin } = places;
-  const options = origin.complete(asked, action, ({ group }) => isInit || group !== "model");
+  const { origin, entry } = places;
+  const isWanted = (row: OptionRow) => !isLate(row) && (isInit || row.group !== "model");
+  const options = {
+    ...origin.complete(asked, action, isWanted),
+    [COMPLETE]: (early: BrowserOptions) => origin.complete(early, action, isLate),
+  };
   const check = checker(action, options);
   const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
-  if (BROWSER_OPTIONS.some((name) => origin.isChosen(name))) {
+  if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
     (await loadPreflight()).checkBrowserOptions(options, action);
   }
   const backend = resolved.identity.kind === "oidc"

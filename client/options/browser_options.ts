@@ -22,10 +22,17 @@ export interface RedirectSetting {
 }
 
 /** Options of a sign-in in the browser. */
-export type BrowserOptions = Pick<
-  SessionOptions,
-  "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
->;
+export interface BrowserOptions extends
+  Pick<
+    SessionOptions,
+    "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
+  > {
+  /** Adds the values of other places, which only a sign-in in the browser reads. */
+  readonly [COMPLETE]?: (options: BrowserOptions) => BrowserOptions;
+}
+
+/** The way to the values of a sign-in in the browser that are read late. */
+export const COMPLETE: unique symbol = Symbol("complete");
 
 /** The parameters that this module sends itself, or must not send in a browser's address. */
 const RESERVED = (
@@ -38,7 +45,8 @@ const RESERVED = (
 const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
 
 /** Checks the options of a sign-in in the browser, before any work. */
-export function checkBrowserOptions(options: BrowserOptions, action: string): void {
+export function checkBrowserOptions(given: BrowserOptions, action: string): void {
+  const options = given[COMPLETE]?.(given) ?? given;
   if (options.redirectUri !== undefined || options.listen !== undefined) {
     resolveRedirect(options, "", action);
   }
@@ -66,10 +74,11 @@ function parameterError(taken: string, action: string): ValidMindAuthError {
  * @throws {ValidMindAuthError} `invalid_options`.
  */
 export function resolveRedirect(
-  options: BrowserOptions,
+  given: BrowserOptions,
   issuer: string,
   action: string,
 ): RedirectSetting {
+  const options = given[COMPLETE]?.(given) ?? given;
   const listen = options.listen?.trim();
   const uri = options.redirectUri?.trim() ?? defaultUri(issuer, listen !== undefined);
   const withPort = (used: number) => uri.replaceAll(PORT, String(used));

@@ -317,6 +317,11 @@ export function alternativesOf(name: OptionName): readonly OptionName[] {
   return OPTION_NAMES.filter((one) => one === winner || one === optionRow(winner).winsOver);
 }
 
+/** Whether the variable of an option is read by a sign-in in the browser alone. */
+export function isLate({ group, variable }: OptionRow): boolean {
+  return group === "browser" && variable !== undefined;
+}
+
 /** Whether an option belongs to a sign-in as such, and so to a sign-out, too. */
 export function isOfIdentity({ group }: OptionRow): boolean {
   return group === "identity" || group === "client";

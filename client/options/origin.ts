@@ -48,11 +48,13 @@ interface Difference {
 
 /**
  * The values in force, by the rule for the origin of a sign-in: one walk over the places from the top. A
- * place that names another issuer, client id or key than those above it is passed over whole.
+ * place that names another issuer, client id or key than those above it is passed over whole. The walk
+ * goes no further than it has to: a variable that nobody needs is not read.
  */
 export class Origin {
   readonly #places: readonly Place[];
-  readonly #passed = new Map<Place, Difference>();
+  /** The places of the walk so far, each with the reason for which it is passed over. */
+  readonly #judged = new Map<Place, Difference | undefined>();
   readonly #names = new Map<OptionName, Found>();
   /** What the highest place that names something names: a sign-in, a key, or wrongly both. */
   #kinds: readonly Kind[] = [];
@@ -61,19 +63,12 @@ export class Origin {
 
   constructor(places: readonly Place[]) {
     this.#places = places;
-    for (const place of places) {
-      const difference = this.#differenceIn(place);
-      if (difference === undefined) this.#takeNames(place);
-      else this.#passed.set(place, difference);
-      if (place.kind === "profile" && kindsIn(place).length > 0) this.#profile = place;
-    }
-    this.#takeSpareIssuer();
   }
 
   /** The value in force of an option: the text of a variable is not parsed yet. */
   find(name: OptionName): Found | undefined {
     const { part } = optionRow(name);
-    if (part === "name") return this.#names.get(name);
+    if (part === "name") return this.#findName(name);
     const group = alternativesOf(name);
     const giver = this.#places.find((place) =>
       this.#reasonAgainst(name, place) === undefined && group.some((one) => place.find(one))
@@ -102,12 +97,6 @@ export class Origin {
     return places.find(isFirst) ?? places[0];
   }
 
-  /** Whether code or a file gives an option, which is then checked before any work. */
-  isChosen(name: OptionName): boolean {
-    const found = this.find(name);
-    return found !== undefined && found.place.kind !== "variables";
-  }
-
   /**
    * Options with the values in force of all places.
    *
@@ -118,13 +107,47 @@ export class Origin {
   complete<T extends object>(given: T, action: string, isWanted: (row: OptionRow) => boolean): T {
     const options = { ...given } as Record<string, unknown>;
     for (const name of OPTION_NAMES) {
-      if (!isWanted(optionRow(name))) continue;
+      const row = optionRow(name);
+      const isOfOtherFlow = row.part === "subject" && options.flow !== "token_exchange";
+      if (isOfOtherFlow || !isWanted(row)) continue;
       const { place, value } = this.find(name) ?? {};
       if (place === undefined || place.kind === "code") continue;
       options[name] = value;
       if (place.kind === "variables") options[name] = parseVariable(name, `${value}`, action);
     }
     return options as T;
+  }
+
+  #findName(name: OptionName): Found | undefined {
+    if (!this.#kindsInForce().flat().some((one) => one === name)) return undefined;
+    for (const place of this.#places) {
+      this.#judge(place);
+      const found = this.#names.get(name);
+      if (found !== undefined) return found;
+    }
+    if (name !== "issuer") return undefined;
+    // For a client of one's own at the issuer that is there, where no place names the client.
+    const spare = this.#places.find((place) =>
+      this.#judged.get(place)?.name === "clientId" && place.find("issuer")
+    );
+    return spare?.find("issuer");
+  }
+
+  #kindsInForce(): readonly Kind[] {
+    for (const place of this.#places) if (this.#kinds.length === 0) this.#judge(place);
+    return this.#kinds;
+  }
+
+  /** Walks on to a place. */
+  #judge(place: Place): Difference | undefined {
+    for (const next of this.#places.slice(this.#judged.size)) {
+      if (this.#judged.has(place)) break;
+      const difference = this.#differenceIn(next);
+      if (difference === undefined) this.#takeNames(next);
+      this.#judged.set(next, difference);
+      if (next.kind === "profile" && kindsIn(next).length > 0) this.#profile = next;
+    }
+    return this.#judged.get(place);
   }
 
   /** What a place names otherwise than the places above it; nothing where it counts. */
@@ -136,17 +159,18 @@ export class Origin {
         return { name, words: `Deno does not permit ${optionRow(name).variable}` };
       }
       const above = this.#names.get(name);
-      const isSame = isSameName(name, above, place.find(name));
-      if (isSame === false) {
+      if (isSameName(name, above, place.find(name)) === false) {
         return { name, words: `that place names another ${name} than ${above!.place.words}` };
       }
     }
     // Within the variables, a sign-in and a key pass over each other's names alone.
-    const other = kindsIn(place).find((kind) => kind !== own);
-    if (other !== undefined && place.kind !== "variables") {
-      return { words: `that place names an ${other[0]}, unlike those above it` };
+    if (place.kind !== "variables" && kindsIn(place).some((kind) => kind !== own)) {
+      return { words: "that place names a sign-in or a key, unlike those above it" };
     }
-    if (this.#profile === undefined || this.#isOfSignIn(place)) return undefined;
+    const isSame = SIGN_IN.every((name) =>
+      isSameName(name, this.#names.get(name), place.find(name))
+    );
+    if (this.#profile === undefined || isSame) return undefined;
     return { words: `that place does not name the issuer and clientId of ${this.#profile.words}` };
   }
 
@@ -158,45 +182,32 @@ export class Origin {
     }
   }
 
-  /** For a client of one's own at the issuer that is there, where no place names the client. */
-  #takeSpareIssuer(): void {
-    if (this.#names.has("issuer") || !this.#names.has("clientId")) return;
-    const spare = this.#places.find((place) =>
-      this.#passed.get(place)?.name === "clientId" && place.find("issuer")
-    )?.find("issuer");
-    if (spare !== undefined) this.#names.set("issuer", spare);
-  }
-
   /** Why a place may not give an option; nothing where it may. */
   #reasonAgainst(name: OptionName, place: Place): string | undefined {
     const { group, part } = optionRow(name);
-    const [kind, other] = this.#kinds;
+    const [kind, other] = this.#kindsInForce();
     if (kind === SIGN_IN && group === "api_key" && !other) return "a sign-in is in force";
     const isOfKey = ["api_key", "api", "model", "person"].includes(group) && part !== "person";
     if (kind === KEY && !isOfKey) return "an API key is in force";
     const isFree = part === "free" || part === "person";
     if (isFree || place.kind === "code") return undefined;
     const isOfClient = part === "proof" || part === "subject";
-    if (!isOfClient) return this.#passed.get(place)?.words;
-    if (this.#isOfSignIn(place)) return undefined;
+    if (!isOfClient) return this.#judge(place)?.words;
+    const isSame = SIGN_IN.every((one) => isSameName(one, this.find(one), place.find(one)));
+    if (isSame) return undefined;
     return "that place does not name the issuer and clientId in force";
-  }
-
-  /** Whether a place names the issuer and the client in force. */
-  #isOfSignIn(place: Place): boolean {
-    return SIGN_IN.every((name) => isSameName(name, this.#names.get(name), place.find(name)));
   }
 }
 
 /** The kinds that a place names. Half a key is none beside a sign-in of the variables. */
 function kindsIn(place: Place): Kind[] {
-  const isCode = place.kind === "code";
-  const isSignIn = SIGN_IN.some((name) => place.find(name));
-  const ofKey = API_KEY.filter((name) => place.find(name));
+  const isThere = (name: OptionName) => place.find(name) !== undefined;
   const kinds: Kind[] = [];
-  if (isSignIn) kinds.push(SIGN_IN);
-  const isKey = ofKey.length > 0 && (isCode || ofKey.includes("apiKey"));
-  if (isKey && (isCode || !isSignIn || ofKey.length > 1)) kinds.push(KEY);
+  if (SIGN_IN.some(isThere)) kinds.push(SIGN_IN);
+  if (place.kind === "code" && API_KEY.some(isThere)) return [...kinds, KEY];
+  const isKey = isThere("apiKey");
+  const isWhole = isKey && (isThere("apiSecret") || isThere("apiSecretFile"));
+  if (isWhole || isKey && kinds.length === 0) kinds.push(KEY);
   return kinds;
 }
 

@@ -39,6 +39,8 @@ export interface Given extends Partial<InitOptions> {
 export interface CallOrigin {
   readonly origin: Origin;
   readonly settings: Settings;
+  /** The settings of the file itself, or of its profile that applies. */
+  readonly entry: Entry;
   /** The profile whose settings apply, instead of those of the file itself. */
   readonly profile: string | undefined;
 }
@@ -55,11 +57,11 @@ export async function findOrigin(given: Given, action: string): Promise<CallOrig
   const profile = profileIn(settings, given, action);
   const { path, common, profiles } = settings;
   const places = [codePlace(given)];
-  const own = profile && profiles.get(profile);
+  const own = profiles.get(profile ?? "");
   if (own) places.push(filePlace(own, "profile", `the profile ${profile} of ${path}`));
   places.push(VARIABLES);
   if (!own) places.push(filePlace(common, "file", `the settings file ${path}`));
-  return { origin: new Origin(places), settings, profile };
+  return { origin: new Origin(places), settings, profile, entry: own ?? common };
 }
 
 async function readSettings(named: string | undefined): Promise<Settings> {
@@ -131,9 +133,8 @@ export function isNamedByCode(given: Partial<InitOptions>): boolean {
 }
 
 /** The store that the settings file names, where it decides. */
-export function backendOf({ origin, settings }: CallOrigin): NamedBackend | undefined {
-  const entries = [settings.common, ...settings.profiles.values()];
-  if (!entries.some(({ backend }) => backend !== undefined)) return undefined;
+export function backendOf({ origin, entry }: CallOrigin): NamedBackend | undefined {
+  if (entry.backend === undefined) return undefined;
   const place = origin.placeOfStore();
   if (place?.kind !== "file" && place?.kind !== "profile") return undefined;
   const { words } = place;

@@ -207,7 +207,12 @@ posixTest("outside its usual place a file names no secret file and no store", as
 });
 
 const OF_CLIENT = { clientKeyFile: "/keys/app.pem", subjectTokenFile: "/run/hub/ada" };
-const OWN = { ...A, ...OF_CLIENT, audience: "https://api.a.example" };
+const OWN = {
+  ...A,
+  ...OF_CLIENT,
+  audience: "https://api.a.example",
+  flow: "token_exchange",
+} as const;
 const BROWSER = { ...A, scope: "openid", redirectUri: "http://localhost", openBrowser: true };
 const PARAMETERS = { ...A, authorizationParameters: { prompt: "login", acr_values: "2" } };
 const BY_VARIABLES = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CLIENT_ID: A.clientId };
@@ -263,6 +268,7 @@ const RESOLVED: [
     clientSecret: "s",
     subjectTokenFile: OF_CLIENT.subjectTokenFile,
     audience: OWN.audience,
+    flow: OWN.flow,
   }],
   [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "0" }, {}, "kv"],
   [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "1" }, {}],
