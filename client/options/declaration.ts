@@ -46,7 +46,9 @@ export interface OptionRow<T = unknown> {
   /** Whether an unedited notebook has a placeholder for it. */
   readonly hasPlaceholder?: true;
   /** The option that it replaces where one place gives both. */
-  readonly winsOver?: string;
+  readonly winsOver?: keyof InitOptions;
+  /** The option that replaces it so. */
+  readonly yieldsTo?: keyof InitOptions;
   /** Whether the settings file does not have it, although it is no secret. */
   readonly isNoSetting?: true;
   /** One line of help. */
@@ -118,6 +120,7 @@ export const OPTIONS = {
   apiSecretFile: {
     ...KEY, // it belongs to a key that is a secret
     type: "path",
+    yieldsTo: "apiSecret",
     variable: "VM_API_SECRET_FILE",
     help: "file with the secret of the API key",
   },
@@ -135,7 +138,12 @@ export const OPTIONS = {
     variable: "VM_API_URL",
     help: "the same as apiHost, and wins over it",
   },
-  apiHost: { ...API, variable: "VM_API_HOST", ...flag("api-host", "URL", "the API to call") },
+  apiHost: {
+    ...API,
+    yieldsTo: "apiUrl",
+    variable: "VM_API_HOST",
+    ...flag("api-host", "URL", "the API to call"),
+  },
   scope: {
     ...IDENTITY,
     variable: "VM_OIDC_SCOPE",
@@ -312,9 +320,9 @@ export function optionRow(name: OptionName): OptionRow {
 
 /** The options of which one place gives one: proofs of the client, and an option with its double. */
 export function alternativesOf(name: OptionName): readonly OptionName[] {
-  if (optionRow(name).part === "proof") return PROOFS;
-  const winner = OPTION_NAMES.find((one) => optionRow(one).winsOver === name) ?? name;
-  return OPTION_NAMES.filter((one) => one === winner || one === optionRow(winner).winsOver);
+  const { part, yieldsTo, winsOver } = optionRow(name);
+  if (part === "proof") return PROOFS;
+  return [yieldsTo, name, winsOver].filter((one) => one !== undefined);
 }
 
 /** Whether the variable of an option is read by a sign-in in the browser alone. */
