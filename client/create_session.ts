@@ -8,11 +8,13 @@ import { endOf } from "./entry/bearer.ts";
 import { asksNobody, bearerKind } from "./entry/bearer_kind.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
+import { type BrowserOptions, COMPLETE } from "./options/browser_options.ts";
+import { BROWSER_OPTIONS, isLate, type OptionRow } from "./options/declaration.ts";
+import { backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
   type ResolvedOptions,
   resolveOptions,
-  withSettings,
 } from "./options/resolve_options.ts";
 import {
   apiNeeds,
@@ -109,19 +111,29 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
   const isInit = call === "init";
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
-  const check = checker(action, asked);
   if (!isGranted({ name: "env" })) {
     const variables = variableNeeds(asked, call);
-    await check(variables, "always", () => [...variables.map(asAlways), HOME_NEED]);
+    const more = () => [...variables.map(asAlways), HOME_NEED];
+    await checker(action, asked)(variables, "always", more);
   }
-  const { options, named } = await withSettings(asked);
-  const resolved = resolveOptions(options, action, isInit);
+  const places = await findOrigin(asked, action);
+  const { origin, entry } = places;
+  const isWanted = (row: OptionRow) => !isLate(row) && (isInit || row.group !== "model");
+  const options = {
+    ...origin.complete(asked, action, isWanted),
+    [COMPLETE]: (early: BrowserOptions) => origin.complete(early, action, isLate),
+  };
+  const check = checker(action, options);
+  const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
-  if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
+  if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
     (await loadPreflight()).checkBrowserOptions(options, action);
   }
   const backend = resolved.identity.kind === "oidc"
-    ? await untilAborted(chooseBackend(options.credentialsBackend, named), options.signal)
+    ? await untilAborted(
+      chooseBackend(options.credentialsBackend, backendOf(places)),
+      options.signal,
+    )
     : undefined;
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;

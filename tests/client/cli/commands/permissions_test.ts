@@ -19,7 +19,7 @@ cliTest("permissions: a command line, and the same as a permission set", async (
     "permissions --api-host https://api.example.com/v1/",
     0,
     /Only to sign in or refresh:\n {2}'?--allow-read=/,
-    /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/,
+    /not set here:\n {2}'?--allow-read=.*settings\.json'? --allow-env=.*VM_OIDC_SCOPE/,
     { flags: ["--allow-env"] },
   );
   assertEquals(stdout.split("\n")[0], line);
@@ -60,14 +60,12 @@ cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
 cliTest("permissions: of a backend whose options name variables, these too", async (world) => {
   const backendOptions = { path: "/srv/${STORE_USER}/c.json" };
   await world.write(backendOptions, "file.json");
-  await world.write({ backend: "file", backendOptions }, "own.json");
   const variables = {
     VM_OIDC_DENO_CREDENTIALS_BACKEND: "file",
     VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(backendOptions),
   };
   const cases: [flags: string, env: Record<string, string>][] = [
     ["--for cli --backend file --backend-options file.json", {}],
-    ["--for cli --config own.json", {}],
     ["--for cli", variables],
     ["--for script", variables],
   ];
@@ -76,6 +74,9 @@ cliTest("permissions: of a backend whose options name variables, these too", asy
     const { json } = await world.says(`permissions --json ${flags}`, 0, { env });
     assertMatch(json.flags, /--allow-env=\S*\bSTORE_USER\b/, flags);
   }
+  await world.write({ backend: "file", backendOptions }); // a file elsewhere names no store
+  const { json } = await world.says("STORE_USER=anna permissions --json --for cli", 0);
+  assertMatch(json.flags, /--allow-env=\S*\bSTORE_USER\b/);
   const flags = ["--unstable-kv", "--allow-read", "--allow-env=HOME"];
   const denied = "env STORE_USER (to complete the backend's options)";
   await world.says("migrate --from kv --to file --to-options file.json", 1, denied, { flags });
@@ -85,7 +86,8 @@ cliTest("permissions: --discover asks the provider for its other hosts", async (
   const discovery = { jwks_uri: "https://keys.example.com/jwks" };
   await using provider = await startScriptedProvider({ discovery });
   for (const kind of ["script", "cli"]) {
-    const line = `permissions --json --issuer ${provider.issuer} --for ${kind}`;
+    const client = `--issuer ${provider.issuer} --client-id ${provider.clientId}`;
+    const line = `permissions --json ${client} --for ${kind}`;
     await world.says(line, 0, "!keys.example.com");
     await world.says(`${line} --discover`, 0, /--allow-net=\S*keys\.example\.com:443/);
   }
