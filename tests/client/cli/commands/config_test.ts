@@ -169,7 +169,7 @@ const REFUSED: [words: string, said: string][] = [
   ["model", "name or value is missing"],
   ["", "name or value is missing"],
   ["issuer ftp://x", "issuer (VM_OIDC_ISSUER, --issuer) is not an http(s) URL"],
-  ["client-id 'a|b'", "clientId has a"],
+  ["client-id 'a|b'", "--client-id) has a"],
   [
     "api-host http://a.example",
     "(VM_API_HOST, --api-host) is http://a.example, which would get secrets",

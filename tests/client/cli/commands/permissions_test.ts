@@ -93,8 +93,25 @@ cliTest("permissions: --discover asks the provider for its other hosts", async (
   }
 });
 
-/** For modules of a loopback host, which are not to stay in the repository. */
-const NO_TRACE = ["--no-lock", "--vendor=false"];
+/** The imports of this repository, with those of @std/path in `vendor/`, which is not read otherwise then. */
+async function importMap(): Promise<string> {
+  const root = new URL("../../../../", import.meta.url);
+  const read = async (path: string) => JSON.parse(await Deno.readTextFile(new URL(path, root)));
+  const { imports, exports, name } = await read("deno.json");
+  const folder = "vendor/jsr.io/@std/path/";
+  const version = (await Array.fromAsync(Deno.readDir(new URL(folder, root))))
+    .find(({ isDirectory }) => isDirectory)!.name;
+  const paths: Record<string, string> = (await read(`${folder}${version}_meta.json`)).exports;
+  const own = Object.entries<string>(exports).map(([at, file]) => [
+    name + at.slice(1),
+    new URL(file, root).href,
+  ]);
+  const std = Object.entries(paths).map(([at, file]) => [
+    `@std/path${at.slice(1)}`,
+    new URL(`${folder}${version}/${file}`, root).href,
+  ]);
+  return JSON.stringify({ imports: { ...imports, ...Object.fromEntries([...own, ...std]) } });
+}
 
 const STORE = `
 import { END } from "../more/second.ts";
@@ -113,6 +130,9 @@ export class Own {
 }`;
 
 cliTest("permissions: a store's own module needs file, imports and their hosts", async (world) => {
+  const map = await world.write(await importMap(), "import_map.json");
+  // For modules of a loopback host, which are not to stay in the repository.
+  const noTrace = ["--no-lock", "--vendor=false", `--import-map=${map}`];
   const third = "export const END = '2099-01-01';";
   const types = { headers: { "content-type": "application/typescript" } };
   await using host = await startHttpServer(() => new Response(third, types));
@@ -134,7 +154,7 @@ cliTest("permissions: a store's own module needs file, imports and their hosts",
   for (const [text, part, chosen] of cases) {
     const second = await world.write(text, "more/second.ts");
     const env = { VM_OIDC_CREDENTIALS_BACKEND: "./own/store.ts:Own", ...chosen };
-    const process = { env, flags: [...ALL, ...NO_TRACE] };
+    const process = { env, flags: [...ALL, ...noTrace] };
     const { json: { flags }, stderr } = await world.says("permissions --json", 0, process);
     assertEquals(stderr, "");
     for (const one of [store, second, part]) {
@@ -142,9 +162,9 @@ cliTest("permissions: a store's own module needs file, imports and their hosts",
     }
     assertEquals(/types_alone|not_there/.test(flags), false, flags);
     const run = { code, env: { ...world.env, ...env }, cwd: world.home };
-    const told = await runDeno({ ...run, flags: [...NO_TRACE, ...wordsIn(flags)] });
+    const told = await runDeno({ ...run, flags: [...noTrace, ...wordsIn(flags)] });
     assertEquals(told, { code: 0, stdout: "stored\n", stderr: "" });
-    const less = [...NO_TRACE, "--allow-env", `--allow-read=${store}`];
+    const less = [...noTrace, "--allow-env", `--allow-read=${store}`];
     const denied = await runDeno({ ...run, flags: less });
     assertMatch(denied.stderr, /permission_required\].*--allow-read=.*second\.ts/);
   }
