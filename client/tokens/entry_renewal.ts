@@ -6,12 +6,14 @@ import { endOf, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { revokeTokens } from "./clear.ts";
-import { EntryUse, markSpent } from "./entry_use.ts";
+import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { takeTurn } from "./flights.ts";
-import { loadProvider, loadUnattended } from "./load_provider.ts";
 import { refusalWords } from "./login_required.ts";
 import type { Grant } from "./session_tokens.ts";
 import { type CredentialStore, grantOf } from "./store.ts";
+
+/** Loaded for a session that needs no person. */
+const loadUnattended = () => import("../provider/unattended_grants.ts");
 
 /** Tries to renew an entry that others keep changing. */
 const MAX_TRIES = 5;

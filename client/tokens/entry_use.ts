@@ -15,7 +15,6 @@ import type { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { loadProvider } from "./load_provider.ts";
 import { loginRequired } from "./login_required.ts";
 import { ProviderClock, toEntry } from "./new_entry.ts";
 import { getOrSet, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
@@ -160,4 +159,23 @@ function noRefreshToken(scope: string): string {
   return "the provider gave no refresh token, although offline_access was asked for. Have it allowed for " +
     "this client. In the browser flow some providers also need the authorization parameter " +
     "prompt=consent";
+}
+
+/** Loaded where the provider is needed: a sign-out does without it. */
+export async function loadProvider() {
+  await loadCompiled();
+  return await import("../provider/refresh_grant.ts");
+}
+
+/**
+ * Loads a package by its file. Deno 2 keeps compiled code by file, and looks for that of a package
+ * behind an `import()` by its name: each process would compile it anew, and keep it once more.
+ */
+async function loadCompiled(): Promise<void> {
+  try {
+    const url = import.meta.resolve("npm:oauth4webapi");
+    if (url.startsWith("file:")) await import(url);
+  } catch {
+    // It is loaded by its name, more slowly.
+  }
 }

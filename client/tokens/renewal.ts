@@ -9,9 +9,11 @@ import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { NO_KEY } from "./entry_use.ts";
 import { singleFlight, takeTurn } from "./flights.ts";
-import { loadDialog } from "./load_provider.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
+
+/** Loaded where a person is asked. */
+const loadDialog = () => import("../sign_in/dialog.ts");
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal {
