@@ -114,15 +114,15 @@ export class SignedInSession implements Session {
   }
 
   async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-    return await (this.#api ?? await this.#loadApi()).fetch(input, init);
+    return await (await this.#loadApi()).fetch(input, init);
   }
 
   async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
-    return await (this.#api ?? await this.#loadApi()).get(path, params, options);
+    return await (await this.#loadApi()).get(path, params, options);
   }
 
   async post(path: string, options?: PostOptions): Promise<unknown> {
-    return await (this.#api ?? await this.#loadApi()).post(path, options);
+    return await (await this.#loadApi()).post(path, options);
   }
 
   status(): Promise<SessionStatus> {
@@ -189,14 +189,13 @@ export class SignedInSession implements Session {
   async #loadApi(): Promise<ApiClient> {
     const { ApiClient } = await loadClient();
     const { runtime, tokens, apiHost } = this.#options;
-    this.#api ??= new ApiClient({
+    return this.#api ??= new ApiClient({
       apiHost,
       runtime,
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
     });
-    return this.#api;
   }
 
   async #credentials(options: RenewalOptions): Promise<ApiCredentials> {

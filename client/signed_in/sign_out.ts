@@ -52,23 +52,17 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   const types = optionTypes([...KEY_PARTS, ...PROOFS, ...OTHERS]);
   checkCallOptions(ACTION, options, { revoke: "boolean", all: "boolean", ...types });
   proofIn(options, ACTION); // one at most
-  const result = await clearWithSettings(options);
+  const { issuer, clientId, all, onEvent } = options;
+  // Variables and settings count where there is no session to end.
+  const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
+  const places = isOwn ? undefined : await findOrigin(options, ACTION);
+  const clear = all ? clearAll : clearNamed;
+  const completed = places?.origin.complete(options, ACTION, isOfIdentity);
+  const result = await clear(completed ?? options, places);
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
-  if (options.onEvent !== undefined) {
-    eventSink([options.onEvent], {}, Date.now)({ type: "cleared", removed, revocation });
-  }
+  if (onEvent) eventSink([onEvent], {}, Date.now)({ type: "cleared", removed, revocation });
   return result;
-}
-
-/** With the variables and the settings file where there is no session to end. */
-async function clearWithSettings(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
-  const { issuer, clientId, all } = given;
-  const clear = all ? clearAll : clearNamed;
-  const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
-  if (isOwn) return await clear(given, undefined);
-  const places = await findOrigin(given, ACTION);
-  return await clear(places.origin.complete(given, ACTION, isOfIdentity), places);
 }
 
 /** The outcome of a revocation where there was no sign-in. */

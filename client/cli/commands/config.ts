@@ -8,7 +8,7 @@ import { fileError } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
-import { optionNamed, type SettingName, settingRow } from "../../options/declaration.ts";
+import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
 import { settingsPath } from "../../options/settings_path.ts";
@@ -163,7 +163,7 @@ function settingName(word: string): SettingName {
 }
 
 function parseValue(name: SettingName, text: string): unknown {
-  const { type } = settingRow(name);
+  const { type } = optionRow(name);
   if (!["boolean", "timeout", "texts", "object"].includes(`${type}`)) return text;
   try {
     return JSON.parse(text);
