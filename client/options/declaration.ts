@@ -367,6 +367,11 @@ export function named(name: OptionName, value?: string | boolean): string {
   return text;
 }
 
+/** The names of a sign-in, for a message. */
+export const SIGN_IN_WORDS = `${named("issuer")} and ${named("clientId")}`;
+/** The parts of an API key, for a message. */
+export const KEY_WORDS = `${named("apiKey")} and ${named("apiSecret")}`;
+
 /**
  * The value of a variable's text.
  *

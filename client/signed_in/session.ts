@@ -9,7 +9,7 @@ import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { entryStatus, shownText } from "../entry/entry_status.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { named } from "../options/declaration.ts";
+import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
   checkCallOptions,
@@ -73,7 +73,7 @@ export class SignedInSession implements Session {
     this.#options = options;
     if (identity.kind === "oidc") {
       const { issuer, clientId, audience, profile, flow, dpop } = identity;
-      const shown = { issuer, clientId, audience, profile, flow, dpop: dpop || undefined };
+      const shown = { issuer, clientId, audience, profile, flow, dpop };
       Object.assign(this, given(shown));
     } else {
       remember(options.runtime.secrets, [identity.apiKey, identity.apiSecret]);
@@ -92,7 +92,7 @@ export class SignedInSession implements Session {
       throw new ValidMindAuthError("no_access_token", {
         action: "give an access token",
         reason: `${named("apiKey")} is set, and requests carry it`,
-        remedy: `To sign in instead, give ${named("issuer")} and ${named("clientId")}.`,
+        remedy: `To sign in instead, give ${SIGN_IN_WORDS}.`,
       });
     }
     if (options === undefined) {

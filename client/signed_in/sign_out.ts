@@ -12,9 +12,9 @@ import { codeOf, invalidOptions } from "../errors.ts";
 import {
   isOfIdentity,
   KEY_PARTS,
-  named as nameOption,
   optionTypes,
   PROOFS,
+  SIGN_IN_WORDS,
 } from "../options/declaration.ts";
 import { backendOf, type CallOrigin, findOrigin } from "../options/places.ts";
 import {
@@ -97,9 +97,7 @@ async function clearAll(
   const { revoke = false } = options;
   const backend = await storeOf(options, places);
   preflight(ACTION, clearNeeds(backend, []), "always");
-  const instead = `Clear entries one by one, with ${nameOption("issuer")} and ${
-    nameOption("clientId")
-  }.`;
+  const instead = `Clear entries one by one, with ${SIGN_IN_WORDS}.`;
   const listed = await listKeys(backend, instead).catch((error) => {
     // A store that cannot be understood: the one fault that its removal cures.
     if (codeOf(error).code === "backend_corrupt" && backend.deleteAll !== undefined) {

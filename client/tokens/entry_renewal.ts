@@ -9,7 +9,7 @@ import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { takeTurn } from "./flights.ts";
 import { refusalWords } from "./login_required.ts";
-import type { Grant } from "./session_tokens.ts";
+import { type Grant, isAlive } from "./session_tokens.ts";
 import { type CredentialStore, grantOf } from "./store.ts";
 
 /** Loaded for a session that needs no person. */
@@ -87,9 +87,11 @@ export class EntryRenewal extends EntryUse {
     if (renewed !== undefined) return renewed;
 
     const obstacle = await this.obstacleIn(stored);
-    const alive = obstacle && await this.aliveIn(stored, rejected);
-    if (alive) return alive;
-    if (obstacle !== undefined) throw this.loginRequired(obstacle);
+    if (obstacle !== undefined) {
+      const bearer = await this.servedBy(stored);
+      if (isAlive(bearer, options.runtime.now()) && bearer.token !== rejected) return stored;
+      throw this.loginRequired(obstacle);
+    }
     this.#assertNotRefused(stored);
 
     options.runtime.emit?.({ type: "refresh_started" });

@@ -78,22 +78,21 @@ async function change(
     { name: "read", path: folder, reason, need: "always" }, // also for its lock
     { name: "write", path: folder, reason, need: "always" },
   ]);
-  const change = { path, way, words, profile: flags.text("profile") };
+  const profile = flags.text("profile");
+  const write = () => Promise.try(changeFile, path, way, words, profile);
   // Two at once would lose one of the changes.
-  const names = await withFileLock(path, "settings", () => Promise.try(changeFile, change));
+  const names = await withFileLock(path, "settings", write);
   printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
   return EXIT.ok;
 }
 
-interface Change {
-  readonly path: string;
-  readonly way: "set" | "unset";
-  readonly words: readonly string[];
-  readonly profile: string | undefined;
-}
-
 /** Changes the file under its lock, and gives the names of the settings. */
-function changeFile({ path, way, words, profile }: Change): string[] {
+function changeFile(
+  path: string,
+  way: "set" | "unset",
+  words: readonly string[],
+  profile: string | undefined,
+): string[] {
   const document = readDocument(path);
   const entry = profile === undefined ? document : profileOf(document, profile);
   const names: string[] = [];
