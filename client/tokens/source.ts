@@ -1,5 +1,8 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { TokenRenewal } from "./renewal.ts";
@@ -36,10 +39,10 @@ export class TokenSource {
    */
   async signIn(signal?: AbortSignal): Promise<boolean> {
     const { stored, identity } = this.#options;
-    // Unstored tokens and DPoP keys are handled by the renewal.
     const { era } = this.held;
-    if (stored.unstored) return await (await this.renewal()).signIn(undefined, era, signal);
-    const entry = await untilAborted(stored.read(), signal);
+    // Unstored tokens and DPoP keys are handled by the renewal.
+    let entry: OidcCredentials | undefined;
+    if (!stored.unstored) entry = await untilAborted(stored.read(), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
