@@ -44,6 +44,16 @@ Deno.test("nothing of an entry stands in the store but the key's name", async ()
   assertEquals(await backend.get(KEY), stored);
 });
 
+Deno.test("an older copy of a row is taken: the encryption does not tell", async () => {
+  const inner = new MemoryCredentialsBackend();
+  const backend = encrypted(inner);
+  await backend.put(KEY, entry());
+  const older = inner.get(ROW)!;
+  await backend.put(KEY, entry({ scope: "newer" }));
+  inner.put(ROW, older);
+  assertEquals(await backend.get(KEY), entry());
+});
+
 Deno.test("a row that the key does not open is an error with its reason, and can be deleted", async () => {
   const inner = new MemoryCredentialsBackend();
   const backend = encrypted(inner);
