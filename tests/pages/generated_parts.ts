@@ -1,4 +1,5 @@
 import { providersRun } from "../live/behaviour/providers/run_table.ts";
+import { roomList } from "./room_list.ts";
 import { cliReference, optionTable } from "./reference_tables.ts";
 import { refusalList } from "./refusal_table.ts";
 import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
@@ -8,6 +9,7 @@ type Parts = Record<string, () => string | Promise<string>>;
 /** The generated parts of each page, by their names in its marks. */
 export const GENERATED_PARTS: Record<string, Parts> = {
   "README.md": { permissions: quickStartFlags },
+  ".github/CONTRIBUTING.md": { rooms: roomList },
   "backends/own.md": recipes(
     "tests/backends/testing/sqlite_store.ts",
     "tests/backends/helper/keyring_helper.py",
