@@ -160,26 +160,7 @@ export class ApiClient {
       if (/^\s*[/\\]/.test(text)) putBelow(base, url);
       return url;
     }
-    if (base === undefined) {
-      throw new ValidMindAuthError("wrong_origin", {
-        action: "make the request",
-        reason: "the session has no API to send its token to",
-        remedy: `Set ${named("apiHost")}, or use globalThis.fetch().`,
-      });
-    }
-    if (url === null) {
-      throw invalidOptions({
-        action: "make the request",
-        reason: "its address is not a URL",
-        remedy: "Give a path below apiHost, or a whole URL.",
-      });
-    }
-    throw new ValidMindAuthError("wrong_origin", {
-      action: actionOf({ url, init: { method } }),
-      reason: `the session sends its token to ${base.origin} only`,
-      remedy: `${meantAddress(base, url)}Another API needs a session of its own, with its ` +
-        `${named("apiHost")}.`,
-    });
+    throw refusedAddress(base, url, method);
   }
 
   async #renew(
@@ -233,6 +214,34 @@ export class ApiClient {
 function putBelow(base: URL, url: URL): void {
   const isBelow = `${url.pathname}/`.startsWith(base.pathname);
   if (!isBelow) url.pathname = base.pathname + url.pathname.slice(1);
+}
+
+/** The error for an address that no token is sent to. */
+function refusedAddress(
+  base: URL | undefined,
+  url: URL | null,
+  method: string | undefined,
+): ValidMindAuthError {
+  if (base === undefined) {
+    return new ValidMindAuthError("wrong_origin", {
+      action: "make the request",
+      reason: "the session has no API to send its token to",
+      remedy: `Set ${named("apiHost")}, or use globalThis.fetch().`,
+    });
+  }
+  if (url === null) {
+    return invalidOptions({
+      action: "make the request",
+      reason: "its address is not a URL",
+      remedy: "Give a path below apiHost, or a whole URL.",
+    });
+  }
+  return new ValidMindAuthError("wrong_origin", {
+    action: actionOf({ url, init: { method } }),
+    reason: `the session sends its token to ${base.origin} only`,
+    remedy: `${meantAddress(base, url)}Another API needs a session of its own, with its ` +
+      `${named("apiHost")}.`,
+  });
 }
 
 /** The API's address in place of another host's, where that has its path or its name. */
