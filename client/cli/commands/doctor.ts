@@ -10,8 +10,7 @@ import type { FlagValues } from "../flags.ts";
 import { columns, printResult } from "../output.ts";
 import { PROGRAM } from "../program.ts";
 import { denoFlagsHint, describeError, valueFlags } from "../report_error.ts";
-import { settingsOf } from "../settings_in_force.ts";
-import { findTarget, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
+import { findTarget, sessionOptions, settingsOf, type SignInTarget } from "../sign_in_target.ts";
 import { readStatus, tokenText } from "../status_report.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {

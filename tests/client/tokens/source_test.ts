@@ -162,7 +162,8 @@ test("tokens: a damaged field of the entry locks nobody out, and a sign-out remo
 });
 
 Deno.test("tokens: the last DPoP key is kept for use, and no former one", async () => {
-  const use = new EntryUse({} as TokenSourceOptions);
+  const stored = { backend: new MemoryCredentialsBackend(), key: "key" };
+  const use = new EntryUse({ stored, identity: {}, runtime: {} } as unknown as TokenSourceOptions);
   const [one, other] = [(await generateDpopKey()).jwk, (await generateDpopKey()).jwk];
   const first = await use.importKey(one);
   assert(await use.importKey({ ...one }) === first);
