@@ -33,22 +33,23 @@
  *
  * @module
  */
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import {
+  assertCredentialsBackend,
+  describeBackend,
+  locationOf,
+} from "./common/describe_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
-import { describeBackend, locationOf } from "./common/describe_backend.ts";
-import { entryFrom } from "./common/entry_from.ts";
-import { joinIds, shareStore } from "./common/inner_stores.ts";
-import { INNER } from "./common/marks.ts";
-import { listKeys } from "./common/list_keys.ts";
+import { entryFrom, listKeys } from "./common/read_backend.ts";
+import { INNER, joinIds, shareStore } from "./common/marks.ts";
 import { printable } from "./common/printable.ts";
 import { repeat } from "./common/repeat.ts";
 import { assertRuntime } from "./common/runtime.ts";
-import { SIGN_OUT } from "./common/sign_out_words.ts";
-import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
+  SIGN_OUT,
 } from "./credentials_backend_error.ts";
+import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   ACTION,
   type EncryptionKey,

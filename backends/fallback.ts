@@ -35,14 +35,11 @@
  *
  * @module
  */
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { assertCredentialsBackend, backendName, locationOf } from "./common/describe_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
-import { backendName, locationOf } from "./common/describe_backend.ts";
-import { entryFrom } from "./common/entry_from.ts";
-import { joinIds } from "./common/inner_stores.ts";
-import { INNER } from "./common/marks.ts";
+import { entryFrom } from "./common/read_backend.ts";
+import { INNER, isProbeKey, joinIds, probeKey } from "./common/marks.ts";
 import { printable } from "./common/printable.ts";
-import { isProbeKey, probeKey } from "./common/probe.ts";
 import { Queue } from "./common/promises.ts";
 import { assertRuntime, warnOnStderr } from "./common/runtime.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";

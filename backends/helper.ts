@@ -26,7 +26,7 @@
  *
  * @module
  */
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { hashOf } from "./common/bytes.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";

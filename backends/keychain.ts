@@ -25,8 +25,7 @@ import { parseObject } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { repeat } from "./common/repeat.ts";
 import { needDeno } from "./common/runtime.ts";
-import { SIGN_OUT } from "./common/sign_out_words.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
   CLIENT,

@@ -1,12 +1,10 @@
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
-import { entryFrom } from "./common/entry_from.ts";
+import { entryFrom, listKeys } from "./common/read_backend.ts";
 import { backendError } from "./common/foreign_error.ts";
-import { shareStore } from "./common/inner_stores.ts";
+import { isProbeKey, shareStore } from "./common/marks.ts";
 import { sameJson } from "./common/json.ts";
-import { listKeys } from "./common/list_keys.ts";
 import { printable } from "./common/printable.ts";
-import { isProbeKey } from "./common/probe.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type {
   MaybePromise,

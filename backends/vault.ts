@@ -41,7 +41,7 @@ import { parseObject } from "./common/json.ts";
 import { PROVES } from "./common/marks.ts";
 import { Once, SYSTEM_TIMER, type Timer } from "./common/promises.ts";
 import { assertRuntime } from "./common/runtime.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -65,7 +65,6 @@ import {
   type SecretUse,
 } from "./vault/locked_secrets.ts";
 import { openVault, type VaultSession } from "./vault/session.ts";
-import { SIGN_OUT } from "./common/sign_out_words.ts";
 
 export type {
   VaultAppRoleAuth,

@@ -1,6 +1,6 @@
 import { causeOf, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { framesOf, setFrames } from "./caller_stack.ts";
+import { framesOf, setFrames } from "./error_class.ts";
 import { describeBackend } from "./describe_backend.ts";
 import { printable } from "./printable.ts";
 import { redact, remember, type Secrets } from "./redaction.ts";

@@ -1,7 +1,6 @@
 import { dirname } from "./paths.ts";
 import { isGranted } from "./permission.ts";
-import { isWindows } from "./runtime.ts";
-import { quoteArgument } from "./shell.ts";
+import { isWindows, quoteArgument } from "./runtime.ts";
 
 const WRITABLE_FOR_OTHERS = 0o022;
 

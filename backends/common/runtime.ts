@@ -44,3 +44,15 @@ const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend 
 function unsupported(parts: ErrorParts): CredentialsBackendError {
   return new CredentialsBackendError("runtime_unsupported", parts);
 }
+
+/** An argument as this system's shell takes it. */
+export function quoteArgument(argument: string): string {
+  const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
+  if (plain.test(argument)) return argument;
+  return isWindows ? `"${argument.replaceAll('"', '\\"')}"` : quotePosix(argument);
+}
+
+/** An argument in the single quotes of a POSIX shell. */
+export function quotePosix(argument: string): string {
+  return `'${argument.replaceAll("'", `'\\''`)}'`;
+}

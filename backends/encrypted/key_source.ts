@@ -1,6 +1,6 @@
-import { assertCredentialsBackend } from "../common/assert_backend.ts";
+import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { fromBase64, toBase64 } from "../common/bytes.ts";
-import { entryFrom } from "../common/entry_from.ts";
+import { entryFrom } from "../common/read_backend.ts";
 import { readEnv } from "../common/environment.ts";
 import { Once } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";

@@ -1,12 +1,11 @@
 import { checkOptions } from "../common/check_options.ts";
-import { folderNeeds } from "../common/folder_needs.ts";
+import { credentialsPath, folderNeeds } from "./document.ts";
 import { faultOfKind, faultOfOwner, isSameFile, lookIfPresent } from "../common/judge_path.ts";
 import { dirname, join } from "../common/paths.ts";
 import { whileHeld } from "../common/read_private_file.ts";
 import { repeat } from "../common/repeat.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
-import { credentialsPath } from "./document.ts";
 import { fileError, refuse } from "./faults.ts";
 import { makeFolder } from "./replace_file.ts";
 

@@ -1,7 +1,6 @@
 import { isOpen, isSameFile, isSameText, lookIfPresent } from "../common/judge_path.ts";
 import { dirname } from "../common/paths.ts";
-import { SIGN_OUT_OF_ALL } from "../common/sign_out_words.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT_OF_ALL } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   assertWritable,

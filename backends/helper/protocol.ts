@@ -1,5 +1,5 @@
 import { isObject, parseObject } from "../common/json.ts";
-import { listKeys } from "../common/list_keys.ts";
+import { listKeys } from "../common/read_backend.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import type { Ended } from "./program.ts";

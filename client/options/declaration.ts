@@ -1,6 +1,5 @@
 import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
-import type { OptionTypes } from "../../backends/common/check_options.ts";
-import { didYouMean } from "../../backends/common/did_you_mean.ts";
+import { didYouMean, type OptionTypes } from "../../backends/common/check_options.ts";
 import {
   getEnv,
   HOME_VARIABLE,

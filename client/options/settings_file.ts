@@ -1,13 +1,12 @@
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { readBackendChoice } from "../../backends/common/backend_choice.ts";
-import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
-import { didYouMean } from "../../backends/common/did_you_mean.ts";
+import { checkOptions, didYouMean, type OptionTypes } from "../../backends/common/check_options.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { dirname, isAbsolute, isPathSpecifier, join } from "../../backends/common/paths.ts";
 import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
-import { quoteArgument } from "../../backends/common/shell.ts";
+import { quoteArgument } from "../../backends/common/runtime.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
