@@ -39,7 +39,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
-import { removeLate, StoreMarks } from "./helper/late_store.ts";
+import { StoreMarks } from "./helper/late_store.ts";
 import {
   type Ended,
   isPath,
@@ -48,7 +48,6 @@ import {
   runProgram,
 } from "./helper/program.ts";
 import {
-  type Account,
   accountFor,
   addressIn,
   addressOf,
@@ -217,7 +216,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   ): Promise<boolean> {
     if (isReplaced !== undefined && !isReplaced(await this.get(key))) return false;
     const account = accountFor(key, await addressOf(key), entry);
-    const ended = await this.#store(account);
+    const store = () => this.#run("store", JSON.stringify(account));
+    const ended = await this.#marksAt(account.ServerURL).during(account.Secret, store);
     this.#assertGood("store", ended, secretsOf(entry));
     const stored = await this.#secretAt(account.ServerURL);
     if (stored === account.Secret) return true;
@@ -299,23 +299,15 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
-  /** Runs the program under its mark. */
-  async #store(account: Account): Promise<Ended> {
-    const store = () => this.#run("store", JSON.stringify(account));
-    return await this.#marksAt(account.ServerURL).during(account.Secret, store);
-  }
-
   #marksAt(address: string): StoreMarks {
     return new StoreMarks(`${this.#locks.base}.${shortHash(address)}`, this.#program.timeoutMs);
   }
 
   /** Removes an entry, and what a program writes after its process has ended. */
   async #erase(address: string): Promise<void> {
-    const late = this.#marksAt(address).read();
-    if (late.length === 0) return await this.#eraseOnce(address);
-    const { program, timeoutMs } = this.#program;
     const look = async () => await hashOf(`${await this.#secretAt(address)}`);
-    await removeLate(late, { program, timeoutMs, look, erase: () => this.#eraseOnce(address) });
+    const erase = () => this.#eraseOnce(address);
+    await this.#marksAt(address).remove(this.#program.program, look, erase);
   }
 
   async #eraseOnce(address: string): Promise<void> {

@@ -154,9 +154,6 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   readonly [PROVES] = true;
   readonly #options: VaultCredentialsBackendOptions;
   readonly #timer: Timer;
-  readonly #data: string;
-  readonly #metadata: string;
-  readonly #destroy: string;
   readonly #secrets: LockedSecrets;
   readonly #session = new Once<VaultSession>();
   #location: string | undefined;
@@ -173,13 +170,10 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     // A copy: a later change by the caller must not lead to an unchecked place.
     const { fetch, ...rest } = options;
     this.#options = { ...structuredClone(rest), ...(fetch && { fetch }) };
-    const { mount = "secret", path, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
+    const { lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
     const timer = (options as { [TIMER]?: Timer })[TIMER] ?? SYSTEM_TIMER;
     this.#timer = timer;
-    this.#data = `${encodePath(mount)}/data/${encodePath(path)}`;
-    this.#metadata = `${encodePath(mount)}/metadata/${encodePath(path)}`;
     const place = () => this.location;
-    this.#destroy = `${encodePath(mount)}/destroy/${encodePath(path)}`;
     this.#secrets = new LockedSecrets({ engine: this.#engine(), place, timer, lockTimeoutMs });
   }
 
@@ -298,7 +292,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
     const isKnown = (answer: VaultAnswer) =>
       answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
-    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, isKnown);
+    const answer = await this.#ask(use, "GET", this.#path("data", name), isKnown);
     const version = versionOf(answer);
     if (answer.status !== 200) return { version, key, text: "", holder: "" };
     const row = rowIn(version, (answer.data.data ?? {}) as Record<string, unknown>);
@@ -328,7 +322,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const isRefused = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
     const isKnown = (answer: VaultAnswer) => isRefused(answer) || Number(answer.data.version) > 0;
-    const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, isKnown, body);
+    const answer = await this.#ask(use, "POST", this.#path("data", name), isKnown, body);
     if (isRefused(answer)) return undefined;
     const written = Number(answer.data.version);
     if (written === 1) await this.#keepOneVersion(name, use);
@@ -336,7 +330,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #keepOneVersion(name: string, use: SecretUse): Promise<void> {
-    await this.#ask(use, "POST", `${this.#metadata}/${name}`, isDone, { max_versions: 1 });
+    await this.#ask(use, "POST", this.#path("metadata", name), isDone, { max_versions: 1 });
   }
 
   /**
@@ -350,14 +344,20 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const older = Array.from({ length: MOST_VERSIONS }, (_, index) => version - 1 - index);
     const versions = older.filter((one) => one > 0);
     if (versions.length === 0) return;
-    await this.#ask(DELETE, "POST", `${this.#destroy}/${name}`, isDone, { versions });
+    await this.#ask(DELETE, "POST", this.#path("destroy", name), isDone, { versions });
   }
 
   async #names(use: SecretUse): Promise<string[]> {
     const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(answer.data.keys);
     // As a parameter: a proxy may not know the method LIST.
-    const { data } = await this.#ask(use, "GET", `${this.#metadata}/?list=true`, isKnown);
-    return ((data.keys ?? []) as unknown[]).map(String).filter(isSecretName);
+    const { data } = await this.#ask(use, "GET", this.#path("metadata", "?list=true"), isKnown);
+    const names = ((data.keys ?? []) as unknown[]).map(String);
+    return names.filter((name) => /^[0-9a-f]{64}$/.test(name)); // not another program's secrets
+  }
+
+  #path(part: "data" | "metadata" | "destroy", name: string): string {
+    const { mount = "secret", path } = this.#options;
+    return `${encodePath(mount)}/${part}/${encodePath(path)}/${name}`;
   }
 
   async #ask(
@@ -383,11 +383,6 @@ function isAbsent({ status, body }: VaultAnswer): boolean {
 
 function versionOf({ data }: VaultAnswer): number {
   return Number((data.metadata as { version?: unknown } | undefined)?.version ?? 0);
-}
-
-/** Whether a name belongs to an entry, and not to another program's secret. */
-function isSecretName(name: string): boolean {
-  return /^[0-9a-f]{64}$/.test(name);
 }
 
 /** The parts of a secret; `undefined` for one of another program. */

@@ -246,31 +246,35 @@ export class LockedSecrets {
   }
 
   async #showLife(name: string, held: Held): Promise<void> {
-    const isLate = this.#options.timer.now() - this.#sentAt(name) >= SIGN_MS / 2;
-    if (!isLate || held.isLost) return;
+    const sentAt = this.#own.get(name)?.at ?? 0;
+    const isSoon = this.#options.timer.now() - sentAt < SIGN_MS / 2;
+    if (isSoon || held.isLost) return;
     // The next sign tries again. A write that needs the lock notices that it is lost.
-    await this.#inTurn(held, () => this.#renew(name, held, BRIEFLY)).catch(() => undefined);
+    await this.#inTurn(held, () => this.#rewrite(name, held, {}, BRIEFLY)).catch(() => undefined);
   }
 
-  /** Writes the held secret as it is. Gives whether that proved that nobody has changed it. */
-  async #renew(name: string, held: Held, use: SecretUse): Promise<boolean> {
-    const written = await this.#write(name, held.row, held.row.version, use);
-    if (written !== undefined) {
-      held.row = written;
-      return true;
-    }
-    const row = await this.#look(name, held.row.key, use);
-    if (row.version <= held.row.version) return false; // that node is late
-    if (row.holder === this.#id) held.row = row; // the answer to a write was lost
-    else held.isLost = true;
+  /** Changes a row that is known. Where that is refused, learns the newer row, if the node knows it. */
+  async #rewrite(
+    name: string,
+    known: Held,
+    change: Partial<Row>,
+    use: SecretUse,
+  ): Promise<boolean> {
+    const { row } = known;
+    const written = await this.#write(name, { ...row, ...change }, row.version, use);
+    const latest = written ?? await this.#look(name, row.key, use);
+    if (latest.version <= row.version) return false; // that node is late
+    known.row = latest;
+    if (written !== undefined) return true;
+    known.isLost = latest.holder !== this.#id; // else it is an own write without its answer
     return false;
   }
 
   async #prove(name: string, held: Held, use: SecretUse): Promise<Row> {
     if (this.#isProven(name)) return held.row;
     return await this.#repeat(use, async () => {
-      if (await this.#renew(name, held, use)) return held.row;
-      return held.isLost ? await this.#look(name, held.row.key, use) : undefined;
+      const isKnown = await this.#rewrite(name, held, {}, use) || held.isLost;
+      return isKnown ? held.row : undefined;
     });
   }
 
@@ -290,24 +294,15 @@ export class LockedSecrets {
     use: SecretUse,
   ): Promise<boolean> {
     const isOurs = held !== undefined && !held.isLost;
-    let row = isOurs ? held.row : await this.#look(name, key, use);
+    const known = isOurs ? held : heldOf(await this.#look(name, key, use));
     let isTried = false;
     return await this.#repeat(use, async () => {
-      if (isTried && row.text === text) return true; // the answer to the write was lost
+      if (isTried && known.row.text === text) return true; // the answer to the write was lost
       if (held?.isLost && isReplaced === undefined) throw this.#lost(use);
-      if (isReplaced?.(row) === false) return false;
+      if (isReplaced?.(known.row) === false) return false;
 
       isTried = true;
-      const written = await this.#write(name, { key, text, holder: row.holder }, row.version, use);
-      if (written !== undefined) {
-        if (held !== undefined) held.row = written;
-        return true;
-      }
-      const latest = await this.#look(name, key, use);
-      if (latest.version <= row.version) return undefined; // that node is late
-      if (held !== undefined && latest.holder !== this.#id) held.isLost = true;
-      row = latest;
-      return undefined;
+      return await this.#rewrite(name, known, { key, text }, use) || undefined;
     });
   }
 
@@ -316,12 +311,7 @@ export class LockedSecrets {
     const over = () => new Error("for others the lock ends by its silence");
     await repeat({ ...PAUSES, tries: 5, withinMs: 5_000, timer, over }, async () => {
       if (held.isLost || held.row.holder === "") return true;
-      const free = { ...held.row, holder: "" };
-      if (await this.#write(name, free, held.row.version, BRIEFLY) !== undefined) return true;
-      const row = await this.#look(name, held.row.key, BRIEFLY);
-      if (row.version <= held.row.version) return undefined;
-      held.row = row;
-      return row.holder === this.#id ? undefined : true;
+      return await this.#rewrite(name, held, { holder: "" }, BRIEFLY) || undefined;
     }).catch(() => undefined);
   }
 
@@ -354,10 +344,6 @@ export class LockedSecrets {
     const written = await write() ?? await write();
     if (written !== undefined) this.#own.set(name, { row: written, at, wall });
     return written;
-  }
-
-  #sentAt(name: string): number {
-    return this.#own.get(name)?.at ?? 0;
   }
 
   async #repeat<T>(use: SecretUse, attempt: () => Promise<T | undefined>): Promise<T> {
