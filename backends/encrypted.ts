@@ -410,7 +410,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     key: string,
     reason: string,
     code: CredentialsBackendErrorCode = "decryption_failed",
-  ): CredentialsBackendError {
+  ) {
     const entry = `the entry for "${printable(key)}" in ${describeBackend(this.#inner)}`;
     return new CredentialsBackendError(code, {
       action: `decrypt ${entry}`,
@@ -429,7 +429,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     key: string,
     row: OidcCredentials,
     isReplaced: NonNullable<PutOptions["isReplaced"]>,
-  ): Promise<boolean> {
+  ) {
     const over = (spent: string) =>
       new CredentialsBackendError("backend_locked", {
         action: `write credentials to ${describeBackend(this.#inner)}`,
@@ -449,7 +449,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
 const REPLACING = { tries: 20, withinMs: 10_000, pauseMs: 2, longestPauseMs: 50 };
 
-function rowName(key: string): string {
+function rowName(key: string) {
   return `${PREFIX}${key}`;
 }
 

@@ -304,13 +304,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /** Removes an entry, and what a program writes after its process has ended. */
-  async #erase(address: string): Promise<void> {
+  async #erase(address: string) {
     const look = async () => await hashOf(`${await this.#secretAt(address)}`);
     const erase = () => this.#eraseOnce(address);
     await this.#marksAt(address).remove(this.#program.program, look, erase);
   }
 
-  async #eraseOnce(address: string): Promise<void> {
+  async #eraseOnce(address: string) {
     const erased = await this.#run("erase", address);
     if (isNotFound(erased) || isNotFound(await this.#look("get", address))) return;
     this.#assertGood("erase", erased);
@@ -352,7 +352,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return runProgram(this.#program, action, input);
   }
 
-  #assertGood(action: string, ended: Ended, secrets: string[] = []): void {
+  #assertGood(action: string, ended: Ended, secrets: string[] = []) {
     const { code, signal } = ended;
     if (code === 0) return;
     const words = cleanForeign(wordsOf(action, ended), secrets).slice(0, 200).replace(/\.$/, "");
@@ -373,7 +373,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     verb: string,
     reason: string,
     remedy: string,
-  ): CredentialsBackendError {
+  ) {
     const action = `${verb} credentials by ${this.#program.program}`;
     return new CredentialsBackendError(code, { action, reason, remedy });
   }
@@ -383,7 +383,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
  * The first line of a program that failed. At a get it may be a piece of an entry, unless the program
  * refuses by the protocol: with code 1, and a reason on standard output. Then only its first word is shown.
  */
-function wordsOf(action: string, { code, stdout, stderr }: Ended): string {
+function wordsOf(action: string, { code, stdout, stderr }: Ended) {
   const [line = ""] = `${stdout}\n${stderr}`.trim().split("\n");
   if (action !== "get") return line;
   const isRefusal = code === 1 && /^\s*[^\s{]/.test(stdout);

@@ -305,7 +305,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     return entry as OidcCredentials;
   }
 
-  #overtaken(key: string, spent: string): CredentialsBackendError {
+  #overtaken(key: string, spent: string) {
     return new CredentialsBackendError("backend_locked", {
       action: `read the entry "${printable(key)}" of ${this.location}`,
       reason: `other programs keep writing it, ${spent}`,
@@ -313,7 +313,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     });
   }
 
-  #corrupt(key: string, reason: string): CredentialsBackendError {
+  #corrupt(key: string, reason: string) {
     return new CredentialsBackendError("backend_corrupt", {
       action: `read the entry "${printable(key)}" of ${this.location}`,
       reason,
@@ -322,7 +322,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     });
   }
 
-  #notDeleted(): CredentialsBackendError {
+  #notDeleted() {
     return new CredentialsBackendError("backend_denied", {
       action: `delete credentials in ${this.location}`,
       reason: "they are still there after it",
@@ -344,7 +344,7 @@ const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4})( |$)/;
  * The account of a key's entry: the key itself, except for characters that a keychain would lose or
  * that have a meaning here, which are percent-encoded.
  */
-function accountOf(key: string, { ignoresCase }: KeychainLimits): string {
+function accountOf(key: string, { ignoresCase }: KeychainLimits) {
   const unsafe = ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE;
   return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`);
 }
@@ -358,12 +358,12 @@ function keyOf(account: string, limits: KeychainLimits): string | undefined {
   return accountOf(key, limits) === account ? key : undefined;
 }
 
-function chunkAccount(account: string, generation: string, index: number): string {
+function chunkAccount(account: string, generation: string, index: number) {
   return `${account}#${generation}.${index}`;
 }
 
 /** Whether `other` is the account of a chunk of `account`, of any generation but `generation`. */
-function isStaleChunk(other: string, account: string, generation = "none"): boolean {
+function isStaleChunk(other: string, account: string, generation = "none") {
   return other.startsWith(`${account}#`) && !other.startsWith(`${account}#${generation}.`);
 }
 
@@ -387,7 +387,7 @@ function parseHead(head: string) {
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */
-function toAscii(json: string): string {
+function toAscii(json: string) {
   return json.replace(
     /[^\x20-\x7e]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,

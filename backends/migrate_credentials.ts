@@ -119,7 +119,7 @@ export async function migrateCredentials(
   return result;
 }
 
-function assertApart(from: OidcCredentialsBackend, to: OidcCredentialsBackend): void {
+function assertApart(from: OidcCredentialsBackend, to: OidcCredentialsBackend) {
   if (!shareStore(from, to)) return;
   throw new CredentialsBackendError("invalid_options", {
     action: "migrate credentials",
@@ -152,7 +152,7 @@ async function locked(
   backend: OidcCredentialsBackend,
   key: string,
   fn: () => Promise<void>,
-): Promise<void> {
+) {
   if (backend.withLock === undefined) return await fn();
   await guarded("lock", backend, () => backend.withLock!(key, fn));
 }
@@ -178,6 +178,6 @@ async function copy(
   });
 }
 
-function expiryOf({ expires_at }: OidcCredentials): number {
+function expiryOf({ expires_at }: OidcCredentials) {
   return Date.parse(expires_at ?? "") || 0;
 }

@@ -300,7 +300,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     return { version, key, text: "", holder: "", isForeign: true };
   }
 
-  #assertOwn(name: string, { isForeign = false }: Row, { action }: SecretUse): void {
+  #assertOwn(name: string, { isForeign = false }: Row, { action }: SecretUse) {
     if (!isForeign) return;
     throw new CredentialsBackendError("backend_corrupt", {
       action: `${action} ${this.location}`,
@@ -329,7 +329,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     return { version: written, key, text, holder };
   }
 
-  async #keepOneVersion(name: string, use: SecretUse): Promise<void> {
+  async #keepOneVersion(name: string, use: SecretUse) {
     await this.#ask(use, "POST", this.#path("metadata", name), isDone, { max_versions: 1 });
   }
 
@@ -338,7 +338,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * DELETE proves nothing, since a node that does not know the secret yet answers that it is gone. And it
    * would let the versions start anew, so that a late read could not be told from a sign-in.
    */
-  async #remove(name: string, key: string): Promise<void> {
+  async #remove(name: string, key: string) {
     await this.#keepOneVersion(name, DELETE);
     const version = await this.#secrets.empty(name, key, DELETE);
     const older = Array.from({ length: MOST_VERSIONS }, (_, index) => version - 1 - index);
@@ -355,7 +355,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     return names.filter((name) => /^[0-9a-f]{64}$/.test(name)); // not another program's secrets
   }
 
-  #path(part: "data" | "metadata" | "destroy", name: string): string {
+  #path(part: "data" | "metadata" | "destroy", name: string) {
     const { mount = "secret", path } = this.#options;
     return `${encodePath(mount)}/${part}/${encodePath(path)}/${name}`;
   }
@@ -372,16 +372,16 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-function isDone({ status }: VaultAnswer): boolean {
+function isDone({ status }: VaultAnswer) {
   return status < 300;
 }
 
 /** Whether a 404 is Vault's own for an absent secret: neither for a mount, nor of a proxy. */
-function isAbsent({ status, body }: VaultAnswer): boolean {
+function isAbsent({ status, body }: VaultAnswer) {
   return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
 }
 
-function versionOf({ data }: VaultAnswer): number {
+function versionOf({ data }: VaultAnswer) {
   return Number((data.metadata as { version?: unknown } | undefined)?.version ?? 0);
 }
 

@@ -72,7 +72,7 @@ function faultOf(value: unknown, type: OptionTypes[string]): string | undefined 
 }
 
 /** A Map or a URLSearchParams has no members of its own: its values would be lost. */
-function isTexts(value: unknown): boolean {
+function isTexts(value: unknown) {
   return typeof value === "object" && value !== null &&
     [Object.prototype, null].includes(Object.getPrototypeOf(value)) &&
     Object.values(value).every((one) => typeof one === "string");
@@ -91,12 +91,12 @@ export function didYouMean(name: string, known: readonly string[]): string {
   return `Did you mean "${near}"?`;
 }
 
-function lettersOf(name: string): string {
+function lettersOf(name: string) {
   return name.toLowerCase().replaceAll(/[-_]/g, "");
 }
 
 /** The number of letters that only one of two words has, whatever their order. */
-function differences(one: string, other: string): number {
+function differences(one: string, other: string) {
   let rest = other;
   let lacking = 0;
   for (const letter of one) {

@@ -44,7 +44,7 @@ export function showCaller(error: Error): void {
   setFrames(error, framesOf(trace.stack).slice(0, limit));
 }
 
-function decoded(url: string): string {
+function decoded(url: string) {
   try {
     return decodeURIComponent(url);
   } catch {

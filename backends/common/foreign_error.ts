@@ -107,7 +107,7 @@ function copyWithout(error: Error, message: string, secrets: Secrets, cause?: Er
   });
 }
 
-function cleanText(text: string, secrets: Secrets): string {
+function cleanText(text: string, secrets: Secrets) {
   const short = text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
   return printable(redact(short, secrets), LONGEST);
 }

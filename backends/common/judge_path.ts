@@ -87,7 +87,7 @@ export function faultOfContent(
   return faultOfMode(path, info, bits);
 }
 
-function octal(mode: number): string {
+function octal(mode: number) {
   return mode.toString(8);
 }
 
@@ -109,7 +109,7 @@ export function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
 let ownUid: number | undefined;
 
 /** The user of this process; -1 where Deno does not tell. */
-function self(): number {
+function self() {
   if (ownUid === undefined && isGranted({ name: "sys", kind: "uid" })) ownUid = Deno.uid() ?? -1;
   return ownUid ?? -1;
 }

@@ -92,7 +92,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
   }
 }
 
-function refuse(fault: Refusal | undefined): void {
+function refuse(fault: Refusal | undefined) {
   if (fault !== undefined) throw fault;
 }
 

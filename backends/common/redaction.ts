@@ -86,7 +86,7 @@ const MARK_BITS = 19;
 const STEP = PIECE - 4 + 1;
 
 /** A number for the next four characters. */
-function markAt(text: string, at: number): number {
+function markAt(text: string, at: number) {
   const next = text.charCodeAt(at) << 21 ^ text.charCodeAt(at + 1) << 14 ^
     text.charCodeAt(at + 2) << 7 ^ text.charCodeAt(at + 3);
   return Math.imul(next, 0x9e3779b1) >>> 32 - MARK_BITS;
@@ -133,7 +133,7 @@ function base64Of(text: string): string[] {
 }
 
 /** One spelling, of the same length, for both kinds of base64 and of percent-encoding. */
-function unify(text: string): string {
+function unify(text: string) {
   return text.replaceAll("+", "-").replaceAll("/", "_")
     .replace(/%[\da-f]{2}/gi, (code) => code.toUpperCase());
 }

@@ -41,7 +41,7 @@ export function needDeno(action: string, instead = OTHER_STORES): void {
 const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend (or set " +
   "VM_OIDC_NO_PERSIST=1), or VaultCredentialsBackend.";
 
-function unsupported(parts: ErrorParts): CredentialsBackendError {
+function unsupported(parts: ErrorParts) {
   return new CredentialsBackendError("runtime_unsupported", parts);
 }
 

@@ -249,7 +249,7 @@ function bytesIn(text: string): Uint8Array<ArrayBuffer> | undefined {
   return fromBase64(`${text.slice(0, 43).replaceAll("-", "+").replaceAll("_", "/")}=`);
 }
 
-function readVariable(name: string, purpose: string, advice: string): string {
+function readVariable(name: string, purpose: string, advice: string) {
   const text = readEnv(name, purpose);
   if (text !== undefined) return text;
   throw new CredentialsBackendError("env_unset", {
@@ -260,7 +260,7 @@ function readVariable(name: string, purpose: string, advice: string): string {
 }
 
 /** Neither short, nor repeated, nor a text: no random generator gives such bytes in a lifetime. */
-function isRandom(bytes: Uint8Array): boolean {
+function isRandom(bytes: Uint8Array) {
   return bytes.length === KEY_BYTES && new Set(bytes).size >= KEY_BYTES / 2 &&
     !bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
 }

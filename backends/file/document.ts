@@ -258,7 +258,7 @@ export function looksLikeCredentials(text: string): boolean {
   return CREDENTIALS.test(text.trim());
 }
 
-function newerVersion(path: string, version: number): CredentialsBackendError {
+function newerVersion(path: string, version: number) {
   return new CredentialsBackendError("backend_version", {
     action: `change ${path}`,
     reason: `it has version ${version}, and this release writes version ${VERSION}`,
@@ -277,7 +277,7 @@ function corrupt(
   way = `delete it and sign in again: ${SIGN_OUT_OF_ALL} deletes a damaged credentials ` +
     "file, and no other.",
   signOut: "entry" | "all" = "all",
-): CredentialsBackendError {
+) {
   return new CredentialsBackendError("backend_corrupt", {
     action: `read credentials from ${path}`,
     reason,

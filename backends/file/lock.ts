@@ -146,7 +146,7 @@ function tryLock(file: Deno.FsFile, path: string): Deno.FileInfo | undefined {
   }
 }
 
-function release(lock: HeldLock, path: string, key: string): void {
+function release(lock: HeldLock, path: string, key: string) {
   lock.keys.delete(key);
   if (lock.keys.size > 0) return;
   lock.file.close();
@@ -173,12 +173,12 @@ function openLockFile(path: string): Deno.FsFile | undefined {
 }
 
 /** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
-function isStillAt(info: Deno.FileInfo, path: string): boolean {
+function isStillAt(info: Deno.FileInfo, path: string) {
   const found = lookIfPresent(path);
   return found !== undefined && isSameFile(info, found);
 }
 
-function lockTimeout(path: string, timeoutMs: number): CredentialsBackendError {
+function lockTimeout(path: string, timeoutMs: number) {
   return new CredentialsBackendError("backend_locked", {
     action: `lock ${path} within ${timeoutMs} ms`,
     reason: "another process holds it, most likely another notebook or script that refreshes " +

@@ -130,7 +130,7 @@ export class StoreMarks {
   }
 }
 
-function forget(mark: string): void {
+function forget(mark: string) {
   try {
     if (isGranted({ name: "write", path: mark })) removeIfPresent(mark);
   } catch {

@@ -43,7 +43,7 @@ export async function serve(
   return JSON.stringify(accountFor(key, ServerURL, entry));
 }
 
-function invalid(reason: string, remedy: string): CredentialsBackendError {
+function invalid(reason: string, remedy: string) {
   const parts = { action: "answer this helper's call", reason, remedy };
   return new CredentialsBackendError("invalid_options", parts);
 }
@@ -76,7 +76,7 @@ export async function addressOf(key: string): Promise<string> {
   return `${ADDRESS}.${toName(new Uint8Array(hash))}`;
 }
 
-function toName(bytes: Uint8Array): string {
+function toName(bytes: Uint8Array) {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 

@@ -141,7 +141,7 @@ export class KvStore {
   }
 
   /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
-  #assertThere(action: string): void {
+  #assertThere(action: string) {
     if (this.#file === undefined) return;
     const found = lookIfPresent(this.#file.path);
     if (found !== undefined && isSameFile(found, this.#file.info)) return;
@@ -224,12 +224,12 @@ const FAULTS: Fault[] = [
 ];
 
 /** Whether another handle writes to the database at this moment. The operation has then done nothing. */
-function isBusy(error: unknown): boolean {
+function isBusy(error: unknown) {
   return error instanceof Error && LOCKED.test(error.message);
 }
 
 /** The coded error for a failed operation of Deno KV. */
-function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
+function kvError(action: string, path: string, error: unknown) {
   if (error instanceof CredentialsBackendError) return error;
   const text = error instanceof Error ? error.message : "";
   const fault = FAULTS.find(([words]) => words.test(text));

@@ -86,7 +86,7 @@ function specError(
   origin: string,
   reason: string,
   code: CredentialsBackendErrorCode = "backend_spec_invalid",
-): CredentialsBackendError {
+) {
   return new CredentialsBackendError(code, {
     action: `use ${origin}="${showSpec(spec)}"`,
     reason,
@@ -111,7 +111,7 @@ export function parseBackendKwargs(text: string, source: string): Record<string,
   throw kwargsError(source, "it is not one JSON object");
 }
 
-function lookUp(name: string, source: string): string {
+function lookUp(name: string, source: string) {
   // Without the name: it may be part of a password.
   if (!VARIABLE.test(name)) throw kwargsError(source, "a ${…} in it does not name a variable");
   const value = readEnv(name, `expand \${${name}} in ${source}`);
@@ -128,7 +128,7 @@ function kwargsError(
   reason: string,
   remedy =
     `Give one JSON object with the backend's options, such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
-): CredentialsBackendError {
+) {
   const action = `read ${source}`;
   return new CredentialsBackendError("backend_kwargs_invalid", { action, reason, remedy });
 }
@@ -275,7 +275,7 @@ function loadError(
   reason: string,
   remedy: string,
   cause?: Error,
-): CredentialsBackendError {
+) {
   const action = `load the credentials backend ${subject}`;
   return new CredentialsBackendError(code, { action, reason, remedy, cause });
 }

@@ -219,7 +219,7 @@ interface VaultTrouble {
 const NOT_YET = [412, 429, 472, 473];
 
 /** Vault's words for {@linkcode VaultAnswer}, without a piece of the `secrets` of the request. */
-function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
+function vaultWords(body: Record<string, unknown>, secrets: readonly string[]) {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";
   const words = redact(printable(first, 200), secrets);

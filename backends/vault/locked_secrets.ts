@@ -222,7 +222,7 @@ export class LockedSecrets {
   }
 
   /** Its own is left of a release that did not reach the store. */
-  #isFree(name: string, { holder, version }: Row): boolean {
+  #isFree(name: string, { holder, version }: Row) {
     if (holder === "" || holder === this.#id) return true;
     const now = this.#options.timer.now();
     const before = this.#sightings.get(name);
@@ -245,7 +245,7 @@ export class LockedSecrets {
     }
   }
 
-  async #showLife(name: string, held: Held): Promise<void> {
+  async #showLife(name: string, held: Held) {
     const sentAt = this.#own.get(name)?.at ?? 0;
     const isSoon = this.#options.timer.now() - sentAt < SIGN_MS / 2;
     if (isSoon || held.isLost) return;
@@ -259,7 +259,7 @@ export class LockedSecrets {
     known: Held,
     change: Partial<Row>,
     use: SecretUse,
-  ): Promise<boolean> {
+  ) {
     const { row } = known;
     const written = await this.#write(name, { ...row, ...change }, row.version, use);
     const latest = written ?? await this.#look(name, row.key, use);
@@ -279,7 +279,7 @@ export class LockedSecrets {
   }
 
   /** Whether the last write was sent so lately that nobody can have taken over since. */
-  #isProven(name: string): boolean {
+  #isProven(name: string) {
     const own = this.#own.get(name);
     if (own === undefined) return false;
     const ages = [this.#options.timer.now() - own.at, Math.abs(Date.now() - own.wall)];
@@ -292,7 +292,7 @@ export class LockedSecrets {
     held: Held | undefined,
     isReplaced: ((row: Row) => boolean) | undefined,
     use: SecretUse,
-  ): Promise<boolean> {
+  ) {
     const isOurs = held !== undefined && !held.isLost;
     const known = isOurs ? held : heldOf(await this.#look(name, key, use));
     let isTried = false;
@@ -306,7 +306,7 @@ export class LockedSecrets {
     });
   }
 
-  async #release(name: string, held: Held): Promise<void> {
+  async #release(name: string, held: Held) {
     const { timer } = this.#options;
     const over = () => new Error("for others the lock ends by its silence");
     await repeat({ ...PAUSES, tries: 5, withinMs: 5_000, timer, over }, async () => {
@@ -364,7 +364,7 @@ export class LockedSecrets {
     return await result;
   }
 
-  #lost({ action }: SecretUse): CredentialsBackendError {
+  #lost({ action }: SecretUse) {
     return this.#locked(
       `${action} ${this.#options.place()}`,
       "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
@@ -373,7 +373,7 @@ export class LockedSecrets {
     );
   }
 
-  #locked(action: string, reason: string, remedy: string): CredentialsBackendError {
+  #locked(action: string, reason: string, remedy: string) {
     return new CredentialsBackendError("backend_locked", { action, reason, remedy });
   }
 }
