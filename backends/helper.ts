@@ -272,9 +272,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    const { signal } = options;
     // Without a look at the entry between two tries, which would run the program: whoever gets the lock looks.
-    return await this.#locks.run(key, fn, signal ? { signal } : {});
+    return await this.#locks.run(key, fn, { signal: options.signal });
   }
 
   /** The program, `PATH` where it is given by its name, and for storing the lock folder. */

@@ -168,13 +168,22 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
       withinMs: this.#timeoutMs,
       pauseMs: 1,
       longestPauseMs: 20,
-      over: (spent: string) => this.#overtaken(key, spent),
+      over: (spent: string) =>
+        new CredentialsBackendError("backend_locked", {
+          action: `read the entry "${printable(key)}" of ${this.location}`,
+          reason: `other programs keep writing it, ${spent}`,
+          remedy: "Try again.",
+        }),
     };
     const { entry } = await repeat(limits, async () => {
       const head = await this.#client.get(account);
       if (head === undefined) return { entry: undefined };
       const text = await this.#read(account, head);
-      if (text !== undefined) return { entry: this.#parse(key, text) };
+      if (text !== undefined) {
+        const entry = parseObject(text);
+        if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
+        return { entry: entry as OidcCredentials };
+      }
       // A writer may have removed the chunks meanwhile: then the head is another one by now.
       if (head === previous) throw this.#corrupt(key, "a part of the entry is missing or changed");
       previous = head;
@@ -297,20 +306,6 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
       if (isStaleChunk(other, account, generation)) await this.#client.delete(other);
     }
     return found.get(account);
-  }
-
-  #parse(key: string, text: string): OidcCredentials {
-    const entry = parseObject(text);
-    if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
-    return entry as OidcCredentials;
-  }
-
-  #overtaken(key: string, spent: string) {
-    return new CredentialsBackendError("backend_locked", {
-      action: `read the entry "${printable(key)}" of ${this.location}`,
-      reason: `other programs keep writing it, ${spent}`,
-      remedy: "Try again.",
-    });
   }
 
   #corrupt(key: string, reason: string) {

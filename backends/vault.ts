@@ -169,7 +169,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     checkVaultOptions("create VaultCredentialsBackend", options);
     // A copy: a later change by the caller must not lead to an unchecked place.
     const { fetch, ...rest } = options;
-    this.#options = { ...structuredClone(rest), ...(fetch && { fetch }) };
+    this.#options = { ...structuredClone(rest), fetch };
     const { lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
     const timer = (options as { [TIMER]?: Timer })[TIMER] ?? SYSTEM_TIMER;
     this.#timer = timer;

@@ -54,14 +54,11 @@ function sharedPieces(text: string, forms: readonly Form[]): Set<string> {
     pieces.add(text.slice(at, at + PIECE));
   }
   const shared = new Set<string>();
-  const seen = new Set<string>();
   for (const { form, marks } of forms) {
     if (form.length < PIECE) shared.add(form);
     for (let index = 0; index < marks.length; index++) {
       if (!isMarked[marks[index]!]) continue;
       const around = form.slice(Math.max(0, (index - 1) * STEP + 1), index * STEP + PIECE);
-      if (seen.has(around)) continue; // as at the beginning of each JWT
-      seen.add(around);
       for (let at = 0; at + PIECE <= around.length; at++) {
         const piece = around.slice(at, at + PIECE);
         if (pieces.has(piece)) shared.add(piece);

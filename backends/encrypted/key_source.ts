@@ -87,7 +87,7 @@ const MAKE_ONE = "Make one with: openssl rand -base64 32";
 export interface KeySource {
   readonly backend?: OidcCredentialsBackend;
   /** Two sources with the same have the same keys; `undefined` where nothing but the key itself tells. */
-  readonly identity?: string | undefined;
+  readonly identity?: string;
   /** `undefined` where the key's backend does not declare them. */
   readonly permissions: (() => BackendPermission[]) | undefined;
   /** The key to write with. */

@@ -31,7 +31,7 @@ export interface SealingKey {
   /** AES-256-GCM; not extractable. */
   readonly aes: CryptoKey;
   /** How it came from a passphrase, if it did: stored with each entry. */
-  readonly derivation?: Derivation | undefined;
+  readonly derivation?: Derivation;
 }
 
 export interface SealedEntry {

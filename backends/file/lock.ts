@@ -15,12 +15,6 @@ const ACTION = "open the lock file";
 export interface FileLockOptions<T> extends WithLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
-  /**
-   * About how long a holder takes, in milliseconds. The wait between two tries depends on it.
-   *
-   * @default {4} the time of a write
-   */
-  paceMs?: number;
   /** In this process, holders of different keys share the lock. */
   key?: string;
 }
@@ -47,7 +41,7 @@ export async function withKeyLock<T>(
   } catch (error) {
     throw fileError("make the folder of", path, error);
   }
-  return await whileLocked(path, fn, { paceMs: 20, ...options, key });
+  return await whileLocked(path, fn, { ...options, key });
 }
 
 /** A piece of a file name for any key (FNV-1a): eight hexadecimal digits. */
@@ -72,13 +66,12 @@ export function shortHash(key: string): string {
 export async function whileLocked<T>(
   path: string,
   fn: (isHeld: () => boolean) => T | Promise<T>,
-  { timeoutMs, paceMs = 4, signal, peek, key = "" }: FileLockOptions<T>,
+  { timeoutMs, signal, peek, key = "" }: FileLockOptions<T>,
 ): Promise<T> {
   const limits = {
-    tries: Infinity,
     withinMs: timeoutMs,
-    pauseMs: paceMs,
-    longestPauseMs: 5 * paceMs, // grows, to leave the processor to the holder
+    pauseMs: 5, // the time of a write
+    longestPauseMs: 100, // of a refresh: the processor is the holder's
     signal,
     over: () => lockTimeout(path, timeoutMs),
   };
@@ -198,8 +191,8 @@ export function lockLost(path: string): CredentialsBackendError {
 
 /** The options of a store that has no locks of its own. */
 export interface LockFolderOptions {
-  readonly lockFolder?: string | undefined;
-  readonly lockTimeoutMs?: number | undefined;
+  readonly lockFolder?: string;
+  readonly lockTimeoutMs?: number;
 }
 
 /** The locks of a store that has none of its own: their permissions, and how one is taken. */

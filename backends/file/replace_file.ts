@@ -8,7 +8,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
   /** Takes the place of the temp file. */
-  proof?: WriteProof | undefined;
+  proof?: WriteProof;
   /** Whether the caller holds the file's lock. @default {true} */
   isLocked?: boolean;
   /** Called right before the rename. With `false`, the file stays as it is. */

@@ -106,7 +106,6 @@ export class StoreMarks {
     });
     const end = performance.now() + leftMs;
     const limits = {
-      tries: Infinity,
       withinMs: leftMs + 3 * this.#timeoutMs, // the looks take time, too
       pauseMs: 100,
       longestPauseMs: 2000,

@@ -147,7 +147,7 @@ function startProgram(
 ): Deno.ChildProcess {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   try {
-    return new Deno.Command(program, { args: [...args, action], ...(env && { env }), ...pipes })
+    return new Deno.Command(program, { args: [...args, action], env, ...pipes })
       .spawn();
   } catch (error) {
     throw startError(`${action} credentials by ${program}`, program, error);

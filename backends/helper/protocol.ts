@@ -99,18 +99,11 @@ export function keyOf(address: string): string | undefined {
   }
 }
 
-/** An entry as the protocol has it. */
-export interface Account {
-  readonly ServerURL: string;
-  readonly Username: string;
-  readonly Secret: string;
-}
-
 /**
  * What is stored for an entry. A long key stands beside the entry, since the address has only its hash. The
  * client is for people to see: `pass` makes a file of it, and folders of its slashes.
  */
-export function accountFor(key: string, address: string, entry: OidcCredentials): Account {
+export function accountFor(key: string, address: string, entry: OidcCredentials) {
   return {
     ServerURL: address,
     Username: encodeURIComponent(entry.client_id).slice(0, 60) || "-",

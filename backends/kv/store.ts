@@ -15,13 +15,6 @@ const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
 /** Another write came between a look and a write. */
 const OVERTAKEN = new Error("overtaken");
 
-/** A row, as one look found it. */
-interface StoredEntry {
-  readonly entry: OidcCredentials | undefined;
-  /** Holds while the row is unchanged. */
-  readonly check: Deno.AtomicCheck;
-}
-
 export interface KvStoreOptions {
   path: string;
   lockTimeoutMs: number;
@@ -126,7 +119,8 @@ export class KvStore {
     this.#kv.close();
   }
 
-  async #read(key: string): Promise<StoredEntry> {
+  /** The entry, and a check that holds while its row is unchanged. */
+  async #read(key: string) {
     const get = () => this.#kv.get(entryKey(key));
     const { value, versionstamp } = await this.#try("read credentials from", get);
     const check = { key: entryKey(key), versionstamp };
@@ -173,7 +167,6 @@ async function whileBusy<T>(
   operation: () => Promise<T>,
 ): Promise<T> {
   const limits = {
-    tries: Infinity,
     withinMs: Math.max(lockTimeoutMs, 1000),
     pauseMs: 3,
     longestPauseMs: 40,

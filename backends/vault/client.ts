@@ -183,8 +183,8 @@ export interface VaultRequest extends SecretUse {
   readonly method: "GET" | "POST" | "DELETE";
   /** The path after `/v1/`, encoded. */
   readonly path: string;
-  readonly body?: object | undefined;
-  readonly token?: string | undefined;
+  readonly body?: object;
+  readonly token?: string;
 }
 
 export interface VaultAnswer {
@@ -210,7 +210,7 @@ interface VaultTrouble {
   readonly code?: CredentialsBackendErrorCode;
   readonly reason: string;
   readonly advice: string;
-  readonly retryAfterMs?: number | undefined;
+  readonly retryAfterMs?: number;
   /** It may be gone at the next try. */
   readonly isPassing?: boolean;
 }

@@ -20,7 +20,7 @@ export interface Row {
 export interface SecretUse {
   /** As in "Cannot {action} …". */
   readonly action: string;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignal;
   /** A shorter time limit than the store's, in milliseconds. */
   readonly timeoutMs?: number;
 }
@@ -72,7 +72,7 @@ const LOCK = "lock credentials in";
 /** A store that is down must not hold up the end of the holder's function. */
 const BRIEFLY: SecretUse = { action: LOCK, timeoutMs: 5_000 };
 /** The repetitions of one change, beside their time. */
-const PAUSES = { tries: Infinity, pauseMs: 20, longestPauseMs: 500 };
+const PAUSES = { pauseMs: 20, longestPauseMs: 500 };
 const CHANGE_MS = 15_000;
 
 /** A secret as it was seen, and when. */
