@@ -66,26 +66,12 @@ const LONGEST_GAP_MS = 5_000;
 const PROOF_MS = 10_000;
 /** So long what this process has written counts for more than an older version that it reads. */
 const OWN_MS = 60_000;
-/** A look that is older does not serve for a first try. */
-const LOOK_MS = 5_000;
 const LOCK = "lock credentials in";
 /** A store that is down must not hold up the end of the holder's function. */
 const BRIEFLY: SecretUse = { action: LOCK, timeoutMs: 5_000 };
 /** The repetitions of one change, beside their time. */
 const PAUSES = { pauseMs: 20, longestPauseMs: 500 };
 const CHANGE_MS = 15_000;
-
-/** A secret as it was seen, and when. */
-interface Seen {
-  readonly row: Row;
-  readonly at: number;
-}
-
-interface Sighting {
-  readonly version: number;
-  readonly at: number;
-  readonly silentMs: number;
-}
 
 /** A lock that this process holds. */
 interface Held {
@@ -115,10 +101,9 @@ export class LockedSecrets {
   readonly #id = crypto.randomUUID();
   readonly #held = new Map<string, Held>();
   /** The last own write of each secret, with both clocks before it was sent. */
-  readonly #own = new Map<string, Seen & { readonly wall: number }>();
-  readonly #looks = new Map<string, Seen>();
+  readonly #own = new Map<string, { row: Row; at: number; wall: number }>();
   /** What was seen of locks of others. A later wait goes on from there. */
-  readonly #sightings = new Map<string, Sighting>();
+  readonly #sightings = new Map<string, { version: number; at: number; silentMs: number }>();
 
   constructor(options: LockedSecretsOptions) {
     this.#options = options;
@@ -144,9 +129,7 @@ export class LockedSecrets {
     if (held !== undefined && !held.isLost) {
       return await this.#inTurn(held, () => this.#prove(name, held, use));
     }
-    const row = await this.#look(name, key, use);
-    this.#looks.set(name, { row, at: this.#options.timer.now() });
-    return row;
+    return await this.#look(name, key, use);
   }
 
   /** Replaces the entry where `isReplaced` agrees. Gives whether it is stored. */
@@ -166,12 +149,12 @@ export class LockedSecrets {
     const empty = { key, text: "", holder: "" };
     const held = this.#held.get(name);
     const write = async () => {
-      const row = await this.#repeat(
-        use,
-        async () =>
-          await this.#write(name, empty, undefined, use) ??
-            await this.#write(name, empty, (await this.#look(name, key, use)).version, use),
-      );
+      const row = await this.#repeat(use, async () => {
+        const written = await this.#write(name, empty, undefined, use);
+        if (written !== undefined) return written;
+        const { version } = await this.#look(name, key, use); // the engine may demand one
+        return await this.#write(name, empty, version, use);
+      });
       if (held !== undefined) held.row = row;
       return row.version;
     };
@@ -191,45 +174,41 @@ export class LockedSecrets {
         "another notebook or script that shares this store holds the lock",
         `Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
       );
-    let look = this.#recentLook(name);
+    const limits = { ...PAUSES, withinMs: lockTimeoutMs, timer, signal, over };
     let newest: Row | undefined;
-    let isFirst = true;
-    const taken = await repeat(
-      { ...PAUSES, withinMs: lockTimeoutMs, timer, signal, over },
-      async () => {
-        const done = isFirst ? undefined : await peek?.();
-        if (done !== undefined) return { done };
-        isFirst = false;
-        const seen = look ?? await this.#look(name, key, use);
-        look = undefined;
-        // A later look may be answered by a node that is further behind.
-        const row = newest !== undefined && newest.version > seen.version ? newest : seen;
-        newest = row;
-        engine.assertOwn(name, row, use);
-        if (!this.#isFree(name, row)) return undefined;
-        const mine = { ...row, holder: this.#id };
-        const written = await this.#write(name, mine, row.version, use).catch(async (error) => {
-          await this.#release(name, heldOf(mine)); // it may have been done without an answer
-          throw error;
-        });
-        return written && { row: written };
-      },
-    );
+    const taken = await repeat(limits, async () => {
+      const done = newest && await peek?.();
+      if (done !== undefined) return { done };
+      const row = await this.#look(name, key, use);
+      // A later look may be answered by a node that is further behind.
+      if (newest === undefined || row.version > newest.version) newest = row;
+      engine.assertOwn(name, newest, use);
+      // Its own is left of a release that did not reach the store.
+      const isFree = newest.holder === "" || newest.holder === this.#id;
+      if (!isFree && this.#noteSilence(name, newest) < SILENT_MS) return undefined;
+      const mine = { ...newest, holder: this.#id };
+      const written = await this.#write(name, mine, newest.version, use).catch(async (error) => {
+        await this.#release(name, heldOf(mine)); // it may have been done without an answer
+        throw error;
+      });
+      return written && { row: written };
+    });
     if ("done" in taken) return taken.done as T;
     this.#held.set(name, heldOf(taken.row));
     this.#sightings.delete(name);
     return undefined;
   }
 
-  /** Its own is left of a release that did not reach the store. */
-  #isFree(name: string, { holder, version }: Row) {
-    if (holder === "" || holder === this.#id) return true;
+  /** Notes that another holder's secret was seen. Gives for how long it has not changed, in milliseconds. */
+  #noteSilence(name: string, { version }: Row) {
     const now = this.#options.timer.now();
     const before = this.#sightings.get(name);
-    const isSame = before?.version === version;
-    const silentMs = isSame ? before.silentMs + Math.min(now - before.at, LONGEST_GAP_MS) : 0;
+    let silentMs = 0;
+    if (before?.version === version) {
+      silentMs = before.silentMs + Math.min(now - before.at, LONGEST_GAP_MS);
+    }
     this.#sightings.set(name, { version, at: now, silentMs });
-    return silentMs >= SILENT_MS;
+    return silentMs;
   }
 
   async #hold<T>(name: string, fn: () => Promise<T>): Promise<T> {
@@ -298,7 +277,14 @@ export class LockedSecrets {
     let isTried = false;
     return await this.#repeat(use, async () => {
       if (isTried && known.row.text === text) return true; // the answer to the write was lost
-      if (held?.isLost && isReplaced === undefined) throw this.#lost(use);
+      if (held?.isLost && isReplaced === undefined) {
+        throw this.#locked(
+          `${use.action} ${this.#options.place()}`,
+          "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
+            `over ${SILENT_MS / 1000} s`,
+          "Try again.",
+        );
+      }
       if (isReplaced?.(known.row) === false) return false;
 
       isTried = true;
@@ -323,13 +309,6 @@ export class LockedSecrets {
     const now = timer.now();
     const isLate = own !== undefined && read.version < own.row.version && now - own.at < OWN_MS;
     return isLate ? own.row : read;
-  }
-
-  #recentLook(name: string): Row | undefined {
-    const look = this.#looks.get(name);
-    this.#looks.delete(name);
-    const isRecent = look !== undefined && this.#options.timer.now() - look.at < LOOK_MS;
-    return isRecent ? look.row : undefined;
   }
 
   async #write(
@@ -362,15 +341,6 @@ export class LockedSecrets {
     const result = held.turn.then(run);
     held.turn = result.catch(() => undefined);
     return await result;
-  }
-
-  #lost({ action }: SecretUse) {
-    return this.#locked(
-      `${action} ${this.#options.place()}`,
-      "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
-        `over ${SILENT_MS / 1000} s`,
-      "Try again.",
-    );
   }
 
   #locked(action: string, reason: string, remedy: string) {
