@@ -9,7 +9,7 @@ import { denoInfo } from "./deno_process.ts";
  */
 export const ROOMS: readonly string[] = `
   backends/oidc_credentials_backend.ts
-  backends/common/caller_stack.ts backends/common/shared_class.ts
+  backends/common/error_class.ts
   backends/credentials_backend_error.ts
   backends/common/ backends/memory.ts
   backends/file/ backends/file.ts
