@@ -7,7 +7,7 @@
  * It works in a copy of the checkout in `--folder` (default: a folder of the system's temporary one).
  * `--faults` counts those that compile; each room gets its share by lines of code. All meet the tests of
  * their own room first. Those that pass there meet all tests of `deno task test`, several of them in one
- * run: each test that fails there is run again with each of them alone. `--minutes` ends the first part:
+ * run: for each test that fails there, halves of them are put in until one is left. `--minutes` ends the first part:
  * what it did not reach was not tried, and is not in the table.
  *
  * A failure counts where the test that failed passes without the fault and fails again with it, so that a
@@ -155,13 +155,22 @@ async function failuresOf(args: string[], seconds: number): Promise<Failure[]> {
     const how = code === 124 ? "goes on for ever" : said.slice(-300);
     return [{ file: "", how, again: args, seconds }];
   }
-  return failed.filter(({ name }) => !unsound.has(name)).map(({ file, name }) => {
-    // A test that a helper registers has the helper's name.
+  const files = filesIn(said);
+  return failed.filter(({ name }) => !unsound.has(name)).map((one) => {
+    const { name } = one;
+    // A test that a helper registers has the helper's name in the report.
+    const file = files.get(name) ?? one.file;
     const paths = file.endsWith("_test.ts")
       ? [file]
       : args.filter((arg) => arg === IGNORE || arg.startsWith("tests/"));
     return { file, how: name, again: [...TEST, `--filter=${name}`, ...paths], seconds };
   });
+}
+
+/** The files of the tests that failed, by their names, as Deno tells them on the way. */
+function filesIn(said: string): Map<string, string> {
+  const lines = said.matchAll(/^\.\/(\S+) => (.*) \.\.\. FAILED\b/gm);
+  return new Map(Array.from(lines, ([, file = "", name = ""]) => [name, file]));
 }
 
 /** The tests of a file's room. */
@@ -308,24 +317,35 @@ async function tryTogether(faults: readonly Fault[]): Promise<void> {
   }
 }
 
-/** Finds the faults that make tests fail: each test is run with each fault that is not found yet. */
+/** Finds the faults that make tests fail. */
 async function attribute(
   failures: readonly Failure[],
   faults: readonly Fault[],
 ): Promise<Set<Fault>> {
   const noticed = new Set<Fault>();
+  console.log(`${failures.length} tests failed`);
   for (const failure of failures) {
-    for (const fault of faults) {
-      if (noticed.has(fault) || unsound.has(failure.how)) continue;
-      const again = () => failureOf(failure.again, failure.seconds);
-      const found = await noticedBy(fault, again, 1);
-      if (found === undefined) continue;
-      noticed.add(fault);
-      await record(fault, "noticed", found);
-      break;
-    }
+    const fault = await culprit(failure, faults.filter((one) => !noticed.has(one)));
+    if (fault === undefined) continue;
+    const again = () => failureOf(failure.again, ROOM_SECONDS);
+    const found = await noticedBy(fault, again, 1);
+    if (found === undefined) continue;
+    noticed.add(fault);
+    await record(fault, "noticed", found);
   }
   return noticed;
+}
+
+/** One of some faults with which a test fails. */
+async function culprit(failure: Failure, faults: readonly Fault[]): Promise<Fault | undefined> {
+  if (faults.length === 0 || unsound.has(failure.how)) return undefined;
+  for (const fault of faults) await write(fault, true);
+  const hasFailed = await failureOf(failure.again, ROOM_SECONDS) !== undefined;
+  for (const fault of faults) await write(fault, false);
+  if (!hasFailed || faults.length === 1) return hasFailed ? faults[0] : undefined;
+  const half = Math.ceil(faults.length / 2);
+  return await culprit(failure, faults.slice(0, half)) ??
+    await culprit(failure, faults.slice(half));
 }
 
 if (import.meta.main) {
