@@ -1,5 +1,9 @@
+import { readEnvIfGranted } from "../../../backends/common/environment.ts";
+import { faultOfPath, isProgramPath } from "../../../backends/common/program_path.ts";
 import { isWindows } from "../../../backends/common/runtime.ts";
+import type { PermissionNeed } from "../../format_permissions.ts";
 import { preflight } from "../../permissions/preflight.ts";
+import { env } from "../../permissions/start_needs.ts";
 import { readBearer } from "../bearer.ts";
 import { CliError, EXIT, usageError } from "../cli_error.ts";
 import type { CommandCall } from "../command.ts";
@@ -22,12 +26,30 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   if (!/^[A-Za-z_]\w*$/.test(variable)) {
     throw usageError("Cannot use --variable: it is not the name of a variable. Correct it.");
   }
-  const reason = "to start the program";
-  preflight(command.action, [{ name: "run", command: program, reason, need: "always" }]);
+  checkProgram(program, command.action);
   const { bearer } = await readBearer(flags, command.action);
   const child = start(program, { args: programArgs, env: { [variable]: bearer } });
   using _ = handOnSignals(child);
   return (await child.status).code;
+}
+
+/** Refuses a program that may not be started, or that a folder of somebody else's could give. */
+function checkProgram(program: string, action: string): void {
+  const run: PermissionNeed = {
+    name: "run",
+    command: program,
+    reason: "to start the program",
+    need: "always",
+  };
+  if (isProgramPath(program)) return preflight(action, [run]);
+  preflight(action, [run, env("PATH", "to find the program")]);
+  const fault = faultOfPath(readEnvIfGranted("PATH"));
+  if (fault === undefined) return;
+  throw new CliError(
+    `Cannot run ${program}: ${fault}. Remove it from PATH, or give the program's path.`,
+    "program_failed",
+    EXIT.programRefused,
+  );
 }
 
 function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess {
