@@ -143,6 +143,15 @@ export function providerFetch(
   };
 }
 
+/**
+ * Reaches one of a provider's endpoints. Any answer will do.
+ *
+ * @throws {ProviderUnavailableError} As a request of a sign-in.
+ */
+export async function reachEndpoint(url: string, runtime: Runtime): Promise<void> {
+  await fetchText(TOKEN, url, { redirect: "manual" }, runtime);
+}
+
 function learnClock(runtime: Runtime, headers: Headers): void {
   if (headers.has("age")) return; // a cache, as Google has for its keys, gives the time of its copy
   runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
