@@ -180,11 +180,11 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "doctor",
-    summary: "find the cause of a failed sign-in: a sign-in that stops before the person",
+    summary: "find the cause of a failed sign-in or call",
     details: [
-      "Runs the checks of login, in its order. Each line is ok, warning, fail or not tried, with the " +
-      "remedy. A fail makes the exit code 1. With exit code 0 nothing was found wrong. A check that needs " +
-      "one that failed is left out.",
+      "Signs in as login does, and stops before the person. Each line is ok, warning, fail or not tried, " +
+      "with the remedy. A fail makes the exit code 1. With exit code 0 nothing was found wrong. A check " +
+      "that needs one that failed is left out.",
       "The provider gives a device code that nobody sees, or a token that is dropped. The API gets the " +
       "stored token. An assertion that serves once is not sent, and the stored refresh token only with " +
       "--refresh.",

@@ -144,9 +144,9 @@ export function providerFetch(
 }
 
 /**
- * Reaches one of a provider's endpoints. Any answer will do.
+ * Reaches the host of an endpoint, by the rules of {@linkcode providerFetch}. Any answer will do.
  *
- * @throws {ProviderUnavailableError} As a request of a sign-in.
+ * @throws {ProviderUnavailableError} Where there is none.
  */
 export async function reachEndpoint(url: string, runtime: Runtime): Promise<void> {
   await fetchText(TOKEN, url, { redirect: "manual" }, runtime);

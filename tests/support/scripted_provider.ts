@@ -231,6 +231,7 @@ export class ScriptedProvider implements AsyncDisposable {
     }
   }
 
+  /** The discovery document. */
   document(): Record<string, unknown> {
     const pkce = { code_challenge_methods_supported: ["S256"] };
     return {

@@ -97,15 +97,20 @@ export class Trial {
     });
   }
 
-  /** The endpoints of the flow that get no request before the person. */
+  /** The hosts of the flow's requests. */
   async #checkEndpoints(): Promise<Answer> {
     return await this.#provider.use("sign in", undefined, async ({ identity, server }) => {
       assertCanSignIn(server, identity);
-      const { token_endpoint, device_authorization_endpoint: device } = server;
-      const isUsed = !this.#isAlone && identity.flow !== "browser";
-      const urls = isUsed && device !== undefined ? [token_endpoint!, device] : [token_endpoint!];
-      await Promise.all(urls.map((url) => reachEndpoint(url, this.#runtime)));
-      return ok(`reached: ${[...new Set(urls.map((url) => new URL(url).host))].join(", ")}`);
+      const { token_endpoint, device_authorization_endpoint } = server;
+      const urls = [token_endpoint!];
+      const asksDevice = !this.#isAlone && identity.flow !== "browser";
+      if (asksDevice && device_authorization_endpoint) urls.push(device_authorization_endpoint);
+      const own = new URL(identity.issuer).host;
+      const others = new Map(urls.map((url) => [new URL(url).host, url]));
+      others.delete(own); // its discovery document is there
+      const reach = (url: string) => reachEndpoint(url, this.#runtime);
+      await Promise.all([...others.values()].map(reach));
+      return ok(`reached: ${[own, ...others.keys()].join(", ")}`);
     });
   }
 

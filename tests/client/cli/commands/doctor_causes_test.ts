@@ -1,99 +1,29 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { credentialKey, FileCredentialsBackend } from "@validmind/auth";
-import { CLIENT_SECRET } from "../../../support/client_world.ts";
-import { entry } from "../../../support/entries.ts";
-import { makeLocalCa } from "../../../support/local_ca.ts";
-import {
-  json,
-  oauthError,
-  type ScriptedEndpoint,
-  type ScriptedProvider,
-  startScriptedProvider,
-} from "../../../support/scripted_provider.ts";
-import { freePort } from "../../../support/servers/free_port.ts";
-import { tempDir } from "../../../support/temp_home.ts";
-import { startTrackingApi, type TrackingApi } from "../../../support/tracking_api.ts";
+import { json, oauthError } from "../../../support/scripted_provider.ts";
 import { ENDED, runHere } from "../cli_world.ts";
-
-/** A person with an empty home, a provider that approves at once, and an API. */
-interface World {
-  readonly provider: ScriptedProvider;
-  readonly api: TrackingApi;
-  readonly home: string;
-  /** Variables of both commands. */
-  readonly env: Record<string, string>;
-  /** Flags of both commands. */
-  readonly flags: string[];
-  readonly stack: AsyncDisposableStack;
-}
-
-/** Makes the world of a set-up. */
-type SetUp = (world: World) => void | Promise<unknown>;
+import {
+  all,
+  answer,
+  browser,
+  clock,
+  deadUrl,
+  discovery,
+  type DoctorWorld,
+  doctorWorld,
+  env,
+  file,
+  HTML,
+  job,
+  secret,
+  type SetUp,
+  stored,
+  untrustedHost,
+} from "../doctor_world.ts";
 
 /** A set-up, and the words of its cause. `by` is the command that names the cause without a doctor. */
 type Row = readonly [what: string, cause: string, setUp: SetUp, by?: string];
 
-const HTML = () =>
-  new Response("<html>", { headers: { "content-type": "text/html" }, status: 404 });
-const deadUrl = () => `http://127.0.0.1:${freePort()}/`;
-
-/** Sets variables. */
-function env(variables: Record<string, string>): SetUp {
-  return (world) => void Object.assign(world.env, variables);
-}
-
-/** Changes the discovery document. */
-function discovery(members: Record<string, unknown>): SetUp {
-  return ({ provider }) => void Object.assign(provider.discovery, members);
-}
-
-/** Lets an endpoint answer each request so. */
-function answer(
-  endpoint: ScriptedEndpoint,
-  make: (provider: ScriptedProvider) => Response | Promise<Response>,
-): SetUp {
-  return ({ provider }) => {
-    const again = () => {
-      provider.script[endpoint].push(again);
-      return make(provider);
-    };
-    provider.script[endpoint].push(again);
-  };
-}
-
-/** Writes a private file, and names it in a variable. */
-function file(variable: string, text: string): SetUp {
-  return async ({ home, env }) => {
-    const path = env[variable] = `${home}/${variable}`;
-    await Deno.writeTextFile(path, text, { mode: 0o600 });
-  };
-}
-
-/** Stores a sign-in, valid or not. */
-function stored(change: Record<string, unknown> = {}): SetUp {
-  return async ({ provider: { issuer, clientId }, home, env }) => {
-    const backend = new FileCredentialsBackend({ path: `${home}/.validmind/credentials.json` });
-    const row = entry({ issuer, client_id: clientId, id_token: undefined, ...change });
-    row.refresh_token = crypto.randomUUID(); // a process knows those that are spent
-    await backend.put(credentialKey(issuer, clientId), row);
-  };
-}
-
-/** Several changes, in their order. */
-function all(...changes: SetUp[]): SetUp {
-  return async (world) => {
-    for (const change of changes) await change(world);
-  };
-}
-
 const device = env({ VM_OIDC_FLOW: "device" });
-const browser = all(
-  env({ VM_OIDC_FLOW: "browser" }),
-  ({ provider }) =>
-    void (provider.discovery.authorization_endpoint = `${provider.issuer}/authorize`),
-);
-const job = env({ VM_OIDC_FLOW: "client_credentials" });
-const secret = env({ VM_OIDC_CLIENT_SECRET: CLIENT_SECRET });
 const exchange = env({ VM_OIDC_FLOW: "token_exchange" });
 const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
 
@@ -256,37 +186,6 @@ const ENDPOINTS: Row[] = [
   ["a token host of an unknown authority", "its certificate is not trusted", untrustedHost],
 ];
 
-async function untrustedHost({ provider, stack }: World): Promise<void> {
-  const pair = await (await makeLocalCa()).issue(["127.0.0.1"]);
-  const place = { hostname: "127.0.0.1", port: 0, onListen() {} };
-  const server = Deno.serve({ ...place, ...pair }, () => json({}));
-  stack.use(server);
-  provider.discovery.token_endpoint = `https://127.0.0.1:${server.addr.port}/token`;
-}
-
-const date = (minutes: number) => new Date(Date.now() + minutes * 60_000);
-/** A provider whose clock is so many minutes ahead. */
-function clock(minutes: number): SetUp {
-  const iat = Math.floor(date(minutes).getTime() / 1000);
-  const headers = { date: date(minutes).toUTCString() };
-  const later = async (provider: ScriptedProvider) => {
-    const id_token = await provider.idToken({ iat, exp: iat + 3600 });
-    const { body } = await provider.tokens({ id_token });
-    return new Response(body, { headers: { ...headers, "content-type": "application/json" } });
-  };
-  return all(
-    answer("token", later),
-    ({ provider }) => {
-      const { discovery } = provider.script;
-      const state = () => {
-        discovery.push(state);
-        return json(provider.document(), 200, headers);
-      };
-      discovery.push(state);
-    },
-  );
-}
-
 const KEYS: Row[] = [
   ["a dead host", "nothing answers", (world) => discovery({ jwks_uri: deadUrl() })(world)],
   ["none", "its signature fits no key", answer("jwks", () => json({ keys: [] }))],
@@ -303,7 +202,7 @@ const CLOCKS: Row[] = [
   ["two hours ahead", "clock", clock(-120)],
 ];
 
-const DAMAGED = ({ home }: World) =>
+const DAMAGED = ({ home }: DoctorWorld) =>
   Deno.mkdir(`${home}/.validmind`, { mode: 0o700 }).then(() =>
     Deno.writeTextFile(`${home}/.validmind/credentials.json`, "{damaged", { mode: 0o600 })
   );
@@ -371,19 +270,10 @@ const APIS: Row[] = [
 /** The name of a kind, and its rows. */
 const KINDS = { SETTINGS, PROOFS, FLOWS, ENDPOINTS, KEYS, CLOCKS, STORES, GRANTS, APIS };
 
-async function makeWorld(stack: AsyncDisposableStack): Promise<World> {
-  const provider = stack.use(await startScriptedProvider({ interval: 0.01, deviceCodeTtl: 1 }));
-  provider.autoApprove = true;
-  const api = stack.use(await startTrackingApi({ accepts: () => false }));
-  const { path: home } = stack.use(await tempDir());
-  const env = { HOME: home, VM_OIDC_ISSUER: provider.issuer, VM_OIDC_CLIENT_ID: provider.clientId };
-  return { provider, api, home, env, flags: [], stack };
-}
-
 function causeTest(kind: string, [what, cause, setUp, by = "login"]: Row): void {
   Deno.test(`doctor names the cause that ${by} names: ${kind.toLowerCase()}: ${what}`, async () => {
     await using stack = new AsyncDisposableStack();
-    const world = await makeWorld(stack);
+    const world = await doctorWorld(stack);
     await setUp(world);
     const { env, flags } = world;
     const command = await runHere([...by.split(" "), ...flags], env);
@@ -397,6 +287,10 @@ function causeTest(kind: string, [what, cause, setUp, by = "login"]: Row): void 
     assertEquals([ok, doctor.code], [false, 1], doctor.stdout + command.stderr);
     const words = failed.map(({ message }: { message: string }) => message).join("\n");
     assertStringIncludes(words, cause, command.stderr);
+    const [, code = ""] = /^error \((\w+)\)/m.exec(command.stderr) ?? [];
+    // The end of the code hides why no poll was answered.
+    const expected = code === "device_code_expired" ? "provider_unavailable" : code;
+    assertEquals(failed[0].code, expected);
   });
 }
 
