@@ -19,7 +19,7 @@ import type { SignInTarget } from "./sign_in_target.ts";
 type SignInState = "valid" | "refreshable" | "expired" | "other_scope" | "none" | "api_key";
 
 /** The output of `status --json`. Holds no secret. JSON leaves out what is not known. */
-export type StatusReport =
+type StatusReport =
   & Partial<ReturnType<typeof describeEntry>>
   & {
     /** Whether the next use works without a person. */

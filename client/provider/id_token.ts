@@ -106,11 +106,6 @@ export async function isSignedByOne(
   return false;
 }
 
-/** Whether a published key can be one that signs ID tokens. */
-export function signsTokens({ kty, use }: Record<string, unknown>): boolean {
-  return ["RSA", "EC", "OKP"].includes(`${kty}`) && use !== "enc";
-}
-
 /** The keys of the type and the algorithm of an ID token. */
 export function keysOfType(
   idToken: string,

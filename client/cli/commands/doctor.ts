@@ -1,16 +1,20 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import { prepare } from "../../create_session.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { createSession, prepare } from "../../create_session.ts";
 import { credentialKey } from "../../credential_key.ts";
 import { asksNobody } from "../../entry/bearer_kind.ts";
+import type { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
+import { reachEndpoint } from "../../provider/fetch.ts";
+import { openProvider } from "../../provider/oidc_provider.ts";
+import type { Session } from "../../session.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { readBearer } from "../bearer.ts";
 import { EXIT } from "../cli_error.ts";
 import type { CommandCall } from "../command.ts";
-import { checkApi } from "../doctor/api_check.ts";
-import { type Answer, Findings, notTried, ok, warning } from "../doctor/findings.ts";
-import { type PreparedCall, Trial } from "../doctor/trial.ts";
+import { type Answer, Findings } from "../doctor/findings.ts";
+import { examineProvider, hasAssertion, type PreparedCall } from "../doctor/trial.ts";
 import { SIGN_IN_FLAGS } from "../flag_groups.ts";
 import type { FlagValues } from "../flags.ts";
 import { printResult } from "../output.ts";
@@ -23,7 +27,7 @@ import {
   sessionOptions,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { readStatus, type StatusReport, tokenText } from "../status_report.ts";
+import { readStatus, tokenText } from "../status_report.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const findings = new Findings(flags);
@@ -37,48 +41,53 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
 async function examine(findings: Findings, flags: FlagValues, action: string): Promise<void> {
-  const set = await findings.examine("settings", () => checkSettings(flags, action));
-  if (set === undefined) return;
-  const { target, call } = set;
-  const isPermitted = await findings.examine("permissions", () => checkPermissions(call, action));
-  if (isPermitted === undefined) return;
-  if (target !== undefined) return await examineSignIn(findings, flags, call, target);
-  if (call.resolved.apiHost === undefined) return;
-  await findings.examine("api", () => checkApi(flags, call, undefined, true));
+  let target: SignInTarget | undefined;
+  let call!: PreparedCall;
+  const isSet = await findings.examine("settings", async () => {
+    target = await findTarget(flags, action);
+    const options = { ...sessionOptions(flags), credentialsBackend: target?.backend };
+    call = await prepare(options, "createSession", action);
+    return checkSettings(target, flags);
+  });
+  const isPermitted = isSet && await findings.examine("permissions", async () => {
+    const needs = [...call.needs(), ...await call.ofBrowser()];
+    for (const when of ["always", "sign_in"] as const) preflight(action, needs, when);
+    return "all permissions of a sign-in are granted";
+  });
+  if (!isPermitted) return;
+  const hasToken = target === undefined || await examineSignIn(findings, flags, call, target);
+  if (hasToken === undefined || call.resolved.apiHost === undefined) return;
+  await findings.examine("api", () => checkApi(flags, call.resolved, target, hasToken));
 }
 
-/** The checks of a sign-in at a provider. */
+/**
+ * The checks of a sign-in at a provider.
+ *
+ * @returns Whether the API may get the stored token; `undefined` where the store cannot be read.
+ */
 async function examineSignIn(
   findings: Findings,
   flags: FlagValues,
   call: PreparedCall,
   target: SignInTarget,
-): Promise<void> {
+): Promise<boolean | undefined> {
   await findings.examine("store", () => checkStore(target));
-  const trial = await Trial.open(call, target.identity);
-  await trial.examine(findings);
-  const stored = await findings.examine("sign-in", () => checkSignIn(target, flags));
-  if (stored === undefined) return;
-  const { refreshable, state } = stored.report;
+  const provider = await openProvider(target.identity, call.resolved.runtime);
+  await examineProvider(findings, call, provider);
+  if (!await findings.examine("sign-in", () => checkSignIn(target, flags))) return undefined;
+  const { refreshable, state } = await readStatus(target);
   if (refreshable) await findings.examine("refresh", () => checkRefresh(flags));
-  if (call.resolved.apiHost === undefined) return;
-  // A job would send its assertion where the API refuses the stored token.
-  const mayRenew = asksNobody(target.identity.flow) && trial.hasAssertion;
-  const hasToken = state === "valid" && !mayRenew;
-  await findings.examine("api", () => checkApi(flags, call, target, hasToken));
+  // Where the API refuses its token, a job asks for another one.
+  const mayAsk = asksNobody(target.identity.flow) && hasAssertion(provider.identity);
+  return state === "valid" && !mayAsk;
 }
 
 /** The sign-in that the settings name, and their sources. */
-async function checkSettings(flags: FlagValues, action: string) {
-  const target = await findTarget(flags, action);
-  const options = { ...sessionOptions(flags), credentialsBackend: target?.backend };
-  const call = await prepare(options, "createSession", action);
-  const settings = settingsOf(flags);
-  const sources = settings.rows.map(({ name, source }) => `${name} from ${source}`);
+function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Answer {
+  const { rows, denial: advice } = settingsOf(flags);
+  const sources = rows.map(({ name, source }) => `${name} from ${source}`);
   const message = [subjectOf(target), ...sources].join("\n");
-  const { denial } = settings;
-  const answer = denial === undefined ? ok(message) : warning(message, denial);
-  return { ...answer, target, call };
+  return { result: advice === undefined ? "ok" : "warning", message, advice };
 }
 
 function subjectOf(target: SignInTarget | undefined): string {
@@ -89,45 +98,79 @@ function subjectOf(target: SignInTarget | undefined): string {
   return `${words} for ${audience}`;
 }
 
-async function checkPermissions(call: PreparedCall, action: string): Promise<Answer> {
-  const needs = [...call.needs(), ...await call.ofBrowser()];
-  for (const when of ["always", "sign_in"] as const) preflight(action, needs, when);
-  return ok("all permissions of a sign-in are granted");
+/** The store, written and read under its lock. */
+async function checkStore(target: SignInTarget): Promise<string> {
+  assertPersistent(target.backend, "sign in");
+  const store = storeOf(target);
+  await store.withLock(() => store.probe());
+  return `a test entry was written to ${describeBackend(target.backend)}, read and removed`;
 }
 
-/** The store, written and read under its lock. */
-async function checkStore({ backend, identity }: SignInTarget): Promise<Answer> {
-  assertPersistent(backend, "sign in");
-  const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const store = new CredentialStore(backend, key);
-  await store.withLock(() => store.probe());
-  return ok(`a test entry was written to ${describeBackend(backend)}, read and removed`);
+function storeOf({ backend, identity }: SignInTarget): CredentialStore {
+  const { issuer, clientId, audience } = identity;
+  return new CredentialStore(backend, credentialKey(issuer, clientId, audience, identity));
 }
 
 /** The state of the stored sign-in. */
-async function checkSignIn(target: SignInTarget, flags: FlagValues) {
+async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Answer | string> {
   const report = await readStatus(target);
-  return { ...stateOf(report, flags), report };
-}
-
-function stateOf(report: StatusReport, flags: FlagValues): Answer {
-  const { flow, state, signedIn, refreshable } = report;
-  if (flow !== undefined && state !== "valid") {
-    return ok("no valid token is stored; the next use gets one and asks nobody");
+  if (report.flow !== undefined && report.state !== "valid") {
+    return "no valid token is stored; the next use gets one and asks nobody";
   }
-  const words = state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
-  if (!signedIn) return warning(words, `Run: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}`);
-  if (refreshable || flow !== undefined) return ok(words);
+  const result = "warning";
+  const message = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
+  if (!report.signedIn) {
+    return { result, message, advice: `Run: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}` };
+  }
+  if (report.refreshable) return message;
   const cure = "Ask for the scope offline_access, and have it allowed for this client";
-  return warning(words, `The provider gave no refresh token. ${cure}.`);
+  return { result, message, advice: `The provider gave no refresh token. ${cure}.` };
 }
 
-/** The stored refresh token, which its first use spends at many providers. */
-async function checkRefresh(flags: FlagValues): Promise<Answer> {
-  if (!flags.has("refresh")) {
-    const again = `Run: ${PROGRAM} doctor --refresh${valueFlags(flags, SIGN_IN_FLAGS)}`;
-    return notTried("the refresh token stays where it is", again);
+/** The stored refresh token, which many providers take once. */
+async function checkRefresh(flags: FlagValues): Promise<Answer | string> {
+  if (flags.has("refresh")) {
+    await readBearer(flags, "get a token");
+    return "the provider gave a new token, which is stored";
   }
-  await readBearer(flags, "get a token");
-  return ok("the provider gave a new token, which is stored");
+  return {
+    result: "not_tried",
+    message: "the refresh token is not sent",
+    advice: `Run: ${PROGRAM} doctor --refresh${valueFlags(flags, SIGN_IN_FLAGS)}`,
+  };
+}
+
+/** The answers of an API that does not have this path, or does not take it bare. */
+const OTHER_API = [400, 404, 405, 422];
+
+/** The API, which gets the stored token or the key. */
+async function checkApi(
+  flags: FlagValues,
+  { apiHost = "", runtime }: PreparedCall["resolved"],
+  target: SignInTarget | undefined,
+  hasToken: boolean,
+): Promise<string> {
+  if (!hasToken) {
+    await reachEndpoint(apiHost, runtime);
+    return `${apiHost} is reached, and no token is stored to try there`;
+  }
+  await using session = await openCopy(flags, target);
+  try {
+    await session.get("ping");
+    return `${apiHost} takes it`;
+  } catch (error) {
+    const { status = 0 } = error as Partial<ApiError>;
+    if (OTHER_API.includes(status)) return `${apiHost} answers ${status} to ping`;
+    throw error;
+  }
+}
+
+/** A session with a copy of the stored token, which it cannot refresh. */
+async function openCopy(flags: FlagValues, target: SignInTarget | undefined): Promise<Session> {
+  const options = sessionOptions(flags);
+  if (target === undefined) return await createSession(options);
+  const store = storeOf(target);
+  const copy = new MemoryCredentialsBackend();
+  copy.put(store.key, { ...(await store.load())!, refresh_token: null });
+  return await createSession({ ...options, credentialsBackend: copy, interactive: false });
 }

@@ -35,38 +35,28 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
 
 /** Refuses a program that may not be started, or that a folder of somebody else's could give. */
 function checkProgram(program: string, action: string): void {
-  const run: PermissionNeed = {
-    name: "run",
-    command: program,
-    reason: "to start the program",
-    need: "always",
-  };
+  const reason = "to start the program";
+  const run: PermissionNeed = { name: "run", command: program, reason, need: "always" };
   if (isProgramPath(program)) return preflight(action, [run]);
-  preflight(action, [run, env("PATH", "to find the program")]);
+  preflight(action, [run, env("PATH", reason)]);
   const fault = faultOfPath(readEnvIfGranted("PATH"));
-  if (fault === undefined) return;
-  throw new CliError(
-    `Cannot run ${program}: ${fault}. Remove it from PATH, or give the program's path.`,
-    "program_failed",
-    EXIT.programRefused,
-  );
+  if (fault !== undefined) throw notStarted(program, fault, EXIT.programRefused);
 }
 
 function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess {
   try {
     return new Deno.Command(program, options).spawn();
   } catch (error) {
-    const fail = (reason: string, exit: number) =>
-      new CliError(
-        `Cannot run ${program}: ${reason}. Check its name and mode.`,
-        "program_failed",
-        exit,
-      );
     if (error instanceof Deno.errors.NotFound) {
-      throw fail("there is no such program", EXIT.programAbsent);
+      throw notStarted(program, "there is no such program", EXIT.programAbsent);
     }
-    throw fail("the system does not start it", EXIT.programRefused);
+    throw notStarted(program, "the system does not start it", EXIT.programRefused);
   }
+}
+
+function notStarted(program: string, reason: string, exit: number): CliError {
+  const message = `Cannot run ${program}: ${reason}. Check PATH, and the program's name and mode.`;
+  return new CliError(message, "program_failed", exit);
 }
 
 /** Hands signals on to a program until it has ended. This one ends after it, by its exit code. */

@@ -9,28 +9,12 @@ export interface Answer {
   /** The remedy, if one is needed. */
   readonly advice?: string | undefined;
   /** The code of the error. */
-  readonly code?: string | undefined;
-}
-
-interface Finding extends Answer {
-  readonly check: string;
-}
-
-export function ok(message: string): Answer {
-  return { result: "ok", message };
-}
-
-export function warning(message: string, advice: string): Answer {
-  return { result: "warning", message, advice };
-}
-
-export function notTried(message: string, advice?: string): Answer {
-  return { result: "not_tried", message, advice };
+  readonly code?: string;
 }
 
 /** The answers of all checks, in their order. */
 export class Findings {
-  readonly all: Finding[] = [];
+  readonly all: (Answer & { check: string })[] = [];
   readonly #flags: FlagValues;
 
   constructor(flags: FlagValues) {
@@ -41,26 +25,23 @@ export class Findings {
     return this.all.some(({ result }) => result === "fail");
   }
 
-  add(check: string, { result, message, advice, code }: Answer): void {
-    this.all.push({ check, result, message, advice, code });
-  }
-
   /**
-   * Runs a check. A cause is shown once.
+   * Runs a check, and tells whether others can go on from it. A cause is shown once.
    *
-   * @returns Its answer, from which others go on; `undefined` where it failed.
+   * @param run Gives the answer; its words alone where all is well.
    */
-  async examine<A extends Answer>(check: string, run: () => Promise<A>): Promise<A | undefined> {
+  async examine(check: string, run: () => Promise<Answer | string>): Promise<boolean> {
     try {
       const answer = await run();
-      this.add(check, answer);
-      return answer;
+      const isWords = typeof answer === "string";
+      this.all.push({ check, ...isWords ? { result: "ok", message: answer } : answer });
+      return true;
     } catch (error) {
       const { code, message } = describeError(error, this.#flags);
       const advice = denoFlagsHint(code, this.#flags);
       const isTold = this.all.some((one) => one.message === message);
-      if (!isTold) this.add(check, { result: "fail", message, advice, code });
-      return undefined;
+      if (!isTold) this.all.push({ check, result: "fail", message, advice, code });
+      return false;
     }
   }
 
