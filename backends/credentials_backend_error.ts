@@ -123,7 +123,7 @@ export class CredentialsBackendError extends Error {
   /** The way on, in whole sentences. */
   readonly remedy: string;
   /** The sign-out that leads out of the error, where one does: of one entry, or of the whole store. */
-  readonly signOut?: "entry" | "all";
+  declare readonly signOut?: "entry" | "all";
 
   /**
    * Makes an error.

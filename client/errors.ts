@@ -19,6 +19,7 @@ import {
  * | `conflicting_credentials` | an API key and OIDC together |
  * | `missing_api_credentials` | neither an API key nor issuer and client id |
  * | `missing_model` | `init()` without a model |
+ * | `api_host_missing` | nobody names the API, and the provider is not on this computer |
  * | `insecure_url` | `http:` on a host that is not loopback |
  * | `permission_required` | Deno denies a permission; the message names the flag |
  * | `no_active_session` | `init()` was not called, or its session was cleared |
@@ -56,6 +57,7 @@ export type ValidMindAuthErrorCode =
   | "conflicting_credentials"
   | "missing_api_credentials"
   | "missing_model"
+  | "api_host_missing"
   | "insecure_url"
   | "permission_required"
   | "no_active_session"
@@ -192,11 +194,11 @@ export class ValidMindAuthError extends Error {
   /** The way on, in whole sentences. */
   readonly remedy: string;
   /** The meaning of a provider's refusal. Absent where no provider has refused anything. */
-  readonly kind?: RefusalKind;
+  declare readonly kind?: RefusalKind;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
-  readonly oauthError?: string;
+  declare readonly oauthError?: string;
   /** The options of the sign-in that leads out of the error: of `login_required`. */
-  readonly signIn?: Readonly<Record<string, string | boolean>>;
+  declare readonly signIn?: Readonly<Record<string, string | boolean>>;
 
   /**
    * Creates an error.

@@ -1,5 +1,5 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { openSession, prepare } from "./create_session.ts";
+import { openSession, prepareCall } from "./create_session.ts";
 import { throwToCaller, ValidMindAuthError } from "./errors.ts";
 import { checkCallOptions } from "./options/resolve_options.ts";
 import { net, uniqueNeeds } from "./permissions/start_needs.ts";
@@ -107,7 +107,7 @@ export async function reload(): Promise<ClientInfo> {
  * is removed from the backend even if the network fails, or if the entry cannot be read. A corrupt
  * store is an error and stays, since it may be another program's file. `all` removes it. Without a
  * session of `init()` the variables name the entry. If there is nothing to clear, that is not an
- * error.
+ * error. Every session of this process that uses a removed entry ends, too.
  *
  * Needs the permissions of the backend, and `--allow-env` for the variables of absent options. With
  * `revoke` it also needs `--allow-net` for the issuer's host, and `--allow-read` of the client's
@@ -187,7 +187,7 @@ export async function requiredPermissions(
 ): Promise<PermissionNeed[]> {
   const action = "name the permissions";
   checkCallOptions(action, about, { call: ["init", "createSession"], discover: "boolean" });
-  const call = await prepare(options, about.call ?? "init", action);
+  const call = await prepareCall(options, about.call ?? "init", action);
   const { identity, runtime } = call.resolved;
   if (identity.kind === "api_key") return call.needs();
   const hosts: string[] = [];

@@ -308,7 +308,10 @@ export interface Session {
   post(path: string, options?: PostOptions): Promise<unknown>;
   /** The signed-in person, the expiry and the backend. Uses no network and holds no secret. */
   status(): Promise<SessionStatus>;
-  /** Removes the tokens from memory and from the backend: see `clearOidcCredentials`. */
+  /**
+   * Removes the tokens from memory and from the backend: see `clearOidcCredentials`. Every other session of
+   * this process with the same entry ends, too: its next call is `login_required`.
+   */
   clear(options?: ClearOptions): Promise<ClearResult>;
   /**
    * Revokes the permissions that this session no longer needs, for the whole process. Deno grants one

@@ -13,6 +13,9 @@ import { isBusy, kvError } from "./faults.ts";
 const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
 
+/** Another write came between a look and a write. */
+const OVERTAKEN = new Error("overtaken");
+
 /** A row, as one look found it. */
 interface StoredEntry {
   readonly entry: OidcCredentials | undefined;
@@ -71,18 +74,17 @@ export class KvStore {
   ): Promise<boolean> {
     // Through JSON: the value that every other backend would store, without undefined or classes.
     const value = JSON.parse(JSON.stringify(entry));
-    if (isReplaced === undefined) {
-      await this.#try("write credentials to", () => this.#kv.set(entryKey(key), value));
+    return await this.#try("write credentials to", async () => {
+      const atomic = this.#kv.atomic().set(entryKey(key), value);
+      if (isReplaced !== undefined) {
+        const { entry: stored, check } = await this.#read(key);
+        if (!isReplaced(stored)) return false;
+        atomic.check(check);
+      }
+      const { ok } = await atomic.commit();
+      if (!ok) throw OVERTAKEN;
       return true;
-    }
-    const limits = {
-      tries: 60,
-      withinMs: this.#options.lockTimeoutMs,
-      pauseMs: 1,
-      longestPauseMs: 20,
-      over: (spent: string) => busyError("write credentials to", this.#options.path, spent),
-    };
-    return await repeat(limits, () => this.#replace(key, value, isReplaced));
+    });
   }
 
   /**
@@ -139,19 +141,6 @@ export class KvStore {
     });
   }
 
-  /** Whether the entry was replaced; `undefined` where another write came in between. */
-  async #replace(
-    key: string,
-    value: OidcCredentials,
-    isReplaced: NonNullable<PutOptions["isReplaced"]>,
-  ): Promise<boolean | undefined> {
-    const { entry, check } = await this.#read(key);
-    if (!isReplaced(entry)) return false;
-    const commit = () => this.#kv.atomic().check(check).set(entryKey(key), value).commit();
-    const { ok } = await this.#try("write credentials to", commit);
-    return ok || undefined;
-  }
-
   /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
   #assertThere(action: string): void {
     if (this.#file === undefined) return;
@@ -189,23 +178,20 @@ async function whileBusy<T>(
     withinMs: Math.max(lockTimeoutMs, 1000),
     pauseMs: 3,
     longestPauseMs: 40,
-    over: (spent: string) => busyError(action, path, spent),
+    over: (spent: string) =>
+      new CredentialsBackendError("backend_locked", {
+        action: `${action} ${path}`,
+        reason: `another process keeps writing to it, ${spent}`,
+        remedy: "Try again, or end it.",
+      }),
   };
   const { value } = await repeat(limits, async () => {
     try {
       return { value: await operation() };
     } catch (error) {
-      if (!isBusy(error)) throw error;
+      if (error !== OVERTAKEN && !isBusy(error)) throw error;
       return undefined;
     }
   });
   return value;
-}
-
-function busyError(action: string, path: string, spent: string): CredentialsBackendError {
-  return new CredentialsBackendError("backend_locked", {
-    action: `${action} ${path}`,
-    reason: `another process keeps writing to it, ${spent}`,
-    remedy: "Try again, or end it.",
-  });
 }

@@ -12,7 +12,7 @@ import { loadProvider, loadUnattended } from "./load_provider.ts";
 import { refusalWords } from "./login_required.ts";
 import type { RenewalContext } from "./renewal_context.ts";
 import { Rotation } from "./rotation.ts";
-import type { Grant } from "./source.ts";
+import type { Grant } from "./session_tokens.ts";
 import { grantOf } from "./store.ts";
 
 /** Tries to renew an entry that others keep changing. */
@@ -171,7 +171,7 @@ export class EntryRenewal {
    * then, once.
    */
   async #afterRefusal({ entry, cause }: Refused, refusals: number): Promise<undefined> {
-    const { store } = this.#context;
+    const { store, isAlone } = this.#context;
     const { keepsGrant, asksPerson } = CONSEQUENCES[cause.kind ?? "refused"];
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
@@ -180,7 +180,7 @@ export class EntryRenewal {
 
     if (isSame && !keepsGrant) await store.remove();
     let error = cause;
-    if (asksPerson) error = this.#context.loginRequired(refusalWords(cause), cause);
+    if (asksPerson && !isAlone) error = this.#context.loginRequired(refusalWords(cause), cause);
     const until = this.#context.options.runtime.elapsed() + REFUSED_MS;
     if (keepsGrant) this.#refused = { grant: grantOf(entry), until, error };
     throw error;

@@ -101,7 +101,7 @@ test.comparing("a sign-out before a session's write, or before a late one, is no
   const signOutBeforeWrite: typeof put = async (...args) => {
     backend.put = put;
     await backend.delete(KEY);
-    await backend.put(...args);
+    return await backend.put(...args);
   };
   for (const isLate of [false, true]) {
     await backend.put(KEY, entry());

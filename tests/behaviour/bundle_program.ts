@@ -24,7 +24,6 @@ import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
 import { runCli } from "@validmind/auth/cli";
-import { errorParts } from "../support/error_parts.ts";
 
 const ENTRY = { issuer: "https://login.example.com", client_id: "my-app", access_token: "a" };
 const RANDOM = Uint8Array.from({ length: 32 }, (_, i) => i * 37 + 11);
@@ -92,9 +91,10 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
     return results;
   },
   async words() {
+    const parts = { action: "do it", reason: "it is a test", remedy: "Wait." };
     const errors = [
-      new ApiError(errorParts("words"), 500, "{}"),
-      new CredentialsBackendError("backend_denied", errorParts("words")),
+      new ApiError(parts, 500, "{}"),
+      new CredentialsBackendError("backend_denied", parts),
     ];
     const shown = errors.map((error) => [error.name, Deno.inspect(error).split("\n")[0]]);
     const oidc = { issuer: ENTRY.issuer, clientId: ENTRY.client_id, interactive: false };

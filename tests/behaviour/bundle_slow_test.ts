@@ -61,7 +61,7 @@ await Deno.writeTextFile(
   theirs,
   `import { CredentialsBackendError } from "${backendUrl("credentials_backend_error.ts")}";
   export class Full {
-    get() { throw new CredentialsBackendError("backend_full", "Cannot read: full. Free some."); }
+    get() { throw new CredentialsBackendError("backend_full", { action: "read", reason: "full", remedy: "Free some." }); }
     put() {}
     delete() {}
   }

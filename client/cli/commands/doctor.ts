@@ -1,6 +1,6 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { createSession, prepare } from "../../create_session.ts";
+import { createSession, prepareCall } from "../../create_session.ts";
 import { credentialKey } from "../../credential_key.ts";
 import { asksNobody } from "../../entry/bearer_kind.ts";
 import type { ApiError } from "../../errors.ts";
@@ -44,10 +44,12 @@ async function examine(findings: Findings, flags: FlagValues, action: string): P
   let target: SignInTarget | undefined;
   let call!: PreparedCall;
   const isSet = await findings.examine("settings", async () => {
-    target = await findTarget(flags, action);
-    const options = { ...sessionOptions(flags), credentialsBackend: target?.backend };
-    call = await prepare(options, "createSession", action);
-    return checkSettings(target, flags);
+    const found = await findTarget(flags, action);
+    const options = { ...sessionOptions(flags), credentialsBackend: found?.backend };
+    call = await prepareCall(options, "createSession", action);
+    const { identity } = call.resolved; // with the client's proof
+    if (found !== undefined && identity.kind === "oidc") target = { ...found, identity };
+    return await checkSettings(target, flags, action);
   });
   const isPermitted = isSet && await findings.examine("permissions", async () => {
     const needs = [...call.needs(), ...await call.ofBrowser()];
@@ -83,8 +85,12 @@ async function examineSignIn(
 }
 
 /** The sign-in that the settings name, and their sources. */
-function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Answer {
-  const { rows, denial: advice } = settingsOf(flags);
+async function checkSettings(
+  target: SignInTarget | undefined,
+  flags: FlagValues,
+  action: string,
+): Promise<Answer> {
+  const { rows, denial: advice } = await settingsOf(flags, action);
   const sources = rows.map(({ name, source }) => `${name} from ${source}`);
   const message = [subjectOf(target), ...sources].join("\n");
   return { result: advice === undefined ? "ok" : "warning", message, advice };

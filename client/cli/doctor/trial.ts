@@ -1,4 +1,4 @@
-import type { prepare } from "../../create_session.ts";
+import type { prepareCall } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer_kind.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import { named } from "../../options/declaration.ts";
@@ -13,7 +13,7 @@ import { chosenFlow } from "../../sign_in/choose_flow.ts";
 import type { Answer, Findings } from "./findings.ts";
 
 /** A call whose options are checked. */
-export type PreparedCall = Awaited<ReturnType<typeof prepare>>;
+export type PreparedCall = Awaited<ReturnType<typeof prepareCall>>;
 
 const CODE_SHOWN = "the provider gave a device code, which was dropped";
 const LINK_SHOWN = "the browser can be sent there, and its answer be received";

@@ -1,3 +1,4 @@
+import type { OidcCredentials } from "@validmind/auth";
 import { assert } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { SECRETS, tokensOf } from "../../support/entries.ts";
@@ -41,10 +42,10 @@ cliTest(
 const HOSTILE_KEY = "https://a.example\x1b[2J|app\nRemoved everything\u202e\x9b1m";
 
 cliTest("display: no command hands a stored key's controls to the terminal", async (world) => {
-  const entry = { ...await world.signIn(), issuer: "https://a.example" };
+  const { issuer: _, client_id: __, ...entry } = await world.signIn(); // which fit any key
   await world.write('{"path": "${HOME}/new/tokens.json"}', "to.json");
   for (const line of ["list", MIGRATE, "logout --all"]) {
-    await world.backend.put(HOSTILE_KEY, entry);
+    await world.backend.put(HOSTILE_KEY, entry as OidcCredentials);
     for (const json of ["", "--json"]) {
       const { stdout, stderr } = await world.says(`${line} ${json}`, 0);
       const text = stdout + stderr;
@@ -57,12 +58,13 @@ cliTest("display: no command hands a stored key's controls to the terminal", asy
 
 cliTest("display: an error of a backend has no controls and no token", async (world) => {
   const url = new URL("../../../backends/credentials_backend_error.ts", import.meta.url).href;
-  const words = `"Cannot read: \\x1b[2J no access_token=${SECRETS.access}. Mend it."`;
+  const reason = `"\\x1b[2J no access_token=${SECRETS.access}"`;
   const module = await world.write(
     `import { CredentialsBackendError } from "${url}";
     export class Store {
       get() {
-        throw new CredentialsBackendError("backend_unavailable", ${words});
+        const parts = { action: "read", reason: ${reason}, remedy: "Mend it." };
+        throw new CredentialsBackendError("backend_unavailable", parts);
       }
       put() {}
       delete() {}

@@ -30,7 +30,7 @@ const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
 const SETTINGS: Row[] = [
   ["no issuer", "Give issuer", env({ VM_OIDC_ISSUER: "" })],
   ["no client", "Give clientId", env({ VM_OIDC_CLIENT_ID: "" })],
-  ["neither", "credentials", env({ VM_OIDC_CLIENT_ID: "", VM_OIDC_ISSUER: "" })],
+  ["neither", "Set issuer (VM_OIDC_ISSUER", env({ VM_OIDC_CLIENT_ID: "", VM_OIDC_ISSUER: "" })],
   ["a flow that there is not", "VM_OIDC_FLOW", env({ VM_OIDC_FLOW: "browsr" })],
   ["an issuer without TLS", "clear text", env({ VM_OIDC_ISSUER: "http://login.example.com" })],
   ["an issuer with a query", "query", env({ VM_OIDC_ISSUER: "https://login.example.com?a" })],
@@ -58,6 +58,11 @@ const PROOFS: Row[] = [
   ["a bad key file", "not a private key", all(job, file("VM_OIDC_CLIENT_KEY_FILE", "{}"))],
   ["the same, with a person", "not a private key", file("VM_OIDC_CLIENT_KEY_FILE", "{}")],
   ["no proof", "the client has no proof", job],
+  [
+    "a secret of another client",
+    "clientSecret",
+    all(job, secret, ({ flags }) => void flags.push("--client-id", "another")),
+  ],
   ["no JWT", "it is not one JWT", all(job, file("VM_OIDC_CLIENT_ASSERTION_FILE", "a.b"))],
   ["no job of GitHub", "are not both set", all(job, env({ VM_OIDC_CLIENT_ASSERTION: "github" }))],
   [
