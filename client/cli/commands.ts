@@ -96,7 +96,8 @@ export const COMMANDS: readonly Command[] = [
       "never among its arguments. It has the standard streams of exec, and gets the signals that exec " +
       "gets. The token is not refreshed while the program runs.",
       "The exit code is that of the program. 126 and 127 mean that it could not be started. Without a " +
-      "sign-in the program is not started, and the exit code is 4.",
+      "sign-in the program is not started, and the exit code is 4. Nor is it where PATH, in which it is " +
+      "looked for, has a relative folder.",
     ],
     args: "[--] PROGRAM [ARGUMENT]…",
     isRest: true,

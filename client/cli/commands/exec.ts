@@ -1,9 +1,7 @@
-import { readEnvIfGranted } from "../../../backends/common/environment.ts";
+import { readEnv } from "../../../backends/common/environment.ts";
 import { faultOfPath, isProgramPath } from "../../../backends/common/program_path.ts";
 import { isWindows } from "../../../backends/common/runtime.ts";
-import type { PermissionNeed } from "../../format_permissions.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { env } from "../../permissions/start_needs.ts";
 import { readBearer } from "../bearer.ts";
 import { CliError, EXIT, usageError } from "../cli_error.ts";
 import type { CommandCall } from "../command.ts";
@@ -26,20 +24,19 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   if (!/^[A-Za-z_]\w*$/.test(variable)) {
     throw usageError("Cannot use --variable: it is not the name of a variable. Correct it.");
   }
-  checkProgram(program, command.action);
+  const reason = "to start the program";
+  preflight(command.action, [{ name: "run", command: program, reason, need: "always" }]);
+  assertTrusted(program);
   const { bearer } = await readBearer(flags, command.action);
   const child = start(program, { args: programArgs, env: { [variable]: bearer } });
   using _ = handOnSignals(child);
   return (await child.status).code;
 }
 
-/** Refuses a program that may not be started, or that a folder of somebody else's could give. */
-function checkProgram(program: string, action: string): void {
-  const reason = "to start the program";
-  const run: PermissionNeed = { name: "run", command: program, reason, need: "always" };
-  if (isProgramPath(program)) return preflight(action, [run]);
-  preflight(action, [run, env("PATH", reason)]);
-  const fault = faultOfPath(readEnvIfGranted("PATH"));
+/** Refuses a program that a folder of somebody else's could give. */
+function assertTrusted(program: string): void {
+  if (isProgramPath(program)) return;
+  const fault = faultOfPath(readEnv("PATH", `find ${program}`));
   if (fault !== undefined) throw notStarted(program, fault, EXIT.programRefused);
 }
 

@@ -61,7 +61,10 @@ const PROOFS: Row[] = [
   [
     "a secret of another client",
     "clientSecret",
-    all(job, secret, ({ flags }) => void flags.push("--client-id", "another")),
+    all(
+      secret,
+      ({ flags }) => void flags.push("--client-id", "another", "--flow", "client_credentials"),
+    ),
   ],
   ["no JWT", "it is not one JWT", all(job, file("VM_OIDC_CLIENT_ASSERTION_FILE", "a.b"))],
   ["no job of GitHub", "are not both set", all(job, env({ VM_OIDC_CLIENT_ASSERTION: "github" }))],
