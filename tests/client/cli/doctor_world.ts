@@ -1,4 +1,4 @@
-import { credentialKey, FileCredentialsBackend } from "@validmind/auth";
+import { credentialKey, type CredentialKeyOptions, FileCredentialsBackend } from "@validmind/auth";
 import { CLIENT_SECRET } from "../../support/client_world.ts";
 import { entry } from "../../support/entries.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
@@ -65,13 +65,16 @@ export function file(variable: string, text: string): SetUp {
   };
 }
 
-/** Stores a sign-in, valid or not. */
-export function stored(change: Record<string, unknown> = {}): SetUp {
+/** Stores a sign-in, valid or not, by default of a person with tokens that are not bound. */
+export function stored(
+  change: Record<string, unknown> = {},
+  kind: CredentialKeyOptions = {},
+): SetUp {
   return async ({ provider: { issuer, clientId }, home }) => {
     const backend = new FileCredentialsBackend({ path: `${home}/.validmind/credentials.json` });
     const row = entry({ issuer, client_id: clientId, id_token: undefined, ...change });
     row.refresh_token = crypto.randomUUID(); // a process knows those that are spent
-    await backend.put(credentialKey(issuer, clientId), row);
+    await backend.put(credentialKey(issuer, clientId, undefined, kind), row);
   };
 }
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { json, oauthError } from "../../../support/scripted_provider.ts";
 import { ENDED, runHere } from "../cli_world.ts";
 import {
@@ -19,6 +20,8 @@ import {
   stored,
   untrustedHost,
 } from "../doctor_world.ts";
+
+// The README says that the doctor finds the cause of a failed sign-in or call. These set-ups hold it to that.
 
 /** A set-up, and the words of its cause. `by` is the command that names the cause without a doctor. */
 type Row = readonly [what: string, cause: string, setUp: SetUp, by?: string];
@@ -288,6 +291,7 @@ function causeTest(kind: string, [what, cause, setUp, by = "login"]: Row): void 
     if (by === REFRESH) await setUp(world); // a dead grant is removed
     const refresh = by === REFRESH ? ["--refresh"] : [];
     const doctor = await runHere(["doctor", "--json", ...refresh, ...flags], env);
+    assertNoSecret(doctor.stdout + doctor.stderr);
     const { checks, ok } = JSON.parse(doctor.stdout);
     const failed = checks.filter(({ result }: { result: string }) => result === "fail");
     assertStringIncludes(command.stderr, cause);

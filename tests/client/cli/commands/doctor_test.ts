@@ -1,4 +1,5 @@
 import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { generateDpopKey } from "../../../../client/provider/dpop_key.ts";
 import { SECRETS } from "../../../support/entries.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
@@ -7,6 +8,7 @@ import {
   all,
   browser,
   deadUrl,
+  discovery,
   doctorWorld,
   env,
   file,
@@ -95,6 +97,16 @@ Deno.test("doctor: the API gets the stored token once, and no refresh follows it
   const without = await doctorIn(withApi);
   assertEquals([without.code, without.results.api, without.calls], [0, "ok", [null]]);
   assertStringIncludes(without.stdout, "no token is stored to try there");
+});
+
+Deno.test("doctor: a bound token goes to the API with its proof", async () => {
+  const { jwk } = await generateDpopKey();
+  const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
+  const offered = discovery({ dpop_signing_alg_values_supported: ["ES256"] });
+  const setUp = all(withApi, offered, stored({ dpop_key: jwk }, { dpop: true }));
+  const { results, calls } = await doctorIn(setUp, "--dpop");
+  assertEquals([results.flow, results["sign-in"], results.api], ["ok", "ok", "fail"]);
+  assertEquals(calls, [`DPoP ${SECRETS.access}`]);
 });
 
 Deno.test("doctor: what needs a check that failed is left out", async () => {
