@@ -146,10 +146,12 @@ export function providerFetch(
 /**
  * Reaches the host of an endpoint, by the rules of {@linkcode providerFetch}. Any answer will do.
  *
+ * @returns Its status.
  * @throws {ProviderUnavailableError} Where there is none.
  */
-export async function reachEndpoint(url: string, runtime: Runtime): Promise<void> {
-  await fetchText(TOKEN, url, { redirect: "manual" }, runtime);
+export async function reachEndpoint(url: string, runtime: Runtime): Promise<number> {
+  const { response } = await fetchText(TOKEN, url, { redirect: "manual" }, runtime);
+  return response.status;
 }
 
 function learnClock(runtime: Runtime, headers: Headers): void {

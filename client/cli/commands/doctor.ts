@@ -157,8 +157,8 @@ async function checkApi(
   hasToken: boolean,
 ): Promise<string> {
   if (!hasToken) {
-    await reachEndpoint(apiHost, runtime);
-    return `${apiHost} is reached, and no token is stored to try there`;
+    const status = await reachEndpoint(apiHost, runtime);
+    return `${apiHost} answers ${status}, and no token is stored to try there`;
   }
   await using session = await openCopy(flags, target);
   try {
