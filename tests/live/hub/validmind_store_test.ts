@@ -15,7 +15,7 @@ const CALLS = { "the release": "", "the pull request": ", backend=object()" };
 const live = await liveTests("vault", "validmind-library");
 
 for (const [library, backend] of Object.entries(CALLS)) {
-  live.test(`validmind_vault.py: one store for both languages, by the calls of ${library}`, async () => {
+  live.test(`validmind_store.py: one store for both languages, by the calls of ${library}`, async () => {
     const { vault, login } = await startHubVault();
     await using _ = vault;
     await using folder = await tempDir();
@@ -25,7 +25,7 @@ for (const [library, backend] of Object.entries(CALLS)) {
       path: "users/anna",
       auth: { method: "jwt", role: "notebooks", jwtFile },
     } as const;
-    const python = pythonLibrary("validmind_vault", options, { VAULT_ADDR: vault.url });
+    const python = pythonLibrary("vault", options, { VAULT_ADDR: vault.url });
     const deno = new VaultCredentialsBackend({ address: vault.url, ...options });
     const entryKey = credentialKey(ISSUER, CLIENT);
     const call = (name: string, ...more: unknown[]) =>
