@@ -16,7 +16,7 @@ export const GENERATED_PARTS: Record<string, Parts> = {
   "client/providers.md": { "providers that were run": providersRun },
   "client/hubs.md": recipes(
     ...["file.py", "kernel.json", "vault.py", "notebooks.hcl"]
-      .concat(["values.yaml", "helper.yaml", "vault.yaml", "notebooks.hcl"]
+      .concat(["values.yaml", "helper.yaml", "vault.yaml"]
         .map((file) => `kubernetes/${file}`))
       .map((file) => `tests/live/hub/recipes/${file}`),
   ),
