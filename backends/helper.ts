@@ -331,11 +331,14 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const words = clean === "" ? "nothing" : `"${clean.replace(/\.$/, "")}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
     const isTooLarge = action === "store" && /too (long|large|big)/i.test(said);
+    const isWrongStream = stderr.trim() === NOT_FOUND;
     throw this.#error(
       isTooLarge ? "backend_too_large" : "backend_unavailable",
       action,
       `${end}, and said ${words}`,
-      "Run the program in a terminal to see what it needs.",
+      isWrongStream
+        ? "The program has to say this on standard output, with exit code 1."
+        : "Run the program in a terminal to see what it needs.",
     );
   }
 
