@@ -33,7 +33,7 @@ export async function startKubernetes({ authentication }: KubernetesOptions = {}
   const [etcdUrl, peerUrl] = [freePort(), freePort()].map((port) => `http://127.0.0.1:${port}`);
   const store = await startServerProcess({
     command: [
-      ...[etcd, `--data-dir=${path}/etcd`, "--unsafe-no-fsync"],
+      ...[etcd, `--data-dir=${path}/state`, "--unsafe-no-fsync"],
       ...[`--listen-client-urls=${etcdUrl}`, `--advertise-client-urls=${etcdUrl}`],
       ...[`--listen-peer-urls=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`],
       `--initial-cluster=default=${peerUrl}`,
