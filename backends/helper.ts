@@ -26,12 +26,13 @@
  *
  * @module
  */
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { hashOf } from "./common/bytes.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
 import { parseObject } from "./common/json.ts";
 import { isAbsolute } from "./common/paths.ts";
+import { isProgramPath } from "./common/program_path.ts";
 import { delay } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import {
@@ -39,16 +40,9 @@ import {
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
-import { removeLate, StoreMarks } from "./helper/late_store.ts";
+import { StoreMarks } from "./helper/late_store.ts";
+import { type Ended, locationOfProgram, type Program, runProgram } from "./helper/program.ts";
 import {
-  type Ended,
-  isPath,
-  locationOfProgram,
-  type Program,
-  runProgram,
-} from "./helper/program.ts";
-import {
-  type Account,
   accountFor,
   addressIn,
   addressOf,
@@ -160,7 +154,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       lockTimeoutMs: "milliseconds",
     });
     const { program, args = [], env, timeoutMs = 30_000 } = options;
-    if (program === undefined || (isPath(program) && !isAbsolute(program))) {
+    if (program === undefined || (isProgramPath(program) && !isAbsolute(program))) {
       throw new CredentialsBackendError("invalid_options", {
         action,
         reason: 'option "program" is neither a name nor an absolute path',
@@ -217,7 +211,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   ): Promise<boolean> {
     if (isReplaced !== undefined && !isReplaced(await this.get(key))) return false;
     const account = accountFor(key, await addressOf(key), entry);
-    const ended = await this.#store(account);
+    const store = () => this.#run("store", JSON.stringify(account));
+    const ended = await this.#marksAt(account.ServerURL).during(account.Secret, store);
     this.#assertGood("store", ended, secretsOf(entry));
     const stored = await this.#secretAt(account.ServerURL);
     if (stored === account.Secret) return true;
@@ -272,16 +267,15 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    const { signal } = options;
     // Without a look at the entry between two tries, which would run the program: whoever gets the lock looks.
-    return await this.#locks.run(key, fn, signal ? { signal } : {});
+    return await this.#locks.run(key, fn, { signal: options.signal });
   }
 
   /** The program, `PATH` where it is given by its name, and for storing the lock folder. */
   requiredPermissions(): BackendPermission[] {
     const { program } = this.#program;
     const needs: BackendPermission[] = [{ name: "run", command: program }];
-    if (!isPath(program)) needs.push({ name: "env", variable: "PATH" });
+    if (!isProgramPath(program)) needs.push({ name: "env", variable: "PATH" });
     return [...needs, ...this.#locks.needs];
   }
 
@@ -299,26 +293,18 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
-  /** Runs the program under its mark. */
-  async #store(account: Account): Promise<Ended> {
-    const store = () => this.#run("store", JSON.stringify(account));
-    return await this.#marksAt(account.ServerURL).during(account.Secret, store);
-  }
-
   #marksAt(address: string): StoreMarks {
     return new StoreMarks(`${this.#locks.base}.${shortHash(address)}`, this.#program.timeoutMs);
   }
 
   /** Removes an entry, and what a program writes after its process has ended. */
-  async #erase(address: string): Promise<void> {
-    const late = this.#marksAt(address).read();
-    if (late.length === 0) return await this.#eraseOnce(address);
-    const { program, timeoutMs } = this.#program;
+  async #erase(address: string) {
     const look = async () => await hashOf(`${await this.#secretAt(address)}`);
-    await removeLate(late, { program, timeoutMs, look, erase: () => this.#eraseOnce(address) });
+    const erase = () => this.#eraseOnce(address);
+    await this.#marksAt(address).remove(this.#program.program, look, erase);
   }
 
-  async #eraseOnce(address: string): Promise<void> {
+  async #eraseOnce(address: string) {
     const erased = await this.#run("erase", address);
     if (isNotFound(erased) || isNotFound(await this.#look("get", address))) return;
     this.#assertGood("erase", erased);
@@ -360,7 +346,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return runProgram(this.#program, action, input);
   }
 
-  #assertGood(action: string, ended: Ended, secrets: string[] = []): void {
+  #assertGood(action: string, ended: Ended, secrets: string[] = []) {
     const { code, signal } = ended;
     if (code === 0) return;
     const words = cleanForeign(wordsOf(action, ended), secrets).slice(0, 200).replace(/\.$/, "");
@@ -368,11 +354,14 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const said = words === "" ? "nothing" : `"${words}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
     const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);
+    const isWrongStream = ended.stderr.trim() === NOT_FOUND;
     throw this.#error(
       isTooLarge ? "backend_too_large" : "backend_unavailable",
       action,
       `${end}, and said ${said}`,
-      "Run the program in a terminal to see what it needs.",
+      isWrongStream
+        ? "The program has to say this on standard output, with exit code 1."
+        : "Run the program in a terminal to see what it needs.",
     );
   }
 
@@ -381,7 +370,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     verb: string,
     reason: string,
     remedy: string,
-  ): CredentialsBackendError {
+  ) {
     const action = `${verb} credentials by ${this.#program.program}`;
     return new CredentialsBackendError(code, { action, reason, remedy });
   }
@@ -391,9 +380,9 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
  * The first line of a program that failed. At a get it may be a piece of an entry, unless the program
  * refuses by the protocol: with code 1, and a reason on standard output. Then only its first word is shown.
  */
-function wordsOf(action: string, { code, stdout, stderr }: Ended): string {
+function wordsOf(action: string, { code, stdout, stderr }: Ended) {
   const [line = ""] = `${stdout}\n${stderr}`.trim().split("\n");
-  if (action !== "get") return line;
+  if (action !== "get" || line === NOT_FOUND) return line;
   const isRefusal = code === 1 && /^\s*[^\s{]/.test(stdout);
   if (isRefusal) return line;
   return /^[a-z]{1,16}(?=[\s:])/i.exec(line)?.[0] ?? "";

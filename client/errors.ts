@@ -1,6 +1,5 @@
-import { showCaller, showCode } from "../backends/common/caller_stack.ts";
-import { given } from "../backends/common/given.ts";
-import { knowCopies } from "../backends/common/shared_class.ts";
+import { knowCopies, showCaller, showCode } from "../backends/common/error_class.ts";
+import { given } from "../backends/common/json.ts";
 import {
   causeOf,
   CredentialsBackendError,

@@ -1,6 +1,6 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { quoteArgument } from "../../backends/common/shell.ts";
+import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { isOwn, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
@@ -62,7 +62,9 @@ function hintFor(
   if (isShownByConfig && command !== "config") {
     return `Try: ${PROGRAM} config, which shows where each value comes from`;
   }
-  return denoFlagsHint(code, flags);
+  const hint = denoFlagsHint(code, flags);
+  if (hint === undefined || command !== "exec") return hint;
+  return `${hint}\nAdd --allow-run=PROGRAM, and --allow-env=PATH to find it by its name`;
 }
 
 /**

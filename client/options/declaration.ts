@@ -1,6 +1,6 @@
 import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
 import type { OptionTypes } from "../../backends/common/check_options.ts";
-import { didYouMean } from "../../backends/common/did_you_mean.ts";
+import { didYouMean } from "../../backends/common/check_options.ts";
 import { parseFlag } from "../../backends/common/environment.ts";
 import { isGranted } from "../../backends/common/permission.ts";
 import { invalidOptions } from "../errors.ts";

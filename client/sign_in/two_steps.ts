@@ -1,4 +1,4 @@
-import { given } from "../../backends/common/given.ts";
+import { given } from "../../backends/common/json.ts";
 import { invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { checkSessionOptions } from "../options/resolve_options.ts";
 import type { Session, StartedSignIn } from "../session.ts";

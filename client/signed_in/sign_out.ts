@@ -1,6 +1,6 @@
-import { given } from "../../backends/common/given.ts";
-import { listKeys } from "../../backends/common/list_keys.ts";
-import { isProbeKey } from "../../backends/common/probe.ts";
+import { given } from "../../backends/common/json.ts";
+import { listKeys } from "../../backends/common/read_backend.ts";
+import { isProbeKey } from "../../backends/common/marks.ts";
 import { assertRuntime } from "../../backends/common/runtime.ts";
 import type {
   OidcCredentials,

@@ -1,4 +1,4 @@
-import { given } from "../../backends/common/given.ts";
+import { given } from "../../backends/common/json.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type AnswerTime, LAST_TIME, type TokenSet } from "../entry/bearer.ts";
 import { readClaims } from "../entry/claims.ts";

@@ -1,4 +1,4 @@
-import { entryFrom } from "../../backends/common/entry_from.ts";
+import { entryFrom } from "../../backends/common/read_backend.ts";
 import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
 import { Queue } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";

@@ -1,4 +1,4 @@
-import { quotePosix } from "../../../backends/common/shell.ts";
+import { quotePosix } from "../../../backends/common/runtime.ts";
 import { EXIT, usageError } from "../cli_error.ts";
 import type { Command, CommandCall } from "../command.ts";
 import { FLAGS } from "../flags.ts";
