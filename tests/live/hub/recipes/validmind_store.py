@@ -11,7 +11,7 @@ one serves the other, and one refresh at a time runs. Tried with validmind 2.15.
 the library's pull request for stores (July 2026), which name a `backend`: this store takes its place.
 
 The library removes its entry after each refresh that fails. Here it stays, unless the provider says that
-the grant is over. The locks are those of backends/vault/locked_secrets.ts and backends/file/lock.ts.
+the grant is over. A token of Vault is not renewed: a login by a token ends with it. The locks are those of backends/vault/locked_secrets.ts and backends/file/lock.ts.
 """
 
 import base64
