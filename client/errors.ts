@@ -351,9 +351,3 @@ export function throwToCaller(error: unknown): never {
   if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
   throw error;
 }
-
-/** The parts of an error, to make another one of them. */
-export function partsOf(error: ValidMindAuthError): ValidMindAuthErrorParts {
-  const { action, reason, remedy, kind, oauthError, signIn, cause } = error;
-  return { action, reason, remedy, kind, oauthError, signIn, cause };
-}

@@ -13,8 +13,6 @@ import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
 import { CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
 
-export { BY_BROWSER, BY_DEVICE, DPOP, type RefusalAdvice } from "./remedy.ts";
-
 const ASK = "ask the provider's administrator.";
 
 /**
@@ -47,11 +45,6 @@ export function refusalKind(error: unknown): RefusalKind | undefined {
 function refusalIn(error: unknown): Refusal | undefined {
   if (!(error instanceof oauth.ResponseBodyError)) return undefined;
   return (error.cause as { refusal?: Refusal }).refusal;
-}
-
-/** Whether a refusal is about the proof of the client. */
-export function isOfProof(error: unknown): boolean {
-  return refusalKind(error) === "client";
 }
 
 /**

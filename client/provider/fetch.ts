@@ -19,8 +19,6 @@ import { type Answer, normalizeDocument, normalizeGrant, normalizeTokens } from 
 import { type AskedFor, readRefusal, type Refusal } from "./refusal.ts";
 import { remedyOf } from "./remedy.ts";
 
-export { positiveNumber } from "./normalize.ts";
-
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
 /** A timer that is later than this shows that the process stood still, in milliseconds. */

@@ -4,8 +4,9 @@ import { type OidcIdentity, withClientVariables } from "../options/resolve_ident
 import type { Runtime } from "../options/resolve_options.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
-import { providerError, type RefusalAdvice, refusalKind } from "./error.ts";
+import { providerError, refusalKind } from "./error.ts";
 import { DISCOVERY } from "./fetch.ts";
+import type { RefusalAdvice } from "./remedy.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
 
 /** The scopes of a provider that states none: OpenID Connect Core, section 5.4. */

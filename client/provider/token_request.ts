@@ -10,12 +10,10 @@ import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { checkEndpoint, findRevocationEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
-import { DPOP } from "./error.ts";
 import {
   DISCOVERY,
   type Endpoint,
   JWKS,
-  positiveNumber,
   providerFetch,
   providerSkew,
   REVOCATION,
@@ -29,6 +27,8 @@ import {
   noSigner,
   signatureAlgorithm,
 } from "./id_token.ts";
+import { positiveNumber } from "./normalize.ts";
+import { DPOP } from "./remedy.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
 export interface RequestContext {

@@ -4,15 +4,12 @@ import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { BY_BROWSER } from "../provider/remedy.ts";
+import { INSTEAD_OF_CODE } from "../provider/remedy.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { endedBy, type FlowContext, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
-
-/** The way around a policy against codes. The page tells a person of it, and not this program. */
-const INSTEAD = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
@@ -66,7 +63,7 @@ async function poll(
       signal.throwIfAborted();
       const { retryAfterMs = 0 } = error as ProviderUnavailableError;
       const answer = meaningOf(error);
-      if (answer === undefined) throw endedBy(error, "byDevice", INSTEAD);
+      if (answer === undefined) throw endedBy(error, "byDevice");
       fault = answer === "fault" ? error as ProviderUnavailableError : undefined;
       if (answer === "slow_down") intervalMs += 5000; // for good: RFC 8628, section 3.5
       const backoffMs = fault ? Math.min(waitMs * 2, 60_000) : 0;
@@ -91,7 +88,7 @@ function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindA
   const action = `sign in at ${issuer}`;
   if (fault === undefined) {
     const reason = "nobody approved before the code ended";
-    const remedy = `Sign in again. ${INSTEAD}`;
+    const remedy = `Sign in again. ${INSTEAD_OF_CODE}`;
     return new ValidMindAuthError("device_code_expired", { action, reason, remedy });
   }
   const reason = `the code ended before the provider answered: ${fault.reason}`;
