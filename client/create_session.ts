@@ -4,8 +4,7 @@ import { assertRuntime, notebook } from "../backends/common/runtime.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
 import { credentialKey } from "./credential_key.ts";
-import { endOf } from "./entry/bearer.ts";
-import { asksNobody, bearerKind } from "./entry/bearer_kind.ts";
+import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import {

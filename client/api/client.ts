@@ -2,7 +2,7 @@ import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
-import { readClaims } from "../entry/claims.ts";
+import { readClaims } from "../entry/bearer.ts";
 import {
   type ApiChallenge,
   ApiError,

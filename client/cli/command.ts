@@ -31,3 +31,8 @@ export interface CommandCall {
   /** All commands, for the completions. */
   readonly commands: readonly Command[];
 }
+
+/** The program's name and specifier, as its own texts give them. */
+export const PROGRAM = "validmind-auth";
+
+export const SPECIFIER = "jsr:@validmind/auth/cli";

@@ -1,4 +1,4 @@
-import { PROGRAM } from "./program.ts";
+import { type Command, PROGRAM } from "./command.ts";
 import { SETTINGS } from "../options/settings_file.ts";
 import {
   BEARER_FLAGS,
@@ -7,7 +7,6 @@ import {
   SIGN_IN_FLAGS,
   STORE_FLAGS,
 } from "./flag_groups.ts";
-import type { Command } from "./command.ts";
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */
 export const COMMANDS: readonly Command[] = [

@@ -1,9 +1,8 @@
 import { EXIT_WORDS } from "./cli_error.ts";
-import type { Command } from "./command.ts";
+import { type Command, PROGRAM, SPECIFIER } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { type FlagName, FLAGS } from "./flags.ts";
 import { columns } from "./output.ts";
-import { PROGRAM, SPECIFIER } from "./program.ts";
 
 /** The width of a terminal, within what one reads well. */
 function width(): number {

@@ -8,7 +8,7 @@ import { CliError, EXIT } from "./cli_error.ts";
 import { IDENTITY_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./flag_groups.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
-import { PROGRAM, SPECIFIER } from "./program.ts";
+import { PROGRAM, SPECIFIER } from "./command.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
 const SETTING_CODES: readonly string[] = [

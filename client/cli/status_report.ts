@@ -1,8 +1,14 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { credentialKey } from "../credential_key.ts";
-import { type Bearer, bearerOf, coversScope, isFresh } from "../entry/bearer.ts";
-import { asksNobody, bearerKind } from "../entry/bearer_kind.ts";
+import {
+  asksNobody,
+  type Bearer,
+  bearerKind,
+  bearerOf,
+  coversScope,
+  isFresh,
+} from "../entry/bearer.ts";
 import { entryStatus } from "../entry/entry_status.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { formatTime } from "../prompt/prompt.ts";

@@ -4,8 +4,7 @@ import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { parseObject } from "../../backends/common/json.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
-import { isSendable } from "../entry/bearer.ts";
-import { isEntraIssuer } from "../entry/bearer_kind.ts";
+import { isEntraIssuer, isSendable } from "../entry/bearer.ts";
 import { named } from "../options/declaration.ts";
 import {
   type ClientProof,

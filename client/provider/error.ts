@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { isEntraIssuer } from "../entry/bearer_kind.ts";
+import { isEntraIssuer } from "../entry/bearer.ts";
 import {
   isOwn,
   ProviderUnavailableError,

@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { toBase64 } from "../../backends/common/bytes.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { readClaims } from "../entry/claims.ts";
+import { readClaims } from "../entry/bearer.ts";
 import { MAX_SKEW_SECONDS } from "./fetch.ts";
 
 /** The event that makes a token a Logout Token: OpenID Connect Back-Channel Logout 1.0. */

@@ -1,7 +1,6 @@
 import * as oauth from "oauth4webapi";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import type { TokenSet } from "../entry/bearer.ts";
-import { readClaims } from "../entry/claims.ts";
+import { readClaims, type TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";

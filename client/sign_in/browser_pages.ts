@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse } from "./http_exchange.ts";
+import type { HttpRequest, HttpResponse } from "./connection.ts";
 
 /** Takes the answer's parameters out of the address, and so out of the browser's history. */
 const SCRIPT = `history.replaceState(null,"",location.pathname)`;

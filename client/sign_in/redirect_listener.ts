@@ -5,8 +5,13 @@ import { listenPlaces, type RedirectSetting } from "../options/browser_options.t
 import { named } from "../options/declaration.ts";
 import { type BrowserAnswer, parametersOf, SPENT } from "./browser_answer.ts";
 import { answerPage, BrowserStart, emptyAnswer } from "./browser_pages.ts";
-import { close, exchange, type HttpRequest, type HttpResponse } from "./http_exchange.ts";
-import { isOwnConnection } from "./own_connection.ts";
+import {
+  close,
+  exchange,
+  type HttpRequest,
+  type HttpResponse,
+  isOwnConnection,
+} from "./connection.ts";
 
 /** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
 const MAX_CONNECTIONS = 64;

@@ -1,7 +1,6 @@
 import { remember } from "../../backends/common/redaction.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, coversScope, isFresh } from "../entry/bearer.ts";
-import { asksNobody } from "../entry/bearer_kind.ts";
+import { asksNobody, type Bearer, bearerOf, coversScope, isFresh } from "../entry/bearer.ts";
 import { named } from "../options/declaration.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import { loadProvider } from "./load_provider.ts";

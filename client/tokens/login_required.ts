@@ -1,6 +1,6 @@
 import { isInKv } from "../../backends/common/inner_stores.ts";
 import { quoteArgument } from "../../backends/common/shell.ts";
-import { DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
+import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named, OPTIONS } from "../options/declaration.ts";
 import type { TokenSourceOptions } from "./source.ts";

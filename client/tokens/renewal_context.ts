@@ -1,8 +1,7 @@
 import { backendName } from "../../backends/common/describe_backend.ts";
 import { Once } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { endOf, type TokenSet } from "../entry/bearer.ts";
-import { asksNobody } from "../entry/bearer_kind.ts";
+import { asksNobody, endOf, type TokenSet } from "../entry/bearer.ts";
 import type { ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { EntryUse } from "./entry_use.ts";

@@ -14,10 +14,9 @@ import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import { EXIT, unknownWord, usageError } from "../cli_error.ts";
-import type { Command, CommandCall } from "../command.ts";
+import { type Command, type CommandCall, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, print, printResult } from "../output.ts";
-import { PROGRAM } from "../program.ts";
 import { settingsOf } from "../settings_in_force.ts";
 import { identityNeeds } from "../sign_in_target.ts";
 

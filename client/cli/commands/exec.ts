@@ -1,8 +1,8 @@
 import { isWindows } from "../../../backends/common/runtime.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { readBearer } from "../bearer.ts";
 import { CliError, EXIT, usageError } from "../cli_error.ts";
 import type { CommandCall } from "../command.ts";
+import { readBearer } from "./token.ts";
 
 const USUAL_VARIABLE = "VM_ACCESS_TOKEN";
 

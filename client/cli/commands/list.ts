@@ -3,7 +3,7 @@ import { listKeys } from "../../../backends/common/list_keys.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { isProbeKey } from "../../../backends/common/probe.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { asksNobody } from "../../entry/bearer_kind.ts";
+import { asksNobody } from "../../entry/bearer.ts";
 import { backendStatus } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { EXIT } from "../cli_error.ts";

@@ -8,9 +8,8 @@ import {
 import { requiredPermissions } from "../../init.ts";
 import { uniqueNeeds } from "../../permissions/start_needs.ts";
 import { EXIT, usageError } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, PROGRAM, SPECIFIER } from "../command.ts";
 import { printResult } from "../output.ts";
-import { PROGRAM, SPECIFIER } from "../program.ts";
 import { chooseBackend, fileNeeds, identityNeeds, sessionOptions } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
