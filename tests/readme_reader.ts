@@ -136,7 +136,9 @@ export async function runCells({ env }: ReadmeReader, cells: string[]): Promise<
 
 /** Runs a fence as the reader would: commands, a cell, the script that later commands name, or an example. */
 export async function run(reader: ReadmeReader, { heading, language, text }: Fence) {
-  if (language === "json") return await reader.save("../home/.validmind/settings.json", text);
+  if (language === "json") {
+    return await reader.save("../home/.config/validmind-auth/settings.json", text);
+  }
   if (language !== "ts") return await follow(reader, text);
   const [, file] = FILE_NAME.exec(text) ?? [];
   if (file !== undefined) return await reader.save(file, text);

@@ -1,5 +1,6 @@
 import { type Command, PROGRAM } from "./command.ts";
 import { SETTINGS } from "../options/settings_file.ts";
+import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
 import {
   BEARER_FLAGS,
   IDENTITY_FLAGS,
@@ -194,18 +195,17 @@ export const COMMANDS: readonly Command[] = [
     name: "config",
     summary: "show and change the settings, with the source of each",
     details: [
-      "A flag wins over a variable, and a variable over the settings file. A profile that --profile names " +
-      "wins over variables, too. The file is ~/.validmind/settings.json, or the one that VM_AUTH_CONFIG " +
-      "or --config names.",
+      "Values come from flags, else from the profile that --profile or VM_OIDC_PROFILE names, else from " +
+      "variables, else from the file. A place that names another issuer, client or API key than those " +
+      `above it is passed over. The file is ${USUAL_SETTINGS}, or the one that ${CONFIG_VARIABLE} or ` +
+      "--config names.",
       "list shows the settings in force, and path prints the place of the file. set and unset change the " +
       "file, or the profile in it that --profile names.",
-      `Names: ${
-        Object.keys(SETTINGS).join(", ")
-      }. The names of flags, such as client-id, serve as ` +
+      `Names: ${SETTINGS.join(", ")}. The names of flags, such as client-id, serve as ` +
       `well. A value that is not a text is JSON. The file must hold no secret.`,
     ],
     args: "[list | path | set NAME VALUE… | unset NAME…]",
-    words: ["list", "path", "set", "unset", ...Object.keys(SETTINGS)],
+    words: ["list", "path", "set", "unset", ...SETTINGS],
     flags: [...OPTION_FLAGS, "json"],
     examples: [
       "config",

@@ -17,6 +17,7 @@ const SETTING_CODES: readonly string[] = [
   "conflicting_credentials",
   "missing_api_credentials",
   "missing_model",
+  "api_host_missing",
   "insecure_url",
   "backend_spec_invalid",
   "backend_kwargs_invalid",

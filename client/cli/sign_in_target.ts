@@ -9,9 +9,16 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import { createSession } from "../create_session.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
-import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
+import {
+  isOfIdentity,
+  OPTION_NAMES,
+  type OptionName,
+  type OptionRow,
+  optionRow,
+} from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
-import { SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
+import { backendOf, findOrigin, SETTINGS_FILE } from "../options/places.ts";
+import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
@@ -40,7 +47,7 @@ export async function chooseBackend(
   const needs = named === undefined ? selectionNeeds() : [];
   if (named === undefined) {
     preflight(action, [...known, ...needs]);
-    ({ named } = await withSettings(sessionOptions(flags)));
+    named = backendOf(await findOrigin(sessionOptions(flags), action));
   }
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
   const { name, options, origin } = named;
@@ -131,15 +138,24 @@ export interface SignInTarget {
 /**
  * Finds the sign-in that flags, variables and settings file name; `undefined` if an API key takes its
  * place.
+ *
+ * @param isApi Whether the command calls the API, which has to be named then.
  */
 export async function findTarget(
   flags: FlagValues,
   action: string,
+  isApi: boolean = false,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
   preflight(action, variables);
-  const { options } = await withSettings(sessionOptions(flags));
-  const identity = resolveIdentity(options, action);
+  const given = sessionOptions(flags);
+  const places = await findOrigin(given, action);
+  const { origin } = places;
+  const isWanted = (row: OptionRow) => isOfIdentity(row) || row.group === "api_key";
+  const options = origin.complete(given, action, isWanted);
+  const identity = resolveIdentity(options, action, places);
+  const hosts: OptionName[] = ["apiUrl", "apiHost"];
+  if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
   const { backend } = await chooseBackend(flags, action, variables);
   return { identity, backend };
@@ -149,8 +165,9 @@ export async function findTarget(
 export async function openSession(
   flags: FlagValues,
   action: string,
+  isApi: boolean = false,
 ): Promise<Session> {
-  const target = await findTarget(flags, action);
+  const target = await findTarget(flags, action, isApi);
   return await createSession({
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,

@@ -12,7 +12,7 @@ import { loadProvider, loadUnattended } from "./load_provider.ts";
 import { refusalWords } from "./login_required.ts";
 import type { RenewalContext } from "./renewal_context.ts";
 import { Rotation } from "./rotation.ts";
-import type { Grant } from "./source.ts";
+import type { Grant } from "./session_tokens.ts";
 import { grantOf } from "./store.ts";
 
 /** Tries to renew an entry that others keep changing. */

@@ -4,7 +4,7 @@ import { asksNobody, type Bearer, bearerOf, coversScope, isFresh } from "../entr
 import { named } from "../options/declaration.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import { loadProvider } from "./load_provider.ts";
-import { getOrSet, type TokenSourceOptions } from "./source.ts";
+import { getOrSet, type TokenSourceOptions } from "./session_tokens.ts";
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
 export const NO_KEY = "the key of the stored tokens is missing or damaged";

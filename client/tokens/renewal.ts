@@ -13,7 +13,7 @@ import { singleFlight } from "./flights.ts";
 import { loadUnattended } from "./load_provider.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { RenewalContext } from "./renewal_context.ts";
-import type { HeldTokens, TokenSourceOptions } from "./source.ts";
+import type { HeldTokens, TokenSourceOptions } from "./session_tokens.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal {
@@ -33,14 +33,19 @@ export class TokenRenewal {
    * Signs in from the store, by a refresh or by the person, in this order.
    *
    * @param read The stored entry, unless there is one that could not be stored.
+   * @param era The era in which it was read.
    * @returns Whether the person was asked.
    */
-  async signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean> {
+  async signIn(
+    read: OidcCredentials | undefined,
+    era: number,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
     const { store, use } = this.#context;
     const { ask, beforeProvider, runtime } = this.#options;
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
-    if (await use.servedBy(stored)) this.#held.adopt(stored!);
+    if (await use.servedBy(stored)) this.#held.adopt(stored!, era);
     if (isFresh(this.#held.bearer, runtime.now())) return false;
 
     const obstacle = await use.obstacleIn(stored);

@@ -9,7 +9,7 @@ import { loadProvider } from "./load_provider.ts";
 import { loginRequired } from "./login_required.ts";
 import { toEntry } from "./new_entry.ts";
 import { ProviderClock } from "./provider_clock.ts";
-import type { TokenSourceOptions } from "./source.ts";
+import type { TokenSourceOptions } from "./session_tokens.ts";
 import { CredentialStore } from "./store.ts";
 
 /** The means of one session to get new tokens. */

@@ -106,13 +106,13 @@ const INIT: Row[] = [
     "VM_OIDC_ISSUER=http://localhost:9000/realm VM_OIDC_CLIENT_ID=c VM_API_MODEL=m",
   ],
   [
-    { ...OIDC, model: "m", ...MEMORY }, // to know whose the secret is:
-    `env always: VM_API_URL VM_API_HOST; env optional: ${WHO} ${MORE}; ` +
-    `net always: localhost:5000; ${NET_SIGN_IN}`,
+    { ...OIDC, model: "m", ...MEMORY }, // to know whose the API and the secret are:
+    `env always: ${WHO} VM_API_URL VM_API_HOST; env optional: ${MORE}; ${BOTH}`,
+    `VM_API_HOST=${FULL.apiHost}`,
   ],
   [
     { ...IN_MEMORY, clientId: undefined, apiHost: undefined, apiUrl: "http://[::1]:8080/" },
-    `env always: VM_OIDC_CLIENT_ID; net always: [::1]:8080; ${NET_SIGN_IN}`,
+    `env always: ${WHO}; net always: [::1]:8080; ${NET_SIGN_IN}`, // whose the client is
     "VM_OIDC_CLIENT_ID=c",
   ],
   [
@@ -198,7 +198,7 @@ Deno.test("requiredPermissions: of createSession neither the model nor a default
   assertEquals(await needsOf({ ...SESSION, ...MEMORY }, { call }), NET);
   const { apiHost: _, ...options } = SESSION;
   assertEquals(await needsOf({ ...options, ...MEMORY }, { call }), {
-    "env optional": "VM_API_URL VM_API_HOST",
+    "env optional": `${WHO} VM_API_URL VM_API_HOST`,
     "net sign_in": NET["net sign_in"],
   });
 });

@@ -61,7 +61,7 @@ async function examine(flags: FlagValues, action: string): Promise<Finding[]> {
   let target: SignInTarget | undefined;
   const isSet = await examineOne("settings", async () => {
     target = await findTarget(flags, action);
-    return checkSettings(target, flags);
+    return await checkSettings(target, flags, action);
   });
   if (!isSet) return findings;
   const session = { ...sessionOptions(flags), credentialsBackend: target?.backend };
@@ -88,14 +88,18 @@ async function examine(flags: FlagValues, action: string): Promise<Finding[]> {
 }
 
 /** The sign-in that the settings name, and their sources. */
-function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Answer {
-  const settings = settingsOf(flags);
-  const sources = settings.rows.map(({ name, source }) => `${name} from ${source}`);
+async function checkSettings(
+  target: SignInTarget | undefined,
+  flags: FlagValues,
+  action: string,
+): Promise<Answer> {
+  const { rows, denial } = await settingsOf(flags, action);
+  const sources = rows.map(({ name, source }) => `${name} from ${source}`);
   const { issuer, clientId, audience } = target?.identity ?? {};
   const words = issuer === undefined
     ? "an API key is set (VM_API_KEY), and nobody signs in"
     : `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
-  return [[words, ...sources].join("\n"), settings.denial];
+  return [[words, ...sources].join("\n"), denial];
 }
 
 /** The state of the stored sign-in. */

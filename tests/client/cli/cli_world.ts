@@ -52,7 +52,7 @@ export async function cliWorld(options: OidcProviderOptions = {}) {
     if (flags === undefined) return await runHere(inFolder(args, home), all, rest.stdin);
     return await runDeno({ file: CLI, flags, args: [...args], env: all, cwd: home, ...rest });
   };
-  const settingsPath = join(folder, "settings.json");
+  const settingsPath = join(home, ".config", "validmind-auth", "settings.json");
   const started = stack.move();
   return {
     provider,

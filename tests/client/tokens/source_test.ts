@@ -5,7 +5,7 @@ import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
 import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
 import { EntryUse } from "../../../client/tokens/entry_use.ts";
-import type { TokenSourceOptions } from "../../../client/tokens/source.ts";
+import type { TokenSourceOptions } from "../../../client/tokens/session_tokens.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";

@@ -36,7 +36,7 @@ cliTest("doctor: a warning says what to do, and is no failure", async (world) =>
 });
 
 cliTest("doctor: without a provider, the store is examined all the same", async (world) => {
-  const line = `doctor --issuer http://127.0.0.1:${freePort()}`;
+  const line = `doctor --client-id a --issuer http://127.0.0.1:${freePort()}`;
   const provider = /^fail +provider .*: nothing answers at that host and port/m;
   await world.says(line, 1, /^ok +store/m, provider);
   await world.says(`${line} --quiet`, 1);
