@@ -161,6 +161,8 @@ export interface ValidMindAuthErrorParts extends ErrorParts {
   oauthError?: string | undefined;
   /** The options of the sign-in that leads out of the error, without a secret: of `login_required`. */
   signIn?: Readonly<Record<string, string | boolean>> | undefined;
+  /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
+  retryAfterMs?: number | undefined;
 }
 
 /**
@@ -199,6 +201,8 @@ export class ValidMindAuthError extends Error {
   declare readonly oauthError?: string;
   /** The options of the sign-in that leads out of the error: of `login_required`. */
   declare readonly signIn?: Readonly<Record<string, string | boolean>>;
+  /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
+  declare readonly retryAfterMs?: number;
 
   /**
    * Creates an error.
@@ -208,24 +212,20 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { action, reason, remedy, kind, oauthError, signIn } = parts;
+    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs } = parts;
     this.code = code;
     this.action = action;
     this.reason = reason;
     this.remedy = remedy;
-    Object.assign(this, given({ kind, oauthError, signIn }));
+    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs }));
     showCode(this);
   }
 }
 
 /** The provider gave no usable answer: nothing is decided, and a further try may help. */
 export class ProviderUnavailableError extends ValidMindAuthError {
-  /** The pause that the provider asked for, in milliseconds. */
-  readonly retryAfterMs?: number;
-
-  constructor(parts: ErrorParts & { retryAfterMs?: number | undefined }) {
+  constructor(parts: ValidMindAuthErrorParts) {
     super("provider_unavailable", { ...parts, kind: "fault" });
-    if (parts.retryAfterMs !== undefined) this.retryAfterMs = parts.retryAfterMs;
   }
 }
 
@@ -303,9 +303,7 @@ export class ApiError extends ValidMindAuthError {
   /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
   readonly body: string;
   /** The API's demand, if its answer has one. A sign-in with these parameters satisfies it. */
-  readonly challenge?: ApiChallenge;
-  /** The pause that the API asks for, in milliseconds: `Retry-After`. */
-  readonly retryAfterMs?: number;
+  declare readonly challenge?: ApiChallenge;
 
   /**
    * Creates an error.
@@ -316,7 +314,7 @@ export class ApiError extends ValidMindAuthError {
    * @param challenge The API's demand.
    */
   constructor(
-    parts: ErrorParts & { retryAfterMs?: number | undefined },
+    parts: ValidMindAuthErrorParts,
     status: number,
     body: string,
     challenge?: ApiChallenge,
@@ -324,7 +322,7 @@ export class ApiError extends ValidMindAuthError {
     super(status === 401 ? "unauthorized" : "api_error", parts);
     this.status = status;
     this.body = body;
-    Object.assign(this, given({ challenge, retryAfterMs: parts.retryAfterMs }));
+    if (challenge !== undefined) this.challenge = challenge;
   }
 }
 

@@ -3,7 +3,7 @@ import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { readText } from "../../backends/common/http_answer.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
+import { runLater, untilAborted } from "../../backends/common/promises.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
@@ -81,7 +81,8 @@ export class ApiTransport {
     const { timeoutMs, secrets } = this.#runtime;
     const given = request.init.signal ?? undefined;
     given?.throwIfAborted();
-    using limit = startLimit(timeoutMs);
+    const limit = new AbortController();
+    using _timer = runLater(timeoutMs, () => limit.abort());
     const signal = given ? AbortSignal.any([given, limit.signal]) : limit.signal;
     try {
       return await untilAborted(run(signal), signal); // a caller's fetch may ignore it
@@ -91,15 +92,6 @@ export class ApiTransport {
       throw failedRequest(request, error, secrets, limit.signal.aborted ? timeoutMs : undefined);
     }
   }
-}
-
-/** A signal that aborts when the time is up, unless the limit is disposed of before. */
-function startLimit(ms: number): { signal: AbortSignal } & Disposable {
-  const [end, done] = [new AbortController(), new AbortController()];
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  const { signal } = done;
-  AbortSignal.timeout(Math.ceil(ms)).addEventListener("abort", () => end.abort(), { signal });
-  return { signal: end.signal, [Symbol.dispose]: () => done.abort() };
 }
 
 /** "GET https://api.example.com/ping", for messages. */

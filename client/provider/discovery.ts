@@ -5,6 +5,7 @@ import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
+import { invalidProvider } from "./error.ts";
 
 /** The endpoints of all grants, by their names in a discovery document. */
 const ENDPOINTS = [
@@ -133,11 +134,8 @@ function withoutSlash(issuer: string): string {
 export function checkEndpoint(name: string, text: unknown, issuer: string): void {
   const url = typeof text === "string" ? URL.parse(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
-    throw new ValidMindAuthError("provider_invalid", {
-      action: `use ${issuer}`,
-      reason: `the ${name} in its discovery document is missing, or is not a plain URL`,
-      remedy: "Check the issuer, then ask the provider's administrator.",
-    });
+    const reason = `the ${name} in its discovery document is missing, or is not a plain URL`;
+    throw invalidProvider(`use ${issuer}`, reason);
   }
   const mayBePlain = issuer.startsWith("http:") && isLoopback(url.hostname);
   if (url.protocol === "https:" || mayBePlain) return;

@@ -7,33 +7,12 @@ import {
   ProviderUnavailableError,
   type RefusalKind,
   ValidMindAuthError,
-  type ValidMindAuthErrorParts,
 } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
 import { CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
 
 const ASK = "ask the provider's administrator.";
-
-/**
- * The provider refused a request: by an OAuth error, or by a status of refusal without a word. A passing
- * fault is a `ProviderUnavailableError` instead.
- */
-export class ProviderRefusedError extends ValidMindAuthError {
-  /** The error code and the words of the provider. */
-  readonly answer: string;
-  /** The pause that the provider asked for, in milliseconds. */
-  readonly retryAfterMs?: number;
-
-  constructor(
-    parts: ValidMindAuthErrorParts & { answer: string; retryAfterMs?: number | undefined },
-  ) {
-    super("provider_refused", parts);
-    const { answer, retryAfterMs } = parts;
-    this.answer = answer;
-    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
-  }
-}
 
 /** The kind of a refusal, whether or not it has its code and words already. */
 export function refusalKind(error: unknown): RefusalKind | undefined {
@@ -83,13 +62,11 @@ function refusalError(
   refusal: Refusal,
   advice: RefusalAdvice,
   retryAfter: string | null = null,
-): ProviderRefusedError {
-  const answer = answerOf(refusal);
-  return new ProviderRefusedError({
+): ValidMindAuthError {
+  return new ValidMindAuthError("provider_refused", {
     action: `${action} at ${issuer}`,
-    reason: `the provider answered ${answer}`,
+    reason: `the provider answered ${answerOf(refusal)}`,
     remedy: remedyOf(refusal, { ...advice, scope: printable(advice.scope ?? "") }),
-    answer,
     kind: refusal.kind,
     oauthError: refusal.code || undefined,
     retryAfterMs: parseRetryAfter(retryAfter),
@@ -102,6 +79,15 @@ function answerOf({ code, said, status }: Refusal): string {
   if (code + words === "") return `status ${status} and no text, or a proxy did`;
   const name = code || `status ${status}`;
   return words === "" ? name : `${name} (${words})`;
+}
+
+/** The error for a provider that breaks a rule. Its administrator can mend that. */
+export function invalidProvider(
+  action: string,
+  reason: string,
+  remedy: string = `Check the issuer, then ${ASK}`,
+): ValidMindAuthError {
+  return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
 }
 
 /** The error for an answer that oauth4webapi does not take, or that a check of this folder refuses. */
@@ -123,11 +109,7 @@ function invalidAnswer(action: string, issuer: string, error: unknown): ValidMin
       remedy: remedyOfIdToken(code, text),
     });
   }
-  return new ValidMindAuthError("provider_invalid", {
-    action: at,
-    reason: `its answer breaks the protocol: ${text}`,
-    remedy: `Check the issuer, then ${ASK}`,
-  });
+  return invalidProvider(at, `its answer breaks the protocol: ${text}`);
 }
 
 /** The codes of oauth4webapi for the claims, the times and the key of a token. */
@@ -156,8 +138,7 @@ function remedyOfIdToken(code: unknown, text: string): string {
 function otherIssuer(action: string, issuer: string, stated: unknown): ValidMindAuthError {
   const name = typeof stated === "string" ? `, ${printable(stated)}` : "";
   const reason = `its discovery document names another issuer${name}`;
-  const remedy = remedyOfIssuer(issuer);
-  return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
+  return invalidProvider(action, reason, remedyOfIssuer(issuer));
 }
 
 function remedyOfIssuer(issuer: string): string {

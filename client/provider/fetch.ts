@@ -9,7 +9,7 @@ import { parseHttpDate, parseRetryAfter, readText } from "../../backends/common/
 import { parseObject } from "../../backends/common/json.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
+import { runLater, untilAborted } from "../../backends/common/promises.ts";
 import { redact, remember } from "../../backends/common/redaction.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
@@ -122,7 +122,8 @@ export function providerFetch(
   const { secrets } = runtime;
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
-    remember(secrets, secretsSent(init));
+    const { at, hasProof, sent } = readRequest(endpoint, init);
+    remember(secrets, sent);
     const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
@@ -134,8 +135,7 @@ export function providerFetch(
       capture?.(success.body);
       return rebuild(success, headers);
     }
-    const question = { at: askedFor(endpoint, init), hasProof: hasProof(init) };
-    const refusal = readRefusal({ ...question, status, text, json }, secrets);
+    const refusal = readRefusal({ at, hasProof, status, text, json }, secrets);
     if (refusal.kind === "fault") throw notUsable(url, response, refusal, secrets);
     return rebuild(refusalAnswer(refusal), headers);
   };
@@ -150,26 +150,16 @@ function leadsElsewhere(status: number): boolean {
   return status >= 300 && status < 400;
 }
 
-/** The fields of a request's form. */
-function formOf({ body }: RequestInit): URLSearchParams {
-  if (body instanceof URLSearchParams) return body;
-  return new URLSearchParams();
-}
-
-function askedFor({ at }: Endpoint, init: RequestInit): AskedFor {
-  if (at !== "token") return at;
-  return BY_GRANT[formOf(init).get("grant_type") ?? ""] ?? "code";
-}
-
-function hasProof(init: RequestInit): boolean {
-  const form = formOf(init);
-  return new Headers(init.headers).has("authorization") || PROOFS.some((name) => form.has(name));
-}
-
-function secretsSent(init: RequestInit): (string | undefined)[] {
-  const credential = new Headers(init.headers).get("authorization")?.replace(/^\w+ /, "");
-  const secrets = [...formOf(init)].filter(([name]) => SENT_SECRETS.includes(name));
-  return [credential, ...secrets.map(([, value]) => value)];
+/** The question of a request, whether the client proves itself in it, and the secrets that it sends. */
+function readRequest({ at }: Endpoint, { body, headers }: RequestInit) {
+  const form = body instanceof URLSearchParams ? body : new URLSearchParams();
+  const credential = new Headers(headers).get("authorization")?.replace(/^\w+ /, "");
+  const byGrant = BY_GRANT[form.get("grant_type") ?? ""] ?? "code";
+  return {
+    at: at === "token" ? byGrant : at,
+    hasProof: credential !== undefined || PROOFS.some((name) => form.has(name)),
+    sent: [credential, ...SENT_SECRETS.flatMap((name) => form.getAll(name))],
+  };
 }
 
 /**
@@ -196,7 +186,8 @@ async function fetchText(
   init: RequestInit,
   { fetch, timeoutMs, secrets }: Runtime,
 ) {
-  using limit = timeLimit(timeoutMs);
+  const limit = new AbortController();
+  using _timer = runAtLimit(timeoutMs, () => limit.abort());
   const signal = AbortSignal.any([limit.signal, init.signal ?? []].flat());
   try {
     if (fetch === globalThis.fetch) assertNet(new URL(url));
@@ -220,22 +211,16 @@ async function fetchText(
 }
 
 /**
- * The time limit of a request. A process that stood still, such as on a closed laptop, wakes with the
- * limit passed and perhaps with the answer at hand. It gets some time to read that: a refresh token is
- * spent, and its successor would be lost.
+ * Stops a request at its time limit. A process that stood still, such as on a closed laptop, wakes with
+ * the limit passed and perhaps with the answer at hand. It gets some time to read that: a refresh token
+ * is spent, and its successor would be lost.
  */
-function timeLimit(ms: number): { signal: AbortSignal } & Disposable {
-  const [end, done] = [new AbortController(), new AbortController()];
+function runAtLimit(ms: number, stop: () => void): Disposable {
   const due = performance.now() + ms;
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  const after = (wait: number, run: () => void) =>
-    AbortSignal.timeout(Math.ceil(wait)).addEventListener("abort", run, { signal: done.signal });
-  const stop = () => end.abort();
-  after(ms, () => {
+  return runLater(ms, () => {
     if (performance.now() - due <= LATE_MS) stop();
-    else after(AWAKE_MS, stop);
+    else runLater(AWAKE_MS, stop);
   });
-  return { signal: end.signal, [Symbol.dispose]: () => done.abort() };
 }
 
 /**

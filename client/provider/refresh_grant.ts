@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
@@ -120,8 +121,7 @@ const SOON_MS = 10;
 /** Whether an answer is there, or will be before a write would be done. */
 async function isSoonHere(answer: Promise<unknown>): Promise<boolean> {
   const late = Promise.withResolvers<boolean>();
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  AbortSignal.timeout(SOON_MS).addEventListener("abort", () => late.resolve(false));
+  using _timer = runLater(SOON_MS, () => late.resolve(false));
   return await Promise.race([answer.then(() => true, () => true), late.promise]);
 }
 

@@ -3,9 +3,9 @@ import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import { normalizeIssuer } from "../credential_key.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry/bearer.ts";
-import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
+import { invalidProvider } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./remedy.ts";
 import {
@@ -94,11 +94,9 @@ async function processExchange(
   if (answer.issued_token_type === ACCESS_TOKEN) return answer;
   const [{ issuer }] = answered;
   const type = printable(redact(String(answer.issued_token_type), runtime.secrets), 80);
-  throw new ValidMindAuthError("provider_invalid", {
-    action: `use the token that ${issuer} gave in exchange`,
-    reason: `its issued_token_type is ${type}, and not ${ACCESS_TOKEN}`,
-    remedy: "Have access tokens issued to this client.",
-  });
+  const action = `use the token that ${issuer} gave in exchange`;
+  const reason = `its issued_token_type is ${type}, and not ${ACCESS_TOKEN}`;
+  throw invalidProvider(action, reason, "Have access tokens issued to this client.");
 }
 
 /** The one token in the file. A JWT of another issuer is not sent to this one. */
