@@ -25,12 +25,11 @@
 import { isDeno, needDeno } from "../backends/common/runtime.ts";
 import { preflight } from "./permissions/preflight.ts";
 import { VERSION } from "./signed_in/session.ts";
-import { EXIT } from "./cli/cli_error.ts";
+import { EXIT, PROGRAM } from "./cli/command.ts";
 import { COMMANDS } from "./cli/commands.ts";
 import { helpText } from "./cli/help.ts";
 import { note, print } from "./cli/output.ts";
 import { parseCommandLine } from "./cli/parse_command_line.ts";
-import { PROGRAM } from "./cli/command.ts";
 import { reportError } from "./cli/report_error.ts";
 import { fileNeeds } from "./cli/sign_in_target.ts";
 

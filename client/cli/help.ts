@@ -1,5 +1,4 @@
-import { EXIT_WORDS } from "./cli_error.ts";
-import { type Command, PROGRAM, SPECIFIER } from "./command.ts";
+import { type Command, EXIT_WORDS, PROGRAM, SPECIFIER } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { type FlagName, FLAGS } from "./flags.ts";
 import { columns } from "./output.ts";

@@ -1,4 +1,4 @@
-import { CliError } from "./cli_error.ts";
+import { CliError } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 
 /** Writes a result to standard output. */

@@ -1,6 +1,5 @@
 import { shown } from "../options/settings_path.ts";
-import { unknownWord, usageError } from "./cli_error.ts";
-import type { Command } from "./command.ts";
+import { type Command, unknownWord, usageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
 

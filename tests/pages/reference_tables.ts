@@ -1,4 +1,4 @@
-import { EXIT_WORDS } from "../../client/cli/cli_error.ts";
+import { EXIT_WORDS } from "../../client/cli/command.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";
 import { type FlagName, FLAGS } from "../../client/cli/flags.ts";
 import { flagUsage } from "../../client/cli/help.ts";

@@ -1,7 +1,6 @@
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { CliError, EXIT, usageError } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { CliError, type CommandCall, EXIT, usageError } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { openSession, pairOf } from "../sign_in_target.ts";

@@ -1,6 +1,5 @@
 import { quotePosix } from "../../../backends/common/shell.ts";
-import { EXIT, usageError } from "../cli_error.ts";
-import { type Command, type CommandCall, PROGRAM } from "../command.ts";
+import { type Command, type CommandCall, EXIT, PROGRAM, usageError } from "../command.ts";
 import { FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
 

@@ -1,7 +1,6 @@
 import { isWindows } from "../../../backends/common/runtime.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { CliError, EXIT, usageError } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { CliError, type CommandCall, EXIT, usageError } from "../command.ts";
 import { readBearer } from "./token.ts";
 
 const USUAL_VARIABLE = "VM_ACCESS_TOKEN";

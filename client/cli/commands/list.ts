@@ -6,8 +6,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import { asksNobody } from "../../entry/bearer.ts";
 import { backendStatus } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, printResult, snakeCase } from "../output.ts";
 import { describeError } from "../report_error.ts";

@@ -1,8 +1,7 @@
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer.ts";
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { note, print, snakeCase, toJsonText } from "../output.ts";
 import {

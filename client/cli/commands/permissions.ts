@@ -7,8 +7,7 @@ import {
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
 import { SETTINGS_REASON, uniqueNeeds } from "../../permissions/start_needs.ts";
-import { EXIT, usageError } from "../cli_error.ts";
-import { type CommandCall, PROGRAM, SPECIFIER } from "../command.ts";
+import { type CommandCall, EXIT, PROGRAM, SPECIFIER, usageError } from "../command.ts";
 import { printResult } from "../output.ts";
 import { chooseBackend, fileNeeds, identityNeeds, sessionOptions } from "../sign_in_target.ts";
 

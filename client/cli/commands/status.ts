@@ -1,5 +1,4 @@
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, EXIT } from "../command.ts";
 import { printResult } from "../output.ts";
 import { findTarget } from "../sign_in_target.ts";
 import { readStatus, statusText } from "../status_report.ts";

@@ -1,5 +1,4 @@
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues, TOKEN_FORMATS } from "../flags.ts";
 import { print, toJsonText } from "../output.ts";
 import { openSession } from "../sign_in_target.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
 import { quotePosix } from "../../../backends/common/shell.ts";
-import { CliError, usageError } from "../../../client/cli/cli_error.ts";
+import { CliError, usageError } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { columns } from "../../../client/cli/output.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
