@@ -63,11 +63,13 @@ export async function runCli(args: readonly string[]): Promise<number> {
       print(`${PROGRAM} ${VERSION}\n`);
       return EXIT.ok;
     }
-    if (command === undefined || flags.has("help")) {
-      const text = helpText(command);
-      if (flags.has("help")) print(text);
-      else note(text);
-      return flags.has("help") ? EXIT.ok : EXIT.usage;
+    if (flags.has("help")) {
+      print(helpText(command));
+      return EXIT.ok;
+    }
+    if (command === undefined) {
+      note(helpText(command));
+      return EXIT.usage;
     }
     preflight(command.action, fileNeeds(flags));
     const { run } = await command.load();

@@ -1,5 +1,6 @@
 import { showCaller, showCode } from "../backends/common/caller_stack.ts";
 import { given } from "../backends/common/given.ts";
+import { permissionFlag } from "../backends/common/permission.ts";
 import { knowCopies } from "../backends/common/shared_class.ts";
 import {
   causeOf,
@@ -332,6 +333,23 @@ for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, nam
 /** The error for options and variables that cannot be used. */
 export function invalidOptions(parts: ErrorParts): ValidMindAuthError {
   return new ValidMindAuthError("invalid_options", parts);
+}
+
+/**
+ * The error where Deno denies the network.
+ *
+ * @param what Completes "Deno does not permit …".
+ */
+export function netDenied(
+  action: string,
+  what: string,
+  ...hosts: readonly string[]
+): ValidMindAuthError {
+  return new ValidMindAuthError("permission_required", {
+    action,
+    reason: `Deno does not permit ${what}`,
+    remedy: `Run with: ${permissionFlag("net", ...hosts)}`,
+  });
 }
 
 /** The `code` member of an event: the code of an error of this module. */

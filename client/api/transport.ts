@@ -2,9 +2,9 @@ import { connectionAdvice, connectionFault } from "../../backends/common/connect
 import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { readText } from "../../backends/common/http_answer.ts";
-import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
+import { assertNet, isNotCapable } from "../../backends/common/permission.ts";
 import { runLater, untilAborted } from "../../backends/common/promises.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 
@@ -107,13 +107,7 @@ function failedRequest(
   timeoutMs?: number,
 ): ValidMindAuthError {
   const action = actionOf(request);
-  if (isNotCapable(error)) {
-    return new ValidMindAuthError("permission_required", {
-      action,
-      reason: "Deno does not permit it",
-      remedy: `Run with: ${permissionFlag("net", netHost(request.url))}`,
-    });
-  }
+  if (isNotCapable(error)) return netDenied(action, "it", netHost(request.url));
   const fault = connectionFault(error, timeoutMs);
   return new ValidMindAuthError("api_unreachable", {
     action,

@@ -1,7 +1,7 @@
 import { didYouMean } from "../../backends/common/did_you_mean.ts";
+import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import { optionNamed, optionRow } from "../options/declaration.ts";
 import { shown } from "../options/settings_path.ts";
-import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 
 /** One command. Parser, help, completions and reference are made from it. */

@@ -129,12 +129,15 @@ function personText({ name, email, subject, flow, clientId }: Report): string {
 /** The end of the token, and what comes then. */
 export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: Report): string {
   const end = expiresAt && `${expiresIn > 0 ? "valid until" : "ended"} ${timeText(expiresAt)}`;
-  const then = {
-    valid: refreshable ? ", then refreshed without you" : ", then you sign in again",
-    refreshable: ", refreshed without you at the next use",
-    other_scope: ", but not for all of the scope that is asked for: run login",
-  }[state as string] ?? ": run login";
-  return (end ?? "not there") + then;
+  return (end ?? "not there") + nextText(state, refreshable);
+}
+
+function nextText(state: SignInState | undefined, isRefreshable: boolean | undefined): string {
+  if (state === "valid" && isRefreshable) return ", then refreshed without you";
+  if (state === "valid") return ", then you sign in again";
+  if (state === "refreshable") return ", refreshed without you at the next use";
+  if (state !== "other_scope") return ": run login";
+  return ", but not for all of the scope that is asked for: run login";
 }
 
 /** A time, and how far it is: "in 43 min", "2 h ago". */

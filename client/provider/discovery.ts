@@ -73,17 +73,15 @@ export async function findRevocationEndpoint(
     `${withoutSlash(issuer)}/${name}`,
   ]);
   for (const place of places) {
-    const found = await get(place).then((response) => endpointIn(response, url))
-      .catch(() => undefined);
-    if (found !== undefined) return found;
+    try {
+      const found = await oauth.processDiscoveryResponse(url, await get(place));
+      checkEndpoint("revocation_endpoint", found.revocation_endpoint, url.href);
+      return found.revocation_endpoint;
+    } catch {
+      // It has no document, or none of this issuer with this endpoint.
+    }
   }
   return undefined;
-}
-
-async function endpointIn(response: Response, issuer: URL): Promise<string | undefined> {
-  const { revocation_endpoint } = await oauth.processDiscoveryResponse(issuer, response);
-  checkEndpoint("revocation_endpoint", revocation_endpoint, issuer.href);
-  return revocation_endpoint;
 }
 
 /**

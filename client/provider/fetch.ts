@@ -7,11 +7,11 @@ import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { parseHttpDate, parseRetryAfter, readText } from "../../backends/common/http_answer.ts";
 import { parseObject } from "../../backends/common/json.ts";
-import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
+import { assertNet, isNotCapable } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { runLater, untilAborted } from "../../backends/common/promises.ts";
 import { redact, remember } from "../../backends/common/redaction.ts";
-import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { netDenied, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
@@ -205,7 +205,9 @@ async function fetchText(
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
     const ms = limit.signal.aborted ? timeoutMs : undefined;
-    if (isNotCapable(error)) throw notPermitted(url);
+    if (isNotCapable(error)) {
+      throw netDenied(`reach ${place(url)}`, "it", netHost(new URL(url)));
+    }
     throw unreachableEndpoint(endpoint, url, error, secrets, ms);
   }
 }
@@ -273,15 +275,6 @@ function wordsForFault({ status, code, said }: Refusal, contentType: string): st
 function unusableAnswer(url: string, reason: string, remedy: string, retryAfterMs?: number) {
   const action = `use the answer of ${place(url)}`;
   return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
-}
-
-function notPermitted(url: string): ValidMindAuthError {
-  const flag = permissionFlag("net", netHost(new URL(url)));
-  return new ValidMindAuthError("permission_required", {
-    action: `reach ${place(url)}`,
-    reason: "Deno does not permit it",
-    remedy: `Run with: ${flag}`,
-  });
 }
 
 /** The error for a request without an answer. */

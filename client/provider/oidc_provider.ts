@@ -49,16 +49,12 @@ export class OidcProvider {
   ): Promise<T> {
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
-      const send = (isTurned: boolean) =>
-        run({
-          identity: this.#identity,
-          runtime: this.#runtime,
-          signal,
-          server,
-          client: { client_id: this.#identity.clientId },
-          auth: this.#proof?.prove(server, isTurned, { runtime: this.#runtime, signal }) ??
-            oauth.None(),
-        });
+      const sender = { identity: this.#identity, runtime: this.#runtime, signal };
+      const client = { client_id: this.#identity.clientId };
+      const send = (isTurned: boolean) => {
+        const auth = this.#proof?.prove(server, isTurned, sender) ?? oauth.None();
+        return run({ ...sender, server, client, auth });
+      };
       const isTurned = this.#isTurned; // before another request has turned it
       try {
         return await send(isTurned);

@@ -7,7 +7,7 @@ import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
 import { invalidProvider } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./remedy.ts";
+import { ITS_VARIABLES, PROVE, SCOPE } from "./remedy.ts";
 import {
   firstTokens,
   newDpopKey,
@@ -82,7 +82,7 @@ async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
       }),
       process: (...answered) => processExchange(context, ...answered),
     });
-  }, adviceFor(token));
+  }, { ofToken: `${remedyOfToken(token)} ${OTHERWISE}` });
 }
 
 /** Refuses an ID token or a refresh token in the place of an access token: RFC 8693, section 2.2.1. */
@@ -114,11 +114,7 @@ function readToken(path: string, target: string, issuer: string): string {
   throw fail(reason, `Have the file filled with a token of ${issuer}.`);
 }
 
-/** The advice for refusals, by the unchecked claims of the token where it is a JWT. */
-function adviceFor(token: string): RefusalAdvice {
-  return { ofToken: `${remedyOfToken(token)} ${OTHERWISE}` };
-}
-
+/** The way on from a refusal, by the unchecked claims of the token where it is a JWT. */
 function remedyOfToken(token: string): string {
   const { exp, azp } = readClaims(token) ?? {};
   if (typeof exp === "number" && exp * 1000 < Date.now()) return "That token has ended.";

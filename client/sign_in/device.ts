@@ -85,13 +85,11 @@ function meaningOf(error: unknown): "pending" | "slow_down" | "fault" | undefine
 
 /** @param fault The reason why the last poll decided nothing. The person may have approved. */
 function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
-  const action = `sign in at ${issuer}`;
-  if (fault === undefined) {
-    const reason = "nobody approved before the code ended";
-    const remedy = `Sign in again. ${INSTEAD_OF_CODE}`;
-    return new ValidMindAuthError("device_code_expired", { action, reason, remedy });
-  }
-  const reason = `the code ended before the provider answered: ${fault.reason}`;
-  const { remedy } = fault;
-  return new ValidMindAuthError("device_code_expired", { action, reason, remedy, cause: fault });
+  const cut = fault && `the code ended before the provider answered: ${fault.reason}`;
+  return new ValidMindAuthError("device_code_expired", {
+    action: `sign in at ${issuer}`,
+    reason: cut ?? "nobody approved before the code ended",
+    remedy: fault?.remedy ?? `Sign in again. ${INSTEAD_OF_CODE}`,
+    cause: fault,
+  });
 }

@@ -1,10 +1,9 @@
-import { permissionFlag } from "../../backends/common/permission.ts";
 import { delay, untilAborted } from "../../backends/common/promises.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { listenPlaces, type RedirectSetting } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
 import { type BrowserAnswer, parametersOf, SPENT } from "./browser_answer.ts";
-import { answerPage, BrowserStart, emptyAnswer } from "./browser_pages.ts";
+import { BrowserStart, emptyAnswer, page } from "./browser_pages.ts";
 import {
   close,
   exchange,
@@ -130,11 +129,11 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   #respondTo(parameters: URLSearchParams): HttpResponse {
-    if (this.#answer === undefined) return answerPage("stray");
+    if (this.#answer === undefined) return page("stray");
     const fault = this.#answer.offer(parameters);
     // A browser that loads the page anew gets the same page.
-    if (fault !== undefined && fault !== SPENT) return answerPage("stray");
-    return answerPage(parameters.has("error") ? "refused" : "arrived");
+    if (fault !== undefined && fault !== SPENT) return page("stray");
+    return page(parameters.has("error") ? "refused" : "arrived");
   }
 
   /** Stops listening at once. Answers to whole requests still get out. */
@@ -170,11 +169,7 @@ function listenAt(hostname: string, port: number): Deno.TcpListener[] {
 function listenFault(setting: RedirectSetting, error: unknown): ValidMindAuthError {
   const places = listenPlaces(setting);
   if (error instanceof Deno.errors.NotCapable) {
-    return new ValidMindAuthError("permission_required", {
-      action: "sign in in the browser",
-      reason: "Deno does not permit listening for its answer",
-      remedy: `Run with: ${permissionFlag("net", ...places)}`,
-    });
+    return netDenied("sign in in the browser", "listening for its answer", ...places);
   }
   const reason = error instanceof Deno.errors.AddrInUse
     ? "another program, or another sign-in of this one, listens there"
