@@ -56,7 +56,7 @@ export class ApiTransport {
     hop: ApiRequest,
     { headers: own, fetch }: ApiCredentials,
     signal: AbortSignal,
-  ): Promise<Response> {
+  ) {
     const { redirect } = hop.init;
     for (let hops = 0;; hops++) {
       const response = await fetch(hop.url, { ...hop.init, signal, redirect: "manual" });
@@ -77,7 +77,7 @@ export class ApiTransport {
   }
 
   /** Runs a part of a call. `run` gets a signal that aborts when its time is up, or with the caller's. */
-  async #within<T>(request: ApiRequest, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #within<T>(request: ApiRequest, run: (signal: AbortSignal) => Promise<T>) {
     const { timeoutMs, secrets } = this.#runtime;
     const given = request.init.signal ?? undefined;
     given?.throwIfAborted();
@@ -105,7 +105,7 @@ function failedRequest(
   error: unknown,
   secrets: Iterable<string>,
   timeoutMs?: number,
-): ValidMindAuthError {
+) {
   const action = actionOf(request);
   if (isNotCapable(error)) return netDenied(action, "it", netHost(request.url));
   const fault = connectionFault(error, timeoutMs);
@@ -122,7 +122,7 @@ async function straying(
   hop: ApiRequest,
   response: Response,
   where: string,
-): Promise<ValidMindAuthError> {
+) {
   await response.body?.cancel();
   return new ValidMindAuthError("api_unreachable", {
     action: actionOf(hop),
@@ -145,7 +145,7 @@ function withHeaders(init: RequestInit, own: OwnHeaders): RequestInit {
   return { ...init, headers };
 }
 
-function redirectTarget({ status, headers }: Response, url: URL): URL | undefined {
+function redirectTarget({ status, headers }: Response, url: URL) {
   const location = headers.get("location");
   if (location === null || ![301, 302, 303, 307, 308].includes(status)) return undefined;
   const next = URL.parse(location, url);
@@ -153,7 +153,7 @@ function redirectTarget({ status, headers }: Response, url: URL): URL | undefine
 }
 
 /** The next request by the fetch standard; `undefined` if its body cannot be sent again. */
-function rewrite(status: number, request: RequestInit): RequestInit | undefined {
+function rewrite(status: number, request: RequestInit) {
   const method = request.method?.toUpperCase() ?? "GET";
   const becomesGet = (status === 303 && method !== "HEAD") ||
     ((status === 301 || status === 302) && method === "POST");
@@ -168,7 +168,7 @@ function withoutSecrets(request: RequestInit, own: OwnHeaders): RequestInit {
   return { ...request, headers: without(names, request.headers) };
 }
 
-function without(names: string[], headers: HeadersInit | undefined): Headers {
+function without(names: string[], headers: HeadersInit | undefined) {
   const rest = new Headers(headers);
   for (const name of names) rest.delete(name);
   return rest;

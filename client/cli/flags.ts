@@ -118,7 +118,7 @@ export class FlagValues extends Map<FlagName, readonly string[]> {
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
 
 /** The flags of the options whose row is wanted. */
-function flagsOf(isWanted: (row: OptionRow) => boolean): FlagName[] {
+function flagsOf(isWanted: (row: OptionRow) => boolean) {
   const rows = OPTION_NAMES.map(optionRow).filter(isWanted);
   return rows.flatMap(({ flag }) => flag ?? []) as FlagName[];
 }

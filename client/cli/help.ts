@@ -53,7 +53,7 @@ export function flagUsage(name: FlagName): string {
   return value === undefined ? `--${name}` : `--${name} ${value}`;
 }
 
-function flagRows(names: readonly FlagName[]): string[][] {
+function flagRows(names: readonly FlagName[]) {
   return names.map((name) => {
     const { summary, variable, choices, short } = FLAGS[name];
     const more = [choices && `one of ${choices.join(", ")}`, variable && `or ${variable}`]

@@ -50,7 +50,7 @@ function flagNamed(raw: string, command: Command | undefined): FlagName {
   throw unknownWord(raw, "a flag", (command?.flags ?? NAMES).map((name) => `--${name}`));
 }
 
-function addFlag(flags: FlagValues, name: FlagName, value: string | undefined): void {
+function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
   const fault = faultOfFlag(flags, name, value);
   if (fault !== undefined) throw usageError(`Cannot use --${name}: ${fault}`);
   const { choices } = FLAGS[name];
@@ -79,7 +79,7 @@ function assertTaken(
   { name, flags, args }: Command,
   given: FlagValues,
   words: readonly string[],
-): void {
+) {
   const taken: readonly FlagName[] = [...flags, "help", "version"];
   const flag = given.keys().find((one) => !taken.includes(one));
   const [word] = words;

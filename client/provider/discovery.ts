@@ -49,7 +49,7 @@ export async function discoverProvider(
  * document does. At the place of RFC 8414, whoever has the host's root answers for all its paths, and has
  * to name one exactly.
  */
-async function statedIssuer(issuer: URL, response: Response): Promise<URL> {
+async function statedIssuer(issuer: URL, response: Response) {
   const { issuer: stated } = await response.clone().json();
   if (withoutSlash(String(stated)) !== withoutSlash(issuer.href)) return issuer;
   return new URL(stated);

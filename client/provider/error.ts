@@ -62,7 +62,7 @@ function refusalError(
   refusal: Refusal,
   advice: RefusalAdvice,
   retryAfter: string | null = null,
-): ValidMindAuthError {
+) {
   return new ValidMindAuthError("provider_refused", {
     action: `${action} at ${issuer}`,
     reason: `the provider answered ${answerOf(refusal)}`,
@@ -91,7 +91,7 @@ export function invalidProvider(
 }
 
 /** The error for an answer that oauth4webapi does not take, or that a check of this folder refuses. */
-function invalidAnswer(action: string, issuer: string, error: unknown): ValidMindAuthError {
+function invalidAnswer(action: string, issuer: string, error: unknown) {
   const at = `${action} at ${issuer}`;
   const { code, cause } = (error ?? {}) as {
     code?: unknown;
@@ -119,7 +119,7 @@ const OF_TOKENS: readonly unknown[] = [
   oauth.KEY_SELECTION,
 ];
 
-function isOfIdToken(code: unknown, text: string): boolean {
+function isOfIdToken(code: unknown, text: string) {
   return OF_TOKENS.includes(code) || /\bJW[TSKE]\b|id_token|signature/i.test(text);
 }
 
@@ -135,7 +135,7 @@ function remedyOfIdToken(code: unknown, text: string): string {
   return `Check ${named("issuer")} and ${CLIENT_ID}, then ${ASK}`;
 }
 
-function otherIssuer(action: string, issuer: string, stated: unknown): ValidMindAuthError {
+function otherIssuer(action: string, issuer: string, stated: unknown) {
   const name = typeof stated === "string" ? `, ${printable(stated)}` : "";
   const reason = `its discovery document names another issuer${name}`;
   return invalidProvider(action, reason, remedyOfIssuer(issuer));

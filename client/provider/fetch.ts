@@ -141,12 +141,12 @@ export function providerFetch(
   };
 }
 
-function learnClock(runtime: Runtime, headers: Headers): void {
+function learnClock(runtime: Runtime, headers: Headers) {
   if (headers.has("age")) return; // a cache, as Google has for its keys, gives the time of its copy
   runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
 }
 
-function leadsElsewhere(status: number): boolean {
+function leadsElsewhere(status: number) {
   return status >= 300 && status < 400;
 }
 
@@ -217,7 +217,7 @@ async function fetchText(
  * the limit passed and perhaps with the answer at hand. It gets some time to read that: a refresh token
  * is spent, and its successor would be lost.
  */
-function runAtLimit(ms: number, stop: () => void): Disposable {
+function runAtLimit(ms: number, stop: () => void) {
   const due = performance.now() + ms;
   return runLater(ms, () => {
     if (performance.now() - due <= LATE_MS) stop();
@@ -254,7 +254,7 @@ function notUsable(
   { headers }: Response,
   refusal: Refusal,
   secrets: Iterable<string>,
-): ProviderUnavailableError {
+) {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
   const reason = wordsForFault(refusal, printable(contentType, 60));
   return unusableAnswer(
@@ -284,7 +284,7 @@ function unreachableEndpoint(
   error: unknown,
   secrets: Iterable<string>,
   timeoutMs?: number,
-): ProviderUnavailableError {
+) {
   const fault = connectionFault(error, timeoutMs);
   return new ProviderUnavailableError({
     action: `reach ${place(url)}`,

@@ -75,7 +75,7 @@ export class OidcProvider {
     send: () => Promise<T>,
     isTurned: boolean,
     refusal: unknown,
-  ): Promise<T> {
+  ) {
     try {
       const result = await send();
       this.#isTurned = isTurned;
@@ -137,7 +137,7 @@ export class OidcProvider {
     return await this.#attempt("find the provider's endpoints", undefined, hosts);
   }
 
-  #discover(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
+  #discover(signal?: AbortSignal) {
     return this.#server.get(async () => {
       const server = await this.#find(signal);
       if (this.#runtime.fetch === globalThis.fetch) await preflightEndpoints(server);
@@ -145,7 +145,7 @@ export class OidcProvider {
     });
   }
 
-  async #find(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
+  async #find(signal?: AbortSignal) {
     const sender = { identity: this.#identity, runtime: this.#runtime, signal };
     return await discoverProvider(this.#identity.issuer, requestOptions(DISCOVERY, sender));
   }
@@ -155,7 +155,7 @@ export class OidcProvider {
     signal: AbortSignal | undefined,
     run: () => Promise<T>,
     advice: RefusalAdvice = {},
-  ): Promise<T> {
+  ) {
     try {
       return await run();
     } catch (error) {
@@ -168,7 +168,7 @@ export class OidcProvider {
 }
 
 /** Whether a client's second way of proof is refused, too: zitadel says then that the grant is. */
-function isOfClient(error: unknown): boolean {
+function isOfClient(error: unknown) {
   const kind = refusalKind(error);
   return kind === "client" || kind === "flow";
 }

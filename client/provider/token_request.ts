@@ -114,7 +114,7 @@ export async function requestTokens(
 async function requestOnce(
   context: RequestContext,
   { send, process, parameters, dpopKey, got }: TokenRequest,
-): Promise<TokenAnswer> {
+) {
   const { identity, server, client, runtime } = context;
   const [sentAt, sentBySystem] = [runtime.now(), Date.now()];
   const response = await send({
@@ -145,7 +145,7 @@ async function requestOnce(
 async function assertSigned(
   context: RequestContext,
   { response, answer: { id_token } }: TokenAnswer,
-): Promise<void> {
+) {
   if (id_token === undefined) return;
   const keys = keysNamedBy(id_token, await requestKeys(context));
   if (!await isSignedByOne(context.server, response, id_token, keys)) throw noSigner();
@@ -272,7 +272,7 @@ export async function newDpopKey(
   throw withoutDpop(action, "the provider offers no DPoP with ES256");
 }
 
-function withoutDpop(action: string, reason: string): ValidMindAuthError {
+function withoutDpop(action: string, reason: string) {
   const remedy = `Have DPoP switched on, or leave out ${DPOP}.`;
   return new ValidMindAuthError("dpop_unsupported", { action, reason, remedy });
 }

@@ -26,7 +26,7 @@ const BY_CLIENT = named("flow", "client_credentials");
  * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token
  * and no refresh token; those of a provider that sends them are dropped.
  */
-async function requestClientTokens(provider: OidcProvider): Promise<TokenSet> {
+async function requestClientTokens(provider: OidcProvider) {
   return await provider.use("get a token", undefined, async (context) => {
     if (provider.isPublicClient) throw unusable(BY_CLIENT, "the client has no proof", PROVE);
     return await firstTokens(context, await newDpopKey(context), {
@@ -63,7 +63,7 @@ const OTHERWISE = "Sign in again where that token comes from, such as at the hub
  * Exchanges the token in the subject token file for one of this client and audience: RFC 8693. The file
  * is read anew each time, since another program renews it.
  */
-async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
+async function exchangeToken(provider: OidcProvider) {
   const { issuer, clientId, audience, subjectTokenFile: path } = provider.identity;
   if (path === undefined) {
     const advice = `Give ${named("subjectTokenFile")}. ${ITS_VARIABLES}. ${OTHERWISE}`;
@@ -89,7 +89,7 @@ async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
 async function processExchange(
   { runtime }: RequestContext,
   ...answered: Parameters<TokenRequest["process"]>
-): Promise<oauth.TokenEndpointResponse> {
+) {
   const answer = await oauth.processGenericTokenEndpointResponse(...answered);
   if (answer.issued_token_type === ACCESS_TOKEN) return answer;
   const [{ issuer }] = answered;

@@ -48,7 +48,7 @@ function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
 }
 
 /** The error where neither flow works. */
-function withoutBrowser(error: ValidMindAuthError, obstacle: string): ValidMindAuthError {
+function withoutBrowser(error: ValidMindAuthError, obstacle: string) {
   const instead = `${BY_BROWSER} cannot take its place: ${obstacle}.`;
   // The remedy of this code is the browser.
   const isInstead = error.code === "device_flow_unsupported";
@@ -79,7 +79,7 @@ async function tellChange(
   { ask }: FlowContext,
   { action, reason }: ValidMindAuthError,
   words: string,
-): Promise<void> {
+) {
   if (isShownByCaller(ask)) return;
   await showLine(`Cannot ${action}: ${reason}. The sign-in goes on ${words}`);
 }

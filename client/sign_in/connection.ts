@@ -58,7 +58,7 @@ export function close(connection: { close(): void }): void {
 }
 
 /** Reads a request; gives `undefined` for one that is not whole, too large or malformed. */
-async function readWholeRequest(connection: Deno.Conn): Promise<HttpRequest | undefined> {
+async function readWholeRequest(connection: Deno.Conn) {
   const chunk = new Uint8Array(MAX_BYTES);
   let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
   const readMore = async () => {
@@ -92,7 +92,7 @@ function parseRequestHead(head: string): { request: HttpRequest; length: number 
   return { request: { method, path: path!, query: parameters, headers, body: "" }, length };
 }
 
-function readHeaders(lines: readonly string[]): Map<string, string> | undefined {
+function readHeaders(lines: readonly string[]) {
   const headers = new Map<string, string>();
   for (const line of lines) {
     // Not the blanks by a pattern: a long run of them within a value would take seconds.
@@ -106,7 +106,7 @@ function readHeaders(lines: readonly string[]): Map<string, string> | undefined 
   return headers;
 }
 
-function bytesOf({ status, headers = {}, body = "" }: HttpResponse): Uint8Array {
+function bytesOf({ status, headers = {}, body = "" }: HttpResponse) {
   const encoder = new TextEncoder();
   const length = String(encoder.encode(body).length);
   const all = { ...headers, "content-length": length, connection: "close" };
@@ -114,7 +114,7 @@ function bytesOf({ status, headers = {}, body = "" }: HttpResponse): Uint8Array 
   return encoder.encode(`HTTP/1.1 ${status} \r\n${lines.join("")}\r\n${body}`);
 }
 
-async function sendBytes(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+async function sendBytes(connection: Deno.Conn, bytes: Uint8Array) {
   for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
 }
 

@@ -48,7 +48,7 @@ async function poll(
   device: DeviceAuthorization,
   { runtime, signal, look }: FlowContext,
   leftMs: () => number,
-): Promise<TokenSet> {
+) {
   let intervalMs = device.interval * 1000;
   let waitMs = intervalMs;
   let fault: ProviderUnavailableError | undefined;
@@ -84,7 +84,7 @@ function meaningOf(error: unknown): "pending" | "slow_down" | "fault" | undefine
 }
 
 /** @param fault The reason why the last poll decided nothing. The person may have approved. */
-function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
+function codeEnded(issuer: string, fault?: ProviderUnavailableError) {
   const cut = fault && `the code ended before the provider answered: ${fault.reason}`;
   return new ValidMindAuthError("device_code_expired", {
     action: `sign in at ${issuer}`,

@@ -155,7 +155,7 @@ class SignInDialog implements Disposable {
   }
 
   /** Reads addresses beside the listener: the browser may be on another machine. */
-  #readPastes(onAddress: NonNullable<PageAnswer["submit"]>): void {
+  #readPastes(onAddress: NonNullable<PageAnswer["submit"]>) {
     this.#pastes = readPastes({
       onAddress,
       say: (fault) => void this.#opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
@@ -163,7 +163,7 @@ class SignInDialog implements Disposable {
     });
   }
 
-  async #openBrowser(prompt: Prompt, { url, answer }: SignInPage): Promise<void> {
+  async #openBrowser(prompt: Prompt, { url, answer }: SignInPage) {
     const { openBrowser: asked } = this.#options.ask;
     const isWanted = asked ?? (answer !== undefined && isTerminal() && !isRemote());
     if (!isWanted) return;
@@ -187,7 +187,7 @@ class SignInDialog implements Disposable {
 }
 
 /** Whether the person sits at another machine, as far as readable variables tell. */
-function isRemote(): boolean {
+function isRemote() {
   return ["SSH_CONNECTION", "SSH_TTY"].some((name) => readEnvIfGranted(name) !== undefined);
 }
 

@@ -86,7 +86,7 @@ export class RedirectListener implements AsyncDisposable {
     this.#start.lead(link, onOther);
   }
 
-  async #accept(listener: Deno.TcpListener): Promise<void> {
+  async #accept(listener: Deno.TcpListener) {
     while (this.#isOpen) {
       try {
         this.#serve(await listener.accept());
@@ -97,7 +97,7 @@ export class RedirectListener implements AsyncDisposable {
     }
   }
 
-  #serve(connection: Deno.TcpConn): void {
+  #serve(connection: Deno.TcpConn) {
     if (this.#connections.size >= MAX_CONNECTIONS) close([...this.#connections.keys()][0]!);
     const visit = { done: Promise.resolve(), isAsked: false };
     this.#connections.set(connection, visit);
@@ -153,7 +153,7 @@ export class RedirectListener implements AsyncDisposable {
  * Listens at a port; for `localhost`, which browsers take for either, at both kinds of address. Another
  * program at one of them would get code and state. PKCE keeps it from a token: it could end the sign-in.
  */
-function listenAt(hostname: string, port: number): Deno.TcpListener[] {
+function listenAt(hostname: string, port: number) {
   if (hostname !== "localhost") return [Deno.listen({ hostname, port })];
   const first = Deno.listen({ hostname: "127.0.0.1", port });
   try {
@@ -166,7 +166,7 @@ function listenAt(hostname: string, port: number): Deno.TcpListener[] {
   }
 }
 
-function listenFault(setting: RedirectSetting, error: unknown): ValidMindAuthError {
+function listenFault(setting: RedirectSetting, error: unknown) {
   const places = listenPlaces(setting);
   if (error instanceof Deno.errors.NotCapable) {
     return netDenied("sign in in the browser", "listening for its answer", ...places);

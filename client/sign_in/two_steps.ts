@@ -69,19 +69,19 @@ class SignInInSteps implements StartedSignIn {
     await this.#session.catch(() => undefined);
   }
 
-  #show(link: AuthorizationPrompt): void {
+  #show(link: AuthorizationPrompt) {
     this.#link = link;
     this.#next.resolve(link);
     this.#next = Promise.withResolvers();
   }
 
   /** A link; `undefined` where the sign-in ends before. */
-  #orEnd(link: Promise<AuthorizationPrompt>): Promise<AuthorizationPrompt | undefined> {
+  #orEnd(link: Promise<AuthorizationPrompt>) {
     return Promise.race([link, this.#session.then(() => undefined)]);
   }
 }
 
-function newLink(): ValidMindAuthError {
+function newLink() {
   return new ValidMindAuthError("address_refused", {
     action: "finish the sign-in",
     reason: "the provider refused the scopes of this link",
@@ -89,7 +89,7 @@ function newLink(): ValidMindAuthError {
   });
 }
 
-function checkFlow({ flow = "browser" }: SessionOptions): void {
+function checkFlow({ flow = "browser" }: SessionOptions) {
   if (flow === "auto" || flow === "browser") return;
   throw invalidOptions({
     action: "start the sign-in",
@@ -124,7 +124,7 @@ export function twoCells(call: InitOptions = {}): string[] {
 }
 
 /** Whether an option counts for a sign-in in two steps, which is one in the browser. */
-function isOfSignIn(name: OptionName): boolean {
+function isOfSignIn(name: OptionName) {
   return optionRow(name).group !== "model" && name !== "flow" && name !== "signal";
 }
 

@@ -29,7 +29,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
 async function readRequest(
   flags: FlagValues,
   action: string,
-): Promise<RequestInit & { query: string }> {
+) {
   const fields: [name: string, value: unknown][] = pairsOf(flags, "raw-field");
   for (const [name, text] of pairsOf(flags, "field")) {
     fields.push([name, await typedValue(text, action)]);
@@ -59,7 +59,7 @@ function pairsOf(flags: FlagValues, flag: FlagName, separator?: string) {
   return (flags.get(flag) ?? []).map((text) => pairOf(flag, text, separator));
 }
 
-function readHeaders(flags: FlagValues): Headers {
+function readHeaders(flags: FlagValues) {
   const pairs = pairsOf(flags, "header", ":");
   try {
     return new Headers(pairs);
@@ -78,7 +78,7 @@ async function typedValue(text: string, action: string): Promise<unknown> {
 }
 
 /** The bytes of a file; of standard input for a dash. */
-async function readInput(path: string, action: string): Promise<Uint8Array<ArrayBuffer>> {
+async function readInput(path: string, action: string) {
   if (path === "-") {
     const { readable } = Deno.stdin;
     if (readable.locked) throw usageError("Cannot read standard input twice. Give - once.");
@@ -95,7 +95,7 @@ async function readInput(path: string, action: string): Promise<Uint8Array<Array
   }
 }
 
-async function printAnswer(response: Response): Promise<void> {
+async function printAnswer(response: Response) {
   try {
     if (Deno.stdout.isTerminal()) print(`${(await response.text()).trimEnd()}\n`);
     else for await (const chunk of response.body ?? []) if (!write(chunk)) break;

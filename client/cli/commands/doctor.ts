@@ -9,7 +9,7 @@ import { columns, printResult } from "../output.ts";
 import { denoFlagsHint, describeError, valueFlags } from "../report_error.ts";
 import { settingsOf } from "../settings_in_force.ts";
 import { findTarget, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
-import { readStatus, tokenText } from "../status_report.ts";
+import { readStatus, tokenText } from "./status.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const checks = await examine(flags, command.action);

@@ -29,7 +29,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   return (await child.status).code;
 }
 
-function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess {
+function start(program: string, options: Deno.CommandOptions) {
   try {
     return new Deno.Command(program, options).spawn();
   } catch (error) {
@@ -47,7 +47,7 @@ function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess
 }
 
 /** Hands signals on to a program until it has ended. This one ends after it, by its exit code. */
-function handOnSignals(child: Deno.ChildProcess): Disposable {
+function handOnSignals(child: Deno.ChildProcess) {
   const isInTerminal = [Deno.stdin, Deno.stdout, Deno.stderr].some((one) => one.isTerminal());
   const listeners = SIGNALS.map((signal) => {
     const handOn = () => {

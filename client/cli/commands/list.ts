@@ -11,7 +11,7 @@ import type { FlagValues } from "../flags.ts";
 import { columns, printResult, snakeCase } from "../output.ts";
 import { describeError } from "../report_error.ts";
 import { chooseBackend } from "../sign_in_target.ts";
-import { describeEntry, rowsOf } from "../status_report.ts";
+import { describeEntry, rowsOf } from "./status.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const { backend } = await chooseBackend(flags, command.action);

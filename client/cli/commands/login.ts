@@ -10,7 +10,7 @@ import {
   sessionOptions,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { readStatus, statusText } from "../status_report.ts";
+import { readStatus, statusText } from "./status.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const target = await findTarget(flags, command.action);
@@ -32,7 +32,7 @@ async function signIn(
   target: SignInTarget | undefined,
   flags: FlagValues,
   action: string,
-): Promise<boolean> {
+) {
   if (target === undefined) return false;
   const { backend, identity } = target;
   assertPersistent(backend, action);

@@ -53,14 +53,14 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
 }
 
 /** Whether a need is used here: an optional variable if it is set, and the settings file if it is there. */
-function isUsed(need: PermissionNeed): boolean {
+function isUsed(need: PermissionNeed) {
   if (need.need !== "optional") return true;
   if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
   return need.reason !== SETTINGS_REASON ||
     isThere(`${(need as Deno.ReadPermissionDescriptor).path}`);
 }
 
-function isThere(path: string): boolean {
+function isThere(path: string) {
   try {
     Deno.lstatSync(path);
     return true;
