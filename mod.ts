@@ -147,8 +147,12 @@ export {
 } from "./backends/migrate_credentials.ts";
 // Permissions: the needs of a call, as flags and as a permission set.
 export { requiredPermissions } from "./client/init.ts";
-export { formatPermissionFlags, formatPermissionSet } from "./client/format_permissions.ts";
-export type { PermissionNeed, RequiredPermissionsOptions } from "./client/format_permissions.ts";
+export {
+  formatPermissionFlags,
+  formatPermissionSet,
+  type PermissionNeed,
+  type RequiredPermissionsOptions,
+} from "./client/format_permissions.ts";
 
 // Errors: one class for the client, one for the store, each with stable codes.
 export {
@@ -166,9 +170,13 @@ export {
   type CredentialsBackendErrorCode,
   type ErrorParts,
 } from "./backends/credentials_backend_error.ts";
-export { credentialKey } from "./client/credential_key.ts";
-export { type CredentialKeyOptions } from "./client/credential_key.ts";
+
+// Keys and entries: for programs that look into a store.
+export {
+  credentialKey,
+  type CredentialKeyOptions,
+  normalizeAudience,
+  normalizeClientId,
+  normalizeIssuer,
+} from "./client/credential_key.ts";
 export { isExpired } from "./client/is_expired.ts";
-export { normalizeAudience } from "./client/credential_key.ts";
-export { normalizeClientId } from "./client/credential_key.ts";
-export { normalizeIssuer } from "./client/credential_key.ts";

@@ -1,5 +1,4 @@
-import { showCode } from "./common/caller_stack.ts";
-import { knowCopies } from "./common/shared_class.ts";
+import { knowCopies, showCode } from "./common/error_class.ts";
 
 /**
  * The failures of a store. Codes are stable over releases.
@@ -151,3 +150,9 @@ export function messageOf({ action, reason, remedy }: ErrorParts): string {
 export function causeOf({ cause }: Pick<ErrorParts, "cause">): ErrorOptions | undefined {
   return cause === undefined ? undefined : { cause };
 }
+
+/** The call that removes a stored entry, and the command for it, as every message names them. */
+export const SIGN_OUT = "clearOidcCredentials() (validmind-auth logout)";
+
+/** The same for all entries of a store. */
+export const SIGN_OUT_OF_ALL = "clearOidcCredentials({ all: true }) (validmind-auth logout --all)";

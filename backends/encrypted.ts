@@ -33,22 +33,23 @@
  *
  * @module
  */
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import {
+  assertCredentialsBackend,
+  describeBackend,
+  locationOf,
+} from "./common/describe_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
-import { describeBackend, locationOf } from "./common/describe_backend.ts";
-import { entryFrom } from "./common/entry_from.ts";
-import { joinIds, shareStore } from "./common/inner_stores.ts";
-import { INNER } from "./common/marks.ts";
-import { listKeys } from "./common/list_keys.ts";
+import { entryFrom, listKeys } from "./common/read_backend.ts";
+import { INNER, joinIds, shareStore } from "./common/marks.ts";
 import { printable } from "./common/printable.ts";
 import { repeat } from "./common/repeat.ts";
 import { assertRuntime } from "./common/runtime.ts";
-import { SIGN_OUT } from "./common/sign_out_words.ts";
-import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
+  SIGN_OUT,
 } from "./credentials_backend_error.ts";
+import { limitAbilities } from "./common/wrap_backend.ts";
 import {
   ACTION,
   type EncryptionKey,
@@ -409,7 +410,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     key: string,
     reason: string,
     code: CredentialsBackendErrorCode = "decryption_failed",
-  ): CredentialsBackendError {
+  ) {
     const entry = `the entry for "${printable(key)}" in ${describeBackend(this.#inner)}`;
     return new CredentialsBackendError(code, {
       action: `decrypt ${entry}`,
@@ -428,7 +429,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     key: string,
     row: OidcCredentials,
     isReplaced: NonNullable<PutOptions["isReplaced"]>,
-  ): Promise<boolean> {
+  ) {
     const over = (spent: string) =>
       new CredentialsBackendError("backend_locked", {
         action: `write credentials to ${describeBackend(this.#inner)}`,
@@ -448,7 +449,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
 const REPLACING = { tries: 20, withinMs: 10_000, pauseMs: 2, longestPauseMs: 50 };
 
-function rowName(key: string): string {
+function rowName(key: string) {
   return `${PREFIX}${key}`;
 }
 

@@ -35,14 +35,11 @@
  *
  * @module
  */
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { assertCredentialsBackend, backendName, locationOf } from "./common/describe_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
-import { backendName, locationOf } from "./common/describe_backend.ts";
-import { entryFrom } from "./common/entry_from.ts";
-import { joinIds } from "./common/inner_stores.ts";
-import { INNER } from "./common/marks.ts";
+import { entryFrom } from "./common/read_backend.ts";
+import { INNER, isProbeKey, joinIds, probeKey } from "./common/marks.ts";
 import { printable } from "./common/printable.ts";
-import { isProbeKey, probeKey } from "./common/probe.ts";
 import { Queue } from "./common/promises.ts";
 import { assertRuntime, warnOnStderr } from "./common/runtime.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";
@@ -306,7 +303,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     return found;
   }
 
-  #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>): void {
+  #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>) {
     // Another call may have passed over one of them meanwhile, and told it.
     const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
     if (fresh.length === 0) return;
@@ -330,7 +327,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     stores: readonly OidcCredentialsBackend[],
     remove: (store: OidcCredentialsBackend) => MaybePromise<void>,
     key = "",
-  ): Promise<void> {
+  ) {
     const faults: unknown[] = [];
     let reached = 0;
     for (const store of stores) {
@@ -349,7 +346,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     if (faults.length > 0) throw faults[0];
   }
 
-  #report(message: string): void {
+  #report(message: string) {
     try {
       this.#onFallback(message);
     } catch {
@@ -360,12 +357,12 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 
 const ACTION = "create FallbackCredentialsBackend";
 
-function placeOf(store: OidcCredentialsBackend): string {
+function placeOf(store: OidcCredentialsBackend) {
   return printable(locationOf(store) ?? backendName(store));
 }
 
 /** The stores that were passed over, each with its reason. */
-function placesOf(away: Iterable<[OidcCredentialsBackend, CredentialsBackendErrorCode]>): string {
+function placesOf(away: Iterable<[OidcCredentialsBackend, CredentialsBackendErrorCode]>) {
   return Array.from(away, ([store, code]) => `${placeOf(store)} (${code})`).join(", ");
 }
 

@@ -1,9 +1,14 @@
 import { checkOptions } from "./common/check_options.ts";
 import { dirname } from "./common/paths.ts";
-import { folderNeeds } from "./common/folder_needs.ts";
+import {
+  credentialsPath,
+  folderNeeds,
+  getEntry,
+  readIfPresent,
+  realPathIfGranted,
+} from "./file/document.ts";
 import { PROVES } from "./common/marks.ts";
 import { needDeno, warnOnStderr } from "./common/runtime.ts";
-import { credentialsPath, getEntry, readIfPresent, realPathIfGranted } from "./file/document.ts";
 import type { FileStore, FileStoreOptions, HeldKey } from "./file/store.ts";
 import type {
   BackendPermission,

@@ -26,7 +26,7 @@
  *
  * @module
  */
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { hashOf } from "./common/bytes.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
@@ -39,7 +39,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
-import { removeLate, StoreMarks } from "./helper/late_store.ts";
+import { StoreMarks } from "./helper/late_store.ts";
 import {
   type Ended,
   isPath,
@@ -48,7 +48,6 @@ import {
   runProgram,
 } from "./helper/program.ts";
 import {
-  type Account,
   accountFor,
   addressIn,
   addressOf,
@@ -217,7 +216,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   ): Promise<boolean> {
     if (isReplaced !== undefined && !isReplaced(await this.get(key))) return false;
     const account = accountFor(key, await addressOf(key), entry);
-    const ended = await this.#store(account);
+    const store = () => this.#run("store", JSON.stringify(account));
+    const ended = await this.#marksAt(account.ServerURL).during(account.Secret, store);
     this.#assertGood("store", ended, secretsOf(entry));
     const stored = await this.#secretAt(account.ServerURL);
     if (stored === account.Secret) return true;
@@ -272,9 +272,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    const { signal } = options;
     // Without a look at the entry between two tries, which would run the program: whoever gets the lock looks.
-    return await this.#locks.run(key, fn, signal ? { signal } : {});
+    return await this.#locks.run(key, fn, { signal: options.signal });
   }
 
   /** The program, `PATH` where it is given by its name, and for storing the lock folder. */
@@ -299,26 +298,18 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
-  /** Runs the program under its mark. */
-  async #store(account: Account): Promise<Ended> {
-    const store = () => this.#run("store", JSON.stringify(account));
-    return await this.#marksAt(account.ServerURL).during(account.Secret, store);
-  }
-
   #marksAt(address: string): StoreMarks {
     return new StoreMarks(`${this.#locks.base}.${shortHash(address)}`, this.#program.timeoutMs);
   }
 
   /** Removes an entry, and what a program writes after its process has ended. */
-  async #erase(address: string): Promise<void> {
-    const late = this.#marksAt(address).read();
-    if (late.length === 0) return await this.#eraseOnce(address);
-    const { program, timeoutMs } = this.#program;
+  async #erase(address: string) {
     const look = async () => await hashOf(`${await this.#secretAt(address)}`);
-    await removeLate(late, { program, timeoutMs, look, erase: () => this.#eraseOnce(address) });
+    const erase = () => this.#eraseOnce(address);
+    await this.#marksAt(address).remove(this.#program.program, look, erase);
   }
 
-  async #eraseOnce(address: string): Promise<void> {
+  async #eraseOnce(address: string) {
     const erased = await this.#run("erase", address);
     if (isNotFound(erased) || isNotFound(await this.#look("get", address))) return;
     this.#assertGood("erase", erased);
@@ -360,7 +351,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return runProgram(this.#program, action, input);
   }
 
-  #assertGood(action: string, ended: Ended, secrets: string[] = []): void {
+  #assertGood(action: string, ended: Ended, secrets: string[] = []) {
     const { code, signal } = ended;
     if (code === 0) return;
     const words = cleanForeign(wordsOf(action, ended), secrets).slice(0, 200).replace(/\.$/, "");
@@ -381,7 +372,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     verb: string,
     reason: string,
     remedy: string,
-  ): CredentialsBackendError {
+  ) {
     const action = `${verb} credentials by ${this.#program.program}`;
     return new CredentialsBackendError(code, { action, reason, remedy });
   }
@@ -391,7 +382,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
  * The first line of a program that failed. At a get it may be a piece of an entry, unless the program
  * refuses by the protocol: with code 1, and a reason on standard output. Then only its first word is shown.
  */
-function wordsOf(action: string, { code, stdout, stderr }: Ended): string {
+function wordsOf(action: string, { code, stdout, stderr }: Ended) {
   const [line = ""] = `${stdout}\n${stderr}`.trim().split("\n");
   if (action !== "get") return line;
   const isRefusal = code === 1 && /^\s*[^\s{]/.test(stdout);

@@ -25,8 +25,7 @@ import { parseObject } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { repeat } from "./common/repeat.ts";
 import { needDeno } from "./common/runtime.ts";
-import { SIGN_OUT } from "./common/sign_out_words.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
   CLIENT,
@@ -169,13 +168,22 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
       withinMs: this.#timeoutMs,
       pauseMs: 1,
       longestPauseMs: 20,
-      over: (spent: string) => this.#overtaken(key, spent),
+      over: (spent: string) =>
+        new CredentialsBackendError("backend_locked", {
+          action: `read the entry "${printable(key)}" of ${this.location}`,
+          reason: `other programs keep writing it, ${spent}`,
+          remedy: "Try again.",
+        }),
     };
     const { entry } = await repeat(limits, async () => {
       const head = await this.#client.get(account);
       if (head === undefined) return { entry: undefined };
       const text = await this.#read(account, head);
-      if (text !== undefined) return { entry: this.#parse(key, text) };
+      if (text !== undefined) {
+        const entry = parseObject(text);
+        if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
+        return { entry: entry as OidcCredentials };
+      }
       // A writer may have removed the chunks meanwhile: then the head is another one by now.
       if (head === previous) throw this.#corrupt(key, "a part of the entry is missing or changed");
       previous = head;
@@ -300,21 +308,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     return found.get(account);
   }
 
-  #parse(key: string, text: string): OidcCredentials {
-    const entry = parseObject(text);
-    if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
-    return entry as OidcCredentials;
-  }
-
-  #overtaken(key: string, spent: string): CredentialsBackendError {
-    return new CredentialsBackendError("backend_locked", {
-      action: `read the entry "${printable(key)}" of ${this.location}`,
-      reason: `other programs keep writing it, ${spent}`,
-      remedy: "Try again.",
-    });
-  }
-
-  #corrupt(key: string, reason: string): CredentialsBackendError {
+  #corrupt(key: string, reason: string) {
     return new CredentialsBackendError("backend_corrupt", {
       action: `read the entry "${printable(key)}" of ${this.location}`,
       reason,
@@ -323,7 +317,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     });
   }
 
-  #notDeleted(): CredentialsBackendError {
+  #notDeleted() {
     return new CredentialsBackendError("backend_denied", {
       action: `delete credentials in ${this.location}`,
       reason: "they are still there after it",
@@ -345,7 +339,7 @@ const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4})( |$)/;
  * The account of a key's entry: the key itself, except for characters that a keychain would lose or
  * that have a meaning here, which are percent-encoded.
  */
-function accountOf(key: string, { ignoresCase }: KeychainLimits): string {
+function accountOf(key: string, { ignoresCase }: KeychainLimits) {
   const unsafe = ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE;
   return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`);
 }
@@ -359,12 +353,12 @@ function keyOf(account: string, limits: KeychainLimits): string | undefined {
   return accountOf(key, limits) === account ? key : undefined;
 }
 
-function chunkAccount(account: string, generation: string, index: number): string {
+function chunkAccount(account: string, generation: string, index: number) {
   return `${account}#${generation}.${index}`;
 }
 
 /** Whether `other` is the account of a chunk of `account`, of any generation but `generation`. */
-function isStaleChunk(other: string, account: string, generation = "none"): boolean {
+function isStaleChunk(other: string, account: string, generation = "none") {
   return other.startsWith(`${account}#`) && !other.startsWith(`${account}#${generation}.`);
 }
 
@@ -388,7 +382,7 @@ function parseHead(head: string) {
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */
-function toAscii(json: string): string {
+function toAscii(json: string) {
   return json.replace(
     /[^\x20-\x7e]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -172,7 +172,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 }
 
 /** Deno would take a URL for the address of a server, or for a file name: both are refused. */
-function refuseUrl(path: string): void {
+function refuseUrl(path: string) {
   if (!/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) return;
   throw new CredentialsBackendError("invalid_options", {
     action: "create KvCredentialsBackend",

@@ -1,12 +1,10 @@
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
-import { entryFrom } from "./common/entry_from.ts";
+import { entryFrom, listKeys } from "./common/read_backend.ts";
 import { backendError } from "./common/foreign_error.ts";
-import { shareStore } from "./common/inner_stores.ts";
+import { isProbeKey, shareStore } from "./common/marks.ts";
 import { sameJson } from "./common/json.ts";
-import { listKeys } from "./common/list_keys.ts";
 import { printable } from "./common/printable.ts";
-import { isProbeKey } from "./common/probe.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type {
   MaybePromise,
@@ -121,7 +119,7 @@ export async function migrateCredentials(
   return result;
 }
 
-function assertApart(from: OidcCredentialsBackend, to: OidcCredentialsBackend): void {
+function assertApart(from: OidcCredentialsBackend, to: OidcCredentialsBackend) {
   if (!shareStore(from, to)) return;
   throw new CredentialsBackendError("invalid_options", {
     action: "migrate credentials",
@@ -154,7 +152,7 @@ async function locked(
   backend: OidcCredentialsBackend,
   key: string,
   fn: () => Promise<void>,
-): Promise<void> {
+) {
   if (backend.withLock === undefined) return await fn();
   await guarded("lock", backend, () => backend.withLock!(key, fn));
 }
@@ -180,6 +178,6 @@ async function copy(
   });
 }
 
-function expiryOf({ expires_at }: OidcCredentials): number {
+function expiryOf({ expires_at }: OidcCredentials) {
   return Date.parse(expires_at ?? "") || 0;
 }

@@ -1,4 +1,4 @@
-import { assertCredentialsBackend } from "./common/assert_backend.ts";
+import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { readBackendChoice } from "./common/backend_choice.ts";
 import { getEnv, readEnv } from "./common/environment.ts";
 import { FileCredentialsBackend } from "./file.ts";

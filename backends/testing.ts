@@ -120,7 +120,7 @@ async function run(
   factory: () => MaybePromise<OidcCredentialsBackend>,
   unreadable: typeof factory | undefined,
   { patienceMs = 5_000, processes, another, permissions }: TestCredentialsBackendOptions,
-): Promise<void> {
+) {
   const opened: OidcCredentialsBackend[] = [];
   const keys: string[] = [];
   const openBy = async (make: typeof factory) => {

@@ -41,7 +41,7 @@ import { parseObject } from "./common/json.ts";
 import { PROVES } from "./common/marks.ts";
 import { Once, SYSTEM_TIMER, type Timer } from "./common/promises.ts";
 import { assertRuntime } from "./common/runtime.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -65,7 +65,6 @@ import {
   type SecretUse,
 } from "./vault/locked_secrets.ts";
 import { openVault, type VaultSession } from "./vault/session.ts";
-import { SIGN_OUT } from "./common/sign_out_words.ts";
 
 export type {
   VaultAppRoleAuth,
@@ -155,9 +154,6 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   readonly [PROVES] = true;
   readonly #options: VaultCredentialsBackendOptions;
   readonly #timer: Timer;
-  readonly #data: string;
-  readonly #metadata: string;
-  readonly #destroy: string;
   readonly #secrets: LockedSecrets;
   readonly #session = new Once<VaultSession>();
   #location: string | undefined;
@@ -173,14 +169,11 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     checkVaultOptions("create VaultCredentialsBackend", options);
     // A copy: a later change by the caller must not lead to an unchecked place.
     const { fetch, ...rest } = options;
-    this.#options = { ...structuredClone(rest), ...(fetch && { fetch }) };
-    const { mount = "secret", path, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
+    this.#options = { ...structuredClone(rest), fetch };
+    const { lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
     const timer = (options as { [TIMER]?: Timer })[TIMER] ?? SYSTEM_TIMER;
     this.#timer = timer;
-    this.#data = `${encodePath(mount)}/data/${encodePath(path)}`;
-    this.#metadata = `${encodePath(mount)}/metadata/${encodePath(path)}`;
     const place = () => this.location;
-    this.#destroy = `${encodePath(mount)}/destroy/${encodePath(path)}`;
     this.#secrets = new LockedSecrets({ engine: this.#engine(), place, timer, lockTimeoutMs });
   }
 
@@ -299,7 +292,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
     const isKnown = (answer: VaultAnswer) =>
       answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
-    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, isKnown);
+    const answer = await this.#ask(use, "GET", this.#path("data", name), isKnown);
     const version = versionOf(answer);
     if (answer.status !== 200) return { version, key, text: "", holder: "" };
     const row = rowIn(version, (answer.data.data ?? {}) as Record<string, unknown>);
@@ -307,7 +300,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     return { version, key, text: "", holder: "", isForeign: true };
   }
 
-  #assertOwn(name: string, { isForeign = false }: Row, { action }: SecretUse): void {
+  #assertOwn(name: string, { isForeign = false }: Row, { action }: SecretUse) {
     if (!isForeign) return;
     throw new CredentialsBackendError("backend_corrupt", {
       action: `${action} ${this.location}`,
@@ -329,15 +322,15 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const isRefused = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
     const isKnown = (answer: VaultAnswer) => isRefused(answer) || Number(answer.data.version) > 0;
-    const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, isKnown, body);
+    const answer = await this.#ask(use, "POST", this.#path("data", name), isKnown, body);
     if (isRefused(answer)) return undefined;
     const written = Number(answer.data.version);
     if (written === 1) await this.#keepOneVersion(name, use);
     return { version: written, key, text, holder };
   }
 
-  async #keepOneVersion(name: string, use: SecretUse): Promise<void> {
-    await this.#ask(use, "POST", `${this.#metadata}/${name}`, isDone, { max_versions: 1 });
+  async #keepOneVersion(name: string, use: SecretUse) {
+    await this.#ask(use, "POST", this.#path("metadata", name), isDone, { max_versions: 1 });
   }
 
   /**
@@ -345,20 +338,26 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * DELETE proves nothing, since a node that does not know the secret yet answers that it is gone. And it
    * would let the versions start anew, so that a late read could not be told from a sign-in.
    */
-  async #remove(name: string, key: string): Promise<void> {
+  async #remove(name: string, key: string) {
     await this.#keepOneVersion(name, DELETE);
     const version = await this.#secrets.empty(name, key, DELETE);
     const older = Array.from({ length: MOST_VERSIONS }, (_, index) => version - 1 - index);
     const versions = older.filter((one) => one > 0);
     if (versions.length === 0) return;
-    await this.#ask(DELETE, "POST", `${this.#destroy}/${name}`, isDone, { versions });
+    await this.#ask(DELETE, "POST", this.#path("destroy", name), isDone, { versions });
   }
 
   async #names(use: SecretUse): Promise<string[]> {
     const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(answer.data.keys);
     // As a parameter: a proxy may not know the method LIST.
-    const { data } = await this.#ask(use, "GET", `${this.#metadata}/?list=true`, isKnown);
-    return ((data.keys ?? []) as unknown[]).map(String).filter(isSecretName);
+    const { data } = await this.#ask(use, "GET", this.#path("metadata", "?list=true"), isKnown);
+    const names = ((data.keys ?? []) as unknown[]).map(String);
+    return names.filter((name) => /^[0-9a-f]{64}$/.test(name)); // not another program's secrets
+  }
+
+  #path(part: "data" | "metadata" | "destroy", name: string) {
+    const { mount = "secret", path } = this.#options;
+    return `${encodePath(mount)}/${part}/${encodePath(path)}/${name}`;
   }
 
   async #ask(
@@ -373,22 +372,17 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-function isDone({ status }: VaultAnswer): boolean {
+function isDone({ status }: VaultAnswer) {
   return status < 300;
 }
 
 /** Whether a 404 is Vault's own for an absent secret: neither for a mount, nor of a proxy. */
-function isAbsent({ status, body }: VaultAnswer): boolean {
+function isAbsent({ status, body }: VaultAnswer) {
   return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
 }
 
-function versionOf({ data }: VaultAnswer): number {
+function versionOf({ data }: VaultAnswer) {
   return Number((data.metadata as { version?: unknown } | undefined)?.version ?? 0);
-}
-
-/** Whether a name belongs to an entry, and not to another program's secret. */
-function isSecretName(name: string): boolean {
-  return /^[0-9a-f]{64}$/.test(name);
 }
 
 /** The parts of a secret; `undefined` for one of another program. */

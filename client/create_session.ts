@@ -7,8 +7,8 @@ import { credentialKey } from "./credential_key.ts";
 import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
-import { type BrowserOptions, COMPLETE } from "./options/browser_options.ts";
-import { BROWSER_OPTIONS, isLate, type OptionRow } from "./options/declaration.ts";
+import type { BrowserOptions } from "./options/browser_options.ts";
+import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
 import { backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,

@@ -1,4 +1,4 @@
-import { isProbeKey } from "../backends/common/probe.ts";
+import { isProbeKey } from "../backends/common/marks.ts";
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import { asksNobody } from "./entry/bearer.ts";
 import { invalidOptions } from "./errors.ts";

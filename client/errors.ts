@@ -1,7 +1,6 @@
-import { showCaller, showCode } from "../backends/common/caller_stack.ts";
-import { given } from "../backends/common/given.ts";
+import { knowCopies, showCaller, showCode } from "../backends/common/error_class.ts";
+import { given } from "../backends/common/json.ts";
 import { permissionFlag } from "../backends/common/permission.ts";
-import { knowCopies } from "../backends/common/shared_class.ts";
 import {
   causeOf,
   CredentialsBackendError,

@@ -1,6 +1,5 @@
 import { pathOfUrl } from "../backends/common/paths.ts";
-import { isWindows } from "../backends/common/runtime.ts";
-import { quoteArgument } from "../backends/common/shell.ts";
+import { isWindows, quoteArgument } from "../backends/common/runtime.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 
 /**

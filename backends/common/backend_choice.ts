@@ -54,7 +54,7 @@ export function readBackendChoice(read: EnvReader): BackendChoice {
 }
 
 /** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */
-function checkNoOptions(name: string, options: string, text: string | undefined | null): void {
+function checkNoOptions(name: string, options: string, text: string | undefined | null) {
   if (!text?.trim()) return;
   throw new CredentialsBackendError("backend_spec_invalid", {
     action: "choose a credentials backend",

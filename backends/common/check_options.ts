@@ -1,5 +1,4 @@
 import { CredentialsBackendError, type ErrorParts } from "../credentials_backend_error.ts";
-import { didYouMean } from "./did_you_mean.ts";
 
 type Kind = readonly [words: string, fits: (value: unknown) => boolean];
 
@@ -73,7 +72,7 @@ function faultOf(value: unknown, type: OptionTypes[string]): string | undefined 
 }
 
 /** A Map or a URLSearchParams has no members of its own: its values would be lost. */
-function isTexts(value: unknown): boolean {
+function isTexts(value: unknown) {
   return typeof value === "object" && value !== null &&
     [Object.prototype, null].includes(Object.getPrototypeOf(value)) &&
     Object.values(value).every((one) => typeof one === "string");
@@ -81,4 +80,28 @@ function isTexts(value: unknown): boolean {
 
 function isText(value: unknown): value is string {
   return typeof value === "string" && value.trim() !== "";
+}
+
+/** "Did you mean …?" for a name that differs from a known one by few letters, else an empty text. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const letters = lettersOf(name);
+  const offBy = (one: string) => differences(letters, lettersOf(one));
+  const [near] = known.toSorted((one, other) => offBy(one) - offBy(other));
+  if (near === undefined || offBy(near) > Math.max(1, letters.length / 4)) return "";
+  return `Did you mean "${near}"?`;
+}
+
+function lettersOf(name: string) {
+  return name.toLowerCase().replaceAll(/[-_]/g, "");
+}
+
+/** The number of letters that only one of two words has, whatever their order. */
+function differences(one: string, other: string) {
+  let rest = other;
+  let lacking = 0;
+  for (const letter of one) {
+    if (!rest.includes(letter)) lacking++;
+    rest = rest.replace(letter, "");
+  }
+  return Math.max(lacking, rest.length);
 }

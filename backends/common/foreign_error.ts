@@ -1,6 +1,6 @@
 import { causeOf, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { framesOf, setFrames } from "./caller_stack.ts";
+import { framesOf, setFrames } from "./error_class.ts";
 import { describeBackend } from "./describe_backend.ts";
 import { printable } from "./printable.ts";
 import { redact, remember, type Secrets } from "./redaction.ts";
@@ -107,7 +107,7 @@ function copyWithout(error: Error, message: string, secrets: Secrets, cause?: Er
   });
 }
 
-function cleanText(text: string, secrets: Secrets): string {
+function cleanText(text: string, secrets: Secrets) {
   const short = text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
   return printable(redact(short, secrets), LONGEST);
 }

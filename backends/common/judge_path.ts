@@ -1,7 +1,6 @@
 import { dirname } from "./paths.ts";
 import { isGranted } from "./permission.ts";
-import { isWindows } from "./runtime.ts";
-import { quoteArgument } from "./shell.ts";
+import { isWindows, quoteArgument } from "./runtime.ts";
 
 const WRITABLE_FOR_OTHERS = 0o022;
 
@@ -88,7 +87,7 @@ export function faultOfContent(
   return faultOfMode(path, info, bits);
 }
 
-function octal(mode: number): string {
+function octal(mode: number) {
   return mode.toString(8);
 }
 
@@ -110,7 +109,7 @@ export function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
 let ownUid: number | undefined;
 
 /** The user of this process; -1 where Deno does not tell. */
-function self(): number {
+function self() {
   if (ownUid === undefined && isGranted({ name: "sys", kind: "uid" })) ownUid = Deno.uid() ?? -1;
   return ownUid ?? -1;
 }

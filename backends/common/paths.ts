@@ -1,24 +1,22 @@
 /**
- * Paths as this system writes them. `@std/path` is imported here alone: its OS-neutral entry points touch
- * `process`, which takes Deno longer than a whole start, and its two halves do not.
+ * Paths as this system writes them. `@std/path` is imported here, and for later
+ * use in `load/module_url.ts`: its OS-neutral entry points touch `process`, which takes Deno longer than a
+ * whole start, and its two halves do not.
  */
 import { basename as basenameOnPosix } from "@std/path/posix/basename";
 import { dirname as dirnameOnPosix } from "@std/path/posix/dirname";
 import { fromFileUrl as fromFileUrlOnPosix } from "@std/path/posix/from-file-url";
 import { isAbsolute as isAbsoluteOnPosix } from "@std/path/posix/is-absolute";
 import { join as joinOnPosix } from "@std/path/posix/join";
-import { resolve as resolveOnPosix } from "@std/path/posix/resolve";
-import { toFileUrl as toFileUrlOnPosix } from "@std/path/posix/to-file-url";
 import { basename as basenameOnWindows } from "@std/path/windows/basename";
 import { dirname as dirnameOnWindows } from "@std/path/windows/dirname";
 import { fromFileUrl as fromFileUrlOnWindows } from "@std/path/windows/from-file-url";
 import { isAbsolute as isAbsoluteOnWindows } from "@std/path/windows/is-absolute";
 import { join as joinOnWindows } from "@std/path/windows/join";
-import { resolve as resolveOnWindows } from "@std/path/windows/resolve";
-import { toFileUrl as toFileUrlOnWindows } from "@std/path/windows/to-file-url";
 import { isWindows } from "./runtime.ts";
 
-function ofSystem<T>(onPosix: T, onWindows: T): T {
+/** The half of this system. */
+export function ofSystem<T>(onPosix: T, onWindows: T): T {
   return isWindows ? onWindows : onPosix;
 }
 
@@ -27,8 +25,6 @@ export const dirname = ofSystem(dirnameOnPosix, dirnameOnWindows);
 const fromFileUrl = ofSystem(fromFileUrlOnPosix, fromFileUrlOnWindows);
 export const isAbsolute = ofSystem(isAbsoluteOnPosix, isAbsoluteOnWindows);
 export const join = ofSystem(joinOnPosix, joinOnWindows);
-export const resolve = ofSystem(resolveOnPosix, resolveOnWindows);
-export const toFileUrl = ofSystem(toFileUrlOnPosix, toFileUrlOnWindows);
 
 /** The path of a `file:` URL; `undefined` for any other one. */
 export function pathOfUrl(url: URL): string | undefined {

@@ -1,6 +1,5 @@
 import { netHost } from "./host.ts";
-import { isDeno } from "./runtime.ts";
-import { quoteArgument } from "./shell.ts";
+import { isDeno, quoteArgument } from "./runtime.ts";
 
 /** Whether a permission is there without a question. Elsewhere there are none to ask for. */
 export function isGranted(permission: Deno.PermissionDescriptor): boolean {

@@ -134,7 +134,7 @@ export class Queue {
     }
   }
 
-  async #wait(before: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  async #wait(before: Promise<unknown>, signal: AbortSignal | undefined) {
     const ms = this.#timeoutMs;
     const over = new AbortController();
     const late = delay(ms, over.signal).then(() => Promise.reject(timedOut(ms)));
@@ -146,7 +146,7 @@ export class Queue {
   }
 }
 
-function timedOut(ms: number): CredentialsBackendError {
+function timedOut(ms: number) {
   return new CredentialsBackendError("backend_locked", {
     action: `lock credentials within ${ms} ms`,
     reason: "another part of this process holds the lock, such as a refresh whose provider " +

@@ -7,8 +7,7 @@ import {
   Refusal,
   staysInPlace,
 } from "./judge_path.ts";
-import { isWindows, needDeno } from "./runtime.ts";
-import { quoteArgument } from "./shell.ts";
+import { isWindows, needDeno, quoteArgument } from "./runtime.ts";
 
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;
@@ -93,7 +92,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
   }
 }
 
-function refuse(fault: Refusal | undefined): void {
+function refuse(fault: Refusal | undefined) {
   if (fault !== undefined) throw fault;
 }
 

@@ -54,14 +54,11 @@ function sharedPieces(text: string, forms: readonly Form[]): Set<string> {
     pieces.add(text.slice(at, at + PIECE));
   }
   const shared = new Set<string>();
-  const seen = new Set<string>();
   for (const { form, marks } of forms) {
     if (form.length < PIECE) shared.add(form);
     for (let index = 0; index < marks.length; index++) {
       if (!isMarked[marks[index]!]) continue;
       const around = form.slice(Math.max(0, (index - 1) * STEP + 1), index * STEP + PIECE);
-      if (seen.has(around)) continue; // as at the beginning of each JWT
-      seen.add(around);
       for (let at = 0; at + PIECE <= around.length; at++) {
         const piece = around.slice(at, at + PIECE);
         if (pieces.has(piece)) shared.add(piece);
@@ -86,7 +83,7 @@ const MARK_BITS = 19;
 const STEP = PIECE - 4 + 1;
 
 /** A number for the next four characters. */
-function markAt(text: string, at: number): number {
+function markAt(text: string, at: number) {
   const next = text.charCodeAt(at) << 21 ^ text.charCodeAt(at + 1) << 14 ^
     text.charCodeAt(at + 2) << 7 ^ text.charCodeAt(at + 3);
   return Math.imul(next, 0x9e3779b1) >>> 32 - MARK_BITS;
@@ -133,7 +130,7 @@ function base64Of(text: string): string[] {
 }
 
 /** One spelling, of the same length, for both kinds of base64 and of percent-encoding. */
-function unify(text: string): string {
+function unify(text: string) {
   return text.replaceAll("+", "-").replaceAll("/", "_")
     .replace(/%[\da-f]{2}/gi, (code) => code.toUpperCase());
 }

@@ -3,16 +3,16 @@ import { SYSTEM_TIMER, type Timer } from "./promises.ts";
 
 /** The limits of {@linkcode repeat}: whichever is reached first ends it. */
 export interface Repetition {
-  /** The most tries; `Infinity` where only the time counts. */
-  readonly tries: number;
-  /** The time after which no try begins any more, in milliseconds; `Infinity` where only the tries count. */
-  readonly withinMs: number;
+  /** The most tries. Without it only the time counts. */
+  readonly tries?: number;
+  /** The time after which no try begins any more, in milliseconds. Without it only the tries count. */
+  readonly withinMs?: number;
   /** About the pause after the first try. Each further one is longer by as much, and none is regular. */
   readonly pauseMs: number;
   /** The pauses grow up to this. */
   readonly longestPauseMs?: number;
   /** Ends the pause, and the tries. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignal;
   readonly timer?: Timer;
   /** Makes the error of the end. `spent` reads "after 5 tries in 230 ms". */
   readonly over: (spent: string) => Error;
@@ -25,7 +25,8 @@ export async function repeat<T>(
   limits: Repetition,
   attempt: () => MaybePromise<T | undefined>,
 ): Promise<T> {
-  const { tries, withinMs, pauseMs, longestPauseMs = pauseMs, signal, over } = limits;
+  const { tries = Infinity, withinMs = Infinity, signal, over } = limits;
+  const { pauseMs, longestPauseMs = pauseMs } = limits;
   const { now, delay } = limits.timer ?? SYSTEM_TIMER;
   const begun = now();
   for (let tried = 1;; tried++) {

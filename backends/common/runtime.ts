@@ -41,6 +41,18 @@ export function needDeno(action: string, instead = OTHER_STORES): void {
 const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend (or set " +
   "VM_OIDC_NO_PERSIST=1), or VaultCredentialsBackend.";
 
-function unsupported(parts: ErrorParts): CredentialsBackendError {
+function unsupported(parts: ErrorParts) {
   return new CredentialsBackendError("runtime_unsupported", parts);
+}
+
+/** An argument as this system's shell takes it. */
+export function quoteArgument(argument: string): string {
+  const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
+  if (plain.test(argument)) return argument;
+  return isWindows ? `"${argument.replaceAll('"', '\\"')}"` : quotePosix(argument);
+}
+
+/** An argument in the single quotes of a POSIX shell. */
+export function quotePosix(argument: string): string {
+  return `'${argument.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,6 +1,6 @@
-import { assertCredentialsBackend } from "../common/assert_backend.ts";
+import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { fromBase64, toBase64 } from "../common/bytes.ts";
-import { entryFrom } from "../common/entry_from.ts";
+import { entryFrom } from "../common/read_backend.ts";
 import { readEnv } from "../common/environment.ts";
 import { Once } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -87,7 +87,7 @@ const MAKE_ONE = "Make one with: openssl rand -base64 32";
 export interface KeySource {
   readonly backend?: OidcCredentialsBackend;
   /** Two sources with the same have the same keys; `undefined` where nothing but the key itself tells. */
-  readonly identity?: string | undefined;
+  readonly identity?: string;
   /** `undefined` where the key's backend does not declare them. */
   readonly permissions: (() => BackendPermission[]) | undefined;
   /** The key to write with. */
@@ -249,7 +249,7 @@ function bytesIn(text: string): Uint8Array<ArrayBuffer> | undefined {
   return fromBase64(`${text.slice(0, 43).replaceAll("-", "+").replaceAll("_", "/")}=`);
 }
 
-function readVariable(name: string, purpose: string, advice: string): string {
+function readVariable(name: string, purpose: string, advice: string) {
   const text = readEnv(name, purpose);
   if (text !== undefined) return text;
   throw new CredentialsBackendError("env_unset", {
@@ -260,7 +260,7 @@ function readVariable(name: string, purpose: string, advice: string): string {
 }
 
 /** Neither short, nor repeated, nor a text: no random generator gives such bytes in a lifetime. */
-function isRandom(bytes: Uint8Array): boolean {
+function isRandom(bytes: Uint8Array) {
   return bytes.length === KEY_BYTES && new Set(bytes).size >= KEY_BYTES / 2 &&
     !bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
 }

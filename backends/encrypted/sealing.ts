@@ -31,7 +31,7 @@ export interface SealingKey {
   /** AES-256-GCM; not extractable. */
   readonly aes: CryptoKey;
   /** How it came from a passphrase, if it did: stored with each entry. */
-  readonly derivation?: Derivation | undefined;
+  readonly derivation?: Derivation;
 }
 
 export interface SealedEntry {
@@ -81,7 +81,7 @@ export function sealedIn(row: OidcCredentials): SealedEntry | undefined {
   return sealed as SealedEntry;
 }
 
-function isDerivation(pbkdf2: unknown): boolean {
+function isDerivation(pbkdf2: unknown) {
   const { iterations = 0, salt }: Partial<Derivation> = Object(pbkdf2);
   if (!Number.isSafeInteger(iterations)) return false;
   if (iterations < ITERATIONS || iterations > MOST_ITERATIONS) return false;

@@ -5,9 +5,12 @@ import { basename, dirname, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { type PrivateContent, readPrivateBytes } from "../common/read_private_file.ts";
-import { SIGN_OUT, SIGN_OUT_OF_ALL } from "../common/sign_out_words.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import type { OidcCredentials } from "../oidc_credentials_backend.ts";
+import {
+  CredentialsBackendError,
+  SIGN_OUT,
+  SIGN_OUT_OF_ALL,
+} from "../credentials_backend_error.ts";
+import type { BackendPermission, OidcCredentials } from "../oidc_credentials_backend.ts";
 import { fileError, isLinkToNothing, refuse } from "./faults.ts";
 
 /**
@@ -39,6 +42,15 @@ export function credentialsPath(): string {
     });
   }
   return join(home, ".validmind", "credentials.json");
+}
+
+/** What storing takes in a folder, with the home folder's variable where the path comes from it. */
+export function folderNeeds(folder: string, isBelowHome: boolean): BackendPermission[] {
+  return [
+    { name: "read", path: folder, need: "sign_in" },
+    { name: "write", path: folder, need: "sign_in" },
+    ...isBelowHome ? [{ name: "env", variable: HOME_VARIABLE } as const] : [],
+  ];
 }
 
 /** The largest credentials file: some 10,000 entries. */
@@ -246,7 +258,7 @@ export function looksLikeCredentials(text: string): boolean {
   return CREDENTIALS.test(text.trim());
 }
 
-function newerVersion(path: string, version: number): CredentialsBackendError {
+function newerVersion(path: string, version: number) {
   return new CredentialsBackendError("backend_version", {
     action: `change ${path}`,
     reason: `it has version ${version}, and this release writes version ${VERSION}`,
@@ -265,7 +277,7 @@ function corrupt(
   way = `delete it and sign in again: ${SIGN_OUT_OF_ALL} deletes a damaged credentials ` +
     "file, and no other.",
   signOut: "entry" | "all" = "all",
-): CredentialsBackendError {
+) {
   return new CredentialsBackendError("backend_corrupt", {
     action: `read credentials from ${path}`,
     reason,

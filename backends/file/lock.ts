@@ -1,12 +1,11 @@
 import { checkOptions } from "../common/check_options.ts";
-import { folderNeeds } from "../common/folder_needs.ts";
+import { credentialsPath, folderNeeds } from "./document.ts";
 import { faultOfKind, faultOfOwner, isSameFile, lookIfPresent } from "../common/judge_path.ts";
 import { dirname, join } from "../common/paths.ts";
 import { whileHeld } from "../common/read_private_file.ts";
 import { repeat } from "../common/repeat.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
-import { credentialsPath } from "./document.ts";
 import { fileError, refuse } from "./faults.ts";
 import { makeFolder } from "./replace_file.ts";
 
@@ -16,12 +15,6 @@ const ACTION = "open the lock file";
 export interface FileLockOptions<T> extends WithLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
-  /**
-   * About how long a holder takes, in milliseconds. The wait between two tries depends on it.
-   *
-   * @default {4} the time of a write
-   */
-  paceMs?: number;
   /** In this process, holders of different keys share the lock. */
   key?: string;
 }
@@ -48,7 +41,7 @@ export async function withKeyLock<T>(
   } catch (error) {
     throw fileError("make the folder of", path, error);
   }
-  return await whileLocked(path, fn, { paceMs: 20, ...options, key });
+  return await whileLocked(path, fn, { ...options, key });
 }
 
 /** A piece of a file name for any key (FNV-1a): eight hexadecimal digits. */
@@ -73,13 +66,12 @@ export function shortHash(key: string): string {
 export async function whileLocked<T>(
   path: string,
   fn: (isHeld: () => boolean) => T | Promise<T>,
-  { timeoutMs, paceMs = 4, signal, peek, key = "" }: FileLockOptions<T>,
+  { timeoutMs, signal, peek, key = "" }: FileLockOptions<T>,
 ): Promise<T> {
   const limits = {
-    tries: Infinity,
     withinMs: timeoutMs,
-    pauseMs: paceMs,
-    longestPauseMs: 5 * paceMs, // grows, to leave the processor to the holder
+    pauseMs: 5, // the time of a write
+    longestPauseMs: 100, // of a refresh: the processor is the holder's
     signal,
     over: () => lockTimeout(path, timeoutMs),
   };
@@ -147,7 +139,7 @@ function tryLock(file: Deno.FsFile, path: string): Deno.FileInfo | undefined {
   }
 }
 
-function release(lock: HeldLock, path: string, key: string): void {
+function release(lock: HeldLock, path: string, key: string) {
   lock.keys.delete(key);
   if (lock.keys.size > 0) return;
   lock.file.close();
@@ -174,12 +166,12 @@ function openLockFile(path: string): Deno.FsFile | undefined {
 }
 
 /** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
-function isStillAt(info: Deno.FileInfo, path: string): boolean {
+function isStillAt(info: Deno.FileInfo, path: string) {
   const found = lookIfPresent(path);
   return found !== undefined && isSameFile(info, found);
 }
 
-function lockTimeout(path: string, timeoutMs: number): CredentialsBackendError {
+function lockTimeout(path: string, timeoutMs: number) {
   return new CredentialsBackendError("backend_locked", {
     action: `lock ${path} within ${timeoutMs} ms`,
     reason: "another process holds it, most likely another notebook or script that refreshes " +
@@ -199,8 +191,8 @@ export function lockLost(path: string): CredentialsBackendError {
 
 /** The options of a store that has no locks of its own. */
 export interface LockFolderOptions {
-  readonly lockFolder?: string | undefined;
-  readonly lockTimeoutMs?: number | undefined;
+  readonly lockFolder?: string;
+  readonly lockTimeoutMs?: number;
 }
 
 /** The locks of a store that has none of its own: their permissions, and how one is taken. */

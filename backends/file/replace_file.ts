@@ -8,7 +8,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
   /** Takes the place of the temp file. */
-  proof?: WriteProof | undefined;
+  proof?: WriteProof;
   /** Whether the caller holds the file's lock. @default {true} */
   isLocked?: boolean;
   /** Called right before the rename. With `false`, the file stays as it is. */
@@ -90,12 +90,12 @@ export async function proveWrite(path: string, bytes: number): Promise<WriteProo
   }
 }
 
-function isStillThere({ path, file }: Temp): boolean {
+function isStillThere({ path, file }: Temp) {
   const found = lookIfPresent(path);
   return found !== undefined && isSameFile(found, file.statSync());
 }
 
-function writeBytes(file: Deno.FsFile, bytes: Uint8Array): void {
+function writeBytes(file: Deno.FsFile, bytes: Uint8Array) {
   for (let written = 0; written < bytes.length;) {
     written += file.writeSync(bytes.subarray(written));
   }
@@ -113,7 +113,7 @@ function createNew(usual: string, isUsual = true): Temp {
   return { path, file: Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }) };
 }
 
-function isRemoved(path: string): boolean {
+function isRemoved(path: string) {
   try {
     removeIfPresent(path);
     return true;

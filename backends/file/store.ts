@@ -1,7 +1,6 @@
 import { isOpen, isSameFile, isSameText, lookIfPresent } from "../common/judge_path.ts";
 import { dirname } from "../common/paths.ts";
-import { SIGN_OUT_OF_ALL } from "../common/sign_out_words.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT_OF_ALL } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   assertWritable,
@@ -110,7 +109,7 @@ export class FileStore {
     key: string,
     isLocked: boolean,
     error: CredentialsBackendError,
-  ): void {
+  ) {
     if (error.code !== "backend_full") throw error;
     const { credentials, version: _, ...others } = readForUpdate(path).document;
     const kept = [...Object.keys(credentials).filter((one) => one !== key), ...Object.keys(others)];
@@ -181,7 +180,7 @@ export class FileStore {
   }
 
   /** Refuses to make a vanished folder anew, until a sign-out: it may come back, with its entries. */
-  #assertBack(): void {
+  #assertBack() {
     if (vanished.has(this.#path) && this.#isFolderGone()) {
       throw new CredentialsBackendError("backend_unavailable", {
         action: `write ${this.#path}`,
@@ -192,12 +191,12 @@ export class FileStore {
     vanished.delete(this.#path);
   }
 
-  #isFolderGone(): boolean {
+  #isFolderGone() {
     return lookIfPresent(dirname(this.#path), Deno.statSync) === undefined;
   }
 
   /** Makes the folder. Gives the path of the file itself, also where the given path is a link. */
-  #prepare(): string {
+  #prepare() {
     const path = resolveLink(this.#path); // judged before anything is made
     try {
       const folder = dirname(this.#path);
@@ -215,7 +214,7 @@ export class FileStore {
   }
 
   /** Runs a removal also where a neighbour has planted the lock file, or holds it for ever. */
-  async #lockedOrNot(path: string, remove: (isLocked: boolean) => void): Promise<void> {
+  async #lockedOrNot(path: string, remove: (isLocked: boolean) => void) {
     try {
       await this.#locked(path, () => remove(true));
     } catch (error) {
@@ -232,7 +231,7 @@ export class FileStore {
     path: string,
     change: (document: CredentialsDocument) => boolean,
     options: ReplaceOptions,
-  ): boolean {
+  ) {
     try {
       for (let tries = 0;; tries++) {
         const { document, info } = readForUpdate(path);
@@ -249,7 +248,7 @@ export class FileStore {
     }
   }
 
-  #warnOfMode(path: string, before: Deno.FileInfo): void {
+  #warnOfMode(path: string, before: Deno.FileInfo) {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
     const mode = ((before.mode ?? 0) & 0o777).toString(8);
@@ -266,7 +265,7 @@ export class FileStore {
 }
 
 /** Whether a file has the same content as before, as far as its information tells. */
-function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined): boolean {
+function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined) {
   if (before === undefined || now === undefined) return before === now;
   return isSameFile(before, now) && isSameText(before, now);
 }

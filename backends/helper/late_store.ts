@@ -8,7 +8,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { makeFolder, removeIfPresent } from "../file/replace_file.ts";
 
 /** A program that may still store an entry, although nobody waits for it any more. */
-export interface LateStore {
+interface LateStore {
   /** Its mark, which goes when the program ends in time. */
   readonly path: string;
   /** The time that is left to the program, in milliseconds. */
@@ -81,67 +81,58 @@ export class StoreMarks {
     }
     return found;
   }
+
+  /**
+   * Removes an entry by `erase`, and waits until programs have ended that may still store it, or have no time
+   * left. What they stored is removed, too. A newer entry is left alone.
+   *
+   * @param look Gives the hash of the secret that is there.
+   */
+  async remove(
+    program: string,
+    look: () => Promise<string>,
+    erase: () => Promise<void>,
+  ): Promise<void> {
+    const late = this.read();
+    if (late.length === 0) return await erase();
+    const leftMs = Math.max(...late.map((one) => one.leftMs));
+    warnOnStderr(
+      `${program} may still be storing the entry: its process was ended, or had no time left. ` +
+        `The sign-out waits for it, up to ${Math.ceil(leftMs / 1000)} s.`,
+    );
+    const hashes = new Set(late.map(({ hash }) => hash));
+    await erase().catch(async (error) => {
+      if (!hashes.has(await look())) throw error; // else it has come between the removal and the look
+    });
+    const end = performance.now() + leftMs;
+    const limits = {
+      withinMs: leftMs + 3 * this.#timeoutMs, // the looks take time, too
+      pauseMs: 100,
+      longestPauseMs: 2000,
+      over: (spent: string) =>
+        new CredentialsBackendError("backend_timeout", {
+          action: `remove credentials by ${program}`,
+          reason: `it may still be storing the entry, ${spent}`,
+          remedy: "End it, and try again.",
+        }),
+    };
+    await repeat(limits, async () => {
+      // First the ends, then the look: what was stored before an end is seen.
+      const isOver = performance.now() >= end;
+      const ended = late.filter(({ path }) => isOver || lookIfPresent(path) === undefined);
+      const hash = await look();
+      if (hashes.delete(hash)) await erase();
+      for (const { hash } of ended) hashes.delete(hash);
+      return hashes.size === 0 || undefined;
+    });
+    for (const { path } of late) forget(path);
+  }
 }
 
-function forget(mark: string): void {
+function forget(mark: string) {
   try {
     if (isGranted({ name: "write", path: mark })) removeIfPresent(mark);
   } catch {
     // A sign-out waits once more for nothing.
   }
-}
-
-/** How a late store is found and removed. */
-export interface LateRemoval {
-  readonly program: string;
-  /** The longest time of one call of the program, in milliseconds. */
-  readonly timeoutMs: number;
-  /** Gives the hash of the secret that is there. */
-  look(): Promise<string>;
-  erase(): Promise<void>;
-}
-
-/**
- * Removes an entry, and waits until programs have ended that may still store it, or have no time left. What
- * they stored is removed, too. A newer entry is left alone.
- */
-export async function removeLate(
-  late: readonly LateStore[],
-  { program, timeoutMs, look, erase }: LateRemoval,
-): Promise<void> {
-  const leftMs = Math.max(...late.map((one) => one.leftMs));
-  warnOnStderr(
-    `${program} may still be storing the entry: its process was ended, or had no time left. ` +
-      `The sign-out waits for it, up to ${Math.ceil(leftMs / 1000)} s.`,
-  );
-  const hashes = new Set(late.map(({ hash }) => hash));
-  await erase().catch(async (error) => {
-    if (!hashes.has(await look())) throw error; // else it has come between the removal and the look
-  });
-  const end = performance.now() + leftMs;
-  const limits = {
-    tries: Infinity,
-    withinMs: leftMs + 3 * timeoutMs, // the looks take time, too
-    pauseMs: 100,
-    longestPauseMs: 2000,
-    over: (spent: string) => stillStored(program, spent),
-  };
-  await repeat(limits, async () => {
-    // First the ends, then the look: what was stored before an end is seen.
-    const isOver = performance.now() >= end;
-    const ended = late.filter(({ path }) => isOver || lookIfPresent(path) === undefined);
-    const hash = await look();
-    if (hashes.delete(hash)) await erase();
-    for (const { hash } of ended) hashes.delete(hash);
-    return hashes.size === 0 || undefined;
-  });
-  for (const { path } of late) forget(path);
-}
-
-function stillStored(program: string, spent: string): CredentialsBackendError {
-  return new CredentialsBackendError("backend_timeout", {
-    action: `remove credentials by ${program}`,
-    reason: `it may still be storing the entry, ${spent}`,
-    remedy: "End it, and try again.",
-  });
 }

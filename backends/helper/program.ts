@@ -83,7 +83,7 @@ function givenPath(env: Program["env"] = {}): string | undefined {
  *
  * @throws {CredentialsBackendError} `backend_denied`, `permission_required`.
  */
-function assertTrustedPath(program: string, env: Program["env"]): void {
+function assertTrustedPath(program: string, env: Program["env"]) {
   const given = givenPath(env);
   if (given === undefined && isPath(program)) return;
   const path = given ?? readEnv("PATH", `find ${program}`);
@@ -130,7 +130,7 @@ const INTERPRETER =
 const warned = new Set<string>();
 
 /** Whoever may run an interpreter may do anything: once for each, people are told. */
-function warnOfInterpreter(program: string): void {
+function warnOfInterpreter(program: string) {
   if (warned.has(program) || !INTERPRETER.test(basename(program))) return;
   warned.add(program);
   writeError(
@@ -147,14 +147,14 @@ function startProgram(
 ): Deno.ChildProcess {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   try {
-    return new Deno.Command(program, { args: [...args, action], ...(env && { env }), ...pipes })
+    return new Deno.Command(program, { args: [...args, action], env, ...pipes })
       .spawn();
   } catch (error) {
     throw startError(`${action} credentials by ${program}`, program, error);
   }
 }
 
-function startError(action: string, program: string, error: unknown): CredentialsBackendError {
+function startError(action: string, program: string, error: unknown) {
   const fail = (code: CredentialsBackendErrorCode, reason: string, remedy: string) =>
     new CredentialsBackendError(code, { action, reason, remedy });
   if (error instanceof Deno.errors.NotFound) {
@@ -193,7 +193,7 @@ async function readAll(
   });
 }
 
-async function killProgram(child: Deno.ChildProcess): Promise<void> {
+async function killProgram(child: Deno.ChildProcess) {
   try {
     child.kill("SIGKILL");
   } catch {

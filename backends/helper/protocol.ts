@@ -1,5 +1,5 @@
 import { isObject, parseObject } from "../common/json.ts";
-import { listKeys } from "../common/list_keys.ts";
+import { listKeys } from "../common/read_backend.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import type { Ended } from "./program.ts";
@@ -43,7 +43,7 @@ export async function serve(
   return JSON.stringify(accountFor(key, ServerURL, entry));
 }
 
-function invalid(reason: string, remedy: string): CredentialsBackendError {
+function invalid(reason: string, remedy: string) {
   const parts = { action: "answer this helper's call", reason, remedy };
   return new CredentialsBackendError("invalid_options", parts);
 }
@@ -76,7 +76,7 @@ export async function addressOf(key: string): Promise<string> {
   return `${ADDRESS}.${toName(new Uint8Array(hash))}`;
 }
 
-function toName(bytes: Uint8Array): string {
+function toName(bytes: Uint8Array) {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
@@ -99,18 +99,11 @@ export function keyOf(address: string): string | undefined {
   }
 }
 
-/** An entry as the protocol has it. */
-export interface Account {
-  readonly ServerURL: string;
-  readonly Username: string;
-  readonly Secret: string;
-}
-
 /**
  * What is stored for an entry. A long key stands beside the entry, since the address has only its hash. The
  * client is for people to see: `pass` makes a file of it, and folders of its slashes.
  */
-export function accountFor(key: string, address: string, entry: OidcCredentials): Account {
+export function accountFor(key: string, address: string, entry: OidcCredentials) {
   return {
     ServerURL: address,
     Username: encodeURIComponent(entry.client_id).slice(0, 60) || "-",

@@ -43,7 +43,7 @@ export function prepareDatabase(given: string): DatabaseFile {
   return { path, info };
 }
 
-function makeDatabase(path: string): void {
+function makeDatabase(path: string) {
   try {
     Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
   } catch (error) {
@@ -51,7 +51,7 @@ function makeDatabase(path: string): void {
   }
 }
 
-function judgeFile(path: string): void {
+function judgeFile(path: string) {
   const info = lookIfPresent(path);
   if (info === undefined) return; // another process that ends has SQLite remove its side files
   refuse(ACTION, path, faultOfKind(info));

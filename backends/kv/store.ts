@@ -3,25 +3,17 @@ import { isSameFile, lookIfPresent } from "../common/judge_path.ts";
 import { printable } from "../common/printable.ts";
 import { Queue } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
-import { SIGN_OUT } from "../common/sign_out_words.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
+import { fileError } from "../file/faults.ts";
 import { withKeyLock } from "../file/lock.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import { type DatabaseFile, prepareDatabase } from "./database_file.ts";
-import { isBusy, kvError } from "./faults.ts";
 
 const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
 
 /** Another write came between a look and a write. */
 const OVERTAKEN = new Error("overtaken");
-
-/** A row, as one look found it. */
-interface StoredEntry {
-  readonly entry: OidcCredentials | undefined;
-  /** Holds while the row is unchanged. */
-  readonly check: Deno.AtomicCheck;
-}
 
 export interface KvStoreOptions {
   path: string;
@@ -127,7 +119,8 @@ export class KvStore {
     this.#kv.close();
   }
 
-  async #read(key: string): Promise<StoredEntry> {
+  /** The entry, and a check that holds while its row is unchanged. */
+  async #read(key: string) {
     const get = () => this.#kv.get(entryKey(key));
     const { value, versionstamp } = await this.#try("read credentials from", get);
     const check = { key: entryKey(key), versionstamp };
@@ -142,7 +135,7 @@ export class KvStore {
   }
 
   /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
-  #assertThere(action: string): void {
+  #assertThere(action: string) {
     if (this.#file === undefined) return;
     const found = lookIfPresent(this.#file.path);
     if (found !== undefined && isSameFile(found, this.#file.info)) return;
@@ -174,7 +167,6 @@ async function whileBusy<T>(
   operation: () => Promise<T>,
 ): Promise<T> {
   const limits = {
-    tries: Infinity,
     withinMs: Math.max(lockTimeoutMs, 1000),
     pauseMs: 3,
     longestPauseMs: 40,
@@ -194,4 +186,47 @@ async function whileBusy<T>(
     }
   });
   return value;
+}
+
+const LOCKED = /database( table)? is locked/;
+
+type Fault = [RegExp, CredentialsBackendError["code"], reason: string, remedy: string];
+
+/** Codes and reasons by the words of Deno KV and of SQLite, which name no cause of the system. */
+const FAULTS: Fault[] = [
+  [
+    /too large/i,
+    "backend_too_large",
+    "the entry is larger than 64 KiB, or its key than 2 KiB, the most that Deno KV holds",
+    "Use another backend, or ask the provider for smaller tokens.",
+  ],
+  [
+    /not a database|disk image is malformed/,
+    "backend_corrupt",
+    "it is not a valid Deno KV database",
+    "Nothing was changed. Repair or remove the file.",
+  ],
+  [/database or disk is full/, "backend_full", "no space is left", "Free some space."],
+  [/disk I\/O error/, "backend_unavailable", "disk I/O error", "Check its space and file system."],
+  [
+    /unable to open database|read-?only database/,
+    "backend_denied",
+    "the system denies access",
+    "Check the owner and mode of it and its folder, and the free space.",
+  ],
+];
+
+/** Whether another handle writes to the database at this moment. The operation has then done nothing. */
+function isBusy(error: unknown) {
+  return error instanceof Error && LOCKED.test(error.message);
+}
+
+/** The coded error for a failed operation of Deno KV. */
+function kvError(action: string, path: string, error: unknown) {
+  if (error instanceof CredentialsBackendError) return error;
+  const text = error instanceof Error ? error.message : "";
+  const fault = FAULTS.find(([words]) => words.test(text));
+  if (fault === undefined) return fileError(action, path, error);
+  const [, code, reason, remedy] = fault;
+  return new CredentialsBackendError(code, { action: `${action} ${path}`, reason, remedy });
 }

@@ -1,14 +1,12 @@
-import { assertCredentialsBackend } from "../common/assert_backend.ts";
+import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { BACKEND_VARIABLES } from "../common/backend_choice.ts";
 import { HOME_VARIABLE, readEnv, REFERENCE, VARIABLE } from "../common/environment.ts";
-import { causeFrom, hideQueries } from "../common/foreign_error.ts";
-import { netHost } from "../common/host.ts";
+import { causeFrom } from "../common/foreign_error.ts";
 import { isObject } from "../common/json.ts";
-import { isPathSpecifier, pathOfUrl, resolve, toFileUrl } from "../common/paths.ts";
-import { isGranted, permissionFlag } from "../common/permission.ts";
+import { isPathSpecifier } from "../common/paths.ts";
+import { permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { Once } from "../common/promises.ts";
-import { needDeno } from "../common/runtime.ts";
 import { wrapBackend } from "../common/wrap_backend.ts";
 import {
   CredentialsBackendError,
@@ -17,11 +15,8 @@ import {
 import { FileCredentialsBackend } from "../file.ts";
 import { KvCredentialsBackend } from "../kv.ts";
 import { MemoryCredentialsBackend } from "../memory.ts";
-import type {
-  BackendPermission,
-  MaybePromise,
-  OidcCredentialsBackend,
-} from "../oidc_credentials_backend.ts";
+import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import { moduleNeeds, moduleUrl, showSpec } from "./module_url.ts";
 
 /** Gives a class of backends. Its constructor takes the options as one object, and checks them. */
 type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsBackend>;
@@ -77,11 +72,6 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   throw specError(text, origin, UNSUPPORTED + advice, "backend_import_unsupported");
 }
 
-/** A backend's name, or the specifier in it, for an error. A query may hold a token. */
-function showSpec(spec: string): string {
-  return printable(hideQueries(spec.slice(0, 1000)));
-}
-
 const UNSUPPORTED =
   "a package from JSR imports neither http: and https: modules nor the names of your import map. " +
   "Name a path, or a jsr:, npm: or file: module, or import it in your own code and pass an instance: " +
@@ -96,7 +86,7 @@ function specError(
   origin: string,
   reason: string,
   code: CredentialsBackendErrorCode = "backend_spec_invalid",
-): CredentialsBackendError {
+) {
   return new CredentialsBackendError(code, {
     action: `use ${origin}="${showSpec(spec)}"`,
     reason,
@@ -121,7 +111,7 @@ export function parseBackendKwargs(text: string, source: string): Record<string,
   throw kwargsError(source, "it is not one JSON object");
 }
 
-function lookUp(name: string, source: string): string {
+function lookUp(name: string, source: string) {
   // Without the name: it may be part of a password.
   if (!VARIABLE.test(name)) throw kwargsError(source, "a ${…} in it does not name a variable");
   const value = readEnv(name, `expand \${${name}} in ${source}`);
@@ -138,7 +128,7 @@ function kwargsError(
   reason: string,
   remedy =
     `Give one JSON object with the backend's options, such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
-): CredentialsBackendError {
+) {
   const action = `read ${source}`;
   return new CredentialsBackendError("backend_kwargs_invalid", { action, reason, remedy });
 }
@@ -254,36 +244,6 @@ async function importBackend(
   });
 }
 
-/**
- * The files and addresses that a module's text imports, lazily too. A line that begins with `import type`
- * loads nothing.
- */
-const IMPORTS =
-  /(?:^\s*(?:import|export)(?!\s+type\b)\s*(?:[^"';]*?\bfrom\s*)?|\bimport\s*\(\s*)["']((?:\.{0,2}\/|https?:|file:)[^"'\n]+)["']/gm;
-
-/**
- * The permissions for the import of a module and of all that its files name, as far as this process has
- * them: a module that is loaded already needs none.
- */
-function moduleNeeds(url: string, seen: Set<string> = new Set()): BackendPermission[] {
-  if (seen.has(url)) return [];
-  seen.add(url);
-  if (/^https?:/.test(url)) {
-    // Deno's flag replaces the hosts that it allows by itself, from one of which this package comes.
-    const hosts = [netHost(new URL(url)), "jsr.io:443"];
-    return hosts.map((host) => ({ name: "import", host } as const)).filter(isGranted);
-  }
-  const path = pathOfUrl(new URL(url));
-  if (path === undefined || !isGranted({ name: "read", path })) return [];
-  try {
-    const imports = Deno.readTextFileSync(path).matchAll(IMPORTS);
-    const needs = imports.flatMap(([, name]) => moduleNeeds(new URL(name!, url).href, seen));
-    return [{ name: "read", path }, ...needs];
-  } catch {
-    return []; // an import that is only in a comment
-  }
-}
-
 async function importModule(
   specifier: string,
   source: string,
@@ -309,24 +269,13 @@ async function importModule(
 /** The only trace of a denied import. */
 const DENIED = /(?:access to "([^"]+)", )?run again with the --allow-(\w+) flag/;
 
-/**
- * The address of a module that a setting names by an address or a path. A path is taken from the
- * working directory: `import()` itself would take it from this file.
- */
-export function moduleUrl(specifier: string): string {
-  if (!isPathSpecifier(specifier)) return specifier;
-  // Elsewhere nothing tells the working directory.
-  if (specifier.startsWith(".")) needDeno(`find ${showSpec(specifier)}`, "Name its whole path.");
-  return toFileUrl(resolve(specifier)).href;
-}
-
 function loadError(
   code: CredentialsBackendErrorCode,
   subject: string,
   reason: string,
   remedy: string,
   cause?: Error,
-): CredentialsBackendError {
+) {
   const action = `load the credentials backend ${subject}`;
   return new CredentialsBackendError(code, { action, reason, remedy, cause });
 }

@@ -21,9 +21,9 @@ export interface ConformanceContext {
   /** Longest wait for something that has to happen at once, in milliseconds. */
   patienceMs: number;
   /** The store for further processes. */
-  processes?: SharedStore | undefined;
+  processes?: SharedStore;
   /** The store of another person. */
-  another?: OidcCredentialsBackend | undefined;
+  another?: OidcCredentialsBackend;
   /** The permissions under which the store has to work. */
   permissions?: Deno.TestDefinition["permissions"];
 }
@@ -89,7 +89,7 @@ function entry(fields: Record<string, unknown> = {}): OidcCredentials {
   };
 }
 
-async function checkRoundTrip({ backend, name }: ConformanceContext): Promise<void> {
+async function checkRoundTrip({ backend, name }: ConformanceContext) {
   const x_extra = { kept: [1, 2.5, null, "größe", { deep: true }], off: false, none: 0, empty: "" };
   const expires_at = "2020-01-01T00:00:00.000Z"; // of the access token: the entry stays
   const falsy = { x_off: false, x_none: 0, x_empty: "" };
@@ -99,7 +99,7 @@ async function checkRoundTrip({ backend, name }: ConformanceContext): Promise<vo
   expectNoSecret(backend, "the backend");
 }
 
-async function checkOverwrite({ backend, name }: ConformanceContext): Promise<void> {
+async function checkOverwrite({ backend, name }: ConformanceContext) {
   await backend.put(name, entry({ x_old: true }));
   const mine = entry();
   await backend.put(name, mine);
@@ -113,7 +113,7 @@ async function checkOverwrite({ backend, name }: ConformanceContext): Promise<vo
 }
 
 /** A store that cannot compare may ignore `isReplaced`. None may store against its answer. */
-async function checkReplaced({ backend, name }: ConformanceContext): Promise<void> {
+async function checkReplaced({ backend, name }: ConformanceContext) {
   const [old, next] = [entry({ x_state: "old" }), entry({ x_state: "next" })];
   expect(await backend.put(name, old) !== false, "put() gave false without isReplaced");
 
@@ -140,7 +140,7 @@ async function checkReplaced({ backend, name }: ConformanceContext): Promise<voi
   await expectStored(backend, name, next, "put() stored nothing where isReplaced agreed");
 }
 
-async function checkDelete({ backend, name }: ConformanceContext): Promise<void> {
+async function checkDelete({ backend, name }: ConformanceContext) {
   expect(await backend.get(name) == null, "get() of a missing key gave something");
   await backend.put(name, entry());
   await backend.delete(name);
@@ -148,7 +148,7 @@ async function checkDelete({ backend, name }: ConformanceContext): Promise<void>
   await backend.delete(name);
 }
 
-async function checkKeys({ backend, key }: ConformanceContext): Promise<void> {
+async function checkKeys({ backend, key }: ConformanceContext) {
   const suffixes = [
     "|https://idp.example.com/realms/größe|клиент-日本",
     "|https://idp.example.com/realms/größe|клиент-本日",
@@ -169,7 +169,7 @@ async function checkKeys({ backend, key }: ConformanceContext): Promise<void> {
   }
 }
 
-async function checkSizes({ backend, key }: ConformanceContext): Promise<void> {
+async function checkSizes({ backend, key }: ConformanceContext) {
   for (const size of [1, 1_000, 8_000, 60_000, 250_000, 1_048_576]) {
     const name = key();
     const before = entry({ access_token: "before" });
@@ -191,7 +191,7 @@ async function checkSizes({ backend, key }: ConformanceContext): Promise<void> {
 
 async function checkConcurrentWriters(
   { backend: first, open, key }: ConformanceContext,
-): Promise<void> {
+) {
   if (first.persistent === undefined) {
     writeError("The backend does not say whether it is persistent: no second handle is tried.\n");
   }
@@ -214,7 +214,7 @@ async function checkConcurrentWriters(
 /** Stores that give their keys by pages have pages of ten or twenty. */
 const MORE_THAN_A_PAGE = 24;
 
-async function checkList({ backend, key }: ConformanceContext): Promise<void> {
+async function checkList({ backend, key }: ConformanceContext) {
   if (backend.list === undefined) return;
   const [deleted, odd] = [key(), key("|https://größe.example.com/|App")];
   const names = [odd, ...Array.from({ length: MORE_THAN_A_PAGE }, () => key())];
@@ -229,7 +229,7 @@ async function checkList({ backend, key }: ConformanceContext): Promise<void> {
 
 async function checkLockExclusion(
   { backend: first, name, open }: ConformanceContext,
-): Promise<void> {
+) {
   if (first.withLock === undefined) {
     return writeError(
       "The backend has no withLock: it is for one process at a time. Two processes that refresh " +
@@ -250,13 +250,13 @@ async function checkLockExclusion(
   expect(overlaps === 0, "two holders of one key's lock ran at the same time");
 }
 
-async function checkLockKeys({ key, patienceMs }: ConformanceContext, lock: Lock): Promise<void> {
+async function checkLockKeys({ key, patienceMs }: ConformanceContext, lock: Lock) {
   const [one, other] = [key(), key()];
   const rule = "the lock of one key held up another key";
   await lock(one, () => within(patienceMs, rule, take(lock, other)));
 }
 
-async function checkLockThrow({ backend, name }: ConformanceContext, lock: Lock): Promise<void> {
+async function checkLockThrow({ backend, name }: ConformanceContext, lock: Lock) {
   const fault = new Error("thrown by the holder");
   const thrown = await errorOf(() => lock(name, () => Promise.reject(fault)));
   expect(thrown === fault, "withLock() did not pass on what its function threw");
@@ -271,7 +271,7 @@ async function checkLockThrow({ backend, name }: ConformanceContext, lock: Lock)
 async function checkLockAbort(
   { name, patienceMs }: ConformanceContext,
   lock: Lock,
-): Promise<void> {
+) {
   const abort = new AbortController();
   const { signal } = abort;
   await lock(name, async () => {
@@ -284,7 +284,7 @@ async function checkLockAbort(
   await lock(name, () => Promise.resolve());
 }
 
-async function checkBroken({ backend, name }: ConformanceContext): Promise<void> {
+async function checkBroken({ backend, name }: ConformanceContext) {
   const thrown = await errorOf(() => backend.get(name));
   expect(thrown !== undefined, "get() of an unreadable store gave a value: it must throw");
   expectNoSecret(thrown, "the error of an unreadable store");
@@ -301,7 +301,7 @@ async function checkBroken({ backend, name }: ConformanceContext): Promise<void>
   expect(!isSilent, "list() of an unreadable store gave keys, or none: it must throw");
 }
 
-async function checkPeople({ backend, another, name }: ConformanceContext): Promise<void> {
+async function checkPeople({ backend, another, name }: ConformanceContext) {
   const { storeId } = backend;
   const isOne = storeId !== undefined && storeId === another!.storeId;
   expect(!isOne, "the stores of two people have one storeId: their sessions would share tokens");
@@ -309,7 +309,7 @@ async function checkPeople({ backend, another, name }: ConformanceContext): Prom
   expect(await another!.get(name) == null, "the store of one person gave another one's entry");
 }
 
-async function checkDeleteAll({ backend, key }: ConformanceContext): Promise<void> {
+async function checkDeleteAll({ backend, key }: ConformanceContext) {
   if (backend.deleteAll === undefined) return;
   const names = [key(), key()];
   for (const name of names) await backend.put(name, entry());
@@ -319,7 +319,7 @@ async function checkDeleteAll({ backend, key }: ConformanceContext): Promise<voi
   }
 }
 
-async function checkPermissions(context: ConformanceContext): Promise<void> {
+async function checkPermissions(context: ConformanceContext) {
   const { backend, permissions } = context;
   if (backend.requiredPermissions !== undefined && typeof permissions === "object") {
     const declared = new Set<string>(backend.requiredPermissions().map(({ name }) => name));
@@ -332,7 +332,7 @@ async function checkPermissions(context: ConformanceContext): Promise<void> {
 
 async function checkProcesses(
   { backend, name, key, patienceMs, processes }: ConformanceContext,
-): Promise<void> {
+) {
   const own = Array.from({ length: 4 }, () => key());
   const untilFree = async () => {
     const rule = "the lock of a process that was killed did not become free";
@@ -347,11 +347,11 @@ async function expectStored(
   key: string,
   expected: OidcCredentials,
   rule: string,
-): Promise<void> {
+) {
   expect(sameJson(await backend.get(key), expected), rule);
 }
 
-function expectNoSecret(value: unknown, what: string): void {
+function expectNoSecret(value: unknown, what: string) {
   const inside = Deno.inspect(value, { depth: 10, showHidden: true });
   const shown = [inside, String(value), JSON.stringify(value)];
   expect(!shown.join("").includes(SECRET), `${what} shows a token when it is printed`);
@@ -379,6 +379,6 @@ function errorOf(run: () => MaybePromise<unknown>): Promise<unknown> {
 }
 
 /** Says the broken rule in words. The values stay out: they may be tokens. */
-function expect(isKept: boolean, rule: string): void {
+function expect(isKept: boolean, rule: string) {
   if (!isKept) throw new Error(`The backend breaks the protocol: ${rule}.`);
 }

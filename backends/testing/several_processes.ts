@@ -60,13 +60,13 @@ export async function changeTogether(
 }
 
 /** Tells a process to begin, and gives whether it has done all of its work. */
-async function finish(child: Deno.ChildProcess): Promise<boolean> {
+async function finish(child: Deno.ChildProcess) {
   await child.stdin.close().catch(() => undefined); // it may have ended
   return (await child.status).success;
 }
 
 /** Kills a process, whatever it does. */
-async function end(child: Deno.ChildProcess): Promise<void> {
+async function end(child: Deno.ChildProcess) {
   try {
     child.kill("SIGKILL");
   } catch {
@@ -99,7 +99,7 @@ async function start(
 }
 
 /** Reads on after it, since the store may print lines of its own. */
-async function untilReady(output: ReadableStream<Uint8Array>): Promise<void> {
+async function untilReady(output: ReadableStream<Uint8Array>) {
   const ready = Promise.withResolvers<void>();
   const end = output.pipeTo(
     new WritableStream({
@@ -129,18 +129,18 @@ export async function work(
 }
 
 /** Says that it is ready, and waits for the end of standard input. */
-async function untilTold(): Promise<void> {
+async function untilTold() {
   await Deno.stdout.write(new Uint8Array([READY]));
   await Deno.stdin.read(new Uint8Array(1));
 }
 
-async function change(store: OidcCredentialsBackend, key: string): Promise<void> {
+async function change(store: OidcCredentialsBackend, key: string) {
   const changes = changesOf(await store.get(key)) + 1;
   await delay(10 * Math.random()); // as for a provider's answer
   const issuer = "https://login.example.com";
   await store.put(key, { issuer, client_id: "", access_token: "conformance-secret", changes });
 }
 
-function changesOf(entry: OidcCredentials | undefined | null): number {
+function changesOf(entry: OidcCredentials | undefined | null) {
   return Number(entry?.changes ?? 0);
 }

@@ -183,8 +183,8 @@ export interface VaultRequest extends SecretUse {
   readonly method: "GET" | "POST" | "DELETE";
   /** The path after `/v1/`, encoded. */
   readonly path: string;
-  readonly body?: object | undefined;
-  readonly token?: string | undefined;
+  readonly body?: object;
+  readonly token?: string;
 }
 
 export interface VaultAnswer {
@@ -210,7 +210,7 @@ interface VaultTrouble {
   readonly code?: CredentialsBackendErrorCode;
   readonly reason: string;
   readonly advice: string;
-  readonly retryAfterMs?: number | undefined;
+  readonly retryAfterMs?: number;
   /** It may be gone at the next try. */
   readonly isPassing?: boolean;
 }
@@ -219,7 +219,7 @@ interface VaultTrouble {
 const NOT_YET = [412, 429, 472, 473];
 
 /** Vault's words for {@linkcode VaultAnswer}, without a piece of the `secrets` of the request. */
-function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
+function vaultWords(body: Record<string, unknown>, secrets: readonly string[]) {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";
   const words = redact(printable(first, 200), secrets);

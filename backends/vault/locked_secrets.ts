@@ -20,7 +20,7 @@ export interface Row {
 export interface SecretUse {
   /** As in "Cannot {action} …". */
   readonly action: string;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignal;
   /** A shorter time limit than the store's, in milliseconds. */
   readonly timeoutMs?: number;
 }
@@ -66,26 +66,12 @@ const LONGEST_GAP_MS = 5_000;
 const PROOF_MS = 10_000;
 /** So long what this process has written counts for more than an older version that it reads. */
 const OWN_MS = 60_000;
-/** A look that is older does not serve for a first try. */
-const LOOK_MS = 5_000;
 const LOCK = "lock credentials in";
 /** A store that is down must not hold up the end of the holder's function. */
 const BRIEFLY: SecretUse = { action: LOCK, timeoutMs: 5_000 };
 /** The repetitions of one change, beside their time. */
-const PAUSES = { tries: Infinity, pauseMs: 20, longestPauseMs: 500 };
+const PAUSES = { pauseMs: 20, longestPauseMs: 500 };
 const CHANGE_MS = 15_000;
-
-/** A secret as it was seen, and when. */
-interface Seen {
-  readonly row: Row;
-  readonly at: number;
-}
-
-interface Sighting {
-  readonly version: number;
-  readonly at: number;
-  readonly silentMs: number;
-}
 
 /** A lock that this process holds. */
 interface Held {
@@ -115,10 +101,9 @@ export class LockedSecrets {
   readonly #id = crypto.randomUUID();
   readonly #held = new Map<string, Held>();
   /** The last own write of each secret, with both clocks before it was sent. */
-  readonly #own = new Map<string, Seen & { readonly wall: number }>();
-  readonly #looks = new Map<string, Seen>();
+  readonly #own = new Map<string, { row: Row; at: number; wall: number }>();
   /** What was seen of locks of others. A later wait goes on from there. */
-  readonly #sightings = new Map<string, Sighting>();
+  readonly #sightings = new Map<string, { version: number; at: number; silentMs: number }>();
 
   constructor(options: LockedSecretsOptions) {
     this.#options = options;
@@ -144,9 +129,7 @@ export class LockedSecrets {
     if (held !== undefined && !held.isLost) {
       return await this.#inTurn(held, () => this.#prove(name, held, use));
     }
-    const row = await this.#look(name, key, use);
-    this.#looks.set(name, { row, at: this.#options.timer.now() });
-    return row;
+    return await this.#look(name, key, use);
   }
 
   /** Replaces the entry where `isReplaced` agrees. Gives whether it is stored. */
@@ -166,12 +149,12 @@ export class LockedSecrets {
     const empty = { key, text: "", holder: "" };
     const held = this.#held.get(name);
     const write = async () => {
-      const row = await this.#repeat(
-        use,
-        async () =>
-          await this.#write(name, empty, undefined, use) ??
-            await this.#write(name, empty, (await this.#look(name, key, use)).version, use),
-      );
+      const row = await this.#repeat(use, async () => {
+        const written = await this.#write(name, empty, undefined, use);
+        if (written !== undefined) return written;
+        const { version } = await this.#look(name, key, use); // the engine may demand one
+        return await this.#write(name, empty, version, use);
+      });
       if (held !== undefined) held.row = row;
       return row.version;
     };
@@ -191,45 +174,41 @@ export class LockedSecrets {
         "another notebook or script that shares this store holds the lock",
         `Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
       );
-    let look = this.#recentLook(name);
+    const limits = { ...PAUSES, withinMs: lockTimeoutMs, timer, signal, over };
     let newest: Row | undefined;
-    let isFirst = true;
-    const taken = await repeat(
-      { ...PAUSES, withinMs: lockTimeoutMs, timer, signal, over },
-      async () => {
-        const done = isFirst ? undefined : await peek?.();
-        if (done !== undefined) return { done };
-        isFirst = false;
-        const seen = look ?? await this.#look(name, key, use);
-        look = undefined;
-        // A later look may be answered by a node that is further behind.
-        const row = newest !== undefined && newest.version > seen.version ? newest : seen;
-        newest = row;
-        engine.assertOwn(name, row, use);
-        if (!this.#isFree(name, row)) return undefined;
-        const mine = { ...row, holder: this.#id };
-        const written = await this.#write(name, mine, row.version, use).catch(async (error) => {
-          await this.#release(name, heldOf(mine)); // it may have been done without an answer
-          throw error;
-        });
-        return written && { row: written };
-      },
-    );
+    const taken = await repeat(limits, async () => {
+      const done = newest && await peek?.();
+      if (done !== undefined) return { done };
+      const row = await this.#look(name, key, use);
+      // A later look may be answered by a node that is further behind.
+      if (newest === undefined || row.version > newest.version) newest = row;
+      engine.assertOwn(name, newest, use);
+      // Its own is left of a release that did not reach the store.
+      const isFree = newest.holder === "" || newest.holder === this.#id;
+      if (!isFree && this.#noteSilence(name, newest) < SILENT_MS) return undefined;
+      const mine = { ...newest, holder: this.#id };
+      const written = await this.#write(name, mine, newest.version, use).catch(async (error) => {
+        await this.#release(name, heldOf(mine)); // it may have been done without an answer
+        throw error;
+      });
+      return written && { row: written };
+    });
     if ("done" in taken) return taken.done as T;
     this.#held.set(name, heldOf(taken.row));
     this.#sightings.delete(name);
     return undefined;
   }
 
-  /** Its own is left of a release that did not reach the store. */
-  #isFree(name: string, { holder, version }: Row): boolean {
-    if (holder === "" || holder === this.#id) return true;
+  /** Notes that another holder's secret was seen. Gives for how long it has not changed, in milliseconds. */
+  #noteSilence(name: string, { version }: Row) {
     const now = this.#options.timer.now();
     const before = this.#sightings.get(name);
-    const isSame = before?.version === version;
-    const silentMs = isSame ? before.silentMs + Math.min(now - before.at, LONGEST_GAP_MS) : 0;
+    let silentMs = 0;
+    if (before?.version === version) {
+      silentMs = before.silentMs + Math.min(now - before.at, LONGEST_GAP_MS);
+    }
     this.#sightings.set(name, { version, at: now, silentMs });
-    return silentMs >= SILENT_MS;
+    return silentMs;
   }
 
   async #hold<T>(name: string, fn: () => Promise<T>): Promise<T> {
@@ -245,37 +224,41 @@ export class LockedSecrets {
     }
   }
 
-  async #showLife(name: string, held: Held): Promise<void> {
-    const isLate = this.#options.timer.now() - this.#sentAt(name) >= SIGN_MS / 2;
-    if (!isLate || held.isLost) return;
+  async #showLife(name: string, held: Held) {
+    const sentAt = this.#own.get(name)?.at ?? 0;
+    const isSoon = this.#options.timer.now() - sentAt < SIGN_MS / 2;
+    if (isSoon || held.isLost) return;
     // The next sign tries again. A write that needs the lock notices that it is lost.
-    await this.#inTurn(held, () => this.#renew(name, held, BRIEFLY)).catch(() => undefined);
+    await this.#inTurn(held, () => this.#rewrite(name, held, {}, BRIEFLY)).catch(() => undefined);
   }
 
-  /** Writes the held secret as it is. Gives whether that proved that nobody has changed it. */
-  async #renew(name: string, held: Held, use: SecretUse): Promise<boolean> {
-    const written = await this.#write(name, held.row, held.row.version, use);
-    if (written !== undefined) {
-      held.row = written;
-      return true;
-    }
-    const row = await this.#look(name, held.row.key, use);
-    if (row.version <= held.row.version) return false; // that node is late
-    if (row.holder === this.#id) held.row = row; // the answer to a write was lost
-    else held.isLost = true;
+  /** Changes a row that is known. Where that is refused, learns the newer row, if the node knows it. */
+  async #rewrite(
+    name: string,
+    known: Held,
+    change: Partial<Row>,
+    use: SecretUse,
+  ) {
+    const { row } = known;
+    const written = await this.#write(name, { ...row, ...change }, row.version, use);
+    const latest = written ?? await this.#look(name, row.key, use);
+    if (latest.version <= row.version) return false; // that node is late
+    known.row = latest;
+    if (written !== undefined) return true;
+    known.isLost = latest.holder !== this.#id; // else it is an own write without its answer
     return false;
   }
 
   async #prove(name: string, held: Held, use: SecretUse): Promise<Row> {
     if (this.#isProven(name)) return held.row;
     return await this.#repeat(use, async () => {
-      if (await this.#renew(name, held, use)) return held.row;
-      return held.isLost ? await this.#look(name, held.row.key, use) : undefined;
+      const isKnown = await this.#rewrite(name, held, {}, use) || held.isLost;
+      return isKnown ? held.row : undefined;
     });
   }
 
   /** Whether the last write was sent so lately that nobody can have taken over since. */
-  #isProven(name: string): boolean {
+  #isProven(name: string) {
     const own = this.#own.get(name);
     if (own === undefined) return false;
     const ages = [this.#options.timer.now() - own.at, Math.abs(Date.now() - own.wall)];
@@ -288,40 +271,33 @@ export class LockedSecrets {
     held: Held | undefined,
     isReplaced: ((row: Row) => boolean) | undefined,
     use: SecretUse,
-  ): Promise<boolean> {
+  ) {
     const isOurs = held !== undefined && !held.isLost;
-    let row = isOurs ? held.row : await this.#look(name, key, use);
+    const known = isOurs ? held : heldOf(await this.#look(name, key, use));
     let isTried = false;
     return await this.#repeat(use, async () => {
-      if (isTried && row.text === text) return true; // the answer to the write was lost
-      if (held?.isLost && isReplaced === undefined) throw this.#lost(use);
-      if (isReplaced?.(row) === false) return false;
+      if (isTried && known.row.text === text) return true; // the answer to the write was lost
+      if (held?.isLost && isReplaced === undefined) {
+        throw this.#locked(
+          `${use.action} ${this.#options.place()}`,
+          "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
+            `over ${SILENT_MS / 1000} s`,
+          "Try again.",
+        );
+      }
+      if (isReplaced?.(known.row) === false) return false;
 
       isTried = true;
-      const written = await this.#write(name, { key, text, holder: row.holder }, row.version, use);
-      if (written !== undefined) {
-        if (held !== undefined) held.row = written;
-        return true;
-      }
-      const latest = await this.#look(name, key, use);
-      if (latest.version <= row.version) return undefined; // that node is late
-      if (held !== undefined && latest.holder !== this.#id) held.isLost = true;
-      row = latest;
-      return undefined;
+      return await this.#rewrite(name, known, { key, text }, use) || undefined;
     });
   }
 
-  async #release(name: string, held: Held): Promise<void> {
+  async #release(name: string, held: Held) {
     const { timer } = this.#options;
     const over = () => new Error("for others the lock ends by its silence");
     await repeat({ ...PAUSES, tries: 5, withinMs: 5_000, timer, over }, async () => {
       if (held.isLost || held.row.holder === "") return true;
-      const free = { ...held.row, holder: "" };
-      if (await this.#write(name, free, held.row.version, BRIEFLY) !== undefined) return true;
-      const row = await this.#look(name, held.row.key, BRIEFLY);
-      if (row.version <= held.row.version) return undefined;
-      held.row = row;
-      return row.holder === this.#id ? undefined : true;
+      return await this.#rewrite(name, held, { holder: "" }, BRIEFLY) || undefined;
     }).catch(() => undefined);
   }
 
@@ -333,13 +309,6 @@ export class LockedSecrets {
     const now = timer.now();
     const isLate = own !== undefined && read.version < own.row.version && now - own.at < OWN_MS;
     return isLate ? own.row : read;
-  }
-
-  #recentLook(name: string): Row | undefined {
-    const look = this.#looks.get(name);
-    this.#looks.delete(name);
-    const isRecent = look !== undefined && this.#options.timer.now() - look.at < LOOK_MS;
-    return isRecent ? look.row : undefined;
   }
 
   async #write(
@@ -354,10 +323,6 @@ export class LockedSecrets {
     const written = await write() ?? await write();
     if (written !== undefined) this.#own.set(name, { row: written, at, wall });
     return written;
-  }
-
-  #sentAt(name: string): number {
-    return this.#own.get(name)?.at ?? 0;
   }
 
   async #repeat<T>(use: SecretUse, attempt: () => Promise<T | undefined>): Promise<T> {
@@ -378,16 +343,7 @@ export class LockedSecrets {
     return await result;
   }
 
-  #lost({ action }: SecretUse): CredentialsBackendError {
-    return this.#locked(
-      `${action} ${this.#options.place()}`,
-      "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
-        `over ${SILENT_MS / 1000} s`,
-      "Try again.",
-    );
-  }
-
-  #locked(action: string, reason: string, remedy: string): CredentialsBackendError {
+  #locked(action: string, reason: string, remedy: string) {
     return new CredentialsBackendError("backend_locked", { action, reason, remedy });
   }
 }

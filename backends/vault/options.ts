@@ -197,7 +197,7 @@ export function parseVaultAddress(action: string, name: string, address: string)
  * Refuses a mount or a path that would lead to another folder. An empty segment remains of a user
  * name that is not set, and its folder would belong to everybody. So would a folder "$USER".
  */
-function checkVaultPath(action: string, name: string, path: unknown): void {
+function checkVaultPath(action: string, name: string, path: unknown) {
   const segments = typeof path === "string" ? path.split("/") : [""];
   // deno-lint-ignore no-control-regex -- control characters are refused
   if (segments.every((one) => !/^\s*$|^\.\.?$|[\u0000-\u001f\u007f]|\$[A-Z{]/.test(one))) return;
@@ -209,7 +209,7 @@ function checkVaultPath(action: string, name: string, path: unknown): void {
   );
 }
 
-function checkAuth(action: string, auth: VaultAuth): void {
+function checkAuth(action: string, auth: VaultAuth) {
   const login = `${action} by its option "auth"`;
   checkOptions(login, { method: String(auth.method) }, { method: Object.keys(AUTH_TYPES) });
   checkOptions(login, auth, { method: "any", ...AUTH_TYPES[auth.method] });
@@ -217,7 +217,7 @@ function checkAuth(action: string, auth: VaultAuth): void {
   if (mount !== undefined) checkVaultPath(action, "auth.mount", mount);
 }
 
-function invalid(action: string, reason: string, advice: string): CredentialsBackendError {
+function invalid(action: string, reason: string, advice: string) {
   return new CredentialsBackendError("invalid_options", { action, reason, remedy: advice });
 }
 

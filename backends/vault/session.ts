@@ -1,6 +1,5 @@
 import { readEnv } from "../common/environment.ts";
 import { Once, type Stopwatch, type Timer, untilAborted } from "../common/promises.ts";
-import type { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { encodePath, type VaultAnswer, VaultClient, type VaultRequest } from "./client.ts";
 import {
   VAULT_TOKEN,
@@ -148,7 +147,7 @@ export class VaultSession {
   }
 
   /** Whether the token is valid; `false` also where its policies do not let it ask. */
-  async #isLive(held: Held): Promise<boolean> {
+  async #isLive(held: Held) {
     return (await this.#client.request({ ...LOOK_UP, token: held.token })).status === 200;
   }
 
@@ -172,15 +171,15 @@ export class VaultSession {
     throw this.#failed(`${NO_TOKEN}, or it has a space or a line end`, GIVE_TOKEN);
   }
 
-  #file(): string {
+  #file() {
     return this.#client.read(vaultLoginFile(this.#auth)!, LOG_IN, "a token", 0o027).trim();
   }
 
-  #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {
+  #failed(reason: string, advice: string, action = LOG_IN) {
     return this.#client.error("backend_auth_failed", action, reason, advice);
   }
 
-  #denied({ action, method, path }: VaultRequest, { words }: VaultAnswer): CredentialsBackendError {
+  #denied({ action, method, path }: VaultRequest, { words }: VaultAnswer) {
     const capability = path.endsWith("?list=true") ? "list" : CAPABILITIES[method];
     const [secret = ""] = path.split("/?");
     const refused = `${capability} of ${decodeURI(secret)}${words}`;

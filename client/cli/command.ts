@@ -1,4 +1,4 @@
-import { didYouMean } from "../../backends/common/did_you_mean.ts";
+import { didYouMean } from "../../backends/common/check_options.ts";
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import { optionNamed, optionRow } from "../options/declaration.ts";
 import { shown } from "../options/settings_path.ts";

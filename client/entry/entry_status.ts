@@ -1,4 +1,4 @@
-import { given } from "../../backends/common/given.ts";
+import { given } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { parseExpiry } from "../is_expired.ts";

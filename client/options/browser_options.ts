@@ -4,7 +4,7 @@ import { isEntraIssuer } from "../entry/bearer.ts";
 import { invalidOptions, type ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { named } from "./declaration.ts";
+import { COMPLETE, named } from "./declaration.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";
@@ -30,9 +30,6 @@ export interface BrowserOptions extends
   /** Adds the values of other places, which only a sign-in in the browser reads. */
   readonly [COMPLETE]?: (options: BrowserOptions) => BrowserOptions;
 }
-
-/** The way to the values of a sign-in in the browser that are read late. */
-export const COMPLETE: unique symbol = Symbol("complete");
 
 /** The parameters that this module sends itself, or must not send in a browser's address. */
 const RESERVED = (

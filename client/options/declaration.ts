@@ -1,6 +1,6 @@
 import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
 import type { OptionTypes } from "../../backends/common/check_options.ts";
-import { didYouMean } from "../../backends/common/did_you_mean.ts";
+import { didYouMean } from "../../backends/common/check_options.ts";
 import { parseFlag } from "../../backends/common/environment.ts";
 import { isGranted } from "../../backends/common/permission.ts";
 import { invalidOptions } from "../errors.ts";
@@ -324,6 +324,9 @@ export function alternativesOf(name: OptionName): readonly OptionName[] {
   if (part === "proof") return PROOFS;
   return [yieldsTo, name, winsOver].filter((one) => one !== undefined);
 }
+
+/** The way to the values of a sign-in in the browser that are read late. */
+export const COMPLETE: unique symbol = Symbol("complete");
 
 /** Whether the variable of an option is read by a sign-in in the browser alone. */
 export function isLate({ group, variable }: OptionRow): boolean {

@@ -48,13 +48,12 @@ interface Difference {
 
 /**
  * The values in force, by the rule for the origin of a sign-in: one walk over the places from the top. A
- * place that names another issuer, client id or key than those above it is passed over whole. The walk
- * goes no further than it has to: a variable that nobody needs is not read.
+ * place that names another issuer, client id or key than those above it is passed over whole.
  */
 export class Origin {
   readonly #places: readonly Place[];
-  /** The places of the walk so far, each with the reason for which it is passed over. */
-  readonly #judged = new Map<Place, Difference | undefined>();
+  /** The places that are passed over, each with the reason. */
+  readonly #passed = new Map<Place, Difference>();
   readonly #names = new Map<OptionName, Found>();
   /** What the highest place that names something names: a sign-in, a key, or wrongly both. */
   #kinds: readonly Kind[] = [];
@@ -63,6 +62,7 @@ export class Origin {
 
   constructor(places: readonly Place[]) {
     this.#places = places;
+    for (const place of places) this.#judge(place);
   }
 
   /** The value in force of an option: the text of a variable is not parsed yet. */
@@ -119,35 +119,22 @@ export class Origin {
   }
 
   #findName(name: OptionName): Found | undefined {
-    if (!this.#kindsInForce().flat().some((one) => one === name)) return undefined;
-    for (const place of this.#places) {
-      this.#judge(place);
-      const found = this.#names.get(name);
-      if (found !== undefined) return found;
-    }
-    if (name !== "issuer") return undefined;
+    const isOfKind = this.#kinds.flat().some((one) => one === name);
+    const found = this.#names.get(name);
+    if (!isOfKind || found !== undefined || name !== "issuer") return found;
     // For a client of one's own at the issuer that is there, where no place names the client.
     const spare = this.#places.find((place) =>
-      this.#judged.get(place)?.name === "clientId" && place.find("issuer")
+      this.#passed.get(place)?.name === "clientId" && place.find(name)
     );
-    return spare?.find("issuer");
+    return spare?.find(name);
   }
 
-  #kindsInForce(): readonly Kind[] {
-    for (const place of this.#places) if (this.#kinds.length === 0) this.#judge(place);
-    return this.#kinds;
-  }
-
-  /** Walks on to a place. */
-  #judge(place: Place): Difference | undefined {
-    for (const next of this.#places.slice(this.#judged.size)) {
-      if (this.#judged.has(place)) break;
-      const difference = this.#differenceIn(next);
-      if (difference === undefined) this.#takeNames(next);
-      this.#judged.set(next, difference);
-      if (next.kind === "profile" && kindsIn(next).length > 0) this.#profile = next;
-    }
-    return this.#judged.get(place);
+  /** Takes the names of a place, or passes it over. */
+  #judge(place: Place): void {
+    const difference = this.#differenceIn(place);
+    if (difference === undefined) this.#takeNames(place);
+    else this.#passed.set(place, difference);
+    if (place.kind === "profile" && kindsIn(place).length > 0) this.#profile = place;
   }
 
   /** What a place names otherwise than the places above it; nothing where it counts. */
@@ -185,14 +172,14 @@ export class Origin {
   /** Why a place may not give an option; nothing where it may. */
   #reasonAgainst(name: OptionName, place: Place): string | undefined {
     const { group, part } = optionRow(name);
-    const [kind, other] = this.#kindsInForce();
+    const [kind, other] = this.#kinds;
     if (kind === SIGN_IN && group === "api_key" && !other) return "a sign-in is in force";
     const isOfKey = ["api_key", "api", "model", "person"].includes(group) && part !== "person";
     if (kind === KEY && !isOfKey) return "an API key is in force";
     const isFree = part === "free" || part === "person";
     if (isFree || place.kind === "code") return undefined;
     const isOfClient = part === "proof" || part === "subject";
-    if (!isOfClient) return this.#judge(place)?.words;
+    if (!isOfClient) return this.#passed.get(place)?.words;
     const isSame = SIGN_IN.every((one) => isSameName(one, this.find(one), place.find(one)));
     if (isSame) return undefined;
     return "that place does not name the issuer and clientId in force";

@@ -1,5 +1,5 @@
 import { readBackendChoice } from "../../backends/common/backend_choice.ts";
-import { didYouMean } from "../../backends/common/did_you_mean.ts";
+import { didYouMean } from "../../backends/common/check_options.ts";
 import {
   getEnv,
   HOME_VARIABLE,

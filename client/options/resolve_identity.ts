@@ -1,6 +1,6 @@
 import { type ErrorParts, messageOf } from "../../backends/credentials_backend_error.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
-import { given } from "../../backends/common/given.ts";
+import { given } from "../../backends/common/json.ts";
 import { isSecureUrl } from "../../backends/common/host.ts";
 import {
   checkKeyPart,

@@ -1,6 +1,6 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
-import { dirname, isAbsolute, join, resolve } from "../../backends/common/paths.ts";
+import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
 import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
@@ -56,7 +56,7 @@ function isOfUsualPlace(name: string): boolean {
 /** Whether nobody but the person and the superuser can have put a file there. */
 function isTrustedPlace(path: string): boolean {
   const usual = usualSettingsPath();
-  if (usual !== undefined && resolve(path) === resolve(usual)) return true;
+  if (usual !== undefined && join(path) === join(usual)) return true;
   const places = [path, dirname(path)];
   return places.every((place) =>
     isGranted({ name: "read", path: place }) && Deno.statSync(place).uid === 0

@@ -1,5 +1,5 @@
 import { backendName, locationOf } from "../../backends/common/describe_backend.ts";
-import { given } from "../../backends/common/given.ts";
+import { given } from "../../backends/common/json.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import type {
   OidcCredentials,

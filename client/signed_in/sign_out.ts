@@ -1,6 +1,6 @@
-import { given } from "../../backends/common/given.ts";
-import { listKeys } from "../../backends/common/list_keys.ts";
-import { isProbeKey } from "../../backends/common/probe.ts";
+import { given } from "../../backends/common/json.ts";
+import { listKeys } from "../../backends/common/read_backend.ts";
+import { isProbeKey } from "../../backends/common/marks.ts";
 import { assertRuntime } from "../../backends/common/runtime.ts";
 import type {
   OidcCredentials,
@@ -37,7 +37,7 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, UNREAD } from "../tokens/clear.ts";
-import { loadProvider } from "../tokens/load_provider.ts";
+import { loadProvider } from "../tokens/entry_use.ts";
 import { sharedState } from "../tokens/session_tokens.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";

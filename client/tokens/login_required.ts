@@ -1,5 +1,5 @@
-import { isInKv } from "../../backends/common/inner_stores.ts";
-import { quoteArgument } from "../../backends/common/shell.ts";
+import { isInKv } from "../../backends/common/marks.ts";
+import { quoteArgument } from "../../backends/common/runtime.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named, OPTIONS } from "../options/declaration.ts";

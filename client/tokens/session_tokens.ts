@@ -1,4 +1,4 @@
-import { entryFrom } from "../../backends/common/entry_from.ts";
+import { entryFrom } from "../../backends/common/read_backend.ts";
 import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
 import { Queue } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
@@ -70,8 +70,7 @@ export class HeldTokens {
   /** The bearer, until its end. */
   alive(now: number): Bearer | undefined {
     const { bearer } = this;
-    if (bearer !== undefined && now < bearer.expiresAt) return bearer;
-    return undefined;
+    return isAlive(bearer, now) ? bearer : undefined;
   }
 
   /**
@@ -113,6 +112,11 @@ export class HeldTokens {
     this.#entry = this.#bearer = undefined;
     return entry;
   }
+}
+
+/** Whether a bearer has not ended. */
+export function isAlive(bearer: Bearer | undefined, now: number): bearer is Bearer {
+  return bearer !== undefined && now < bearer.expiresAt;
 }
 
 /** The token by which a state of one sign-in is told from others; `undefined` where nothing is stored. */

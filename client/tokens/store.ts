@@ -1,6 +1,6 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { backendError, rememberEntry } from "../../backends/common/foreign_error.ts";
-import { probeKey, provesWrites } from "../../backends/common/probe.ts";
+import { probeKey, provesWrites } from "../../backends/common/marks.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   MaybePromise,

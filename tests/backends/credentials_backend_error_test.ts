@@ -2,9 +2,12 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { copy } from "@std/fs/copy";
 import { fromFileUrl, toFileUrl } from "@std/path";
-import { assertCredentialsBackend } from "../../backends/common/assert_backend.ts";
+import {
+  assertCredentialsBackend,
+  describeBackend,
+  locationOf,
+} from "../../backends/common/describe_backend.ts";
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
-import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
 import {
   CredentialsBackendError,
   type ErrorParts,
@@ -51,7 +54,7 @@ Deno.test("the frames of this module are known in a path with a space and beyond
   await using folder = await tempDir("validmind auth ü 100%-");
   await copy(fromFileUrl(new URL("../../backends", import.meta.url)), `${folder.path}/backends`);
   const root = toFileUrl(`${folder.path}/`).href;
-  const { framesOf } = await import(`${root}backends/common/caller_stack.ts`);
+  const { framesOf } = await import(`${root}backends/common/error_class.ts`);
   for (const form of [root, decodeURIComponent(root)]) {
     const mine = `mine (${form}mine.ts:1:1)`;
     const stack = ["Error: x", `get (${form}backends/file.ts:1:1)`, mine].join("\n    at ");

@@ -1,6 +1,6 @@
 /** Rules of this module for its own stores, beyond those of the kit. */
 import { assert, assertEquals } from "@std/assert";
-import { provesWrites } from "../../backends/common/probe.ts";
+import { provesWrites } from "../../backends/common/marks.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { CredentialStore } from "../../client/tokens/store.ts";

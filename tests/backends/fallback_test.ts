@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { clearOidcCredentials } from "@validmind/auth";
-import { probeKey } from "../../backends/common/probe.ts";
+import { probeKey } from "../../backends/common/marks.ts";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";

@@ -1,6 +1,6 @@
 /** Troubles of the system: never an absent entry, and what was stored is kept. */
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { quoteArgument } from "../../backends/common/shell.ts";
+import { quoteArgument } from "../../backends/common/runtime.ts";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";

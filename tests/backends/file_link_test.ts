@@ -1,6 +1,6 @@
 /** Links, and what a neighbour has planted where the credentials file, its lock or its temp file is expected. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { quoteArgument } from "../../backends/common/shell.ts";
+import { quoteArgument } from "../../backends/common/runtime.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";

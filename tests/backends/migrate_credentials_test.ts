@@ -7,7 +7,7 @@ import {
   type OidcCredentials,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
-import { probeKey } from "../../backends/common/probe.ts";
+import { probeKey } from "../../backends/common/marks.ts";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { entry, SECRETS } from "../support/entries.ts";

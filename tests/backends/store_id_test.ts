@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { shareStore } from "../../backends/common/inner_stores.ts";
+import { shareStore } from "../../backends/common/marks.ts";
 import { wrapBackend } from "../../backends/common/wrap_backend.ts";
 import { EncryptedCredentialsBackend, type EncryptionKey } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";

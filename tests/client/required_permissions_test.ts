@@ -69,9 +69,11 @@ const NET = {
 };
 const [NET_ALWAYS, NET_SIGN_IN] = Object.entries(NET).map((pair) => pair.join(": "));
 const BOTH = `${NET_ALWAYS}; ${NET_SIGN_IN}`;
-const MORE = "VM_OIDC_SCOPE VM_OIDC_AUDIENCE VM_OIDC_PROFILE VM_OIDC_FLOW VM_OIDC_CLIENT_SECRET " +
+const OF_CLIENT =
+  "VM_OIDC_SCOPE VM_OIDC_AUDIENCE VM_OIDC_PROFILE VM_OIDC_FLOW VM_OIDC_CLIENT_SECRET " +
   "VM_OIDC_CLIENT_SECRET_FILE VM_OIDC_CLIENT_KEY_FILE VM_OIDC_CLIENT_ASSERTION_FILE " +
-  "VM_OIDC_CLIENT_ASSERTION VM_OIDC_INTERACTIVE CI VM_AUTH_DEBUG VM_API_TIMEOUT";
+  "VM_OIDC_CLIENT_ASSERTION VM_OIDC_INTERACTIVE CI VM_AUTH_DEBUG";
+const MORE = `${OF_CLIENT} VM_API_TIMEOUT`;
 const JOB = "env sign_in: ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 const WHO = "VM_OIDC_ISSUER VM_OIDC_CLIENT_ID";
 const API_KEY = "VM_API_KEY VM_API_SECRET";
@@ -134,6 +136,23 @@ const INIT: Row[] = [
   // The secret in a file: nobody looks for it in its variable.
   [{ ...BARE, apiKey: "k", apiSecretFile: "/s" }, `${NET_ALWAYS}; read always: /s`],
   [BARE, `${BY_KEY}; read always: /s`, "VM_API_KEY=k VM_API_SECRET_FILE=/s"],
+
+  // Beside an issuer or a client of the code an API key in the variables does not count, and the reverse.
+  [
+    { ...OIDC, ...BARE, ...MEMORY },
+    `env optional: ${WHO} ${OF_CLIENT}; ${BOTH}`,
+    "VM_API_KEY=k VM_API_SECRET=s",
+  ],
+  [
+    { clientId: "my-app", ...BARE, ...MEMORY },
+    `env always: VM_OIDC_ISSUER; env optional: VM_OIDC_CLIENT_ID ${OF_CLIENT}; ${BOTH}`,
+    `VM_OIDC_ISSUER=${OIDC.issuer} VM_API_KEY=k VM_API_SECRET=s`,
+  ],
+  [
+    { apiKey: "k", ...BARE, ...MEMORY },
+    `env always: ${API_KEY}; env optional: VM_API_SECRET_FILE; ${NET_ALWAYS}`,
+    `VM_OIDC_ISSUER=${OIDC.issuer} VM_OIDC_CLIENT_ID=c VM_API_SECRET=s`,
+  ],
 
   // The client's proof.
   ...["clientSecretFile", "clientKeyFile", "clientAssertionFile"].map((name): Row => [

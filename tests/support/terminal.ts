@@ -1,4 +1,4 @@
-import { quotePosix } from "../../backends/common/shell.ts";
+import { quotePosix } from "../../backends/common/runtime.ts";
 import { spawnDeno, succeeds } from "./deno_process.ts";
 import { tempDir } from "./temp_home.ts";
 

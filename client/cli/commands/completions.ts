@@ -1,4 +1,4 @@
-import { quotePosix } from "../../../backends/common/shell.ts";
+import { quotePosix } from "../../../backends/common/runtime.ts";
 import { type Command, type CommandCall, EXIT, PROGRAM, usageError } from "../command.ts";
 import { FLAGS } from "../flags.ts";
 import { print } from "../output.ts";

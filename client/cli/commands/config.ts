@@ -25,8 +25,7 @@ import {
 } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, print, printResult } from "../output.ts";
-import { settingsOf } from "../settings_in_force.ts";
-import { identityNeeds } from "../sign_in_target.ts";
+import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;

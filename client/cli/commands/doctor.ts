@@ -7,8 +7,7 @@ import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type FlagValues, SIGN_IN_FLAGS } from "../flags.ts";
 import { columns, printResult } from "../output.ts";
 import { denoFlagsHint, describeError, valueFlags } from "../report_error.ts";
-import { settingsOf } from "../settings_in_force.ts";
-import { findTarget, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
+import { findTarget, sessionOptions, settingsOf, type SignInTarget } from "../sign_in_target.ts";
 import { readStatus, tokenText } from "./status.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {

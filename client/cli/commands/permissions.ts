@@ -1,5 +1,5 @@
 import { readEnvIfGranted } from "../../../backends/common/environment.ts";
-import { isInKv } from "../../../backends/common/inner_stores.ts";
+import { isInKv } from "../../../backends/common/marks.ts";
 import {
   formatPermissionFlags,
   formatPermissionSet,

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { resolve, toFileUrl } from "@std/path";
 import {
   isEnvGranted,
   parseFlag,
@@ -6,9 +7,9 @@ import {
   readEnvIfGranted,
 } from "../../../backends/common/environment.ts";
 import { isLoopback, isSecureUrl, netHost } from "../../../backends/common/host.ts";
-import { pathOfUrl, resolve, toFileUrl } from "../../../backends/common/paths.ts";
+import { pathOfUrl } from "../../../backends/common/paths.ts";
 import { permissionFlag } from "../../../backends/common/permission.ts";
-import { quoteArgument, quotePosix } from "../../../backends/common/shell.ts";
+import { quoteArgument, quotePosix } from "../../../backends/common/runtime.ts";
 import { DENO, mustRun } from "../../support/deno_process.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { provesWrites } from "../../../backends/common/probe.ts";
-import { PROVES } from "../../../backends/common/marks.ts";
+import { PROVES, provesWrites } from "../../../backends/common/marks.ts";
 import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { toFileUrl } from "@std/path";
-import { moduleUrl } from "../../../backends/load/create_backend.ts";
+import { moduleUrl } from "../../../backends/load/module_url.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { load } from "./load_from_env.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";

@@ -5,8 +5,7 @@ import {
   FileCredentialsBackend,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
-import { isProbeKey, probeKey } from "../../../backends/common/probe.ts";
-import { PROVES } from "../../../backends/common/marks.ts";
+import { isProbeKey, probeKey, PROVES } from "../../../backends/common/marks.ts";
 import {
   answerWith,
   HOUR,

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
-import { quotePosix } from "../../../backends/common/shell.ts";
+import { quotePosix } from "../../../backends/common/runtime.ts";
 import { CliError, usageError } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { columns } from "../../../client/cli/output.ts";

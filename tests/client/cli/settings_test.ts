@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
-import { settingsOf } from "../../../client/cli/settings_in_force.ts";
+import { settingsOf } from "../../../client/cli/sign_in_target.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
 import { backendOf, findOrigin, SETTINGS_FILE } from "../../../client/options/places.ts";
 import { parseSettings, readSettingsFile } from "../../../client/options/settings_file.ts";

@@ -148,6 +148,18 @@ withPermissions("variables that are granted are used, and others are not asked f
   assertEquals((await (await createSession(signedIn())).status()).kind, "oidc");
 });
 
+withPermissions("an API key in the variables counts beside neither an issuer nor a client", {
+  env: ["VM_OIDC_ISSUER", "VM_API_KEY"],
+}, async () => {
+  const choice = "(to choose the store";
+  using _ = new OwnEnv({ VM_API_KEY: "k" });
+  const ofClient = () => createSession({ clientId: WHO.clientId });
+  await rejectsWith("permission_required", ofClient, choice);
+  Deno.env.set("VM_OIDC_ISSUER", WHO.issuer);
+  const needed = ["env VM_OIDC_CLIENT_ID (to read the options", choice];
+  await rejectsWith("permission_required", () => createSession(), ...needed);
+});
+
 const CHOICE = "VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND";
 const BEFORE_A_HOST = `${CHOICE},${HOME_VARIABLE}`; // all that are read before one is known
 

@@ -6,7 +6,7 @@
  * gives the same inputs again, and `--target` those of one parser.
  */
 import { parseArgs } from "node:util";
-import { quotePosix } from "../../../backends/common/shell.ts";
+import { quotePosix } from "../../../backends/common/runtime.ts";
 import { runTarget } from "./run_target.ts";
 import { TARGETS } from "./targets.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
-import { quoteArgument } from "../../../../backends/common/shell.ts";
+import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
 import { cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
 

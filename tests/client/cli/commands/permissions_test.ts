@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
-import { quoteArgument } from "../../../../backends/common/shell.ts";
+import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { ALL, runDeno } from "../../../support/deno_process.ts";
 import { startHttpServer } from "../../../support/http_server.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";

@@ -1,8 +1,7 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { describeBackend } from "./describe_backend.ts";
-import { rememberEntry } from "./foreign_error.ts";
-import { SIGN_OUT } from "./sign_out_words.ts";
+import { backendError, rememberEntry } from "./foreign_error.ts";
 
 /**
  * A copy of the entry that a backend gave; `undefined` for none. Something else, such as an entry's text
@@ -37,4 +36,28 @@ function corrupt(backend: OidcCredentialsBackend, reason: string, advice: string
     remedy: `Nothing was changed. ${advice} with ${SIGN_OUT}.`,
     signOut: "entry",
   });
+}
+
+/**
+ * All keys of a store, in their order, with those of probe entries.
+ *
+ * @param instead The way out for a store that cannot list them.
+ */
+export async function listKeys(
+  backend: OidcCredentialsBackend,
+  instead: string,
+): Promise<string[]> {
+  const action = "list credentials in";
+  if (backend.list === undefined) {
+    throw new CredentialsBackendError("backend_no_list", {
+      action: `${action} ${describeBackend(backend)}`,
+      reason: "it cannot list its keys",
+      remedy: instead,
+    });
+  }
+  try {
+    return (await Array.fromAsync(backend.list())).sort();
+  } catch (error) {
+    throw backendError(action, backend, error);
+  }
 }

@@ -1,3 +1,21 @@
+/** Lets `instanceof` know the errors of another copy of this module. */
+// deno-lint-ignore ban-types
+export function knowCopies(ownClass: Function & { prototype: Error }, name: string): void {
+  Object.defineProperty(ownClass, "name", { value: name }); // also in minified code
+  const mark = Symbol.for(`@validmind/auth ${name}`);
+  Object.defineProperties(ownClass.prototype, {
+    name: { value: name, configurable: true, writable: true },
+    [mark]: { value: true },
+  });
+  const hasInstance = Function.prototype[Symbol.hasInstance];
+  Object.defineProperty(ownClass, Symbol.hasInstance, {
+    value(error: unknown): boolean {
+      const isMarked = this === ownClass && error instanceof Error && mark in error;
+      return isMarked || hasInstance.call(this, error);
+    },
+  });
+}
+
 /** The code of this module in the frames of a stack: Deno decodes the URLs there, and Node does not. */
 const OWN_CODE = ["backends/", "client/"].flatMap((folder) => {
   const url = URL.parse(`../../${folder}`, import.meta.url)?.href;
@@ -26,7 +44,7 @@ export function showCaller(error: Error): void {
   setFrames(error, framesOf(trace.stack).slice(0, limit));
 }
 
-function decoded(url: string): string {
+function decoded(url: string) {
   try {
     return decodeURIComponent(url);
   } catch {
