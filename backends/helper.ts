@@ -32,6 +32,7 @@ import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
 import { parseObject } from "./common/json.ts";
 import { isAbsolute } from "./common/paths.ts";
+import { isProgramPath } from "./common/program_path.ts";
 import { delay } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import {
@@ -40,13 +41,7 @@ import {
 } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
 import { StoreMarks } from "./helper/late_store.ts";
-import {
-  type Ended,
-  isPath,
-  locationOfProgram,
-  type Program,
-  runProgram,
-} from "./helper/program.ts";
+import { type Ended, locationOfProgram, type Program, runProgram } from "./helper/program.ts";
 import {
   accountFor,
   addressIn,
@@ -159,7 +154,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       lockTimeoutMs: "milliseconds",
     });
     const { program, args = [], env, timeoutMs = 30_000 } = options;
-    if (program === undefined || (isPath(program) && !isAbsolute(program))) {
+    if (program === undefined || (isProgramPath(program) && !isAbsolute(program))) {
       throw new CredentialsBackendError("invalid_options", {
         action,
         reason: 'option "program" is neither a name nor an absolute path',
@@ -280,7 +275,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   requiredPermissions(): BackendPermission[] {
     const { program } = this.#program;
     const needs: BackendPermission[] = [{ name: "run", command: program }];
-    if (!isPath(program)) needs.push({ name: "env", variable: "PATH" });
+    if (!isProgramPath(program)) needs.push({ name: "env", variable: "PATH" });
     return [...needs, ...this.#locks.needs];
   }
 
@@ -359,11 +354,14 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const said = words === "" ? "nothing" : `"${words}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
     const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);
+    const isWrongStream = ended.stderr.trim() === NOT_FOUND;
     throw this.#error(
       isTooLarge ? "backend_too_large" : "backend_unavailable",
       action,
       `${end}, and said ${said}`,
-      "Run the program in a terminal to see what it needs.",
+      isWrongStream
+        ? "The program has to say this on standard output, with exit code 1."
+        : "Run the program in a terminal to see what it needs.",
     );
   }
 
@@ -384,7 +382,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
  */
 function wordsOf(action: string, { code, stdout, stderr }: Ended) {
   const [line = ""] = `${stdout}\n${stderr}`.trim().split("\n");
-  if (action !== "get") return line;
+  if (action !== "get" || line === NOT_FOUND) return line;
   const isRefusal = code === 1 && /^\s*[^\s{]/.test(stdout);
   if (isRefusal) return line;
   return /^[a-z]{1,16}(?=[\s:])/i.exec(line)?.[0] ?? "";

@@ -66,7 +66,9 @@ function hintFor(
   if (isShownByConfig && command !== "config") {
     return `Try: ${PROGRAM} config, which shows where each value comes from`;
   }
-  return denoFlagsHint(code, flags);
+  const hint = denoFlagsHint(code, flags);
+  if (hint === undefined || command !== "exec") return hint;
+  return `${hint}\nAdd --allow-run=PROGRAM, and --allow-env=PATH to find it by its name`;
 }
 
 /**

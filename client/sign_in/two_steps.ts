@@ -3,8 +3,7 @@ import { invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
 import { checkSessionOptions } from "../options/resolve_options.ts";
 import type { Session, StartedSignIn } from "../session.ts";
-import type { InitOptions } from "../session_options.ts";
-import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
+import type { AuthorizationPrompt, InitOptions, SessionOptions } from "../session_options.ts";
 import { ON_LINK } from "./flow.ts";
 
 /** The function that signs in. */

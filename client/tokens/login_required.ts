@@ -51,11 +51,9 @@ function wayToSignIn(
 export function refusalWords(refused: ValidMindAuthError): string {
   const { code, kind, oauthError, reason } = refused;
   if (code === "id_token_invalid") return `the refresh gave tokens that are not used: ${reason}`;
-  const { answer = reason } = refused as { answer?: string };
-  const said = `it answered ${answer}`;
-  if (kind === "over") return `the provider ended the sign-in: ${said}`;
-  if (oauthError !== undefined) return `the provider refused to refresh it: ${said}`;
-  return `the provider does not accept the client, or a proxy is in between: ${said}`;
+  if (kind === "over") return `the provider ended the sign-in: ${reason}`;
+  if (oauthError !== undefined) return `the provider refused to refresh it: ${reason}`;
+  return `the provider does not accept the client, or a proxy is in between: ${reason}`;
 }
 
 /** The error for new tokens of which none is a live bearer. */

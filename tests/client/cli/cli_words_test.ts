@@ -107,7 +107,8 @@ cliTest(
       const [, flags, hint] = /: deno run --no-config (.*) jsr:\S+ (.*)$/m.exec(stderr)!;
       await world.says(hint!, 0, "deno install", { flags: wordsIn(flags!), env: NO_CLIENT });
     }
-    await world.says("doctor --scope openid --dpop", 0, /Run: \S+ login --scope openid --dpop$/m);
+    const login = /Run: \S+ login --scope openid --profile two$/m;
+    await world.says("doctor --scope openid --profile two", 0, login);
   },
 );
 

@@ -135,7 +135,7 @@ function inFolder(args: readonly string[], folder: string): string[] {
 }
 
 /** Runs a command in this process, with streams and variables of its own. */
-async function runHere(
+export async function runHere(
   args: readonly string[],
   env: Record<string, string> = {},
   stdin = "",

@@ -48,6 +48,14 @@ openTest("the page is one argument, and no secret goes along in the environment"
   assertEquals(await open(PAGE, failing.path), "xdg-open found no browser");
 });
 
+openTest("nothing is started where PATH has a relative folder", async () => {
+  await using browser = await fakeBrowser();
+  for (const path of [`bin:${browser.path}`, `${browser.path}:`]) {
+    assertStringIncludes((await open(PAGE, path))!, "PATH has the relative folder");
+  }
+  assertEquals(await browser.opened(), undefined);
+});
+
 Deno.test("openBrowser: without the permission nothing is run, and nobody is asked", {
   permissions: { env: true },
   ignore,
