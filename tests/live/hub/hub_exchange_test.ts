@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { readClaims } from "../../../client/entry/claims.ts";
+import { readClaims } from "../../../client/entry/bearer.ts";
 import { rememberSecret } from "../../support/assert_no_secret.ts";
 import { Browser } from "../../support/browser.ts";
 import { startHttpServer } from "../../support/http_server.ts";
