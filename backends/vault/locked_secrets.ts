@@ -1,6 +1,6 @@
 import { Queue, type Timer } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 
 /** One secret of the store, with its entry and the holder of its lock. */
@@ -29,8 +29,6 @@ export interface SecretUse {
 export interface SecretEngine {
   /** The secret as some node knows it, which may be an old one. */
   read(name: string, key: string, use: SecretUse): Promise<Row>;
-  /** Refuses a secret of another program. */
-  assertOwn(name: string, row: Row, use: SecretUse): void;
   /**
    * Writes a secret where `version` is its latest, or over any version. Success alone proves anything: a
    * refusal, `undefined`, may come from a node that is late.
@@ -41,6 +39,17 @@ export interface SecretEngine {
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined>;
+}
+
+/** Refuses a secret of another program. */
+export function assertOwn(name: string, { isForeign = false }: Row, action: string): void {
+  if (!isForeign) return;
+  throw new CredentialsBackendError("backend_corrupt", {
+    action,
+    reason: `the secret ${name} there was not written by this module`,
+    remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
+    signOut: "entry",
+  });
 }
 
 export interface LockedSecretsOptions {
@@ -166,11 +175,11 @@ export class LockedSecrets {
     key: string,
     { signal, peek }: WithLockOptions<T>,
   ): Promise<T | undefined> {
-    const { engine, timer, lockTimeoutMs } = this.#options;
+    const { place, timer, lockTimeoutMs } = this.#options;
     const use = { action: LOCK, signal };
     const over = () =>
       this.#locked(
-        `${LOCK} ${this.#options.place()} within ${lockTimeoutMs} ms`,
+        `${LOCK} ${place()} within ${lockTimeoutMs} ms`,
         "another notebook or script that shares this store holds the lock",
         `Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
       );
@@ -182,7 +191,7 @@ export class LockedSecrets {
       const row = await this.#look(name, key, use);
       // A later look may be answered by a node that is further behind.
       if (newest === undefined || row.version > newest.version) newest = row;
-      engine.assertOwn(name, newest, use);
+      assertOwn(name, newest, `${LOCK} ${place()}`);
       // Its own is left of a release that did not reach the store.
       const isFree = newest.holder === "" || newest.holder === this.#id;
       if (!isFree && this.#noteSilence(name, newest) < SILENT_MS) return undefined;
