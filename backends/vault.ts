@@ -58,6 +58,7 @@ import {
 } from "./vault/options.ts";
 import {
   assertOwn,
+  type Fields,
   LOCK_TIMEOUT_MS,
   LockedSecrets,
   type Row,
@@ -301,7 +302,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   async #write(
     name: string,
-    { key, text, holder }: Pick<Row, "key" | "text" | "holder">,
+    { key, text, holder }: Fields,
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined> {

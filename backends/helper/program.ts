@@ -35,14 +35,11 @@ export interface Ended {
  * program of a relative folder of `PATH`; `backend_unavailable` where it cannot be started;
  * `backend_corrupt` where it says more than any entry can be.
  */
-export async function runProgram(
-  { program, args, env, timeoutMs }: Program,
-  action: string,
-  input: string,
-): Promise<Ended> {
+export async function runProgram(call: Program, action: string, input: string): Promise<Ended> {
+  const { program, env, timeoutMs } = call;
   assertTrustedPath(program, env);
   warnOfInterpreter(program);
-  const child = startProgram(action, program, args, env);
+  const child = startProgram(call, action);
   const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
   try {
     const ended = Promise.all([
@@ -139,12 +136,7 @@ function warnOfInterpreter(program: string) {
   );
 }
 
-function startProgram(
-  action: string,
-  program: string,
-  args: readonly string[],
-  env: Program["env"],
-): Deno.ChildProcess {
+function startProgram({ program, args, env }: Program, action: string): Deno.ChildProcess {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   try {
     return new Deno.Command(program, { args: [...args, action], env, ...pipes })

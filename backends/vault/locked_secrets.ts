@@ -3,15 +3,19 @@ import { repeat } from "../common/repeat.ts";
 import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 
-/** One secret of the store, with its entry and the holder of its lock. */
-export interface Row {
-  /** The version of the engine; 0 where nothing was ever written. */
-  readonly version: number;
+/** The fields of a secret: its entry, and the holder of its lock. */
+export interface Fields {
   readonly key: string;
   /** The entry as JSON; empty where there is none. */
   readonly text: string;
   /** The id of the lock's holder; empty where nobody holds it. */
   readonly holder: string;
+}
+
+/** One secret of the store. */
+export interface Row extends Fields {
+  /** The version of the engine; 0 where nothing was ever written. */
+  readonly version: number;
   /** Whether another program wrote it. */
   readonly isForeign?: boolean;
 }
@@ -35,7 +39,7 @@ export interface SecretEngine {
    */
   write(
     name: string,
-    row: Pick<Row, "key" | "text" | "holder">,
+    row: Fields,
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined>;
@@ -150,7 +154,7 @@ export class LockedSecrets {
   ): Promise<boolean> {
     const held = this.#held.get(name);
     const change = () => this.#change(name, { key, text }, held, isReplaced, use);
-    return held === undefined ? await change() : await this.#inTurn(held, change);
+    return await this.#inTurn(held, change);
   }
 
   /** Writes an empty entry over whatever is there, without its lock. Gives the new version. */
@@ -167,7 +171,7 @@ export class LockedSecrets {
       if (held !== undefined) held.row = row;
       return row.version;
     };
-    return held === undefined ? await write() : await this.#inTurn(held, write);
+    return await this.#inTurn(held, write);
   }
 
   async #take<T>(
@@ -322,7 +326,7 @@ export class LockedSecrets {
 
   async #write(
     name: string,
-    row: Pick<Row, "key" | "text" | "holder">,
+    row: Fields,
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined> {
@@ -346,7 +350,8 @@ export class LockedSecrets {
     return await repeat({ ...PAUSES, withinMs: CHANGE_MS, timer, signal, over }, attempt);
   }
 
-  async #inTurn<T>(held: Held, run: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(held: Held | undefined, run: () => Promise<T>): Promise<T> {
+    if (held === undefined) return await run();
     const result = held.turn.then(run);
     held.turn = result.catch(() => undefined);
     return await result;
