@@ -32,6 +32,7 @@ import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
 import { parseObject } from "./common/json.ts";
 import { isAbsolute } from "./common/paths.ts";
+import { isProgramPath } from "./common/program_path.ts";
 import { delay } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import {
@@ -40,13 +41,7 @@ import {
 } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
 import { StoreMarks } from "./helper/late_store.ts";
-import {
-  type Ended,
-  isPath,
-  locationOfProgram,
-  type Program,
-  runProgram,
-} from "./helper/program.ts";
+import { type Ended, locationOfProgram, type Program, runProgram } from "./helper/program.ts";
 import {
   accountFor,
   addressIn,
@@ -159,7 +154,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       lockTimeoutMs: "milliseconds",
     });
     const { program, args = [], env, timeoutMs = 30_000 } = options;
-    if (program === undefined || (isPath(program) && !isAbsolute(program))) {
+    if (program === undefined || (isProgramPath(program) && !isAbsolute(program))) {
       throw new CredentialsBackendError("invalid_options", {
         action,
         reason: 'option "program" is neither a name nor an absolute path',
@@ -280,7 +275,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   requiredPermissions(): BackendPermission[] {
     const { program } = this.#program;
     const needs: BackendPermission[] = [{ name: "run", command: program }];
-    if (!isPath(program)) needs.push({ name: "env", variable: "PATH" });
+    if (!isProgramPath(program)) needs.push({ name: "env", variable: "PATH" });
     return [...needs, ...this.#locks.needs];
   }
 

@@ -9,7 +9,7 @@
  *
  * `login` signs in and `logout` signs out. `api` calls the API, and `exec` gives a program the token.
  * `migrate` moves credentials between stores. `permissions` lists the flags that a script needs.
- * `doctor` finds the cause of a failed sign-in. `--help` describes each command. Flags, variables and a
+ * `doctor` finds the cause of a failed sign-in or call. `--help` describes each command. Flags, variables and a
  * settings file name the provider and the client: `config` shows the source of each value.
  *
  * Results go to standard output, everything else to standard error. Only `token` prints a token.

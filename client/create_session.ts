@@ -8,11 +8,13 @@ import { endOf } from "./entry/bearer.ts";
 import { asksNobody, bearerKind } from "./entry/bearer_kind.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
+import type { BrowserOptions } from "./options/browser_options.ts";
+import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
+import { backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
   type ResolvedOptions,
   resolveOptions,
-  withSettings,
 } from "./options/resolve_options.ts";
 import {
   apiNeeds,
@@ -26,12 +28,11 @@ import {
 import type { Session, StartedSignIn } from "./session.ts";
 import type { InitOptions, SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
-import { StoredCredential, TokenSource } from "./tokens/source.ts";
+import { StoredCredential } from "./tokens/session_tokens.ts";
+import { TokenSource } from "./tokens/source.ts";
 
 /** Loaded where a sign-in has two steps. */
 const loadTwoSteps = () => import("./sign_in/two_steps.ts");
-/** Loaded where the stored tokens do not serve. */
-const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
@@ -106,23 +107,33 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
  *
  * @param action The caller's action, as in "Cannot {action}".
  */
-export async function prepare(given: InitOptions, call: Call, action: string) {
+export async function prepareCall(given: InitOptions, call: Call, action: string) {
   const isInit = call === "init";
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
-  const check = checker(action, asked);
   if (!isGranted({ name: "env" })) {
     const variables = variableNeeds(asked, call);
-    await check(variables, "always", () => [...variables.map(asAlways), HOME_NEED]);
+    const more = () => [...variables.map(asAlways), HOME_NEED];
+    await checker(action, asked)(variables, "always", more);
   }
-  const { options, named } = await withSettings(asked);
-  const resolved = resolveOptions(options, action, isInit);
+  const places = await findOrigin(asked, action);
+  const { origin, entry } = places;
+  const isWanted = (row: OptionRow) => !isLate(row) && (isInit || row.group !== "model");
+  const options = {
+    ...origin.complete(asked, action, isWanted),
+    [COMPLETE]: (early: BrowserOptions) => origin.complete(early, action, isLate),
+  };
+  const check = checker(action, options);
+  const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
-  if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
+  if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
     (await loadPreflight()).checkBrowserOptions(options, action);
   }
   const backend = resolved.identity.kind === "oidc"
-    ? await untilAborted(chooseBackend(options.credentialsBackend, named), options.signal)
+    ? await untilAborted(
+      chooseBackend(options.credentialsBackend, backendOf(places)),
+      options.signal,
+    )
     : undefined;
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
@@ -134,7 +145,11 @@ export async function prepare(given: InitOptions, call: Call, action: string) {
 /** Signs in, for `init` and `createSession`. */
 export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
   const action = call === "init" ? "sign in to ValidMind" : "sign in";
-  const { asked, options, resolved, backend, needs, check } = await prepare(given, call, action);
+  const { asked, options, resolved, backend, needs, check } = await prepareCall(
+    given,
+    call,
+    action,
+  );
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
@@ -185,10 +200,6 @@ function tokensOf(
     runtime,
     ask: asks ? { ...options, flow: identity.flow, note, call } : undefined,
     beforeProvider,
-    loadRenewal: async (options, held) => {
-      const { TokenRenewal } = await loadRenewal();
-      return new TokenRenewal(options, held);
-    },
   });
 }
 

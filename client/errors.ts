@@ -18,6 +18,7 @@ import {
  * | `conflicting_credentials` | an API key and OIDC together |
  * | `missing_api_credentials` | neither an API key nor issuer and client id |
  * | `missing_model` | `init()` without a model |
+ * | `api_host_missing` | nobody names the API, and the provider is not on this computer |
  * | `insecure_url` | `http:` on a host that is not loopback |
  * | `permission_required` | Deno denies a permission; the message names the flag |
  * | `no_active_session` | `init()` was not called, or its session was cleared |
@@ -55,6 +56,7 @@ export type ValidMindAuthErrorCode =
   | "conflicting_credentials"
   | "missing_api_credentials"
   | "missing_model"
+  | "api_host_missing"
   | "insecure_url"
   | "permission_required"
   | "no_active_session"

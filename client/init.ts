@@ -1,5 +1,5 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
-import { openSession, prepare } from "./create_session.ts";
+import { openSession, prepareCall } from "./create_session.ts";
 import { throwToCaller, ValidMindAuthError } from "./errors.ts";
 import { checkCallOptions } from "./options/resolve_options.ts";
 import { net, uniqueNeeds } from "./permissions/start_needs.ts";
@@ -187,7 +187,7 @@ export async function requiredPermissions(
 ): Promise<PermissionNeed[]> {
   const action = "name the permissions";
   checkCallOptions(action, about, { call: ["init", "createSession"], discover: "boolean" });
-  const call = await prepare(options, about.call ?? "init", action);
+  const call = await prepareCall(options, about.call ?? "init", action);
   const { identity, runtime } = call.resolved;
   if (identity.kind === "api_key") return call.needs();
   const hosts: string[] = [];

@@ -33,7 +33,8 @@ export function parseExpiry(expiresAt: unknown): number {
   const text = expiresAt.trim().replace(" ", "T");
   // Date.parse alone also takes "1" or "after 2099" for a date.
   if (!/^\d{4}-\d\d-\d\d(T|$)/i.test(text)) return 0;
+  const hasTime = text.length > 10;
   const hasZone = /(Z|[+-]\d\d(:?\d\d)?(:?\d\d)?)$/i.test(text.slice(10));
-  const time = Date.parse(hasZone || text.length <= 10 ? text : `${text}Z`);
-  return Number.isNaN(time) ? 0 : time;
+  const zone = hasTime && !hasZone && "Z" || "";
+  return Date.parse(text + zone) || 0;
 }

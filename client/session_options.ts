@@ -88,8 +88,8 @@ export interface SessionOptions {
   clientId?: string;
   /**
    * Secret of the client, for providers such as Google that give one to every program. It is sent to
-   * the provider only and never stored. The variable is read when the provider is needed. It counts
-   * only if `VM_OIDC_ISSUER` and `VM_OIDC_CLIENT_ID` are set and name this client.
+   * the provider only and never stored. The variable counts only if
+   * `VM_OIDC_ISSUER` and `VM_OIDC_CLIENT_ID` are set and name this client.
    *
    * @default {VM_OIDC_CLIENT_SECRET, or no secret}
    */
@@ -193,7 +193,8 @@ export interface SessionOptions {
   /**
    * Base URL of the API. `https:`, or `http:` on a loopback host.
    *
-   * @default {VM_API_URL, VM_API_HOST, or for init() "http://localhost:5000/api/v1/tracking/"}
+   * @default {VM_API_URL, or VM_API_HOST; for init() with an issuer on this computer
+   * "http://localhost:5000/api/v1/tracking/"}
    */
   apiHost?: string;
   /** The same as `apiHost`, which it overrides. */

@@ -76,6 +76,13 @@ Deno.test("the tasks that the pages name are there, and the tests that they run"
   }
 });
 
+Deno.test("the tests that hold an attack or a claim of the pages are there", async () => {
+  const text = await read("tests/lab/README.md");
+  const paths = new Set([...text.matchAll(/`((?:\w+\/)*\w+_test\.ts)`/g)].map(([, path]) => path!));
+  assert(paths.size > 30);
+  for (const path of paths) await Deno.stat(new URL(`tests/${path}`, ROOT));
+});
+
 Deno.test("no page has the marks of an unfinished merge", async () => {
   for (const page of PAGES) {
     assert(!/^(<{7}|={7}|>{7})( |$)/m.test(await read(page)), page);

@@ -128,7 +128,9 @@ function parseVariables(text: string): Record<string, string> {
 export async function runCells({ env }: ReadmeReader, cells: string[]): Promise<string> {
   const args = ["repl", "-A", "--quiet"];
   const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-  const child = new Deno.Command(DENO, { args, clearEnv: true, env, ...piped }).spawn();
+  // Not here: the lock file of this repository has the packages of JSR, and not those on loopback.
+  const cwd = env.HOME!;
+  const child = new Deno.Command(DENO, { args, cwd, clearEnv: true, env, ...piped }).spawn();
   await new Blob([cells.join("\n")]).stream().pipeTo(child.stdin);
   const { stdout, stderr } = await child.output();
   return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
@@ -136,7 +138,9 @@ export async function runCells({ env }: ReadmeReader, cells: string[]): Promise<
 
 /** Runs a fence as the reader would: commands, a cell, the script that later commands name, or an example. */
 export async function run(reader: ReadmeReader, { heading, language, text }: Fence) {
-  if (language === "json") return await reader.save("../home/.validmind/settings.json", text);
+  if (language === "json") {
+    return await reader.save("../home/.config/validmind-auth/settings.json", text);
+  }
   if (language !== "ts") return await follow(reader, text);
   const [, file] = FILE_NAME.exec(text) ?? [];
   if (file !== undefined) return await reader.save(file, text);

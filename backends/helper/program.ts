@@ -2,6 +2,7 @@ import { readEnv, readEnvIfGranted } from "../common/environment.ts";
 import { readText } from "../common/http_answer.ts";
 import { basename, isAbsolute, join } from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
+import { faultOfPath, foldersOf, isProgramPath } from "../common/program_path.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { isWindows, writeError } from "../common/runtime.ts";
 import {
@@ -62,11 +63,6 @@ export async function runProgram(call: Program, action: string, input: string): 
   }
 }
 
-/** Whether a program is named by its path, and not looked for in `PATH`. */
-export function isPath(program: string): boolean {
-  return /[/\\]/.test(program);
-}
-
 /** The `PATH` that the options give to the program. On Windows the case of a name does not count. */
 function givenPath(env: Program["env"] = {}): string | undefined {
   const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
@@ -75,27 +71,20 @@ function givenPath(env: Program["env"] = {}): string | undefined {
 }
 
 /**
- * Refuses a folder of `PATH` that is not absolute. The program would come from whatever folder somebody
- * works in, such as a cloned repository, or start another one from there.
+ * Refuses a folder of `PATH` that is not absolute.
  *
  * @throws {CredentialsBackendError} `backend_denied`, `permission_required`.
  */
 function assertTrustedPath(program: string, env: Program["env"]) {
   const given = givenPath(env);
-  if (given === undefined && isPath(program)) return;
-  const path = given ?? readEnv("PATH", `find ${program}`);
-  const relative = foldersOf(path).find((folder) => !isAbsolute(folder));
-  if (relative === undefined) return;
+  if (given === undefined && isProgramPath(program)) return;
+  const reason = faultOfPath(given ?? readEnv("PATH", `find ${program}`));
+  if (reason === undefined) return;
   throw new CredentialsBackendError("backend_denied", {
     action: `run ${program}`,
-    reason: `PATH has the relative folder "${relative}", from which a program of another ` +
-      "person could come",
+    reason,
     remedy: `Remove it from PATH, or give the program's path as the option "program".`,
   });
-}
-
-function foldersOf(path = ""): string[] {
-  return path.split(isWindows ? ";" : ":");
 }
 
 /**
@@ -117,7 +106,7 @@ export function locationOfProgram({ program, env }: Program): string {
 
 /** The places where a program may be. */
 function pathsOf(program: string, env: Program["env"]): string[] {
-  if (isPath(program)) return [program];
+  if (isProgramPath(program)) return [program];
   const folders = foldersOf(givenPath(env) ?? readEnvIfGranted("PATH"));
   return folders.filter(isAbsolute).map((folder) => join(folder, program));
 }

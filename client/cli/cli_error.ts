@@ -1,6 +1,6 @@
 import { didYouMean } from "../../backends/common/check_options.ts";
 import { optionNamed, optionRow } from "../options/declaration.ts";
-import { shown } from "../options/settings_file.ts";
+import { shown } from "../options/settings_path.ts";
 
 /** An error of the command line itself, in its own words. */
 export class CliError extends Error {

@@ -1,5 +1,6 @@
 import { PROGRAM } from "./program.ts";
 import { SETTINGS } from "../options/settings_file.ts";
+import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
 import {
   BEARER_FLAGS,
   IDENTITY_FLAGS,
@@ -95,7 +96,8 @@ export const COMMANDS: readonly Command[] = [
       "never among its arguments. It has the standard streams of exec, and gets the signals that exec " +
       "gets. The token is not refreshed while the program runs.",
       "The exit code is that of the program. 126 and 127 mean that it could not be started. Without a " +
-      "sign-in the program is not started, and the exit code is 4.",
+      "sign-in the program is not started, and the exit code is 4. Nor is it where PATH, in which it is " +
+      "looked for, has a relative folder.",
     ],
     args: "[--] PROGRAM [ARGUMENT]…",
     isRest: true,
@@ -180,14 +182,23 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "doctor",
-    summary: "check settings, permissions, store, provider and sign-in",
+    summary: "find the cause of a failed sign-in or call",
     details: [
-      "Each line is ok, warning or fail, with the remedy. A fail makes the exit code 1. A test entry is " +
-      "written to the store under its own key, and removed. A missing store is created, empty. Nothing " +
-      "else is changed, and no token leaves the store. api ping tests the API.",
+      "Signs in as login does, and stops before the person. Each line is ok, warning, fail or not tried, " +
+      "with the remedy. A fail makes the exit code 1. With exit code 0 nothing was found wrong. A check " +
+      "that needs one that failed is left out.",
+      "The provider gives a device code that nobody sees, or a token that is dropped. The API gets the " +
+      "stored token. An assertion that serves once is not sent, and the stored refresh token only with " +
+      "--refresh.",
+      "A test entry is written to the store under its own key, and removed. A missing store is created, " +
+      "empty. Nothing else is changed without --refresh.",
     ],
-    flags: [...SIGN_IN_FLAGS, "json", "quiet"],
-    examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
+    flags: [...OPTION_FLAGS, "refresh", "json", "quiet"],
+    examples: [
+      "doctor",
+      "doctor --refresh --api-host https://api.example.com/v1/",
+      "doctor --json | jq '.checks[] | select(.result == \"fail\")'",
+    ],
     action: "examine the sign-in",
     load: () => import("./commands/doctor.ts"),
   },
@@ -195,18 +206,17 @@ export const COMMANDS: readonly Command[] = [
     name: "config",
     summary: "show and change the settings, with the source of each",
     details: [
-      "A flag wins over a variable, and a variable over the settings file. A profile that --profile names " +
-      "wins over variables, too. The file is ~/.validmind/settings.json, or the one that VM_AUTH_CONFIG " +
-      "or --config names.",
+      "Values come from flags, else from the profile that --profile or VM_OIDC_PROFILE names, else from " +
+      "variables, else from the file. A place that names another issuer, client or API key than those " +
+      `above it is passed over. The file is ${USUAL_SETTINGS}, or the one that ${CONFIG_VARIABLE} or ` +
+      "--config names.",
       "list shows the settings in force, and path prints the place of the file. set and unset change the " +
       "file, or the profile in it that --profile names.",
-      `Names: ${
-        Object.keys(SETTINGS).join(", ")
-      }. The names of flags, such as client-id, serve as ` +
+      `Names: ${SETTINGS.join(", ")}. The names of flags, such as client-id, serve as ` +
       `well. A value that is not a text is JSON. The file must hold no secret.`,
     ],
     args: "[list | path | set NAME VALUE… | unset NAME…]",
-    words: ["list", "path", "set", "unset", ...Object.keys(SETTINGS)],
+    words: ["list", "path", "set", "unset", ...SETTINGS],
     flags: [...OPTION_FLAGS, "json"],
     examples: [
       "config",

@@ -1,3 +1,4 @@
+import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
 import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
 import { BUILT_IN_NAMES } from "../../backends/load/create_backend.ts";
 import { OPTION_NAMES, optionRow, type OPTIONS } from "../options/declaration.ts";
@@ -37,8 +38,8 @@ const OWN_FLAGS = {
   },
   "config": {
     value: "FILE",
-    variable: "VM_AUTH_CONFIG",
-    summary: "the settings file, in place of ~/.validmind/settings.json",
+    variable: CONFIG_VARIABLE,
+    summary: `the settings file, in place of ${USUAL_SETTINGS}`,
   },
   "from": store("the backend that has the entries"),
   "from-options": { value: "FILE", summary: "JSON file with the options of --from" },
@@ -55,7 +56,7 @@ const OWN_FLAGS = {
   "for": {
     value: "WHAT",
     choices: ["script", "init", "cli"],
-    summary: "a script with createSession() or init(), or this program",
+    summary: "the code with the sign-in",
   },
   "discover": { summary: "ask the provider for its other hosts, and list them too" },
   "method": {

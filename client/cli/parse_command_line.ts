@@ -1,4 +1,4 @@
-import { shown } from "../options/settings_file.ts";
+import { shown } from "../options/settings_path.ts";
 import { unknownWord, usageError } from "./cli_error.ts";
 import type { Command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";

@@ -17,6 +17,7 @@ const SETTING_CODES: readonly string[] = [
   "conflicting_credentials",
   "missing_api_credentials",
   "missing_model",
+  "api_host_missing",
   "insecure_url",
   "backend_spec_invalid",
   "backend_kwargs_invalid",
@@ -61,7 +62,9 @@ function hintFor(
   if (isShownByConfig && command !== "config") {
     return `Try: ${PROGRAM} config, which shows where each value comes from`;
   }
-  return denoFlagsHint(code, flags);
+  const hint = denoFlagsHint(code, flags);
+  if (hint === undefined || command !== "exec") return hint;
+  return `${hint}\nAdd --allow-run=PROGRAM, and --allow-env=PATH to find it by its name`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { sharedBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
@@ -9,9 +9,20 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import { createSession } from "../create_session.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
-import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
+import {
+  isOfIdentity,
+  OPTION_NAMES,
+  type OptionName,
+  type OptionRow,
+  optionRow,
+  type SettingName,
+  settingRow,
+  STORE_NAMES,
+} from "../options/declaration.ts";
+import type { Found, Passed } from "../options/origin.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
-import { SETTINGS_FILE, withSettings } from "../options/resolve_options.ts";
+import { backendOf, findOrigin, SETTINGS_FILE } from "../options/places.ts";
+import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
@@ -40,7 +51,7 @@ export async function chooseBackend(
   const needs = named === undefined ? selectionNeeds() : [];
   if (named === undefined) {
     preflight(action, [...known, ...needs]);
-    ({ named } = await withSettings(sessionOptions(flags)));
+    named = backendOf(await findOrigin(sessionOptions(flags), action));
   }
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
   const { name, options, origin } = named;
@@ -131,15 +142,24 @@ export interface SignInTarget {
 /**
  * Finds the sign-in that flags, variables and settings file name; `undefined` if an API key takes its
  * place.
+ *
+ * @param isApi Whether the command calls the API, which has to be named then.
  */
 export async function findTarget(
   flags: FlagValues,
   action: string,
+  isApi: boolean = false,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
   preflight(action, variables);
-  const { options } = await withSettings(sessionOptions(flags));
-  const identity = resolveIdentity(options, action);
+  const given = sessionOptions(flags);
+  const places = await findOrigin(given, action);
+  const { origin } = places;
+  const isWanted = (row: OptionRow) => isOfIdentity(row) || row.group === "api_key";
+  const options = origin.complete(given, action, isWanted);
+  const identity = resolveIdentity(options, action, places);
+  const hosts: OptionName[] = ["apiUrl", "apiHost"];
+  if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
   const { backend } = await chooseBackend(flags, action, variables);
   return { identity, backend };
@@ -149,11 +169,49 @@ export async function findTarget(
 export async function openSession(
   flags: FlagValues,
   action: string,
+  isApi: boolean = false,
 ): Promise<Session> {
-  const target = await findTarget(flags, action);
+  const target = await findTarget(flags, action, isApi);
   return await createSession({
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,
     interactive: flags.has("login"),
   });
+}
+
+/** A setting as a report shows it: its value, and the flag, variable or file that gives it. */
+interface SettingRow {
+  readonly name: string;
+  readonly value: unknown;
+  readonly source: string;
+}
+
+/** The settings in force, with the flags; and those that do not count, with the reason. */
+export async function settingsOf(flags: FlagValues, action: string) {
+  const store = { backend: flags.text("backend"), backendOptions: flags.text("backend-options") };
+  const given = { ...sessionOptions(flags), ...store };
+  const { origin, settings, profile } = await findOrigin(given, action);
+  origin.complete({}, action, () => true); // a variable that does not fit is an error
+  const place = origin.placeOfStore();
+  const ofOptions = OPTION_NAMES.map((name) => [name, origin.find(name) ?? origin.passed(name)]);
+  const ofStore = STORE_NAMES.map((name) => [name, place?.find(name)]);
+  const { path, state, denial, profiles } = settings;
+  return {
+    path: path || undefined,
+    state,
+    profile,
+    profiles: [...profiles.keys()],
+    denial: denial && messageOf(denial),
+    rows: ([...ofOptions, ...ofStore] as [SettingName, Found | Passed | undefined][]).flatMap(
+      rowOf,
+    ),
+  };
+}
+
+function rowOf([name, found]: [SettingName, Found | Passed | undefined]): SettingRow[] {
+  if (found === undefined) return [];
+  const { value, from } = found;
+  const source = "because" in found ? `${from}, unused: ${found.because}` : from;
+  const isSecret = "secret" in settingRow(name);
+  return [isSecret ? { name: from, value: undefined, source } : { name, value, source }];
 }

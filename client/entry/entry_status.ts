@@ -13,16 +13,17 @@ export function entryStatus(
   bearer: Bearer | undefined,
 ) {
   const { clientId, profile, flow, dpop } = identity;
-  const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
+  const isAlone = asksNobody(flow);
+  const claims = readClaims(`${entry?.id_token}`);
   const signInEnd = parseExpiry(entry?.refresh_expires_at);
   return given({
-    flow: asksNobody(flow) ? flow : undefined,
-    subject: shownText(flow === "client_credentials" ? clientId : claims?.sub),
+    flow: isAlone && flow || undefined,
+    subject: shownText(flow === "client_credentials" && clientId || claims?.sub),
     name: shownText(claims?.name ?? claims?.preferred_username),
     email: shownText(claims?.email),
     ...endOf(bearer),
-    signInEndsAt: signInEnd > 0 ? new Date(signInEnd) : undefined,
-    refreshable: asksNobody(flow) ? bearer !== undefined : Boolean(entry?.refresh_token),
+    signInEndsAt: signInEnd > 0 && new Date(signInEnd) || undefined,
+    refreshable: isAlone && bearer !== undefined || !isAlone && Boolean(entry?.refresh_token),
     profile,
     dpop: dpop || undefined,
     scope: shownText(entry?.scope),
@@ -32,5 +33,6 @@ export function entryStatus(
 
 /** The text of others, where there is some. */
 export function shownText(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? printable(value, 255) : undefined;
+  if (typeof value !== "string" || value === "") return undefined;
+  return printable(value, 255);
 }

@@ -1,10 +1,10 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isLoopback } from "../../backends/common/host.ts";
 import { isEntraIssuer } from "../entry/bearer_kind.ts";
-import { invalidOptions } from "../errors.ts";
+import { invalidOptions, type ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { named, valueOf } from "./declaration.ts";
+import { COMPLETE, named } from "./declaration.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";
@@ -22,10 +22,14 @@ export interface RedirectSetting {
 }
 
 /** Options of a sign-in in the browser. */
-export type BrowserOptions = Pick<
-  SessionOptions,
-  "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
->;
+export interface BrowserOptions extends
+  Pick<
+    SessionOptions,
+    "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
+  > {
+  /** Adds the values of other places, which only a sign-in in the browser reads. */
+  readonly [COMPLETE]?: (options: BrowserOptions) => BrowserOptions;
+}
 
 /** The parameters that this module sends itself, or must not send in a browser's address. */
 const RESERVED = (
@@ -38,44 +42,50 @@ const RESERVED = (
 const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
 
 /** Checks the options of a sign-in in the browser, before any work. */
-export function checkBrowserOptions(options: BrowserOptions, action: string): void {
+export function checkBrowserOptions(given: BrowserOptions, action: string): void {
+  const options = given[COMPLETE]?.(given) ?? given;
   if (options.redirectUri !== undefined || options.listen !== undefined) {
     resolveRedirect(options, "", action);
   }
   for (const text of Object.keys(options.authorizationParameters ?? {})) {
     const name = text.trim().toLowerCase();
-    const isReserved = RESERVED.includes(name);
-    if (!isReserved && /^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
-    const what = isReserved ? `no ${name}` : 'only names of letters, digits and ". _ -"';
-    throw invalidOptions({
-      action,
-      reason: `${named("authorizationParameters")} takes ${what}`,
-      remedy: "Leave it out, or give it by its own option.",
-    });
+    if (RESERVED.includes(name)) throw parameterError(`no ${name}`, action);
+    if (/^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
+    throw parameterError('only names of letters, digits and ". _ -"', action);
   }
 }
 
+function parameterError(taken: string, action: string): ValidMindAuthError {
+  return invalidOptions({
+    action,
+    reason: `${named("authorizationParameters")} takes ${taken}`,
+    remedy: "Leave it out, or give it by its own option.",
+  });
+}
+
 /**
- * The setting of options, of variables in place of absent options, or of the default: a free port of
- * this computer; on a hub with `listen`, the hub's own address for everybody.
+ * The setting of the options, or of the default: a free port of this computer; on a hub with `listen`, the
+ * hub's own address for everybody.
  *
  * @param action The caller's action, as in "Cannot {action}".
  * @throws {ValidMindAuthError} `invalid_options`.
  */
 export function resolveRedirect(
-  options: BrowserOptions,
+  given: BrowserOptions,
   issuer: string,
   action: string,
 ): RedirectSetting {
-  const listen = valueOf("listen", options, action)?.trim();
-  const uri = valueOf("redirectUri", options, action)?.trim() ??
-    defaultUri(issuer, listen !== undefined);
+  const options = given[COMPLETE]?.(given) ?? given;
+  const listen = options.listen?.trim();
+  const uri = options.redirectUri?.trim() ?? defaultUri(issuer, listen !== undefined);
   const withPort = (used: number) => uri.replaceAll(PORT, String(used));
   const plain = withPort(65_535); // of the most digits
   const [isPlain, stated, path = "/"] = PLAIN_URI.exec(plain) ?? [];
   const url = URL.parse(plain);
   const isOwn = url?.protocol === "http:" && isLoopback(url.hostname);
-  const isReachable = listen === undefined ? isOwn && uri === plain : isOwn || /^https:/i.test(uri);
+  // Behind a proxy, which `listen` tells, the browser comes to its address.
+  const isBehindProxy = listen !== undefined && /^https:/i.test(uri);
+  const isReachable = isOwn && (listen !== undefined || uri === plain) || isBehindProxy;
   // A browser comes back to the path as the URL object has it.
   if (url === null || isPlain === undefined || url.pathname !== path || !isReachable) {
     throw invalidOptions({
@@ -85,9 +95,8 @@ export function resolveRedirect(
         `${LOOPBACK_URI}. An https: address needs ${named("listen")}, such as ` + "127.0.0.1:8765.",
     });
   }
-  const { hostname, ports } = listen === undefined
-    ? { hostname: url.hostname, ports: [Number(stated ?? 0)] }
-    : readListen(listen, action);
+  const own = { hostname: url.hostname, ports: [Number(stated ?? 0)] };
+  const { hostname, ports } = (listen && readListen(listen, action)) || own;
   return {
     hostname: hostname.replace(/^\[|\]$/g, ""),
     ports,
@@ -104,12 +113,9 @@ export function resolveRedirect(
  * the port of the first, whatever that is.
  */
 export function listenPlaces({ hostname, ports }: RedirectSetting): string[] {
-  const isBoth = hostname === "localhost";
-  const host = isBoth ? "127.0.0.1" : hostname.includes(":") ? `[${hostname}]` : hostname;
-  return [
-    ...ports.map((port) => `${host}:${port}`),
-    ...(isBoth ? ports.map((port) => port === 0 ? "[::1]" : `[::1]:${port}`) : []),
-  ];
+  const at = (host: string) => ports.map((port) => `${host}:${port}`);
+  if (hostname !== "localhost") return at(hostname.replace(/.*:.*/, "[$&]"));
+  return [...at("127.0.0.1"), ...at("[::1]").map((place) => place.replace(/:0$/, ""))];
 }
 
 /** The permissions to listen. A free port needs the grant of port 0. */
@@ -122,10 +128,11 @@ const LOOPBACK_URI = "http://127.0.0.1/callback";
 
 /** Only the address that everybody on the hub shares can be registered at a provider. */
 function defaultUri(issuer: string, hasListen: boolean): string {
-  const hub = hasListen ? readEnvIfGranted("JUPYTERHUB_PUBLIC_HUB_URL") : undefined;
+  const hub = hasListen && readEnvIfGranted("JUPYTERHUB_PUBLIC_HUB_URL");
   if (hub) return `${hub.replace(/\/$/, "")}/user-redirect/proxy/${PORT}/callback`;
   // Entra allows any port on localhost, and 127.0.0.1 only by the app's manifest.
-  return isEntraIssuer(issuer) ? "http://localhost" : LOOPBACK_URI;
+  if (isEntraIssuer(issuer)) return "http://localhost";
+  return LOOPBACK_URI;
 }
 
 function readListen(text: string, action: string) {

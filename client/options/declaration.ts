@@ -1,14 +1,8 @@
 import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
-import { didYouMean, type OptionTypes } from "../../backends/common/check_options.ts";
-import {
-  getEnv,
-  HOME_VARIABLE,
-  isEnvGranted,
-  parseFlag,
-  readEnvIfGranted,
-} from "../../backends/common/environment.ts";
+import type { OptionTypes } from "../../backends/common/check_options.ts";
+import { didYouMean } from "../../backends/common/check_options.ts";
+import { parseFlag } from "../../backends/common/environment.ts";
 import { isGranted } from "../../backends/common/permission.ts";
-import { credentialsPath } from "../../backends/file.ts";
 import { invalidOptions } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 
@@ -17,7 +11,7 @@ export const GROUPS = {
   /** Names a sign-in at a provider, also for signing out. */
   identity: "to read the options of the sign-in",
   /** Proves who the client is, at sign-in, refresh and revocation. */
-  client: "to read the client's secret, or its file's path",
+  client: "to read the client's proof",
   /** Takes the place of a sign-in. */
   api_key: "to read the API key",
   person: "to choose the prompt and the debug lines",
@@ -34,6 +28,29 @@ export interface OptionRow<T = unknown> {
   /** The kind of its values, or all values. */
   readonly type: Extract<OptionTypes[string], string> | readonly T[];
   readonly group: keyof typeof GROUPS;
+  /**
+   * Its part in the origin of a sign-in. Without one it counts beside the issuer, client or key of its
+   * place alone.
+   *
+   * - `name`: it names the sign-in;
+   * - `proof`: one of several ways to prove the client;
+   * - `subject`: the token that is exchanged;
+   * - `free`: it is of no sign-in;
+   * - `person`: the same, and a key does not ask a person.
+   */
+  readonly part?: "name" | "proof" | "subject" | "free" | "person";
+  /** Whether it is a part of the key of a stored sign-in that a person names. */
+  readonly isInKey?: true;
+  /** Whether a platform fills the file, which may give it to a group. */
+  readonly isOfPlatform?: true;
+  /** Whether an unedited notebook has a placeholder for it. */
+  readonly hasPlaceholder?: true;
+  /** The option that it replaces where one place gives both. */
+  readonly winsOver?: keyof InitOptions;
+  /** The option that replaces it so. */
+  readonly yieldsTo?: keyof InitOptions;
+  /** Whether the settings file does not have it, although it is no secret. */
+  readonly isNoSetting?: true;
   /** One line of help. */
   readonly help: string;
   /** The variable that stands in for it. */
@@ -59,15 +76,19 @@ const flag = <const Name extends string>(flag: Name, value: string, help: string
   help,
 });
 
+const PLACEHOLDER = { hasPlaceholder: true } as const;
 const IDENTITY = { type: "text", group: "identity" } as const;
-const SIGN_IN = { ...IDENTITY, requiredBy: "every call" } as const;
+const IN_KEY = { ...IDENTITY, isInKey: true } as const;
+const SIGN_IN = { ...IN_KEY, ...PLACEHOLDER, part: "name", requiredBy: "every call" } as const;
 /** As in Python, an empty one means none. */
-const KEY = { type: "string", group: "api_key", requiredBy: "every call", secret: true } as const;
-const API = { type: "text", group: "api", requiredBy: "init" } as const;
-const PROOF = { type: "path", group: "client" } as const;
+const KEY = { ...PLACEHOLDER, type: "string", group: "api_key", secret: true } as const;
+const API = { ...PLACEHOLDER, type: "text", group: "api", requiredBy: "init" } as const;
+const CLIENT = { ...PLACEHOLDER, type: "path", group: "client" } as const;
+const PROOF = { ...CLIENT, part: "proof" } as const;
 const BROWSER = { type: "text", group: "browser" } as const;
-const PERSON = { type: "boolean", group: "person" } as const;
-const MODEL = { type: "text", group: "model" } as const;
+const FREE = { part: "free" } as const;
+const PERSON = { type: "boolean", group: "person", part: "person" } as const;
+const MODEL = { ...FREE, type: "text", group: "model" } as const;
 const FUNCTION = { type: "function", group: "code" } as const;
 
 /** The options of `init` and `createSession`, in the order in which their variables are named. */
@@ -82,36 +103,68 @@ export const OPTIONS = {
     variable: "VM_OIDC_CLIENT_ID",
     ...flag("client-id", "ID", "the client to sign in with"),
   },
-  apiKey: { ...KEY, variable: "VM_API_KEY", help: "the API key, in place of a sign-in" },
-  apiSecret: { ...KEY, variable: "VM_API_SECRET", help: "the secret of the API key" },
+  apiKey: {
+    ...KEY,
+    part: "name",
+    requiredBy: "every call",
+    variable: "VM_API_KEY",
+    help: "the API key, in place of a sign-in",
+  },
+  apiSecret: {
+    ...KEY,
+    winsOver: "apiSecretFile",
+    requiredBy: "every call",
+    variable: "VM_API_SECRET",
+    help: "the secret of the API key",
+  },
   apiSecretFile: {
+    ...KEY, // it belongs to a key that is a secret
     type: "path",
-    group: "api_key",
+    yieldsTo: "apiSecret",
     variable: "VM_API_SECRET_FILE",
-    secret: true, // it belongs to a key that is one
     help: "file with the secret of the API key",
   },
-  model: { ...MODEL, requiredBy: "init", variable: "VM_API_MODEL", help: "the model's CUID" },
-  apiUrl: { ...API, variable: "VM_API_URL", help: "the same as apiHost; it wins over apiHost" },
-  apiHost: { ...API, variable: "VM_API_HOST", ...flag("api-host", "URL", "the API to call") },
+  model: {
+    ...MODEL,
+    ...PLACEHOLDER,
+    requiredBy: "init",
+    variable: "VM_API_MODEL",
+    help: "the model's CUID",
+  },
+  apiUrl: {
+    ...API,
+    winsOver: "apiHost",
+    isNoSetting: true,
+    variable: "VM_API_URL",
+    help: "the same as apiHost, and wins over it",
+  },
+  apiHost: {
+    ...API,
+    yieldsTo: "apiUrl",
+    variable: "VM_API_HOST",
+    ...flag("api-host", "URL", "the API to call"),
+  },
   scope: {
     ...IDENTITY,
     variable: "VM_OIDC_SCOPE",
-    ...flag("scope", "SCOPE", "the scope to ask for, names separated by spaces"),
+    ...flag("scope", "SCOPE", "the scope to ask for"),
   },
   audience: {
-    ...IDENTITY,
+    ...IN_KEY,
+    ...PLACEHOLDER,
     type: "string",
     variable: "VM_OIDC_AUDIENCE",
-    ...flag("audience", "API", "the API of the token, if the provider needs it; empty: none"),
+    ...flag("audience", "API", "the API of the token; empty: none"),
   },
   profile: {
-    ...IDENTITY,
+    ...IN_KEY,
+    ...FREE,
+    isNoSetting: true,
     variable: "VM_OIDC_PROFILE",
-    ...flag("profile", "NAME", "the name of one of several sign-ins, and of its settings"),
+    ...flag("profile", "NAME", "the name of a sign-in and its settings"),
   },
   flow: {
-    ...IDENTITY,
+    ...IN_KEY,
     type: ["auto", "device", "browser", "client_credentials", "token_exchange"],
     variable: "VM_OIDC_FLOW",
     fallback: "auto",
@@ -137,20 +190,23 @@ export const OPTIONS = {
   },
   clientAssertionFile: {
     ...PROOF,
+    isOfPlatform: true,
     variable: "VM_OIDC_CLIENT_ASSERTION_FILE",
-    help: "file with an assertion, which the platform renews",
+    help: "file with an assertion",
   },
   clientAssertion: {
     ...PROOF,
     type: "text or function",
     variable: "VM_OIDC_CLIENT_ASSERTION",
     secret: true,
-    help: "an assertion about the client, or github in GitHub Actions",
+    help: "an assertion about the client, or github",
   },
   subjectTokenFile: {
-    ...PROOF,
+    ...CLIENT,
+    part: "subject",
+    isOfPlatform: true,
     variable: "VM_OIDC_SUBJECT_TOKEN_FILE",
-    help: "file with the token to exchange, which a program renews",
+    help: "file with the token to exchange",
   },
   interactive: {
     ...PERSON,
@@ -160,36 +216,39 @@ export const OPTIONS = {
   redirectUri: {
     ...BROWSER,
     variable: "VM_OIDC_REDIRECT_URI",
-    ...flag("redirect-uri", "URI", "the redirect URI of the browser flow, as it is registered"),
+    ...flag("redirect-uri", "URI", "the registered redirect URI of the browser flow"),
   },
   listen: {
     ...BROWSER,
+    ...FREE,
     variable: "VM_OIDC_LISTEN",
-    ...flag("listen", "ADDRESS", "the loopback address to listen at, such as behind a proxy"),
+    ...flag("listen", "ADDRESS", "the loopback address to listen at"),
   },
   loginHint: {
     ...BROWSER,
-    ...flag("login-hint", "ACCOUNT", "the account to fill in on the page, such as an e-mail"),
+    ...flag("login-hint", "ACCOUNT", "the account to fill in on the page"),
   },
   authorizationParameters: {
     ...BROWSER,
     type: "texts",
-    ...flag("parameter", "NAME=VALUE", "a further parameter of the sign-in page; repeatable"),
+    ...flag("parameter", "NAME=VALUE", "a parameter of the sign-in page; repeatable"),
   },
   openBrowser: { ...PERSON, flag: "open", help: "open the page of the sign-in in the browser" },
   debug: {
     ...PERSON,
+    ...FREE,
     variable: "VM_AUTH_DEBUG",
     flag: "debug",
-    help: "show each step on standard error, without secrets",
+    help: "show each step on standard error",
   },
   timeoutMs: {
+    ...FREE,
     type: "timeout",
     group: "api",
     variable: "VM_API_TIMEOUT",
     unit: 1000,
     fallback: 30_000,
-    help: "time limit of one request in milliseconds; the variable: in seconds",
+    help: "time limit of a request in ms (variable: in s)",
   },
   bearer: {
     type: ["auto", "access_token", "id_token"],
@@ -197,7 +256,7 @@ export const OPTIONS = {
     ...flag("bearer", "KIND", "the kind of token for requests"),
   },
   document: { ...MODEL, help: "type of the document to work on" },
-  monitoring: { ...MODEL, type: "boolean", help: "whether the calls belong to ongoing monitoring" },
+  monitoring: { ...MODEL, type: "boolean", help: "whether it is ongoing monitoring" },
   credentialsBackend: { type: "object", group: "code", help: "the store of the tokens" },
   onDeviceCode: { ...FUNCTION, help: "shows link and code to the person" },
   onAuthorizationUrl: { ...FUNCTION, help: "shows the link to the person" },
@@ -212,9 +271,71 @@ export type OptionName = keyof Rows;
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 
+/** The settings that are not options: the store by its name. */
+const STORE_SETTINGS = {
+  backend: { type: "text", group: "code", flag: "backend" },
+  backendOptions: { type: "object", group: "code", flag: "backend-options" },
+} as const satisfies Record<string, Partial<OptionRow>>;
+
+export const STORE_NAMES = Object.keys(STORE_SETTINGS) as (keyof typeof STORE_SETTINGS)[];
+
+/** An option, or the store by its name and options. */
+export type SettingName = OptionName | typeof STORE_NAMES[number];
+
+type SettingRow = Pick<OptionRow<string>, "type" | "group" | "flag">;
+
+const SETTING_ROWS = { ...OPTIONS, ...STORE_SETTINGS } as unknown as Record<string, SettingRow>;
+
+/** The row of a setting. */
+export function settingRow(name: SettingName): SettingRow {
+  return SETTING_ROWS[name]!;
+}
+
+/** The options whose rows have these fields. */
+type NamesWith<Fields> = {
+  [K in OptionName]: typeof OPTIONS[K] extends Fields ? K : never;
+}[OptionName];
+
+function namesWith<const F extends Partial<OptionRow>>(fields: F): NamesWith<F>[] {
+  const [[field, value]] = Object.entries(fields) as [[keyof OptionRow, unknown]];
+  const names = OPTION_NAMES.filter((name) => optionRow(name)[field] === value);
+  return names as NamesWith<F>[];
+}
+
+/** The options by which a client proves who it is. */
+export const PROOFS = namesWith({ part: "proof" });
+/** The token that is exchanged. */
+export const SUBJECTS = namesWith({ part: "subject" });
+/** The options that name a stored sign-in. */
+export const KEY_PARTS = namesWith({ isInKey: true });
+/** The options of the sign-in in the browser. */
+export const BROWSER_OPTIONS = namesWith({ group: "browser" });
+/** The options of an API key. */
+export const API_KEY = namesWith({ group: "api_key" });
+
 /** The row of an option. */
 export function optionRow(name: OptionName): OptionRow {
   return OPTIONS[name];
+}
+
+/** The options of which one place gives one: proofs of the client, and an option with its double. */
+export function alternativesOf(name: OptionName): readonly OptionName[] {
+  const { part, yieldsTo, winsOver } = optionRow(name);
+  if (part === "proof") return PROOFS;
+  return [yieldsTo, name, winsOver].filter((one) => one !== undefined);
+}
+
+/** The way to the values of a sign-in in the browser that are read late. */
+export const COMPLETE: unique symbol = Symbol("complete");
+
+/** Whether the variable of an option is read by a sign-in in the browser alone. */
+export function isLate({ group, variable }: OptionRow): boolean {
+  return group === "browser" && variable !== undefined;
+}
+
+/** Whether an option belongs to a sign-in as such, and so to a sign-out, too. */
+export function isOfIdentity({ group }: OptionRow): boolean {
+  return group === "identity" || group === "client";
 }
 
 /** The option that a person names as code does (`clientId`), or as flags do (`client-id`). */
@@ -247,51 +368,32 @@ export function optionTypes(names: readonly OptionName[]): OptionTypes {
 export function named(name: OptionName, value?: string | boolean): string {
   const { variable, flag } = optionRow(name);
   const others = [variable, flag && `--${flag}`].filter((other) => other !== undefined);
-  const shown = value === undefined ? name : `${name}: ${JSON.stringify(value)}`;
-  return others.length === 0 ? shown : `${shown} (${others.join(", ")})`;
+  let text: string = name;
+  if (value !== undefined) text += `: ${JSON.stringify(value)}`;
+  if (others.length > 0) text += ` (${others.join(", ")})`;
+  return text;
 }
 
 /**
- * The place of the settings file: beside the file of the default store, which the same person owns, or
- * where `VM_AUTH_CONFIG` says. Empty where that is empty, or the home folder is not known.
- */
-export function settingsPath(): string {
-  const named = isEnvGranted("VM_AUTH_CONFIG") ? getEnv("VM_AUTH_CONFIG") : undefined;
-  if (named !== undefined) return named.trim();
-  if (readEnvIfGranted(HOME_VARIABLE) === undefined) return "";
-  return credentialsPath().replace(/credentials\.json$/, "settings.json");
-}
-
-/**
- * The value in force of an option: the argument, else the variable, else the default. Where the settings
- * file decides, its value is an argument already: see `withSettings`.
+ * The value of a variable's text.
  *
  * @param action The caller's action, as in "Cannot {action}".
- * @throws {ValidMindAuthError} `invalid_options` for a variable that does not fit.
+ * @throws {ValidMindAuthError} `invalid_options` for a text that does not fit.
  */
-export function valueOf<K extends OptionName>(
-  name: K,
-  given: Partial<Pick<InitOptions, K>>,
-  action: string,
-): NonNullable<InitOptions[K]> | undefined {
-  const { variable, fallback } = optionRow(name);
-  if (given[name] !== undefined) return given[name];
-  const text = variable === undefined ? undefined : readEnvIfGranted(variable);
-  const value = text === undefined ? fallback : parseVariable(name, text, action);
-  return value as NonNullable<InitOptions[K]> | undefined;
-}
-
-function parseVariable(name: OptionName, text: string, action: string): unknown {
+export function parseVariable(name: OptionName, text: string, action: string): unknown {
   const { type, variable = name, unit = 1 } = optionRow(name);
   if (type === "boolean") return parseFlag(variable, text);
-  const trimmed = text.trim();
-  if (type === "timeout" && Number(trimmed) > 0) return Number(trimmed) * unit;
-  const isChoice = typeof type !== "string";
-  if (isChoice ? type.includes(trimmed) : type !== "timeout") return trimmed;
-  const fitting = isChoice ? `one of ${type.join(", ")}` : "a number above 0";
-  throw invalidOptions({
-    action,
-    reason: `${variable} is not ${fitting}`,
-    remedy: "Correct it, or unset it.",
-  });
+  const word = text.trim();
+  const refuse = (fitting: string) =>
+    invalidOptions({
+      action,
+      reason: `${variable} is not ${fitting}`,
+      remedy: "Correct it, or unset it.",
+    });
+  if (type === "timeout") {
+    if (Number(word) > 0) return Number(word) * unit;
+    throw refuse("a number above 0");
+  }
+  if (typeof type === "string" || type.includes(word)) return word;
+  throw refuse(`one of ${type.join(", ")}`);
 }

@@ -1,4 +1,4 @@
-import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
+import { type ErrorParts, messageOf } from "../../backends/credentials_backend_error.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { given } from "../../backends/common/json.ts";
 import { isSecureUrl } from "../../backends/common/host.ts";
@@ -12,15 +12,16 @@ import {
 import { asksNobody, bearerKind, DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import { misspelledVariables, named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
+import { misspelledVariables, named, type OptionName, OPTIONS, PROOFS } from "./declaration.ts";
+import type { CallOrigin } from "./places.ts";
 
 /** The option by which a client proves who it is, with its value. */
 export interface ClientProof {
-  readonly option: typeof CLIENT_AUTH[number];
+  readonly option: typeof PROOFS[number];
   readonly value: string | (() => string | Promise<string>);
 }
 
-/** A sign-in at an OpenID Provider. The variables of its client are read by the provider. */
+/** A sign-in at an OpenID Provider. */
 export interface OidcIdentity {
   kind: "oidc";
   proof?: ClientProof;
@@ -48,53 +49,39 @@ export type Identity = OidcIdentity | {
   apiSecretFile?: string;
 };
 
-/** The options by which a client proves who it is. */
-export const CLIENT_AUTH = [
-  "clientSecret",
-  "clientSecretFile",
-  "clientKeyFile",
-  "clientAssertionFile",
-  "clientAssertion",
-] as const;
-
 /** The variables by which a job of GitHub Actions gets assertions: an address, and a token for it. */
 export const GITHUB_VARIABLES = [
   "ACTIONS_ID_TOKEN_REQUEST_URL",
   "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
 ] as const;
 
-/** The identity that the options name, or the variables in place of absent options. */
-export function resolveIdentity(options: SessionOptions, action: string): Identity {
-  const hasOidcOption = options.issuer !== undefined || options.clientId !== undefined;
-  const hasKeyOption = [options.apiKey, options.apiSecret, options.apiSecretFile]
-    .some((value) => value?.trim());
-  const read = (
-    name: "issuer" | "clientId" | "apiKey" | "apiSecret" | "apiSecretFile",
-    isOpen: boolean,
-  ) => (isOpen ? valueOf(name, options, action) : options[name])?.trim() || undefined;
-  const issuer = read("issuer", !hasKeyOption);
-  const clientId = read("clientId", !hasKeyOption);
-  const apiKey = read("apiKey", !hasOidcOption);
-  const apiSecret = read("apiSecret", !hasOidcOption && options.apiSecretFile === undefined);
-  const apiSecretFile = apiSecret === undefined ? read("apiSecretFile", !hasOidcOption) : undefined;
-  const hasKey = apiKey !== undefined && (apiSecret ?? apiSecretFile) !== undefined;
-  if (issuer !== undefined || clientId !== undefined) {
-    if (hasKeyOption || hasKey) {
-      throw new ValidMindAuthError("conflicting_credentials", {
-        action,
-        reason: "an API key and OIDC settings are given",
-        remedy: `Give either ${named("apiKey")} and ${named("apiSecret")}, or ${named("issuer")} ` +
-          `and ${named("clientId")}.`,
-      });
-    }
-    if (issuer === undefined) throw invalidOptions(lacks("issuer", action));
-    if (clientId === undefined) throw invalidOptions(lacks("clientId", action));
+/**
+ * The identity that the options name.
+ *
+ * @param options The values in force: see `Origin.complete`.
+ * @param places The places of the values, for an error that tells what was passed over.
+ */
+export function resolveIdentity(
+  options: SessionOptions,
+  action: string,
+  places?: CallOrigin,
+): Identity {
+  const [issuer, clientId, apiKey, apiSecret, apiSecretFile] =
+    (["issuer", "clientId", "apiKey", "apiSecret", "apiSecretFile"] as const)
+      .map((name) => options[name]?.trim() || undefined);
+  const secret = apiSecret ?? apiSecretFile;
+  const isSignIn = issuer !== undefined || clientId !== undefined;
+  const isKey = apiKey !== undefined || secret !== undefined;
+  if (isSignIn && isKey) throw conflict(action);
+  if (isSignIn) {
+    if (issuer === undefined) throw invalidOptions(lacks("issuer", action, places));
+    if (clientId === undefined) throw invalidOptions(lacks("clientId", action, places));
     return oidcIdentity(options, issuer, clientId, action);
   }
-  if (!hasKey) {
-    const lack = apiKey === undefined ? "apiKey" : "apiSecret";
-    const isHalf = (apiKey ?? apiSecret) !== undefined;
-    throw new MissingApiCredentialsError(isHalf ? lacks(lack, action) : nothingGiven(action));
+  if (!isKey) throw new MissingApiCredentialsError(nothingGiven(action, places));
+  if (apiKey === undefined) throw new MissingApiCredentialsError(lacks("apiKey", action, places));
+  if (secret === undefined) {
+    throw new MissingApiCredentialsError(lacks("apiSecret", action, places));
   }
   if (options.dpop) {
     throw invalidOptions({
@@ -107,7 +94,7 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
     kind: "api_key",
     apiKey: headerValue(apiKey, "apiKey", action),
     apiSecret: headerValue(apiSecret ?? "", "apiSecret", action),
-    ...(apiSecretFile !== undefined && { apiSecretFile }),
+    ...(apiSecret === undefined && { apiSecretFile: secret }),
   };
 }
 
@@ -126,10 +113,9 @@ function oidcIdentity(
       remedy: "Correct it.",
     });
   }
-  const flow = valueOf("flow", options, action)!;
+  const { flow = OPTIONS.flow.fallback, profile } = options;
   checkBearer(options, checked, flow, action);
-  const profile = valueOf("profile", options, action);
-  const scope = valueOf("scope", options, action)?.trim().split(/\s+/).join(" ");
+  const scope = options.scope?.trim().split(/\s+/).join(" ");
   return {
     kind: "oidc",
     issuer: checked,
@@ -138,7 +124,7 @@ function oidcIdentity(
     ...given({
       proof: proofIn(options, action),
       subjectTokenFile: flow === "token_exchange" ? options.subjectTokenFile : undefined,
-      audience: normalizeAudience(valueOf("audience", options, action)),
+      audience: normalizeAudience(options.audience),
       profile: profile === undefined ? undefined : checkProfile(profile, action),
       isDefaultScope: scope === undefined || undefined,
       flow: flow === "auto" ? undefined : flow,
@@ -154,9 +140,11 @@ function checkBearer(
   flow: string,
   action: string,
 ): void {
-  const isAlone = asksNobody(flow);
-  if (!dpop && !isAlone || bearerKind(bearer, issuer, flow) !== "id_token") return;
-  const cause = isAlone ? named("flow", flow) : named("dpop");
+  const causes = [];
+  if (asksNobody(flow)) causes.push(named("flow", flow));
+  if (dpop) causes.push(named("dpop"));
+  const [cause] = causes;
+  if (cause === undefined || bearerKind(bearer, issuer, flow) !== "id_token") return;
   throw invalidOptions({
     action,
     reason: `${cause} is not for an ID token, which is the bearer here`,
@@ -170,7 +158,7 @@ function checkBearer(
  * @throws {ValidMindAuthError} `invalid_options` for more.
  */
 export function proofIn(options: SessionOptions, action: string): ClientProof | undefined {
-  const [option, other] = CLIENT_AUTH.filter((name) => options[name] !== undefined);
+  const [option, other] = PROOFS.filter((name) => options[name] !== undefined);
   if (option === undefined) return undefined;
   if (other === undefined) return { option, value: options[option]! };
   throw invalidOptions({
@@ -196,32 +184,6 @@ export function gitHubJob({ option, value }: ClientProof) {
   const [url, token = ""] = GITHUB_VARIABLES.map((name) => readEnvIfGranted(name)?.trim());
   const address = url && secureUrl(url, GITHUB_VARIABLES[0], "get an assertion") || undefined;
   return { audience: `${value}`.slice("github:".length), address, token };
-}
-
-/**
- * The identity, with the variables in place of absent options of its client. They are for the client
- * alone that the variables for issuer and client id name.
- *
- * @throws {ValidMindAuthError} `invalid_options` where variables give several proofs.
- */
-export function withClientVariables(identity: OidcIdentity): OidcIdentity {
-  const { issuer, clientId, flow, proof, subjectTokenFile } = identity;
-  const isSubjectOpen = flow === "token_exchange" && subjectTokenFile === undefined;
-  // Where nothing is open, no variable is read.
-  if ((proof && !isSubjectOpen) || !isNamedByEnv(issuer, clientId)) return identity;
-  const read = <K extends OptionName>(name: K) => valueOf(name, {}, "sign in");
-  const proofs = () => Object.fromEntries(CLIENT_AUTH.map((name) => [name, read(name)]));
-  const found = {
-    proof: proof ?? proofIn(proofs(), "sign in"),
-    subjectTokenFile: isSubjectOpen ? read("subjectTokenFile") : undefined,
-  };
-  return { ...identity, ...given(found) };
-}
-
-/** Whether the variables name this client of this issuer, both normalized. */
-export function isNamedByEnv(issuer: string, clientId: string): boolean {
-  return normalizeIssuer(readEnvIfGranted(OPTIONS.issuer.variable) ?? "") === issuer &&
-    normalizeClientId(readEnvIfGranted(OPTIONS.clientId.variable) ?? "") === clientId;
 }
 
 /** Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key. */
@@ -278,17 +240,44 @@ export function headerValue(value: string, name: OptionName, action: string): st
 }
 
 /** The error for one half of a pair. */
-function lacks(name: OptionName, action: string): ErrorParts {
+function lacks(name: OptionName, action: string, places?: CallOrigin): ErrorParts {
   return {
     action,
-    reason: "half of the credentials is missing",
-    remedy: `Give ${named(name)}, too.${misspelledVariables()}`,
+    reason: passedReason(name, places) ?? "half of the credentials is missing",
+    remedy: `Give ${named(name)}, too.${hints(places)}`,
   };
 }
 
-function nothingGiven(action: string): ErrorParts {
-  const signIn = `${named("issuer")} and ${named("clientId")} to sign in`;
+/** Why a value of another place does not count, if there is one. */
+export function passedReason(name: OptionName, places?: CallOrigin): string | undefined {
+  const passed = places?.origin.passed(name);
+  return passed && `the ${name} of ${passed.place.words} does not count: ${passed.because}`;
+}
+
+function nothingGiven(action: string, places?: CallOrigin): ErrorParts {
+  const signIn = `${named("issuer")} and ${named("clientId")}`;
   const key = `${named("apiKey")} and ${named("apiSecret")}`;
-  const remedy = `Give ${signIn}, or ${key}.${misspelledVariables()}`;
-  return { action, reason: "there are no credentials", remedy };
+  const remedy = `Set ${signIn}, or ${key}; your administrator knows them.${hints(places)}`;
+  return { action, reason: "no provider is set", remedy };
+}
+
+/** What may be the cause: a variable by nearly its name, or a settings file that may not be read. */
+function hints(places?: CallOrigin): string {
+  return misspelledVariables() + unreadHint(places);
+}
+
+/** The reason why a settings file was not read, after a space. */
+export function unreadHint(places?: CallOrigin): string {
+  const denial = places?.settings.denial;
+  if (denial === undefined) return "";
+  return ` ${messageOf(denial)}`;
+}
+
+function conflict(action: string): ValidMindAuthError {
+  return new ValidMindAuthError("conflicting_credentials", {
+    action,
+    reason: "an API key and OIDC settings are given",
+    remedy: `Give either ${named("apiKey")} and ${named("apiSecret")}, or ${named("issuer")} ` +
+      `and ${named("clientId")}.`,
+  });
 }

@@ -1,6 +1,6 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
-import { isGranted } from "../../backends/common/permission.ts";
+import { isLoopback } from "../../backends/common/host.ts";
 import {
   type Clock,
   type Delay,
@@ -9,20 +9,29 @@ import {
   type Stopwatch,
 } from "../../backends/common/promises.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
-import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
-import { invalidOptions, MissingModelIdError } from "../errors.ts";
+import { invalidOptions, MissingModelIdError, ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 import {
   named,
   OPTION_NAMES,
   type OptionName,
   optionRow,
+  OPTIONS,
   optionTypes,
-  settingsPath,
-  valueOf,
+  PROOFS,
+  SUBJECTS,
 } from "./declaration.ts";
-import { headerValue, type Identity, resolveIdentity, secureUrl } from "./resolve_identity.ts";
+import type { CallOrigin } from "./places.ts";
+import {
+  headerValue,
+  type Identity,
+  passedReason,
+  resolveIdentity,
+  secureUrl,
+  unreadHint,
+} from "./resolve_identity.ts";
+import { USUAL_SETTINGS } from "./settings_path.ts";
 
 /** Sends one event to the caller's `onEvent`. `debug` alone shows the error behind it. */
 type Emit = (detail: AuthEventDetail, error?: unknown) => void;
@@ -44,42 +53,6 @@ export interface Runtime {
 }
 
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
-
-/** Loaded where there is a settings file. */
-const loadSettings = () => import("./settings_file.ts");
-
-/** Names another settings file among options: for the command line. */
-export const SETTINGS_FILE: unique symbol = Symbol("settings file");
-
-/**
- * Gives options the values of the settings file where neither they nor variables decide. Where the file
- * may not be read it is passed over, unless the options name it.
- *
- * @returns The options, and the backend that the file names.
- * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
- */
-export async function withSettings<T extends Partial<InitOptions>>(
-  options: T,
-): Promise<{ options: T; named?: NamedBackend | undefined }> {
-  const { [SETTINGS_FILE]: file } = options as { [SETTINGS_FILE]?: string };
-  if (file === undefined && !isSettingsThere()) return { options };
-  const { backendOf, readSettings, valuesOf } = await loadSettings();
-  const settings = readSettings(options as Record<string, unknown>, file);
-  const { backend: _, backendOptions: _1, ...values } = valuesOf(settings);
-  // Last, since an option may be there and undefined.
-  return { options: { ...options, ...values }, named: backendOf(settings) };
-}
-
-function isSettingsThere(): boolean {
-  const path = isDeno ? settingsPath() : "";
-  if (path === "" || !isGranted({ name: "read", path })) return false;
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    return !(error instanceof Deno.errors.NotFound);
-  }
-}
 
 /** The options of one session with their defaults. */
 export interface ResolvedOptions {
@@ -103,39 +76,85 @@ export interface ModelOptions {
 }
 
 /**
- * Checks the options and fills in their defaults from the environment. An option wins over its
- * variable, which is then not read. OIDC options make the API-key variables irrelevant, and the
- * reverse.
+ * Checks the options and fills in their defaults.
  *
- * @param options As {@linkcode checkSessionOptions} gives them.
+ * @param options The values in force: see `Origin.complete`.
  * @param action The caller's action, as in "Cannot {action}".
- * @param isInit Whether it is `init`, which requires a model and has a default host.
+ * @param isInit Whether it is `init`, which requires a model and an API.
+ * @param places The places of the values, for an error that tells what was passed over.
  */
 export function resolveOptions(
   options: InitOptions,
   action: string,
   isInit: boolean = false,
+  places?: CallOrigin,
 ): ResolvedOptions {
-  const identity = resolveIdentity(options, action);
-  const runtime = runtimeOf(options, action);
-  const { onEvent } = options;
+  const identity = resolveIdentity(options, action, places);
+  checkProof(identity, places);
+  const runtime = runtimeOf(options);
+  const { onEvent, debug } = options;
   const isOidc = identity.kind === "oidc";
-  const owner = isOidc ? { issuer: identity.issuer, clientId: identity.clientId } : {};
-  const sinks = [
-    ...onEvent ? [(event: AuthEvent) => onEvent(event)] : [],
-    ...valueOf("debug", options, action) ? [showEvent] : [],
-  ];
-  if (sinks.length > 0) runtime.emit = eventSink(sinks, owner, runtime.now);
-  const host = options.apiUrl ?? options.apiHost ?? valueOf("apiUrl", {}, action) ??
-    valueOf("apiHost", {}, action) ?? (isInit ? DEFAULT_API_HOST : undefined);
+  const sinks: ((event: AuthEvent, error?: unknown) => void)[] = [];
+  if (onEvent) sinks.push((event) => onEvent(event));
+  if (debug) sinks.push(showEvent);
+  if (sinks.length > 0) runtime.emit = eventSink(sinks, ownerOf(identity), runtime.now);
+  const host = options.apiUrl ?? options.apiHost;
+  const { interactive = !isUnattended(options) } = options;
   return {
     identity,
-    interactive: isOidc && (valueOf("interactive", options, action) ?? !isUnattended(options)),
+    interactive: isOidc && interactive,
     runtime,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
-    ...(host === DEFAULT_API_HOST && { isDefaultHost: true }),
+    ...(isInit && host === undefined && defaultHost(identity, action, places)),
     ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
+}
+
+/** The sign-in, as events name it. */
+function ownerOf(identity: Identity): Pick<AuthEvent, "issuer" | "clientId"> {
+  if (identity.kind === "api_key") return {};
+  const { issuer, clientId } = identity;
+  return { issuer, clientId };
+}
+
+/** The API on a developer's own machine. Anywhere else somebody has to name it. */
+function defaultHost(identity: Identity, action: string, places?: CallOrigin) {
+  const isLocal = identity.kind === "oidc" && isLoopback(new URL(identity.issuer).hostname);
+  if (!isLocal || passedHost(places) !== undefined) throw apiHostMissing(action, places);
+  return { apiHost: DEFAULT_API_HOST, isDefaultHost: true };
+}
+
+function passedHost(places?: CallOrigin): string | undefined {
+  return passedReason("apiUrl", places) ?? passedReason("apiHost", places);
+}
+
+/** The error for a call that needs an API, where no place names one that counts. */
+export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAuthError {
+  const { path } = places?.settings ?? {};
+  return new ValidMindAuthError("api_host_missing", {
+    action,
+    reason: passedHost(places) ?? "no API is named",
+    remedy: `Give ${named("apiHost")}, or "apiHost" in the settings file ` +
+      `${path || USUAL_SETTINGS}; your administrator knows it.` +
+      unreadHint(places),
+  });
+}
+
+/** Refuses a flow of the client alone whose proof or token was passed over. */
+function checkProof(identity: Identity, places?: CallOrigin): void {
+  if (identity.kind === "api_key") return;
+  const { flow, proof, subjectTokenFile } = identity;
+  const needed: OptionName[] = [];
+  if (flow === "client_credentials" && proof === undefined) needed.push(...PROOFS);
+  if (flow === "token_exchange" && subjectTokenFile === undefined) needed.push(...SUBJECTS);
+  for (const name of needed) {
+    const reason = passedReason(name, places);
+    const remedy = `Give ${named(name)} beside ${named("issuer")} and ${named("clientId")}.`;
+    if (reason !== undefined) {
+      const action = `use ${named("flow", flow)}`;
+      throw new ValidMindAuthError("client_auth_unusable", { action, reason, remedy });
+    }
+  }
 }
 
 /** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */
@@ -145,20 +164,20 @@ function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions): boolea
 }
 
 /** The means of a session, or of a sign-out without one. */
-export function runtimeOf(options: Partial<InitOptions>, action: string): Runtime {
+export function runtimeOf(options: Partial<InitOptions>): Runtime {
+  const { timeoutMs = OPTIONS.timeoutMs.fallback } = options;
   return {
     fetch: options.fetch ?? globalThis.fetch,
     now: options.now ?? Date.now,
     elapsed: options.now ?? (() => performance.now()),
     delay: options.delay ?? realDelay,
-    timeoutMs: Math.min(valueOf("timeoutMs", options, action)!, LONGEST_TIMER_MS),
+    timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS),
     secrets: new Set(),
   };
 }
 
 function resolveModel(options: InitOptions, action: string): ModelOptions {
-  const { document, monitoring = false } = options;
-  const model = valueOf("model", options, action);
+  const { model, document, monitoring = false } = options;
   if (model === undefined) {
     throw new MissingModelIdError({
       action,
@@ -172,9 +191,6 @@ function resolveModel(options: InitOptions, action: string): ModelOptions {
     monitoring,
   };
 }
-
-/** `apiKey: "..."`, the placeholder of an unedited notebook, leaves these to the environment, too. */
-const BEHIND_PLACEHOLDER = ["apiHost", "apiUrl", "model", "issuer", "clientId", "audience"];
 
 function apiHost(host: string, action: string): string {
   const url = secureUrl(host.trim(), named("apiHost"), action);
@@ -199,14 +215,14 @@ function showEvent(
   { time, type, issuer: _, clientId: _1, ...facts }: AuthEvent,
   error?: unknown,
 ): void {
-  const words = Object.entries(facts).map(([name, value]) =>
-    `${name}=${value instanceof Date ? value.toISOString() : value}`
-  );
+  const words = Object.entries(facts).map(([name, value]) => {
+    if (value instanceof Date) return `${name}=${value.toISOString()}`;
+    return `${name}=${value}`;
+  });
+  const shown: unknown[] = [[time.toISOString(), "validmind-auth", type, ...words].join(" ")];
+  if ("code" in facts && error instanceof Error) shown.push(error);
   // deno-lint-ignore no-console -- a notebook shows no other standard error
-  console.error(
-    [time.toISOString(), "validmind-auth", type, ...words].join(" "),
-    ...("code" in facts && error instanceof Error ? [error] : []),
-  );
+  console.error(...shown);
 }
 
 /**
@@ -223,10 +239,10 @@ export function checkSessionOptions(
   const known = OPTION_NAMES.filter((name) => isInit || optionRow(name).group !== "model");
   checkCallOptions(action, options, optionTypes(known));
   if (options.apiKey !== "...") return options;
-  const isKept = ([name]: [string, unknown]) =>
-    !["api_key", "client"].includes(optionRow(name as OptionName).group) &&
-    !BEHIND_PLACEHOLDER.includes(name);
-  return Object.fromEntries(Object.entries(options).filter(isKept));
+  const kept = Object.entries(options).filter(([name]) =>
+    optionRow(name as OptionName).hasPlaceholder === undefined
+  );
+  return Object.fromEntries(kept);
 }
 
 /** Refuses unknown options of a call, and values that do not fit. */

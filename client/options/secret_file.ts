@@ -1,16 +1,13 @@
 import { isNotCapable } from "../../backends/common/permission.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { named, type OptionName } from "./declaration.ts";
+import { named, type OptionName, optionRow } from "./declaration.ts";
 import { headerValue, type Identity } from "./resolve_identity.ts";
 
 /** A file that an option names, in a message. */
 export function fileOf(name: OptionName, path: string): string {
   return `${path} of ${named(name)}`;
 }
-
-/** Files that a platform fills, which may give them to a group alone. */
-const OF_PLATFORM: readonly OptionName[] = ["clientAssertionFile", "subjectTokenFile"];
 
 /**
  * The text of a file with a secret that an option names, without outer white space.
@@ -23,10 +20,11 @@ export function readSecretFile(
   path: string,
   fail = (...why: Reason) => unusable(fileOf(name, path), ...why),
 ): string {
+  const { isOfPlatform } = optionRow(name);
   const text = readPrivateFile(path, {
     what: "a key or a token",
     maxBytes: 64 * 1024,
-    forbiddenMode: OF_PLATFORM.includes(name) ? 0o027 : 0o077,
+    forbiddenMode: isOfPlatform && 0o027 || 0o077,
     fail,
   }).trim();
   if (text !== "") return text;

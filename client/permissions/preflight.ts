@@ -11,7 +11,7 @@ import {
   type PermissionNeed,
 } from "../format_permissions.ts";
 import { checkBrowserOptions, listenNeeds, resolveRedirect } from "../options/browser_options.ts";
-import { GROUPS, OPTIONS, valueOf } from "../options/declaration.ts";
+import { BROWSER_OPTIONS, GROUPS, optionRow } from "../options/declaration.ts";
 import { readApiSecret } from "../options/secret_file.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -67,15 +67,17 @@ function flagAdvice(required: readonly PermissionNeed[]): string {
  */
 export function browserNeeds(options: SessionOptions): PermissionNeed[] {
   // `auto` needs its permissions only where it comes to the browser.
-  const isFlow = valueOf("flow", options, ACTION) === "browser";
+  const isFlow = options.flow === "browser";
   const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
-  if (!isDeno) return [];
-  return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
+  const needs: PermissionNeed[] = [];
+  if (isFlow && isDeno) needs.push(...redirectNeeds(options));
+  if (openBrowser && isDeno) needs.push(...launcherNeeds());
+  return needs;
 }
 
 /** The place to listen at, and the variables that say so. */
 function redirectNeeds(options: SessionOptions): PermissionNeed[] {
-  const issuer = normalizeIssuer(valueOf("issuer", options, ACTION) ?? "");
+  const issuer = normalizeIssuer(options.issuer ?? "");
   return [
     ...REDIRECT_VARIABLES.map((variable) => env(variable, GROUPS.browser, "optional")),
     ...listenNeeds(resolveRedirect(options, issuer, ACTION)),
@@ -83,8 +85,7 @@ function redirectNeeds(options: SessionOptions): PermissionNeed[] {
 }
 
 const REDIRECT_VARIABLES = [
-  OPTIONS.redirectUri.variable,
-  OPTIONS.listen.variable,
+  ...BROWSER_OPTIONS.flatMap((name) => optionRow(name).variable ?? []),
   "JUPYTERHUB_PUBLIC_HUB_URL",
   "JUPYTERHUB_SERVICE_PREFIX",
   "SSH_CONNECTION",
@@ -130,7 +131,7 @@ export async function dropPermissions(
     unneeded.push(...kinds.map((name) => ({ name })));
   }
   const granted = unneeded.filter(isGranted);
-  for (const one of isDeno ? granted : []) await Deno.permissions.revoke(one);
+  for (const one of granted) if (isDeno) await Deno.permissions.revoke(one);
   return {
     dropped: granted.filter((descriptor) => !isGranted(descriptor)),
     stillGranted: granted.filter(isGranted),

@@ -16,23 +16,24 @@ import type {
 import { getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
 import { checkDescriptor, type PermissionNeed } from "../format_permissions.ts";
 import {
+  alternativesOf,
+  API_KEY,
   GROUPS,
   OPTION_NAMES,
   type OptionName,
   optionRow,
   OPTIONS,
-  settingsPath,
-  valueOf,
+  parseVariable,
 } from "../options/declaration.ts";
+import { isNamedByCode, profileName } from "../options/places.ts";
 import {
-  CLIENT_AUTH,
   fileWith,
   GITHUB_VARIABLES,
   gitHubJob,
   type OidcIdentity,
-  withClientVariables,
 } from "../options/resolve_identity.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
+import { CONFIG_VARIABLE, settingsPath } from "../options/settings_path.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
 /** A call whose permissions can be named. */
@@ -51,27 +52,31 @@ export function startNeeds(
 ): PermissionNeed[] {
   const { identity, runtime } = resolved;
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
-  if (identity.kind === "api_key" || backend === undefined) return [...needs, ...settingsNeeds()];
   const isNative = runtime.fetch === globalThis.fetch;
-  return uniqueNeeds([
-    ...needs,
-    ...(isNative ? [net(identity.issuer, "to sign in at the provider", "sign_in")] : []),
-    ...proofNeeds(identity, isNative),
-    ...choiceNeeds(options),
-    ...backendNeeds(backend),
-    ...settingsNeeds(),
-  ]);
+  if (identity.kind === "oidc" && isNative) {
+    needs.push(net(identity.issuer, "to sign in at the provider", "sign_in"));
+  }
+  if (identity.kind === "oidc") needs.push(...proofNeeds(identity, isNative));
+  if (backend !== undefined) needs.push(...choiceNeeds(options), ...backendNeeds(backend));
+  return uniqueNeeds([...needs, ...settingsNeeds(options)]);
 }
 
-/** Those of the settings file, which a start does without, and which Deno alone reads. */
-function settingsNeeds(): PermissionNeed[] {
+/** The purpose of reading the settings file. */
+export const SETTINGS_REASON = "to read the settings file";
+
+/** Those of the settings file, which Deno alone reads. A start does without it, unless it names a profile. */
+function settingsNeeds(options: InitOptions): PermissionNeed[] {
   if (!isDeno) return [];
   const path = settingsPath();
-  const reason = "to read the settings file";
-  return [
-    ...["VM_AUTH_CONFIG", HOME_VARIABLE].map((name) => env(name, reason, "optional")),
-    ...(path === "" ? [] : [read(path, reason, "optional")]),
+  const needs = [
+    env(CONFIG_VARIABLE, SETTINGS_REASON, "optional"),
+    env(HOME_VARIABLE, SETTINGS_REASON, "optional"),
   ];
+  if (path !== "") needs.push(read(path, SETTINGS_REASON, "optional"));
+  const isNeeded = profileName(options) !== "" && !isNamedByCode(options);
+  if (!isNeeded) return needs;
+  const [ofPlace, ...ofFile] = needs;
+  return [ofPlace!, ...ofFile.map(asAlways)];
 }
 
 export function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
@@ -87,74 +92,88 @@ export const HOME_NEED: PermissionNeed = env(HOME_VARIABLE, "to find the stored 
 
 /** The variables that have to be read before anything else is known. */
 export function variableNeeds(options: InitOptions, call: Call): PermissionNeed[] {
-  return [...envNeeds(options, call), ...(isByKey(options) ? [] : choiceNeeds(options))];
+  const needs = envNeeds(options, call);
+  if (!isByKey(options)) needs.push(...choiceNeeds(options));
+  return needs;
 }
 
 /** The variables by which the environment chooses the store, where it may. */
 export function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionNeed[] {
-  return (credentialsBackend ?? getDefaultBackend()) === undefined ? selectionNeeds() : [];
+  if ((credentialsBackend ?? getDefaultBackend()) !== undefined) return [];
+  return selectionNeeds();
 }
 
 /** An empty text is not an unset variable here. */
 function readIfGranted(variable: string): string | undefined | null {
-  return isEnvGranted(variable) ? getEnv(variable) : null;
+  if (isEnvGranted(variable)) return getEnv(variable);
+  return null;
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
 export function isByKey(options: InitOptions): boolean {
-  const { issuer, clientId, apiKey, apiSecret, apiSecretFile } = options;
-  if ((apiKey ?? apiSecret ?? apiSecretFile) !== undefined) return true;
-  return issuer === undefined && clientId === undefined &&
-    readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
+  if (API_KEY.some((name) => options[name] !== undefined)) return true;
+  if ((options.issuer ?? options.clientId) !== undefined) return false;
+  return readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
     readEnvIfGranted(OPTIONS.apiKey.variable) !== undefined;
 }
 
 /** The variables of absent options, and whether a start requires each. */
 export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
-  const isKey = isByKey(options);
   return OPTION_NAMES.flatMap((name) => {
     const { variable, group } = optionRow(name);
-    const need = variable && needOfVariable(name, options, call, isKey);
-    if (!need) return [];
-    // Where nobody says whether to ask, it depends on this one.
-    const more = name === "interactive" ? [env("CI", GROUPS[group], need)] : [];
-    return [env(variable, GROUPS[group], need), ...more];
+    const need = needOfVariable(name, options, call);
+    if (variable === undefined || need === undefined) return [];
+    const variables = [variable];
+    if (name === "interactive") variables.push("CI"); // on which it depends where nobody says
+    return variables.map((one) => env(one, GROUPS[group], need));
   });
 }
 
-/** Options of which one makes the others needless. */
-const ALTERNATIVES: readonly OptionName[][] = [
-  ["apiHost", "apiUrl"],
-  ["apiSecret", "apiSecretFile"],
-];
+type Need = PermissionNeed["need"] | undefined;
 
 /** When the variable of an option is read; `undefined` where it is not. */
-function needOfVariable(
-  name: OptionName,
-  options: InitOptions,
-  call: Call,
-  isKey: boolean,
-): PermissionNeed["need"] | undefined {
-  const { group, requiredBy } = optionRow(name);
-  const isProofOpen = !isKey && !CLIENT_AUTH.some((one) => options[one] !== undefined);
-  const isSubjectOpen = !isKey && options.subjectTokenFile === undefined &&
-    valueOf("flow", options, "sign in") === "token_exchange";
-  if (group === "client") {
-    return (name === "subjectTokenFile" ? isSubjectOpen : isProofOpen) ? "optional" : undefined;
-  }
-  const alternatives = ALTERNATIVES.find((names) => names.includes(name)) ?? [name];
-  if (alternatives.some((one) => options[one] !== undefined)) {
-    // The client's own variables are for the client alone that variables name.
-    const isClient = name === "issuer" || name === "clientId";
-    return isClient && (isProofOpen || isSubjectOpen) ? "optional" : undefined;
-  }
+function needOfVariable(name: OptionName, options: InitOptions, call: Call): Need {
+  const { group, part, variable, requiredBy } = optionRow(name);
+  const isKey = isByKey(options);
+  if (variable === undefined) return undefined;
+  if (isGiven(name, options)) return needOfName(name, options, call);
   if (group === "browser" || group === "model" && call !== "init") return undefined;
-  const need = requiredBy === "every call" || requiredBy === call ? "always" : "optional";
-  if (group === "api" || group === "model" || (group === "api_key") === isKey) return need;
+  if (part === "subject" && flowOf(options) !== "token_exchange") return undefined;
+  if (group === "client" && isKey) return undefined;
+  const isOfBoth = group === "api" || group === "model";
+  const isOfKind = isOfBoth || (group === "api_key") === isKey;
+  if (isOfKind && (requiredBy === "every call" || requiredBy === call)) return "always";
+  if (isOfKind) return "optional";
   // To see that there are not credentials of both kinds.
   const { issuer, clientId, apiKey, apiSecret } = options;
-  const isOpen = (isKey ? apiKey ?? apiSecret : issuer ?? clientId) === undefined;
-  return requiredBy === "every call" && isOpen ? "optional" : undefined;
+  const isNamed = (issuer ?? clientId ?? apiKey ?? apiSecret) !== undefined;
+  if (requiredBy === "every call" && !isNamed) return "optional";
+  return undefined;
+}
+
+/** The need of an option that code gives. Other variables count only beside the same name. */
+function needOfName(name: OptionName, options: InitOptions, call: Call): Need {
+  const isOfKind = (name === "apiKey") === isByKey(options);
+  if (optionRow(name).part !== "name" || !isOfKind) return undefined;
+  const others = OPTION_NAMES.filter((other) => {
+    const { part } = optionRow(other);
+    // The issuer counts beside another client, too.
+    const isName = part === "name" && other !== "clientId";
+    const isFree = part === "free" || part === "person";
+    return !isFree && !isName && !isGiven(other, options);
+  });
+  const needs = others.map((other) => needOfVariable(other, options, call));
+  return (["always", "optional"] as const).find((need) => needs.includes(need));
+}
+
+function isGiven(name: OptionName, options: InitOptions): boolean {
+  return alternativesOf(name).some((one) => options[one] !== undefined);
+}
+
+/** The flow, as far as options and readable variables tell. */
+function flowOf({ flow }: SessionOptions): unknown {
+  const text = readEnvIfGranted(OPTIONS.flow.variable);
+  return flow ?? (text && parseVariable("flow", text, "sign in"));
 }
 
 /**
@@ -164,15 +183,16 @@ function needOfVariable(
  * @param isNative Whether requests are made by Deno's own `fetch`.
  */
 export function proofNeeds(identity: OidcIdentity, isNative: boolean): PermissionNeed[] {
-  const { proof, subjectTokenFile } = withClientVariables(identity);
+  const { proof, subjectTokenFile } = identity;
   const reason = "to prove the client, or to exchange a token";
   const files = [proof && fileWith(proof), subjectTokenFile]
     .filter((path) => path !== undefined).map((path) => read(path, reason, "sign_in"));
   const job = proof && gitHubJob(proof);
   if (job === undefined) return files;
   const variables = GITHUB_VARIABLES.map((name) => env(name, reason, "sign_in"));
-  const host = isNative && job.address ? [net(job.address.href, reason, "sign_in")] : [];
-  return [...files, ...variables, ...host];
+  const needs = [...files, ...variables];
+  if (isNative && job.address) needs.push(net(job.address.href, reason, "sign_in"));
+  return needs;
 }
 
 /**
@@ -180,13 +200,13 @@ export function proofNeeds(identity: OidcIdentity, isNative: boolean): Permissio
  * may need no network or another permission, so nothing is checked for it.
  */
 export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): PermissionNeed[] {
-  const path = identity.kind === "api_key" ? identity.apiSecretFile : undefined;
-  return [
-    ...(path ? [read(path, "to read the API secret", "always")] : []),
-    ...(apiHost && runtime.fetch === globalThis.fetch
-      ? [net(apiHost, "to call the API", "always")]
-      : []),
-  ];
+  const needs: PermissionNeed[] = [];
+  if (identity.kind === "api_key" && identity.apiSecretFile !== undefined) {
+    needs.push(read(identity.apiSecretFile, "to read the API secret", "always"));
+  }
+  const isNative = runtime.fetch === globalThis.fetch;
+  if (apiHost && isNative) needs.push(net(apiHost, "to call the API", "always"));
+  return needs;
 }
 
 /**
@@ -195,8 +215,12 @@ export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): Permi
  */
 export function selectionNeeds(): PermissionNeed[] {
   const { variables, options } = readBackendChoice(readIfGranted);
-  const needs = variables.map((variable) => variable === HOME_VARIABLE ? HOME_NEED : env(variable));
-  return options === undefined ? needs : [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
+  const needs = variables.map((variable) => {
+    if (variable === HOME_VARIABLE) return HOME_NEED;
+    return env(variable);
+  });
+  if (options === undefined) return needs;
+  return [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
 }
 
 /** The needs of `${NAME}` in the text of a backend's options. */
@@ -228,10 +252,10 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
   if (!Array.isArray(declared)) checkDescriptor(undefined, origin);
   return (declared as BackendPermission[]).map((descriptor) => {
     const { name } = checkDescriptor(descriptor, origin);
-    const need = descriptor.need === "sign_in" ? "sign_in" : "always";
-    const isWrite = need === "sign_in" || name === "write";
-    const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
-    return { ...descriptor, reason, need };
+    const [toFind, toKeep] = ["to find the stored tokens", "to keep the tokens"];
+    if (descriptor.need === "sign_in") return { ...descriptor, reason: toKeep, need: "sign_in" };
+    if (name === "write") return { ...descriptor, reason: toKeep, need: "always" };
+    return { ...descriptor, reason: toFind, need: "always" };
   });
 }
 

@@ -143,6 +143,17 @@ export function providerFetch(
   };
 }
 
+/**
+ * Reaches the host of an endpoint, by the rules of {@linkcode providerFetch}. Any answer will do.
+ *
+ * @returns Its status.
+ * @throws {ProviderUnavailableError} Where there is none.
+ */
+export async function reachEndpoint(url: string, runtime: Runtime): Promise<number> {
+  const { response } = await fetchText(TOKEN, url, { redirect: "manual" }, runtime);
+  return response.status;
+}
+
 function learnClock(runtime: Runtime, headers: Headers): void {
   if (headers.has("age")) return; // a cache, as Google has for its keys, gives the time of its copy
   runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;

@@ -54,7 +54,7 @@ export async function assertIdToken(
   if (claims.sub === "") throw unfit("sub is empty");
   if (claims.iat > now + MAX_SKEW_SECONDS) throw unfit("iat is far in the future");
   if (claims.at_hash === undefined) return;
-  if (claims.at_hash !== await hashOf(answer.access_token, alg)) {
+  if (claims.at_hash !== await accessTokenHash(answer.access_token, alg)) {
     throw unfit("at_hash is not the hash of the access token");
   }
 }
@@ -67,7 +67,7 @@ function isOtherKind(typ: unknown, { events }: oauth.IDToken): boolean {
 }
 
 /** The left half of the hash by the algorithm of the signature (EdDSA: SHA-512), in base64url. */
-async function hashOf(accessToken: string, alg: unknown): Promise<string> {
+async function accessTokenHash(accessToken: string, alg: unknown): Promise<string> {
   const [size = "512"] = /(256|384)$/.exec(String(alg)) ?? [];
   const bytes = new TextEncoder().encode(accessToken);
   const hash = new Uint8Array(await crypto.subtle.digest(`SHA-${size}`, bytes));

@@ -1,6 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { Once } from "../../backends/common/promises.ts";
-import { type OidcIdentity, withClientVariables } from "../options/resolve_identity.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
@@ -186,8 +186,7 @@ export async function openProvider(
   identity: OidcIdentity,
   runtime: Runtime,
 ): Promise<OidcProvider> {
-  const own = withClientVariables(identity);
-  if (own.proof === undefined) return new OidcProvider(own, runtime);
+  if (identity.proof === undefined) return new OidcProvider(identity, runtime);
   const { ClientAuth } = await import("./client_auth.ts");
-  return new OidcProvider(own, runtime, new ClientAuth(own.proof));
+  return new OidcProvider(identity, runtime, new ClientAuth(identity.proof));
 }

@@ -57,7 +57,7 @@ export async function refreshTokens(
 ): Promise<RefreshAnswer> {
   const got: Record<string, unknown> = {};
   try {
-    const run = (context: RequestContext) => request(context, options, got);
+    const run = (context: RequestContext) => refreshOnce(context, options, got);
     return { tokens: await provider.use("refresh the sign-in", undefined, run) };
   } catch (error) {
     // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
@@ -66,7 +66,7 @@ export async function refreshTokens(
   }
 }
 
-async function request(
+async function refreshOnce(
   context: RequestContext,
   { refreshToken, subject, dpopKey, keepRotated }: RefreshOptions,
   got: Record<string, unknown>,

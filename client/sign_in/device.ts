@@ -71,7 +71,7 @@ async function poll(
       if (answer === "slow_down") intervalMs += 5000; // for good: RFC 8628, section 3.5
       const backoffMs = fault ? Math.min(waitMs * 2, 60_000) : 0;
       waitMs = Math.max(intervalMs, backoffMs, retryAfterMs);
-      runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: waitMs });
+      runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: waitMs }, fault);
     }
     look();
   }

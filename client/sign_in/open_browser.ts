@@ -1,6 +1,7 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isSecureUrl } from "../../backends/common/host.ts";
 import { isGranted } from "../../backends/common/permission.ts";
+import { faultOfPath } from "../../backends/common/program_path.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import { browserLauncher } from "../permissions/preflight.ts";
 
@@ -22,11 +23,15 @@ export async function openBrowser(page: string): Promise<string | undefined> {
   if (!isGranted({ name: "run", command })) {
     return `${command} is not installed, or needs --allow-run=${command}`;
   }
+  const env = readable(variables);
+  // Also for the programs that it starts, such as the browser.
+  const fault = env.PATH && faultOfPath(env.PATH);
+  if (fault) return fault;
   try {
     const child = new Deno.Command(command, {
       args: [...before, page],
       clearEnv: true,
-      env: readable(variables),
+      env,
       stdin: "null",
       stdout: "null",
       stderr: "null",

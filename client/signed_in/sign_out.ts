@@ -1,4 +1,3 @@
-import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { given } from "../../backends/common/json.ts";
 import { listKeys } from "../../backends/common/read_backend.ts";
 import { isProbeKey } from "../../backends/common/marks.ts";
@@ -7,23 +6,24 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { chooseBackend, type NamedBackend } from "../../backends/resolve_credentials_backend.ts";
+import { chooseBackend } from "../../backends/resolve_credentials_backend.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { codeOf, invalidOptions } from "../errors.ts";
-import { named as nameOption, optionTypes } from "../options/declaration.ts";
+import {
+  isOfIdentity,
+  KEY_PARTS,
+  named as nameOption,
+  optionTypes,
+  PROOFS,
+} from "../options/declaration.ts";
+import { backendOf, type CallOrigin, findOrigin } from "../options/places.ts";
 import {
   checkIssuer,
-  CLIENT_AUTH,
   type OidcIdentity,
   proofIn,
   resolveIdentity,
 } from "../options/resolve_identity.ts";
-import {
-  checkCallOptions,
-  eventSink,
-  runtimeOf,
-  withSettings,
-} from "../options/resolve_options.ts";
+import { checkCallOptions, eventSink, runtimeOf } from "../options/resolve_options.ts";
 import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import {
   asAlways,
@@ -37,24 +37,22 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, UNREAD } from "../tokens/clear.ts";
-import { loadProvider } from "../tokens/load_provider.ts";
-import { sharedState } from "../tokens/source.ts";
+import { loadProvider } from "../tokens/entry_use.ts";
+import { sharedState } from "../tokens/session_tokens.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 
 const ACTION = "clear credentials";
-/** The options that name a sign-in. */
-const NAMING = ["issuer", "clientId", "audience", "profile", "flow"] as const;
 /** The outcome of several revocations is the first of these that one of them has. */
 const WORST_FIRST = ["failed", "not_supported", "revoked", "nothing_to_revoke", "not_requested"];
 const OTHERS = ["credentialsBackend", "fetch", "timeoutMs", "onEvent"] as const;
 
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
   assertRuntime(ACTION);
-  const types = optionTypes([...NAMING, ...CLIENT_AUTH, ...OTHERS]);
+  const types = optionTypes([...KEY_PARTS, ...PROOFS, ...OTHERS]);
   checkCallOptions(ACTION, options, { revoke: "boolean", all: "boolean", ...types });
   proofIn(options, ACTION); // one at most
-  const result = await run(options);
+  const result = await clearWithSettings(options);
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
   if (options.onEvent !== undefined) {
@@ -63,21 +61,14 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   return result;
 }
 
-/** With the settings file where there is no session to end. */
-async function run(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
-  const { issuer, clientId } = given;
+/** With the variables and the settings file where there is no session to end. */
+async function clearWithSettings(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
+  const { issuer, clientId, all } = given;
+  const clear = all ? clearAll : clearNamed;
   const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
-  if (isOwn) return await clear(given);
-  const { options, named } = await withSettings(given);
-  return await clear(options, named);
-}
-
-async function clear(
-  options: ClearOidcCredentialsOptions,
-  named?: NamedBackend,
-): Promise<ClearResult> {
-  if (options.all) return await clearAll(options, named);
-  return await clearNamed(options, named);
+  if (isOwn) return await clear(given, undefined);
+  const places = await findOrigin(given, ACTION);
+  return await clear(places.origin.complete(given, ACTION, isOfIdentity), places);
 }
 
 /** The outcome of a revocation where there was no sign-in. */
@@ -87,12 +78,12 @@ function withoutSignIn(revoke: boolean): ClearResult["revocation"] {
 
 async function clearNamed(
   options: ClearOidcCredentialsOptions,
-  named: NamedBackend | undefined,
+  places: CallOrigin | undefined,
 ): Promise<ClearResult> {
   const { revoke = false } = options;
-  const identity = chooseIdentity(options);
+  const identity = chooseIdentity(options, places);
   if (identity === undefined) return { keys: [], revocation: withoutSignIn(revoke) };
-  const backend = await storeOf(options, named);
+  const backend = await storeOf(options, places);
   const isNative = options.fetch === undefined;
   const needs = clearNeeds(backend, revoke && isNative ? [identity.issuer] : []);
   if (revoke) needs.push(...proofNeeds(identity, isNative).map(asAlways));
@@ -107,10 +98,10 @@ async function clearNamed(
 
 async function clearAll(
   options: ClearOidcCredentialsOptions,
-  named: NamedBackend | undefined,
+  places: CallOrigin | undefined,
 ): Promise<ClearResult> {
   const { revoke = false } = options;
-  const backend = await storeOf(options, named);
+  const backend = await storeOf(options, places);
   preflight(ACTION, clearNeeds(backend, []), "always");
   const instead = `Clear entries one by one, with ${nameOption("issuer")} and ${
     nameOption("clientId")
@@ -132,7 +123,7 @@ async function clearAll(
   if (active !== undefined) keys.add(active.key); // another program may have removed its entry
   // It only helps to revoke, and need not be there.
   const own = revoke
-    ? await Promise.try(chooseIdentity, options).catch(() => undefined)
+    ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
     : undefined;
   const provider = (entry: OidcCredentials) => providerOfEntry(entry, own, options);
   return await clearEach(backend, [...keys], revoke, provider);
@@ -170,17 +161,17 @@ async function clearEach(
 }
 
 /**
- * The sign-in to end: that of the options, the active session or the variables. `undefined` where there
- * is none, which is no error for a sign-out. An API key in the environment is no sign-in.
+ * The sign-in to end: the one of the options, with their values of all places, or of the active session.
+ * `undefined` where there is none, which is no error for a sign-out. An API key in the environment is no
+ * sign-in.
  */
-function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | undefined {
-  const { audience, profile, flow } = options;
-  const {
-    issuer = readEnvIfGranted("VM_OIDC_ISSUER"),
-    clientId = readEnvIfGranted("VM_OIDC_CLIENT_ID"),
-  } = options;
+function chooseIdentity(
+  options: ClearOidcCredentialsOptions,
+  places: CallOrigin | undefined,
+): OidcIdentity | undefined {
+  const { issuer, clientId, audience, profile, flow } = options;
   const session = peekActiveSession()?.givenIdentity();
-  if (session !== undefined && (options.issuer ?? options.clientId) === undefined) {
+  if (session !== undefined && (issuer ?? clientId) === undefined) {
     if (session.kind !== "oidc") return undefined;
     // As it is: the variables may say something else by now, and did not count for all of it.
     const proof = proofIn(options, ACTION);
@@ -191,15 +182,15 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
     if (!isByKey(options)) preflight(ACTION, variableNeeds(options, "createSession"), "always");
     return undefined;
   }
-  const identity = resolveIdentity({ ...options, ...given({ issuer, clientId }) }, ACTION);
-  if (identity.kind === "oidc") return identity;
-  return undefined;
+  const identity = resolveIdentity(options, ACTION, places);
+  return identity.kind === "oidc" ? identity : undefined;
 }
 
 async function storeOf(
   { credentialsBackend = peekActiveSession()?.backend }: ClearOidcCredentialsOptions,
-  named: NamedBackend | undefined,
+  places: CallOrigin | undefined,
 ): Promise<OidcCredentialsBackend> {
+  const named = places && backendOf(places);
   const choice = choiceNeeds({ credentialsBackend });
   if (named === undefined) preflight(ACTION, choice, "always", () => [...choice, HOME_NEED]);
   return await chooseBackend(credentialsBackend, named);
@@ -225,7 +216,7 @@ async function providerOf(
   { fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions, // no variable is read for it
 ): Promise<OidcProvider> {
   const { openProvider } = await loadProvider();
-  return openProvider(identity, runtimeOf({ fetch, timeoutMs }, ACTION));
+  return openProvider(identity, runtimeOf({ fetch, timeoutMs }));
 }
 
 /**

@@ -6,14 +6,14 @@ import { endOf, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { revokeTokens } from "./clear.ts";
-import { markSpent } from "./entry_use.ts";
+import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { takeTurn } from "./flights.ts";
-import { loadProvider, loadUnattended } from "./load_provider.ts";
 import { refusalWords } from "./login_required.ts";
-import type { RenewalContext } from "./renewal_context.ts";
-import { Rotation } from "./rotation.ts";
-import type { Grant } from "./source.ts";
-import { grantOf } from "./store.ts";
+import type { Grant } from "./session_tokens.ts";
+import { type CredentialStore, grantOf } from "./store.ts";
+
+/** Loaded for a session that needs no person. */
+const loadUnattended = () => import("../provider/unattended_grants.ts");
 
 /** Tries to renew an entry that others keep changing. */
 const MAX_TRIES = 5;
@@ -34,44 +34,20 @@ interface Refused {
 type Answer = { tokens: TokenSet; previous?: OidcCredentials | undefined } | { refused: Refused };
 
 /** Renews the stored entry of one session: read, fresh? lock, read again, prove, ask, store. */
-export class EntryRenewal {
-  readonly #context: RenewalContext;
+export class EntryRenewal extends EntryUse {
   /** The grant that was refused last, and stays. */
   #refused: { grant: Grant; until: number; error: Error } | undefined;
 
-  constructor(context: RenewalContext) {
-    this.#context = context;
-  }
-
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
-   * the wait for the lock.
+   * the wait for the lock. The entry is renewed again where others have changed it meanwhile.
    */
   async run(rejected: string, signal: AbortSignal): Promise<OidcCredentials> {
-    const { store, options } = this.#context;
+    const { store, options } = this;
+    const { elapsed: now, delay } = options.runtime;
     const provider = this.#findProvider();
     await provider.catch(() => undefined); // it counts only where the provider is needed
 
-    const peek = async () => await this.#renewedIn(await store.peek(), rejected);
-    const renew = () => this.#renewLocked(rejected, provider);
-    return await takeTurn(store, renew, { signal, peek }, options);
-  }
-
-  /** The provider with its endpoints. Everything that a refresh runs is loaded then. */
-  async #findProvider(): Promise<OidcProvider> {
-    const { isAlone } = this.#context;
-    const [provider] = await Promise.all([
-      this.#context.openProvider(),
-      isAlone && loadUnattended(),
-    ]);
-    await provider.prepare(isAlone ? "get a token" : "refresh the sign-in");
-    return provider;
-  }
-
-  /** Renews the entry, again where others have changed it meanwhile. */
-  async #renewLocked(rejected: string, provider: Promise<OidcProvider>): Promise<OidcCredentials> {
-    const { elapsed: now, delay } = this.#context.options.runtime;
-    let refusals = 0;
     const limits = {
       tries: MAX_TRIES,
       withinMs: LONGEST_MS,
@@ -79,36 +55,50 @@ export class EntryRenewal {
       timer: { now, delay },
       over: (spent: string) => this.#alwaysChanged(spent),
     };
-    return await repeat(limits, () => this.#renewOnce(rejected, provider, () => ++refusals));
+    const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider));
+    const peek = async () => await this.#renewedIn(await store.peek(), rejected);
+    return await takeTurn(store, renew, { signal, peek }, options);
+  }
+
+  /** Loads all that a refresh runs. */
+  async load(): Promise<OidcProvider> {
+    const [provider] = await Promise.all([this.openProvider(), this.isAlone && loadUnattended()]);
+    return provider;
+  }
+
+  /** The provider with its endpoints. */
+  async #findProvider(): Promise<OidcProvider> {
+    const provider = await this.load();
+    await provider.prepare(this.isAlone ? "get a token" : "refresh the sign-in");
+    return provider;
   }
 
   /** One try; `undefined` where the store holds another grant by then. */
   async #renewOnce(
     rejected: string,
     found: Promise<OidcProvider>,
-    countRefusal: () => number,
   ): Promise<OidcCredentials | undefined> {
-    const { store, use, options } = this.#context;
+    const { store, options } = this;
     const stored = await store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
     if (renewed !== undefined) return renewed;
 
-    const obstacle = await use.obstacleIn(stored);
-    const alive = obstacle && await use.aliveIn(stored, rejected);
+    const obstacle = await this.obstacleIn(stored);
+    const alive = obstacle && await this.aliveIn(stored, rejected);
     if (alive) return alive;
-    if (obstacle !== undefined) throw this.#context.loginRequired(obstacle);
+    if (obstacle !== undefined) throw this.loginRequired(obstacle);
     this.#assertNotRefused(stored);
 
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
     if (!await this.#isProvenFor(stored)) return undefined;
     const answer = await this.#request(provider, stored);
-    if ("refused" in answer) return await this.#afterRefusal(answer.refused, countRefusal());
+    if ("refused" in answer) return await this.#afterRefusal(answer.refused);
 
-    const entry = this.#context.entryOf(answer.tokens, answer.previous);
-    options.runtime.emit?.({ type: "refresh_done", ...endOf(use.bearerIn(entry)) });
+    const entry = this.entryOf(answer.tokens, answer.previous);
+    options.runtime.emit?.({ type: "refresh_done", ...endOf(this.bearerIn(entry)) });
     if (!await store.replace(entry, stored)) return await this.#afterOthersChange(answer.tokens);
-    this.#context.reportStored(entry);
+    this.reportStored(entry);
     return entry;
   }
 
@@ -117,8 +107,8 @@ export class EntryRenewal {
     stored: OidcCredentials | undefined,
     rejected: string,
   ): Promise<OidcCredentials | undefined> {
-    const renewed = await this.#context.use.freshIn(stored, rejected);
-    if (renewed !== undefined) this.#context.options.runtime.emit?.({ type: "refresh_joined" });
+    const renewed = await this.freshIn(stored, rejected);
+    if (renewed !== undefined) this.options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;
   }
 
@@ -128,7 +118,7 @@ export class EntryRenewal {
    * was used meanwhile would cost the sign-in where the provider detects its reuse.
    */
   async #isProvenFor(stored: OidcCredentials | undefined): Promise<boolean> {
-    const { store } = this.#context;
+    const { store } = this;
     if (!store.needsProbe) return true;
     await store.probe(JSON.stringify(stored ?? "").length);
     return grantOf(await store.loadLocked()) === grantOf(stored);
@@ -136,24 +126,23 @@ export class EntryRenewal {
 
   /** Uses the grant of an entry; where there is none, and in place of a refused one, the client's own. */
   async #request(provider: OidcProvider, stored: OidcCredentials | undefined): Promise<Answer> {
-    const { isAlone, use } = this.#context;
-    if (isAlone && await use.noRefreshOf(stored)) return await requestNew(provider);
+    if (this.isAlone && await this.noRefreshOf(stored)) return await requestNew(provider);
     const answer = await this.#refresh(provider, stored!);
     const isRefused = "refused" in answer && answer.refused.cause.code === "provider_refused";
-    if (isAlone && isRefused) return await requestNew(provider);
+    if (this.isAlone && isRefused) return await requestNew(provider);
     return answer;
   }
 
   /** Trades the refresh token of an entry for new tokens. A new refresh token is not lost by a fault. */
   async #refresh(provider: OidcProvider, stored: OidcCredentials): Promise<Answer> {
-    const { store, use } = this.#context;
+    const { store } = this;
     const { refreshTokens, subjectOf } = await loadProvider();
     const rotation = new Rotation(store, stored);
     try {
       const answer = await refreshTokens(provider, {
         refreshToken: stored.refresh_token!,
         subject: subjectOf(stored),
-        dpopKey: await use.importKey(stored.dpop_key),
+        dpopKey: await this.importKey(stored.dpop_key),
         keepRotated: (token) => rotation.keep(token).catch(() => undefined), // stored with the rest
       });
       rotation.follow(answer.tokens?.refreshToken);
@@ -168,20 +157,20 @@ export class EntryRenewal {
 
   /**
    * Follows a refusal by its kind. Another process may have renewed the grant meanwhile: its entry is tried
-   * then, once.
+   * then.
    */
-  async #afterRefusal({ entry, cause }: Refused, refusals: number): Promise<undefined> {
-    const { store, isAlone } = this.#context;
+  async #afterRefusal({ entry, cause }: Refused): Promise<undefined> {
+    const { store, isAlone } = this;
     const { keepsGrant, asksPerson } = CONSEQUENCES[cause.kind ?? "refused"];
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
-    if (present !== undefined && !isSame && refusals === 1) return undefined;
+    if (present !== undefined && !isSame) return undefined;
 
     if (isSame && !keepsGrant) await store.remove();
     let error = cause;
-    if (asksPerson && !isAlone) error = this.#context.loginRequired(refusalWords(cause), cause);
-    const until = this.#context.options.runtime.elapsed() + REFUSED_MS;
+    if (asksPerson && !isAlone) error = this.loginRequired(refusalWords(cause), cause);
+    const until = this.options.runtime.elapsed() + REFUSED_MS;
     if (keepsGrant) this.#refused = { grant: grantOf(entry), until, error };
     throw error;
   }
@@ -190,22 +179,22 @@ export class EntryRenewal {
   #assertNotRefused(stored: OidcCredentials | undefined): void {
     if (this.#refused === undefined) return;
     const { grant, until, error } = this.#refused;
-    const isRecent = this.#context.options.runtime.elapsed() < until;
+    const isRecent = this.options.runtime.elapsed() < until;
     if (isRecent && grant === grantOf(stored)) throw error;
   }
 
   /** Leaves new tokens to a sign-in that is stored by then. A sign-out wins, too, and ends them. */
   async #afterOthersChange(tokens: TokenSet): Promise<undefined> {
-    const { isAlone, store } = this.#context;
+    const { isAlone, store } = this;
     if (isAlone || await store.loadLocked() !== undefined) return undefined;
     // Nobody else has these tokens to end them.
-    await revokeTokens(() => this.#context.openProvider(), tokens);
-    throw this.#context.loginRequired("the sign-in was removed while its token was refreshed");
+    await revokeTokens(() => this.openProvider(), tokens);
+    throw this.loginRequired("the sign-in was removed while its token was refreshed");
   }
 
   #alwaysChanged(spent: string): CredentialsBackendError {
     return new CredentialsBackendError("backend_unavailable", {
-      action: `renew the entry in ${describeBackend(this.#context.store.backend)}`,
+      action: `renew the entry in ${describeBackend(this.store.backend)}`,
       reason: `the store held another sign-in each time, ${spent}`,
       remedy: "End the program that keeps changing it, and try again.",
     });
@@ -222,4 +211,33 @@ async function requestNew(provider: OidcProvider): Promise<Answer> {
 function isRefusal(error: unknown): error is ValidMindAuthError {
   const { code } = codeOf(error);
   return code === "provider_refused" || code === "id_token_invalid";
+}
+
+/** The refresh token of a stored entry, which a provider may replace by another one. */
+class Rotation {
+  /** The entry with its present refresh token. The bearer and its end are the old ones. */
+  entry: OidcCredentials;
+  readonly #store: CredentialStore;
+  readonly #stored: OidcCredentials;
+  #keeping: Promise<boolean> | undefined;
+
+  constructor(store: CredentialStore, stored: OidcCredentials) {
+    this.#store = store;
+    this.#stored = stored;
+    this.entry = stored;
+  }
+
+  /** Takes over the new refresh token: the old one is used up. */
+  follow(refreshToken: string | undefined): void {
+    const { refresh_token: used } = this.#stored;
+    if (refreshToken === undefined || refreshToken === used) return;
+    if (used) markSpent(used);
+    this.entry = { ...this.#stored, refresh_token: refreshToken };
+  }
+
+  /** Stores the new refresh token, once, before the tokens that came with it are checked. */
+  async keep(refreshToken: string): Promise<void> {
+    this.follow(refreshToken);
+    await (this.#keeping ??= this.#store.replace(this.entry, this.#stored));
+  }
 }

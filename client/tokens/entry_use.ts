@@ -1,11 +1,24 @@
+import { backendName } from "../../backends/common/describe_backend.ts";
+import { Once } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, coversScope, isFresh } from "../entry/bearer.ts";
+import {
+  type Bearer,
+  bearerOf,
+  coversScope,
+  endOf,
+  isFresh,
+  type TokenSet,
+} from "../entry/bearer.ts";
 import { asksNobody } from "../entry/bearer_kind.ts";
+import type { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
-import { loadProvider } from "./load_provider.ts";
-import { getOrSet, type TokenSourceOptions } from "./source.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
+import { loginRequired } from "./login_required.ts";
+import { ProviderClock, toEntry } from "./new_entry.ts";
+import { getOrSet, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
+import { CredentialStore } from "./store.ts";
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
 export const NO_KEY = "the key of the stored tokens is missing or damaged";
@@ -22,23 +35,57 @@ export function markSpent(token: string): void {
   remember(spent, [token]);
 }
 
-/** The good of a stored entry for one session. */
+/** The entry of one session: its good for the session, and the means to get another one. */
 export class EntryUse {
-  readonly #options: TokenSourceOptions;
+  readonly options: TokenSourceOptions;
+  readonly store: CredentialStore;
+  /** Whether a new token needs no stored one, and no person. */
+  readonly isAlone: boolean;
+  readonly #provider = new Once<OidcProvider>();
+  readonly #clock: ProviderClock;
   /** The last key, by its public part. */
   readonly #keys = new Map<unknown, Promise<CryptoKeyPair | undefined>>();
 
   constructor(options: TokenSourceOptions) {
-    this.#options = options;
+    const { stored: { backend, key }, identity } = options;
+    this.options = options;
+    this.store = new CredentialStore(backend, key);
+    this.isAlone = asksNobody(identity.flow);
+    this.#clock = new ProviderClock(options, this.store.shared.skews);
+  }
+
+  /** The provider, loaded at the first need. */
+  async openProvider(): Promise<OidcProvider> {
+    const { identity, runtime } = this.options;
+    const open = async () => (await loadProvider()).openProvider(identity, runtime);
+    return await this.#provider.get(open);
+  }
+
+  /** The entry for new tokens, by the time of the answer that brought them. */
+  entryOf(tokens: TokenSet, previous?: OidcCredentials): OidcCredentials {
+    const { identity, bearer, runtime } = this.options;
+    const issuedAt = this.#clock.learn(tokens.time ?? { sentAt: runtime.now() });
+    return toEntry(tokens, identity, bearer, issuedAt, previous);
+  }
+
+  /** Reports an entry that was stored. */
+  reportStored(entry: OidcCredentials): void {
+    const backend = backendName(this.store.backend);
+    this.options.runtime.emit?.({ type: "stored", backend, ...endOf(this.bearerIn(entry)) });
+  }
+
+  /** The error where a person has to sign in and is not asked. */
+  loginRequired(reason: string, cause?: Error): ValidMindAuthError {
+    return loginRequired(this.options, reason, cause);
   }
 
   bearerIn(entry: OidcCredentials): Bearer | undefined {
-    return bearerOf(entry, this.#options.bearer);
+    return bearerOf(entry, this.options.bearer);
   }
 
   /** The bearer of an entry that is for the requested scope, and has the key of its tokens. */
   async servedBy(stored: OidcCredentials | undefined): Promise<Bearer | undefined> {
-    const { scope } = this.#options.identity;
+    const { scope } = this.options.identity;
     const serves = stored && coversScope(stored, scope) && await this.#hasKey(stored);
     if (serves) return this.bearerIn(stored);
     return undefined;
@@ -50,7 +97,7 @@ export class EntryUse {
     rejected: string | undefined,
   ): Promise<OidcCredentials | undefined> {
     const bearer = await this.servedBy(stored);
-    const isOther = isFresh(bearer, this.#options.runtime.now()) && bearer.token !== rejected;
+    const isOther = isFresh(bearer, this.options.runtime.now()) && bearer.token !== rejected;
     if (isOther) return stored;
     return undefined;
   }
@@ -61,20 +108,20 @@ export class EntryUse {
     rejected: string,
   ): Promise<OidcCredentials | undefined> {
     const bearer = await this.servedBy(stored);
-    const isAlive = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
-    if (isAlive && bearer.token !== rejected) return stored;
+    const isOther = isAlive(bearer, this.options.runtime.now()) && bearer.token !== rejected;
+    if (isOther) return stored;
     return undefined;
   }
 
   /** The reason why new tokens are not to be had without a person, if there is one. */
   async obstacleIn(stored: OidcCredentials | undefined): Promise<string | undefined> {
-    if (!asksNobody(this.#options.identity.flow)) return await this.noRefreshOf(stored);
-    return undefined;
+    if (this.isAlone) return undefined;
+    return await this.noRefreshOf(stored);
   }
 
   /** The reason why an entry cannot be refreshed, if there is one. */
   async noRefreshOf(stored: OidcCredentials | undefined): Promise<string | undefined> {
-    const { identity } = this.#options;
+    const { identity } = this.options;
     if (stored === undefined) return "no sign-in is stored";
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#hasKey(stored)) return NO_KEY;
@@ -88,7 +135,7 @@ export class EntryUse {
 
   /** Whether an entry has the key of its tokens (DPoP, RFC 9449), or none where they are to be unbound. */
   async #hasKey({ dpop_key }: OidcCredentials): Promise<boolean> {
-    if (!this.#options.identity.dpop) return !dpop_key;
+    if (!this.options.identity.dpop) return !dpop_key;
     return await this.importKey(dpop_key) !== undefined;
   }
 
@@ -112,4 +159,23 @@ function noRefreshToken(scope: string): string {
   return "the provider gave no refresh token, although offline_access was asked for. Have it allowed for " +
     "this client. In the browser flow some providers also need the authorization parameter " +
     "prompt=consent";
+}
+
+/** Loaded where the provider is needed: a sign-out does without it. */
+export async function loadProvider() {
+  await loadCompiled();
+  return await import("../provider/refresh_grant.ts");
+}
+
+/**
+ * Loads a package by its file. Deno 2 keeps compiled code by file, and looks for that of a package
+ * behind an `import()` by its name: each process would compile it anew, and keep it once more.
+ */
+async function loadCompiled(): Promise<void> {
+  try {
+    const url = import.meta.resolve("npm:oauth4webapi");
+    if (url.startsWith("file:")) await import(url);
+  } catch {
+    // It is loaded by its name, more slowly.
+  }
 }

@@ -2,7 +2,7 @@ import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
-import type { Flight, TokenSourceOptions } from "./source.ts";
+import type { Flight, TokenSourceOptions } from "./session_tokens.ts";
 import type { CredentialStore } from "./store.ts";
 
 /** Longer waits are reported, and shown to a person who is there. */

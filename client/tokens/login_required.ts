@@ -3,7 +3,7 @@ import { quoteArgument } from "../../backends/common/runtime.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named, OPTIONS } from "../options/declaration.ts";
-import type { TokenSourceOptions } from "./source.ts";
+import type { TokenSourceOptions } from "./session_tokens.ts";
 
 /** The options that name a sign-in. */
 const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;

@@ -1,9 +1,10 @@
 import { given } from "../../backends/common/json.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { LAST_TIME, type TokenSet } from "../entry/bearer.ts";
+import { type AnswerTime, LAST_TIME, type TokenSet } from "../entry/bearer.ts";
 import { readClaims } from "../entry/claims.ts";
 import { SKEW_SECONDS } from "../is_expired.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
+import type { TokenSourceOptions } from "./session_tokens.ts";
 
 type TokenKind = "access_token" | "id_token";
 
@@ -89,4 +90,43 @@ function endOfSignIn(
   }
   if (refreshToken === undefined) return previous?.refresh_expires_at;
   return undefined;
+}
+
+/** A smaller difference of the clocks changes nothing: an answer has been on its way for some time. */
+const SLACK_SECONDS = 10;
+
+/**
+ * The clock of a session, which follows the provider's: a stored end has to be right on other computers,
+ * and after this one's clock is set. The clock of a caller is believed. So is this computer's where the
+ * bearer is an ID token, which has an end of its own.
+ */
+export class ProviderClock {
+  readonly #issuer: string;
+  /** In seconds, by issuer. A session that joins another one's refresh has seen no answer itself. */
+  readonly #skews: Map<string, number>;
+  readonly #isFollowing: boolean;
+
+  constructor({ identity, bearer, runtime }: TokenSourceOptions, skews: Map<string, number>) {
+    this.#issuer = identity.issuer;
+    this.#skews = skews;
+    this.#isFollowing = bearer === "access_token" && runtime.now === Date.now;
+    if (this.#isFollowing) runtime.now = () => Date.now() + this.#aheadMs();
+  }
+
+  /**
+   * Learns from the answer that brought new tokens how far the provider's clock is ahead. Gives the time at
+   * which they were issued, by the session's clock; rather too early than too late.
+   */
+  learn({ sentAt, date, skew }: AnswerTime): number {
+    if (skew !== undefined) this.#skews.set(this.#issuer, skew);
+    if (!this.#isFollowing || date === undefined) return sentAt;
+    if (this.#aheadMs() !== 0) return date;
+    return Math.min(sentAt, date);
+  }
+
+  #aheadMs(): number {
+    const skew = this.#skews.get(this.#issuer) ?? 0;
+    if (Math.abs(skew) <= SLACK_SECONDS) return 0;
+    return skew * 1000;
+  }
 }

@@ -5,46 +5,49 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { type Bearer, coversScope, isFresh } from "../entry/bearer.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { ClearResult } from "../session.ts";
-import { ask } from "./asking.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { NO_KEY } from "./entry_use.ts";
-import { singleFlight } from "./flights.ts";
-import { loadUnattended } from "./load_provider.ts";
+import { singleFlight, takeTurn } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
-import { RenewalContext } from "./renewal_context.ts";
-import type { HeldTokens, TokenSourceOptions } from "./source.ts";
+import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
+
+/** Loaded where a person is asked. */
+const loadDialog = () => import("../sign_in/dialog.ts");
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal {
   readonly #options: TokenSourceOptions;
   readonly #held: HeldTokens;
-  readonly #context: RenewalContext;
   readonly #renewal: EntryRenewal;
 
   constructor(options: TokenSourceOptions, held: HeldTokens) {
     this.#options = options;
     this.#held = held;
-    this.#context = new RenewalContext(options);
-    this.#renewal = new EntryRenewal(this.#context);
+    this.#renewal = new EntryRenewal(options);
   }
 
   /**
    * Signs in from the store, by a refresh or by the person, in this order.
    *
    * @param read The stored entry, unless there is one that could not be stored.
+   * @param era The era in which it was read.
    * @returns Whether the person was asked.
    */
-  async signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean> {
-    const { store, use } = this.#context;
+  async signIn(
+    read: OidcCredentials | undefined,
+    era: number,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const { store } = this.#renewal;
     const { ask, beforeProvider, runtime } = this.#options;
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
-    if (await use.servedBy(stored)) this.#held.adopt(stored!);
+    if (await this.#renewal.servedBy(stored)) this.#held.adopt(stored!, era);
     if (isFresh(this.#held.bearer, runtime.now())) return false;
 
-    const obstacle = await use.obstacleIn(stored);
-    if (obstacle !== undefined && ask === undefined) throw this.#context.loginRequired(obstacle);
+    const obstacle = await this.#renewal.obstacleIn(stored);
+    if (obstacle !== undefined && ask === undefined) throw this.#renewal.loginRequired(obstacle);
     await beforeProvider();
     const isRenewed = obstacle === undefined && await this.#renewWithoutPerson(signal);
     if (!isRenewed) await this.#askPerson(signal);
@@ -63,10 +66,50 @@ export class TokenRenewal {
     }
   }
 
+  /** Asks the person, or joins another session of this process that is asking already. */
   async #askPerson(signal?: AbortSignal): Promise<void> {
     const held = this.#held;
-    held.adopt(await ask(this.#context, held.bearer?.token, signal));
+    const rejected = held.bearer?.token; // it does not serve, if another program has stored it
+    const { identity, bearer, runtime } = this.#options;
+    const { store } = this.#renewal;
+    const entry = await singleFlight(
+      store.shared.flights,
+      // A call for another scope or bearer does not join, since the answer would not serve it.
+      `login ${bearer} ${identity.scope} ${store.key}`,
+      (ended) => this.#askAlone(rejected, ended),
+      signal,
+      () => runtime.emit?.({ type: "sign_in_joined" }),
+    );
+    held.adopt(entry);
     if (held.bearer === undefined) throw noLiveBearer(this.#options);
+  }
+
+  /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
+  async #askAlone(rejected: string | undefined, signal: AbortSignal): Promise<OidcCredentials> {
+    const { ask, runtime } = this.#options;
+    const renewal = this.#renewal;
+    const { store } = renewal;
+    const prove = async () => {
+      await store.probe();
+      return await store.read();
+    };
+    const turn = takeTurn(store, prove, { signal }, this.#options);
+    const before = await untilAborted(turn, signal);
+    const [provider, { askPerson }] = await Promise.all([renewal.openProvider(), loadDialog()]);
+    return await askPerson(provider, {
+      runtime,
+      ask: ask!,
+      backend: store.backend,
+      signal,
+      async save(tokens) {
+        const entry = renewal.entryOf(tokens);
+        await store.saveNew(entry, before);
+        renewal.reportStored(entry);
+        return entry;
+      },
+      look: async () => await renewal.freshIn(await store.peek(), rejected),
+      bearerIn: (entry) => renewal.bearerIn(entry),
+    });
   }
 
   /** Gives a live bearer other than `rejected`. Never asks the person. */
@@ -89,7 +132,7 @@ export class TokenRenewal {
   /** The renewed entry. Calls of this process join, and other processes wait. */
   async #joinRenewal(rejected = "", signal?: AbortSignal): Promise<OidcCredentials> {
     const { identity, bearer, runtime: { emit } } = this.#options;
-    const { store } = this.#context;
+    const { store } = this.#renewal;
     return await singleFlight(
       store.shared.flights,
       // A run for another rejected bearer may give this one.
@@ -109,15 +152,15 @@ export class TokenRenewal {
 
   #liveBearerIn(entry: OidcCredentials): Bearer {
     const { runtime } = this.#options;
-    const bearer = this.#context.use.bearerIn(entry);
+    const bearer = this.#renewal.bearerIn(entry);
     remember(runtime.secrets, [bearer?.token]);
-    if (bearer !== undefined && runtime.now() < bearer.expiresAt) return bearer;
+    if (isAlive(bearer, runtime.now())) return bearer;
     throw noLiveBearer(this.#options);
   }
 
   /** Follows an unsuccessful renewal in the memory of the session. */
   #followFailure(error: unknown): void {
-    const { unstored } = this.#context.store;
+    const { unstored } = this.#renewal.store;
     if (unstored !== undefined && coversScope(unstored, this.#options.identity.scope)) {
       this.#held.adoptUnstored(unstored);
     } else if (endsSignIn(error)) this.#held.dropRefreshToken();
@@ -125,9 +168,8 @@ export class TokenRenewal {
 
   /** Takes over the stored entry where it has a fresh bearer other than `rejected`. */
   async adoptStored(rejected: string): Promise<Bearer | undefined> {
-    const { store, use } = this.#context;
     const { era } = this.#held;
-    const entry = await use.freshIn(await store.peek(), rejected);
+    const entry = await this.#renewal.freshIn(await this.#renewal.store.peek(), rejected);
     if (entry === undefined || era !== this.#held.era) return undefined;
     this.#held.adopt(entry);
     return this.#held.bearer;
@@ -135,21 +177,20 @@ export class TokenRenewal {
 
   /** The key that a bearer is bound to. */
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
-    const pair = await this.#context.use.importKey(dpopKey);
+    const pair = await this.#renewal.importKey(dpopKey);
     if (pair !== undefined) return pair;
-    throw this.#context.loginRequired(NO_KEY);
+    throw this.#renewal.loginRequired(NO_KEY);
   }
 
   /** Loads the code of a refresh. */
   async prepareRefresh(): Promise<void> {
-    const { isAlone } = this.#context;
-    await Promise.all([this.#context.openProvider(), isAlone && loadUnattended()]);
+    await this.#renewal.load();
   }
 
   /** Removes the entry. */
   async clear(revoke: boolean, held: OidcCredentials | undefined): Promise<ClearResult> {
-    const { store } = this.#context;
-    return await clearCredentials(store, revoke, () => this.#context.openProvider(), held);
+    const renewal = this.#renewal;
+    return await clearCredentials(renewal.store, revoke, () => renewal.openProvider(), held);
   }
 }
 

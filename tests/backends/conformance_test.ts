@@ -4,9 +4,13 @@ import { sandbox } from "../support/sandbox.ts";
 import { storesIn } from "./stores.ts";
 
 for (
-  const [name, { open, broken, permissions, processes }] of Object.entries(storesIn(sandbox()))
+  const [name, { open, another, broken, permissions, processes }] of Object.entries(
+    storesIn(sandbox()),
+  )
 ) {
   testCredentialsBackend(name, open, {
+    disposable: true,
+    ...(another && { another }),
     ...(broken && { broken }),
     ...(permissions && { permissions }),
     ...(processes && { processes }),

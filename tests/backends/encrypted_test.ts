@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { sealingKey, sealRow } from "../../backends/encrypted/sealing.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
@@ -42,6 +42,16 @@ Deno.test("nothing of an entry stands in the store but the key's name", async ()
   }, {}]);
   assertEquals(Object.keys(sealed), ["version", "key_id", "nonce", "ciphertext"]);
   assertEquals(await backend.get(KEY), stored);
+});
+
+Deno.test("an older copy of a row is taken: the encryption does not tell", async () => {
+  const inner = new MemoryCredentialsBackend();
+  const backend = encrypted(inner);
+  await backend.put(KEY, entry());
+  const older = inner.get(ROW)!;
+  await backend.put(KEY, entry({ scope: "newer" }));
+  inner.put(ROW, older);
+  assertEquals(await backend.get(KEY), entry());
 });
 
 Deno.test("a row that the key does not open is an error with its reason, and can be deleted", async () => {
@@ -121,6 +131,22 @@ Deno.test("a sign-out removes the encrypted entry also where the plain one canno
   };
   await rejectsWith("backend_denied", () => backend.delete(KEY));
   assertEquals(inner.rows.size, 0);
+});
+
+Deno.test("a sign-out has ended where both copies are gone, or has failed", async () => {
+  const inner = new SpyBackend();
+  const backend = encrypted(inner);
+  await backend.put(KEY, entry());
+  inner.rows.set(KEY, entry());
+  inner.before = async () => {
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve(); // a store that takes its time
+  };
+  await backend.delete(KEY);
+  assertEquals([...inner.rows.keys()], []);
+  for (const key of [KEY, ROW]) {
+    inner.fail("delete", new Error("it fails"), key);
+    await assertRejects(() => backend.delete(KEY), Error, "it fails");
+  }
 });
 
 Deno.test("a holder that lost its lock on a store with leases writes nothing any more", async () => {

@@ -20,6 +20,8 @@ import { ScriptedVault } from "./vault/scripted_vault.ts";
 export interface Store {
   /** Two handles of a persistent store lead to one store. */
   open(): OidcCredentialsBackend;
+  /** The store of another person. */
+  another?(): OidcCredentialsBackend;
   /** A handle on a store that cannot be read. */
   broken?(): OidcCredentialsBackend;
   permissions?: Deno.TestDefinition["permissions"];
@@ -107,10 +109,10 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
   const damagedFile = () => new FileCredentialsBackend({ path: damaged("broken.json") });
   const narrow = windowsKeychain();
   const vault = new ScriptedVault();
-  const openVault = ({ fetch }: ScriptedVault) =>
+  const openVault = ({ fetch }: ScriptedVault, path = "users/anna") =>
     new VaultCredentialsBackend({
       address: "https://vault.example.com",
-      path: "users/anna",
+      path,
       auth: { method: "token", token: "given" },
       fetch,
     });
@@ -128,6 +130,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     file: {
       open: () => file(),
+      another: () => file("another"),
       broken: damagedFile,
       permissions,
       processes: others("file.ts", "FileCredentialsBackend", `${parent}/file.json`),
@@ -136,11 +139,13 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     "kv in memory": {
       open: () => new KvCredentialsBackend(),
+      another: () => new KvCredentialsBackend(),
       permissions: "none",
       compares: true,
     },
     "kv in a file": {
       open: () => new KvCredentialsBackend({ path: `${parent}/kv/kv.db` }),
+      another: () => new KvCredentialsBackend({ path: `${parent}/kv/another.db` }),
       broken: () => new KvCredentialsBackend({ path: damaged("broken.db") }),
       permissions,
       processes: others("kv.ts", "KvCredentialsBackend", `${parent}/kv/kv.db`),
@@ -148,6 +153,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     keychain: {
       open: () => new KeychainCredentialsBackend({ lockFolder: parent }),
+      another: () => new KeychainCredentialsBackend({ lockFolder: parent, service: "another" }),
       broken: () => new KeychainCredentialsBackend({ lockFolder: parent, service: "damaged" }),
       permissions: { ...permissions, ffi: true },
       compares: true,
@@ -165,6 +171,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     "scripted Vault": {
       open: () => openVault(vault),
+      another: () => openVault(vault, "users/berta"),
       broken: () => openVault(Object.assign(new ScriptedVault(), { tokens: new Set() })),
       permissions: "none",
       proves: true,
@@ -172,6 +179,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     "encrypted file": {
       open: () => encrypted(file("encrypted")),
+      another: () => encrypted(file("another encrypted")),
       broken: () => encrypted(damagedFile()),
       permissions,
       proves: true,
@@ -190,6 +198,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     "fallback of file and memory": {
       open: () => fallback(file("fallback"), new MemoryCredentialsBackend()),
+      another: () => fallback(file("another fallback"), new MemoryCredentialsBackend()),
       broken: () => fallback(damagedFile()),
       permissions,
       compares: true,

@@ -69,9 +69,11 @@ const NET = {
 };
 const [NET_ALWAYS, NET_SIGN_IN] = Object.entries(NET).map((pair) => pair.join(": "));
 const BOTH = `${NET_ALWAYS}; ${NET_SIGN_IN}`;
-const MORE = "VM_OIDC_SCOPE VM_OIDC_AUDIENCE VM_OIDC_PROFILE VM_OIDC_FLOW VM_OIDC_CLIENT_SECRET " +
+const OF_CLIENT =
+  "VM_OIDC_SCOPE VM_OIDC_AUDIENCE VM_OIDC_PROFILE VM_OIDC_FLOW VM_OIDC_CLIENT_SECRET " +
   "VM_OIDC_CLIENT_SECRET_FILE VM_OIDC_CLIENT_KEY_FILE VM_OIDC_CLIENT_ASSERTION_FILE " +
-  "VM_OIDC_CLIENT_ASSERTION VM_OIDC_INTERACTIVE CI VM_AUTH_DEBUG VM_API_TIMEOUT";
+  "VM_OIDC_CLIENT_ASSERTION VM_OIDC_INTERACTIVE CI VM_AUTH_DEBUG";
+const MORE = `${OF_CLIENT} VM_API_TIMEOUT`;
 const JOB = "env sign_in: ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 const WHO = "VM_OIDC_ISSUER VM_OIDC_CLIENT_ID";
 const API_KEY = "VM_API_KEY VM_API_SECRET";
@@ -106,13 +108,13 @@ const INIT: Row[] = [
     "VM_OIDC_ISSUER=http://localhost:9000/realm VM_OIDC_CLIENT_ID=c VM_API_MODEL=m",
   ],
   [
-    { ...OIDC, model: "m", ...MEMORY }, // to know whose the secret is:
-    `env always: VM_API_URL VM_API_HOST; env optional: ${WHO} ${MORE}; ` +
-    `net always: localhost:5000; ${NET_SIGN_IN}`,
+    { ...OIDC, model: "m", ...MEMORY }, // to know whose the API and the secret are:
+    `env always: ${WHO} VM_API_URL VM_API_HOST; env optional: ${MORE}; ${BOTH}`,
+    `VM_API_HOST=${FULL.apiHost}`,
   ],
   [
     { ...IN_MEMORY, clientId: undefined, apiHost: undefined, apiUrl: "http://[::1]:8080/" },
-    `env always: VM_OIDC_CLIENT_ID; net always: [::1]:8080; ${NET_SIGN_IN}`,
+    `env always: ${WHO}; net always: [::1]:8080; ${NET_SIGN_IN}`, // whose the client is
     "VM_OIDC_CLIENT_ID=c",
   ],
   [
@@ -134,6 +136,23 @@ const INIT: Row[] = [
   // The secret in a file: nobody looks for it in its variable.
   [{ ...BARE, apiKey: "k", apiSecretFile: "/s" }, `${NET_ALWAYS}; read always: /s`],
   [BARE, `${BY_KEY}; read always: /s`, "VM_API_KEY=k VM_API_SECRET_FILE=/s"],
+
+  // Beside an issuer or a client of the code an API key in the variables does not count, and the reverse.
+  [
+    { ...OIDC, ...BARE, ...MEMORY },
+    `env optional: ${WHO} ${OF_CLIENT}; ${BOTH}`,
+    "VM_API_KEY=k VM_API_SECRET=s",
+  ],
+  [
+    { clientId: "my-app", ...BARE, ...MEMORY },
+    `env always: VM_OIDC_ISSUER; env optional: VM_OIDC_CLIENT_ID ${OF_CLIENT}; ${BOTH}`,
+    `VM_OIDC_ISSUER=${OIDC.issuer} VM_API_KEY=k VM_API_SECRET=s`,
+  ],
+  [
+    { apiKey: "k", ...BARE, ...MEMORY },
+    `env always: ${API_KEY}; env optional: VM_API_SECRET_FILE; ${NET_ALWAYS}`,
+    `VM_OIDC_ISSUER=${OIDC.issuer} VM_OIDC_CLIENT_ID=c VM_API_SECRET=s`,
+  ],
 
   // The client's proof.
   ...["clientSecretFile", "clientKeyFile", "clientAssertionFile"].map((name): Row => [
@@ -198,7 +217,7 @@ Deno.test("requiredPermissions: of createSession neither the model nor a default
   assertEquals(await needsOf({ ...SESSION, ...MEMORY }, { call }), NET);
   const { apiHost: _, ...options } = SESSION;
   assertEquals(await needsOf({ ...options, ...MEMORY }, { call }), {
-    "env optional": "VM_API_URL VM_API_HOST",
+    "env optional": `${WHO} VM_API_URL VM_API_HOST`,
     "net sign_in": NET["net sign_in"],
   });
 });

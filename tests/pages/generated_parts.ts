@@ -1,19 +1,21 @@
 import { providersRun } from "../live/behaviour/providers/run_table.ts";
+import { roomList } from "./room_list.ts";
 import { cliReference, optionTable } from "./reference_tables.ts";
 import { refusalList } from "./refusal_table.ts";
-import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
+import { backendList, needTable, quickStartFlags } from "./permission_table.ts";
 
 type Parts = Record<string, () => string | Promise<string>>;
 
 /** The generated parts of each page, by their names in its marks. */
 export const GENERATED_PARTS: Record<string, Parts> = {
   "README.md": { permissions: quickStartFlags },
+  ".github/CONTRIBUTING.md": { rooms: roomList },
   "backends/own.md": recipes(
     "tests/backends/testing/sqlite_store.ts",
     "tests/backends/helper/keyring_helper.py",
   ),
   "client/command_line.md": { commands: cliReference },
-  "client/options.md": { options: optionTable, permissions: needTable, stores: backendTable },
+  "client/options.md": { options: optionTable, permissions: needTable, stores: backendList },
   "client/providers.md": { refusals: refusalList, "providers that were run": providersRun },
   "client/hubs.md": recipes(
     ...["file.py", "kernel.json", "vault.py", "notebooks.hcl"]

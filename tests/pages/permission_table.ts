@@ -38,9 +38,9 @@ export async function quickStartFlags(): Promise<string> {
 }
 
 /** The permissions that each backend declares, for client/options.md. */
-export function backendTable(): string {
+export function backendList(): string {
   using _ = new OwnEnv(VARIABLES);
-  return table(["store", "flags"], backendRows());
+  return backendRows().map(([name, flags]) => `- **${name}**: ${flags}`).join("\n");
 }
 
 /** The permissions of a whole call, for client/options.md. */

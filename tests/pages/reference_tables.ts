@@ -1,31 +1,31 @@
 import { EXIT_WORDS } from "../../client/cli/cli_error.ts";
+import type { Command } from "../../client/cli/command.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";
-import { type FlagName, FLAGS } from "../../client/cli/flags.ts";
-import { flagUsage } from "../../client/cli/help.ts";
+import { IDENTITY_FLAGS, STORE_FLAGS } from "../../client/cli/flag_groups.ts";
+import type { FlagName } from "../../client/cli/flags.ts";
 import { OPTION_NAMES, optionRow } from "../../client/options/declaration.ts";
 import { table } from "./generated_part.ts";
 
+/** The flags that a page need not repeat for each command: they name a stored sign-in. */
+const COMMON: readonly FlagName[] = [...IDENTITY_FLAGS, ...STORE_FLAGS];
+
 /** The reference of the command line in client/command_line.md, from the table that drives it. */
 export function cliReference(): string {
-  const commands = COMMANDS.map(({ name, summary }) => [`\`${name}\``, summary]);
+  const common = ["(sign-in)", "names a stored sign-in", listed(COMMON)];
   return [
-    table(["command", "purpose"], commands),
-    table(["flag", "meaning", "default"], flagRows()),
+    table(["command", "purpose", "flags"], [common, ...COMMANDS.map(commandRow)]),
     table(["exit code", "meaning"], Object.entries(EXIT_WORDS)),
   ].join("\n\n");
 }
 
-function flagRows(): string[][] {
-  const used = new Set(COMMANDS.flatMap(({ flags }) => flags));
-  return [...used].map((name: FlagName) => {
-    const { summary, choices, variable, short } = FLAGS[name];
-    const offer = choices === undefined ? "" : `: ${choices.map((one) => code(one)).join(", ")}`;
-    return [
-      `${short === undefined ? "" : `\`-${short}\` `}\`${flagUsage(name)}\``,
-      `${summary.replace(/<.*>/, "`$&`")}${offer}`,
-      code(variable),
-    ];
-  });
+function commandRow({ name, summary, flags }: Command): string[] {
+  const hasCommon = COMMON.every((flag) => flags.includes(flag));
+  const others = flags.filter((flag) => !hasCommon || !COMMON.includes(flag));
+  return [code(name), summary, hasCommon ? `sign-in, ${listed(others)}` : listed(others)];
+}
+
+function listed(flags: readonly FlagName[]): string {
+  return flags.map((flag) => code(`--${flag}`)).join(" ");
 }
 
 /** The options that code, variables and flags share, for client/options.md. */

@@ -7,7 +7,7 @@ import { denoInfo } from "./deno_process.ts";
  * The rooms, in order: a file imports from its own room and from the rooms above it, whether the
  * import is of a value, of a type, or lazy. A room is a folder or a file that is public.
  */
-const ROOMS = `
+export const ROOMS: readonly string[] = `
   backends/oidc_credentials_backend.ts
   backends/common/error_class.ts
   backends/credentials_backend_error.ts

@@ -215,7 +215,7 @@ export class ScriptedProvider implements AsyncDisposable {
   #default(endpoint: ScriptedEndpoint, form: URLSearchParams): Response | Promise<Response> {
     switch (endpoint) {
       case "discovery":
-        return json(this.#document());
+        return json(this.document());
       case "jwks":
         return json({ keys: [this.signingKey.publicJwk] });
       case "device":
@@ -231,7 +231,8 @@ export class ScriptedProvider implements AsyncDisposable {
     }
   }
 
-  #document(): Record<string, unknown> {
+  /** The discovery document. */
+  document(): Record<string, unknown> {
     const pkce = { code_challenge_methods_supported: ["S256"] };
     return {
       issuer: this.issuer,

@@ -12,12 +12,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
     throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");
   }
   const { query, ...init } = await readRequest(flags, command.action);
-  await using session = await openSession(flags, command.action);
-  if (session.apiHost === undefined) {
-    throw usageError(
-      "Cannot call the API: its address is not known. Give --api-host (VM_API_HOST).",
-    );
-  }
+  await using session = await openSession(flags, command.action, true);
   const separator = path.includes("?") ? "&" : "?";
   const response = await session.fetch(query === "" ? path : path + separator + query, init);
   await printAnswer(response);

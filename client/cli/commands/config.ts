@@ -1,15 +1,17 @@
-import { readEnvIfGranted } from "../../../backends/common/environment.ts";
+import { messageOf } from "../../../backends/credentials_backend_error.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
+import { withFileLock } from "../../../backends/file.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
 import { fileError } from "../../../backends/file/faults.ts";
-import { makeFolder, replaceFile } from "../../../backends/file/replace_file.ts";
+import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
-import { OPTION_NAMES, optionNamed, optionRow, settingsPath } from "../../options/declaration.ts";
+import { optionNamed, type SettingName, settingRow } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
+import { settingsPath } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
@@ -18,12 +20,11 @@ import type { Command, CommandCall } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, print, printResult } from "../output.ts";
 import { PROGRAM } from "../program.ts";
-import { settingsOf } from "../settings_in_force.ts";
-import { identityNeeds } from "../sign_in_target.ts";
+import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
-export function run({ flags, args, command }: CommandCall): number {
+export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
-  if (way === "set" || way === "unset") return change(flags, way, words);
+  if (way === "set" || way === "unset") return await change(flags, way, words);
   if (way !== "list" && way !== "path") {
     throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
   }
@@ -31,65 +32,77 @@ export function run({ flags, args, command }: CommandCall): number {
     throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
   }
   if (way === "path") print(`${placeOfFile(flags)}\n`);
-  else list(flags, command);
+  else await list(flags, command);
   return EXIT.ok;
 }
 
-function list(flags: FlagValues, { action, examples }: Command): void {
+async function list(flags: FlagValues, { action, examples }: Command): Promise<void> {
   preflight(action, [...identityNeeds(flags), ...selectionNeeds()]);
-  const { state, path, profile, profiles, denial: reason, rows } = settingsOf(flags);
-  const secrets = OPTION_NAMES.map(optionRow).flatMap(({ secret, variable }) => {
-    const isSet = secret && variable && readEnvIfGranted(variable) !== undefined;
-    return isSet ? [{ name: variable, value: undefined, source: variable }] : [];
-  });
-  const all = [...rows, ...secrets];
-  const place = state === "absent" ? `none: ${path || "it is turned off"}` : path;
+  const { denial: reason, rows, ...file } = await settingsOf(flags, action);
+  const { path, state, profile, profiles } = file;
+  const place = state === "absent" ? `none: ${path ?? "it is turned off"}` : path ?? "not known";
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
   const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
+  const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
   const text = [
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
-    all.length === 0 ? "Nothing is set.\n" : columns(all.map(({ name, value, source }) => [
-      name,
-      value === undefined
-        ? "(set, not shown)"
-        : printable(typeof value === "string" ? value : JSON.stringify(value), 500),
-      source,
-    ])),
+    rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
     state === "absent" ? `\nTo keep settings, run: ${PROGRAM} ${examples[1]}\n` : "",
   ].join("");
-  const settings = Object.fromEntries(all.map(({ name, ...row }) => [name, row]));
-  const file = { path: path || undefined, state, profile, profiles, reason };
-  printResult(flags, { file, settings }, text);
+  const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
+  printResult(flags, { file: { ...file, reason }, settings }, text);
+}
+
+function shownValue(value: unknown): string {
+  if (value === undefined) return "(set, not shown)";
+  return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
 }
 
 const CHANGE = "change the settings";
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
-function change(
+async function change(
   flags: FlagValues,
   way: "set" | "unset",
   words: readonly string[],
-): number {
+): Promise<number> {
   const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
   if (words.length === 0 || words.length % step > 0) {
     throw usageError(`Cannot ${way} a setting: its name or value is missing. Give it.`);
   }
   const reason = "to change the settings file";
+  const folder = dirname(path);
   preflight(CHANGE, [
-    { name: "read", path, reason, need: "always" },
-    { name: "write", path: dirname(path), reason, need: "always" },
+    { name: "read", path: folder, reason, need: "always" }, // also for its lock
+    { name: "write", path: folder, reason, need: "always" },
   ]);
+  const change = { path, way, words, profile: flags.text("profile") };
+  // Two at once would lose one of the changes.
+  const names = await withFileLock(path, "settings", () => Promise.try(changeFile, change));
+  printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
+  return EXIT.ok;
+}
+
+interface Change {
+  readonly path: string;
+  readonly way: "set" | "unset";
+  readonly words: readonly string[];
+  readonly profile: string | undefined;
+}
+
+/** Changes the file under its lock, and gives the names of the settings. */
+function changeFile({ path, way, words, profile }: Change): string[] {
   const document = readDocument(path);
-  const profile = flags.text("profile");
   const entry = profile === undefined ? document : profileOf(document, profile);
   const names: string[] = [];
+  const step = way === "set" ? 2 : 1;
   for (let at = 0; at < words.length; at += step) {
     const word = words[at]!;
     const name = way === "unset" && Object.hasOwn(entry, word) ? word : settingName(word);
     if (way === "unset") delete entry[name];
-    else entry[name] = parseValue(name, words[at + 1]!);
+    else entry[name] = parseValue(name as SettingName, words[at + 1]!);
     names.push(name);
   }
   if (profile !== undefined && Object.keys(entry).length === 0) {
@@ -99,13 +112,11 @@ function change(
   const { common, profiles } = parseSettings(path, text);
   if (way === "set") checkValues({ profile, ...profiles.get(profile ?? "") ?? common });
   try {
-    makeFolder(dirname(path));
-    replaceFile(resolveLink(path), text, { isLocked: false });
+    replaceFile(resolveLink(path), text);
   } catch (error) {
     throw fileError("write", path, error);
   }
-  printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
-  return EXIT.ok;
+  return names;
 }
 
 function placeOfFile(flags: FlagValues): string {
@@ -120,7 +131,7 @@ function placeOfFile(flags: FlagValues): string {
 /** The file as it stands, with keys that are not known, too. */
 function readDocument(path: string): Record<string, unknown> {
   const { text, denial } = readText(path, false);
-  if (denial !== undefined) throw usageError(denial);
+  if (denial !== undefined) throw usageError(messageOf(denial));
   const document = parseObject(text);
   if (document === undefined) parseSettings(path, text); // the error has the line
   return document ?? {};
@@ -137,22 +148,22 @@ function profileOf(document: Record<string, unknown>, name: string): Record<stri
 /** The checks of a sign-in. What it also needs may be set later. */
 function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>): void {
   const own = { issuer: "https://login.example.com", clientId: "my-client", model: "cl123" };
-  const options = { ...own, listen: "127.0.0.1:8765", ...values } as InitOptions;
+  const api = { apiHost: "https://api.example.com/", listen: "127.0.0.1:8765" };
+  const options = { ...own, ...api, ...values } as InitOptions;
   resolveOptions(options, CHANGE, true);
   checkBrowserOptions(options, CHANGE);
   if (backend !== undefined) parseBackendSpec(`${backend}`, "backend");
 }
 
 /** The setting that a person names as the file or as a flag does. */
-function settingName(word: string): string {
-  const names = Object.keys(SETTINGS);
-  const found = names.find((name) => name === word || name === optionNamed(word));
-  if (found === undefined) throw unknownWord(word, "a setting", names);
+function settingName(word: string): SettingName {
+  const found = SETTINGS.find((name) => name === word || name === optionNamed(word));
+  if (found === undefined) throw unknownWord(word, "a setting", SETTINGS);
   return found;
 }
 
-function parseValue(name: string, text: string): unknown {
-  const { type } = SETTINGS[name]!;
+function parseValue(name: SettingName, text: string): unknown {
+  const { type } = settingRow(name);
   if (!["boolean", "timeout", "texts", "object"].includes(`${type}`)) return text;
   try {
     return JSON.parse(text);

@@ -1,113 +1,182 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import { requiredPermissions } from "../../init.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { createSession, prepareCall } from "../../create_session.ts";
+import { credentialKey } from "../../credential_key.ts";
+import { asksNobody } from "../../entry/bearer_kind.ts";
+import type { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
+import { reachEndpoint } from "../../provider/fetch.ts";
+import { openProvider } from "../../provider/oidc_provider.ts";
+import type { Session } from "../../session.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
+import { readBearer } from "../bearer.ts";
 import { EXIT } from "../cli_error.ts";
 import type { CommandCall } from "../command.ts";
+import { type Answer, Findings } from "../doctor/findings.ts";
+import { examineProvider, hasAssertion, type PreparedCall } from "../doctor/trial.ts";
 import { SIGN_IN_FLAGS } from "../flag_groups.ts";
 import type { FlagValues } from "../flags.ts";
-import { columns, printResult } from "../output.ts";
+import { printResult } from "../output.ts";
 import { PROGRAM } from "../program.ts";
-import { denoFlagsHint, describeError, valueFlags } from "../report_error.ts";
-import { settingsOf } from "../settings_in_force.ts";
-import { findTarget, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
+import { valueFlags } from "../report_error.ts";
+import {
+  assertPersistent,
+  findTarget,
+  sessionOptions,
+  settingsOf,
+  type SignInTarget,
+} from "../sign_in_target.ts";
 import { readStatus, tokenText } from "../status_report.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
-  const checks = await examine(flags, command.action);
-  const isFailed = checks.some(({ result }) => result === "fail");
+  const findings = new Findings(flags);
+  await examine(findings, flags, command.action);
+  const { isFailed, all } = findings;
   const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
-  const text = `${PROGRAM} ${VERSION}, deno ${versions.deno}\n\n${findingsText(checks)}`;
-  printResult(flags, { ok: !isFailed, versions, checks }, text);
+  const text = `${PROGRAM} ${VERSION}, deno ${versions.deno}\n\n${findings.text}`;
+  printResult(flags, { ok: !isFailed, versions, checks: all }, text);
   return isFailed ? EXIT.failure : EXIT.ok;
 }
 
-/** The result of one check. Holds no secret. */
-interface Finding {
-  readonly check: string;
-  readonly result: "ok" | "warning" | "fail";
-  readonly message: string;
-  /** The remedy, if one is needed. */
-  readonly advice: string | undefined;
-}
-
-/** The message of a check, and the remedy of a warning. */
-type Answer = readonly [message: string, advice?: string];
-
-function findingsText(checks: readonly Finding[]): string {
-  return columns(checks.flatMap(({ result, check, message, advice }) => {
-    const [first = "", ...rest] = message.split("\n");
-    const more = [...rest, ...(advice === undefined ? [] : [`→ ${advice}`])];
-    return [[result, check, first], ...more.map((line) => ["", "", line])];
-  }));
-}
-
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
-async function examine(flags: FlagValues, action: string): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  const examineOne = async (check: string, step: () => Promise<Answer>): Promise<boolean> => {
-    try {
-      const [message, advice] = await step();
-      findings.push({ check, result: advice === undefined ? "ok" : "warning", message, advice });
-      return true;
-    } catch (error) {
-      const { code, message } = describeError(error, flags);
-      const advice = denoFlagsHint(code, flags);
-      const isTold = findings.some((one) => one.message === message);
-      if (!isTold) findings.push({ check, result: "fail", message, advice });
-      return false;
-    }
-  };
+async function examine(findings: Findings, flags: FlagValues, action: string): Promise<void> {
   let target: SignInTarget | undefined;
-  const isSet = await examineOne("settings", async () => {
-    target = await findTarget(flags, action);
-    return checkSettings(target, flags);
+  let call!: PreparedCall;
+  const isSet = await findings.examine("settings", async () => {
+    const found = await findTarget(flags, action);
+    const options = { ...sessionOptions(flags), credentialsBackend: found?.backend };
+    call = await prepareCall(options, "createSession", action);
+    const { identity } = call.resolved; // with the client's proof
+    if (found !== undefined && identity.kind === "oidc") target = { ...found, identity };
+    return await checkSettings(target, flags, action);
   });
-  if (!isSet) return findings;
-  const session = { ...sessionOptions(flags), credentialsBackend: target?.backend };
-  const checkNeeds = async (discover: boolean) => {
-    const needs = await requiredPermissions(session, { call: "createSession", discover });
+  const isPermitted = isSet && await findings.examine("permissions", async () => {
+    const needs = [...call.needs(), ...await call.ofBrowser()];
     for (const when of ["always", "sign_in"] as const) preflight(action, needs, when);
-  };
-  const isPermitted = await examineOne("permissions", async () => {
-    await checkNeeds(false);
-    return ["all permissions of a sign-in are granted"];
+    return "all permissions of a sign-in are granted";
   });
-  if (!isPermitted || target === undefined) return findings;
-  const { identity, backend } = target;
-  await examineOne("store", async () => {
-    await new CredentialStore(backend, "").probe();
-    return [`a test entry was written to ${describeBackend(backend)}, read and removed`];
-  });
-  await examineOne("provider", async () => {
-    await checkNeeds(true);
-    return [`${identity.issuer} answers correctly`];
-  });
-  await examineOne("sign-in", () => checkSignIn(target!, flags));
-  return findings;
+  if (!isPermitted) return;
+  const hasToken = target === undefined || await examineSignIn(findings, flags, call, target);
+  if (hasToken === undefined || call.resolved.apiHost === undefined) return;
+  await findings.examine("api", () => checkApi(flags, call.resolved, target, hasToken));
+}
+
+/**
+ * The checks of a sign-in at a provider.
+ *
+ * @returns Whether the API may get the stored token; `undefined` where the store cannot be read.
+ */
+async function examineSignIn(
+  findings: Findings,
+  flags: FlagValues,
+  call: PreparedCall,
+  target: SignInTarget,
+): Promise<boolean | undefined> {
+  await findings.examine("store", () => checkStore(target));
+  const provider = await openProvider(target.identity, call.resolved.runtime);
+  await examineProvider(findings, call, provider);
+  if (!await findings.examine("sign-in", () => checkSignIn(target, flags))) return undefined;
+  const { refreshable, state } = await readStatus(target);
+  if (refreshable) await findings.examine("refresh", () => checkRefresh(flags));
+  // Where the API refuses its token, a job asks for another one.
+  const mayAsk = asksNobody(target.identity.flow) && hasAssertion(provider.identity);
+  return state === "valid" && !mayAsk;
 }
 
 /** The sign-in that the settings name, and their sources. */
-function checkSettings(target: SignInTarget | undefined, flags: FlagValues): Answer {
-  const settings = settingsOf(flags);
-  const sources = settings.rows.map(({ name, source }) => `${name} from ${source}`);
-  const { issuer, clientId, audience } = target?.identity ?? {};
-  const words = issuer === undefined
-    ? "an API key is set (VM_API_KEY), and nobody signs in"
-    : `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
-  return [[words, ...sources].join("\n"), settings.denial];
+async function checkSettings(
+  target: SignInTarget | undefined,
+  flags: FlagValues,
+  action: string,
+): Promise<Answer> {
+  const { rows, denial: advice } = await settingsOf(flags, action);
+  const sources = rows.map(({ name, source }) => `${name} from ${source}`);
+  const message = [subjectOf(target), ...sources].join("\n");
+  return { result: advice === undefined ? "ok" : "warning", message, advice };
+}
+
+function subjectOf(target: SignInTarget | undefined): string {
+  if (target === undefined) return "an API key is set (VM_API_KEY), and nobody signs in";
+  const { issuer, clientId, audience } = target.identity;
+  const words = `client ${clientId} at ${issuer}`;
+  if (audience === undefined) return words;
+  return `${words} for ${audience}`;
+}
+
+/** The store, written and read under its lock. */
+async function checkStore(target: SignInTarget): Promise<string> {
+  assertPersistent(target.backend, "sign in");
+  const store = storeOf(target);
+  await store.withLock(() => store.probe());
+  return `a test entry was written to ${describeBackend(target.backend)}, read and removed`;
+}
+
+function storeOf({ backend, identity }: SignInTarget): CredentialStore {
+  const { issuer, clientId, audience } = identity;
+  return new CredentialStore(backend, credentialKey(issuer, clientId, audience, identity));
 }
 
 /** The state of the stored sign-in. */
-async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Answer> {
+async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Answer | string> {
   const report = await readStatus(target);
   if (report.flow !== undefined && report.state !== "valid") {
-    return ["no valid token is stored; the next use gets one and asks nobody"];
+    return "no valid token is stored; the next use gets one and asks nobody";
   }
-  const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
-  if (!report.signedIn) return [words, `Run: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}`];
-  if (report.refreshable) return [words];
+  const result = "warning";
+  const message = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
+  if (!report.signedIn) {
+    return { result, message, advice: `Run: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}` };
+  }
+  if (report.refreshable) return message;
   const cure = "Ask for the scope offline_access, and have it allowed for this client";
-  return [words, `The provider gave no refresh token. ${cure}.`];
+  return { result, message, advice: `The provider gave no refresh token. ${cure}.` };
+}
+
+/** The stored refresh token, which many providers take once. */
+async function checkRefresh(flags: FlagValues): Promise<Answer | string> {
+  if (flags.has("refresh")) {
+    await readBearer(flags, "get a token");
+    return "the provider gave a new token, which is stored";
+  }
+  return {
+    result: "not_tried",
+    message: "the refresh token is not sent",
+    advice: `Run: ${PROGRAM} doctor --refresh${valueFlags(flags, SIGN_IN_FLAGS)}`,
+  };
+}
+
+/** The answers of an API that does not have this path, or does not take it bare. */
+const OTHER_API = [400, 404, 405, 422];
+
+/** The API, which gets the stored token or the key. */
+async function checkApi(
+  flags: FlagValues,
+  { apiHost = "", runtime }: PreparedCall["resolved"],
+  target: SignInTarget | undefined,
+  hasToken: boolean,
+): Promise<string> {
+  if (!hasToken) {
+    const status = await reachEndpoint(apiHost, runtime);
+    return `${apiHost} answers ${status}, and no token is stored to try there`;
+  }
+  await using session = await openCopy(flags, target);
+  try {
+    await session.get("ping");
+    return `${apiHost} takes it`;
+  } catch (error) {
+    const { status = 0 } = error as Partial<ApiError>;
+    if (OTHER_API.includes(status)) return `${apiHost} answers ${status} to ping`;
+    throw error;
+  }
+}
+
+/** A session with a copy of the stored token, which it cannot refresh. */
+async function openCopy(flags: FlagValues, target: SignInTarget | undefined): Promise<Session> {
+  const options = sessionOptions(flags);
+  if (target === undefined) return await createSession(options);
+  const store = storeOf(target);
+  const copy = new MemoryCredentialsBackend();
+  copy.put(store.key, { ...(await store.load())!, refresh_token: null });
+  return await createSession({ ...options, credentialsBackend: copy, interactive: false });
 }

@@ -1,3 +1,5 @@
+import { readEnv } from "../../../backends/common/environment.ts";
+import { faultOfPath, isProgramPath } from "../../../backends/common/program_path.ts";
 import { isWindows } from "../../../backends/common/runtime.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { readBearer } from "../bearer.ts";
@@ -24,27 +26,34 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   }
   const reason = "to start the program";
   preflight(command.action, [{ name: "run", command: program, reason, need: "always" }]);
+  assertTrusted(program);
   const { bearer } = await readBearer(flags, command.action);
   const child = start(program, { args: programArgs, env: { [variable]: bearer } });
   using _ = handOnSignals(child);
   return (await child.status).code;
 }
 
+/** Refuses a program that a folder of somebody else's could give. */
+function assertTrusted(program: string): void {
+  if (isProgramPath(program)) return;
+  const fault = faultOfPath(readEnv("PATH", `find ${program}`));
+  if (fault !== undefined) throw notStarted(program, fault, EXIT.programRefused);
+}
+
 function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess {
   try {
     return new Deno.Command(program, options).spawn();
   } catch (error) {
-    const fail = (reason: string, exit: number) =>
-      new CliError(
-        `Cannot run ${program}: ${reason}. Check its name and mode.`,
-        "program_failed",
-        exit,
-      );
     if (error instanceof Deno.errors.NotFound) {
-      throw fail("there is no such program", EXIT.programAbsent);
+      throw notStarted(program, "there is no such program", EXIT.programAbsent);
     }
-    throw fail("the system does not start it", EXIT.programRefused);
+    throw notStarted(program, "the system does not start it", EXIT.programRefused);
   }
+}
+
+function notStarted(program: string, reason: string, exit: number): CliError {
+  const message = `Cannot run ${program}: ${reason}. Check PATH, and the program's name and mode.`;
+  return new CliError(message, "program_failed", exit);
 }
 
 /** Hands signals on to a program until it has ended. This one ends after it, by its exit code. */

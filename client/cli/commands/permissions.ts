@@ -6,7 +6,7 @@ import {
   type PermissionNeed,
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
-import { uniqueNeeds } from "../../permissions/start_needs.ts";
+import { SETTINGS_REASON, uniqueNeeds } from "../../permissions/start_needs.ts";
 import { EXIT, usageError } from "../cli_error.ts";
 import type { CommandCall } from "../command.ts";
 import { printResult } from "../output.ts";
@@ -54,11 +54,19 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   return EXIT.ok;
 }
 
-/**
- * Whether a need is used here: an optional variable if it is set, and the browser of --open or the
- * settings file, which may be written later.
- */
+/** Whether a need is used here: an optional variable if it is set, and the settings file if it is there. */
 function isUsed(need: PermissionNeed): boolean {
-  return need.need !== "optional" || need.name !== "env" ||
-    readEnvIfGranted(need.variable!) !== undefined;
+  if (need.need !== "optional") return true;
+  if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
+  return need.reason !== SETTINGS_REASON ||
+    isThere(`${(need as Deno.ReadPermissionDescriptor).path}`);
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false; // or nobody can tell
+  }
 }

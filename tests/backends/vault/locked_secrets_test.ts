@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LockedSecrets } from "../../../backends/vault/locked_secrets.ts";
+import { ManualIntervals } from "../../support/manual_intervals.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { LateCluster, type Route, SimulatedTime } from "./late_engine.ts";
 
@@ -129,6 +130,7 @@ Deno.test("late reads: a process that stood still before the grant was sent does
 });
 
 Deno.test("a lock of a process that was killed is free within 30 seconds, and its grant is kept", async () => {
+  using _ = new ManualIntervals(); // a killed process gives no sign
   const { time, provider, process } = world();
   const [killed, other] = [process(), process()];
   await time.run(signIn(killed, 0));
@@ -190,6 +192,7 @@ function numbersOf(seed: number): () => number {
 }
 
 Deno.test("late reads: 200 random hours of four processes, with kills, stops and sign-outs, lose nothing", async () => {
+  using _ = new ManualIntervals(); // a killed process gives no sign
   const lags = [0, 2, 20, 100, 500, 5_000, Infinity];
   for (let seed = 1; seed <= 200; seed++) {
     const next = numbersOf(seed);

@@ -12,9 +12,7 @@ async function prepare(world: CliWorld): Promise<void> {
   await world.amend({ expires_at: ENDED });
   await world.write({ path: `${world.home}/kv.db` }, "to.json");
   const { issuer } = world.provider;
-  const entry = { issuer, clientId: "other", clientKeyFile: "/keys/app.pem" };
-  const backendOptions = { path: world.backend.path };
-  await world.write({ ...entry, backend: "file", backendOptions }, "config.json");
+  await world.write({ issuer, clientId: "other" }, "config.json");
 }
 
 /** The command, its exit code, and the flags by which `permissions` knows of it. */

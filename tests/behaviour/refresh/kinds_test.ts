@@ -112,6 +112,29 @@ test("sign-out: it ends every session of the process that uses the entry, by wha
   await rejectsWith("login_required", () => again.accessToken());
 });
 
+test("sign-out: a start that it overtakes does not keep what it has read", async (world) => {
+  const backend = new SpyBackend();
+  await world.signIn({ credentialsBackend: backend });
+  const { issuer, clientId } = world.provider;
+  const read = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const get = backend.get.bind(backend);
+  backend.get = async (key) => {
+    const entry = await get(key);
+    if (key !== world.key) return entry;
+    backend.get = get;
+    read.resolve();
+    await gate.promise;
+    return entry;
+  };
+  const options = { credentialsBackend: backend, interactive: false };
+  const starting = rejectsWith("login_required", () => world.signIn(options));
+  await read.promise;
+  await clearOidcCredentials({ issuer, clientId, credentialsBackend: backend });
+  gate.resolve();
+  await starting;
+});
+
 test("unstored: tokens of a new sign-in do not go over a sign-out while their write failed", async (world) => {
   const backend = new SpyBackend();
   const options = { credentialsBackend: backend, scope: "openid more" };

@@ -95,21 +95,25 @@ function redirect({ url }: Request): Response {
   return Response.redirect(new URL("/elsewhere", url), 307);
 }
 
+/** The advice on a provider that has its hands full, and on an answer that is not its own. */
+const BUSY = "Try again later, then ask the administrator of the provider, or of a proxy";
+const SIGN_IN_PAGE = "Check also that no network or proxy asks for a sign-in of its own.";
+
 /** Each with words of the message. */
 const FAULTS: [what: string, answer: ScriptHandler, ...words: string[]][] = [
   ["connection reset", resetConnection, "the connection ended before"],
   ["timeout", hang, "within 500 ms"],
-  ["captive-portal HTML", () => html(200), "status 200", "text/html"],
-  ["redirect", redirect, "redirects to another address"],
+  ["captive-portal HTML", () => html(200), "status 200", "text/html", SIGN_IN_PAGE],
+  ["redirect", redirect, "redirects to another address", SIGN_IN_PAGE],
   ["truncated JSON", () => new Response('{"access_token": "x'), "no usable JSON"],
   ["JSON that breaks off", () => truncated('{"access_token": "x'), "the connection ended before"],
   ["nothing at all", () => new Response(""), "no usable JSON"],
-  ["502 as HTML", () => html(502), "status 502"],
-  ["401 as HTML", () => html(401), "status 401"],
+  ["502 as HTML", () => html(502), "status 502", BUSY],
+  ["401 as HTML", () => html(401), "status 401", SIGN_IN_PAGE],
   ["403 with a JSON of another kind", () => json({ error: { code: 1 } }, 403), "status 403"],
   ["500 that says invalid_grant", () => json({ error: "invalid_grant" }, 500), "status 500"],
   ["503 as JSON", () => json({ error: "x" }, 503), "status 503"],
-  ["429", () => new Response("busy", { status: 429 }), "status 429"],
+  ["429", () => new Response("busy", { status: 429 }), "status 429", BUSY],
 ];
 
 /** Lets a fault happen at the next request of a kind. */

@@ -149,6 +149,21 @@ test("echo: of all that the session knows, in a provider's and an API's words", 
   assertNoSecret(await assertRejects(() => session.get("thing"), ApiError), known);
 });
 
+test.signedIn("echo: the tokens of a refused answer are not shown by the next one", async ({ session, ...world }) => {
+  const tokens = ["access_token", "refresh_token", "id_token", "device_code"]
+    .map((name, index) => [name, `${index}${ACCESS}${name}`]);
+  const secrets = tokens.map(([, token]) => token!);
+  const told = { error: "server_error", error_description: secrets.join(" ") };
+  world.provider.script.token.push(
+    () => json({ error: "odd_error", ...Object.fromEntries(tokens) }),
+    () => json(told, 500),
+  );
+  const refresh = () => renew(session);
+  assertNoSecret(await rejectsWith("login_required", refresh, "odd_error"), secrets);
+  world.clock.advance(60_000); // not tried again earlier
+  assertNoSecret(await rejectsWith("provider_unavailable", refresh, "server_error"), secrets);
+});
+
 /** What an HTTP client throws that puts the whole request on its errors. */
 class ClientError extends Error {
   readonly request: RequestInit;

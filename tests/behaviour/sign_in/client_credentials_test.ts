@@ -287,7 +287,7 @@ Deno.test("token exchange: the file of the variable goes to the client of the va
   });
   const { subjectTokenFile: _, ...unnamed } = rest;
   const other = { ...unnamed, issuer: issuer!, clientId: "another" };
-  await rejectsWith("client_auth_unusable", () => createSession(other), "no file is named");
+  await rejectsWith("client_auth_unusable", () => createSession(other), "subjectTokenFile of");
   assertEquals(it.forms(), []);
   await createSession(unnamed);
   assertEquals(it.forms().length, 1);

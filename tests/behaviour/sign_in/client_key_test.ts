@@ -38,6 +38,25 @@ for (const alg of ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"] as cons
   });
 }
 
+Deno.test("client key: no piece of it is sent or stored", async () => {
+  await using it = await worldOf();
+  const { d } = it.key.privateJwk;
+  const backend = new MemoryCredentialsBackend();
+  const clientKeyFile = await it.file(JSON.stringify(it.key.privateJwk));
+  await using session = await it.job({ clientKeyFile, credentialsBackend: backend });
+  await session.accessToken();
+  const { requests } = it.world.provider;
+  assert(requests.some(({ form }) => form.client_assertion !== undefined));
+  const [key = ""] = await Array.fromAsync(backend.list());
+  const stored = backend.get(key);
+  assert(stored?.access_token);
+  const pieces = Array.from(d!, (_, at) => d!.slice(at, at + 8)).filter(({ length }) =>
+    length === 8
+  );
+  const text = JSON.stringify([requests, stored]);
+  assertEquals(pieces.filter((piece) => text.includes(piece)), []);
+});
+
 const ENTRA = "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0";
 
 /** What an assertion is like: for a key and a provider, its header and the end of its audience. */

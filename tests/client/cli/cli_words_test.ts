@@ -26,9 +26,9 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["VM_API_KEY=k VM_API_SECRET=s login", "--issuer", "--client-id", "VM_API_KEY"],
   ["login --client-id a|b", "--client-id"],
   ["VM_OIDC_PROFILE=a|b login", "--profile", "VM_OIDC_PROFILE"],
-  ["login --issuer login.example.com", `${ISSUER} is not an http(s) URL`],
-  ["login --issuer http://login.example.com", "insecure_url", "https:"],
-  [`login --issuer ${ENTRA} --dpop`, "--dpop"],
+  ["login --issuer login.example.com --client-id c", `${ISSUER} is not an http(s) URL`],
+  ["login --issuer http://login.example.com --client-id c", "insecure_url", "https:"],
+  [`login --issuer ${ENTRA} --client-id c --dpop`, "--dpop"],
   ["HOME= USERPROFILE= logout", '"path" in the options of the file store'],
   ["HOME= USERPROFILE= config set flow device", "the home folder is not known. Give --config"],
   ["login --backend https://a.example/b.ts:Store", "--backend", "jsr:@acme/vault"],
@@ -107,7 +107,8 @@ cliTest(
       const [, flags, hint] = /: deno run --no-config (.*) jsr:\S+ (.*)$/m.exec(stderr)!;
       await world.says(hint!, 0, "deno install", { flags: wordsIn(flags!), env: NO_CLIENT });
     }
-    await world.says("doctor --scope openid --dpop", 0, /Run: \S+ login --scope openid --dpop$/m);
+    const login = /Run: \S+ login --scope openid --profile two$/m;
+    await world.says("doctor --scope openid --profile two", 0, login);
   },
 );
 

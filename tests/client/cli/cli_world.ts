@@ -52,7 +52,7 @@ export async function cliWorld(options: OidcProviderOptions = {}) {
     if (flags === undefined) return await runHere(inFolder(args, home), all, rest.stdin);
     return await runDeno({ file: CLI, flags, args: [...args], env: all, cwd: home, ...rest });
   };
-  const settingsPath = join(folder, "settings.json");
+  const settingsPath = join(home, ".config", "validmind-auth", "settings.json");
   const started = stack.move();
   return {
     provider,
@@ -135,7 +135,7 @@ function inFolder(args: readonly string[], folder: string): string[] {
 }
 
 /** Runs a command in this process, with streams and variables of its own. */
-async function runHere(
+export async function runHere(
   args: readonly string[],
   env: Record<string, string> = {},
   stdin = "",

@@ -1,30 +1,30 @@
 import { assert, assertEquals } from "@std/assert";
-import { dirname } from "@std/path";
+import { dirname, join } from "@std/path";
 import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
-import { settingsOf } from "../../../client/cli/settings_in_force.ts";
+import { settingsOf } from "../../../client/cli/sign_in_target.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
-import { SETTINGS_FILE, withSettings } from "../../../client/options/resolve_options.ts";
-import { parseSettings, valuesOf } from "../../../client/options/settings_file.ts";
+import { backendOf, findOrigin, SETTINGS_FILE } from "../../../client/options/places.ts";
+import { parseSettings, readSettingsFile } from "../../../client/options/settings_file.ts";
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 import { testWith } from "../../support/test_with.ts";
 
-const PATH = "/home/ada/.validmind/settings.json";
+const PATH = "/home/ada/.config/validmind-auth/settings.json";
 const A = { issuer: "https://a.example", clientId: "app" };
 const B = { issuer: "https://b.example", clientId: "two" };
 
 const posixTest = testWith({ ignore: !isPosix }, "settings: ");
 
 posixTest("a relative path is taken from the folder of the file", () => {
-  const entry = { clientKeyFile: "keys/app.pem", backend: "./store.ts:Store" };
+  const entry = { clientKeyFile: "keys/app.pem" };
   const { common } = parseSettings(PATH, JSON.stringify(entry));
-  assertEquals(common.clientKeyFile, "/home/ada/.validmind/keys/app.pem");
-  assertEquals(common.backend, "/home/ada/.validmind/store.ts:Store");
+  assertEquals(common.clientKeyFile, "/home/ada/.config/validmind-auth/keys/app.pem");
   const beside = parseSettings("x.json", JSON.stringify(entry)).common;
   assertEquals(beside.clientKeyFile, "keys/app.pem");
-  const absolute = { clientAssertionFile: "/run/token", backend: "jsr:@acme/s:Store" };
+  const absolute = { clientAssertionFile: "/run/token" };
   assertEquals(parseSettings(PATH, JSON.stringify(absolute)).common, absolute);
 });
 
@@ -53,8 +53,26 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   [{ backend: "kv", backendOptions: "x" }, '"backendOptions"', "not an object"],
   [{ authorizationParameters: { a: 1 } }, "object of strings"],
   [{ backendOptions: {} }, '"backendOptions"', 'no "backend" beside'],
-  [{ clientSecret: SECRET }, '"clientSecret" is a secret', "VM_OIDC_CLIENT_SECRET"],
-  [{ apiKey: SECRET }, '"apiKey"', "VM_API_SECRET"],
+  [
+    { clientSecret: SECRET },
+    '"clientSecret" is a secret',
+    'VM_OIDC_CLIENT_SECRET with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID, or "clientSecretFile"',
+  ],
+  [{ apiKey: SECRET }, '"apiKey"', "is a secret"],
+  // Code is named by code and variables alone, at any depth.
+  ...["./evil.ts:Evil", "data:text/javascript,0:E", "jsr:@a/b:C", "evil.ts#E", "${EVIL}"].flatMap(
+    (name): typeof REFUSED => [
+      [{ backend: name }, '"backend" names a module'],
+      [{ profiles: { two: { backend: name } } }, '"backend" names a module'],
+      [{ backend: "encrypted", backendOptions: { backend: { name } } }, "names a module"],
+      [{ backend: "fallback", backendOptions: { backends: ["memory", name] } }, "names a module"],
+    ],
+  ),
+  ...["./helper", "/opt/helper", "bin\\helper", "${HELPER}"].map((program): typeof REFUSED[0] => [
+    { backend: "helper", backendOptions: { program } },
+    '"program" is a path',
+    "as PATH has it",
+  ]),
   [{ profiles: { two: { refresh_token: SECRET } } }, '"refresh_token"', "not for secrets"],
   [{ backend: "vault", backendOptions: { auth: { token: SECRET } } }, '"${MY_SECRET}"'],
   [{ backend: "vault", backendOptions: { auth: { secretId: `\${A}${SECRET}` } } }, '"secretId"'],
@@ -90,11 +108,16 @@ const NAMES = {
 
 const { folder } = sandbox();
 
-function write(document: unknown, mode = 0o644): string {
-  const path = `${folder()}/settings.json`;
+/** Writes a settings file to its usual place in a home, or to another one. */
+function write(document: unknown, mode = 0o644, path = usualIn(folder())): string {
+  Deno.mkdirSync(dirname(path), { recursive: true });
   Deno.writeTextFileSync(path, typeof document === "string" ? document : JSON.stringify(document));
   if (isPosix) Deno.chmodSync(path, mode);
   return path;
+}
+
+function usualIn(home: string): string {
+  return join(home, ".config", "validmind-auth", "settings.json");
 }
 
 function flagsOf(line: string, path?: string) {
@@ -121,28 +144,75 @@ posixTest("a file that is named has to be one that nobody else can change", asyn
   using _ = new OwnEnv();
   for (const [make, ...words] of FILES) {
     const path = await make();
-    const read = () => settingsOf(flagsOf("status --profile stagin", path));
+    const read = () => settingsOf(flagsOf("status --profile stagin", path), "test");
     await rejectsWith("settings_invalid", read, `Cannot use the settings file ${path}: `, ...words);
   }
 });
 
-Deno.test("settings: without --config the file is beside the tokens, or where a variable says", async () => {
+Deno.test("settings: the file has its usual place, apart from the tokens, or that of a variable", async () => {
   const home = folder();
-  const separator = Deno.build.os === "windows" ? "\\" : "/";
-  const usual = `${home}/.validmind/settings.json`.replaceAll("/", separator);
-  const settings = () => settingsOf(flagsOf("status"));
-  const env = { HOME: home, USERPROFILE: home };
-  await withEnv(env, () => {
-    assertEquals([settings().path, settings().state], [usual, "absent"]);
-    Deno.mkdirSync(dirname(usual));
-    Deno.writeTextFileSync(usual, JSON.stringify(A), { mode: 0o600 });
-    assertEquals(valuesOf(settings()), A);
+  const usual = usualIn(home);
+  const settings = () => settingsOf(flagsOf("status"), "test");
+  const valueOf = async (name: string) =>
+    (await settings()).rows.find((row) => row.name === name)?.value;
+  const env = { HOME: home, USERPROFILE: home, XDG_CONFIG_HOME: "/nowhere" };
+  await withEnv(env, async () => {
+    const { path, state } = await settings();
+    assertEquals([path, state], [usual, "absent"]);
+    write({ ...B, backend: "./evil.ts:Evil" }, 0o600, join(home, ".validmind", "settings.json"));
+    assertEquals(await valueOf("issuer"), undefined, "of a place that scripts may write");
+    write(A, 0o644, usual);
+    assertEquals(await valueOf("issuer"), A.issuer);
   });
-  await withEnv({ ...env, VM_AUTH_CONFIG: write(B) }, () => assertEquals(valuesOf(settings()), B));
+  const other = write(B, 0o644, join(home, "other.json"));
+  await withEnv({ ...env, VM_AUTH_CONFIG: other }, async () => {
+    assertEquals(await valueOf("issuer"), B.issuer);
+  });
+  await withEnv({ ...env, VM_AUTH_CONFIG: "other.json" }, async () => {
+    const words = "VM_AUTH_CONFIG is not an absolute path";
+    await rejectsWith("settings_invalid", settings, words);
+    await rejectsWith("settings_invalid", () => createSession(A), words);
+  });
+});
+
+/** What leads to a secret or a program, and so counts at the usual place alone. */
+const TRUSTED = [
+  { clientSecretFile: "/run/secret" },
+  { clientKeyFile: "key.pem" },
+  { subjectTokenFile: "/run/token" },
+  { backend: "memory" },
+  {
+    profiles: { two: { backend: "vault", backendOptions: { token: "${AWS_SECRET_ACCESS_KEY}" } } },
+  },
+];
+
+posixTest("outside its usual place a file names no secret file and no store", async () => {
+  const home = folder();
+  // Whoever runs the tests, the folder belongs to a person.
+  const { statSync } = Deno;
+  let owner = 1000;
+  using _ = replace(Deno, "statSync", (path) => ({ ...statSync(path), uid: owner }));
+  await withEnv({ HOME: home, USERPROFILE: home }, async () => {
+    for (const document of TRUSTED) {
+      const path = write(document, 0o600, join(home, "clone", "settings.json"));
+      const read = () => Promise.try(readSettingsFile, path, true);
+      const words = [path, "it is not at its usual place", usualIn(home)];
+      await rejectsWith("settings_invalid", read, ...words);
+    }
+  });
+  const path = write({ ...A, apiHost: C }, 0o600, join(home, "clone", "settings.json"));
+  assertEquals(readSettingsFile(path, true).common, { ...A, apiHost: C });
+  owner = 0; // such as of a hub
+  for (const document of TRUSTED) readSettingsFile(write(document, 0o600, path), true);
 });
 
 const OF_CLIENT = { clientKeyFile: "/keys/app.pem", subjectTokenFile: "/run/hub/ada" };
-const OWN = { ...A, ...OF_CLIENT, audience: "https://api.a.example" };
+const OWN = {
+  ...A,
+  ...OF_CLIENT,
+  audience: "https://api.a.example",
+  flow: "token_exchange",
+} as const;
 const BROWSER = { ...A, scope: "openid", redirectUri: "http://localhost", openBrowser: true };
 const PARAMETERS = { ...A, authorizationParameters: { prompt: "login", acr_values: "2" } };
 const BY_VARIABLES = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CLIENT_ID: A.clientId };
@@ -152,7 +222,7 @@ const TWO = { ...A, scope: "openid", profiles: { two: { ...B, backend: "kv" } } 
 const ELSEWHERE = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CREDENTIALS_BACKEND: "vault" };
 const C = "https://c.example";
 
-/** What a settings file and a command line come to, and the backend that the file then names. */
+/** What a settings file, variables and a command line come to, and the backend that the file then names. */
 const RESOLVED: [
   document: Record<string, unknown>,
   line: string,
@@ -168,16 +238,17 @@ const RESOLVED: [
     LAYERS,
     "login --scope email",
     { VM_OIDC_SCOPE: "openid", VM_OIDC_AUDIENCE: "x" },
-    { ...A, scope: "email", loginHint: "ada" },
+    { ...A, scope: "email", audience: "x", loginHint: "ada" },
   ],
-  // A profile takes nothing from the others, and wins over variables where it is typed.
+  // A profile stands alone, and wins over variables, whoever names it.
   [TWO, "status --profile two", ELSEWHERE, { ...B, profile: "two" }, "kv"],
-  [TWO, `status --profile two --issuer ${C}`, {}, { ...B, profile: "two", issuer: C }, "kv"],
-  [TWO, "status", { ...ELSEWHERE, VM_OIDC_PROFILE: "two" }, { clientId: B.clientId }],
+  [TWO, "status", { ...ELSEWHERE, VM_OIDC_PROFILE: "two" }, { ...B, profile: "two" }, "kv"],
+  [TWO, "status --profile two", { VM_OIDC_NO_PERSIST: "1" }, { ...B, profile: "two" }],
+  [TWO, `status --profile two --issuer ${C}`, {}, { profile: "two", issuer: C }, "kv"],
   [A, "status --profile two", {}, { ...A, profile: "two" }], // a mere label here
   // An API key of the variables wins, unless the provider is typed.
-  [A, "status", KEY, {}],
-  [A, `status --issuer ${B.issuer}`, KEY, { ...A, issuer: B.issuer }],
+  [A, "status", KEY, { apiKey: "k", apiSecret: "s" }],
+  [A, `status --issuer ${A.issuer}`, KEY, A],
   [BROWSER, "login", {}, BROWSER],
   [BROWSER, "login --no-open", {}, { ...BROWSER, openBrowser: false }],
   [BROWSER, "login --flow client_credentials", {}, { ...BROWSER, flow: "client_credentials" }],
@@ -187,38 +258,44 @@ const RESOLVED: [
   // A client's key and API are for the client of the file alone.
   [OWN, "login", {}, OWN],
   [OWN, `login --issuer ${A.issuer}/ --client-id app`, {}, { ...OWN, issuer: `${A.issuer}/` }],
-  [OWN, `login --issuer ${B.issuer}`, {}, { ...A, issuer: B.issuer }],
+  [OWN, `login --issuer ${B.issuer}`, {}, { issuer: B.issuer }],
   [OWN, "login --client-id other", {}, { ...A, clientId: "other" }],
-  [OWN, "login", { VM_OIDC_ISSUER: B.issuer }, { clientId: A.clientId }],
-  [OWN, "login", BY_VARIABLES, { ...OF_CLIENT, audience: OWN.audience }],
+  [OWN, "login", BY_VARIABLES, OWN],
   [OWN, "login", { VM_OIDC_CLIENT_SECRET: "s" }, OWN],
   // Only one proof of the client is in force, and a variable of this client wins.
   [OWN, "login", { ...BY_VARIABLES, VM_OIDC_CLIENT_SECRET: "s" }, {
+    ...A,
+    clientSecret: "s",
     subjectTokenFile: OF_CLIENT.subjectTokenFile,
     audience: OWN.audience,
+    flow: OWN.flow,
   }],
   [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "0" }, {}, "kv"],
   [{ backend: "kv" }, "status", { VM_OIDC_NO_PERSIST: "1" }, {}],
 ];
 
-Deno.test("settings: what a file and a command line come to", async () => {
+Deno.test("settings: what a file, variables and a command line come to", async () => {
   for (const [document, line, env, expected, backend] of RESOLVED) {
-    await withEnv(env, async () => {
-      const given = sessionOptions(flagsOf(line, write(document)));
-      const { options, named } = await withSettings(given);
-      const found = [Object.fromEntries(Object.entries(options)), named?.name];
+    const home = folder();
+    await withEnv({ HOME: home, USERPROFILE: home, ...env }, async () => {
+      const given = sessionOptions(flagsOf(line, write(document, 0o644, usualIn(home))));
+      const places = await findOrigin(given, "test");
+      const options = places.origin.complete(given, "test", () => true);
+      const found = [Object.fromEntries(Object.entries(options)), backendOf(places)?.name];
       assertEquals(found, [expected, backend], `${line} ${Object.keys(env)}`);
     });
   }
 });
 
 Deno.test("settings: a proof of the client in the code wins over another one in the file", async () => {
-  await withEnv({}, async () => {
-    const given = { clientSecret: SECRET, [SETTINGS_FILE]: write(OWN) };
-    const { options } = await withSettings(given);
+  const home = folder();
+  await withEnv({ HOME: home, USERPROFILE: home }, async () => {
+    const given = { clientSecret: SECRET, [SETTINGS_FILE]: write(OWN, 0o644, usualIn(home)) };
+    const { origin } = await findOrigin(given, "test");
     const { clientKeyFile: _, ...rest } = OWN;
-    assertEquals({ ...options }, { ...rest, ...given });
-    const two = { [SETTINGS_FILE]: write({ ...OWN, clientAssertionFile: "/run/token" }) };
+    assertEquals(origin.complete({ ...given }, "test", () => true), { ...rest, ...given });
+    const both = { ...OWN, clientAssertionFile: "/run/token" };
+    const two = { [SETTINGS_FILE]: write(both, 0o644, usualIn(home)) };
     const run = () => createSession({ ...two, credentialsBackend: new MemoryCredentialsBackend() });
     await rejectsWith("invalid_options", run, "clientKeyFile", "clientAssertionFile");
   });

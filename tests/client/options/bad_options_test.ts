@@ -31,8 +31,12 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   invalid_options: [
     [{ flow: "devise" }, 'option "flow" is not one of auto, device, browser'],
     [{ VM_OIDC_FLOW: "devise" }, "VM_OIDC_FLOW", "auto, device, browser"],
-    [{ redirectUri: "https://h.example.com/cb" }, "redirectUri (VM_OIDC_REDIRECT_URI)", "listen"],
-    [{ listen: "0.0.0.0:80" }, "listen (VM_OIDC_LISTEN)"],
+    [
+      { redirectUri: "https://h.example.com/cb" },
+      "redirectUri (VM_OIDC_REDIRECT_URI, --redirect-uri)",
+      "listen",
+    ],
+    [{ listen: "0.0.0.0:80" }, "listen (VM_OIDC_LISTEN, --listen)"],
     [{ authorizationParameters: { state: "x" } }, "authorizationParameters", "state"],
     [{ clientid: "x" }, 'unknown option "clientid"', "clientId"],
     [{ toString: "x" }, 'unknown option "toString"'],
@@ -65,24 +69,31 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
 
     ...["a.example", "https//me:pw@a.example", "ftp://a.example", '""'].map((issuer): Row => [
       { issuer },
-      "issuer (VM_OIDC_ISSUER) is not an http(s) URL",
+      "issuer (VM_OIDC_ISSUER, --issuer) is not an http(s) URL",
     ]),
-    [{ clientId: '""' }, "clientId (VM_OIDC_CLIENT_ID) is empty"],
-    [{ issuer: "https://login.example.com?a=b" }, "issuer (VM_OIDC_ISSUER) has a query"],
+    [{ clientId: '""' }, "clientId (VM_OIDC_CLIENT_ID, --client-id) is empty"],
+    [{ issuer: "https://login.example.com?a=b" }, "issuer (VM_OIDC_ISSUER, --issuer) has a query"],
     [{ issuer: "https://login.example.com/#x" }, "a fragment"],
     [{ issuer: "https://me:pw@login.example.com" }, "a password"],
-    [{ issuer: "https://me@login.example.com" }, "issuer (VM_OIDC_ISSUER)"],
+    [{ issuer: "https://me@login.example.com" }, "issuer (VM_OIDC_ISSUER, --issuer)"],
     [{ issuer: undefined }, "VM_OIDC_ISSUER", "Give issuer"],
     [{ issuer: undefined, VM_OIDC_ISSUER: "" }, "VM_OIDC_ISSUER"],
     [{ clientId: undefined }, "VM_OIDC_CLIENT_ID", "Give clientId"],
 
     ...["api.example.com", "me:pw@api.example.com", "a.example/?token=hidden", "javascript:x"].map(
-      (apiHost): Row => [{ apiHost }, "apiHost (VM_API_HOST) is not an http(s) URL"],
+      (apiHost): Row => [{ apiHost }, "apiHost (VM_API_HOST, --api-host) is not an http(s) URL"],
     ),
-    [{ apiHost: "https://me:pw@api.example.com/" }, "apiHost (VM_API_HOST)", "password"],
-    [{ apiHost: "https://me@api.example.com/" }, "apiHost (VM_API_HOST)", "user name"],
-    [{ apiUrl: "https://:pw@api.example.com/" }, "apiHost (VM_API_HOST)", "user name"],
-    [{ apiHost: undefined, VM_API_URL: "https://me:pw@a.example/" }, "apiHost (VM_API_HOST)"],
+    [
+      { apiHost: "https://me:pw@api.example.com/" },
+      "apiHost (VM_API_HOST, --api-host)",
+      "password",
+    ],
+    [{ apiHost: "https://me@api.example.com/" }, "apiHost (VM_API_HOST, --api-host)", "user name"],
+    [{ apiUrl: "https://:pw@api.example.com/" }, "apiHost (VM_API_HOST, --api-host)", "user name"],
+    [
+      { apiHost: undefined, VM_API_URL: "https://me:pw@a.example/" },
+      "apiHost (VM_API_HOST, --api-host)",
+    ],
 
     ...["a\nb", "модель"].map((model): Row => [{ model }, "model"]),
     [{ model: undefined, VM_API_MODEL: "a\nb" }, "VM_API_MODEL"],
@@ -93,7 +104,11 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   ],
   insecure_url: [
     [{ issuer: "http://login.example.com" }, "http://login.example.com"],
-    [{ apiHost: "http://api.example.com/" }, "http://api.example.com", "apiHost (VM_API_HOST)"],
+    [
+      { apiHost: "http://api.example.com/" },
+      "http://api.example.com",
+      "apiHost (VM_API_HOST, --api-host)",
+    ],
     [{ apiUrl: "http://api.example.com/" }, "http://api.example.com"],
     [{ apiHost: undefined, VM_API_HOST: "http://a.example/" }, "http://a.example"],
   ],
@@ -104,11 +119,35 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     [{ ...NO_OIDC, ...OIDC_ENV, ...KEY_ENV }, "VM_API_KEY"],
   ],
   missing_api_credentials: [
-    [NO_OIDC, "VM_OIDC_ISSUER", "VM_API_KEY"],
+    [NO_OIDC, "no provider is set. Set issuer", "VM_API_KEY", "your administrator knows them"],
     [{ ...NO_OIDC, apiKey: "k" }, "apiSecret", "VM_API_SECRET"],
     [{ ...NO_OIDC, apiKey: "k", apiSecret: "" }, "apiSecret", "VM_API_SECRET"],
     [{ ...NO_OIDC, apiSecret: "s" }, "VM_API_KEY"],
     [{ ...NO_OIDC, VM_API_KEY: "k" }, "VM_API_SECRET"],
+  ],
+  api_host_missing: [
+    [
+      { apiHost: undefined },
+      "no API is named",
+      "apiHost (VM_API_HOST, --api-host)",
+      "settings.json",
+    ],
+    [{ ...NO_OIDC, ...KEY, apiHost: undefined }, "your administrator knows it"],
+    // Both places and the way on, for hosts that are of another sign-in.
+    [
+      { apiHost: undefined, VM_API_HOST: "https://b.example/", VM_OIDC_CLIENT_ID: "another" },
+      "the apiHost of the variables does not count: that place names another clientId than",
+      "Give apiHost",
+    ],
+    [
+      {
+        issuer: "http://localhost:1",
+        apiHost: undefined,
+        VM_API_HOST: "https://b.example/",
+        VM_OIDC_CLIENT_ID: "another",
+      },
+      "does not count", // before any default
+    ],
   ],
   missing_model: [
     [{ model: undefined }, "VM_API_MODEL"],

@@ -5,6 +5,7 @@ import {
   listenNeeds,
   resolveRedirect,
 } from "../../../client/options/browser_options.ts";
+import { findOrigin } from "../../../client/options/places.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -18,7 +19,11 @@ interface Given extends BrowserOptions {
 
 /** What comes of options and variables: URI, path and hosts to listen at. */
 async function resolve({ issuer = ISSUER, env = {}, ...options }: Given): Promise<string> {
-  const setting = await withEnv(env, () => resolveRedirect(options, issuer, "sign in"));
+  const setting = await withEnv(env, async () => {
+    const { origin } = await findOrigin(options, "sign in");
+    const inForce = origin.complete(options, "sign in", () => true);
+    return resolveRedirect(inForce, issuer, "sign in");
+  });
   const port = setting.ports[0] || 40_000;
   const hosts = listenNeeds(setting).map((need) => need.name === "net" ? need.host! : "");
   return [setting.uriOf(port), setting.pathOf(port), ...hosts].join(" ");

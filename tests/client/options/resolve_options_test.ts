@@ -3,6 +3,7 @@ import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
 import type { OidcIdentity } from "../../../client/options/resolve_identity.ts";
+import { findOrigin } from "../../../client/options/places.ts";
 import { checkSessionOptions, resolveOptions } from "../../../client/options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../../../client/session_options.ts";
 import { withTempHome } from "../../support/temp_home.ts";
@@ -33,17 +34,20 @@ const EMPTY = { VM_API_KEY: "", VM_API_SECRET: " ", VM_API_TIMEOUT: "", VM_API_H
 
 /** What options, with variables among them, come to: the identity and all else, without the usual. */
 async function resolve(given: Record<string, unknown>, isInit: boolean) {
-  return await withTempHome(() => {
+  return await withTempHome(async () => {
     const options: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(given)) {
       if (/^(VM_|CI$)/.test(name)) Deno.env.set(name, value as string);
       else options[name] = value;
     }
     const checked = checkSessionOptions(options as InitOptions, "test", isInit);
+    const places = await findOrigin(checked, "test");
+    const inForce = places.origin.complete(checked, "test", () => true);
     const { identity, apiHost, interactive, runtime, modelOptions } = resolveOptions(
-      checked,
+      inForce,
       "test",
       isInit,
+      places,
     );
     const { timeoutMs } = runtime;
     const { isDefaultScope: _, ...rest } = identity as OidcIdentity; // held by default_scope_test.ts
@@ -67,6 +71,7 @@ const SESSION: [given: Record<string, unknown>, expected: Record<string, unknown
   [OIDC_ENV, BY_ENV],
   [{ ...OIDC, ...OIDC_ENV }, {}],
   [{ ...OIDC, VM_OIDC_SCOPE: "openid" }, { scope: "openid" }],
+  [{ ...OIDC, ...OIDC_ENV, VM_OIDC_SCOPE: "x", VM_OIDC_AUDIENCE: "y" }, {}],
   [{ ...OIDC, scope: "a", VM_OIDC_SCOPE: "x" }, { scope: "a" }],
   [{ ...OIDC, VM_OIDC_AUDIENCE: "env-api" }, { audience: "env-api" }],
   [{ ...OIDC, audience: "b", VM_OIDC_AUDIENCE: "y" }, { audience: "b" }],
@@ -110,14 +115,14 @@ const SESSION: [given: Record<string, unknown>, expected: Record<string, unknown
   // Credentials as options are not held against variables, nor half an API key.
   [{ ...OIDC, ...KEY_ENV }, {}],
   [{ ...OIDC, apiKey: "", apiSecret: " " }, {}],
-  [{ issuer: OIDC.issuer, ...OIDC_ENV, ...KEY_ENV }, { clientId: "env-app" }],
+  [{ issuer: BY_ENV.issuer, ...OIDC_ENV, ...KEY_ENV }, BY_ENV],
   [{ ...OIDC_ENV, VM_API_KEY: "k" }, BY_ENV],
 ];
 
 /** What an API key comes to. Nobody is asked, so the variable for that is not read. */
 const KEYS: [given: Record<string, unknown>, apiKey: string, apiSecret: string][] = [
   [{ ...KEY, ...OIDC_ENV, VM_OIDC_INTERACTIVE: "nonsense" }, "k", "s"],
-  [{ apiKey: "k", ...KEY_ENV }, "k", "env-secret"],
+  [{ apiKey: "env-key", ...KEY_ENV }, "env-key", "env-secret"],
   [KEY_ENV, "env-key", "env-secret"],
 ];
 
@@ -139,9 +144,11 @@ for (const [given, apiKey, apiSecret] of KEYS) {
 }
 
 Deno.test("options of init: the model's, and their defaults", async () => {
-  const usual = { ...USUAL, apiHost: "http://localhost:5000/api/v1/tracking/", monitoring: false };
+  const VM_API_HOST = "https://api.example.com/";
+  const usual = { ...USUAL, apiHost: VM_API_HOST, monitoring: false };
   const byEnv = { ...usual, model: "env-model" };
-  const init = (given: Record<string, unknown>) => resolve(given, true) as Promise<unknown>;
+  const init = (given: Record<string, unknown>) =>
+    resolve({ VM_API_HOST, ...given }, true) as Promise<unknown>;
   assertEquals(await init({ ...OIDC, ...MODEL }), byEnv);
   const own = { model: "m", document: "d", monitoring: true };
   assertEquals(await init({ ...OIDC, ...MODEL, ...own }), { ...usual, ...own });
@@ -150,6 +157,12 @@ Deno.test("options of init: the model's, and their defaults", async () => {
   const { issuer: _, clientId: _1, scope: _2, ...rest } = byEnv;
   const key = { kind: "api_key", apiKey: "env-key", apiSecret: "env-secret", interactive: false };
   assertEquals(await init({ ...DOTS, ...KEY_ENV, ...MODEL }), { ...rest, ...key });
+});
+
+Deno.test("options of init: an API of this computer is the default beside a provider of this computer", async () => {
+  const local = { issuer: "http://127.0.0.1:9000", clientId: "c", ...MODEL };
+  const { apiHost } = await resolve(local, true);
+  assertEquals(apiHost, "http://localhost:5000/api/v1/tracking/");
 });
 
 Deno.test("options: a clock that is given measures the waits, too", () => {

@@ -1,18 +1,21 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import {
   clearOidcCredentials,
   createSession,
   credentialKey,
   FileCredentialsBackend,
   init,
+  type InitOptions,
   requiredPermissions,
 } from "@validmind/auth";
 import { runDeno } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
-import { withEnv } from "../../support/own_env.ts";
+import { setVariables, withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { replace } from "../../support/replace.ts";
 import { withTempHome } from "../../support/temp_home.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
@@ -29,7 +32,9 @@ async function withSettings(
       await new FileCredentialsBackend().put(key, entry({ issuer, client_id: clientId }));
     }
     const text = typeof document === "string" ? document : JSON.stringify(document);
-    await Deno.writeTextFile(`${home}/.validmind/settings.json`, text, { mode: 0o600 });
+    const folder = join(home, ".config", "validmind-auth");
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(join(folder, "settings.json"), text, { mode: 0o600 });
     await run(home);
   });
 }
@@ -78,7 +83,7 @@ Deno.test("settings in code: a damaged file is an error; VM_AUTH_CONFIG turns it
 Deno.test("settings in code: a file that may not be read is passed over, and named as optional", async () => {
   await withSettings({ ...OIDC, apiHost: "https://api.example.com/" }, async (home) => {
     const needs = await requiredPermissions(OIDC, { call: "createSession" });
-    const path = `${home}/.validmind/settings.json`;
+    const path = join(home, ".config", "validmind-auth", "settings.json");
     const own = needs.find((need) => "path" in need && need.path === path);
     assertEquals([own?.name, own?.need], ["read", "optional"]);
     const { stdout, stderr } = await runDeno({
@@ -95,5 +100,104 @@ Deno.test("settings in code: a file that may not be read is passed over, and nam
       return openSync(at, options);
     });
     assertEquals((await createSession(OIDC)).apiHost, undefined);
+  });
+});
+
+/** What a person and a shell have set, where nobody has named an API for the sign-in. */
+const UNNAMED: [
+  about: string,
+  options: InitOptions,
+  settings: unknown,
+  env: Record<string, string>,
+][] = [
+  ["nothing but the sign-in", OIDC, {}, {}],
+  ["settings of another client", OIDC, { ...OTHER, apiHost: "https://api.example.com/" }, {}],
+  [
+    "settings beside another client id",
+    {},
+    { ...OIDC, apiHost: "https://api.example.com/" },
+    { VM_OIDC_CLIENT_ID: "another" },
+  ],
+  ["a profile without one", { profile: "two" }, { profiles: { two: OIDC } }, {}],
+  ["a profile beside the shell's API", { profile: "two" }, { profiles: { two: OIDC } }, {
+    VM_API_HOST: "https://staging.example.com/",
+  }],
+  ["a key alone", { apiKey: "k", apiSecret: "s" }, {}, {}],
+];
+
+for (const [about, options, settings, env] of UNNAMED) {
+  Deno.test(`init sends no token to a default API: ${about}`, async () => {
+    await withSettings(settings, async () => {
+      setVariables(env);
+      const fetch = spyFetch(() => Response.json({}));
+      const run = () => init({ model: "m", fetch, ...options });
+      await rejectsWith("api_host_missing", run, "Give apiHost", "administrator");
+      assertEquals(fetch.urls, []);
+    });
+  });
+}
+
+Deno.test("init takes the API that settings name alone, beside a sign-in of the variables", async () => {
+  await using api = await startTrackingApi();
+  await withSettings({ apiHost: api.apiHost }, async () => {
+    setVariables({ VM_OIDC_ISSUER: OIDC.issuer, VM_OIDC_CLIENT_ID: OIDC.clientId });
+    assertEquals((await init({ model: "cl123" })).apiHost, api.apiHost);
+  });
+});
+
+const NO_MODULE: unknown[] = [
+  { ...OIDC, backend: "./evil.ts:Evil" },
+  {
+    ...OIDC,
+    backend: "fallback",
+    backendOptions: { backends: ["data:text/javascript,throw 1:E"] },
+  },
+  { ...OIDC, profiles: { two: { backend: "/tmp/evil.ts:Evil" } } },
+];
+
+Deno.test("settings name no module: what a script may write decides nothing that runs later", async () => {
+  for (const document of NO_MODULE) {
+    await withSettings(document, async () => {
+      const run = () => createSession({ interactive: false });
+      await rejectsWith("settings_invalid", run, "names a module");
+    });
+  }
+  // The folder of the tokens, which every script may write, has no settings.
+  await withTempHome(async (home) => {
+    await Deno.mkdir(`${home}/.validmind`);
+    const path = `${home}/.validmind/settings.json`;
+    await Deno.writeTextFile(path, JSON.stringify(NO_MODULE[0]), { mode: 0o600 });
+    const run = () => createSession({ interactive: false });
+    await rejectsWith("missing_api_credentials", run, "no provider is set");
+  });
+});
+
+/** Signs in by a profile, or shows the error, in a process that may not read the settings. */
+const BY_PROFILE = `import { createSession } from "@validmind/auth";
+  const options = JSON.parse(Deno.args[0]);
+  const error = await createSession({ interactive: false, ...options }).catch((error) => error);
+  console.log(error.code ?? "signed in", error.message);`;
+
+Deno.test("a profile whose settings may not be read signs nobody in at the shell's provider", async () => {
+  const document = { profiles: { staging: OTHER } };
+  await withSettings(document, async (home) => {
+    const env = { HOME: home, USERPROFILE: home, VM_OIDC_NO_PERSIST: "1" };
+    const shell = { VM_OIDC_ISSUER: OIDC.issuer, VM_OIDC_CLIENT_ID: OIDC.clientId };
+    const run = async (options: InitOptions, flags: string[], more = {}) => {
+      const args = [JSON.stringify(options)];
+      const process = { code: BY_PROFILE, args, flags, env: { ...env, ...more } };
+      return (await runDeno(process)).stdout;
+    };
+    const path = join(home, ".config", "validmind-auth", "settings.json");
+    const byName = await run({ profile: "staging" }, ["--allow-env"], shell);
+    assertStringIncludes(byName, "permission_required Cannot sign in: the profile staging may be");
+    assertStringIncludes(byName, `--allow-read=${path}`);
+    const byVariable = await run({}, ["--allow-env"], { ...shell, VM_OIDC_PROFILE: "staging" });
+    assertStringIncludes(byVariable, "permission_required");
+    const isLabel = await run({ ...OIDC, profile: "staging" }, ["--allow-env"]);
+    assertStringIncludes(isLabel, "login_required");
+    const nobody = await run({}, ["--allow-env"]);
+    assertStringIncludes(nobody, "missing_api_credentials Cannot sign in: no provider is set.");
+    assertStringIncludes(nobody, `Cannot use the settings file ${path}: Deno does not permit it.`);
   });
 });

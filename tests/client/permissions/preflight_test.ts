@@ -32,19 +32,17 @@ const start = (options: SessionOptions) => () => createSession({ ...OIDC, ...opt
 withPermissions("what is missing is told with reasons and flags", "none", async () => {
   const run = start({ credentialsBackend: memory(), scope: "openid" });
   const { message } = await rejectsWith("permission_required", run);
-  const [first, flags, or, ...set] = message.split("\n");
+  const [first, flags, ...rest] = message.split("\n");
   const why = "Deno does not permit net a.example.com:443 (to call the API). Run with";
   assertEquals([first, flags], [`Cannot sign in: ${why}`, `  ${HOSTS}`]); // no optional variables
-  assertEquals(or, "You can put this into deno.json instead, and run with -P=validmind:");
-  const net = ["a.example.com:443", "b.example.com:443"];
-  assertEquals(JSON.parse(set.join("\n")), { permissions: { validmind: { net } } });
+  assertEquals(rest, []);
 });
 
 withPermissions("the flags are in the order of requiredPermissions", "none", async () => {
   const needs = [{ name: "net", host: "vault.example.com:8200" }] as const;
   const credentialsBackend = Object.assign(memory(), { requiredPermissions: () => [...needs] });
   const run = () => init({ ...OIDC, model: "m", credentialsBackend });
-  await rejectsWith("permission_required", run, `\n  ${HOSTS},vault.example.com:8200\n`);
+  await rejectsWith("permission_required", run, `\n  ${HOSTS},vault.example.com:8200`);
 });
 
 withPermissions("an API key needs its host, and no other", "none", async () => {
@@ -150,8 +148,20 @@ withPermissions("variables that are granted are used, and others are not asked f
   assertEquals((await (await createSession(signedIn())).status()).kind, "oidc");
 });
 
+withPermissions("an API key in the variables counts beside neither an issuer nor a client", {
+  env: ["VM_OIDC_ISSUER", "VM_API_KEY"],
+}, async () => {
+  const choice = "(to choose the store";
+  using _ = new OwnEnv({ VM_API_KEY: "k" });
+  const ofClient = () => createSession({ clientId: WHO.clientId });
+  await rejectsWith("permission_required", ofClient, choice);
+  Deno.env.set("VM_OIDC_ISSUER", WHO.issuer);
+  const needed = ["env VM_OIDC_CLIENT_ID (to read the options", choice];
+  await rejectsWith("permission_required", () => createSession(), ...needed);
+});
+
 const CHOICE = "VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND";
-const BEFORE_A_HOST = `${CHOICE},${HOME_VARIABLE}\n`; // all that are read before one is known
+const BEFORE_A_HOST = `${CHOICE},${HOME_VARIABLE}`; // all that are read before one is known
 
 withPermissions("a variable that is needed is named with its flag", "none", async () => {
   const needed =

@@ -10,6 +10,7 @@ import { browserOptions } from "../../support/browser_flow.ts";
 import { fakeBrowser } from "../../support/fake_browser.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { testWith } from "../../support/test_with.ts";
+import { replace } from "../../support/replace.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { type AuthorizationPrompt, createSession, startSignIn } from "@validmind/auth";
@@ -45,6 +46,14 @@ openTest("the page is one argument, and no secret goes along in the environment"
   assertEquals(text.includes("s3cret"), false);
   await using failing = await fakeBrowser(3);
   assertEquals(await open(PAGE, failing.path), "xdg-open found no browser");
+});
+
+openTest("nothing is started where PATH has a relative folder", async () => {
+  await using browser = await fakeBrowser();
+  for (const path of [`bin:${browser.path}`, `${browser.path}:`]) {
+    assertStringIncludes((await open(PAGE, path))!, "PATH has the relative folder");
+  }
+  assertEquals(await browser.opened(), undefined);
 });
 
 Deno.test("openBrowser: without the permission nothing is run, and nobody is asked", {
@@ -88,6 +97,30 @@ openTest("a sign-in in two steps opens the browser, too, where its call asks for
 
 Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the process", () => {
   assertEquals(watchInterrupt(new AbortController()), undefined);
+});
+
+test("interrupts: in a notebook one ends the sign-in, and not the kernel", async (world) => {
+  const { onDeviceCode: _, ...options } = world.options;
+  const listeners = new Set<() => void>();
+  using _kernel = new FakeKernel();
+  using _add = replace(Deno, "addSignalListener", (signal, listener) => {
+    assertEquals(signal, "SIGINT");
+    listeners.add(listener);
+  });
+  using _remove = replace(Deno, "removeSignalListener", (_, listener) => {
+    listeners.delete(listener);
+  });
+  for (const isInterrupted of [true, false]) {
+    world.clock.onDelay = () => {
+      assertEquals(listeners.size, 1, "an interrupt would end the kernel");
+      if (isInterrupted) { for (const listener of listeners) listener(); }
+    };
+    const signIn = () => createSession(options);
+    if (isInterrupted) {
+      await assertRejects(signIn, DOMException, "was interrupted. Run the cell again.");
+    } else await signIn();
+    assertEquals(listeners.size, 0, "a later interrupt is the cell's own");
+  }
 });
 
 /** Starts a sign-in whose link nobody is shown. */

@@ -5,7 +5,9 @@ import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
 import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
 import { EntryUse } from "../../../client/tokens/entry_use.ts";
-import type { TokenSourceOptions } from "../../../client/tokens/source.ts";
+import { TokenSource } from "../../../client/tokens/source.ts";
+import { replace } from "../../support/replace.ts";
+import type { TokenSourceOptions } from "../../../client/tokens/session_tokens.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
@@ -34,6 +36,22 @@ test.real("tokens: a fresh stored token is used without the provider, and read o
   world.clock.advance(HOUR - 121_000);
   assertEquals(await session.accessToken(), before!.access_token);
   assertEquals([world.provider.requests, credentialsBackend.calls], [[], ["get"]]);
+});
+
+test("tokens: a start from a fresh stored token, and its calls, do without the slow half", async (world) => {
+  await world.signIn();
+  let isAsked = false;
+  const { renewal } = TokenSource.prototype;
+  using _ = replace(TokenSource.prototype, "renewal", function (this: TokenSource) {
+    isAsked = true;
+    return renewal.call(this);
+  });
+  const session = await world.signIn();
+  await session.get("thing");
+  assertEquals([await session.accessToken(), isAsked], [world.stored().access_token, false]);
+  world.clock.advance(HOUR);
+  await session.accessToken();
+  assertEquals(isAsked, true);
 });
 
 test.real("tokens: an expired one is refreshed, and the rotated refresh token is stored", async (world) => {
@@ -162,7 +180,8 @@ test("tokens: a damaged field of the entry locks nobody out, and a sign-out remo
 });
 
 Deno.test("tokens: the last DPoP key is kept for use, and no former one", async () => {
-  const use = new EntryUse({} as TokenSourceOptions);
+  const stored = { backend: new MemoryCredentialsBackend(), key: "key" };
+  const use = new EntryUse({ stored, identity: {}, runtime: {} } as unknown as TokenSourceOptions);
   const [one, other] = [(await generateDpopKey()).jwk, (await generateDpopKey()).jwk];
   const first = await use.importKey(one);
   assert(await use.importKey({ ...one }) === first);

@@ -4,13 +4,15 @@
  * (`refresh`), beside scripts that do the least for it, by turns:
  *
  * ```sh
- * deno task bench [cold] [refresh] [--rounds=30]
+ * deno task bench [cold] [refresh] [entries] [--rounds=30]
  * ```
+ *
+ * `entries` has the cost of a start, by the number of entries in one file, on Linux.
  *
  * @module
  */
 import { parseArgs } from "node:util";
-import { credentialKey, FileCredentialsBackend } from "@validmind/auth";
+import { credentialKey, FileCredentialsBackend, type OidcCredentials } from "@validmind/auth";
 import { ALL, denoCommand } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
@@ -37,17 +39,10 @@ export function denoProgram(name: string, ...args: string[]): [string, ...string
 }
 
 const SECTIONS: Record<string, (folder: string) => Promise<void>> = {
+  entries: measureEntries,
   cold: async (home) => {
     const key = credentialKey(ISSUER, CLIENT_ID);
-    // About 3 KB, as with a JWT access token of a large organisation.
-    const stored = entry({
-      issuer: ISSUER,
-      client_id: CLIENT_ID,
-      access_token: "a".repeat(1400),
-      id_token: `e30.${"i".repeat(1000)}.s`,
-      expires_at: "2099-01-01T00:00:00.000Z",
-    });
-    await new FileCredentialsBackend({ path: pathIn(home) }).put(key, stored);
+    await new FileCredentialsBackend({ path: pathIn(home) }).put(key, storedEntry(CLIENT_ID));
     const env = { HOME: home };
     await measure("Cold start to a bearer header from a valid stored token", [
       { name: "read and parse the same file", command: denoProgram("read_parse.ts", key), env },
@@ -70,6 +65,49 @@ const SECTIONS: Record<string, (folder: string) => Promise<void>> = {
     ]);
   },
 };
+
+/** About 3 KB, as with a JWT access token of a large organisation. */
+function storedEntry(clientId: string): OidcCredentials {
+  return entry({
+    issuer: ISSUER,
+    client_id: clientId,
+    access_token: "a".repeat(1400),
+    id_token: `e30.${"i".repeat(1000)}.s`,
+    expires_at: "2099-01-01T00:00:00.000Z",
+  });
+}
+
+/** Costs of a start from a file with so many entries. */
+async function measureEntries(folder: string): Promise<void> {
+  console.log("A start from a stored token: medians of CPU in ms and of peak memory in MB");
+  for (const count of [1, 100, 1_000, 10_000]) {
+    const home = `${folder}/${count}`;
+    const backend = new FileCredentialsBackend({ path: pathIn(home) });
+    await backend.put(credentialKey(ISSUER, CLIENT_ID), storedEntry(CLIENT_ID));
+    const document = JSON.parse(await Deno.readTextFile(pathIn(home)));
+    for (let other = 1; other < count; other++) {
+      const clientId = `${CLIENT_ID}-${other}`;
+      document.credentials[credentialKey(ISSUER, clientId)] = storedEntry(clientId);
+    }
+    await Deno.writeTextFile(pathIn(home), JSON.stringify(document, null, 2));
+    const [program, ...args] = denoProgram("cost_of_start.ts", ISSUER, CLIENT_ID);
+    const costs: { cpuMs: number; peakMb: number }[] = [];
+    for (let round = 0; round <= rounds; round++) {
+      const child = new Deno.Command(program, { args, env: { HOME: home }, stderr: "inherit" });
+      const cost = JSON.parse(new TextDecoder().decode((await child.output()).stdout));
+      if (round > 0) costs.push(cost); // the first fills the caches
+    }
+    const [cpuMs, peakMb] = (["cpuMs", "peakMb"] as const).map((name) =>
+      median(costs.map((cost) => cost[name])).toFixed(0)
+    );
+    const { size } = await Deno.stat(pathIn(home));
+    console.log(`  ${count} entries, ${(size / 1e6).toFixed(1)} MB: ${cpuMs} ms, ${peakMb} MB`);
+  }
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
 
 const pathIn = (home: string) => `${home}/.validmind/credentials.json`;
 
@@ -125,10 +163,10 @@ const { values, positionals } = parseArgs({
 const rounds = Number(values.rounds);
 
 if (import.meta.main) {
-  const names = positionals.length > 0 ? positionals : Object.keys(SECTIONS);
+  const names = positionals.length > 0 ? positionals : ["cold", "refresh"];
   const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name));
   if (unknown !== undefined || !(rounds > 0)) {
-    console.error("Cannot run: deno task bench [cold] [refresh] [--rounds=30]");
+    console.error("Cannot run: deno task bench [cold] [refresh] [entries] [--rounds=30]");
     Deno.exit(2);
   }
   for (const name of names) {

@@ -6,10 +6,13 @@
  *
  * It works in a copy of the checkout in `--folder` (default: a folder of the system's temporary one).
  * `--faults` counts those that compile; each room gets its share by lines of code. All meet the tests of
- * their own room first. Those that pass there meet all tests of `deno task test`.
+ * their own room first. Those that pass there meet all tests of `deno task test`, several of them in one
+ * run: for each test that fails there, halves of them are put in until one is left. `--minutes` ends the first part:
+ * what it did not reach was not tried, and is not in the table.
  *
- * A failure counts where the test file that failed passes without the fault and fails again with it,
- * so that a busy machine notices nothing. A run that goes on for ever counts likewise.
+ * A failure counts where the test that failed passes without the fault and fails again with it, so that a
+ * busy machine notices nothing. A run that goes on for ever counts likewise. A test that fails without a
+ * fault is told, and counts no more.
  *
  * `outcomes.jsonl` in the folder keeps what was found: the same command goes on where it was stopped. What
  * cannot be noticed by any test is listed by hand in `equivalent.txt`
@@ -51,6 +54,8 @@ const ROOM_SECONDS = 240;
 const ALL_SECONDS = 2400;
 /** Whether what failed passes without a fault. */
 const sound = new Map<string, boolean>();
+/** The names of the tests that do not. */
+const unsound = new Set<string>();
 
 const option = (name: string, otherwise: string): string =>
   Deno.args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? otherwise;
@@ -133,42 +138,60 @@ async function testsOf(file: string): Promise<string[]> {
 
 /** The first test that failed in a run; undefined where all passed. */
 async function failureOf(args: string[], seconds: number): Promise<Failure | undefined> {
+  const [failure] = await failuresOf(args, seconds);
+  return failure;
+}
+
+/** The tests that failed in a run, without those that fail in any case. */
+async function failuresOf(args: string[], seconds: number): Promise<Failure[]> {
   const report = `${FOLDER}/report.xml`;
   await Deno.remove(report).catch(() => {});
   const option = args[0] === "test" ? [`--junit-path=${report}`] : [];
   const { code, said } = await deno([...args, ...option], seconds);
-  if (code === 0) return undefined;
+  if (code === 0) return [];
   const failed = junitCases(await read(report) || "<testsuites ")
-    .find(({ outcome }) => outcome === "failed");
-  if (failed !== undefined) {
-    const { file, name } = failed;
-    // A test that a helper registers has the helper's name.
+    .filter(({ outcome }) => outcome === "failed");
+  if (failed.length === 0) {
+    const how = code === 124 ? "goes on for ever" : said.slice(-300);
+    return [{ file: "", how, again: args, seconds }];
+  }
+  const files = filesIn(said);
+  return failed.filter(({ name }) => !unsound.has(name)).map((one) => {
+    const { name } = one;
+    // A test that a helper registers has the helper's name in the report.
+    const file = files.get(name) ?? one.file;
     const paths = file.endsWith("_test.ts")
       ? [file]
       : args.filter((arg) => arg === IGNORE || arg.startsWith("tests/"));
     return { file, how: name, again: [...TEST, `--filter=${name}`, ...paths], seconds };
-  }
-  const how = code === 124 ? "goes on for ever" : said.slice(-300);
-  return { file: "", how, again: args, seconds };
+  });
+}
+
+/** The files of the tests that failed, by their names, as Deno tells them on the way. */
+function filesIn(said: string): Map<string, string> {
+  const lines = said.matchAll(/^\.\/(\S+) => (.*) \.\.\. FAILED\b/gm);
+  return new Map(Array.from(lines, ([, file = "", name = ""]) => [name, file]));
 }
 
 /** The tests of a file's room. */
 async function testRoom(file: string): Promise<Failure | undefined> {
   const paths = await testsOf(file);
   if (paths.length === 0) return undefined;
-  return await failureOf([...TEST, "--fail-fast", IGNORE, ...paths], ROOM_SECONDS);
+  return await failureOf([...TEST, IGNORE, ...paths], ROOM_SECONDS);
 }
 
 /** All tests of `deno task test`, and the examples of the pages. */
-async function testAll(): Promise<Failure | undefined> {
+async function testAll(): Promise<Failure[]> {
   const examples = ["run", "-A", "--unstable-kv", "tests/support/doc_tests.ts"];
-  return await failureOf([...TEST, "--fail-fast", IGNORE, "tests/"], ALL_SECONDS) ??
-    await failureOf(examples, ALL_SECONDS);
+  return [
+    ...await failuresOf([...TEST, IGNORE, "tests/"], ALL_SECONDS),
+    ...await failuresOf(examples, ALL_SECONDS),
+  ];
 }
 
 /** Whether a failure is the fault's: it comes again with it, and does not come without it. */
 async function isOfFault(
-  { again, seconds }: Failure,
+  { again, how, seconds }: Failure,
   change: (isFaulty: boolean) => Promise<void>,
 ): Promise<boolean> {
   if (await failureOf(again, seconds) === undefined) return false;
@@ -176,6 +199,7 @@ async function isOfFault(
   const key = again.join(" ");
   if (!sound.has(key)) sound.set(key, await failureOf(again, seconds) === undefined);
   await change(true);
+  if (!sound.get(key)) unsound.add(how);
   return sound.get(key)!;
 }
 
@@ -183,11 +207,12 @@ async function isOfFault(
 async function noticedBy(
   fault: Fault,
   tests: () => Promise<Failure | undefined>,
+  attempts = 6,
 ): Promise<Failure | undefined> {
   const change = (isFaulty: boolean) => write(fault, isFaulty);
   try {
     await change(true);
-    for (let attempt = 0; attempt < 3; attempt++) {
+    for (let attempt = 0; attempt < attempts; attempt++) {
       const failure = await tests();
       if (failure === undefined) return undefined;
       if (await isOfFault(failure, change)) return failure;
@@ -254,19 +279,73 @@ async function printTable(): Promise<void> {
   for (const { id, line, text } of all.filter(isLeft)) console.log(`${line} -> ${text}\n  ${id}`);
 }
 
-/** Tries one fault, keeps the outcome, and tells it. */
-async function record(
-  fault: Fault,
-  tests: (file: string) => Promise<Failure | undefined>,
-  noticed: End,
-  passed: End,
-): Promise<void> {
-  const failure = await noticedBy(fault, () => tests(fault.file));
+/** Keeps an outcome, and tells it. */
+async function record(fault: Fault, end: End, failure: Failure | undefined): Promise<void> {
   const { id, file, line, text } = fault;
-  const [end, by] = failure === undefined ? [passed, ""] : [noticed, describe(failure)];
+  const by = failure === undefined ? "" : describe(failure);
   const outcome: Outcome = { id, file, line, text, end, by };
   await Deno.writeTextFile(OUTCOMES, `${JSON.stringify(outcome)}\n`, { append: true });
   console.log(`${new Date().toISOString()} ${end}: ${id} (line ${line}) ${by}`);
+}
+
+/** Tries each fault by the tests of its room, as long as there is time. */
+async function tryInRooms(faults: readonly Fault[]): Promise<void> {
+  const end = Date.now() + Number(option("minutes", "Infinity")) * 60_000;
+  const done = await outcomes();
+  for (const fault of faults) {
+    if (done.has(fault.id)) continue;
+    if (Date.now() > end) return;
+    const failure = await noticedBy(fault, () => testRoom(fault.file));
+    await record(fault, failure === undefined ? "passed its room" : "noticed by its room", failure);
+  }
+}
+
+/** Tries the faults that passed their rooms by all tests, one fault of each file at a time. */
+async function tryTogether(faults: readonly Fault[]): Promise<void> {
+  let open = [...faults];
+  while (open.length > 0) {
+    const together = [...Map.groupBy(open, ({ file }) => file).values()].map(([first]) => first!);
+    console.log(`All tests, with ${together.length} faults`);
+    for (const fault of together) await write(fault, true);
+    const failures = await testAll();
+    for (const fault of together) await write(fault, false);
+    const noticed = await attribute(failures, together);
+    // One fault may have hidden another.
+    const ended = noticed.size > 0 ? noticed : new Set(together);
+    for (const fault of ended) if (!noticed.has(fault)) await record(fault, "survived", undefined);
+    open = open.filter((fault) => !ended.has(fault));
+  }
+}
+
+/** Finds the faults that make tests fail. */
+async function attribute(
+  failures: readonly Failure[],
+  faults: readonly Fault[],
+): Promise<Set<Fault>> {
+  const noticed = new Set<Fault>();
+  console.log(`${failures.length} tests failed`);
+  for (const failure of failures) {
+    const fault = await culprit(failure, faults.filter((one) => !noticed.has(one)));
+    if (fault === undefined) continue;
+    const again = () => failureOf(failure.again, ROOM_SECONDS);
+    const found = await noticedBy(fault, again, 1);
+    if (found === undefined) continue;
+    noticed.add(fault);
+    await record(fault, "noticed", found);
+  }
+  return noticed;
+}
+
+/** One of some faults with which a test fails. */
+async function culprit(failure: Failure, faults: readonly Fault[]): Promise<Fault | undefined> {
+  if (faults.length === 0 || unsound.has(failure.how)) return undefined;
+  for (const fault of faults) await write(fault, true);
+  const hasFailed = await failureOf(failure.again, ROOM_SECONDS) !== undefined;
+  for (const fault of faults) await write(fault, false);
+  if (!hasFailed || faults.length === 1) return hasFailed ? faults[0] : undefined;
+  const half = Math.ceil(faults.length / 2);
+  return await culprit(failure, faults.slice(0, half)) ??
+    await culprit(failure, faults.slice(half));
 }
 
 if (import.meta.main) {
@@ -279,16 +358,10 @@ if (import.meta.main) {
     await Deno.writeTextFile(chosen, JSON.stringify(await chooseByRoom()));
   }
   const faults: Fault[] = JSON.parse(await read(chosen));
-  const done = await outcomes();
-  for (const fault of faults) {
-    if (!done.has(fault.id)) {
-      await record(fault, testRoom, "noticed by its room", "passed its room");
-    }
-  }
+  await tryInRooms(faults);
   const [inRoom, equivalent] = [await outcomes(), await equivalents()];
-  for (const fault of faults) {
-    const isOpen = inRoom.get(fault.id)!.end === "passed its room" && !equivalent.has(fault.id);
-    if (isOpen) await record(fault, testAll, "noticed", "survived");
-  }
+  await tryTogether(
+    faults.filter(({ id }) => inRoom.get(id)?.end === "passed its room" && !equivalent.has(id)),
+  );
   await printTable();
 }

@@ -194,9 +194,9 @@ export const PROVIDER_TARGETS: readonly FuzzTarget[] = [
   target("the answer to a refresh", tokenAnswer, async (input) => {
     if (tellsUnknown(input.body, SECRETS.refresh)) return;
     const from = fakeProvider({ token: () => toResponse(input) });
+    const refreshToken = SECRETS.refresh;
     const keepRotated = () => Promise.resolve();
-    const options = { refreshToken: SECRETS.refresh, keepRotated };
-    const answer = await attempt(() => refreshTokens(from, options));
+    const answer = await attempt(() => refreshTokens(from, { refreshToken, keepRotated }));
     if (answer?.tokens !== undefined) assertTokens(answer.tokens);
     else if (answer !== undefined) assertNoSecret(answer.error);
   }),

@@ -125,7 +125,8 @@ apiTest("a command that is not one request is refused, and nothing sent", async 
   for (const [words, said] of REFUSED) {
     assertEquals((await world.says(`api ${words}`, 2, said)).stdout, "");
   }
-  await world.says("VM_API_HOST= api ping --login", 2, "Give --api-host (VM_API_HOST)");
+  const lacking = "error (api_host_missing): Cannot call the API: no API is named. Give apiHost";
+  await world.says("VM_API_HOST= api ping --login", 2, lacking, "(VM_API_HOST, --api-host)");
   await world.says(`api ${api.otherOrigin}/x`, 1, "error (wrong_origin)");
   await world.says("logout", 0);
   await world.says("api ping", 4);

@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { dirname } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
@@ -72,7 +73,7 @@ configTest("shows what applies, and from where, without a secret", async (world)
     /^scope +openid +--scope$/m,
     /^backend +vault +VM_OIDC_CREDENTIALS_BACKEND$/m,
     /^backendOptions +\(set, not shown\) +VM_OIDC_CREDENTIALS_BACKEND_KWARGS$/m,
-    /^VM_OIDC_CLIENT_SECRET +\(set, not shown\) +VM_OIDC_CLIENT_SECRET$/m,
+    /^VM_OIDC_CLIENT_SECRET +\(set, not shown\) +VM_OIDC_CLIENT_SECRET, unused: that place does not/m,
     "!s3cr3t",
     { env },
   );
@@ -83,15 +84,17 @@ configTest("shows what applies, and from where, without a secret", async (world)
   const { file, settings } = (await world.says("config --json", 0, "!s3cr3t", { env })).json;
   assertEquals(file, { path, state: "read", profiles: ["two"] });
   assertEquals(settings.issuer, { value: issuer, source: "settings file" });
-  assertEquals(settings.VM_OIDC_CLIENT_SECRET, { source: "VM_OIDC_CLIENT_SECRET" });
+  assertEquals(settings.VM_OIDC_CLIENT_SECRET.value, undefined);
 });
 
 cliTest("config: a setting of another client is shown as unused", async (world) => {
-  await world.write({ apiHost: "https://api.example.com/", backend: "file", backendOptions: {} });
+  const other = { ...client(world), clientId: "other" };
+  const apiHost = "https://api.example.com/";
+  await world.write({ ...other, apiHost, backend: "file", backendOptions: {} });
   await world.says(
     "VM_OIDC_CREDENTIALS_BACKEND=file config",
     0,
-    /^apiHost +https:\S+ +settings file, unused: not for the client/m,
+    /^apiHost +https:\S+ +settings file, unused: that place names another clientId than the variables$/m,
     /^backend +file +VM_OIDC_CREDENTIALS_BACKEND$/m,
   );
 });
@@ -133,6 +136,25 @@ configTest("set writes a private file, and unset takes out", async (world) => {
   });
 });
 
+configTest(
+  "two changes at once are both kept, and a temp file of a killed one goes",
+  async (world) => {
+    await world.write({ model: "m" });
+    const { settingsPath: path } = world;
+    await Deno.writeTextFile(`${path}.tmp`, "half");
+    const names = ["scope", "audience", "login-hint", "listen", "document"];
+    const flags = ["-A"];
+    const values: Record<string, string> = { listen: "127.0.0.1:8765" };
+    await Promise.all(
+      names.map((name) => world.says(`config set ${name} ${values[name] ?? "x"}`, 0, { flags })),
+    );
+    const keys = ["audience", "document", "listen", "loginHint", "model", "scope"];
+    assertEquals(Object.keys(await settingsIn(world) as object).toSorted(), keys);
+    const left = Array.from(Deno.readDirSync(dirname(path)), ({ name }) => name);
+    assertEquals(left.filter((name) => name.endsWith(".tmp")), []);
+  },
+);
+
 const REFUSED: [words: string, said: string][] = [
   ["isuer x", 'Did you mean "issuer"?'],
   ["clientSecret s3cr3t", "Set VM_OIDC_CLIENT_SECRET instead."],
@@ -148,14 +170,21 @@ const REFUSED: [words: string, said: string][] = [
   ["", "name or value is missing"],
   ["issuer ftp://x", "issuer (VM_OIDC_ISSUER, --issuer) is not an http(s) URL"],
   ["client-id 'a|b'", "--client-id) has a"],
-  ["api-host http://a.example", "--api-host) is http://a.example, which would get secrets"],
+  [
+    "api-host http://a.example",
+    "(VM_API_HOST, --api-host) is http://a.example, which would get secrets",
+  ],
   ["redirect-uri nonsense", "redirectUri (VM_OIDC_REDIRECT_URI, --redirect-uri) is not an address"],
   ["listen 0.0.0.0:1", "listen (VM_OIDC_LISTEN, --listen) is not a loopback host"],
-  [`authorizationParameters '{"state":"x"}'`, "(--parameter) takes no state"],
+  [
+    `authorizationParameters '{"state":"x"}'`,
+    "authorizationParameters (--parameter) takes no state",
+  ],
   ["clientKeyFile /a clientAssertionFile /b", "exclude each other"],
   ["dpop true bearer id_token", "is not for an ID token"],
   ["model '\u00e9\u20ac'", "no HTTP header can carry"],
   ["backend redis", 'Cannot use backend="redis": it is neither'],
+  ["backend ./store.ts:Store", "names a module, which only code and variables may name"],
 ];
 
 configTest("set refuses what cannot be used, and the file stays", async (world) => {
@@ -200,7 +229,7 @@ configTest("a file that cannot be used ends every command, and unset mends it", 
   assertEquals(await Deno.readTextFile(path), damaged);
   if (Deno.build.os === "windows") return;
   const long = "s".repeat(250); // with the ending of its temp file longer than a name can be
-  await world.says(`config set model x --config ${long}`, 1, `Cannot write ${long}: `);
+  await world.says(`config set model x --config ${long}`, 1, `Cannot open the lock file ${long}`);
 });
 
 cliTest("config: a file that Deno does not permit is told", async (world) => {
@@ -231,14 +260,15 @@ configTest("an error about a setting leads to where it comes from", async (world
   const wrong = "VM_OIDC_FLOW is not one of auto, device";
   await world.says("VM_OIDC_FLOW=divice config", 2, wrong, "!Try: "); // it would fail again
   await world.write({ ...settings, backend: "redis" });
-  const named = [`"backend" in ${path}="redis": it is neither`, "Give one of file, memory, kv"];
+  const place = `of the settings file ${path}`;
+  const named = [`"backend" ${place}="redis": it is neither`, "Give one of file, memory, kv"];
   await world.says("status", 2, ...named);
   await world.write({
     ...settings,
     backend: "file",
     backendOptions: { path: "${NO_SUCH}/x.json" },
   });
-  await world.says("status", 2, `"backendOptions" in ${path}`, "NO_SUCH");
+  await world.says("status", 2, `"backendOptions" ${place}`, "NO_SUCH");
 });
 
 configTest("permissions lists the file, also for a script", async (world) => {

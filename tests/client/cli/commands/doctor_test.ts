@@ -1,19 +1,117 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { generateDpopKey } from "../../../../client/provider/dpop_key.ts";
+import { SECRETS } from "../../../support/entries.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
-import { BY_KEY, cliTest, ENDED } from "../cli_world.ts";
+import { BY_KEY, cliTest, ENDED, runHere } from "../cli_world.ts";
+import {
+  all,
+  browser,
+  deadUrl,
+  discovery,
+  doctorWorld,
+  env,
+  file,
+  job,
+  secret,
+  type SetUp,
+  stored,
+} from "../doctor_world.ts";
 
-const ALL_WELL = ["settings", "permissions", "store", "provider", "sign-in"]
-  .map((check) => new RegExp(`^ok +${check} +\\S`, "m"));
+const ALL_WELL = "settings permissions store provider clock endpoints keys flow sign-in";
+const OK = ALL_WELL.split(" ").map((check) => new RegExp(`^ok +${check} +\\S`, "m"));
+const NOT_TRIED = ["approval", "refresh"].map((check) => new RegExp(`^not tried +${check} +`, "m"));
 
-cliTest("doctor: all is well, and no token goes anywhere", async (world) => {
+cliTest("doctor: all is well, and the stored tokens stay as they are", async (world) => {
   await world.signIn();
   const before = await Deno.readTextFile(world.backend.path);
-  assertEquals((await world.says("doctor", 0, ...ALL_WELL)).stderr, "");
+  const { stderr } = await world.says(
+    "doctor",
+    0,
+    ...OK,
+    ...NOT_TRIED,
+    /Run: .* doctor --refresh$/m,
+  );
+  assertEquals(stderr, "");
   assertEquals(await Deno.readTextFile(world.backend.path), before);
-  const paths = world.provider.requests.map(({ path }) => path);
-  assertEquals(paths, ["/.well-known/openid-configuration"]);
+  const asked = world.provider.requests.map(({ path, grantType }) => [path, grantType]);
+  const poll = "urn:ietf:params:oauth:grant-type:device_code";
+  assertEquals(asked.map(([path]) => path), [
+    "/.well-known/openid-configuration",
+    "/jwks",
+    "/device/auth",
+    "/token",
+  ]);
+  assertEquals(asked.at(-1)![1], poll);
   assertEquals(await world.run(["doctor", "--quiet"]), { code: 0, stdout: "", stderr: "" });
+  await world.says("doctor --refresh", 0, ...OK, /^ok +refresh +the provider gave a new token/m);
+  assertNotEquals(world.stored().access_token, JSON.parse(before)[world.key]?.access_token);
+});
+
+/** Runs the doctor in a set-up. Gives the results by their checks, and the requests with a body. */
+async function doctorIn(setUp: SetUp, ...flags: string[]) {
+  await using stack = new AsyncDisposableStack();
+  const world = await doctorWorld(stack);
+  world.provider.autoApprove = false; // nobody sees the code
+  await setUp(world);
+  const { code, stdout } = await runHere(["doctor", "--json", ...flags], world.env);
+  const { checks } = JSON.parse(stdout) as { checks: { check: string; result: string }[] };
+  return {
+    code,
+    stdout,
+    results: Object.fromEntries(checks.map(({ check, result }) => [check, result])),
+    posts: world.provider.requests.filter(({ method }) => method === "POST")
+      .map(({ path, grantType = "" }) => `${path} ${grantType}`.trim()),
+    calls: world.api.requests.map(({ headers }) => headers.authorization ?? null),
+  };
+}
+
+Deno.test("doctor: the browser flow goes on to its link, and nobody's browser is opened", async () => {
+  const { code, results, posts } = await doctorIn(browser);
+  assertEquals([code, results.flow, results.approval, posts], [0, "ok", "not_tried", []]);
+});
+
+Deno.test("doctor: a job's token is dropped, and nobody has to approve", async () => {
+  const { code, results, posts, stdout } = await doctorIn(all(job, secret));
+  assertEquals([code, results.flow, results.approval], [0, "ok", undefined]);
+  assertEquals(posts, ["/token client_credentials"]);
+  assertStringIncludes(stdout, "no valid token is stored");
+});
+
+Deno.test("doctor: an assertion is read, and not sent", async () => {
+  const assertion = file("VM_OIDC_CLIENT_ASSERTION_FILE", "aaa.bbb.ccc");
+  for (const flow of [job, browser, env({})]) {
+    const { code, results, posts } = await doctorIn(all(flow, assertion));
+    const isSent = flow !== browser; // where the first request that has it comes after the person
+    assertEquals([code, results.proof, posts], [0, "ok", []]);
+    assertEquals(results.flow, isSent ? "not_tried" : "ok");
+  }
+});
+
+Deno.test("doctor: the API gets the stored token once, and no refresh follows its refusal", async () => {
+  const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
+  const refused = await doctorIn(all(withApi, stored()));
+  assertEquals([refused.code, refused.results.api], [1, "fail"]);
+  assertEquals(refused.calls, [`Bearer ${SECRETS.access}`]);
+  assertEquals(refused.posts.filter((post) => post.includes("refresh_token")), []);
+  const without = await doctorIn(withApi);
+  assertEquals([without.code, without.results.api, without.calls], [0, "ok", [null]]);
+  assertStringIncludes(without.stdout, "no token is stored to try there");
+});
+
+Deno.test("doctor: a bound token goes to the API with its proof", async () => {
+  const { jwk } = await generateDpopKey();
+  const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
+  const offered = discovery({ dpop_signing_alg_values_supported: ["ES256"] });
+  const setUp = all(withApi, offered, stored({ dpop_key: jwk }, { dpop: true }));
+  const { results, calls } = await doctorIn(setUp, "--dpop");
+  assertEquals([results.flow, results["sign-in"], results.api], ["ok", "ok", "fail"]);
+  assertEquals(calls, [`DPoP ${SECRETS.access}`]);
+});
+
+Deno.test("doctor: what needs a check that failed is left out", async () => {
+  const { results } = await doctorIn(({ env }) => void (env.VM_OIDC_ISSUER = deadUrl()));
+  assertEquals(Object.keys(results), ["settings", "permissions", "store", "provider", "sign-in"]);
 });
 
 /** What is stored of a sign-in that ends soon, or has ended, and what to do. */
@@ -36,7 +134,7 @@ cliTest("doctor: a warning says what to do, and is no failure", async (world) =>
 });
 
 cliTest("doctor: without a provider, the store is examined all the same", async (world) => {
-  const line = `doctor --issuer http://127.0.0.1:${freePort()}`;
+  const line = `doctor --client-id a --issuer http://127.0.0.1:${freePort()}`;
   const provider = /^fail +provider .*: nothing answers at that host and port/m;
   await world.says(line, 1, /^ok +store/m, provider);
   await world.says(`${line} --quiet`, 1);

@@ -5,7 +5,7 @@ import { fakeBrowser } from "../../../support/fake_browser.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
 import { OwnStreams } from "../../../support/own_streams.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
-import { cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
+import { BY_KEY, cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 
 /** The lines of JSON that a program reads. */
@@ -67,6 +67,14 @@ cliTest("login: asks on standard error, stores, and keeps a sign-in that serves"
     );
     assertStringIncludes(streams.written.stderr, "\nSigned in as analyst");
   }
+});
+
+cliTest("login: with an API key nobody signs in, and nobody was", async (world) => {
+  const words = /^An API key is set \(VM_API_KEY\)\. .*nobody signs in\.\n$/;
+  assertEquals((await world.says("login", 0, words, { env: BY_KEY })).stderr, "");
+  const { json } = await world.says("login --json", 0, { env: BY_KEY });
+  assertEquals(json, { signed_in: true, state: "api_key" });
+  assertEquals(world.provider.requests, []);
 });
 
 cliTest("login: a refusal by the person is a failure, and nothing is stored", async (world) => {

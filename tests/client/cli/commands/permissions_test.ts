@@ -19,7 +19,7 @@ cliTest("permissions: a command line, and the same as a permission set", async (
     "permissions --api-host https://api.example.com/v1/",
     0,
     /Only to sign in or refresh:\n {2}'?--allow-read=/,
-    /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/,
+    /not set here:\n {2}'?--allow-read=.*settings\.json'? --allow-env=.*VM_OIDC_SCOPE/,
     { flags: ["--allow-env"] },
   );
   assertEquals(stdout.split("\n")[0], line);
@@ -60,14 +60,12 @@ cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
 cliTest("permissions: of a backend whose options name variables, these too", async (world) => {
   const backendOptions = { path: "/srv/${STORE_USER}/c.json" };
   await world.write(backendOptions, "file.json");
-  await world.write({ backend: "file", backendOptions }, "own.json");
   const variables = {
     VM_OIDC_DENO_CREDENTIALS_BACKEND: "file",
     VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(backendOptions),
   };
   const cases: [flags: string, env: Record<string, string>][] = [
     ["--for cli --backend file --backend-options file.json", {}],
-    ["--for cli --config own.json", {}],
     ["--for cli", variables],
     ["--for script", variables],
   ];
@@ -76,6 +74,9 @@ cliTest("permissions: of a backend whose options name variables, these too", asy
     const { json } = await world.says(`permissions --json ${flags}`, 0, { env });
     assertMatch(json.flags, /--allow-env=\S*\bSTORE_USER\b/, flags);
   }
+  await world.write({ backend: "file", backendOptions }); // a file elsewhere names no store
+  const { json } = await world.says("STORE_USER=anna permissions --json --for cli", 0);
+  assertMatch(json.flags, /--allow-env=\S*\bSTORE_USER\b/);
   const flags = ["--unstable-kv", "--allow-read", "--allow-env=HOME"];
   const denied = "env STORE_USER (to complete the backend's options)";
   await world.says("migrate --from kv --to file --to-options file.json", 1, denied, { flags });
@@ -85,14 +86,32 @@ cliTest("permissions: --discover asks the provider for its other hosts", async (
   const discovery = { jwks_uri: "https://keys.example.com/jwks" };
   await using provider = await startScriptedProvider({ discovery });
   for (const kind of ["script", "cli"]) {
-    const line = `permissions --json --issuer ${provider.issuer} --for ${kind}`;
+    const client = `--issuer ${provider.issuer} --client-id ${provider.clientId}`;
+    const line = `permissions --json ${client} --for ${kind}`;
     await world.says(line, 0, "!keys.example.com");
     await world.says(`${line} --discover`, 0, /--allow-net=\S*keys\.example\.com:443/);
   }
 });
 
-/** For modules of a loopback host, which are not to stay in the repository. */
-const NO_TRACE = ["--no-lock", "--vendor=false"];
+/** The imports of this repository, with those of @std/path in `vendor/`, which is not read otherwise then. */
+async function importMap(): Promise<string> {
+  const root = new URL("../../../../", import.meta.url);
+  const read = async (path: string) => JSON.parse(await Deno.readTextFile(new URL(path, root)));
+  const { imports, exports, name } = await read("deno.json");
+  const folder = "vendor/jsr.io/@std/path/";
+  const version = (await Array.fromAsync(Deno.readDir(new URL(folder, root))))
+    .find(({ isDirectory }) => isDirectory)!.name;
+  const paths: Record<string, string> = (await read(`${folder}${version}_meta.json`)).exports;
+  const own = Object.entries<string>(exports).map(([at, file]) => [
+    name + at.slice(1),
+    new URL(file, root).href,
+  ]);
+  const std = Object.entries(paths).map(([at, file]) => [
+    `@std/path${at.slice(1)}`,
+    new URL(`${folder}${version}/${file}`, root).href,
+  ]);
+  return JSON.stringify({ imports: { ...imports, ...Object.fromEntries([...own, ...std]) } });
+}
 
 const STORE = `
 import { END } from "../more/second.ts";
@@ -111,6 +130,9 @@ export class Own {
 }`;
 
 cliTest("permissions: a store's own module needs file, imports and their hosts", async (world) => {
+  const map = await world.write(await importMap(), "import_map.json");
+  // For modules of a loopback host, which are not to stay in the repository.
+  const noTrace = ["--no-lock", "--vendor=false", `--import-map=${map}`];
   const third = "export const END = '2099-01-01';";
   const types = { headers: { "content-type": "application/typescript" } };
   await using host = await startHttpServer(() => new Response(third, types));
@@ -132,7 +154,7 @@ cliTest("permissions: a store's own module needs file, imports and their hosts",
   for (const [text, part, chosen] of cases) {
     const second = await world.write(text, "more/second.ts");
     const env = { VM_OIDC_CREDENTIALS_BACKEND: "./own/store.ts:Own", ...chosen };
-    const process = { env, flags: [...ALL, ...NO_TRACE] };
+    const process = { env, flags: [...ALL, ...noTrace] };
     const { json: { flags }, stderr } = await world.says("permissions --json", 0, process);
     assertEquals(stderr, "");
     for (const one of [store, second, part]) {
@@ -140,9 +162,9 @@ cliTest("permissions: a store's own module needs file, imports and their hosts",
     }
     assertEquals(/types_alone|not_there/.test(flags), false, flags);
     const run = { code, env: { ...world.env, ...env }, cwd: world.home };
-    const told = await runDeno({ ...run, flags: [...NO_TRACE, ...wordsIn(flags)] });
+    const told = await runDeno({ ...run, flags: [...noTrace, ...wordsIn(flags)] });
     assertEquals(told, { code: 0, stdout: "stored\n", stderr: "" });
-    const less = [...NO_TRACE, "--allow-env", `--allow-read=${store}`];
+    const less = [...noTrace, "--allow-env", `--allow-read=${store}`];
     const denied = await runDeno({ ...run, flags: less });
     assertMatch(denied.stderr, /permission_required\].*--allow-read=.*second\.ts/);
   }

@@ -156,8 +156,23 @@ cliTest("exec: what cannot be run has an exit code of its own", async (world) =>
   await world.says("exec", 2, "none is given");
   await world.says("exec --variable A=B x", 2, "Cannot use --variable");
   const flags = ["--allow-env", "--allow-read"];
-  await world.says("exec -- some-program", 1, "--allow-run=some-program", { flags });
+  const hint = /^Add --allow-run=PROGRAM, and --allow-env=PATH /m;
+  await world.says("exec -- some-program", 1, "--allow-run=some-program", hint, { flags });
 });
+
+cliTest("exec: a relative folder of PATH is refused, before a token is got", async (world) => {
+  const words = "PATH has the relative folder";
+  const path = `${world.home}/data`;
+  for (const folders of ["bin:/usr/bin", "/usr/bin:", "."]) {
+    await world.says(
+      `PATH=${folders} exec ls`,
+      126,
+      "error (program_failed): Cannot run ls",
+      words,
+    );
+    await world.says(`PATH=${folders} exec ${path}`, 4, "login_required"); // it is not looked for
+  }
+}, { ignore: !isPosix });
 
 cliTest("exec: hands SIGTERM on, and waits for the program's own end", async (world) => {
   await world.signIn();

@@ -35,7 +35,7 @@ Deno.test("each way into the module names the Deno that it needs, and the one th
   const ways: (() => unknown)[] = [
     () => createSession(identity),
     () => init({ ...identity, model: "m" }),
-    () => clearOidcCredentials(identity),
+    () => clearOidcCredentials({ ...identity, credentialsBackend: backend }),
     () => startSignIn(identity),
     () => new FileCredentialsBackend({ path: "/nonexistent/c.json" }),
     () => new KvCredentialsBackend(),

@@ -1,0 +1,198 @@
+import { readBackendChoice } from "../../backends/common/backend_choice.ts";
+import { didYouMean } from "../../backends/common/check_options.ts";
+import {
+  getEnv,
+  HOME_VARIABLE,
+  isEnvGranted,
+  readEnvIfGranted,
+} from "../../backends/common/environment.ts";
+import { isGranted } from "../../backends/common/permission.ts";
+import { isDeno } from "../../backends/common/runtime.ts";
+import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import type { InitOptions } from "../session_options.ts";
+import { API_KEY, optionRow, OPTIONS, type SettingName, settingRow } from "./declaration.ts";
+import { Origin, type Place } from "./origin.ts";
+import {
+  CONFIG_VARIABLE,
+  denialOf,
+  type Entry,
+  type Settings,
+  settingsPath,
+  shown,
+} from "./settings_path.ts";
+
+/** Loaded where there is a settings file. */
+const loadSettingsFile = () => import("./settings_file.ts");
+
+/** Names another settings file among options: for the command line. */
+export const SETTINGS_FILE: unique symbol = Symbol("settings file");
+
+/** What a call gives itself, also as the flags of a store. */
+export interface Given extends Partial<InitOptions> {
+  readonly [SETTINGS_FILE]?: string;
+  readonly backend?: string;
+  readonly backendOptions?: unknown;
+}
+
+/** The values in force of a call, and the settings file among their places. */
+export interface CallOrigin {
+  readonly origin: Origin;
+  readonly settings: Settings;
+  /** The settings of the file itself, or of its profile that applies. */
+  readonly entry: Entry;
+  /** The profile whose settings apply, instead of those of the file itself. */
+  readonly profile: string | undefined;
+}
+
+/**
+ * Finds the values of a call in all places: the call itself, a profile of the settings, the variables, the
+ * settings file.
+ *
+ * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used, or that lacks the
+ * profile; `permission_required` where a profile is named, and the file may not be read.
+ */
+export async function findOrigin(given: Given, action: string): Promise<CallOrigin> {
+  const settings = await readSettings(given[SETTINGS_FILE]);
+  const profile = profileIn(settings, given, action);
+  const { path, common, profiles } = settings;
+  const places = [codePlace(given)];
+  const own = profiles.get(profile ?? "");
+  if (own) places.push(filePlace(own, "profile", `the profile ${profile} of ${path}`));
+  places.push(VARIABLES);
+  if (!own) places.push(filePlace(common, "file", `the settings file ${path}`));
+  return { origin: new Origin(places), settings, profile, entry: own ?? common };
+}
+
+async function readSettings(named: string | undefined): Promise<Settings> {
+  if (named !== undefined) return (await loadSettingsFile()).readSettingsFile(named, true);
+  const found = lookForSettings();
+  if (found.state === "read") return (await loadSettingsFile()).readSettingsFile(found.path, false);
+  return { ...found, common: {}, profiles: new Map() };
+}
+
+/** The place of the file that nobody names, and whether it can be read: a start opens no other one. */
+function lookForSettings(): Pick<Settings, "path" | "state" | "denial"> {
+  if (!isDeno) return { path: "", state: "absent" };
+  const path = settingsPath();
+  if (path === "" && isHomeHidden()) return HOME_DENIED;
+  if (path === "") return { path, state: "absent" };
+  if (!isGranted({ name: "read", path })) return { path, state: "denied", denial: denialOf(path) };
+  try {
+    Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { path, state: "absent" };
+  }
+  return { path, state: "read" };
+}
+
+/** Whether nobody can tell the place of the file. */
+function isHomeHidden(): boolean {
+  const isTurnedOff = isEnvGranted(CONFIG_VARIABLE) && getEnv(CONFIG_VARIABLE) !== undefined;
+  return !isTurnedOff && !isEnvGranted(HOME_VARIABLE);
+}
+
+const HOME_DENIED: Pick<Settings, "path" | "state" | "denial"> = {
+  path: "",
+  state: "denied",
+  denial: {
+    action: "find the settings file",
+    reason: `Deno does not permit the variable ${HOME_VARIABLE}`,
+    remedy: `Run with --allow-env=${HOME_VARIABLE}, too.`,
+  },
+};
+
+/** The profile of the settings that a call or `VM_OIDC_PROFILE` names. Without settings it is a label. */
+function profileIn(settings: Settings, given: Given, action: string): string | undefined {
+  const name = profileName(given);
+  const { path, state, denial, profiles } = settings;
+  if (name === "" || profiles.has(name)) return name || undefined;
+  if (isNamedByCode(given)) return undefined;
+  if (state === "denied") {
+    const reason = `the profile ${name} may be in the settings file, and ${denial!.reason}`;
+    throw new ValidMindAuthError("permission_required", { ...denial!, action, reason });
+  }
+  if (profiles.size === 0) return undefined;
+  const names = [...profiles.keys()];
+  throw new ValidMindAuthError("settings_invalid", {
+    action: `use the settings file ${path}`,
+    reason: `it has no profile ${shown(name, "of that name")}`,
+    remedy: didYouMean(name, names) || `It has: ${names.join(", ")}.`,
+  });
+}
+
+/** The name of the profile that a call or a variable names; else empty. */
+export function profileName({ profile }: Partial<InitOptions>): string {
+  return `${profile ?? readEnvIfGranted(OPTIONS.profile.variable)?.trim() ?? ""}`;
+}
+
+/** Whether a call names all of its sign-in or key itself, so that a profile is a label. */
+export function isNamedByCode(given: Partial<InitOptions>): boolean {
+  const isKey = API_KEY.some((name) => given[name]?.trim());
+  return isKey || given.issuer !== undefined && given.clientId !== undefined;
+}
+
+/** The store that the settings file names, where it decides. */
+export function backendOf({ origin, entry }: CallOrigin): NamedBackend | undefined {
+  if (entry.backend === undefined) return undefined;
+  const place = origin.placeOfStore();
+  if (place?.kind !== "file" && place?.kind !== "profile") return undefined;
+  const { words } = place;
+  return {
+    name: `${place.find("backend")?.value}`,
+    options: JSON.stringify(place.find("backendOptions")?.value ?? {}),
+    origin: { name: `"backend" of ${words}`, options: `"backendOptions" of ${words}` },
+  };
+}
+
+/** A place, by what it gives for a name. */
+function placeOf(
+  kind: Place["kind"],
+  words: string,
+  read: (name: SettingName) => readonly [value: unknown, from: string] | undefined,
+): Place {
+  const place: Place = {
+    kind,
+    words,
+    find(name) {
+      const [value, from] = read(name) ?? [];
+      return from && { value, from, place } || undefined;
+    },
+    isHidden: (name) => kind === "variables" && !isEnvGranted(optionRow(name).variable!),
+  };
+  return place;
+}
+
+function codePlace(given: Given): Place {
+  return placeOf("code", "the options", (name) => {
+    const value = given[name];
+    const { flag, group } = settingRow(name);
+    // As in Python, an empty one means none.
+    const isBlank = group === "api_key" && `${value}`.trim() === "";
+    if (value === undefined || isBlank) return undefined;
+    return [value, flag && `--${flag}` || name];
+  });
+}
+
+function filePlace(entry: Entry, kind: "profile" | "file", words: string): Place {
+  return placeOf(kind, words, (name) => {
+    if (!Object.hasOwn(entry, name)) return undefined;
+    return [entry[name], "settings file"];
+  });
+}
+
+const VARIABLES = placeOf("variables", "the variables", (name) => {
+  if (name === "backend" || name === "backendOptions") return ofStore(name);
+  const { variable } = optionRow(name);
+  const text = variable && readEnvIfGranted(variable);
+  if (!text) return undefined;
+  return [text, variable];
+});
+
+function ofStore(setting: "backend" | "backendOptions") {
+  const { by, name, options } = readBackendChoice(readEnvIfGranted);
+  if (by === undefined) return undefined;
+  if (setting === "backend") return [name, by] as const;
+  if (options === undefined || readEnvIfGranted(options) === undefined) return undefined;
+  return [undefined, options] as const;
+}

@@ -1,0 +1,72 @@
+import {
+  getEnv,
+  HOME_VARIABLE,
+  isEnvGranted,
+  readEnvIfGranted,
+} from "../../backends/common/environment.ts";
+import { isAbsolute, join } from "../../backends/common/paths.ts";
+import { permissionFlag } from "../../backends/common/permission.ts";
+import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
+import { ValidMindAuthError } from "../errors.ts";
+
+/** The options of the settings file itself, or of one profile. */
+export type Entry = Readonly<Record<string, unknown>>;
+
+/** The settings file, as far as Deno permits it. */
+export interface Settings {
+  /** The place of the file, also where there is none; empty where it is turned off or not known. */
+  readonly path: string;
+  readonly state: "read" | "absent" | "denied";
+  /** The parts of the message for a file that was left alone. */
+  readonly denial?: ErrorParts;
+  readonly common: Entry;
+  readonly profiles: ReadonlyMap<string, Entry>;
+}
+
+/** The variable that names another settings file, or turns it off. */
+export const CONFIG_VARIABLE = "VM_AUTH_CONFIG";
+
+/** The settings file below the home folder, as pages and help name it. */
+export const USUAL_SETTINGS = "~/.config/validmind-auth/settings.json";
+
+/**
+ * The usual place of the settings file, apart from all that a script may write. `undefined` where the
+ * home folder is not known. `XDG_CONFIG_HOME` is not read: it may lead into such a folder.
+ */
+export function usualSettingsPath(): string | undefined {
+  const home = readEnvIfGranted(HOME_VARIABLE);
+  return home && join(home, ...USUAL_SETTINGS.split("/").slice(1));
+}
+
+/**
+ * The place of the settings file: the usual one, or the one that `VM_AUTH_CONFIG` names. Empty where that
+ * is empty, or the home folder is not known.
+ *
+ * @throws {ValidMindAuthError} `settings_invalid` for a relative path: the working directory may be of
+ * another author.
+ */
+export function settingsPath(): string {
+  const named = isEnvGranted(CONFIG_VARIABLE) ? getEnv(CONFIG_VARIABLE)?.trim() : undefined;
+  if (named === undefined) return usualSettingsPath() ?? "";
+  if (named === "" || isAbsolute(named)) return named;
+  throw new ValidMindAuthError("settings_invalid", {
+    action: "find the settings file",
+    reason: `${CONFIG_VARIABLE} is not an absolute path`,
+    remedy: "Give the whole path, or unset it.",
+  });
+}
+
+/** The message for a file that Deno keeps closed. */
+export function denialOf(path: string): ErrorParts {
+  return {
+    action: `use the settings file ${path}`,
+    reason: "Deno does not permit it",
+    remedy: `Run with ${permissionFlag("read", path)}, too.`,
+  };
+}
+
+/** A word as an error shows it. A long or unusual word may be a misplaced secret. */
+export function shown(word: string, otherwise: string): string {
+  if (/^[\w.:-]{1,24}$/.test(word)) return `"${word}"`;
+  return otherwise;
+}

@@ -1,0 +1,222 @@
+import { entryFrom } from "../../backends/common/read_backend.ts";
+import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
+import { Queue } from "../../backends/common/promises.ts";
+import { remember } from "../../backends/common/redaction.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
+import { type Bearer, bearerOf, freshUntil } from "../entry/bearer.ts";
+import { isEntryOfKey } from "../credential_key.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
+import type { Runtime } from "../options/resolve_options.ts";
+import type { AskOptions } from "../sign_in/flow.ts";
+
+/** Options of a `TokenSource`. */
+export interface TokenSourceOptions {
+  identity: OidcIdentity;
+  stored: StoredCredential;
+  /** Whether the command line finds the store as well. */
+  isFound: boolean;
+  /** The token that goes on requests. */
+  bearer: "access_token" | "id_token";
+  runtime: Runtime;
+  /** How a person is asked; absent where nobody is to be asked. */
+  ask: AskOptions | undefined;
+  /** Runs before the provider is needed at sign-in, and may refuse. */
+  beforeProvider: () => Promise<void>;
+}
+
+/** How long a token in its last minutes is used on while the provider cannot be reached. */
+const BRIDGE_MS = 10_000;
+
+/** The tokens that a session has in memory. A sign-out anywhere in this process ends them. */
+export class HeldTokens {
+  readonly #options: TokenSourceOptions;
+  #entry: OidcCredentials | undefined;
+  #bearer: Bearer | undefined;
+  #freshUntil = 0;
+  #forgets = 0;
+  /** The era of the tokens in memory. */
+  #since = 0;
+
+  constructor(options: TokenSourceOptions) {
+    this.#options = options;
+  }
+
+  /** Another number after each sign-out. What began before one is not taken over after it. */
+  get era(): number {
+    return this.#forgets + this.#options.stored.signOuts;
+  }
+
+  /** The entry in use, for display. */
+  get entry(): OidcCredentials | undefined {
+    if (this.#since === this.era) return this.#entry;
+    return undefined;
+  }
+
+  /** The bearer in use, fresh or not. */
+  get bearer(): Bearer | undefined {
+    if (this.#since === this.era) return this.#bearer;
+    return undefined;
+  }
+
+  /** The bearer, while it is fresh. */
+  fresh(now: number): Bearer | undefined {
+    if (now < this.#freshUntil) return this.bearer;
+    return undefined;
+  }
+
+  /** The bearer, until its end. */
+  alive(now: number): Bearer | undefined {
+    const { bearer } = this;
+    return isAlive(bearer, now) ? bearer : undefined;
+  }
+
+  /**
+   * Takes over an entry.
+   *
+   * @param era The era in which it was read.
+   */
+  adopt(entry: OidcCredentials, era: number = this.era): void {
+    const { bearer, runtime } = this.#options;
+    remember(runtime.secrets, secretsOf(entry));
+    this.#since = era;
+    this.#entry = entry;
+    this.#bearer = bearerOf(entry, bearer);
+    this.#freshUntil = 0;
+    if (this.#bearer !== undefined) this.#freshUntil = freshUntil(this.#bearer);
+  }
+
+  /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
+  adoptUnstored(entry: OidcCredentials): void {
+    this.adopt(entry);
+    this.#freshUntil = 0;
+  }
+
+  /** Notes that the refresh token works no more. */
+  dropRefreshToken(): void {
+    if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
+  }
+
+  /** Gives the bearer out for some seconds more, up to its end. */
+  bridge(now: number): void {
+    const { expiresAt = 0 } = this.bearer ?? {};
+    this.#freshUntil = Math.min(expiresAt, now + BRIDGE_MS);
+  }
+
+  /** Drops the tokens, and gives their entry. */
+  forget(): OidcCredentials | undefined {
+    const { entry } = this;
+    this.#forgets++;
+    this.#entry = this.#bearer = undefined;
+    return entry;
+  }
+}
+
+/** Whether a bearer has not ended. */
+export function isAlive(bearer: Bearer | undefined, now: number): bearer is Bearer {
+  return bearer !== undefined && now < bearer.expiresAt;
+}
+
+/** The token by which a state of one sign-in is told from others; `undefined` where nothing is stored. */
+export type Grant = string | undefined;
+
+/** An entry that could not be stored. */
+export interface Unstored {
+  entry: OidcCredentials;
+  /**
+   * The grants that it may replace: that before it, and those of earlier unstored entries, whose write may
+   * have been done without an answer.
+   */
+  replaces: readonly Grant[];
+}
+
+/** A refresh or a sign-in that is under way. */
+export interface Flight {
+  promise: Promise<unknown>;
+  abort: AbortController;
+  waiters: number;
+}
+
+/** The things that the sessions of this process share about one store. */
+class SharedState {
+  /** By key. The next `init()` in this process has to find these tokens, too. */
+  readonly unstored = new Map<string, Unstored>();
+  /** For a backend without a lock of its own: one refresh at a time, always. */
+  readonly queue = new Queue();
+  readonly flights = new Map<string, Flight>();
+  /** By how many seconds a provider's clock is ahead, by issuer. */
+  readonly skews = new Map<string, number>();
+  readonly #signOuts = new Map<string, number>();
+  #signOutsOfAll = 0;
+
+  /** How often this process has signed out of a key. */
+  signOutsOf(key: string): number {
+    return this.#signOutsOfAll + (this.#signOuts.get(key) ?? 0);
+  }
+
+  /** Ends the sessions of a key, or of all. */
+  signOut(key?: string): void {
+    if (key === undefined) this.#signOutsOfAll++;
+    else this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
+  }
+}
+
+const byId = new Map<string, SharedState>();
+const byBackend = new WeakMap<object, SharedState>();
+
+/** One credential in a backend, as every start reads it. `CredentialStore` changes it. */
+export class StoredCredential {
+  readonly backend: OidcCredentialsBackend;
+  readonly key: string;
+  /** The same object for two backends that lead to one place. */
+  readonly shared: SharedState;
+
+  constructor(backend: OidcCredentialsBackend, key: string) {
+    this.backend = backend;
+    this.key = key;
+    this.shared = sharedState(backend);
+  }
+
+  /** The entry of this process that could not be stored yet. */
+  get unstored(): OidcCredentials | undefined {
+    return this.shared.unstored.get(this.key)?.entry;
+  }
+
+  /** How often this process has signed out of the entry. */
+  get signOuts(): number {
+    return this.shared.signOutsOf(this.key);
+  }
+
+  /** A copy of the entry. A refresh token that is not text, from another program, counts as none. */
+  async read(): Promise<OidcCredentials | undefined> {
+    try {
+      const isOfKey = (entry: OidcCredentials) => isEntryOfKey(entry, this.key);
+      const entry = entryFrom(this.backend, await this.backend.get(this.key), isOfKey);
+      if (entry && typeof entry.refresh_token !== "string") entry.refresh_token = null;
+      return entry;
+    } catch (error) {
+      throw backendError("read credentials from", this.backend, error);
+    }
+  }
+}
+
+/** The same for two backends with one identity; without an identity for one backend alone. */
+export function sharedState(backend: OidcCredentialsBackend): SharedState {
+  const id: unknown = backend.storeId;
+  const create = () => new SharedState();
+  if (typeof id === "string") return getOrSet(byId, id, create);
+  return getOrSet(byBackend, backend, create);
+}
+
+/** The value under a key of a map, made where there is none. */
+export function getOrSet<K, V>(
+  map: { get(key: K): V | undefined; set(key: K, value: V): unknown },
+  key: K,
+  create: () => V,
+): V {
+  const value = map.get(key) ?? create();
+  map.set(key, value);
+  return value;
+}
