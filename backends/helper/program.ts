@@ -1,8 +1,14 @@
 import { readEnv, readEnvIfGranted } from "../common/environment.ts";
 import { readText } from "../common/http_answer.ts";
-import { basename, isAbsolute, join } from "../common/paths.ts";
+import {
+  basename,
+  faultOfPath,
+  foldersOf,
+  isAbsolute,
+  isProgramPath,
+  join,
+} from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
-import { faultOfPath, foldersOf, isProgramPath } from "../common/program_path.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { isWindows, writeError } from "../common/runtime.ts";
 import {
