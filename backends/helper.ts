@@ -353,11 +353,14 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const said = words === "" ? "nothing" : `"${words}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
     const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);
+    const isWrongStream = ended.stderr.trim() === NOT_FOUND;
     throw this.#error(
       isTooLarge ? "backend_too_large" : "backend_unavailable",
       action,
       `${end}, and said ${said}`,
-      "Run the program in a terminal to see what it needs.",
+      isWrongStream
+        ? "The program has to say this on standard output, with exit code 1."
+        : "Run the program in a terminal to see what it needs.",
     );
   }
 
@@ -378,7 +381,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
  */
 function wordsOf(action: string, { code, stdout, stderr }: Ended) {
   const [line = ""] = `${stdout}\n${stderr}`.trim().split("\n");
-  if (action !== "get") return line;
+  if (action !== "get" || line === NOT_FOUND) return line;
   const isRefusal = code === 1 && /^\s*[^\s{]/.test(stdout);
   if (isRefusal) return line;
   return /^[a-z]{1,16}(?=[\s:])/i.exec(line)?.[0] ?? "";

@@ -278,6 +278,11 @@ test("one that answers a list with not found is told with its own words", async 
   await rejectsWith("backend_unavailable", () => list.next(), "Cannot list", NOT_FOUND);
 });
 
+test("one that says so on standard error is told where it has to say so", async ({ helper }) => {
+  const backend = helper(`#!/bin/sh\ncat > /dev/null\necho "${NOT_FOUND}" >&2\nexit 1\n`);
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), NOT_FOUND, "standard output");
+});
+
 test("one that forgets is not proven", async ({ helper }) => {
   const backend = helper(HELPER.replace("mv ", ": "));
   await rejectsWith("backend_unproven", () => backend.put(KEY, entry()));

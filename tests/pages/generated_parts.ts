@@ -10,16 +10,13 @@ type Parts = Record<string, () => string | Promise<string>>;
 export const GENERATED_PARTS: Record<string, Parts> = {
   "README.md": { permissions: quickStartFlags },
   ".github/CONTRIBUTING.md": { rooms: roomList },
-  "backends/own.md": recipes(
-    "tests/backends/testing/sqlite_store.ts",
-    "tests/backends/helper/keyring_helper.py",
-  ),
+  "backends/own.md": recipes("tests/backends/testing/sqlite_store.ts"),
   "client/command_line.md": { commands: cliReference },
   "client/options.md": { options: optionTable, permissions: needTable, stores: backendList },
   "client/providers.md": { refusals: refusalList, "providers that were run": providersRun },
   "client/hubs.md": recipes(
     ...["file.py", "kernel.json", "vault.py", "notebooks.hcl"]
-      .concat(["values.yaml", "helper.yaml", "vault.yaml", "notebooks.hcl"]
+      .concat(["values.yaml", "vault.yaml"]
         .map((file) => `kubernetes/${file}`))
       .map((file) => `tests/live/hub/recipes/${file}`),
   ),

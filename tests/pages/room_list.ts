@@ -3,7 +3,7 @@ import { ROOMS } from "../support/rooms.ts";
 /** The first room of each line, with the content. A line goes on to the next first room. */
 const ROWS: readonly [first: string, holds: string][] = [
   ["backends/oidc_credentials_backend.ts", "the protocol of a store"],
-  ["backends/common/caller_stack.ts", "the error of a store"],
+  ["backends/common/error_class.ts", "the error of a store"],
   ["backends/common/", "code that several stores, or a store and the client, share"],
   ["backends/memory.ts", "the stores, each a file with its folder"],
   ["backends/testing/", "the kit for authors of stores"],

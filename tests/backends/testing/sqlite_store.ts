@@ -4,11 +4,13 @@ import { DatabaseSync } from "node:sqlite";
 /** Keeps entries in SQLite. A row for each key is the lock. The row of a killed process expires. */
 export class SqliteStore implements OidcCredentialsBackend {
   readonly persistent = true;
+  readonly #path: string;
   readonly #leaseMs: number;
   readonly #db: DatabaseSync;
 
   constructor({ path, leaseMs = 25_000 }: { path: string; leaseMs?: number }) {
     Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close(); // for its owner alone
+    this.#path = path;
     this.#leaseMs = leaseMs;
     this.#db = new DatabaseSync(path, { timeout: 10_000 });
     this.#db.exec(`
@@ -48,6 +50,10 @@ export class SqliteStore implements OidcCredentialsBackend {
       DO UPDATE SET holder = excluded.holder, until = excluded.until WHERE until < ?`);
     const now = Date.now();
     return Number(take.run(key, holder, now + this.#leaseMs, now).changes) > 0;
+  }
+
+  requiredPermissions(): Deno.PermissionDescriptor[] {
+    return [{ name: "read", path: this.#path }, { name: "write", path: this.#path }];
   }
 
   close(): void {

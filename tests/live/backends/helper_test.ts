@@ -107,7 +107,7 @@ function sharedStore() {
     lockFolder: `${folder.path}/locks`,
   };
   const backend = new HelperCredentialsBackend(options);
-  return { backend, python: pythonLibrary("validmind_helper", options) };
+  return { backend, python: pythonLibrary("helper", options) };
 }
 
 live.test("the Python library shares the store: each reads and removes what the other stored", async () => {

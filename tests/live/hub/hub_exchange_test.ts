@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { readClaims } from "../../../client/entry/claims.ts";
 import { rememberSecret } from "../../support/assert_no_secret.ts";
 import { Browser } from "../../support/browser.ts";
+import { startHttpServer } from "../../support/http_server.ts";
 import { startKeycloak } from "../../support/servers/keycloak_server.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import { audienceOf, person } from "../behaviour/providers/keycloak_realm.ts";
@@ -60,6 +61,16 @@ const it = await shared(async () => {
   await keycloak.admin("POST", "", realm(`http://127.0.0.1:${port}`, users));
   const issuer = `http://127.0.0.1:${keycloak.port}/realms/${REALM}`;
   const endpoint = `${issuer}/protocol/openid-connect`;
+  /** The provider as the hub's own requests reach it: with faults where a test sets one. */
+  const asked: { answer?: (() => Response) | undefined } = {};
+  const provider = stack.use(
+    await startHttpServer(async (request) => {
+      if (asked.answer !== undefined) return asked.answer();
+      const { method, headers, url } = request;
+      const body = method === "POST" ? await request.bytes() : null;
+      return await fetch(`${endpoint}${new URL(url).pathname}`, { method, headers, body });
+    }),
+  );
   const api = stack.use(
     await startTrackingApi({
       async accepts(token) {
@@ -82,8 +93,8 @@ const it = await shared(async () => {
       config: {
         SharedSignIn: {
           authorize_url: `${endpoint}/auth`,
-          token_url: `${endpoint}/token`,
-          userdata_url: `${endpoint}/userinfo`,
+          token_url: `${provider.origin}/token`,
+          userdata_url: `${provider.origin}/userinfo`,
         },
       },
       env: {
@@ -99,7 +110,7 @@ const it = await shared(async () => {
       },
     }),
   );
-  return { folder, users, hub, tokens, proof, issuer };
+  return { folder, users, hub, tokens, proof, issuer, asked, keycloak };
 });
 
 /** Signs a person in at the hub, whose page leads to the provider and back. */
@@ -190,8 +201,8 @@ test("JupyterHub, exchange: a neighbour reads nothing of it", async () => {
     await it.hub.robot.startServer(user.name);
   }
   const own = `${it.tokens}/${first!.name}`;
-  const { uid, mode } = await Deno.stat(own);
-  assertEquals([uid, (mode! & 0o777).toString(8)], [first!.uid, "400"]);
+  const { uid, gid, mode } = await Deno.stat(own);
+  assertEquals([uid, gid, (mode! & 0o777).toString(8)], [0, first!.gid, "440"]);
   await using kernel = await it.hub.robot.findKernel(second!.name, "deno");
   const told = await kernel.outcomes(
     `Deno.readTextFile("${own}")`,
@@ -249,6 +260,93 @@ test("JupyterHub, exchange: the hub's sign-out ends it at the next renewal", asy
     () => ({}), ({ code }) => ({ code }));`);
   assertEquals(code, "login_required", "the ordinary sign-in is there");
   await signInAtHub(user!);
-  await until("the hub's token", () => hubToken(user!));
+  assert(await hubToken(user!) !== undefined, "a new sign-in shows at once");
   assertEquals((await initIn(kernel)).asked, 0);
+});
+
+/** All that a person may try at the own file, in Python: Deno has no leases. */
+const ATTACKS = `
+import fcntl, os, signal
+path, home = PLACE, os.environ["HOME"]
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+tried = {
+    "a lease": lambda: fcntl.fcntl(os.open(path, os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK),
+    "a write": lambda: os.open(path, os.O_WRONLY),
+    "a mode": lambda: os.chmod(path, 0o666),
+    "a rename": lambda: os.rename(path, path + "x"),
+    "a removal": lambda: os.remove(path),
+    "a link to it": lambda: os.link(path, home + "/kept"),
+    "a link of one's own": lambda: os.symlink("/etc/passwd", PLACE + "x"),
+    "its next name": lambda: os.mkfifo(os.path.dirname(path) + "/." + os.path.basename(path)),
+    "filling": lambda: open(path, "ab"),
+}
+value = {}
+for name, attack in tried.items():
+    try:
+        attack()
+        value[name] = "done"
+    except OSError as error:
+        value[name] = type(error).__name__
+held = [os.open(path, os.O_RDONLY) for _ in range(200)]
+fcntl.flock(held[0], fcntl.LOCK_EX)  # kept, with the file open`;
+
+test("JupyterHub, exchange: a person with every right of their own holds up nobody", async () => {
+  const [first, second] = it.users;
+  for (const user of it.users) {
+    await signInAtHub(user);
+    await it.hub.robot.startServer(user.name);
+  }
+  await using kernel = await it.hub.robot.startKernel(second!.name, "python3");
+  const place = JSON.stringify(`${it.tokens}/${second!.name}`);
+  const told = await kernel.evaluate<Record<string, string>>(
+    ATTACKS.replaceAll("PLACE", place),
+  );
+  assertEquals(new Set(Object.values(told)), new Set(["PermissionError"]), JSON.stringify(told));
+  for (const user of it.users) {
+    const before = await hubToken(user);
+    const started = performance.now();
+    await until("the next token", async () => {
+      const token = await hubToken(user);
+      return token !== undefined && token !== before;
+    });
+    assert(performance.now() - started < HUB_SECONDS * 2000, "it was held up");
+  }
+  await using other = await it.hub.robot.findKernel(first!.name, "deno");
+  assertEquals((await initIn(other)).asked, 0);
+});
+
+test("JupyterHub, exchange: at an outage a token stays to its end, and comes again", async () => {
+  const [user] = it.users;
+  await signInAtHub(user!);
+  await it.hub.robot.startServer(user!.name);
+  it.asked.answer = () => new Response("down", { status: 503 });
+  const token = (await hubToken(user!))!;
+  const end = Number(readClaims(token)!.exp) * 1000;
+  let last = 0;
+  await until("the token's end", async () => {
+    if (await hubToken(user!) === token) last = Date.now();
+    return last + 2_000 < Date.now();
+  });
+  // The hub looks each second, and reads the clock before it removes the file.
+  assert(last > end - 1_500, `it went ${end - last} ms before its end`);
+  it.asked.answer = undefined;
+  await until("a new token", async () => await hubToken(user!) !== undefined);
+});
+
+test("JupyterHub, exchange: a sign-out at the provider takes the file away, and nobody else's", async () => {
+  const [first, second] = it.users;
+  for (const user of it.users) {
+    await signInAtHub(user);
+    await it.hub.robot.startServer(user.name);
+  }
+  const { sub } = readClaims((await hubToken(second!))!)!;
+  await it.keycloak.admin("POST", `/${REALM}/users/${sub}/logout`, {});
+  await until("the end", async () => await hubToken(second!) === undefined);
+  assert(await hubToken(first!) !== undefined);
+});
+
+test("JupyterHub, exchange: the file of a person who was deleted goes", async () => {
+  const left = `${it.tokens}/somebody`;
+  await Deno.writeTextFile(left, "a token");
+  await until("its end", () => Deno.stat(left).then(() => false, () => true));
 });

@@ -53,7 +53,11 @@ export async function administer(
   await type(fill(text("sh")));
   const [, mount] = /auth enable (\w+)/.exec(text("sh"))!;
   const { accessor } = JSON.parse(await type(list!.text))[`${mount}/`];
-  await Deno.writeTextFile(`${folder}/notebooks.hcl`, text("hcl").replaceAll("ACCESSOR", accessor));
+  const { text: hcl } = page.find(({ language }) => language === "hcl")!;
+  const own = heading === "Kubernetes"
+    ? hcl.replaceAll("ACCESSOR.name", "ACCESSOR.metadata.service_account_name")
+    : hcl;
+  await Deno.writeTextFile(`${folder}/notebooks.hcl`, own.replaceAll("ACCESSOR", accessor));
   await type(write!.text);
 }
 

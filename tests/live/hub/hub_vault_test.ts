@@ -9,7 +9,8 @@ import { hubTests, startHubWorld } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
 
 const LIBRARY = new URL("../../support/validmind_library.py", import.meta.url);
-const PYTHON_BACKEND = new URL("./recipes/validmind_vault.py", import.meta.url);
+const PYTHON_STORE = ["validmind_store.py", "validmind_store.pth"]
+  .map((name) => new URL(`./recipes/${name}`, import.meta.url));
 const ROUNDS = 10;
 
 const { test, shared, stack } = await hubTests("vault");
@@ -22,7 +23,7 @@ const it = await shared(async () => {
     await startHubWorld({
       recipe: "vault.py",
       async prepare(folder) {
-        await addPythonModules(folder, LIBRARY, PYTHON_BACKEND);
+        await addPythonModules(folder, LIBRARY, ...PYTHON_STORE);
         return await placesForVault(folder, known);
       },
     }),
@@ -98,9 +99,7 @@ test("JupyterHub, Vault: the login of another person is a file that only that pe
 test("JupyterHub, Vault: a sign-in in one language serves the other, and both refresh at once", async () => {
   const [user] = it.world.users;
   await using python = await it.world.hub.robot.startKernel(user!.name, "python3");
-  await python.evaluate(
-    "import validmind_library, validmind_vault\nvalidmind_vault.install()\nvalue = None",
-  );
+  await python.evaluate("import validmind_library\nvalue = None"); // the .pth file does the rest
   const both = new BothLanguages(it.world, user!, it.kernels[0]!, python);
   await both.shareSignIn();
   for (let round = 0; round < ROUNDS; round++) await both.refreshAtOnce();

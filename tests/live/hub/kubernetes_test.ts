@@ -1,46 +1,20 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { mustRun } from "../../support/deno_process.ts";
 import { json, startHttpServer } from "../../support/http_server.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
 import { makeKey, signJwt, verifyJwt } from "../../support/jwt.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { serverBinary } from "../../support/servers/servers.ts";
 import { startVault, type VaultServer } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { writeProgram } from "../../support/write_program.ts";
 import { administer } from "./hub_vault.ts";
+import { NAMES, podsOf, type Rendered, type Store, STORES } from "./rendered_pods.ts";
 import { makePodImage, type PodUser, project } from "./pod.ts";
 
-const RECIPES = fromFileUrl(new URL("./recipes/kubernetes/", import.meta.url));
-const RENDER = fromFileUrl(new URL("./render_pods.py", import.meta.url));
-const STORES = ["file", "memory", "helper", "vault"] as const;
-const NAMES = [
-  "anna",
-  "anna.b@bank.com",
-  "anna-b@bank.com",
-  "Anna.B@bank.com",
-  "Jürgen Groß",
-  "o'brien {x} ${HOME} %s \\",
-  `${"long".repeat(30)}@bank.com`,
-];
 /** Zero to JupyterHub's, and one of OpenShift: a uid without a name, in the superuser's group. */
 const JOVYAN: PodUser = { uid: 1000, groups: [100] };
 const RANDOM: PodUser = { uid: 1_000_660_000, groups: [0] };
-
-type Store = typeof STORES[number];
-interface Rendered {
-  name: string;
-  pod: {
-    spec: {
-      serviceAccountName?: string;
-      automountServiceAccountToken: boolean;
-      containers: [{ env: { name: string; value: string }[] }];
-    };
-  };
-  asked: [namespace: string, account: { metadata: { name: string } }][];
-}
 
 const live = await liveTests("accounts", "kubespawner", "vault");
 
@@ -50,20 +24,6 @@ const image = await live.shared(() => makePodImage(stack));
 const provider = await live.shared(async () =>
   stack.use(await startOidcProvider({ interval: 0.2 }))
 );
-
-const rendered = new Map<string, Promise<Rendered[]>>();
-
-/** The pods of all people by a recipe. */
-function podsOf(store: Store, form: "yaml" | "py" = "yaml"): Promise<Rendered[]> {
-  return rendered.getOrInsertComputed(store + form, async () => {
-    const files = form === "py"
-      ? ["jupyterhub_config.py"]
-      : ["values.yaml", ...store === "file" ? [] : [`${store}.yaml`]];
-    const python = await serverBinary("kubespawner");
-    const paths = files.map((file) => RECIPES + file);
-    return JSON.parse(await mustRun([python, RENDER, store, ...paths, "--", ...NAMES]));
-  });
-}
 
 /** The pod of one person by a `values.yaml`. */
 async function podOf(store: Store, name = "anna"): Promise<Rendered> {

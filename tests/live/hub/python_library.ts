@@ -7,26 +7,28 @@ const FOLDERS = ["./recipes/", "../../support/"].map((path) =>
 );
 
 /**
- * The Python library with a store by a backend class of the recipes: gives what an expression of `store`,
- * its storage code, or of `library` comes to, with the arguments `A`.
+ * The Python library with the store of the recipes: gives what an expression of `store`, its storage code, or
+ * of `library` comes to, with the arguments `A`.
  */
 export function pythonLibrary(
-  recipe: "validmind_helper" | "validmind_vault",
+  backend: "helper" | "vault",
   options: object,
   env: Record<string, string> = {},
 ) {
   const variables = {
     PYTHONPATH: FOLDERS.join(":"),
     PYTHONDONTWRITEBYTECODE: "1",
+    VM_OIDC_DENO_CREDENTIALS_BACKEND: backend,
     VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options),
     ...env,
   };
   return async (expression: string, ...args: unknown[]) => {
     const code = `
 import json, sys
-import validmind_library as library, ${recipe}
+import validmind_store
+validmind_store.install()
+import validmind_library as library
 from validmind import credentials_store as store
-${recipe}.install()
 A = json.loads(sys.argv[1])
 print(json.dumps(${expression}))`;
     const command = [await serverBinary("validmind-library"), "-c", code, JSON.stringify(args)];

@@ -63,7 +63,8 @@ async function getServer(name: ServerName): Promise<void> {
 /** Builds a program in a folder, and gives its path. */
 async function build(name: ServerName, source: Source, folder: string): Promise<string> {
   if (source.by === "go") {
-    const args = ["build", "-trimpath", "-ldflags", "-s -w", "-o", `${folder}/${name}`, "."];
+    const flags = ["-s", "-w", source.linked ?? ""].join(" ").trim();
+    const args = ["build", "-trimpath", "-ldflags", flags, "-o", `${folder}/${name}`, "."];
     const cwd = fromFileUrl(new URL(`${name}/`, import.meta.url));
     await run("go", args, { cwd, env: { GOFLAGS: "-mod=readonly" } });
     return `${folder}/${name}`;

@@ -9,6 +9,8 @@ export interface Source {
   by: "go" | "java" | "maven" | "npm" | "pip";
   /** Of what is not built from a folder. */
   version?: string;
+  /** Variables that the linker sets. */
+  linked?: string;
   /** The sources in that folder. @default {["main.go"]} */
   files?: readonly string[];
   /** Of Maven Central's archive. */
@@ -35,6 +37,14 @@ const pip = (version: string, ...installs: string[][]): Source => ({
   installs,
 });
 
+/** kubectl and Helm's charts look at the server's version. */
+function kubernetesVersion(version: string): string {
+  const [major, minor] = version.split(".");
+  const parts = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor };
+  return Object.entries(parts)
+    .map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`).join(" ");
+}
+
 const LIBRARY = ["--no-deps", "validmind==2.15.0"];
 const PROXY = "jupyter-server-proxy==4.6.0";
 const LAB = "jupyterlab==4.6.6";
@@ -48,6 +58,8 @@ export const SERVERS = {
   "docker-credential-pass": { by: "go" },
   "docker-credential-secretservice": { by: "go" },
   "client-go-exec": { by: "go" },
+  /** An API server, etcd and kubectl, told apart by the name by which the program is called. */
+  kubernetes: { by: "go", linked: kubernetesVersion("1.36.4") },
   keycloak: {
     by: "maven",
     version: "26.7.3",

@@ -1,0 +1,168 @@
+// By a real API server. It has no nodes: a pod is accepted, and does not run.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { credentialKey } from "../../../client/credential_key.ts";
+import { pageFences } from "../../readme_reader.ts";
+import { DENO } from "../../support/deno_process.ts";
+import { makeLocalCa } from "../../support/local_ca.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { startScriptedProvider } from "../../support/scripted_provider.ts";
+import {
+  type KubernetesCluster,
+  startKubernetes,
+} from "../../support/servers/kubernetes_server.ts";
+import { freePort } from "../../support/servers/free_port.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+import { startVault, untilSo } from "../../support/servers/vault_server.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { administer } from "./hub_vault.ts";
+import { podsOf, STORES } from "./rendered_pods.ts";
+
+const CLI = fromFileUrl(new URL("../../../client/cli.ts", import.meta.url));
+const PAGE = await Deno.readTextFile(new URL("../../../client/hubs.md", import.meta.url));
+const KEY = credentialKey("https://login.example.com", "my-client");
+
+const live = await liveTests("kubernetes", "kubespawner", "vault");
+
+/** No controller makes the account that every pod has. */
+async function makeNamespace(cluster: KubernetesCluster, name: string): Promise<void> {
+  await cluster.admin(["create", "namespace", name]);
+  await cluster.admin(["create", "serviceaccount", "default", "--namespace", name]);
+}
+
+live.test("Kubernetes: an API server accepts each person's pod by each recipe", async () => {
+  await using cluster = await startKubernetes();
+  await makeNamespace(cluster, "hub");
+  for (const store of STORES) {
+    const rendered = await podsOf(store);
+    for (const { asked } of rendered) {
+      for (const [, { metadata }] of asked) {
+        await cluster.admin(["create", "serviceaccount", metadata.name, "--namespace", "hub"]);
+      }
+    }
+    const list = { apiVersion: "v1", kind: "List", items: rendered.map(({ pod }) => pod) };
+    const create = ["create", "--namespace", "hub", "--dry-run=server", "--filename", "-"];
+    const lines = (await cluster.admin(create, list)).trim().split("\n");
+    assertEquals(lines.length, rendered.length, store);
+  }
+});
+
+live.test("Kubernetes: Vault asks an API server about the accounts, and needs its role for that", async () => {
+  await using cluster = await startKubernetes();
+  await using vault = await startVault();
+  await using folder = await tempDir();
+  await makeNamespace(cluster, "hub");
+  await makeNamespace(cluster, "vault");
+  const account = async (name: string, namespace: string) => {
+    await cluster.admin(["create", "serviceaccount", name, "--namespace", namespace]);
+  };
+  const tokenOf = async (name: string, namespace: string, ...more: string[]) =>
+    (await cluster.admin(["create", "token", name, "--namespace", namespace, ...more])).trim();
+  await account("vault", "vault");
+  await account("notebook-anna", "hub");
+  const reviewer = await tokenOf("vault", "vault");
+  await Deno.copyFile(cluster.caFile, `${folder.path}/ca.pem`);
+  await administer(vault, "Kubernetes", folder.path, (commands) =>
+    commands.replace(
+      "https://kubernetes.default.svc",
+      `${cluster.url} kubernetes_ca_cert=@ca.pem disable_local_ca_jwt=true ` +
+        `token_reviewer_jwt=${reviewer}`,
+    ));
+  const jwtFile = `${folder.path}/token`;
+  const renew = async () => {
+    const token = await tokenOf("notebook-anna", "hub", "--audience", "vault");
+    await Deno.writeTextFile(jwtFile, token, { mode: 0o600 });
+  };
+  const open = (path = "users/notebook-anna") =>
+    new VaultCredentialsBackend({
+      address: vault.url,
+      path,
+      auth: { method: "kubernetes", role: "notebooks", jwtFile },
+    });
+  await renew();
+  await rejectsWith("backend_auth_failed", () => open().get(KEY), "status 403");
+  const [, command] = /`kubectl (create clusterrolebinding vault [^`]+)`/.exec(PAGE)!;
+  await cluster.admin(command!.split(/\s+/));
+  const anna = open();
+  assertEquals(await anna.get(KEY), undefined);
+  await rejectsWith("backend_denied", () => open("users/notebook-berta").get(KEY));
+
+  // A rotated token serves the next login; that of a deleted account serves none.
+  await renew();
+  assertEquals(await open().get(KEY), undefined);
+  await cluster.admin(["delete", "serviceaccount", "notebook-anna", "--namespace", "hub"]);
+  // The server keeps its answers for ten seconds.
+  await untilSo(() => open().get(KEY).then(() => false, () => true));
+  await rejectsWith("backend_auth_failed", () => open().get(KEY), "status 403");
+});
+
+live.test("Kubernetes: kubectl signs in by the page's configuration, and again when its token has ended", async () => {
+  await using folder = await tempDir();
+  const authority = await makeLocalCa();
+  const { cert, key } = await authority.issue(["localhost"]);
+  const port = freePort();
+  await using provider = await startScriptedProvider({ issuer: `https://localhost:${port}` });
+  provider.autoApprove = true;
+  const { issuer, clientId } = provider;
+  await using _front = Deno.serve(
+    { hostname: "127.0.0.1", port, cert, key, onListen() {} },
+    async (request) => {
+      const { method, headers, url } = request;
+      const body = method === "POST" ? await request.bytes() : null;
+      return await provider.fetch(url, { method, headers, body });
+    },
+  );
+  const { text } = (await pageFences("client/hubs.md")).find(({ heading, language }) =>
+    heading === "kubectl" && language === "yaml"
+  )!;
+  const authentication = text
+    .replace('"https://login.example.com"', JSON.stringify(issuer))
+    .replace(
+      "[my-client]",
+      `[${clientId}], certificateAuthority: ${JSON.stringify(authority.cert)}`,
+    );
+  await using cluster = await startKubernetes({ authentication });
+
+  const path = `${folder.path}/.validmind/credentials.json`;
+  const backend = new FileCredentialsBackend({ path });
+  await createSession({
+    ...{ issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} },
+    fetch: provider.fetch as typeof fetch,
+  });
+  const ca = `${folder.path}/ca.pem`;
+  await Deno.writeTextFile(ca, authority.cert);
+  const env = {
+    HOME: folder.path,
+    DENO_CERT: ca,
+    VM_OIDC_ISSUER: issuer,
+    VM_OIDC_CLIENT_ID: clientId,
+  };
+  const args = ["token", "--format", "exec-credential", "--bearer", "id_token"];
+  const exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: DENO,
+    args: ["run", "-A", CLI, ...args],
+    interactiveMode: "Never",
+  };
+  const ask = () => cluster.as({ exec }, ["auth", "whoami", "--output", "json"], env);
+  // The server asks the provider for its keys some time after its own start.
+  await untilSo(async () => (await ask()).code === 0);
+  const who = async () => JSON.parse((await ask()).stdout).status.userInfo.username;
+  assertEquals(await who(), "oidc:analyst@example.com");
+
+  const entryKey = credentialKey(issuer, clientId);
+  const ended = { id_token: await provider.idToken({ exp: Math.floor(Date.now() / 1000) - 60 }) };
+  await backend.put(entryKey, { ...(await backend.get(entryKey))!, ...ended });
+  provider.reset();
+  const names = await Promise.all(Array.from({ length: 5 }, who));
+  assertEquals(new Set(names), new Set(["oidc:analyst@example.com"]));
+  const sent = provider.requests.filter(({ grantType }) => grantType === "refresh_token");
+  assertEquals(sent.length, 1, "five at once refresh once");
+
+  const refused = await cluster.as({ token: "none" }, ["get", "pods"]);
+  assert(refused.code !== 0);
+  assertStringIncludes(refused.stderr, "You must be logged in to the server");
+});

@@ -1,0 +1,46 @@
+import { fromFileUrl } from "@std/path";
+import { mustRun } from "../../support/deno_process.ts";
+import { serverBinary } from "../../support/servers/servers.ts";
+
+const RECIPES = fromFileUrl(new URL("./recipes/kubernetes/", import.meta.url));
+const RENDER = fromFileUrl(new URL("./render_pods.py", import.meta.url));
+/** The stores of the recipes. */
+export const STORES = ["file", "memory", "helper", "vault"] as const;
+/** Names of people, as a provider may give them. */
+export const NAMES = [
+  "anna",
+  "anna.b@bank.com",
+  "anna-b@bank.com",
+  "Anna.B@bank.com",
+  "Jürgen Groß",
+  "o'brien {x} ${HOME} %s \\",
+  `${"long".repeat(30)}@bank.com`,
+];
+export type Store = typeof STORES[number];
+
+/** A person's pod, and what the hub asked the cluster for. */
+export interface Rendered {
+  name: string;
+  pod: {
+    spec: {
+      serviceAccountName?: string;
+      automountServiceAccountToken: boolean;
+      containers: [{ env: { name: string; value: string }[] }];
+    };
+  };
+  asked: [namespace: string, account: { metadata: { name: string } }][];
+}
+
+const rendered = new Map<string, Promise<Rendered[]>>();
+
+/** The pods of all people by a recipe. */
+export function podsOf(store: Store, form: "yaml" | "py" = "yaml"): Promise<Rendered[]> {
+  return rendered.getOrInsertComputed(store + form, async () => {
+    const files = form === "py"
+      ? ["jupyterhub_config.py"]
+      : ["values.yaml", ...store === "file" ? [] : [`${store}.yaml`]];
+    const python = await serverBinary("kubespawner");
+    const paths = files.map((file) => RECIPES + file);
+    return JSON.parse(await mustRun([python, RENDER, store, ...paths, "--", ...NAMES]));
+  });
+}

@@ -1,0 +1,118 @@
+import { mustRun, type ProcessResult, runProcess } from "../deno_process.ts";
+import { makeLocalCa } from "../local_ca.ts";
+import { tempDir } from "../temp_home.ts";
+import { freePort } from "./free_port.ts";
+import { startServerProcess } from "./server_process.ts";
+import { serverBinary } from "./servers.ts";
+import { untilSo } from "./vault_server.ts";
+
+/** Options of {@linkcode startKubernetes}. */
+export interface KubernetesOptions {
+  /** The AuthenticationConfiguration, as YAML. */
+  authentication?: string;
+}
+
+/** A cluster without nodes: an API server and etcd. */
+export type KubernetesCluster = Awaited<ReturnType<typeof startKubernetes>>;
+
+/** Starts etcd and an API server on loopback, and makes kubectl ready for the superuser. */
+export async function startKubernetes({ authentication }: KubernetesOptions = {}) {
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(await tempDir("validmind-auth-cluster-"));
+  await Deno.chmod(path, 0o755);
+  const binary = await serverBinary("kubernetes");
+  const program = async (name: string) => {
+    await Deno.symlink(binary, `${path}/${name}`);
+    return `${path}/${name}`;
+  };
+  const [etcd, server, kubectl] = [
+    await program("etcd"),
+    await program("kube-apiserver"),
+    await program("kubectl"),
+  ];
+  const [etcdUrl, peerUrl] = [freePort(), freePort()].map((port) => `http://127.0.0.1:${port}`);
+  const store = await startServerProcess({
+    command: [
+      ...[etcd, `--data-dir=${path}/state`, "--unsafe-no-fsync"],
+      ...[`--listen-client-urls=${etcdUrl}`, `--advertise-client-urls=${etcdUrl}`],
+      ...[`--listen-peer-urls=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`],
+      `--initial-cluster=default=${peerUrl}`,
+    ],
+    readyOn: "stderr",
+    ready: /(ready to serve client requests)/,
+  });
+  stack.defer(() => store.end("KILL"));
+
+  const port = freePort();
+  const url = `https://localhost:${port}`;
+  const token = crypto.randomUUID();
+  const caFile = `${path}/ca.pem`;
+  const authority = await makeLocalCa();
+  const { cert, key } = await authority.issue(["localhost", "127.0.0.1"]);
+  const files: Record<string, string> = {
+    "ca.pem": authority.cert,
+    "server.pem": cert,
+    "server.key": key,
+    "tokens.csv": `${token},admin,admin,system:masters\n`,
+    ...authentication !== undefined && { "authentication.yaml": authentication },
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(`${path}/${name}`, text);
+  }
+  const rsa = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+  await mustRun(["openssl", ...rsa, "-out", `${path}/accounts.key`]);
+  const api = await startServerProcess({
+    command: [
+      ...[server, `--etcd-servers=${etcdUrl}`, "--bind-address=127.0.0.1", `--secure-port=${port}`],
+      ...[`--tls-cert-file=${path}/server.pem`, `--tls-private-key-file=${path}/server.key`],
+      ...[`--cert-dir=${path}/made`, `--token-auth-file=${path}/tokens.csv`],
+      ...[`--service-account-issuer=${url}`, `--service-account-jwks-uri=${url}/openid/v1/jwks`],
+      `--service-account-key-file=${path}/accounts.key`,
+      `--service-account-signing-key-file=${path}/accounts.key`,
+      ...[`--api-audiences=${url}`, "--authorization-mode=Node,RBAC", "--allow-privileged=true"],
+      ...["--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24"],
+      ...authentication === undefined
+        ? []
+        : [`--authentication-config=${path}/authentication.yaml`],
+    ],
+    readyOn: "stderr",
+    ready: /(Serving securely on)/,
+  });
+  stack.defer(() => api.end("KILL"));
+  const kubeconfig = `${path}/kubeconfig`;
+  await Deno.writeTextFile(kubeconfig, JSON.stringify(configOf(url, caFile, { token })));
+  const run = (args: readonly string[], stdin = "") =>
+    runProcess([kubectl, ...args], { env: { KUBECONFIG: kubeconfig, HOME: path }, stdin });
+  await untilSo(async () => (await run(["get", "--raw", "/readyz"])).code === 0);
+  const started = stack.move();
+  return {
+    url,
+    caFile,
+    /** The folder with kubectl. */
+    folder: path,
+    kubectl,
+    /** Runs kubectl as the superuser; gives what it prints. */
+    async admin(args: readonly string[], stdin?: object): Promise<string> {
+      const { code, stdout, stderr } = await run(args, stdin && JSON.stringify(stdin));
+      if (code !== 0) throw new Error(`Cannot run kubectl ${args.join(" ")}: ${stderr}`);
+      return stdout;
+    },
+    /** Runs kubectl as a user of a kubeconfig. */
+    async as(user: object, args: readonly string[], env = {}): Promise<ProcessResult> {
+      const own = `${path}/${crypto.randomUUID()}`;
+      await Deno.writeTextFile(own, JSON.stringify(configOf(url, caFile, user)));
+      return await runProcess([kubectl, "--kubeconfig", own, ...args], { env });
+    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+/** A kubeconfig with one cluster and one user. JSON is YAML, too. */
+function configOf(server: string, caFile: string, user: object) {
+  return {
+    ...{ apiVersion: "v1", kind: "Config", "current-context": "it" },
+    clusters: [{ name: "it", cluster: { server, "certificate-authority": caFile } }],
+    users: [{ name: "it", user }],
+    contexts: [{ name: "it", context: { cluster: "it", user: "it" } }],
+  };
+}
