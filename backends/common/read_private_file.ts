@@ -15,7 +15,7 @@ const TRIES = 20;
 const LONGEST_MS = 15_000;
 
 /** How {@linkcode readPrivateFile} judges a file. */
-export interface PrivateFileOptions {
+interface PrivateFileOptions {
   /** The thing in the file, for messages: "a key". */
   what: string;
   /** The size of the largest such thing. */

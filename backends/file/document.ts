@@ -157,7 +157,7 @@ function readDocument(path: string) {
  *
  * @throws {CredentialsBackendError} `backend_corrupt`.
  */
-export function parseDocument(bytes: Uint8Array, path: string): CredentialsDocument {
+function parseDocument(bytes: Uint8Array, path: string): CredentialsDocument {
   let value: unknown;
   try {
     value = parseExactly(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

@@ -12,7 +12,7 @@ import { makeFolder } from "./replace_file.ts";
 const ACTION = "open the lock file";
 
 /** Options of {@linkcode whileLocked}. */
-export interface FileLockOptions<T> extends WithLockOptions<T> {
+interface FileLockOptions<T> extends WithLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
   /** In this process, holders of different keys share the lock. */

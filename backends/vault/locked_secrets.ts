@@ -56,7 +56,7 @@ export function assertOwn(name: string, { isForeign = false }: Row, action: stri
   });
 }
 
-export interface LockedSecretsOptions {
+interface LockedSecretsOptions {
   readonly engine: SecretEngine;
   /** The store in words. */
   readonly place: () => string;
