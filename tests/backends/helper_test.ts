@@ -357,6 +357,9 @@ const SLOW = HELPER.replace(
     until [ -f ../go ]; do sleep 0.02; done\n`,
 ).replace("erase)", "erase) touch ../erased;");
 
+/** Tells that it was asked for an entry, and has none. */
+const TELLS = HELPER.replace('echo "credentials', 'touch ../missed; echo "credentials');
+
 /** Waits for a file that a program makes. */
 async function untilThere(path: string): Promise<void> {
   while (!namesIn(path.replace(/\/[^/]*$/, "")).includes(path.split("/").at(-1)!)) {
@@ -405,7 +408,7 @@ for (const end of ["kill", "timeout"]) {
 }
 
 test("a sign-out that waits for a late store leaves a newer sign-in alone, and ends by the time limit", async ({ folder, helper }) => {
-  const backend = helper(HELPER, { timeoutMs: 700 });
+  const backend = helper(TELLS, { timeoutMs: 700 });
   await backend.put(KEY, entry());
   const [{ ServerURL }] = accountsIn(folder);
   const base = `helper.${shortHash(`${folder}/helper`)}.${shortHash(ServerURL)}`;
@@ -414,7 +417,7 @@ test("a sign-out that waits for a late store leaves a newer sign-in alone, and e
   await marks.set("what a killed process stores");
   const newer = entry({ access_token: "newer" });
   const signOut = backend.delete(KEY);
-  while (accountsIn(folder).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await untilThere(`${folder}/missed`); // the removal has been looked at
   await backend.put(KEY, newer);
   await signOut;
   assertEquals(await backend.get(KEY), newer);

@@ -255,6 +255,7 @@ export function startDeno({ code, ...options }: ScriptOptions) {
       await kill();
       await input.abort().catch(() => undefined);
       await output.return(undefined);
+      if (!child.stdout.locked) await child.stdout.cancel(); // no line was asked for
       await finish();
       script[Symbol.dispose]();
     },
