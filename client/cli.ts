@@ -23,7 +23,15 @@
  * @module
  */
 import { isDeno, needDeno } from "../backends/common/runtime.ts";
-import { main } from "./cli/main.ts";
+import { preflight } from "./permissions/preflight.ts";
+import { VERSION } from "./signed_in/session.ts";
+import { EXIT, PROGRAM } from "./cli/command.ts";
+import { COMMANDS } from "./cli/commands.ts";
+import { helpText } from "./cli/help.ts";
+import { note, print } from "./cli/output.ts";
+import { parseCommandLine } from "./cli/parse_command_line.ts";
+import { reportError } from "./cli/report_error.ts";
+import { fileNeeds } from "./cli/sign_in_target.ts";
 
 /**
  * Runs one command, as the command line does. It is for a program that offers this command line as a
@@ -47,7 +55,30 @@ import { main } from "./cli/main.ts";
 export async function runCli(args: readonly string[]): Promise<number> {
   // In a Deno that is too old, `--help` works and `doctor` names the one that is needed.
   if (!isDeno) needDeno("run the command line", "Install Deno, and then this by: deno install.");
-  return await main(args);
+  let line: ReturnType<typeof parseCommandLine> | undefined;
+  try {
+    line = parseCommandLine(args);
+    const { command, flags } = line;
+    if (flags.has("version")) {
+      print(`${PROGRAM} ${VERSION}\n`);
+      return EXIT.ok;
+    }
+    if (flags.has("help")) {
+      print(helpText(command));
+      return EXIT.ok;
+    }
+    if (command === undefined) {
+      note(helpText(command));
+      return EXIT.usage;
+    }
+    preflight(command.action, fileNeeds(flags));
+    const { run } = await command.load();
+    return await run({ flags, args: line.args, command, commands: COMMANDS });
+  } catch (error) {
+    const flags = line?.flags;
+    const command = args.find((word) => COMMANDS.some(({ name }) => name === word));
+    return reportError(error, flags?.has("json") ?? args.includes("--json"), command, flags);
+  }
 }
 
 if (import.meta.main) Deno.exit(await runCli(Deno.args));

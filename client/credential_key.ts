@@ -1,6 +1,6 @@
 import { isProbeKey } from "../backends/common/marks.ts";
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
-import { asksNobody } from "./entry/bearer_kind.ts";
+import { asksNobody } from "./entry/bearer.ts";
 import { invalidOptions } from "./errors.ts";
 
 /** The path of discovery, which people copy with the issuer. */

@@ -1,5 +1,6 @@
 import { knowCopies, showCaller, showCode } from "../backends/common/error_class.ts";
 import { given } from "../backends/common/json.ts";
+import { permissionFlag } from "../backends/common/permission.ts";
 import {
   causeOf,
   CredentialsBackendError,
@@ -160,6 +161,8 @@ export interface ValidMindAuthErrorParts extends ErrorParts {
   oauthError?: string | undefined;
   /** The options of the sign-in that leads out of the error, without a secret: of `login_required`. */
   signIn?: Readonly<Record<string, string | boolean>> | undefined;
+  /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
+  retryAfterMs?: number | undefined;
 }
 
 /**
@@ -198,6 +201,8 @@ export class ValidMindAuthError extends Error {
   declare readonly oauthError?: string;
   /** The options of the sign-in that leads out of the error: of `login_required`. */
   declare readonly signIn?: Readonly<Record<string, string | boolean>>;
+  /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
+  declare readonly retryAfterMs?: number;
 
   /**
    * Creates an error.
@@ -207,24 +212,20 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { action, reason, remedy, kind, oauthError, signIn } = parts;
+    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs } = parts;
     this.code = code;
     this.action = action;
     this.reason = reason;
     this.remedy = remedy;
-    Object.assign(this, given({ kind, oauthError, signIn }));
+    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs }));
     showCode(this);
   }
 }
 
 /** The provider gave no usable answer: nothing is decided, and a further try may help. */
 export class ProviderUnavailableError extends ValidMindAuthError {
-  /** The pause that the provider asked for, in milliseconds. */
-  readonly retryAfterMs?: number;
-
-  constructor(parts: ErrorParts & { retryAfterMs?: number | undefined }) {
+  constructor(parts: ValidMindAuthErrorParts) {
     super("provider_unavailable", { ...parts, kind: "fault" });
-    if (parts.retryAfterMs !== undefined) this.retryAfterMs = parts.retryAfterMs;
   }
 }
 
@@ -302,9 +303,7 @@ export class ApiError extends ValidMindAuthError {
   /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
   readonly body: string;
   /** The API's demand, if its answer has one. A sign-in with these parameters satisfies it. */
-  readonly challenge?: ApiChallenge;
-  /** The pause that the API asks for, in milliseconds: `Retry-After`. */
-  readonly retryAfterMs?: number;
+  declare readonly challenge?: ApiChallenge;
 
   /**
    * Creates an error.
@@ -315,7 +314,7 @@ export class ApiError extends ValidMindAuthError {
    * @param challenge The API's demand.
    */
   constructor(
-    parts: ErrorParts & { retryAfterMs?: number | undefined },
+    parts: ValidMindAuthErrorParts,
     status: number,
     body: string,
     challenge?: ApiChallenge,
@@ -323,7 +322,7 @@ export class ApiError extends ValidMindAuthError {
     super(status === 401 ? "unauthorized" : "api_error", parts);
     this.status = status;
     this.body = body;
-    Object.assign(this, given({ challenge, retryAfterMs: parts.retryAfterMs }));
+    if (challenge !== undefined) this.challenge = challenge;
   }
 }
 
@@ -333,6 +332,23 @@ for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, nam
 /** The error for options and variables that cannot be used. */
 export function invalidOptions(parts: ErrorParts): ValidMindAuthError {
   return new ValidMindAuthError("invalid_options", parts);
+}
+
+/**
+ * The error where Deno denies the network.
+ *
+ * @param what Completes "Deno does not permit …".
+ */
+export function netDenied(
+  action: string,
+  what: string,
+  ...hosts: readonly string[]
+): ValidMindAuthError {
+  return new ValidMindAuthError("permission_required", {
+    action,
+    reason: `Deno does not permit ${what}`,
+    remedy: `Run with: ${permissionFlag("net", ...hosts)}`,
+  });
 }
 
 /** The `code` member of an event: the code of an error of this module. */
@@ -351,10 +367,4 @@ export function isOwn(error: unknown): error is ValidMindAuthError | Credentials
 export function throwToCaller(error: unknown): never {
   if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
   throw error;
-}
-
-/** The parts of an error, to make another one of them. */
-export function partsOf(error: ValidMindAuthError): ValidMindAuthErrorParts {
-  const { action, reason, remedy, kind, oauthError, signIn, cause } = error;
-  return { action, reason, remedy, kind, oauthError, signIn, cause };
 }

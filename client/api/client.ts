@@ -2,7 +2,7 @@ import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
-import { readClaims } from "../entry/claims.ts";
+import { readClaims } from "../entry/bearer.ts";
 import {
   type ApiChallenge,
   ApiError,
@@ -110,7 +110,7 @@ export class ApiClient {
   }
 
   /** Sends a request, and after a 401 once more with new credentials. */
-  async #exchange(request: ApiRequest): Promise<Response> {
+  async #exchange(request: ApiRequest) {
     const { url, init } = request;
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
@@ -167,7 +167,7 @@ export class ApiClient {
     rejected: OwnHeaders,
     response: Response,
     signal: AbortSignal | undefined,
-  ): Promise<ApiCredentials | undefined> {
+  ) {
     try {
       return await this.#options.credentials({ rejected, signal });
     } catch (error) {
@@ -178,7 +178,7 @@ export class ApiClient {
     }
   }
 
-  async #apiError(request: ApiRequest, response: Response, advice?: string): Promise<ApiError> {
+  async #apiError(request: ApiRequest, response: Response, advice?: string) {
     const { status, headers } = response;
     const text = await this.#transport.readText(request, response, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
@@ -211,7 +211,7 @@ export class ApiClient {
 }
 
 /** Lets a path that begins with a slash count from the API's own path. */
-function putBelow(base: URL, url: URL): void {
+function putBelow(base: URL, url: URL) {
   const isBelow = `${url.pathname}/`.startsWith(base.pathname);
   if (!isBelow) url.pathname = base.pathname + url.pathname.slice(1);
 }
@@ -221,7 +221,7 @@ function refusedAddress(
   base: URL | undefined,
   url: URL | null,
   method: string | undefined,
-): ValidMindAuthError {
+) {
   if (base === undefined) {
     return new ValidMindAuthError("wrong_origin", {
       action: "make the request",

@@ -58,7 +58,7 @@ async function requestWithProof(
   method: string,
   url: URL,
   send: (proof: Headers) => Promise<Response>,
-): Promise<{ response: Response; wantsNonce: boolean }> {
+) {
   try {
     const response = await oauth.protectedResourceRequest(
       token,

@@ -2,9 +2,9 @@ import { connectionAdvice, connectionFault } from "../../backends/common/connect
 import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { readText } from "../../backends/common/http_answer.ts";
-import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { assertNet, isNotCapable } from "../../backends/common/permission.ts";
+import { runLater, untilAborted } from "../../backends/common/promises.ts";
+import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 
@@ -56,7 +56,7 @@ export class ApiTransport {
     hop: ApiRequest,
     { headers: own, fetch }: ApiCredentials,
     signal: AbortSignal,
-  ): Promise<Response> {
+  ) {
     const { redirect } = hop.init;
     for (let hops = 0;; hops++) {
       const response = await fetch(hop.url, { ...hop.init, signal, redirect: "manual" });
@@ -77,11 +77,12 @@ export class ApiTransport {
   }
 
   /** Runs a part of a call. `run` gets a signal that aborts when its time is up, or with the caller's. */
-  async #within<T>(request: ApiRequest, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #within<T>(request: ApiRequest, run: (signal: AbortSignal) => Promise<T>) {
     const { timeoutMs, secrets } = this.#runtime;
     const given = request.init.signal ?? undefined;
     given?.throwIfAborted();
-    using limit = startLimit(timeoutMs);
+    const limit = new AbortController();
+    using _timer = runLater(timeoutMs, () => limit.abort());
     const signal = given ? AbortSignal.any([given, limit.signal]) : limit.signal;
     try {
       return await untilAborted(run(signal), signal); // a caller's fetch may ignore it
@@ -91,15 +92,6 @@ export class ApiTransport {
       throw failedRequest(request, error, secrets, limit.signal.aborted ? timeoutMs : undefined);
     }
   }
-}
-
-/** A signal that aborts when the time is up, unless the limit is disposed of before. */
-function startLimit(ms: number): { signal: AbortSignal } & Disposable {
-  const [end, done] = [new AbortController(), new AbortController()];
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  const { signal } = done;
-  AbortSignal.timeout(Math.ceil(ms)).addEventListener("abort", () => end.abort(), { signal });
-  return { signal: end.signal, [Symbol.dispose]: () => done.abort() };
 }
 
 /** "GET https://api.example.com/ping", for messages. */
@@ -113,15 +105,9 @@ function failedRequest(
   error: unknown,
   secrets: Iterable<string>,
   timeoutMs?: number,
-): ValidMindAuthError {
+) {
   const action = actionOf(request);
-  if (isNotCapable(error)) {
-    return new ValidMindAuthError("permission_required", {
-      action,
-      reason: "Deno does not permit it",
-      remedy: `Run with: ${permissionFlag("net", netHost(request.url))}`,
-    });
-  }
+  if (isNotCapable(error)) return netDenied(action, "it", netHost(request.url));
   const fault = connectionFault(error, timeoutMs);
   return new ValidMindAuthError("api_unreachable", {
     action,
@@ -136,7 +122,7 @@ async function straying(
   hop: ApiRequest,
   response: Response,
   where: string,
-): Promise<ValidMindAuthError> {
+) {
   await response.body?.cancel();
   return new ValidMindAuthError("api_unreachable", {
     action: actionOf(hop),
@@ -159,7 +145,7 @@ function withHeaders(init: RequestInit, own: OwnHeaders): RequestInit {
   return { ...init, headers };
 }
 
-function redirectTarget({ status, headers }: Response, url: URL): URL | undefined {
+function redirectTarget({ status, headers }: Response, url: URL) {
   const location = headers.get("location");
   if (location === null || ![301, 302, 303, 307, 308].includes(status)) return undefined;
   const next = URL.parse(location, url);
@@ -167,7 +153,7 @@ function redirectTarget({ status, headers }: Response, url: URL): URL | undefine
 }
 
 /** The next request by the fetch standard; `undefined` if its body cannot be sent again. */
-function rewrite(status: number, request: RequestInit): RequestInit | undefined {
+function rewrite(status: number, request: RequestInit) {
   const method = request.method?.toUpperCase() ?? "GET";
   const becomesGet = (status === 303 && method !== "HEAD") ||
     ((status === 301 || status === 302) && method === "POST");
@@ -182,7 +168,7 @@ function withoutSecrets(request: RequestInit, own: OwnHeaders): RequestInit {
   return { ...request, headers: without(names, request.headers) };
 }
 
-function without(names: string[], headers: HeadersInit | undefined): Headers {
+function without(names: string[], headers: HeadersInit | undefined) {
   const rest = new Headers(headers);
   for (const name of names) rest.delete(name);
   return rest;

@@ -1,4 +1,7 @@
+import { didYouMean } from "../../backends/common/check_options.ts";
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
+import { optionNamed, optionRow } from "../options/declaration.ts";
+import { shown } from "../options/settings_path.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 
 /** One command. Parser, help, completions and reference are made from it. */
@@ -31,3 +34,62 @@ export interface CommandCall {
   /** All commands, for the completions. */
   readonly commands: readonly Command[];
 }
+
+/** The program's name and specifier, as its own texts give them. */
+export const PROGRAM = "validmind-auth";
+
+export const SPECIFIER = "jsr:@validmind/auth/cli";
+
+/** An error of the command line itself, in its own words. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+
+  constructor(
+    message: string,
+    readonly code: "usage" | "output_failed" | "program_failed",
+    readonly exit: number = 1,
+  ) {
+    super(message);
+  }
+}
+
+/** A command line that cannot be used. */
+export function usageError(message: string): CliError {
+  return new CliError(message, "usage", 2);
+}
+
+/** The error for a word that is not among the known ones. No secret has a flag or a setting. */
+export function unknownWord(word: string, place: string, choices: readonly string[]): CliError {
+  const option = optionNamed(word.replace(/^-+/, ""));
+  const row = option && optionRow(option);
+  // An option with a flag is not lacking: its name stands in a wrong place.
+  const variable = row?.flag === undefined ? row?.variable : undefined;
+  const hint = variable === undefined
+    ? didYouMean(word, choices) || `It takes: ${choices.join(", ")}.`
+    : `Set ${variable} instead.`;
+  const name = shown(word, "that");
+  return usageError(`Cannot use ${name} as ${place}: it is not known. ${hint}`);
+}
+
+/** Exit codes that a script can tell apart. {@linkcode EXIT_WORDS} explains them. */
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  signInNeeded: 4,
+  programRefused: 126,
+  programAbsent: 127,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+export const EXIT_WORDS = {
+  0: "done",
+  1: "failed: see standard error",
+  2: "a command, flag, value or variable is unknown, wrong or missing",
+  4: "a person has to sign in: run login",
+  126: "exec could not start the program",
+  127: "exec did not find the program",
+  130: "the person ended a sign-in in the browser",
+  143: "SIGTERM ended a sign-in in the browser",
+} satisfies Record<typeof EXIT[keyof typeof EXIT], string>;

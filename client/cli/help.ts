@@ -1,9 +1,7 @@
-import { EXIT_WORDS } from "./cli_error.ts";
-import type { Command } from "./command.ts";
+import { type Command, EXIT_WORDS, PROGRAM, SPECIFIER } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { type FlagName, FLAGS } from "./flags.ts";
 import { columns } from "./output.ts";
-import { PROGRAM, SPECIFIER } from "./program.ts";
 
 /** The width of a terminal, within what one reads well. */
 function width(): number {
@@ -55,7 +53,7 @@ export function flagUsage(name: FlagName): string {
   return value === undefined ? `--${name}` : `--${name} ${value}`;
 }
 
-function flagRows(names: readonly FlagName[]): string[][] {
+function flagRows(names: readonly FlagName[]) {
   return names.map((name) => {
     const { summary, variable, choices, short } = FLAGS[name];
     const more = [choices && `one of ${choices.join(", ")}`, variable && `or ${variable}`]

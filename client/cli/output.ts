@@ -1,4 +1,4 @@
-import { CliError } from "./cli_error.ts";
+import { CliError } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 
 /** Writes a result to standard output. */
@@ -48,11 +48,11 @@ export function snakeCase(fields: object): Record<string, unknown> {
 }
 
 /** A text without control characters, whatever it was made from. */
-function plain(text: string): Uint8Array {
+function plain(text: string) {
   return new TextEncoder().encode(text.replaceAll(CONTROLS, " "));
 }
 
-function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array): void {
+function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array) {
   let rest = bytes;
   while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
 }

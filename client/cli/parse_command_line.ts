@@ -1,6 +1,5 @@
 import { shown } from "../options/settings_path.ts";
-import { unknownWord, usageError } from "./cli_error.ts";
-import type { Command } from "./command.ts";
+import { type Command, unknownWord, usageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
 
@@ -51,7 +50,7 @@ function flagNamed(raw: string, command: Command | undefined): FlagName {
   throw unknownWord(raw, "a flag", (command?.flags ?? NAMES).map((name) => `--${name}`));
 }
 
-function addFlag(flags: FlagValues, name: FlagName, value: string | undefined): void {
+function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
   const fault = faultOfFlag(flags, name, value);
   if (fault !== undefined) throw usageError(`Cannot use --${name}: ${fault}`);
   const { choices } = FLAGS[name];
@@ -80,7 +79,7 @@ function assertTaken(
   { name, flags, args }: Command,
   given: FlagValues,
   words: readonly string[],
-): void {
+) {
   const taken: readonly FlagName[] = [...flags, "help", "version"];
   const flag = given.keys().find((one) => !taken.includes(one));
   const [word] = words;

@@ -4,11 +4,15 @@ import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { isOwn, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
-import { CliError, EXIT } from "./cli_error.ts";
-import { IDENTITY_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./flag_groups.ts";
-import type { FlagName, FlagValues } from "./flags.ts";
+import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
+import {
+  type FlagName,
+  type FlagValues,
+  IDENTITY_FLAGS,
+  SIGN_IN_FLAGS,
+  STORE_FLAGS,
+} from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
-import { PROGRAM, SPECIFIER } from "./program.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
 const SETTING_CODES: readonly string[] = [

@@ -27,7 +27,7 @@ import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { usageError } from "./cli_error.ts";
+import { usageError } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 
 /** The flag that names a backend. The flag of its options is the same with "-options". */

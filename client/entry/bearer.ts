@@ -1,6 +1,33 @@
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { parseExpiry, SKEW_SECONDS } from "../is_expired.ts";
-import { readClaims } from "./claims.ts";
+
+/** The scope that is requested by default. */
+export const DEFAULT_SCOPE = "openid profile email offline_access";
+
+const ENTRA =
+  /^https:\/\/login\.(microsoftonline\.(com|us)|partner\.microsoftonline\.cn)(:443)?(\/|$)/i;
+
+/** Whether a flow asks no person, so that a new token needs no stored one. */
+export function asksNobody(
+  flow: string | undefined,
+): flow is "client_credentials" | "token_exchange" {
+  return flow === "client_credentials" || flow === "token_exchange";
+}
+
+/** The token that is the bearer for an issuer. */
+export function bearerKind(
+  bearer: "auto" | "access_token" | "id_token",
+  issuer: string,
+  flow?: string,
+): "access_token" | "id_token" {
+  if (bearer !== "auto") return bearer;
+  return !asksNobody(flow) && isEntraIssuer(issuer) ? "id_token" : "access_token";
+}
+
+/** Whether an issuer belongs to Microsoft Entra, in the public or a sovereign cloud. */
+export function isEntraIssuer(issuer: string): boolean {
+  return ENTRA.test(issuer);
+}
 
 /** The last time that a row can hold, and Python reads. */
 export const LAST_TIME = Date.UTC(9999, 11, 31);
@@ -95,4 +122,16 @@ export function coversScope(entry: OidcCredentials, scope: string): boolean {
   if (typeof entry.scope !== "string") return true;
   const asked = new Set(entry.scope.split(" "));
   return scope.split(" ").every((name) => asked.has(name));
+}
+
+/** The unchecked claims of a token, or its header (part 0), for display and expiry only. */
+export function readClaims(token: string, part: 0 | 1 = 1): Record<string, unknown> | undefined {
+  try {
+    // Deno before 2.5 has no Uint8Array.fromBase64.
+    const text = atob(token.split(".")[part]!.replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -2,9 +2,7 @@ import { given } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { parseExpiry } from "../is_expired.ts";
-import { type Bearer, endOf } from "./bearer.ts";
-import { asksNobody } from "./bearer_kind.ts";
-import { readClaims } from "./claims.ts";
+import { asksNobody, type Bearer, endOf, readClaims } from "./bearer.ts";
 
 /** What an entry says of a sign-in, whose names and scopes are text of others. */
 export function entryStatus(

@@ -1,6 +1,6 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isLoopback } from "../../backends/common/host.ts";
-import { isEntraIssuer } from "../entry/bearer_kind.ts";
+import { isEntraIssuer } from "../entry/bearer.ts";
 import { invalidOptions, type ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";

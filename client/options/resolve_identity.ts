@@ -9,7 +9,7 @@ import {
   normalizeClientId,
   normalizeIssuer,
 } from "../credential_key.ts";
-import { asksNobody, bearerKind, DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
+import { asksNobody, bearerKind, DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
 import {

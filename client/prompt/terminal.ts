@@ -109,7 +109,7 @@ export function canReadTerminal(): boolean {
   return isTerminal() && Deno.stdin.isTerminal();
 }
 
-function setRaw(isRaw: boolean): void {
+function setRaw(isRaw: boolean) {
   try {
     Deno.stdin.setRaw(isRaw);
   } catch {

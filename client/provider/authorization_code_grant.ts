@@ -120,7 +120,7 @@ function validate(
   { identity: { scope }, server, client, runtime }: RequestContext,
   answer: URLSearchParams,
   state: string,
-): URLSearchParams {
+) {
   try {
     return oauth.validateAuthResponse(server, client, answer, state);
   } catch (error) {
@@ -159,7 +159,7 @@ async function queryOf(
 async function push(
   context: RequestContext,
   query: Record<string, string>,
-): Promise<oauth.PushedAuthorizationResponse> {
+) {
   const { server, client, auth } = context;
   const options = requestOptions(PUSHED, context);
   const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);

@@ -4,8 +4,7 @@ import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { parseObject } from "../../backends/common/json.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
-import { isSendable } from "../entry/bearer.ts";
-import { isEntraIssuer } from "../entry/bearer_kind.ts";
+import { isEntraIssuer, isSendable } from "../entry/bearer.ts";
 import { named } from "../options/declaration.ts";
 import {
   type ClientProof,
@@ -132,7 +131,7 @@ function bySecret(
   secret: string,
   { token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer,
   isTurned: boolean,
-): oauth.ClientAuth {
+) {
   const isByForm = methods?.includes("client_secret_post") && !isTurned;
   const toAuth = isByForm ? oauth.ClientSecretPost : oauth.ClientSecretBasic;
   return toAuth(secret);
@@ -144,13 +143,13 @@ function bySecret(
  * assertion at a further endpoint: the reason why the issuer is the audience
  * (draft-ietf-oauth-rfc7523bis).
  */
-function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServer): boolean {
+function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServer) {
   const [own, endpoint] = [issuer, token_endpoint].map((text) => URL.parse(text)?.origin);
   return own !== undefined && own === endpoint && !isEntraIssuer(issuer);
 }
 
 /** The text that the caller gives, as it is or by a function. */
-async function textOf(given: ClientProof["value"], { runtime, signal }: Sender): Promise<string> {
+async function textOf(given: ClientProof["value"], { runtime, signal }: Sender) {
   if (typeof given === "string") return given;
   const limits = [AbortSignal.timeout(runtime.timeoutMs), signal ?? []].flat();
   try {
@@ -220,7 +219,7 @@ async function byKey(
   text: string,
   server: oauth.AuthorizationServer,
   isTurned: boolean,
-): Promise<oauth.ClientAuth> {
+) {
   const jwk = parseObject(text);
   const der = decodePem(text);
   const { key_ops: _, use: _1, ext: _2, alg: stated, ...parts } = jwk ?? {};
@@ -258,7 +257,7 @@ function decodePem(text: string): Uint8Array<ArrayBuffer> | undefined {
 async function importKey(
   data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
   alg: string,
-): Promise<CryptoKey | undefined> {
+) {
   const algorithm = signatureAlgorithm(alg);
   if (data === undefined || algorithm === undefined) return undefined;
   try {

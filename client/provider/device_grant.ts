@@ -7,6 +7,7 @@ import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { assertCanSignIn } from "./discovery.ts";
 import type { DpopKey } from "./dpop_key.ts";
+import { invalidProvider } from "./error.ts";
 import type { Endpoint } from "./fetch.ts";
 import { normalizeGrant, positiveNumber } from "./normalize.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
@@ -117,11 +118,7 @@ function toDeviceCode(
 function checkPage(text: string): string {
   const url = URL.parse(text);
   if (url !== null && isSecureUrl(url)) return url.href;
-  throw new ValidMindAuthError("provider_invalid", {
-    action: "sign in",
-    reason: "the sign-in page of the provider is not an https: page",
-    remedy: "Check the issuer, then ask the provider's administrator.",
-  });
+  throw invalidProvider("sign in", "the sign-in page of the provider is not an https: page");
 }
 
 /** Known deviations: `verification_url`, numbers as strings, an interval of 0, no lifetime. */

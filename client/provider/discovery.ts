@@ -5,6 +5,7 @@ import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
+import { invalidProvider } from "./error.ts";
 
 /** The endpoints of all grants, by their names in a discovery document. */
 const ENDPOINTS = [
@@ -48,7 +49,7 @@ export async function discoverProvider(
  * document does. At the place of RFC 8414, whoever has the host's root answers for all its paths, and has
  * to name one exactly.
  */
-async function statedIssuer(issuer: URL, response: Response): Promise<URL> {
+async function statedIssuer(issuer: URL, response: Response) {
   const { issuer: stated } = await response.clone().json();
   if (withoutSlash(String(stated)) !== withoutSlash(issuer.href)) return issuer;
   return new URL(stated);
@@ -72,17 +73,15 @@ export async function findRevocationEndpoint(
     `${withoutSlash(issuer)}/${name}`,
   ]);
   for (const place of places) {
-    const found = await get(place).then((response) => endpointIn(response, url))
-      .catch(() => undefined);
-    if (found !== undefined) return found;
+    try {
+      const found = await oauth.processDiscoveryResponse(url, await get(place));
+      checkEndpoint("revocation_endpoint", found.revocation_endpoint, url.href);
+      return found.revocation_endpoint;
+    } catch {
+      // It has no document, or none of this issuer with this endpoint.
+    }
   }
   return undefined;
-}
-
-async function endpointIn(response: Response, issuer: URL): Promise<string | undefined> {
-  const { revocation_endpoint } = await oauth.processDiscoveryResponse(issuer, response);
-  checkEndpoint("revocation_endpoint", revocation_endpoint, issuer.href);
-  return revocation_endpoint;
 }
 
 /**
@@ -133,11 +132,8 @@ function withoutSlash(issuer: string): string {
 export function checkEndpoint(name: string, text: unknown, issuer: string): void {
   const url = typeof text === "string" ? URL.parse(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
-    throw new ValidMindAuthError("provider_invalid", {
-      action: `use ${issuer}`,
-      reason: `the ${name} in its discovery document is missing, or is not a plain URL`,
-      remedy: "Check the issuer, then ask the provider's administrator.",
-    });
+    const reason = `the ${name} in its discovery document is missing, or is not a plain URL`;
+    throw invalidProvider(`use ${issuer}`, reason);
   }
   const mayBePlain = issuer.startsWith("http:") && isLoopback(url.hostname);
   if (url.protocol === "https:" || mayBePlain) return;

@@ -32,7 +32,7 @@ export async function importDpopKey(jwk: unknown): Promise<CryptoKeyPair | undef
   }
 }
 
-async function importPair({ kty, crv, x, y, d }: JsonWebKey): Promise<CryptoKeyPair> {
+async function importPair({ kty, crv, x, y, d }: JsonWebKey) {
   const open = { kty, crv, x, y } as JsonWebKey;
   const [privateKey, publicKey] = await Promise.all([
     crypto.subtle.importKey("jwk", { ...open, d } as JsonWebKey, ALGORITHM, false, ["sign"]),

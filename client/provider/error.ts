@@ -1,41 +1,18 @@
 import * as oauth from "oauth4webapi";
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { isEntraIssuer } from "../entry/bearer_kind.ts";
+import { isEntraIssuer } from "../entry/bearer.ts";
 import {
   isOwn,
   ProviderUnavailableError,
   type RefusalKind,
   ValidMindAuthError,
-  type ValidMindAuthErrorParts,
 } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
 import { CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
 
-export { BY_BROWSER, BY_DEVICE, DPOP, type RefusalAdvice } from "./remedy.ts";
-
 const ASK = "ask the provider's administrator.";
-
-/**
- * The provider refused a request: by an OAuth error, or by a status of refusal without a word. A passing
- * fault is a `ProviderUnavailableError` instead.
- */
-export class ProviderRefusedError extends ValidMindAuthError {
-  /** The error code and the words of the provider. */
-  readonly answer: string;
-  /** The pause that the provider asked for, in milliseconds. */
-  readonly retryAfterMs?: number;
-
-  constructor(
-    parts: ValidMindAuthErrorParts & { answer: string; retryAfterMs?: number | undefined },
-  ) {
-    super("provider_refused", parts);
-    const { answer, retryAfterMs } = parts;
-    this.answer = answer;
-    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
-  }
-}
 
 /** The kind of a refusal, whether or not it has its code and words already. */
 export function refusalKind(error: unknown): RefusalKind | undefined {
@@ -47,11 +24,6 @@ export function refusalKind(error: unknown): RefusalKind | undefined {
 function refusalIn(error: unknown): Refusal | undefined {
   if (!(error instanceof oauth.ResponseBodyError)) return undefined;
   return (error.cause as { refusal?: Refusal }).refusal;
-}
-
-/** Whether a refusal is about the proof of the client. */
-export function isOfProof(error: unknown): boolean {
-  return refusalKind(error) === "client";
 }
 
 /**
@@ -90,13 +62,11 @@ function refusalError(
   refusal: Refusal,
   advice: RefusalAdvice,
   retryAfter: string | null = null,
-): ProviderRefusedError {
-  const answer = answerOf(refusal);
-  return new ProviderRefusedError({
+) {
+  return new ValidMindAuthError("provider_refused", {
     action: `${action} at ${issuer}`,
-    reason: `the provider answered ${answer}`,
+    reason: `the provider answered ${answerOf(refusal)}`,
     remedy: remedyOf(refusal, { ...advice, scope: printable(advice.scope ?? "") }),
-    answer,
     kind: refusal.kind,
     oauthError: refusal.code || undefined,
     retryAfterMs: parseRetryAfter(retryAfter),
@@ -111,8 +81,17 @@ function answerOf({ code, said, status }: Refusal): string {
   return words === "" ? name : `${name} (${words})`;
 }
 
+/** The error for a provider that breaks a rule. Its administrator can mend that. */
+export function invalidProvider(
+  action: string,
+  reason: string,
+  remedy: string = `Check the issuer, then ${ASK}`,
+): ValidMindAuthError {
+  return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
+}
+
 /** The error for an answer that oauth4webapi does not take, or that a check of this folder refuses. */
-function invalidAnswer(action: string, issuer: string, error: unknown): ValidMindAuthError {
+function invalidAnswer(action: string, issuer: string, error: unknown) {
   const at = `${action} at ${issuer}`;
   const { code, cause } = (error ?? {}) as {
     code?: unknown;
@@ -130,11 +109,7 @@ function invalidAnswer(action: string, issuer: string, error: unknown): ValidMin
       remedy: remedyOfIdToken(code, text),
     });
   }
-  return new ValidMindAuthError("provider_invalid", {
-    action: at,
-    reason: `its answer breaks the protocol: ${text}`,
-    remedy: `Check the issuer, then ${ASK}`,
-  });
+  return invalidProvider(at, `its answer breaks the protocol: ${text}`);
 }
 
 /** The codes of oauth4webapi for the claims, the times and the key of a token. */
@@ -144,7 +119,7 @@ const OF_TOKENS: readonly unknown[] = [
   oauth.KEY_SELECTION,
 ];
 
-function isOfIdToken(code: unknown, text: string): boolean {
+function isOfIdToken(code: unknown, text: string) {
   return OF_TOKENS.includes(code) || /\bJW[TSKE]\b|id_token|signature/i.test(text);
 }
 
@@ -160,11 +135,10 @@ function remedyOfIdToken(code: unknown, text: string): string {
   return `Check ${named("issuer")} and ${CLIENT_ID}, then ${ASK}`;
 }
 
-function otherIssuer(action: string, issuer: string, stated: unknown): ValidMindAuthError {
+function otherIssuer(action: string, issuer: string, stated: unknown) {
   const name = typeof stated === "string" ? `, ${printable(stated)}` : "";
   const reason = `its discovery document names another issuer${name}`;
-  const remedy = remedyOfIssuer(issuer);
-  return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
+  return invalidProvider(action, reason, remedyOfIssuer(issuer));
 }
 
 function remedyOfIssuer(issuer: string): string {

@@ -7,19 +7,17 @@ import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { parseHttpDate, parseRetryAfter, readText } from "../../backends/common/http_answer.ts";
 import { parseObject } from "../../backends/common/json.ts";
-import { assertNet, isNotCapable, permissionFlag } from "../../backends/common/permission.ts";
+import { assertNet, isNotCapable } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
+import { runLater, untilAborted } from "../../backends/common/promises.ts";
 import { redact, remember } from "../../backends/common/redaction.ts";
-import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { netDenied, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { type Answer, normalizeDocument, normalizeGrant, normalizeTokens } from "./normalize.ts";
 import { type AskedFor, readRefusal, type Refusal } from "./refusal.ts";
 import { remedyOf } from "./remedy.ts";
-
-export { positiveNumber } from "./normalize.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -124,7 +122,8 @@ export function providerFetch(
   const { secrets } = runtime;
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
-    remember(secrets, secretsSent(init));
+    const { at, hasProof, sent } = readRequest(endpoint, init);
+    remember(secrets, sent);
     const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
@@ -136,8 +135,7 @@ export function providerFetch(
       capture?.(success.body);
       return rebuild(success, headers);
     }
-    const question = { at: askedFor(endpoint, init), hasProof: hasProof(init) };
-    const refusal = readRefusal({ ...question, status, text, json }, secrets);
+    const refusal = readRefusal({ at, hasProof, status, text, json }, secrets);
     if (refusal.kind === "fault") throw notUsable(url, response, refusal, secrets);
     return rebuild(refusalAnswer(refusal), headers);
   };
@@ -154,35 +152,25 @@ export async function reachEndpoint(url: string, runtime: Runtime): Promise<numb
   return response.status;
 }
 
-function learnClock(runtime: Runtime, headers: Headers): void {
+function learnClock(runtime: Runtime, headers: Headers) {
   if (headers.has("age")) return; // a cache, as Google has for its keys, gives the time of its copy
   runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
 }
 
-function leadsElsewhere(status: number): boolean {
+function leadsElsewhere(status: number) {
   return status >= 300 && status < 400;
 }
 
-/** The fields of a request's form. */
-function formOf({ body }: RequestInit): URLSearchParams {
-  if (body instanceof URLSearchParams) return body;
-  return new URLSearchParams();
-}
-
-function askedFor({ at }: Endpoint, init: RequestInit): AskedFor {
-  if (at !== "token") return at;
-  return BY_GRANT[formOf(init).get("grant_type") ?? ""] ?? "code";
-}
-
-function hasProof(init: RequestInit): boolean {
-  const form = formOf(init);
-  return new Headers(init.headers).has("authorization") || PROOFS.some((name) => form.has(name));
-}
-
-function secretsSent(init: RequestInit): (string | undefined)[] {
-  const credential = new Headers(init.headers).get("authorization")?.replace(/^\w+ /, "");
-  const secrets = [...formOf(init)].filter(([name]) => SENT_SECRETS.includes(name));
-  return [credential, ...secrets.map(([, value]) => value)];
+/** The question of a request, whether the client proves itself in it, and the secrets that it sends. */
+function readRequest({ at }: Endpoint, { body, headers }: RequestInit) {
+  const form = body instanceof URLSearchParams ? body : new URLSearchParams();
+  const credential = new Headers(headers).get("authorization")?.replace(/^\w+ /, "");
+  const byGrant = BY_GRANT[form.get("grant_type") ?? ""] ?? "code";
+  return {
+    at: at === "token" ? byGrant : at,
+    hasProof: credential !== undefined || PROOFS.some((name) => form.has(name)),
+    sent: [credential, ...SENT_SECRETS.flatMap((name) => form.getAll(name))],
+  };
 }
 
 /**
@@ -209,7 +197,8 @@ async function fetchText(
   init: RequestInit,
   { fetch, timeoutMs, secrets }: Runtime,
 ) {
-  using limit = timeLimit(timeoutMs);
+  const limit = new AbortController();
+  using _timer = runAtLimit(timeoutMs, () => limit.abort());
   const signal = AbortSignal.any([limit.signal, init.signal ?? []].flat());
   try {
     if (fetch === globalThis.fetch) assertNet(new URL(url));
@@ -227,28 +216,24 @@ async function fetchText(
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
     const ms = limit.signal.aborted ? timeoutMs : undefined;
-    if (isNotCapable(error)) throw notPermitted(url);
+    if (isNotCapable(error)) {
+      throw netDenied(`reach ${place(url)}`, "it", netHost(new URL(url)));
+    }
     throw unreachableEndpoint(endpoint, url, error, secrets, ms);
   }
 }
 
 /**
- * The time limit of a request. A process that stood still, such as on a closed laptop, wakes with the
- * limit passed and perhaps with the answer at hand. It gets some time to read that: a refresh token is
- * spent, and its successor would be lost.
+ * Stops a request at its time limit. A process that stood still, such as on a closed laptop, wakes with
+ * the limit passed and perhaps with the answer at hand. It gets some time to read that: a refresh token
+ * is spent, and its successor would be lost.
  */
-function timeLimit(ms: number): { signal: AbortSignal } & Disposable {
-  const [end, done] = [new AbortController(), new AbortController()];
+function runAtLimit(ms: number, stop: () => void) {
   const due = performance.now() + ms;
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  const after = (wait: number, run: () => void) =>
-    AbortSignal.timeout(Math.ceil(wait)).addEventListener("abort", run, { signal: done.signal });
-  const stop = () => end.abort();
-  after(ms, () => {
+  return runLater(ms, () => {
     if (performance.now() - due <= LATE_MS) stop();
-    else after(AWAKE_MS, stop);
+    else runLater(AWAKE_MS, stop);
   });
-  return { signal: end.signal, [Symbol.dispose]: () => done.abort() };
 }
 
 /**
@@ -280,7 +265,7 @@ function notUsable(
   { headers }: Response,
   refusal: Refusal,
   secrets: Iterable<string>,
-): ProviderUnavailableError {
+) {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
   const reason = wordsForFault(refusal, printable(contentType, 60));
   return unusableAnswer(
@@ -303,15 +288,6 @@ function unusableAnswer(url: string, reason: string, remedy: string, retryAfterM
   return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
 }
 
-function notPermitted(url: string): ValidMindAuthError {
-  const flag = permissionFlag("net", netHost(new URL(url)));
-  return new ValidMindAuthError("permission_required", {
-    action: `reach ${place(url)}`,
-    reason: "Deno does not permit it",
-    remedy: `Run with: ${flag}`,
-  });
-}
-
 /** The error for a request without an answer. */
 function unreachableEndpoint(
   endpoint: Endpoint,
@@ -319,7 +295,7 @@ function unreachableEndpoint(
   error: unknown,
   secrets: Iterable<string>,
   timeoutMs?: number,
-): ProviderUnavailableError {
+) {
   const fault = connectionFault(error, timeoutMs);
   return new ProviderUnavailableError({
     action: `reach ${place(url)}`,

@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { toBase64 } from "../../backends/common/bytes.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { readClaims } from "../entry/claims.ts";
+import { readClaims } from "../entry/bearer.ts";
 import { MAX_SKEW_SECONDS } from "./fetch.ts";
 
 /** The event that makes a token a Logout Token: OpenID Connect Back-Channel Logout 1.0. */
@@ -60,14 +60,14 @@ export async function assertIdToken(
 }
 
 /** Tokens of other kinds name theirs: RFC 9068, RFC 9449, RFC 9701, Back-Channel Logout. */
-function isOtherKind(typ: unknown, { events }: oauth.IDToken): boolean {
+function isOtherKind(typ: unknown, { events }: oauth.IDToken) {
   if (typeof events === "object" && events !== null && LOGOUT_EVENT in events) return true;
   if (typ === undefined) return false;
   return typeof typ !== "string" || /\+jwt$/i.test(typ.trim());
 }
 
 /** The left half of the hash by the algorithm of the signature (EdDSA: SHA-512), in base64url. */
-async function accessTokenHash(accessToken: string, alg: unknown): Promise<string> {
+async function accessTokenHash(accessToken: string, alg: unknown) {
   const [size = "512"] = /(256|384)$/.exec(String(alg)) ?? [];
   const bytes = new TextEncoder().encode(accessToken);
   const hash = new Uint8Array(await crypto.subtle.digest(`SHA-${size}`, bytes));
@@ -76,7 +76,7 @@ async function accessTokenHash(accessToken: string, alg: unknown): Promise<strin
 }
 
 /** An error as oauth4webapi throws it for a claim. The caller gives it a code and words. */
-function unfit(reason: string): Error {
+function unfit(reason: string) {
   return Object.assign(new Error(reason), { code: oauth.JWT_CLAIM_COMPARISON });
 }
 

@@ -41,7 +41,7 @@ function withoutBlanks(json: Json): Json {
   return Object.fromEntries(Object.entries(json).filter(hasValue));
 }
 
-function hasValue([name, value]: [name: string, value: unknown]): boolean {
+function hasValue([name, value]: [name: string, value: unknown]) {
   if (LIST.test(name)) return Array.isArray(value);
   return value !== null && value !== "";
 }

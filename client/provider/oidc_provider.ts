@@ -4,8 +4,9 @@ import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
-import { providerError, type RefusalAdvice, refusalKind } from "./error.ts";
+import { providerError, refusalKind } from "./error.ts";
 import { DISCOVERY } from "./fetch.ts";
+import type { RefusalAdvice } from "./remedy.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
 
 /** The scopes of a provider that states none: OpenID Connect Core, section 5.4. */
@@ -48,16 +49,12 @@ export class OidcProvider {
   ): Promise<T> {
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
-      const send = (isTurned: boolean) =>
-        run({
-          identity: this.#identity,
-          runtime: this.#runtime,
-          signal,
-          server,
-          client: { client_id: this.#identity.clientId },
-          auth: this.#proof?.prove(server, isTurned, { runtime: this.#runtime, signal }) ??
-            oauth.None(),
-        });
+      const sender = { identity: this.#identity, runtime: this.#runtime, signal };
+      const client = { client_id: this.#identity.clientId };
+      const send = (isTurned: boolean) => {
+        const auth = this.#proof?.prove(server, isTurned, sender) ?? oauth.None();
+        return run({ ...sender, server, client, auth });
+      };
       const isTurned = this.#isTurned; // before another request has turned it
       try {
         return await send(isTurned);
@@ -78,7 +75,7 @@ export class OidcProvider {
     send: () => Promise<T>,
     isTurned: boolean,
     refusal: unknown,
-  ): Promise<T> {
+  ) {
     try {
       const result = await send();
       this.#isTurned = isTurned;
@@ -140,7 +137,7 @@ export class OidcProvider {
     return await this.#attempt("find the provider's endpoints", undefined, hosts);
   }
 
-  #discover(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
+  #discover(signal?: AbortSignal) {
     return this.#server.get(async () => {
       const server = await this.#find(signal);
       if (this.#runtime.fetch === globalThis.fetch) await preflightEndpoints(server);
@@ -148,7 +145,7 @@ export class OidcProvider {
     });
   }
 
-  async #find(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
+  async #find(signal?: AbortSignal) {
     const sender = { identity: this.#identity, runtime: this.#runtime, signal };
     return await discoverProvider(this.#identity.issuer, requestOptions(DISCOVERY, sender));
   }
@@ -158,7 +155,7 @@ export class OidcProvider {
     signal: AbortSignal | undefined,
     run: () => Promise<T>,
     advice: RefusalAdvice = {},
-  ): Promise<T> {
+  ) {
     try {
       return await run();
     } catch (error) {
@@ -171,7 +168,7 @@ export class OidcProvider {
 }
 
 /** Whether a client's second way of proof is refused, too: zitadel says then that the grant is. */
-function isOfClient(error: unknown): boolean {
+function isOfClient(error: unknown) {
   const kind = refusalKind(error);
   return kind === "client" || kind === "flow";
 }

@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
+import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import type { TokenSet } from "../entry/bearer.ts";
-import { readClaims } from "../entry/claims.ts";
+import { readClaims, type TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
@@ -70,7 +70,7 @@ async function refreshOnce(
   context: RequestContext,
   { refreshToken, subject, dpopKey, keepRotated }: RefreshOptions,
   got: Record<string, unknown>,
-): Promise<TokenSet> {
+) {
   const { server, client, auth } = context;
   const end = new AbortController();
   // Asked for beside the tokens, which are on the disk sooner then.
@@ -102,7 +102,7 @@ function assertSamePerson(
   subject: RefreshOptions["subject"],
   { answer }: TokenAnswer,
   got: Record<string, unknown>,
-): void {
+) {
   const claims = oauth.getValidatedIdTokenClaims(answer);
   const reason = subject && claims && reasonAgainst(subject, claims);
   if (!reason) return;
@@ -119,10 +119,9 @@ function assertSamePerson(
 const SOON_MS = 10;
 
 /** Whether an answer is there, or will be before a write would be done. */
-async function isSoonHere(answer: Promise<unknown>): Promise<boolean> {
+async function isSoonHere(answer: Promise<unknown>) {
   const late = Promise.withResolvers<boolean>();
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  AbortSignal.timeout(SOON_MS).addEventListener("abort", () => late.resolve(false));
+  using _timer = runLater(SOON_MS, () => late.resolve(false));
   return await Promise.race([answer.then(() => true, () => true), late.promise]);
 }
 
@@ -135,7 +134,7 @@ async function checkRefreshed(
   answered: TokenAnswer,
   idToken: string,
   coming: Promise<Record<string, unknown>[]>,
-): Promise<TokenSet> {
+) {
   const isSigned = (keys: Record<string, unknown>[]) =>
     isSignedByOne(context.server, answered.response, idToken, keys);
   const keys = await coming.catch((error) => {

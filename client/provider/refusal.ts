@@ -199,11 +199,11 @@ function kindOfCode(code: string): RefusalKind | undefined {
   return undefined;
 }
 
-function isOneOf(patterns: readonly RegExp[], words: string): boolean {
+function isOneOf(patterns: readonly RegExp[], words: string) {
   return patterns.some((pattern) => pattern.test(words));
 }
 
-function isOfEntra({ error_codes, error_description }: Record<string, unknown>): boolean {
+function isOfEntra({ error_codes, error_description }: Record<string, unknown>) {
   return Array.isArray(error_codes) || /\bAADSTS\d/.test(firstText(error_description));
 }
 

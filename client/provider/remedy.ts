@@ -18,6 +18,9 @@ export const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and
 /** The ways of a client to prove who it is. */
 export const PROVE: string = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
 
+/** The way around a policy against codes. The page tells a person of it, and not this program. */
+export const INSTEAD_OF_CODE: string =
+  `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
 const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
@@ -131,8 +134,7 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
   if (kind === "client") return PUBLIC;
   if (kind === "flow") return remedyOfFlow(refusal);
   if (kind === "denied") return remedyOfDenial(refusal);
-  if (kind === "over" && at === "poll") return "Sign in again, and approve before the code ends.";
-  if (kind === "over") return SIGN_IN;
+  if (kind === "over") return remedyOfEnd(refusal);
   return remedyOfOther(refusal, words);
 }
 
@@ -179,9 +181,15 @@ function remedyOfExchange({ kind, said }: Refusal, ofToken: string): string {
   return ofToken;
 }
 
+function remedyOfEnd({ at }: Refusal): string {
+  if (at !== "poll") return SIGN_IN;
+  return `Sign in again, and approve before the code ends. ${INSTEAD_OF_CODE}`;
+}
+
 function remedyOfDenial({ at }: Refusal): string {
   if (at === "client") return "Have the client allowed to use this API at the provider.";
-  return `Sign in again, and approve. A rule may refuse it: ${ASK}`;
+  const approve = `Sign in again, and approve. A rule may refuse it: ${ASK}`;
+  return at === "poll" ? `${approve} ${INSTEAD_OF_CODE}` : approve;
 }
 
 /** The codes of OpenID Connect Core, section 3.1.2.6, and Auth0 that a sign-in answers. */

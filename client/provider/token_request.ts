@@ -3,19 +3,17 @@ import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import { repeat } from "../../backends/common/repeat.ts";
-import { type AnswerTime, isSendable, type TokenSet } from "../entry/bearer.ts";
-import { readClaims } from "../entry/claims.ts";
+import { type AnswerTime, isSendable, readClaims, type TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { checkEndpoint, findRevocationEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
-import { DPOP } from "./error.ts";
+import { invalidProvider } from "./error.ts";
 import {
   DISCOVERY,
   type Endpoint,
   JWKS,
-  positiveNumber,
   providerFetch,
   providerSkew,
   REVOCATION,
@@ -29,6 +27,8 @@ import {
   noSigner,
   signatureAlgorithm,
 } from "./id_token.ts";
+import { positiveNumber } from "./normalize.ts";
+import { DPOP } from "./remedy.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
 export interface RequestContext {
@@ -106,20 +106,15 @@ export async function requestTokens(
   // Bound tokens would go out as bearer tokens, and unbound ones can be used by anybody: RFC 9449, section 5.
   const action = `use the tokens of ${context.server.issuer}`;
   if (isBound) {
-    const reason = "they are bound to a key (DPoP)";
-    throw new ValidMindAuthError("provider_invalid", { action, reason, remedy: `Set ${DPOP}.` });
+    throw invalidProvider(action, "they are bound to a key (DPoP)", `Set ${DPOP}.`);
   }
-  throw new ValidMindAuthError("dpop_unsupported", {
-    action,
-    reason: "they are not bound to a key",
-    remedy: `Have DPoP switched on, or leave out ${DPOP}.`,
-  });
+  throw withoutDpop(action, "they are not bound to a key");
 }
 
 async function requestOnce(
   context: RequestContext,
   { send, process, parameters, dpopKey, got }: TokenRequest,
-): Promise<TokenAnswer> {
+) {
   const { identity, server, client, runtime } = context;
   const [sentAt, sentBySystem] = [runtime.now(), Date.now()];
   const response = await send({
@@ -146,13 +141,14 @@ async function requestOnce(
   return { response, answer, time: { sentAt, date, skew: ahead } };
 }
 
-/** The tokens of an answer, after the check of the ID token's signature. */
-async function checkTokens(context: RequestContext, answered: TokenAnswer): Promise<TokenSet> {
-  const { response, answer: { id_token } } = answered;
-  if (id_token === undefined) return toTokenSet(answered);
+/** Checks the signature of an ID token, where one has come. */
+async function assertSigned(
+  context: RequestContext,
+  { response, answer: { id_token } }: TokenAnswer,
+) {
+  if (id_token === undefined) return;
   const keys = keysNamedBy(id_token, await requestKeys(context));
   if (!await isSignedByOne(context.server, response, id_token, keys)) throw noSigner();
-  return toTokenSet(answered);
 }
 
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
@@ -167,25 +163,15 @@ export async function fetchKeys(context: RequestContext): Promise<Record<string,
 /** The same, with further tries: the tokens are there, and wait for their check. */
 export async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
   const { runtime: { elapsed: now, delay }, signal } = context;
-  let fault: unknown;
-  const limits = {
-    tries: 3,
-    withinMs: Infinity,
-    pauseMs: 500,
-    longestPauseMs: 1000,
-    signal,
-    timer: { now, delay },
-    over: () => fault as Error,
+  let fault: Error;
+  const onFault = (error: Error) => {
+    if (!(error instanceof ProviderUnavailableError)) throw error;
+    fault = error;
+    return undefined;
   };
-  return await repeat(limits, async () => {
-    try {
-      return await fetchKeys(context);
-    } catch (error) {
-      if (!(error instanceof ProviderUnavailableError)) throw error;
-      fault = error;
-      return undefined;
-    }
-  });
+  const pauses = { pauseMs: 500, longestPauseMs: 1000, signal, timer: { now, delay } };
+  const limits = { tries: 3, withinMs: Infinity, ...pauses, over: () => fault };
+  return await repeat(limits, () => fetchKeys(context).catch(onFault));
 }
 
 /** Time for the revocation of tokens that nobody will use, in milliseconds. */
@@ -204,8 +190,9 @@ export async function firstTokens(
 ): Promise<TokenSet> {
   const got: Record<string, unknown> = {};
   try {
-    const answer = await requestTokens(context, { ...request, got, dpopKey: dpopKey?.pair });
-    return { ...await checkTokens(context, answer), dpopKey: dpopKey?.jwk };
+    const answered = await requestTokens(context, { ...request, got, dpopKey: dpopKey?.pair });
+    await assertSigned(context, answered);
+    return { ...toTokenSet(answered), dpopKey: dpopKey?.jwk };
   } catch (error) {
     const token = got.refresh_token ?? got.access_token;
     if (typeof token !== "string") throw error;
@@ -281,9 +268,11 @@ export async function newDpopKey(
     remember(runtime.secrets, [key.jwk.d]);
     return key;
   }
-  throw new ValidMindAuthError("dpop_unsupported", {
-    action: `start the sign-in at ${server.issuer}`,
-    reason: "the provider offers no DPoP with ES256",
-    remedy: `Have it switched on, or leave out ${DPOP}.`,
-  });
+  const action = `start the sign-in at ${server.issuer}`;
+  throw withoutDpop(action, "the provider offers no DPoP with ES256");
+}
+
+function withoutDpop(action: string, reason: string) {
+  const remedy = `Have DPoP switched on, or leave out ${DPOP}.`;
+  return new ValidMindAuthError("dpop_unsupported", { action, reason, remedy });
 }

@@ -2,13 +2,12 @@ import * as oauth from "oauth4webapi";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import { normalizeIssuer } from "../credential_key.ts";
-import { isSendable, type TokenSet } from "../entry/bearer.ts";
-import { readClaims } from "../entry/claims.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { isSendable, readClaims, type TokenSet } from "../entry/bearer.ts";
 import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
+import { invalidProvider } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { ITS_VARIABLES, PROVE, type RefusalAdvice, SCOPE } from "./remedy.ts";
+import { ITS_VARIABLES, PROVE, SCOPE } from "./remedy.ts";
 import {
   firstTokens,
   newDpopKey,
@@ -27,7 +26,7 @@ const BY_CLIENT = named("flow", "client_credentials");
  * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token
  * and no refresh token; those of a provider that sends them are dropped.
  */
-async function requestClientTokens(provider: OidcProvider): Promise<TokenSet> {
+async function requestClientTokens(provider: OidcProvider) {
   return await provider.use("get a token", undefined, async (context) => {
     if (provider.isPublicClient) throw unusable(BY_CLIENT, "the client has no proof", PROVE);
     return await firstTokens(context, await newDpopKey(context), {
@@ -64,7 +63,7 @@ const OTHERWISE = "Sign in again where that token comes from, such as at the hub
  * Exchanges the token in the subject token file for one of this client and audience: RFC 8693. The file
  * is read anew each time, since another program renews it.
  */
-async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
+async function exchangeToken(provider: OidcProvider) {
   const { issuer, clientId, audience, subjectTokenFile: path } = provider.identity;
   if (path === undefined) {
     const advice = `Give ${named("subjectTokenFile")}. ${ITS_VARIABLES}. ${OTHERWISE}`;
@@ -83,23 +82,21 @@ async function exchangeToken(provider: OidcProvider): Promise<TokenSet> {
       }),
       process: (...answered) => processExchange(context, ...answered),
     });
-  }, adviceFor(token));
+  }, { ofToken: `${remedyOfToken(token)} ${OTHERWISE}` });
 }
 
 /** Refuses an ID token or a refresh token in the place of an access token: RFC 8693, section 2.2.1. */
 async function processExchange(
   { runtime }: RequestContext,
   ...answered: Parameters<TokenRequest["process"]>
-): Promise<oauth.TokenEndpointResponse> {
+) {
   const answer = await oauth.processGenericTokenEndpointResponse(...answered);
   if (answer.issued_token_type === ACCESS_TOKEN) return answer;
   const [{ issuer }] = answered;
   const type = printable(redact(String(answer.issued_token_type), runtime.secrets), 80);
-  throw new ValidMindAuthError("provider_invalid", {
-    action: `use the token that ${issuer} gave in exchange`,
-    reason: `its issued_token_type is ${type}, and not ${ACCESS_TOKEN}`,
-    remedy: "Have access tokens issued to this client.",
-  });
+  const action = `use the token that ${issuer} gave in exchange`;
+  const reason = `its issued_token_type is ${type}, and not ${ACCESS_TOKEN}`;
+  throw invalidProvider(action, reason, "Have access tokens issued to this client.");
 }
 
 /** The one token in the file. A JWT of another issuer is not sent to this one. */
@@ -117,11 +114,7 @@ function readToken(path: string, target: string, issuer: string): string {
   throw fail(reason, `Have the file filled with a token of ${issuer}.`);
 }
 
-/** The advice for refusals, by the unchecked claims of the token where it is a JWT. */
-function adviceFor(token: string): RefusalAdvice {
-  return { ofToken: `${remedyOfToken(token)} ${OTHERWISE}` };
-}
-
+/** The way on from a refusal, by the unchecked claims of the token where it is a JWT. */
 function remedyOfToken(token: string): string {
   const { exp, azp } = readClaims(token) ?? {};
   if (typeof exp === "number" && exp * 1000 < Date.now()) return "That token has ended.";

@@ -76,7 +76,7 @@ async function showLink(
   { redirectUri, startUrl, form }: RedirectListener,
   answer: BrowserAnswer,
   { runtime, ask, show }: FlowContext,
-): Promise<void> {
+) {
   const expiresAt = new Date(runtime.now() + LIMIT_MS);
   runtime.emit?.({ type: "link_shown", expiresAt });
   const link: AuthorizationPrompt = {
@@ -104,7 +104,7 @@ async function showLink(
 }
 
 /** Hands in an address for a caller. */
-function handIn(answer: BrowserAnswer, address: string): void {
+function handIn(answer: BrowserAnswer, address: string) {
   const reason = answer.offer(parametersOf(String(address)));
   if (reason === undefined) return;
   throw new ValidMindAuthError("address_refused", {
@@ -131,7 +131,7 @@ async function expiry(
   });
 }
 
-function twoBrowsers(issuer: string): ValidMindAuthError {
+function twoBrowsers(issuer: string) {
   return new ValidMindAuthError("authorization_denied", {
     action: `sign in at ${issuer}`,
     reason: "two browsers have opened its page, perhaps one of another user",

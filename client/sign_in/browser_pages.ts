@@ -1,13 +1,17 @@
-import type { HttpRequest, HttpResponse } from "./http_exchange.ts";
+import type { HttpRequest, HttpResponse } from "./connection.ts";
 
 /** Takes the answer's parameters out of the address, and so out of the browser's history. */
 const SCRIPT = `history.replaceState(null,"",location.pathname)`;
 const STYLE = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;` +
   `max-width:32rem;margin:15vh auto;padding:0 1.5rem}h1{font-size:1.4rem}`;
 
-/** Goes on by itself. */
-const START_SCRIPT = "document.forms[0].submit()";
-const START_FORM = `<form method="post"><button>Go to the sign-in page</button></form>`;
+/** The page of the person's browser, which leads on by a form, and goes on by itself. */
+const LEADING_ON = {
+  // Browsers hold the redirect after a form to the policy, too, and that leads to the provider.
+  policy: "",
+  form: `<form method="post"><button>Go to the sign-in page</button></form>`,
+  script: "document.forms[0].submit()",
+};
 
 /** The pages that the browser may be shown. None has a word from outside in it. */
 const PAGES = {
@@ -50,23 +54,13 @@ export function emptyAnswer(status: number, headers: Record<string, string> = {}
   return { status, headers: { ...HEADERS, ...headers } };
 }
 
-/** A page that takes the answer out of its address. */
-export function answerPage(name: Exclude<keyof typeof PAGES, "start">): HttpResponse {
-  return page(name, "; form-action 'none'", "", SCRIPT);
-}
-
-/** The page of the person's browser, which leads on by a form. */
-function startPage(): HttpResponse {
-  // Browsers hold the redirect after a form to the policy, too, and that leads to the provider.
-  return page("start", "", START_FORM, START_SCRIPT);
-}
-
-/** A page: no script but its own, and nothing loaded from elsewhere. */
-function page(
+/**
+ * A page: no script but its own, and nothing loaded from elsewhere. Without further parts it takes the
+ * answer out of its address.
+ */
+export function page(
   name: keyof typeof PAGES,
-  policy: string,
-  form: string,
-  script: string,
+  { policy = "; form-action 'none'", form = "", script = SCRIPT } = {},
 ): HttpResponse {
   const [status, title, text] = PAGES[name];
   const nonce = crypto.randomUUID();
@@ -122,13 +116,13 @@ export class BrowserStart {
    */
   respond({ method, headers }: HttpRequest, isOwn: boolean | undefined): HttpResponse {
     if (isOwn === false || this.#link === undefined) return emptyAnswer(404);
-    if (method === "GET") return startPage();
+    if (method === "GET") return page("start", LEADING_ON);
     if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
     const cookie = `${COOKIE}=${this.#cookie}`;
     const isKnown = isOwn || headers.get("cookie")?.split(/;\s*/).includes(cookie);
     if (this.#hasBegun && !isKnown) {
       this.#onOther?.();
-      return answerPage("started");
+      return page("started");
     }
     this.#hasBegun = true;
     return emptyAnswer(303, {

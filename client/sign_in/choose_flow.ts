@@ -1,4 +1,4 @@
-import { partsOf, ValidMindAuthError } from "../errors.ts";
+import { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import { BY_BROWSER, BY_DEVICE } from "../provider/remedy.ts";
@@ -48,12 +48,12 @@ function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
 }
 
 /** The error where neither flow works. */
-function withoutBrowser(error: ValidMindAuthError, obstacle: string): ValidMindAuthError {
+function withoutBrowser(error: ValidMindAuthError, obstacle: string) {
   const instead = `${BY_BROWSER} cannot take its place: ${obstacle}.`;
   // The remedy of this code is the browser.
   const isInstead = error.code === "device_flow_unsupported";
   const remedy = isInstead ? instead : `${error.remedy} ${instead}`;
-  return new ValidMindAuthError(error.code, { ...partsOf(error), remedy });
+  return new ValidMindAuthError(error.code, { ...error, cause: error.cause, remedy });
 }
 
 /** A flow that goes on with fewer scopes where the provider refuses the default ones. Nobody has named those. */
@@ -79,7 +79,7 @@ async function tellChange(
   { ask }: FlowContext,
   { action, reason }: ValidMindAuthError,
   words: string,
-): Promise<void> {
+) {
   if (isShownByCaller(ask)) return;
   await showLine(`Cannot ${action}: ${reason}. The sign-in goes on ${words}`);
 }

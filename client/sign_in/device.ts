@@ -4,15 +4,12 @@ import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { BY_BROWSER } from "../provider/remedy.ts";
+import { INSTEAD_OF_CODE } from "../provider/remedy.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { endedBy, type FlowContext, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
-
-/** The way around a policy against codes. The page tells a person of it, and not this program. */
-const INSTEAD = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
@@ -51,7 +48,7 @@ async function poll(
   device: DeviceAuthorization,
   { runtime, signal, look }: FlowContext,
   leftMs: () => number,
-): Promise<TokenSet> {
+) {
   let intervalMs = device.interval * 1000;
   let waitMs = intervalMs;
   let fault: ProviderUnavailableError | undefined;
@@ -66,7 +63,7 @@ async function poll(
       signal.throwIfAborted();
       const { retryAfterMs = 0 } = error as ProviderUnavailableError;
       const answer = meaningOf(error);
-      if (answer === undefined) throw endedBy(error, "byDevice", INSTEAD);
+      if (answer === undefined) throw endedBy(error, "byDevice");
       fault = answer === "fault" ? error as ProviderUnavailableError : undefined;
       if (answer === "slow_down") intervalMs += 5000; // for good: RFC 8628, section 3.5
       const backoffMs = fault ? Math.min(waitMs * 2, 60_000) : 0;
@@ -87,14 +84,12 @@ function meaningOf(error: unknown): "pending" | "slow_down" | "fault" | undefine
 }
 
 /** @param fault The reason why the last poll decided nothing. The person may have approved. */
-function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
-  const action = `sign in at ${issuer}`;
-  if (fault === undefined) {
-    const reason = "nobody approved before the code ended";
-    const remedy = `Sign in again. ${INSTEAD}`;
-    return new ValidMindAuthError("device_code_expired", { action, reason, remedy });
-  }
-  const reason = `the code ended before the provider answered: ${fault.reason}`;
-  const { remedy } = fault;
-  return new ValidMindAuthError("device_code_expired", { action, reason, remedy, cause: fault });
+function codeEnded(issuer: string, fault?: ProviderUnavailableError) {
+  const cut = fault && `the code ended before the provider answered: ${fault.reason}`;
+  return new ValidMindAuthError("device_code_expired", {
+    action: `sign in at ${issuer}`,
+    reason: cut ?? "nobody approved before the code ended",
+    remedy: fault?.remedy ?? `Sign in again. ${INSTEAD_OF_CODE}`,
+    cause: fault,
+  });
 }

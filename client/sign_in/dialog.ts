@@ -21,9 +21,8 @@ import { canReadTerminal, isShownByCaller, isTerminal, readPastes } from "../pro
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, ON_LINK, runFlow, SignedInElsewhere } from "./flow.ts";
-import { interruption, watchInterrupt } from "./interrupt.ts";
 import { openBrowser } from "./open_browser.ts";
-import { NEXT_CELL, twoCells } from "./recipe.ts";
+import { NEXT_CELL, twoCells } from "./two_steps.ts";
 
 const TYPE_HERE = [
   "Paste its whole address here and press Enter. It is hidden, and can be used once.",
@@ -156,7 +155,7 @@ class SignInDialog implements Disposable {
   }
 
   /** Reads addresses beside the listener: the browser may be on another machine. */
-  #readPastes(onAddress: NonNullable<PageAnswer["submit"]>): void {
+  #readPastes(onAddress: NonNullable<PageAnswer["submit"]>) {
     this.#pastes = readPastes({
       onAddress,
       say: (fault) => void this.#opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
@@ -164,7 +163,7 @@ class SignInDialog implements Disposable {
     });
   }
 
-  async #openBrowser(prompt: Prompt, { url, answer }: SignInPage): Promise<void> {
+  async #openBrowser(prompt: Prompt, { url, answer }: SignInPage) {
     const { openBrowser: asked } = this.#options.ask;
     const isWanted = asked ?? (answer !== undefined && isTerminal() && !isRemote());
     if (!isWanted) return;
@@ -188,6 +187,24 @@ class SignInDialog implements Disposable {
 }
 
 /** Whether the person sits at another machine, as far as readable variables tell. */
-function isRemote(): boolean {
+function isRemote() {
   return ["SSH_CONNECTION", "SSH_TTY"].some((name) => readEnvIfGranted(name) !== undefined);
+}
+
+/** The reason of a sign-in that the person, or a signal, has ended. The command line exits by the signal. */
+export function interruption(advice: string, signal: Deno.Signal = "SIGINT"): DOMException {
+  const reason = `Cannot sign in: the sign-in was interrupted. ${advice}`;
+  const error = new DOMException(reason, "AbortError");
+  return Object.assign(error, { signal, stack: `${error}` }); // without frames: it is nobody's fault
+}
+
+/**
+ * Lets an interrupt of the notebook's kernel end the sign-in. It would end Deno's kernel, and with it
+ * every variable of the notebook. Outside a notebook nothing is watched, and Ctrl-C ends the process.
+ */
+export function watchInterrupt(signIn: AbortController): Disposable | undefined {
+  if (notebook() === undefined) return undefined;
+  const onInterrupt = () => signIn.abort(interruption("Run the cell again."));
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt) };
 }

@@ -1,5 +1,5 @@
 import type { TokenSet } from "../entry/bearer.ts";
-import { codeOf, CONSEQUENCES, partsOf, ValidMindAuthError } from "../errors.ts";
+import { codeOf, CONSEQUENCES, ValidMindAuthError } from "../errors.ts";
 import type { BrowserOptions } from "../options/browser_options.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { Failure, SignInPage } from "../prompt/prompt.ts";
@@ -83,21 +83,12 @@ export function promptError(error: unknown): ValidMindAuthError {
   });
 }
 
-/**
- * The error of a flow that a refusal ends, by the meaning of the refusal.
- *
- * @param instead The flow's own way on, where it has one.
- */
-export function endedBy(
-  error: unknown,
-  flow: "byDevice" | "byBrowser",
-  instead: string = "",
-): unknown {
+/** The error of a flow that a refusal ends, by the meaning of the refusal. */
+export function endedBy(error: unknown, flow: "byDevice" | "byBrowser"): unknown {
   if (!(error instanceof ValidMindAuthError) || error.kind === undefined) return error;
   const code = CONSEQUENCES[error.kind][flow];
   if (code === error.code) return error;
-  const remedy = `${error.remedy} ${instead}`.trim();
-  return new ValidMindAuthError(code, { ...partsOf(error), remedy });
+  return new ValidMindAuthError(code, error);
 }
 
 /** The failures that a person may cause, by the code of the error. */

@@ -1,12 +1,16 @@
-import { permissionFlag } from "../../backends/common/permission.ts";
 import { delay, untilAborted } from "../../backends/common/promises.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { listenPlaces, type RedirectSetting } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
 import { type BrowserAnswer, parametersOf, SPENT } from "./browser_answer.ts";
-import { answerPage, BrowserStart, emptyAnswer } from "./browser_pages.ts";
-import { close, exchange, type HttpRequest, type HttpResponse } from "./http_exchange.ts";
-import { isOwnConnection } from "./own_connection.ts";
+import { BrowserStart, emptyAnswer, page } from "./browser_pages.ts";
+import {
+  close,
+  exchange,
+  type HttpRequest,
+  type HttpResponse,
+  isOwnConnection,
+} from "./connection.ts";
 
 /** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
 const MAX_CONNECTIONS = 64;
@@ -82,7 +86,7 @@ export class RedirectListener implements AsyncDisposable {
     this.#start.lead(link, onOther);
   }
 
-  async #accept(listener: Deno.TcpListener): Promise<void> {
+  async #accept(listener: Deno.TcpListener) {
     while (this.#isOpen) {
       try {
         this.#serve(await listener.accept());
@@ -93,7 +97,7 @@ export class RedirectListener implements AsyncDisposable {
     }
   }
 
-  #serve(connection: Deno.TcpConn): void {
+  #serve(connection: Deno.TcpConn) {
     if (this.#connections.size >= MAX_CONNECTIONS) close([...this.#connections.keys()][0]!);
     const visit = { done: Promise.resolve(), isAsked: false };
     this.#connections.set(connection, visit);
@@ -125,11 +129,11 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   #respondTo(parameters: URLSearchParams): HttpResponse {
-    if (this.#answer === undefined) return answerPage("stray");
+    if (this.#answer === undefined) return page("stray");
     const fault = this.#answer.offer(parameters);
     // A browser that loads the page anew gets the same page.
-    if (fault !== undefined && fault !== SPENT) return answerPage("stray");
-    return answerPage(parameters.has("error") ? "refused" : "arrived");
+    if (fault !== undefined && fault !== SPENT) return page("stray");
+    return page(parameters.has("error") ? "refused" : "arrived");
   }
 
   /** Stops listening at once. Answers to whole requests still get out. */
@@ -149,7 +153,7 @@ export class RedirectListener implements AsyncDisposable {
  * Listens at a port; for `localhost`, which browsers take for either, at both kinds of address. Another
  * program at one of them would get code and state. PKCE keeps it from a token: it could end the sign-in.
  */
-function listenAt(hostname: string, port: number): Deno.TcpListener[] {
+function listenAt(hostname: string, port: number) {
   if (hostname !== "localhost") return [Deno.listen({ hostname, port })];
   const first = Deno.listen({ hostname: "127.0.0.1", port });
   try {
@@ -162,14 +166,10 @@ function listenAt(hostname: string, port: number): Deno.TcpListener[] {
   }
 }
 
-function listenFault(setting: RedirectSetting, error: unknown): ValidMindAuthError {
+function listenFault(setting: RedirectSetting, error: unknown) {
   const places = listenPlaces(setting);
   if (error instanceof Deno.errors.NotCapable) {
-    return new ValidMindAuthError("permission_required", {
-      action: "sign in in the browser",
-      reason: "Deno does not permit listening for its answer",
-      remedy: `Run with: ${permissionFlag("net", ...places)}`,
-    });
+    return netDenied("sign in in the browser", "listening for its answer", ...places);
   }
   const reason = error instanceof Deno.errors.AddrInUse
     ? "another program, or another sign-in of this one, listens there"

@@ -1,8 +1,9 @@
 import { given } from "../../backends/common/json.ts";
 import { invalidOptions, ValidMindAuthError } from "../errors.ts";
+import { type OptionName, optionRow } from "../options/declaration.ts";
 import { checkSessionOptions } from "../options/resolve_options.ts";
 import type { Session, StartedSignIn } from "../session.ts";
-import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
+import type { AuthorizationPrompt, InitOptions, SessionOptions } from "../session_options.ts";
 import { ON_LINK } from "./flow.ts";
 
 /** The function that signs in. */
@@ -67,19 +68,19 @@ class SignInInSteps implements StartedSignIn {
     await this.#session.catch(() => undefined);
   }
 
-  #show(link: AuthorizationPrompt): void {
+  #show(link: AuthorizationPrompt) {
     this.#link = link;
     this.#next.resolve(link);
     this.#next = Promise.withResolvers();
   }
 
   /** A link; `undefined` where the sign-in ends before. */
-  #orEnd(link: Promise<AuthorizationPrompt>): Promise<AuthorizationPrompt | undefined> {
+  #orEnd(link: Promise<AuthorizationPrompt>) {
     return Promise.race([link, this.#session.then(() => undefined)]);
   }
 }
 
-function newLink(): ValidMindAuthError {
+function newLink() {
   return new ValidMindAuthError("address_refused", {
     action: "finish the sign-in",
     reason: "the provider refused the scopes of this link",
@@ -87,11 +88,48 @@ function newLink(): ValidMindAuthError {
   });
 }
 
-function checkFlow({ flow = "browser" }: SessionOptions): void {
+function checkFlow({ flow = "browser" }: SessionOptions) {
   if (flow === "auto" || flow === "browser") return;
   throw invalidOptions({
     action: "start the sign-in",
     reason: `startSignIn() is for the browser, and the option flow is "${flow}"`,
     remedy: "Leave flow out, or call createSession().",
   });
+}
+
+/** The second step of a sign-in in two steps, as its first one names it. */
+export const NEXT_CELL = [
+  "Copy its whole address, which can be used once. Run in the next cell:",
+  'const session = await signIn.finish("<address>");',
+];
+
+/**
+ * The way to hand in an address where a notebook's cell waits for the browser. The two cells sign in to
+ * the entry of the waiting call, by its own options. The call itself then finds that sign-in, so that
+ * nothing of it is lost.
+ *
+ * @param call The options of the call.
+ */
+export function twoCells(call: InitOptions = {}): string[] {
+  const given = Object.entries(call)
+    .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
+    .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
+  const options = given.length === 0 ? "" : `{ ${given.join(", ")} }`;
+  return [
+    "Interrupt this cell, and use two cells. Then run this cell again.",
+    `const signIn = await vm.startSignIn(${options}); // open its link`,
+    'await signIn.finish("<address of the last page>");',
+  ];
+}
+
+/** Whether an option counts for a sign-in in two steps, which is one in the browser. */
+function isOfSignIn(name: OptionName) {
+  return optionRow(name).group !== "model" && name !== "flow" && name !== "signal";
+}
+
+/** A value as code. One that is secret, or that has no text, stays with the person. */
+function literal(name: OptionName, value: unknown): string {
+  const isCode = ["function", "object"].includes(typeof value) &&
+    name !== "authorizationParameters";
+  return isCode || optionRow(name).secret ? "<as in this cell>" : JSON.stringify(value);
 }

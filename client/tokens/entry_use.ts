@@ -3,6 +3,7 @@ import { Once } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import {
+  asksNobody,
   type Bearer,
   bearerOf,
   coversScope,
@@ -10,7 +11,6 @@ import {
   isFresh,
   type TokenSet,
 } from "../entry/bearer.ts";
-import { asksNobody } from "../entry/bearer_kind.ts";
 import type { ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";

@@ -1,6 +1,6 @@
 import { isInKv } from "../../backends/common/marks.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
-import { DEFAULT_SCOPE } from "../entry/bearer_kind.ts";
+import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named, OPTIONS } from "../options/declaration.ts";
 import type { TokenSourceOptions } from "./session_tokens.ts";
@@ -51,11 +51,9 @@ function wayToSignIn(
 export function refusalWords(refused: ValidMindAuthError): string {
   const { code, kind, oauthError, reason } = refused;
   if (code === "id_token_invalid") return `the refresh gave tokens that are not used: ${reason}`;
-  const { answer = reason } = refused as { answer?: string };
-  const said = `it answered ${answer}`;
-  if (kind === "over") return `the provider ended the sign-in: ${said}`;
-  if (oauthError !== undefined) return `the provider refused to refresh it: ${said}`;
-  return `the provider does not accept the client, or a proxy is in between: ${said}`;
+  if (kind === "over") return `the provider ended the sign-in: ${reason}`;
+  if (oauthError !== undefined) return `the provider refused to refresh it: ${reason}`;
+  return `the provider does not accept the client, or a proxy is in between: ${reason}`;
 }
 
 /** The error for new tokens of which none is a live bearer. */

@@ -1,7 +1,6 @@
 import { given } from "../../backends/common/json.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type AnswerTime, LAST_TIME, type TokenSet } from "../entry/bearer.ts";
-import { readClaims } from "../entry/claims.ts";
+import { type AnswerTime, LAST_TIME, readClaims, type TokenSet } from "../entry/bearer.ts";
 import { SKEW_SECONDS } from "../is_expired.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { TokenSourceOptions } from "./session_tokens.ts";

@@ -6,8 +6,7 @@ import {
   normalizeIssuer,
   ValidMindAuthError,
 } from "@validmind/auth";
-import { bearerOf } from "../../client/entry/bearer.ts";
-import { readClaims } from "../../client/entry/claims.ts";
+import { bearerOf, readClaims } from "../../client/entry/bearer.ts";
 import { isExpired, parseExpiry } from "../../client/is_expired.ts";
 import { busyTime } from "../support/busy_time.ts";
 import type { SessionOptions } from "../../client/session_options.ts";

@@ -1,8 +1,6 @@
-import { EXIT_WORDS } from "../../client/cli/cli_error.ts";
-import type { Command } from "../../client/cli/command.ts";
+import { type Command, EXIT_WORDS } from "../../client/cli/command.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";
-import { IDENTITY_FLAGS, STORE_FLAGS } from "../../client/cli/flag_groups.ts";
-import type { FlagName } from "../../client/cli/flags.ts";
+import { type FlagName, IDENTITY_FLAGS, STORE_FLAGS } from "../../client/cli/flags.ts";
 import { OPTION_NAMES, optionRow } from "../../client/options/declaration.ts";
 import { table } from "./generated_part.ts";
 

@@ -1,8 +1,7 @@
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { CliError, EXIT, usageError } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
+import { CliError, type CommandCall, EXIT, usageError } from "../command.ts";
+import type { FlagName, FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { openSession, pairOf } from "../sign_in_target.ts";
 
@@ -30,34 +29,43 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
 async function readRequest(
   flags: FlagValues,
   action: string,
-): Promise<RequestInit & { query: string }> {
-  const all = (flag: "field" | "raw-field" | "header", separator = "=") =>
-    (flags.get(flag) ?? []).map((text) => pairOf(flag, text, separator));
-  const fields: [name: string, value: unknown][] = all("raw-field");
-  for (const [name, value] of all("field")) fields.push([name, await typedValue(value, action)]);
+) {
+  const fields: [name: string, value: unknown][] = pairsOf(flags, "raw-field");
+  for (const [name, text] of pairsOf(flags, "field")) {
+    fields.push([name, await typedValue(text, action)]);
+  }
   const input = flags.text("input");
   const hasBody = input !== undefined || fields.length > 0;
   const method = flags.text("method")?.toUpperCase() ?? (hasBody ? "POST" : "GET");
-  const isQuery = input !== undefined || method === "GET";
-  const inQuery = (value: unknown) => typeof value === "string" ? value : JSON.stringify(value);
-  const query = isQuery ? fields.map(([name, value]) => [name, inQuery(value)]) : [];
-  const ofFields = hasBody && !isQuery ? JSON.stringify(Object.fromEntries(fields)) : undefined;
-  const body = input === undefined ? ofFields : await readInput(input, action);
-  const pairs = all("header", ":");
-  let headers: Headers;
-  try {
-    headers = new Headers(pairs);
-  } catch {
-    throw usageError("Cannot use --header: it is not NAME:VALUE. Give another one."); // Deno quotes it
-  }
+  const query = new URLSearchParams();
+  let body: BlobPart | undefined;
+  if (input !== undefined) body = await readInput(input, action);
+  if (input !== undefined || method === "GET") {
+    for (const [name, value] of fields) {
+      query.append(name, typeof value === "string" ? value : JSON.stringify(value));
+    }
+  } else if (hasBody) body = JSON.stringify(Object.fromEntries(fields));
   const content = body !== undefined && { body: new Blob([body], { type: "application/json" }) };
-  const init = { method, headers, ...content };
+  const init = { method, headers: readHeaders(flags), ...content };
   try {
     new Request("http://localhost", init);
   } catch (error) {
     throw usageError(`Cannot use --method: ${(error as Error).message}. Give another one.`);
   }
-  return { ...init, query: `${new URLSearchParams(query)}` };
+  return { ...init, query: `${query}` };
+}
+
+function pairsOf(flags: FlagValues, flag: FlagName, separator?: string) {
+  return (flags.get(flag) ?? []).map((text) => pairOf(flag, text, separator));
+}
+
+function readHeaders(flags: FlagValues) {
+  const pairs = pairsOf(flags, "header", ":");
+  try {
+    return new Headers(pairs);
+  } catch {
+    throw usageError("Cannot use --header: it is not NAME:VALUE. Give another one."); // Deno quotes it
+  }
 }
 
 async function typedValue(text: string, action: string): Promise<unknown> {
@@ -70,7 +78,7 @@ async function typedValue(text: string, action: string): Promise<unknown> {
 }
 
 /** The bytes of a file; of standard input for a dash. */
-async function readInput(path: string, action: string): Promise<Uint8Array<ArrayBuffer>> {
+async function readInput(path: string, action: string) {
   if (path === "-") {
     const { readable } = Deno.stdin;
     if (readable.locked) throw usageError("Cannot read standard input twice. Give - once.");
@@ -87,7 +95,7 @@ async function readInput(path: string, action: string): Promise<Uint8Array<Array
   }
 }
 
-async function printAnswer(response: Response): Promise<void> {
+async function printAnswer(response: Response) {
   try {
     if (Deno.stdout.isTerminal()) print(`${(await response.text()).trimEnd()}\n`);
     else for await (const chunk of response.body ?? []) if (!write(chunk)) break;

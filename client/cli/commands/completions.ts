@@ -1,9 +1,7 @@
 import { quotePosix } from "../../../backends/common/runtime.ts";
-import { EXIT, usageError } from "../cli_error.ts";
-import type { Command, CommandCall } from "../command.ts";
+import { type Command, type CommandCall, EXIT, PROGRAM, usageError } from "../command.ts";
 import { FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
-import { PROGRAM } from "../program.ts";
 
 export function run({ commands, args: [shell, ...more] }: CommandCall): number {
   if (shell !== undefined && (shell !== "fish" || more.length > 0)) {

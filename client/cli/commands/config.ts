@@ -15,11 +15,16 @@ import { settingsPath } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
-import { EXIT, unknownWord, usageError } from "../cli_error.ts";
-import type { Command, CommandCall } from "../command.ts";
+import {
+  type Command,
+  type CommandCall,
+  EXIT,
+  PROGRAM,
+  unknownWord,
+  usageError,
+} from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, print, printResult } from "../output.ts";
-import { PROGRAM } from "../program.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
 export async function run({ flags, args, command }: CommandCall): Promise<number> {

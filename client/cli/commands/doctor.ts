@@ -2,7 +2,7 @@ import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession, prepareCall } from "../../create_session.ts";
 import { credentialKey } from "../../credential_key.ts";
-import { asksNobody } from "../../entry/bearer_kind.ts";
+import { asksNobody } from "../../entry/bearer.ts";
 import type { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { reachEndpoint } from "../../provider/fetch.ts";
@@ -10,15 +10,12 @@ import { openProvider } from "../../provider/oidc_provider.ts";
 import type { Session } from "../../session.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { readBearer } from "../bearer.ts";
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { readBearer } from "./token.ts";
+import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type Answer, Findings } from "../doctor/findings.ts";
 import { examineProvider, hasAssertion, type PreparedCall } from "../doctor/trial.ts";
-import { SIGN_IN_FLAGS } from "../flag_groups.ts";
-import type { FlagValues } from "../flags.ts";
+import { type FlagValues, SIGN_IN_FLAGS } from "../flags.ts";
 import { printResult } from "../output.ts";
-import { PROGRAM } from "../program.ts";
 import { valueFlags } from "../report_error.ts";
 import {
   assertPersistent,
@@ -27,7 +24,7 @@ import {
   settingsOf,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { readStatus, tokenText } from "../status_report.ts";
+import { readStatus, tokenText } from "./status.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const findings = new Findings(flags);

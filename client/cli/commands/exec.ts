@@ -1,10 +1,9 @@
 import { readEnv } from "../../../backends/common/environment.ts";
-import { faultOfPath, isProgramPath } from "../../../backends/common/program_path.ts";
+import { faultOfPath, isProgramPath } from "../../../backends/common/paths.ts";
 import { isWindows } from "../../../backends/common/runtime.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { readBearer } from "../bearer.ts";
-import { CliError, EXIT, usageError } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { CliError, type CommandCall, EXIT, usageError } from "../command.ts";
+import { readBearer } from "./token.ts";
 
 const USUAL_VARIABLE = "VM_ACCESS_TOKEN";
 
@@ -40,7 +39,7 @@ function assertTrusted(program: string): void {
   if (fault !== undefined) throw notStarted(program, fault, EXIT.programRefused);
 }
 
-function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess {
+function start(program: string, options: Deno.CommandOptions) {
   try {
     return new Deno.Command(program, options).spawn();
   } catch (error) {
@@ -57,7 +56,7 @@ function notStarted(program: string, reason: string, exit: number): CliError {
 }
 
 /** Hands signals on to a program until it has ended. This one ends after it, by its exit code. */
-function handOnSignals(child: Deno.ChildProcess): Disposable {
+function handOnSignals(child: Deno.ChildProcess) {
   const isInTerminal = [Deno.stdin, Deno.stdout, Deno.stderr].some((one) => one.isTerminal());
   const listeners = SIGNALS.map((signal) => {
     const handOn = () => {

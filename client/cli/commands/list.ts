@@ -3,16 +3,15 @@ import { listKeys } from "../../../backends/common/read_backend.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { isProbeKey } from "../../../backends/common/marks.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { asksNobody } from "../../entry/bearer_kind.ts";
+import { asksNobody } from "../../entry/bearer.ts";
 import { backendStatus } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, printResult, snakeCase } from "../output.ts";
 import { describeError } from "../report_error.ts";
 import { chooseBackend } from "../sign_in_target.ts";
-import { describeEntry, rowsOf } from "../status_report.ts";
+import { describeEntry, rowsOf } from "./status.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const { backend } = await chooseBackend(flags, command.action);

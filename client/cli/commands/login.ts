@@ -1,8 +1,7 @@
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
-import { asksNobody } from "../../entry/bearer_kind.ts";
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { asksNobody } from "../../entry/bearer.ts";
+import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { note, print, snakeCase, toJsonText } from "../output.ts";
 import {
@@ -11,7 +10,7 @@ import {
   sessionOptions,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { readStatus, statusText } from "../status_report.ts";
+import { readStatus, statusText } from "./status.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const target = await findTarget(flags, command.action);
@@ -33,7 +32,7 @@ async function signIn(
   target: SignInTarget | undefined,
   flags: FlagValues,
   action: string,
-): Promise<boolean> {
+) {
   if (target === undefined) return false;
   const { backend, identity } = target;
   assertPersistent(backend, action);

@@ -1,9 +1,8 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import type { ClearResult } from "../../session.ts";
-import { EXIT, usageError } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
-import { IDENTITY_FLAGS } from "../flag_groups.ts";
+import { type CommandCall, EXIT, usageError } from "../command.ts";
+import { IDENTITY_FLAGS } from "../flags.ts";
 import { note, printResult } from "../output.ts";
 import { chooseBackend, findTarget, sessionOptions } from "../sign_in_target.ts";
 

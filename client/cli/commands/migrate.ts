@@ -1,7 +1,6 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
-import { EXIT, usageError } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, EXIT, usageError } from "../command.ts";
 import { note, printResult } from "../output.ts";
 import { assertPersistent, chooseBackend } from "../sign_in_target.ts";
 

@@ -7,10 +7,8 @@ import {
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
 import { SETTINGS_REASON, uniqueNeeds } from "../../permissions/start_needs.ts";
-import { EXIT, usageError } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, EXIT, PROGRAM, SPECIFIER, usageError } from "../command.ts";
 import { printResult } from "../output.ts";
-import { PROGRAM, SPECIFIER } from "../program.ts";
 import { chooseBackend, fileNeeds, identityNeeds, sessionOptions } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
@@ -55,14 +53,14 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
 }
 
 /** Whether a need is used here: an optional variable if it is set, and the settings file if it is there. */
-function isUsed(need: PermissionNeed): boolean {
+function isUsed(need: PermissionNeed) {
   if (need.need !== "optional") return true;
   if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
   return need.reason !== SETTINGS_REASON ||
     isThere(`${(need as Deno.ReadPermissionDescriptor).path}`);
 }
 
-function isThere(path: string): boolean {
+function isThere(path: string) {
   try {
     Deno.lstatSync(path);
     return true;

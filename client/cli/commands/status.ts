@@ -1,12 +1,162 @@
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
-import { printResult } from "../output.ts";
-import { findTarget } from "../sign_in_target.ts";
-import { readStatus, statusText } from "../status_report.ts";
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { credentialKey } from "../../credential_key.ts";
+import {
+  asksNobody,
+  type Bearer,
+  bearerKind,
+  bearerOf,
+  coversScope,
+  isFresh,
+} from "../../entry/bearer.ts";
+import { entryStatus } from "../../entry/entry_status.ts";
+import type { OidcIdentity } from "../../options/resolve_identity.ts";
+import { formatTime } from "../../prompt/prompt.ts";
+import { backendStatus } from "../../signed_in/session.ts";
+import { CredentialStore } from "../../tokens/store.ts";
+import { type CommandCall, EXIT } from "../command.ts";
+import { columns, printResult } from "../output.ts";
+import { findTarget, type SignInTarget } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const target = await findTarget(flags, command.action);
   const report = await readStatus(target);
   printResult(flags, report, statusText(report, target));
   return report.signedIn ? EXIT.ok : EXIT.signInNeeded;
+}
+
+/**
+ * State of a sign-in: `valid`; `refreshable` (the token has ended or is about to, and the next use
+ * gets a new one); `expired` (a person has to sign in again); `other_scope` (stored, but not for the
+ * whole requested scope); `none`; `api_key` (no sign-in is needed).
+ */
+type SignInState = "valid" | "refreshable" | "expired" | "other_scope" | "none" | "api_key";
+
+/** The output of `status --json`. Holds no secret. JSON leaves out what is not known. */
+type StatusReport =
+  & Partial<ReturnType<typeof describeEntry>>
+  & {
+    /** Whether the next use works without a person. */
+    readonly signedIn: boolean;
+    readonly state: SignInState;
+    readonly backend?: ReturnType<typeof backendStatus>;
+  };
+
+/** The same of any entry of a store, also of one that cannot be read. */
+type Report = Partial<StatusReport> & { error?: { message: string } };
+
+/** Reads the status from the store, without network and without a change. */
+export async function readStatus(target: SignInTarget | undefined): Promise<StatusReport> {
+  if (target === undefined) return { signedIn: true, state: "api_key" };
+  const { backend, identity } = target;
+  const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
+  const entry = await new CredentialStore(backend, key).load();
+  return { ...describeEntry(entry, identity), backend: backendStatus(backend) };
+}
+
+/** The part of an identity that a key holds. */
+type StoredIdentity = Pick<
+  OidcIdentity,
+  "issuer" | "clientId" | "audience" | "profile" | "flow" | "dpop"
+>;
+
+/** A stored sign-in as a report shows it. Where the identity has a scope, the entry has to cover it. */
+export function describeEntry(
+  entry: OidcCredentials | undefined,
+  identity: StoredIdentity & { scope?: string },
+) {
+  const { issuer, clientId, audience, flow, scope } = identity;
+  const now = Date.now();
+  const bearer = entry && bearerOf(entry, bearerKind("auto", issuer, flow));
+  const state = stateOf(entry, bearer, { flow, scope, now });
+  return {
+    signedIn: state === "valid" || state === "refreshable",
+    state,
+    issuer,
+    clientId,
+    audience,
+    ...entryStatus(identity, entry, bearer),
+    expiresIn: bearer && Math.floor((bearer.expiresAt - now) / 1000),
+  };
+}
+
+function stateOf(
+  entry: OidcCredentials | undefined,
+  bearer: Bearer | undefined,
+  { flow, scope, now }: { flow: string | undefined; scope: string | undefined; now: number },
+): SignInState {
+  if (entry === undefined) return "none";
+  const isCovered = scope === undefined || coversScope(entry, scope);
+  if (isCovered && isFresh(bearer, now)) return "valid";
+  if (asksNobody(flow)) return "refreshable";
+  if (!isCovered) return "other_scope";
+  return entry.refresh_token ? "refreshable" : "expired";
+}
+
+export function statusText(report: StatusReport, target: SignInTarget | undefined): string {
+  if (target === undefined) {
+    return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
+  }
+  return columns([...rowsOf(report), ["Kept in", describeBackend(target.backend)]]);
+}
+
+/** A sign-in for a person. */
+export function rowsOf(report: Report): string[][] {
+  const { error, state, flow, signInEndsAt } = report;
+  const isStored = error === undefined && state !== "none";
+  // A client may ask for none, and another program has no key of a client.
+  const unknown = isStored && !flow ? "not known: another program stored the token" : undefined;
+  const rows = [
+    headOf(report),
+    ["Provider", report.issuer],
+    ["Client", report.clientId],
+    ["Audience", report.audience],
+    ["Profile", report.profile],
+    ["Scope", report.scope ?? unknown],
+    ["Granted", report.grantedScope],
+    ["Token", isStored ? tokenText(report) : undefined],
+    ["Sign-in", signInEndsAt && `ends ${timeText(signInEndsAt)}`],
+  ];
+  return rows.filter((row): row is string[] => row[1] !== undefined);
+}
+
+function headOf(report: Report): string[] {
+  const { error, state, signedIn } = report;
+  if (error !== undefined) return ["Unreadable", error.message];
+  if (state === "none") return ["Not signed in", ""];
+  return [signedIn ? "Signed in" : "Last signed in", personText(report)];
+}
+
+function personText({ name, email, subject, flow, clientId }: Report): string {
+  if (flow === "client_credentials") return `as the client ${clientId} itself`;
+  const who = email ?? subject;
+  if (who === undefined) return `as ${name ?? "a person without a name from the provider"}`;
+  return `as ${who}${name === undefined ? "" : ` (${name})`}`;
+}
+
+/** The end of the token, and what comes then. */
+export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: Report): string {
+  const end = expiresAt && `${expiresIn > 0 ? "valid until" : "ended"} ${timeText(expiresAt)}`;
+  return (end ?? "not there") + nextText(state, refreshable);
+}
+
+function nextText(state: SignInState | undefined, isRefreshable: boolean | undefined): string {
+  if (state === "valid" && isRefreshable) return ", then refreshed without you";
+  if (state === "valid") return ", then you sign in again";
+  if (state === "refreshable") return ", refreshed without you at the next use";
+  if (state !== "other_scope") return ": run login";
+  return ", but not for all of the scope that is asked for: run login";
+}
+
+/** A time, and how far it is: "in 43 min", "2 h ago". */
+export function timeText(end: Date, now: number = Date.now()): string {
+  const ms = end.getTime() - now;
+  const length = lengthText(Math.max(1, Math.round(Math.abs(ms) / 60_000)));
+  return `${formatTime(end.getTime())} (${ms < 0 ? `${length} ago` : `in ${length}`})`;
+}
+
+function lengthText(minutes: number): string {
+  if (minutes < 120) return `${minutes} min`;
+  if (minutes < 48 * 60) return `${Math.round(minutes / 60)} h`;
+  return `${Math.round(minutes / 1440)} d`;
 }

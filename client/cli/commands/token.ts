@@ -1,8 +1,7 @@
-import { readBearer } from "../bearer.ts";
-import { EXIT } from "../cli_error.ts";
-import type { CommandCall } from "../command.ts";
-import type { TOKEN_FORMATS } from "../flags.ts";
+import { type CommandCall, EXIT } from "../command.ts";
+import type { FlagValues, TOKEN_FORMATS } from "../flags.ts";
 import { print, toJsonText } from "../output.ts";
+import { openSession } from "../sign_in_target.ts";
 
 type Format = (bearer: string, expiresAt: Date | undefined) => string;
 
@@ -32,4 +31,11 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   const { bearer, expiresAt } = await readBearer(flags, command.action);
   print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt));
   return EXIT.ok;
+}
+
+/** The bearer token of the sign-in that the flags name, and its end where that is known. */
+export async function readBearer(flags: FlagValues, action: string) {
+  await using session = await openSession(flags, action);
+  const bearer = await session.accessToken({ forceRefresh: flags.has("refresh") });
+  return { bearer, expiresAt: (await session.status()).expiresAt };
 }

@@ -1,5 +1,5 @@
 import type { prepareCall } from "../../create_session.ts";
-import { asksNobody } from "../../entry/bearer_kind.ts";
+import { asksNobody } from "../../entry/bearer.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import { named } from "../../options/declaration.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";

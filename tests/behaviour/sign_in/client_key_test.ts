@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { readClaims } from "../../../client/entry/claims.ts";
+import { readClaims } from "../../../client/entry/bearer.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { AssertionIssuer } from "../../support/client_world.ts";
 import { hang, type HttpHandler, json } from "../../support/http_server.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createSession, credentialKey, type SessionOptions } from "@validmind/auth";
 import type { JWKS } from "oidc-provider";
-import { readClaims } from "../../../client/entry/claims.ts";
+import { readClaims } from "../../../client/entry/bearer.ts";
 import { json } from "../../support/http_server.ts";
 import { makeKey } from "../../support/jwt.ts";
 import type { OidcProviderOptions } from "../../support/oidc_provider.ts";

@@ -136,6 +136,15 @@ for (const [error, error_description, code, ...remedy] of PAGES) {
   });
 }
 
+test("refused answers: the way around a policy against codes is named once", async (world) => {
+  for (const error_description of ["AADSTS53003: Access has been blocked", ""]) {
+    const body = { error: "access_denied", error_description };
+    world.provider.script.token.push(() => json(body, 400));
+    const { remedy } = await rejectsWith("device_code_denied", () => world.signIn());
+    assertEquals(remedy.split("VM_OIDC_FLOW").length, 2, remedy);
+  }
+});
+
 test("refused answers: an API that is not known leads to the audience", async (world) => {
   const { provider } = world;
   const job = { flow: "client_credentials", clientSecret: "x9-Qwz7-Pk4-Lm2" } as const;

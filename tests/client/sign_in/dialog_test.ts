@@ -1,6 +1,6 @@
 import * as vm from "@validmind/auth";
-import { twoCells } from "../../../client/sign_in/recipe.ts";
-import { watchInterrupt } from "../../../client/sign_in/interrupt.ts";
+import { twoCells } from "../../../client/sign_in/two_steps.ts";
+import { watchInterrupt } from "../../../client/sign_in/dialog.ts";
 import { openBrowser } from "../../../client/sign_in/open_browser.ts";
 import { setVariables, withEnv } from "../../support/own_env.ts";
 import { OwnStreams } from "../../support/own_streams.ts";

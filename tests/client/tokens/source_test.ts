@@ -125,7 +125,7 @@ test.signedIn("tokens: a refused refresh token drops the entry, and nobody is as
   world.clock.advance(HOUR);
   const ended = { error: "invalid_grant", error_description: "Session not active" };
   world.provider.script.token.push(() => Response.json(ended, { status: 400 }));
-  const words = ["the provider ended the sign-in: it answered invalid_grant (Session not active)."];
+  const words = ["the provider ended the sign-in: ", "invalid_grant (Session not active)."];
   const run = () => session.accessToken();
   const error = await rejectsWith("login_required", run, ...words, "init()");
   assertEquals((error.cause as { oauthError?: string }).oauthError, "invalid_grant");

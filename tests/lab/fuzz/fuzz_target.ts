@@ -2,7 +2,7 @@ import type * as fc from "fast-check";
 import { assert } from "@std/assert";
 import { redact } from "../../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { CliError } from "../../../client/cli/cli_error.ts";
+import { CliError } from "../../../client/cli/command.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 

@@ -9,7 +9,7 @@ import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
-import { describeEntry } from "../../../client/cli/status_report.ts";
+import { describeEntry } from "../../../client/cli/commands/status.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry/bearer.ts";
 import { subjectOf } from "../../../client/provider/refresh_grant.ts";
 import { toEntry } from "../../../client/tokens/new_entry.ts";

@@ -1,4 +1,4 @@
-import { readClaims } from "../../../../client/entry/claims.ts";
+import { readClaims } from "../../../../client/entry/bearer.ts";
 import { Browser } from "../../../support/browser.ts";
 import { makeKey, type SigningKey } from "../../../support/jwt.ts";
 import { type KeycloakServer, startKeycloak } from "../../../support/servers/keycloak_server.ts";

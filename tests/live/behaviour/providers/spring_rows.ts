@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
-import { readClaims } from "../../../../client/entry/claims.ts";
+import { readClaims } from "../../../../client/entry/bearer.ts";
 import { lives, type Row, row } from "./rows.ts";
 import { clientOf, type SpringProvider } from "./spring.ts";
 

@@ -1,3 +1,5 @@
+import { isGranted } from "../../backends/common/permission.ts";
+
 /** Limit of a request's head, which has the answer's code in it, and of its body. */
 const MAX_BYTES = 32 * 1024;
 const HEAD_END = "\r\n\r\n";
@@ -56,7 +58,7 @@ export function close(connection: { close(): void }): void {
 }
 
 /** Reads a request; gives `undefined` for one that is not whole, too large or malformed. */
-async function readWholeRequest(connection: Deno.Conn): Promise<HttpRequest | undefined> {
+async function readWholeRequest(connection: Deno.Conn) {
   const chunk = new Uint8Array(MAX_BYTES);
   let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
   const readMore = async () => {
@@ -90,7 +92,7 @@ function parseRequestHead(head: string): { request: HttpRequest; length: number 
   return { request: { method, path: path!, query: parameters, headers, body: "" }, length };
 }
 
-function readHeaders(lines: readonly string[]): Map<string, string> | undefined {
+function readHeaders(lines: readonly string[]) {
   const headers = new Map<string, string>();
   for (const line of lines) {
     // Not the blanks by a pattern: a long run of them within a value would take seconds.
@@ -104,7 +106,7 @@ function readHeaders(lines: readonly string[]): Map<string, string> | undefined 
   return headers;
 }
 
-function bytesOf({ status, headers = {}, body = "" }: HttpResponse): Uint8Array {
+function bytesOf({ status, headers = {}, body = "" }: HttpResponse) {
   const encoder = new TextEncoder();
   const length = String(encoder.encode(body).length);
   const all = { ...headers, "content-length": length, connection: "close" };
@@ -112,6 +114,46 @@ function bytesOf({ status, headers = {}, body = "" }: HttpResponse): Uint8Array 
   return encoder.encode(`HTTP/1.1 ${status} \r\n${lines.join("")}\r\n${body}`);
 }
 
-async function sendBytes(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+async function sendBytes(connection: Deno.Conn, bytes: Uint8Array) {
   for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+}
+
+/** The tables of this host's connections, on Linux. */
+const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
+
+/**
+ * Whether the other end of a connection is a process of this user, or of the superuser. `undefined` where
+ * nothing tells: only Linux does, and only with every permission.
+ *
+ * Not for a request that needs no answer: its sender may be gone from the table by now.
+ */
+export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolean | undefined {
+  const mayLook = TABLES.every((path) => isGranted({ name: "read", path })) &&
+    isGranted({ name: "sys", kind: "uid" });
+  if (Deno.build.os !== "linux" || !mayLook) return undefined;
+  try {
+    const owners = ownersOf(inTable(remoteAddr), inTable(localAddr));
+    if (owners.length === 0) return undefined;
+    return owners.every((uid) => uid === 0 || uid === Deno.uid());
+  } catch {
+    return undefined;
+  }
+}
+
+/** The users of the connections from one of some addresses to one of others. */
+function ownersOf(from: readonly string[], to: readonly string[]): number[] {
+  return TABLES.flatMap((path) => Deno.readTextFileSync(path).split("\n"))
+    .map((row) => row.trim().split(/\s+/))
+    .filter(([, local = "", remote = ""]) => from.includes(local) && to.includes(remote))
+    .map(([, , , , , , , uid]) => Number(uid));
+}
+
+/** How the tables write an address: words of 32 bits, whose bytes little-endian machines turn round. */
+function inTable({ hostname, port }: Deno.NetAddr): string[] {
+  const hex = (value: number, digits: number) =>
+    value.toString(16).toUpperCase().padStart(digits, "0");
+  const at = `:${hex(port, 4)}`;
+  if (hostname === "::1") return [`${"0".repeat(24)}01000000${at}`];
+  const address = hostname.split(".").map((part) => hex(Number(part), 2)).reverse().join("");
+  return [address + at, `${"0".repeat(16)}FFFF0000${address}${at}`];
 }
