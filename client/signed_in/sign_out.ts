@@ -81,7 +81,7 @@ async function clearNamed(
   const isNative = options.fetch === undefined;
   const needs = clearNeeds(backend, revoke && isNative ? [identity.issuer] : []);
   if (revoke) needs.push(...proofNeeds(identity, isNative).map(asAlways));
-  preflight(ACTION, needs, "always");
+  preflight(ACTION, needs);
   const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>
@@ -96,7 +96,7 @@ async function clearAll(
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const backend = await storeOf(options, places);
-  preflight(ACTION, clearNeeds(backend, []), "always");
+  preflight(ACTION, clearNeeds(backend, []));
   const instead = `Clear entries one by one, with ${SIGN_IN_WORDS}.`;
   const listed = await listKeys(backend, instead).catch((error) => {
     // A store that cannot be understood: the one fault that its removal cures.
@@ -171,7 +171,7 @@ function chooseIdentity(
   }
   if (issuer === undefined && clientId === undefined) {
     // Without a look at the variables nobody knows whether there is something to clear.
-    if (!isByKey(options)) preflight(ACTION, variableNeeds(options, "createSession"), "always");
+    if (!isByKey(options)) preflight(ACTION, variableNeeds(options, "createSession"));
     return undefined;
   }
   const identity = resolveIdentity(options, ACTION, places);

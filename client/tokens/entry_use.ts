@@ -17,7 +17,7 @@ import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
 import { ProviderClock, toEntry } from "./new_entry.ts";
-import { getOrSet, type TokenSourceOptions } from "./session_tokens.ts";
+import type { TokenSourceOptions } from "./session_tokens.ts";
 import { CredentialStore } from "./store.ts";
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
@@ -43,8 +43,9 @@ export class EntryUse {
   readonly isAlone: boolean;
   readonly #provider = new Once<OidcProvider>();
   readonly #clock: ProviderClock;
-  /** The last key, by its public part. */
-  readonly #keys = new Map<unknown, Promise<CryptoKeyPair | undefined>>();
+  /** The last key, and its public part. Each new token of a client has a key of its own. */
+  #key: Promise<CryptoKeyPair | undefined> | undefined;
+  #keyPart: unknown;
 
   constructor(options: TokenSourceOptions) {
     const { stored: { backend, key }, identity } = options;
@@ -134,9 +135,9 @@ export class EntryUse {
    */
   async importKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
     const x = (jwk as JsonWebKey | null | undefined)?.x;
-    // Each new token of a client has a key of its own.
-    if (!this.#keys.has(x)) this.#keys.clear();
-    return await getOrSet(this.#keys, x, () => importDpopKey(jwk));
+    if (x !== this.#keyPart) this.#key = undefined;
+    this.#keyPart = x;
+    return await (this.#key ??= importDpopKey(jwk));
   }
 }
 

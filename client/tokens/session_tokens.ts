@@ -205,18 +205,18 @@ export class StoredCredential {
 /** The same for two backends with one identity; without an identity for one backend alone. */
 export function sharedState(backend: OidcCredentialsBackend): SharedState {
   const id: unknown = backend.storeId;
-  const create = () => new SharedState();
-  if (typeof id === "string") return getOrSet(byId, id, create);
-  return getOrSet(byBackend, backend, create);
+  if (typeof id === "string") return stateIn(byId, id);
+  return stateIn(byBackend, backend);
 }
 
-/** The value under a key of a map, made where there is none. */
-export function getOrSet<K, V>(
-  map: { get(key: K): V | undefined; set(key: K, value: V): unknown },
-  key: K,
-  create: () => V,
-): V {
-  const value = map.get(key) ?? create();
-  map.set(key, value);
-  return value;
+function stateIn(
+  states: {
+    get(key: unknown): SharedState | undefined;
+    set(key: unknown, state: SharedState): unknown;
+  },
+  key: unknown,
+): SharedState {
+  const state = states.get(key) ?? new SharedState();
+  states.set(key, state);
+  return state;
 }
