@@ -36,7 +36,7 @@ interface RefreshOptions {
 }
 
 /** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
-export type RefreshAnswer =
+type RefreshAnswer =
   /** `isNew` where they come by another grant, of which nothing is kept. */
   | { tokens: TokenSet; isNew?: true }
   | { tokens?: undefined; refreshToken: string; error: Error };
@@ -85,7 +85,7 @@ async function refreshOnce(
         oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
       process: oauth.processRefreshTokenResponse,
     });
-    assertSamePerson(context, subject, answered, got);
+    refuseOtherPerson(context, subject, answered, got);
     const { id_token, refresh_token: rotated = refreshToken } = answered.answer;
     if (id_token === undefined) return toTokenSet(answered);
 
@@ -97,8 +97,8 @@ async function refreshOnce(
   }
 }
 
-/** Refuses the tokens of another person. */
-function assertSamePerson(
+/** Refuses the tokens of another person, and does not keep their refresh token. */
+function refuseOtherPerson(
   { identity }: RequestContext,
   subject: RefreshOptions["subject"],
   { answer }: TokenAnswer,

@@ -20,7 +20,7 @@ export type AskedFor =
   | "revoke";
 
 /** An answer that is not the success that was asked for. */
-export interface RefusalAnswer {
+interface RefusalAnswer {
   at: AskedFor;
   status: number;
   /** The body as it came. */
