@@ -329,21 +329,23 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     key = "",
   ) {
     const faults: unknown[] = [];
-    let reached = 0;
+    const missed: unknown[] = [];
     for (const store of stores) {
       try {
         await remove(store);
-        reached++;
       } catch (error) {
-        const isLast = store === stores.at(-1);
-        const isMissed = isUnreachable(error) && !this.#chosen.get(store);
-        if (!isMissed || isLast && reached === 0) faults.push(error);
-        if (!isMissed || isProbeKey(key)) continue;
+        if (this.#chosen.get(store) || !isUnreachable(error)) {
+          faults.push(error);
+          continue;
+        }
+        missed.push(error);
+        if (isProbeKey(key)) continue;
         const advice = "if it has the entry, that stays. Sign out again once it answers";
         this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
       }
     }
     if (faults.length > 0) throw faults[0];
+    if (missed.length === stores.length) throw missed.at(-1);
   }
 
   #report(message: string) {

@@ -31,8 +31,7 @@ import { hashOf } from "./common/bytes.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
 import { parseObject } from "./common/json.ts";
-import { isAbsolute } from "./common/paths.ts";
-import { isProgramPath } from "./common/program_path.ts";
+import { isAbsolute, isProgramPath } from "./common/paths.ts";
 import { delay } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import {

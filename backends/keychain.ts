@@ -300,10 +300,11 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /** Removes the chunks that no head names: those of the entry before, and the remains of a crash. */
-  async #tidy(account: string, generation?: string): Promise<string | undefined> {
+  async #tidy(account: string, generation = "none"): Promise<string | undefined> {
     const found = await this.#client.find();
     for (const other of found.keys()) {
-      if (isStaleChunk(other, account, generation)) await this.#client.delete(other);
+      const isOfHead = other.startsWith(`${account}#${generation}.`);
+      if (other.startsWith(`${account}#`) && !isOfHead) await this.#client.delete(other);
     }
     return found.get(account);
   }
@@ -355,11 +356,6 @@ function keyOf(account: string, limits: KeychainLimits): string | undefined {
 
 function chunkAccount(account: string, generation: string, index: number) {
   return `${account}#${generation}.${index}`;
-}
-
-/** Whether `other` is the account of a chunk of `account`, of any generation but `generation`. */
-function isStaleChunk(other: string, account: string, generation = "none") {
-  return other.startsWith(`${account}#`) && !other.startsWith(`${account}#${generation}.`);
 }
 
 /**

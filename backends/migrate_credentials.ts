@@ -92,7 +92,13 @@ export async function migrateCredentials(
   const { deleteSource = false } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
-  assertApart(from, to);
+  if (shareStore(from, to)) {
+    throw new CredentialsBackendError("invalid_options", {
+      action: "migrate credentials",
+      reason: "source and target are one store, or share one, such as a store of a fallback",
+      remedy: "Pass two that share none.",
+    });
+  }
   // Before anything else: a sign-out of the target from now on must not be undone.
   const former = to.list && await listKeys(to, "");
   const keys = await listKeys(from, "Sign in again with the target.");
@@ -117,15 +123,6 @@ export async function migrateCredentials(
     await locked(from, key, () => locked(to, key, migrate));
   }
   return result;
-}
-
-function assertApart(from: OidcCredentialsBackend, to: OidcCredentialsBackend) {
-  if (!shareStore(from, to)) return;
-  throw new CredentialsBackendError("invalid_options", {
-    action: "migrate credentials",
-    reason: "source and target are one store, or share one, such as a store of a fallback",
-    remedy: "Pass two that share none.",
-  });
 }
 
 /** An error of a backend, without secrets that it may quote. */

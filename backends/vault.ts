@@ -41,7 +41,6 @@ import { parseObject } from "./common/json.ts";
 import { PROVES } from "./common/marks.ts";
 import { Once, SYSTEM_TIMER, type Timer } from "./common/promises.ts";
 import { assertRuntime } from "./common/runtime.ts";
-import { CredentialsBackendError, SIGN_OUT } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -58,6 +57,8 @@ import {
   vaultPermissions,
 } from "./vault/options.ts";
 import {
+  assertOwn,
+  type Fields,
   LOCK_TIMEOUT_MS,
   LockedSecrets,
   type Row,
@@ -198,7 +199,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   async get(key: string): Promise<OidcCredentials | undefined> {
     const name = await hashOf(key);
     const row = await this.#secrets.row(name, key, READ);
-    this.#assertOwn(name, row, READ);
+    assertOwn(name, row, `${READ.action} ${this.location}`);
     return entryIn(row);
   }
 
@@ -238,7 +239,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   async *list(): AsyncGenerator<string> {
     for (const name of await this.#names(LIST)) {
       const row = await this.#read(name, "", LIST);
-      this.#assertOwn(name, row, LIST);
+      assertOwn(name, row, `${LIST.action} ${this.location}`);
       if (row.text !== "") yield row.key;
     }
   }
@@ -282,7 +283,6 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   #engine(): SecretEngine {
     return {
       read: (name, key, use) => this.#read(name, key, use),
-      assertOwn: (name, row, use) => this.#assertOwn(name, row, use),
       write: (name, row, version, use) => this.#write(name, row, version, use),
     };
   }
@@ -300,19 +300,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     return { version, key, text: "", holder: "", isForeign: true };
   }
 
-  #assertOwn(name: string, { isForeign = false }: Row, { action }: SecretUse) {
-    if (!isForeign) return;
-    throw new CredentialsBackendError("backend_corrupt", {
-      action: `${action} ${this.location}`,
-      reason: `the secret ${name} there was not written by this module`,
-      remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
-      signOut: "entry",
-    });
-  }
-
   async #write(
     name: string,
-    { key, text, holder }: Pick<Row, "key" | "text" | "holder">,
+    { key, text, holder }: Fields,
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined> {

@@ -14,7 +14,7 @@ export const BACKEND_VARIABLES = {
 } as const;
 
 /** The choice of a backend by the environment. */
-export interface BackendChoice {
+interface BackendChoice {
   /** The backend as a setting names it. Absent where a variable decides that may not be read. */
   readonly name?: string;
   /** The variable that chose. Absent for the default, the file. */

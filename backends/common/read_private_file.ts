@@ -15,7 +15,7 @@ const TRIES = 20;
 const LONGEST_MS = 15_000;
 
 /** How {@linkcode readPrivateFile} judges a file. */
-export interface PrivateFileOptions {
+interface PrivateFileOptions {
   /** The thing in the file, for messages: "a key". */
   what: string;
   /** The size of the largest such thing. */
@@ -73,7 +73,11 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
   const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;
   refuse(faultOfKind(found, "Give the path of a regular file."));
-  const file = whileHeld(() => openToRead(path, found, link.isSymlink));
+  // In a shared folder, and behind a link, a named pipe may have come to its place, and would block.
+  const isSafe = isWindows || !link.isSymlink && staysInPlace(path, found);
+  const file: OpenFile = whileHeld(() =>
+    isSafe ? Deno.openSync(path) : openWithoutWait(path, found)
+  );
   try {
     const info = file.statSync();
     if (!isSameFile(info, found)) return undefined;
@@ -128,18 +132,12 @@ function refusalFor(path: string, error: unknown): Refusal {
 
 type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
 
-/**
- * Opens a regular file. In a shared folder, and behind a link, a named pipe may have come to its place,
- * and would block: there it is opened by `node:fs`, which takes 20 ms to load. That one needs no grant
- * for the target of a link either.
- */
-function openToRead(path: string, found: Deno.FileInfo, isLink: boolean): OpenFile {
-  const isSafe = isWindows || !isLink && staysInPlace(path, found);
-  return isSafe ? Deno.openSync(path) : openWithoutWait(path, found);
-}
-
 declare const process: { getBuiltinModule(name: "node:fs"): typeof import("node:fs") };
 
+/**
+ * Opens a file by `node:fs`, which takes 20 ms to load, and waits for no pipe. It needs no grant for the
+ * target of a link either.
+ */
 function openWithoutWait(path: string, found: Deno.FileInfo): OpenFile {
   const fs = process.getBuiltinModule("node:fs");
   const { NotFound, PermissionDenied } = Deno.errors;

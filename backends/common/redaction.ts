@@ -58,9 +58,10 @@ function sharedPieces(text: string, forms: readonly Form[]): Set<string> {
     if (form.length < PIECE) shared.add(form);
     for (let index = 0; index < marks.length; index++) {
       if (!isMarked[marks[index]!]) continue;
-      const around = form.slice(Math.max(0, (index - 1) * STEP + 1), index * STEP + PIECE);
-      for (let at = 0; at + PIECE <= around.length; at++) {
-        const piece = around.slice(at, at + PIECE);
+      const last = Math.min(index * STEP, form.length - PIECE);
+      // An earlier piece holds the mark before this one.
+      for (let at = Math.max(0, (index - 1) * STEP + 1); at <= last; at++) {
+        const piece = form.slice(at, at + PIECE);
         if (pieces.has(piece)) shared.add(piece);
       }
     }

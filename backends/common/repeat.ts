@@ -2,7 +2,7 @@ import type { MaybePromise } from "../oidc_credentials_backend.ts";
 import { SYSTEM_TIMER, type Timer } from "./promises.ts";
 
 /** The limits of {@linkcode repeat}: whichever is reached first ends it. */
-export interface Repetition {
+interface Repetition {
   /** The most tries. Without it only the time counts. */
   readonly tries?: number;
   /** The time after which no try begins any more, in milliseconds. Without it only the tries count. */

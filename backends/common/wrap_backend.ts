@@ -3,10 +3,11 @@ import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 /** The optional members: a caller looks whether they are there. */
 const ABILITIES = ["withLock", "list", "deleteAll", "requiredPermissions"] as const;
 
-export type Ability = typeof ABILITIES[number];
-
 /** Takes from a wrapper, which has them all, the abilities that the wrapped stores lack. */
-export function limitAbilities(wrapper: object, has: (name: Ability) => boolean): void {
+export function limitAbilities(
+  wrapper: object,
+  has: (name: typeof ABILITIES[number]) => boolean,
+): void {
   for (const name of ABILITIES) {
     if (!has(name)) Object.defineProperty(wrapper, name, { value: undefined });
   }

@@ -167,7 +167,13 @@ function passphraseKey(read: () => string): KeySource {
     const key = derived.get(name) ?? new Once();
     derived.set(name, key);
     return key.get(async () => {
-      const root = await secret.get(() => importPassphrase(read()));
+      const root = await secret.get(async () => {
+        const text = read();
+        assertPassphrase(text);
+        // RFC 8265: one passphrase, however a keyboard composes its letters.
+        const bytes = new TextEncoder().encode(text.normalize("NFC"));
+        return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
+      });
       return await derivedKey(root, derivation);
     });
   };
@@ -177,13 +183,6 @@ function passphraseKey(read: () => string): KeySource {
     keyFor: async ({ pbkdf2 }) => pbkdf2 && await derive(pbkdf2),
     settle: ({ pbkdf2 }) => void (current ??= pbkdf2),
   };
-}
-
-async function importPassphrase(text: string): Promise<CryptoKey> {
-  assertPassphrase(text);
-  // RFC 8265: one passphrase, however a keyboard composes its letters.
-  const bytes = new TextEncoder().encode(text.normalize("NFC"));
-  return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
 }
 
 /**

@@ -115,12 +115,6 @@ export interface CredentialsDocument {
   [field: string]: unknown;
 }
 
-/** A document, and its file as it was before it was read: `undefined` where there is none. */
-interface ReadDocument {
-  readonly document: CredentialsDocument;
-  readonly info?: Deno.FileInfo;
-}
-
 /** The document in the file at `path`, or `undefined` where there is no file. */
 export function readIfPresent(path: string): CredentialsDocument | undefined {
   try {
@@ -132,12 +126,17 @@ export function readIfPresent(path: string): CredentialsDocument | undefined {
   }
 }
 
-/** The document, to be changed and written; an empty one where there is no file. */
-export function readForUpdate(path: string): ReadDocument {
+/**
+ * The document, to be changed and written, and its file as it was before; an empty document where there is
+ * no file.
+ */
+export function readForUpdate(path: string) {
   try {
     return readDocument(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { document: emptyDocument() };
+    if (error instanceof Deno.errors.NotFound) {
+      return { document: emptyDocument(), info: undefined };
+    }
     throw error;
   }
 }
@@ -147,7 +146,7 @@ export function emptyDocument(): CredentialsDocument {
   return { version: VERSION, credentials: {} };
 }
 
-function readDocument(path: string): ReadDocument {
+function readDocument(path: string) {
   const { bytes, info } = readOwnFile(path);
   return { document: parseDocument(bytes, path), info };
 }
@@ -158,7 +157,7 @@ function readDocument(path: string): ReadDocument {
  *
  * @throws {CredentialsBackendError} `backend_corrupt`.
  */
-export function parseDocument(bytes: Uint8Array, path: string): CredentialsDocument {
+function parseDocument(bytes: Uint8Array, path: string): CredentialsDocument {
   let value: unknown;
   try {
     value = parseExactly(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

@@ -25,27 +25,6 @@ export function isLinkToNothing(path: string): boolean {
 
 type Explanation = [code: CredentialsBackendErrorCode, reason: string, remedy: string];
 
-const DENIED: Explanation = [
-  "backend_denied",
-  "the operating system denies it",
-  "Check the owner and mode of it and its folder.",
-];
-const FULL: Explanation = [
-  "backend_full",
-  "no space is left",
-  "Free some space. The stored tokens are kept.",
-];
-const NO_TARGET: Explanation = [
-  "backend_unavailable",
-  "it is a link to nothing",
-  "Remove or repair the link.",
-];
-const NO_FOLDER: Explanation = [
-  "backend_unavailable",
-  "its folder is missing",
-  "Make the folder, or use another path.",
-];
-
 /** The coded error for a failed file operation. */
 export function fileError(action: string, path: string, error: unknown): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
@@ -61,11 +40,21 @@ export function fileError(action: string, path: string, error: unknown): Credent
 function explainFileFault(path: string, error: unknown): Explanation {
   const { NotCapable, NotFound, PermissionDenied } = Deno.errors;
   if (error instanceof NotCapable) return permissionNeeded(path, error);
-  if (error instanceof PermissionDenied) return DENIED;
+  if (error instanceof PermissionDenied) {
+    const remedy = "Check the owner and mode of it and its folder.";
+    return ["backend_denied", "the operating system denies it", remedy];
+  }
   const isMissing = error instanceof NotFound;
-  if (isMissing && isLinkToNothing(path)) return NO_TARGET;
-  if (isMissing) return NO_FOLDER;
-  if (isFull(error)) return FULL;
+  if (isMissing && isLinkToNothing(path)) {
+    return ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."];
+  }
+  if (isMissing) {
+    const remedy = "Make the folder, or use another path.";
+    return ["backend_unavailable", "its folder is missing", remedy];
+  }
+  if (isFull(error)) {
+    return ["backend_full", "no space is left", "Free some space. The stored tokens are kept."];
+  }
   const { name = "unknown error", message = "", code }: Partial<OsError> = Object(error);
   // The system's own words, such as "Read-only file system", without those of Deno.
   const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;

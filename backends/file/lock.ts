@@ -12,7 +12,7 @@ import { makeFolder } from "./replace_file.ts";
 const ACTION = "open the lock file";
 
 /** Options of {@linkcode whileLocked}. */
-export interface FileLockOptions<T> extends WithLockOptions<T> {
+interface FileLockOptions<T> extends WithLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
   /** In this process, holders of different keys share the lock. */
@@ -189,12 +189,6 @@ export function lockLost(path: string): CredentialsBackendError {
   });
 }
 
-/** The options of a store that has no locks of its own. */
-export interface LockFolderOptions {
-  readonly lockFolder?: string;
-  readonly lockTimeoutMs?: number;
-}
-
 /** The locks of a store that has none of its own: their permissions, and how one is taken. */
 export type FolderLocks = ReturnType<typeof folderLocks>;
 
@@ -207,7 +201,7 @@ export type FolderLocks = ReturnType<typeof folderLocks>;
 export function folderLocks(
   kind: string,
   place: string,
-  { lockFolder, lockTimeoutMs = 30_000 }: LockFolderOptions,
+  { lockFolder, lockTimeoutMs = 30_000 }: { lockFolder?: string; lockTimeoutMs?: number },
 ) {
   const folder = lockFolder ?? dirname(credentialsPath());
   const base = join(folder, `${kind}.${shortHash(place)}`);

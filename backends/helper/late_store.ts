@@ -7,16 +7,6 @@ import { warnOnStderr } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { makeFolder, removeIfPresent } from "../file/replace_file.ts";
 
-/** A program that may still store an entry, although nobody waits for it any more. */
-interface LateStore {
-  /** Its mark, which goes when the program ends in time. */
-  readonly path: string;
-  /** The time that is left to the program, in milliseconds. */
-  readonly leftMs: number;
-  /** The hash of the secret that it stores. */
-  readonly hash: string;
-}
-
 /** The name of a mark, after the names of the store and of the entry: the end of the time, and the hash. */
 const MARK = /^\.(\d+)\.([\da-f]{64})\.store$/;
 
@@ -65,21 +55,22 @@ export class StoreMarks {
     return path;
   }
 
-  /** The programs that may still store something. */
-  read(): LateStore[] {
+  /**
+   * The marks of programs that may still store something, although nobody waits for them: each with the time
+   * that is left to its program, and the hash of the secret.
+   */
+  read() {
     const folder = dirname(this.#base);
-    const name = basename(this.#base);
+    const base = basename(this.#base);
     if (!isGranted({ name: "read", path: folder }) || !lookIfPresent(folder)) return [];
-    const found: LateStore[] = [];
-    for (const file of Deno.readDirSync(folder)) {
-      if (!file.name.startsWith(name)) continue;
-      const [, until, hash] = MARK.exec(file.name.slice(name.length)) ?? [];
-      if (hash === undefined) continue;
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+    return names.filter((name) => name.startsWith(base)).flatMap((name) => {
+      const [, until, hash] = MARK.exec(name.slice(base.length)) ?? [];
+      if (hash === undefined) return [];
       // A clock may have been set: nothing takes longer than the time limit.
       const leftMs = Math.min(Math.max(Number(until) - Date.now(), 0), this.#timeoutMs);
-      found.push({ path: join(folder, file.name), leftMs, hash });
-    }
-    return found;
+      return [{ path: join(folder, name), leftMs, hash }];
+    });
   }
 
   /**

@@ -1,8 +1,14 @@
 import { readEnv, readEnvIfGranted } from "../common/environment.ts";
 import { readText } from "../common/http_answer.ts";
-import { basename, isAbsolute, join } from "../common/paths.ts";
+import {
+  basename,
+  faultOfPath,
+  foldersOf,
+  isAbsolute,
+  isProgramPath,
+  join,
+} from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
-import { faultOfPath, foldersOf, isProgramPath } from "../common/program_path.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { isWindows, writeError } from "../common/runtime.ts";
 import {
@@ -36,14 +42,11 @@ export interface Ended {
  * program of a relative folder of `PATH`; `backend_unavailable` where it cannot be started;
  * `backend_corrupt` where it says more than any entry can be.
  */
-export async function runProgram(
-  { program, args, env, timeoutMs }: Program,
-  action: string,
-  input: string,
-): Promise<Ended> {
+export async function runProgram(call: Program, action: string, input: string): Promise<Ended> {
+  const { program, env, timeoutMs } = call;
   assertTrustedPath(program, env);
   warnOfInterpreter(program);
-  const child = startProgram(action, program, args, env);
+  const child = startProgram(call, action);
   const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
   try {
     const ended = Promise.all([
@@ -128,12 +131,7 @@ function warnOfInterpreter(program: string) {
   );
 }
 
-function startProgram(
-  action: string,
-  program: string,
-  args: readonly string[],
-  env: Program["env"],
-): Deno.ChildProcess {
+function startProgram({ program, args, env }: Program, action: string): Deno.ChildProcess {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   try {
     return new Deno.Command(program, { args: [...args, action], env, ...pipes })

@@ -15,7 +15,7 @@ import {
 import type { SecretUse } from "./locked_secrets.ts";
 import type { VaultConnection } from "./options.ts";
 
-export interface VaultClientOptions {
+interface VaultClientOptions {
   readonly fetch: typeof fetch;
   readonly timer: Timer;
   /** Time limit of one request with its repeats, in milliseconds. */
@@ -140,7 +140,9 @@ export class VaultClient {
   }
 
   async #exchange(request: VaultRequest, signal: AbortSignal): Promise<VaultAnswer | VaultTrouble> {
-    const sent = request.body === undefined ? "" : JSON.stringify(request.body);
+    // Deno sends a text again when a kept connection ends (denoland/deno#32566), a Blob once.
+    const sent = request.body &&
+      new Blob([JSON.stringify(request.body)], { type: "application/json" });
     const { address, namespace } = this.#connection;
     const url = `${address.href.replace(/\/$/, "")}/v1/${request.path}`;
     const init: RequestInit & { client?: Deno.HttpClient } = {
@@ -150,8 +152,7 @@ export class VaultClient {
         ...(request.token !== undefined && { "x-vault-token": request.token }),
         ...(namespace && { "x-vault-namespace": namespace }),
       },
-      // Deno sends a text again when a kept connection ends (denoland/deno#32566), a Blob once.
-      ...(sent && { body: new Blob([sent], { type: "application/json" }) }),
+      body: sent,
       redirect: "manual",
       signal,
       ...(this.#http && { client: this.#http }),
@@ -169,7 +170,7 @@ export class VaultClient {
     const body = parseObject(text);
     // The name of a role is no secret, and Vault's words on a wrong one have it.
     const secret = JSON.stringify({ ...request.body, role: undefined }).slice(0, LONGEST_SECRET);
-    const words = body === undefined ? "" : vaultWords(body, [request.token ?? "", secret]);
+    const words = vaultWords(body, [request.token ?? "", secret]);
     const trouble = troubleOf(response, text, words);
     if (trouble !== undefined) return trouble;
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
@@ -219,7 +220,7 @@ interface VaultTrouble {
 const NOT_YET = [412, 429, 472, 473];
 
 /** Vault's words for {@linkcode VaultAnswer}, without a piece of the `secrets` of the request. */
-function vaultWords(body: Record<string, unknown>, secrets: readonly string[]) {
+function vaultWords(body: Record<string, unknown> = {}, secrets: readonly string[]) {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";
   const words = redact(printable(first, 200), secrets);

@@ -1,17 +1,21 @@
 import { Queue, type Timer } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 
-/** One secret of the store, with its entry and the holder of its lock. */
-export interface Row {
-  /** The version of the engine; 0 where nothing was ever written. */
-  readonly version: number;
+/** The fields of a secret: its entry, and the holder of its lock. */
+export interface Fields {
   readonly key: string;
   /** The entry as JSON; empty where there is none. */
   readonly text: string;
   /** The id of the lock's holder; empty where nobody holds it. */
   readonly holder: string;
+}
+
+/** One secret of the store. */
+export interface Row extends Fields {
+  /** The version of the engine; 0 where nothing was ever written. */
+  readonly version: number;
   /** Whether another program wrote it. */
   readonly isForeign?: boolean;
 }
@@ -29,21 +33,30 @@ export interface SecretUse {
 export interface SecretEngine {
   /** The secret as some node knows it, which may be an old one. */
   read(name: string, key: string, use: SecretUse): Promise<Row>;
-  /** Refuses a secret of another program. */
-  assertOwn(name: string, row: Row, use: SecretUse): void;
   /**
    * Writes a secret where `version` is its latest, or over any version. Success alone proves anything: a
    * refusal, `undefined`, may come from a node that is late.
    */
   write(
     name: string,
-    row: Pick<Row, "key" | "text" | "holder">,
+    row: Fields,
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined>;
 }
 
-export interface LockedSecretsOptions {
+/** Refuses a secret of another program. */
+export function assertOwn(name: string, { isForeign = false }: Row, action: string): void {
+  if (!isForeign) return;
+  throw new CredentialsBackendError("backend_corrupt", {
+    action,
+    reason: `the secret ${name} there was not written by this module`,
+    remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
+    signOut: "entry",
+  });
+}
+
+interface LockedSecretsOptions {
   readonly engine: SecretEngine;
   /** The store in words. */
   readonly place: () => string;
@@ -141,7 +154,7 @@ export class LockedSecrets {
   ): Promise<boolean> {
     const held = this.#held.get(name);
     const change = () => this.#change(name, { key, text }, held, isReplaced, use);
-    return held === undefined ? await change() : await this.#inTurn(held, change);
+    return await this.#inTurn(held, change);
   }
 
   /** Writes an empty entry over whatever is there, without its lock. Gives the new version. */
@@ -158,7 +171,7 @@ export class LockedSecrets {
       if (held !== undefined) held.row = row;
       return row.version;
     };
-    return held === undefined ? await write() : await this.#inTurn(held, write);
+    return await this.#inTurn(held, write);
   }
 
   async #take<T>(
@@ -166,11 +179,11 @@ export class LockedSecrets {
     key: string,
     { signal, peek }: WithLockOptions<T>,
   ): Promise<T | undefined> {
-    const { engine, timer, lockTimeoutMs } = this.#options;
+    const { place, timer, lockTimeoutMs } = this.#options;
     const use = { action: LOCK, signal };
     const over = () =>
       this.#locked(
-        `${LOCK} ${this.#options.place()} within ${lockTimeoutMs} ms`,
+        `${LOCK} ${place()} within ${lockTimeoutMs} ms`,
         "another notebook or script that shares this store holds the lock",
         `Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
       );
@@ -182,7 +195,7 @@ export class LockedSecrets {
       const row = await this.#look(name, key, use);
       // A later look may be answered by a node that is further behind.
       if (newest === undefined || row.version > newest.version) newest = row;
-      engine.assertOwn(name, newest, use);
+      assertOwn(name, newest, `${LOCK} ${place()}`);
       // Its own is left of a release that did not reach the store.
       const isFree = newest.holder === "" || newest.holder === this.#id;
       if (!isFree && this.#noteSilence(name, newest) < SILENT_MS) return undefined;
@@ -313,7 +326,7 @@ export class LockedSecrets {
 
   async #write(
     name: string,
-    row: Pick<Row, "key" | "text" | "holder">,
+    row: Fields,
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined> {
@@ -337,7 +350,8 @@ export class LockedSecrets {
     return await repeat({ ...PAUSES, withinMs: CHANGE_MS, timer, signal, over }, attempt);
   }
 
-  async #inTurn<T>(held: Held, run: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(held: Held | undefined, run: () => Promise<T>): Promise<T> {
+    if (held === undefined) return await run();
     const result = held.turn.then(run);
     held.turn = result.catch(() => undefined);
     return await result;

@@ -221,17 +221,13 @@ function invalid(action: string, reason: string, advice: string) {
   return new CredentialsBackendError("invalid_options", { action, reason, remedy: advice });
 }
 
-export interface VaultConnection {
-  readonly address: URL;
-  readonly namespace: string | undefined;
-  readonly caCert: string | undefined;
-}
+export type VaultConnection = ReturnType<typeof vaultConnection>;
 
 export const VAULT_TOKEN = "VAULT_TOKEN";
 const SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /** The connection of the options. Without an address there, it comes from the variables of Vault. */
-export function vaultConnection(options: VaultCredentialsBackendOptions): VaultConnection {
+export function vaultConnection(options: VaultCredentialsBackendOptions) {
   const action = "use Vault";
   const { address, namespace, caCert } = merged(options, (name) => readEnv(name, "find Vault"));
   if (address === undefined) {
@@ -270,12 +266,11 @@ export function vaultPermissions(options: VaultCredentialsBackendOptions): Backe
   const file = vaultLoginFile(auth);
   if (auth.method === "token" && (auth.token ?? file) === undefined) variables.push(VAULT_TOKEN);
   const url = URL.parse(address ?? "");
-  return [
-    ...(url === null ? [] : [{ name: "net", host: netHost(url) } as const]),
-    ...variables.map((variable): BackendPermission => ({ name: "env", variable })),
-    ...[caCert, file].filter((path) => path !== undefined)
-      .map((path): BackendPermission => ({ name: "read", path })),
-  ];
+  const needs: BackendPermission[] = [];
+  if (url !== null) needs.push({ name: "net", host: netHost(url) });
+  for (const variable of variables) needs.push({ name: "env", variable });
+  for (const path of [caCert, file]) if (path !== undefined) needs.push({ name: "read", path });
+  return needs;
 }
 
 /** The options with the variables. An address that is given takes nothing of where from these. */

@@ -122,9 +122,13 @@ export class VaultSession {
     const auth = this.#auth;
     if (auth.method === "token") return this.#hold(this.#givenToken());
     const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
-    const body = auth.method === "approle"
-      ? { role_id: auth.roleId, secret_id: auth.secretIdFile ? this.#file() : auth.secretId }
-      : { role: auth.role, jwt: this.#file() };
+    let body: object;
+    if (auth.method === "approle") {
+      const secret_id = auth.secretIdFile ? this.#file() : auth.secretId;
+      body = { role_id: auth.roleId, secret_id };
+    } else {
+      body = { role: auth.role, jwt: this.#file() };
+    }
     const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
     const held = this.#heldOf(answer);
     if (held !== undefined) return held;

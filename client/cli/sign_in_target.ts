@@ -16,7 +16,6 @@ import {
   type OptionRow,
   optionRow,
   type SettingName,
-  settingRow,
   STORE_NAMES,
 } from "../options/declaration.ts";
 import type { Found, Passed } from "../options/origin.ts";
@@ -212,6 +211,6 @@ function rowOf([name, found]: [SettingName, Found | Passed | undefined]): Settin
   if (found === undefined) return [];
   const { value, from } = found;
   const source = "because" in found ? `${from}, unused: ${found.because}` : from;
-  const isSecret = "secret" in settingRow(name);
+  const isSecret = optionRow(name).secret;
   return [isSecret ? { name: from, value: undefined, source } : { name, value, source }];
 }

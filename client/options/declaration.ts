@@ -273,22 +273,20 @@ export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 
 /** The settings that are not options: the store by its name. */
 const STORE_SETTINGS = {
-  backend: { type: "text", group: "code", flag: "backend" },
-  backendOptions: { type: "object", group: "code", flag: "backend-options" },
-} as const satisfies Record<string, Partial<OptionRow>>;
+  backend: { type: "text", group: "code", flag: "backend", help: "" },
+  backendOptions: { type: "object", group: "code", flag: "backend-options", help: "" },
+} as const satisfies Record<string, OptionRow>;
 
 export const STORE_NAMES = Object.keys(STORE_SETTINGS) as (keyof typeof STORE_SETTINGS)[];
 
 /** An option, or the store by its name and options. */
 export type SettingName = OptionName | typeof STORE_NAMES[number];
 
-type SettingRow = Pick<OptionRow<string>, "type" | "group" | "flag">;
+const ROWS = { ...OPTIONS, ...STORE_SETTINGS };
 
-const SETTING_ROWS = { ...OPTIONS, ...STORE_SETTINGS } as unknown as Record<string, SettingRow>;
-
-/** The row of a setting. */
-export function settingRow(name: SettingName): SettingRow {
-  return SETTING_ROWS[name]!;
+/** The row of an option, or of a setting. */
+export function optionRow(name: SettingName): OptionRow {
+  return ROWS[name];
 }
 
 /** The options whose rows have these fields. */
@@ -312,11 +310,6 @@ export const KEY_PARTS = namesWith({ isInKey: true });
 export const BROWSER_OPTIONS = namesWith({ group: "browser" });
 /** The options of an API key. */
 export const API_KEY = namesWith({ group: "api_key" });
-
-/** The row of an option. */
-export function optionRow(name: OptionName): OptionRow {
-  return OPTIONS[name];
-}
 
 /** The options of which one place gives one: proofs of the client, and an option with its double. */
 export function alternativesOf(name: OptionName): readonly OptionName[] {
@@ -359,9 +352,9 @@ export function misspelledVariables(): string {
     }).join("");
 }
 
-/** The kinds of some options, to check values by. */
-export function optionTypes(names: readonly OptionName[]): OptionTypes {
-  return Object.fromEntries(names.map((name) => [name, OPTIONS[name].type]));
+/** The kinds of some options or settings, to check values by. */
+export function optionTypes(names: readonly SettingName[]): OptionTypes {
+  return Object.fromEntries(names.map((name) => [name, ROWS[name].type]));
 }
 
 /** An option by all its names, for a message: "issuer (VM_OIDC_ISSUER, --issuer)". */
@@ -373,6 +366,11 @@ export function named(name: OptionName, value?: string | boolean): string {
   if (others.length > 0) text += ` (${others.join(", ")})`;
   return text;
 }
+
+/** The names of a sign-in, for a message. */
+export const SIGN_IN_WORDS = `${named("issuer")} and ${named("clientId")}`;
+/** The parts of an API key, for a message. */
+export const KEY_WORDS = `${named("apiKey")} and ${named("apiSecret")}`;
 
 /**
  * The value of a variable's text.

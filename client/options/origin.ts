@@ -62,7 +62,12 @@ export class Origin {
 
   constructor(places: readonly Place[]) {
     this.#places = places;
-    for (const place of places) this.#judge(place);
+    for (const place of places) {
+      const difference = this.#differenceIn(place);
+      if (difference === undefined) this.#takeNames(place);
+      else this.#passed.set(place, difference);
+      if (place.kind === "profile" && kindsIn(place).length > 0) this.#profile = place;
+    }
   }
 
   /** The value in force of an option: the text of a variable is not parsed yet. */
@@ -127,14 +132,6 @@ export class Origin {
       this.#passed.get(place)?.name === "clientId" && place.find(name)
     );
     return spare?.find(name);
-  }
-
-  /** Takes the names of a place, or passes it over. */
-  #judge(place: Place): void {
-    const difference = this.#differenceIn(place);
-    if (difference === undefined) this.#takeNames(place);
-    else this.#passed.set(place, difference);
-    if (place.kind === "profile" && kindsIn(place).length > 0) this.#profile = place;
   }
 
   /** What a place names otherwise than the places above it; nothing where it counts. */

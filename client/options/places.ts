@@ -11,7 +11,7 @@ import { isDeno } from "../../backends/common/runtime.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
-import { API_KEY, optionRow, OPTIONS, type SettingName, settingRow } from "./declaration.ts";
+import { API_KEY, optionRow, OPTIONS, type SettingName } from "./declaration.ts";
 import { Origin, type Place } from "./origin.ts";
 import {
   CONFIG_VARIABLE,
@@ -75,7 +75,14 @@ async function readSettings(named: string | undefined): Promise<Settings> {
 function lookForSettings(): Pick<Settings, "path" | "state" | "denial"> {
   if (!isDeno) return { path: "", state: "absent" };
   const path = settingsPath();
-  if (path === "" && isHomeHidden()) return HOME_DENIED;
+  if (path === "" && isHomeHidden()) {
+    const denial = {
+      action: "find the settings file",
+      reason: `Deno does not permit the variable ${HOME_VARIABLE}`,
+      remedy: `Run with --allow-env=${HOME_VARIABLE}, too.`,
+    };
+    return { path, state: "denied", denial };
+  }
   if (path === "") return { path, state: "absent" };
   if (!isGranted({ name: "read", path })) return { path, state: "denied", denial: denialOf(path) };
   try {
@@ -91,16 +98,6 @@ function isHomeHidden(): boolean {
   const isTurnedOff = isEnvGranted(CONFIG_VARIABLE) && getEnv(CONFIG_VARIABLE) !== undefined;
   return !isTurnedOff && !isEnvGranted(HOME_VARIABLE);
 }
-
-const HOME_DENIED: Pick<Settings, "path" | "state" | "denial"> = {
-  path: "",
-  state: "denied",
-  denial: {
-    action: "find the settings file",
-    reason: `Deno does not permit the variable ${HOME_VARIABLE}`,
-    remedy: `Run with --allow-env=${HOME_VARIABLE}, too.`,
-  },
-};
 
 /** The profile of the settings that a call or `VM_OIDC_PROFILE` names. Without settings it is a label. */
 function profileIn(settings: Settings, given: Given, action: string): string | undefined {
@@ -166,7 +163,7 @@ function placeOf(
 function codePlace(given: Given): Place {
   return placeOf("code", "the options", (name) => {
     const value = given[name];
-    const { flag, group } = settingRow(name);
+    const { flag, group } = optionRow(name);
     // As in Python, an empty one means none.
     const isBlank = group === "api_key" && `${value}`.trim() === "";
     if (value === undefined || isBlank) return undefined;

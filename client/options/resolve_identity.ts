@@ -12,7 +12,15 @@ import {
 import { asksNobody, bearerKind, DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import { misspelledVariables, named, type OptionName, OPTIONS, PROOFS } from "./declaration.ts";
+import {
+  KEY_WORDS,
+  misspelledVariables,
+  named,
+  type OptionName,
+  OPTIONS,
+  PROOFS,
+  SIGN_IN_WORDS,
+} from "./declaration.ts";
 import type { CallOrigin } from "./places.ts";
 
 /** The option by which a client proves who it is, with its value. */
@@ -72,13 +80,27 @@ export function resolveIdentity(
   const secret = apiSecret ?? apiSecretFile;
   const isSignIn = issuer !== undefined || clientId !== undefined;
   const isKey = apiKey !== undefined || secret !== undefined;
-  if (isSignIn && isKey) throw conflict(action);
+  if (isSignIn && isKey) {
+    throw new ValidMindAuthError("conflicting_credentials", {
+      action,
+      reason: "an API key and OIDC settings are given",
+      remedy: `Give either ${KEY_WORDS}, or ${SIGN_IN_WORDS}.`,
+    });
+  }
   if (isSignIn) {
     if (issuer === undefined) throw invalidOptions(lacks("issuer", action, places));
     if (clientId === undefined) throw invalidOptions(lacks("clientId", action, places));
     return oidcIdentity(options, issuer, clientId, action);
   }
-  if (!isKey) throw new MissingApiCredentialsError(nothingGiven(action, places));
+  if (!isKey) {
+    throw new MissingApiCredentialsError({
+      action,
+      reason: "no provider is set",
+      remedy: `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.${
+        hints(places)
+      }`,
+    });
+  }
   if (apiKey === undefined) throw new MissingApiCredentialsError(lacks("apiKey", action, places));
   if (secret === undefined) {
     throw new MissingApiCredentialsError(lacks("apiSecret", action, places));
@@ -254,13 +276,6 @@ export function passedReason(name: OptionName, places?: CallOrigin): string | un
   return passed && `the ${name} of ${passed.place.words} does not count: ${passed.because}`;
 }
 
-function nothingGiven(action: string, places?: CallOrigin): ErrorParts {
-  const signIn = `${named("issuer")} and ${named("clientId")}`;
-  const key = `${named("apiKey")} and ${named("apiSecret")}`;
-  const remedy = `Set ${signIn}, or ${key}; your administrator knows them.${hints(places)}`;
-  return { action, reason: "no provider is set", remedy };
-}
-
 /** What may be the cause: a variable by nearly its name, or a settings file that may not be read. */
 function hints(places?: CallOrigin): string {
   return misspelledVariables() + unreadHint(places);
@@ -271,13 +286,4 @@ export function unreadHint(places?: CallOrigin): string {
   const denial = places?.settings.denial;
   if (denial === undefined) return "";
   return ` ${messageOf(denial)}`;
-}
-
-function conflict(action: string): ValidMindAuthError {
-  return new ValidMindAuthError("conflicting_credentials", {
-    action,
-    reason: "an API key and OIDC settings are given",
-    remedy: `Give either ${named("apiKey")} and ${named("apiSecret")}, or ${named("issuer")} ` +
-      `and ${named("clientId")}.`,
-  });
 }

@@ -20,6 +20,7 @@ import {
   OPTIONS,
   optionTypes,
   PROOFS,
+  SIGN_IN_WORDS,
   SUBJECTS,
 } from "./declaration.ts";
 import type { CallOrigin } from "./places.ts";
@@ -149,7 +150,7 @@ function checkProof(identity: Identity, places?: CallOrigin): void {
   if (flow === "token_exchange" && subjectTokenFile === undefined) needed.push(...SUBJECTS);
   for (const name of needed) {
     const reason = passedReason(name, places);
-    const remedy = `Give ${named(name)} beside ${named("issuer")} and ${named("clientId")}.`;
+    const remedy = `Give ${named(name)} beside ${SIGN_IN_WORDS}.`;
     if (reason !== undefined) {
       const action = `use ${named("flow", flow)}`;
       throw new ValidMindAuthError("client_auth_unusable", { action, reason, remedy });

@@ -8,8 +8,8 @@ import { ValidMindAuthError } from "../errors.ts";
 import {
   OPTION_NAMES,
   optionRow,
+  optionTypes,
   type SettingName,
-  settingRow,
   STORE_NAMES,
 } from "./declaration.ts";
 import { denialOf, type Entry, type Settings, shown, usualSettingsPath } from "./settings_path.ts";
@@ -23,9 +23,7 @@ export const SETTINGS: readonly SettingName[] = [
   ...STORE_NAMES,
 ];
 
-const TYPES: OptionTypes = Object.fromEntries(
-  SETTINGS.map((name) => [name, settingRow(name).type]),
-);
+const TYPES = optionTypes(SETTINGS);
 
 /** A file without secrets, which others may read and must not write. Its size is more than enough. */
 export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;

@@ -70,36 +70,27 @@ export function browserNeeds(options: SessionOptions): PermissionNeed[] {
   const isFlow = options.flow === "browser";
   const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
   const needs: PermissionNeed[] = [];
-  if (isFlow && isDeno) needs.push(...redirectNeeds(options));
-  if (openBrowser && isDeno) needs.push(...launcherNeeds());
+  if (isFlow && isDeno) {
+    const issuer = normalizeIssuer(options.issuer ?? "");
+    needs.push(...REDIRECT_NEEDS, ...listenNeeds(resolveRedirect(options, issuer, ACTION)));
+  }
+  if (openBrowser && isDeno) {
+    const { command, variables } = browserLauncher();
+    const reason = "to open the browser at sign-in";
+    needs.push({ name: "run", command, reason, need: "optional" });
+    needs.push(...variables.map((variable) => env(variable, reason, "optional")));
+  }
   return needs;
 }
 
-/** The place to listen at, and the variables that say so. */
-function redirectNeeds(options: SessionOptions): PermissionNeed[] {
-  const issuer = normalizeIssuer(options.issuer ?? "");
-  return [
-    ...REDIRECT_VARIABLES.map((variable) => env(variable, GROUPS.browser, "optional")),
-    ...listenNeeds(resolveRedirect(options, issuer, ACTION)),
-  ];
-}
-
-const REDIRECT_VARIABLES = [
+/** The variables that say where to listen. */
+const REDIRECT_NEEDS = [
   ...BROWSER_OPTIONS.flatMap((name) => optionRow(name).variable ?? []),
   "JUPYTERHUB_PUBLIC_HUB_URL",
   "JUPYTERHUB_SERVICE_PREFIX",
   "SSH_CONNECTION",
   "SSH_TTY",
-];
-
-function launcherNeeds(): PermissionNeed[] {
-  const { command, variables } = browserLauncher();
-  const reason = "to open the browser at sign-in";
-  return [
-    { name: "run", command, reason, need: "optional" },
-    ...variables.map((variable) => env(variable, reason, "optional")),
-  ];
-}
+].map((variable) => env(variable, GROUPS.browser, "optional"));
 
 /**
  * The needs of signing out: all permissions that the backend declares, since an entry is removed, and

@@ -134,16 +134,14 @@ type Need = PermissionNeed["need"] | undefined;
 /** When the variable of an option is read; `undefined` where it is not. */
 function needOfVariable(name: OptionName, options: InitOptions, call: Call): Need {
   const { group, part, variable, requiredBy } = optionRow(name);
-  const isKey = isByKey(options);
   if (variable === undefined) return undefined;
   if (isGiven(name, options)) return needOfName(name, options, call);
   if (group === "browser" || group === "model" && call !== "init") return undefined;
   if (part === "subject" && flowOf(options) !== "token_exchange") return undefined;
-  if (group === "client" && isKey) return undefined;
   const isOfBoth = group === "api" || group === "model";
-  const isOfKind = isOfBoth || (group === "api_key") === isKey;
-  if (isOfKind && (requiredBy === "every call" || requiredBy === call)) return "always";
-  if (isOfKind) return "optional";
+  const isOfKind = isOfBoth || (group === "api_key") === isByKey(options);
+  const isRequired = requiredBy === "every call" || requiredBy === call;
+  if (isOfKind) return isRequired ? "always" : "optional";
   // To see that there are not credentials of both kinds.
   const { issuer, clientId, apiKey, apiSecret } = options;
   const isNamed = (issuer ?? clientId ?? apiKey ?? apiSecret) !== undefined;

@@ -1,7 +1,7 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isSecureUrl } from "../../backends/common/host.ts";
 import { isGranted } from "../../backends/common/permission.ts";
-import { faultOfPath } from "../../backends/common/program_path.ts";
+import { faultOfPath } from "../../backends/common/paths.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import { browserLauncher } from "../permissions/preflight.ts";
 

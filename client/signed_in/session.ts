@@ -9,7 +9,7 @@ import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { entryStatus, shownText } from "../entry/entry_status.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { named } from "../options/declaration.ts";
+import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
   checkCallOptions,
@@ -73,7 +73,7 @@ export class SignedInSession implements Session {
     this.#options = options;
     if (identity.kind === "oidc") {
       const { issuer, clientId, audience, profile, flow, dpop } = identity;
-      const shown = { issuer, clientId, audience, profile, flow, dpop: dpop || undefined };
+      const shown = { issuer, clientId, audience, profile, flow, dpop };
       Object.assign(this, given(shown));
     } else {
       remember(options.runtime.secrets, [identity.apiKey, identity.apiSecret]);
@@ -92,7 +92,7 @@ export class SignedInSession implements Session {
       throw new ValidMindAuthError("no_access_token", {
         action: "give an access token",
         reason: `${named("apiKey")} is set, and requests carry it`,
-        remedy: `To sign in instead, give ${named("issuer")} and ${named("clientId")}.`,
+        remedy: `To sign in instead, give ${SIGN_IN_WORDS}.`,
       });
     }
     if (options === undefined) {
@@ -114,15 +114,15 @@ export class SignedInSession implements Session {
   }
 
   async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-    return await (this.#api ?? await this.#loadApi()).fetch(input, init);
+    return await (await this.#loadApi()).fetch(input, init);
   }
 
   async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
-    return await (this.#api ?? await this.#loadApi()).get(path, params, options);
+    return await (await this.#loadApi()).get(path, params, options);
   }
 
   async post(path: string, options?: PostOptions): Promise<unknown> {
-    return await (this.#api ?? await this.#loadApi()).post(path, options);
+    return await (await this.#loadApi()).post(path, options);
   }
 
   status(): Promise<SessionStatus> {
@@ -189,14 +189,13 @@ export class SignedInSession implements Session {
   async #loadApi(): Promise<ApiClient> {
     const { ApiClient } = await loadClient();
     const { runtime, tokens, apiHost } = this.#options;
-    this.#api ??= new ApiClient({
+    return this.#api ??= new ApiClient({
       apiHost,
       runtime,
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
     });
-    return this.#api;
   }
 
   async #credentials(options: RenewalOptions): Promise<ApiCredentials> {

@@ -12,9 +12,9 @@ import { codeOf, invalidOptions } from "../errors.ts";
 import {
   isOfIdentity,
   KEY_PARTS,
-  named as nameOption,
   optionTypes,
   PROOFS,
+  SIGN_IN_WORDS,
 } from "../options/declaration.ts";
 import { backendOf, type CallOrigin, findOrigin } from "../options/places.ts";
 import {
@@ -52,23 +52,17 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   const types = optionTypes([...KEY_PARTS, ...PROOFS, ...OTHERS]);
   checkCallOptions(ACTION, options, { revoke: "boolean", all: "boolean", ...types });
   proofIn(options, ACTION); // one at most
-  const result = await clearWithSettings(options);
+  const { issuer, clientId, all, onEvent } = options;
+  // Variables and settings count where there is no session to end.
+  const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
+  const places = isOwn ? undefined : await findOrigin(options, ACTION);
+  const clear = all ? clearAll : clearNamed;
+  const completed = places?.origin.complete(options, ACTION, isOfIdentity);
+  const result = await clear(completed ?? options, places);
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
-  if (options.onEvent !== undefined) {
-    eventSink([options.onEvent], {}, Date.now)({ type: "cleared", removed, revocation });
-  }
+  if (onEvent) eventSink([onEvent], {}, Date.now)({ type: "cleared", removed, revocation });
   return result;
-}
-
-/** With the variables and the settings file where there is no session to end. */
-async function clearWithSettings(given: ClearOidcCredentialsOptions): Promise<ClearResult> {
-  const { issuer, clientId, all } = given;
-  const clear = all ? clearAll : clearNamed;
-  const isOwn = peekActiveSession() !== undefined && (issuer ?? clientId) === undefined;
-  if (isOwn) return await clear(given, undefined);
-  const places = await findOrigin(given, ACTION);
-  return await clear(places.origin.complete(given, ACTION, isOfIdentity), places);
 }
 
 /** The outcome of a revocation where there was no sign-in. */
@@ -103,9 +97,7 @@ async function clearAll(
   const { revoke = false } = options;
   const backend = await storeOf(options, places);
   preflight(ACTION, clearNeeds(backend, []), "always");
-  const instead = `Clear entries one by one, with ${nameOption("issuer")} and ${
-    nameOption("clientId")
-  }.`;
+  const instead = `Clear entries one by one, with ${SIGN_IN_WORDS}.`;
   const listed = await listKeys(backend, instead).catch((error) => {
     // A store that cannot be understood: the one fault that its removal cures.
     if (codeOf(error).code === "backend_corrupt" && backend.deleteAll !== undefined) {

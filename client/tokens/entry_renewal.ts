@@ -9,7 +9,7 @@ import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { takeTurn } from "./flights.ts";
 import { refusalWords } from "./login_required.ts";
-import type { Grant } from "./session_tokens.ts";
+import { type Grant, isAlive } from "./session_tokens.ts";
 import { type CredentialStore, grantOf } from "./store.ts";
 
 /** Loaded for a session that needs no person. */
@@ -55,7 +55,9 @@ export class EntryRenewal extends EntryUse {
       timer: { now, delay },
       over: (spent: string) => this.#alwaysChanged(spent),
     };
-    const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider));
+    let refusals = 0;
+    const countRefusal = () => ++refusals;
+    const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider, countRefusal));
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
     return await takeTurn(store, renew, { signal, peek }, options);
   }
@@ -77,6 +79,7 @@ export class EntryRenewal extends EntryUse {
   async #renewOnce(
     rejected: string,
     found: Promise<OidcProvider>,
+    countRefusal: () => number,
   ): Promise<OidcCredentials | undefined> {
     const { store, options } = this;
     const stored = await store.loadLocked();
@@ -84,16 +87,18 @@ export class EntryRenewal extends EntryUse {
     if (renewed !== undefined) return renewed;
 
     const obstacle = await this.obstacleIn(stored);
-    const alive = obstacle && await this.aliveIn(stored, rejected);
-    if (alive) return alive;
-    if (obstacle !== undefined) throw this.loginRequired(obstacle);
+    if (obstacle !== undefined) {
+      const bearer = await this.servedBy(stored);
+      if (isAlive(bearer, options.runtime.now()) && bearer.token !== rejected) return stored;
+      throw this.loginRequired(obstacle);
+    }
     this.#assertNotRefused(stored);
 
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
     if (!await this.#isProvenFor(stored)) return undefined;
     const answer = await this.#request(provider, stored);
-    if ("refused" in answer) return await this.#afterRefusal(answer.refused);
+    if ("refused" in answer) return await this.#afterRefusal(answer.refused, countRefusal());
 
     const entry = this.entryOf(answer.tokens, answer.previous);
     options.runtime.emit?.({ type: "refresh_done", ...endOf(this.bearerIn(entry)) });
@@ -157,15 +162,15 @@ export class EntryRenewal extends EntryUse {
 
   /**
    * Follows a refusal by its kind. Another process may have renewed the grant meanwhile: its entry is tried
-   * then.
+   * then, once.
    */
-  async #afterRefusal({ entry, cause }: Refused): Promise<undefined> {
+  async #afterRefusal({ entry, cause }: Refused, refusals: number): Promise<undefined> {
     const { store, isAlone } = this;
     const { keepsGrant, asksPerson } = CONSEQUENCES[cause.kind ?? "refused"];
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
-    if (present !== undefined && !isSame) return undefined;
+    if (present !== undefined && !isSame && refusals === 1) return undefined;
 
     if (isSame && !keepsGrant) await store.remove();
     let error = cause;

@@ -17,7 +17,7 @@ import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
 import { ProviderClock, toEntry } from "./new_entry.ts";
-import { getOrSet, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
+import { getOrSet, type TokenSourceOptions } from "./session_tokens.ts";
 import { CredentialStore } from "./store.ts";
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
@@ -98,17 +98,6 @@ export class EntryUse {
   ): Promise<OidcCredentials | undefined> {
     const bearer = await this.servedBy(stored);
     const isOther = isFresh(bearer, this.options.runtime.now()) && bearer.token !== rejected;
-    if (isOther) return stored;
-    return undefined;
-  }
-
-  /** The entry, where it serves with a bearer other than `rejected` that has not ended. */
-  async aliveIn(
-    stored: OidcCredentials | undefined,
-    rejected: string,
-  ): Promise<OidcCredentials | undefined> {
-    const bearer = await this.servedBy(stored);
-    const isOther = isAlive(bearer, this.options.runtime.now()) && bearer.token !== rejected;
     if (isOther) return stored;
     return undefined;
   }

@@ -2,7 +2,7 @@ import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, coversScope, isFresh } from "../entry/bearer.ts";
+import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
@@ -40,11 +40,11 @@ export class TokenRenewal {
     signal?: AbortSignal,
   ): Promise<boolean> {
     const { store } = this.#renewal;
-    const { ask, beforeProvider, runtime } = this.#options;
+    const { ask, beforeProvider } = this.#options;
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
     if (await this.#renewal.servedBy(stored)) this.#held.adopt(stored!, era);
-    if (isFresh(this.#held.bearer, runtime.now())) return false;
+    if (this.#held.fresh) return false;
 
     const obstacle = await this.#renewal.obstacleIn(stored);
     if (obstacle !== undefined && ask === undefined) throw this.#renewal.loginRequired(obstacle);
@@ -122,9 +122,9 @@ export class TokenRenewal {
       return this.#liveBearerIn(entry);
     } catch (error) {
       if (era === held.era) this.#followFailure(error);
-      const alive = held.alive(this.#options.runtime.now());
+      const alive = held.alive;
       if (rejected !== undefined || alive === undefined || !isFault(error)) throw error;
-      held.bridge(this.#options.runtime.now());
+      held.bridge();
       return alive;
     }
   }

@@ -62,15 +62,15 @@ export class HeldTokens {
   }
 
   /** The bearer, while it is fresh. */
-  fresh(now: number): Bearer | undefined {
-    if (now < this.#freshUntil) return this.bearer;
+  get fresh(): Bearer | undefined {
+    if (this.#options.runtime.now() < this.#freshUntil) return this.bearer;
     return undefined;
   }
 
   /** The bearer, until its end. */
-  alive(now: number): Bearer | undefined {
-    const { bearer } = this;
-    return isAlive(bearer, now) ? bearer : undefined;
+  get alive(): Bearer | undefined {
+    if (isAlive(this.bearer, this.#options.runtime.now())) return this.bearer;
+    return undefined;
   }
 
   /**
@@ -100,9 +100,9 @@ export class HeldTokens {
   }
 
   /** Gives the bearer out for some seconds more, up to its end. */
-  bridge(now: number): void {
+  bridge(): void {
     const { expiresAt = 0 } = this.bearer ?? {};
-    this.#freshUntil = Math.min(expiresAt, now + BRIDGE_MS);
+    this.#freshUntil = Math.min(expiresAt, this.#options.runtime.now() + BRIDGE_MS);
   }
 
   /** Drops the tokens, and gives their entry. */
@@ -148,18 +148,18 @@ class SharedState {
   readonly flights = new Map<string, Flight>();
   /** By how many seconds a provider's clock is ahead, by issuer. */
   readonly skews = new Map<string, number>();
+  /** By key; those of all keys under an empty one. */
   readonly #signOuts = new Map<string, number>();
-  #signOutsOfAll = 0;
 
   /** How often this process has signed out of a key. */
   signOutsOf(key: string): number {
-    return this.#signOutsOfAll + (this.#signOuts.get(key) ?? 0);
+    const [all = 0, own = 0] = ["", key].map((one) => this.#signOuts.get(one));
+    return all + own;
   }
 
   /** Ends the sessions of a key, or of all. */
-  signOut(key?: string): void {
-    if (key === undefined) this.#signOutsOfAll++;
-    else this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
+  signOut(key: string = ""): void {
+    this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
   }
 }
 

@@ -1,6 +1,9 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, coversScope, isFresh } from "../entry/bearer.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
+import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { TokenRenewal } from "./renewal.ts";
 import { HeldTokens, type TokenSourceOptions } from "./session_tokens.ts";
@@ -35,22 +38,22 @@ export class TokenSource {
    * @returns Whether the person was asked.
    */
   async signIn(signal?: AbortSignal): Promise<boolean> {
-    const { stored, identity, runtime } = this.#options;
-    // Unstored tokens and DPoP keys are handled by the renewal.
+    const { stored, identity } = this.#options;
     const { era } = this.held;
-    if (stored.unstored) return await (await this.renewal()).signIn(undefined, era, signal);
-    const entry = await untilAborted(stored.read(), signal);
+    // Unstored tokens and DPoP keys are handled by the renewal.
+    let entry: OidcCredentials | undefined;
+    if (!stored.unstored) entry = await untilAborted(stored.read(), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
-      if (isFresh(this.held.bearer, runtime.now())) return false;
+      if (this.held.fresh) return false;
     }
     return await (await this.renewal()).signIn(entry, era, signal);
   }
 
   /** The bearer token in memory, while it is fresh. */
   freshToken(): string | undefined {
-    return this.held.fresh(this.#options.runtime.now())?.token;
+    return this.held.fresh?.token;
   }
 
   /**
@@ -60,7 +63,7 @@ export class TokenSource {
    * @param rejected A bearer that is not to be given. It is replaced unless it has been already.
    */
   async bearer(rejected?: string, signal?: AbortSignal): Promise<Bearer> {
-    const fresh = rejected === undefined && this.held.fresh(this.#options.runtime.now());
+    const fresh = rejected === undefined && this.held.fresh;
     return fresh || await (await this.renewal()).renew(rejected, signal).catch(throwToCaller);
   }
 

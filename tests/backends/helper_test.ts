@@ -477,6 +477,17 @@ test("a variable that Deno withholds is named, and can be left out", async ({ fo
   assertEquals(await run({ LD_LIBRARY_PATH: "" }), "undefined");
 });
 
+test("a program that Deno does not permit is named with its flag, and no variable is blamed", async ({ folder, helper }) => {
+  helper();
+  const options = { program: `${folder}/helper`, lockFolder: folder };
+  const code = `
+    const backend = new HelperCredentialsBackend(options);
+    console.log(await backend.get("k").catch(({ code, message }) => code + message));`;
+  const { stdout } = await child(options, code, { flags: [] });
+  assert(stdout.startsWith("permission_required"), stdout);
+  assert(stdout.includes(`Run with --allow-run=${folder}/helper.`), stdout);
+});
+
 test("it works with exactly the permissions that it declares", async ({ folder, helper }) => {
   helper();
   const options = { program: "helper", lockFolder: `${folder}/locks` };

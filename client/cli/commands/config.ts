@@ -8,7 +8,7 @@ import { fileError } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
-import { optionNamed, type SettingName, settingRow } from "../../options/declaration.ts";
+import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
 import { settingsPath } from "../../options/settings_path.ts";
@@ -83,22 +83,21 @@ async function change(
     { name: "read", path: folder, reason, need: "always" }, // also for its lock
     { name: "write", path: folder, reason, need: "always" },
   ]);
-  const change = { path, way, words, profile: flags.text("profile") };
+  const profile = flags.text("profile");
+  const write = () => Promise.try(changeFile, path, way, words, profile);
   // Two at once would lose one of the changes.
-  const names = await withFileLock(path, "settings", () => Promise.try(changeFile, change));
+  const names = await withFileLock(path, "settings", write);
   printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
   return EXIT.ok;
 }
 
-interface Change {
-  readonly path: string;
-  readonly way: "set" | "unset";
-  readonly words: readonly string[];
-  readonly profile: string | undefined;
-}
-
 /** Changes the file under its lock, and gives the names of the settings. */
-function changeFile({ path, way, words, profile }: Change): string[] {
+function changeFile(
+  path: string,
+  way: "set" | "unset",
+  words: readonly string[],
+  profile: string | undefined,
+): string[] {
   const document = readDocument(path);
   const entry = profile === undefined ? document : profileOf(document, profile);
   const names: string[] = [];
@@ -168,7 +167,7 @@ function settingName(word: string): SettingName {
 }
 
 function parseValue(name: SettingName, text: string): unknown {
-  const { type } = settingRow(name);
+  const { type } = optionRow(name);
   if (!["boolean", "timeout", "texts", "object"].includes(`${type}`)) return text;
   try {
     return JSON.parse(text);

@@ -1,5 +1,5 @@
 import { readEnv } from "../../../backends/common/environment.ts";
-import { faultOfPath, isProgramPath } from "../../../backends/common/program_path.ts";
+import { faultOfPath, isProgramPath } from "../../../backends/common/paths.ts";
 import { isWindows } from "../../../backends/common/runtime.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { CliError, type CommandCall, EXIT, usageError } from "../command.ts";

@@ -65,7 +65,6 @@ export class LateCluster {
         await this.time.delay(this.travelMs);
         return row;
       },
-      assertOwn() {},
       write: async (_name, row, version) => {
         const lag = lagNow();
         await this.time.delay(this.travelMs);

@@ -6,7 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { named } from "../../../client/options/declaration.ts";
-import { ApiError, createSession } from "../../../mod.ts";
+import { ApiError, type AuthEvent, createSession } from "../../../mod.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { ACCOUNT } from "../../support/oidc_config.ts";
@@ -151,6 +151,17 @@ for (const isPushed of [false, true]) {
     assertEquals((await signedIn.status()).signedIn, true);
   });
 }
+
+test("browser flow: a caller that shows codes alone is not left with a link", async (world) => {
+  world.provider.discovery = { authorization_endpoint: `${world.provider.issuer}/authorize` };
+  const shown = new AbortController();
+  const { signal } = shown;
+  const onEvent = ({ type }: AuthEvent) => {
+    if (type === "link_shown") shown.abort(new Error("a link was shown to nobody"));
+  };
+  const start = () => world.signIn({ flow: "browser", signal, onEvent });
+  await rejectsWith("flow_unsupported", start, "give onAuthorizationUrl", named("flow", "device"));
+});
 
 test.real("browser flow: an address from another machine is handed in, and is spent then", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);

@@ -10,28 +10,24 @@ import { DENO } from "../../support/deno_process.ts";
 import { makeLocalCa } from "../../support/local_ca.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
-import {
-  type KubernetesCluster,
-  startKubernetes,
-} from "../../support/servers/kubernetes_server.ts";
+import { startKubernetes } from "../../support/servers/kubernetes_server.ts";
 import { freePort } from "../../support/servers/free_port.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
 import { startVault, untilSo } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { administer } from "./hub_vault.ts";
+import {
+  introduceToVault,
+  letVaultReview,
+  makeAccount,
+  makeNamespace,
+  tokenOf,
+} from "./cluster_accounts.ts";
 import { podsOf, STORES } from "./rendered_pods.ts";
 
 const CLI = fromFileUrl(new URL("../../../client/cli.ts", import.meta.url));
-const PAGE = await Deno.readTextFile(new URL("../../../client/hubs.md", import.meta.url));
 const KEY = credentialKey("https://login.example.com", "my-client");
 
 const live = await liveTests("kubernetes", "kubespawner", "vault");
-
-/** No controller makes the account that every pod has. */
-async function makeNamespace(cluster: KubernetesCluster, name: string): Promise<void> {
-  await cluster.admin(["create", "namespace", name]);
-  await cluster.admin(["create", "serviceaccount", "default", "--namespace", name]);
-}
 
 live.test("Kubernetes: an API server accepts each person's pod by each recipe", async () => {
   await using cluster = await startKubernetes();
@@ -40,7 +36,7 @@ live.test("Kubernetes: an API server accepts each person's pod by each recipe", 
     const rendered = await podsOf(store);
     for (const { asked } of rendered) {
       for (const [, { metadata }] of asked) {
-        await cluster.admin(["create", "serviceaccount", metadata.name, "--namespace", "hub"]);
+        await makeAccount(cluster, metadata.name, "hub");
       }
     }
     const list = { apiVersion: "v1", kind: "List", items: rendered.map(({ pod }) => pod) };
@@ -55,25 +51,11 @@ live.test("Kubernetes: Vault asks an API server about the accounts, and needs it
   await using vault = await startVault();
   await using folder = await tempDir();
   await makeNamespace(cluster, "hub");
-  await makeNamespace(cluster, "vault");
-  const account = async (name: string, namespace: string) => {
-    await cluster.admin(["create", "serviceaccount", name, "--namespace", namespace]);
-  };
-  const tokenOf = async (name: string, namespace: string, ...more: string[]) =>
-    (await cluster.admin(["create", "token", name, "--namespace", namespace, ...more])).trim();
-  await account("vault", "vault");
-  await account("notebook-anna", "hub");
-  const reviewer = await tokenOf("vault", "vault");
-  await Deno.copyFile(cluster.caFile, `${folder.path}/ca.pem`);
-  await administer(vault, "Kubernetes", folder.path, (commands) =>
-    commands.replace(
-      "https://kubernetes.default.svc",
-      `${cluster.url} kubernetes_ca_cert=@ca.pem disable_local_ca_jwt=true ` +
-        `token_reviewer_jwt=${reviewer}`,
-    ));
+  await makeAccount(cluster, "notebook-anna", "hub");
+  await introduceToVault(cluster, vault);
   const jwtFile = `${folder.path}/token`;
   const renew = async () => {
-    const token = await tokenOf("notebook-anna", "hub", "--audience", "vault");
+    const token = await tokenOf(cluster, "notebook-anna", "hub", "vault");
     await Deno.writeTextFile(jwtFile, token, { mode: 0o600 });
   };
   const open = (path = "users/notebook-anna") =>
@@ -84,8 +66,7 @@ live.test("Kubernetes: Vault asks an API server about the accounts, and needs it
     });
   await renew();
   await rejectsWith("backend_auth_failed", () => open().get(KEY), "status 403");
-  const [, command] = /`kubectl (create clusterrolebinding vault [^`]+)`/.exec(PAGE)!;
-  await cluster.admin(command!.split(/\s+/));
+  await letVaultReview(cluster);
   const anna = open();
   assertEquals(await anna.get(KEY), undefined);
   await rejectsWith("backend_denied", () => open("users/notebook-berta").get(KEY));

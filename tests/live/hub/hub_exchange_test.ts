@@ -345,8 +345,17 @@ test("JupyterHub, exchange: a sign-out at the provider takes the file away, and 
   assert(await hubToken(first!) !== undefined);
 });
 
-test("JupyterHub, exchange: the file of a person who was deleted goes", async () => {
-  const left = `${it.tokens}/somebody`;
-  await Deno.writeTextFile(left, "a token");
-  await until("its end", () => Deno.stat(left).then(() => false, () => true));
+test("JupyterHub, exchange: the file of a person who was deleted goes, and what an earlier hub left", async () => {
+  const [first, second] = it.users;
+  for (const user of it.users) {
+    await signInAtHub(user);
+    await it.hub.robot.startServer(user.name);
+  }
+  const left = { name: "somebody" } as UnixUser;
+  await Deno.writeTextFile(`${it.tokens}/${left.name}`, "a token");
+  await it.hub.robot.removePerson(second!.name);
+  for (const gone of [second!, left]) {
+    await until("its end", async () => await hubToken(gone) === undefined);
+  }
+  assert(await hubToken(first!) !== undefined);
 });

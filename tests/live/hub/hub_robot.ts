@@ -30,6 +30,11 @@ export class HubRobot {
     await until(`the end of the server of ${name}`, isGone);
   }
 
+  /** Removes a person from the hub, with the server. */
+  async removePerson(name: string): Promise<void> {
+    await this.#request("DELETE", `/hub/api/users/${name}`);
+  }
+
   async #serverOf(name: string): Promise<HubUser["servers"][string]> {
     return (await this.#request<HubUser>("GET", `/hub/api/users/${name}`)).servers[""];
   }

@@ -1,14 +1,18 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { mustRun } from "../../support/deno_process.ts";
-import { json, startHttpServer } from "../../support/http_server.ts";
-import { makeLocalCa } from "../../support/local_ca.ts";
-import { makeKey, signJwt, verifyJwt } from "../../support/jwt.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
+import { startKubernetes } from "../../support/servers/kubernetes_server.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { startVault, type VaultServer } from "../../support/servers/vault_server.ts";
+import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { writeProgram } from "../../support/write_program.ts";
-import { administer } from "./hub_vault.ts";
+import {
+  introduceToVault,
+  letVaultReview,
+  makeAccount,
+  makeNamespace,
+  tokenOf,
+} from "./cluster_accounts.ts";
 import { NAMES, podsOf, type Rendered, type Store, STORES } from "./rendered_pods.ts";
 import { makePodImage, type PodUser, project } from "./pod.ts";
 
@@ -16,7 +20,8 @@ import { makePodImage, type PodUser, project } from "./pod.ts";
 const JOVYAN: PodUser = { uid: 1000, groups: [100] };
 const RANDOM: PodUser = { uid: 1_000_660_000, groups: [0] };
 
-const live = await liveTests("accounts", "kubespawner", "vault");
+const live = await liveTests("accounts", "kubespawner");
+const inCluster = await liveTests("accounts", "kubespawner", "kubernetes", "vault");
 
 const stack = new AsyncDisposableStack();
 live.afterAll(() => stack.disposeAsync());
@@ -157,78 +162,38 @@ const HELPER = `
   await serveHelper(new FileCredentialsBackend({ path: "/run/kept/credentials.json" }));
 `;
 
-live.test("Kubernetes, Vault: each pod logs in as its person's account, and again when its token was renewed", async () => {
+inCluster.test("Kubernetes, Vault: each pod logs in as its person's account, and again when its token was renewed", async () => {
   const [anna, berta] = [await podOf("vault", "anna.b@bank.com"), await podOf("vault")];
   await using vault = await startVault();
-  await using cluster = await startCluster();
-  await cluster.tell(vault);
+  await using cluster = await startKubernetes();
+  await makeNamespace(cluster, "hub");
+  for (const { pod: { spec } } of [anna, berta]) {
+    await makeAccount(cluster, spec.serviceAccountName!, "hub");
+  }
+  await introduceToVault(cluster, vault);
+  await letVaultReview(cluster);
   const token = stack.use(await tempDir("validmind-auth-token-"));
   await Deno.chmod(token.path, 0o755);
   const volumes = { "/home/jovyan": await volume(JOVYAN), "/run/secrets/vault": token.path };
   const start = starterOf(anna, JOVYAN, volumes, { VAULT_ADDR: vault.url });
-  const tokenOf = async ({ pod: { spec } }: Rendered, options = {}) => {
-    const text = await cluster.tokenOf(spec.serviceAccountName!, options);
+  const renew = async ({ pod: { spec } }: Rendered, audience = "vault") => {
+    const text = await tokenOf(cluster, spec.serviceAccountName!, "hub", audience);
     await project(token.path, "token", text, JOVYAN);
   };
 
-  await tokenOf(anna);
+  await renew(anna);
   assertEquals(await start(), signedIn(1, "Vault"));
-  await tokenOf(anna);
+  await renew(anna);
   assertEquals(await start(), signedIn(0, "Vault"));
 
   // Berta changes the path in her own notebook: the policy goes by her account.
-  await tokenOf(berta);
+  await renew(berta);
   const denied = await start();
   assertEquals([denied.asked, denied.code], [0, "backend_denied"]);
   assertMatch(denied.message!, /users\/notebook-anna/);
 
-  // A token for another audience, or one that has ended, is none.
-  for (const options of [{ audience: "elsewhere" }, { lifetime: -60 }]) {
-    await tokenOf(anna, options);
-    const refused = await start();
-    assertEquals([refused.asked, refused.code], [0, "backend_auth_failed"], refused.message);
-  }
+  // A token for another audience is none.
+  await renew(anna, "elsewhere");
+  const refused = await start();
+  assertEquals([refused.asked, refused.code], [0, "backend_auth_failed"], refused.message);
 });
-
-/** The part of a cluster that Vault asks: it knows the tokens that it has signed. */
-async function startCluster() {
-  const key = await makeKey();
-  const now = () => Math.floor(Date.now() / 1000);
-  const server = await startHttpServer(async (request) => {
-    const { spec } = await request.json();
-    const claims = await verifyJwt(spec.token, key.publicJwk);
-    const audiences = [claims?.aud].flat();
-    const known = claims !== undefined && (claims.exp as number) > now() &&
-      (spec.audiences ?? ["vault"]).some((one: string) => audiences.includes(one));
-    const user = known ? { username: claims.sub, uid: `uid-of-${claims.sub}` } : {};
-    const status = { authenticated: known, user, audiences: spec.audiences };
-    return json({ kind: "TokenReview", apiVersion: "authentication.k8s.io/v1", status }, 201);
-  });
-  return {
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-    tokenOf(name: string, { audience = "vault", lifetime = 600 } = {}): Promise<string> {
-      const sub = `system:serviceaccount:hub:${name}`;
-      return signJwt({
-        iss: "kubernetes/serviceaccount",
-        sub,
-        aud: [audience],
-        iat: now() - 120,
-        nbf: now() - 120,
-        exp: now() + lifetime,
-        "kubernetes.io": { namespace: "hub", serviceaccount: { name, uid: `uid-of-${sub}` } },
-      }, key);
-    },
-    async tell(vault: VaultServer): Promise<void> {
-      await using folder = await tempDir();
-      await Deno.writeTextFile(`${folder.path}/ca.pem`, (await makeLocalCa()).cert);
-      const reviewer = await signJwt({ sub: "vault" }, key);
-      const outside = `${server.origin} kubernetes_ca_cert=@ca.pem disable_local_ca_jwt=true`;
-      const fill = (commands: string) =>
-        commands.replace(
-          "https://kubernetes.default.svc",
-          `${outside} token_reviewer_jwt=${reviewer}`,
-        );
-      await administer(vault, "Kubernetes", folder.path, fill);
-    },
-  };
-}

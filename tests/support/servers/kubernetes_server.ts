@@ -101,7 +101,9 @@ export async function startKubernetes({ authentication }: KubernetesOptions = {}
     async as(user: object, args: readonly string[], env = {}): Promise<ProcessResult> {
       const own = `${path}/${crypto.randomUUID()}`;
       await Deno.writeTextFile(own, JSON.stringify(configOf(url, caFile, user)));
-      return await runProcess([kubectl, "--kubeconfig", own, ...args], { env });
+      return await runProcess([kubectl, "--kubeconfig", own, ...args], {
+        env: { HOME: path, ...env },
+      });
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
