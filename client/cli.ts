@@ -23,8 +23,6 @@
  * @module
  */
 import { isDeno, needDeno } from "../backends/common/runtime.ts";
-import { preflight } from "./permissions/preflight.ts";
-import { VERSION } from "./signed_in/session.ts";
 import { EXIT, PROGRAM } from "./cli/command.ts";
 import { COMMANDS } from "./cli/commands.ts";
 import { helpText } from "./cli/help.ts";
@@ -32,6 +30,8 @@ import { note, print } from "./cli/output.ts";
 import { parseCommandLine } from "./cli/parse_command_line.ts";
 import { reportError } from "./cli/report_error.ts";
 import { fileNeeds } from "./cli/sign_in_target.ts";
+import { preflight } from "./permissions/preflight.ts";
+import { VERSION } from "./signed_in/session.ts";
 
 /**
  * Runs one command, as the command line does. It is for a program that offers this command line as a

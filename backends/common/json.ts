@@ -1,8 +1,11 @@
+/** An object of JSON. */
+export type Json = Record<string, unknown>;
+
 /**
  * The JSON object that a text holds; `undefined` for any other text. There is no error: V8's would
  * quote the text, which may hold a token.
  */
-export function parseObject(text: string): Record<string, unknown> | undefined {
+export function parseObject(text: string): Json | undefined {
   try {
     const value = JSON.parse(text);
     return isObject(value) ? value : undefined;
@@ -12,7 +15,7 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
 }
 
 /** Whether a value of JSON is an object: neither an array nor `null`. */
-export function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { ValidMindAuthError } from "../errors.ts";
-import { isReplayable } from "./transport.ts";
 import { dpopHandle } from "../provider/dpop_key.ts";
+import { isReplayable } from "./transport.ts";
 
 /**
  * A `fetch` that adds a proof of the key to each request with `Authorization: DPoP …`: RFC 9449,

@@ -133,10 +133,11 @@ async function straying(
 
 /** Whether a body can be sent again. A stream or a generator is empty the second time. */
 export function isReplayable(body: unknown): boolean {
-  return body === undefined || body === null || typeof body === "string" || body instanceof Blob ||
-    body instanceof ArrayBuffer || ArrayBuffer.isView(body) || body instanceof URLSearchParams ||
-    body instanceof FormData;
+  if (typeof body !== "object" || body === null) return true;
+  return ArrayBuffer.isView(body) || REPLAYABLE.some((one) => body instanceof one);
 }
+
+const REPLAYABLE = [Blob, ArrayBuffer, URLSearchParams, FormData];
 
 /** A copy of `init` with the session's headers, since a caller's `fetch` may change its argument. */
 function withHeaders(init: RequestInit, own: OwnHeaders): RequestInit {

@@ -1,6 +1,6 @@
-import { type Command, PROGRAM } from "./command.ts";
 import { SETTINGS } from "../options/settings_file.ts";
 import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
+import { type Command, PROGRAM } from "./command.ts";
 import { BEARER_FLAGS, IDENTITY_FLAGS, OPTION_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./flags.ts";
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */

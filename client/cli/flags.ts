@@ -1,7 +1,7 @@
-import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
 import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
 import { BUILT_IN_NAMES } from "../../backends/load/create_backend.ts";
 import { OPTION_NAMES, type OptionRow, optionRow, type OPTIONS } from "../options/declaration.ts";
+import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */
 interface Flag {

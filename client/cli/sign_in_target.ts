@@ -19,8 +19,8 @@ import {
   STORE_NAMES,
 } from "../options/declaration.ts";
 import type { Found, Passed } from "../options/origin.ts";
-import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { backendOf, findOrigin, SETTINGS_FILE } from "../options/places.ts";
+import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_file.ts";
 import { preflight } from "../permissions/preflight.ts";

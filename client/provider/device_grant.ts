@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { isSecureUrl } from "../../backends/common/host.ts";
+import type { Json } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -122,7 +123,7 @@ function checkPage(text: string): string {
 }
 
 /** Known deviations: `verification_url`, numbers as strings, an interval of 0, no lifetime. */
-function normalizeDevice(body: Record<string, unknown>): Record<string, unknown> {
+function normalizeDevice(body: Json): Json {
   const { verification_url, interval, expires_in, ...rest } = body;
   return {
     verification_uri: verification_url,

@@ -36,7 +36,7 @@ export function providerError(
   action: string,
   issuer: string,
   error: unknown,
-  advice: RefusalAdvice = {},
+  advice: RefusalAdvice,
 ): Error {
   if (isOwn(error)) return error;
   const refusal = refusalIn(error);

@@ -6,7 +6,7 @@ import {
 import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { parseHttpDate, parseRetryAfter, readText } from "../../backends/common/http_answer.ts";
-import { parseObject } from "../../backends/common/json.ts";
+import { type Json, parseObject } from "../../backends/common/json.ts";
 import { assertNet, isNotCapable } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { runLater, untilAborted } from "../../backends/common/promises.ts";
@@ -28,8 +28,6 @@ const AWAKE_MS = 2000;
 /** A larger difference of clocks is not corrected for an ID token: certificates fail by it, too. */
 export const MAX_SKEW_SECONDS = 15 * 60;
 const DAY_SECONDS = 24 * 60 * 60;
-
-type Json = Record<string, unknown>;
 
 /** One of a provider's endpoints. */
 export interface Endpoint {

@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { toBase64 } from "../../backends/common/bytes.ts";
+import type { Json } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry/bearer.ts";
 import { MAX_SKEW_SECONDS } from "./fetch.ts";
@@ -92,7 +93,7 @@ export async function isSignedByOne(
   server: oauth.AuthorizationServer,
   response: Response,
   idToken: string,
-  keys: readonly Record<string, unknown>[],
+  keys: readonly Json[],
 ): Promise<boolean> {
   const { kid } = readClaims(idToken, 0) ?? {};
   for (const key of keys.slice(0, MAX_KEYS)) {
@@ -109,8 +110,8 @@ export async function isSignedByOne(
 /** The keys of the type and the algorithm of an ID token. */
 export function keysOfType(
   idToken: string,
-  all: readonly Record<string, unknown>[],
-): Record<string, unknown>[] {
+  all: readonly Json[],
+): Json[] {
   const { alg } = readClaims(idToken, 0) ?? {};
   const { kty } = signatureAlgorithm(alg) ?? {};
   return all.filter((key) => key.kty === kty && (key.alg ?? alg) === alg);
@@ -122,8 +123,8 @@ export function keysOfType(
  */
 export function keysNamedBy(
   idToken: string,
-  all: readonly Record<string, unknown>[],
-): Record<string, unknown>[] {
+  all: readonly Json[],
+): Json[] {
   const { kid } = readClaims(idToken, 0) ?? {};
   const keys = keysOfType(idToken, all);
   const named = keys.filter((key) => kid === undefined || key.kid === kid);

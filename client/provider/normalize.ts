@@ -1,7 +1,6 @@
+import type { Json } from "../../backends/common/json.ts";
 /** Some thirty years. A longer lifetime would leave the range of dates. */
 const MAX_SECONDS = 1e9;
-
-type Json = Record<string, unknown>;
 
 /** An answer as oauth4webapi takes it. */
 export interface Answer {

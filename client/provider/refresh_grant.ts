@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import type { Json } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry/bearer.ts";
@@ -35,7 +36,7 @@ interface RefreshOptions {
 }
 
 /** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
-export type RefreshAnswer =
+type RefreshAnswer =
   /** `isNew` where they come by another grant, of which nothing is kept. */
   | { tokens: TokenSet; isNew?: true }
   | { tokens?: undefined; refreshToken: string; error: Error };
@@ -55,7 +56,7 @@ export async function refreshTokens(
   provider: OidcProvider,
   options: RefreshOptions,
 ): Promise<RefreshAnswer> {
-  const got: Record<string, unknown> = {};
+  const got: Json = {};
   try {
     const run = (context: RequestContext) => refreshOnce(context, options, got);
     return { tokens: await provider.use("refresh the sign-in", undefined, run) };
@@ -69,7 +70,7 @@ export async function refreshTokens(
 async function refreshOnce(
   context: RequestContext,
   { refreshToken, subject, dpopKey, keepRotated }: RefreshOptions,
-  got: Record<string, unknown>,
+  got: Json,
 ) {
   const { server, client, auth } = context;
   const end = new AbortController();
@@ -84,7 +85,7 @@ async function refreshOnce(
         oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
       process: oauth.processRefreshTokenResponse,
     });
-    assertSamePerson(context, subject, answered, got);
+    refuseOtherPerson(context, subject, answered, got);
     const { id_token, refresh_token: rotated = refreshToken } = answered.answer;
     if (id_token === undefined) return toTokenSet(answered);
 
@@ -96,12 +97,12 @@ async function refreshOnce(
   }
 }
 
-/** Refuses the tokens of another person. */
-function assertSamePerson(
+/** Refuses the tokens of another person, and does not keep their refresh token. */
+function refuseOtherPerson(
   { identity }: RequestContext,
   subject: RefreshOptions["subject"],
   { answer }: TokenAnswer,
-  got: Record<string, unknown>,
+  got: Json,
 ) {
   const claims = oauth.getValidatedIdTokenClaims(answer);
   const reason = subject && claims && reasonAgainst(subject, claims);
@@ -133,9 +134,9 @@ async function checkRefreshed(
   context: RequestContext,
   answered: TokenAnswer,
   idToken: string,
-  coming: Promise<Record<string, unknown>[]>,
+  coming: Promise<Json[]>,
 ) {
-  const isSigned = (keys: Record<string, unknown>[]) =>
+  const isSigned = (keys: Json[]) =>
     isSignedByOne(context.server, answered.response, idToken, keys);
   const keys = await coming.catch((error) => {
     if (error instanceof ProviderUnavailableError) return undefined;

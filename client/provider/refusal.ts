@@ -1,4 +1,4 @@
-import { isObject } from "../../backends/common/json.ts";
+import { isObject, type Json } from "../../backends/common/json.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import type { RefusalKind } from "../errors.ts";
 
@@ -20,13 +20,13 @@ export type AskedFor =
   | "revoke";
 
 /** An answer that is not the success that was asked for. */
-export interface RefusalAnswer {
+interface RefusalAnswer {
   at: AskedFor;
   status: number;
   /** The body as it came. */
   text: string;
   /** The body, where it is a JSON object. */
-  json?: Record<string, unknown> | undefined;
+  json?: Json | undefined;
   /** Whether the client has given a proof: a secret, a key or an assertion. */
   hasProof?: boolean | undefined;
 }
@@ -131,7 +131,7 @@ function codeName(code: string, secrets: Iterable<string>): string {
 }
 
 /** The error in any provider's form: OAuth, Okta, PingOne, Google, AWS. */
-function readWords(json: Record<string, unknown>): RefusalWords {
+function readWords(json: Json): RefusalWords {
   const inner = isObject(json.error) ? json.error : {};
   const { error_code, errorCode, code, __type, errorSummary, message } = json;
   return {
@@ -203,7 +203,7 @@ function isOneOf(patterns: readonly RegExp[], words: string) {
   return patterns.some((pattern) => pattern.test(words));
 }
 
-function isOfEntra({ error_codes, error_description }: Record<string, unknown>) {
+function isOfEntra({ error_codes, error_description }: Json) {
   return Array.isArray(error_codes) || /\bAADSTS\d/.test(firstText(error_description));
 }
 

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { isObject } from "../../backends/common/json.ts";
+import { isObject, type Json } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import { repeat } from "../../backends/common/repeat.ts";
@@ -48,7 +48,7 @@ export interface RequestContext {
 export function requestOptions(
   endpoint: Endpoint,
   { identity, runtime, signal }: Pick<RequestContext, "identity" | "runtime" | "signal">,
-  capture?: (answer: Record<string, unknown>) => void,
+  capture?: (answer: Json) => void,
 ) {
   const { issuer } = identity;
   return {
@@ -71,7 +71,7 @@ export interface TokenRequest {
   /** The key to bind the tokens to. */
   dpopKey?: CryptoKeyPair | undefined;
   /** Gets the fields of the normalized answer, before oauth4webapi judges it. */
-  got: Record<string, unknown>;
+  got: Json;
   send(options: oauth.TokenEndpointRequestOptions): Promise<Response>;
   process(
     server: oauth.AuthorizationServer,
@@ -152,7 +152,7 @@ async function assertSigned(
 }
 
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
-export async function fetchKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
+export async function fetchKeys(context: RequestContext): Promise<Json[]> {
   const { identity, server: { jwks_uri = "" }, signal = null, runtime } = context;
   checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
   const response = await providerFetch(JWKS, runtime)(jwks_uri, { redirect: "manual", signal });
@@ -161,7 +161,7 @@ export async function fetchKeys(context: RequestContext): Promise<Record<string,
 }
 
 /** The same, with further tries: the tokens are there, and wait for their check. */
-export async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
+export async function requestKeys(context: RequestContext): Promise<Json[]> {
   const { runtime: { elapsed: now, delay }, signal } = context;
   let fault: Error;
   const onFault = (error: Error) => {
@@ -188,7 +188,7 @@ export async function firstTokens(
   dpopKey: DpopKey | undefined,
   request: Pick<TokenRequest, "parameters" | "send" | "process">,
 ): Promise<TokenSet> {
-  const got: Record<string, unknown> = {};
+  const got: Json = {};
   try {
     const answered = await requestTokens(context, { ...request, got, dpopKey: dpopKey?.pair });
     await assertSigned(context, answered);

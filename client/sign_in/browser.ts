@@ -1,6 +1,5 @@
 import { untilAborted } from "../../backends/common/promises.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
-import type { TokenSet } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
@@ -13,9 +12,8 @@ import {
 } from "../provider/authorization_code_grant.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
-import { BrowserAnswer, parametersOf } from "./browser_answer.ts";
-import { endedBy, type FlowContext, ON_LINK, promptError } from "./flow.ts";
-import { RedirectListener } from "./redirect_listener.ts";
+import { endedBy, type Flow, type FlowContext, ON_LINK, promptError } from "./flow.ts";
+import { BrowserAnswer, parametersOf, RedirectListener } from "./redirect_listener.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
@@ -23,10 +21,7 @@ const LIMIT_MS = 5 * 60_000;
 const LOOK_MS = 5000;
 
 /** Signs in a person in the browser: RFC 8252, with a code that this computer's listener gets. */
-export async function signInByBrowser(
-  provider: OidcProvider,
-  context: FlowContext,
-): Promise<TokenSet> {
+export const signInByBrowser: Flow = async (provider, context) => {
   const { ask, signal } = context;
   const { issuer } = provider.identity;
   const setting = resolveRedirect(ask, issuer, "sign in");
@@ -55,7 +50,7 @@ export async function signInByBrowser(
     answer.end();
     stop.abort();
   }
-}
+};
 
 /** The reason why this flow cannot work for these options or at this provider. */
 export async function browserObstacle(

@@ -1,21 +1,17 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import type { TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { INSTEAD_OF_CODE } from "../provider/remedy.ts";
 import type { DeviceCode } from "../session_options.ts";
-import { endedBy, type FlowContext, promptError } from "./flow.ts";
+import { endedBy, type Flow, type FlowContext, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
 
 /** Signs in a person by the device flow: RFC 8628. */
-export async function signInByDevice(
-  provider: OidcProvider,
-  context: FlowContext,
-): Promise<TokenSet> {
+export const signInByDevice: Flow = async (provider, context) => {
   // Measured from before the request, the code ends here no later than at the provider. Not by the wall
   // clock, whose jump would end a valid code.
   const { runtime, ask, signal, show } = context;
@@ -30,7 +26,7 @@ export async function signInByDevice(
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(showCode, device.code).catch((error) => stop.abort(promptError(error)));
   return await poll(provider, device, { ...context, signal: either }, leftMs);
-}
+};
 
 function codePage(code: DeviceCode): SignInPage {
   const { issuer, verificationUri, verificationUriComplete, userCode, expiresAt } = code;

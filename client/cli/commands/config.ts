@@ -1,7 +1,7 @@
-import { messageOf } from "../../../backends/credentials_backend_error.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
+import { messageOf } from "../../../backends/credentials_backend_error.ts";
 import { withFileLock } from "../../../backends/file.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
 import { fileError } from "../../../backends/file/faults.ts";

@@ -10,7 +10,6 @@ import { openProvider } from "../../provider/oidc_provider.ts";
 import type { Session } from "../../session.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { readBearer } from "./token.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type Answer, Findings } from "../doctor/findings.ts";
 import { examineProvider, hasAssertion, type PreparedCall } from "../doctor/trial.ts";
@@ -25,6 +24,7 @@ import {
   type SignInTarget,
 } from "../sign_in_target.ts";
 import { readStatus, tokenText } from "./status.ts";
+import { readBearer } from "./token.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const findings = new Findings(flags);

@@ -1,7 +1,7 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import { listKeys } from "../../../backends/common/read_backend.ts";
-import { printable } from "../../../backends/common/printable.ts";
 import { isProbeKey } from "../../../backends/common/marks.ts";
+import { printable } from "../../../backends/common/printable.ts";
+import { listKeys } from "../../../backends/common/read_backend.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import { backendStatus } from "../../signed_in/session.ts";

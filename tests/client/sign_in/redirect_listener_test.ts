@@ -1,9 +1,8 @@
 import { createSession } from "@validmind/auth";
 import { resolveRedirect } from "../../../client/options/browser_options.ts";
-import { BrowserAnswer } from "../../../client/sign_in/browser_answer.ts";
+import { BrowserAnswer, RedirectListener } from "../../../client/sign_in/redirect_listener.ts";
 import { BrowserStart } from "../../../client/sign_in/browser_pages.ts";
 import { isOwnConnection } from "../../../client/sign_in/connection.ts";
-import { RedirectListener } from "../../../client/sign_in/redirect_listener.ts";
 import { browserOptions, rawRequest } from "../../support/browser_flow.ts";
 import { busyTime } from "../../support/busy_time.ts";
 import { OwnEnv, setVariables } from "../../support/own_env.ts";

@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { redeemAuthorization } from "../../../client/provider/authorization_code_grant.ts";
-import { BrowserAnswer, parametersOf } from "../../../client/sign_in/browser_answer.ts";
+import { BrowserAnswer, parametersOf } from "../../../client/sign_in/redirect_listener.ts";
 import { exchange } from "../../../client/sign_in/connection.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { damaged, text, texts, withoutSecrets } from "./arbitraries.ts";
