@@ -6,7 +6,9 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
+import { testCredentialsBackend } from "../../../backends/testing.ts";
 import { CONFORMANCE_CHECKS } from "../../../backends/testing/conformance_checks.ts";
+import { replace } from "../../support/replace.ts";
 
 /** A memory backend in which some methods are wrong. */
 type Fault = (good: MemoryCredentialsBackend) => Partial<OidcCredentialsBackend>;
@@ -250,6 +252,19 @@ Deno.test("the conformance suite's faults cover every check but those that need 
     "loses nothing to several processes, nor its lock to one that is killed",
     "works with the permissions that it declares",
   ]);
+});
+
+Deno.test("the conformance suite removes its entries, and leaves those of others", async () => {
+  const store = new MemoryCredentialsBackend();
+  store.put("another", { issuer: "i", client_id: "c", access_token: "a" });
+  const tests: Deno.TestDefinition[] = [];
+  {
+    using _ = replace(Deno, "test", ((one: Deno.TestDefinition) => tests.push(one)) as never);
+    testCredentialsBackend("kit", () => store, { patienceMs: 50 });
+  }
+  for (const { fn, ignore } of tests) if (!ignore) await fn(undefined as never);
+  assertEquals(tests.length, CONFORMANCE_CHECKS.length);
+  assertEquals(await Array.fromAsync(store.list()), ["another"]);
 });
 
 Deno.test("the conformance suite accepts a typed refusal of large entries", async () => {

@@ -82,7 +82,10 @@ export class ScriptedVault {
     if (answer !== undefined) return answer;
     if (path.startsWith("sys/")) return json({ data: this.mount });
     const [, kind, name] = /^secret\/(data|metadata|destroy)\/(.+)$/.exec(path)!;
-    if (kind === "destroy") return new Response(null, { status: 204 });
+    if (kind === "destroy") {
+      if (body.versions.length > 0) return new Response(null, { status: 204 });
+      return json({ errors: ["No version number provided"] }, 400);
+    }
     const found = this.secrets.get(name!);
     if (kind === "metadata") {
       if (method === "DELETE") this.secrets.delete(name!);

@@ -221,6 +221,12 @@ test("a mount from before Vault 0.8, whose type stays generic, is used once it h
   assertEquals(await (await vault.open()).get(KEY), undefined);
 });
 
+test.opened("a sign-out where nobody was signed in destroys no version", async ({ vault, store }) => {
+  vault.asked();
+  await store.delete(KEY);
+  assertEquals(vault.asked().includes("POST destroy"), false); // Vault refuses an empty list
+});
+
 test.opened("an entry is kept in one version, under the hash of its key, and read and removed again", async ({ vault, store }) => {
   vault.asked();
   await store.put(KEY, entry());
