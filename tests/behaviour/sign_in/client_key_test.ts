@@ -328,7 +328,8 @@ Deno.test("client assertion: Entra's own audience is asked for", async () => {
     fetch: world.provider.fetch,
   });
   assertEquals(runner.audiences, ["api://AzureADTokenExchange"]);
-  assertEquals(world.provider.requests.at(-1)!.form.client_assertion, "a.b.c");
+  const { client_assertion, client_id } = world.provider.requests.at(-1)!.form;
+  assertEquals([client_assertion, client_id], ["a.b.c", world.provider.clientId]);
 });
 
 Deno.test("client assertion: an answer of GitHub's that is none is not sent, and nothing is shown", async () => {
