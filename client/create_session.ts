@@ -100,13 +100,37 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
   return await startInBrowser(createSession, options);
 }
 
+/** Checks permissions, those of `when` among `needs`. An error names all that are known. */
+type PermissionCheck = (
+  needs: readonly PermissionNeed[],
+  when: PermissionNeed["need"],
+  more?: () => readonly PermissionNeed[],
+) => Promise<void>;
+
+/** A call whose options are complete, before it signs in. */
+export interface PreparedCall {
+  /** What the caller gave. */
+  asked: InitOptions;
+  /** The same, with the values of the other places. */
+  options: InitOptions;
+  resolved: ResolvedOptions;
+  backend: OidcCredentialsBackend | undefined;
+  needs: () => PermissionNeed[];
+  ofBrowser: () => Promise<PermissionNeed[]>;
+  check: PermissionCheck;
+}
+
 /**
  * Prepares a call. All options and the variables of a start are checked before any work: variables first,
  * since the others come from them.
  *
  * @param action The caller's action, as in "Cannot {action}".
  */
-export async function prepareCall(given: InitOptions, call: Call, action: string) {
+export async function prepareCall(
+  given: InitOptions,
+  call: Call,
+  action: string,
+): Promise<PreparedCall> {
   const isInit = call === "init";
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
@@ -202,13 +226,8 @@ function tokensOf(
   });
 }
 
-/** Checks permissions, those of `when` among `needs`. An error names all that are known. */
-function checker(action: string, options: SessionOptions) {
-  return async (
-    needs: readonly PermissionNeed[],
-    when: PermissionNeed["need"],
-    more: () => readonly PermissionNeed[] = () => [],
-  ): Promise<void> => {
+function checker(action: string, options: SessionOptions): PermissionCheck {
+  return async (needs, when, more = () => []) => {
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;
     const { browserNeeds, preflight } = await loadPreflight();
     preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);

@@ -51,7 +51,7 @@ export function parseHttpDate(value: string | null): number {
  */
 export function parseRetryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
-  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  if (/^\d{1,10}$/.test(value.trim())) return Number(value) * 1000;
   const ms = parseHttpDate(value) - Date.now();
   return ms >= 0 ? ms : undefined;
 }

@@ -1,3 +1,4 @@
+import { normalize } from "@std/path";
 import {
   assert,
   assertEquals,
@@ -60,7 +61,7 @@ test.denied("without permission nothing is touched, and the flag is named", asyn
   runs.push(() => backend.deleteAll());
   const words = ["Cannot use the OS keychain", `--allow-ffi=${libraryPath}`];
   for (const run of runs) await rejectsWith("permission_required", run, ...words);
-  await rejectsWith("permission_required", lock!, "--allow-write=/nowhere/locks");
+  await rejectsWith("permission_required", lock!, `--allow-write=${normalize("/nowhere/locks")}`);
 });
 
 Deno.test("the library is of the release that deno.json names, and loads", async () => {

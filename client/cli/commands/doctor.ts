@@ -1,6 +1,6 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { createSession, prepareCall } from "../../create_session.ts";
+import { createSession, prepareCall, type PreparedCall } from "../../create_session.ts";
 import { credentialKey } from "../../credential_key.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import type { ApiError } from "../../errors.ts";
@@ -12,7 +12,7 @@ import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type Answer, Findings } from "../doctor/findings.ts";
-import { examineProvider, hasAssertion, type PreparedCall } from "../doctor/trial.ts";
+import { examineProvider, hasAssertion } from "../doctor/trial.ts";
 import { type FlagValues, SIGN_IN_FLAGS } from "../flags.ts";
 import { printResult } from "../output.ts";
 import { valueFlags } from "../report_error.ts";

@@ -1,4 +1,4 @@
-import type { prepareCall } from "../../create_session.ts";
+import type { PreparedCall } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import { named } from "../../options/declaration.ts";
@@ -11,9 +11,6 @@ import { fetchKeys, type RequestContext } from "../../provider/token_request.ts"
 import { requestUnattended } from "../../provider/unattended_grants.ts";
 import { chosenFlow } from "../../sign_in/choose_flow.ts";
 import type { Answer, Findings } from "./findings.ts";
-
-/** A call whose options are checked. */
-export type PreparedCall = Awaited<ReturnType<typeof prepareCall>>;
 
 const CODE_SHOWN = "the provider gave a device code, which was dropped";
 const LINK_SHOWN = "the browser can be sent there, and its answer be received";

@@ -67,15 +67,16 @@ const HELPERS: Record<string, () => Promise<Helper>> = {
        import { serveHelper } from ${JSON.stringify(backendUrl("helper.ts"))};
        await serveHelper(new FileCredentialsBackend({ path: ${JSON.stringify(path)} }));`,
     );
-    // As the page says.
-    const grants = [`--allow-read=${dirname(path)}`, `--allow-write=${dirname(path)}`];
-    const install = ["install", "--global", "--no-config", ...grants, "--name", "vm-store", script];
+    // `deno install` of the page makes such a program; it would leave the repository's imports out.
+    const program = `${folder.path}/vm-store`;
+    const grants = `--allow-read='${dirname(path)}' --allow-write='${dirname(path)}'`;
+    const config = `${import.meta.dirname}/../../../deno.json`;
+    writeProgram(
+      program,
+      `#!/bin/sh\nexec deno run --quiet --config '${config}' ${grants} '${script}' "$@"\n`,
+    );
     const env = { PATH: `${dirname(DENO)}:${Deno.env.get("PATH")}` };
-    await mustRun([DENO, ...install], {
-      env: { DENO_INSTALL_ROOT: folder.path },
-      inheritEnv: true,
-    });
-    return { program: `${folder.path}/bin/vm-store`, env };
+    return { program, env };
   },
 };
 

@@ -118,7 +118,7 @@ for (const name of RUNTIMES) {
       const memory = { ...identity, credentialsBackend: new vm.MemoryCredentialsBackend() };
       const calls = {
         default: () => vm.createSession(identity),
-        init: () => vm.init({ ...identity, model: "cl123" }),
+        init: () => vm.init({ ...identity, apiHost: "https://api.example.com/", model: "cl123" }),
         file: () => new vm.FileCredentialsBackend({ path: "/nonexistent/c.json" }),
         kv: () => new vm.KvCredentialsBackend(),
         keychain: () => new KeychainCredentialsBackend(),
