@@ -1,3 +1,4 @@
+import { quoteArgument } from "../../backends/common/runtime.ts";
 import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { shortHash } from "../../backends/file/lock.ts";
@@ -488,7 +489,8 @@ test("a program that Deno does not permit is named with its flag, and no variabl
     console.log(await backend.get("k").catch(({ code, message }) => code + message));`;
   const { stdout } = await child(options, code, { flags: [] });
   assert(stdout.startsWith("permission_required"), stdout);
-  assert(stdout.includes(`Run with --allow-run=${folder}/helper.`), stdout);
+  const flag = quoteArgument(`--allow-run=${folder}/helper`);
+  assert(stdout.includes(`Run with ${flag}.`), stdout);
 });
 
 test("it works with exactly the permissions that it declares", async ({ folder, helper }) => {

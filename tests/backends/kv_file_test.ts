@@ -1,4 +1,5 @@
 /** A KV database in a file: its modes, neighbours and troubles. */
+import { quoteArgument } from "../../backends/common/runtime.ts";
 import { assert, assertEquals } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
@@ -89,7 +90,7 @@ test.onPosix("one that others could read is refused, and its mode stays until th
     const file = `${path}${side}`;
     for (const [mode, verb] of [[0o644, "read"], [0o666, "write"]] as const) {
       Deno.chmodSync(file, mode);
-      const words = [`${file}: others may ${verb} it`, `chmod 600 ${file}`];
+      const words = [`${file}: others may ${verb} it`, `chmod 600 ${quoteArgument(file)}`];
       await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
       assertEquals(modeOf(file), mode);
     }

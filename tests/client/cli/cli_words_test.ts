@@ -138,7 +138,7 @@ for (const [what, args, env, settings] of HINTS) {
   cliTest(`words: each hint of login_required signs in there: ${what}`, async (world) => {
     await world.write({ path: `${world.home}/mine/tokens.json` }, "my options.json");
     await world.write({ path: `${world.home}/tokens.db` }, "kv.json");
-    await world.write(OWN_STORE, "own.json");
+    await world.write({ audience: "https://api.example" }, "own.json");
     await world.write(settings);
     for (const index of [0, 1]) {
       const before = await world.run(["token", ...args], { env });
