@@ -2,6 +2,7 @@ import { Browser } from "../../../support/browser.ts";
 import { makeKey, type SigningKey } from "../../../support/jwt.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
 import { startServerProcess } from "../../../support/servers/server_process.ts";
+import { tempDir } from "../../../support/temp_home.ts";
 import { serverBinary } from "../../../support/servers/servers.ts";
 import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
 
@@ -31,7 +32,13 @@ export const SPRING: ProviderKind<SpringProvider> = {
   async start() {
     const key = await makeKey();
     const port = freePort();
-    const memory = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+    const folder = await tempDir(); // a server that is killed leaves its files
+    const memory = [
+      `-Djava.io.tmpdir=${folder.path}`,
+      "-Xmx256m",
+      "-XX:+UseSerialGC",
+      "-XX:TieredStopAtLevel=1",
+    ];
     const place = ["--server.address=127.0.0.1", `--server.port=${port}`];
     const server = await startServerProcess({
       command: ["java", ...memory, "-jar", await serverBinary("spring"), ...place],
@@ -45,7 +52,10 @@ export const SPRING: ProviderKind<SpringProvider> = {
         await provider.control("reset");
         return provider;
       },
-      [Symbol.asyncDispose]: () => server.end("KILL"),
+      async [Symbol.asyncDispose]() {
+        await server.end("KILL");
+        await folder[Symbol.asyncDispose]();
+      },
     };
   },
 };
