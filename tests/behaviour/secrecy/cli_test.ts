@@ -10,6 +10,7 @@ cliTest(
   "secrecy: no command but token prints a piece of a token, whatever becomes of it",
   async (world) => {
     await world.signIn();
+    world.provider.autoApprove = false; // nobody approves the code that the doctor drops
     await world.write('{"path": "${HOME}/new/tokens.json"}', "to.json");
     const secrets = new Set<string>();
     // All of a token but the part that many share.
@@ -29,6 +30,7 @@ cliTest(
     collect();
     world.provider.revokeGrants();
     texts.push((await world.says("token --refresh --json", 4)).stderr);
+    world.provider.autoApprove = true;
     await world.signIn();
     collect();
     const { stdout, stderr } = await world.says("logout --revoke", 0);
