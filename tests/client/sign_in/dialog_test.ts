@@ -84,16 +84,23 @@ openTest("a sign-in opens the page with the code filled in, or goes on by the li
   assertEquals(await browser.opened(), `1\n${page}\n`);
 });
 
-openTest("a sign-in in two steps opens the browser, too, where its call asks for it", async () => {
-  await using world = await scriptedProviderWorld();
-  const { provider } = world;
-  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-  await using browser = await fakeBrowser();
-  using _streams = new OwnStreams();
-  Deno.env.set("PATH", browser.path);
-  await using _signIn = await startSignIn({ ...browserOptions(world), openBrowser: true });
-  assertStringIncludes(await browser.page(), "http://127.0.0.1:");
-});
+Deno.test(
+  "openBrowser: a sign-in in two steps opens the browser, too, where its call asks for it",
+  {
+    ignore,
+    sanitizeOps: false, // the end of the sign-in may cut an answer of the provider short
+  },
+  async () => {
+    await using world = await scriptedProviderWorld();
+    const { provider } = world;
+    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+    await using browser = await fakeBrowser();
+    using _streams = new OwnStreams();
+    Deno.env.set("PATH", browser.path);
+    await using _signIn = await startSignIn({ ...browserOptions(world), openBrowser: true });
+    assertStringIncludes(await browser.page(), "http://127.0.0.1:");
+  },
+);
 
 Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the process", () => {
   assertEquals(watchInterrupt(new AbortController()), undefined);

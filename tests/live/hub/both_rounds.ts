@@ -68,7 +68,7 @@ export async function bothRounds({ backend, python }: BothStore, count: number, 
       return text;
     });
   const names = Object.keys(FAULTS);
-  await signIn();
+  await insist(signIn);
   for (let round = 0; round < count; round++) {
     const stored = await insist(() => backend.get(key));
     await insist(async () => {
