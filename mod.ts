@@ -117,7 +117,7 @@ export type {
   StartedSignIn,
 } from "./client/session.ts";
 
-// Backends: stores of credentials, their choice, and the keys and entries in them.
+// Backends: stores of credentials, and their choice.
 export type {
   BackendPermission,
   MaybePromise,

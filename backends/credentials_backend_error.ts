@@ -69,7 +69,7 @@ export type CredentialsBackendErrorCode =
   | "runtime_unsupported";
 
 /**
- * The parts of an error, of which its message is made: "Cannot {action}: {reason}. {remedy}" None holds a
+ * The parts of an error, of which its message is made: "Cannot {action}: {reason}. {remedy}". None holds a
  * token or another secret.
  *
  * @category Errors

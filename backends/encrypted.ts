@@ -358,8 +358,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (present !== undefined) {
       const sealed = sealedIn(present);
       if (sealed !== undefined) return await this.#decrypt(key, sealed);
-      const reason = "it is damaged, or a newer release wrote it. Update @validmind/auth";
-      throw this.#undecrypted(key, reason);
+      const reason = "it is damaged, or a newer release wrote it";
+      throw this.#undecrypted(key, reason, "Update @validmind/auth.");
     }
     if (this.#plain === "ignore") return undefined;
     const plain = entryFrom(this.#inner, await this.#inner.get(key));
@@ -381,10 +381,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
     const { key_id, pbkdf2 } = sealed;
     const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id, 64)}"`;
-    const reason =
-      `it was encrypted with ${used}, which is not among those given. Give it in key or ` +
-      `in olderKeys`;
-    throw this.#undecrypted(key, reason, "encryption_key_unknown");
+    const reason = `it was encrypted with ${used}, which is not among those given`;
+    const advice = "Give it in key or in olderKeys.";
+    throw this.#undecrypted(key, reason, advice, "encryption_key_unknown");
   }
 
   /**
@@ -409,13 +408,14 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   #undecrypted(
     key: string,
     reason: string,
+    advice = "",
     code: CredentialsBackendErrorCode = "decryption_failed",
   ) {
     const entry = `the entry for "${printable(key)}" in ${describeBackend(this.#inner)}`;
     return new CredentialsBackendError(code, {
       action: `decrypt ${entry}`,
       reason,
-      remedy: `If it stays so, remove it with ${SIGN_OUT} and sign in again.`,
+      remedy: `${advice} If it stays so, remove it with ${SIGN_OUT} and sign in again.`.trimStart(),
       signOut: "entry",
     });
   }

@@ -67,9 +67,9 @@ export type BackendPermission = Deno.PermissionDescriptor & {
 export interface PutOptions {
   /**
    * Decides by the present entry whether the new entry is stored. If it gives `false`, `put` changes
-   * nothing and gives `false`. It is called right before the write, with no other change in between, and perhaps more
-   * than once. A session gives it after a refresh, so that a sign-out without the lock is not undone.
-   * A backend that cannot compare and write in one step ignores it.
+   * nothing and gives `false`. It may be called more than once. A session gives it after a refresh, so that
+   * a sign-out without the lock is not undone. A backend that can compare and write in one step lets no other
+   * change come in between. Any other one asks shortly before the write, or ignores it.
    */
   isReplaced?: (stored: OidcCredentials | undefined) => boolean;
 }

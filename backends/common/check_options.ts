@@ -1,4 +1,5 @@
 import { CredentialsBackendError, type ErrorParts } from "../credentials_backend_error.ts";
+import { printable } from "./printable.ts";
 
 type Kind = readonly [words: string, fits: (value: unknown) => boolean];
 
@@ -48,7 +49,7 @@ export function checkOptions(
   }
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(types, name)) {
-      const shown = name.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 100);
+      const shown = printable(name, 100);
       const remedy = didYouMean(name, names) || offer;
       throw fail({ action, reason: `unknown option "${shown}"`, remedy });
     }

@@ -215,10 +215,15 @@ export class FileStore {
 
   /** Runs a removal also where a neighbour has planted the lock file, or holds it for ever. */
   async #lockedOrNot(path: string, remove: (isLocked: boolean) => void) {
+    let isLocked = false;
     try {
-      await this.#locked(path, () => remove(true));
+      await this.#locked(path, () => {
+        isLocked = true;
+        remove(true);
+      });
     } catch (error) {
-      if ((error as CredentialsBackendError).code === "permission_required") throw error;
+      const { code } = error as CredentialsBackendError;
+      if (isLocked || code === "permission_required") throw error;
       remove(false);
     }
   }

@@ -62,8 +62,8 @@ export class StoreMarks {
   read() {
     const folder = dirname(this.#base);
     const base = basename(this.#base);
-    if (!isGranted({ name: "read", path: folder }) || !lookIfPresent(folder)) return [];
-    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+    if (!isGranted({ name: "read", path: folder })) return [];
+    const names = namesIn(folder);
     return names.filter((name) => name.startsWith(base)).flatMap((name) => {
       const [, until, hash] = MARK.exec(name.slice(base.length)) ?? [];
       if (hash === undefined) return [];
@@ -117,6 +117,15 @@ export class StoreMarks {
       return hashes.size === 0 || undefined;
     });
     for (const { path } of late) forget(path);
+  }
+}
+
+/** The names in a folder; none where there is no folder, or where it is closed to this person. */
+function namesIn(folder: string) {
+  try {
+    return Array.from(Deno.readDirSync(folder), ({ name }) => name);
+  } catch {
+    return [];
   }
 }
 

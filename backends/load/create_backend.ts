@@ -68,29 +68,33 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   if (isPathSpecifier(specifier) || /^(file|jsr|npm|node|data):./.test(specifier)) {
     return { specifier, exportName };
   }
-  const advice = origin === BACKEND_VARIABLES.name ? OF_PYTHON : "";
-  throw specError(text, origin, UNSUPPORTED + advice, "backend_import_unsupported");
+  const advice = origin === BACKEND_VARIABLES.name ? INSTEAD + OF_PYTHON : INSTEAD;
+  throw specError(text, origin, UNSUPPORTED, "backend_import_unsupported", advice);
 }
 
 const UNSUPPORTED =
-  "a package from JSR imports neither http: and https: modules nor the names of your import map. " +
+  "a package from JSR imports neither http: and https: modules nor the names of your import map";
+
+const INSTEAD =
   "Name a path, or a jsr:, npm: or file: module, or import it in your own code and pass an instance: " +
-  "setDefaultBackend(new …), or as the option credentialsBackend";
+  "setDefaultBackend(new …), or as the option credentialsBackend. ";
 
 /** For the variable that the Python library reads as well. */
-const OF_PYTHON = `. If it is a class for the Python library, name the backend of this module in ` +
-  `${BACKEND_VARIABLES.ownName}, which wins here`;
+const OF_PYTHON = `If it is a class for the Python library, name the backend of this module in ` +
+  `${BACKEND_VARIABLES.ownName}, which wins here. `;
 
 function specError(
   spec: string,
   origin: string,
   reason: string,
   code: CredentialsBackendErrorCode = "backend_spec_invalid",
+  advice = "",
 ) {
   return new CredentialsBackendError(code, {
     action: `use ${origin}="${showSpec(spec)}"`,
     reason,
-    remedy: `Give one of ${BUILT_IN_NAMES.join(", ")}, or a module and its export such as ` +
+    remedy:
+      `${advice}Give one of ${BUILT_IN_NAMES.join(", ")}, or a module and its export such as ` +
       '"./my_backend.ts:MyBackend" or "jsr:@acme/vault:VaultBackend".',
   });
 }

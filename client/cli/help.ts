@@ -48,7 +48,7 @@ export function helpText(command: Command | undefined): string {
 }
 
 /** A flag with the placeholder of its value. */
-export function flagUsage(name: FlagName): string {
+function flagUsage(name: FlagName): string {
   const { value } = FLAGS[name];
   return value === undefined ? `--${name}` : `--${name} ${value}`;
 }

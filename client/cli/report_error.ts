@@ -83,7 +83,8 @@ export function describeError(
   signIn?: SignInOptions,
 ): { code: string; message: string } {
   if (isOwn(error) || error instanceof CliError) {
-    const isDebug = flags?.has("debug") || readEnvIfGranted(OPTIONS.debug.variable) === "1";
+    const isDebug = flags?.has("debug") ||
+      /^\s*(1|true|yes)\s*$/i.test(readEnvIfGranted(OPTIONS.debug.variable) ?? "");
     return {
       code: error.code,
       message: inShell(error, flags, signIn) + removalLine(error, flags, signIn) +
@@ -139,6 +140,7 @@ function causeLines(
 /** The command that names all flags of Deno. An error can name only those of one step. */
 export function denoFlagsHint(code: string, flags: FlagValues | undefined): string | undefined {
   if (!["permission_required", "unstable_kv_required"].includes(code)) return undefined;
+  if (flags?.has("from") || flags?.has("to")) return undefined; // of two stores
   return "All flags at once: deno run --no-config --allow-env --allow-read " +
     `${SPECIFIER} permissions --for cli${valueFlags(flags, SIGN_IN_FLAGS)}`;
 }

@@ -34,8 +34,8 @@ import type { FlagName, FlagValues } from "./flags.ts";
 type BackendFlag = "backend" | "from" | "to";
 
 /**
- * Chooses the backend that the flags name, else the one that the environment names, else the one of the
- * settings file, else the shared file. A flag replaces all variables that choose a backend, including
+ * Chooses the backend that the flags name, else a profile of the settings, else the environment, else
+ * the settings file, else the shared file. A flag replaces all variables that choose a backend, including
  * `VM_OIDC_NO_PERSIST`. An error about permissions also names the `known` ones, which are needed anyway.
  *
  * @returns The backend, and the permissions for reading the choice.
@@ -127,7 +127,7 @@ export function pairOf(
   throw usageError(`Cannot use --${flag}: its value is missing. Give it as NAME${separator}VALUE.`);
 }
 
-/** Variables that identify a sign-in where the flags do not. They win over the settings file. */
+/** Variables that identify a sign-in where the flags do not. */
 export function identityNeeds(flags: FlagValues): PermissionNeed[] {
   return envNeeds(sessionOptions(flags), "createSession");
 }

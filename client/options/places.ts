@@ -57,7 +57,7 @@ export async function findOrigin(given: Given, action: string): Promise<CallOrig
   const profile = profileIn(settings, given, action);
   const { path, common, profiles } = settings;
   const places = [codePlace(given)];
-  const own = profiles.get(profile ?? "");
+  const own = profiles.get(profile!);
   if (own) places.push(filePlace(own, "profile", `the profile ${profile} of ${path}`));
   places.push(VARIABLES);
   if (!own) places.push(filePlace(common, "file", `the settings file ${path}`));

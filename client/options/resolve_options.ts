@@ -239,7 +239,8 @@ export function checkSessionOptions(
 ): InitOptions {
   const known = OPTION_NAMES.filter((name) => isInit || optionRow(name).group !== "model");
   checkCallOptions(action, options, optionTypes(known));
-  if (options.apiKey !== "...") return options;
+  // The caller may change its own object while a call waits.
+  if (options.apiKey !== "...") return { ...options };
   const kept = Object.entries(options).filter(([name]) =>
     optionRow(name as OptionName).hasPlaceholder === undefined
   );

@@ -1,5 +1,6 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
+import { faultOfFolder, lookIfPresent } from "../../backends/common/judge_path.ts";
 import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
 import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
@@ -36,14 +37,21 @@ export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as cons
  */
 export function readSettingsFile(path: string, isNamed: boolean): Settings {
   const { text, ...found } = readText(path, isNamed);
-  const { common, profiles } = parseSettings(path, text);
+  const settings = parseSettings(path, text);
+  assertInPlace(path, settings);
+  return { path, ...found, ...settings };
+}
+
+/** Refuses what a file may name only at its usual place, or where the superuser keeps it. */
+export function assertInPlace(
+  path: string,
+  { common, profiles }: Pick<Settings, "common" | "profiles">,
+) {
   const entries = [common, ...profiles.values()];
   const outside = entries.flatMap((entry) => Object.keys(entry)).find(isOfUsualPlace);
-  if (outside !== undefined && !isTrustedPlace(path)) {
-    const reason = `it names "${outside}", and it is not at its usual place`;
-    throw settingsError(path, reason, placeAdvice(path));
-  }
-  return { path, ...found, common, profiles };
+  if (outside === undefined || isTrustedPlace(path)) return;
+  const reason = `it names "${outside}", and it is not at its usual place`;
+  throw settingsError(path, reason, placeAdvice(path));
 }
 
 /** Whether a setting leads to a secret or to a program: a file that came with a folder may not have it. */
@@ -55,10 +63,11 @@ function isOfUsualPlace(name: string): boolean {
 function isTrustedPlace(path: string): boolean {
   const usual = usualSettingsPath();
   if (usual !== undefined && join(path) === join(usual)) return true;
-  const places = [path, dirname(path)];
-  return places.every((place) =>
-    isGranted({ name: "read", path: place }) && Deno.statSync(place).uid === 0
-  );
+  if (![path, dirname(path)].every((place) => isGranted({ name: "read", path: place }))) {
+    return false;
+  }
+  const file = lookIfPresent(path, Deno.statSync); // `config set` may be about to make it
+  return faultOfFolder(path, 0) === undefined && (file === undefined || file.uid === 0);
 }
 
 function placeAdvice(path: string): string {

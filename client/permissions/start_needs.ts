@@ -62,7 +62,7 @@ export function startNeeds(
 }
 
 /** The purpose of reading the settings file. */
-export const SETTINGS_REASON = "to read the settings file";
+const SETTINGS_REASON = "to read the settings file";
 
 /** Those of the settings file, which Deno alone reads. A start does without it, unless it names a profile. */
 function settingsNeeds(options: InitOptions): PermissionNeed[] {

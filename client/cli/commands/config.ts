@@ -10,7 +10,7 @@ import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
-import { parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
+import { assertInPlace, parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
 import { settingsPath } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds } from "../../permissions/start_needs.ts";
@@ -113,8 +113,11 @@ function changeFile(
     delete (document.profiles as Record<string, unknown>)[profile];
   }
   const text = `${JSON.stringify(document, null, 2)}\n`;
-  const { common, profiles } = parseSettings(path, text);
-  if (way === "set") checkValues({ profile, ...profiles.get(profile ?? "") ?? common });
+  const settings = parseSettings(path, text);
+  if (way === "set") {
+    assertInPlace(path, settings);
+    checkValues({ profile, ...settings.profiles.get(profile!) ?? settings.common });
+  }
   try {
     replaceFile(resolveLink(path), text);
   } catch (error) {

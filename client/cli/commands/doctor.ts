@@ -23,7 +23,7 @@ import {
   settingsOf,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { readStatus, tokenText } from "./status.ts";
+import { readStatus, type StatusReport, tokenText } from "./status.ts";
 import { readBearer } from "./token.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
@@ -73,12 +73,20 @@ async function examineSignIn(
   await findings.examine("store", () => checkStore(target));
   const provider = await openProvider(target.identity, call.resolved.runtime);
   await examineProvider(findings, call, provider);
-  if (!await findings.examine("sign-in", () => checkSignIn(target, flags))) return undefined;
-  const { refreshable, state } = await readStatus(target);
-  if (refreshable) await findings.examine("refresh", () => checkRefresh(flags));
+  let report!: StatusReport;
+  const isRead = await findings.examine("sign-in", async () => {
+    report = await readStatus(target);
+    return checkSignIn(report, flags);
+  });
+  if (!isRead) return undefined;
+  if (report.refreshable) {
+    const isKept = await findings.examine("refresh", () => checkRefresh(flags));
+    if (!isKept) return false;
+    if (flags.has("refresh")) report = await readStatus(target);
+  }
   // Where the API refuses its token, a job asks for another one.
   const mayAsk = asksNobody(target.identity.flow) && hasAssertion(provider.identity);
-  return state === "valid" && !mayAsk;
+  return report.state === "valid" && !mayAsk;
 }
 
 /** The sign-in that the settings name, and their sources. */
@@ -115,8 +123,7 @@ function storeOf({ backend, identity }: SignInTarget): CredentialStore {
 }
 
 /** The state of the stored sign-in. */
-async function checkSignIn(target: SignInTarget, flags: FlagValues): Promise<Answer | string> {
-  const report = await readStatus(target);
+function checkSignIn(report: StatusReport, flags: FlagValues): Answer | string {
   if (report.flow !== undefined && report.state !== "valid") {
     return "no valid token is stored; the next use gets one and asks nobody";
   }
@@ -155,7 +162,7 @@ async function checkApi(
 ): Promise<string> {
   if (!hasToken) {
     const status = await reachEndpoint(apiHost, runtime);
-    return `${apiHost} answers ${status}, and no token is stored to try there`;
+    return `${apiHost} answers ${status}, and no token was sent`;
   }
   await using session = await openCopy(flags, target);
   try {

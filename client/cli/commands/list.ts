@@ -6,7 +6,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import { asksNobody } from "../../entry/bearer.ts";
 import { backendStatus } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { type CommandCall, EXIT } from "../command.ts";
+import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, printResult, snakeCase } from "../output.ts";
 import { describeError } from "../report_error.ts";
@@ -18,7 +18,7 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   const signIns = [];
   const keys = await listKeys(
     backend,
-    "Look at each one with status --issuer URL --client-id ID.",
+    `Look at each one with ${PROGRAM} status --issuer URL --client-id ID.`,
   );
   for (const key of keys.filter((key) => !isProbeKey(key))) {
     const found = await readSignIn(backend, key, flags);

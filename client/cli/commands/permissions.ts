@@ -6,7 +6,7 @@ import {
   type PermissionNeed,
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
-import { SETTINGS_REASON, uniqueNeeds } from "../../permissions/start_needs.ts";
+import { uniqueNeeds } from "../../permissions/start_needs.ts";
 import { type CommandCall, EXIT, PROGRAM, SPECIFIER, usageError } from "../command.ts";
 import { printResult } from "../output.ts";
 import { chooseBackend, fileNeeds, identityNeeds, sessionOptions } from "../sign_in_target.ts";
@@ -56,8 +56,8 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
 function isUsed(need: PermissionNeed) {
   if (need.need !== "optional") return true;
   if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
-  return need.reason !== SETTINGS_REASON ||
-    isThere(`${(need as Deno.ReadPermissionDescriptor).path}`);
+  if (need.name === "read") return isThere(`${need.path}`);
+  return true;
 }
 
 function isThere(path: string) {

@@ -33,7 +33,7 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
 type SignInState = "valid" | "refreshable" | "expired" | "other_scope" | "none" | "api_key";
 
 /** The output of `status --json`. Holds no secret. JSON leaves out what is not known. */
-type StatusReport =
+export type StatusReport =
   & Partial<ReturnType<typeof describeEntry>>
   & {
     /** Whether the next use works without a person. */

@@ -1,12 +1,16 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { HelperCredentialsBackend } from "../../../backends/helper.ts";
+import {
+  HelperCredentialsBackend,
+  type HelperCredentialsBackendOptions,
+} from "../../../backends/helper.ts";
 import {
   type VaultAuth,
   VaultCredentialsBackend,
   type VaultCredentialsBackendOptions,
 } from "../../../backends/vault.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
+import { ROWS } from "../../client/provider/refusal_rows.ts";
 import { Random } from "../../lab/torture/random.ts";
 import { mustRun } from "../../support/deno_process.ts";
 import { hang, json, resetConnection, startHttpServer } from "../../support/http_server.ts";
@@ -62,7 +66,10 @@ function vaultStore(more: Partial<VaultCredentialsBackendOptions> = {}): BothSto
   };
 }
 
-async function helperStore(env: Record<string, string> = {}): Promise<BothStore> {
+async function helperStore(
+  env: Record<string, string> = {},
+  more: Partial<HelperCredentialsBackendOptions> = {},
+): Promise<BothStore> {
   const place = `${it.folder}/${crypto.randomUUID()}`;
   await Deno.mkdir(place);
   const program = `${place}/helper`;
@@ -76,6 +83,7 @@ async function helperStore(env: Record<string, string> = {}): Promise<BothStore>
     program,
     env: { FOLDER: `${place}/entries`, ...env },
     lockFolder: `${place}/locks`,
+    ...more,
   };
   return {
     backend: new HelperCredentialsBackend(options),
@@ -201,6 +209,12 @@ test("it refuses by name what it cannot obey", async () => {
     const call = () => python("store.get_cached_entry(*A)", ISSUER, CLIENT);
     assertStringIncludes((await assertRejects(call, Error)).message, words);
   }
+  for (const program of ["store", "/opt/store"]) {
+    const python = pythonLibrary("helper", { program, env: { PATH: "bin" } });
+    const call = () => python("store.get_cached_entry(*A)", ISSUER, CLIENT);
+    const { message } = await assertRejects(call, Error);
+    assertStringIncludes(message, "PATH has a relative folder");
+  }
 });
 
 /** Answers to a refresh, and whether the sign-in stays. */
@@ -235,6 +249,29 @@ test("a failed refresh removes a sign-in only where the provider has ended it", 
     assertEquals((await backend.get(key))!.scope, "a", "a field of the other language");
     await backend.close?.();
   }
+});
+
+test("an answer to a refresh ends a sign-in where it does in Deno", async () => {
+  const { python } = await helperStore();
+  const rows = Object.values(ROWS).flat().filter(([at]) => at === "refresh");
+  const answers = rows.map(([, status, body]) => [status, body]);
+  const isOver = await python(
+    `[__import__("validmind_store").is_over(*one) for one in A]`,
+    ...answers,
+  );
+  assertEquals(isOver, rows.map(([, , , kind]) => kind === "over"));
+});
+
+test("a refresh waits for the lock of the other language", async () => {
+  await using provider = await startScriptedProvider();
+  const { issuer, clientId } = provider;
+  const key = credentialKey(issuer, clientId);
+  const { backend, python } = await helperStore({}, { lockTimeoutMs: 300 });
+  await backend.put(key, { issuer, client_id: clientId, ...ENTRY, expires_at: null });
+  const call = () => python("library.obtain(*A)", issuer, clientId);
+  const error = await backend.withLock!(key, () => assertRejects(call, Error));
+  assertStringIncludes(error.message, "another notebook holds it");
+  assertEquals(provider.requests.filter(({ path }) => path.endsWith("/token")), []);
 });
 
 test("a sign-out while the provider answers a refresh is not undone", async () => {

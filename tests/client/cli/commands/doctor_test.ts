@@ -96,7 +96,7 @@ Deno.test("doctor: the API gets the stored token once, and no refresh follows it
   assertEquals(refused.posts.filter((post) => post.includes("refresh_token")), []);
   const without = await doctorIn(withApi);
   assertEquals([without.code, without.results.api, without.calls], [0, "ok", [null]]);
-  assertStringIncludes(without.stdout, "no token is stored to try there");
+  assertStringIncludes(without.stdout, "no token was sent");
 });
 
 Deno.test("doctor: a bound token goes to the API with its proof", async () => {

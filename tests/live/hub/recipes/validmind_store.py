@@ -577,8 +577,10 @@ class Helper:
     def __init__(self, program, args=(), env=None, timeoutMs=30_000, lockFolder=None, lockTimeoutMs=30_000):
         if not os.path.isabs(program) and re.search(r"[/\\]", program):
             raise StoreError("use a helper", "program is neither a name nor an absolute path", "Give one.")
-        folders = os.environ.get("PATH", "").split(os.pathsep)
-        if not os.path.isabs(program) and not all(map(os.path.isabs, folders)):
+        given = (env or {}).get("PATH")
+        folders = (os.environ.get("PATH", "") if given is None else given).split(os.pathsep)
+        is_looked_for = given is not None or not os.path.isabs(program)
+        if is_looked_for and not all(map(os.path.isabs, folders)):
             raise StoreError(f"run {program}", "PATH has a relative folder", "Give an absolute path.")
         self.command = [program, *args]
         self.options = {"env": {**os.environ, **(env or {})}, "timeout": timeoutMs / 1000}
@@ -653,7 +655,7 @@ class Helper:
         except ImportError:
             raise StoreError("lock credentials", "this system has no fcntl", "Use Vault.") from None
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        name = f"helper.{short_hash(' '.join(self.command))}.{short_hash(key)[-1]}.lock"
+        name = f"helper.{short_hash(' '.join(self.command))}.{short_hash(key)[-2:]}.lock"
         path = os.path.join(self.folder, name)
         over = StoreError(f"lock {path}", "another notebook holds it", "Wait for it or end it.")
         for _ in pauses(self.lock_seconds, over):
@@ -730,12 +732,38 @@ class Requests:
     def says_over(self):
         """Whether the provider said that a refresh token will never work again."""
         try:
-            said = self.last.answer.json()
-            is_entra = said.get("suberror") not in (None, "", "bad_token", "token_expired")
-            passes = is_entra or 50196 in (said.get("error_codes") or [])
-            return 400 <= self.last.answer.status_code < 429 and said["error"] == "invalid_grant" and not passes
-        except (AttributeError, KeyError, TypeError, ValueError):
+            return is_over(self.last.answer.status_code, self.last.answer.json())
+        except (AttributeError, ValueError):
             return False
+
+
+def is_over(status, said):
+    """Whether an answer to a refresh ends the grant, by the rules of the Deno module."""
+    if not isinstance(said, dict) or said.get("error") != "invalid_grant":
+        return False
+    if 300 <= status < 400 or status >= 500 or status in (408, 425, 429):
+        return False
+    words = str(said.get("error_description") or "")
+    cause = said.get("suberror") or said.get("error_subtype")
+    if cause in ("bad_token", "token_expired"):
+        return not NOT_OVER.search(words)
+    is_of_entra = isinstance(said.get("error_codes"), list) or re.search(r"\bAADSTS\d", words)
+    return not cause and not is_of_entra and not NOT_OVER.search(words)
+
+
+# Words beside `invalid_grant` about a pause, the API, the client or the account. The grant stays.
+NOT_OVER = re.compile(
+    r"rate.?limit|too many (requests|attempts)|too_many|throttl|quota|slow down|AADSTS50196\b"
+    r"|\b(service|audience|resource principal)\b.{0,80}\bnot (found|enabled)"
+    r"|no client with requested audience"
+    r"|(device_code|device authorization|device flow|grant[ _]type|authorization grant).{0,80}"
+    r"\bnot (allowed|enabled|supported|authorized|permitted)"
+    r"|\bnot (allowed|enabled|authorized).{0,60}(device|grant|service account)|unauthorized grant type"
+    r"|client authentication failed"
+    r"|\b(user|account)\b.{0,40}\b(disabled|inactive|locked|blocked|suspended|restricted|not fully set up)"
+    r"|(inactive|disabled) user",
+    re.IGNORECASE,
+)
 
 
 # The library stores what a refresh gave once more, when the lock is free again.
