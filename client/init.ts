@@ -154,7 +154,8 @@ export async function clearOidcCredentials(
  * @param options The options of the call.
  * @param about The call, and whether to ask the provider.
  * @returns The permissions.
- * @throws {ValidMindAuthError} As `init`, for wrong or missing options.
+ * @throws {ValidMindAuthError} As `init`, for wrong or missing options; with `discover` also
+ * `provider_unavailable`, `provider_invalid`, `permission_required`.
  * @throws {CredentialsBackendError} As the choice of the backend; `invalid_permissions` for a
  * backend that declares anything but descriptors.
  * @category Permissions

@@ -267,7 +267,8 @@ export interface Session {
    *
    * @throws {ValidMindAuthError} `login_required` if a person has to sign in again; `no_access_token`
    * with an API key; `credentials_not_stored` once, while the tokens stay usable in memory;
-   * `provider_unavailable`, `provider_refused`, `session_closed`.
+   * `provider_unavailable`, `provider_refused`, `provider_invalid`, `client_auth_unusable`,
+   * `id_token_missing`, `dpop_unsupported`, `session_closed`.
    * @throws {CredentialsBackendError} An error of the backend.
    */
   accessToken(options?: AccessTokenOptions): Promise<string>;
@@ -298,12 +299,14 @@ export interface Session {
    * The JSON answer to a GET; `undefined` for an empty answer.
    *
    * @throws {ApiError} If the status is not 2xx.
+   * @throws {ValidMindAuthError} As {@linkcode fetch}.
    */
   get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown>;
   /**
    * The JSON answer to a POST; `undefined` for an empty answer.
    *
    * @throws {ApiError} If the status is not 2xx.
+   * @throws {ValidMindAuthError} As {@linkcode fetch}.
    */
   post(path: string, options?: PostOptions): Promise<unknown>;
   /** The signed-in person, the expiry and the backend. Uses no network and holds no secret. */

@@ -109,7 +109,7 @@ export async function preflightEndpoints(server: oauth.AuthorizationServer): Pro
   }));
   if (needs.every(isGranted)) return;
   const { preflight } = await import("../permissions/preflight.ts");
-  await preflight("reach the provider", needs, "sign_in");
+  preflight("reach the provider", needs, "sign_in");
 }
 
 /** The hosts, with ports, of all endpoints. */

@@ -125,7 +125,7 @@ function isOfIdToken(code: unknown, text: string) {
 
 function remedyOfIdToken(code: unknown, text: string): string {
   if (text.startsWith("JWE")) return "Switch off the encryption of ID tokens for this client.";
-  if (code === oauth.JWT_TIMESTAMP_CHECK || /^iat\b/.test(text)) {
+  if (code === oauth.JWT_TIMESTAMP_CHECK) {
     return `Check this computer's clock, then ${ASK}`;
   }
   if (/\balg|algorithm/.test(text)) {

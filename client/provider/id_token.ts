@@ -53,7 +53,9 @@ export async function assertIdToken(
   if (isOtherKind(typ, claims)) throw unfit("it is a token of another kind");
   if (claims.azp !== undefined && claims.azp !== clientId) throw unfit("azp is another client");
   if (claims.sub === "") throw unfit("sub is empty");
-  if (claims.iat > now + MAX_SKEW_SECONDS) throw unfit("iat is far in the future");
+  if (claims.iat > now + MAX_SKEW_SECONDS) {
+    throw unfit("iat is far in the future", oauth.JWT_TIMESTAMP_CHECK);
+  }
   if (claims.at_hash === undefined) return;
   if (claims.at_hash !== await accessTokenHash(answer.access_token, alg)) {
     throw unfit("at_hash is not the hash of the access token");
@@ -77,8 +79,8 @@ async function accessTokenHash(accessToken: string, alg: unknown) {
 }
 
 /** An error as oauth4webapi throws it for a claim. The caller gives it a code and words. */
-function unfit(reason: string) {
-  return Object.assign(new Error(reason), { code: oauth.JWT_CLAIM_COMPARISON });
+function unfit(reason: string, code: string = oauth.JWT_CLAIM_COMPARISON) {
+  return Object.assign(new Error(reason), { code });
 }
 
 /** Keys that one signature is tried with at most. A provider has two or three. */
@@ -134,8 +136,7 @@ export function keysNamedBy(
 
 /** The error for an ID token that none of the provider's keys has signed. */
 export function noSigner(): Error {
-  const reason = "its signature fits no key of the provider";
-  return Object.assign(new Error(reason), { code: oauth.KEY_SELECTION });
+  return unfit("its signature fits no key of the provider", oauth.KEY_SELECTION);
 }
 
 /** The algorithms of RSA keys. */

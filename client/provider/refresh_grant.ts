@@ -37,8 +37,7 @@ interface RefreshOptions {
 
 /** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
 type RefreshAnswer =
-  /** `isNew` where they come by another grant, of which nothing is kept. */
-  | { tokens: TokenSet; isNew?: true }
+  | { tokens: TokenSet }
   | { tokens?: undefined; refreshToken: string; error: Error };
 
 /**

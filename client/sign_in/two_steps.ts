@@ -111,10 +111,10 @@ export const NEXT_CELL = [
  * @param call The options of the call.
  */
 export function twoCells(call: InitOptions = {}): string[] {
-  const given = Object.entries(call)
+  const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
-  const options = given.length === 0 ? "" : `{ ${given.join(", ")} }`;
+  const options = members.length === 0 ? "" : `{ ${members.join(", ")} }`;
   return [
     "Interrupt this cell, and use two cells. Then run this cell again.",
     `const signIn = await vm.startSignIn(${options}); // open its link`,

@@ -231,12 +231,11 @@ export class SignedInSession implements Session {
     if (identity.kind === "api_key" || tokens === undefined) {
       return { kind: "api_key", signedIn: !this.#isClosed };
     }
-    const { entry, bearer } = tokens.held;
+    const { entry, bearer, alive } = tokens.held;
     const status = entryStatus(identity, entry, bearer);
-    const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
     return {
       kind: "oidc",
-      signedIn: isFresh || status.refreshable === true,
+      signedIn: alive !== undefined || status.refreshable === true,
       ...status,
       scope: identity.scope,
       backend: backendStatus(tokens.backend),

@@ -33,7 +33,7 @@ interface Refused {
 /** New tokens, or a refusal. */
 type Answer = { tokens: TokenSet; previous?: OidcCredentials | undefined } | { refused: Refused };
 
-/** Renews the stored entry of one session: read, fresh? lock, read again, prove, ask, store. */
+/** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
   /** The grant that was refused last, and stays. */
   #refused: { grant: Grant; until: number; error: Error } | undefined;

@@ -35,7 +35,7 @@ export function markSpent(token: string): void {
   remember(spent, [token]);
 }
 
-/** The entry of one session: its good for the session, and the means to get another one. */
+/** One session's stored entry: whether it serves the session, and the means to get another one. */
 export class EntryUse {
   readonly options: TokenSourceOptions;
   readonly store: CredentialStore;

@@ -1,5 +1,5 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
+import { runLater, untilAborted } from "../../backends/common/promises.ts";
 import type { WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import type { Flight, TokenSourceOptions } from "./session_tokens.ts";
@@ -48,7 +48,9 @@ export async function takeTurn<T>(
 ): Promise<T> {
   const start = performance.now();
   const waitedMs = () => Math.round(performance.now() - start);
+  let isLong = false;
   const onLong = () => {
+    isLong = true;
     emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
     if (ask === undefined || isShownByCaller(ask)) return;
     showLine(
@@ -56,17 +58,10 @@ export async function takeTurn<T>(
         `${describeBackend(store.backend)}.`,
     );
   };
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  const timer = AbortSignal.timeout(NOTICE_MS);
-  timer.addEventListener("abort", onLong, { once: true });
-  const end = () => timer.removeEventListener("abort", onLong);
-  try {
-    return await store.withLock(() => {
-      end();
-      if (timer.aborted) emit?.({ type: "lock_waited", waitedMs: waitedMs() });
-      return fn();
-    }, lock);
-  } finally {
-    end();
-  }
+  using notice = runLater(NOTICE_MS, onLong);
+  return await store.withLock(() => {
+    notice[Symbol.dispose]();
+    if (isLong) emit?.({ type: "lock_waited", waitedMs: waitedMs() });
+    return fn();
+  }, lock);
 }

@@ -19,8 +19,8 @@ export function loginRequired(
 ): ValidMindAuthError {
   const { identity, stored: { backend } } = options;
   const isKept = backend.persistent !== false;
-  const named = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
-  const signIn = Object.fromEntries(named.map((name) => [name, identity[name]!]));
+  const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
+  const signIn = Object.fromEntries(names.map((name) => [name, identity[name]!]));
   return new ValidMindAuthError("login_required", {
     action: `get a token for ${identity.issuer}`,
     reason,

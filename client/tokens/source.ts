@@ -74,7 +74,8 @@ export class TokenSource {
   async bearerAfter(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
     if (rejected === undefined || !isQuiet) return await this.bearer(rejected, signal);
-    const stored = await (await this.renewal()).adoptStored(rejected);
+    const adopt = async () => await (await this.renewal()).adoptStored(rejected);
+    const stored = await untilAborted(adopt(), signal);
     if (stored !== undefined) return stored;
     throw new ValidMindAuthError("login_required", {
       action: `get a token for ${this.#options.identity.issuer}`,

@@ -481,6 +481,14 @@ test("a variable that Deno withholds is named, and can be left out", async ({ fo
   assertEquals(await run({ LD_LIBRARY_PATH: "" }), "undefined");
 });
 
+test("a lock folder that cannot be listed keeps nobody from signing out", async ({ folder, helper }) => {
+  await Deno.writeTextFile(`${folder}/file`, "");
+  const backend = helper(HELPER, { lockFolder: `${folder}/file` });
+  await helper().put(KEY, entry());
+  await backend.delete(KEY);
+  assertEquals(accountsIn(folder), []);
+});
+
 test("a program that Deno does not permit is named with its flag, and no variable is blamed", async ({ folder, helper }) => {
   helper();
   const options = { program: `${folder}/helper`, lockFolder: folder };

@@ -27,6 +27,13 @@ for (const [stored, asked, prompts] of SCOPES) {
   });
 }
 
+test("sign-in: options are those of the call, whatever their object becomes meanwhile", async (world) => {
+  const options = { ...world.options, profile: "mine" };
+  const call = createSession(options);
+  options.profile = "other";
+  assertEquals((await (await call).status()).profile, "mine");
+});
+
 test("sign-in: interactive false, as an option or a variable, fails without a request", async (world) => {
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
