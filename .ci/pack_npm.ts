@@ -17,6 +17,9 @@ const STD_PATH = "std_path";
 /** npm's packages that the code imports by these names. The keychain's libraries are for Deno alone. */
 const DEPENDENCIES = ["oauth4webapi", "uqr"];
 
+/** The program that packs and publishes. */
+export const NPM: string = Deno.build.os === "windows" ? "npm.cmd" : "npm";
+
 /** The program of the package. */
 const PROGRAM = `#!/usr/bin/env -S deno run --allow-all --unstable-kv --quiet
 import { runCli } from "./client/cli.js";
@@ -49,11 +52,10 @@ export async function packNpm(folder: string): Promise<string> {
   await Deno.writeTextFile(join(content, "package.json"), manifestOf(config));
   for (const name of ["README.md", "LICENSE"]) await copy(join(ROOT, name), join(content, name));
 
-  const npm = Deno.build.os === "windows" ? "npm.cmd" : "npm";
   const args = ["pack", content, "--pack-destination", folder, "--ignore-scripts", "--silent"];
   // Its cache and its logs stay in the folder.
   const env = { HOME: folder, npm_config_cache: join(folder, "cache") };
-  const name = await mustRun([npm, ...args], { cwd: folder, env, timeoutMs: 120_000 });
+  const name = await mustRun([NPM, ...args], { cwd: folder, env, timeoutMs: 120_000 });
   return join(folder, name.trim());
 }
 

@@ -1,6 +1,6 @@
 import { copy } from "@std/fs";
 import { join } from "@std/path";
-import { packNpm } from "../../.ci/pack_npm.ts";
+import { NPM, packNpm } from "../../.ci/pack_npm.ts";
 import { denoInfo, mustRun } from "./deno_process.ts";
 import { readTarball } from "./read_tarball.ts";
 import { tempDir } from "./temp_home.ts";
@@ -38,12 +38,13 @@ export async function startNpmRegistry({ without = [] }: NpmRegistryOptions = {}
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
     const url = new URL(request.url);
     requests.push(decodeURIComponent(url.pathname));
-    return answer(url, packages);
+    return request.method === "PUT" ? receive(request, packages) : answer(url, packages);
   });
+  const { port } = server.addr;
   return {
     /** The variables of a process that has this registry and nothing of another one. */
     env: {
-      NPM_CONFIG_REGISTRY: `http://127.0.0.1:${server.addr.port}/`,
+      NPM_CONFIG_REGISTRY: `http://127.0.0.1:${port}/`,
       DENO_DIR: join(work.path, "deno"),
       DENO_NO_UPDATE_CHECK: "1",
       NO_COLOR: "1",
@@ -52,6 +53,14 @@ export async function startNpmRegistry({ without = [] }: NpmRegistryOptions = {}
     tarball: tarballs[0]!,
     /** The paths that were asked for, in order. */
     requests,
+    /** Publishes a tarball here, by npm itself. */
+    publish: async (tarball: string) => {
+      const url = `http://127.0.0.1:${port}/`;
+      const args = ["publish", tarball, `--registry=${url}`, "--ignore-scripts"];
+      const env = { HOME: work.path, npm_config_cache: join(work.path, "cache") };
+      const own = `--//127.0.0.1:${port}/:_authToken=none`;
+      await mustRun([NPM, ...args, own], { cwd: work.path, env, timeoutMs: 120_000 });
+    },
     async [Symbol.asyncDispose]() {
       await server.shutdown();
       await work[Symbol.asyncDispose]();
@@ -75,6 +84,19 @@ async function answer(url: URL, packages: Map<string, Published>): Promise<Respo
     "dist-tags": { latest: manifest.version },
     versions: { [manifest.version]: { ...manifest, dist } },
   });
+}
+
+/** Takes a package that `npm publish` sends. A version is published once. */
+async function receive(request: Request, packages: Map<string, Published>): Promise<Response> {
+  const { name, versions, _attachments } = await request.json();
+  const [manifest] = Object.values<Published["manifest"]>(versions);
+  const [attached] = Object.values<{ data: string }>(_attachments);
+  if (packages.has(name)) {
+    const error = "You cannot publish over the previously published versions.";
+    return Response.json({ error }, { status: 403 });
+  }
+  packages.set(name, { manifest: manifest!, tarball: Uint8Array.fromBase64(attached!.data) });
+  return Response.json({ ok: true }, { status: 201 });
 }
 
 async function readPackage(path: string): Promise<Published> {
