@@ -64,13 +64,18 @@ const session = await createSession({ issuer, clientId, credentialsBackend, onDe
 if (!await session.accessToken()) throw new Error("there is no token");
 `;
 
-async function signInFirst(specifier: string, env: Record<string, string>): Promise<void> {
+/** Runs the command line and a first sign-in of an installed module. */
+export async function signInFirst(
+  specifier: string,
+  env: Record<string, string>,
+  timeoutMs: number = SLOW_MS,
+): Promise<void> {
   await using provider = await ProviderProcess.start();
   await using folder = await tempDir();
   const file = join(folder.path, "first.ts");
   await Deno.writeTextFile(file, FIRST_SIGN_IN(specifier));
   const args = [provider.issuer, provider.clientId];
-  const options = { config: false, cwd: folder.path, env, timeoutMs: SLOW_MS };
+  const options = { config: false, cwd: folder.path, env, timeoutMs };
   for (const [program, given] of [[`${specifier}/cli`, ["--version"]], [file, args]] as const) {
     const { code, stderr } = await runDeno({
       file: program,
