@@ -105,13 +105,8 @@ export class EntryUse {
 
   /** The reason why new tokens are not to be had without a person, if there is one. */
   async obstacleIn(stored: OidcCredentials | undefined): Promise<string | undefined> {
-    if (this.isAlone) return undefined;
-    return await this.noRefreshOf(stored);
-  }
-
-  /** The reason why an entry cannot be refreshed, if there is one. */
-  async noRefreshOf(stored: OidcCredentials | undefined): Promise<string | undefined> {
     const { identity } = this.options;
+    if (this.isAlone) return undefined;
     if (stored === undefined) return "no sign-in is stored";
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#hasKey(stored)) return NO_KEY;
