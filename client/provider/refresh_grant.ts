@@ -26,9 +26,9 @@ interface RefreshOptions {
    * The person of the last ID token, where there was one. The tokens of another person are refused, and
    * everybody's where the person of the last one is unknown.
    */
-  subject?: Subject | "unknown" | undefined;
+  subject?: Subject | "unknown";
   /** The key that the tokens are bound to. */
-  dpopKey?: CryptoKeyPair | undefined;
+  dpopKey?: CryptoKeyPair;
   /**
    * Stores the refresh token that has replaced the old one, where the keys of the provider are not there to
    * check the other tokens. Never throws.

@@ -26,9 +26,9 @@ interface RefusalAnswer {
   /** The body as it came. */
   text: string;
   /** The body, where it is a JSON object. */
-  json?: Json | undefined;
+  json?: Json;
   /** Whether the client has given a proof: a secret, a key or an assertion. */
-  hasProof?: boolean | undefined;
+  hasProof?: boolean;
 }
 
 /** The error in an answer, however the provider words it. Each is "" where the answer has none. */

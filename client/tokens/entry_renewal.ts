@@ -31,7 +31,7 @@ interface Refused {
 }
 
 /** New tokens, or a refusal. */
-type Answer = { tokens: TokenSet; previous?: OidcCredentials | undefined } | { refused: Refused };
+type Answer = { tokens: TokenSet; previous?: OidcCredentials } | { refused: Refused };
 
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
@@ -60,14 +60,14 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Loads all that a refresh runs. */
-  async load(): Promise<OidcProvider> {
+  async prepareRefresh(): Promise<OidcProvider> {
     const [provider] = await Promise.all([this.openProvider(), this.isAlone && loadUnattended()]);
     return provider;
   }
 
   /** The provider with its endpoints. */
   async #findProvider(): Promise<OidcProvider> {
-    const provider = await this.load();
+    const provider = await this.prepareRefresh();
     await provider.prepare(this.isAlone ? "get a token" : "refresh the sign-in");
     return provider;
   }
