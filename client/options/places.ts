@@ -155,7 +155,6 @@ function placeOf(
       const [value, from] = read(name) ?? [];
       return from && { value, from, place } || undefined;
     },
-    isHidden: (name) => kind === "variables" && !isEnvGranted(optionRow(name).variable!),
   };
   return place;
 }

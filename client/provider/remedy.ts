@@ -52,7 +52,7 @@ export interface RefusalAdvice {
   /** Its scopes. */
   readonly scope?: string;
   /** The remedy where the client's own proof is refused, which depends on the kind of proof. */
-  readonly ofClient?: string | undefined;
+  readonly ofClient?: string;
   /** The remedy where a token to exchange is refused. */
   readonly ofToken?: string;
 }
