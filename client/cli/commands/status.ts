@@ -1,5 +1,10 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { INNER, type Marked } from "../../../backends/common/marks.ts";
+import type { EncryptedCredentialsBackend, KeyCounts } from "../../../backends/encrypted.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
 import { credentialKey } from "../../credential_key.ts";
 import {
   asksNobody,
@@ -40,7 +45,11 @@ export type StatusReport =
     readonly signedIn: boolean;
     readonly state: SignInState;
     readonly backend?: ReturnType<typeof backendStatus>;
+    /** How many entries each key encrypts, where the store or one within it encrypts. */
+    readonly keyUse?: KeyUse | undefined;
   };
+
+type KeyUse = KeyCounts | { readonly error: string };
 
 /** The same of any entry of a store, also of one that cannot be read. */
 type Report = Partial<StatusReport> & { error?: { message: string } };
@@ -51,7 +60,23 @@ export async function readStatus(target: SignInTarget | undefined): Promise<Stat
   const { backend, identity } = target;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const entry = await new CredentialStore(backend, key).load();
-  return { ...describeEntry(entry, identity), backend: backendStatus(backend) };
+  return {
+    ...describeEntry(entry, identity),
+    backend: backendStatus(backend),
+    keyUse: await keyUseIn(backend),
+  };
+}
+
+/** Counts the entries of each key. A store that refuses to list its entries is no reason to fail. */
+async function keyUseIn(backend: OidcCredentialsBackend): Promise<KeyUse | undefined> {
+  const store = encryptedIn(backend);
+  if (store?.list === undefined) return undefined;
+  return await store.keyUse().catch(({ message }: Error) => ({ error: message }));
+}
+
+function encryptedIn(backend: Marked): EncryptedCredentialsBackend | undefined {
+  if ("keyUse" in backend) return backend as EncryptedCredentialsBackend;
+  return backend[INNER]?.map(encryptedIn).find((store) => store !== undefined);
 }
 
 /** The part of an identity that a key holds. */
@@ -97,7 +122,19 @@ export function statusText(report: StatusReport, target: SignInTarget | undefine
   if (target === undefined) {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
-  return columns([...rowsOf(report), ["Kept in", describeBackend(target.backend)]]);
+  return columns([
+    ...rowsOf(report),
+    ["Kept in", describeBackend(target.backend)],
+    ...keyRows(report),
+  ]);
+}
+
+function keyRows({ keyUse }: StatusReport): string[][] {
+  if (keyUse === undefined) return [];
+  if ("error" in keyUse) return [["Keys", keyUse.error]];
+  const { key, olderKeys, unknown } = keyUse;
+  const counts = [`key ${key}`, ...olderKeys.map((count, at) => `olderKeys[${at}] ${count}`)];
+  return [["Keys", `entries: ${counts.join(", ")}, none of these ${unknown}`]];
 }
 
 /** A sign-in for a person. */
