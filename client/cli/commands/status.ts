@@ -1,10 +1,7 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { INNER, type Marked } from "../../../backends/common/marks.ts";
 import type { EncryptedCredentialsBackend, KeyCounts } from "../../../backends/encrypted.ts";
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../../backends/oidc_credentials_backend.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { credentialKey } from "../../credential_key.ts";
 import {
   asksNobody,
@@ -46,10 +43,8 @@ export type StatusReport =
     readonly state: SignInState;
     readonly backend?: ReturnType<typeof backendStatus>;
     /** How many entries each key encrypts, where the store or one within it encrypts. */
-    readonly keyUse?: KeyUse | undefined;
+    readonly keyUse?: KeyCounts | undefined;
   };
-
-type KeyUse = KeyCounts | { readonly error: string };
 
 /** The same of any entry of a store, also of one that cannot be read. */
 type Report = Partial<StatusReport> & { error?: { message: string } };
@@ -67,16 +62,11 @@ export async function readStatus(target: SignInTarget | undefined): Promise<Stat
   };
 }
 
-/** Counts the entries of each key. A store that refuses to list its entries is no reason to fail. */
-async function keyUseIn(backend: OidcCredentialsBackend): Promise<KeyUse | undefined> {
-  const store = encryptedIn(backend);
-  if (store?.list === undefined) return undefined;
-  return await store.keyUse().catch(({ message }: Error) => ({ error: message }));
-}
-
-function encryptedIn(backend: Marked): EncryptedCredentialsBackend | undefined {
-  if ("keyUse" in backend) return backend as EncryptedCredentialsBackend;
-  return backend[INNER]?.map(encryptedIn).find((store) => store !== undefined);
+/** Counts the entries of each key, where a store that encrypts lists them, and nothing prevents it. */
+async function keyUseIn(backend: Marked): Promise<KeyCounts | undefined> {
+  const isEncrypted = (store: Marked) => "keyUse" in store && store.list !== undefined;
+  const store = [backend, ...backend[INNER] ?? []].find(isEncrypted);
+  return await (store as EncryptedCredentialsBackend | undefined)?.keyUse().catch(() => undefined);
 }
 
 /** The part of an identity that a key holds. */
@@ -131,10 +121,9 @@ export function statusText(report: StatusReport, target: SignInTarget | undefine
 
 function keyRows({ keyUse }: StatusReport): string[][] {
   if (keyUse === undefined) return [];
-  if ("error" in keyUse) return [["Keys", keyUse.error]];
   const { key, olderKeys, unknown } = keyUse;
-  const counts = [`key ${key}`, ...olderKeys.map((count, at) => `olderKeys[${at}] ${count}`)];
-  return [["Keys", `entries: ${counts.join(", ")}, none of these ${unknown}`]];
+  const older = olderKeys.map((count, at) => `, olderKeys[${at}] ${count}`);
+  return [["Entries by", `key ${key}${older.join("")}, no key ${unknown}`]];
 }
 
 /** A sign-in for a person. */
