@@ -91,7 +91,7 @@ export class TokenRenewal {
     const { store } = renewal;
     const prove = async () => {
       await store.probe();
-      return await store.read();
+      return await store.read(true);
     };
     const turn = takeTurn(store, prove, { signal }, this.#options);
     const before = await untilAborted(turn, signal);

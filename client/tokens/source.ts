@@ -38,11 +38,11 @@ export class TokenSource {
    * @returns Whether the person was asked.
    */
   async signIn(signal?: AbortSignal): Promise<boolean> {
-    const { stored, identity } = this.#options;
+    const { stored, identity, ask } = this.#options;
     const { era } = this.held;
     // Unstored tokens and DPoP keys are handled by the renewal.
     let entry: OidcCredentials | undefined;
-    if (!stored.unstored) entry = await untilAborted(stored.read(), signal);
+    if (!stored.unstored) entry = await untilAborted(stored.read(ask !== undefined), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
