@@ -7,9 +7,8 @@ import { credentialKey } from "./credential_key.ts";
 import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
-import type { BrowserOptions } from "./options/browser_options.ts";
-import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
-import { backendOf, findOrigin } from "./options/places.ts";
+import { BROWSER_OPTIONS, type OptionRow } from "./options/declaration.ts";
+import { assertAllowed, backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
   type ResolvedOptions,
@@ -137,22 +136,19 @@ export async function prepareCall(
   }
   const places = await findOrigin(asked, action);
   const { origin, entry } = places;
-  const isWanted = (row: OptionRow) => !isLate(row) && (isInit || row.group !== "model");
-  const options = {
-    ...origin.complete(asked, action, isWanted),
-    [COMPLETE]: (early: BrowserOptions) => origin.complete(early, action, isLate),
-  };
+  const isWanted = (row: OptionRow) => isInit || row.group !== "model";
+  const options = origin.complete(asked, action, isWanted);
   const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
   if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
     (await loadPreflight()).checkBrowserOptions(options, action);
   }
-  const backend = resolved.identity.kind === "oidc"
-    ? await untilAborted(
-      chooseBackend(options.credentialsBackend, backendOf(places)),
-      options.signal,
-    )
-    : undefined;
+  let backend: OidcCredentialsBackend | undefined;
+  if (resolved.identity.kind === "oidc") {
+    const chosen = chooseBackend(options.credentialsBackend, backendOf(places));
+    backend = await untilAborted(chosen, options.signal);
+    assertAllowed(places.settings, action, backend, resolved.identity.issuer);
+  }
   const check = checker(action, options, backend);
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;

@@ -4,7 +4,7 @@ import { isEntraIssuer } from "../entry/bearer.ts";
 import { invalidOptions, type ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { COMPLETE, named } from "./declaration.ts";
+import { named } from "./declaration.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";
@@ -22,14 +22,10 @@ export interface RedirectSetting {
 }
 
 /** Options of a sign-in in the browser. */
-export interface BrowserOptions extends
-  Pick<
-    SessionOptions,
-    "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
-  > {
-  /** Adds the values of other places, which only a sign-in in the browser reads. */
-  readonly [COMPLETE]?: (options: BrowserOptions) => BrowserOptions;
-}
+export type BrowserOptions = Pick<
+  SessionOptions,
+  "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
+>;
 
 /** The parameters that this module sends itself, or must not send in a browser's address. */
 const RESERVED = (
@@ -42,8 +38,7 @@ const RESERVED = (
 const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
 
 /** Checks the options of a sign-in in the browser, before any work. */
-export function checkBrowserOptions(given: BrowserOptions, action: string): void {
-  const options = given[COMPLETE]?.(given) ?? given;
+export function checkBrowserOptions(options: BrowserOptions, action: string): void {
   if (options.redirectUri !== undefined || options.listen !== undefined) {
     resolveRedirect(options, "", action);
   }
@@ -71,11 +66,10 @@ function parameterError(taken: string, action: string): ValidMindAuthError {
  * @throws {ValidMindAuthError} `invalid_options`.
  */
 export function resolveRedirect(
-  given: BrowserOptions,
+  options: BrowserOptions,
   issuer: string,
   action: string,
 ): RedirectSetting {
-  const options = given[COMPLETE]?.(given) ?? given;
   const listen = options.listen?.trim();
   const uri = options.redirectUri?.trim() ?? defaultUri(issuer, listen !== undefined);
   const withPort = (used: number) => uri.replaceAll(PORT, String(used));
@@ -92,7 +86,7 @@ export function resolveRedirect(
       action,
       reason: `${named("redirectUri")} is not an address to come back to`,
       remedy: "Give the registered one: a loopback address of host, port and path alone, such as " +
-        `${LOOPBACK_URI}. An https: address needs ${named("listen")}, such as ` + "127.0.0.1:8765.",
+        `${LOOPBACK_URI}. An https: address needs ${named("listen")}, such as 127.0.0.1:8765.`,
     });
   }
   const own = { hostname: url.hostname, ports: [Number(stated ?? 0)] };

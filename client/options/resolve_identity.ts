@@ -14,7 +14,6 @@ import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
 import {
   KEY_WORDS,
-  misspelledVariables,
   named,
   type OptionName,
   OPTIONS,
@@ -96,9 +95,8 @@ export function resolveIdentity(
     throw new MissingApiCredentialsError({
       action,
       reason: "no provider is set",
-      remedy: `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.${
-        hints(places)
-      }`,
+      remedy: `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.` +
+        unreadHint(places),
     });
   }
   if (apiKey === undefined) throw new MissingApiCredentialsError(lacks("apiKey", action, places));
@@ -266,7 +264,7 @@ function lacks(name: OptionName, action: string, places?: CallOrigin): ErrorPart
   return {
     action,
     reason: passedReason(name, places) ?? "half of the credentials is missing",
-    remedy: `Give ${named(name)}, too.${hints(places)}`,
+    remedy: `Give ${named(name)}, too.${unreadHint(places)}`,
   };
 }
 
@@ -274,11 +272,6 @@ function lacks(name: OptionName, action: string, places?: CallOrigin): ErrorPart
 export function passedReason(name: OptionName, places?: CallOrigin): string | undefined {
   const passed = places?.origin.passed(name);
   return passed && `the ${name} of ${passed.place.words} does not count: ${passed.because}`;
-}
-
-/** What may be the cause: a variable by nearly its name, or a settings file that may not be read. */
-function hints(places?: CallOrigin): string {
-  return misspelledVariables() + unreadHint(places);
 }
 
 /** The reason why a settings file was not read, after a space. */

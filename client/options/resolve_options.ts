@@ -46,11 +46,11 @@ export interface Runtime {
   delay: Delay;
   timeoutMs: number;
   /** By how many seconds the provider's clock is ahead of this computer's, by its last answer. */
-  skew?: number | undefined;
+  skew?: number;
   /** The secrets that the session knows, present and former: no message may repeat one. */
   secrets: Set<string>;
   /** Only where the caller gave `onEvent` or `debug`. */
-  emit?: Emit | undefined;
+  emit?: Emit;
 }
 
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";

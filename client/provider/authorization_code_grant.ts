@@ -31,9 +31,9 @@ interface AuthorizationOptions {
   /** The address that the answer comes to. */
   redirectUri: string;
   /** The person, for the provider's sign-in page. */
-  loginHint?: string | undefined;
+  loginHint?: string;
   /** Further parameters. Their names are checked. */
-  parameters?: Readonly<Record<string, string>> | undefined;
+  parameters?: Readonly<Record<string, string>>;
 }
 
 /** A request that waits for its answer. `state`, `nonce`, `verifier` and `dpopKey` are secrets. */
@@ -43,11 +43,11 @@ export interface Authorization {
   redirectUri: string;
   state: string;
   /** Sent with the scope `openid`, whose ID token must bring it back. */
-  nonce?: string | undefined;
+  nonce?: string;
   /** The PKCE verifier. */
   verifier: string;
   /** The key that the tokens will be bound to. */
-  dpopKey?: DpopKey | undefined;
+  dpopKey?: DpopKey;
 }
 
 /** Prepares the page on which the person approves: RFC 6749, section 4.1.1, with PKCE (RFC 7636). */

@@ -31,9 +31,9 @@ export const DEVICE: Endpoint = {
 export interface DeviceAuthorization {
   deviceCode: string;
   /** The PKCE verifier, where a challenge was sent. */
-  verifier?: string | undefined;
+  verifier?: string;
   /** The key that the tokens will be bound to. */
-  dpopKey?: DpopKey | undefined;
+  dpopKey?: DpopKey;
   /** Seconds between polls. */
   interval: number;
   /** Lifetime in seconds. */

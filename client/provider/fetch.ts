@@ -16,7 +16,7 @@ import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { type Answer, normalizeDocument, normalizeGrant, normalizeTokens } from "./normalize.ts";
-import { type AskedFor, readRefusal, type Refusal } from "./refusal.ts";
+import { type AskedFor, isRedirect, readRefusal, type Refusal } from "./refusal.ts";
 import { remedyOf } from "./remedy.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
@@ -125,17 +125,19 @@ export function providerFetch(
     const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
-    learnClock(runtime, headers);
+    // A cache, as Google has for its keys, gives the time of its copy.
+    if (!headers.has("age")) runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
-    const success = !leadsElsewhere(status) && endpoint.normalize(status, json);
+    const success = !isRedirect(status) && endpoint.normalize(status, json);
     if (success) {
       capture?.(success.body);
       return rebuild(success, headers);
     }
     const refusal = readRefusal({ at, hasProof, status, text, json }, secrets);
-    if (refusal.kind === "fault") throw notUsable(url, response, refusal, secrets);
-    return rebuild(refusalAnswer(refusal), headers);
+    if (refusal.kind === "fault") throw notUsable(url, headers, refusal, secrets);
+    // oauth4webapi takes it as an error, and hands on the body.
+    return rebuild({ status: 400, body: { error: refusal.code || "none", refusal } }, headers);
   };
 }
 
@@ -148,15 +150,6 @@ export function providerFetch(
 export async function reachEndpoint(url: string, runtime: Runtime): Promise<number> {
   const { response } = await fetchText(TOKEN, url, { redirect: "manual" }, runtime);
   return response.status;
-}
-
-function learnClock(runtime: Runtime, headers: Headers) {
-  if (headers.has("age")) return; // a cache, as Google has for its keys, gives the time of its copy
-  runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
-}
-
-function leadsElsewhere(status: number) {
-  return status >= 300 && status < 400;
 }
 
 /** The question of a request, whether the client proves itself in it, and the secrets that it sends. */
@@ -252,30 +245,21 @@ function rebuild({ status, body }: Answer, received: Headers): Response {
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** A refusal as oauth4webapi takes it, which hands on the body. */
-function refusalAnswer(refusal: Refusal): Answer {
-  return { status: 400, body: { error: refusal.code || "none", refusal } };
-}
-
 /** The error for an answer that decides nothing. */
 function notUsable(
   url: string,
-  { headers }: Response,
+  headers: Headers,
   refusal: Refusal,
   secrets: Iterable<string>,
 ) {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
   const reason = wordsForFault(refusal, printable(contentType, 60));
-  return unusableAnswer(
-    url,
-    reason,
-    remedyOf(refusal),
-    parseRetryAfter(headers.get("retry-after")),
-  );
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+  return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
 }
 
 function wordsForFault({ status, code, said }: Refusal, contentType: string): string {
-  if (leadsElsewhere(status)) return "it redirects to another address, to which no token is sent";
+  if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
   const words = [code, said].filter((text) => text !== "").join(": ");
   if (words === "") return `it has status ${status} and no usable JSON (${contentType})`;
   return `the provider answered with status ${status} (${printable(words)})`;

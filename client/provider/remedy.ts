@@ -52,7 +52,7 @@ export interface RefusalAdvice {
   /** Its scopes. */
   readonly scope?: string;
   /** The remedy where the client's own proof is refused, which depends on the kind of proof. */
-  readonly ofClient?: string | undefined;
+  readonly ofClient?: string;
   /** The remedy where a token to exchange is refused. */
   readonly ofToken?: string;
 }
@@ -140,6 +140,9 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
 
 /** Some codes leave open whether the proof or the grant is refused. */
 function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
+  if (/\baud(ience)?\b/i.test(said)) {
+    return `Have the JWT made for the audience (aud) that the provider expects, mostly its issuer. ${ofClient}`;
+  }
   const isSure = code === "invalid_client" || namesClient(said);
   const grant = GRANTS[at];
   if (isSure || grant === undefined) return ofClient;

@@ -69,7 +69,7 @@ export interface TokenRequest {
   /** Parameters that oauth4webapi does not add itself. */
   parameters?: Record<string, string>;
   /** The key to bind the tokens to. */
-  dpopKey?: CryptoKeyPair | undefined;
+  dpopKey?: CryptoKeyPair;
   /** Gets the fields of the normalized answer, before oauth4webapi judges it. */
   got: Json;
   send(options: oauth.TokenEndpointRequestOptions): Promise<Response>;

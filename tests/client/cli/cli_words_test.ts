@@ -18,7 +18,6 @@ const MISTAKES: [line: string, ...words: string[]][] = [
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
   ["config issuer", "It takes: list, path, set, unset."],
-  ["VM_OIDC_ISUER=x login", 'VM_OIDC_ISUER is set. Did you mean "VM_OIDC_ISSUER"?'],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
   ["VM_OIDC_ISSUER=https://a.example login", CLIENT],
 ];
