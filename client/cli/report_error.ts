@@ -91,12 +91,9 @@ export function describeError(
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
-  const isNotLoaded = Object(error).code === "ERR_MODULE_NOT_FOUND";
-  const message = isNotLoaded
-    ? "Cannot load a module of this program: it cannot be downloaded. Check the network, and the " +
-      "registry of npm (NPM_CONFIG_REGISTRY)."
-    : `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
-      `token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
+  const message =
+    `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it ` +
+    `may quote a token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
 }
 
