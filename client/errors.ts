@@ -372,6 +372,14 @@ export function isOwn(error: unknown): error is ValidMindAuthError | Credentials
 
 /** Throws an error again. Where a wait has hidden the caller of one of this module, its stack gets it. */
 export function throwToCaller(error: unknown): never {
+  if (Object(error).code === "ERR_MODULE_NOT_FOUND") {
+    throw new ValidMindAuthError("provider_unavailable", {
+      action: "sign in",
+      reason: "a package of this module cannot be downloaded",
+      remedy: "Check the network, and the registry of npm (NPM_CONFIG_REGISTRY).",
+      cause: error,
+    });
+  }
   if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
   throw error;
 }

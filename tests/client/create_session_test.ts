@@ -5,6 +5,7 @@ import { rejectsWith } from "../support/rejects_with.ts";
 import { runDeno } from "../support/deno_process.ts";
 import { FakeKernel } from "../support/fake_kernel.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
+import { throwToCaller } from "../../client/errors.ts";
 import { assertEquals, assertMatch } from "@std/assert";
 
 const SCOPES: [stored: string | null | undefined, asked: string, prompts: number][] = [
@@ -102,3 +103,15 @@ const refusing: typeof fetch = (input, init) =>
   String(input).includes("/tracking/")
     ? Promise.resolve(new Response("no", { status: 400 }))
     : fetch(input, init);
+
+Deno.test("sign-in: a package that cannot be downloaded is told with its registry", async () => {
+  const code = "ERR_MODULE_NOT_FOUND"; // of Deno, where npm cannot be reached
+  const failed = Object.assign(new TypeError("Failed loading https://npm.example/oauth"), { code });
+  const { cause } = await rejectsWith(
+    "provider_unavailable",
+    () => throwToCaller(failed),
+    "a package of this module cannot be downloaded",
+    "NPM_CONFIG_REGISTRY",
+  );
+  assertEquals(cause, failed);
+});
