@@ -16,10 +16,8 @@ import {
 } from "./options/resolve_options.ts";
 import {
   apiNeeds,
-  asAlways,
   backendNeeds,
   type Call,
-  HOME_NEED,
   startNeeds,
   variableNeeds,
 } from "./permissions/start_needs.ts";
@@ -134,15 +132,12 @@ export async function prepareCall(
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
   if (!isGranted({ name: "env" })) {
-    const variables = variableNeeds(asked, call);
-    const more = () => [...variables.map(asAlways), HOME_NEED];
-    await checker(action, asked)(variables, "always", more);
+    await checker(action, asked, asked.credentialsBackend)(variableNeeds(asked, call), "always");
   }
   const places = await findOrigin(asked, action);
   const { origin, entry } = places;
   const isWanted = (row: OptionRow) => isInit || row.group !== "model";
   const options = origin.complete(asked, action, isWanted);
-  const check = checker(action, options);
   const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
   if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
@@ -154,6 +149,7 @@ export async function prepareCall(
     backend = await untilAborted(chosen, options.signal);
     assertAllowed(places.settings, action, backend, resolved.identity.issuer);
   }
+  const check = checker(action, options, backend);
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
@@ -222,10 +218,15 @@ function tokensOf(
   });
 }
 
-function checker(action: string, options: SessionOptions): PermissionCheck {
-  return async (needs, when, more = () => []) => {
+function checker(
+  action: string,
+  options: SessionOptions,
+  backend: OidcCredentialsBackend | undefined,
+): PermissionCheck {
+  return async (needs, when, more = () => backend ? backendNeeds(backend) : []) => {
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;
     const { browserNeeds, preflight } = await loadPreflight();
-    preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
+    const all = () => [...more(), ...needs, ...browserNeeds(options)];
+    preflight(action, needs, when, all, backend);
   };
 }

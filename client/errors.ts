@@ -165,6 +165,8 @@ export interface ValidMindAuthErrorParts extends ErrorParts {
   signIn?: Readonly<Record<string, string | boolean>> | undefined;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   retryAfterMs?: number | undefined;
+  /** The permissions that the call needs: of `permission_required`. */
+  permissions?: readonly Deno.PermissionDescriptor[] | undefined;
 }
 
 /**
@@ -205,6 +207,8 @@ export class ValidMindAuthError extends Error {
   declare readonly signIn?: Readonly<Record<string, string | boolean>>;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   declare readonly retryAfterMs?: number;
+  /** The permissions that the call needs, as far as they are known: of `permission_required`. */
+  declare readonly permissions?: readonly Deno.PermissionDescriptor[];
 
   /**
    * Creates an error.
@@ -214,12 +218,12 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs } = parts;
+    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs, permissions } = parts;
     this.code = code;
     this.action = action;
     this.reason = reason;
     this.remedy = remedy;
-    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs }));
+    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs, permissions }));
     showCode(this);
   }
 }
@@ -350,6 +354,7 @@ export function netDenied(
     action,
     reason: `Deno does not permit ${what}`,
     remedy: `Run with: ${permissionFlag("net", ...hosts)}`,
+    permissions: hosts.map((host) => ({ name: "net", host })),
   });
 }
 
