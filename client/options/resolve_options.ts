@@ -60,8 +60,6 @@ export interface ResolvedOptions {
   identity: Identity;
   /** With a trailing slash. */
   apiHost?: string;
-  /** Whether the host is the default one, which nobody may have meant. */
-  isDefaultHost?: boolean;
   /** Whether a person may be asked to sign in. */
   interactive: boolean;
   runtime: Runtime;
@@ -122,7 +120,7 @@ function ownerOf(identity: Identity): Pick<AuthEvent, "issuer" | "clientId"> {
 function defaultHost(identity: Identity, action: string, places?: CallOrigin) {
   const isLocal = identity.kind === "oidc" && isLoopback(new URL(identity.issuer).hostname);
   if (!isLocal || passedHost(places) !== undefined) throw apiHostMissing(action, places);
-  return { apiHost: DEFAULT_API_HOST, isDefaultHost: true };
+  return { apiHost: DEFAULT_API_HOST };
 }
 
 function passedHost(places?: CallOrigin): string | undefined {

@@ -131,13 +131,11 @@ class SignInDialog implements Disposable {
   }
 
   async show(page: SignInPage): Promise<void> {
-    const { runtime, ask } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
     if (this.#opening !== undefined) await this.end({ kind: "denied" });
     const answer = page.answer && this.#withWay(page.answer);
-    this.#opening = openPrompt({ ...page, answer }, runtime.now);
+    this.#opening = openPrompt({ ...page, answer }, this.#options.runtime.now);
     const prompt = await this.#opening;
-    if (ask.note !== undefined) await prompt.note(ask.note);
     this.#openBrowser(prompt, page); // not awaited: its program may be the browser itself
   }
 

@@ -7,7 +7,6 @@ import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
-import { takeTurn } from "./flights.ts";
 import { refusalWords } from "./login_required.ts";
 import { type Grant, isAlive } from "./session_tokens.ts";
 import { grantOf } from "./store.ts";
@@ -43,8 +42,8 @@ export class EntryRenewal extends EntryUse {
    * the wait for the lock. The entry is renewed again where others have changed it meanwhile.
    */
   async run(rejected: string, signal: AbortSignal): Promise<OidcCredentials> {
-    const { store, options } = this;
-    const { elapsed: now, delay } = options.runtime;
+    const { store } = this;
+    const { elapsed: now, delay } = this.options.runtime;
     const provider = this.#findProvider();
     await provider.catch(() => undefined); // it counts only where the provider is needed
     const limits = {
@@ -56,7 +55,7 @@ export class EntryRenewal extends EntryUse {
     };
     const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider));
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
-    return await takeTurn(store, renew, { signal, peek }, options);
+    return await store.withLock(renew, { signal, peek });
   }
 
   /** Loads all that a refresh runs. */

@@ -8,7 +8,7 @@ import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { NO_KEY } from "./entry_use.ts";
-import { singleFlight, takeTurn } from "./flights.ts";
+import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
@@ -89,8 +89,7 @@ export class TokenRenewal extends EntryRenewal {
       await store.probe();
       return await store.read(true);
     };
-    const turn = takeTurn(store, prove, { signal }, this.options);
-    const before = await untilAborted(turn, signal);
+    const before = await untilAborted(store.withLock(prove, { signal }), signal);
     const [provider, { askPerson }] = await Promise.all([this.openProvider(), loadDialog()]);
     return await askPerson(provider, {
       runtime,
