@@ -1,6 +1,7 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isLoopback } from "../../backends/common/host.ts";
+import { given } from "../../backends/common/json.ts";
 import {
   type Clock,
   type Delay,
@@ -27,6 +28,7 @@ import type { CallOrigin } from "./places.ts";
 import {
   headerValue,
   type Identity,
+  type OidcIdentity,
   passedReason,
   resolveIdentity,
   secureUrl,
@@ -34,7 +36,10 @@ import {
 } from "./resolve_identity.ts";
 import { USUAL_SETTINGS } from "./settings_path.ts";
 
-/** Sends one event to the caller's `onEvent`. `debug` alone shows the error behind it. */
+/** Gets the events of a session. `debug` alone shows the error behind one. */
+type Sink = (event: AuthEvent, error?: unknown) => void;
+
+/** Sends one event to all sinks of a session. */
 type Emit = (detail: AuthEventDetail, error?: unknown) => void;
 
 /** A session's means of making requests, telling the time and waiting. */
@@ -92,28 +97,21 @@ export function resolveOptions(
   checkProof(identity, places);
   const runtime = runtimeOf(options);
   const { onEvent, debug } = options;
-  const isOidc = identity.kind === "oidc";
-  const sinks: ((event: AuthEvent, error?: unknown) => void)[] = [];
+  const sinks: Sink[] = [];
   if (onEvent) sinks.push((event) => onEvent(event));
   if (debug) sinks.push(showEvent);
-  if (sinks.length > 0) runtime.emit = eventSink(sinks, ownerOf(identity), runtime.now);
+  const { issuer, clientId } = identity as Partial<OidcIdentity>;
+  if (sinks.length > 0) runtime.emit = eventSink(sinks, given({ issuer, clientId }), runtime.now);
   const host = options.apiUrl ?? options.apiHost;
   const { interactive = !isUnattended(options) } = options;
   return {
     identity,
-    interactive: isOidc && interactive,
+    interactive: identity.kind === "oidc" && interactive,
     runtime,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
     ...(isInit && host === undefined && defaultHost(identity, action, places)),
     ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
-}
-
-/** The sign-in, as events name it. */
-function ownerOf(identity: Identity): Pick<AuthEvent, "issuer" | "clientId"> {
-  if (identity.kind === "api_key") return {};
-  const { issuer, clientId } = identity;
-  return { issuer, clientId };
 }
 
 /** The API on a developer's own machine. Anywhere else somebody has to name it. */
@@ -199,7 +197,7 @@ function apiHost(host: string, action: string): string {
 
 /** Sends events to functions, whose errors are ignored: a log must not end a sign-in. */
 export function eventSink(
-  sinks: readonly ((event: AuthEvent, error?: unknown) => void)[],
+  sinks: readonly Sink[],
   owner: Pick<AuthEvent, "issuer" | "clientId">,
   now: Clock,
 ): Emit {

@@ -89,22 +89,18 @@ export function readText(
   // A command runs without it: nobody is asked.
   if (!isNamed && !isGranted({ name: "read", path })) return denied;
   const { NotADirectory, NotCapable, NotFound } = Deno.errors;
-  let cause: unknown;
   try {
     const content = readPrivateFile(path, {
       ...FILE_LIMITS,
       what: "a settings file",
-      fail: (reason, advice, ofDeno) => {
-        cause = ofDeno;
-        return settingsError(path, reason, advice);
-      },
+      fail: (...why) => settingsError(path, ...why),
     });
     return { state: "read", text: content };
   } catch (error) {
-    if (isNamed) throw error;
+    const { cause } = error as Error;
     const isAbsent = cause instanceof NotFound || cause instanceof NotADirectory;
-    if (isAbsent) return { state: "absent", text };
-    if (cause instanceof NotCapable) return denied;
+    if (!isNamed && isAbsent) return { state: "absent", text };
+    if (!isNamed && cause instanceof NotCapable) return denied;
     throw error;
   }
 }
@@ -182,7 +178,7 @@ function checkEntry(path: string, profile: string, entry: unknown, types: Option
   return checked;
 }
 
-function settingsError(path: string, reason: string, remedy: string): ValidMindAuthError {
+function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {
   const action = `use the settings file ${printable(path, 500)}`;
-  return new ValidMindAuthError("settings_invalid", { action, reason, remedy });
+  return new ValidMindAuthError("settings_invalid", { action, reason, remedy, cause });
 }

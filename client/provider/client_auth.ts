@@ -188,7 +188,7 @@ async function askGitHub(
   url.searchParams.set("audience", audience || usual);
   const fetch = providerFetch(GITHUB, { ...runtime }); // a copy, since its clock is not the provider's
   const headers = { accept: "application/json", authorization: `Bearer ${token}` };
-  const response = await fetch(url.href, { headers, redirect: "manual", signal: signal ?? null });
+  const response = await fetch(url.href, { headers, signal });
   const { value } = await response.json();
   return value;
 }

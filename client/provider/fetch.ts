@@ -148,7 +148,7 @@ export function providerFetch(
  * @throws {ProviderUnavailableError} Where there is none.
  */
 export async function reachEndpoint(url: string, runtime: Runtime): Promise<number> {
-  const { response } = await fetchText(TOKEN, url, { redirect: "manual" }, runtime);
+  const { response } = await fetchText(TOKEN, url, {}, runtime);
   return response.status;
 }
 
@@ -193,7 +193,7 @@ async function fetchText(
   const signal = AbortSignal.any([limit.signal, init.signal ?? []].flat());
   try {
     if (fetch === globalThis.fetch) assertNet(new URL(url));
-    const request = { ...init, ...formOnce(init), signal };
+    const request = { ...init, ...formOnce(init), redirect: "manual", signal } as const;
     // The caller's `fetch` may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
     // One whole object of JSON counts, however its connection ends.
@@ -206,11 +206,16 @@ async function fetchText(
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    const ms = limit.signal.aborted ? timeoutMs : undefined;
-    if (isNotCapable(error)) {
-      throw netDenied(`reach ${place(url)}`, "it", netHost(new URL(url)));
-    }
-    throw unreachableEndpoint(endpoint, url, error, secrets, ms);
+    const action = `reach ${place(url)}`;
+    if (isNotCapable(error)) throw netDenied(action, "it", netHost(new URL(url)));
+    const isLate = limit.signal.aborted;
+    const fault = connectionFault(error, isLate ? timeoutMs : undefined);
+    throw new ProviderUnavailableError({
+      action,
+      reason: fault ?? "the connection failed",
+      remedy: remedyOfConnection(endpoint, fault),
+      cause: isLate ? undefined : causeFrom(error, secrets),
+    });
   }
 }
 
@@ -270,23 +275,7 @@ function unusableAnswer(url: string, reason: string, remedy: string, retryAfterM
   return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
 }
 
-/** The error for a request without an answer. */
-function unreachableEndpoint(
-  endpoint: Endpoint,
-  url: string,
-  error: unknown,
-  secrets: Iterable<string>,
-  timeoutMs?: number,
-) {
-  const fault = connectionFault(error, timeoutMs);
-  return new ProviderUnavailableError({
-    action: `reach ${place(url)}`,
-    reason: fault ?? "the connection failed",
-    remedy: remedyOfConnection(endpoint, fault),
-    cause: timeoutMs ? undefined : causeFrom(error, secrets),
-  });
-}
-
+/** The way on from a request without an answer. */
 function remedyOfConnection(endpoint: Endpoint, fault: string | undefined): string {
   if (fault === UNTRUSTED) {
     return "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT " +

@@ -153,9 +153,9 @@ async function assertSigned(
 
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
 export async function fetchKeys(context: RequestContext): Promise<Json[]> {
-  const { identity, server: { jwks_uri = "" }, signal = null, runtime } = context;
+  const { identity, server: { jwks_uri = "" }, signal, runtime } = context;
   checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
-  const response = await providerFetch(JWKS, runtime)(jwks_uri, { redirect: "manual", signal });
+  const response = await providerFetch(JWKS, runtime)(jwks_uri, { signal });
   const { keys } = await response.json();
   return Array.isArray(keys) ? keys.filter(isObject) : [];
 }
@@ -205,9 +205,9 @@ export async function revokeToken(
   token: string,
   hint: "refresh_token" | "access_token",
 ): Promise<boolean> {
-  const { server, client, auth, runtime, signal = null } = context;
+  const { server, client, auth, runtime, signal } = context;
   const fetch = providerFetch(DISCOVERY, runtime);
-  const get = (url: string) => fetch(url, { redirect: "manual", signal });
+  const get = (url: string) => fetch(url, { signal });
   const revocation_endpoint = await findRevocationEndpoint(server, get);
   if (revocation_endpoint === undefined) return false;
   const found = { ...server, revocation_endpoint };

@@ -53,7 +53,7 @@ export async function askPerson(
   const context = {
     runtime,
     ask,
-    signal: AbortSignal.any([dialog.signal, others.signal]),
+    signal: AbortSignal.any([dialog.signal, others.end.signal]),
     show: (page: SignInPage) => dialog.show(page),
     look: () => others.look(),
   };
@@ -89,7 +89,8 @@ function signedIn(
 /** The other programs with this store, one of which may sign in meanwhile. */
 class OtherPrograms {
   readonly #find: AskPersonOptions["look"];
-  readonly #end = new AbortController();
+  /** Aborts once there is their sign-in. */
+  readonly end = new AbortController();
   #looking: Promise<void> | undefined;
   /** The entry of their sign-in. */
   found: OidcCredentials | undefined;
@@ -98,17 +99,12 @@ class OtherPrograms {
     this.#find = find;
   }
 
-  /** Aborts once there is their sign-in. */
-  get signal(): AbortSignal {
-    return this.#end.signal;
-  }
-
   /** Looks once. Nobody waits for it: a store that hangs, or asks, holds up neither a poll nor the end. */
   look(): void {
     this.#looking ??= this.#find().then((entry) => {
       this.#looking = undefined;
       this.found ??= entry;
-      if (this.found) this.#end.abort(new SignedInElsewhere("another program has signed in"));
+      if (this.found) this.end.abort(new SignedInElsewhere("another program has signed in"));
     });
   }
 }

@@ -26,13 +26,13 @@ export class RedirectListener implements AsyncDisposable {
   readonly redirectUri: string;
   /** The place for a form of the notebook. Nobody else knows its path. */
   readonly form: { port: number; path: string };
-  readonly #start = new BrowserStart();
   readonly #listeners: readonly Deno.TcpListener[];
   readonly #accepting: readonly Promise<void>[];
   readonly #hosts: ReadonlySet<string>;
   readonly #path: string;
   /** The connections, oldest first, and whether their request is whole. */
   readonly #connections = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
+  #start: BrowserStart | undefined;
   #answer: BrowserAnswer | undefined;
   #isOpen = true;
 
@@ -68,11 +68,11 @@ export class RedirectListener implements AsyncDisposable {
     throw listenFault(setting, fault);
   }
 
-  /** The address that this program opens in a browser of this computer, in place of the link. */
+  /** The address that this program opens in a browser of this computer, in place of the expected link. */
   get startUrl(): string {
     const { hostname } = this.#listeners[0]!.addr as Deno.NetAddr;
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return `http://${host}:${this.form.port}${this.#start.path}`;
+    return `http://${host}:${this.form.port}${this.#start!.path}`;
   }
 
   /**
@@ -82,7 +82,7 @@ export class RedirectListener implements AsyncDisposable {
    */
   expect(answer: BrowserAnswer, link: string, onOther: () => void): void {
     this.#answer = answer;
-    this.#start.lead(link, onOther);
+    this.#start = new BrowserStart(link, onOther);
   }
 
   async #accept(listener: Deno.TcpListener) {
@@ -109,9 +109,8 @@ export class RedirectListener implements AsyncDisposable {
 
   #respond(request: HttpRequest, connection: Deno.TcpConn): HttpResponse {
     if (request.path === this.form.path) return this.#respondToForm(request);
-    if (request.path === this.#start.path) {
-      return this.#start.respond(request, isOwnConnection(connection));
-    }
+    const start = this.#start;
+    if (request.path === start?.path) return start.respond(request, isOwnConnection(connection));
     const { method, path, query, headers } = request;
     if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return emptyAnswer(403);
     if (path !== this.#path) return emptyAnswer(404);
