@@ -8,7 +8,7 @@ import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import { BROWSER_OPTIONS, type OptionRow } from "./options/declaration.ts";
-import { backendOf, findOrigin } from "./options/places.ts";
+import { assertAllowed, backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
   type ResolvedOptions,
@@ -148,12 +148,12 @@ export async function prepareCall(
   if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
     (await loadPreflight()).checkBrowserOptions(options, action);
   }
-  const backend = resolved.identity.kind === "oidc"
-    ? await untilAborted(
-      chooseBackend(options.credentialsBackend, backendOf(places)),
-      options.signal,
-    )
-    : undefined;
+  let backend: OidcCredentialsBackend | undefined;
+  if (resolved.identity.kind === "oidc") {
+    const chosen = chooseBackend(options.credentialsBackend, backendOf(places));
+    backend = await untilAborted(chosen, options.signal);
+    assertAllowed(places.settings, action, backend, resolved.identity.issuer);
+  }
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);

@@ -16,6 +16,7 @@ import {
  * |---|---|
  * | `invalid_options` | an option or variable is unknown or has a wrong value |
  * | `settings_invalid` | the settings file is damaged, or has an unknown key or a wrong value |
+ * | `refused_by_settings` | the superuser's settings file does not name this issuer or store |
  * | `conflicting_credentials` | an API key and OIDC together |
  * | `missing_api_credentials` | neither an API key nor issuer and client id |
  * | `missing_model` | `init()` without a model |
@@ -54,6 +55,7 @@ import {
 export type ValidMindAuthErrorCode =
   | "invalid_options"
   | "settings_invalid"
+  | "refused_by_settings"
   | "conflicting_credentials"
   | "missing_api_credentials"
   | "missing_model"

@@ -25,6 +25,7 @@ export const SETTINGS: readonly SettingName[] = [
 ];
 
 const TYPES = optionTypes(SETTINGS);
+const ONLY: OptionTypes = { backends: "array", issuers: "array" };
 
 /** A file without secrets, which others may read and must not write. Its size is more than enough. */
 export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
@@ -45,18 +46,18 @@ export function readSettingsFile(path: string, isNamed: boolean): Settings {
 /** Refuses what a file may name only at its usual place, or where the superuser keeps it. */
 export function assertInPlace(
   path: string,
-  { common, profiles }: Pick<Settings, "common" | "profiles">,
+  { common, profiles, only }: ReturnType<typeof parseSettings>,
 ) {
-  const entries = [common, ...profiles.values()];
+  const entries = [common, only, ...profiles.values()];
   const outside = entries.flatMap((entry) => Object.keys(entry)).find(isOfUsualPlace);
   if (outside === undefined || isTrustedPlace(path)) return;
   const reason = `it names "${outside}", and it is not at its usual place`;
   throw settingsError(path, reason, placeAdvice(path));
 }
 
-/** Whether a setting leads to a secret or to a program: a file that came with a folder may not have it. */
+/** Whether a setting leads to a secret or to a program, or forbids something: a file that came with a folder may not have it. */
 function isOfUsualPlace(name: string): boolean {
-  return TYPES[name] === "path" || STORE_NAMES.some((one) => one === name);
+  return name in ONLY || TYPES[name] === "path" || STORE_NAMES.some((one) => one === name);
 }
 
 /** Whether nobody but the person and the superuser can have put a file there. */
@@ -111,7 +112,10 @@ const FROM_VARIABLES = /^(\$\{\w+\})+$/;
 const EXAMPLE = '{"issuer": "https://login.example.com", "clientId": "my-client"}';
 
 /** Reads the text of a settings file. An error names the key, and shows no value. */
-export function parseSettings(path: string, text: string): Pick<Settings, "common" | "profiles"> {
+export function parseSettings(
+  path: string,
+  text: string,
+): Pick<Settings, "common" | "profiles" | "only"> {
   const faults: [reason: string, remedy: string][] = [];
   let document: unknown;
   try {
@@ -126,10 +130,12 @@ export function parseSettings(path: string, text: string): Pick<Settings, "commo
     throw settingsError(path, `it is not JSON${place}`, `Write it like ${EXAMPLE}.`);
   }
   for (const [reason, remedy] of faults) throw settingsError(path, reason, remedy);
-  const { profiles, ...common } = checkEntry(path, "", document, { ...TYPES, profiles: "object" });
+  const types = { ...TYPES, profiles: "object", only: "object" } as const;
+  const { profiles, only = {}, ...common } = checkEntry(path, "", document, types);
   const entries = Object.entries(profiles ?? {});
   return {
     common,
+    only: checkEntry(path, "", only, ONLY),
     profiles: new Map(entries.map(([name, entry]) => [name, checkEntry(path, name, entry, TYPES)])),
   };
 }

@@ -129,7 +129,7 @@ export function providerFetch(
     if (!headers.has("age")) runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
-    const success = endpoint.normalize(status, json);
+    const success = !isRedirect(status) && endpoint.normalize(status, json);
     if (success) {
       capture?.(success.body);
       return rebuild(success, headers);

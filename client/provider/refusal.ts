@@ -161,7 +161,9 @@ function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refusa
   const isSilent = json === undefined || code + said === "";
   if (isSilent || isRedirect(status) || isMissing) return kindOfSilence(answer);
   // 4. It is about this request or about the API: the grant is not meant.
-  if (sub !== "" && !ENDED.includes(sub) || namesApi(words)) return "refused";
+  const isOfProof = byCode === "client" && at !== "exchange"; // an assertion has an audience, too
+  const isOfApi = namesApi(words) && !isOfProof;
+  if (sub !== "" && !ENDED.includes(sub) || isOfApi) return "refused";
   // 5. This client may not use this grant.
   if (isOneOf(OF_GRANT, words)) return "flow";
   // 6. The client, or its proof. In the grant of a client itself, its proof is the grant.

@@ -140,6 +140,9 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
 
 /** Some codes leave open whether the proof or the grant is refused. */
 function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
+  if (/\baud(ience)?\b/i.test(said)) {
+    return `Have the JWT made for the audience (aud) that the provider expects, mostly its issuer. ${ofClient}`;
+  }
   const isSure = code === "invalid_client" || namesClient(said);
   const grant = GRANTS[at];
   if (isSure || grant === undefined) return ofClient;

@@ -54,6 +54,29 @@ configTest("migrate moves entries to the store of the file", async (world) => {
   await world.says("status -q", 0);
 });
 
+configTest("nothing is stored where the administrator's file does not allow it", async (world) => {
+  const only = { backends: ["file"], issuers: [world.provider.issuer] };
+  await world.write({ ...client(world), only });
+  await world.says("config set scope openid", 0);
+  assertEquals(await settingsIn(world), { ...client(world), only, scope: "openid" });
+  await world.says("login", 0);
+  await world.write({ path: `${world.home}/x.db` }, "kv.json");
+  const kv = {
+    backend: "--backend kv --backend-options kv.json",
+    to: "--to kv --to-options kv.json",
+  };
+  for (const line of [`login ${kv.backend}`, `token ${kv.backend}`, `migrate ${kv.to}`]) {
+    const { stderr } = await world.says(line, 1);
+    for (const word of [world.settingsPath, "kv is not among", "file"]) {
+      assertStringIncludes(stderr, word);
+    }
+  }
+  const other = await world.says("login --issuer https://other.example --client-id x --json", 1);
+  assertStringIncludes(other.stderr + other.stdout, "refused_by_settings");
+  await world.says("status -q", 0);
+  await world.says("logout -q", 0);
+});
+
 configTest("shows what applies, and from where, without a secret", async (world) => {
   const scope = "openid offline_access";
   const path = await world.write({ ...client(world), scope, profiles: { two: {} } });

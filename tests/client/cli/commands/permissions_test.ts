@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertArrayIncludes,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { ALL, runDeno } from "../../../support/deno_process.ts";
@@ -56,6 +63,23 @@ cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
     /^deno install --global --no-config --force --name validmind-auth --unstable-kv '?--allow-read=/;
   await world.says(`permissions --for cli ${kv}`, 0, cli);
 });
+
+cliTest(
+  "permissions: the page's own store comes with its module and its database",
+  async (world) => {
+    const store = fromFileUrl(
+      new URL("../../../backends/testing/sqlite_store.ts", import.meta.url),
+    );
+    const path = `${world.home}/team.db`;
+    const env = {
+      VM_OIDC_CREDENTIALS_BACKEND: `${store}:SqliteStore`,
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }),
+    };
+    const { needs } = (await world.says("permissions --json", 0, { env })).json;
+    const found = needs.map(({ name, path }: { name: string; path?: string }) => `${name} ${path}`);
+    assertArrayIncludes(found, [`read ${store}`, `read ${path}`, `write ${path}`]);
+  },
+);
 
 cliTest("permissions: of a backend whose options name variables, these too", async (world) => {
   const backendOptions = { path: "/srv/${STORE_USER}/c.json" };
