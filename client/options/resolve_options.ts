@@ -9,9 +9,10 @@ import {
   LONGEST_TIMER_MS,
   type Stopwatch,
 } from "../../backends/common/promises.ts";
+import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
-import { invalidOptions, MissingModelIdError, ValidMindAuthError } from "../errors.ts";
+import { MissingModelIdError, ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 import {
   named,
@@ -245,5 +246,6 @@ export function checkSessionOptions(
 
 /** Refuses unknown options of a call, and values that do not fit. */
 export function checkCallOptions(action: string, options: unknown, types: OptionTypes): void {
-  checkOptions(action, options, types, invalidOptions);
+  const fail = (parts: ErrorParts) => new ValidMindAuthError("invalid_options", parts);
+  checkOptions(action, options, types, fail);
 }

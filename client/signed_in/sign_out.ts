@@ -221,11 +221,11 @@ async function providerOfEntry(
   options: ClearOidcCredentialsOptions,
 ): Promise<OidcProvider> {
   if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
-    throw invalidOptions({
-      action: "revoke the tokens",
-      reason: "the entry names no issuer and client",
-      remedy: "Revoke them at the provider.",
-    });
+    throw invalidOptions(
+      "revoke the tokens",
+      "the entry names no issuer and client",
+      "Revoke them at the provider.",
+    );
   }
   const url = checkIssuer(normalizeIssuer(issuer), ACTION);
   const clientId = normalizeClientId(client_id);
