@@ -187,7 +187,7 @@ export function checkProfile(profile: string, action: string): string {
 }
 
 /** Trims a text and removes its matching outer quotes, each time trimming the rest. */
-function unwrap(text: string, trim = (text: string) => text.trim()): string {
+function unwrap(text: string, trim = (text: string) => text.trim()) {
   let inner = trim(text);
   while (inner.length >= 2 && inner[0] === inner.at(-1) && (inner[0] === '"' || inner[0] === "'")) {
     inner = trim(inner.slice(1, -1));
@@ -199,7 +199,7 @@ function unwrap(text: string, trim = (text: string) => text.trim()): string {
  * Without trailing slashes. A loop, since `/\/+$/` takes quadratic time for slashes that another
  * character follows.
  */
-function withoutSlashes(text: string): string {
+function withoutSlashes(text: string) {
   let end = text.length;
   while (text[end - 1] === "/") end--;
   return text.slice(0, end);

@@ -1,7 +1,7 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isLoopback } from "../../backends/common/host.ts";
 import { isEntraIssuer } from "../entry/bearer.ts";
-import { invalidOptions, type ValidMindAuthError } from "../errors.ts";
+import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { named } from "./declaration.ts";
@@ -50,7 +50,7 @@ export function checkBrowserOptions(options: BrowserOptions, action: string): vo
   }
 }
 
-function parameterError(taken: string, action: string): ValidMindAuthError {
+function parameterError(taken: string, action: string) {
   return invalidOptions(
     action,
     `${named("authorizationParameters")} takes ${taken}`,
@@ -121,7 +121,7 @@ export function listenNeeds(setting: RedirectSetting): PermissionNeed[] {
 const LOOPBACK_URI = "http://127.0.0.1/callback";
 
 /** Only the address that everybody on the hub shares can be registered at a provider. */
-function defaultUri(issuer: string, hasListen: boolean): string {
+function defaultUri(issuer: string, hasListen: boolean) {
   const hub = hasListen && readEnvIfGranted("JUPYTERHUB_PUBLIC_HUB_URL");
   if (hub) return `${hub.replace(/\/$/, "")}/user-redirect/proxy/${PORT}/callback`;
   // Entra allows any port on localhost, and 127.0.0.1 only by the app's manifest.
@@ -142,6 +142,6 @@ function readListen(text: string, action: string) {
 }
 
 /** jupyter-server-proxy cuts off its own part of the path. */
-function pathBehindProxy(path: string, port: number): string {
+function pathBehindProxy(path: string, port: number) {
   return path.replace(new RegExp(`^.*?/proxy/${port}/`), "/");
 }

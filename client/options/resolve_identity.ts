@@ -155,7 +155,7 @@ function checkBearer(
   issuer: string,
   flow: string,
   action: string,
-): void {
+) {
   const causes = [];
   if (asksNobody(flow)) causes.push(named("flow", flow));
   if (dpop) causes.push(named("dpop"));

@@ -139,7 +139,7 @@ export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAu
 }
 
 /** Refuses a flow of the client alone whose proof or token was passed over. */
-function checkProof(identity: Identity, places?: CallOrigin): void {
+function checkProof(identity: Identity, places?: CallOrigin) {
   if (identity.kind === "api_key") return;
   const { flow, proof, subjectTokenFile } = identity;
   const needed: OptionName[] = [];
@@ -156,7 +156,7 @@ function checkProof(identity: Identity, places?: CallOrigin): void {
 }
 
 /** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */
-function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions): boolean {
+function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions) {
   return (onDeviceCode ?? onAuthorizationUrl) === undefined && readEnvIfGranted("CI") === "true" &&
     !(isDeno && (Deno.stdin.isTerminal() || Deno.stderr.isTerminal()));
 }
@@ -174,7 +174,7 @@ export function runtimeOf(options: Partial<InitOptions>): Runtime {
   };
 }
 
-function resolveModel(options: InitOptions, action: string): ModelOptions {
+function resolveModel(options: InitOptions, action: string) {
   const { model, document, monitoring = false } = options;
   if (model === undefined) {
     throw new MissingModelIdError({
@@ -190,7 +190,7 @@ function resolveModel(options: InitOptions, action: string): ModelOptions {
   };
 }
 
-function apiHost(host: string, action: string): string {
+function apiHost(host: string, action: string) {
   const url = secureUrl(host.trim(), named("apiHost"), action);
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url.href;
@@ -212,7 +212,7 @@ export function eventSink(
 function showEvent(
   { time, type, issuer: _, clientId: _1, ...facts }: AuthEvent,
   error?: unknown,
-): void {
+) {
   const words = Object.entries(facts).map(([name, value]) => {
     if (value instanceof Date) return `${name}=${value.toISOString()}`;
     return `${name}=${value}`;

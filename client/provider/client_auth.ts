@@ -179,7 +179,7 @@ async function askGitHub(
   { audience, address, token }: NonNullable<ReturnType<typeof gitHubJob>>,
   issuer: string,
   { runtime, signal }: Sender,
-): Promise<string> {
+) {
   if (address === undefined || !isSendable(token)) {
     throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both set`, ALLOW);
   }
@@ -282,7 +282,7 @@ async function importKey(
 function candidates(
   der: Uint8Array | undefined,
   offered: readonly string[] = ["RS256"],
-): string[] {
+) {
   const ofRsa = ["RS256", ...offered].find((alg) => RSA.includes(alg) && offered.includes(alg));
   const rsa = ofRsa ?? "RS256";
   if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];

@@ -243,7 +243,7 @@ function formOnce({ body, headers }: RequestInit): RequestInit {
 }
 
 /** The normalized answer. oauth4webapi takes a challenge for its end, whatever the body says. */
-function rebuild({ status, body }: Answer, received: Headers): Response {
+function rebuild({ status, body }: Answer, received: Headers) {
   const headers = new Headers(received);
   headers.delete("www-authenticate");
   headers.set("content-type", "application/json");
@@ -263,7 +263,7 @@ function notUsable(
   return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
 }
 
-function wordsForFault({ status, code, said }: Refusal, contentType: string): string {
+function wordsForFault({ status, code, said }: Refusal, contentType: string) {
   if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
   const words = [code, said].filter((text) => text !== "").join(": ");
   if (words === "") return `it has status ${status} and no usable JSON (${contentType})`;
@@ -276,7 +276,7 @@ function unusableAnswer(url: string, reason: string, remedy: string, retryAfterM
 }
 
 /** The way on from a request without an answer. */
-function remedyOfConnection(endpoint: Endpoint, fault: string | undefined): string {
+function remedyOfConnection(endpoint: Endpoint, fault: string | undefined) {
   if (fault === UNTRUSTED) {
     return "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT " +
       "to the file of the authority's certificate. Otherwise do not sign in here.";
@@ -286,7 +286,7 @@ function remedyOfConnection(endpoint: Endpoint, fault: string | undefined): stri
 }
 
 /** An address for messages, without its query, whose text is the provider's. */
-function place(url: string): string {
+function place(url: string) {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }

@@ -186,7 +186,7 @@ function isRemote() {
 }
 
 /** The reason of a sign-in that the person, or a signal, has ended. The command line exits by the signal. */
-function interruption(advice: string, signal: Deno.Signal = "SIGINT"): DOMException {
+function interruption(advice: string, signal: Deno.Signal = "SIGINT") {
   const reason = `Cannot sign in: the sign-in was interrupted. ${advice}`;
   const error = new DOMException(reason, "AbortError");
   return Object.assign(error, { signal, stack: `${error}` }); // without frames: it is nobody's fault

@@ -3,13 +3,7 @@ import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { listenPlaces, type RedirectSetting } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
 import { BrowserStart, emptyAnswer, page } from "./browser_pages.ts";
-import {
-  close,
-  exchange,
-  type HttpRequest,
-  type HttpResponse,
-  isOwnConnection,
-} from "./connection.ts";
+import { close, exchange, type HttpRequest, isOwnConnection } from "./connection.ts";
 
 /** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
 const MAX_CONNECTIONS = 64;
@@ -107,7 +101,7 @@ export class RedirectListener implements AsyncDisposable {
     visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
   }
 
-  #respond(request: HttpRequest, connection: Deno.TcpConn): HttpResponse {
+  #respond(request: HttpRequest, connection: Deno.TcpConn) {
     if (request.path === this.form.path) return this.#respondToForm(request);
     const start = this.#start;
     if (request.path === start?.path) return start.respond(request, isOwnConnection(connection));
@@ -119,14 +113,14 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
-  #respondToForm({ method, body }: HttpRequest): HttpResponse {
+  #respondToForm({ method, body }: HttpRequest) {
     if (method === "GET") return emptyAnswer(204);
     if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
     const address = new URLSearchParams(body).get("address") ?? "";
     return this.#respondTo(parametersOf(address));
   }
 
-  #respondTo(parameters: URLSearchParams): HttpResponse {
+  #respondTo(parameters: URLSearchParams) {
     if (this.#answer === undefined) return page("stray");
     const fault = this.#answer.offer(parameters);
     // A browser that loads the page anew gets the same page.

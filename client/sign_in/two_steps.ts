@@ -128,7 +128,7 @@ function isOfSignIn(name: OptionName) {
 }
 
 /** A value as code. One that is secret, or that has no text, stays with the person. */
-function literal(name: OptionName, value: unknown): string {
+function literal(name: OptionName, value: unknown) {
   const isCode = ["function", "object"].includes(typeof value) &&
     name !== "authorizationParameters";
   return isCode || optionRow(name).secret ? "<as in this cell>" : JSON.stringify(value);

@@ -65,7 +65,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** The provider with its endpoints. */
-  async #findProvider(): Promise<OidcProvider> {
+  async #findProvider() {
     const provider = await this.prepareRefresh();
     await provider.prepare(this.isAlone ? "get a token" : "refresh the sign-in");
     return provider;
@@ -75,7 +75,7 @@ export class EntryRenewal extends EntryUse {
   async #renewOnce(
     rejected: string,
     found: Promise<OidcProvider>,
-  ): Promise<OidcCredentials | undefined> {
+  ) {
     const { store, options } = this;
     const stored = await store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
@@ -106,7 +106,7 @@ export class EntryRenewal extends EntryUse {
   async #renewedIn(
     stored: OidcCredentials | undefined,
     rejected: string,
-  ): Promise<OidcCredentials | undefined> {
+  ) {
     const renewed = await this.freshIn(stored, rejected);
     if (renewed !== undefined) this.options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;
@@ -117,7 +117,7 @@ export class EntryRenewal extends EntryUse {
    * grant by then: this process may have stood still, and its lock been taken over. A refresh token that
    * was used meanwhile would cost the sign-in where the provider detects its reuse.
    */
-  async #isProvenFor(stored: OidcCredentials | undefined): Promise<boolean> {
+  async #isProvenFor(stored: OidcCredentials | undefined) {
     const { store } = this;
     if (!store.needsProbe) return true;
     await store.probe(JSON.stringify(stored ?? "").length);
@@ -184,7 +184,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Throws a refusal again where the same grant was refused a moment ago. */
-  #assertNotRefused(stored: OidcCredentials | undefined): void {
+  #assertNotRefused(stored: OidcCredentials | undefined) {
     if (this.#refused === undefined) return;
     const { grant, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;
@@ -200,7 +200,7 @@ export class EntryRenewal extends EntryUse {
     throw this.loginRequired("the sign-in was removed while its token was refreshed");
   }
 
-  #alwaysChanged(spent: string): CredentialsBackendError {
+  #alwaysChanged(spent: string) {
     return new CredentialsBackendError("backend_unavailable", {
       action: `renew the entry in ${describeBackend(this.store.backend)}`,
       reason: `the store held another sign-in each time, ${spent}`,
