@@ -195,7 +195,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
 
 /** The tokens of a sign-in; `undefined` with an API key. */
 function tokensOf(
-  { identity, interactive, runtime, apiHost, isDefaultHost }: ResolvedOptions,
+  { identity, interactive, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
   options: SessionOptions,
   call: InitOptions,
@@ -203,9 +203,6 @@ function tokensOf(
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const note = isDefaultHost
-    ? `The API is the default, ${apiHost}, since apiHost (VM_API_HOST) is not set.`
-    : undefined;
   const asks = interactive && !asksNobody(identity.flow);
   return new TokenSource({
     identity,
@@ -213,7 +210,7 @@ function tokensOf(
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: asks ? { ...options, flow: identity.flow, note, call } : undefined,
+    ask: asks ? { ...options, flow: identity.flow, call } : undefined,
     beforeProvider,
   });
 }

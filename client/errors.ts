@@ -336,8 +336,12 @@ const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelId
 for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(parts: ErrorParts): ValidMindAuthError {
-  return new ValidMindAuthError("invalid_options", parts);
+export function invalidOptions(
+  action: string,
+  reason: string,
+  remedy: string,
+): ValidMindAuthError {
+  return new ValidMindAuthError("invalid_options", { action, reason, remedy });
 }
 
 /**

@@ -359,11 +359,7 @@ export function parseVariable(name: OptionName, text: string, action: string): u
   if (type === "boolean") return parseFlag(variable, text);
   const word = text.trim();
   const refuse = (fitting: string) =>
-    invalidOptions({
-      action,
-      reason: `${variable} is not ${fitting}`,
-      remedy: "Correct it, or unset it.",
-    });
+    invalidOptions(action, `${variable} is not ${fitting}`, "Correct it, or unset it.");
   if (type === "timeout") {
     if (Number(word) > 0) return Number(word) * unit;
     throw refuse("a number above 0");

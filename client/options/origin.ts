@@ -157,7 +157,7 @@ export class Origin {
     return { words: `that place does not name the issuer and clientId of ${this.#profile.words}` };
   }
 
-  #takeNames(place: Place): void {
+  #takeNames(place: Place) {
     if (this.#kinds.length === 0) this.#kinds = kindsIn(place);
     for (const name of this.#kinds.flat()) {
       const found = this.#names.get(name) ?? place.find(name);

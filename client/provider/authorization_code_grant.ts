@@ -69,7 +69,7 @@ export async function startAuthorization(
       nonce: identity.scope.split(" ").includes("openid") ? oauth.generateRandomNonce() : undefined,
       dpopKey,
     };
-    let query = await queryOf(context, options, secrets);
+    let query: Record<string, string> = await queryOf(context, options, secrets);
     if (server.require_pushed_authorization_requests === true) {
       const { request_uri } = await push(context, query);
       query = { client_id: client.client_id, request_uri };
@@ -135,7 +135,7 @@ async function queryOf(
   { identity, client }: RequestContext,
   { redirectUri, loginHint, parameters }: AuthorizationOptions,
   { state, nonce, verifier, dpopKey }: Omit<Authorization, "url" | "redirectUri">,
-): Promise<Record<string, string>> {
+) {
   return {
     ...parameters,
     client_id: client.client_id,

@@ -148,7 +148,7 @@ export function providerFetch(
  * @throws {ProviderUnavailableError} Where there is none.
  */
 export async function reachEndpoint(url: string, runtime: Runtime): Promise<number> {
-  const { response } = await fetchText(TOKEN, url, { redirect: "manual" }, runtime);
+  const { response } = await fetchText(TOKEN, url, {}, runtime);
   return response.status;
 }
 
@@ -193,7 +193,7 @@ async function fetchText(
   const signal = AbortSignal.any([limit.signal, init.signal ?? []].flat());
   try {
     if (fetch === globalThis.fetch) assertNet(new URL(url));
-    const request = { ...init, ...formOnce(init), signal };
+    const request = { ...init, ...formOnce(init), redirect: "manual", signal } as const;
     // The caller's `fetch` may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
     // One whole object of JSON counts, however its connection ends.
@@ -206,11 +206,16 @@ async function fetchText(
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    const ms = limit.signal.aborted ? timeoutMs : undefined;
-    if (isNotCapable(error)) {
-      throw netDenied(`reach ${place(url)}`, "it", netHost(new URL(url)));
-    }
-    throw unreachableEndpoint(endpoint, url, error, secrets, ms);
+    const action = `reach ${place(url)}`;
+    if (isNotCapable(error)) throw netDenied(action, "it", netHost(new URL(url)));
+    const isLate = limit.signal.aborted;
+    const fault = connectionFault(error, isLate ? timeoutMs : undefined);
+    throw new ProviderUnavailableError({
+      action,
+      reason: fault ?? "the connection failed",
+      remedy: remedyOfConnection(endpoint, fault),
+      cause: isLate ? undefined : causeFrom(error, secrets),
+    });
   }
 }
 
@@ -238,7 +243,7 @@ function formOnce({ body, headers }: RequestInit): RequestInit {
 }
 
 /** The normalized answer. oauth4webapi takes a challenge for its end, whatever the body says. */
-function rebuild({ status, body }: Answer, received: Headers): Response {
+function rebuild({ status, body }: Answer, received: Headers) {
   const headers = new Headers(received);
   headers.delete("www-authenticate");
   headers.set("content-type", "application/json");
@@ -258,7 +263,7 @@ function notUsable(
   return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
 }
 
-function wordsForFault({ status, code, said }: Refusal, contentType: string): string {
+function wordsForFault({ status, code, said }: Refusal, contentType: string) {
   if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
   const words = [code, said].filter((text) => text !== "").join(": ");
   if (words === "") return `it has status ${status} and no usable JSON (${contentType})`;
@@ -270,24 +275,8 @@ function unusableAnswer(url: string, reason: string, remedy: string, retryAfterM
   return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
 }
 
-/** The error for a request without an answer. */
-function unreachableEndpoint(
-  endpoint: Endpoint,
-  url: string,
-  error: unknown,
-  secrets: Iterable<string>,
-  timeoutMs?: number,
-) {
-  const fault = connectionFault(error, timeoutMs);
-  return new ProviderUnavailableError({
-    action: `reach ${place(url)}`,
-    reason: fault ?? "the connection failed",
-    remedy: remedyOfConnection(endpoint, fault),
-    cause: timeoutMs ? undefined : causeFrom(error, secrets),
-  });
-}
-
-function remedyOfConnection(endpoint: Endpoint, fault: string | undefined): string {
+/** The way on from a request without an answer. */
+function remedyOfConnection(endpoint: Endpoint, fault: string | undefined) {
   if (fault === UNTRUSTED) {
     return "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT " +
       "to the file of the authority's certificate. Otherwise do not sign in here.";
@@ -297,7 +286,7 @@ function remedyOfConnection(endpoint: Endpoint, fault: string | undefined): stri
 }
 
 /** An address for messages, without its query, whose text is the provider's. */
-function place(url: string): string {
+function place(url: string) {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }

@@ -122,7 +122,7 @@ export function readRefusal(answer: RefusalAnswer, secrets: Iterable<string> = [
 }
 
 /** A code of the table echoes nothing of the request, and a short secret may be a part of it. */
-function codeName(code: string, secrets: Iterable<string>): string {
+function codeName(code: string, secrets: Iterable<string>) {
   const isKnown = kindOfCode(code) !== undefined || WAITS.includes(code);
   if (isKnown) return code;
   const name = redact(code, secrets);
@@ -141,7 +141,7 @@ function readWords(json: Json): RefusalWords {
   };
 }
 
-function firstText(...values: unknown[]): string {
+function firstText(...values: unknown[]) {
   const text = values.find((value) => typeof value === "string" && value !== "");
   return String(text ?? "").slice(0, LONGEST_WORDS);
 }

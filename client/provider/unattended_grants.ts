@@ -106,7 +106,7 @@ async function processExchange(
 }
 
 /** The one token in the file. A JWT of another issuer is not sent to this one. */
-function readToken(path: string, target: string, issuer: string): string {
+function readToken(path: string, target: string, issuer: string) {
   const subject = `${fileOf("subjectTokenFile", path)} for ${target}`;
   const fail = (reason: string, advice: string, cause?: unknown) =>
     unusable(subject, reason, `${advice} ${OTHERWISE}`, cause);
@@ -121,7 +121,7 @@ function readToken(path: string, target: string, issuer: string): string {
 }
 
 /** The way on from a refusal, by the unchecked claims of the token where it is a JWT. */
-function remedyOfToken(token: string): string {
+function remedyOfToken(token: string) {
   const { exp, azp } = readClaims(token) ?? {};
   if (typeof exp === "number" && exp * 1000 < Date.now()) return "That token has ended.";
   const owner = typeof azp === "string" ? ` of ${printable(azp, 80)}` : "";

@@ -12,8 +12,6 @@ export const ON_LINK: unique symbol = Symbol("on link");
 /** Options by which a person is asked. */
 export interface AskOptions
   extends BrowserOptions, Pick<InitOptions, "flow" | "onDeviceCode" | "openBrowser"> {
-  /** A sentence that the built-in prompt has for the person beside the page. */
-  note?: string;
   /** The options of the call alone, for words that repeat it. */
   call?: InitOptions;
   [ON_LINK]?: (link: AuthorizationPrompt) => void;

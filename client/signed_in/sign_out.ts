@@ -162,8 +162,8 @@ function chooseIdentity(
   places: CallOrigin | undefined,
 ): OidcIdentity | undefined {
   const { issuer, clientId, audience, profile, flow } = options;
-  const session = peekActiveSession()?.givenIdentity();
-  if (session !== undefined && (issuer ?? clientId) === undefined) {
+  if (places === undefined) {
+    const session = peekActiveSession()!.givenIdentity();
     if (session.kind !== "oidc") return undefined;
     // As it is: the variables may say something else by now, and did not count for all of it.
     const proof = proofIn(options, ACTION);
@@ -214,10 +214,10 @@ function endActive(active: ReturnType<typeof activeIn>): void {
 /** The provider of an identity, for a revocation. */
 async function providerOf(
   identity: OidcIdentity,
-  { fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions, // no variable is read for it
+  options: ClearOidcCredentialsOptions,
 ): Promise<OidcProvider> {
   const { openProvider } = await loadProvider();
-  return openProvider(identity, runtimeOf({ fetch, timeoutMs }));
+  return openProvider(identity, runtimeOf(options));
 }
 
 /**
@@ -230,11 +230,11 @@ async function providerOfEntry(
   options: ClearOidcCredentialsOptions,
 ): Promise<OidcProvider> {
   if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
-    throw invalidOptions({
-      action: "revoke the tokens",
-      reason: "the entry names no issuer and client",
-      remedy: "Revoke them at the provider.",
-    });
+    throw invalidOptions(
+      "revoke the tokens",
+      "the entry names no issuer and client",
+      "Revoke them at the provider.",
+    );
   }
   const url = checkIssuer(normalizeIssuer(issuer), ACTION);
   const clientId = normalizeClientId(client_id);

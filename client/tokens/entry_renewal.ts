@@ -7,7 +7,6 @@ import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
-import { takeTurn } from "./flights.ts";
 import { refusalWords } from "./login_required.ts";
 import { type Grant, isAlive } from "./session_tokens.ts";
 import { grantOf } from "./store.ts";
@@ -43,8 +42,8 @@ export class EntryRenewal extends EntryUse {
    * the wait for the lock. The entry is renewed again where others have changed it meanwhile.
    */
   async run(rejected: string, signal: AbortSignal): Promise<OidcCredentials> {
-    const { store, options } = this;
-    const { elapsed: now, delay } = options.runtime;
+    const { store } = this;
+    const { elapsed: now, delay } = this.options.runtime;
     const provider = this.#findProvider();
     await provider.catch(() => undefined); // it counts only where the provider is needed
     const limits = {
@@ -56,7 +55,7 @@ export class EntryRenewal extends EntryUse {
     };
     const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider));
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
-    return await takeTurn(store, renew, { signal, peek }, options);
+    return await store.withLock(renew, { signal, peek });
   }
 
   /** Loads all that a refresh runs. */
@@ -66,7 +65,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** The provider with its endpoints. */
-  async #findProvider(): Promise<OidcProvider> {
+  async #findProvider() {
     const provider = await this.prepareRefresh();
     await provider.prepare(this.isAlone ? "get a token" : "refresh the sign-in");
     return provider;
@@ -76,7 +75,7 @@ export class EntryRenewal extends EntryUse {
   async #renewOnce(
     rejected: string,
     found: Promise<OidcProvider>,
-  ): Promise<OidcCredentials | undefined> {
+  ) {
     const { store, options } = this;
     const stored = await store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
@@ -107,7 +106,7 @@ export class EntryRenewal extends EntryUse {
   async #renewedIn(
     stored: OidcCredentials | undefined,
     rejected: string,
-  ): Promise<OidcCredentials | undefined> {
+  ) {
     const renewed = await this.freshIn(stored, rejected);
     if (renewed !== undefined) this.options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;
@@ -118,7 +117,7 @@ export class EntryRenewal extends EntryUse {
    * grant by then: this process may have stood still, and its lock been taken over. A refresh token that
    * was used meanwhile would cost the sign-in where the provider detects its reuse.
    */
-  async #isProvenFor(stored: OidcCredentials | undefined): Promise<boolean> {
+  async #isProvenFor(stored: OidcCredentials | undefined) {
     const { store } = this;
     if (!store.needsProbe) return true;
     await store.probe(JSON.stringify(stored ?? "").length);
@@ -185,7 +184,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Throws a refusal again where the same grant was refused a moment ago. */
-  #assertNotRefused(stored: OidcCredentials | undefined): void {
+  #assertNotRefused(stored: OidcCredentials | undefined) {
     if (this.#refused === undefined) return;
     const { grant, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;
@@ -201,7 +200,7 @@ export class EntryRenewal extends EntryUse {
     throw this.loginRequired("the sign-in was removed while its token was refreshed");
   }
 
-  #alwaysChanged(spent: string): CredentialsBackendError {
+  #alwaysChanged(spent: string) {
     return new CredentialsBackendError("backend_unavailable", {
       action: `renew the entry in ${describeBackend(this.store.backend)}`,
       reason: `the store held another sign-in each time, ${spent}`,

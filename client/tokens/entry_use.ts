@@ -119,7 +119,7 @@ export class EntryUse {
   }
 
   /** Whether an entry has the key of its tokens (DPoP, RFC 9449), or none where they are to be unbound. */
-  async #hasKey({ dpop_key }: OidcCredentials): Promise<boolean> {
+  async #hasKey({ dpop_key }: OidcCredentials) {
     if (!this.options.identity.dpop) return !dpop_key;
     return await this.importKey(dpop_key) !== undefined;
   }
@@ -137,7 +137,7 @@ export class EntryUse {
 }
 
 /** The reason of an entry without a refresh token. */
-function noRefreshToken(scope: string): string {
+function noRefreshToken(scope: string) {
   if (!scope.split(" ").includes("offline_access")) {
     return `there is no refresh token (${named("scope")} has no offline_access)`;
   }
@@ -156,7 +156,7 @@ export async function loadProvider() {
  * Loads a package by its file. Deno 2 keeps compiled code by file, and looks for that of a package
  * behind an `import()` by its name: each process would compile it anew, and keep it once more.
  */
-async function loadCompiled(): Promise<void> {
+async function loadCompiled() {
   try {
     const url = import.meta.resolve("npm:oauth4webapi");
     if (url.startsWith("file:")) await import(url);

@@ -48,7 +48,7 @@ export function toEntry(
 }
 
 /** The end of the bearer; without a stated lifetime that of the token's own claims. */
-function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number): number {
+function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number) {
   const { expiresIn, idTokenExpiry, accessToken } = tokens;
   if (kind === "id_token" && idTokenExpiry !== undefined) return idTokenExpiry * 1000;
   if (expiresIn) return issuedAt + expiresIn * 1000;

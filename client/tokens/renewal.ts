@@ -8,7 +8,7 @@ import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { NO_KEY } from "./entry_use.ts";
-import { singleFlight, takeTurn } from "./flights.ts";
+import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
@@ -52,7 +52,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Renews the stored entry. `false` where a person has to go on, and one is there. */
-  async #renewWithoutPerson(signal?: AbortSignal): Promise<boolean> {
+  async #renewWithoutPerson(signal?: AbortSignal) {
     try {
       await this.renew(undefined, signal);
       return true;
@@ -64,7 +64,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Asks the person, or joins another session of this process that is asking already. */
-  async #askPerson(signal?: AbortSignal): Promise<void> {
+  async #askPerson(signal?: AbortSignal) {
     const held = this.#held;
     const rejected = held.bearer?.token; // it does not serve, if another program has stored it
     const { identity, bearer, runtime } = this.options;
@@ -82,15 +82,14 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
-  async #askAlone(rejected: string | undefined, signal: AbortSignal): Promise<OidcCredentials> {
+  async #askAlone(rejected: string | undefined, signal: AbortSignal) {
     const { ask, runtime } = this.options;
     const { store } = this;
     const prove = async () => {
       await store.probe();
       return await store.read(true);
     };
-    const turn = takeTurn(store, prove, { signal }, this.options);
-    const before = await untilAborted(turn, signal);
+    const before = await untilAborted(store.withLock(prove, { signal }), signal);
     const [provider, { askPerson }] = await Promise.all([this.openProvider(), loadDialog()]);
     return await askPerson(provider, {
       runtime,
@@ -126,7 +125,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** The renewed entry. Calls of this process join, and other processes wait. */
-  async #joinRenewal(rejected = "", signal?: AbortSignal): Promise<OidcCredentials> {
+  async #joinRenewal(rejected = "", signal?: AbortSignal) {
     const { identity, bearer, runtime: { emit } } = this.options;
     const { store } = this;
     return await singleFlight(
@@ -146,7 +145,7 @@ export class TokenRenewal extends EntryRenewal {
     );
   }
 
-  #liveBearerIn(entry: OidcCredentials): Bearer {
+  #liveBearerIn(entry: OidcCredentials) {
     const { runtime } = this.options;
     const bearer = this.bearerIn(entry);
     remember(runtime.secrets, [bearer?.token]);
@@ -155,7 +154,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Follows an unsuccessful renewal in the memory of the session. */
-  #followFailure(error: unknown): void {
+  #followFailure(error: unknown) {
     const { unstored } = this.store;
     if (unstored !== undefined && coversScope(unstored, this.options.identity.scope)) {
       this.#held.adoptUnstored(unstored);
@@ -185,12 +184,12 @@ export class TokenRenewal extends EntryRenewal {
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */
-function isFault(error: unknown): boolean {
+function isFault(error: unknown) {
   return error instanceof CredentialsBackendError || codeOf(error).code === "provider_unavailable";
 }
 
 /** Whether an error ends the sign-in. A refusal that keeps the grant may pass. */
-function endsSignIn(error: unknown): boolean {
+function endsSignIn(error: unknown) {
   if (codeOf(error).code !== "login_required") return false;
   const { cause } = error as Error;
   return !(cause instanceof ValidMindAuthError) || cause.kind === "over";
