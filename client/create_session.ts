@@ -7,7 +7,8 @@ import { credentialKey } from "./credential_key.ts";
 import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
-import { BROWSER_OPTIONS, type OptionRow } from "./options/declaration.ts";
+import type { BrowserOptions } from "./options/browser_options.ts";
+import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
 import { assertAllowed, backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
@@ -136,8 +137,11 @@ export async function prepareCall(
   }
   const places = await findOrigin(asked, action);
   const { origin, entry } = places;
-  const isWanted = (row: OptionRow) => isInit || row.group !== "model";
-  const options = origin.complete(asked, action, isWanted);
+  const isWanted = (row: OptionRow) => !isLate(row) && (isInit || row.group !== "model");
+  const options = {
+    ...origin.complete(asked, action, isWanted),
+    [COMPLETE]: (early: BrowserOptions) => origin.complete(early, action, isLate),
+  };
   const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
   if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {

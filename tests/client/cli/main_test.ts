@@ -200,7 +200,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   [
     Object.assign(new TypeError(SECRET), { code: "ERR_MODULE_NOT_FOUND" }),
     1,
-    "it cannot be downloaded. Check the network",
+    "a registry did not give a module of it. Check the network",
   ],
   [
     new CredentialsBackendError("unstable_kv_required", errorParts(WORDS)),
