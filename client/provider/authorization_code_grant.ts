@@ -159,10 +159,7 @@ async function queryOf(
  * Sends the request ahead of the person: RFC 9126, section 2. It needs no proof of a key: `dpop_jkt` binds
  * the code (RFC 9449, section 10.1).
  */
-async function push(
-  context: RequestContext,
-  query: Record<string, string>,
-) {
+async function push(context: RequestContext, query: Record<string, string>) {
   const { server, client, auth } = context;
   const options = requestOptions(PUSHED, context);
   const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);

@@ -242,12 +242,7 @@ function rebuild({ status, body }: Answer, received: Headers) {
 }
 
 /** The error for an answer that decides nothing. */
-function notUsable(
-  url: string,
-  headers: Headers,
-  refusal: Refusal,
-  secrets: Iterable<string>,
-) {
+function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Iterable<string>) {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
   const reason = wordsForFault(refusal, printable(contentType, 60));
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));

@@ -153,11 +153,7 @@ function remedyOfFlow({ at, code }: Refusal) {
   return grant;
 }
 
-function remedyOfScope(
-  { at }: Refusal,
-  { scope = "", ofToken }: RefusalAdvice,
-  known = ofToken,
-) {
+function remedyOfScope({ at }: Refusal, { scope = "", ofToken }: RefusalAdvice, known = ofToken) {
   const sent = `The scope asked for was "${scope}".`;
   if (known !== undefined) return `${sent} ${known}`;
   const check = `Check ${SCOPE}: the provider does not allow all of it to this client.`;
