@@ -28,10 +28,6 @@ import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential } from "./tokens/session_tokens.ts";
 import { TokenSource } from "./tokens/source.ts";
 
-/** Loaded where a sign-in has two steps. */
-const loadTwoSteps = () => import("./sign_in/two_steps.ts");
-/** Loaded where a notebook says who is signed in. */
-const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
 const loadPreflight = () => import("./permissions/preflight.ts");
 
@@ -94,7 +90,7 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
  * ```
  */
 export async function startSignIn(options: SessionOptions = {}): Promise<StartedSignIn> {
-  const { startInBrowser } = await loadTwoSteps();
+  const { startInBrowser } = await import("./sign_in/two_steps.ts");
   return await startInBrowser(createSession, options);
 }
 
@@ -191,7 +187,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
     },
   });
   if (hasAsked === false && resolved.interactive && notebook() !== undefined) {
-    const { showStored } = await loadPrompt();
+    const { showStored } = await import("./prompt/open_prompt.ts");
     await showStored(session, options);
   }
   return session;

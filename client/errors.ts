@@ -339,11 +339,7 @@ const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelId
 for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(
-  action: string,
-  reason: string,
-  remedy: string,
-): ValidMindAuthError {
+export function invalidOptions(action: string, reason: string, remedy: string): ValidMindAuthError {
   return new ValidMindAuthError("invalid_options", { action, reason, remedy });
 }
 
