@@ -35,12 +35,13 @@ export async function repeat<T>(
     if (result !== undefined) return result;
 
     const ms = now() - begun;
-    const isOver = tried >= tries || ms >= withinMs;
+    // Two that met once shall not meet each time.
+    const pause = Math.min(pauseMs * tried, longestPauseMs) * (0.5 + Math.random());
+    const isOver = tried >= tries || ms + pause >= withinMs;
     if (isOver) {
       throw over(`after ${tried} ${tried === 1 ? "try" : "tries"} in ${Math.round(ms)} ms`);
     }
 
-    const pause = Math.min(pauseMs * tried, longestPauseMs);
-    await delay((0.5 + Math.random()) * pause, signal); // two that met once shall not meet each time
+    await delay(pause, signal);
   }
 }
