@@ -35,13 +35,13 @@ export async function repeat<T>(
     if (result !== undefined) return result;
 
     const ms = now() - begun;
-    // Two that met once shall not meet each time.
-    const pause = Math.min(pauseMs * tried, longestPauseMs) * (0.5 + Math.random());
-    const isOver = tried >= tries || ms + pause >= withinMs;
-    if (isOver) {
+    const leftMs = withinMs - ms;
+    if (tried >= tries || leftMs <= 0) {
       throw over(`after ${tried} ${tried === 1 ? "try" : "tries"} in ${Math.round(ms)} ms`);
     }
 
-    await delay(pause, signal);
+    const jitter = 0.5 + Math.random(); // two that met once shall not meet each time
+    const pause = Math.min(pauseMs * tried, longestPauseMs) * jitter;
+    await delay(Math.min(pause, leftMs), signal);
   }
 }

@@ -69,7 +69,8 @@ export class VaultClient {
       if ("status" in result) return result;
       last = result;
       const { isPassing, retryAfterMs = 0 } = result;
-      if (!isPassing || spentMs() + retryAfterMs >= withinMs) throw fault(result);
+      const isTooLong = retryAfterMs > Math.max(withinMs - spentMs(), 0);
+      if (!isPassing || isTooLong) throw fault(result);
       if (retryAfterMs > 0) await timer.delay(retryAfterMs, signal);
       return undefined;
     });
