@@ -366,7 +366,7 @@ function rowIn(version: number, data: Record<string, unknown>): Row | undefined 
   const { key, entry: text, holder = "" } = data;
   if (typeof key !== "string" || typeof text !== "string") return undefined;
   if (text !== "" && parseObject(text) === undefined) return undefined;
-  return { version, key, text, holder: typeof holder === "string" ? holder : "" };
+  return { version, key, text, holder: String(holder) };
 }
 
 function entryIn({ text }: Row): OidcCredentials | undefined {
