@@ -3,7 +3,6 @@ import { dirname } from "./common/paths.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { realPathIfGranted } from "./file/document.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,
@@ -95,9 +94,9 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     return this.persistent ? this.path : "a Deno KV database in the memory of this process";
   }
 
-  /** The real path, as far as Deno permits to look. Each store in memory is one of its own. */
+  /** The path. Each store in memory is one of its own. */
   get storeId(): string | undefined {
-    return this.persistent ? `kv ${realPathIfGranted(this.path)}` : undefined;
+    return this.persistent ? `kv ${this.path}` : undefined;
   }
 
   /**

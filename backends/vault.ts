@@ -312,11 +312,11 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const isRefused = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
     const isKnown = (answer: VaultAnswer) => isRefused(answer) || Number(answer.data.version) > 0;
-    // Before the first version: a fault in between would leave each older one readable.
-    if (version === 0) await this.#keepOneVersion(name, use);
     const answer = await this.#ask(use, "POST", this.#path("data", name), isKnown, body);
     if (isRefused(answer)) return undefined;
-    return { version: Number(answer.data.version), key, text, holder };
+    const written = Number(answer.data.version);
+    if (written === 1) await this.#keepOneVersion(name, use);
+    return { version: written, key, text, holder };
   }
 
   async #keepOneVersion(name: string, use: SecretUse) {

@@ -165,6 +165,8 @@ export interface ValidMindAuthErrorParts extends ErrorParts {
   signIn?: Readonly<Record<string, string | boolean>> | undefined;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   retryAfterMs?: number | undefined;
+  /** The permissions that the call needs: of `permission_required`. */
+  permissions?: readonly Deno.PermissionDescriptor[] | undefined;
 }
 
 /**
@@ -205,6 +207,8 @@ export class ValidMindAuthError extends Error {
   declare readonly signIn?: Readonly<Record<string, string | boolean>>;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   declare readonly retryAfterMs?: number;
+  /** The permissions that the call needs, as far as they are known: of `permission_required`. */
+  declare readonly permissions?: readonly Deno.PermissionDescriptor[];
 
   /**
    * Creates an error.
@@ -214,12 +218,12 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs } = parts;
+    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs, permissions } = parts;
     this.code = code;
     this.action = action;
     this.reason = reason;
     this.remedy = remedy;
-    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs }));
+    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs, permissions }));
     showCode(this);
   }
 }
@@ -332,8 +336,12 @@ const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelId
 for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(parts: ErrorParts): ValidMindAuthError {
-  return new ValidMindAuthError("invalid_options", parts);
+export function invalidOptions(
+  action: string,
+  reason: string,
+  remedy: string,
+): ValidMindAuthError {
+  return new ValidMindAuthError("invalid_options", { action, reason, remedy });
 }
 
 /**
@@ -350,6 +358,7 @@ export function netDenied(
     action,
     reason: `Deno does not permit ${what}`,
     remedy: `Run with: ${permissionFlag("net", ...hosts)}`,
+    permissions: hosts.map((host) => ({ name: "net", host })),
   });
 }
 

@@ -35,13 +35,12 @@ export async function repeat<T>(
     if (result !== undefined) return result;
 
     const ms = now() - begun;
-    // Two that met once shall not meet each time.
-    const pause = Math.min(pauseMs * tried, longestPauseMs) * (0.5 + Math.random());
-    const isOver = tried >= tries || ms + pause >= withinMs;
+    const isOver = tried >= tries || ms >= withinMs;
     if (isOver) {
       throw over(`after ${tried} ${tried === 1 ? "try" : "tries"} in ${Math.round(ms)} ms`);
     }
 
-    await delay(pause, signal);
+    const pause = Math.min(pauseMs * tried, longestPauseMs);
+    await delay((0.5 + Math.random()) * pause, signal); // two that met once shall not meet each time
   }
 }

@@ -7,7 +7,6 @@ import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import { readPrivateFile } from "../common/read_private_file.ts";
 import { redact } from "../common/redaction.ts";
-import { repeat } from "../common/repeat.ts";
 import { isDeno } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
@@ -24,7 +23,8 @@ interface VaultClientOptions {
 }
 
 const MAX_FILE_BYTES = 1024 * 1024;
-const PAUSES = { pauseMs: 100, longestPauseMs: 2_000 };
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 2_000;
 /**
  * With less time left it is not tried again: "no answer" would hide the trouble that is known. A fifth of a
  * short limit is enough.
@@ -54,27 +54,22 @@ export class VaultClient {
 
   /** The answer of any status, except for a passing trouble, after which it is tried again. */
   async request(request: VaultRequest): Promise<VaultAnswer> {
-    const { timer } = this.#options;
-    const { now, delay } = timer;
+    const { now, delay } = this.#options.timer;
     const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#options.timeoutMs);
     const deadline = now() + timeoutMs;
-    const withinMs = timeoutMs - Math.min(SHORTEST_TRY_MS, timeoutMs / 5);
-    const lastTry = now() + withinMs;
-    const { signal, action } = request;
-    let trouble: VaultTrouble;
-    const over = (spent?: string) => {
-      const { code = "backend_unavailable", reason, advice } = trouble;
-      return this.error(code, action, spent ? `${reason}, ${spent}` : reason, advice);
-    };
-    return await repeat({ ...PAUSES, withinMs, signal, timer, over }, async () => {
+    const shortestMs = Math.min(SHORTEST_TRY_MS, timeoutMs / 5);
+    for (let tries = 0;; tries++) {
+      request.signal?.throwIfAborted();
       const result = await this.#attempt(request, Math.max(deadline - now(), 0), timeoutMs);
       if ("status" in result) return result;
-      trouble = result;
-      const { isPassing, retryAfterMs = 0 } = result;
-      if (!isPassing || now() + retryAfterMs >= lastTry) throw over();
-      if (retryAfterMs > 0) await delay(retryAfterMs, signal);
-      return undefined;
-    });
+      const backoff = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
+      const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
+      if (!result.isPassing || now() + wait + shortestMs >= deadline) {
+        const { code = "backend_unavailable", reason, advice } = result;
+        throw this.error(code, request.action, reason, advice);
+      }
+      await delay(wait, request.signal);
+    }
   }
 
   error(
@@ -186,7 +181,7 @@ export class VaultClient {
 
 /** A request; its action is as in "Cannot {action} Vault …". */
 export interface VaultRequest extends SecretUse {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** The path after `/v1/`, encoded. */
   readonly path: string;
   readonly body?: object;

@@ -157,7 +157,7 @@ export class LockedSecrets {
     return await this.#inTurn(held, change);
   }
 
-  /** Writes an empty entry over whatever is there, which ends its lock. Gives the new version. */
+  /** Writes an empty entry over whatever is there, without its lock. Gives the new version. */
   async empty(name: string, key: string, use: SecretUse): Promise<number> {
     const empty = { key, text: "", holder: "" };
     const held = this.#held.get(name);
@@ -168,7 +168,7 @@ export class LockedSecrets {
         const { version } = await this.#look(name, key, use); // the engine may demand one
         return await this.#write(name, empty, version, use);
       });
-      if (held !== undefined) held.isLost = true; // also where its own function signs out
+      if (held !== undefined) held.row = row;
       return row.version;
     };
     return await this.#inTurn(held, write);

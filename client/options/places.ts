@@ -67,7 +67,7 @@ export async function findOrigin(given: Given, action: string): Promise<CallOrig
   return { origin: new Origin(places), settings, profile, entry: own ?? common };
 }
 
-async function readSettings(named: string | undefined): Promise<Settings> {
+async function readSettings(named: string | undefined) {
   if (named !== undefined) return (await loadSettingsFile()).readSettingsFile(named, true);
   const found = lookForSettings();
   if (found.state === "read") return (await loadSettingsFile()).readSettingsFile(found.path, false);
@@ -97,7 +97,7 @@ function lookForSettings(): Pick<Settings, "path" | "state" | "denial"> {
 }
 
 /** Whether nobody can tell the place of the file. */
-function isHomeHidden(): boolean {
+function isHomeHidden() {
   const isTurnedOff = isEnvGranted(CONFIG_VARIABLE) && getEnv(CONFIG_VARIABLE) !== undefined;
   return !isTurnedOff && !isEnvGranted(HOME_VARIABLE);
 }
@@ -184,7 +184,6 @@ function placeOf(
       const [value, from] = read(name) ?? [];
       return from && { value, from, place } || undefined;
     },
-    isHidden: (name) => kind === "variables" && !isEnvGranted(optionRow(name).variable!),
   };
   return place;
 }

@@ -56,12 +56,12 @@ export function assertInPlace(
 }
 
 /** Whether a setting leads to a secret or to a program, or forbids something: a file that came with a folder may not have it. */
-function isOfUsualPlace(name: string): boolean {
+function isOfUsualPlace(name: string) {
   return name in ONLY || TYPES[name] === "path" || STORE_NAMES.some((one) => one === name);
 }
 
 /** Whether nobody but the person and the superuser can have put a file there. */
-function isTrustedPlace(path: string): boolean {
+function isTrustedPlace(path: string) {
   const usual = usualSettingsPath();
   if (usual !== undefined && join(path) === join(usual)) return true;
   if (![path, dirname(path)].every((place) => isGranted({ name: "read", path: place }))) {
@@ -71,7 +71,7 @@ function isTrustedPlace(path: string): boolean {
   return faultOfFolder(path, 0) === undefined && (file === undefined || file.uid === 0);
 }
 
-function placeAdvice(path: string): string {
+function placeAdvice(path: string) {
   const folder = dirname(path);
   const place = usualSettingsPath() ?? "the usual settings file";
   const advice = `Keep that in ${place}, or in a file and a folder of the superuser`;
@@ -90,22 +90,18 @@ export function readText(
   // A command runs without it: nobody is asked.
   if (!isNamed && !isGranted({ name: "read", path })) return denied;
   const { NotADirectory, NotCapable, NotFound } = Deno.errors;
-  let cause: unknown;
   try {
     const content = readPrivateFile(path, {
       ...FILE_LIMITS,
       what: "a settings file",
-      fail: (reason, advice, ofDeno) => {
-        cause = ofDeno;
-        return settingsError(path, reason, advice);
-      },
+      fail: (...why) => settingsError(path, ...why),
     });
     return { state: "read", text: content };
   } catch (error) {
-    if (isNamed) throw error;
+    const { cause } = error as Error;
     const isAbsent = cause instanceof NotFound || cause instanceof NotADirectory;
-    if (isAbsent) return { state: "absent", text };
-    if (cause instanceof NotCapable) return denied;
+    if (!isNamed && isAbsent) return { state: "absent", text };
+    if (!isNamed && cause instanceof NotCapable) return denied;
     throw error;
   }
 }
@@ -167,7 +163,7 @@ function faultIn(name: string, value: unknown): [reason: string, remedy: string]
 }
 
 /** Whether a store is named by its module. */
-function isOwnStore(store: unknown): boolean {
+function isOwnStore(store: unknown) {
   const { name = store } = Object(store);
   return typeof name === "string" && /[:#/\\$]/.test(name);
 }
@@ -188,7 +184,7 @@ function checkEntry(path: string, profile: string, entry: unknown, types: Option
   return checked;
 }
 
-function settingsError(path: string, reason: string, remedy: string): ValidMindAuthError {
+function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {
   const action = `use the settings file ${printable(path, 500)}`;
-  return new ValidMindAuthError("settings_invalid", { action, reason, remedy });
+  return new ValidMindAuthError("settings_invalid", { action, reason, remedy, cause });
 }
