@@ -46,38 +46,86 @@ live.test("Kubernetes: an API server accepts each person's pod by each recipe", 
   }
 });
 
-live.test("Kubernetes: Vault asks an API server about the accounts, and needs its role for that", async () => {
-  await using cluster = await startKubernetes();
-  await using vault = await startVault();
-  await using folder = await tempDir();
+/** A cluster that Vault asks about the accounts of a namespace, each with its token in a file. */
+async function clusterWithVault(...names: string[]) {
+  await using stack = new AsyncDisposableStack();
+  const cluster = stack.use(await startKubernetes());
+  const vault = stack.use(await startVault());
+  const { path } = stack.use(await tempDir());
   await makeNamespace(cluster, "hub");
-  await makeAccount(cluster, "notebook-anna", "hub");
+  for (const name of names) await makeAccount(cluster, name, "hub");
   await introduceToVault(cluster, vault);
-  const jwtFile = `${folder.path}/token`;
-  const renew = async () => {
-    const token = await tokenOf(cluster, "notebook-anna", "hub", "vault");
-    await Deno.writeTextFile(jwtFile, token, { mode: 0o600 });
+  const started = stack.move();
+  return {
+    cluster,
+    vault,
+    /** Writes a new token of an account. */
+    async renew(name: string): Promise<void> {
+      const token = await tokenOf(cluster, name, "hub", "vault");
+      await Deno.writeTextFile(`${path}/${name}`, token, { mode: 0o600 });
+    },
+    /** A store that has not logged in yet. */
+    open: (name: string, folder = name) =>
+      new VaultCredentialsBackend({
+        address: vault.url,
+        path: `users/${folder}`,
+        timeoutMs: 2_000,
+        auth: { method: "kubernetes", role: "notebooks", jwtFile: `${path}/${name}` },
+      }),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
-  const open = (path = "users/notebook-anna") =>
-    new VaultCredentialsBackend({
-      address: vault.url,
-      path,
-      auth: { method: "kubernetes", role: "notebooks", jwtFile },
-    });
-  await renew();
-  await rejectsWith("backend_auth_failed", () => open().get(KEY), "status 403");
-  await letVaultReview(cluster);
-  const anna = open();
-  assertEquals(await anna.get(KEY), undefined);
-  await rejectsWith("backend_denied", () => open("users/notebook-berta").get(KEY));
+}
 
-  // A rotated token serves the next login; that of a deleted account serves none.
-  await renew();
-  assertEquals(await open().get(KEY), undefined);
-  await cluster.admin(["delete", "serviceaccount", "notebook-anna", "--namespace", "hub"]);
+const [ANNA, BERTA] = ["notebook-anna", "notebook-berta"];
+
+live.test("Kubernetes: Vault asks an API server about the accounts, and needs its role for that", async () => {
+  await using it = await clusterWithVault(ANNA);
+  await it.renew(ANNA);
+  await rejectsWith("backend_auth_failed", () => it.open(ANNA).get(KEY), "status 403");
+  await letVaultReview(it.cluster);
+  assertEquals(await it.open(ANNA).get(KEY), undefined);
+  await rejectsWith("backend_denied", () => it.open(ANNA, BERTA).get(KEY));
+  await it.renew(ANNA); // a rotated token serves the next login
+  assertEquals(await it.open(ANNA).get(KEY), undefined);
+});
+
+live.test("Kubernetes: a sealed Vault, a cluster that is away and an account made anew are told apart, and the others' entries stay", async () => {
+  await using it = await clusterWithVault(ANNA, BERTA);
+  const { cluster, vault } = it;
+  const { host } = new URL(vault.url);
+  await letVaultReview(cluster);
+  const entry = { issuer: "https://login.example.com", client_id: "my-client", access_token: "at" };
+  for (const name of [ANNA, BERTA]) {
+    await it.renew(name);
+    await it.open(name).put(KEY, entry);
+  }
+  const isKept = async (name: string) => assertEquals(await it.open(name).get(KEY), entry, name);
+
+  const loggedIn = it.open(ANNA);
+  await loggedIn.get(KEY);
+  await vault.request("PUT", "sys/seal");
+  for (const store of [loggedIn, it.open(ANNA)]) {
+    await rejectsWith("backend_unavailable", () => store.get(KEY), host, "sealed");
+  }
+  await vault.restart();
+  for (const name of [ANNA, BERTA]) await isKept(name);
+
+  await cluster.stop();
+  // Vault answers as if the account were not there.
+  const words = [host, "status 403", "Vault may ask the cluster"];
+  await rejectsWith("backend_auth_failed", () => it.open(BERTA).get(KEY), ...words);
+  await cluster.start();
+  for (const name of [ANNA, BERTA]) await isKept(name);
+
+  await cluster.admin(["delete", "serviceaccount", ANNA, "--namespace", "hub"]);
   // The server keeps its answers for ten seconds.
-  await untilSo(() => open().get(KEY).then(() => false, () => true));
-  await rejectsWith("backend_auth_failed", () => open().get(KEY), "status 403");
+  await untilSo(() => it.open(ANNA).get(KEY).then(() => false, () => true));
+  await rejectsWith("backend_auth_failed", () => it.open(ANNA).get(KEY), "status 403");
+  await isKept(BERTA);
+  await makeAccount(cluster, ANNA, "hub");
+  await rejectsWith("backend_auth_failed", () => it.open(ANNA).get(KEY), "status 403");
+  await it.renew(ANNA);
+  await isKept(ANNA); // Vault knows a person by the name, as the page warns
 });
 
 live.test("Kubernetes: kubectl signs in by the page's configuration, and again when its token has ended", async () => {
