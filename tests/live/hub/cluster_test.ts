@@ -128,70 +128,134 @@ live.test("Kubernetes: a sealed Vault, a cluster that is away and an account mad
   await isKept(ANNA); // Vault knows a person by the name, as the page warns
 });
 
-live.test("Kubernetes: kubectl signs in by the page's configuration, and again when its token has ended", async () => {
-  await using folder = await tempDir();
+const FENCES = await pageFences("client/hubs.md");
+const { text: AUTHENTICATION } = FENCES.find(({ heading, language }) =>
+  heading === "kubectl" && language === "yaml"
+)!;
+
+/** A provider over TLS, and a person who has signed in there with its client, and with another one. */
+async function kubectlWorld() {
+  await using stack = new AsyncDisposableStack();
+  const { path: home } = stack.use(await tempDir());
   const authority = await makeLocalCa();
   const { cert, key } = await authority.issue(["localhost"]);
   const port = freePort();
-  await using provider = await startScriptedProvider({ issuer: `https://localhost:${port}` });
+  const issuer = `https://localhost:${port}`;
+  const provider = stack.use(await startScriptedProvider({ issuer }));
   provider.autoApprove = true;
-  const { issuer, clientId } = provider;
-  await using _front = Deno.serve(
-    { hostname: "127.0.0.1", port, cert, key, onListen() {} },
-    async (request) => {
-      const { method, headers, url } = request;
-      const body = method === "POST" ? await request.bytes() : null;
-      return await provider.fetch(url, { method, headers, body });
-    },
-  );
-  const { text } = (await pageFences("client/hubs.md")).find(({ heading, language }) =>
-    heading === "kubectl" && language === "yaml"
-  )!;
-  const authentication = text
-    .replace('"https://login.example.com"', JSON.stringify(issuer))
-    .replace(
-      "[my-client]",
-      `[${clientId}], certificateAuthority: ${JSON.stringify(authority.cert)}`,
-    );
-  await using cluster = await startKubernetes({ authentication });
-
-  const path = `${folder.path}/.validmind/credentials.json`;
-  const backend = new FileCredentialsBackend({ path });
+  const { clientId } = provider;
+  const listener = { hostname: "127.0.0.1", port, cert, key, onListen() {} };
+  stack.use(Deno.serve(listener, async (request) => {
+    const { method, headers, url } = request;
+    const body = method === "POST" ? await request.bytes() : null;
+    return await provider.fetch(url, { method, headers, body });
+  }));
+  const backend = new FileCredentialsBackend({ path: `${home}/.validmind/credentials.json` });
   await createSession({
     ...{ issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} },
     fetch: provider.fetch as typeof fetch,
   });
-  const ca = `${folder.path}/ca.pem`;
+  await backend.put(credentialKey(issuer, OTHER), {
+    ...{ issuer, client_id: OTHER, access_token: "at" },
+    id_token: await provider.idToken({ aud: OTHER }),
+  });
+  const ca = `${home}/ca.pem`;
   await Deno.writeTextFile(ca, authority.cert);
-  const env = {
-    HOME: folder.path,
-    DENO_CERT: ca,
-    VM_OIDC_ISSUER: issuer,
-    VM_OIDC_CLIENT_ID: clientId,
+  const started = stack.move();
+  return {
+    home,
+    provider,
+    /** Replaces the stored ID token by one that ends so many seconds from now. */
+    async amend(seconds: number): Promise<void> {
+      const key = credentialKey(issuer, clientId);
+      const exp = Math.floor(Date.now() / 1000) + seconds;
+      await backend.put(key, {
+        ...(await backend.get(key))!,
+        id_token: await provider.idToken({ exp }),
+      });
+    },
+    refreshes: () =>
+      provider.requests.filter(({ grantType }) => grantType === "refresh_token").length,
+    /** A cluster that trusts a client of the provider, by the page's configuration. */
+    async cluster(client: string = clientId) {
+      const trusted = `[${client}], certificateAuthority: ${JSON.stringify(authority.cert)}`;
+      const authentication = AUTHENTICATION
+        .replace('"https://login.example.com"', JSON.stringify(issuer))
+        .replace("[my-client]", trusted);
+      return await startKubernetes({ authentication });
+    },
+    /** The user of a kubeconfig who signs in with a client. */
+    user: (client: string = clientId) => ({
+      exec: {
+        apiVersion: "client.authentication.k8s.io/v1",
+        command: DENO,
+        args: ["run", "-A", CLI, ...ARGS, "--bearer", "id_token"],
+        env: [
+          { name: "VM_OIDC_ISSUER", value: issuer },
+          { name: "VM_OIDC_CLIENT_ID", value: client },
+          { name: "DENO_CERT", value: ca },
+        ],
+        interactiveMode: "Never",
+      },
+    }),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
-  const args = ["token", "--format", "exec-credential", "--bearer", "id_token"];
-  const exec = {
-    apiVersion: "client.authentication.k8s.io/v1",
-    command: DENO,
-    args: ["run", "-A", CLI, ...args],
-    interactiveMode: "Never",
-  };
-  const ask = () => cluster.as({ exec }, ["auth", "whoami", "--output", "json"], env);
-  // The server asks the provider for its keys some time after its own start.
-  await untilSo(async () => (await ask()).code === 0);
-  const who = async () => JSON.parse((await ask()).stdout).status.userInfo.username;
-  assertEquals(await who(), "oidc:analyst@example.com");
+}
 
-  const entryKey = credentialKey(issuer, clientId);
-  const ended = { id_token: await provider.idToken({ exp: Math.floor(Date.now() / 1000) - 60 }) };
-  await backend.put(entryKey, { ...(await backend.get(entryKey))!, ...ended });
+const OTHER = "another-client";
+const COMMAND_LINE = await Deno.readTextFile(
+  new URL("../../../client/command_line.md", import.meta.url),
+);
+const ARGS = /args: \[(token, .+)\]/.exec(COMMAND_LINE)![1]!.split(", ");
+const WHO = ["auth", "whoami", "--output", "json"];
+const YOU = "oidc:analyst@example.com";
+const whoIn = (stdout: string) => JSON.parse(stdout).status.userInfo.username;
+
+live.test("Kubernetes: kubectl signs in by the page's configuration at two clusters, and twenty at once", async () => {
+  await using it = await kubectlWorld();
+  await using cluster = await it.cluster();
+  await using other = await it.cluster(OTHER);
+  const ask = async (one = cluster, user: object = it.user()) => {
+    const { code, stdout, stderr } = await one.as(user, WHO, { HOME: it.home });
+    return code === 0 ? whoIn(stdout) : stderr;
+  };
+  // A server asks the provider for its keys some time after its own start.
+  await untilSo(async () => await ask() === YOU);
+  await untilSo(async () => await ask(other, it.user(OTHER)) === YOU);
+  for (const user of [it.user(), { token: "none" }]) {
+    assertStringIncludes(await ask(other, user), "You must be logged in to the server");
+  }
+
+  await it.amend(-60);
+  it.provider.reset();
+  const names = await Promise.all(Array.from({ length: 20 }, () => ask()));
+  assertEquals(new Set(names), new Set([YOU]));
+  assertEquals(it.refreshes(), 1, "twenty at once refresh once");
+});
+
+live.test("Kubernetes: a kubectl that goes on asks again when its token has ended", async () => {
+  await using it = await kubectlWorld();
+  await using cluster = await it.cluster();
+  const { provider } = it;
+  await untilSo(async () => (await cluster.as(it.user(), WHO, { HOME: it.home })).code === 0);
+  await it.amend(-60);
   provider.reset();
-  const names = await Promise.all(Array.from({ length: 5 }, who));
-  assertEquals(new Set(names), new Set(["oidc:analyst@example.com"]));
-  const sent = provider.requests.filter(({ grantType }) => grantType === "refresh_token");
-  assertEquals(sent.length, 1, "five at once refresh once");
-
-  const refused = await cluster.as({ token: "none" }, ["get", "pods"]);
-  assert(refused.code !== 0);
-  assertStringIncludes(refused.stderr, "You must be logged in to the server");
+  let exp = 0;
+  provider.script.token.push(async () => {
+    exp = Math.floor(Date.now() / 1000) + 12;
+    return provider.tokens({ id_token: await provider.idToken({ exp }) });
+  });
+  await using proxy = await cluster.proxy(it.user(), { HOME: it.home });
+  const get = async () => {
+    const response = await fetch(`${proxy.url}/apis/authentication.k8s.io/v1/selfsubjectreviews`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" }),
+    });
+    const text = await response.text();
+    return response.ok ? whoIn(text) : text;
+  };
+  assertEquals([await get(), await get(), it.refreshes()], [YOU, YOU, 1]);
+  await untilSo(() => Promise.resolve(Date.now() / 1000 > exp + 1));
+  assertEquals([await get(), it.refreshes()], [YOU, 2]);
 });

@@ -115,6 +115,18 @@ export async function startKubernetes({ authentication }: KubernetesOptions = {}
         env: { HOME: path, ...env },
       });
     },
+    /** Starts `kubectl proxy` as a user of a kubeconfig. */
+    async proxy(user: object, env: Record<string, string>) {
+      const own = `${path}/${crypto.randomUUID()}`;
+      await Deno.writeTextFile(own, JSON.stringify(configOf(url, caFile, user)));
+      const proxy = await startServerProcess({
+        command: [kubectl, "--kubeconfig", own, "proxy", "--port=0"],
+        readyOn: "stdout",
+        ready: /Starting to serve on (\S+)/,
+        env,
+      });
+      return { url: `http://${proxy.said}`, [Symbol.asyncDispose]: () => proxy.end("KILL") };
+    },
     /** Kills its programs. */
     async stop(): Promise<void> {
       await Promise.all([api.end("KILL"), store.end("KILL")]);
