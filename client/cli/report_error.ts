@@ -1,7 +1,7 @@
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { codeOf, isOwn, ValidMindAuthError } from "../errors.ts";
+import { codeOf, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
@@ -75,10 +75,11 @@ export async function installHint(
  * @param signIn The sign-in that commands name, in place of that of the flags.
  */
 export function describeError(
-  error: unknown,
+  thrown: unknown,
   flags?: FlagValues,
   signIn?: SignInOptions,
 ): { code: string; message: string } {
+  const error = ownError(thrown);
   if (isOwn(error) || error instanceof CliError) {
     return {
       code: error.code,
@@ -89,8 +90,8 @@ export function describeError(
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
   const message =
-    `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it ` +
-    `may quote a token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
+    `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
+    `token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
 }
 

@@ -3,7 +3,6 @@ import { oidcProviderWorld, test } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDeno } from "../support/deno_process.ts";
-import { throwToCaller } from "../../client/errors.ts";
 import { assertEquals, assertMatch } from "@std/assert";
 
 const SCOPES: [stored: string | null | undefined, asked: string, prompts: number][] = [
@@ -80,16 +79,4 @@ Deno.test("an error is printed once with its code, caught or not, and its stack 
       assertEquals(text.split(words).length, 2, text);
     }
   }
-});
-
-Deno.test("sign-in: a package that cannot be downloaded is told with its registry", async () => {
-  const code = "ERR_MODULE_NOT_FOUND"; // of Deno, where npm cannot be reached
-  const failed = Object.assign(new TypeError("Failed loading https://npm.example/oauth"), { code });
-  const { cause } = await rejectsWith(
-    "provider_unavailable",
-    () => throwToCaller(failed),
-    "a package of this module cannot be downloaded",
-    "NPM_CONFIG_REGISTRY",
-  );
-  assertEquals(cause, failed);
 });

@@ -206,6 +206,11 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],
   [SECRET, 1, "error (unexpected): Cannot finish"],
   [
+    Object.assign(new TypeError(SECRET), { code: "ERR_MODULE_NOT_FOUND" }),
+    1,
+    "a registry did not give a module of it. Check the network",
+  ],
+  [
     new CredentialsBackendError("unstable_kv_required", errorParts(WORDS)),
     1,
     "validmind-auth --unstable-kv -A jsr:@validmind/auth/cli\n",
