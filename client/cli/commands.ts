@@ -96,7 +96,7 @@ export const COMMANDS: readonly Command[] = [
     isRest: true,
     flags: [...BEARER_FLAGS, "variable"],
     examples: `
-      exec -- python report.py
+      exec -- python3 report.py
       exec -- sh -c 'printf "Authorization: Bearer %s" "$VM_ACCESS_TOKEN" | curl -H @- URL'`,
     action: "run the program",
     load: () => import("./commands/exec.ts"),
@@ -171,7 +171,6 @@ export const COMMANDS: readonly Command[] = [
       "quiet",
     ],
     examples: `
-      migrate --from file --delete-source
       migrate --from file --to kv --to-options kv.json --delete-source`,
     action: "migrate credentials",
     load: () => import("./commands/migrate.ts"),
