@@ -255,14 +255,14 @@ export const COMMANDS: readonly Command[] = [
 
       bash: in the folder ~/.local/share/bash-completion/completions, as ${PROGRAM}
 
-      zsh:  in a folder of $fpath, as _${PROGRAM}
+      zsh: in a folder of $fpath, as _${PROGRAM}
 
-      fish: completions fish, in the folder ~/.config/fish/completions, as ${PROGRAM}.fish`,
-    args: "[fish]",
-    words: ["fish"],
+      fish: in the folder ~/.config/fish/completions, as ${PROGRAM}.fish`,
+    args: "[bash | zsh | fish]",
+    words: ["bash", "zsh", "fish"],
     flags: [],
     examples: `
-      completions | install -D /dev/stdin ~/.local/share/bash-completion/completions/${PROGRAM}
+      completions bash | install -D /dev/stdin ~/.local/share/bash-completion/completions/${PROGRAM}
       completions fish | install -D /dev/stdin ~/.config/fish/completions/${PROGRAM}.fish`,
     action: "print the completions",
     load: () => import("./commands/completions.ts"),
