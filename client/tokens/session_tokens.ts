@@ -214,18 +214,9 @@ export class StoredCredential {
 /** The same for two backends with one identity; without an identity for one backend alone. */
 export function sharedState(backend: OidcCredentialsBackend): SharedState {
   const id: unknown = backend.storeId;
-  if (typeof id === "string") return stateIn(byId, id);
-  return stateIn(byBackend, backend);
-}
-
-function stateIn(
-  states: {
-    get(key: unknown): SharedState | undefined;
-    set(key: unknown, state: SharedState): unknown;
-  },
-  key: unknown,
-): SharedState {
-  const state = states.get(key) ?? new SharedState();
-  states.set(key, state);
+  const isNamed = typeof id === "string";
+  const state = (isNamed ? byId.get(id) : byBackend.get(backend)) ?? new SharedState();
+  if (isNamed) byId.set(id, state);
+  else byBackend.set(backend, state);
   return state;
 }
