@@ -77,7 +77,7 @@ export class HeldTokens {
    *
    * @param era The era in which it was read.
    */
-  adopt(entry: OidcCredentials, era: number = this.era): void {
+  adopt(entry: OidcCredentials, era = this.era): void {
     const { bearer, runtime } = this.#options;
     remember(runtime.secrets, secretsOf(entry));
     this.#since = era;
@@ -157,7 +157,7 @@ class SharedState {
   }
 
   /** Ends the sessions of a key, or of all. */
-  signOut(key: string = ""): void {
+  signOut(key = ""): void {
     this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
   }
 }
