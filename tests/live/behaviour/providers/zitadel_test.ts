@@ -7,7 +7,8 @@ import { ZITADEL } from "./zitadel.ts";
 
 await runMatrix(ZITADEL, {
   "client unknown, by status 500": row({ clientId: "nobody" }, async ({ options }) => {
-    await rejectsWith("provider_unavailable", () => createSession(options), "client not found");
+    const start = () => createSession(options);
+    await rejectsWith("provider_unavailable", start, "client not found", "Check clientId");
   }),
 
   "client with its key, and with another kid": row("key", async (world) => {
