@@ -23,8 +23,6 @@
  * const answer = await session.get("ping");
  * ```
  *
- * ![A cell's output: a link, the code with a copy button, a QR code](tests/lab/pictures/notebook.png)
- *
  * {@linkcode init} uses the stored token or refreshes it. It asks a person only if it has to.
  * {@linkcode createSession} does the same for any other API. {@linkcode clearOidcCredentials} signs
  * out. A {@linkcode Session} gives a fresh token and makes requests with it. The
@@ -44,7 +42,8 @@
  *
  * ## Permissions and errors
  *
- * A call checks its permissions before any work. The error names the exact flags that are missing.
+ * A call checks its permissions before any work. The error names the missing ones, and has
+ * one command to copy.
  * {@linkcode requiredPermissions} lists all of them. Errors have stable codes:
  * {@linkcode ValidMindAuthError}, and {@linkcode CredentialsBackendError} for the store.
  *

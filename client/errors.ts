@@ -1,4 +1,5 @@
 import { knowCopies, showCaller, showCode } from "../backends/common/error_class.ts";
+import { causeFrom } from "../backends/common/foreign_error.ts";
 import { given } from "../backends/common/json.ts";
 import { permissionFlag } from "../backends/common/permission.ts";
 import {
@@ -16,6 +17,7 @@ import {
  * |---|---|
  * | `invalid_options` | an option or variable is unknown or has a wrong value |
  * | `settings_invalid` | the settings file is damaged, or has an unknown key or a wrong value |
+ * | `refused_by_settings` | the superuser's settings file does not name this issuer or store |
  * | `conflicting_credentials` | an API key and OIDC together |
  * | `missing_api_credentials` | neither an API key nor issuer and client id |
  * | `missing_model` | `init()` without a model |
@@ -26,6 +28,7 @@ import {
  * | `session_closed` | the session was closed |
  * | `no_access_token` | the session uses an API key |
  * | `login_required` | a person has to sign in, and may not be asked now |
+ * | `package_missing` | a registry did not give the code of a sign-in or a refresh |
  * | `provider_unavailable` | the provider gave no usable answer; trying again may help |
  * | `provider_refused` | the provider refused: see `kind` and `oauthError` |
  * | `provider_invalid` | an answer of the provider is wrong or unsafe |
@@ -54,6 +57,7 @@ import {
 export type ValidMindAuthErrorCode =
   | "invalid_options"
   | "settings_invalid"
+  | "refused_by_settings"
   | "conflicting_credentials"
   | "missing_api_credentials"
   | "missing_model"
@@ -64,6 +68,7 @@ export type ValidMindAuthErrorCode =
   | "session_closed"
   | "no_access_token"
   | "login_required"
+  | "package_missing"
   | "provider_unavailable"
   | "provider_refused"
   | "provider_invalid"
@@ -163,6 +168,8 @@ export interface ValidMindAuthErrorParts extends ErrorParts {
   signIn?: Readonly<Record<string, string | boolean>> | undefined;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   retryAfterMs?: number | undefined;
+  /** The permissions that the call needs: of `permission_required`. */
+  permissions?: readonly Deno.PermissionDescriptor[] | undefined;
 }
 
 /**
@@ -203,6 +210,8 @@ export class ValidMindAuthError extends Error {
   declare readonly signIn?: Readonly<Record<string, string | boolean>>;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   declare readonly retryAfterMs?: number;
+  /** The permissions that the call needs, as far as they are known: of `permission_required`. */
+  declare readonly permissions?: readonly Deno.PermissionDescriptor[];
 
   /**
    * Creates an error.
@@ -212,12 +221,12 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs } = parts;
+    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs, permissions } = parts;
     this.code = code;
     this.action = action;
     this.reason = reason;
     this.remedy = remedy;
-    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs }));
+    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs, permissions }));
     showCode(this);
   }
 }
@@ -330,8 +339,8 @@ const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelId
 for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(parts: ErrorParts): ValidMindAuthError {
-  return new ValidMindAuthError("invalid_options", parts);
+export function invalidOptions(action: string, reason: string, remedy: string): ValidMindAuthError {
+  return new ValidMindAuthError("invalid_options", { action, reason, remedy });
 }
 
 /**
@@ -348,6 +357,7 @@ export function netDenied(
     action,
     reason: `Deno does not permit ${what}`,
     remedy: `Run with: ${permissionFlag("net", ...hosts)}`,
+    permissions: hosts.map((host) => ({ name: "net", host })),
   });
 }
 
@@ -364,7 +374,22 @@ export function isOwn(error: unknown): error is ValidMindAuthError | Credentials
 }
 
 /** Throws an error again. Where a wait has hidden the caller of one of this module, its stack gets it. */
-export function throwToCaller(error: unknown): never {
+export function throwToCaller(thrown: unknown): never {
+  const error = ownError(thrown);
   if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
   throw error;
+}
+
+/** An error, or that of this module for a part of it that Deno could not load: parts are loaded where they are used. */
+export function ownError(error: unknown): unknown {
+  if (Object(error).code !== "ERR_MODULE_NOT_FOUND") return error;
+  return new ValidMindAuthError("package_missing", {
+    action: "load the code for this call",
+    reason: "a registry did not give a module of it",
+    remedy:
+      "Check the network and the registries: npm's (NPM_CONFIG_REGISTRY) has oauth4webapi, and " +
+      "JSR's (JSR_URL) has this module, which is npm:@validmind/auth as well. Behind a company's " +
+      "authority set DENO_TLS_CA_STORE=system.",
+    cause: causeFrom(error),
+  });
 }

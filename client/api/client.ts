@@ -75,11 +75,7 @@ export class ApiClient {
     checkCallOptions("POST", options, POST_TYPES);
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
-      throw invalidOptions({
-        action: "POST",
-        reason: "json and form exclude each other",
-        remedy: "Give one of them.",
-      });
+      throw invalidOptions("POST", "json and form exclude each other", "Give one of them.");
     }
     const init = { method: "POST", signal, body: postBody(json, form) };
     return await this.#json(this.#withParams(path, params, init));
@@ -226,15 +222,15 @@ function refusedAddress(
     return new ValidMindAuthError("wrong_origin", {
       action: "make the request",
       reason: "the session has no API to send its token to",
-      remedy: `Set ${named("apiHost")}, or use globalThis.fetch().`,
+      remedy: `Set ${named("apiHost")}.`,
     });
   }
   if (url === null) {
-    return invalidOptions({
-      action: "make the request",
-      reason: "its address is not a URL",
-      remedy: "Give a path below apiHost, or a whole URL.",
-    });
+    return invalidOptions(
+      "make the request",
+      "its address is not a URL",
+      "Give a path below apiHost, or a whole URL.",
+    );
   }
   return new ValidMindAuthError("wrong_origin", {
     action: actionOf({ url, init: { method } }),

@@ -1,4 +1,4 @@
-import { entryFrom } from "../../backends/common/read_backend.ts";
+import { corruptEntry, entryFrom } from "../../backends/common/read_backend.ts";
 import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
 import { Queue } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
@@ -57,8 +57,7 @@ export class HeldTokens {
 
   /** The bearer in use, fresh or not. */
   get bearer(): Bearer | undefined {
-    if (this.#since === this.era) return this.#bearer;
-    return undefined;
+    return this.entry && this.#bearer;
   }
 
   /** The bearer, while it is fresh. */
@@ -109,7 +108,7 @@ export class HeldTokens {
   forget(): OidcCredentials | undefined {
     const { entry } = this;
     this.#forgets++;
-    this.#entry = this.#bearer = undefined;
+    this.#entry = undefined;
     return entry;
   }
 }
@@ -189,12 +188,22 @@ export class StoredCredential {
     return this.shared.signOutsOf(this.key);
   }
 
-  /** A copy of the entry. A refresh token that is not text, from another program, counts as none. */
-  async read(): Promise<OidcCredentials | undefined> {
+  /**
+   * A copy of the entry. A refresh token that is not text, from another program, counts as none. An entry
+   * of another key is an error, since its tokens would go to the wrong provider.
+   *
+   * @param forSignIn Whether an entry of another key counts as none, since a sign-in takes its place.
+   */
+  async read(forSignIn = false): Promise<OidcCredentials | undefined> {
     try {
-      const isOfKey = (entry: OidcCredentials) => isEntryOfKey(entry, this.key);
-      const entry = entryFrom(this.backend, await this.backend.get(this.key), isOfKey);
-      if (entry && typeof entry.refresh_token !== "string") entry.refresh_token = null;
+      const entry = entryFrom(this.backend, await this.backend.get(this.key));
+      if (entry === undefined) return undefined;
+      if (!isEntryOfKey(entry, this.key)) {
+        if (forSignIn) return undefined;
+        const reason = "the stored entry belongs to another issuer or client than its key names";
+        throw corruptEntry(this.backend, reason, "Sign in again, or remove it");
+      }
+      if (typeof entry.refresh_token !== "string") entry.refresh_token = null;
       return entry;
     } catch (error) {
       throw backendError("read credentials from", this.backend, error);

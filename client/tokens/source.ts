@@ -38,22 +38,17 @@ export class TokenSource {
    * @returns Whether the person was asked.
    */
   async signIn(signal?: AbortSignal): Promise<boolean> {
-    const { stored, identity } = this.#options;
+    const { stored, identity, ask } = this.#options;
     const { era } = this.held;
     // Unstored tokens and DPoP keys are handled by the renewal.
     let entry: OidcCredentials | undefined;
-    if (!stored.unstored) entry = await untilAborted(stored.read(), signal);
+    if (!stored.unstored) entry = await untilAborted(stored.read(ask !== undefined), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
       if (this.held.fresh) return false;
     }
     return await (await this.renewal()).signIn(entry, era, signal);
-  }
-
-  /** The bearer token in memory, while it is fresh. */
-  freshToken(): string | undefined {
-    return this.held.fresh?.token;
   }
 
   /**

@@ -1,3 +1,4 @@
+import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
@@ -11,9 +12,9 @@ import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
-import { settingsPath } from "../../options/settings_path.ts";
+import { CONFIG_VARIABLE, settingsPath, shown } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { selectionNeeds } from "../../permissions/start_needs.ts";
+import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import {
   type Command,
@@ -27,11 +28,16 @@ import type { FlagValues } from "../flags.ts";
 import { columns, print, printResult } from "../output.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
+const CHANGE = "change the settings";
+
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") return await change(flags, way, words);
   if (way !== "list" && way !== "path") {
-    throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
+    const word = shown(way, "with that word");
+    throw usageError(
+      `Cannot use config ${word}: it takes list, path, set, unset. list shows each value.`,
+    );
   }
   if (words.length > 0) {
     throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
@@ -63,8 +69,6 @@ function shownValue(value: unknown): string {
   if (value === undefined) return "(set, not shown)";
   return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
 }
-
-const CHANGE = "change the settings";
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
 async function change(
@@ -127,7 +131,11 @@ function changeFile(
 }
 
 function placeOfFile(flags: FlagValues): string {
-  const path = flags.text("config") ?? settingsPath();
+  const given = flags.text("config");
+  if (given !== undefined) return given;
+  const variables = [CONFIG_VARIABLE, HOME_VARIABLE];
+  preflight(CHANGE, variables.map((one) => env(one, "to find the settings file")));
+  const path = settingsPath();
   if (path !== "") return path;
   throw usageError(
     "Cannot find the settings file: VM_AUTH_CONFIG is empty, or the home folder is not known. Give " +

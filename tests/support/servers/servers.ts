@@ -59,9 +59,10 @@ export const SERVERS = {
   dex: { by: "go" },
   "docker-credential-pass": { by: "go" },
   "docker-credential-secretservice": { by: "go" },
-  "client-go-exec": { by: "go" },
   /** An API server, etcd and kubectl, told apart by the name by which the program is called. */
   kubernetes: { by: "go", linked: kubernetesVersion("1.36.4") },
+  /** The kubelet, with real volumes and containers that are none. */
+  kubelet: { by: "go", linked: kubernetesVersion("1.36.4") },
   keycloak: {
     by: "maven",
     version: "26.7.3",
