@@ -186,6 +186,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   const session = new SignedInSession({
     ...resolved,
     tokens,
+    asksAgain: options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
       const { browserNeeds, dropPermissions } = await loadPreflight();
       const needed = [...needs(), ...browserNeeds(options)];
@@ -214,14 +215,17 @@ function tokensOf(
   const note = isDefaultHost
     ? `The API is the default, ${apiHost}, since apiHost (VM_API_HOST) is not set.`
     : undefined;
-  const asks = interactive && !asksNobody(identity.flow);
+  const asksAgain = interactive || options.reauthenticate === "ask";
+  const isOfPerson = !asksNobody(identity.flow);
+  const ask = { ...options, flow: identity.flow, note, call };
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: asks ? { ...options, flow: identity.flow, note, call } : undefined,
+    ask: interactive && isOfPerson ? ask : undefined,
+    askAgain: asksAgain && isOfPerson ? ask : undefined,
     beforeProvider,
   });
 }

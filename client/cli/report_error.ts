@@ -2,7 +2,8 @@ import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { isOwn, ValidMindAuthError } from "../errors.ts";
+import { parametersOf } from "../api/demand.ts";
+import { ApiError, isOwn, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import {
@@ -31,6 +32,9 @@ const SETTING_CODES: readonly string[] = [
   "home_unset",
 ];
 
+/** The codes where a person has to sign in. */
+const SIGN_IN_CODES: readonly string[] = ["login_required", "reauthentication_required"];
+
 /**
  * Writes the error of a command to standard error and returns the exit code. `flags` are absent where
  * the arguments could not be parsed.
@@ -52,7 +56,7 @@ export function reportError(
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
-  if (code === "login_required") return EXIT.signInNeeded;
+  if (SIGN_IN_CODES.includes(code)) return EXIT.signInNeeded;
   return isSetting ? EXIT.usage : EXIT.failure;
 }
 
@@ -108,10 +112,16 @@ function inShell(
   flags: FlagValues | undefined,
   given: SignInOptions | undefined,
 ): string {
-  if (!(error instanceof ValidMindAuthError) || error.code !== "login_required") {
-    return error.message;
-  }
+  if (!(error instanceof ValidMindAuthError)) return error.message;
   const { action, reason, signIn } = error;
+  if (error instanceof ApiError && error.demand !== undefined) {
+    const parameters = Object.entries(parametersOf(error.demand))
+      .map(([name, value]) => argument("parameter", `${name}=${value}`)).join("");
+    const remedy = `Sign in with\n  ${PROGRAM} login${valueFlags(flags, IDENTITY_FLAGS)}` +
+      `${flagsFor(signIn ?? {})}${parameters}${valueFlags(flags, STORE_FLAGS)}`;
+    return messageOf({ action, reason, remedy });
+  }
+  if (error.code !== "login_required") return error.message;
   const remedy = signIn === undefined
     ? `Sign in with ${PROGRAM} token --login${
       valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS])

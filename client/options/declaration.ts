@@ -213,6 +213,11 @@ export const OPTIONS = {
     variable: "VM_OIDC_INTERACTIVE",
     help: "whether a person may be asked to sign in",
   },
+  reauthenticate: {
+    ...PERSON,
+    type: ["never", "ask"],
+    help: "whether the person is asked where the API wants another sign-in",
+  },
   redirectUri: {
     ...BROWSER,
     variable: "VM_OIDC_REDIRECT_URI",
@@ -317,6 +322,9 @@ export function alternativesOf(name: OptionName): readonly OptionName[] {
   if (part === "proof") return PROOFS;
   return [yieldsTo, name, winsOver].filter((one) => one !== undefined);
 }
+
+/** The demand of an API for a sign-in, among the options of one. */
+export const DEMAND: unique symbol = Symbol("demand");
 
 /** The way to the values of a sign-in in the browser that are read late. */
 export const COMPLETE: unique symbol = Symbol("complete");

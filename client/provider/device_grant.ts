@@ -42,17 +42,36 @@ export interface DeviceAuthorization {
   code: DeviceCode;
 }
 
-/** Asks for a device code: RFC 8628, section 3.1. */
+/** Whether a provider states that it takes these parameters. Of some no discovery document tells. */
+function takesAll(
+  demanded: Readonly<Record<string, string>>,
+  { acr_values_supported = [], claims_parameter_supported }: oauth.AuthorizationServer,
+): boolean {
+  const { acr_values, claims, ...others } = demanded;
+  const isAcrTaken = acr_values?.split(" ").some((one) => acr_values_supported.includes(one));
+  return isAcrTaken !== false && (claims === undefined || claims_parameter_supported === true) &&
+    Object.keys(others).length === 0;
+}
+
+/**
+ * Asks for a device code: RFC 8628, section 3.1.
+ *
+ * @param demanded Parameters by which the provider is asked for what an API demands.
+ */
 export async function authorizeDevice(
   provider: OidcProvider,
   signal?: AbortSignal,
+  demanded: Readonly<Record<string, string>> = {},
 ): Promise<DeviceAuthorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
-    if (server.device_authorization_endpoint === undefined) {
+    const isOffered = server.device_authorization_endpoint !== undefined;
+    if (!isOffered || !takesAll(demanded, server)) {
       throw new ValidMindAuthError("device_flow_unsupported", {
         action: `sign in at ${identity.issuer}`,
-        reason: "it offers no device flow",
+        reason: isOffered
+          ? "it does not state that its device flow takes what the API demands"
+          : "it offers no device flow",
         remedy: `Set ${BY_BROWSER}.`,
       });
     }
@@ -61,7 +80,7 @@ export async function authorizeDevice(
     // Sent wherever the provider knows PKCE: some demand it, and none minds it.
     const isPkce = server.code_challenge_methods_supported?.includes("S256");
     const verifier = isPkce ? oauth.generateRandomCodeVerifier() : undefined;
-    const parameters = new URLSearchParams(audienceOf(identity));
+    const parameters = new URLSearchParams({ ...demanded, ...audienceOf(identity) });
     if (identity.scope !== "") parameters.set("scope", identity.scope);
     if (verifier !== undefined) {
       parameters.set("code_challenge", await oauth.calculatePKCECodeChallenge(verifier));

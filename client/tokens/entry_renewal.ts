@@ -41,8 +41,10 @@ export class EntryRenewal extends EntryUse {
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
    * the wait for the lock. The entry is renewed again where others have changed it meanwhile.
+   *
+   * @param claims The claims that the refresh asks for.
    */
-  async run(rejected: string, signal: AbortSignal): Promise<OidcCredentials> {
+  async run(rejected: string, signal: AbortSignal, claims?: string): Promise<OidcCredentials> {
     const { store, options } = this;
     const { elapsed: now, delay } = options.runtime;
     const provider = this.#findProvider();
@@ -57,7 +59,8 @@ export class EntryRenewal extends EntryUse {
     };
     let refusals = 0;
     const countRefusal = () => ++refusals;
-    const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider, countRefusal));
+    const renew = () =>
+      repeat(limits, () => this.#renewOnce(rejected, provider, countRefusal, claims));
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
     return await takeTurn(store, renew, { signal, peek }, options);
   }
@@ -80,6 +83,7 @@ export class EntryRenewal extends EntryUse {
     rejected: string,
     found: Promise<OidcProvider>,
     countRefusal: () => number,
+    claims: string | undefined,
   ): Promise<OidcCredentials | undefined> {
     const { store, options } = this;
     const stored = await store.loadLocked();
@@ -97,7 +101,7 @@ export class EntryRenewal extends EntryUse {
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
     if (!await this.#isProvenFor(stored)) return undefined;
-    const answer = await this.#request(provider, stored);
+    const answer = await this.#request(provider, stored, claims);
     if ("refused" in answer) return await this.#afterRefusal(answer.refused, countRefusal());
 
     const entry = this.entryOf(answer.tokens, answer.previous);
@@ -130,22 +134,31 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Uses the grant of an entry; where there is none, and in place of a refused one, the client's own. */
-  async #request(provider: OidcProvider, stored: OidcCredentials | undefined): Promise<Answer> {
+  async #request(
+    provider: OidcProvider,
+    stored: OidcCredentials | undefined,
+    claims: string | undefined,
+  ): Promise<Answer> {
     if (this.isAlone && await this.noRefreshOf(stored)) return await requestNew(provider);
-    const answer = await this.#refresh(provider, stored!);
+    const answer = await this.#refresh(provider, stored!, claims);
     const isRefused = "refused" in answer && answer.refused.cause.code === "provider_refused";
     if (this.isAlone && isRefused) return await requestNew(provider);
     return answer;
   }
 
   /** Trades the refresh token of an entry for new tokens. A new refresh token is not lost by a fault. */
-  async #refresh(provider: OidcProvider, stored: OidcCredentials): Promise<Answer> {
+  async #refresh(
+    provider: OidcProvider,
+    stored: OidcCredentials,
+    claims: string | undefined,
+  ): Promise<Answer> {
     const { store } = this;
     const { refreshTokens, subjectOf } = await loadProvider();
     const rotation = new Rotation(store, stored);
     try {
       const answer = await refreshTokens(provider, {
         refreshToken: stored.refresh_token!,
+        claims,
         subject: subjectOf(stored),
         dpopKey: await this.importKey(stored.dpop_key),
         keepRotated: (token) => rotation.keep(token).catch(() => undefined), // stored with the rest

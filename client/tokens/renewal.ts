@@ -3,7 +3,8 @@ import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, coversScope } from "../entry/bearer.ts";
-import { codeOf, ValidMindAuthError } from "../errors.ts";
+import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
+import { DEMAND } from "../options/declaration.ts";
 import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
@@ -11,6 +12,7 @@ import { NO_KEY } from "./entry_use.ts";
 import { singleFlight, takeTurn } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
+import { prepareSignInAgain } from "./sign_in_again.ts";
 
 /** Loaded where a person is asked. */
 const loadDialog = () => import("../sign_in/dialog.ts");
@@ -44,6 +46,11 @@ export class TokenRenewal {
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
     if (await this.#renewal.servedBy(stored)) this.#held.adopt(stored!, era);
+    const demand = ask?.[DEMAND];
+    if (demand !== undefined) {
+      await this.signInAgain(demand, signal);
+      return true;
+    }
     if (this.#held.fresh) return false;
 
     const obstacle = await this.#renewal.obstacleIn(stored);
@@ -52,6 +59,15 @@ export class TokenRenewal {
     const isRenewed = obstacle === undefined && await this.#renewWithoutPerson(signal);
     if (!isRenewed) await this.#askPerson(signal);
     return !isRenewed;
+  }
+
+  /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
+  async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
+    if (this.#options.askAgain === undefined) {
+      throw this.#renewal.loginRequired("the API demands another sign-in, and nobody may be asked");
+    }
+    await this.#options.beforeProvider();
+    await this.#askPerson(signal, demand);
   }
 
   /** Renews the stored entry. `false` where a person has to go on, and one is there. */
@@ -67,7 +83,7 @@ export class TokenRenewal {
   }
 
   /** Asks the person, or joins another session of this process that is asking already. */
-  async #askPerson(signal?: AbortSignal): Promise<void> {
+  async #askPerson(signal?: AbortSignal, demand?: ApiDemand): Promise<void> {
     const held = this.#held;
     const rejected = held.bearer?.token; // it does not serve, if another program has stored it
     const { identity, bearer, runtime } = this.#options;
@@ -75,8 +91,8 @@ export class TokenRenewal {
     const entry = await singleFlight(
       store.shared.flights,
       // A call for another scope or bearer does not join, since the answer would not serve it.
-      `login ${bearer} ${identity.scope} ${store.key}`,
-      (ended) => this.#askAlone(rejected, ended),
+      `login ${bearer} ${identity.scope} ${store.key} ${demand && JSON.stringify(demand)}`,
+      (ended) => this.#askAlone(rejected, ended, demand),
       signal,
       () => runtime.emit?.({ type: "sign_in_joined" }),
     );
@@ -85,39 +101,55 @@ export class TokenRenewal {
   }
 
   /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
-  async #askAlone(rejected: string | undefined, signal: AbortSignal): Promise<OidcCredentials> {
+  async #askAlone(
+    rejected: string | undefined,
+    signal: AbortSignal,
+    demand: ApiDemand | undefined,
+  ): Promise<OidcCredentials> {
     const { ask, runtime } = this.#options;
     const renewal = this.#renewal;
     const { store } = renewal;
     const prove = async () => {
       await store.probe();
-      return await store.read(true);
+      return await store.read();
     };
     const turn = takeTurn(store, prove, { signal }, this.#options);
     const before = await untilAborted(turn, signal);
-    const [provider, { askPerson }] = await Promise.all([renewal.openProvider(), loadDialog()]);
+    const [again, { askPerson }] = await Promise.all([
+      demand && prepareSignInAgain(demand, this.#options, before),
+      loadDialog(),
+    ]);
+    const provider = again?.provider ?? await renewal.openProvider();
     return await askPerson(provider, {
       runtime,
-      ask: ask!,
+      ask: again?.ask ?? ask!,
       backend: store.backend,
       signal,
       async save(tokens) {
-        const entry = renewal.entryOf(tokens);
+        const entry = renewal.entryOf(tokens, again?.previous);
+        await again?.assertMet(entry, tokens);
         await store.saveNew(entry, before);
         renewal.reportStored(entry);
         return entry;
       },
-      look: async () => await renewal.freshIn(await store.peek(), rejected),
+      look: async () => {
+        const found = await renewal.freshIn(await store.peek(), rejected);
+        return found && again?.isMetBy(found) === false ? undefined : found;
+      },
       bearerIn: (entry) => renewal.bearerIn(entry),
     });
   }
 
   /** Gives a live bearer other than `rejected`. Never asks the person. */
-  async renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
+  async renew(
+    rejected: string | undefined,
+    signal?: AbortSignal,
+    claims?: string,
+  ): Promise<Bearer> {
     const held = this.#held;
     const { era } = held;
     try {
-      const entry = await this.#joinRenewal(rejected, signal);
+      const entry = await this.#joinRenewal(rejected, signal, claims);
       if (era === held.era) held.adopt(entry); // not after a sign-out in between
       return this.#liveBearerIn(entry);
     } catch (error) {
@@ -130,16 +162,20 @@ export class TokenRenewal {
   }
 
   /** The renewed entry. Calls of this process join, and other processes wait. */
-  async #joinRenewal(rejected = "", signal?: AbortSignal): Promise<OidcCredentials> {
+  async #joinRenewal(
+    rejected = "",
+    signal?: AbortSignal,
+    claims = "",
+  ): Promise<OidcCredentials> {
     const { identity, bearer, runtime: { emit } } = this.#options;
     const { store } = this.#renewal;
     return await singleFlight(
       store.shared.flights,
       // A run for another rejected bearer may give this one.
-      `${bearer} ${identity.scope} ${rejected} ${store.key}`,
+      `${bearer} ${identity.scope} ${rejected} ${store.key} ${claims}`,
       async (ended) => {
         try {
-          return await this.#renewal.run(rejected, ended);
+          return await this.#renewal.run(rejected, ended, claims || undefined);
         } catch (error) {
           if (!ended.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) }, error);
           throw error;

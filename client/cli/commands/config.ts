@@ -7,6 +7,8 @@ import { resolveLink } from "../../../backends/file/document.ts";
 import { fileError } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
+import { normalizeIssuer } from "../../credential_key.ts";
+import { discoverApi } from "../../discover_api.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
@@ -23,15 +25,20 @@ import {
   unknownWord,
   usageError,
 } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
-import { columns, print, printResult } from "../output.ts";
+import { type FlagName, FlagValues } from "../flags.ts";
+import { columns, note, print, printResult } from "../output.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") return await change(flags, way, words);
+  if (way === "discover") {
+    await keepApi(flags, words, command.action);
+    await list(flags, command);
+    return EXIT.ok;
+  }
   if (way !== "list" && way !== "path") {
-    throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
+    throw unknownWord(way, "config", ["list", "path", "set", "unset", "discover"]);
   }
   if (words.length > 0) {
     throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
@@ -62,6 +69,63 @@ async function list(flags: FlagValues, { action, examples }: Command): Promise<v
 function shownValue(value: unknown): string {
   if (value === undefined) return "(set, not shown)";
   return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
+}
+
+/**
+ * Asks an API how to sign in to it, and keeps that in the settings once the person has confirmed the issuer.
+ * The API names it, and only the address is the person's own.
+ *
+ * @returns The flags, with what was found.
+ */
+export async function keepApi(
+  flags: FlagValues,
+  [address, ...more]: readonly string[],
+  action: string,
+): Promise<FlagValues> {
+  const fail = (reason: string) => usageError(`Cannot ${action}: ${reason}`);
+  if (address === undefined || more.length > 0) throw fail("it takes one address. Give one.");
+  const document = readDocument(placeOfFile(flags));
+  const profile = flags.text("profile");
+  const kept = profile === undefined ? document : profileOf(document, profile);
+
+  const { issuers, options } = await discoverApi(address);
+  const numbered = issuers.map((one, index) => [`issuer ${index + 1}`, one]);
+  const others = Object.entries({ ...options, issuer: undefined }).filter(([_, value]) => value);
+  note(columns([...numbered, ...others.map(([name, value]) => [name, `${value}`])]));
+  const before = kept.apiHost === options.apiHost ? kept.issuer : undefined;
+  const named = flags.text("issuer") ?? before ?? await chooseIssuer(issuers, fail);
+  const issuer = issuers.find((one) => normalizeIssuer(one) === normalizeIssuer(`${named}`));
+  if (issuer === undefined) throw fail("the API does not name that issuer. Give --issuer.");
+  if ((kept.issuer ?? issuer) !== issuer) {
+    throw fail("the settings are of another issuer. Give --profile NAME for this API.");
+  }
+  const clientId = flags.text("client-id") ?? kept.clientId;
+  if (clientId === undefined) {
+    throw fail(
+      "no client is known. Give --client-id, or send this to the administrator of the API:\n" +
+        `Which public client may sign in at ${issuer} for ${JSON.stringify(options)}, with a ` +
+        "device code or the redirect URI http://127.0.0.1/callback?",
+    );
+  }
+
+  const values = new FlagValues(flags);
+  const words = Object.entries({ ...options, issuer, clientId }).flatMap(([name, value]) => {
+    const flag = optionRow(name as SettingName).flag as FlagName;
+    if (!flags.has(flag)) values.set(flag, value === true ? [] : [`${value}`]);
+    return [name, values.text(flag) ?? "true"];
+  });
+  await change(new FlagValues(flags).set("quiet", []), "set", words);
+  return values;
+}
+
+/** Asks the person for one of the issuers, once. */
+async function chooseIssuer(issuers: readonly string[], fail: (reason: string) => Error) {
+  if (!Deno.stdin.isTerminal()) throw fail("nobody can confirm the issuer. Give it as --issuer.");
+  note("Sign in at an issuer that you know. Its number: ");
+  const bytes = new Uint8Array(100);
+  const length = await Deno.stdin.read(bytes) ?? 0;
+  const answer = new TextDecoder().decode(bytes.subarray(0, length));
+  return issuers[Number(answer) - 1];
 }
 
 const CHANGE = "change the settings";

@@ -1,6 +1,8 @@
+import { readDemand } from "../../api/demand.ts";
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer.ts";
+import { DEMAND } from "../../options/declaration.ts";
 import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { note, print, snakeCase, toJsonText } from "../output.ts";
@@ -10,11 +12,14 @@ import {
   sessionOptions,
   type SignInTarget,
 } from "../sign_in_target.ts";
+import { keepApi } from "./config.ts";
 import { readStatus, statusText } from "./status.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
-  const target = await findTarget(flags, command.action);
-  const isNew = await signIn(target, flags, command.action);
+export async function run({ flags: given, args, command }: CommandCall): Promise<number> {
+  const { action } = command;
+  const flags = args.length === 0 ? given : await keepApi(given, args, action);
+  const target = await findTarget(flags, action);
+  const isNew = await signIn(target, flags, action);
   const report = await readStatus(target);
   const already = isNew || target === undefined
     ? ""
@@ -39,8 +44,10 @@ async function signIn(
   const tell = (step: object) => print(toJsonText(snakeCase(step)));
   const isAlone = asksNobody(identity.flow);
   let isAsked = false;
+  const options = sessionOptions(flags);
+  const demand = readDemand(options.authorizationParameters ?? {});
   await using _session = await createSession({
-    ...sessionOptions(flags),
+    ...Object.assign(options, { [DEMAND]: demand }),
     credentialsBackend: backend,
     interactive: true,
     onEvent: ({ time: _, ...event }: AuthEvent) => {

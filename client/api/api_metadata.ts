@@ -1,0 +1,119 @@
+import * as oauth from "oauth4webapi";
+import { parsePlainUrl } from "../../backends/common/host.ts";
+import { given } from "../../backends/common/json.ts";
+import { printable } from "../../backends/common/printable.ts";
+import { DEFAULT_SCOPE } from "../entry/bearer.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import { SIGN_IN_WORDS } from "../options/declaration.ts";
+import { secureUrl } from "../options/resolve_identity.ts";
+import { checkCallOptions, runtimeOf } from "../options/resolve_options.ts";
+import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
+import { joinScopes, type Parameters, WORDS } from "./demand.ts";
+import { ApiTransport } from "./transport.ts";
+
+/** More than any API publishes of itself. */
+const MAX_BYTES = 64 * 1024;
+const WELL_KNOWN = "/.well-known/oauth-protected-resource";
+const ACTION = "find out how to sign in to the API";
+
+/** The parameters of each challenge in a `WWW-Authenticate` header. */
+export async function readChallenges(header: string): Promise<readonly Parameters[]> {
+  const answer = new Response(null, { headers: { "www-authenticate": header } });
+  const options = { [oauth.customFetch]: () => Promise.resolve(answer) }; // nothing is requested
+  const nowhere = new URL("https://api.invalid");
+  try {
+    await oauth.protectedResourceRequest("none", "GET", nowhere, undefined, undefined, options);
+    return [];
+  } catch (error) {
+    const challenges = (error as oauth.WWWAuthenticateChallengeError).cause;
+    return challenges.map(({ parameters }) => parameters as Parameters);
+  }
+}
+
+/**
+ * Reads the metadata of an API, without a token: see `discoverApi`. It stands at the address that RFC 9728
+ * forms of the API's own, or where the API names it at its own origin.
+ */
+export async function requestMetadata(
+  address: string,
+  options: DiscoverApiOptions,
+): Promise<DiscoveredApi> {
+  checkCallOptions(ACTION, options, { signal: "signal", fetch: "function" });
+  const typed = secureUrl(address.trim(), "the address", ACTION);
+  typed.search = typed.hash = "";
+  const get = getter(options);
+  try {
+    const request = { [oauth.customFetch]: get, [oauth.allowInsecureRequests]: true }; // checked above
+    return await readMetadata(typed, typed, await oauth.resourceDiscoveryRequest(typed, request));
+  } catch (error) {
+    const { headers } = await get(typed.href);
+    const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
+    const named = challenges.find(({ resource_metadata }) => resource_metadata);
+    const place = URL.parse(named?.resource_metadata ?? "");
+    if (place?.origin !== typed.origin) throw error;
+    // The API for whose address this place is formed.
+    const resource = new URL(place.href.replace(WELL_KNOWN, ""));
+    return await readMetadata(typed, resource, await get(place.href));
+  }
+}
+
+/** Makes requests that carry nothing, follow no redirect, and have an end. */
+function getter({ signal, fetch = globalThis.fetch }: DiscoverApiOptions) {
+  const transport = new ApiTransport(runtimeOf({ fetch }));
+  return async (href: string) => {
+    const request = {
+      url: new URL(href),
+      init: { signal: signal ?? null, redirect: "error" },
+    } as const;
+    const answer = await transport.send(request, { headers: {}, fetch });
+    const text = await transport.readText(request, answer, MAX_BYTES);
+    return new Response(text || null, answer);
+  };
+}
+
+/** Reads metadata that is of this resource alone, and of no API but the typed one: RFC 9728, section 3.3. */
+async function readMetadata(typed: URL, resource: URL, answer: Response): Promise<DiscoveredApi> {
+  const process = oauth.processResourceDiscoveryResponse(resource, answer);
+  // The messages of oauth4webapi's errors are fixed texts. Their causes are left out.
+  const metadata = await process.catch(({ message }) => {
+    throw unusable(printable(message));
+  });
+  const listOf = (name: string, fallback: string[] = []) =>
+    [metadata[name] ?? fallback].flat().map(String);
+  const issuers = listOf("authorization_servers");
+  const scopes = listOf("scopes_supported");
+  const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
+  const isOfTyped = `${typed.href}/`.startsWith(`${resource.href.replace(/\/$/, "")}/`);
+  const isIssuer = (text: string) =>
+    WORDS.test(text) && parsePlainUrl(text) !== null &&
+    (typed.protocol === "http:" || text.startsWith("https:"));
+  const dpop = metadata.dpop_bound_access_tokens_required ?? false;
+  const algorithms = listOf("dpop_signing_alg_values_supported", ["ES256"]);
+  const isDpopUsable = dpop === false || dpop === true && algorithms.includes("ES256");
+  const isHeaderTaken = listOf("bearer_methods_supported", ["header"]).includes("header");
+
+  if (!isOfTyped) throw unusable("it is of another API");
+  if (issuers.length === 0) throw unusable("it names no issuer");
+  if (!issuers.every(isIssuer)) throw unusable("it names an issuer that is not an https: address");
+  if (scope.length > 2000 || !WORDS.test(scope)) throw unusable("its scopes cannot be asked for");
+  if (!isDpopUsable) throw unusable("it does not describe DPoP with ES256");
+  if (!isHeaderTaken) throw unusable("the API takes no token in a header");
+  return {
+    issuers,
+    options: given({
+      apiHost: typed.href,
+      issuer: issuers.length === 1 ? issuers[0] : undefined,
+      audience: metadata.resource,
+      scope: scopes.length > 0 ? scope : undefined,
+      dpop: dpop || undefined,
+    }),
+  };
+}
+
+function unusable(reason: string): ValidMindAuthError {
+  return new ValidMindAuthError("api_metadata_invalid", {
+    action: ACTION,
+    reason: `its metadata cannot be used: ${reason}`,
+    remedy: `Ask the API's administrator, and set ${SIGN_IN_WORDS}.`,
+  });
+}

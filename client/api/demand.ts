@@ -1,0 +1,113 @@
+import { parseObject } from "../../backends/common/json.ts";
+import { printable } from "../../backends/common/printable.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { readClaims } from "../entry/bearer.ts";
+import { type ApiDemand, ValidMindAuthError } from "../errors.ts";
+
+/** The parameters of a challenge, or of a request. */
+export type Parameters = Readonly<Record<string, string | undefined>>;
+
+/** The errors of challenges that demand another sign-in: RFC 9470, Microsoft Entra, RFC 6750. */
+const ERRORS = ["insufficient_user_authentication", "insufficient_claims", "insufficient_scope"];
+
+/** Names that a scope or a request can have. */
+export const WORDS = /^[!#-[\]-~]+( [!#-[\]-~]+)*$/;
+/** The parts of a demand: the parameter of each, and the values of it that a request can carry. */
+const PARTS: readonly (readonly [member: keyof ApiDemand, parameter: string, fitting: RegExp])[] = [
+  ["acrValues", "acr_values", WORDS],
+  ["maxAge", "max_age", /^\d{1,9}$/],
+  ["claims", "claims", /^\{/],
+  ["scope", "scope", WORDS],
+];
+
+/** More than any part has. */
+const LONGEST = 2000;
+/** Clocks are read in whole seconds, and compared to a few of them. */
+const SLACK_SECONDS = 5;
+
+/** The demand in the challenges of an answer, if there is one. */
+export function demandIn(challenges: readonly Parameters[]): ApiDemand | undefined {
+  return readDemand(challenges.find(({ error = "" }) => ERRORS.includes(error)) ?? {});
+}
+
+/**
+ * The demand among parameters, if there is one. Its claims are JSON, or base64 of it.
+ *
+ * @throws {ValidMindAuthError} `demand_unmet` for one that no request could carry.
+ */
+export function readDemand(parameters: Parameters): ApiDemand | undefined {
+  const { claims = "" } = parameters;
+  const json = JSON.stringify(parseObject(claims) ?? readClaims(`.${claims}`));
+  const demand: Record<string, string | number> = {};
+  for (const [member, parameter, fitting] of PARTS) {
+    const given = parameters[parameter];
+    if (given === undefined) continue;
+    const text = member === "claims" ? `${json}` : given;
+    if (text.length > LONGEST || !fitting.test(text)) throw unfit(parameter);
+    demand[member] = member === "maxAge" ? Number(text) : text;
+  }
+  if (Object.keys(demand).length > 0) return demand;
+  return undefined;
+}
+
+function unfit(parameter: string): ValidMindAuthError {
+  return new ValidMindAuthError("demand_unmet", {
+    action: "sign in as the API demands",
+    reason: `its ${parameter} cannot be sent`,
+    remedy: "Ask the API's administrator.",
+  });
+}
+
+/** The claims of a demand that a refresh with them may meet; `false` for any other demand. */
+export function refreshClaims({ claims, ...others }: ApiDemand): string | false {
+  return Object.keys(others).length === 0 && claims || false;
+}
+
+/** The parameters by which a provider is asked for a demand. The scope has an option of its own. */
+export function parametersOf(demand: ApiDemand): Record<string, string> {
+  const rows = PARTS.filter(([member]) => member !== "scope" && demand[member] !== undefined);
+  return Object.fromEntries(rows.map(([member, parameter]) => [parameter, `${demand[member]}`]));
+}
+
+/** Scopes, each once. */
+export function joinScopes(...scopes: readonly (string | undefined)[]): string {
+  return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");
+}
+
+/**
+ * The words for a demand.
+ *
+ * @param scope The scope of the session.
+ */
+export function demandParts(demand: ApiDemand, scope: string) {
+  const json = JSON.stringify(demand);
+  return {
+    reason: `the API demands another sign-in: ${json}`,
+    remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
+      `await session.signIn({ for: { demand: ${json} } });`,
+    signIn: { scope: joinScopes(scope, demand.scope) },
+  };
+}
+
+/**
+ * Why an entry does not meet a demand; `undefined` where it does, as far as its tokens tell.
+ *
+ * @param askedAt When the person was asked, in seconds by the provider's clock.
+ */
+export function shortfallOf(
+  { acrValues, maxAge, scope = "" }: ApiDemand,
+  entry: OidcCredentials,
+  askedAt: number,
+): string | undefined {
+  // A JWT of RFC 9068 has the same claims, where the ID token lacks one.
+  const claims = { ...readClaims(entry.access_token), ...readClaims(`${entry.id_token}`) };
+  const acr = printable(`${claims.acr}`, 100);
+  if (acrValues && !acrValues.split(" ").includes(acr)) return `acr is ${acr}, not ${acrValues}`;
+  const isNew = Number(claims.auth_time) >= askedAt - (maxAge ?? Infinity) - SLACK_SECONDS;
+  if (maxAge !== undefined && !isNew) return `auth_time is not within ${maxAge} seconds`;
+  // Microsoft Entra grants a scope with the name of its API, or without.
+  const partsOf = (text: string) => text.split(" ").map((name) => name.replace(/^.*\//, ""));
+  const granted = partsOf(`${entry.granted_scope ?? entry.scope}`);
+  if (scope === "" || partsOf(scope).every((name) => granted.includes(name))) return undefined;
+  return `the granted scope is ${granted.join(" ")}`;
+}
