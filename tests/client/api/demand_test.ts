@@ -305,6 +305,7 @@ demandTest("a token that the API echoes is not in it", async (context) => {
   const token = await context.session.accessToken();
   const echo = `Bearer error="insufficient_scope", scope="${token}"`;
   const error = await demandOf(context, demanding(echo, 403));
+  assertEquals(error.code, "api_error");
   assertNoSecret(error, [token]);
 });
 
