@@ -25,7 +25,7 @@ interface StepUpWorld extends RealWorld {
 function stepUpTest(
   name: string,
   run: (world: StepUpWorld) => Promise<void>,
-  { login = ACCOUNT.sub as string, flow = "browser" as "browser" | "auto" } = {},
+  { login = ACCOUNT.sub as string, flow = "browser" as "browser" | "device" } = {},
 ): void {
   Deno.test(`step-up: ${name}`, async () => {
     const wishes: Wishes = {};
@@ -71,7 +71,8 @@ function stepUpTest(
     await world.signIn(); // by the device flow
     const session = await world.signIn({
       ...options,
-      ...flow === "browser" && { flow, now: undefined, delay: undefined },
+      flow,
+      ...flow === "browser" && { now: undefined, delay: undefined },
       apiHost: `${api.origin}/`,
       async onAuthorizationUrl(prompt: AuthorizationPrompt) {
         prompts.push(prompt);
@@ -126,7 +127,7 @@ stepUpTest("the device flow takes a level that discovery states", async (world) 
   assert(world.provider.requests.some(({ form }) => form.acr_values === "gold"));
   await session.accessToken({ forceRefresh: true });
   assertEquals(await session.get("thing"), { acr: "gold" });
-}, { flow: "auto" });
+}, { flow: "device" });
 
 stepUpTest("a provider that ignores it is told as such, and nothing is replaced", async (world) => {
   const before = world.stored();

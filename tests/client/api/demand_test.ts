@@ -320,6 +320,18 @@ demandTest("signIn() wants a demand, and a sign-in", async (world) => {
   await rejectsWith("api_error", () => byKey.get("thing"));
 });
 
+demandTest(
+  "where the flow is not chosen, a demand goes to the browser, and a scope to a device",
+  async (context) => {
+    const { links, session } = context;
+    context.provider.discovery.acr_values_supported = ["gold"];
+    await session.signIn({ for: { demand: { acrValues: "gold" } } });
+    assertEquals(links.length, 1);
+  },
+  [GOLD],
+  { flow: "auto" },
+);
+
 const DEVICE: [
   name: string,
   discovery: Record<string, unknown>,
