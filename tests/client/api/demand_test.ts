@@ -206,6 +206,43 @@ Deno.test("demand: reauthenticate asks also where nobody is asked otherwise", as
   await rejectsWith("login_required", sign, "nobody may be asked");
 });
 
+/** Conditional Access, as Entra answers a refresh: the person has to act. */
+const INTERACTION = () =>
+  json({
+    error: "interaction_required",
+    error_description: "AADSTS50076: you must use multi-factor authentication.",
+    error_codes: [50076],
+    suberror: "basic_action",
+    claims: CLAIMS,
+  }, 400);
+
+for (const isMet of [true, false]) {
+  Deno.test(`demand: Microsoft Entra's claims challenge, met by a refresh: ${isMet}`, async () => {
+    const issuer = "https://login.microsoftonline.com/7f3c/v2.0";
+    await using world = await scriptedProviderWorld({ issuer });
+    const own = { fetch: world.provider.fetch, bearer: "access_token" } as const;
+    await world.signIn(own);
+    const { links, ...person } = personAtBrowser(world, []);
+    const session = await world.signIn({ ...own, ...person });
+    const { refresh_token } = world.stored();
+    world.provider.reset();
+    if (!isMet) world.provider.script.token.push(INTERACTION);
+    world.api.script.push(demanding(ENTRA));
+    if (isMet) return void await session.get("thing");
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    assertEquals(error.demand, { claims: CLAIMS });
+    assertEquals(world.stored().refresh_token, refresh_token, "the grant was dropped");
+    await session.signIn({ for: error });
+    const [link] = links;
+    assertEquals([link!.origin, link!.searchParams.get("claims")], [
+      new URL(issuer).origin,
+      CLAIMS,
+    ]);
+    await session.get("thing");
+    assertEquals(refreshes(world), 1);
+  });
+}
+
 const OLD = { auth_time: Math.floor(Date.now() / 1000) - 60 };
 const UNMET: [name: string, challenge: string, brings: Brings, words: string][] = [
   ["acr is another one", STEP_UP, { claims: { acr: "bronze" } }, "acr is bronze"],
