@@ -44,7 +44,8 @@
  *
  * ## Permissions and errors
  *
- * A call checks its permissions before any work. The error names the exact flags that are missing.
+ * A call checks its permissions before any work. The error names the missing ones, and has
+ * one command to copy.
  * {@linkcode requiredPermissions} lists all of them. Errors have stable codes:
  * {@linkcode ValidMindAuthError}, and {@linkcode CredentialsBackendError} for the store.
  *

@@ -7,9 +7,8 @@ import { credentialKey } from "./credential_key.ts";
 import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
-import type { BrowserOptions } from "./options/browser_options.ts";
-import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
-import { backendOf, findOrigin } from "./options/places.ts";
+import { BROWSER_OPTIONS, type OptionRow } from "./options/declaration.ts";
+import { assertAllowed, backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
   type ResolvedOptions,
@@ -17,10 +16,8 @@ import {
 } from "./options/resolve_options.ts";
 import {
   apiNeeds,
-  asAlways,
   backendNeeds,
   type Call,
-  HOME_NEED,
   startNeeds,
   variableNeeds,
 } from "./permissions/start_needs.ts";
@@ -135,29 +132,24 @@ export async function prepareCall(
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
   if (!isGranted({ name: "env" })) {
-    const variables = variableNeeds(asked, call);
-    const more = () => [...variables.map(asAlways), HOME_NEED];
-    await checker(action, asked)(variables, "always", more);
+    await checker(action, asked, asked.credentialsBackend)(variableNeeds(asked, call), "always");
   }
   const places = await findOrigin(asked, action);
   const { origin, entry } = places;
-  const isWanted = (row: OptionRow) => !isLate(row) && (isInit || row.group !== "model");
-  const options = {
-    ...origin.complete(asked, action, isWanted),
-    [COMPLETE]: (early: BrowserOptions) => origin.complete(early, action, isLate),
-  };
-  const check = checker(action, options);
+  const isWanted = (row: OptionRow) => isInit || row.group !== "model";
+  const options = origin.complete(asked, action, isWanted);
   const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
   if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
     (await loadPreflight()).checkBrowserOptions(options, action);
   }
-  const backend = resolved.identity.kind === "oidc"
-    ? await untilAborted(
-      chooseBackend(options.credentialsBackend, backendOf(places)),
-      options.signal,
-    )
-    : undefined;
+  let backend: OidcCredentialsBackend | undefined;
+  if (resolved.identity.kind === "oidc") {
+    const chosen = chooseBackend(options.credentialsBackend, backendOf(places));
+    backend = await untilAborted(chosen, options.signal);
+    assertAllowed(places.settings, action, backend, resolved.identity.issuer);
+  }
+  const check = checker(action, options, backend);
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
@@ -204,7 +196,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
 
 /** The tokens of a sign-in; `undefined` with an API key. */
 function tokensOf(
-  { identity, interactive, runtime, apiHost, isDefaultHost }: ResolvedOptions,
+  { identity, interactive, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
   options: SessionOptions,
   call: InitOptions,
@@ -212,12 +204,9 @@ function tokensOf(
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const note = isDefaultHost
-    ? `The API is the default, ${apiHost}, since apiHost (VM_API_HOST) is not set.`
-    : undefined;
   const asksAgain = interactive || options.reauthenticate === "ask";
   const isOfPerson = !asksNobody(identity.flow);
-  const ask = { ...options, flow: identity.flow, note, call };
+  const ask = { ...options, flow: identity.flow, call };
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
@@ -230,10 +219,15 @@ function tokensOf(
   });
 }
 
-function checker(action: string, options: SessionOptions): PermissionCheck {
-  return async (needs, when, more = () => []) => {
+function checker(
+  action: string,
+  options: SessionOptions,
+  backend: OidcCredentialsBackend | undefined,
+): PermissionCheck {
+  return async (needs, when, more = () => backend ? backendNeeds(backend) : []) => {
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;
     const { browserNeeds, preflight } = await loadPreflight();
-    preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
+    const all = () => [...more(), ...needs, ...browserNeeds(options)];
+    preflight(action, needs, when, all, backend);
   };
 }

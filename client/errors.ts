@@ -16,6 +16,7 @@ import {
  * |---|---|
  * | `invalid_options` | an option or variable is unknown or has a wrong value |
  * | `settings_invalid` | the settings file is damaged, or has an unknown key or a wrong value |
+ * | `refused_by_settings` | the superuser's settings file does not name this issuer or store |
  * | `conflicting_credentials` | an API key and OIDC together |
  * | `missing_api_credentials` | neither an API key nor issuer and client id |
  * | `missing_model` | `init()` without a model |
@@ -57,6 +58,7 @@ import {
 export type ValidMindAuthErrorCode =
   | "invalid_options"
   | "settings_invalid"
+  | "refused_by_settings"
   | "conflicting_credentials"
   | "missing_api_credentials"
   | "missing_model"
@@ -169,6 +171,8 @@ export interface ValidMindAuthErrorParts extends ErrorParts {
   signIn?: Readonly<Record<string, string | boolean>> | undefined;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   retryAfterMs?: number | undefined;
+  /** The permissions that the call needs: of `permission_required`. */
+  permissions?: readonly Deno.PermissionDescriptor[] | undefined;
 }
 
 /**
@@ -209,6 +213,8 @@ export class ValidMindAuthError extends Error {
   declare readonly signIn?: Readonly<Record<string, string | boolean>>;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   declare readonly retryAfterMs?: number;
+  /** The permissions that the call needs, as far as they are known: of `permission_required`. */
+  declare readonly permissions?: readonly Deno.PermissionDescriptor[];
 
   /**
    * Creates an error.
@@ -218,12 +224,12 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs } = parts;
+    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs, permissions } = parts;
     this.code = code;
     this.action = action;
     this.reason = reason;
     this.remedy = remedy;
-    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs }));
+    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs, permissions }));
     showCode(this);
   }
 }
@@ -341,8 +347,12 @@ const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelId
 for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(parts: ErrorParts): ValidMindAuthError {
-  return new ValidMindAuthError("invalid_options", parts);
+export function invalidOptions(
+  action: string,
+  reason: string,
+  remedy: string,
+): ValidMindAuthError {
+  return new ValidMindAuthError("invalid_options", { action, reason, remedy });
 }
 
 /**
@@ -359,6 +369,7 @@ export function netDenied(
     action,
     reason: `Deno does not permit ${what}`,
     remedy: `Run with: ${permissionFlag("net", ...hosts)}`,
+    permissions: hosts.map((host) => ({ name: "net", host })),
   });
 }
 

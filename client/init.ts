@@ -204,14 +204,14 @@ export async function requiredPermissions(
 }
 
 /** Asks the API for the model's information and keeps it on the session. */
-async function ping(session: SignedInSession, signal?: AbortSignal): Promise<ClientInfo> {
+async function ping(session: SignedInSession, signal?: AbortSignal) {
   const answer = await session.get("ping", {}, signal === undefined ? {} : { signal });
   const { readClientInfo } = await import("./api/client.ts");
   session.info = readClientInfo(answer);
   return session.info;
 }
 
-function active(action: string): SignedInSession {
+function active(action: string) {
   const session = peekActiveSession();
   if (session !== undefined) return session;
   throw new ValidMindAuthError("no_active_session", {

@@ -77,11 +77,7 @@ export class ApiClient {
     checkCallOptions("POST", options, POST_TYPES);
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
-      throw invalidOptions({
-        action: "POST",
-        reason: "json and form exclude each other",
-        remedy: "Give one of them.",
-      });
+      throw invalidOptions("POST", "json and form exclude each other", "Give one of them.");
     }
     const init = { method: "POST", signal, body: postBody(json, form) };
     return await this.#json(this.#withParams(path, params, init));
@@ -267,11 +263,11 @@ function refusedAddress(
     });
   }
   if (url === null) {
-    return invalidOptions({
-      action: "make the request",
-      reason: "its address is not a URL",
-      remedy: "Give a path below apiHost, or a whole URL.",
-    });
+    return invalidOptions(
+      "make the request",
+      "its address is not a URL",
+      "Give a path below apiHost, or a whole URL.",
+    );
   }
   return new ValidMindAuthError("wrong_origin", {
     action: actionOf({ url, init: { method } }),

@@ -232,8 +232,8 @@ export const COMMANDS: readonly Command[] = [
     summary: "list the exact Deno flags that a script or this program needs",
     details: [
       "Reads the same options and variables as the script. Uses no network, unless " +
-      "--discover is given. An optional variable is listed if it is set here. Run it with " +
-      "--allow-env, or with -A.",
+      "--discover is given. An optional variable is listed if it is set here. --json also has them as a " +
+      "permission set for deno.json.",
     ],
     flags: [
       "for",

@@ -3,16 +3,10 @@ import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { parametersOf } from "../api/demand.ts";
-import { ApiError, isOwn, ValidMindAuthError } from "../errors.ts";
+import { ApiError, codeOf, isOwn, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
-import {
-  type FlagName,
-  type FlagValues,
-  IDENTITY_FLAGS,
-  SIGN_IN_FLAGS,
-  STORE_FLAGS,
-} from "./flags.ts";
+import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
@@ -32,19 +26,16 @@ const SETTING_CODES: readonly string[] = [
   "home_unset",
 ];
 
-/** The codes where a person has to sign in. */
-const SIGN_IN_CODES: readonly string[] = ["login_required", "reauthentication_required"];
-
 /**
  * Writes the error of a command to standard error and returns the exit code. `flags` are absent where
  * the arguments could not be parsed.
  */
-export function reportError(
+export async function reportError(
   error: unknown,
   isJson: boolean,
   command: string | undefined,
-  flags: FlagValues | undefined,
-): number {
+  flags: FlagValues = new FlagValues(),
+): Promise<number> {
   // The person or a signal has ended it, and the prompt has said so.
   if (error instanceof DOMException && error.name === "AbortError") {
     const { signal } = error as { signal?: Deno.Signal };
@@ -52,27 +43,32 @@ export function reportError(
   }
   const { code, message } = describeError(error, flags);
   const isSetting = SETTING_CODES.includes(code);
-  const hint = hintFor(code, command, flags);
+  const hint = hintFor(code, command) ?? await installHint(error, flags);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
-  if (SIGN_IN_CODES.includes(code)) return EXIT.signInNeeded;
+  const isForPerson = code === "login_required" || code === "reauthentication_required";
+  if (isForPerson) return EXIT.signInNeeded;
   return isSetting ? EXIT.usage : EXIT.failure;
 }
 
-function hintFor(
-  code: string,
-  command: string | undefined,
-  flags: FlagValues | undefined,
-): string | undefined {
+function hintFor(code: string, command: string | undefined): string | undefined {
   if (code === "usage") return `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`;
   const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid";
-  if (isShownByConfig && command !== "config") {
-    return `Try: ${PROGRAM} config, which shows where each value comes from`;
-  }
-  const hint = denoFlagsHint(code, flags);
-  if (hint === undefined || command !== "exec") return hint;
-  return `${hint}\nAdd --allow-run=PROGRAM, and --allow-env=PATH to find it by its name`;
+  if (!isShownByConfig || command === "config") return undefined;
+  return `Try: ${PROGRAM} config, which shows where each value comes from`;
+}
+
+/** The installation with the permissions that an error lacks, if it lacks some. */
+export async function installHint(
+  error: unknown,
+  flags: FlagValues,
+): Promise<string | undefined> {
+  const { code } = codeOf(error);
+  const isKv = code === "unstable_kv_required";
+  if (code !== "permission_required" && !isKv) return undefined;
+  const { installAdvice } = await import("./installation.ts");
+  return await installAdvice(flags, (error as ValidMindAuthError).permissions ?? [], isKv);
 }
 
 /**
@@ -113,7 +109,8 @@ function inShell(
   given: SignInOptions | undefined,
 ): string {
   if (!(error instanceof ValidMindAuthError)) return error.message;
-  const { action, reason, signIn } = error;
+  const { code, action, reason, signIn, permissions } = error;
+  if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
   if (error instanceof ApiError && error.demand !== undefined) {
     const parameters = Object.entries(parametersOf(error.demand))
       .map(([name, value]) => argument("parameter", `${name}=${value}`)).join("");
@@ -121,7 +118,7 @@ function inShell(
       `${flagsFor(signIn ?? {})}${parameters}${valueFlags(flags, STORE_FLAGS)}`;
     return messageOf({ action, reason, remedy });
   }
-  if (error.code !== "login_required") return error.message;
+  if (code !== "login_required") return error.message;
   const remedy = signIn === undefined
     ? `Sign in with ${PROGRAM} token --login${
       valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS])
@@ -145,14 +142,6 @@ function causeLines(
   }
   const text = isDebug ? cause.stack : `${cause.name}: ${printable(cause.message, 500)}`;
   return `\ncaused by ${text}${causeLines(cause, isDebug)}`;
-}
-
-/** The command that names all flags of Deno. An error can name only those of one step. */
-export function denoFlagsHint(code: string, flags: FlagValues | undefined): string | undefined {
-  if (!["permission_required", "unstable_kv_required"].includes(code)) return undefined;
-  if (flags?.has("from") || flags?.has("to")) return undefined; // of two stores
-  return "All flags at once: deno run --no-config --allow-env --allow-read " +
-    `${SPECIFIER} permissions --for cli${valueFlags(flags, SIGN_IN_FLAGS)}`;
 }
 
 /** The options of a sign-in, as a stored entry or an error names it. */

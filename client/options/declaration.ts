@@ -1,8 +1,5 @@
-import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
 import type { OptionTypes } from "../../backends/common/check_options.ts";
-import { didYouMean } from "../../backends/common/check_options.ts";
 import { parseFlag } from "../../backends/common/environment.ts";
-import { isGranted } from "../../backends/common/permission.ts";
 import { invalidOptions } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 
@@ -326,14 +323,6 @@ export function alternativesOf(name: OptionName): readonly OptionName[] {
 /** The demand of an API for a sign-in, among the options of one. */
 export const DEMAND: unique symbol = Symbol("demand");
 
-/** The way to the values of a sign-in in the browser that are read late. */
-export const COMPLETE: unique symbol = Symbol("complete");
-
-/** Whether the variable of an option is read by a sign-in in the browser alone. */
-export function isLate({ group, variable }: OptionRow): boolean {
-  return group === "browser" && variable !== undefined;
-}
-
 /** Whether an option belongs to a sign-in as such, and so to a sign-out, too. */
 export function isOfIdentity({ group }: OptionRow): boolean {
   return group === "identity" || group === "client";
@@ -345,19 +334,6 @@ export function optionNamed(word: string): OptionName | undefined {
   return OPTION_NAMES.find((name) =>
     letters(name) === letters(word) || optionRow(name).flag === word
   );
-}
-
-/** A sentence for each variable that is nearly one of this module's, where all may be read. */
-export function misspelledVariables(): string {
-  if (!isGranted({ name: "env" })) return "";
-  const own = OPTION_NAMES.map((name) => optionRow(name).variable ?? "");
-  const known = [...own, ...Object.values(BACKEND_VARIABLES), "VM_AUTH_CONFIG"];
-  return Object.keys(Deno.env.toObject())
-    .filter((name) => /^VM_(OIDC|API|AUTH)_/.test(name) && !known.includes(name))
-    .map((name) => {
-      const hint = didYouMean(name, known);
-      return hint && ` ${name} is set. ${hint}`;
-    }).join("");
 }
 
 /** The kinds of some options or settings, to check values by. */
@@ -391,11 +367,7 @@ export function parseVariable(name: OptionName, text: string, action: string): u
   if (type === "boolean") return parseFlag(variable, text);
   const word = text.trim();
   const refuse = (fitting: string) =>
-    invalidOptions({
-      action,
-      reason: `${variable} is not ${fitting}`,
-      remedy: "Correct it, or unset it.",
-    });
+    invalidOptions(action, `${variable} is not ${fitting}`, "Correct it, or unset it.");
   if (type === "timeout") {
     if (Number(word) > 0) return Number(word) * unit;
     throw refuse("a number above 0");

@@ -29,7 +29,7 @@ export interface SignInPage {
   /** The end of the page, and of its code. */
   expiresAt: Date;
   /** For a page whose answer comes back to this computer: the other ways for it. */
-  answer?: PageAnswer | undefined;
+  answer?: PageAnswer;
 }
 
 /** The address that a browser ends on, and the ways for it from another machine. */
@@ -43,7 +43,7 @@ export interface PageAnswer {
   /** Where a form of the notebook reaches this program, if a proxy leads here. */
   form?: { port: number; path: string };
   /** The way for an address where the page is shown, in lines. */
-  handIn?: readonly string[] | undefined;
+  handIn?: readonly string[];
 }
 
 /** A place where a person is asked to sign in, from the page to the outcome. */

@@ -31,9 +31,9 @@ interface AuthorizationOptions {
   /** The address that the answer comes to. */
   redirectUri: string;
   /** The person, for the provider's sign-in page. */
-  loginHint?: string | undefined;
+  loginHint?: string;
   /** Further parameters. Their names are checked. */
-  parameters?: Readonly<Record<string, string>> | undefined;
+  parameters?: Readonly<Record<string, string>>;
 }
 
 /** A request that waits for its answer. `state`, `nonce`, `verifier` and `dpopKey` are secrets. */
@@ -43,11 +43,11 @@ export interface Authorization {
   redirectUri: string;
   state: string;
   /** Sent with the scope `openid`, whose ID token must bring it back. */
-  nonce?: string | undefined;
+  nonce?: string;
   /** The PKCE verifier. */
   verifier: string;
   /** The key that the tokens will be bound to. */
-  dpopKey?: DpopKey | undefined;
+  dpopKey?: DpopKey;
 }
 
 /** Prepares the page on which the person approves: RFC 6749, section 4.1.1, with PKCE (RFC 7636). */
@@ -69,7 +69,7 @@ export async function startAuthorization(
       nonce: identity.scope.split(" ").includes("openid") ? oauth.generateRandomNonce() : undefined,
       dpopKey,
     };
-    let query = await queryOf(context, options, secrets);
+    let query: Record<string, string> = await queryOf(context, options, secrets);
     if (server.require_pushed_authorization_requests === true) {
       const { request_uri } = await push(context, query);
       query = { client_id: client.client_id, request_uri };
@@ -135,7 +135,7 @@ async function queryOf(
   { identity, client }: RequestContext,
   { redirectUri, loginHint, parameters }: AuthorizationOptions,
   { state, nonce, verifier, dpopKey }: Omit<Authorization, "url" | "redirectUri">,
-): Promise<Record<string, string>> {
+) {
   return {
     ...parameters,
     client_id: client.client_id,

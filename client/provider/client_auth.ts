@@ -16,6 +16,7 @@ import type { Runtime } from "../options/resolve_options.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
 import { type Endpoint, providerFetch } from "./fetch.ts";
 import { CURVES, RSA, signatureAlgorithm } from "./id_token.ts";
+import { isRedirect } from "./refusal.ts";
 import { CLIENT_ID } from "./remedy.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -166,7 +167,7 @@ const GITHUB: Endpoint = {
   name: "assertion",
   at: "find",
   normalize(status, json) {
-    if (status === 429 || status >= 500) return undefined;
+    if (status === 429 || status >= 500 || isRedirect(status)) return undefined;
     const { value } = json ?? {};
     if (status === 200 && typeof value === "string") return { status, body: { value } };
     throw unusable(ASSERTION, `GitHub answered with status ${status} and no token`, ALLOW);
@@ -178,7 +179,7 @@ async function askGitHub(
   { audience, address, token }: NonNullable<ReturnType<typeof gitHubJob>>,
   issuer: string,
   { runtime, signal }: Sender,
-): Promise<string> {
+) {
   if (address === undefined || !isSendable(token)) {
     throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both set`, ALLOW);
   }
@@ -187,7 +188,7 @@ async function askGitHub(
   url.searchParams.set("audience", audience || usual);
   const fetch = providerFetch(GITHUB, { ...runtime }); // a copy, since its clock is not the provider's
   const headers = { accept: "application/json", authorization: `Bearer ${token}` };
-  const response = await fetch(url.href, { headers, redirect: "manual", signal: signal ?? null });
+  const response = await fetch(url.href, { headers, signal });
   const { value } = await response.json();
   return value;
 }
@@ -281,7 +282,7 @@ async function importKey(
 function candidates(
   der: Uint8Array | undefined,
   offered: readonly string[] = ["RS256"],
-): string[] {
+) {
   const ofRsa = ["RS256", ...offered].find((alg) => RSA.includes(alg) && offered.includes(alg));
   const rsa = ofRsa ?? "RS256";
   if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];

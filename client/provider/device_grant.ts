@@ -31,9 +31,9 @@ export const DEVICE: Endpoint = {
 export interface DeviceAuthorization {
   deviceCode: string;
   /** The PKCE verifier, where a challenge was sent. */
-  verifier?: string | undefined;
+  verifier?: string;
   /** The key that the tokens will be bound to. */
-  dpopKey?: DpopKey | undefined;
+  dpopKey?: DpopKey;
   /** Seconds between polls. */
   interval: number;
   /** Lifetime in seconds. */
@@ -122,7 +122,7 @@ function toDeviceCode(
   answer: oauth.DeviceAuthorizationResponse,
   { issuer, scope }: OidcIdentity,
   now: number,
-): DeviceCode {
+) {
   const complete = answer.verification_uri_complete;
   return {
     verificationUri: checkPage(answer.verification_uri),
@@ -135,7 +135,7 @@ function toDeviceCode(
 }
 
 /** Only a page of the web may be shown: a terminal or a browser acts on other addresses. */
-function checkPage(text: string): string {
+function checkPage(text: string) {
   const url = URL.parse(text);
   if (url !== null && isSecureUrl(url)) return url.href;
   throw invalidProvider("sign in", "the sign-in page of the provider is not an https: page");

@@ -4,6 +4,7 @@ import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { withoutSlash } from "./discovery.ts";
 import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
@@ -27,9 +28,9 @@ interface RefreshOptions {
    * The person of the last ID token, where there was one. The tokens of another person are refused, and
    * everybody's where the person of the last one is unknown.
    */
-  subject?: Subject | "unknown" | undefined;
+  subject?: Subject | "unknown";
   /** The key that the tokens are bound to. */
-  dpopKey?: CryptoKeyPair | undefined;
+  dpopKey?: CryptoKeyPair;
   /**
    * Stores the refresh token that has replaced the old one, where the keys of the provider are not there to
    * check the other tokens. Never throws.
@@ -173,8 +174,7 @@ export function reasonAgainst(subject: Subject | "unknown", claims: Subject): st
   if (subject === "unknown") {
     return "the stored ID token cannot be read, so its person is not known";
   }
-  // An issuer may change between its forms with and without a trailing slash.
-  const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
+  const [first, second] = [subject, claims].map(({ iss }) => withoutSlash(String(iss)));
   if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
   // A nonce that comes back is the one of the sign-in.
   const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;

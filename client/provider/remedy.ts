@@ -52,7 +52,7 @@ export interface RefusalAdvice {
   /** Its scopes. */
   readonly scope?: string;
   /** The remedy where the client's own proof is refused, which depends on the kind of proof. */
-  readonly ofClient?: string | undefined;
+  readonly ofClient?: string;
   /** The remedy where a token to exchange is refused. */
   readonly ofToken?: string;
 }
@@ -139,7 +139,10 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
 }
 
 /** Some codes leave open whether the proof or the grant is refused. */
-function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
+function remedyOfProof({ at, code, said }: Refusal, ofClient: string) {
+  if (/\baud(ience)?\b/i.test(said)) {
+    return `Have the JWT made for the audience (aud) that the provider expects, mostly its issuer. ${ofClient}`;
+  }
   const isSure = code === "invalid_client" || namesClient(said);
   const grant = GRANTS[at];
   if (isSure || grant === undefined) return ofClient;
@@ -147,7 +150,7 @@ function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
 }
 
 /** A refusal without a word may be of a client that is not known. */
-function remedyOfFlow({ at, code }: Refusal): string {
+function remedyOfFlow({ at, code }: Refusal) {
   const grant = GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
   if (code === "") return `${PUBLIC} ${grant}`;
   return grant;
@@ -157,7 +160,7 @@ function remedyOfScope(
   { at }: Refusal,
   { scope = "", ofToken }: RefusalAdvice,
   known = ofToken,
-): string {
+) {
   const sent = `The scope asked for was "${scope}".`;
   if (known !== undefined) return `${sent} ${known}`;
   const check = `Check ${SCOPE}: the provider does not allow all of it to this client.`;
@@ -165,7 +168,7 @@ function remedyOfScope(
   return `${sent} ${check}${ofEntra}`;
 }
 
-function remedyOfFault({ at, status, code, said }: Refusal): string {
+function remedyOfFault({ at, status, code, said }: Refusal) {
   if (isBusy(status, `${code} ${said}`)) {
     return "Try again later, then ask the administrator of the provider, or of a proxy before it.";
   }
@@ -175,18 +178,18 @@ function remedyOfFault({ at, status, code, said }: Refusal): string {
   return `Check ${issuer}. Check also that no network or proxy asks for a sign-in of its own.`;
 }
 
-function remedyOfExchange({ kind, said }: Refusal, ofToken: string): string {
+function remedyOfExchange({ kind, said }: Refusal, ofToken: string) {
   if (kind === "client") return `The client may have to prove itself. ${PROVE} ${ofToken}`;
   if (namesApi(said)) return `${OTHER_API} ${ofToken}`;
   return ofToken;
 }
 
-function remedyOfEnd({ at }: Refusal): string {
+function remedyOfEnd({ at }: Refusal) {
   if (at !== "poll") return SIGN_IN;
   return `Sign in again, and approve before the code ends. ${INSTEAD_OF_CODE}`;
 }
 
-function remedyOfDenial({ at }: Refusal): string {
+function remedyOfDenial({ at }: Refusal) {
   if (at === "client") return "Have the client allowed to use this API at the provider.";
   const approve = `Sign in again, and approve. A rule may refuse it: ${ASK}`;
   return at === "poll" ? `${approve} ${INSTEAD_OF_CODE}` : approve;
@@ -195,7 +198,7 @@ function remedyOfDenial({ at }: Refusal): string {
 /** The codes of OpenID Connect Core, section 3.1.2.6, and Auth0 that a sign-in answers. */
 const WANTS_PERSON = /^(interaction|login|consent|account_selection|mfa)_required$/;
 
-function remedyOfOther({ at, code }: Refusal, words: string): string {
+function remedyOfOther({ at, code }: Refusal, words: string) {
   if (/^invalid_(target|resource)$/.test(code) || namesApi(words)) return OTHER_API;
   if (at === "refresh" || WANTS_PERSON.test(code)) return SIGN_IN;
   return `Check the options of the request, then ${ASK}`;

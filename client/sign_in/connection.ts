@@ -141,7 +141,7 @@ export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolea
 }
 
 /** The users of the connections from one of some addresses to one of others. */
-function ownersOf(from: readonly string[], to: readonly string[]): number[] {
+function ownersOf(from: readonly string[], to: readonly string[]) {
   return TABLES.flatMap((path) => Deno.readTextFileSync(path).split("\n"))
     .map((row) => row.trim().split(/\s+/))
     .filter(([, local = "", remote = ""]) => from.includes(local) && to.includes(remote))
@@ -149,7 +149,7 @@ function ownersOf(from: readonly string[], to: readonly string[]): number[] {
 }
 
 /** How the tables write an address: words of 32 bits, whose bytes little-endian machines turn round. */
-function inTable({ hostname, port }: Deno.NetAddr): string[] {
+function inTable({ hostname, port }: Deno.NetAddr) {
   const hex = (value: number, digits: number) =>
     value.toString(16).toUpperCase().padStart(digits, "0");
   const at = `:${hex(port, 4)}`;

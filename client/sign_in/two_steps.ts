@@ -90,11 +90,11 @@ function newLink() {
 
 function checkFlow({ flow = "browser" }: SessionOptions) {
   if (flow === "auto" || flow === "browser") return;
-  throw invalidOptions({
-    action: "start the sign-in",
-    reason: `startSignIn() is for the browser, and the option flow is "${flow}"`,
-    remedy: "Leave flow out, or call createSession().",
-  });
+  throw invalidOptions(
+    "start the sign-in",
+    `startSignIn() is for the browser, and the option flow is "${flow}"`,
+    "Leave flow out, or call createSession().",
+  );
 }
 
 /** The second step of a sign-in in two steps, as its first one names it. */
@@ -130,7 +130,7 @@ function isOfSignIn(name: OptionName) {
 }
 
 /** A value as code. One that is secret, or that has no text, stays with the person. */
-function literal(name: OptionName, value: unknown): string {
+function literal(name: OptionName, value: unknown) {
   const isCode = ["function", "object"].includes(typeof value) &&
     name !== "authorizationParameters";
   return isCode || optionRow(name).secret ? "<as in this cell>" : JSON.stringify(value);

@@ -9,6 +9,7 @@ import type {
 import { chooseBackend } from "../../backends/resolve_credentials_backend.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { codeOf, invalidOptions } from "../errors.ts";
+import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
   KEY_PARTS,
@@ -28,7 +29,6 @@ import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import {
   asAlways,
   choiceNeeds,
-  HOME_NEED,
   isByKey,
   proofNeeds,
   variableNeeds,
@@ -81,7 +81,7 @@ async function clearNamed(
   const isNative = options.fetch === undefined;
   const needs = clearNeeds(backend, revoke && isNative ? [identity.issuer] : []);
   if (revoke) needs.push(...proofNeeds(identity, isNative).map(asAlways));
-  preflight(ACTION, needs);
+  assertPermitted(options, backend, needs);
   const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>
@@ -96,7 +96,7 @@ async function clearAll(
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const backend = await storeOf(options, places);
-  preflight(ACTION, clearNeeds(backend, []));
+  assertPermitted(options, backend, clearNeeds(backend, []));
   const instead = `Clear entries one by one, with ${SIGN_IN_WORDS}.`;
   const listed = await listKeys(backend, instead).catch((error) => {
     // A store that cannot be understood: the one fault that its removal cures.
@@ -162,8 +162,8 @@ function chooseIdentity(
   places: CallOrigin | undefined,
 ): OidcIdentity | undefined {
   const { issuer, clientId, audience, profile, flow } = options;
-  const session = peekActiveSession()?.givenIdentity();
-  if (session !== undefined && (issuer ?? clientId) === undefined) {
+  if (places === undefined) {
+    const session = peekActiveSession()!.givenIdentity();
     if (session.kind !== "oidc") return undefined;
     // As it is: the variables may say something else by now, and did not count for all of it.
     const proof = proofIn(options, ACTION);
@@ -183,9 +183,18 @@ async function storeOf(
   places: CallOrigin | undefined,
 ): Promise<OidcCredentialsBackend> {
   const named = places && backendOf(places);
-  const choice = choiceNeeds({ credentialsBackend });
-  if (named === undefined) preflight(ACTION, choice, "always", () => [...choice, HOME_NEED]);
+  if (named === undefined) preflight(ACTION, choiceNeeds({ credentialsBackend }));
   return await chooseBackend(credentialsBackend, named);
+}
+
+/** Checks the permissions of a sign-out. The command of the error has those of its variables, too. */
+function assertPermitted(
+  options: ClearOidcCredentialsOptions,
+  backend: OidcCredentialsBackend,
+  needs: readonly PermissionNeed[],
+) {
+  const all = () => [...variableNeeds(options, "createSession"), ...needs];
+  preflight(ACTION, needs, "always", all, backend);
 }
 
 /** The active session of a store and its key, if that is among these. */
@@ -205,10 +214,10 @@ function endActive(active: ReturnType<typeof activeIn>): void {
 /** The provider of an identity, for a revocation. */
 async function providerOf(
   identity: OidcIdentity,
-  { fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions, // no variable is read for it
+  options: ClearOidcCredentialsOptions,
 ): Promise<OidcProvider> {
   const { openProvider } = await loadProvider();
-  return openProvider(identity, runtimeOf({ fetch, timeoutMs }));
+  return openProvider(identity, runtimeOf(options));
 }
 
 /**
@@ -221,11 +230,11 @@ async function providerOfEntry(
   options: ClearOidcCredentialsOptions,
 ): Promise<OidcProvider> {
   if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
-    throw invalidOptions({
-      action: "revoke the tokens",
-      reason: "the entry names no issuer and client",
-      remedy: "Revoke them at the provider.",
-    });
+    throw invalidOptions(
+      "revoke the tokens",
+      "the entry names no issuer and client",
+      "Revoke them at the provider.",
+    );
   }
   const url = checkIssuer(normalizeIssuer(issuer), ACTION);
   const clientId = normalizeClientId(client_id);

@@ -36,7 +36,7 @@ export function loginRequired(
 function wayToSignIn(
   { isFound, stored: { backend } }: TokenSourceOptions,
   signIn: SignInNames,
-): string {
+) {
   if (!isFound) return `Sign in with the program that made the store: run ${HERE}.`;
   const flags = Object.entries(signIn).map(([name, value]) => {
     const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;

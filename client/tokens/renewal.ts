@@ -9,7 +9,7 @@ import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { NO_KEY } from "./entry_use.ts";
-import { singleFlight, takeTurn } from "./flights.ts";
+import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 import { prepareSignInAgain } from "./sign_in_again.ts";
@@ -18,15 +18,12 @@ import { prepareSignInAgain } from "./sign_in_again.ts";
 const loadDialog = () => import("../sign_in/dialog.ts");
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
-export class TokenRenewal {
-  readonly #options: TokenSourceOptions;
+export class TokenRenewal extends EntryRenewal {
   readonly #held: HeldTokens;
-  readonly #renewal: EntryRenewal;
 
   constructor(options: TokenSourceOptions, held: HeldTokens) {
-    this.#options = options;
+    super(options);
     this.#held = held;
-    this.#renewal = new EntryRenewal(options);
   }
 
   /**
@@ -41,11 +38,11 @@ export class TokenRenewal {
     era: number,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    const { store } = this.#renewal;
-    const { ask, beforeProvider } = this.#options;
+    const { store } = this;
+    const { ask, beforeProvider } = this.options;
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
-    if (await this.#renewal.servedBy(stored)) this.#held.adopt(stored!, era);
+    if (await this.servedBy(stored)) this.#held.adopt(stored!, era);
     const demand = ask?.[DEMAND];
     if (demand !== undefined) {
       await this.signInAgain(demand, signal);
@@ -53,8 +50,8 @@ export class TokenRenewal {
     }
     if (this.#held.fresh) return false;
 
-    const obstacle = await this.#renewal.obstacleIn(stored);
-    if (obstacle !== undefined && ask === undefined) throw this.#renewal.loginRequired(obstacle);
+    const obstacle = await this.obstacleIn(stored);
+    if (obstacle !== undefined && ask === undefined) throw this.loginRequired(obstacle);
     await beforeProvider();
     const isRenewed = obstacle === undefined && await this.#renewWithoutPerson(signal);
     if (!isRenewed) await this.#askPerson(signal);
@@ -63,31 +60,31 @@ export class TokenRenewal {
 
   /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
   async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
-    if (this.#options.askAgain === undefined) {
-      throw this.#renewal.loginRequired("the API demands another sign-in, and nobody may be asked");
+    if (this.options.askAgain === undefined) {
+      throw this.loginRequired("the API demands another sign-in, and nobody may be asked");
     }
-    await this.#options.beforeProvider();
+    await this.options.beforeProvider();
     await this.#askPerson(signal, demand);
   }
 
   /** Renews the stored entry. `false` where a person has to go on, and one is there. */
-  async #renewWithoutPerson(signal?: AbortSignal): Promise<boolean> {
+  async #renewWithoutPerson(signal?: AbortSignal) {
     try {
       await this.renew(undefined, signal);
       return true;
     } catch (error) {
       const needsPerson = codeOf(error).code === "login_required";
-      if (needsPerson && this.#options.ask !== undefined) return false;
+      if (needsPerson && this.options.ask !== undefined) return false;
       throw error;
     }
   }
 
   /** Asks the person, or joins another session of this process that is asking already. */
-  async #askPerson(signal?: AbortSignal, demand?: ApiDemand): Promise<void> {
+  async #askPerson(signal?: AbortSignal, demand?: ApiDemand) {
     const held = this.#held;
     const rejected = held.bearer?.token; // it does not serve, if another program has stored it
-    const { identity, bearer, runtime } = this.#options;
-    const { store } = this.#renewal;
+    const { identity, bearer, runtime } = this.options;
+    const { store } = this;
     const entry = await singleFlight(
       store.shared.flights,
       // A call for another scope or bearer does not join, since the answer would not serve it.
@@ -97,7 +94,7 @@ export class TokenRenewal {
       () => runtime.emit?.({ type: "sign_in_joined" }),
     );
     held.adopt(entry);
-    if (held.bearer === undefined) throw noLiveBearer(this.#options);
+    if (held.bearer === undefined) throw noLiveBearer(this.options);
   }
 
   /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
@@ -105,38 +102,36 @@ export class TokenRenewal {
     rejected: string | undefined,
     signal: AbortSignal,
     demand: ApiDemand | undefined,
-  ): Promise<OidcCredentials> {
-    const { ask, runtime } = this.#options;
-    const renewal = this.#renewal;
-    const { store } = renewal;
+  ) {
+    const { ask, runtime } = this.options;
+    const { store } = this;
     const prove = async () => {
       await store.probe();
-      return await store.read();
+      return await store.read(true);
     };
-    const turn = takeTurn(store, prove, { signal }, this.#options);
-    const before = await untilAborted(turn, signal);
+    const before = await untilAborted(store.withLock(prove, { signal }), signal);
     const [again, { askPerson }] = await Promise.all([
-      demand && prepareSignInAgain(demand, this.#options, before),
+      demand && prepareSignInAgain(demand, this.options, before),
       loadDialog(),
     ]);
-    const provider = again?.provider ?? await renewal.openProvider();
+    const provider = again?.provider ?? await this.openProvider();
     return await askPerson(provider, {
       runtime,
       ask: again?.ask ?? ask!,
       backend: store.backend,
       signal,
-      async save(tokens) {
-        const entry = renewal.entryOf(tokens, again?.previous);
+      save: async (tokens) => {
+        const entry = this.entryOf(tokens, again?.previous);
         await again?.assertMet(entry, tokens);
         await store.saveNew(entry, before);
-        renewal.reportStored(entry);
+        this.reportStored(entry);
         return entry;
       },
       look: async () => {
-        const found = await renewal.freshIn(await store.peek(), rejected);
+        const found = await this.freshIn(await store.peek(), rejected);
         return found && again?.isMetBy(found) === false ? undefined : found;
       },
-      bearerIn: (entry) => renewal.bearerIn(entry),
+      bearerIn: (entry) => this.bearerIn(entry),
     });
   }
 
@@ -162,20 +157,16 @@ export class TokenRenewal {
   }
 
   /** The renewed entry. Calls of this process join, and other processes wait. */
-  async #joinRenewal(
-    rejected = "",
-    signal?: AbortSignal,
-    claims = "",
-  ): Promise<OidcCredentials> {
-    const { identity, bearer, runtime: { emit } } = this.#options;
-    const { store } = this.#renewal;
+  async #joinRenewal(rejected = "", signal?: AbortSignal, claims?: string) {
+    const { identity, bearer, runtime: { emit } } = this.options;
+    const { store } = this;
     return await singleFlight(
       store.shared.flights,
       // A run for another rejected bearer may give this one.
       `${bearer} ${identity.scope} ${rejected} ${store.key} ${claims}`,
       async (ended) => {
         try {
-          return await this.#renewal.run(rejected, ended, claims || undefined);
+          return await this.run(rejected, ended, claims);
         } catch (error) {
           if (!ended.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) }, error);
           throw error;
@@ -186,18 +177,18 @@ export class TokenRenewal {
     );
   }
 
-  #liveBearerIn(entry: OidcCredentials): Bearer {
-    const { runtime } = this.#options;
-    const bearer = this.#renewal.bearerIn(entry);
+  #liveBearerIn(entry: OidcCredentials) {
+    const { runtime } = this.options;
+    const bearer = this.bearerIn(entry);
     remember(runtime.secrets, [bearer?.token]);
     if (isAlive(bearer, runtime.now())) return bearer;
-    throw noLiveBearer(this.#options);
+    throw noLiveBearer(this.options);
   }
 
   /** Follows an unsuccessful renewal in the memory of the session. */
-  #followFailure(error: unknown): void {
-    const { unstored } = this.#renewal.store;
-    if (unstored !== undefined && coversScope(unstored, this.#options.identity.scope)) {
+  #followFailure(error: unknown) {
+    const { unstored } = this.store;
+    if (unstored !== undefined && coversScope(unstored, this.options.identity.scope)) {
       this.#held.adoptUnstored(unstored);
     } else if (endsSignIn(error)) this.#held.dropRefreshToken();
   }
@@ -205,7 +196,7 @@ export class TokenRenewal {
   /** Takes over the stored entry where it has a fresh bearer other than `rejected`. */
   async adoptStored(rejected: string): Promise<Bearer | undefined> {
     const { era } = this.#held;
-    const entry = await this.#renewal.freshIn(await this.#renewal.store.peek(), rejected);
+    const entry = await this.freshIn(await this.store.peek(), rejected);
     if (entry === undefined || era !== this.#held.era) return undefined;
     this.#held.adopt(entry);
     return this.#held.bearer;
@@ -213,30 +204,24 @@ export class TokenRenewal {
 
   /** The key that a bearer is bound to. */
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
-    const pair = await this.#renewal.importKey(dpopKey);
+    const pair = await this.importKey(dpopKey);
     if (pair !== undefined) return pair;
-    throw this.#renewal.loginRequired(NO_KEY);
-  }
-
-  /** Loads the code of a refresh. */
-  async prepareRefresh(): Promise<void> {
-    await this.#renewal.load();
+    throw this.loginRequired(NO_KEY);
   }
 
   /** Removes the entry. */
   async clear(revoke: boolean, held: OidcCredentials | undefined): Promise<ClearResult> {
-    const renewal = this.#renewal;
-    return await clearCredentials(renewal.store, revoke, () => renewal.openProvider(), held);
+    return await clearCredentials(this.store, revoke, () => this.openProvider(), held);
   }
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */
-function isFault(error: unknown): boolean {
+function isFault(error: unknown) {
   return error instanceof CredentialsBackendError || codeOf(error).code === "provider_unavailable";
 }
 
 /** Whether an error ends the sign-in. A refusal that keeps the grant may pass. */
-function endsSignIn(error: unknown): boolean {
+function endsSignIn(error: unknown) {
   if (codeOf(error).code !== "login_required") return false;
   const { cause } = error as Error;
   return !(cause instanceof ValidMindAuthError) || cause.kind === "over";

@@ -203,18 +203,14 @@ export class StoredCredential {
       if (entry === undefined) return undefined;
       if (!isEntryOfKey(entry, this.key)) {
         if (forSignIn) return undefined;
-        throw this.#ofOtherKey();
+        const reason = "the stored entry belongs to another issuer or client than its key names";
+        throw corruptEntry(this.backend, reason, "Sign in again, or remove it");
       }
       if (typeof entry.refresh_token !== "string") entry.refresh_token = null;
       return entry;
     } catch (error) {
       throw backendError("read credentials from", this.backend, error);
     }
-  }
-
-  #ofOtherKey(): Error {
-    const reason = "the stored entry belongs to another issuer or client than its key names";
-    return corruptEntry(this.backend, reason, "Sign in again, or remove it");
   }
 }
 

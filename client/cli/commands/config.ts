@@ -1,3 +1,4 @@
+import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
@@ -13,9 +14,9 @@ import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
-import { settingsPath } from "../../options/settings_path.ts";
+import { CONFIG_VARIABLE, settingsPath } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { selectionNeeds } from "../../permissions/start_needs.ts";
+import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import {
   type Command,
@@ -28,6 +29,8 @@ import {
 import { type FlagName, FlagValues } from "../flags.ts";
 import { columns, note, print, printResult } from "../output.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
+
+const CHANGE = "change the settings";
 
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
@@ -128,8 +131,6 @@ async function chooseIssuer(issuers: readonly string[], fail: (reason: string) =
   return issuers[Number(answer) - 1];
 }
 
-const CHANGE = "change the settings";
-
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
 async function change(
   flags: FlagValues,
@@ -191,7 +192,11 @@ function changeFile(
 }
 
 function placeOfFile(flags: FlagValues): string {
-  const path = flags.text("config") ?? settingsPath();
+  const given = flags.text("config");
+  if (given !== undefined) return given;
+  const variables = [CONFIG_VARIABLE, HOME_VARIABLE];
+  preflight(CHANGE, variables.map((one) => env(one, "to find the settings file")));
+  const path = settingsPath();
   if (path !== "") return path;
   throw usageError(
     "Cannot find the settings file: VM_AUTH_CONFIG is empty, or the home folder is not known. Give " +

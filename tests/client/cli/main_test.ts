@@ -205,14 +205,14 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   [
     new CredentialsBackendError("unstable_kv_required", errorParts(WORDS)),
     1,
-    "permissions --for cli\n",
+    "validmind-auth --unstable-kv -A jsr:@validmind/auth/cli\n",
   ],
 ];
 
-Deno.test("reportError: the exit code and the words by the error", () => {
+Deno.test("reportError: the exit code and the words by the error", async () => {
   for (const [error, code, text] of REPORTED) {
     using streams = new OwnStreams();
-    assertEquals(reportError(error, false, "status", undefined), code);
+    assertEquals(await reportError(error, false, "status"), code);
     const { stdout, stderr } = streams.written;
     assertEquals(stdout, "");
     assertStringIncludes(stderr, text);

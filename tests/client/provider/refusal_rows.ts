@@ -546,6 +546,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
     ],
     ["poll", 400, e("invalid_grant", "Device code not valid"), "over", "k5"],
     ["exchange", 400, e("invalid_client", "Audience not found"), "refused", "k7", true],
+    ["client", 401, e("invalid_client", "Audience of the JWT not found"), "client", "mem", true],
     [
       "exchange",
       403,

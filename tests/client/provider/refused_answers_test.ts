@@ -158,6 +158,20 @@ test("refused answers: an API that is not known leads to the audience", async (w
   }
 });
 
+test("refused answers: an assertion for another audience leads to its audience", async (world) => {
+  const clientAssertion = [{ alg: "RS256" }, { aud: "other" }, {}]
+    .map((part) => btoa(JSON.stringify(part)).replaceAll("=", "")).join(".");
+  const job = { flow: "client_credentials", clientAssertion } as const;
+  const { onDeviceCode: _, ...options } = { ...world.options, ...job };
+  for (const said of ["Invalid token audience", "Audience of the assertion not found"]) {
+    const body = { error: "invalid_client", error_description: said };
+    world.provider.script.token.push(() => json(body, 401));
+    const run = () => createSession(options);
+    const error = await rejectsWith("provider_refused", run, "audience (aud)", "clientAssertion");
+    assertEquals([error.kind, /public|Check audience/.test(error.message)], ["client", false]);
+  }
+});
+
 /** Answers of an API, or of a page, that was given as the issuer. */
 const NO_PROVIDER: (() => Response)[] = [
   () => json({ message: "Unauthorized" }, 401),
