@@ -88,16 +88,14 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
     WORDS.test(text) && parsePlainUrl(text) !== null &&
     (typed.protocol === "http:" || text.startsWith("https:"));
   const dpop = metadata.dpop_bound_access_tokens_required ?? false;
-  const algorithms = listOf("dpop_signing_alg_values_supported", ["ES256"]);
-  const isDpopUsable = dpop === false || dpop === true && algorithms.includes("ES256");
-  const isHeaderTaken = listOf("bearer_methods_supported", ["header"]).includes("header");
+  const methods = listOf("bearer_methods_supported", ["header"]);
 
   if (!isOfTyped) throw unusable("it is of another API");
   if (issuers.length === 0) throw unusable("it names no issuer");
   if (!issuers.every(isIssuer)) throw unusable("it names an issuer that is not an https: address");
   if (scope.length > 2000 || !WORDS.test(scope)) throw unusable("its scopes cannot be asked for");
-  if (!isDpopUsable) throw unusable("it does not describe DPoP with ES256");
-  if (!isHeaderTaken) throw unusable("the API takes no token in a header");
+  if (typeof dpop !== "boolean") throw unusable("it does not tell whether tokens are bound (DPoP)");
+  if (!methods.includes("header")) throw unusable("the API takes no token in a header");
   return {
     issuers,
     options: given({

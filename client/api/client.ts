@@ -164,19 +164,14 @@ export class ApiClient {
   }
 
   /** The demand of an answer. One that echoes what the session knows is none. */
-  async #demandOf({ status, headers, body }: Response): Promise<ApiDemand | undefined> {
+  async #demandOf({ status, headers }: Response): Promise<ApiDemand | undefined> {
     const header = headers.get("www-authenticate") ?? "";
     if (![401, 403].includes(status) || !header.includes("insufficient_")) return undefined;
     const { readChallenges } = await loadChallenges();
-    try {
-      const demand = demandIn(await readChallenges(header.slice(0, MAX_CHALLENGE)));
-      const text = JSON.stringify(demand ?? "");
-      if (redact(text, this.#options.runtime.secrets) === text) return demand;
-      return undefined;
-    } catch (error) {
-      await body?.cancel();
-      throw error;
-    }
+    const demand = demandIn(await readChallenges(header.slice(0, MAX_CHALLENGE)));
+    const text = JSON.stringify(demand ?? "");
+    if (redact(text, this.#options.runtime.secrets) === text) return demand;
+    return undefined;
   }
 
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {

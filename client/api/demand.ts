@@ -2,7 +2,7 @@ import { parseObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims } from "../entry/bearer.ts";
-import { type ApiDemand, ValidMindAuthError } from "../errors.ts";
+import type { ApiDemand } from "../errors.ts";
 
 /** The parameters of a challenge, or of a request. */
 export type Parameters = Readonly<Record<string, string | undefined>>;
@@ -31,9 +31,8 @@ export function demandIn(challenges: readonly Parameters[]): ApiDemand | undefin
 }
 
 /**
- * The demand among parameters, if there is one. Its claims are JSON, or base64 of it.
- *
- * @throws {ValidMindAuthError} `demand_unmet` for one that no request could carry.
+ * The demand among parameters, if there is one that a request can carry. Its claims are JSON, or base64 of
+ * it.
  */
 export function readDemand(parameters: Parameters): ApiDemand | undefined {
   const { claims = "" } = parameters;
@@ -43,19 +42,11 @@ export function readDemand(parameters: Parameters): ApiDemand | undefined {
     const given = parameters[parameter];
     if (given === undefined) continue;
     const text = member === "claims" ? `${json}` : given;
-    if (text.length > LONGEST || !fitting.test(text)) throw unfit(parameter);
+    if (text.length > LONGEST || !fitting.test(text)) return undefined;
     demand[member] = member === "maxAge" ? Number(text) : text;
   }
   if (Object.keys(demand).length > 0) return demand;
   return undefined;
-}
-
-function unfit(parameter: string): ValidMindAuthError {
-  return new ValidMindAuthError("demand_unmet", {
-    action: "sign in as the API demands",
-    reason: `its ${parameter} cannot be sent`,
-    remedy: "Ask the API's administrator.",
-  });
 }
 
 /** The claims of a demand that a refresh with them may meet; `false` for any other demand. */

@@ -3,7 +3,7 @@ import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { parametersOf } from "../api/demand.ts";
-import { ApiError, codeOf, isOwn, ValidMindAuthError } from "../errors.ts";
+import { type ApiError, codeOf, isOwn, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
@@ -109,14 +109,15 @@ function inShell(
   given: SignInOptions | undefined,
 ): string {
   if (!(error instanceof ValidMindAuthError)) return error.message;
-  const { code, action, reason, signIn, permissions } = error;
+  const { code, action, reason, signIn, permissions, demand } = error as ApiError;
   if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
-  if (error instanceof ApiError && error.demand !== undefined) {
-    const parameters = Object.entries(parametersOf(error.demand))
-      .map(([name, value]) => argument("parameter", `${name}=${value}`)).join("");
-    const remedy = `Sign in with\n  ${PROGRAM} login${valueFlags(flags, IDENTITY_FLAGS)}` +
-      `${flagsFor(signIn ?? {})}${parameters}${valueFlags(flags, STORE_FLAGS)}`;
-    return messageOf({ action, reason, remedy });
+  if (demand !== undefined) {
+    const parameters = Object.entries(parametersOf(demand)).map((pair) =>
+      argument("parameter", pair.join("="))
+    );
+    const own = [IDENTITY_FLAGS, STORE_FLAGS].map((names) => valueFlags(flags, names));
+    const login = ["login", ...own, flagsFor(signIn!), ...parameters].join("");
+    return messageOf({ action, reason, remedy: `Sign in with\n  ${PROGRAM} ${login}` });
   }
   if (code !== "login_required") return error.message;
   const remedy = signIn === undefined

@@ -42,16 +42,11 @@ export interface DeviceAuthorization {
   code: DeviceCode;
 }
 
-/** Whether a provider states that it takes these parameters. Of some no discovery document tells. */
-function takesAll(
-  demanded: Readonly<Record<string, string>>,
-  { acr_values_supported = [], claims_parameter_supported }: oauth.AuthorizationServer,
-): boolean {
-  const { acr_values, claims, ...others } = demanded;
-  const isAcrTaken = acr_values?.split(" ").some((one) => acr_values_supported.includes(one));
-  return isAcrTaken !== false && (claims === undefined || claims_parameter_supported === true) &&
-    Object.keys(others).length === 0;
-}
+/** The members of a discovery document that tell of a parameter. Of others nothing tells. */
+const STATED: Readonly<Record<string, string>> = {
+  acr_values: "acr_values_supported",
+  claims: "claims_parameter_supported",
+};
 
 /**
  * Asks for a device code: RFC 8628, section 3.1.
@@ -66,7 +61,8 @@ export async function authorizeDevice(
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
     const isOffered = server.device_authorization_endpoint !== undefined;
-    if (!isOffered || !takesAll(demanded, server)) {
+    const isTaken = Object.keys(demanded).every((name) => server[STATED[name] ?? ""]);
+    if (!isOffered || !isTaken) {
       throw new ValidMindAuthError("device_flow_unsupported", {
         action: `sign in at ${identity.issuer}`,
         reason: isOffered

@@ -88,7 +88,7 @@ export class TokenRenewal extends EntryRenewal {
     const entry = await singleFlight(
       store.shared.flights,
       // A call for another scope or bearer does not join, since the answer would not serve it.
-      `login ${bearer} ${identity.scope} ${store.key} ${demand && JSON.stringify(demand)}`,
+      `login ${bearer} ${identity.scope} ${store.key} ${JSON.stringify(demand)}`,
       (ended) => this.#askAlone(rejected, ended, demand),
       signal,
       () => runtime.emit?.({ type: "sign_in_joined" }),
@@ -128,8 +128,8 @@ export class TokenRenewal extends EntryRenewal {
         return entry;
       },
       look: async () => {
-        const found = await this.freshIn(await store.peek(), rejected);
-        return found && again?.isMetBy(found) === false ? undefined : found;
+        if (again !== undefined) return undefined; // a refresh elsewhere does not meet a demand
+        return await this.freshIn(await store.peek(), rejected);
       },
       bearerIn: (entry) => this.bearerIn(entry),
     });

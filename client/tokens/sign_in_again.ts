@@ -19,8 +19,6 @@ export async function prepareSignInAgain(
   const scope = joinScopes(identity.scope, before && `${before.scope ?? ""}`, demand.scope);
   const { openProvider, reasonAgainst, subjectOf } = await loadProvider();
   const provider = await openProvider({ ...identity, scope }, runtime);
-  const shortfall = (entry: OidcCredentials) =>
-    shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0)); // by the provider's clock
   const action = `sign in again at ${identity.issuer}`;
   const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
   return {
@@ -33,9 +31,6 @@ export async function prepareSignInAgain(
     },
     /** New tokens go on from it: its refresh token stays where there is no new one. */
     previous: { ...before, scope, granted_scope: undefined } as unknown as OidcCredentials,
-    /** Whether an entry of another program is known to meet the demand. */
-    isMetBy: (entry: OidcCredentials) =>
-      demand.claims === undefined && shortfall(entry) === undefined,
     /** Refuses the tokens of another person, and those that do not meet the demand. */
     async assertMet(entry: OidcCredentials, tokens: TokenSet) {
       const { iss, sub } = readClaims(`${tokens.idToken}`) ?? {};
@@ -47,7 +42,7 @@ export async function prepareSignInAgain(
         throw new ValidMindAuthError("id_token_invalid", { action, reason: otherPerson, remedy });
       }
       // They are not revoked: at some providers this would end the stored sign-in of the same browser.
-      const lack = shortfall(entry);
+      const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
       if (lack === undefined) return;
       throw new ValidMindAuthError("demand_unmet", {
         action,

@@ -27,10 +27,11 @@ import {
   usageError,
 } from "../command.ts";
 import { type FlagName, FlagValues } from "../flags.ts";
-import { columns, note, print, printResult } from "../output.ts";
+import { columns, note, print, printResult, toJsonText } from "../output.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
+const QUESTION = "Sign in at this issuer? Only if you know it:";
 
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
@@ -92,14 +93,13 @@ export async function keepApi(
   const kept = profile === undefined ? document : profileOf(document, profile);
 
   const { issuers, options } = await discoverApi(address);
-  const numbered = issuers.map((one, index) => [`issuer ${index + 1}`, one]);
-  const others = Object.entries({ ...options, issuer: undefined }).filter(([_, value]) => value);
-  note(columns([...numbered, ...others.map(([name, value]) => [name, `${value}`])]));
+  note(toJsonText({ issuers, ...options }, 2));
   const before = kept.apiHost === options.apiHost ? kept.issuer : undefined;
-  const named = flags.text("issuer") ?? before ?? await chooseIssuer(issuers, fail);
-  const issuer = issuers.find((one) => normalizeIssuer(one) === normalizeIssuer(`${named}`));
-  if (issuer === undefined) throw fail("the API does not name that issuer. Give --issuer.");
-  if ((kept.issuer ?? issuer) !== issuer) {
+  const named = flags.text("issuer") ?? before ?? prompt(QUESTION, issuers[0]);
+  const isNamed = (one: unknown) => normalizeIssuer(`${one}`) === normalizeIssuer(`${named}`);
+  const issuer = issuers.find(isNamed);
+  if (issuer === undefined) throw fail("no issuer of the API is confirmed. Give it as --issuer.");
+  if (!isNamed(kept.issuer ?? issuer)) {
     throw fail("the settings are of another issuer. Give --profile NAME for this API.");
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
@@ -119,16 +119,6 @@ export async function keepApi(
   });
   await change(new FlagValues(flags).set("quiet", []), "set", words);
   return values;
-}
-
-/** Asks the person for one of the issuers, once. */
-async function chooseIssuer(issuers: readonly string[], fail: (reason: string) => Error) {
-  if (!Deno.stdin.isTerminal()) throw fail("nobody can confirm the issuer. Give it as --issuer.");
-  note("Sign in at an issuer that you know. Its number: ");
-  const bytes = new Uint8Array(100);
-  const length = await Deno.stdin.read(bytes) ?? 0;
-  const answer = new TextDecoder().decode(bytes.subarray(0, length));
-  return issuers[Number(answer) - 1];
 }
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */

@@ -302,23 +302,23 @@ const UNUSABLE: [name: string, challenge: string, code: string][] = [
   [
     "a scope of 3 KB",
     `Bearer error="insufficient_scope", scope="${LONG.slice(7000)}"`,
-    "demand_unmet",
+    "unauthorized",
   ],
-  ["base64 that is none", 'Bearer error="insufficient_claims", claims="&&&"', "demand_unmet"],
+  ["base64 that is none", 'Bearer error="insufficient_claims", claims="&&&"', "unauthorized"],
   [
     "base64 of no object",
     `Bearer error="insufficient_claims", claims="${btoa("[1]")}"`,
-    "demand_unmet",
+    "unauthorized",
   ],
   [
     "a max_age of words",
     'Bearer error="insufficient_user_authentication", max_age="soon"',
-    "demand_unmet",
+    "unauthorized",
   ],
   [
     "an acr of another script",
     'Bearer error="insufficient_user_authentication", acr_values="g\u00e4"',
-    "demand_unmet",
+    "unauthorized",
   ],
   ["no part at all", 'Bearer error="insufficient_user_authentication"', "unauthorized"],
   ["no challenge at all", "insufficient_scope, ,,=", "unauthorized"],

@@ -1,10 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { runCli } from "../../../../client/cli.ts";
 import { CLAIMS, demanding, ENTRA, STEP_UP, WIDER } from "../../../support/demanding_api.ts";
 import { json, startHttpServer } from "../../../support/http_server.ts";
-import { OwnEnv } from "../../../support/own_env.ts";
-import { OwnStreams } from "../../../support/own_streams.ts";
-import { wordsIn } from "../../../support/permission_flags.ts";
 import { startTrackingApi } from "../../../support/tracking_api.ts";
 import { argumentsIn, cliTest, type CliWorld, NO_CLIENT } from "../cli_world.ts";
 
@@ -41,7 +37,7 @@ addressTest("login signs in, keeps the settings, and calls go on by these", asyn
   api.metadata.scopes_supported = ["email"];
   const { issuer, clientId } = world.provider;
   const line = `login ${api.address} --issuer ${issuer} --client-id ${clientId}`;
-  await world.says(line, 0, `issuer 1  ${issuer}`, `audience  ${api.address}`, "Signed in");
+  await world.says(line, 0, `"issuers": [`, `"audience": "${api.address}"`, "Signed in");
   assertEquals(await settings(world), {
     apiHost: api.address,
     audience: api.address,
@@ -92,7 +88,7 @@ addressTest("without a client the message is a text for the administrator", asyn
 addressTest("an issuer that nobody confirms is not used", async (world, api) => {
   const line = `login ${api.address} --client-id c`;
   await world.says(line, 2, world.provider.issuer, "Give it as --issuer");
-  await world.says(`${line} --issuer https://other.example.com`, 2, "does not name that issuer");
+  await world.says(`${line} --issuer https://other.example.com`, 2, "no issuer of the API");
   assertEquals([await settings(world), world.provider.requests], [null, []]);
 });
 
@@ -101,7 +97,7 @@ addressTest(
   async (world, api) => {
     const kept = { issuer: "https://own.example.com", clientId: "own", apiHost: api.address };
     await world.write(kept);
-    await world.says(`login ${api.address}`, 2, "does not name that issuer");
+    await world.says(`login ${api.address}`, 2, "no issuer of the API");
     const { issuer } = world.provider;
     await world.says(`login ${api.address} --issuer ${issuer}`, 2, "--profile NAME");
     assertEquals([await settings(world), world.provider.requests], [kept, []]);
@@ -127,22 +123,27 @@ addressTest("an API that says nothing of itself is told, by code", async (world,
   assertEquals(await settings(world), null);
 });
 
-for (const [typed, code] of [["2\n", 0], ["7\n", 2], ["\n", 2], ["yes\n", 2]] as const) {
+for (const [typed, code] of [["second", 0], ["n", 2], [null, 2]] as const) {
   addressTest(
-    `in a terminal the person chooses one of two issuers by ${JSON.stringify(typed)}`,
+    `in a terminal the person chooses one of two issuers by ${typed}`,
     async (world, api) => {
-      api.metadata.authorization_servers = ["https://first.example.com", world.provider.issuer];
-      using _ = new OwnEnv(world.env);
-      using streams = new OwnStreams({ terminal: { columns: 80, rows: 24 } });
-      const read = (bytes: Uint8Array) => {
-        bytes.set(new TextEncoder().encode(typed));
-        return Promise.resolve(typed.length);
+      const { issuer } = world.provider;
+      api.metadata.authorization_servers = ["https://first.example.com", issuer];
+      const asked: unknown[] = [];
+      const { prompt } = globalThis;
+      globalThis.prompt = (_, first) => {
+        asked.push(first);
+        return typed === "second" ? `${issuer}/` : typed;
       };
-      Object.assign(Deno.stdin, { isTerminal: () => true, read });
-      const args = ["config", "discover", api.address, "--client-id", "c"];
-      assertEquals(await runCli(args), code, streams.written.stderr);
-      const kept = await settings(world);
-      assertEquals(kept?.issuer, code === 0 ? world.provider.issuer : undefined);
+      try {
+        await world.says(`config discover ${api.address} --client-id c`, code);
+      } finally {
+        globalThis.prompt = prompt;
+      }
+      assertEquals(asked, ["https://first.example.com"]);
+      assertEquals((await settings(world))?.issuer, code === 0 ? issuer : undefined);
+      // Confirmed once, and for this API alone.
+      if (code === 0) await world.says(`config discover ${api.address} --client-id c`, 0);
     },
   );
 }
@@ -180,7 +181,5 @@ cliTest(
     const line = "login --flow device --parameter acr_values=gold";
     await world.says(line, 1, "error (device_flow_unsupported)");
     assertEquals(world.stored().access_token, access_token);
-    await world.says("login --parameter max_age=soon", 1, "error (demand_unmet)");
-    assert(wordsIn(line).length > 0);
   },
 );
