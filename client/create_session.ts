@@ -205,16 +205,16 @@ function tokensOf(
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const asksAgain = interactive || options.reauthenticate === "ask";
-  const isOfPerson = !asksNobody(identity.flow);
-  const ask = { ...options, flow: identity.flow, call };
+  const isAskable = asksAgain && !asksNobody(identity.flow);
+  const askAgain = isAskable ? { ...options, flow: identity.flow, call } : undefined;
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: interactive && isOfPerson ? ask : undefined,
-    askAgain: asksAgain && isOfPerson ? ask : undefined,
+    ask: interactive ? askAgain : undefined,
+    askAgain,
     beforeProvider,
   });
 }

@@ -325,9 +325,8 @@ export interface Session {
   post(path: string, options?: PostOptions): Promise<unknown>;
   /**
    * Asks the person for a new sign-in, as the API demands it: stronger, newer, or with more scope
-   * ([RFC 9470](https://www.rfc-editor.org/rfc/rfc9470)). It is made in the browser. With
-   * `flow: "device"`, and where there is no browser, the device flow is tried if the provider states
-   * that it knows what is demanded. Its tokens replace those of the
+   * ([RFC 9470](https://www.rfc-editor.org/rfc/rfc9470)). It is made in the browser, or with
+   * `flow: "device"` in the device flow, if the provider states that it knows what is demanded. Its tokens replace those of the
    * same person. Nothing is replaced where another person signs in, or where the provider does not do
    * what the API demands.
    *

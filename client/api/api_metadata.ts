@@ -1,7 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { parsePlainUrl } from "../../backends/common/host.ts";
 import { given } from "../../backends/common/json.ts";
-import { printable } from "../../backends/common/printable.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { SIGN_IN_WORDS } from "../options/declaration.ts";
@@ -21,13 +19,10 @@ export async function readChallenges(header: string): Promise<readonly Parameter
   const answer = new Response(null, { headers: { "www-authenticate": header } });
   const options = { [oauth.customFetch]: () => Promise.resolve(answer) }; // nothing is requested
   const nowhere = new URL("https://api.invalid");
-  try {
-    await oauth.protectedResourceRequest("none", "GET", nowhere, undefined, undefined, options);
-    return [];
-  } catch (error) {
-    const challenges = (error as oauth.WWWAuthenticateChallengeError).cause;
-    return challenges.map(({ parameters }) => parameters as Parameters);
-  }
+  const { cause = [] } = await oauth
+    .protectedResourceRequest("none", "GET", nowhere, undefined, undefined, options)
+    .catch((error) => error);
+  return cause.map(({ parameters }: { parameters: Parameters }) => parameters);
 }
 
 /**
@@ -76,7 +71,7 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
   const process = oauth.processResourceDiscoveryResponse(resource, answer);
   // The messages of oauth4webapi's errors are fixed texts. Their causes are left out.
   const metadata = await process.catch(({ message }) => {
-    throw unusable(printable(message));
+    throw unusable(message);
   });
   const listOf = (name: string, fallback: string[] = []) =>
     [metadata[name] ?? fallback].flat().map(String);
@@ -84,16 +79,15 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
   const scopes = listOf("scopes_supported");
   const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
   const isOfTyped = `${typed.href}/`.startsWith(`${resource.href.replace(/\/$/, "")}/`);
-  const isIssuer = (text: string) =>
-    WORDS.test(text) && parsePlainUrl(text) !== null &&
-    (typed.protocol === "http:" || text.startsWith("https:"));
+  const official = new RegExp(`^(https:|${typed.protocol})//[\\w.~:/%[\\]-]+$`);
   const dpop = metadata.dpop_bound_access_tokens_required ?? false;
   const methods = listOf("bearer_methods_supported", ["header"]);
 
   if (!isOfTyped) throw unusable("it is of another API");
-  if (issuers.length === 0) throw unusable("it names no issuer");
-  if (!issuers.every(isIssuer)) throw unusable("it names an issuer that is not an https: address");
-  if (scope.length > 2000 || !WORDS.test(scope)) throw unusable("its scopes cannot be asked for");
+  if (issuers.length === 0 || !issuers.every((one) => official.test(one))) {
+    throw unusable("it names no issuer, or one that is not an https: address");
+  }
+  if (!WORDS.test(scope)) throw unusable("its scopes cannot be asked for");
   if (typeof dpop !== "boolean") throw unusable("it does not tell whether tokens are bound (DPoP)");
   if (!methods.includes("header")) throw unusable("the API takes no token in a header");
   return {

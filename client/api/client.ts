@@ -38,14 +38,8 @@ interface ApiClientOptions {
   scope?: string | undefined;
 }
 
-/** Loaded where an API has a challenge. */
-const loadChallenges = () => import("./api_metadata.ts");
-
 /** More of an error than its excerpt needs. The rest is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
-
-/** More than any challenge has. */
-const MAX_CHALLENGE = 10_000;
 
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
 
@@ -167,8 +161,8 @@ export class ApiClient {
   async #demandOf({ status, headers }: Response): Promise<ApiDemand | undefined> {
     const header = headers.get("www-authenticate") ?? "";
     if (![401, 403].includes(status) || !header.includes("insufficient_")) return undefined;
-    const { readChallenges } = await loadChallenges();
-    const demand = demandIn(await readChallenges(header.slice(0, MAX_CHALLENGE)));
+    const { readChallenges } = await import("./api_metadata.ts");
+    const demand = demandIn(await readChallenges(header.slice(0, 10_000)));
     const text = JSON.stringify(demand ?? "");
     if (redact(text, this.#options.runtime.secrets) === text) return demand;
     return undefined;

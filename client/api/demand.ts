@@ -1,4 +1,4 @@
-import { parseObject } from "../../backends/common/json.ts";
+import { given, parseObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims } from "../entry/bearer.ts";
@@ -10,18 +10,8 @@ export type Parameters = Readonly<Record<string, string | undefined>>;
 /** The errors of challenges that demand another sign-in: RFC 9470, Microsoft Entra, RFC 6750. */
 const ERRORS = ["insufficient_user_authentication", "insufficient_claims", "insufficient_scope"];
 
-/** Names that a scope or a request can have. */
-export const WORDS = /^[!#-[\]-~]+( [!#-[\]-~]+)*$/;
-/** The parts of a demand: the parameter of each, and the values of it that a request can carry. */
-const PARTS: readonly (readonly [member: keyof ApiDemand, parameter: string, fitting: RegExp])[] = [
-  ["acrValues", "acr_values", WORDS],
-  ["maxAge", "max_age", /^\d{1,9}$/],
-  ["claims", "claims", /^\{/],
-  ["scope", "scope", WORDS],
-];
-
-/** More than any part has. */
-const LONGEST = 2000;
+/** Names that a request can carry, and no more than any API wants. */
+export const WORDS = /^(?=.{1,2000}$)[!#-[\]-~]+( [!#-[\]-~]+)*$/;
 /** Clocks are read in whole seconds, and compared to a few of them. */
 const SLACK_SECONDS = 5;
 
@@ -35,17 +25,12 @@ export function demandIn(challenges: readonly Parameters[]): ApiDemand | undefin
  * it.
  */
 export function readDemand(parameters: Parameters): ApiDemand | undefined {
-  const { claims = "" } = parameters;
+  const { acr_values: acrValues, max_age: maxAge, claims = "", scope } = parameters;
   const json = JSON.stringify(parseObject(claims) ?? readClaims(`.${claims}`));
-  const demand: Record<string, string | number> = {};
-  for (const [member, parameter, fitting] of PARTS) {
-    const given = parameters[parameter];
-    if (given === undefined) continue;
-    const text = member === "claims" ? `${json}` : given;
-    if (text.length > LONGEST || !fitting.test(text)) return undefined;
-    demand[member] = member === "maxAge" ? Number(text) : text;
-  }
-  if (Object.keys(demand).length > 0) return demand;
+  const isFit = [acrValues, scope].every((text = "none") => WORDS.test(text)) &&
+    /^\d{1,9}$/.test(maxAge ?? "0") && /^\{.{0,2000}$/.test(json ?? "{");
+  const demand = given({ acrValues, maxAge: maxAge && Number(maxAge), claims: json, scope });
+  if (isFit && Object.keys(demand).length > 0) return demand as ApiDemand;
   return undefined;
 }
 
@@ -55,9 +40,9 @@ export function refreshClaims({ claims, ...others }: ApiDemand): string | false 
 }
 
 /** The parameters by which a provider is asked for a demand. The scope has an option of its own. */
-export function parametersOf(demand: ApiDemand): Record<string, string> {
-  const rows = PARTS.filter(([member]) => member !== "scope" && demand[member] !== undefined);
-  return Object.fromEntries(rows.map(([member, parameter]) => [parameter, `${demand[member]}`]));
+export function parametersOf({ acrValues, maxAge, claims }: ApiDemand) {
+  const max_age = maxAge?.toString();
+  return given({ acr_values: acrValues, max_age, claims }) as Record<string, string>;
 }
 
 /** Scopes, each once. */
@@ -92,13 +77,12 @@ export function shortfallOf(
 ): string | undefined {
   // A JWT of RFC 9068 has the same claims, where the ID token lacks one.
   const claims = { ...readClaims(entry.access_token), ...readClaims(`${entry.id_token}`) };
-  const acr = printable(`${claims.acr}`, 100);
+  const acr = printable(`${claims.acr}`);
   if (acrValues && !acrValues.split(" ").includes(acr)) return `acr is ${acr}, not ${acrValues}`;
-  const isNew = Number(claims.auth_time) >= askedAt - (maxAge ?? Infinity) - SLACK_SECONDS;
+  const isNew = Number(claims.auth_time) + Number(maxAge) + SLACK_SECONDS >= askedAt;
   if (maxAge !== undefined && !isNew) return `auth_time is not within ${maxAge} seconds`;
   // Microsoft Entra grants a scope with the name of its API, or without.
-  const partsOf = (text: string) => text.split(" ").map((name) => name.replace(/^.*\//, ""));
-  const granted = partsOf(`${entry.granted_scope ?? entry.scope}`);
-  if (scope === "" || partsOf(scope).every((name) => granted.includes(name))) return undefined;
-  return `the granted scope is ${granted.join(" ")}`;
+  const granted = `${entry.granted_scope ?? entry.scope}`.split(/[ /]/);
+  const missing = scope.split(" ").find((name) => !granted.includes(name.replace(/^.*\//, "")));
+  return missing && `the scope ${missing} was not granted`;
 }

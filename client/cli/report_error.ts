@@ -47,8 +47,7 @@ export async function reportError(
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
-  const isForPerson = code === "login_required" || code === "reauthentication_required";
-  if (isForPerson) return EXIT.signInNeeded;
+  if (/^(login|reauthentication)_required$/.test(code)) return EXIT.signInNeeded;
   return isSetting ? EXIT.usage : EXIT.failure;
 }
 

@@ -320,9 +320,6 @@ export function alternativesOf(name: OptionName): readonly OptionName[] {
   return [yieldsTo, name, winsOver].filter((one) => one !== undefined);
 }
 
-/** The demand of an API for a sign-in, among the options of one. */
-export const DEMAND: unique symbol = Symbol("demand");
-
 /** Whether an option belongs to a sign-in as such, and so to a sign-out, too. */
 export function isOfIdentity({ group }: OptionRow): boolean {
   return group === "identity" || group === "client";

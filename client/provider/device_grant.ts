@@ -42,12 +42,6 @@ export interface DeviceAuthorization {
   code: DeviceCode;
 }
 
-/** The members of a discovery document that tell of a parameter. Of others nothing tells. */
-const STATED: Readonly<Record<string, string>> = {
-  acr_values: "acr_values_supported",
-  claims: "claims_parameter_supported",
-};
-
 /**
  * Asks for a device code: RFC 8628, section 3.1.
  *
@@ -60,14 +54,17 @@ export async function authorizeDevice(
 ): Promise<DeviceAuthorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
-    const isOffered = server.device_authorization_endpoint !== undefined;
-    const isTaken = Object.keys(demanded).every((name) => server[STATED[name] ?? ""]);
-    if (!isOffered || !isTaken) {
+    const { acr_values_supported: acr_values, claims_parameter_supported: claims } = server;
+    const stated: Record<string, unknown> = { acr_values, claims };
+    // Not where nobody chose this flow: Keycloak states the values, and its device flow ignores them.
+    const isTaken = Object.keys(demanded).every((name) =>
+      identity.flow === "device" && stated[name]
+    );
+    if (server.device_authorization_endpoint === undefined || !isTaken) {
+      const which = isTaken ? "" : " that is known to take what the API demands";
       throw new ValidMindAuthError("device_flow_unsupported", {
         action: `sign in at ${identity.issuer}`,
-        reason: isOffered
-          ? "it does not state that its device flow takes what the API demands"
-          : "it offers no device flow",
+        reason: `it offers no device flow${which}`,
         remedy: `Set ${BY_BROWSER}.`,
       });
     }

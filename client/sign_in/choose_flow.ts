@@ -27,15 +27,8 @@ const signInByChosenBrowser: Flow = async (provider, context) => {
   });
 };
 
-/**
- * The device flow; where it is not to be had for this client, the browser. A demand goes to the browser
- * where there is one: Keycloak knows the values, and its device flow ignores them.
- */
+/** The device flow; where it is not to be had for this client, the browser. */
 const signInByAny: Flow = async (provider, context) => {
-  const isDemanded = Object.keys(context.ask.demanded ?? {}).length > 0;
-  if (isDemanded && await browserObstacle(provider, context) === undefined) {
-    return await byBrowser(provider, context);
-  }
   try {
     return await byDevice(provider, context);
   } catch (error) {

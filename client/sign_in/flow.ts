@@ -1,7 +1,6 @@
 import type { TokenSet } from "../entry/bearer.ts";
-import { type ApiDemand, codeOf, CONSEQUENCES, ValidMindAuthError } from "../errors.ts";
+import { codeOf, CONSEQUENCES, ValidMindAuthError } from "../errors.ts";
 import type { BrowserOptions } from "../options/browser_options.ts";
-import type { DEMAND } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { Failure, SignInPage } from "../prompt/prompt.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -15,9 +14,7 @@ export interface AskOptions
   extends BrowserOptions, Pick<InitOptions, "flow" | "onDeviceCode" | "openBrowser"> {
   /** The options of the call alone, for words that repeat it. */
   call?: InitOptions;
-  /** The demand of an API that the sign-in has to meet. */
-  [DEMAND]?: ApiDemand | undefined;
-  /** The parameters by which the provider is asked for it. */
+  /** The parameters by which a provider is asked for what an API demands. */
   demanded?: Readonly<Record<string, string>>;
   [ON_LINK]?: (link: AuthorizationPrompt) => void;
 }

@@ -8,7 +8,7 @@ import type {
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { entryStatus, shownText } from "../entry/entry_status.ts";
-import { type ApiDemand, ValidMindAuthError } from "../errors.ts";
+import { invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
@@ -39,7 +39,6 @@ const loadClient = () => import("../api/client.ts");
 const loadDpop = () => import("../api/dpop_fetch.ts");
 
 const TOKEN_TYPES = { forceRefresh: "boolean", signal: "signal" } as const;
-const DEMAND_TYPES = { acrValues: "text", maxAge: "any", claims: "text", scope: "text" } as const;
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
 interface SignedInSessionOptions extends Omit<ResolvedOptions, "interactive"> {
@@ -104,8 +103,10 @@ export class SignedInSession implements Session {
     const tokens = this.#tokensFor(action);
     checkCallOptions(action, options, { for: "object", signal: "signal" });
     const { for: { demand } = {}, signal } = options;
-    checkCallOptions(action, demand, DEMAND_TYPES);
-    await (await tokens.renewal()).signInAgain(demand!, signal);
+    if (demand === undefined) {
+      throw invalidOptions(action, "the error has no demand of an API", "Give one that has it.");
+    }
+    await (await tokens.renewal()).signInAgain(demand, signal);
   }
 
   async headers(options: HeadersOptions = {}): Promise<Headers> {
@@ -205,15 +206,13 @@ export class SignedInSession implements Session {
   async #loadApi(): Promise<ApiClient> {
     const { ApiClient } = await loadClient();
     const { runtime, tokens, apiHost, identity, asksAgain } = this.#options;
-    const signIn = (demand: ApiDemand, signal?: AbortSignal) =>
-      this.signIn({ for: { demand }, signal });
     return this.#api ??= new ApiClient({
       apiHost,
       runtime,
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
-      signIn: asksAgain ? signIn : undefined,
+      signIn: asksAgain ? (demand, signal) => this.signIn({ for: { demand }, signal }) : undefined,
       scope: identity.kind === "oidc" ? identity.scope : undefined,
     });
   }

@@ -4,7 +4,6 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
-import { DEMAND } from "../options/declaration.ts";
 import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
@@ -43,11 +42,6 @@ export class TokenRenewal extends EntryRenewal {
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
     if (await this.servedBy(stored)) this.#held.adopt(stored!, era);
-    const demand = ask?.[DEMAND];
-    if (demand !== undefined) {
-      await this.signInAgain(demand, signal);
-      return true;
-    }
     if (this.#held.fresh) return false;
 
     const obstacle = await this.obstacleIn(stored);

@@ -43,7 +43,7 @@ export async function prepareSignInAgain(
       }
       // They are not revoked: at some providers this would end the stored sign-in of the same browser.
       const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
-      if (lack === undefined) return;
+      if (!lack) return;
       throw new ValidMindAuthError("demand_unmet", {
         action,
         reason: `the provider does not do what the API demands: ${lack}`,

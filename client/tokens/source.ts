@@ -5,7 +5,6 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { throwToCaller, ValidMindAuthError } from "../errors.ts";
-import { DEMAND } from "../options/declaration.ts";
 import type { TokenRenewal } from "./renewal.ts";
 import { HeldTokens, type TokenSourceOptions } from "./session_tokens.ts";
 
@@ -45,8 +44,7 @@ export class TokenSource {
     let entry: OidcCredentials | undefined;
     if (!stored.unstored) entry = await untilAborted(stored.read(ask !== undefined), signal);
     const isBound = identity.dpop || entry?.dpop_key;
-    const isDemanded = ask?.[DEMAND] !== undefined;
-    if (entry !== undefined && !isBound && !isDemanded && coversScope(entry, identity.scope)) {
+    if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
       if (this.held.fresh) return false;
     }

@@ -26,7 +26,7 @@ import {
   unknownWord,
   usageError,
 } from "../command.ts";
-import { type FlagName, FlagValues } from "../flags.ts";
+import { FlagValues } from "../flags.ts";
 import { columns, note, print, printResult, toJsonText } from "../output.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
@@ -79,28 +79,27 @@ function shownValue(value: unknown): string {
  * Asks an API how to sign in to it, and keeps that in the settings once the person has confirmed the issuer.
  * The API names it, and only the address is the person's own.
  *
- * @returns The flags, with what was found.
+ * @returns The flags, with the sign-in that was found.
  */
 export async function keepApi(
   flags: FlagValues,
-  [address, ...more]: readonly string[],
+  [address = "", ...more]: readonly string[],
   action: string,
 ): Promise<FlagValues> {
   const fail = (reason: string) => usageError(`Cannot ${action}: ${reason}`);
-  if (address === undefined || more.length > 0) throw fail("it takes one address. Give one.");
+  if (more.length > 0) throw fail("it takes one address. Give one.");
   const document = readDocument(placeOfFile(flags));
   const profile = flags.text("profile");
   const kept = profile === undefined ? document : profileOf(document, profile);
 
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
-  const before = kept.apiHost === options.apiHost ? kept.issuer : undefined;
-  const named = flags.text("issuer") ?? before ?? prompt(QUESTION, issuers[0]);
-  const isNamed = (one: unknown) => normalizeIssuer(`${one}`) === normalizeIssuer(`${named}`);
-  const issuer = issuers.find(isNamed);
+  const named = flags.text("issuer") ?? kept.issuer ?? prompt(QUESTION, issuers[0]);
+  const issuer = issuers.find((one) => isSame(one, named));
   if (issuer === undefined) throw fail("no issuer of the API is confirmed. Give it as --issuer.");
-  if (!isNamed(kept.issuer ?? issuer)) {
-    throw fail("the settings are of another issuer. Give --profile NAME for this API.");
+  const { apiHost = options.apiHost } = kept;
+  if (!isSame(kept.issuer ?? issuer, issuer) || !isSame(apiHost, options.apiHost)) {
+    throw fail("the settings are of another API. Give --profile NAME for this one.");
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {
@@ -111,14 +110,14 @@ export async function keepApi(
     );
   }
 
-  const values = new FlagValues(flags);
-  const words = Object.entries({ ...options, issuer, clientId }).flatMap(([name, value]) => {
-    const flag = optionRow(name as SettingName).flag as FlagName;
-    if (!flags.has(flag)) values.set(flag, value === true ? [] : [`${value}`]);
-    return [name, values.text(flag) ?? "true"];
-  });
+  const found = Object.entries({ ...options, issuer, clientId });
+  const words = found.flatMap(([name, value]) => [name, `${value}`]);
   await change(new FlagValues(flags).set("quiet", []), "set", words);
-  return values;
+  return new FlagValues([...flags, ["issuer", [issuer]], ["client-id", [`${clientId}`]]]);
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return normalizeIssuer(`${one}`) === normalizeIssuer(`${other}`);
 }
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */

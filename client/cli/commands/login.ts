@@ -2,7 +2,6 @@ import { readDemand } from "../../api/demand.ts";
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer.ts";
-import { DEMAND } from "../../options/declaration.ts";
 import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { note, print, snakeCase, toJsonText } from "../output.ts";
@@ -46,8 +45,8 @@ async function signIn(
   let isAsked = false;
   const options = sessionOptions(flags);
   const demand = readDemand(options.authorizationParameters ?? {});
-  await using _session = await createSession({
-    ...Object.assign(options, { [DEMAND]: demand }),
+  await using session = await createSession({
+    ...options,
     credentialsBackend: backend,
     interactive: true,
     onEvent: ({ time: _, ...event }: AuthEvent) => {
@@ -67,5 +66,6 @@ async function signIn(
       },
     }),
   });
+  if (demand !== undefined && !isAsked) await session.signIn({ for: { demand } });
   return isAsked;
 }

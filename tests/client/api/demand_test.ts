@@ -249,7 +249,12 @@ const UNMET: [name: string, challenge: string, brings: Brings, words: string][] 
   ["acr is missing", STEP_UP, {}, "acr is undefined"],
   ["auth_time is old", NEWER, { claims: OLD }, "auth_time"],
   ["auth_time is missing", NEWER, { claims: { auth_time: undefined } }, "auth_time"],
-  ["the scope is not granted", WIDER, { members: { scope: "openid" } }, "granted scope is openid"],
+  [
+    "the scope is not granted",
+    WIDER,
+    { members: { scope: "openid" } },
+    "things.write was not granted",
+  ],
 ];
 
 for (const [name, challenge, brings, words] of UNMET) {
@@ -376,7 +381,7 @@ const DEVICE: [
   isTaken: boolean,
 ][] = [
   ["acr_values", { acr_values_supported: ["silver"] }, STEP_UP, true],
-  ["acr_values that it does not know", { acr_values_supported: ["bronze"] }, STEP_UP, false],
+  ["acr_values of which nothing is stated", {}, STEP_UP, false],
   ["claims", { claims_parameter_supported: true }, ENTRA, true],
   ["claims that it does not take", {}, ENTRA, false],
   ["max_age", { acr_values_supported: ["gold"] }, NEWER, false],

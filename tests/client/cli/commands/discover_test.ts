@@ -64,16 +64,18 @@ addressTest("config discover writes the settings, and asks no provider", async (
   assertEquals(world.provider.requests, []);
 });
 
-addressTest("a flag wins over what the API says", async (world, api) => {
-  api.metadata.scopes_supported = ["email"];
-  const { issuer } = world.provider;
-  await world.says(
-    `config discover ${api.address} --issuer ${issuer}/ --client-id c --scope openid --audience urn:a`,
-    0,
-  );
-  const { scope, audience, issuer: named } = await settings(world);
-  assertEquals([scope, audience], ["openid", "urn:a"]);
-  assertStringIncludes(named, issuer);
+addressTest("a flag counts for the call, and what the API says is kept", async (world, api) => {
+  const { issuer, clientId } = world.provider;
+  const line = `login ${api.address} --issuer ${issuer}/ --client-id ${clientId}`;
+  await world.says(`${line} --scope openid`, 0, "Signed in");
+  const [form] = world.provider.requests.filter(({ path }) => path.endsWith("/device/auth"));
+  assertEquals([form!.form.scope, form!.form.audience], ["openid", api.address]);
+  assertEquals(await settings(world), {
+    apiHost: api.address,
+    audience: api.address,
+    issuer,
+    clientId,
+  });
 });
 
 addressTest("without a client the message is a text for the administrator", async (world, api) => {
@@ -118,7 +120,7 @@ addressTest("variables of another issuer do not lead the sign-in elsewhere", asy
 addressTest("an API that says nothing of itself is told, by code", async (world, api) => {
   api.metadata = {};
   await world.says(`login ${api.address}`, 1, "error (api_metadata_invalid)", "--issuer");
-  await world.says("config discover", 2, "it takes one address");
+  await world.says("config discover", 2, "the address is not");
   await world.says(`login ${api.address} more`, 2, "it takes one address");
   assertEquals(await settings(world), null);
 });
