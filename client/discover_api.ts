@@ -24,7 +24,8 @@ import type { DiscoverApiOptions, DiscoveredApi } from "./session_options.ts";
  *
  * const { issuers, options } = await discoverApi(Deno.env.get("VM_API_HOST")!);
  * console.log("The API sends you to", issuers);
- * await using session = await createSession({ ...options, clientId: "validmind-test" });
+ * const clientId = Deno.env.get("VM_OIDC_CLIENT_ID")!;
+ * await using session = await createSession({ ...options, clientId });
  * ```
  */
 export async function discoverApi(

@@ -13,7 +13,7 @@ export const COMMANDS: readonly Command[] = [
       "browser, which comes back to this computer. If the browser is on another machine, paste the " +
       "address of its last page.",
       "login ADDRESS asks the API at that address how to sign in to it (RFC 9728), shows that, and keeps " +
-      "it in the settings once you have confirmed the issuer, by its number or by --issuer.",
+      "it in the settings once you have confirmed the issuer, at the question or by --issuer.",
       "A stored sign-in that is still good is kept, unless --parameter has what an API demands: " +
       "acr_values, max_age or claims. To sign in as somebody else, run logout first. " +
       "VM_OIDC_INTERACTIVE=0 does not count here, since a person runs this command.",

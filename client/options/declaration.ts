@@ -213,7 +213,7 @@ export const OPTIONS = {
   reauthenticate: {
     ...PERSON,
     type: ["never", "ask"],
-    help: "whether the person is asked where the API wants another sign-in",
+    help: "ask the person if the API demands it",
   },
   redirectUri: {
     ...BROWSER,
