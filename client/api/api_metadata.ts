@@ -73,15 +73,13 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
   const metadata = await process.catch(({ message }) => {
     throw unusable(message);
   });
-  const listOf = (name: string, fallback: string[] = []) =>
-    [metadata[name] ?? fallback].flat().map(String);
+  const listOf = (name: string) => [metadata[name] ?? []].flat().map(String);
   const issuers = listOf("authorization_servers");
   const scopes = listOf("scopes_supported");
   const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
   const isOfTyped = `${typed.href}/`.startsWith(`${resource.href.replace(/\/$/, "")}/`);
   const official = new RegExp(`^(https:|${typed.protocol})//[\\w.~:/%[\\]-]+$`);
   const dpop = metadata.dpop_bound_access_tokens_required ?? false;
-  const methods = listOf("bearer_methods_supported", ["header"]);
 
   if (!isOfTyped) throw unusable("it is of another API");
   if (issuers.length === 0 || !issuers.every((one) => official.test(one))) {
@@ -89,7 +87,6 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
   }
   if (!WORDS.test(scope)) throw unusable("its scopes cannot be asked for");
   if (typeof dpop !== "boolean") throw unusable("it does not tell whether tokens are bound (DPoP)");
-  if (!methods.includes("header")) throw unusable("the API takes no token in a header");
   return {
     issuers,
     options: given({

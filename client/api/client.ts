@@ -120,14 +120,14 @@ export class ApiClient {
       const first = wantsNonce ? "" : "call accessToken({ forceRefresh: true }), then ";
       const advice =
         `The body is a stream, which cannot be sent again: ${first}send it with a new stream.`;
-      throw await this.#apiError(request, response, demand ? { demand } : { advice });
+      throw await this.#apiError(request, response, advice, demand);
     }
     if (wantsNonce) return response;
     const claims = demand && refreshClaims(demand);
     const renewed = await this.#renew({ rejected: credentials.headers, claims, signal }, response);
     if (renewed === undefined && demand === undefined) return response;
     const again = renewed ? await this.#sendAgain(request, response, renewed) : response;
-    return await this.#meetDemand(request, again, this.#options.signIn);
+    return await this.#meetDemand(request, again);
   }
 
   async #sendAgain(request: ApiRequest, refused: Response, credentials: ApiCredentials) {
@@ -139,22 +139,18 @@ export class ApiClient {
   }
 
   /** Gives an answer without a demand. The person is asked once: another demand is an error. */
-  async #meetDemand(
-    request: ApiRequest,
-    response: Response,
-    signIn: ApiClientOptions["signIn"],
-  ): Promise<Response> {
-    const demand = await this.#demandOf(response);
-    if (demand === undefined) return response;
-    if (signIn === undefined) throw await this.#apiError(request, response, { demand });
+  async #meetDemand(request: ApiRequest, response: Response): Promise<Response> {
+    const { signIn, credentials } = this.#options;
     const signal = request.init.signal ?? undefined;
-    await signIn(demand, signal);
-    const credentials = await this.#options.credentials({ signal });
-    return await this.#meetDemand(
-      request,
-      await this.#sendAgain(request, response, credentials),
-      undefined,
-    );
+    let answer = response;
+    let demand = await this.#demandOf(answer);
+    if (demand !== undefined && signIn !== undefined) {
+      await signIn(demand, signal);
+      answer = await this.#sendAgain(request, answer, await credentials({ signal }));
+      demand = await this.#demandOf(answer);
+    }
+    if (demand === undefined) return answer;
+    throw await this.#apiError(request, answer, undefined, demand);
   }
 
   /** The demand of an answer. One that echoes what the session knows is none. */
@@ -210,7 +206,8 @@ export class ApiClient {
   async #apiError(
     request: ApiRequest,
     response: Response,
-    { advice, demand }: { advice?: string; demand?: ApiDemand } = {},
+    advice?: string,
+    demand?: ApiDemand,
   ) {
     const { status, headers } = response;
     const { canRenew, scope = "" } = this.#options;

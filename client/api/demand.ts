@@ -61,7 +61,7 @@ export function demandParts(demand: ApiDemand, scope: string) {
     reason: `the API demands another sign-in: ${json}`,
     remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
       `await session.signIn({ for: { demand: ${json} } });`,
-    signIn: { scope: joinScopes(scope, demand.scope) },
+    signIn: demand.scope === undefined ? undefined : { scope: joinScopes(scope, demand.scope) },
   };
 }
 

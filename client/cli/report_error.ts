@@ -114,8 +114,8 @@ function inShell(
     const parameters = Object.entries(parametersOf(demand)).map((pair) =>
       argument("parameter", pair.join("="))
     );
-    const own = [IDENTITY_FLAGS, STORE_FLAGS].map((names) => valueFlags(flags, names));
-    const login = ["login", ...own, flagsFor(signIn!), ...parameters].join("");
+    const own = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
+    const login = ["login", own, flagsFor(signIn ?? {}), ...parameters].join("");
     return messageOf({ action, reason, remedy: `Sign in with\n  ${PROGRAM} ${login}` });
   }
   if (code !== "login_required") return error.message;

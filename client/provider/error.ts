@@ -10,7 +10,9 @@ import {
 } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
-import { ASK, CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
+import { CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
+
+const ASK = "ask the provider's administrator.";
 
 /** The kind of a refusal, whether or not it has its code and words already. */
 export function refusalKind(error: unknown): RefusalKind | undefined {

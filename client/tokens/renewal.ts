@@ -2,16 +2,17 @@ import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, coversScope } from "../entry/bearer.ts";
+import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
+import { type Bearer, coversScope, readClaims, type TokenSet } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
+import { named } from "../options/declaration.ts";
 import type { ClearResult } from "../session.ts";
-import { clearCredentials } from "./clear.ts";
+import { clearCredentials, revokeTokens } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
-import { NO_KEY } from "./entry_use.ts";
+import { loadProvider, NO_KEY } from "./entry_use.ts";
 import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
-import { prepareSignInAgain } from "./sign_in_again.ts";
 
 /** Loaded where a person is asked. */
 const loadDialog = () => import("../sign_in/dialog.ts");
@@ -105,7 +106,7 @@ export class TokenRenewal extends EntryRenewal {
     };
     const before = await untilAborted(store.withLock(prove, { signal }), signal);
     const [again, { askPerson }] = await Promise.all([
-      demand && prepareSignInAgain(demand, this.options, before),
+      demand && this.#prepareAgain(demand, before),
       loadDialog(),
     ]);
     const provider = again?.provider ?? await this.openProvider();
@@ -127,6 +128,47 @@ export class TokenRenewal extends EntryRenewal {
       },
       bearerIn: (entry) => this.bearerIn(entry),
     });
+  }
+
+  /** The means of a sign-in that an API demands, in the place of the stored one of the same person. */
+  async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
+    const { identity, runtime, askAgain } = this.options;
+    const askedAt = Date.now() / 1000;
+    const demanded = parametersOf(demand);
+    const scope = joinScopes(identity.scope, `${before?.scope ?? ""}`, demand.scope);
+    const { openProvider } = await loadProvider();
+    const provider = await openProvider({ ...identity, scope }, runtime);
+    const action = `sign in again at ${identity.issuer}`;
+    const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
+    const call = { ...askAgain!.call, scope, authorizationParameters };
+    return {
+      provider,
+      ask: { ...askAgain!, authorizationParameters, demanded, call },
+      /** New tokens go on from it: its refresh token stays where there is no new one. */
+      previous: { ...before, scope, granted_scope: undefined } as unknown as OidcCredentials,
+      /** Refuses the tokens of another person, and those that do not meet the demand. */
+      async assertMet(entry: OidcCredentials, tokens: TokenSet) {
+        const [old, now] = [before?.id_token, tokens.idToken].map((token) =>
+          readClaims(`${token}`)
+        );
+        if (old !== undefined && old.sub !== now?.sub) {
+          await revokeTokens(() => Promise.resolve(provider), tokens); // nobody else has them
+          throw new ValidMindAuthError("id_token_invalid", {
+            action,
+            reason: "the new ID token is of another person",
+            remedy: "Sign in as the person of the stored sign-in, or sign out first.",
+          });
+        }
+        // Not revoked: at some providers this would end the stored sign-in of the same browser.
+        const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
+        if (!lack) return;
+        throw new ValidMindAuthError("demand_unmet", {
+          action,
+          reason: `the provider does not do what the API demands: ${lack}`,
+          remedy: `Set ${named("flow", "browser")}, or ask the provider's administrator.`,
+        });
+      },
+    };
   }
 
   /** Gives a live bearer other than `rejected`. Never asks the person. */

@@ -120,7 +120,6 @@ const BAD: [name: string, answers: Answers][] = [
   ["a scope of 10 KB", bad({ scopes_supported: ["x".repeat(10_000)] })],
   ["a scope that is none", bad({ scopes_supported: ['a"b'] })],
   ["DPoP that is no truth", bad({ dpop_bound_access_tokens_required: "yes" })],
-  ["no token in a header", bad({ bearer_methods_supported: ["query"] })],
   ["a place at another origin", {
     [API]: challenge("https://evil.example.com/.well-known/oauth-protected-resource/v1/"),
     "https://evil.example.com/.well-known/oauth-protected-resource/v1/": METADATA,

@@ -31,13 +31,12 @@ import { columns, note, print, printResult, toJsonText } from "../output.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
-const QUESTION = "Sign in at this issuer? Only if you know it:";
 
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") return await change(flags, way, words);
   if (way === "discover") {
-    await keepApi(flags, words, command.action);
+    await keepApi(flags, words.join(" "), command.action);
     await list(flags, command);
     return EXIT.ok;
   }
@@ -83,18 +82,18 @@ function shownValue(value: unknown): string {
  */
 export async function keepApi(
   flags: FlagValues,
-  [address = "", ...more]: readonly string[],
+  address: string,
   action: string,
 ): Promise<FlagValues> {
   const fail = (reason: string) => usageError(`Cannot ${action}: ${reason}`);
-  if (more.length > 0) throw fail("it takes one address. Give one.");
   const document = readDocument(placeOfFile(flags));
   const profile = flags.text("profile");
   const kept = profile === undefined ? document : profileOf(document, profile);
 
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
-  const named = flags.text("issuer") ?? kept.issuer ?? prompt(QUESTION, issuers[0]);
+  const named = flags.text("issuer") ?? kept.issuer ??
+    prompt("Sign in at this issuer? Only if you know it:", issuers[0]);
   const issuer = issuers.find((one) => isSame(one, named));
   if (issuer === undefined) throw fail("no issuer of the API is confirmed. Give it as --issuer.");
   const { apiHost = options.apiHost } = kept;

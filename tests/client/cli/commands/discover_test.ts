@@ -121,7 +121,7 @@ addressTest("an API that says nothing of itself is told, by code", async (world,
   api.metadata = {};
   await world.says(`login ${api.address}`, 1, "error (api_metadata_invalid)", "--issuer");
   await world.says("config discover", 2, "the address is not");
-  await world.says(`login ${api.address} more`, 2, "it takes one address");
+  await world.says(`login ${api.address} more`, 1, "api_metadata_invalid");
   assertEquals(await settings(world), null);
 });
 
