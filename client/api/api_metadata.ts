@@ -45,9 +45,10 @@ export async function requestMetadata(
     const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
     const named = challenges.find(({ resource_metadata }) => resource_metadata);
     const place = URL.parse(named?.resource_metadata ?? "");
-    if (place?.origin !== typed.origin) throw error;
-    // The API for whose address this place is formed.
-    const resource = new URL(place.href.replace(WELL_KNOWN, ""));
+    // The API for whose address this place is formed, which the typed one is, or is below.
+    const resource = place && new URL(place.href.replace(WELL_KNOWN, ""));
+    const start = `${resource?.href.replace(/\/$/, "")}/`;
+    if (!resource || !`${typed.href}/`.startsWith(start)) throw error;
     return await readMetadata(typed, resource, await get(place.href));
   }
 }
@@ -66,7 +67,7 @@ function getter({ signal, fetch = globalThis.fetch }: DiscoverApiOptions) {
   };
 }
 
-/** Reads metadata that is of this resource alone, and of no API but the typed one: RFC 9728, section 3.3. */
+/** Reads metadata that is of this resource alone: RFC 9728, section 3.3. */
 async function readMetadata(typed: URL, resource: URL, answer: Response): Promise<DiscoveredApi> {
   const process = oauth.processResourceDiscoveryResponse(resource, answer);
   // The messages of oauth4webapi's errors are fixed texts. Their causes are left out.
@@ -77,16 +78,15 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
   const issuers = listOf("authorization_servers");
   const scopes = listOf("scopes_supported");
   const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
-  const isOfTyped = `${typed.href}/`.startsWith(`${resource.href.replace(/\/$/, "")}/`);
   const official = new RegExp(`^(https:|${typed.protocol})//[\\w.~:/%[\\]-]+$`);
   const dpop = metadata.dpop_bound_access_tokens_required ?? false;
 
-  if (!isOfTyped) throw unusable("it is of another API");
   if (issuers.length === 0 || !issuers.every((one) => official.test(one))) {
     throw unusable("it names no issuer, or one that is not an https: address");
   }
-  if (!WORDS.test(scope)) throw unusable("its scopes cannot be asked for");
-  if (typeof dpop !== "boolean") throw unusable("it does not tell whether tokens are bound (DPoP)");
+  if (!WORDS.test(scope) || typeof dpop !== "boolean") {
+    throw unusable("its scopes, or its words about DPoP, cannot be used");
+  }
   return {
     issuers,
     options: given({

@@ -61,10 +61,9 @@ export async function authorizeDevice(
       identity.flow === "device" && stated[name]
     );
     if (server.device_authorization_endpoint === undefined || !isTaken) {
-      const which = isTaken ? "" : " that is known to take what the API demands";
       throw new ValidMindAuthError("device_flow_unsupported", {
         action: `sign in at ${identity.issuer}`,
-        reason: `it offers no device flow${which}`,
+        reason: "it offers no device flow that takes this request",
         remedy: `Set ${BY_BROWSER}.`,
       });
     }

@@ -122,10 +122,7 @@ export class TokenRenewal extends EntryRenewal {
         this.reportStored(entry);
         return entry;
       },
-      look: async () => {
-        if (again !== undefined) return undefined; // a refresh elsewhere does not meet a demand
-        return await this.freshIn(await store.peek(), rejected);
-      },
+      look: async () => await this.freshIn(await store.peek(), rejected),
       bearerIn: (entry) => this.bearerIn(entry),
     });
   }

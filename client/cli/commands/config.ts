@@ -35,15 +35,10 @@ const CHANGE = "change the settings";
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") return await change(flags, way, words);
-  if (way === "discover") {
-    await keepApi(flags, words.join(" "), command.action);
-    await list(flags, command);
-    return EXIT.ok;
-  }
-  if (way !== "list" && way !== "path") {
-    throw unknownWord(way, "config", ["list", "path", "set", "unset", "discover"]);
-  }
-  if (words.length > 0) {
+  const ways = ["list", "path", "discover"];
+  if (!ways.includes(way)) throw unknownWord(way, "config", [...ways, "set", "unset"]);
+  if (way === "discover") await keepApi(flags, words.join(" "), command.action);
+  else if (words.length > 0) {
     throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
   }
   if (way === "path") print(`${placeOfFile(flags)}\n`);
