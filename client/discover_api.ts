@@ -1,4 +1,3 @@
-import { throwToCaller } from "./errors.ts";
 import type { DiscoverApiOptions, DiscoveredApi } from "./session_options.ts";
 
 /**
@@ -33,5 +32,5 @@ export async function discoverApi(
   options: DiscoverApiOptions = {},
 ): Promise<DiscoveredApi> {
   const { requestMetadata } = await import("./api/api_metadata.ts");
-  return await requestMetadata(address, options).catch(throwToCaller);
+  return await requestMetadata(address, options);
 }

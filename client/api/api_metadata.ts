@@ -9,8 +9,6 @@ import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
 import { joinScopes, type Parameters, WORDS } from "./demand.ts";
 import { ApiTransport } from "./transport.ts";
 
-/** More than any API publishes of itself. */
-const MAX_BYTES = 64 * 1024;
 const WELL_KNOWN = "/.well-known/oauth-protected-resource";
 const ACTION = "find out how to sign in to the API";
 
@@ -34,7 +32,7 @@ export async function requestMetadata(
   options: DiscoverApiOptions,
 ): Promise<DiscoveredApi> {
   checkCallOptions(ACTION, options, { signal: "signal", fetch: "function" });
-  const typed = secureUrl(address.trim(), "the address", ACTION);
+  const typed = secureUrl(address, "the address", ACTION);
   typed.search = typed.hash = "";
   const get = getter(options);
   try {
@@ -59,10 +57,10 @@ function getter({ signal, fetch = globalThis.fetch }: DiscoverApiOptions) {
   return async (href: string) => {
     const request = {
       url: new URL(href),
-      init: { signal: signal ?? null, redirect: "error" },
+      init: { signal, redirect: "error" },
     } as const;
     const answer = await transport.send(request, { headers: {}, fetch });
-    const text = await transport.readText(request, answer, MAX_BYTES);
+    const text = await transport.readText(request, answer, 65_536); // more than any API publishes
     return new Response(text || null, answer);
   };
 }
@@ -78,10 +76,11 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
   const issuers = listOf("authorization_servers");
   const scopes = listOf("scopes_supported");
   const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
-  const official = new RegExp(`^(https:|${typed.protocol})//[\\w.~:/%[\\]-]+$`);
+  // The issuers one after the other, each with https:, or http: where the API has it on this computer.
+  const official = new RegExp(`^((https:|${typed.protocol})//[\\w.~:/%[\\]-]+( |$))+$`);
   const dpop = metadata.dpop_bound_access_tokens_required ?? false;
 
-  if (issuers.length === 0 || !issuers.every((one) => official.test(one))) {
+  if (!official.test(issuers.join(" "))) {
     throw unusable("it names no issuer, or one that is not an https: address");
   }
   if (!WORDS.test(scope) || typeof dpop !== "boolean") {

@@ -154,9 +154,9 @@ export class ApiClient {
   }
 
   /** The demand of an answer. One that echoes what the session knows is none. */
-  async #demandOf({ status, headers }: Response): Promise<ApiDemand | undefined> {
+  async #demandOf({ ok, headers }: Response): Promise<ApiDemand | undefined> {
     const header = headers.get("www-authenticate") ?? "";
-    if (![401, 403].includes(status) || !header.includes("insufficient_")) return undefined;
+    if (ok || !header.includes("insufficient_")) return undefined;
     const { readChallenges } = await import("./api_metadata.ts");
     const demand = demandIn(await readChallenges(header.slice(0, 10_000)));
     const text = JSON.stringify(demand ?? "");

@@ -99,12 +99,15 @@ export class SignedInSession implements Session {
   }
 
   async signIn(options: SignInOptions): Promise<void> {
-    const action = "sign in again";
-    const tokens = this.#tokensFor(action);
-    checkCallOptions(action, options, { for: "object", signal: "signal" });
+    const tokens = this.#tokensFor("sign in again");
+    checkCallOptions("sign in again", options, { for: "object", signal: "signal" });
     const { for: { demand } = {}, signal } = options;
     if (demand === undefined) {
-      throw invalidOptions(action, "the error has no demand of an API", "Give one that has it.");
+      throw invalidOptions(
+        "sign in again",
+        "the error has no demand of an API",
+        "Give one that has it.",
+      );
     }
     await (await tokens.renewal()).signInAgain(demand, signal);
   }

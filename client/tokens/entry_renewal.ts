@@ -77,7 +77,7 @@ export class EntryRenewal extends EntryUse {
   async #renewOnce(
     rejected: string,
     found: Promise<OidcProvider>,
-    claims: string | undefined,
+    claims?: string,
   ) {
     const { store, options } = this;
     const stored = await store.loadLocked();
@@ -131,7 +131,7 @@ export class EntryRenewal extends EntryUse {
   async #request(
     provider: OidcProvider,
     stored: OidcCredentials | undefined,
-    claims: string | undefined,
+    claims?: string,
   ): Promise<Answer> {
     if (!this.isAlone) return await this.#refresh(provider, stored!, claims);
     const { requestUnattended } = await loadUnattended();
@@ -142,7 +142,7 @@ export class EntryRenewal extends EntryUse {
   async #refresh(
     provider: OidcProvider,
     stored: OidcCredentials,
-    claims: string | undefined,
+    claims?: string,
   ): Promise<Answer> {
     const { refreshTokens, subjectOf } = await loadProvider();
     const refreshToken = stored.refresh_token!;

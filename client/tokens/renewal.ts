@@ -133,8 +133,7 @@ export class TokenRenewal extends EntryRenewal {
     const askedAt = Date.now() / 1000;
     const demanded = parametersOf(demand);
     const scope = joinScopes(identity.scope, `${before?.scope ?? ""}`, demand.scope);
-    const { openProvider } = await loadProvider();
-    const provider = await openProvider({ ...identity, scope }, runtime);
+    const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
     const action = `sign in again at ${identity.issuer}`;
     const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
     const call = { ...askAgain!.call, scope, authorizationParameters };
@@ -142,7 +141,7 @@ export class TokenRenewal extends EntryRenewal {
       provider,
       ask: { ...askAgain!, authorizationParameters, demanded, call },
       /** New tokens go on from it: its refresh token stays where there is no new one. */
-      previous: { ...before, scope, granted_scope: undefined } as unknown as OidcCredentials,
+      previous: { ...before, scope, granted_scope: undefined } as OidcCredentials,
       /** Refuses the tokens of another person, and those that do not meet the demand. */
       async assertMet(entry: OidcCredentials, tokens: TokenSet) {
         const [old, now] = [before?.id_token, tokens.idToken].map((token) =>

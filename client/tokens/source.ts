@@ -81,8 +81,8 @@ export class TokenSource {
     claims?: string | false,
   ): Promise<Bearer> {
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
-    const isKept = isQuiet || claims === false;
-    if (rejected === undefined || !isKept) {
+    const mayRenew = !isQuiet && claims !== false;
+    if (rejected === undefined || mayRenew) {
       return await this.bearer(rejected, signal, claims || undefined);
     }
     const adopt = async () => await (await this.renewal()).adoptStored(rejected);
