@@ -33,8 +33,6 @@ import type {
 } from "../session.ts";
 import type { TokenSource } from "../tokens/source.ts";
 
-/** Loaded with the first request. */
-const loadClient = () => import("../api/client.ts");
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
 
@@ -88,14 +86,11 @@ export class SignedInSession implements Session {
     return this.#options.tokens?.backend;
   }
 
-  async accessToken(options?: AccessTokenOptions): Promise<string> {
+  async accessToken(options: AccessTokenOptions = {}): Promise<string> {
     const tokens = this.#tokensFor("give an access token");
-    if (options === undefined) {
-      const fresh = tokens.freshToken(); // without a further promise
-      if (fresh !== undefined) return fresh;
-    } else checkCallOptions("give an access token", options, TOKEN_TYPES);
-    const rejected = options?.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
-    return (await tokens.bearer(rejected, options?.signal)).token;
+    checkCallOptions("give an access token", options, TOKEN_TYPES);
+    const rejected = options.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
+    return (await tokens.bearer(rejected, options.signal)).token;
   }
 
   async signIn(options: SignInOptions): Promise<void> {
@@ -207,7 +202,7 @@ export class SignedInSession implements Session {
   }
 
   async #loadApi(): Promise<ApiClient> {
-    const { ApiClient } = await loadClient();
+    const { ApiClient } = await import("../api/client.ts");
     const { runtime, tokens, apiHost, identity, asksAgain } = this.#options;
     return this.#api ??= new ApiClient({
       apiHost,

@@ -106,10 +106,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** The stored entry, where another session or process has renewed it meanwhile. */
-  async #renewedIn(
-    stored: OidcCredentials | undefined,
-    rejected: string,
-  ) {
+  async #renewedIn(stored: OidcCredentials | undefined, rejected: string) {
     const renewed = await this.freshIn(stored, rejected);
     if (renewed !== undefined) this.options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;

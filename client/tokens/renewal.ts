@@ -14,9 +14,6 @@ import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
-/** Loaded where a person is asked. */
-const loadDialog = () => import("../sign_in/dialog.ts");
-
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal extends EntryRenewal {
   readonly #held: HeldTokens;
@@ -107,7 +104,7 @@ export class TokenRenewal extends EntryRenewal {
     const before = await untilAborted(store.withLock(prove, { signal }), signal);
     const [again, { askPerson }] = await Promise.all([
       demand && this.#prepareAgain(demand, before),
-      loadDialog(),
+      import("../sign_in/dialog.ts"),
     ]);
     const provider = again?.provider ?? await this.openProvider();
     return await askPerson(provider, {

@@ -14,7 +14,7 @@ import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
-import { CONFIG_VARIABLE, settingsPath } from "../../options/settings_path.ts";
+import { CONFIG_VARIABLE, settingsPath, shown } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
@@ -35,8 +35,12 @@ const CHANGE = "change the settings";
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") return await change(flags, way, words);
-  const ways = ["list", "path", "discover"];
-  if (!ways.includes(way)) throw unknownWord(way, "config", [...ways, "set", "unset"]);
+  if (!["list", "path", "discover"].includes(way)) {
+    const word = shown(way, "with that word");
+    throw usageError(
+      `Cannot use config ${word}: it takes list, path, set, unset, discover. list shows each value.`,
+    );
+  }
   if (way === "discover") await keepApi(flags, words.join(" "), command.action);
   else if (words.length > 0) {
     throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);

