@@ -9,7 +9,7 @@ import type {
 import { changeTogether, type SharedStore } from "./several_processes.ts";
 
 /** Means of a check. */
-export interface ConformanceContext {
+interface ConformanceContext {
   /** A handle on the store, or for the check that needs it on a store that cannot be read. */
   backend: OidcCredentialsBackend;
   /** A key of this check alone, removed after it. */
@@ -21,11 +21,11 @@ export interface ConformanceContext {
   /** Longest wait for something that has to happen at once, in milliseconds. */
   patienceMs: number;
   /** The store for further processes. */
-  processes?: SharedStore;
+  processes: SharedStore | undefined;
   /** The store of another person. */
-  another?: OidcCredentialsBackend;
+  another: OidcCredentialsBackend | undefined;
   /** The permissions under which the store has to work. */
-  permissions?: Deno.TestDefinition["permissions"];
+  permissions: Deno.TestDefinition["permissions"];
 }
 
 type Check = (context: ConformanceContext) => Promise<void>;
