@@ -21,11 +21,11 @@ interface ConformanceContext {
   /** Longest wait for something that has to happen at once, in milliseconds. */
   patienceMs: number;
   /** The store for further processes. */
-  processes: SharedStore | undefined;
+  processes?: SharedStore;
   /** The store of another person. */
-  another: OidcCredentialsBackend | undefined;
+  another?: OidcCredentialsBackend;
   /** The permissions under which the store has to work. */
-  permissions: Deno.TestDefinition["permissions"];
+  permissions?: Deno.TestDefinition["permissions"];
 }
 
 type Check = (context: ConformanceContext) => Promise<void>;
