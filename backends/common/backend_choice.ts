@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { type EnvReader, HOME_VARIABLE, parseFlag, readEnvIfGranted } from "./environment.ts";
+import { HOME_VARIABLE, parseFlag, readEnvIfGranted } from "./environment.ts";
 
 /** The variables that choose the backend, in the order in which they are read. */
 export const BACKEND_VARIABLES = {
@@ -12,10 +12,6 @@ export const BACKEND_VARIABLES = {
   name: "VM_OIDC_CREDENTIALS_BACKEND",
   options: "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
 } as const;
-
-/** The way on where nothing can be kept. */
-export const IN_MEMORY =
-  `In a container, ${BACKEND_VARIABLES.noPersist}=1 keeps the tokens in memory.`;
 
 /** The choice of a backend by the environment. */
 interface BackendChoice {
@@ -32,8 +28,12 @@ interface BackendChoice {
 /**
  * Reads which backend the environment chooses. Loading, permissions and the command line all ask
  * here, so that they cannot differ. The options belong to the name beside them and to no other.
+ *
+ * @param read Gives a variable's text: `undefined` where it is not set, `null` where it may not be read.
  */
-export function readBackendChoice(read: EnvReader): BackendChoice {
+export function readBackendChoice(
+  read: (variable: string) => string | undefined | null,
+): BackendChoice {
   const { noPersist, ownName, ownOptions, name, options } = BACKEND_VARIABLES;
   const flag = read(noPersist);
   if (parseFlag(noPersist, flag)) {

@@ -18,7 +18,7 @@ const MISTAKES: [line: string, ...words: string[]][] = [
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
   ["completions powershell", "as a shell: it is not known. It takes: bash, zsh, fish."],
-  ["config get", "it takes list, path, set, unset. list shows"],
+  ["config get", "it takes list, path, set, unset, discover. list shows"],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
   ["VM_OIDC_ISSUER=https://a.example login", CLIENT],
 ];
@@ -69,7 +69,6 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["migrate --from file --to kv --delete-source", "keeps tokens only while this program runs"],
   ["token --format yaml", "It takes: exec-credential, git, header, json."],
   ["logout --all --client-id x", "Cannot use --client-id with --all"],
-  ["permissions --config empty.json", "Cannot use --config with --for script"],
 ];
 
 const PEOPLE = [["nobody", NO_CLIENT, MISTAKES], ["a client", {}, MORE_MISTAKES]] as const;
