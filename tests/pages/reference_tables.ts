@@ -9,11 +9,9 @@ const COMMON: readonly FlagName[] = [...IDENTITY_FLAGS, ...STORE_FLAGS];
 
 /** The reference of the command line in client/command_line.md, from the table that drives it. */
 export function cliReference(): string {
+  const common = `- sign-in, below, stands for the flags of a stored one: ${listed(COMMON)}`;
   return [
-    `Most commands take the flags that name a stored sign-in: ${
-      listed(COMMON)
-    }. They are "sign-in" below.`,
-    COMMANDS.map(commandLine).join("\n"),
+    [common, ...COMMANDS.map(commandLine)].join("\n"),
     table(["exit code", "meaning"], Object.entries(EXIT_WORDS)),
   ].join("\n\n");
 }
