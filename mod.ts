@@ -23,8 +23,6 @@
  * const answer = await session.get("ping");
  * ```
  *
- * ![A cell's output: a link, the code with a copy button, a QR code](tests/lab/pictures/notebook.png)
- *
  * {@linkcode init} uses the stored token or refreshes it. It asks a person only if it has to.
  * {@linkcode createSession} does the same for any other API. {@linkcode clearOidcCredentials} signs
  * out. A {@linkcode Session} gives a fresh token and makes requests with it. The

@@ -3,6 +3,7 @@ import { dirname } from "./common/paths.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { realPathIfGranted } from "./file/document.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,
@@ -94,9 +95,9 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     return this.persistent ? this.path : "a Deno KV database in the memory of this process";
   }
 
-  /** The path. Each store in memory is one of its own. */
+  /** The real path, as far as Deno permits to look. Each store in memory is one of its own. */
   get storeId(): string | undefined {
-    return this.persistent ? `kv ${this.path}` : undefined;
+    return this.persistent ? `kv ${realPathIfGranted(this.path)}` : undefined;
   }
 
   /**
@@ -135,6 +136,17 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    */
   async *list(): AsyncGenerator<string> {
     yield* (await this.#open()).list();
+  }
+
+  /**
+   * Removes the database file with all that is in it, also what other programs keep there, and the files
+   * beside it. It needs no space. A program that has it open gets an error at its next use.
+   *
+   * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_unavailable`.
+   */
+  async deleteAll(): Promise<void> {
+    await this.close();
+    if (this.persistent) (await loadStore()).KvStore.remove(this.path);
   }
 
   /**

@@ -7,7 +7,8 @@ import { credentialKey } from "./credential_key.ts";
 import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
 import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
-import { BROWSER_OPTIONS, type OptionRow } from "./options/declaration.ts";
+import type { BrowserOptions } from "./options/browser_options.ts";
+import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
 import { assertAllowed, backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
@@ -27,10 +28,6 @@ import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential } from "./tokens/session_tokens.ts";
 import { TokenSource } from "./tokens/source.ts";
 
-/** Loaded where a sign-in has two steps. */
-const loadTwoSteps = () => import("./sign_in/two_steps.ts");
-/** Loaded where a notebook says who is signed in. */
-const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
 const loadPreflight = () => import("./permissions/preflight.ts");
 
@@ -93,7 +90,7 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
  * ```
  */
 export async function startSignIn(options: SessionOptions = {}): Promise<StartedSignIn> {
-  const { startInBrowser } = await loadTwoSteps();
+  const { startInBrowser } = await import("./sign_in/two_steps.ts");
   return await startInBrowser(createSession, options);
 }
 
@@ -136,8 +133,11 @@ export async function prepareCall(
   }
   const places = await findOrigin(asked, action);
   const { origin, entry } = places;
-  const isWanted = (row: OptionRow) => isInit || row.group !== "model";
-  const options = origin.complete(asked, action, isWanted);
+  const isWanted = (row: OptionRow) => !isLate(row) && (isInit || row.group !== "model");
+  const options = {
+    ...origin.complete(asked, action, isWanted),
+    [COMPLETE]: (early: BrowserOptions) => origin.complete(early, action, isLate),
+  };
   const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
   if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
@@ -187,7 +187,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
     },
   });
   if (hasAsked === false && resolved.interactive && notebook() !== undefined) {
-    const { showStored } = await loadPrompt();
+    const { showStored } = await import("./prompt/open_prompt.ts");
     await showStored(session, options);
   }
   return session;

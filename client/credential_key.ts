@@ -163,11 +163,7 @@ export function isEntryOfKey(entry: OidcCredentials, key: string): boolean {
 }
 
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
-export function checkKeyPart(
-  value: string,
-  name: "issuer" | "clientId",
-  action: string,
-): string {
+export function checkKeyPart(value: string, name: "issuer" | "clientId", action: string): string {
   if (!value.includes("|")) return value;
   throw invalidOptions(
     action,

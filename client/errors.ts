@@ -1,4 +1,5 @@
 import { knowCopies, showCaller, showCode } from "../backends/common/error_class.ts";
+import { causeFrom } from "../backends/common/foreign_error.ts";
 import { given } from "../backends/common/json.ts";
 import { permissionFlag } from "../backends/common/permission.ts";
 import {
@@ -27,6 +28,7 @@ import {
  * | `session_closed` | the session was closed |
  * | `no_access_token` | the session uses an API key |
  * | `login_required` | a person has to sign in, and may not be asked now |
+ * | `package_missing` | a registry did not give the code of a sign-in or a refresh |
  * | `provider_unavailable` | the provider gave no usable answer; trying again may help |
  * | `provider_refused` | the provider refused: see `kind` and `oauthError` |
  * | `provider_invalid` | an answer of the provider is wrong or unsafe |
@@ -66,6 +68,7 @@ export type ValidMindAuthErrorCode =
   | "session_closed"
   | "no_access_token"
   | "login_required"
+  | "package_missing"
   | "provider_unavailable"
   | "provider_refused"
   | "provider_invalid"
@@ -336,11 +339,7 @@ const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelId
 for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(
-  action: string,
-  reason: string,
-  remedy: string,
-): ValidMindAuthError {
+export function invalidOptions(action: string, reason: string, remedy: string): ValidMindAuthError {
   return new ValidMindAuthError("invalid_options", { action, reason, remedy });
 }
 
@@ -375,7 +374,22 @@ export function isOwn(error: unknown): error is ValidMindAuthError | Credentials
 }
 
 /** Throws an error again. Where a wait has hidden the caller of one of this module, its stack gets it. */
-export function throwToCaller(error: unknown): never {
+export function throwToCaller(thrown: unknown): never {
+  const error = ownError(thrown);
   if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
   throw error;
+}
+
+/** An error, or that of this module for a part of it that Deno could not load: parts are loaded where they are used. */
+export function ownError(error: unknown): unknown {
+  if (Object(error).code !== "ERR_MODULE_NOT_FOUND") return error;
+  return new ValidMindAuthError("package_missing", {
+    action: "load the code for this call",
+    reason: "a registry did not give a module of it",
+    remedy:
+      "Check the network and the registries: npm's (NPM_CONFIG_REGISTRY) has oauth4webapi, and " +
+      "JSR's (JSR_URL) has this module, which is npm:@validmind/auth as well. Behind a company's " +
+      "authority set DENO_TLS_CA_STORE=system.",
+    cause: causeFrom(error),
+  });
 }

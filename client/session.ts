@@ -296,7 +296,8 @@ export interface Session {
    */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /**
-   * The JSON answer to a GET; `undefined` for an empty answer.
+   * The JSON answer to a GET; `undefined` for an empty answer. Give it the type that the API documents:
+   * `const { model } = await session.get("ping") as { model: { name: string } };`
    *
    * @throws {ApiError} If the status is not 2xx.
    * @throws {ValidMindAuthError} As {@linkcode fetch}.

@@ -1,3 +1,4 @@
+import { IN_MEMORY } from "../common/backend_choice.ts";
 import { HOME_VARIABLE, readEnv } from "../common/environment.ts";
 import { isObject } from "../common/json.ts";
 import { faultOfOwner, lookIfPresent } from "../common/judge_path.ts";
@@ -38,7 +39,7 @@ export function credentialsPath(): string {
     throw new CredentialsBackendError("home_unset", {
       action: "find the credentials file",
       reason: `${HOME_VARIABLE} is not set`,
-      remedy: 'Set it, or give "path" in the options of the file store.',
+      remedy: `Set it, or give "path" in the options of the file store. ${IN_MEMORY}`,
     });
   }
   return join(home, ".validmind", "credentials.json");

@@ -18,7 +18,7 @@ const LOOK_UP = { action: LOG_IN, method: "GET", path: "auth/token/lookup-self" 
 const NO_TOKEN = "there is no Vault token";
 const GIVE_TOKEN = `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`;
 /** The capabilities of a policy by the request. */
-const CAPABILITIES = { GET: "read", POST: "create and update", DELETE: "delete" };
+const CAPABILITIES = { GET: "read", POST: "create and update" };
 
 interface Held {
   /** `undefined` where a Vault Agent or Proxy on this host adds its own. */

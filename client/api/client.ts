@@ -222,7 +222,7 @@ function refusedAddress(
     return new ValidMindAuthError("wrong_origin", {
       action: "make the request",
       reason: "the session has no API to send its token to",
-      remedy: `Set ${named("apiHost")}, or use globalThis.fetch().`,
+      remedy: `Set ${named("apiHost")}.`,
     });
   }
   if (url === null) {

@@ -107,7 +107,7 @@ export const COMMANDS: readonly Command[] = [
     summary: "call the API with the token, and print its answer",
     details: [
       "PATH is below --api-host, with a leading slash or without. The token goes to the API's origin " +
-      "only. The answer is printed unchanged. A status other than 2xx makes the exit code 1.",
+      "only. The answer is printed unchanged; JSON gets a line end. A status other than 2xx makes the exit code 1.",
       "Fields are the members of a JSON body, and make the method POST. With --method GET or --input they " +
       "go into the query. --raw-field sends a text. --field sends JSON, such as 7, true or null, and any " +
       "other value as a text. @FILE sends the text of a file.",

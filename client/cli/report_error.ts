@@ -2,7 +2,7 @@ import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { codeOf, isOwn, ValidMindAuthError } from "../errors.ts";
+import { codeOf, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
@@ -76,10 +76,11 @@ export async function installHint(
  * @param signIn The sign-in that commands name, in place of that of the flags.
  */
 export function describeError(
-  error: unknown,
+  thrown: unknown,
   flags?: FlagValues,
   signIn?: SignInOptions,
 ): { code: string; message: string } {
+  const error = ownError(thrown);
   if (isOwn(error) || error instanceof CliError) {
     const isDebug = flags?.has("debug") ||
       /^\s*(1|true|yes)\s*$/i.test(readEnvIfGranted(OPTIONS.debug.variable) ?? "");
@@ -91,12 +92,9 @@ export function describeError(
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
-  const isNotLoaded = Object(error).code === "ERR_MODULE_NOT_FOUND";
-  const message = isNotLoaded
-    ? "Cannot load a module of this program: it cannot be downloaded. Check the network, and the " +
-      "registry of npm (NPM_CONFIG_REGISTRY)."
-    : `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
-      `token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
+  const message =
+    `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
+    `token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
 }
 

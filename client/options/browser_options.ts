@@ -4,7 +4,7 @@ import { isEntraIssuer } from "../entry/bearer.ts";
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { named } from "./declaration.ts";
+import { COMPLETE, named } from "./declaration.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";
@@ -22,10 +22,14 @@ export interface RedirectSetting {
 }
 
 /** Options of a sign-in in the browser. */
-export type BrowserOptions = Pick<
-  SessionOptions,
-  "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
->;
+export interface BrowserOptions extends
+  Pick<
+    SessionOptions,
+    "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
+  > {
+  /** Adds the values of other places, which only a sign-in in the browser reads. */
+  readonly [COMPLETE]?: (options: BrowserOptions) => BrowserOptions;
+}
 
 /** The parameters that this module sends itself, or must not send in a browser's address. */
 const RESERVED = (
@@ -38,7 +42,8 @@ const RESERVED = (
 const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
 
 /** Checks the options of a sign-in in the browser, before any work. */
-export function checkBrowserOptions(options: BrowserOptions, action: string): void {
+export function checkBrowserOptions(given: BrowserOptions, action: string): void {
+  const options = given[COMPLETE]?.(given) ?? given;
   if (options.redirectUri !== undefined || options.listen !== undefined) {
     resolveRedirect(options, "", action);
   }
@@ -66,10 +71,11 @@ function parameterError(taken: string, action: string) {
  * @throws {ValidMindAuthError} `invalid_options`.
  */
 export function resolveRedirect(
-  options: BrowserOptions,
+  given: BrowserOptions,
   issuer: string,
   action: string,
 ): RedirectSetting {
+  const options = given[COMPLETE]?.(given) ?? given;
   const listen = options.listen?.trim();
   const uri = options.redirectUri?.trim() ?? defaultUri(issuer, listen !== undefined);
   const withPort = (used: number) => uri.replaceAll(PORT, String(used));

@@ -315,6 +315,14 @@ export function alternativesOf(name: OptionName): readonly OptionName[] {
   return [yieldsTo, name, winsOver].filter((one) => one !== undefined);
 }
 
+/** The way to the values of a sign-in in the browser that are read late. */
+export const COMPLETE: unique symbol = Symbol("complete");
+
+/** Whether the variable of an option is read by a sign-in in the browser alone. */
+export function isLate({ group, variable }: OptionRow): boolean {
+  return group === "browser" && variable !== undefined;
+}
+
 /** Whether an option belongs to a sign-in as such, and so to a sign-out, too. */
 export function isOfIdentity({ group }: OptionRow): boolean {
   return group === "identity" || group === "client";

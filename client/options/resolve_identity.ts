@@ -25,7 +25,7 @@ import type { CallOrigin } from "./places.ts";
 /** The option by which a client proves who it is, with its value. */
 export interface ClientProof {
   readonly option: typeof PROOFS[number];
-  readonly value: string | (() => string | Promise<string>);
+  readonly value: NonNullable<SessionOptions["clientAssertion"]>;
 }
 
 /** A sign-in at an OpenID Provider. */

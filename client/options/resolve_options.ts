@@ -209,10 +209,7 @@ export function eventSink(
 }
 
 /** Writes an event to standard error, with the error behind it if it is one of this module: no secret. */
-function showEvent(
-  { time, type, issuer: _, clientId: _1, ...facts }: AuthEvent,
-  error?: unknown,
-) {
+function showEvent({ time, type, issuer: _, clientId: _1, ...facts }: AuthEvent, error?: unknown) {
   const words = Object.entries(facts).map(([name, value]) => {
     if (value instanceof Date) return `${name}=${value.toISOString()}`;
     return `${name}=${value}`;

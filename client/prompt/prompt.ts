@@ -97,10 +97,7 @@ export function plainPrompt(page: SignInPage, notes: readonly string[] = []): st
     lines.push(`  2. ${task}   ${printable(code.text)}`);
   }
   if (answer) {
-    lines.push(
-      `  2. ${arrival(answer)}.`,
-      ...awayLines(answer).map((line) => `  ${line}`),
-    );
+    lines.push(`  2. ${arrival(answer)}.`, ...awayLines(answer).map((line) => `  ${line}`));
   }
   lines.push(...notes.map((note) => printable(note, 500)));
   const end = formatTime(expiresAt.getTime());

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { given } from "../../backends/common/json.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
@@ -143,12 +144,14 @@ async function queryOf(
     redirect_uri: redirectUri,
     scope: identity.scope,
     ...audienceOf(identity),
-    ...(loginHint !== undefined && { login_hint: loginHint }),
+    ...given({
+      login_hint: loginHint,
+      nonce,
+      dpop_jkt: dpopKey && await dpopHandle(oauth, dpopKey.pair).calculateThumbprint(),
+    }),
     state,
-    ...(nonce !== undefined && { nonce }),
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: "S256",
-    ...(dpopKey && { dpop_jkt: await dpopHandle(oauth, dpopKey.pair).calculateThumbprint() }),
   };
 }
 
@@ -156,10 +159,7 @@ async function queryOf(
  * Sends the request ahead of the person: RFC 9126, section 2. It needs no proof of a key: `dpop_jkt` binds
  * the code (RFC 9449, section 10.1).
  */
-async function push(
-  context: RequestContext,
-  query: Record<string, string>,
-) {
+async function push(context: RequestContext, query: Record<string, string>) {
   const { server, client, auth } = context;
   const options = requestOptions(PUSHED, context);
   const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);

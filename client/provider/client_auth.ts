@@ -255,10 +255,7 @@ function decodePem(text: string): Uint8Array<ArrayBuffer> | undefined {
 }
 
 /** `undefined` where the key is of another kind, too short, or damaged. */
-async function importKey(
-  data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
-  alg: string,
-) {
+async function importKey(data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined, alg: string) {
   const algorithm = signatureAlgorithm(alg);
   if (data === undefined || algorithm === undefined) return undefined;
   try {
@@ -279,10 +276,7 @@ async function importKey(
  * renamed EdDSA, and most know the former name alone. Deno 2.7 crashes where an RSA key is taken for one
  * of another kind.
  */
-function candidates(
-  der: Uint8Array | undefined,
-  offered: readonly string[] = ["RS256"],
-) {
+function candidates(der: Uint8Array | undefined, offered: readonly string[] = ["RS256"]) {
   const ofRsa = ["RS256", ...offered].find((alg) => RSA.includes(alg) && offered.includes(alg));
   const rsa = ofRsa ?? "RS256";
   if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];

@@ -109,14 +109,8 @@ const FORM = "application/x-www-form-urlencoded";
  * A `fetch` for oauth4webapi: limits the time and the size of an answer, body included, follows no
  * redirect, and puts right the known deviations of providers. The session knows the secrets of the
  * request and of the answer from then on.
- *
- * @param capture Gets the normalized answer before oauth4webapi judges it.
  */
-export function providerFetch(
-  endpoint: Endpoint,
-  runtime: Runtime,
-  capture?: (answer: Json) => void,
-) {
+export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
   const { secrets } = runtime;
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
@@ -130,10 +124,7 @@ export function providerFetch(
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
     const success = !isRedirect(status) && endpoint.normalize(status, json);
-    if (success) {
-      capture?.(success.body);
-      return rebuild(success, headers);
-    }
+    if (success) return rebuild(success, headers);
     const refusal = readRefusal({ at, hasProof, status, text, json }, secrets);
     if (refusal.kind === "fault") throw notUsable(url, headers, refusal, secrets);
     // oauth4webapi takes it as an error, and hands on the body.
@@ -251,12 +242,7 @@ function rebuild({ status, body }: Answer, received: Headers) {
 }
 
 /** The error for an answer that decides nothing. */
-function notUsable(
-  url: string,
-  headers: Headers,
-  refusal: Refusal,
-  secrets: Iterable<string>,
-) {
+function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Iterable<string>) {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
   const reason = wordsForFault(refusal, printable(contentType, 60));
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));

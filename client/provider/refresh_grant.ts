@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import type { Json } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { readClaims, type TokenSet } from "../entry/bearer.ts";
+import { readClaims } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { withoutSlash } from "./discovery.ts";
 import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
@@ -36,11 +36,6 @@ interface RefreshOptions {
   keepRotated: (refreshToken: string) => Promise<unknown>;
 }
 
-/** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
-type RefreshAnswer =
-  | { tokens: TokenSet }
-  | { tokens?: undefined; refreshToken: string; error: Error };
-
 /**
  * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
  * name one, or cannot be read.
@@ -51,11 +46,12 @@ export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | 
   return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
 }
 
-/** Trades a refresh token for new tokens: RFC 6749, section 6. */
-export async function refreshTokens(
-  provider: OidcProvider,
-  options: RefreshOptions,
-): Promise<RefreshAnswer> {
+/**
+ * Trades a refresh token for new tokens: RFC 6749, section 6.
+ *
+ * @returns The tokens; or, where they failed a check, the refresh token that replaced the old one.
+ */
+export async function refreshTokens(provider: OidcProvider, options: RefreshOptions) {
   const got: Json = {};
   try {
     const run = (context: RequestContext) => refreshOnce(context, options, got);

@@ -8,7 +8,7 @@ export const SCOPE: string = named("scope");
 export const DPOP: string = named("dpop", true);
 export const BY_BROWSER: string = named("flow", "browser");
 export const BY_DEVICE: string = named("flow", "device");
-const AUDIENCE = named("audience");
+export const AUDIENCE: string = named("audience");
 const ISSUER = named("issuer");
 
 const PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
@@ -33,9 +33,6 @@ const DEVICE_GRANT =
   `Enable the device code grant and the refresh token grant for this client, or set ${BY_BROWSER}.`;
 const CODE_GRANT =
   `Enable the authorization code grant (Keycloak: standard flow) for this client, or set ${BY_DEVICE}.`;
-const CLIENT_GRANT =
-  "Enable the client credentials grant for this client. The client has to be confidential.";
-
 /** The grant to enable, by the question that was refused. */
 const GRANTS: Readonly<Partial<Record<AskedFor, string>>> = {
   device: DEVICE_GRANT,
@@ -44,7 +41,7 @@ const GRANTS: Readonly<Partial<Record<AskedFor, string>>> = {
   page: CODE_GRANT,
   code: CODE_GRANT,
   refresh: "Enable the refresh token grant for this client, then sign in again.",
-  client: CLIENT_GRANT,
+  client: "Enable the client credentials grant for this client. The client has to be confidential.",
 };
 
 /** The request behind a refusal. */
@@ -156,11 +153,7 @@ function remedyOfFlow({ at, code }: Refusal) {
   return grant;
 }
 
-function remedyOfScope(
-  { at }: Refusal,
-  { scope = "", ofToken }: RefusalAdvice,
-  known = ofToken,
-) {
+function remedyOfScope({ at }: Refusal, { scope = "", ofToken }: RefusalAdvice, known = ofToken) {
   const sent = `The scope asked for was "${scope}".`;
   if (known !== undefined) return `${sent} ${known}`;
   const check = `Check ${SCOPE}: the provider does not allow all of it to this client.`;

@@ -40,21 +40,15 @@ export interface RequestContext {
   readonly auth: oauth.ClientAuth;
 }
 
-/**
- * The options of oauth4webapi for one request.
- *
- * @param capture Gets the normalized answer before oauth4webapi judges it.
- */
+/** The options of oauth4webapi for one request. */
 export function requestOptions(
   endpoint: Endpoint,
   { identity, runtime, signal }: Pick<RequestContext, "identity" | "runtime" | "signal">,
-  capture?: (answer: Json) => void,
 ) {
-  const { issuer } = identity;
   return {
-    [oauth.customFetch]: providerFetch(endpoint, runtime, capture),
+    [oauth.customFetch]: providerFetch(endpoint, runtime),
     // providerFetch itself refuses http: on any host but loopback.
-    [oauth.allowInsecureRequests]: issuer.startsWith("http:"),
+    [oauth.allowInsecureRequests]: identity.issuer.startsWith("http:"),
     signal,
   };
 }
@@ -118,10 +112,11 @@ async function requestOnce(
   const { identity, server, client, runtime } = context;
   const [sentAt, sentBySystem] = [runtime.now(), Date.now()];
   const response = await send({
-    ...requestOptions(TOKEN, context, (answer) => Object.assign(got, answer)),
+    ...requestOptions(TOKEN, context),
     ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey, runtime.skew) }),
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
+  Object.assign(got, await response.clone().json());
   const idToken = String(got.id_token);
   const alg = readClaims(idToken, 0)?.alg;
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);

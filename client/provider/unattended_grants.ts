@@ -7,7 +7,7 @@ import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
 import { invalidProvider } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { ITS_VARIABLES, PROVE, SCOPE } from "./remedy.ts";
+import { AUDIENCE, ITS_VARIABLES, PROVE, SCOPE } from "./remedy.ts";
 import {
   firstTokens,
   newDpopKey,
@@ -62,7 +62,6 @@ function senderOf(
 
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
-const AUDIENCE = named("audience");
 const OTHERWISE = "Sign in again where that token comes from, such as at the hub, or set " +
   `${named("flow", "device")} to sign in here.`;
 /**

@@ -39,7 +39,7 @@ export async function exchange(
   try {
     const request = await readWholeRequest(connection).finally(() => clearTimeout(timer));
     const response = request === undefined ? { status: 400 } : answer(request);
-    await sendBytes(connection, bytesOf(response));
+    await connection.writable.getWriter().write(bytesOf(response));
     await connection.closeWrite();
   } catch {
     // The connection broke, or was closed. Its text may be secret, so nothing is said.
@@ -112,10 +112,6 @@ function bytesOf({ status, headers = {}, body = "" }: HttpResponse) {
   const all = { ...headers, "content-length": length, connection: "close" };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   return encoder.encode(`HTTP/1.1 ${status} \r\n${lines.join("")}\r\n${body}`);
-}
-
-async function sendBytes(connection: Deno.Conn, bytes: Uint8Array) {
-  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
 }
 
 /** The tables of this host's connections, on Linux. */

@@ -32,8 +32,6 @@ import type {
 } from "../session.ts";
 import type { TokenSource } from "../tokens/source.ts";
 
-/** Loaded with the first request. */
-const loadClient = () => import("../api/client.ts");
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
 
@@ -85,7 +83,7 @@ export class SignedInSession implements Session {
     return this.#options.tokens?.backend;
   }
 
-  async accessToken(options?: AccessTokenOptions): Promise<string> {
+  async accessToken(options: AccessTokenOptions = {}): Promise<string> {
     this.#assertOpen();
     const { tokens } = this.#options;
     if (tokens === undefined) {
@@ -95,12 +93,9 @@ export class SignedInSession implements Session {
         remedy: `To sign in instead, give ${SIGN_IN_WORDS}.`,
       });
     }
-    if (options === undefined) {
-      const fresh = tokens.freshToken(); // without a further promise
-      if (fresh !== undefined) return fresh;
-    } else checkCallOptions("give an access token", options, TOKEN_TYPES);
-    const rejected = options?.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
-    return (await tokens.bearer(rejected, options?.signal)).token;
+    checkCallOptions("give an access token", options, TOKEN_TYPES);
+    const rejected = options.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
+    return (await tokens.bearer(rejected, options.signal)).token;
   }
 
   async headers(options: HeadersOptions = {}): Promise<Headers> {
@@ -187,7 +182,7 @@ export class SignedInSession implements Session {
   }
 
   async #loadApi(): Promise<ApiClient> {
-    const { ApiClient } = await loadClient();
+    const { ApiClient } = await import("../api/client.ts");
     const { runtime, tokens, apiHost } = this.#options;
     return this.#api ??= new ApiClient({
       apiHost,

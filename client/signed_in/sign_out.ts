@@ -98,27 +98,25 @@ async function clearAll(
   const backend = await storeOf(options, places);
   assertPermitted(options, backend, clearNeeds(backend, []));
   const instead = `Clear entries one by one, with ${SIGN_IN_WORDS}.`;
-  const listed = await listKeys(backend, instead).catch((error) => {
-    // A store that cannot be understood: the one fault that its removal cures.
-    if (codeOf(error).code === "backend_corrupt" && backend.deleteAll !== undefined) {
-      return undefined;
-    }
-    throw error;
-  });
-  if (listed === undefined) {
-    await new CredentialStore(backend, "").removeAll();
-    endActive(activeIn(backend));
-    return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
+  try {
+    const listed = await listKeys(backend, instead);
+    const keys = new Set([...listed, ...sharedState(backend).unstored.keys()]);
+    const active = activeIn(backend);
+    if (active !== undefined) keys.add(active.key); // another program may have removed its entry
+    // It only helps to revoke, and need not be there.
+    const own = revoke
+      ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
+      : undefined;
+    const provider = (entry: OidcCredentials) => providerOfEntry(entry, own, options);
+    return await clearEach(backend, [...keys], revoke, provider);
+  } catch (error) {
+    // The faults that the removal of a store cures: it is not understood, or has no space for a change.
+    const isCured = /^backend_(corrupt|full)$/.test(String(codeOf(error).code));
+    if (!isCured || backend.deleteAll === undefined) throw error;
   }
-  const keys = new Set([...listed, ...sharedState(backend).unstored.keys()]);
-  const active = activeIn(backend);
-  if (active !== undefined) keys.add(active.key); // another program may have removed its entry
-  // It only helps to revoke, and need not be there.
-  const own = revoke
-    ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
-    : undefined;
-  const provider = (entry: OidcCredentials) => providerOfEntry(entry, own, options);
-  return await clearEach(backend, [...keys], revoke, provider);
+  await new CredentialStore(backend, "").removeAll();
+  endActive(activeIn(backend));
+  return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
 }
 
 async function clearEach(

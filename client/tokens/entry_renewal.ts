@@ -72,10 +72,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** One try; `undefined` where the store holds another grant by then. */
-  async #renewOnce(
-    rejected: string,
-    found: Promise<OidcProvider>,
-  ) {
+  async #renewOnce(rejected: string, found: Promise<OidcProvider>) {
     const { store, options } = this;
     const stored = await store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
@@ -103,10 +100,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** The stored entry, where another session or process has renewed it meanwhile. */
-  async #renewedIn(
-    stored: OidcCredentials | undefined,
-    rejected: string,
-  ) {
+  async #renewedIn(stored: OidcCredentials | undefined, rejected: string) {
     const renewed = await this.freshIn(stored, rejected);
     if (renewed !== undefined) this.options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;

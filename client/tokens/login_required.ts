@@ -9,8 +9,6 @@ import type { TokenSourceOptions } from "./session_tokens.ts";
 const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
 const HERE = "init() in a notebook or a terminal";
 
-type SignInNames = Record<string, string | boolean>;
-
 /** The error where a person has to sign in and is not asked. It names the ways to do so. */
 export function loginRequired(
   options: TokenSourceOptions,
@@ -35,7 +33,7 @@ export function loginRequired(
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
 function wayToSignIn(
   { isFound, stored: { backend } }: TokenSourceOptions,
-  signIn: SignInNames,
+  signIn: Record<string, string | boolean>,
 ) {
   if (!isFound) return `Sign in with the program that made the store: run ${HERE}.`;
   const flags = Object.entries(signIn).map(([name, value]) => {

@@ -12,9 +12,6 @@ import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
-/** Loaded where a person is asked. */
-const loadDialog = () => import("../sign_in/dialog.ts");
-
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal extends EntryRenewal {
   readonly #held: HeldTokens;
@@ -90,7 +87,8 @@ export class TokenRenewal extends EntryRenewal {
       return await store.read(true);
     };
     const before = await untilAborted(store.withLock(prove, { signal }), signal);
-    const [provider, { askPerson }] = await Promise.all([this.openProvider(), loadDialog()]);
+    const loading = import("../sign_in/dialog.ts");
+    const [provider, { askPerson }] = await Promise.all([this.openProvider(), loading]);
     return await askPerson(provider, {
       runtime,
       ask: ask!,

@@ -57,8 +57,7 @@ export class HeldTokens {
 
   /** The bearer in use, fresh or not. */
   get bearer(): Bearer | undefined {
-    if (this.#since === this.era) return this.#bearer;
-    return undefined;
+    return this.entry && this.#bearer;
   }
 
   /** The bearer, while it is fresh. */
@@ -109,7 +108,7 @@ export class HeldTokens {
   forget(): OidcCredentials | undefined {
     const { entry } = this;
     this.#forgets++;
-    this.#entry = this.#bearer = undefined;
+    this.#entry = undefined;
     return entry;
   }
 }

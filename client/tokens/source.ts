@@ -51,11 +51,6 @@ export class TokenSource {
     return await (await this.renewal()).signIn(entry, era, signal);
   }
 
-  /** The bearer token in memory, while it is fresh. */
-  freshToken(): string | undefined {
-    return this.held.fresh?.token;
-  }
-
   /**
    * The bearer token, refreshed where it is about to end. Never asks the person, since nobody expects
    * a prompt from a call in the background.

@@ -13,9 +13,8 @@ import { type Grant, StoredCredential } from "./session_tokens.ts";
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
-  /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
+  /** The entry, after a further try of an unsuccessful write; `undefined` when there is none. */
   async load(): Promise<OidcCredentials | undefined> {
-    if (this.unstored === undefined) return await this.read();
     return await this.withLock(() => this.loadLocked()).catch(() => this.unstored ?? this.read());
   }
 

@@ -52,6 +52,13 @@ const test = Object.assign(used, {
   freshOnPosix: testWith({ ignore: !isPosix }, "kv file: "),
 });
 
+test.freshOnPosix("a path through a link is the same store", () => {
+  const parent = folder();
+  Deno.symlinkSync(parent, `${parent}/link`);
+  const idOf = (path: string) => new KvCredentialsBackend({ path }).storeId;
+  assertEquals(idOf(`${parent}/link/kv.db`), idOf(`${parent}/kv.db`));
+});
+
 test.freshOnPosix("files are 0600 from their creation, in 0700 folders, whatever the umask", async () => {
   const parent = folder();
   const code = `

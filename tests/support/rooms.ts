@@ -109,6 +109,30 @@ export function lazyImports(source: string): number {
   return source.match(/\bimport\(\s*["'`]/g)?.length ?? 0;
 }
 
+/**
+ * How many loops of a source wait or catch in each round, or have no end of their own: such a loop may try
+ * for ever. Those over the members of something are left out.
+ */
+export function openLoops(source: string): number {
+  const file = ts.createSourceFile("source.ts", source, ts.ScriptTarget.Latest, true);
+  let found = 0;
+  const visit = (node: ts.Node) => {
+    const isFor = ts.isForStatement(node);
+    const isLoop = isFor || ts.isWhileStatement(node) || ts.isDoStatement(node);
+    const isEndless = isFor && node.condition === undefined;
+    if (isEndless || isLoop && triesIn(node.statement)) found++;
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
+function triesIn(node: ts.Node): boolean {
+  if (ts.isFunctionLike(node)) return false;
+  const isTry = ts.isAwaitExpression(node) || ts.isTryStatement(node);
+  return isTry || (ts.forEachChild(node, triesIn) ?? false);
+}
+
 /** The lines of a source that are neither empty nor a comment. */
 export function codeLines(source: string): number {
   let [count, isInComment] = [0, false];

@@ -5,6 +5,8 @@ import type { FlagName, FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { openSession, pairOf } from "../sign_in_target.ts";
 
+const LINE_END = 10;
+
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [path, ...more] = args;
   if (path === undefined || more.length > 0) {
@@ -95,10 +97,17 @@ async function readInput(path: string, action: string) {
   }
 }
 
+/** Prints an answer, unchanged but for a line end after JSON, and safely in a terminal. */
 async function printAnswer(response: Response) {
+  const isJson = response.headers.get("content-type")?.includes("json");
+  let last: number | undefined;
   try {
-    if (Deno.stdout.isTerminal()) print(`${(await response.text()).trimEnd()}\n`);
-    else for await (const chunk of response.body ?? []) if (!write(chunk)) break;
+    if (Deno.stdout.isTerminal()) return print(`${(await response.text()).trimEnd()}\n`);
+    for await (const chunk of response.body ?? []) {
+      if (!write(chunk)) return;
+      last = chunk.at(-1) ?? last;
+    }
+    if (isJson && last !== LINE_END) print("\n");
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError("Cannot read the answer: the connection ended. Try again.", "output_failed");

@@ -12,7 +12,7 @@ import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
-import { CONFIG_VARIABLE, settingsPath } from "../../options/settings_path.ts";
+import { CONFIG_VARIABLE, settingsPath, shown } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
@@ -34,7 +34,10 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") return await change(flags, way, words);
   if (way !== "list" && way !== "path") {
-    throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
+    const word = shown(way, "with that word");
+    throw usageError(
+      `Cannot use config ${word}: it takes list, path, set, unset. list shows each value.`,
+    );
   }
   if (words.length > 0) {
     throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);

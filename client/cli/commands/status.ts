@@ -15,7 +15,7 @@ import { entryStatus } from "../../entry/entry_status.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus } from "../../signed_in/session.ts";
-import { CredentialStore } from "../../tokens/store.ts";
+import { StoredCredential } from "../../tokens/session_tokens.ts";
 import { type CommandCall, EXIT } from "../command.ts";
 import { columns, printResult } from "../output.ts";
 import { findTarget, type SignInTarget } from "../sign_in_target.ts";
@@ -54,7 +54,7 @@ export async function readStatus(target: SignInTarget | undefined): Promise<Stat
   if (target === undefined) return { signedIn: true, state: "api_key" };
   const { backend, identity } = target;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const entry = await new CredentialStore(backend, key).load();
+  const entry = await new StoredCredential(backend, key).read();
   return {
     ...describeEntry(entry, identity),
     backend: backendStatus(backend),

@@ -172,6 +172,19 @@ Deno.test("a sign-in whose lock was lost to a sign-out is dropped, by a code", a
   assertEquals(cluster.newest.text, "");
 });
 
+Deno.test("a sign-out by the lock's own holder ends the lock, and nothing is written under it later", async () => {
+  const { time, cluster, process } = world();
+  const [one, other] = [process(), process()];
+  const run = () =>
+    one.run("a", "k", async () => {
+      await one.empty("a", "k", USE);
+      await other.run("a", "k", () => other.replace("a", entry(8), undefined, USE), {});
+      await one.replace("a", entry(7), undefined, USE);
+    }, {});
+  await rejectsWith("backend_locked", () => time.run(run()), "the lock was lost");
+  assertEquals(grantIn(cluster.newest.text), 8);
+});
+
 Deno.test("a change that never gets through ends within its time, and says how often it was tried", async () => {
   const { time, process } = world();
   const stuck = process({ node: () => 1, lagMs: Infinity });

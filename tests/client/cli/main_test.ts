@@ -95,6 +95,15 @@ Deno.test("columns: a cell of wide characters, or with combining ones, takes the
   assertEquals(columns(rows), "山田  x\ne\u0301a    y\nabcd  z\n");
 });
 
+Deno.test("columns: in a narrow terminal the last column stands below", () => {
+  const rows = [["--backend-options FILE", "a file with the options of the store"]];
+  const beside = "--backend-options FILE  a file with the options of\n" + " ".repeat(24) +
+    "the store\n";
+  assertEquals(columns(rows, "", 50), beside);
+  const below = "--backend-options FILE\n        a file with the options of the\n        store\n";
+  assertEquals(columns(rows, "", 40), below);
+});
+
 Deno.test("parse: a command with flags, before it or after it, and its arguments", () => {
   for (const [line, command, flags, ...words] of PARSED) {
     assertEquals(parse(...line.split(" ").filter(Boolean)), [command, flags, words], line);
@@ -200,7 +209,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   [
     Object.assign(new TypeError(SECRET), { code: "ERR_MODULE_NOT_FOUND" }),
     1,
-    "it cannot be downloaded. Check the network",
+    "a registry did not give a module of it. Check the network",
   ],
   [
     new CredentialsBackendError("unstable_kv_required", errorParts(WORDS)),

