@@ -22,9 +22,7 @@ export function loginRequired(
   return new ValidMindAuthError("login_required", {
     action: `get a token for ${identity.issuer}`,
     reason,
-    remedy: isKept
-      ? wayToSignIn(options, signIn)
-      : `Nothing is stored beyond this process: run ${HERE}.`,
+    remedy: wayToSignIn(options, signIn),
     cause,
     signIn: isKept ? signIn : undefined,
   });
@@ -35,6 +33,7 @@ function wayToSignIn(
   { isFound, stored: { backend } }: TokenSourceOptions,
   signIn: Record<string, string | boolean>,
 ) {
+  if (backend.persistent === false) return `Nothing is stored beyond this process: run ${HERE}.`;
   if (!isFound) return `Sign in with the program that made the store: run ${HERE}.`;
   const flags = Object.entries(signIn).map(([name, value]) => {
     const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;

@@ -1,4 +1,4 @@
-// By a real API server. It has no node here: a pod is accepted, and does not run.
+// By a real API server. It has no nodes: a pod is accepted, and does not run.
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
