@@ -161,6 +161,7 @@ function remedyOfScope({ at }: Refusal, { scope = "", ofToken }: RefusalAdvice, 
 }
 
 function remedyOfFault({ at, status, code, said }: Refusal) {
+  if (namesClient(said)) return `${CLIENT}.`; // ZITADEL's library, by status 500
   if (isBusy(status, `${code} ${said}`)) {
     return "Try again later, then ask the administrator of the provider, or of a proxy before it.";
   }

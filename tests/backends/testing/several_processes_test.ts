@@ -23,7 +23,7 @@ for (const [name, more] of [["SqliteStore", { leaseMs: 3_000 }], ["FileLocked", 
 }
 
 const module = import.meta.resolve("./talking_store.ts");
-const talking = shared("SqliteStore");
+const talking = shared("SqliteStore", { leaseMs: 3_000 }); // a process may stand still for a second
 testCredentialsBackend("a store that prints a line at its import", talking.open, {
   processes: { ...talking.processes, module, exportName: "TalkingStore" },
 });

@@ -1,5 +1,5 @@
 // By a real API server. It has no nodes: a pod is accepted, and does not run.
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";

@@ -64,10 +64,12 @@ async function getServer(name: ServerName): Promise<void> {
 async function build(name: ServerName, source: Source, folder: string): Promise<string> {
   if (source.by === "go") {
     const flags = ["-s", "-w", source.linked ?? ""].join(" ").trim();
-    const args = ["build", "-trimpath", "-ldflags", flags, "-o", `${folder}/${name}`, "."];
+    const tags = source.tags === undefined ? [] : ["-tags", source.tags];
+    const output = `${folder}/${name}`;
+    const args = ["build", "-trimpath", ...tags, "-ldflags", flags, "-o", output, "."];
     const cwd = fromFileUrl(new URL(`${name}/`, import.meta.url));
     await run("go", args, { cwd, env: { GOFLAGS: "-mod=readonly" } });
-    return `${folder}/${name}`;
+    return output;
   }
   if (source.by === "npm") {
     await run("npm", ["install", "--prefix", folder, ...source.npm!]);

