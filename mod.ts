@@ -84,11 +84,14 @@
 // Sign in: start and end a session, with the options of each call.
 export { clearOidcCredentials, getSession, init, reload } from "./client/init.ts";
 export { createSession, startSignIn } from "./client/create_session.ts";
+export { discoverApi } from "./client/discover_api.ts";
 export type {
   AuthorizationPrompt,
   BearerKind,
   ClearOidcCredentialsOptions,
   DeviceCode,
+  DiscoverApiOptions,
+  DiscoveredApi,
   InitOptions,
   SessionOptions,
   SignInFlow,
@@ -113,6 +116,7 @@ export type {
   QueryParams,
   Session,
   SessionStatus,
+  SignInOptions,
   StartedSignIn,
 } from "./client/session.ts";
 
@@ -155,7 +159,7 @@ export {
 
 // Errors: one class for the client, one for the store, each with stable codes.
 export {
-  type ApiChallenge,
+  type ApiDemand,
   ApiError,
   MissingApiCredentialsError,
   MissingModelIdError,

@@ -178,6 +178,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   const session = new SignedInSession({
     ...resolved,
     tokens,
+    asksAgain: options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
       const { browserNeeds, dropPermissions } = await loadPreflight();
       const needed = [...needs(), ...browserNeeds(options)];
@@ -203,14 +204,17 @@ function tokensOf(
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const asks = interactive && !asksNobody(identity.flow);
+  const asksAgain = interactive || options.reauthenticate === "ask";
+  const isAskable = asksAgain && !asksNobody(identity.flow);
+  const askAgain = isAskable ? { ...options, flow: identity.flow, call } : undefined;
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: asks ? { ...options, flow: identity.flow, call } : undefined,
+    ask: interactive ? askAgain : undefined,
+    askAgain,
     beforeProvider,
   });
 }

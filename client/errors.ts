@@ -49,6 +49,9 @@ import {
  * | `credentials_not_stored` | new tokens could not be stored; they stay usable in this process |
  * | `wrong_origin` | a request to another origin than the API's |
  * | `api_unreachable` | the API did not answer |
+ * | `api_metadata_invalid` | the API publishes no metadata, or metadata that must not be used |
+ * | `reauthentication_required` | the API wants a stronger or newer sign-in, or more scope: an `ApiError` with `demand` |
+ * | `demand_unmet` | the provider has signed the person in, and not as the API demands |
  * | `api_error` | the API answered with an error status: an `ApiError` |
  * | `unauthorized` | the API answered 401: an `ApiError` |
  *
@@ -89,6 +92,9 @@ export type ValidMindAuthErrorCode =
   | "credentials_not_stored"
   | "wrong_origin"
   | "api_unreachable"
+  | "api_metadata_invalid"
+  | "reauthentication_required"
+  | "demand_unmet"
   | "api_error"
   | "unauthorized";
 
@@ -164,7 +170,7 @@ export interface ValidMindAuthErrorParts extends ErrorParts {
   kind?: RefusalKind | undefined;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
   oauthError?: string | undefined;
-  /** The options of the sign-in that leads out of the error, without a secret: of `login_required`. */
+  /** The options of the sign-in that leads out of the error, without a secret. */
   signIn?: Readonly<Record<string, string | boolean>> | undefined;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   retryAfterMs?: number | undefined;
@@ -206,7 +212,7 @@ export class ValidMindAuthError extends Error {
   declare readonly kind?: RefusalKind;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
   declare readonly oauthError?: string;
-  /** The options of the sign-in that leads out of the error: of `login_required`. */
+  /** The options of the sign-in that leads out of the error. */
   declare readonly signIn?: Readonly<Record<string, string | boolean>>;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   declare readonly retryAfterMs?: number;
@@ -271,23 +277,24 @@ export class MissingModelIdError extends ValidMindAuthError {
 }
 
 /**
- * The demand of an API in `WWW-Authenticate`, by the names of RFC 6750, RFC 9470 and Microsoft Entra.
+ * The demand of an API for another sign-in, from the `WWW-Authenticate` of its answer.
  *
  * @category Errors
  */
-export interface ApiChallenge {
-  /** The reason, such as `insufficient_user_authentication` or `insufficient_claims`. */
-  readonly error?: string;
-  /** The authentication methods, of which the API wants one. */
-  readonly acr_values?: string;
-  /** The longest time since the person has signed in, in seconds. */
-  readonly max_age?: string;
-  /** The claims that the API wants, as JSON. */
+export interface ApiDemand {
+  /** The authentication methods, of which the API wants one, separated by spaces: RFC 9470. */
+  readonly acrValues?: string;
+  /** The longest time since the person has signed in, in seconds: RFC 9470. */
+  readonly maxAge?: number;
+  /** The claims that the API wants, as JSON: Microsoft Entra's claims challenge. */
   readonly claims?: string;
+  /** The scope that the API wants, separated by spaces: RFC 6750. */
+  readonly scope?: string;
 }
 
 /**
- * The API answered with an error status: `unauthorized` for 401, else `api_error`.
+ * The API answered with an error status: `reauthentication_required` where it wants another sign-in,
+ * `unauthorized` for another 401, else `api_error`.
  *
  * @category Errors
  *
@@ -299,10 +306,9 @@ export interface ApiChallenge {
  * try {
  *   await session.get("ping");
  * } catch (error) {
- *   if (!(error instanceof ApiError) || error.challenge === undefined) throw error;
- *   const { error: _, ...authorizationParameters } = error.challenge;
- *   await session.clear();
- *   await init({ model: "cl123", flow: "browser", authorizationParameters });
+ *   if (!(error instanceof ApiError) || error.demand === undefined) throw error;
+ *   await session.signIn({ for: error });
+ *   await session.get("ping");
  * }
  * ```
  */
@@ -311,8 +317,8 @@ export class ApiError extends ValidMindAuthError {
   readonly status: number;
   /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
   readonly body: string;
-  /** The API's demand, if its answer has one. A sign-in with these parameters satisfies it. */
-  declare readonly challenge?: ApiChallenge;
+  /** The API's demand, if its answer has one. `Session.signIn` signs in as it says. */
+  declare readonly demand?: ApiDemand;
 
   /**
    * Creates an error.
@@ -320,19 +326,24 @@ export class ApiError extends ValidMindAuthError {
    * @param parts What failed, why, and what to do; the pause that the API asks for.
    * @param status The HTTP status.
    * @param body The beginning of the answer.
-   * @param challenge The API's demand.
+   * @param demand The API's demand.
    */
   constructor(
     parts: ValidMindAuthErrorParts,
     status: number,
     body: string,
-    challenge?: ApiChallenge,
+    demand?: ApiDemand,
   ) {
-    super(status === 401 ? "unauthorized" : "api_error", parts);
+    super(codeOfAnswer(status, demand), parts);
     this.status = status;
     this.body = body;
-    if (challenge !== undefined) this.challenge = challenge;
+    if (demand !== undefined) this.demand = demand;
   }
+}
+
+function codeOfAnswer(status: number, demand: ApiDemand | undefined): ValidMindAuthErrorCode {
+  if (demand !== undefined) return "reauthentication_required";
+  return status === 401 ? "unauthorized" : "api_error";
 }
 
 const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelIdError, ApiError };

@@ -13,7 +13,12 @@ export const COMMANDS: readonly Command[] = [
       opens the browser, which comes back to this computer. If the browser is on another
       machine, paste the address of its last page.
 
-      A stored sign-in that is still good is kept. To sign in as somebody else, run logout
+      login ADDRESS asks the API at that address how to sign in to it (RFC 9728), shows
+      that, and keeps it in the settings once you have confirmed the issuer, at the question
+      or by --issuer.
+
+      A stored sign-in that is still good is kept, unless --parameter has what an API
+      demands: acr_values, max_age or claims. To sign in as somebody else, run logout
       first. VM_OIDC_INTERACTIVE=0 does not count here, since a person runs this command.
 
       --flow client_credentials asks nobody: the client gets a token for itself. --flow
@@ -24,8 +29,10 @@ export const COMMANDS: readonly Command[] = [
       "json",
       "quiet",
     ],
+    args: "[ADDRESS]",
     examples: `
       login
+      login https://api.example.com/v1/ --client-id my-client
       login --flow browser --login-hint ada@example.com --parameter prompt=login
       login --flow client_credentials`,
     action: "sign in",
@@ -207,13 +214,14 @@ export const COMMANDS: readonly Command[] = [
       API key than those above it is passed over. The file is ${USUAL_SETTINGS}, or the one
       that ${CONFIG_VARIABLE} or --config names.
 
-      list shows the settings in force, and path prints the place of the file. set and unset
-      change the file, or the profile in it that --profile names.
+      list shows the settings in force, and path prints the place of the file. discover
+      writes what the API at ADDRESS says of a sign-in to it, as login ADDRESS does. set,
+      unset and discover change the file, or the profile in it that --profile names.
 
       Names: ${SETTINGS.join(", ")}. The names of flags, such as client-id, serve as well. A
       value that is not a text is JSON. The file must hold no secret.`,
-    args: "[list | path | set NAME VALUE… | unset NAME…]",
-    words: ["list", "path", "set", "unset", ...SETTINGS],
+    args: "[list | path | set NAME VALUE… | unset NAME… | discover ADDRESS]",
+    words: ["list", "path", "set", "unset", "discover", ...SETTINGS],
     flags: [...OPTION_FLAGS, "json"],
     examples: `
       config

@@ -1,7 +1,8 @@
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { codeOf, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
+import { parametersOf } from "../api/demand.ts";
+import { type ApiError, codeOf, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
@@ -45,7 +46,7 @@ export async function reportError(
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
-  if (code === "login_required") return EXIT.signInNeeded;
+  if (/^(login|reauthentication)_required$/.test(code)) return EXIT.signInNeeded;
   return isSetting ? EXIT.usage : EXIT.failure;
 }
 
@@ -102,8 +103,16 @@ function inShell(
   given: SignInOptions | undefined,
 ): string {
   if (!(error instanceof ValidMindAuthError)) return error.message;
-  const { code, action, reason, signIn, permissions } = error;
+  const { code, action, reason, signIn, permissions, demand } = error as ApiError;
   if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
+  if (demand !== undefined) {
+    const parameters = Object.entries(parametersOf(demand)).map((pair) =>
+      argument("parameter", pair.join("="))
+    );
+    const own = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
+    const login = ["login", own, flagsFor(signIn ?? {}), ...parameters].join("");
+    return messageOf({ action, reason, remedy: `Sign in with\n  ${PROGRAM} ${login}` });
+  }
   if (code !== "login_required") return error.message;
   const remedy = signIn === undefined
     ? `Sign in with ${PROGRAM} token --login${

@@ -210,6 +210,11 @@ export const OPTIONS = {
     variable: "VM_OIDC_INTERACTIVE",
     help: "whether a person may be asked to sign in",
   },
+  reauthenticate: {
+    ...PERSON,
+    type: ["never", "ask"],
+    help: "ask the person if the API demands it",
+  },
   redirectUri: {
     ...BROWSER,
     variable: "VM_OIDC_REDIRECT_URI",

@@ -22,6 +22,8 @@ export { openProvider } from "./oidc_provider.ts";
 interface RefreshOptions {
   /** The refresh token. Secret. */
   refreshToken: string;
+  /** The claims that the API wants, as JSON: Microsoft Entra. */
+  claims?: string | undefined;
   /**
    * The person of the last ID token, where there was one. The tokens of another person are refused, and
    * everybody's where the person of the last one is unknown.
@@ -65,7 +67,7 @@ export async function refreshTokens(provider: OidcProvider, options: RefreshOpti
 
 async function refreshOnce(
   context: RequestContext,
-  { refreshToken, subject, dpopKey, keepRotated }: RefreshOptions,
+  { refreshToken, claims, subject, dpopKey, keepRotated }: RefreshOptions,
   got: Json,
 ) {
   const { server, client, auth } = context;
@@ -77,6 +79,7 @@ async function refreshOnce(
     const answered = await requestTokens(context, {
       dpopKey,
       got,
+      parameters: claims === undefined ? {} : { claims },
       send: (options) =>
         oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
       process: oauth.processRefreshTokenResponse,

@@ -141,7 +141,7 @@ class SignInDialog implements Disposable {
     const { ask } = this.#options;
     // A form would be lost with the next display.
     if (ask[ON_LINK] !== undefined) return { redirectUri, handIn: NEXT_CELL };
-    if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call) };
+    if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call, ask.demanded) };
     if (submit === undefined || !canReadTerminal()) return answer;
     // Before the prompt asks for an address, since the terminal would show it.
     this.#readPastes(submit);

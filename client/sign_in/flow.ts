@@ -14,6 +14,8 @@ export interface AskOptions
   extends BrowserOptions, Pick<InitOptions, "flow" | "onDeviceCode" | "openBrowser"> {
   /** The options of the call alone, for words that repeat it. */
   call?: InitOptions;
+  /** The parameters by which a provider is asked for what an API demands. */
+  demanded?: Readonly<Record<string, string>>;
   [ON_LINK]?: (link: AuthorizationPrompt) => void;
 }
 

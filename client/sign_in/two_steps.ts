@@ -109,14 +109,16 @@ export const NEXT_CELL = [
  * nothing of it is lost.
  *
  * @param call The options of the call.
+ * @param demanded What an API demands, which the stored sign-in does not meet.
  */
-export function twoCells(call: InitOptions = {}): string[] {
+export function twoCells(call: InitOptions = {}, demanded?: unknown): string[] {
   const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
   const options = members.length === 0 ? "" : `{ ${members.join(", ")} }`;
   return [
     "Interrupt this cell, and use two cells. Then run this cell again.",
+    ...demanded === undefined ? [] : ["await session.clear();"],
     `const signIn = await vm.startSignIn(${options}); // open its link`,
     'await signIn.finish("<address of the last page>");',
   ];

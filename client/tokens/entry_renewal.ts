@@ -40,8 +40,10 @@ export class EntryRenewal extends EntryUse {
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
    * the wait for the lock. The entry is renewed again where others have changed it meanwhile.
+   *
+   * @param claims The claims that the refresh asks for.
    */
-  async run(rejected: string, signal: AbortSignal): Promise<OidcCredentials> {
+  async run(rejected: string, signal: AbortSignal, claims?: string): Promise<OidcCredentials> {
     const { store } = this;
     const { elapsed: now, delay } = this.options.runtime;
     const provider = this.#findProvider();
@@ -53,7 +55,7 @@ export class EntryRenewal extends EntryUse {
       timer: { now, delay },
       over: (spent: string) => this.#alwaysChanged(spent),
     };
-    const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider));
+    const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider, claims));
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
     return await store.withLock(renew, { signal, peek });
   }
@@ -72,7 +74,11 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** One try; `undefined` where the store holds another grant by then. */
-  async #renewOnce(rejected: string, found: Promise<OidcProvider>) {
+  async #renewOnce(
+    rejected: string,
+    found: Promise<OidcProvider>,
+    claims?: string,
+  ) {
     const { store, options } = this;
     const stored = await store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
@@ -89,7 +95,7 @@ export class EntryRenewal extends EntryUse {
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
     if (!await this.#isProvenFor(stored)) return undefined;
-    const answer = await this.#request(provider, stored);
+    const answer = await this.#request(provider, stored, claims);
     if ("refused" in answer) return await this.#afterRefusal(answer.refused);
 
     const entry = this.entryOf(answer.tokens, answer.previous);
@@ -119,14 +125,22 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Asks for new tokens: by the client's own grant, which keeps nothing of an earlier entry, or a refresh. */
-  async #request(provider: OidcProvider, stored: OidcCredentials | undefined): Promise<Answer> {
-    if (!this.isAlone) return await this.#refresh(provider, stored!);
+  async #request(
+    provider: OidcProvider,
+    stored: OidcCredentials | undefined,
+    claims?: string,
+  ): Promise<Answer> {
+    if (!this.isAlone) return await this.#refresh(provider, stored!, claims);
     const { requestUnattended } = await loadUnattended();
     return { tokens: await requestUnattended(provider) };
   }
 
   /** Trades the refresh token of an entry for new tokens. A new refresh token is not lost by a fault. */
-  async #refresh(provider: OidcProvider, stored: OidcCredentials): Promise<Answer> {
+  async #refresh(
+    provider: OidcProvider,
+    stored: OidcCredentials,
+    claims?: string,
+  ): Promise<Answer> {
     const { refreshTokens, subjectOf } = await loadProvider();
     const refreshToken = stored.refresh_token!;
     let entry = stored;
@@ -144,6 +158,7 @@ export class EntryRenewal extends EntryUse {
     try {
       const answer = await refreshTokens(provider, {
         refreshToken,
+        claims,
         subject: subjectOf(stored),
         dpopKey: await this.importKey(stored.dpop_key),
         keepRotated: (token) => keepRotated(token).catch(() => undefined), // stored with the rest

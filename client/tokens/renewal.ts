@@ -2,12 +2,14 @@ import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, coversScope } from "../entry/bearer.ts";
-import { codeOf, ValidMindAuthError } from "../errors.ts";
+import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
+import { type Bearer, coversScope, readClaims, type TokenSet } from "../entry/bearer.ts";
+import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
+import { named } from "../options/declaration.ts";
 import type { ClearResult } from "../session.ts";
-import { clearCredentials } from "./clear.ts";
+import { clearCredentials, revokeTokens } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
-import { NO_KEY } from "./entry_use.ts";
+import { loadProvider, NO_KEY } from "./entry_use.ts";
 import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
@@ -48,6 +50,15 @@ export class TokenRenewal extends EntryRenewal {
     return !isRenewed;
   }
 
+  /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
+  async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
+    if (this.options.askAgain === undefined) {
+      throw this.loginRequired("the API demands another sign-in, and nobody may be asked");
+    }
+    await this.options.beforeProvider();
+    await this.#askPerson(signal, demand);
+  }
+
   /** Renews the stored entry. `false` where a person has to go on, and one is there. */
   async #renewWithoutPerson(signal?: AbortSignal) {
     try {
@@ -61,7 +72,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Asks the person, or joins another session of this process that is asking already. */
-  async #askPerson(signal?: AbortSignal) {
+  async #askPerson(signal?: AbortSignal, demand?: ApiDemand) {
     const held = this.#held;
     const rejected = held.bearer?.token; // it does not serve, if another program has stored it
     const { identity, bearer, runtime } = this.options;
@@ -69,8 +80,8 @@ export class TokenRenewal extends EntryRenewal {
     const entry = await singleFlight(
       store.shared.flights,
       // A call for another scope or bearer does not join, since the answer would not serve it.
-      `login ${bearer} ${identity.scope} ${store.key}`,
-      (ended) => this.#askAlone(rejected, ended),
+      `login ${bearer} ${identity.scope} ${store.key} ${JSON.stringify(demand)}`,
+      (ended) => this.#askAlone(rejected, ended, demand),
       signal,
       () => runtime.emit?.({ type: "sign_in_joined" }),
     );
@@ -79,7 +90,11 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
-  async #askAlone(rejected: string | undefined, signal: AbortSignal) {
+  async #askAlone(
+    rejected: string | undefined,
+    signal: AbortSignal,
+    demand: ApiDemand | undefined,
+  ) {
     const { ask, runtime } = this.options;
     const { store } = this;
     const prove = async () => {
@@ -87,15 +102,19 @@ export class TokenRenewal extends EntryRenewal {
       return await store.read(true);
     };
     const before = await untilAborted(store.withLock(prove, { signal }), signal);
-    const loading = import("../sign_in/dialog.ts");
-    const [provider, { askPerson }] = await Promise.all([this.openProvider(), loading]);
+    const [again, { askPerson }] = await Promise.all([
+      demand && this.#prepareAgain(demand, before),
+      import("../sign_in/dialog.ts"),
+    ]);
+    const provider = again?.provider ?? await this.openProvider();
     return await askPerson(provider, {
       runtime,
-      ask: ask!,
+      ask: again?.ask ?? ask!,
       backend: store.backend,
       signal,
       save: async (tokens) => {
-        const entry = this.entryOf(tokens);
+        const entry = this.entryOf(tokens, again?.previous);
+        await again?.assertMet(entry, tokens);
         await store.saveNew(entry, before);
         this.reportStored(entry);
         return entry;
@@ -105,12 +124,56 @@ export class TokenRenewal extends EntryRenewal {
     });
   }
 
+  /** The means of a sign-in that an API demands, in the place of the stored one of the same person. */
+  async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
+    const { identity, runtime, askAgain } = this.options;
+    const askedAt = Date.now() / 1000;
+    const demanded = parametersOf(demand);
+    const scope = joinScopes(identity.scope, `${before?.scope ?? ""}`, demand.scope);
+    const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
+    const action = `sign in again at ${identity.issuer}`;
+    const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
+    const call = { ...askAgain!.call, scope, authorizationParameters };
+    return {
+      provider,
+      ask: { ...askAgain!, authorizationParameters, demanded, call },
+      /** New tokens go on from it: its refresh token stays where there is no new one. */
+      previous: { ...before, scope, granted_scope: undefined } as OidcCredentials,
+      /** Refuses the tokens of another person, and those that do not meet the demand. */
+      async assertMet(entry: OidcCredentials, tokens: TokenSet) {
+        const [old, now] = [before?.id_token, tokens.idToken].map((token) =>
+          readClaims(`${token}`)
+        );
+        if (old !== undefined && old.sub !== now?.sub) {
+          await revokeTokens(() => Promise.resolve(provider), tokens); // nobody else has them
+          throw new ValidMindAuthError("id_token_invalid", {
+            action,
+            reason: "the new ID token is of another person",
+            remedy: "Sign in as the person of the stored sign-in, or sign out first.",
+          });
+        }
+        // Not revoked: at some providers this would end the stored sign-in of the same browser.
+        const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
+        if (!lack) return;
+        throw new ValidMindAuthError("demand_unmet", {
+          action,
+          reason: `the provider does not do what the API demands: ${lack}`,
+          remedy: `Set ${named("flow", "browser")}, or ask the provider's administrator.`,
+        });
+      },
+    };
+  }
+
   /** Gives a live bearer other than `rejected`. Never asks the person. */
-  async renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
+  async renew(
+    rejected: string | undefined,
+    signal?: AbortSignal,
+    claims?: string,
+  ): Promise<Bearer> {
     const held = this.#held;
     const { era } = held;
     try {
-      const entry = await this.#joinRenewal(rejected, signal);
+      const entry = await this.#joinRenewal(rejected, signal, claims);
       if (era === held.era) held.adopt(entry); // not after a sign-out in between
       return this.#liveBearerIn(entry);
     } catch (error) {
@@ -123,16 +186,16 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** The renewed entry. Calls of this process join, and other processes wait. */
-  async #joinRenewal(rejected = "", signal?: AbortSignal) {
+  async #joinRenewal(rejected = "", signal?: AbortSignal, claims?: string) {
     const { identity, bearer, runtime: { emit } } = this.options;
     const { store } = this;
     return await singleFlight(
       store.shared.flights,
       // A run for another rejected bearer may give this one.
-      `${bearer} ${identity.scope} ${rejected} ${store.key}`,
+      `${bearer} ${identity.scope} ${rejected} ${store.key} ${claims}`,
       async (ended) => {
         try {
-          return await this.run(rejected, ended);
+          return await this.run(rejected, ended, claims);
         } catch (error) {
           if (!ended.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) }, error);
           throw error;

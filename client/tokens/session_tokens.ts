@@ -23,6 +23,8 @@ export interface TokenSourceOptions {
   runtime: Runtime;
   /** How a person is asked; absent where nobody is to be asked. */
   ask: AskOptions | undefined;
+  /** How a person is asked for another sign-in; absent where nobody is to be asked. */
+  askAgain: AskOptions | undefined;
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;
 }

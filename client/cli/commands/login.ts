@@ -1,3 +1,4 @@
+import { readDemand } from "../../api/demand.ts";
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer.ts";
@@ -10,11 +11,14 @@ import {
   sessionOptions,
   type SignInTarget,
 } from "../sign_in_target.ts";
+import { keepApi } from "./config.ts";
 import { readStatus, statusText } from "./status.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
-  const target = await findTarget(flags, command.action);
-  const isNew = await signIn(target, flags, command.action);
+export async function run({ flags: given, args, command }: CommandCall): Promise<number> {
+  const { action } = command;
+  const flags = args.length === 0 ? given : await keepApi(given, args.join(" "), action);
+  const target = await findTarget(flags, action);
+  const isNew = await signIn(target, flags, action);
   const report = await readStatus(target);
   const already = isNew || target === undefined
     ? ""
@@ -37,11 +41,14 @@ async function signIn(
   assertPersistent(backend, action);
   const sign = asksNobody(identity.flow) ? "refresh_done" : "sign_in_started";
   let isAsked = false;
-  await using _session = await createSession({
-    ...sessionOptions(flags),
+  const options = sessionOptions(flags);
+  const demand = readDemand(options.authorizationParameters ?? {});
+  await using session = await createSession({
+    ...options,
     credentialsBackend: backend,
     interactive: true,
     onEvent: ({ type }: AuthEvent) => void (isAsked ||= type === sign),
   });
+  if (demand !== undefined && !isAsked) await session.signIn({ for: { demand } });
   return isAsked;
 }

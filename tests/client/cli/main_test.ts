@@ -125,7 +125,7 @@ const REFUSED: [line: string, ...words: string[]][] = [
   ["login --issuer=", "--issuer", "its value is missing"],
   ["login --json=yes", "--json", "it takes no value"],
   ["login --json --json", "--json", "it is given twice"],
-  ["login now", '"now"', "the command login does not take it"],
+  ["status now", '"now"', "the command status does not take it"],
   ["permissions --for scrip", '"scrip"', "--for", 'Did you mean "script"?'],
   ["permissions --for everything", "It takes: script, init, cli"],
   // No secret is shown.
@@ -134,7 +134,7 @@ const REFUSED: [line: string, ...words: string[]][] = [
   [`login --api-key ${SECRET}`, '"--api-key"', "Set VM_API_KEY instead."],
   [`--apikey=${SECRET}`, '"--apikey"', "Set VM_API_KEY instead."],
   [LONG, "It takes: login"],
-  [`login ${LONG}`, "the command login does not take it"],
+  [`status ${LONG}`, "the command status does not take it"],
   [`permissions --for ${LONG}`, "It takes: script"],
   [`login --${LONG}`, "it is not known"],
 ];

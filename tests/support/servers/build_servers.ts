@@ -35,6 +35,8 @@ const PACKAGES: Record<string, string> = {
   "/usr/include/libsecret-1/libsecret/secret.h": "libsecret-1-dev",
 };
 
+/** Parts of Keycloak that are off by default. */
+const ADDED = ["client-auth-federated", "kubernetes-service-accounts"];
 /** Parts of Keycloak that no test uses, and that take time at its start. */
 const LEFT_OUT = ["admin", "account", "kerberos", "ciba"];
 
@@ -113,7 +115,8 @@ async function buildKeycloak(folder: string, { version, sha256 }: Source): Promi
   if (found !== sha256) throw new Error(`${archive} has the SHA-256 ${found}, not ${sha256}`);
   await run("tar", ["-xzf", archive, "-C", folder]);
   const built = `${folder}/keycloak-${version}`;
-  await run(`${built}/bin/kc.sh`, ["build", "--db=dev-file", `--features-disabled=${LEFT_OUT}`]);
+  const features = [`--features=${ADDED}`, `--features-disabled=${LEFT_OUT}`];
+  await run(`${built}/bin/kc.sh`, ["build", "--db=dev-file", ...features]);
   const password = crypto.randomUUID();
   await Deno.writeTextFile(adminPasswordFile(built), password, { mode: 0o600 });
   const home = `${folder}/home`;

@@ -69,9 +69,11 @@ export const SERVERS = {
   kubernetes: { by: "go", linked: kubernetesVersion("1.36.4") },
   /** The kubelet, with real volumes and containers that are none. */
   kubelet: { by: "go", linked: kubernetesVersion("1.36.4") },
+  /** With the features by which a client proves itself by a cluster's token. */
   keycloak: {
     by: "maven",
     version: "26.7.3",
+    folder: "keycloak-federated",
     sha256: "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47",
   },
   /** Spring Authorization Server, as it comes with Spring Boot. */
