@@ -12,7 +12,7 @@ const PAGES: Record<string, readonly string[]> = {
   "mod.ts": [],
   "client/cli.ts": [],
   "client/command_line.md": ["kubectl and git"],
-  "client/README.md": ["Fast starts"],
+  "client/README.md": ["Fast starts", "With only the API's address"],
   "client/jobs.md": [],
   "client/providers.md": [],
   "client/hubs.md": ["One store for all", "The kernel", "Vault on one machine", "Kubernetes"],
