@@ -204,8 +204,8 @@ function tokensOf(
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const asksAgain = interactive || options.reauthenticate === "ask";
-  const isAskable = asksAgain && !asksNobody(identity.flow);
+  const isAskable = !asksNobody(identity.flow) &&
+    (interactive || options.reauthenticate === "ask");
   const askAgain = isAskable ? { ...options, flow: identity.flow, call } : undefined;
   return new TokenSource({
     identity,

@@ -16,7 +16,7 @@ export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentia
 export const KEYRING_VERSION = "2.1.2";
 
 /** The packages in which `@napi-rs/keyring` ships its native libraries, by Deno's targets. */
-const KEYRING_PACKAGES: Readonly<Record<string, string>> = {
+export const KEYRING_PACKAGES: Readonly<Record<string, string>> = {
   "aarch64-apple-darwin": "@napi-rs/keyring-darwin-arm64",
   "aarch64-pc-windows-msvc": "@napi-rs/keyring-win32-arm64-msvc",
   "aarch64-unknown-linux-gnu": "@napi-rs/keyring-linux-arm64-gnu",

@@ -9,23 +9,25 @@ import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
 import { joinScopes, type Parameters, WORDS } from "./demand.ts";
 import { ApiTransport } from "./transport.ts";
 
-const WELL_KNOWN = "/.well-known/oauth-protected-resource";
 const ACTION = "find out how to sign in to the API";
 
 /** The parameters of each challenge in a `WWW-Authenticate` header. */
 export async function readChallenges(header: string): Promise<readonly Parameters[]> {
   const answer = new Response(null, { headers: { "www-authenticate": header } });
-  const options = { [oauth.customFetch]: () => Promise.resolve(answer) }; // nothing is requested
-  const nowhere = new URL("https://api.invalid");
-  const { cause = [] } = await oauth
-    .protectedResourceRequest("none", "GET", nowhere, undefined, undefined, options)
-    .catch((error) => error);
+  const { cause = [] } = await oauth.protectedResourceRequest(
+    "none",
+    "GET",
+    new URL("https://api.invalid"), // nothing is requested
+    undefined,
+    undefined,
+    { [oauth.customFetch]: () => Promise.resolve(answer) },
+  ).catch((error) => error);
   return cause.map(({ parameters }: { parameters: Parameters }) => parameters);
 }
 
 /**
- * Reads the metadata of an API, without a token: see `discoverApi`. It stands at the address that RFC 9728
- * forms of the API's own, or where the API names it at its own origin.
+ * Reads the metadata of an API: see `discoverApi`. It stands at the address that RFC 9728 forms of the API's
+ * own, or where the API names it at its own origin.
  */
 export async function requestMetadata(
   address: string,
@@ -34,44 +36,41 @@ export async function requestMetadata(
   checkCallOptions(ACTION, options, { signal: "signal", fetch: "function" });
   const typed = secureUrl(address, "the address", ACTION);
   typed.search = typed.hash = "";
-  const get = getter(options);
+  const { signal, fetch = globalThis.fetch } = options;
+  const transport = new ApiTransport(runtimeOf({ fetch }));
+  // The request carries nothing, follows no redirect, and has an end.
+  const get = async (href: string) => {
+    const request = { url: new URL(href), init: { signal, redirect: "error" } } as const;
+    const answer = await transport.send(request, { headers: {}, fetch });
+    const text = await transport.readText(request, answer, 65_536); // more than any API publishes
+    return new Response(text || null, answer);
+  };
   try {
-    const request = { [oauth.customFetch]: get, [oauth.allowInsecureRequests]: true }; // checked above
-    return await readMetadata(typed, typed, await oauth.resourceDiscoveryRequest(typed, request));
+    const own = await oauth.resourceDiscoveryRequest(typed, {
+      [oauth.customFetch]: get,
+      [oauth.allowInsecureRequests]: true, // it was checked
+    });
+    return await readMetadata(typed, typed, own);
   } catch (error) {
     const { headers } = await get(typed.href);
     const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
     const named = challenges.find(({ resource_metadata }) => resource_metadata);
     const place = URL.parse(named?.resource_metadata ?? "");
     // The API for whose address this place is formed, which the typed one is, or is below.
-    const resource = place && new URL(place.href.replace(WELL_KNOWN, ""));
+    const resource = place &&
+      new URL(place.href.replace("/.well-known/oauth-protected-resource", ""));
     const start = `${resource?.href.replace(/\/$/, "")}/`;
     if (!resource || !`${typed.href}/`.startsWith(start)) throw error;
     return await readMetadata(typed, resource, await get(place.href));
   }
 }
 
-/** Makes requests that carry nothing, follow no redirect, and have an end. */
-function getter({ signal, fetch = globalThis.fetch }: DiscoverApiOptions) {
-  const transport = new ApiTransport(runtimeOf({ fetch }));
-  return async (href: string) => {
-    const request = {
-      url: new URL(href),
-      init: { signal, redirect: "error" },
-    } as const;
-    const answer = await transport.send(request, { headers: {}, fetch });
-    const text = await transport.readText(request, answer, 65_536); // more than any API publishes
-    return new Response(text || null, answer);
-  };
-}
-
 /** Reads metadata that is of this resource alone: RFC 9728, section 3.3. */
 async function readMetadata(typed: URL, resource: URL, answer: Response): Promise<DiscoveredApi> {
-  const process = oauth.processResourceDiscoveryResponse(resource, answer);
-  // The messages of oauth4webapi's errors are fixed texts. Their causes are left out.
-  const metadata = await process.catch(({ message }) => {
-    throw unusable(message);
-  });
+  const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
+    .catch(({ message }) => {
+      throw unusable(message); // a fixed text, unlike its cause
+    });
   const listOf = (name: string) => [metadata[name] ?? []].flat().map(String);
   const issuers = listOf("authorization_servers");
   const scopes = listOf("scopes_supported");

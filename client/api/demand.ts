@@ -12,9 +12,6 @@ const ERRORS = ["insufficient_user_authentication", "insufficient_claims", "insu
 
 /** Names that a request can carry, and no more than any API wants. */
 export const WORDS = /^(?=.{1,2000}$)[!#-[\]-~]+( [!#-[\]-~]+)*$/;
-/** Clocks are read in whole seconds, and compared to a few of them. */
-const SLACK_SECONDS = 5;
-
 /** The demand in the challenges of an answer, if there is one. */
 export function demandIn(challenges: readonly Parameters[]): ApiDemand | undefined {
   return readDemand(challenges.find(({ error = "" }) => ERRORS.includes(error)) ?? {});
@@ -24,8 +21,9 @@ export function demandIn(challenges: readonly Parameters[]): ApiDemand | undefin
  * The demand among parameters, if there is one that a request can carry. Its claims are JSON, or base64 of
  * it.
  */
-export function readDemand(parameters: Parameters): ApiDemand | undefined {
-  const { acr_values: acrValues, max_age: maxAge, claims = "", scope } = parameters;
+export function readDemand(
+  { acr_values: acrValues, max_age: maxAge, claims = "", scope }: Parameters,
+): ApiDemand | undefined {
   const json = JSON.stringify(parseObject(claims) ?? readClaims(`.${claims}`));
   const isFit = [acrValues, scope].every((text = "none") => WORDS.test(text)) &&
     /^\d{1,9}$/.test(maxAge ?? "0") && /^\{.{0,2000}$/.test(json ?? "{");
@@ -41,8 +39,8 @@ export function refreshClaims({ claims, ...others }: ApiDemand): string | false 
 
 /** The parameters by which a provider is asked for a demand. The scope has an option of its own. */
 export function parametersOf({ acrValues, maxAge, claims }: ApiDemand) {
-  const max_age = maxAge?.toString();
-  return given({ acr_values: acrValues, max_age, claims }) as Record<string, string>;
+  const parameters = { acr_values: acrValues, max_age: maxAge?.toString(), claims };
+  return given(parameters) as Record<string, string>;
 }
 
 /** Scopes, each once. */
@@ -79,7 +77,8 @@ export function shortfallOf(
   const claims = { ...readClaims(entry.access_token), ...readClaims(`${entry.id_token}`) };
   const acr = printable(`${claims.acr}`);
   if (acrValues && !acrValues.split(" ").includes(acr)) return `acr is ${acr}, not ${acrValues}`;
-  const isNew = Number(claims.auth_time) + Number(maxAge) + SLACK_SECONDS >= askedAt;
+  // Clocks are read in whole seconds, and compared to five of them.
+  const isNew = Number(claims.auth_time) + Number(maxAge) + 5 >= askedAt;
   if (maxAge !== undefined && !isNew) return `auth_time is not within ${maxAge} seconds`;
   // Microsoft Entra grants a scope with the name of its API, or without.
   const granted = `${entry.granted_scope ?? entry.scope}`.split(/[ /]/);

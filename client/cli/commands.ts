@@ -103,7 +103,7 @@ export const COMMANDS: readonly Command[] = [
     isRest: true,
     flags: [...BEARER_FLAGS, "variable"],
     examples: `
-      exec -- python report.py
+      exec -- python3 report.py
       exec -- sh -c 'printf "Authorization: Bearer %s" "$VM_ACCESS_TOKEN" | curl -H @- URL'`,
     action: "run the program",
     load: () => import("./commands/exec.ts"),
@@ -178,7 +178,6 @@ export const COMMANDS: readonly Command[] = [
       "quiet",
     ],
     examples: `
-      migrate --from file --delete-source
       migrate --from file --to kv --to-options kv.json --delete-source`,
     action: "migrate credentials",
     load: () => import("./commands/migrate.ts"),
@@ -264,14 +263,14 @@ export const COMMANDS: readonly Command[] = [
 
       bash: in the folder ~/.local/share/bash-completion/completions, as ${PROGRAM}
 
-      zsh:  in a folder of $fpath, as _${PROGRAM}
+      zsh: in a folder of $fpath, as _${PROGRAM}
 
-      fish: completions fish, in the folder ~/.config/fish/completions, as ${PROGRAM}.fish`,
-    args: "[fish]",
-    words: ["fish"],
+      fish: in the folder ~/.config/fish/completions, as ${PROGRAM}.fish`,
+    args: "[bash | zsh | fish]",
+    words: ["bash", "zsh", "fish"],
     flags: [],
     examples: `
-      completions | install -D /dev/stdin ~/.local/share/bash-completion/completions/${PROGRAM}
+      completions bash | install -D /dev/stdin ~/.local/share/bash-completion/completions/${PROGRAM}
       completions fish | install -D /dev/stdin ~/.config/fish/completions/${PROGRAM}.fish`,
     action: "print the completions",
     load: () => import("./commands/completions.ts"),

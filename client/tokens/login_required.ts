@@ -16,7 +16,6 @@ export function loginRequired(
   cause?: unknown,
 ): ValidMindAuthError {
   const { identity, stored: { backend } } = options;
-  const isKept = backend.persistent !== false;
   const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
   const signIn = Object.fromEntries(names.map((name) => [name, identity[name]!]));
   return new ValidMindAuthError("login_required", {
@@ -24,7 +23,7 @@ export function loginRequired(
     reason,
     remedy: wayToSignIn(options, signIn),
     cause,
-    signIn: isKept ? signIn : undefined,
+    signIn: backend.persistent === false ? undefined : signIn,
   });
 }
 

@@ -6,6 +6,7 @@ import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
 import { type Bearer, coversScope, readClaims, type TokenSet } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
+import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import type { ClearResult } from "../session.ts";
 import { clearCredentials, revokeTokens } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
@@ -52,10 +53,14 @@ export class TokenRenewal extends EntryRenewal {
 
   /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
   async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
-    if (this.options.askAgain === undefined) {
+    const { askAgain, beforeProvider } = this.options;
+    if (askAgain === undefined) {
       throw this.loginRequired("the API demands another sign-in, and nobody may be asked");
     }
-    await this.options.beforeProvider();
+    await beforeProvider();
+    if (!isShownByCaller(askAgain)) {
+      await showLine(`The API demands another sign-in: ${JSON.stringify(demand)}`);
+    }
     await this.#askPerson(signal, demand);
   }
 
@@ -126,17 +131,18 @@ export class TokenRenewal extends EntryRenewal {
 
   /** The means of a sign-in that an API demands, in the place of the stored one of the same person. */
   async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
-    const { identity, runtime, askAgain } = this.options;
+    const { identity, runtime } = this.options;
+    const own = this.options.askAgain!;
     const askedAt = Date.now() / 1000;
     const demanded = parametersOf(demand);
     const scope = joinScopes(identity.scope, `${before?.scope ?? ""}`, demand.scope);
     const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
     const action = `sign in again at ${identity.issuer}`;
-    const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
-    const call = { ...askAgain!.call, scope, authorizationParameters };
+    const authorizationParameters = { ...own.authorizationParameters, ...demanded };
+    const call = { ...own.call, scope, authorizationParameters };
     return {
       provider,
-      ask: { ...askAgain!, authorizationParameters, demanded, call },
+      ask: { ...own, authorizationParameters, demanded, call },
       /** New tokens go on from it: its refresh token stays where there is no new one. */
       previous: { ...before, scope, granted_scope: undefined } as OidcCredentials,
       /** Refuses the tokens of another person, and those that do not meet the demand. */

@@ -31,6 +31,7 @@ const PACKAGES: Record<string, string> = {
   mvn: "maven",
   pass: "pass",
   gpg: "gnupg",
+  gcc: "gcc",
   "pkg-config": "pkg-config",
   "/usr/include/libsecret-1/libsecret/secret.h": "libsecret-1-dev",
 };

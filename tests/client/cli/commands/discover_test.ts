@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { runCli } from "../../../../client/cli.ts";
 import { CLAIMS, demanding, ENTRA, STEP_UP, WIDER } from "../../../support/demanding_api.ts";
 import { json, startHttpServer } from "../../../support/http_server.ts";
+import { OwnEnv } from "../../../support/own_env.ts";
+import { OwnStreams } from "../../../support/own_streams.ts";
 import { startTrackingApi } from "../../../support/tracking_api.ts";
 import { argumentsIn, cliTest, type CliWorld, NO_CLIENT } from "../cli_world.ts";
 
@@ -183,5 +186,47 @@ cliTest(
     const line = "login --flow device --parameter acr_values=gold";
     await world.says(line, 1, "error (device_flow_unsupported)");
     assertEquals(world.stored().access_token, access_token);
+  },
+);
+
+cliTest(
+  "api: in a terminal the person is asked, told why, and the call is repeated",
+  async (world) => {
+    await using api = await startTrackingApi();
+    const scope = ["--scope", "openid offline_access"];
+    assertEquals((await world.run(["login", ...scope])).code, 0);
+    const wider = 'Bearer error="insufficient_scope", scope="email"';
+    for (const isTerminal of [false, true]) {
+      api.reset();
+      api.script.push(demanding(wider, 403));
+      using _ = new OwnEnv(world.env);
+      using streams = new OwnStreams({ terminal: { columns: 80, rows: 24 } });
+      Object.assign(Deno.stdin, { isTerminal: () => isTerminal });
+      const code = await runCli(["api", "things", "--api-host", api.apiHost, ...scope]);
+      const { stdout, stderr } = streams.written;
+      assertEquals([code, api.requests.length], isTerminal ? [0, 2] : [4, 1], stderr);
+      assertStringIncludes(stderr, 'demands another sign-in: {"scope":"email"}');
+      assertEquals(stdout.includes("things"), isTerminal);
+    }
+    assertEquals(world.stored().scope, "openid offline_access email");
+  },
+);
+
+cliTest(
+  "login: with what an API demands, a sign-in that serves is made anew in the browser",
+  async (world) => {
+    const { access_token } = await world.signIn();
+    using _ = new OwnEnv(world.env);
+    using streams = new OwnStreams();
+    const args = ["login", "--json", "--flow", "browser", "--parameter", "max_age=0"];
+    const running = runCli(args);
+    const link = () =>
+      streams.written.stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line))
+        .find(({ type }) => type === "link_shown")?.url;
+    while (link() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(new URL(link()).searchParams.get("max_age"), "0");
+    await world.provider.follow(link());
+    assertEquals(await running, 0, streams.written.stderr);
+    assert(world.stored().access_token !== access_token);
   },
 );
