@@ -16,7 +16,7 @@ const ONE_GRANT = "A client has one grant. The tests run it with another client.
 
 /** django-oauth-toolkit, in a project of one file. */
 export const DJANGO: ProviderKind<DjangoProvider> = {
-  name: "django-oauth-toolkit",
+  name: "Django",
   version: VERSION,
   needs: ["django-oauth-toolkit"],
   cannot: {

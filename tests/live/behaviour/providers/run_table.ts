@@ -11,7 +11,8 @@ export const KINDS = [KEYCLOAK, SPRING, ZITADEL, HYDRA, DJANGO];
 
 /** What the tests run against each provider, for client/providers.md. */
 export function providersRun(): string {
-  const head = ["case", ...KINDS.map(({ name, version }) => `${name} ${version}`)];
+  const head = ["case", ...KINDS.map(({ name }) => name)];
+  const versions = KINDS.map(({ name, version }) => `${name} ${version}`).join(", ");
   const reasons = [...new Set(KINDS.flatMap(({ cannot }) => Object.values(cannot)))];
   const rows = Object.keys(ROWS).map((row) => [
     row,
@@ -21,5 +22,5 @@ export function providersRun(): string {
     }),
   ]);
   const notes = reasons.map((reason, index) => `${index + 1}. ${reason}`);
-  return [table(head, rows), "Reasons:", notes.join("\n")].join("\n\n");
+  return [`Versions: ${versions}.`, table(head, rows), "Reasons:", notes.join("\n")].join("\n\n");
 }
