@@ -13,10 +13,6 @@ export const BACKEND_VARIABLES = {
   options: "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
 } as const;
 
-/** The way on where nothing can be kept. */
-export const IN_MEMORY =
-  `In a container, ${BACKEND_VARIABLES.noPersist}=1 keeps the tokens in memory.`;
-
 /** The choice of a backend by the environment. */
 interface BackendChoice {
   /** The backend as a setting names it. Absent where a variable decides that may not be read. */

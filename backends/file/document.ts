@@ -1,4 +1,3 @@
-import { IN_MEMORY } from "../common/backend_choice.ts";
 import { HOME_VARIABLE, readEnv } from "../common/environment.ts";
 import { isObject } from "../common/json.ts";
 import { faultOfOwner, lookIfPresent } from "../common/judge_path.ts";
@@ -39,7 +38,8 @@ export function credentialsPath(): string {
     throw new CredentialsBackendError("home_unset", {
       action: "find the credentials file",
       reason: `${HOME_VARIABLE} is not set`,
-      remedy: `Set it, or give "path" in the options of the file store. ${IN_MEMORY}`,
+      remedy: 'Set it, or give "path" in the options of the file store. In a container, ' +
+        "VM_OIDC_NO_PERSIST=1 keeps the tokens in memory.",
     });
   }
   return join(home, ".validmind", "credentials.json");

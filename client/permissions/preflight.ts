@@ -75,8 +75,8 @@ export function permissionFlags(permissions: readonly Deno.PermissionDescriptor[
 /** The command that runs this program with these flags, and a shorter one. */
 function runAdvice(flags: string, backend: OidcCredentialsBackend | undefined): string {
   const unstable = backend !== undefined && isInKv(backend) ? "--unstable-kv " : "";
-  const ways = new Set([flags, "-A"]);
-  return `Run\n${[...ways].map((way) => `  ${runLine(unstable + way)}`).join("\nor, shorter,\n")}`;
+  const [exact, all] = [flags, "-A"].map((one) => runLine(unstable + one));
+  return `Run\n  ${exact}\nor, shorter,\n  ${all}`;
 }
 
 /**

@@ -1,17 +1,12 @@
 import { formatPermissionSet } from "../../format_permissions.ts";
 import { permissionFlags } from "../../permissions/preflight.ts";
-import { type CommandCall, EXIT, usageError } from "../command.ts";
+import { type CommandCall, EXIT } from "../command.ts";
 import { findNeeds, installLine } from "../installation.ts";
 import { printResult } from "../output.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const kind = flags.text("for") ?? "script";
   const isCli = kind === "cli";
-  if (!isCli && flags.has("config")) {
-    throw usageError(
-      `Cannot use --config with --for ${kind}: a script takes no flag. Set VM_AUTH_CONFIG instead.`,
-    );
-  }
   const { needs, required, unstable } = await findNeeds(flags, kind, command.action);
   const optional = permissionFlags(needs.filter((need) => !required.includes(need)));
   const denoFlags = (unstable + permissionFlags(required)).trimEnd();

@@ -69,7 +69,6 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["migrate --from file --to kv --delete-source", "keeps tokens only while this program runs"],
   ["token --format yaml", "It takes: exec-credential, git, header, json."],
   ["logout --all --client-id x", "Cannot use --client-id with --all"],
-  ["permissions --config empty.json", "Cannot use --config with --for script"],
 ];
 
 const PEOPLE = [["nobody", NO_CLIENT, MISTAKES], ["a client", {}, MORE_MISTAKES]] as const;
