@@ -104,7 +104,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * The entry under `key`, or `undefined` when there is none.
    *
    * @throws {CredentialsBackendError} `unstable_kv_required`, `permission_required`,
-   * `backend_denied`, `backend_corrupt`, `backend_unavailable`.
+   * `backend_denied`, `backend_corrupt`, `backend_locked`, `backend_full`, `backend_unavailable`.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     return await (await this.#open()).get(key);
@@ -113,8 +113,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Stores `entry` under `key`. Gives whether it was stored.
    *
-   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
-   * `backend_locked`.
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`.
    */
   async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<boolean> {
     return await (await this.#open()).put(key, entry, options);
@@ -155,8 +154,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * For a file it is a kernel lock on a file beside the database. The lock ends with the holder's
    * process. A holder that is stopped, for example by a closed laptop, keeps it.
    *
-   * @throws {CredentialsBackendError} `runtime_unsupported`; `backend_locked` after
-   * `lockTimeoutMs`; the signal's reason when it ends the wait.
+   * @throws {CredentialsBackendError} As {@linkcode get}; `backend_locked` after `lockTimeoutMs`. A signal
+   * that ends the wait throws its reason.
    */
   async withLock<T>(
     key: string,

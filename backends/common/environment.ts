@@ -20,9 +20,6 @@ export function readEnvIfGranted(name: string): string | undefined {
   return text;
 }
 
-/** A variable's text: `undefined` where it is not set, `null` where it may not be read. */
-export type EnvReader = (variable: string) => string | undefined | null;
-
 export function isEnvGranted(name: string): boolean {
   return isGranted({ name: "env", variable: name });
 }

@@ -40,9 +40,9 @@ export function helpText(command: Command | undefined): string {
   return [
     text(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
     part("Usage", [[`${PROGRAM} ${name} [flags] ${args}`]]),
-    ...details.map(text),
+    ...details.split("\n\n").map((paragraph) => text(paragraph.replaceAll(/\s+/g, " ").trim())),
     part("Flags", flagRows([...flags, "help"])),
-    `Examples:\n${columns(examples.map((line) => [`${PROGRAM} ${line}`]), "  ")}`,
+    `Examples:${examples.replaceAll(/\n\s*/g, `\n  ${PROGRAM} `)}\n`,
     exits,
   ].join("\n");
 }

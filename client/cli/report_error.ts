@@ -1,10 +1,9 @@
-import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { parametersOf } from "../api/demand.ts";
 import { type ApiError, codeOf, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
-import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
+import { type OptionName, optionRow } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
@@ -83,12 +82,10 @@ export function describeError(
 ): { code: string; message: string } {
   const error = ownError(thrown);
   if (isOwn(error) || error instanceof CliError) {
-    const isDebug = flags?.has("debug") ||
-      /^\s*(1|true|yes)\s*$/i.test(readEnvIfGranted(OPTIONS.debug.variable) ?? "");
     return {
       code: error.code,
       message: inShell(error, flags, signIn) + removalLine(error, flags, signIn) +
-        causeLines(error, isDebug),
+        causeLines(error),
     };
   }
   // The text of a foreign error may quote a token.
@@ -125,21 +122,14 @@ function inShell(
   return messageOf({ action, reason, remedy });
 }
 
-/**
- * Causes that add to the message, one line each: those of this module's errors hold no secret. With
- * `isDebug` also the place of each.
- */
-function causeLines(
-  { message, cause }: { message: string; cause?: unknown },
-  isDebug: boolean,
-): string {
+/** Causes that add to the message, one line each: those of this module's errors hold no secret. */
+function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
   if (!(cause instanceof Error)) return "";
   // Its own cause says why.
   if (cause.message === "fetch failed" || message.includes(cause.message)) {
-    return causeLines({ message, cause: cause.cause }, isDebug);
+    return causeLines({ message, cause: cause.cause });
   }
-  const text = isDebug ? cause.stack : `${cause.name}: ${printable(cause.message, 500)}`;
-  return `\ncaused by ${text}${causeLines(cause, isDebug)}`;
+  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
 }
 
 /** The options of a sign-in, as a stored entry or an error names it. */

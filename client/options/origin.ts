@@ -112,7 +112,9 @@ export class Origin {
   complete<T extends object>(given: T, action: string, isWanted: (row: OptionRow) => boolean): T {
     const options = { ...given } as Record<string, unknown>;
     for (const name of OPTION_NAMES) {
-      if (!isWanted(optionRow(name))) continue;
+      const row = optionRow(name);
+      const isOfOtherFlow = row.part === "subject" && options.flow !== "token_exchange";
+      if (isOfOtherFlow || !isWanted(row)) continue;
       const { place, value } = this.find(name) ?? {};
       if (place === undefined || place.kind === "code") continue;
       options[name] = value;

@@ -91,7 +91,7 @@ export interface ModelOptions {
 export function resolveOptions(
   options: InitOptions,
   action: string,
-  isInit: boolean = false,
+  isInit = false,
   places?: CallOrigin,
 ): ResolvedOptions {
   const identity = resolveIdentity(options, action, places);

@@ -22,8 +22,7 @@ const ACTION = "name the permissions";
 export { checkBrowserOptions, readApiSecret };
 
 /** All kinds of a call whose variables are not read yet: they name its hosts, its files and its store. */
-export const UNREAD: readonly PermissionNeed[] = (["env", "net", "read", "write"] as const)
-  .map((name) => ({ name, reason: "to start", need: "always" }));
+export const UNREAD = (["env", "net", "read", "write"] as const).map((name) => ({ name }));
 
 /**
  * Checks permissions before any work. Nobody is asked for one by one: the error names the missing ones,
@@ -45,13 +44,12 @@ export function preflight(
   const denied = needs.filter((need) => need.need === when && !isGranted(need));
   if (denied.length === 0) return;
   const isUnread = denied.some(({ name }) => name === "env");
-  const known = all().filter(({ need }) => need !== "optional");
-  const required = isUnread ? [...UNREAD, ...known] : known;
+  const known = all().filter(({ need }) => need !== "optional").map(bare);
   throw new ValidMindAuthError("permission_required", {
     action,
     reason: `Deno does not permit ${namesOf(denied)}`,
-    remedy: runAdvice(permissionFlags(required), backend),
-    permissions: known.map(bare),
+    remedy: runAdvice(permissionFlags(isUnread ? [...UNREAD, ...known] : known), backend),
+    permissions: known,
   });
 }
 
@@ -65,18 +63,20 @@ function namesOf(needs: readonly PermissionNeed[]): string {
   }).join(", ");
 }
 
-/** The flags of Deno for a call. A value with a comma, which no flag can carry, makes its kind whole. */
+/** The flags of Deno for a call. A value with a comma, which no flag can carry, leaves all permissions. */
 export function permissionFlags(permissions: readonly Deno.PermissionDescriptor[]): string {
-  return formatPermissionFlags(permissions.map((one) => {
-    const { name, scope } = checkDescriptor(one, "this module");
-    return scope?.includes(",") ? { name } as Deno.PermissionDescriptor : one;
-  }));
+  try {
+    return formatPermissionFlags(permissions);
+  } catch {
+    return "-A";
+  }
 }
 
 /** The command that runs this program with these flags, and a shorter one. */
 function runAdvice(flags: string, backend: OidcCredentialsBackend | undefined): string {
   const unstable = backend !== undefined && isInKv(backend) ? "--unstable-kv " : "";
-  return `Run\n  ${runLine(unstable + flags)}\nor, shorter,\n  ${runLine(`${unstable}-A`)}`;
+  const ways = new Set([flags, "-A"]);
+  return `Run\n${[...ways].map((way) => `  ${runLine(unstable + way)}`).join("\nor, shorter,\n")}`;
 }
 
 /**

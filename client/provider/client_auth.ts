@@ -16,7 +16,6 @@ import type { Runtime } from "../options/resolve_options.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
 import { type Endpoint, providerFetch } from "./fetch.ts";
 import { CURVES, RSA, signatureAlgorithm } from "./id_token.ts";
-import { isRedirect } from "./refusal.ts";
 import { CLIENT_ID } from "./remedy.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -167,7 +166,7 @@ const GITHUB: Endpoint = {
   name: "assertion",
   at: "find",
   normalize(status, json) {
-    if (status === 429 || status >= 500 || isRedirect(status)) return undefined;
+    if (status === 429 || status >= 500) return undefined;
     const { value } = json ?? {};
     if (status === 200 && typeof value === "string") return { status, body: { value } };
     throw unusable(ASSERTION, `GitHub answered with status ${status} and no token`, ALLOW);

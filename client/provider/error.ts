@@ -85,7 +85,7 @@ function answerOf({ code, said, status }: Refusal) {
 export function invalidProvider(
   action: string,
   reason: string,
-  remedy: string = `Check the issuer, then ${ASK}`,
+  remedy = `Check the issuer, then ${ASK}`,
 ): ValidMindAuthError {
   return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
 }

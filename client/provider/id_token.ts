@@ -17,7 +17,7 @@ const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
  * TLS connection. An attacker who can set them back by up to 15 minutes can as well sign a new token. An
  * ID token of that age still counts as expired where it is the bearer.
  */
-export function judgedSkew(skew: number = 0): number {
+export function judgedSkew(skew = 0): number {
   return Math.abs(skew) <= MAX_SKEW_SECONDS ? skew : 0;
 }
 

@@ -91,7 +91,7 @@ const OF_GRANT = [
   /unauthorized grant type/i,
 ];
 const OF_CLIENT = [
-  /client (credentials|secret|authentication|assertion)\b|bad credentials|DPoP proof/i,
+  /client (credentials|secret|authentication|assertion)\b|JWT assertion|bad credentials|DPoP proof/i,
   /(unknown|invalid|no such) client/i,
   /\b(client|application)\b.{0,80}\b(not found|not registered|unknown|does not exist|was deleted|disabled)/i,
 ];

@@ -3,12 +3,12 @@ import { named } from "../options/declaration.ts";
 import { type AskedFor, isBusy, namesApi, namesClient, type Refusal } from "./refusal.ts";
 
 /** Options as messages name them. */
-export const CLIENT_ID: string = named("clientId");
-export const SCOPE: string = named("scope");
-export const DPOP: string = named("dpop", true);
-export const BY_BROWSER: string = named("flow", "browser");
-export const BY_DEVICE: string = named("flow", "device");
-export const AUDIENCE: string = named("audience");
+export const CLIENT_ID = named("clientId");
+export const SCOPE = named("scope");
+export const DPOP = named("dpop", true);
+export const BY_BROWSER = named("flow", "browser");
+export const BY_DEVICE = named("flow", "device");
+export const AUDIENCE = named("audience");
 const ISSUER = named("issuer");
 
 const PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
@@ -16,11 +16,10 @@ const PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
 /** The condition of the client's own variables. */
 export const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
 /** The ways of a client to prove who it is. */
-export const PROVE: string = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
+export const PROVE = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
 
 /** The way around a policy against codes. The page tells a person of it, and not this program. */
-export const INSTEAD_OF_CODE: string =
-  `If the page refused the code by a policy, set ${BY_BROWSER}.`;
+export const INSTEAD_OF_CODE = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
 const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
@@ -162,6 +161,7 @@ function remedyOfScope({ at }: Refusal, { scope = "", ofToken }: RefusalAdvice, 
 }
 
 function remedyOfFault({ at, status, code, said }: Refusal) {
+  if (namesClient(said)) return `${CLIENT}.`; // ZITADEL's library, by status 500
   if (isBusy(status, `${code} ${said}`)) {
     return "Try again later, then ask the administrator of the provider, or of a proxy before it.";
   }
@@ -185,7 +185,8 @@ function remedyOfEnd({ at }: Refusal) {
 function remedyOfDenial({ at }: Refusal) {
   if (at === "client") return "Have the client allowed to use this API at the provider.";
   const approve = `Sign in again, and approve. A rule may refuse it: ${ASK}`;
-  return at === "poll" ? `${approve} ${INSTEAD_OF_CODE}` : approve;
+  if (at !== "poll") return approve;
+  return `${approve} ${INSTEAD_OF_CODE}`;
 }
 
 /** The codes of OpenID Connect Core, section 3.1.2.6, and Auth0 that a sign-in answers. */

@@ -20,9 +20,9 @@ import {
  * can ask again, and the end of the token to exchange ends what comes of it.
  */
 export async function requestUnattended(provider: OidcProvider): Promise<TokenSet> {
-  const isClient = provider.identity.flow === "client_credentials";
-  const tokens = isClient ? await requestClientTokens(provider) : await exchangeToken(provider);
-  return { ...tokens, refreshToken: undefined };
+  let request = exchangeToken;
+  if (provider.identity.flow === "client_credentials") request = requestClientTokens;
+  return { ...await request(provider), refreshToken: undefined };
 }
 
 const BY_CLIENT = named("flow", "client_credentials");

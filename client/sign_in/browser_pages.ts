@@ -93,7 +93,7 @@ const COOKIE = "vm-auth-start";
 export class BrowserStart {
   /** Part of the address that others can read. */
   readonly path = `/${crypto.randomUUID()}`;
-  readonly #cookie: string = crypto.randomUUID();
+  readonly #cookie = crypto.randomUUID();
   readonly #link: string;
   readonly #onOther: () => void;
   #hasBegun = false;

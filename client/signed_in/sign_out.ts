@@ -204,7 +204,7 @@ function activeIn(backend: OidcCredentialsBackend, keys?: readonly string[]) {
   return keys?.includes(key) === false ? undefined : { session, key };
 }
 
-function endActive(active: ReturnType<typeof activeIn>): void {
+function endActive(active: ReturnType<typeof activeIn>) {
   active?.session.forget();
   if (peekActiveSession() === active?.session) setActiveSession(undefined);
 }
@@ -213,7 +213,7 @@ function endActive(active: ReturnType<typeof activeIn>): void {
 async function providerOf(
   identity: OidcIdentity,
   options: ClearOidcCredentialsOptions,
-): Promise<OidcProvider> {
+) {
   const { openProvider } = await loadProvider();
   return openProvider(identity, runtimeOf(options));
 }
@@ -226,7 +226,7 @@ async function providerOfEntry(
   { issuer, client_id }: OidcCredentials,
   own: OidcIdentity | undefined,
   options: ClearOidcCredentialsOptions,
-): Promise<OidcProvider> {
+) {
   if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
     throw invalidOptions(
       "revoke the tokens",

@@ -16,17 +16,14 @@ export function loginRequired(
   cause?: unknown,
 ): ValidMindAuthError {
   const { identity, stored: { backend } } = options;
-  const isKept = backend.persistent !== false;
   const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
   const signIn = Object.fromEntries(names.map((name) => [name, identity[name]!]));
   return new ValidMindAuthError("login_required", {
     action: `get a token for ${identity.issuer}`,
     reason,
-    remedy: isKept
-      ? wayToSignIn(options, signIn)
-      : `Nothing is stored beyond this process: run ${HERE}.`,
+    remedy: wayToSignIn(options, signIn),
     cause,
-    signIn: isKept ? signIn : undefined,
+    signIn: backend.persistent === false ? undefined : signIn,
   });
 }
 
@@ -35,6 +32,7 @@ function wayToSignIn(
   { isFound, stored: { backend } }: TokenSourceOptions,
   signIn: Record<string, string | boolean>,
 ) {
+  if (backend.persistent === false) return `Nothing is stored beyond this process: run ${HERE}.`;
   if (!isFound) return `Sign in with the program that made the store: run ${HERE}.`;
   const flags = Object.entries(signIn).map(([name, value]) => {
     const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;

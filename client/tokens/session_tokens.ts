@@ -79,7 +79,7 @@ export class HeldTokens {
    *
    * @param era The era in which it was read.
    */
-  adopt(entry: OidcCredentials, era: number = this.era): void {
+  adopt(entry: OidcCredentials, era = this.era): void {
     const { bearer, runtime } = this.#options;
     remember(runtime.secrets, secretsOf(entry));
     this.#since = era;
@@ -159,7 +159,7 @@ class SharedState {
   }
 
   /** Ends the sessions of a key, or of all. */
-  signOut(key: string = ""): void {
+  signOut(key = ""): void {
     this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
   }
 }
@@ -216,18 +216,9 @@ export class StoredCredential {
 /** The same for two backends with one identity; without an identity for one backend alone. */
 export function sharedState(backend: OidcCredentialsBackend): SharedState {
   const id: unknown = backend.storeId;
-  if (typeof id === "string") return stateIn(byId, id);
-  return stateIn(byBackend, backend);
-}
-
-function stateIn(
-  states: {
-    get(key: unknown): SharedState | undefined;
-    set(key: unknown, state: SharedState): unknown;
-  },
-  key: unknown,
-): SharedState {
-  const state = states.get(key) ?? new SharedState();
-  states.set(key, state);
+  const isNamed = typeof id === "string";
+  const state = (isNamed ? byId.get(id) : byBackend.get(backend)) ?? new SharedState();
+  if (isNamed) byId.set(id, state);
+  else byBackend.set(backend, state);
   return state;
 }

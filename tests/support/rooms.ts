@@ -91,17 +91,34 @@ export async function readSource(file: string): Promise<string> {
 
 /** The tokens of a source, without its comments: what a reader has to take in. */
 export function tokens(source: string): number {
-  const file = ts.createSourceFile("source.ts", source, ts.ScriptTarget.Latest, true);
-  return tokensOf(file, file);
+  const options = {
+    languageVersion: ts.ScriptTarget.Latest,
+    jsDocParsingMode: ts.JSDocParsingMode.ParseNone,
+  };
+  const file = ts.createSourceFile("source.ts", source, options);
+  const scanner = ts.createScanner(ts.ScriptTarget.Latest, true, undefined, source);
+  return tokensOf(file, scanner);
 }
 
-function tokensOf(node: ts.Node, file: ts.SourceFile): number {
-  const isDoc = node.kind >= ts.SyntaxKind.FirstJSDocNode &&
-    node.kind <= ts.SyntaxKind.LastJSDocNode;
-  if (isDoc) return 0;
-  const children = node.getChildren(file);
-  if (children.length === 0) return node.getWidth(file) > 0 ? 1 : 0;
-  return children.reduce((sum, child) => sum + tokensOf(child, file), 0);
+/** The tokens of a node, and the keywords and signs between its parts, which have no nodes of their own. */
+function tokensOf(node: ts.Node, scanner: ts.Scanner): number {
+  if (node.kind === ts.SyntaxKind.EndOfFileToken || node.pos === node.end) return 0;
+  if (node.kind <= ts.SyntaxKind.LastToken) return 1;
+  let [count, at] = [0, node.pos];
+  ts.forEachChild(node, (part) => {
+    count += tokensBetween(at, part.pos, scanner) + tokensOf(part, scanner);
+    at = part.end;
+  });
+  return count + tokensBetween(at, node.end, scanner);
+}
+
+function tokensBetween(start: number, end: number, scanner: ts.Scanner): number {
+  let count = 0;
+  scanner.resetTokenState(start);
+  while (scanner.getTokenEnd() < end && scanner.scan() !== ts.SyntaxKind.EndOfFileToken) {
+    if (scanner.getTokenEnd() <= end) count++;
+  }
+  return count;
 }
 
 /** How many modules a source loads later. */

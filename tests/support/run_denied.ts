@@ -75,21 +75,15 @@ export async function runAsOther(
   code: string,
   flags: readonly string[] = ["-A"],
 ): Promise<unknown> {
-  const cache = await Deno.makeTempDir({ prefix: "validmind-auth-" });
-  await Deno.chown(cache, OTHER_UID, OTHER_UID);
-  try {
-    // The cache is empty: nothing may be fetched into it from another host.
-    const before = asOther(`DENO_DIR=${cache}`);
-    const { root, deno } = await (sharedCopy ??= makeSharedCopy());
-    const moved = (text: string) =>
-      text === DENO
-        ? deno
-        : text.replaceAll(ROOT_URL.href, toFileUrl(root).href).replaceAll(ROOT, root);
-    const wrap = (command: string[]) => [...before, ...command.map(moved)];
-    return await run(wrap, moved(code), [...flags, "--cached-only"]);
-  } finally {
-    await Deno.remove(cache, { recursive: true });
-  }
+  const { root, deno, cache } = await (sharedCopy ??= makeSharedCopy());
+  const moved = (text: string) =>
+    text === DENO
+      ? deno
+      : text.replaceAll(ROOT_URL.href, toFileUrl(root).href).replaceAll(ROOT, root);
+  const before = asOther(`DENO_DIR=${cache}`);
+  const wrap = (command: string[]) => [...before, ...command.map(moved)];
+  // The cache has nothing of other hosts: nothing may be fetched into it.
+  return await run(wrap, moved(code), [...flags, "--cached-only"]);
 }
 
 /** Runs a script as a user who is not the superuser: the one of these tests, or the other one. */
@@ -97,20 +91,30 @@ export const runAsOrdinary: typeof runAsOther = isRoot
   ? runAsOther
   : (code, flags) => run((command) => command, code, flags);
 
-let sharedCopy: Promise<{ root: string; deno: string }> | undefined;
+/** Where the other user finds this module, Deno, and a folder for Deno's cache. */
+interface SharedCopy {
+  root: string;
+  deno: string;
+  cache: string;
+}
+
+let sharedCopy: Promise<SharedCopy> | undefined;
 
 /** Deno and this module, at a place where another user can read them: this one may be private. */
-async function makeSharedCopy(): Promise<{ root: string; deno: string }> {
+async function makeSharedCopy(): Promise<SharedCopy> {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "validmind-auth-shared-" }));
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
   await Deno.chmod(folder, 0o755);
   const root = `${folder}/auth/`;
   await copyRepository(root, "tests");
   await mustRun(["chmod", "-R", "a+rX", folder]);
-  if (await succeeds([...asOther(), DENO, "--version"])) return { root, deno: DENO };
+  const cache = `${folder}/cache`;
+  await Deno.mkdir(cache);
+  await Deno.chown(cache, OTHER_UID, OTHER_UID);
+  if (await succeeds([...asOther(), DENO, "--version"])) return { root, deno: DENO, cache };
   await mustRun(["cp", DENO, `${folder}/deno`]); // what this process writes may be busy
   await Deno.chmod(`${folder}/deno`, 0o755);
-  return { root, deno: `${folder}/deno` };
+  return { root, deno: `${folder}/deno`, cache };
 }
 
 function asOther(...variables: string[]): string[] {
@@ -146,12 +150,15 @@ async function run(
 ): Promise<unknown> {
   await using folder = await tempDir();
   await Deno.chmod(folder.path, 0o755);
-  const file = `${folder.path}/main.ts`;
+  const [file, temporary] = [`${folder.path}/main.ts`, `${folder.path}/temp`];
+  await Deno.mkdir(temporary);
+  await Deno.chmod(temporary, 0o1777); // as /tmp, also for the other user
   await Deno.writeTextFile(file, code);
   const { stdout, stderr } = await runDeno({
     file,
     flags: [...flags, "--unstable-kv"],
     wrap,
+    env: { TMPDIR: temporary }, // what a script that fails leaves there goes, too
     timeoutMs: TIMEOUT_MS, // a pipe may make it wait for ever
   });
   if (stdout === "") throw new Error(`the script printed nothing: ${stderr}`);

@@ -17,11 +17,12 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { mayBeIgnored, needsRoot } from "./may_be_ignored.ts";
 import { countCases, countsLine, type JunitCase, junitCases } from "./reports.ts";
 import { runWatched } from "./run_watched.ts";
+import { ROOMY } from "./deno_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const ALLOW = ["-A", "--unstable-kv"];
 /** Off by default in Deno 2.9: a test that leaves a file or a request open has not ended. */
-const STRICT = ["--no-check", "--sanitize-ops", "--sanitize-resources", "--parallel"];
+const STRICT = ["--no-check", "--sanitize-ops", "--sanitize-resources", "--parallel", ROOMY];
 const COVERAGE_FOLDER = fromFileUrl(new URL("coverage/data", ROOT));
 const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 /** Files that start so many processes that others would starve. */

@@ -81,15 +81,11 @@ async function typedValue(text: string, action: string): Promise<unknown> {
 
 /** The bytes of a file; of standard input for a dash. */
 async function readInput(path: string, action: string) {
-  if (path === "-") {
-    const { readable } = Deno.stdin;
-    if (readable.locked) throw usageError("Cannot read standard input twice. Give - once.");
-    return await new Response(readable).bytes();
-  }
   const reason = "to read the request's body";
-  preflight(action, [{ name: "read", path, reason, need: "always" }]);
+  const isInput = path === "-";
+  if (!isInput) preflight(action, [{ name: "read", path, reason, need: "always" }]);
   try {
-    return await Deno.readFile(path);
+    return isInput ? await new Response(Deno.stdin.readable).bytes() : await Deno.readFile(path);
   } catch {
     throw usageError(
       `Cannot read ${path}: it is not a file that can be read. Check the path.`,

@@ -50,7 +50,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   return EXIT.ok;
 }
 
-async function list(flags: FlagValues, { action, examples }: Command): Promise<void> {
+async function list(flags: FlagValues, { action }: Command): Promise<void> {
   preflight(action, [...identityNeeds(flags), ...selectionNeeds()]);
   const { denial: reason, rows, ...file } = await settingsOf(flags, action);
   const { path, state, profile, profiles } = file;
@@ -62,7 +62,9 @@ async function list(flags: FlagValues, { action, examples }: Command): Promise<v
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
     rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
-    state === "absent" ? `\nTo keep settings, run: ${PROGRAM} ${examples[1]}\n` : "",
+    state === "absent"
+      ? `\nTo keep settings, run: ${PROGRAM} config set issuer https://login.example.com client-id my-client\n`
+      : "",
   ].join("");
   const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
   printResult(flags, { file: { ...file, reason }, settings }, text);

@@ -4,7 +4,7 @@ import { createSession } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import { note, print, snakeCase, toJsonText } from "../output.ts";
+import { printResult } from "../output.ts";
 import {
   assertPersistent,
   findTarget,
@@ -26,8 +26,7 @@ export async function run({ flags: given, args, command }: CommandCall): Promise
   // In a terminal the prompt has said it, unless its own stream goes elsewhere.
   const isSaid = isNew && report.flow === undefined &&
     [Deno.stdout, Deno.stderr].every((stream) => stream.isTerminal());
-  if (flags.has("json")) print(toJsonText(snakeCase(report)));
-  else if (!flags.has("quiet") && !isSaid) print(already + statusText(report, target));
+  printResult(flags, report, isSaid ? "" : already + statusText(report, target));
   return EXIT.ok;
 }
 
@@ -40,8 +39,7 @@ async function signIn(
   if (target === undefined) return false;
   const { backend, identity } = target;
   assertPersistent(backend, action);
-  const tell = (step: object) => print(toJsonText(snakeCase(step)));
-  const isAlone = asksNobody(identity.flow);
+  const sign = asksNobody(identity.flow) ? "refresh_done" : "sign_in_started";
   let isAsked = false;
   const options = sessionOptions(flags);
   const demand = readDemand(options.authorizationParameters ?? {});
@@ -49,22 +47,7 @@ async function signIn(
     ...options,
     credentialsBackend: backend,
     interactive: true,
-    onEvent: ({ time: _, ...event }: AuthEvent) => {
-      isAsked ||= event.type === (isAlone ? "refresh_done" : "sign_in_started");
-      // With link and code below.
-      const isShown = event.type === "code_shown" || event.type === "link_shown";
-      if (flags.has("json") && !isShown) tell(event);
-    },
-    ...(flags.has("json") && {
-      onDeviceCode: (code) => {
-        tell({ type: "code_shown", ...code });
-        note(`Open ${code.verificationUri} and enter ${code.userCode}\n`);
-      },
-      onAuthorizationUrl: ({ submit: _, ...link }) => {
-        tell({ type: "link_shown", ...link });
-        note(`Open ${link.url}\n`);
-      },
-    }),
+    onEvent: ({ type }: AuthEvent) => void (isAsked ||= type === sign),
   });
   if (demand !== undefined && !isAsked) await session.signIn({ for: { demand } });
   return isAsked;

@@ -14,13 +14,11 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   }
   const { needs, required, unstable } = await findNeeds(flags, kind, command.action);
   const optional = permissionFlags(needs.filter((need) => !required.includes(need)));
-  const later = permissionFlags(needs.filter(({ need }) => need === "sign_in"));
   const denoFlags = (unstable + permissionFlags(required)).trimEnd();
   const set = JSON.parse(formatPermissionSet(required));
   const json = { flags: denoFlags, optionalFlags: optional, ...set, needs };
   const line = isCli ? installLine(denoFlags) : `deno run ${denoFlags} script.ts`;
   const text = `${line.replace("  ", " ")}\n` +
-    (later && `\nOnly to sign in or refresh:\n  ${later}\n`) +
     (optional && `\nOptional, and not set here:\n  ${optional}\n`);
   printResult(flags, json, text);
   return EXIT.ok;

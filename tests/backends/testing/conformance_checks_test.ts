@@ -228,6 +228,13 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
       throw new Error("unexpected token in conformance-secret-access");
     },
   })]],
+  "works with the permissions that it declares": [[
+    "that declares no permissions, and needs some",
+    "requiredPermissions() does not name read",
+    () => ({ requiredPermissions: () => [] }),
+  ], ["that leaves one out", "requiredPermissions() does not name write", () => ({
+    requiredPermissions: () => [{ name: "read" }],
+  })]],
 };
 
 const rows = Object.entries(FAULTS).flatMap(([check, rows]) =>
@@ -250,7 +257,6 @@ Deno.test("the conformance suite's faults cover every check but those that need 
   );
   assertEquals(missed, [
     "loses nothing to several processes, nor its lock to one that is killed",
-    "works with the permissions that it declares",
   ]);
 });
 
@@ -289,6 +295,7 @@ async function runCheck(start: string, backend: OidcCredentialsBackend): Promise
   const id = crypto.randomUUID();
   const key = (suffix: string = crypto.randomUUID()) => `conformance|${id}${suffix}`;
   const open = () => Promise.resolve(backend.persistent ? new MemoryCredentialsBackend() : backend);
+  const permissions: Deno.PermissionOptions = { read: ["/srv"], write: ["/srv"], net: false };
   // The store of another person: here the same one.
-  await check({ backend, name: key(), open, key, patienceMs: 50, another: backend });
+  await check({ backend, name: key(), open, key, patienceMs: 50, another: backend, permissions });
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LockedSecrets } from "../../../backends/vault/locked_secrets.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
 import { LateCluster, type Route, SimulatedTime } from "./late_engine.ts";
 
 const USE = { action: "use" };
@@ -126,6 +127,22 @@ Deno.test("late reads: a process that stood still before the grant was sent does
     await time.run(Promise.all([first, second]));
     assertEquals([provider.isEnded, provider.refreshes], [false, 1]);
     assertEquals(grantIn(cluster.newest.text), 1);
+  }
+});
+
+Deno.test("a clock that jumps two hours either way costs one more write, and no grant", async () => {
+  for (const jump of [7_200_000, -7_200_000]) {
+    const { time, cluster, provider, process } = world();
+    const secrets = process();
+    await time.run(signIn(secrets, 0));
+    const before = cluster.history.length;
+    const { now } = Date;
+    let offset = 0;
+    using _ = replace(Date, "now", () => now() + offset);
+    const jumps = () => Promise.resolve(void (offset = jump));
+    assertEquals(await time.run(refresh(secrets, provider, 0, jumps)), 1);
+    assertEquals([provider.isEnded, grantIn(cluster.newest.text)], [false, 1]);
+    assertEquals(cluster.history.length - before, 4); // the lock, the proof, the result, the release
   }
 });
 

@@ -153,18 +153,19 @@ Deno.test("without a token, requests go to this host's loopback as they are: an 
 });
 
 for (
-  const [refusal, status, ...words] of [
-    ['role "notebooks" could not be found', 400, "the role"],
-    ["invalid secret id", 400, "has ended"],
-    ["permission denied", 403, "auth/jwt is mounted, the role"],
+  const [refusal, status, method, ...words] of [
+    ['role "notebooks" could not be found', 400, "jwt", "the role"],
+    ["invalid secret id", 400, "jwt", "has ended."],
+    ["permission denied", 403, "jwt", "auth/jwt is mounted, the role"],
+    ["permission denied", 403, "kubernetes", "has ended, and that Vault may ask the cluster"],
   ] as const
 ) {
-  test.onPosix(`a login that is refused is told with Vault's words: ${refusal}`, async () => {
+  test.onPosix(`a login that is refused is told with Vault's words: ${method}, ${refusal}`, async () => {
     const jwtFile = `${folder()}/jwt`;
     Deno.writeTextFileSync(jwtFile, "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0", { mode: 0o600 });
     const vault = new ScriptedVault();
     vault.login = () => json({ errors: [refusal] }, status);
-    const open = () => vault.open({ auth: { method: "jwt", role: "notebooks", jwtFile } });
+    const open = () => vault.open({ auth: { method, role: "notebooks", jwtFile } });
     const all = [`status ${status} (${refusal}). Check`, ...words];
     const { message } = await rejectsWith("backend_auth_failed", open, ...all);
     assertEquals(message.includes("mounted"), status !== 400);

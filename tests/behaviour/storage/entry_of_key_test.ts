@@ -88,7 +88,7 @@ for (const [name, store] of Object.entries(storesIn(sandbox()))) {
     assertEquals([provider.requests, (await stored())?.client_id], [[], OTHER.client_id]);
 
     const session = await world.signIn({ credentialsBackend });
-    await session.fetch(`${api.apiHost}ping`);
+    await (await session.fetch(`${api.apiHost}ping`)).text();
     assertEquals((await stored())?.client_id, provider.clientId);
     assertEquals(JSON.stringify([provider.requests, api.requests]).includes("of-another"), false);
     await session.clear();

@@ -17,6 +17,7 @@ const MISTAKES: [line: string, ...words: string[]][] = [
   ["login", `${ISSUER} and ${CLIENT}`, "VM_API_KEY", "VM_API_SECRET"],
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
+  ["completions powershell", "as a shell: it is not known. It takes: bash, zsh, fish."],
   ["config get", "it takes list, path, set, unset, discover. list shows"],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
   ["VM_OIDC_ISSUER=https://a.example login", CLIENT],

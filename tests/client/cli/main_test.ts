@@ -166,8 +166,7 @@ Deno.test("the tables: each flag is used, each command has an example that parse
   const unused = Object.keys(FLAGS).filter((name) => !used.has(name));
   assertEquals(unused, ["help", "version"]);
   for (const { name, examples } of COMMANDS) {
-    assert(examples.length > 0);
-    for (const example of examples) {
+    for (const example of examples.trim().split("\n")) {
       const [own = ""] = example.split(/ [|>]|\|\|/);
       assertEquals(parse(...own.trim().split(" "))[0], name);
     }
@@ -297,7 +296,7 @@ for (const [TZ, local] of Object.entries(ZONES)) {
     const text = await run("status", "list", "login", "doctor");
     assertEquals(text.split(`valid until ${local} (in `).length, 5, text);
     const json = await run("status --json", "login --json", "token --json", "list --json");
-    assertEquals(json.match(/"expires_at": ?"[^"]*"/g)?.length, 5);
-    assertEquals([json.split(END).length, json.includes(local)], [6, false], json);
+    assertEquals(json.match(/"expires_at": ?"[^"]*"/g)?.length, 4);
+    assertEquals([json.split(END).length, json.includes(local)], [5, false], json);
   }, { ignore: !isPosix }); // Windows has its zone from the system alone
 }

@@ -143,6 +143,7 @@ Deno.test("init takes the API that settings name alone, beside a sign-in of the 
   await withSettings({ apiHost: api.apiHost }, async () => {
     setVariables({ VM_OIDC_ISSUER: OIDC.issuer, VM_OIDC_CLIENT_ID: OIDC.clientId });
     assertEquals((await init({ model: "cl123" })).apiHost, api.apiHost);
+    await clearOidcCredentials(); // or a later sign-out would end this session, in a home that is gone
   });
 });
 
@@ -179,6 +180,11 @@ Deno.test("settings: what an administrator's file does not allow is refused, and
   for (const [only, options, env, refused] of LIMITED) {
     await withSettings({ only }, async (home) => {
       setVariables(env);
+      // A store of the default path would keep the home of the row before.
+      const path = join(home, ".validmind", "credentials.json");
+      if (env === FILE) {
+        setVariables({ VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }) });
+      }
       const run = () => createSession({ interactive: false, ...options });
       if (refused !== undefined) {
         await rejectsWith("refused_by_settings", run, refused, `${home}`, "settings.json");

@@ -59,12 +59,12 @@ withPermissions("an API key needs its host, and no other", "none", async () => {
 });
 
 withPermissions(
-  "a path with a comma, which no flag can carry, needs the whole kind",
+  "a path with a comma, which no flag can carry, leaves all permissions",
   "none",
   async () => {
     const credentialsBackend = new FileCredentialsBackend({ path: "/a,b/c.json" });
     const run = start({ credentialsBackend });
-    await rejectsWith("permission_required", run, `run --allow-read --allow-write ${HOSTS} `);
+    await rejectsWith("permission_required", run, `Run\n  deno run -A ${SCRIPT}`);
   },
 );
 

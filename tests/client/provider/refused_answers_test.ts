@@ -188,6 +188,15 @@ test("refused answers: an API's address as the issuer is doubted", async (world)
   }
 });
 
+test("refused answers: a server error about the client leads to the client", async (world) => {
+  // ZITADEL's library answers so where it does not know the client.
+  const body = { error: "server_error", error_description: "client not found" };
+  world.provider.script.device.push(() => json(body, 500));
+  const words = ["client not found", "Check clientId (VM_OIDC_CLIENT_ID"];
+  const error = await rejectsWith("provider_unavailable", () => world.signIn(), ...words);
+  assertEquals(error.kind, "fault");
+});
+
 test("refused answers: of two ways of proof the first refusal is told", async (world) => {
   world.provider.discovery = {
     token_endpoint_auth_methods_supported: ["client_secret_post", "client_secret_basic"],

@@ -4,7 +4,7 @@
  * (`refresh`), beside scripts that do the least for it, by turns:
  *
  * ```sh
- * deno task bench [cold] [refresh] [installed] [entries] [--rounds=30]
+ * deno task bench [cold] [refresh] [installed] [stores] [peers] [many] [entries] [--rounds=30]
  * ```
  *
  * `installed` runs the packages of JSR and of npm, from registries on this machine. `entries` has the cost of a start, by the number of entries in one file, on Linux.
@@ -14,12 +14,13 @@
 import { fromFileUrl } from "@std/path";
 import { parseArgs } from "node:util";
 import { credentialKey, FileCredentialsBackend, type OidcCredentials } from "@validmind/auth";
-import { ALL, DENO, denoCommand } from "../../support/deno_process.ts";
+import { ALL, DENO, denoCommand, mustRun } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
 import { startNpmRegistry } from "../../support/npm_registry.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { writeProgram } from "../../support/write_program.ts";
 
 /** A program that is timed from its start to its end. */
 interface TimedCommand {
@@ -38,7 +39,11 @@ const CLIENT_ID = "bench";
 
 /** The command that runs one of the programs beside this file by Deno. */
 export function denoProgram(name: string, ...args: string[]): [string, ...string[]] {
-  return denoCommand({ file: `${import.meta.dirname}/programs/${name}`, flags: ALL, args });
+  return denoCommand({ file: programPath(name), flags: ALL, args });
+}
+
+function programPath(name: string): string {
+  return `${import.meta.dirname}/programs/${name}`;
 }
 
 const SECTIONS: Record<string, (folder: string) => Promise<void>> = {
@@ -53,6 +58,41 @@ const SECTIONS: Record<string, (folder: string) => Promise<void>> = {
     ]);
   },
   installed: measureInstalled,
+  stores: measureStores,
+  peers: async (home) => {
+    const key = credentialKey(ISSUER, CLIENT_ID);
+    const path = pathIn(home);
+    await new FileCredentialsBackend({ path }).put(key, storedEntry(CLIENT_ID));
+    const env = { HOME: home };
+    const peer = (name: string, program: string) => ({
+      name,
+      command: [DENO, "run", "-q", "-A", "--no-config", programPath(program), key, path] as [
+        string,
+        ...string[],
+      ],
+      env,
+    });
+    await measure("Start from a stored token, beside other libraries", [
+      { name: "read and parse the same file", command: denoProgram("read_parse.ts", key), env },
+      { name: OURS, command: denoProgram("cached_start.ts", ISSUER, CLIENT_ID), env },
+      peer("google-auth-library", "google_auth.ts"),
+      peer("msal-node", "msal_node.ts"),
+    ]);
+  },
+  many: async (home) => {
+    const key = credentialKey(ISSUER, CLIENT_ID);
+    await new FileCredentialsBackend({ path: pathIn(home) }).put(key, storedEntry(CLIENT_ID));
+    const env = { HOME: home };
+    const times = (name: string, command: readonly string[]): TimedCommand => ({
+      name,
+      command: ["bash", "-c", 'for i in $(seq 64); do "$@" & done; wait', "bash", ...command],
+      env,
+    });
+    await measure("64 processes at once, each from the stored token", [
+      times("read and parse the same file", denoProgram("read_parse.ts", key)),
+      times("this module, 64 times", denoProgram("cached_start.ts", ISSUER, CLIENT_ID)),
+    ]);
+  },
   refresh: async (folder) => {
     for (const answerDelayMs of [0, 20]) {
       await measureRefresh(`${folder}/${answerDelayMs}`, answerDelayMs);
@@ -161,6 +201,36 @@ async function measureRefresh(folder: string, answerDelayMs: number): Promise<vo
     await refresher(OURS, "cached_start.ts"),
   ]);
 }
+
+/** A start from each store that needs no server. */
+async function measureStores(folder: string): Promise<void> {
+  const key = credentialKey(ISSUER, CLIENT_ID);
+  const path = `${folder}/store`;
+  const entry = JSON.stringify(storedEntry(CLIENT_ID));
+  const env = { HOME: folder, KEY: crypto.getRandomValues(new Uint8Array(32)).toHex() };
+  writeProgram(`${path}.sh`, HELPER.replaceAll("FILE", `${path}.helper`));
+  const least = denoProgram("read_parse.ts", key);
+  await new FileCredentialsBackend({ path: pathIn(folder) }).put(key, storedEntry(CLIENT_ID));
+  const commands: TimedCommand[] = [{ name: "read and parse a file", command: least, env }];
+  for (const name of ["memory", "file", "kv", "encrypted", "helper"]) {
+    const args = [ISSUER, CLIENT_ID, name, path, key];
+    await mustRun(denoProgram("store_start.ts", ...args, entry), { env });
+    const seed = name === "memory" ? [entry] : [];
+    const command = denoProgram("store_start.ts", ...args, ...seed);
+    commands.push({ name, command, env });
+  }
+  await measure("Start from a token in each store", commands);
+}
+
+/** A program that keeps one entry, by the protocol of docker's credential helpers. */
+const HELPER = `#!/bin/sh
+case "$1" in
+  store) cat >FILE ;;
+  get) cat FILE ;;
+  list) echo "{}" ;;
+  erase) rm -f FILE ;;
+esac
+`;
 
 /** About 3 KB, as with a JWT access token of a large organisation. */
 function storedEntry(clientId: string): OidcCredentials {
@@ -290,7 +360,7 @@ if (import.meta.main) {
   const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name));
   if (unknown !== undefined || !(rounds > 0)) {
     console.error(
-      "Cannot run: deno task bench [cold] [refresh] [installed] [entries] [--rounds=30]",
+      "Cannot run: deno task bench [cold] [refresh] [installed] [stores] [peers] [many] [entries] [--rounds=30]",
     );
     Deno.exit(2);
   }

@@ -57,7 +57,19 @@ export const TORTURES: Record<string, Torture> = {
     about: "refreshes beside those of the library, at random times of each other",
     count: 200,
     stores: { file },
-    run: refreshBesidePython,
+    run: (options) => refreshBesidePython(options),
+  },
+  "python-at-once": {
+    about: "the same, which start at once",
+    count: 60,
+    stores: { file },
+    run: (options) => refreshBesidePython(options, { longestOffsetMs: 0 }),
+  },
+  "python-slow": {
+    about: "the same, where the provider takes 0.3 s for an answer",
+    count: 60,
+    stores: { file },
+    run: (options) => refreshBesidePython(options, { longestOffsetMs: 0, answerMs: 300 }),
   },
   standbys: {
     about:

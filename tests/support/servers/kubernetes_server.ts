@@ -102,8 +102,9 @@ export async function startKubernetes({ authentication }: KubernetesOptions = {}
     folder: path,
     kubectl,
     /** Runs kubectl as the superuser; gives what it prints. */
-    async admin(args: readonly string[], stdin?: object): Promise<string> {
-      const { code, stdout, stderr } = await run(args, stdin && JSON.stringify(stdin));
+    async admin(args: readonly string[], stdin: object | string = ""): Promise<string> {
+      const text = typeof stdin === "string" ? stdin : JSON.stringify(stdin);
+      const { code, stdout, stderr } = await run(args, text);
       if (code !== 0) throw new Error(`Cannot run kubectl ${args.join(" ")}: ${stderr}`);
       return stdout;
     },

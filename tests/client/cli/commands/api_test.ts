@@ -121,7 +121,7 @@ const REFUSED: [words: string, said: string][] = [
   ["a -H b", "Give it as NAME:VALUE"],
   ["a -H 'b\u00e9: c'", "Cannot use --header: it is not NAME:VALUE"],
   ["a --input absent.json", "Cannot read absent.json"],
-  ["a -F b=@- -F c=@-", "Cannot read standard input twice"],
+  ["a -F b=@- -F c=@-", "Cannot read -"],
   ["a -X TRACE", "Cannot use --method: Method is forbidden"],
   ["a -X 'b c'", "Cannot use --method: Method is not valid"],
   ["a -X GET --input -", "Request with GET/HEAD method cannot have body"],

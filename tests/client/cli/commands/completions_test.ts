@@ -39,7 +39,7 @@ for (const [shell, flag, codeOf, rows] of SHELLS) {
   const isHere = await succeeds([shell, "-c", "true"]);
   const name = `completions: ${shell} offers commands, flags and values`;
   cliTest(isHere ? name : `${name} (ignored: there is no ${shell})`, async (world) => {
-    await world.write((await runMain("completions")).stdout, "completions");
+    await world.write((await runMain("completions", shell)).stdout, "completions");
     for (const name of ["options.json", "my options.json"]) await world.write({}, name);
     const run = async (code: string) => {
       const env = { HOME: world.home, TERM: "dumb" };

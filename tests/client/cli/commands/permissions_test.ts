@@ -31,7 +31,6 @@ cliTest(
       call,
       0,
       "!{",
-      /Only to sign in or refresh:\n {2}'?--allow-read=/,
       /not set here:\n {2}'?--allow-read=.*settings\.json'? --allow-env=.*VM_OIDC_SCOPE/,
       { flags: ["--allow-env", "--allow-read"] },
     );

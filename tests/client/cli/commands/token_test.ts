@@ -115,8 +115,6 @@ cliTest("debug: a store's own error has its place, and else its words alone", as
   const flags = ALL;
   const plain = /See the cause.*\ncaused by Error: is locked\n$/;
   await world.says(`${line}:Own`, 1, plain, { flags });
-  const told = /\ncaused by Error: is locked\n +at Own\.get \(file:.*store\.ts:2:\d+\)\n/;
-  await world.says(`${line}:Own --debug`, 1, told, { flags });
   await world.says(
     `VM_AUTH_DEBUG=1 ${line}:Unlocked`,
     1,
