@@ -89,6 +89,13 @@ test("a write that cannot be renamed is an error, and leaves no temp file", asyn
   assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
 });
 
+test("a file that is larger than any credentials file is not read", async () => {
+  const { store, path } = make();
+  Deno.writeTextFileSync(path, "", { mode: 0o600 });
+  Deno.truncateSync(path, 64 * 1024 * 1024 + 1); // takes no space
+  await rejectsWith("backend_denied", () => Promise.try(() => store.get(KEY)), path, "67108865");
+});
+
 test("a put takes away the temp file that a crash left, whatever its mode", async () => {
   const { store, path, parent } = make();
   Deno.writeTextFileSync(`${path}.tmp`, "half a tok".repeat(1000));

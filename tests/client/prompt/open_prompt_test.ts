@@ -8,6 +8,7 @@ import { OwnStreams, type OwnStreamsOptions } from "../../support/own_streams.ts
 import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { openPrompt } from "../../../client/prompt/open_prompt.ts";
+import { showLine } from "../../../client/prompt/terminal.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 
 /** What a person sees of a sign-in on standard error; the answer of the provider may be spoilt. */
@@ -258,4 +259,10 @@ Deno.test("prompt in a notebook: what comes from outside is text", async () => {
     }
   }
   assertStringIncludes(last().html, "&#60;img src=x");
+});
+
+Deno.test("terminal: a closed standard error costs a line, and nothing else", async () => {
+  const refuse = () => Promise.reject(new Deno.errors.BrokenPipe("closed"));
+  using _ = replace(Deno.stderr, "write", refuse);
+  await showLine("Waiting.");
 });

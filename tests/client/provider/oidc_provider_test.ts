@@ -48,7 +48,10 @@ test("provider: without a device endpoint there is no device flow", async (world
   const run = () => world.signIn({ flow: "device" });
   await rejectsWith("device_flow_unsupported", run, world.provider.issuer, "Set flow");
   const auto = () => world.signIn({ onAuthorizationUrl() {} });
-  const words = ["no device flow. flow: ", "cannot take its place: the provider offers no sign-in"];
+  const words = [
+    "no device flow that takes this request. flow: ",
+    "cannot take its place: the provider offers no sign-in",
+  ];
   await rejectsWith("device_flow_unsupported", auto, ...words);
 });
 

@@ -23,7 +23,6 @@ export async function startKubelet(cluster: KubernetesCluster) {
       ],
       readyOn: "stderr",
       ready: /(Successfully registered node|Node was previously registered)/,
-      env: { TMPDIR: path },
     });
   let kubelet = await start();
   stack.defer(() => kubelet.end("KILL"));

@@ -57,9 +57,15 @@ func run(ctx context.Context, name, folder, kubeconfig string) error {
 		return err
 	}
 	flags, settings := kubemark.GetHollowKubeletConfig(&kubemark.HollowKubeletOptions{NodeName: name, MaxPods: 20})
+	// It has made this one in the machine's own folder for temporary files.
+	if err := os.RemoveAll(flags.RootDirectory); err != nil {
+		return err
+	}
 	flags.RootDirectory = filepath.Join(folder, "kubelet")
 	flags.CertDirectory = filepath.Join(folder, "pki")
 	settings.EnableServer = false
+	settings.StaticPodPath = ""
+	settings.PodLogsDir = filepath.Join(folder, "logs")
 	settings.SyncFrequency.Duration = time.Second
 	manager := cm.NewStubContainerManager()
 	images := runtime.ImageService
