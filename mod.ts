@@ -23,8 +23,6 @@
  * const answer = await session.get("ping");
  * ```
  *
- * ![A cell's output: a link, the code with a copy button, a QR code](tests/lab/pictures/notebook.png)
- *
  * {@linkcode init} uses the stored token or refreshes it. It asks a person only if it has to.
  * {@linkcode createSession} does the same for any other API. {@linkcode clearOidcCredentials} signs
  * out. A {@linkcode Session} gives a fresh token and makes requests with it. The
@@ -44,7 +42,8 @@
  *
  * ## Permissions and errors
  *
- * A call checks its permissions before any work. The error names the exact flags that are missing.
+ * A call checks its permissions before any work. The error names the missing ones, and has
+ * one command to copy.
  * {@linkcode requiredPermissions} lists all of them. Errors have stable codes:
  * {@linkcode ValidMindAuthError}, and {@linkcode CredentialsBackendError} for the store.
  *
@@ -85,11 +84,14 @@
 // Sign in: start and end a session, with the options of each call.
 export { clearOidcCredentials, getSession, init, reload } from "./client/init.ts";
 export { createSession, startSignIn } from "./client/create_session.ts";
+export { discoverApi } from "./client/discover_api.ts";
 export type {
   AuthorizationPrompt,
   BearerKind,
   ClearOidcCredentialsOptions,
   DeviceCode,
+  DiscoverApiOptions,
+  DiscoveredApi,
   InitOptions,
   SessionOptions,
   SignInFlow,
@@ -114,6 +116,7 @@ export type {
   QueryParams,
   Session,
   SessionStatus,
+  SignInOptions,
   StartedSignIn,
 } from "./client/session.ts";
 
@@ -156,7 +159,7 @@ export {
 
 // Errors: one class for the client, one for the store, each with stable codes.
 export {
-  type ApiChallenge,
+  type ApiDemand,
   ApiError,
   MissingApiCredentialsError,
   MissingModelIdError,

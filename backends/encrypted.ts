@@ -1,7 +1,7 @@
 /**
  * Encryption at rest for any store: {@linkcode EncryptedCredentialsBackend} wraps another one. Its
- * {@linkcode EncryptionKey} is given as bytes, in a variable or as a passphrase, or is kept in a
- * second store, such as the keychain.
+ * {@linkcode EncryptionKey} is given as bytes, in a variable, in a file or as a passphrase, or is kept
+ * in a second store, such as the keychain.
  *
  * ```ts
  * import { FileCredentialsBackend, setDefaultBackend } from "@validmind/auth";
@@ -26,8 +26,8 @@
  * }'
  * ```
  *
- * Needs the permissions of the wrapped store and of the key's store, and `--allow-env` for a variable
- * with a key.
+ * Needs the permissions of the wrapped store and of the key's store, `--allow-env` for a variable with
+ * a key, and `--allow-read` for a file with one.
  *
  * More: [encryption](README.md#encryption), with the change of a key.
  *
@@ -68,6 +68,7 @@ import type {
 
 export type {
   EncryptionKey,
+  FileKey,
   PassphraseKeyOptions,
   StoredKeyOptions,
   VariableKey,
@@ -138,8 +139,8 @@ const PREFIX = "encrypted|";
  * here as well. `deleteAll` also removes entries of other programs in that store. `close` closes the
  * inner backend and the backends of keys.
  *
- * Needs the permissions of the inner backend and of the backends of keys, and `--allow-env` for the
- * variables that hold keys.
+ * Needs the permissions of the inner backend and of the backends of keys, `--allow-env` for the
+ * variables that hold keys, and `--allow-read` for the files that do.
  *
  * @category Backends
  *
@@ -235,7 +236,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * The entry under `key`, decrypted, or `undefined` when there is none.
    *
    * @throws {CredentialsBackendError} `decryption_failed`, `encryption_key_unknown`; for a key in a
-   * variable also `permission_required`, `env_unset`, `env_invalid`; the errors of the inner backend
+   * variable or a file also `permission_required`, `env_unset`, `env_invalid`, `invalid_options`; the errors of the inner backend
    * and of a key's backend.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {

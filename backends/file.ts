@@ -4,7 +4,7 @@ import {
   credentialsPath,
   folderNeeds,
   getEntry,
-  readIfPresent,
+  readDocument,
   realPathIfGranted,
 } from "./file/document.ts";
 import { PROVES } from "./common/marks.ts";
@@ -140,10 +140,9 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * `backend_unavailable`.
    */
   get(key: string): OidcCredentials | undefined {
-    const document = readIfPresent(this.path);
-    if (document !== undefined) return getEntry(document, key, this.path);
-    this.#held.get(key)?.assertHeld();
-    return undefined;
+    const { document, info } = readDocument(this.path);
+    if (info === undefined) this.#held.get(key)?.assertHeld();
+    return getEntry(document, key, this.path);
   }
 
   /**
@@ -173,7 +172,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    const { credentials = {} } = readIfPresent(this.path) ?? {};
+    const { credentials } = readDocument(this.path).document;
     yield* Object.keys(credentials).filter((key) => credentials[key] !== null);
   }
 

@@ -40,7 +40,7 @@ import {
 } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks, shortHash } from "./file/lock.ts";
 import { StoreMarks } from "./helper/late_store.ts";
-import { type Ended, locationOfProgram, type Program, runProgram } from "./helper/program.ts";
+import { type Ended, type Program, runProgram } from "./helper/program.ts";
 import {
   accountFor,
   addressIn,
@@ -112,8 +112,7 @@ export interface HelperCredentialsBackendOptions {
  * Needs `--allow-run` for the program, and `--allow-env=PATH` if it is given by its name. Storing
  * needs `--allow-read` and `--allow-write` for the lock folder, and `--allow-env=HOME` (`USERPROFILE`
  * on Windows) if that folder is the default. The program inherits the environment without a grant. A
- * grant to run an interpreter, such as `deno`, gives every permission. A warning on standard error
- * says so once.
+ * grant to run an interpreter, such as `deno`, gives every permission.
  *
  * @category Backends
  *
@@ -164,12 +163,9 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     this.#locks = folderLocks("helper", [program, ...args].join(" "), options);
   }
 
-  /**
-   * The program with `args`. It is the real path if this process may read it, or else the program as
-   * given.
-   */
+  /** The program with `args`. */
   get location(): string {
-    return [locationOfProgram(this.#program), ...this.#program.args].join(" ");
+    return [this.#program.program, ...this.#program.args].join(" ");
   }
 
   /** The program, with its arguments and variables: by other ones it may use another store. */
@@ -258,8 +254,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Runs `fn` while no other process that shares the lock folder holds the lock of the same key.
    *
-   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason when it
-   * ends the wait.
+   * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_unavailable`;
+   * `backend_locked` after `lockTimeoutMs`. A signal that ends the wait throws its reason.
    */
   async withLock<T>(
     key: string,

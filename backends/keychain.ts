@@ -260,8 +260,8 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Runs `fn` while no other process that shares the lock folder holds the lock of the same key.
    *
-   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason when it
-   * ends the wait.
+   * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_unavailable`;
+   * `backend_locked` after `lockTimeoutMs`. A signal that ends the wait throws its reason.
    */
   async withLock<T>(
     key: string,

@@ -3,6 +3,7 @@ import { dirname } from "./common/paths.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { realPathIfGranted } from "./file/document.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,
@@ -94,16 +95,16 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     return this.persistent ? this.path : "a Deno KV database in the memory of this process";
   }
 
-  /** The path. Each store in memory is one of its own. */
+  /** The real path, as far as Deno permits to look. Each store in memory is one of its own. */
   get storeId(): string | undefined {
-    return this.persistent ? `kv ${this.path}` : undefined;
+    return this.persistent ? `kv ${realPathIfGranted(this.path)}` : undefined;
   }
 
   /**
    * The entry under `key`, or `undefined` when there is none.
    *
    * @throws {CredentialsBackendError} `unstable_kv_required`, `permission_required`,
-   * `backend_denied`, `backend_corrupt`, `backend_unavailable`.
+   * `backend_denied`, `backend_corrupt`, `backend_locked`, `backend_full`, `backend_unavailable`.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     return await (await this.#open()).get(key);
@@ -112,8 +113,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Stores `entry` under `key`. Gives whether it was stored.
    *
-   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
-   * `backend_locked`.
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`.
    */
   async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<boolean> {
     return await (await this.#open()).put(key, entry, options);
@@ -138,13 +138,24 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
+   * Removes the database file with all that is in it, also what other programs keep there, and the files
+   * beside it. It needs no space. A program that has it open gets an error at its next use.
+   *
+   * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_unavailable`.
+   */
+  async deleteAll(): Promise<void> {
+    await this.close();
+    if (this.persistent) (await loadStore()).KvStore.remove(this.path);
+  }
+
+  /**
    * Runs `fn` while no other holder of the same key's lock runs.
    *
    * For a file it is a kernel lock on a file beside the database. The lock ends with the holder's
    * process. A holder that is stopped, for example by a closed laptop, keeps it.
    *
-   * @throws {CredentialsBackendError} `runtime_unsupported`; `backend_locked` after
-   * `lockTimeoutMs`; the signal's reason when it ends the wait.
+   * @throws {CredentialsBackendError} As {@linkcode get}; `backend_locked` after `lockTimeoutMs`. A signal
+   * that ends the wait throws its reason.
    */
   async withLock<T>(
     key: string,

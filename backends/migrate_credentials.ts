@@ -1,8 +1,8 @@
-import { assertCredentialsBackend } from "./common/describe_backend.ts";
+import { assertCredentialsBackend, describeBackend } from "./common/describe_backend.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { entryFrom, listKeys } from "./common/read_backend.ts";
 import { backendError } from "./common/foreign_error.ts";
-import { isProbeKey, shareStore } from "./common/marks.ts";
+import { isProbeKey, probeKey, shareStore } from "./common/marks.ts";
 import { sameJson } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
@@ -92,13 +92,16 @@ export async function migrateCredentials(
   const { deleteSource = false } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
-  if (shareStore(from, to)) {
+  if (shareStore(from, to) || deleteSource && await showsWrites(from, to)) {
     throw new CredentialsBackendError("invalid_options", {
       action: "migrate credentials",
       reason: "source and target are one store, or share one, such as a store of a fallback",
       remedy: "Pass two that share none.",
     });
   }
+  // In one order: a migration the other way would wait for this one, and this one for it.
+  const isInOrder = describeBackend(from) <= describeBackend(to);
+  const [first, second] = isInOrder ? [from, to] as const : [to, from] as const;
   // Before anything else: a sign-out of the target from now on must not be undone.
   const former = to.list && await listKeys(to, "");
   const keys = await listKeys(from, "Sign in again with the target.");
@@ -120,9 +123,24 @@ export async function migrateCredentials(
         result.liveCopies.push(key);
       }
     };
-    await locked(from, key, () => locked(to, key, migrate));
+    await locked(first, key, () => locked(second, key, migrate));
   }
   return result;
+}
+
+/**
+ * Whether what is written to the target shows in the source: one store by two names, such as a program and
+ * its path. The only copy of an entry would be taken for the copied one, and deleted.
+ */
+async function showsWrites(from: OidcCredentialsBackend, to: OidcCredentialsBackend) {
+  const key = await probeKey("migration");
+  const probe = { issuer: "probe", client_id: "probe", access_token: crypto.randomUUID() };
+  try {
+    await guarded("write", to, () => to.put(key, probe));
+    return sameJson(await readEntry(from, key), probe);
+  } finally {
+    await guarded("delete", to, () => to.delete(key));
+  }
 }
 
 /** An error of a backend, without secrets that it may quote. */

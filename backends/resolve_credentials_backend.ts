@@ -141,7 +141,8 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
  * @returns The backend, or `undefined` where the environment names none.
  * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,
  * `backend_import_unsupported`, `backend_kwargs_invalid`, `env_unset`, `backend_import_failed`,
- * `backend_export_missing`, `backend_not_constructible`, `invalid_backend`, `invalid_options`.
+ * `backend_export_missing`, `backend_not_constructible`, `invalid_backend`, `invalid_options`,
+ * `home_unset`, `runtime_unsupported`; and the own errors of the named class's constructor.
  * @category Backends
  *
  * @example

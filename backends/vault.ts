@@ -57,12 +57,10 @@ import {
   vaultPermissions,
 } from "./vault/options.ts";
 import {
-  assertOwn,
   type Fields,
   LOCK_TIMEOUT_MS,
   LockedSecrets,
   type Row,
-  type SecretEngine,
   type SecretUse,
 } from "./vault/locked_secrets.ts";
 import { openVault, type VaultSession } from "./vault/session.ts";
@@ -175,7 +173,8 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const timer = (options as { [TIMER]?: Timer })[TIMER] ?? SYSTEM_TIMER;
     this.#timer = timer;
     const place = () => this.location;
-    this.#secrets = new LockedSecrets({ engine: this.#engine(), place, timer, lockTimeoutMs });
+    const engine = { read: this.#read.bind(this), write: this.#write.bind(this) };
+    this.#secrets = new LockedSecrets({ engine, place, timer, lockTimeoutMs });
   }
 
   /** The server, the namespace, the mount and the path. */
@@ -197,10 +196,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * `invalid_options` (of a variable, or of a mount that is not a KV engine of version 2).
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const name = await hashOf(key);
-    const row = await this.#secrets.row(name, key, READ);
-    assertOwn(name, row, `${READ.action} ${this.location}`);
-    return entryIn(row);
+    return entryIn(await this.#secrets.row(await hashOf(key), key, READ));
   }
 
   /**
@@ -238,8 +234,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    */
   async *list(): AsyncGenerator<string> {
     for (const name of await this.#names(LIST)) {
-      const row = await this.#read(name, "", LIST);
-      assertOwn(name, row, `${LIST.action} ${this.location}`);
+      const row = await this.#secrets.row(name, "", LIST);
       if (row.text !== "") yield row.key;
     }
   }
@@ -280,13 +275,6 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     (await this.#session.forget()?.catch(() => undefined))?.close();
   }
 
-  #engine(): SecretEngine {
-    return {
-      read: (name, key, use) => this.#read(name, key, use),
-      write: (name, row, version, use) => this.#write(name, row, version, use),
-    };
-  }
-
   /** The secret as the answering node knows it. */
   async #read(name: string, key: string, use: SecretUse): Promise<Row> {
     // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
@@ -312,15 +300,14 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const isRefused = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
     const isKnown = (answer: VaultAnswer) => isRefused(answer) || Number(answer.data.version) > 0;
+    // Before the first version: a fault in between would leave each older one readable.
+    const isFirst = version === undefined || version === 0;
+    if (isFirst) {
+      await this.#ask(use, "POST", this.#path("metadata", name), isDone, { max_versions: 1 });
+    }
     const answer = await this.#ask(use, "POST", this.#path("data", name), isKnown, body);
     if (isRefused(answer)) return undefined;
-    const written = Number(answer.data.version);
-    if (written === 1) await this.#keepOneVersion(name, use);
-    return { version: written, key, text, holder };
-  }
-
-  async #keepOneVersion(name: string, use: SecretUse) {
-    await this.#ask(use, "POST", this.#path("metadata", name), isDone, { max_versions: 1 });
+    return { version: Number(answer.data.version), key, text, holder };
   }
 
   /**
@@ -329,11 +316,10 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * would let the versions start anew, so that a late read could not be told from a sign-in.
    */
   async #remove(name: string, key: string) {
-    await this.#keepOneVersion(name, DELETE);
     const version = await this.#secrets.empty(name, key, DELETE);
-    const older = Array.from({ length: MOST_VERSIONS }, (_, index) => version - 1 - index);
-    const versions = older.filter((one) => one > 0);
-    if (versions.length === 0) return;
+    const length = Math.min(version - 1, MOST_VERSIONS);
+    if (length === 0) return;
+    const versions = Array.from({ length }, (_, index) => version - 1 - index);
     await this.#ask(DELETE, "POST", this.#path("destroy", name), isDone, { versions });
   }
 
@@ -380,7 +366,7 @@ function rowIn(version: number, data: Record<string, unknown>): Row | undefined 
   const { key, entry: text, holder = "" } = data;
   if (typeof key !== "string" || typeof text !== "string") return undefined;
   if (text !== "" && parseObject(text) === undefined) return undefined;
-  return { version, key, text, holder: typeof holder === "string" ? holder : "" };
+  return { version, key, text, holder: String(holder) };
 }
 
 function entryIn({ text }: Row): OidcCredentials | undefined {

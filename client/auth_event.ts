@@ -41,8 +41,6 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | `refresh_started`, `refresh_done` | around a request for new tokens |
  * | `refresh_failed` | no new tokens came, or they could not be stored |
  * | `refresh_joined` | another session or process has refreshed, or is refreshing |
- * | `lock_waiting` | another process has held the lock for 3 seconds |
- * | `lock_waited` | the wait for the lock is over |
  * | `stored` | new tokens are stored in the backend |
  * | `cleared` | the entry was removed from the backend |
  * | `signed_in` | the session has its token, stored or new |
@@ -87,8 +85,6 @@ export type AuthEventDetail =
   | { readonly type: "refresh_done"; readonly expiresAt?: Date }
   | { readonly type: "refresh_failed"; readonly code?: AuthEventErrorCode }
   | { readonly type: "refresh_joined" }
-  | { readonly type: "lock_waiting"; readonly waitedMs: number }
-  | { readonly type: "lock_waited"; readonly waitedMs: number }
   | { readonly type: "stored"; readonly backend: string; readonly expiresAt?: Date }
   | { readonly type: "cleared"; readonly removed: boolean; readonly revocation: Revocation }
   | { readonly type: "signed_in"; readonly expiresAt?: Date }

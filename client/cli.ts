@@ -77,7 +77,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
   } catch (error) {
     const flags = line?.flags;
     const command = args.find((word) => COMMANDS.some(({ name }) => name === word));
-    return reportError(error, flags?.has("json") ?? args.includes("--json"), command, flags);
+    return await reportError(error, flags?.has("json") ?? args.includes("--json"), command, flags);
   }
 }
 

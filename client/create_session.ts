@@ -9,7 +9,7 @@ import { throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import type { BrowserOptions } from "./options/browser_options.ts";
 import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
-import { backendOf, findOrigin } from "./options/places.ts";
+import { assertAllowed, backendOf, findOrigin } from "./options/places.ts";
 import {
   checkSessionOptions,
   type ResolvedOptions,
@@ -17,10 +17,8 @@ import {
 } from "./options/resolve_options.ts";
 import {
   apiNeeds,
-  asAlways,
   backendNeeds,
   type Call,
-  HOME_NEED,
   startNeeds,
   variableNeeds,
 } from "./permissions/start_needs.ts";
@@ -30,10 +28,6 @@ import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential } from "./tokens/session_tokens.ts";
 import { TokenSource } from "./tokens/source.ts";
 
-/** Loaded where a sign-in has two steps. */
-const loadTwoSteps = () => import("./sign_in/two_steps.ts");
-/** Loaded where a notebook says who is signed in. */
-const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
 const loadPreflight = () => import("./permissions/preflight.ts");
 
@@ -96,7 +90,7 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
  * ```
  */
 export async function startSignIn(options: SessionOptions = {}): Promise<StartedSignIn> {
-  const { startInBrowser } = await loadTwoSteps();
+  const { startInBrowser } = await import("./sign_in/two_steps.ts");
   return await startInBrowser(createSession, options);
 }
 
@@ -135,9 +129,7 @@ export async function prepareCall(
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
   if (!isGranted({ name: "env" })) {
-    const variables = variableNeeds(asked, call);
-    const more = () => [...variables.map(asAlways), HOME_NEED];
-    await checker(action, asked)(variables, "always", more);
+    await checker(action, asked, asked.credentialsBackend)(variableNeeds(asked, call), "always");
   }
   const places = await findOrigin(asked, action);
   const { origin, entry } = places;
@@ -146,18 +138,18 @@ export async function prepareCall(
     ...origin.complete(asked, action, isWanted),
     [COMPLETE]: (early: BrowserOptions) => origin.complete(early, action, isLate),
   };
-  const check = checker(action, options);
   const resolved = resolveOptions(options, action, isInit, places);
   options.signal?.throwIfAborted();
   if (BROWSER_OPTIONS.some((name) => (asked[name] ?? entry[name]) !== undefined)) {
     (await loadPreflight()).checkBrowserOptions(options, action);
   }
-  const backend = resolved.identity.kind === "oidc"
-    ? await untilAborted(
-      chooseBackend(options.credentialsBackend, backendOf(places)),
-      options.signal,
-    )
-    : undefined;
+  let backend: OidcCredentialsBackend | undefined;
+  if (resolved.identity.kind === "oidc") {
+    const chosen = chooseBackend(options.credentialsBackend, backendOf(places));
+    backend = await untilAborted(chosen, options.signal);
+    assertAllowed(places.settings, action, backend, resolved.identity.issuer);
+  }
+  const check = checker(action, options, backend);
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
@@ -186,6 +178,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
   const session = new SignedInSession({
     ...resolved,
     tokens,
+    asksAgain: options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
       const { browserNeeds, dropPermissions } = await loadPreflight();
       const needed = [...needs(), ...browserNeeds(options)];
@@ -195,7 +188,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
     },
   });
   if (hasAsked === false && resolved.interactive && notebook() !== undefined) {
-    const { showStored } = await loadPrompt();
+    const { showStored } = await import("./prompt/open_prompt.ts");
     await showStored(session, options);
   }
   return session;
@@ -203,7 +196,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
 
 /** The tokens of a sign-in; `undefined` with an API key. */
 function tokensOf(
-  { identity, interactive, runtime, apiHost, isDefaultHost }: ResolvedOptions,
+  { identity, interactive, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
   options: SessionOptions,
   call: InitOptions,
@@ -211,25 +204,30 @@ function tokensOf(
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const note = isDefaultHost
-    ? `The API is the default, ${apiHost}, since apiHost (VM_API_HOST) is not set.`
-    : undefined;
-  const asks = interactive && !asksNobody(identity.flow);
+  const isAskable = !asksNobody(identity.flow) &&
+    (interactive || options.reauthenticate === "ask");
+  const askAgain = isAskable ? { ...options, flow: identity.flow, call } : undefined;
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: asks ? { ...options, flow: identity.flow, note, call } : undefined,
+    ask: interactive ? askAgain : undefined,
+    askAgain,
     beforeProvider,
   });
 }
 
-function checker(action: string, options: SessionOptions): PermissionCheck {
-  return async (needs, when, more = () => []) => {
+function checker(
+  action: string,
+  options: SessionOptions,
+  backend: OidcCredentialsBackend | undefined,
+): PermissionCheck {
+  return async (needs, when, more = () => backend ? backendNeeds(backend) : []) => {
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;
     const { browserNeeds, preflight } = await loadPreflight();
-    preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
+    const all = () => [...more(), ...needs, ...browserNeeds(options)];
+    preflight(action, needs, when, all, backend);
   };
 }

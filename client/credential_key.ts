@@ -163,32 +163,27 @@ export function isEntryOfKey(entry: OidcCredentials, key: string): boolean {
 }
 
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
-export function checkKeyPart(
-  value: string,
-  name: "issuer" | "clientId",
-  action: string,
-): string {
+export function checkKeyPart(value: string, name: "issuer" | "clientId", action: string): string {
   if (!value.includes("|")) return value;
-  throw invalidOptions({
+  throw invalidOptions(
     action,
-    reason: `${PARTS[name]} has a "|", which separates the parts of a credential key`,
-    remedy: "Correct it.",
-  });
+    `${PARTS[name]} has a "|", which separates the parts of a credential key`,
+    "Correct it.",
+  );
 }
 
 /** Refuses a profile with a character that may not stand in a credential key. */
 export function checkProfile(profile: string, action: string): string {
   if (/^[A-Za-z0-9._@+-]{1,64}$/.test(profile)) return profile;
-  throw invalidOptions({
+  throw invalidOptions(
     action,
-    reason:
-      'profile (VM_OIDC_PROFILE, --profile) is not a name of 1 to 64 letters, digits and ". _ @ + -"',
-    remedy: "Correct it, or leave it out.",
-  });
+    'profile (VM_OIDC_PROFILE, --profile) is not a name of 1 to 64 letters, digits and ". _ @ + -"',
+    "Correct it, or leave it out.",
+  );
 }
 
 /** Trims a text and removes its matching outer quotes, each time trimming the rest. */
-function unwrap(text: string, trim = (text: string) => text.trim()): string {
+function unwrap(text: string, trim = (text: string) => text.trim()) {
   let inner = trim(text);
   while (inner.length >= 2 && inner[0] === inner.at(-1) && (inner[0] === '"' || inner[0] === "'")) {
     inner = trim(inner.slice(1, -1));
@@ -200,7 +195,7 @@ function unwrap(text: string, trim = (text: string) => text.trim()): string {
  * Without trailing slashes. A loop, since `/\/+$/` takes quadratic time for slashes that another
  * character follows.
  */
-function withoutSlashes(text: string): string {
+function withoutSlashes(text: string) {
   let end = text.length;
   while (text[end - 1] === "/") end--;
   return text.slice(0, end);

@@ -1,4 +1,5 @@
 import { knowCopies, showCaller, showCode } from "../backends/common/error_class.ts";
+import { causeFrom } from "../backends/common/foreign_error.ts";
 import { given } from "../backends/common/json.ts";
 import { permissionFlag } from "../backends/common/permission.ts";
 import {
@@ -16,6 +17,7 @@ import {
  * |---|---|
  * | `invalid_options` | an option or variable is unknown or has a wrong value |
  * | `settings_invalid` | the settings file is damaged, or has an unknown key or a wrong value |
+ * | `refused_by_settings` | the superuser's settings file does not name this issuer or store |
  * | `conflicting_credentials` | an API key and OIDC together |
  * | `missing_api_credentials` | neither an API key nor issuer and client id |
  * | `missing_model` | `init()` without a model |
@@ -26,6 +28,7 @@ import {
  * | `session_closed` | the session was closed |
  * | `no_access_token` | the session uses an API key |
  * | `login_required` | a person has to sign in, and may not be asked now |
+ * | `package_missing` | a registry did not give the code of a sign-in or a refresh |
  * | `provider_unavailable` | the provider gave no usable answer; trying again may help |
  * | `provider_refused` | the provider refused: see `kind` and `oauthError` |
  * | `provider_invalid` | an answer of the provider is wrong or unsafe |
@@ -46,6 +49,9 @@ import {
  * | `credentials_not_stored` | new tokens could not be stored; they stay usable in this process |
  * | `wrong_origin` | a request to another origin than the API's |
  * | `api_unreachable` | the API did not answer |
+ * | `api_metadata_invalid` | the API publishes no metadata, or metadata that must not be used |
+ * | `reauthentication_required` | the API wants a stronger or newer sign-in, or more scope: an `ApiError` with `demand` |
+ * | `demand_unmet` | the provider has signed the person in, and not as the API demands |
  * | `api_error` | the API answered with an error status: an `ApiError` |
  * | `unauthorized` | the API answered 401: an `ApiError` |
  *
@@ -54,6 +60,7 @@ import {
 export type ValidMindAuthErrorCode =
   | "invalid_options"
   | "settings_invalid"
+  | "refused_by_settings"
   | "conflicting_credentials"
   | "missing_api_credentials"
   | "missing_model"
@@ -64,6 +71,7 @@ export type ValidMindAuthErrorCode =
   | "session_closed"
   | "no_access_token"
   | "login_required"
+  | "package_missing"
   | "provider_unavailable"
   | "provider_refused"
   | "provider_invalid"
@@ -84,6 +92,9 @@ export type ValidMindAuthErrorCode =
   | "credentials_not_stored"
   | "wrong_origin"
   | "api_unreachable"
+  | "api_metadata_invalid"
+  | "reauthentication_required"
+  | "demand_unmet"
   | "api_error"
   | "unauthorized";
 
@@ -159,10 +170,12 @@ export interface ValidMindAuthErrorParts extends ErrorParts {
   kind?: RefusalKind | undefined;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
   oauthError?: string | undefined;
-  /** The options of the sign-in that leads out of the error, without a secret: of `login_required`. */
+  /** The options of the sign-in that leads out of the error, without a secret. */
   signIn?: Readonly<Record<string, string | boolean>> | undefined;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   retryAfterMs?: number | undefined;
+  /** The permissions that the call needs: of `permission_required`. */
+  permissions?: readonly Deno.PermissionDescriptor[] | undefined;
 }
 
 /**
@@ -199,10 +212,12 @@ export class ValidMindAuthError extends Error {
   declare readonly kind?: RefusalKind;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
   declare readonly oauthError?: string;
-  /** The options of the sign-in that leads out of the error: of `login_required`. */
+  /** The options of the sign-in that leads out of the error. */
   declare readonly signIn?: Readonly<Record<string, string | boolean>>;
   /** The pause that the provider or the API asks for, in milliseconds: `Retry-After`. */
   declare readonly retryAfterMs?: number;
+  /** The permissions that the call needs, as far as they are known: of `permission_required`. */
+  declare readonly permissions?: readonly Deno.PermissionDescriptor[];
 
   /**
    * Creates an error.
@@ -212,12 +227,12 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs } = parts;
+    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs, permissions } = parts;
     this.code = code;
     this.action = action;
     this.reason = reason;
     this.remedy = remedy;
-    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs }));
+    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs, permissions }));
     showCode(this);
   }
 }
@@ -262,23 +277,24 @@ export class MissingModelIdError extends ValidMindAuthError {
 }
 
 /**
- * The demand of an API in `WWW-Authenticate`, by the names of RFC 6750, RFC 9470 and Microsoft Entra.
+ * The demand of an API for another sign-in, from the `WWW-Authenticate` of its answer.
  *
  * @category Errors
  */
-export interface ApiChallenge {
-  /** The reason, such as `insufficient_user_authentication` or `insufficient_claims`. */
-  readonly error?: string;
-  /** The authentication methods, of which the API wants one. */
-  readonly acr_values?: string;
-  /** The longest time since the person has signed in, in seconds. */
-  readonly max_age?: string;
-  /** The claims that the API wants, as JSON. */
+export interface ApiDemand {
+  /** The authentication methods, of which the API wants one, separated by spaces: RFC 9470. */
+  readonly acrValues?: string;
+  /** The longest time since the person has signed in, in seconds: RFC 9470. */
+  readonly maxAge?: number;
+  /** The claims that the API wants, as JSON: Microsoft Entra's claims challenge. */
   readonly claims?: string;
+  /** The scope that the API wants, separated by spaces: RFC 6750. */
+  readonly scope?: string;
 }
 
 /**
- * The API answered with an error status: `unauthorized` for 401, else `api_error`.
+ * The API answered with an error status: `reauthentication_required` where it wants another sign-in,
+ * `unauthorized` for another 401, else `api_error`.
  *
  * @category Errors
  *
@@ -290,10 +306,9 @@ export interface ApiChallenge {
  * try {
  *   await session.get("ping");
  * } catch (error) {
- *   if (!(error instanceof ApiError) || error.challenge === undefined) throw error;
- *   const { error: _, ...authorizationParameters } = error.challenge;
- *   await session.clear();
- *   await init({ model: "cl123", flow: "browser", authorizationParameters });
+ *   if (!(error instanceof ApiError) || error.demand === undefined) throw error;
+ *   await session.signIn({ for: error });
+ *   await session.get("ping");
  * }
  * ```
  */
@@ -302,8 +317,8 @@ export class ApiError extends ValidMindAuthError {
   readonly status: number;
   /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
   readonly body: string;
-  /** The API's demand, if its answer has one. A sign-in with these parameters satisfies it. */
-  declare readonly challenge?: ApiChallenge;
+  /** The API's demand, if its answer has one. `Session.signIn` signs in as it says. */
+  declare readonly demand?: ApiDemand;
 
   /**
    * Creates an error.
@@ -311,27 +326,32 @@ export class ApiError extends ValidMindAuthError {
    * @param parts What failed, why, and what to do; the pause that the API asks for.
    * @param status The HTTP status.
    * @param body The beginning of the answer.
-   * @param challenge The API's demand.
+   * @param demand The API's demand.
    */
   constructor(
     parts: ValidMindAuthErrorParts,
     status: number,
     body: string,
-    challenge?: ApiChallenge,
+    demand?: ApiDemand,
   ) {
-    super(status === 401 ? "unauthorized" : "api_error", parts);
+    super(codeOfAnswer(status, demand), parts);
     this.status = status;
     this.body = body;
-    if (challenge !== undefined) this.challenge = challenge;
+    if (demand !== undefined) this.demand = demand;
   }
+}
+
+function codeOfAnswer(status: number, demand: ApiDemand | undefined): ValidMindAuthErrorCode {
+  if (demand !== undefined) return "reauthentication_required";
+  return status === 401 ? "unauthorized" : "api_error";
 }
 
 const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelIdError, ApiError };
 for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(parts: ErrorParts): ValidMindAuthError {
-  return new ValidMindAuthError("invalid_options", parts);
+export function invalidOptions(action: string, reason: string, remedy: string): ValidMindAuthError {
+  return new ValidMindAuthError("invalid_options", { action, reason, remedy });
 }
 
 /**
@@ -348,6 +368,7 @@ export function netDenied(
     action,
     reason: `Deno does not permit ${what}`,
     remedy: `Run with: ${permissionFlag("net", ...hosts)}`,
+    permissions: hosts.map((host) => ({ name: "net", host })),
   });
 }
 
@@ -364,7 +385,22 @@ export function isOwn(error: unknown): error is ValidMindAuthError | Credentials
 }
 
 /** Throws an error again. Where a wait has hidden the caller of one of this module, its stack gets it. */
-export function throwToCaller(error: unknown): never {
+export function throwToCaller(thrown: unknown): never {
+  const error = ownError(thrown);
   if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
   throw error;
+}
+
+/** An error, or that of this module for a part of it that Deno could not load: parts are loaded where they are used. */
+export function ownError(error: unknown): unknown {
+  if (Object(error).code !== "ERR_MODULE_NOT_FOUND") return error;
+  return new ValidMindAuthError("package_missing", {
+    action: "load the code for this call",
+    reason: "a registry did not give a module of it",
+    remedy:
+      "Check the network and the registries: npm's (NPM_CONFIG_REGISTRY) has oauth4webapi, and " +
+      "JSR's (JSR_URL) has this module, which is npm:@validmind/auth as well. Behind a company's " +
+      "authority set DENO_TLS_CA_STORE=system.",
+    cause: causeFrom(error),
+  });
 }

@@ -7,11 +7,6 @@ import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
 
-/** Loaded where somebody signs out. */
-const loadSignOut = () => import("./signed_in/sign_out.ts");
-/** Loaded where the provider is asked for its endpoints. */
-const loadProvider = () => import("./provider/oidc_provider.ts");
-
 /**
  * Signs in to ValidMind, pings its API, and makes the session the active one of this process. A
  * notebook or a script begins with this call.
@@ -136,7 +131,7 @@ export async function reload(): Promise<ClientInfo> {
 export async function clearOidcCredentials(
   options: ClearOidcCredentialsOptions = {},
 ): Promise<ClearResult> {
-  const { signOut } = await loadSignOut();
+  const { signOut } = await import("./signed_in/sign_out.ts");
   return await signOut(options);
 }
 
@@ -193,7 +188,7 @@ export async function requiredPermissions(
   if (identity.kind === "api_key") return call.needs();
   const hosts: string[] = [];
   if (about.discover) {
-    const { OidcProvider } = await loadProvider();
+    const { OidcProvider } = await import("./provider/oidc_provider.ts");
     hosts.push(...await new OidcProvider(identity, runtime).endpointHosts());
   }
   return uniqueNeeds([
@@ -204,14 +199,14 @@ export async function requiredPermissions(
 }
 
 /** Asks the API for the model's information and keeps it on the session. */
-async function ping(session: SignedInSession, signal?: AbortSignal): Promise<ClientInfo> {
+async function ping(session: SignedInSession, signal?: AbortSignal) {
   const answer = await session.get("ping", {}, signal === undefined ? {} : { signal });
   const { readClientInfo } = await import("./api/client.ts");
   session.info = readClientInfo(answer);
   return session.info;
 }
 
-function active(action: string): SignedInSession {
+function active(action: string) {
   const session = peekActiveSession();
   if (session !== undefined) return session;
   throw new ValidMindAuthError("no_active_session", {

@@ -1,4 +1,5 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
+import type { ApiDemand } from "./errors.ts";
 
 /**
  * Options of `Session.clear`.
@@ -222,6 +223,18 @@ export interface DropPermissionsResult {
 }
 
 /**
+ * Options of {@linkcode Session.signIn}.
+ *
+ * @category Session
+ */
+export interface SignInOptions {
+  /** The error of the API, or another object with its demand. */
+  for: { readonly demand?: ApiDemand };
+  /** Cancels the sign-in. */
+  signal?: AbortSignal;
+}
+
+/**
  * One signed-in identity in this process. Gives a fresh token, and makes requests with it to the
  * API's own origin.
  *
@@ -286,17 +299,19 @@ export interface Session {
    * `fetch` with the session's headers. A path is below `apiHost`, with a leading slash or without. A
    * whole URL reaches other paths of the API's origin. After a 401 the token is refreshed, and the
    * request is sent once more. A stream cannot be sent again, and the body of a `Request` is a stream:
-   * then the 401 is an error. A redirect to another origin is followed without the session's headers.
+   * then the 401 is an error. So is an answer that demands another sign-in: its code is
+   * `reauthentication_required`. A redirect to another origin is followed without the session's headers.
    *
    * A `URL` or a `Request` is read once, so that a later change of it does not redirect the token.
    *
-   * @throws {ApiError} A 401, if the body is a stream.
+   * @throws {ApiError} A 401, if the body is a stream; `reauthentication_required`.
    * @throws {ValidMindAuthError} `wrong_origin`, `api_unreachable`, `session_closed`, and as
    * {@linkcode accessToken}.
    */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /**
-   * The JSON answer to a GET; `undefined` for an empty answer.
+   * The JSON answer to a GET; `undefined` for an empty answer. Give it the type that the API documents:
+   * `const { model } = await session.get("ping") as { model: { name: string } };`
    *
    * @throws {ApiError} If the status is not 2xx.
    * @throws {ValidMindAuthError} As {@linkcode fetch}.
@@ -309,6 +324,34 @@ export interface Session {
    * @throws {ValidMindAuthError} As {@linkcode fetch}.
    */
   post(path: string, options?: PostOptions): Promise<unknown>;
+  /**
+   * Asks the person for a new sign-in, as the API demands it: stronger, newer, or with more scope
+   * ([RFC 9470](https://www.rfc-editor.org/rfc/rfc9470)). It is made in the browser, or with
+   * `flow: "device"` in the device flow, if the provider states that it knows what is demanded. Its tokens replace those of the
+   * same person. Nothing is replaced where another person signs in, or where the provider does not do
+   * what the API demands.
+   *
+   * Needs the permissions of a sign-in.
+   *
+   * @example
+   * ```ts
+   * import { ApiError, getSession, init } from "@validmind/auth";
+   *
+   * await init({ model: "cl123" });
+   * try {
+   *   await getSession().get("ping");
+   * } catch (error) {
+   *   if (!(error instanceof ApiError) || error.code !== "reauthentication_required") throw error;
+   *   await getSession().signIn({ for: error });
+   * }
+   * ```
+   *
+   * @throws {ValidMindAuthError} `invalid_options` without a demand; `demand_unmet` where the provider
+   * ignores it; `id_token_invalid` where another person has signed in; `login_required` where nobody
+   * may be asked; `no_access_token`, `session_closed`; and as `createSession`.
+   * @throws {CredentialsBackendError} An error of the backend.
+   */
+  signIn(options: SignInOptions): Promise<void>;
   /** The signed-in person, the expiry and the backend. Uses no network and holds no secret. */
   status(): Promise<SessionStatus>;
   /**

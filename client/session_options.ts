@@ -231,6 +231,14 @@ export interface SessionOptions {
    * @default {VM_OIDC_INTERACTIVE, or true unless CI is "true" and there is no terminal}
    */
   interactive?: boolean;
+  /**
+   * Whether the person is asked where the API wants another sign-in: see `Session.signIn`. With `"ask"`
+   * the call is repeated once afterwards, if its body can be sent again. The option counts also where
+   * `interactive` is `false`.
+   *
+   * @default {"never"}
+   */
+  reauthenticate?: "ask" | "never";
   /** Shows the code to the person, instead of the built-in prompt. Polling does not wait for it. */
   onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
   /**
@@ -316,6 +324,40 @@ export interface SessionOptions {
    * @default {a timer}
    */
   delay?: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Options of {@linkcode discoverApi}.
+ *
+ * @category Sign in
+ */
+export interface DiscoverApiOptions {
+  /** Cancels the requests. */
+  signal?: AbortSignal;
+  /**
+   * Makes the requests.
+   *
+   * @default {globalThis.fetch}
+   */
+  fetch?: typeof globalThis.fetch;
+}
+
+/**
+ * The sign-in to an API, as the API describes it. The description is the API's own: show the issuer to
+ * the person before a sign-in goes there. It does not name a client.
+ *
+ * @category Sign in
+ */
+export interface DiscoveredApi {
+  /** The issuers that the API accepts tokens of. */
+  readonly issuers: readonly string[];
+  /**
+   * Options for `createSession`, beside `clientId`: the API, its audience, and if it says so, the scope
+   * and `dpop`. The issuer is absent if there are several.
+   */
+  readonly options: Readonly<
+    Pick<SessionOptions, "apiHost" | "issuer" | "scope" | "audience" | "dpop">
+  >;
 }
 
 /**

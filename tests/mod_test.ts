@@ -9,8 +9,8 @@ const NAMES = `
   ApiError CredentialsBackendError FileCredentialsBackend KvCredentialsBackend
   MemoryCredentialsBackend MissingApiCredentialsError MissingModelIdError NullCredentialsBackend
   ValidMindAuthError
-  clearOidcCredentials createSession credentialKey credentialsPath formatPermissionFlags
-  formatPermissionSet getDefaultBackend getSession init isExpired loadBackendFromEnv
+  clearOidcCredentials createSession credentialKey credentialsPath discoverApi
+  formatPermissionFlags formatPermissionSet getDefaultBackend getSession init isExpired loadBackendFromEnv
   migrateCredentials normalizeAudience normalizeClientId normalizeIssuer reload
   requiredPermissions resolveCredentialsBackend setDefaultBackend startSignIn withFileLock
 `.trim().split(/\s+/);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, join, relative } from "@std/path";
 import { type JsrRegistry, startJsrRegistry } from "./support/jsr_registry.ts";
@@ -37,6 +37,29 @@ Deno.test("the package works as a user imports it", async (t) => {
     assert((await Deno.stat(path)).isFile);
     assertStringIncludes(path, "@napi-rs");
   });
+});
+
+Deno.test("where npm does not answer, a sign-in names registries and variables before a person is asked", async () => {
+  await using registry = await startJsrRegistry();
+  await using folder = await tempDir();
+  const { code, stdout, stderr } = await runDeno({
+    code: `import { createSession, MemoryCredentialsBackend } from "jsr:@validmind/auth";
+      const credentialsBackend = new MemoryCredentialsBackend();
+      const identity = { issuer: "https://login.example.com", clientId: "my-app" };
+      const onDeviceCode = () => console.log("asked");
+      await createSession({ ...identity, credentialsBackend, onDeviceCode })
+        .catch(({ code, message }) => console.log(code, message));`,
+    flags: ["-A"],
+    config: false,
+    env: {
+      JSR_URL: registry.url,
+      DENO_DIR: folder.path,
+      NPM_CONFIG_REGISTRY: "http://127.0.0.1:9/",
+    },
+    timeoutMs: 300_000,
+  });
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /^package_missing Cannot load .*oauth4webapi.*npm:@validmind\/auth/);
 });
 
 Deno.test("deno publish finds no slow types", async () => {

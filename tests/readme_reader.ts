@@ -45,7 +45,12 @@ export async function startReadmeWorld() {
   await using stack = new AsyncDisposableStack();
   const registry = stack.use(await startJsrRegistry());
   const provider = stack.use(await startOidcProvider({ interval: 0.2 }));
-  const api = stack.use(await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) }));
+  const api = stack.use(
+    await startTrackingApi({
+      accepts: (bearer) => provider.isActive(bearer),
+      issuer: provider.issuer,
+    }),
+  );
   const { path: bin } = stack.use(await tempDir());
   await Deno.symlink(DENO, `${bin}/deno`);
   provider.autoApprove = true;

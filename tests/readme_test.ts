@@ -15,7 +15,7 @@ const PAGES: Record<string, readonly string[]> = {
   "client/README.md": ["Fast starts"],
   "client/jobs.md": [],
   "client/providers.md": [],
-  "client/hubs.md": ["The kernel", "Vault on one machine", "Kubernetes"],
+  "client/hubs.md": ["One store for all", "The kernel", "Vault on one machine", "Kubernetes"],
   "backends/README.md": ["Memory and Deno KV", "Keychain"],
   "backends/own.md": [],
   ...Object.fromEntries(MODULES.map((name) => [`backends/${name}.ts`, []])),

@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { type EnvReader, HOME_VARIABLE, parseFlag, readEnvIfGranted } from "./environment.ts";
+import { HOME_VARIABLE, parseFlag, readEnvIfGranted } from "./environment.ts";
 
 /** The variables that choose the backend, in the order in which they are read. */
 export const BACKEND_VARIABLES = {
@@ -28,8 +28,12 @@ interface BackendChoice {
 /**
  * Reads which backend the environment chooses. Loading, permissions and the command line all ask
  * here, so that they cannot differ. The options belong to the name beside them and to no other.
+ *
+ * @param read Gives a variable's text: `undefined` where it is not set, `null` where it may not be read.
  */
-export function readBackendChoice(read: EnvReader): BackendChoice {
+export function readBackendChoice(
+  read: (variable: string) => string | undefined | null,
+): BackendChoice {
   const { noPersist, ownName, ownOptions, name, options } = BACKEND_VARIABLES;
   const flag = read(noPersist);
   if (parseFlag(noPersist, flag)) {

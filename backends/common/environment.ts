@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { isGranted } from "./permission.ts";
+import { isGranted, runLine } from "./permission.ts";
 import { isDeno, isWindows } from "./runtime.ts";
 
 /** The variable that names the home folder. */
@@ -20,9 +20,6 @@ export function readEnvIfGranted(name: string): string | undefined {
   return text;
 }
 
-/** A variable's text: `undefined` where it is not set, `null` where it may not be read. */
-export type EnvReader = (variable: string) => string | undefined | null;
-
 export function isEnvGranted(name: string): boolean {
   return isGranted({ name: "env", variable: name });
 }
@@ -36,7 +33,7 @@ export function readEnv(name: string, purpose: string): string | undefined {
   throw new CredentialsBackendError("permission_required", {
     action: purpose,
     reason: `Deno does not permit the variable ${name}`,
-    remedy: `Run with --allow-env=${name}.`,
+    remedy: `Run with --allow-env=${name}, or with all permissions:\n  ${runLine("-A")}`,
   });
 }
 

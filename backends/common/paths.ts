@@ -42,17 +42,13 @@ export function isProgramPath(program: string): boolean {
   return /[/\\]/.test(program);
 }
 
-/** The folders of a `PATH`. */
-export function foldersOf(path: string = ""): string[] {
-  return path.split(isWindows ? ";" : ":");
-}
-
 /**
  * The reason against a `PATH` with a folder that is not absolute, if there is one. A program would come
  * from whatever folder somebody works in, such as a cloned repository, or start another one from there.
  */
 export function faultOfPath(path: string | undefined): string | undefined {
-  const relative = foldersOf(path).find((folder) => !isAbsolute(folder));
+  const folders = (path ?? "").split(isWindows ? ";" : ":");
+  const relative = folders.find((folder) => !isAbsolute(folder));
   if (relative === undefined) return undefined;
   return `PATH has the relative folder "${relative}", from which a program of another person could come`;
 }

@@ -1,4 +1,5 @@
 import { netHost } from "./host.ts";
+import { pathOfUrl } from "./paths.ts";
 import { isDeno, quoteArgument } from "./runtime.ts";
 
 /** Whether a permission is there without a question. Elsewhere there are none to ask for. */
@@ -26,4 +27,12 @@ export function permissionFlag(name: string, ...values: readonly string[]): stri
   return values.some((one) => one.includes(","))
     ? `a permission set in deno.json with ${JSON.stringify({ [name]: values })}`
     : quoteArgument(`--allow-${name}=${values}`);
+}
+
+/** The command that runs this program again with these flags. */
+export function runLine(flags: string): string {
+  const { mainModule } = Deno;
+  const isText = mainModule.includes("/$deno$"); // given to Deno without a file
+  const script = isText ? "script.ts" : pathOfUrl(new URL(mainModule)) ?? mainModule;
+  return `deno run ${flags} ${quoteArgument(script)}`;
 }

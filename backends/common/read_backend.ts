@@ -6,14 +6,10 @@ import { backendError, rememberEntry } from "./foreign_error.ts";
 /**
  * A copy of the entry that a backend gave; `undefined` for none. Something else, such as an entry's text
  * or bytes, is an error: taken for an entry without tokens, it would have people sign in over it.
- *
- * @param isOfKey Whether the entry may stand under the key that was asked for. An entry of another key would
- * send its tokens to the wrong provider.
  */
 export function entryFrom(
   backend: OidcCredentialsBackend,
   given: OidcCredentials | null | undefined,
-  isOfKey: (entry: OidcCredentials) => boolean = () => true,
 ): OidcCredentials | undefined {
   if (given === undefined || given === null) return undefined;
   // Tells bytes, a Map and the like from an object of fields.
@@ -21,15 +17,18 @@ export function entryFrom(
     const found = typeof given === "object" ? "an array, bytes or the like" : `a ${typeof given}`;
     const advice =
       "Let get() give the object that put() got. If only this entry is damaged, remove it";
-    throw corrupt(backend, `its get() gave ${found}, not an entry`, advice);
+    throw corruptEntry(backend, `its get() gave ${found}, not an entry`, advice);
   }
   rememberEntry(given);
-  if (isOfKey(given)) return { ...given };
-  const reason = "the stored entry belongs to another issuer or client than its key names";
-  throw corrupt(backend, reason, "Remove it");
+  return { ...given };
 }
 
-function corrupt(backend: OidcCredentialsBackend, reason: string, advice: string): Error {
+/** The error for an entry that is not used, and that a sign-out removes. */
+export function corruptEntry(
+  backend: OidcCredentialsBackend,
+  reason: string,
+  advice: string,
+): CredentialsBackendError {
   return new CredentialsBackendError("backend_corrupt", {
     action: `read credentials from ${describeBackend(backend)}`,
     reason,

@@ -35,12 +35,13 @@ export async function repeat<T>(
     if (result !== undefined) return result;
 
     const ms = now() - begun;
-    const isOver = tried >= tries || ms >= withinMs;
-    if (isOver) {
+    const leftMs = withinMs - ms;
+    if (tried >= tries || leftMs <= 0) {
       throw over(`after ${tried} ${tried === 1 ? "try" : "tries"} in ${Math.round(ms)} ms`);
     }
 
-    const pause = Math.min(pauseMs * tried, longestPauseMs);
-    await delay((0.5 + Math.random()) * pause, signal); // two that met once shall not meet each time
+    const jitter = 0.5 + Math.random(); // two that met once shall not meet each time
+    const pause = Math.min(pauseMs * tried, longestPauseMs) * jitter;
+    await delay(Math.min(pause, leftMs), signal);
   }
 }

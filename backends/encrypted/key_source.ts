@@ -1,9 +1,15 @@
 import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { fromBase64, toBase64 } from "../common/bytes.ts";
 import { entryFrom } from "../common/read_backend.ts";
+import { checkOptions } from "../common/check_options.ts";
 import { readEnv } from "../common/environment.ts";
+import { isNotCapable } from "../common/permission.ts";
 import { Once } from "../common/promises.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { readPrivateFile } from "../common/read_private_file.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -26,6 +32,7 @@ import {
  * |---|---|
  * | `Uint8Array` | these 32 random bytes, of which a copy is taken |
  * | `{ env: "MY_KEY" }` | 32 random bytes in that variable, as hex, base64 or base64url |
+ * | `{ file: "/run/secrets/my-key" }` | the same in a file, such as a secret of Kubernetes or a credential of systemd |
  * | `{ passphrase }` | derived from a text, or from a variable: `{ env: "MY_PASSPHRASE" }` |
  * | `{ backend }` | random, made at the first write and kept in another backend, such as the OS keychain |
  *
@@ -36,6 +43,7 @@ import {
 export type EncryptionKey =
   | Uint8Array
   | VariableKey
+  | FileKey
   | PassphraseKeyOptions
   | StoredKeyOptions;
 
@@ -47,6 +55,17 @@ export type EncryptionKey =
 export interface VariableKey {
   /** The variable with 32 random bytes as hex, base64 or base64url. */
   env: string;
+}
+
+/**
+ * A key in a file, which is read at the first use. The file belongs to this user or to the superuser.
+ * Others may not read it, except its group, and nobody else may write it.
+ *
+ * @category Backends
+ */
+export interface FileKey {
+  /** The path of a file with 32 random bytes as hex, base64 or base64url. */
+  file: string;
 }
 
 /**
@@ -101,11 +120,16 @@ export interface KeySource {
 /** Checks a key, and gives its source. `name` is its option. */
 export function keySource(key: EncryptionKey, name: string): KeySource {
   if (key instanceof Uint8Array) return keyOfBytes(key, name);
-  const { env, passphrase, backend }: Partial<
-    VariableKey & PassphraseKeyOptions & StoredKeyOptions
+  const { env, file, passphrase, backend }: Partial<
+    VariableKey & FileKey & PassphraseKeyOptions & StoredKeyOptions
   > = Object(key);
   if (env !== undefined) {
     return { ...fixedKey(() => readKeyVariable(env)), ...ofVariable(env, name) };
+  }
+  if (file !== undefined) {
+    checkOptions(ACTION, key, { file: "path" });
+    const permissions = (): BackendPermission[] => [{ name: "read", path: file }];
+    return { ...fixedKey(() => readKeyFile(file)), identity: file, permissions };
   }
   if (typeof passphrase === "string") {
     assertPassphrase(passphrase);
@@ -119,7 +143,7 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
   if (backend === undefined) {
     throw keyOptionError(
       `option "${name}" is not a key`,
-      "Give 32 bytes, or one of env, passphrase, backend.",
+      "Give 32 bytes, or one of env, file, passphrase, backend.",
     );
   }
   assertCredentialsBackend(backend, name);
@@ -228,12 +252,31 @@ function row(fields: Record<string, string>): OidcCredentials {
   return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
 }
 
-/** The 32 bytes in a variable. */
 function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
-  const bytes = bytesIn(readVariable(name, "read the encryption key", MAKE_ONE).trim());
+  const text = readVariable(name, "read the encryption key", MAKE_ONE);
+  return keyIn(text, `the variable ${name}`, "env_invalid");
+}
+
+function readKeyFile(path: string): Uint8Array<ArrayBuffer> {
+  const text = readPrivateFile(path, {
+    what: "a key",
+    maxBytes: 1024,
+    forbiddenMode: 0o027, // a platform may give the file to a group
+    fail: (reason, remedy, cause) => {
+      const code = isNotCapable(cause) ? "permission_required" : "invalid_options";
+      const action = `read the encryption key from ${path}`;
+      return new CredentialsBackendError(code, { action, reason, remedy });
+    },
+  });
+  return keyIn(text, path, "invalid_options");
+}
+
+/** The 32 bytes in a text. */
+function keyIn(text: string, place: string, code: CredentialsBackendErrorCode) {
+  const bytes = bytesIn(text.trim());
   if (bytes !== undefined && isRandom(bytes)) return bytes;
-  throw new CredentialsBackendError("env_invalid", {
-    action: `read the encryption key from the variable ${name}`,
+  throw new CredentialsBackendError(code, {
+    action: `read the encryption key from ${place}`,
     reason: `it is not ${KEY_BYTES} random bytes in hex, base64 or base64url`,
     remedy: MAKE_ONE,
   });

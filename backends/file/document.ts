@@ -38,7 +38,8 @@ export function credentialsPath(): string {
     throw new CredentialsBackendError("home_unset", {
       action: "find the credentials file",
       reason: `${HOME_VARIABLE} is not set`,
-      remedy: 'Set it, or give "path" in the options of the file store.',
+      remedy: 'Set it, or give "path" in the options of the file store. In a container, ' +
+        "VM_OIDC_NO_PERSIST=1 keeps the tokens in memory.",
     });
   }
   return join(home, ".validmind", "credentials.json");
@@ -115,40 +116,26 @@ export interface CredentialsDocument {
   [field: string]: unknown;
 }
 
-/** The document in the file at `path`, or `undefined` where there is no file. */
-export function readIfPresent(path: string): CredentialsDocument | undefined {
+/** The document in the file at `path`, and the file as it was before; an empty document without a file. */
+export function readDocument(path: string): {
+  document: CredentialsDocument;
+  info: Deno.FileInfo | undefined;
+} {
   try {
-    return readDocument(path).document;
+    const { bytes, info } = readOwnFile(path);
+    return { document: parseDocument(bytes, path), info };
   } catch (error) {
     const isMissing = error instanceof Deno.errors.NotFound;
-    if (isMissing && ![path, dirname(path)].some(isLinkToNothing)) return undefined;
-    throw fileError("read", path, error);
-  }
-}
-
-/**
- * The document, to be changed and written, and its file as it was before; an empty document where there is
- * no file.
- */
-export function readForUpdate(path: string) {
-  try {
-    return readDocument(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
+    if (isMissing && ![path, dirname(path)].some(isLinkToNothing)) {
       return { document: emptyDocument(), info: undefined };
     }
-    throw error;
+    throw fileError("read", path, error);
   }
 }
 
 /** The document that the first write begins with. */
 export function emptyDocument(): CredentialsDocument {
   return { version: VERSION, credentials: {} };
-}
-
-function readDocument(path: string) {
-  const { bytes, info } = readOwnFile(path);
-  return { document: parseDocument(bytes, path), info };
 }
 
 /**

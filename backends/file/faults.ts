@@ -58,7 +58,10 @@ function explainFileFault(path: string, error: unknown): Explanation {
   const { name = "unknown error", message = "", code }: Partial<OsError> = Object(error);
   // The system's own words, such as "Read-only file system", without those of Deno.
   const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;
-  return ["backend_unavailable", reason, "Repair this, or use another path."];
+  const remedy =
+    "Repair this, or use another path. In a container, VM_OIDC_NO_PERSIST=1 keeps the tokens " +
+    "in memory.";
+  return ["backend_unavailable", reason, remedy];
 }
 
 function permissionNeeded(path: string, { message }: Error): Explanation {

@@ -5,10 +5,8 @@ import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_crede
 import {
   assertWritable,
   type CredentialsDocument,
-  emptyDocument,
   getEntry,
-  readForUpdate,
-  readIfPresent,
+  readDocument,
   resolveLink,
   rowOf,
   serializeDocument,
@@ -88,7 +86,7 @@ export class FileStore {
   async delete(key: string): Promise<void> {
     vanished.delete(this.#path);
     const path = resolveLink(this.#path);
-    const document = readIfPresent(path) ?? emptyDocument();
+    const { document } = readDocument(path);
     if (rowOf(document, key) === undefined && leftFiles(path).length === 0) return;
     this.#prepare();
     const remove = (document: CredentialsDocument) =>
@@ -111,7 +109,7 @@ export class FileStore {
     error: CredentialsBackendError,
   ) {
     if (error.code !== "backend_full") throw error;
-    const { credentials, version: _, ...others } = readForUpdate(path).document;
+    const { credentials, version: _, ...others } = readDocument(path).document;
     const kept = [...Object.keys(credentials).filter((one) => one !== key), ...Object.keys(others)];
     if (kept.length === 0) return removeFile(path, this.#path, isLocked);
     throw new CredentialsBackendError("backend_full", {
@@ -170,7 +168,7 @@ export class FileStore {
 
   async #prove(path: string, key: string): Promise<WriteProof> {
     try {
-      const { document, info } = readForUpdate(path);
+      const { document, info } = readDocument(path);
       assertWritable(document, path);
       const bytes = (info?.size ?? 0) + ENTRY_BYTES;
       return await proveWrite(`${path}.${shortHash(key)}.tmp`, bytes);
@@ -239,7 +237,7 @@ export class FileStore {
   ) {
     try {
       for (let tries = 0;; tries++) {
-        const { document, info } = readForUpdate(path);
+        const { document, info } = readDocument(path);
         if (!change(document)) return false;
         assertWritable(document, path);
         const text = serializeDocument(document);

@@ -1,16 +1,9 @@
-import { readEnv, readEnvIfGranted } from "../common/environment.ts";
+import { readEnv } from "../common/environment.ts";
 import { readText } from "../common/http_answer.ts";
-import {
-  basename,
-  faultOfPath,
-  foldersOf,
-  isAbsolute,
-  isProgramPath,
-  join,
-} from "../common/paths.ts";
+import { faultOfPath, isProgramPath } from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
-import { isWindows, writeError } from "../common/runtime.ts";
+import { isWindows } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
@@ -45,7 +38,6 @@ export interface Ended {
 export async function runProgram(call: Program, action: string, input: string): Promise<Ended> {
   const { program, env, timeoutMs } = call;
   assertTrustedPath(program, env);
-  warnOfInterpreter(program);
   const child = startProgram(call, action);
   const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
   try {
@@ -93,49 +85,10 @@ function assertTrustedPath(program: string, env: Program["env"]) {
   });
 }
 
-/**
- * The real path of a program, for people to see. The program stays as it was given if it is not found, as
- * on Windows, or if this process may not look for it. Deno asks no question.
- */
-export function locationOfProgram({ program, env }: Program): string {
-  for (const path of pathsOf(program, env)) {
-    if (!isGranted({ name: "read", path })) continue;
-    try {
-      const found = Deno.realPathSync(path);
-      if (Deno.statSync(found).isFile) return found;
-    } catch {
-      // it is not in this folder
-    }
-  }
-  return program;
-}
-
-/** The places where a program may be. */
-function pathsOf(program: string, env: Program["env"]): string[] {
-  if (isProgramPath(program)) return [program];
-  const folders = foldersOf(givenPath(env) ?? readEnvIfGranted("PATH"));
-  return folders.filter(isAbsolute).map((folder) => join(folder, program));
-}
-
-const INTERPRETER =
-  /^(deno|node|bun|python[\d.]*|ruby|perl|sh|bash|dash|zsh|fish|env|busybox|cmd|powershell|pwsh)(\.exe)?$/i;
-const warned = new Set<string>();
-
-/** Whoever may run an interpreter may do anything: once for each, people are told. */
-function warnOfInterpreter(program: string) {
-  if (warned.has(program) || !INTERPRETER.test(basename(program))) return;
-  warned.add(program);
-  writeError(
-    `Warning: ${program} runs any code, so --allow-run=${program} gives every permission. ` +
-      `Install the helper as a program of its own.\n`,
-  );
-}
-
 function startProgram({ program, args, env }: Program, action: string): Deno.ChildProcess {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   try {
-    return new Deno.Command(program, { args: [...args, action], env, ...pipes })
-      .spawn();
+    return new Deno.Command(program, { args: [...args, action], env, ...pipes }).spawn();
   } catch (error) {
     throw startError(`${action} credentials by ${program}`, program, error);
   }

@@ -230,7 +230,7 @@ async function withinLimits<T>(
     try {
       return { value: await untilAborted(run(), late) };
     } catch (error) {
-      if (late.aborted && error === late.reason) throw keychainError(action, service, timeoutMs);
+      if (late.aborted && error === late.reason) throw keychainTimeout(action, service, timeoutMs);
       if (!REMOVED.test(nativeText(error) ?? "")) throw keychainError(action, service, error);
       removed = error;
       return undefined;
@@ -239,25 +239,27 @@ async function withinLimits<T>(
   return value;
 }
 
-/** @param error What the library threw, or the time limit in milliseconds that has passed. */
+/** The coded error for one that the library threw. */
 export function keychainError(
   action: string,
   service: string,
   error: unknown,
 ): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
-  const [code, reason, remedy] = explainNativeFault(error);
-  return new CredentialsBackendError(code, {
-    action: `${action} ${describeKeychain(service)}`,
-    reason,
-    remedy,
-  });
+  return errorOf(action, service, explainNativeFault(error));
+}
+
+function keychainTimeout(action: string, service: string, ms: number) {
+  const reason = `no answer within ${ms} ms`;
+  return errorOf(action, service, ["backend_timeout", reason, `${WAIT} ${NO_END}`]);
+}
+
+function errorOf(action: string, service: string, [code, reason, remedy]: Fault) {
+  const parts = { action: `${action} ${describeKeychain(service)}`, reason, remedy };
+  return new CredentialsBackendError(code, parts);
 }
 
 function explainNativeFault(error: unknown): Fault {
-  if (typeof error === "number") {
-    return ["backend_timeout", `no answer within ${error} ms`, `${WAIT} ${NO_END}`];
-  }
   const text = nativeText(error);
   const [, ...fault] = FAULTS.find(([pattern]) => pattern.test(text ?? "")) ?? [];
   if (fault.length === 3) return fault;

@@ -4,15 +4,21 @@ import {
   faultOfMode,
   faultOfOwner,
   lookIfPresent,
+  Refusal,
 } from "../common/judge_path.ts";
 import { dirname } from "../common/paths.ts";
 import { resolveLink } from "../file/document.ts";
-import { refuse } from "../file/faults.ts";
-import { makeFolder } from "../file/replace_file.ts";
+import { isFull, refuse } from "../file/faults.ts";
+import { makeFolder, proveWrite, removeIfPresent } from "../file/replace_file.ts";
 
 const ACTION = "use the Deno KV file";
 /** The endings of a database and of the files that SQLite makes beside it. All hold entries. */
 const FILES = ["", "-journal", "-wal", "-shm"];
+/** The begin of every database. */
+const HEADER = "SQLite format 3\0";
+const NO_DATABASE = new Refusal("it is not a database", "Check the path, or remove it yourself.");
+/** More than SQLite's own files take at first. */
+const SPACE_BYTES = 65_536;
 const OPEN_TO_OTHERS = 0o077;
 
 /** The file of a database. */
@@ -57,4 +63,24 @@ function judgeFile(path: string) {
   refuse(ACTION, path, faultOfKind(info));
   refuse(ACTION, path, faultOfOwner(path, info));
   refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
+}
+
+/** Whether a disk has no space for SQLite's own files. SQLite has several words for that. */
+export async function isDiskFull(path: string): Promise<boolean> {
+  try {
+    (await proveWrite(`${path}.tmp`, SPACE_BYTES)).end();
+    return false;
+  } catch (error) {
+    return isFull(error);
+  }
+}
+
+/** Removes a database with all that is in it, which needs no space. */
+export function removeDatabase(given: string): void {
+  const path = resolveLink(given);
+  judgeFile(path);
+  const content = lookIfPresent(path) && Deno.readTextFileSync(path);
+  if (content && !content.startsWith(HEADER)) refuse("remove", path, NO_DATABASE);
+  for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);
+  if (path !== given) makeDatabase(path); // a link to nothing would be an error from now on
 }

@@ -3,11 +3,15 @@ import { isSameFile, lookIfPresent } from "../common/judge_path.ts";
 import { printable } from "../common/printable.ts";
 import { Queue } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
-import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
+import {
+  CredentialsBackendError,
+  SIGN_OUT,
+  SIGN_OUT_OF_ALL,
+} from "../credentials_backend_error.ts";
 import { fileError } from "../file/faults.ts";
 import { withKeyLock } from "../file/lock.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { type DatabaseFile, prepareDatabase } from "./database_file.ts";
+import { type DatabaseFile, isDiskFull, prepareDatabase, removeDatabase } from "./database_file.ts";
 
 const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
@@ -50,7 +54,7 @@ export class KvStore {
       const kv = await whileBusy("open", options, () => Deno.openKv(file?.path ?? path));
       return new KvStore(kv, options, file);
     } catch (error) {
-      throw kvError("open", path, error);
+      throw kvError("open", path, await isDiskFull(path) ? new Error(FULL) : error);
     }
   }
 
@@ -79,29 +83,15 @@ export class KvStore {
     });
   }
 
-  /**
-   * Removes the entry. SQLite needs some space for that. The file is not removed for it: another process may
-   * have it open, and would go on with what was in it.
-   */
+  /** Removes the entry. SQLite needs some space for that. */
   async delete(key: string): Promise<void> {
-    try {
-      await this.#try("remove credentials from", () => this.#kv.delete(entryKey(key)));
-    } catch (error) {
-      const { code, action, reason } = error as CredentialsBackendError;
-      if (code !== "backend_full") throw error;
-      const remedy =
-        "Free some space and try again. Or end all programs that use it and remove it " +
-        "by hand, with the files beside it (-wal, -shm): that signs out all of them.";
-      throw new CredentialsBackendError(code, { action, reason, remedy });
-    }
+    await this.#try("remove credentials from", () => this.#kv.delete(entryKey(key)));
   }
 
   async *list(): AsyncGenerator<string> {
-    const rows = this.#kv.list({ prefix: entryPrefix });
-    for (;;) {
-      const { done, value } = await this.#try("list credentials in", () => rows.next());
-      if (done) return;
-      if (value.value !== null) yield String(value.key.at(-1));
+    const readAll = () => Array.fromAsync(this.#kv.list({ prefix: entryPrefix }));
+    for (const { key, value } of await this.#try("list credentials in", readAll)) {
+      if (value !== null) yield String(key.at(-1));
     }
   }
 
@@ -117,6 +107,15 @@ export class KvStore {
 
   close(): void {
     this.#kv.close();
+  }
+
+  /** Removes the database file, whatever is in it. */
+  static remove(path: string): void {
+    try {
+      removeDatabase(path);
+    } catch (error) {
+      throw kvError("remove", path, error);
+    }
   }
 
   /** The entry, and a check that holds while its row is unchanged. */
@@ -181,14 +180,16 @@ async function whileBusy<T>(
     try {
       return { value: await operation() };
     } catch (error) {
-      if (error !== OVERTAKEN && !isBusy(error)) throw error;
+      if (error !== OVERTAKEN && !LOCKED.test(wordsOf(error))) throw error;
       return undefined;
     }
   });
   return value;
 }
 
+/** Another handle writes to the database at this moment. The operation has then done nothing. */
 const LOCKED = /database( table)? is locked/;
+const FULL = "database or disk is full";
 
 type Fault = [RegExp, CredentialsBackendError["code"], reason: string, remedy: string];
 
@@ -206,7 +207,13 @@ const FAULTS: Fault[] = [
     "it is not a valid Deno KV database",
     "Nothing was changed. Repair or remove the file.",
   ],
-  [/database or disk is full/, "backend_full", "no space is left", "Free some space."],
+  [
+    new RegExp(FULL),
+    "backend_full",
+    "no space is left",
+    `Free some space. To sign out without, end all programs that use it, and remove it by ` +
+    `${SIGN_OUT_OF_ALL}, or by hand with the files beside it (-wal, -shm).`,
+  ],
   [/disk I\/O error/, "backend_unavailable", "disk I/O error", "Check its space and file system."],
   [
     /unable to open database|read-?only database/,
@@ -216,16 +223,14 @@ const FAULTS: Fault[] = [
   ],
 ];
 
-/** Whether another handle writes to the database at this moment. The operation has then done nothing. */
-function isBusy(error: unknown) {
-  return error instanceof Error && LOCKED.test(error.message);
+function wordsOf(error: unknown) {
+  return error instanceof Error ? error.message : "";
 }
 
 /** The coded error for a failed operation of Deno KV. */
 function kvError(action: string, path: string, error: unknown) {
   if (error instanceof CredentialsBackendError) return error;
-  const text = error instanceof Error ? error.message : "";
-  const fault = FAULTS.find(([words]) => words.test(text));
+  const fault = FAULTS.find(([words]) => words.test(wordsOf(error)));
   if (fault === undefined) return fileError(action, path, error);
   const [, code, reason, remedy] = fault;
   return new CredentialsBackendError(code, { action: `${action} ${path}`, reason, remedy });

@@ -4,7 +4,7 @@ import { HOME_VARIABLE, readEnv, REFERENCE, VARIABLE } from "../common/environme
 import { causeFrom } from "../common/foreign_error.ts";
 import { isObject } from "../common/json.ts";
 import { isPathSpecifier } from "../common/paths.ts";
-import { permissionFlag } from "../common/permission.ts";
+import { isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { Once } from "../common/promises.ts";
 import { wrapBackend } from "../common/wrap_backend.ts";
@@ -232,6 +232,7 @@ async function importBackend(
   try {
     backend = new (Backend as new (options: Options) => unknown)(options);
   } catch (error) {
+    if (isNotCapable(error)) throw denial(subject, "its constructor", error);
     const cause = causeFrom(error, textsIn(options));
     if (cause instanceof CredentialsBackendError) throw cause;
     const remedy = `See the cause, and check ${origin.options}.`;
@@ -258,11 +259,8 @@ async function importModule(
     return await import(url);
   } catch (error) {
     // A module that is denied something while it runs throws NotCapable: that is its own error.
-    const [, target = "", kind] = error instanceof TypeError && DENIED.exec(error.message) || [];
-    if (kind !== undefined) {
-      const remedy = `Run with ${permissionFlag(kind, showSpec(target))}; ` +
-        "requiredPermissions() with -A names all flags.";
-      throw loadError("permission_required", source, "Deno does not permit the import", remedy);
+    if (error instanceof TypeError && DENIED.test(error.message)) {
+      throw denial(source, "the import", error);
     }
     const remedy = "See the cause, and check its path or its address.";
     const cause = causeFrom(error, textsIn(options));
@@ -270,8 +268,15 @@ async function importModule(
   }
 }
 
-/** The only trace of a denied import. */
+/** The only trace of a denied import, and of what an access was denied to. */
 const DENIED = /(?:access to "([^"]+)", )?run again with the --allow-(\w+) flag/;
+
+function denial(subject: string, what: string, { message }: Error) {
+  const [, target = "", kind = ""] = DENIED.exec(message) ?? [];
+  const flag = permissionFlag(kind, showSpec(target)).replace(/=$/, "");
+  const remedy = `Run with ${flag}; requiredPermissions() with -A names all flags.`;
+  return loadError("permission_required", subject, `Deno does not permit ${what}`, remedy);
+}
 
 function loadError(
   code: CredentialsBackendErrorCode,

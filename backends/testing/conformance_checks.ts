@@ -9,7 +9,7 @@ import type {
 import { changeTogether, type SharedStore } from "./several_processes.ts";
 
 /** Means of a check. */
-export interface ConformanceContext {
+interface ConformanceContext {
   /** A handle on the store, or for the check that needs it on a store that cannot be read. */
   backend: OidcCredentialsBackend;
   /** A key of this check alone, removed after it. */

@@ -7,6 +7,7 @@ import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import { readPrivateFile } from "../common/read_private_file.ts";
 import { redact } from "../common/redaction.ts";
+import { repeat } from "../common/repeat.ts";
 import { isDeno } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
@@ -23,8 +24,7 @@ interface VaultClientOptions {
 }
 
 const MAX_FILE_BYTES = 1024 * 1024;
-const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 2_000;
+const PAUSES = { pauseMs: 100, longestPauseMs: 2_000 };
 /**
  * With less time left it is not tried again: "no answer" would hide the trouble that is known. A fifth of a
  * short limit is enough.
@@ -54,22 +54,26 @@ export class VaultClient {
 
   /** The answer of any status, except for a passing trouble, after which it is tried again. */
   async request(request: VaultRequest): Promise<VaultAnswer> {
-    const { now, delay } = this.#options.timer;
+    const { timer } = this.#options;
+    const { action, signal } = request;
     const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#options.timeoutMs);
-    const deadline = now() + timeoutMs;
-    const shortestMs = Math.min(SHORTEST_TRY_MS, timeoutMs / 5);
-    for (let tries = 0;; tries++) {
-      request.signal?.throwIfAborted();
-      const result = await this.#attempt(request, Math.max(deadline - now(), 0), timeoutMs);
+    const withinMs = timeoutMs - Math.min(SHORTEST_TRY_MS, timeoutMs / 5);
+    const begun = timer.now();
+    const spentMs = () => timer.now() - begun;
+    const fault = ({ code = "backend_unavailable", reason, advice }: VaultTrouble, spent = "") =>
+      this.error(code, action, reason + spent, advice);
+    let last: VaultTrouble;
+    const over = (spent: string) => fault(last, `, ${spent}`);
+    return await repeat({ ...PAUSES, withinMs, signal, timer, over }, async () => {
+      const result = await this.#attempt(request, Math.max(timeoutMs - spentMs(), 0), timeoutMs);
       if ("status" in result) return result;
-      const backoff = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
-      const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
-      if (!result.isPassing || now() + wait + shortestMs >= deadline) {
-        const { code = "backend_unavailable", reason, advice } = result;
-        throw this.error(code, request.action, reason, advice);
-      }
-      await delay(wait, request.signal);
-    }
+      last = result;
+      const { isPassing, retryAfterMs = 0 } = result;
+      const isTooLong = retryAfterMs > Math.max(withinMs - spentMs(), 0);
+      if (!isPassing || isTooLong) throw fault(result);
+      if (retryAfterMs > 0) await timer.delay(retryAfterMs, signal);
+      return undefined;
+    });
   }
 
   error(
@@ -181,7 +185,7 @@ export class VaultClient {
 
 /** A request; its action is as in "Cannot {action} Vault …". */
 export interface VaultRequest extends SecretUse {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST";
   /** The path after `/v1/`, encoded. */
   readonly path: string;
   readonly body?: object;

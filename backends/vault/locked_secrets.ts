@@ -46,7 +46,7 @@ export interface SecretEngine {
 }
 
 /** Refuses a secret of another program. */
-export function assertOwn(name: string, { isForeign = false }: Row, action: string): void {
+function assertOwn(name: string, { isForeign = false }: Row, action: string): void {
   if (!isForeign) return;
   throw new CredentialsBackendError("backend_corrupt", {
     action,
@@ -142,7 +142,9 @@ export class LockedSecrets {
     if (held !== undefined && !held.isLost) {
       return await this.#inTurn(held, () => this.#prove(name, held, use));
     }
-    return await this.#look(name, key, use);
+    const row = await this.#look(name, key, use);
+    assertOwn(name, row, `${use.action} ${this.#options.place()}`);
+    return row;
   }
 
   /** Replaces the entry where `isReplaced` agrees. Gives whether it is stored. */
@@ -153,11 +155,32 @@ export class LockedSecrets {
     use: SecretUse,
   ): Promise<boolean> {
     const held = this.#held.get(name);
-    const change = () => this.#change(name, { key, text }, held, isReplaced, use);
-    return await this.#inTurn(held, change);
+    return await this.#inTurn(held, async () => {
+      const isOurs = held !== undefined && !held.isLost;
+      const known = isOurs ? held : heldOf(await this.#look(name, key, use));
+      let isTried = false;
+      const judge = () => {
+        if (isTried && known.row.text === text) return true; // the answer to the write was lost
+        if (held?.isLost && isReplaced === undefined) {
+          throw this.#locked(
+            `${use.action} ${this.#options.place()}`,
+            "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
+              `over ${SILENT_MS / 1000} s`,
+            "Try again.",
+          );
+        }
+        return isReplaced?.(known.row) === false ? false : undefined;
+      };
+      return await this.#repeat(use, async () => {
+        const verdict = judge();
+        if (verdict !== undefined) return verdict;
+        isTried = true;
+        return await this.#rewrite(name, known, { key, text }, use) || judge();
+      });
+    });
   }
 
-  /** Writes an empty entry over whatever is there, without its lock. Gives the new version. */
+  /** Writes an empty entry over whatever is there, which ends its lock. Gives the new version. */
   async empty(name: string, key: string, use: SecretUse): Promise<number> {
     const empty = { key, text: "", holder: "" };
     const held = this.#held.get(name);
@@ -168,7 +191,7 @@ export class LockedSecrets {
         const { version } = await this.#look(name, key, use); // the engine may demand one
         return await this.#write(name, empty, version, use);
       });
-      if (held !== undefined) held.row = row;
+      if (held !== undefined) held.isLost = true; // also where its own function signs out
       return row.version;
     };
     return await this.#inTurn(held, write);
@@ -238,9 +261,7 @@ export class LockedSecrets {
   }
 
   async #showLife(name: string, held: Held) {
-    const sentAt = this.#own.get(name)?.at ?? 0;
-    const isSoon = this.#options.timer.now() - sentAt < SIGN_MS / 2;
-    if (isSoon || held.isLost) return;
+    if (held.isLost) return;
     // The next sign tries again. A write that needs the lock notices that it is lost.
     await this.#inTurn(held, () => this.#rewrite(name, held, {}, BRIEFLY)).catch(() => undefined);
   }
@@ -276,33 +297,6 @@ export class LockedSecrets {
     if (own === undefined) return false;
     const ages = [this.#options.timer.now() - own.at, Math.abs(Date.now() - own.wall)];
     return ages.every((age) => age <= PROOF_MS);
-  }
-
-  async #change(
-    name: string,
-    { key, text }: Pick<Row, "key" | "text">,
-    held: Held | undefined,
-    isReplaced: ((row: Row) => boolean) | undefined,
-    use: SecretUse,
-  ) {
-    const isOurs = held !== undefined && !held.isLost;
-    const known = isOurs ? held : heldOf(await this.#look(name, key, use));
-    let isTried = false;
-    return await this.#repeat(use, async () => {
-      if (isTried && known.row.text === text) return true; // the answer to the write was lost
-      if (held?.isLost && isReplaced === undefined) {
-        throw this.#locked(
-          `${use.action} ${this.#options.place()}`,
-          "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
-            `over ${SILENT_MS / 1000} s`,
-          "Try again.",
-        );
-      }
-      if (isReplaced?.(known.row) === false) return false;
-
-      isTried = true;
-      return await this.#rewrite(name, known, { key, text }, use) || undefined;
-    });
   }
 
   async #release(name: string, held: Held) {

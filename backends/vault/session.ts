@@ -18,7 +18,7 @@ const LOOK_UP = { action: LOG_IN, method: "GET", path: "auth/token/lookup-self" 
 const NO_TOKEN = "there is no Vault token";
 const GIVE_TOKEN = `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`;
 /** The capabilities of a policy by the request. */
-const CAPABILITIES = { GET: "read", POST: "create and update", DELETE: "delete" };
+const CAPABILITIES = { GET: "read", POST: "create and update" };
 
 interface Held {
   /** `undefined` where a Vault Agent or Proxy on this host adds its own. */
@@ -134,9 +134,11 @@ export class VaultSession {
     if (held !== undefined) return held;
     // Without a mount Vault asks for a token, or knows no such path.
     const mount = answer.status === 400 ? "" : `that ${path.replace(/\/login$/, "")} is mounted, `;
+    // Vault says so in the same words where it cannot ask the cluster.
+    const cluster = auth.method === "kubernetes" ? ", and that Vault may ask the cluster" : "";
     throw this.#failed(
       `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,
-      `Check ${mount}the role, and whether the secret of the login has ended.`,
+      `Check ${mount}the role, and whether the secret of the login has ended${cluster}.`,
     );
   }
 

@@ -2,17 +2,11 @@ import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { isObject } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
-import { readClaims } from "../entry/bearer.ts";
-import {
-  type ApiChallenge,
-  ApiError,
-  codeOf,
-  invalidOptions,
-  ValidMindAuthError,
-} from "../errors.ts";
+import { type ApiDemand, ApiError, codeOf, invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
+import { demandIn, demandParts, refreshClaims } from "./demand.ts";
 import {
   actionOf,
   type ApiCredentials,
@@ -24,6 +18,8 @@ import {
 
 export interface RenewalOptions {
   rejected?: OwnHeaders;
+  /** The claims that a refresh asks for; `false` where no refresh helps. */
+  claims?: string | false | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -36,14 +32,14 @@ interface ApiClientOptions {
   canRenew: boolean;
   /** Called where the API refuses the new ones as well. */
   onRefusedAgain: () => void;
+  /** Asks the person for another sign-in, where that is wanted. */
+  signIn?: ((demand: ApiDemand, signal?: AbortSignal) => Promise<void>) | undefined;
+  /** The scope that the session asks for. */
+  scope?: string | undefined;
 }
 
 /** More of an error than its excerpt needs. The rest is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
-
-/** The parameters of `WWW-Authenticate`, and those by which a program can sign in again. */
-const PARAMETERS = /([\w-]+)=(?:"((?:\\.|[^"\\])*)"|([^\s,"]+))/g;
-const CHALLENGE = ["error", "acr_values", "max_age", "claims"];
 
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
 
@@ -75,11 +71,7 @@ export class ApiClient {
     checkCallOptions("POST", options, POST_TYPES);
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
-      throw invalidOptions({
-        action: "POST",
-        reason: "json and form exclude each other",
-        remedy: "Give one of them.",
-      });
+      throw invalidOptions("POST", "json and form exclude each other", "Give one of them.");
     }
     const init = { method: "POST", signal, body: postBody(json, form) };
     return await this.#json(this.#withParams(path, params, init));
@@ -109,30 +101,67 @@ export class ApiClient {
     }
   }
 
-  /** Sends a request, and after a 401 once more with new credentials. */
-  async #exchange(request: ApiRequest) {
+  /**
+   * Sends a request; after a refusal of its token once more with another one, and once more after a
+   * sign-in, where the API demands one and the person may be asked.
+   */
+  async #exchange(request: ApiRequest): Promise<Response> {
     const { url, init } = request;
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
     const response = await this.#transport.send(request, credentials);
-    if (response.status !== 401 || !this.#options.canRenew) return response;
-    // After a redirect to another origin, a 401 is not about the session's token.
+    if (![401, 403].includes(response.status) || !this.#options.canRenew) return response;
+    // After a redirect to another origin, a refusal is not about the session's token.
     if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
+    const demand = await this.#demandOf(response);
+    if (demand === undefined && response.status !== 401) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
       const first = wantsNonce ? "" : "call accessToken({ forceRefresh: true }), then ";
       const advice =
         `The body is a stream, which cannot be sent again: ${first}send it with a new stream.`;
-      throw await this.#apiError(request, response, advice);
+      throw await this.#apiError(request, response, advice, demand);
     }
     if (wantsNonce) return response;
-    const renewed = await this.#renew(credentials.headers, response, signal);
-    if (renewed === undefined) return response;
-    await response.body?.cancel();
-    this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
-    const again = await this.#transport.send(request, renewed);
+    const claims = demand && refreshClaims(demand);
+    const renewed = await this.#renew({ rejected: credentials.headers, claims, signal }, response);
+    if (renewed === undefined && demand === undefined) return response;
+    const again = renewed ? await this.#sendAgain(request, response, renewed) : response;
+    return await this.#meetDemand(request, again);
+  }
+
+  async #sendAgain(request: ApiRequest, refused: Response, credentials: ApiCredentials) {
+    await refused.body?.cancel();
+    this.#options.runtime.emit?.({ type: "api_retry", status: refused.status });
+    const again = await this.#transport.send(request, credentials);
     if (again.status === 401) this.#options.onRefusedAgain();
     return again;
+  }
+
+  /** Gives an answer without a demand. The person is asked once: another demand is an error. */
+  async #meetDemand(request: ApiRequest, response: Response): Promise<Response> {
+    const { signIn, credentials } = this.#options;
+    const signal = request.init.signal ?? undefined;
+    let answer = response;
+    let demand = await this.#demandOf(answer);
+    if (demand !== undefined && signIn !== undefined) {
+      await signIn(demand, signal);
+      answer = await this.#sendAgain(request, answer, await credentials({ signal }));
+      demand = await this.#demandOf(answer);
+    }
+    if (demand === undefined) return answer;
+    throw await this.#apiError(request, answer, undefined, demand);
+  }
+
+  /** The demand of an answer. One that echoes what the session knows is none. */
+  async #demandOf({ ok, headers }: Response): Promise<ApiDemand | undefined> {
+    const header = headers.get("www-authenticate") ?? "";
+    if (ok || !header.includes("insufficient_")) return undefined;
+    const { readChallenges } = await import("./api_metadata.ts");
+    const demand = demandIn(await readChallenges(header.slice(0, 10_000)));
+    const text = JSON.stringify(demand ?? "");
+    if (redact(text, this.#options.runtime.secrets) === text) return demand;
+    return undefined;
   }
 
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {
@@ -163,45 +192,35 @@ export class ApiClient {
     throw refusedAddress(base, url, method);
   }
 
-  async #renew(
-    rejected: OwnHeaders,
-    response: Response,
-    signal: AbortSignal | undefined,
-  ) {
+  async #renew(options: RenewalOptions, response: Response) {
     try {
-      return await this.#options.credentials({ rejected, signal });
+      return await this.#options.credentials(options);
     } catch (error) {
-      // The 401 itself says this. It would hide other errors, such as a full disk.
+      // The refusal itself says this. It would hide other errors, such as a full disk.
       if (codeOf(error).code === "login_required") return undefined;
       await response.body?.cancel();
       throw error;
     }
   }
 
-  async #apiError(request: ApiRequest, response: Response, advice?: string) {
+  async #apiError(
+    request: ApiRequest,
+    response: Response,
+    advice?: string,
+    demand?: ApiDemand,
+  ) {
     const { status, headers } = response;
+    const { canRenew, scope = "" } = this.#options;
     const text = await this.#transport.readText(request, response, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
     const parts = {
       action: actionOf(request),
       reason: `the API answered ${status} (${printable(body) || "no text"})`,
-      remedy: advice ?? adviceOn(status, this.#options.canRenew),
+      remedy: advice ?? adviceOn(status, canRenew),
       retryAfterMs: parseRetryAfter(headers.get("retry-after")),
+      ...demand && demandParts(demand, scope),
     };
-    return new ApiError(parts, status, body, this.#challengeOf(headers));
-  }
-
-  /** The demand of an answer. Microsoft Entra sends the claims in base64. */
-  #challengeOf(headers: Headers): ApiChallenge | undefined {
-    const header = (headers.get("www-authenticate") ?? "").slice(0, 10_000);
-    const challenge: Record<string, string> = {};
-    for (const [, name = "", quoted, plain = ""] of header.matchAll(PARAMETERS)) {
-      if (!CHALLENGE.includes(name)) continue;
-      const text = quoted?.replace(/\\(.)/g, "$1") ?? plain;
-      const claims = name === "claims" && readClaims(`.${text}`);
-      challenge[name] = this.#excerpt(claims ? JSON.stringify(claims) : text);
-    }
-    return Object.keys(challenge).length === 0 ? undefined : challenge;
+    return new ApiError(parts, status, body, demand);
   }
 
   /** The beginning of an answer, without what the session knows, which an API may echo. */
@@ -226,15 +245,15 @@ function refusedAddress(
     return new ValidMindAuthError("wrong_origin", {
       action: "make the request",
       reason: "the session has no API to send its token to",
-      remedy: `Set ${named("apiHost")}, or use globalThis.fetch().`,
+      remedy: `Set ${named("apiHost")}.`,
     });
   }
   if (url === null) {
-    return invalidOptions({
-      action: "make the request",
-      reason: "its address is not a URL",
-      remedy: "Give a path below apiHost, or a whole URL.",
-    });
+    return invalidOptions(
+      "make the request",
+      "its address is not a URL",
+      "Give a path below apiHost, or a whole URL.",
+    );
   }
   return new ValidMindAuthError("wrong_origin", {
     action: actionOf({ url, init: { method } }),

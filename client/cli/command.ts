@@ -8,8 +8,8 @@ import type { FlagName, FlagValues } from "./flags.ts";
 export interface Command {
   readonly name: string;
   readonly summary: string;
-  /** Paragraphs below the summary. */
-  readonly details: readonly string[];
+  /** Paragraphs below the summary, with an empty line between two. */
+  readonly details: string;
   readonly flags: readonly FlagName[];
   /** Placeholders for its arguments. A command without them takes none. */
   readonly args?: string;
@@ -18,7 +18,7 @@ export interface Command {
   /** Whether all words from the first argument on are arguments, flags as well. */
   readonly isRest?: boolean;
   /** Lines to copy, without the program's name. */
-  readonly examples: readonly string[];
+  readonly examples: string;
   /** Completes "Cannot …" in errors. */
   readonly action: string;
   /** Loads its code, which no other command needs. */

@@ -1,4 +1,4 @@
-import { type Command, EXIT_WORDS, PROGRAM, SPECIFIER } from "./command.ts";
+import { type Command, EXIT_WORDS, PROGRAM } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { type FlagName, FLAGS } from "./flags.ts";
 import { columns } from "./output.ts";
@@ -20,9 +20,7 @@ export function helpText(command: Command | undefined): string {
       text(
         "Signs in to an API behind an OpenID Provider, and prints its token for other programs.",
       ),
-      part("Usage", [[`${PROGRAM} <command> [flags]`], [
-        `deno run … ${SPECIFIER} <command> [flags]`,
-      ]]),
+      part("Usage", [[`${PROGRAM} <command> [flags]`]]),
       part("Commands", COMMANDS.map(({ name, summary }) => [name, summary])),
       part("Flags", flagRows(["help", "version"])),
       text(
@@ -40,9 +38,9 @@ export function helpText(command: Command | undefined): string {
   return [
     text(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
     part("Usage", [[`${PROGRAM} ${name} [flags] ${args}`]]),
-    ...details.map(text),
+    ...details.split("\n\n").map((paragraph) => text(paragraph.replaceAll(/\s+/g, " ").trim())),
     part("Flags", flagRows([...flags, "help"])),
-    `Examples:\n${columns(examples.map((line) => [`${PROGRAM} ${line}`]), "  ")}`,
+    `Examples:${examples.replaceAll(/\n\s*/g, `\n  ${PROGRAM} `)}\n`,
     exits,
   ].join("\n");
 }

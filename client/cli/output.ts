@@ -78,7 +78,11 @@ export function columns(
   const widths = Array.from({ length: last }, (_, index) => {
     return Math.max(...rows.map((row) => cellsOf(row[index] ?? "")));
   });
-  const start = widths.reduce((sum, one) => sum + one + 2, indent.length);
+  const beside = widths.reduce((sum, one) => sum + one + 2, indent.length);
+  // Where little of a line is left, as in a narrow terminal, the last column stands below.
+  const isBelow = width - beside < 20;
+  const start = isBelow ? 8 : beside;
+  const lineStart = `\n${" ".repeat(start)}`;
   // A line is as long as fits, unless a word is longer.
   const line = new RegExp(`(.{1,${width - start}})(?:[ \\n]|$)`, "g");
   return rows.map((row) => {
@@ -86,8 +90,9 @@ export function columns(
       const text = row[index] ?? "";
       return text + " ".repeat(one - cellsOf(text) + 2);
     });
-    const text = (row[last] ?? "").replaceAll(line, `$1\n${" ".repeat(start)}`);
-    return `${indent}${cells.join("")}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";
+    const text = (row[last] ?? "").replaceAll(line, `$1${lineStart}`);
+    const head = `${indent}${cells.join("")}${isBelow ? lineStart : ""}`;
+    return `${head}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";
   }).join("");
 }
 

@@ -1,17 +1,11 @@
-import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { isOwn, ValidMindAuthError } from "../errors.ts";
-import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
+import { parametersOf } from "../api/demand.ts";
+import { type ApiError, codeOf, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
+import { type OptionName, optionRow } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
-import {
-  type FlagName,
-  type FlagValues,
-  IDENTITY_FLAGS,
-  SIGN_IN_FLAGS,
-  STORE_FLAGS,
-} from "./flags.ts";
+import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
@@ -35,12 +29,12 @@ const SETTING_CODES: readonly string[] = [
  * Writes the error of a command to standard error and returns the exit code. `flags` are absent where
  * the arguments could not be parsed.
  */
-export function reportError(
+export async function reportError(
   error: unknown,
   isJson: boolean,
   command: string | undefined,
-  flags: FlagValues | undefined,
-): number {
+  flags: FlagValues = new FlagValues(),
+): Promise<number> {
   // The person or a signal has ended it, and the prompt has said so.
   if (error instanceof DOMException && error.name === "AbortError") {
     const { signal } = error as { signal?: Deno.Signal };
@@ -48,27 +42,31 @@ export function reportError(
   }
   const { code, message } = describeError(error, flags);
   const isSetting = SETTING_CODES.includes(code);
-  const hint = hintFor(code, command, flags);
+  const hint = hintFor(code, command) ?? await installHint(error, flags);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
-  if (code === "login_required") return EXIT.signInNeeded;
+  if (/^(login|reauthentication)_required$/.test(code)) return EXIT.signInNeeded;
   return isSetting ? EXIT.usage : EXIT.failure;
 }
 
-function hintFor(
-  code: string,
-  command: string | undefined,
-  flags: FlagValues | undefined,
-): string | undefined {
+function hintFor(code: string, command: string | undefined): string | undefined {
   if (code === "usage") return `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`;
   const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid";
-  if (isShownByConfig && command !== "config") {
-    return `Try: ${PROGRAM} config, which shows where each value comes from`;
-  }
-  const hint = denoFlagsHint(code, flags);
-  if (hint === undefined || command !== "exec") return hint;
-  return `${hint}\nAdd --allow-run=PROGRAM, and --allow-env=PATH to find it by its name`;
+  if (!isShownByConfig || command === "config") return undefined;
+  return `Try: ${PROGRAM} config, which shows where each value comes from`;
+}
+
+/** The installation with the permissions that an error lacks, if it lacks some. */
+export async function installHint(
+  error: unknown,
+  flags: FlagValues,
+): Promise<string | undefined> {
+  const { code } = codeOf(error);
+  const isKv = code === "unstable_kv_required";
+  if (code !== "permission_required" && !isKv) return undefined;
+  const { installAdvice } = await import("./installation.ts");
+  return await installAdvice(flags, (error as ValidMindAuthError).permissions ?? [], isKv);
 }
 
 /**
@@ -78,27 +76,23 @@ function hintFor(
  * @param signIn The sign-in that commands name, in place of that of the flags.
  */
 export function describeError(
-  error: unknown,
+  thrown: unknown,
   flags?: FlagValues,
   signIn?: SignInOptions,
 ): { code: string; message: string } {
+  const error = ownError(thrown);
   if (isOwn(error) || error instanceof CliError) {
-    const isDebug = flags?.has("debug") ||
-      /^\s*(1|true|yes)\s*$/i.test(readEnvIfGranted(OPTIONS.debug.variable) ?? "");
     return {
       code: error.code,
       message: inShell(error, flags, signIn) + removalLine(error, flags, signIn) +
-        causeLines(error, isDebug),
+        causeLines(error),
     };
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
-  const isNotLoaded = Object(error).code === "ERR_MODULE_NOT_FOUND";
-  const message = isNotLoaded
-    ? "Cannot load a module of this program: it cannot be downloaded. Check the network, and the " +
-      "registry of npm (NPM_CONFIG_REGISTRY)."
-    : `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
-      `token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
+  const message =
+    `Cannot finish: an unexpected ${name} was thrown. Its text is left out because it may quote a ` +
+    `token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
 }
 
@@ -108,10 +102,18 @@ function inShell(
   flags: FlagValues | undefined,
   given: SignInOptions | undefined,
 ): string {
-  if (!(error instanceof ValidMindAuthError) || error.code !== "login_required") {
-    return error.message;
+  if (!(error instanceof ValidMindAuthError)) return error.message;
+  const { code, action, reason, signIn, permissions, demand } = error as ApiError;
+  if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
+  if (demand !== undefined) {
+    const parameters = Object.entries(parametersOf(demand)).map((pair) =>
+      argument("parameter", pair.join("="))
+    );
+    const own = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
+    const login = ["login", own, flagsFor(signIn ?? {}), ...parameters].join("");
+    return messageOf({ action, reason, remedy: `Sign in with\n  ${PROGRAM} ${login}` });
   }
-  const { action, reason, signIn } = error;
+  if (code !== "login_required") return error.message;
   const remedy = signIn === undefined
     ? `Sign in with ${PROGRAM} token --login${
       valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS])
@@ -120,29 +122,14 @@ function inShell(
   return messageOf({ action, reason, remedy });
 }
 
-/**
- * Causes that add to the message, one line each: those of this module's errors hold no secret. With
- * `isDebug` also the place of each.
- */
-function causeLines(
-  { message, cause }: { message: string; cause?: unknown },
-  isDebug: boolean,
-): string {
+/** Causes that add to the message, one line each: those of this module's errors hold no secret. */
+function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
   if (!(cause instanceof Error)) return "";
   // Its own cause says why.
   if (cause.message === "fetch failed" || message.includes(cause.message)) {
-    return causeLines({ message, cause: cause.cause }, isDebug);
+    return causeLines({ message, cause: cause.cause });
   }
-  const text = isDebug ? cause.stack : `${cause.name}: ${printable(cause.message, 500)}`;
-  return `\ncaused by ${text}${causeLines(cause, isDebug)}`;
-}
-
-/** The command that names all flags of Deno. An error can name only those of one step. */
-export function denoFlagsHint(code: string, flags: FlagValues | undefined): string | undefined {
-  if (!["permission_required", "unstable_kv_required"].includes(code)) return undefined;
-  if (flags?.has("from") || flags?.has("to")) return undefined; // of two stores
-  return "All flags at once: deno run --no-config --allow-env --allow-read " +
-    `${SPECIFIER} permissions --for cli${valueFlags(flags, SIGN_IN_FLAGS)}`;
+  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
 }
 
 /** The options of a sign-in, as a stored entry or an error names it. */

@@ -23,6 +23,7 @@ import { backendOf, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_file.ts";
+import { canReadTerminal } from "../prompt/terminal.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
@@ -175,6 +176,7 @@ export async function openSession(
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,
     interactive: flags.has("login"),
+    ...isApi && canReadTerminal() && { reauthenticate: "ask" },
   });
 }
 

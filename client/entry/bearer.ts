@@ -58,7 +58,7 @@ export interface TokenSet {
   signInSeconds?: number;
   /** The private key of a new DPoP binding. Secret. */
   dpopKey?: JsonWebKey;
-  time?: AnswerTime;
+  time: AnswerTime;
 }
 
 /**
@@ -69,9 +69,9 @@ export interface AnswerTime {
   /** When the request was sent, by the session's clock. No token of the answer was there before. */
   sentAt: number;
   /** When the answer was made, by the provider's clock, where that is known. */
-  date?: number | undefined;
+  date?: number;
   /** By how many seconds the provider's clock is ahead of this computer's, at most. */
-  skew?: number | undefined;
+  skew?: number;
 }
 
 /** The bearer of an entry; `undefined` without a token that a request can carry. */

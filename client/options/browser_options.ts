@@ -1,7 +1,7 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isLoopback } from "../../backends/common/host.ts";
 import { isEntraIssuer } from "../entry/bearer.ts";
-import { invalidOptions, type ValidMindAuthError } from "../errors.ts";
+import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { COMPLETE, named } from "./declaration.ts";
@@ -55,12 +55,12 @@ export function checkBrowserOptions(given: BrowserOptions, action: string): void
   }
 }
 
-function parameterError(taken: string, action: string): ValidMindAuthError {
-  return invalidOptions({
+function parameterError(taken: string, action: string) {
+  return invalidOptions(
     action,
-    reason: `${named("authorizationParameters")} takes ${taken}`,
-    remedy: "Leave it out, or give it by its own option.",
-  });
+    `${named("authorizationParameters")} takes ${taken}`,
+    "Leave it out, or give it by its own option.",
+  );
 }
 
 /**
@@ -88,12 +88,12 @@ export function resolveRedirect(
   const isReachable = isOwn && (listen !== undefined || uri === plain) || isBehindProxy;
   // A browser comes back to the path as the URL object has it.
   if (url === null || isPlain === undefined || url.pathname !== path || !isReachable) {
-    throw invalidOptions({
+    throw invalidOptions(
       action,
-      reason: `${named("redirectUri")} is not an address to come back to`,
-      remedy: "Give the registered one: a loopback address of host, port and path alone, such as " +
-        `${LOOPBACK_URI}. An https: address needs ${named("listen")}, such as ` + "127.0.0.1:8765.",
-    });
+      `${named("redirectUri")} is not an address to come back to`,
+      "Give the registered one: a loopback address of host, port and path alone, such as " +
+        `${LOOPBACK_URI}. An https: address needs ${named("listen")}, such as 127.0.0.1:8765.`,
+    );
   }
   const own = { hostname: url.hostname, ports: [Number(stated ?? 0)] };
   const { hostname, ports } = (listen && readListen(listen, action)) || own;
@@ -127,7 +127,7 @@ export function listenNeeds(setting: RedirectSetting): PermissionNeed[] {
 const LOOPBACK_URI = "http://127.0.0.1/callback";
 
 /** Only the address that everybody on the hub shares can be registered at a provider. */
-function defaultUri(issuer: string, hasListen: boolean): string {
+function defaultUri(issuer: string, hasListen: boolean) {
   const hub = hasListen && readEnvIfGranted("JUPYTERHUB_PUBLIC_HUB_URL");
   if (hub) return `${hub.replace(/\/$/, "")}/user-redirect/proxy/${PORT}/callback`;
   // Entra allows any port on localhost, and 127.0.0.1 only by the app's manifest.
@@ -140,14 +140,14 @@ function readListen(text: string, action: string) {
   const ports = list.split(",").map(Number);
   const isUsable = isLoopback(hostname) && ports.every((port) => port > 0 && port < 65_536);
   if (isUsable) return { hostname, ports };
-  throw invalidOptions({
+  throw invalidOptions(
     action,
-    reason: `${named("listen")} is not a loopback host with ports`,
-    remedy: "Give 127.0.0.1 with one or more, such as 127.0.0.1:8765 or 127.0.0.1:8765,8766.",
-  });
+    `${named("listen")} is not a loopback host with ports`,
+    "Give 127.0.0.1 with one or more, such as 127.0.0.1:8765 or 127.0.0.1:8765,8766.",
+  );
 }
 
 /** jupyter-server-proxy cuts off its own part of the path. */
-function pathBehindProxy(path: string, port: number): string {
+function pathBehindProxy(path: string, port: number) {
   return path.replace(new RegExp(`^.*?/proxy/${port}/`), "/");
 }

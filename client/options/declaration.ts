@@ -1,8 +1,5 @@
-import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
 import type { OptionTypes } from "../../backends/common/check_options.ts";
-import { didYouMean } from "../../backends/common/check_options.ts";
 import { parseFlag } from "../../backends/common/environment.ts";
-import { isGranted } from "../../backends/common/permission.ts";
 import { invalidOptions } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 
@@ -213,6 +210,11 @@ export const OPTIONS = {
     variable: "VM_OIDC_INTERACTIVE",
     help: "whether a person may be asked to sign in",
   },
+  reauthenticate: {
+    ...PERSON,
+    type: ["never", "ask"],
+    help: "ask the person if the API demands it",
+  },
   redirectUri: {
     ...BROWSER,
     variable: "VM_OIDC_REDIRECT_URI",
@@ -339,19 +341,6 @@ export function optionNamed(word: string): OptionName | undefined {
   );
 }
 
-/** A sentence for each variable that is nearly one of this module's, where all may be read. */
-export function misspelledVariables(): string {
-  if (!isGranted({ name: "env" })) return "";
-  const own = OPTION_NAMES.map((name) => optionRow(name).variable ?? "");
-  const known = [...own, ...Object.values(BACKEND_VARIABLES), "VM_AUTH_CONFIG"];
-  return Object.keys(Deno.env.toObject())
-    .filter((name) => /^VM_(OIDC|API|AUTH)_/.test(name) && !known.includes(name))
-    .map((name) => {
-      const hint = didYouMean(name, known);
-      return hint && ` ${name} is set. ${hint}`;
-    }).join("");
-}
-
 /** The kinds of some options or settings, to check values by. */
 export function optionTypes(names: readonly SettingName[]): OptionTypes {
   return Object.fromEntries(names.map((name) => [name, ROWS[name].type]));
@@ -383,11 +372,7 @@ export function parseVariable(name: OptionName, text: string, action: string): u
   if (type === "boolean") return parseFlag(variable, text);
   const word = text.trim();
   const refuse = (fitting: string) =>
-    invalidOptions({
-      action,
-      reason: `${variable} is not ${fitting}`,
-      remedy: "Correct it, or unset it.",
-    });
+    invalidOptions(action, `${variable} is not ${fitting}`, "Correct it, or unset it.");
   if (type === "timeout") {
     if (Number(word) > 0) return Number(word) * unit;
     throw refuse("a number above 0");

@@ -1,4 +1,5 @@
 import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
+import { isEnvGranted } from "../../backends/common/environment.ts";
 import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import {
   alternativesOf,
@@ -7,6 +8,7 @@ import {
   type OptionName,
   type OptionRow,
   optionRow,
+  OPTIONS,
   parseVariable,
   type SettingName,
 } from "./declaration.ts";
@@ -25,8 +27,6 @@ export interface Place {
   /** The place in a message. */
   readonly words: string;
   find(name: SettingName): Found | undefined;
-  /** Whether Deno keeps the place's own value of an option out of sight. */
-  isHidden(name: OptionName): boolean;
 }
 
 /** A value that does not count, with the reason in words. */
@@ -139,8 +139,9 @@ export class Origin {
     const [own] = this.#kinds;
     if (own === undefined) return undefined;
     for (const name of own) {
-      if (place.isHidden(name)) {
-        return { name, words: `Deno does not permit ${optionRow(name).variable}` };
+      const { variable } = OPTIONS[name];
+      if (place.kind === "variables" && !isEnvGranted(variable)) {
+        return { name, words: `Deno does not permit ${variable}` };
       }
       const above = this.#names.get(name);
       if (isSameName(name, above, place.find(name)) === false) {
@@ -158,7 +159,7 @@ export class Origin {
     return { words: `that place does not name the issuer and clientId of ${this.#profile.words}` };
   }
 
-  #takeNames(place: Place): void {
+  #takeNames(place: Place) {
     if (this.#kinds.length === 0) this.#kinds = kindsIn(place);
     for (const name of this.#kinds.flat()) {
       const found = this.#names.get(name) ?? place.find(name);

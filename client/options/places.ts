@@ -6,9 +6,12 @@ import {
   isEnvGranted,
   readEnvIfGranted,
 } from "../../backends/common/environment.ts";
+import { backendName } from "../../backends/common/describe_backend.ts";
 import { isGranted } from "../../backends/common/permission.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
+import { normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 import { API_KEY, optionRow, OPTIONS, type SettingName } from "./declaration.ts";
@@ -64,11 +67,11 @@ export async function findOrigin(given: Given, action: string): Promise<CallOrig
   return { origin: new Origin(places), settings, profile, entry: own ?? common };
 }
 
-async function readSettings(named: string | undefined): Promise<Settings> {
+async function readSettings(named: string | undefined) {
   if (named !== undefined) return (await loadSettingsFile()).readSettingsFile(named, true);
   const found = lookForSettings();
   if (found.state === "read") return (await loadSettingsFile()).readSettingsFile(found.path, false);
-  return { ...found, common: {}, profiles: new Map() };
+  return { ...found, common: {}, only: {}, profiles: new Map() };
 }
 
 /** The place of the file that nobody names, and whether it can be read: a start opens no other one. */
@@ -94,7 +97,7 @@ function lookForSettings(): Pick<Settings, "path" | "state" | "denial"> {
 }
 
 /** Whether nobody can tell the place of the file. */
-function isHomeHidden(): boolean {
+function isHomeHidden() {
   const isTurnedOff = isEnvGranted(CONFIG_VARIABLE) && getEnv(CONFIG_VARIABLE) !== undefined;
   return !isTurnedOff && !isEnvGranted(HOME_VARIABLE);
 }
@@ -142,6 +145,32 @@ export function backendOf({ origin, entry }: CallOrigin): NamedBackend | undefin
   };
 }
 
+/**
+ * Refuses a store or an issuer that the `only` of the settings file does not name. It guards against
+ * mistakes, and not against a person's own code.
+ *
+ * @throws {ValidMindAuthError} `refused_by_settings`
+ */
+export function assertAllowed(
+  { path, only }: Settings,
+  action: string,
+  backend: OidcCredentialsBackend,
+  issuer?: string,
+): void {
+  const name = backendName(backend);
+  const word = name.replace("CredentialsBackend", "").toLowerCase();
+  for (const [rule, allowed] of Object.entries(only)) {
+    const names = rule === "backends" ? [word, name] : [issuer];
+    const known = [allowed].flat().map((one) => normalizeIssuer(`${one}`));
+    if (known.some((one) => names.includes(one)) || names[0] === undefined) continue;
+    throw new ValidMindAuthError("refused_by_settings", {
+      action,
+      reason: `${names[0]} is not among the ${rule} of "only" in the settings file ${path}`,
+      remedy: `Use one of: ${known.join(", ")}.`,
+    });
+  }
+}
+
 /** A place, by what it gives for a name. */
 function placeOf(
   kind: Place["kind"],
@@ -155,7 +184,6 @@ function placeOf(
       const [value, from] = read(name) ?? [];
       return from && { value, from, place } || undefined;
     },
-    isHidden: (name) => kind === "variables" && !isEnvGranted(optionRow(name).variable!),
   };
   return place;
 }

@@ -14,7 +14,6 @@ import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
 import {
   KEY_WORDS,
-  misspelledVariables,
   named,
   type OptionName,
   OPTIONS,
@@ -26,7 +25,7 @@ import type { CallOrigin } from "./places.ts";
 /** The option by which a client proves who it is, with its value. */
 export interface ClientProof {
   readonly option: typeof PROOFS[number];
-  readonly value: string | (() => string | Promise<string>);
+  readonly value: NonNullable<SessionOptions["clientAssertion"]>;
 }
 
 /** A sign-in at an OpenID Provider. */
@@ -88,29 +87,28 @@ export function resolveIdentity(
     });
   }
   if (isSignIn) {
-    if (issuer === undefined) throw invalidOptions(lacks("issuer", action, places));
-    if (clientId === undefined) throw invalidOptions(lacks("clientId", action, places));
-    return oidcIdentity(options, issuer, clientId, action);
+    if (issuer && clientId) return oidcIdentity(options, issuer, clientId, action);
+    const missing = lacks(issuer ? "clientId" : "issuer", action, places);
+    throw new ValidMindAuthError("invalid_options", missing);
   }
   if (!isKey) {
     throw new MissingApiCredentialsError({
       action,
       reason: "no provider is set",
-      remedy: `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.${
-        hints(places)
-      }`,
+      remedy: `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.` +
+        unreadHint(places),
     });
   }
-  if (apiKey === undefined) throw new MissingApiCredentialsError(lacks("apiKey", action, places));
-  if (secret === undefined) {
-    throw new MissingApiCredentialsError(lacks("apiSecret", action, places));
+  if (apiKey === undefined || secret === undefined) {
+    const missing = lacks(apiKey ? "apiSecret" : "apiKey", action, places);
+    throw new MissingApiCredentialsError(missing);
   }
   if (options.dpop) {
-    throw invalidOptions({
+    throw invalidOptions(
       action,
-      reason: `${named("dpop")} binds tokens, and an API key cannot be bound`,
-      remedy: "Leave it out.",
-    });
+      `${named("dpop")} binds tokens, and an API key cannot be bound`,
+      "Leave it out.",
+    );
   }
   return {
     kind: "api_key",
@@ -129,11 +127,7 @@ function oidcIdentity(
   const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
   const clientId = checkKeyPart(normalizeClientId(client), "clientId", action);
   if (clientId === "") {
-    throw invalidOptions({
-      action,
-      reason: `${named("clientId")} is empty`,
-      remedy: "Correct it.",
-    });
+    throw invalidOptions(action, `${named("clientId")} is empty`, "Correct it.");
   }
   const { flow = OPTIONS.flow.fallback, profile } = options;
   checkBearer(options, checked, flow, action);
@@ -161,17 +155,17 @@ function checkBearer(
   issuer: string,
   flow: string,
   action: string,
-): void {
+) {
   const causes = [];
   if (asksNobody(flow)) causes.push(named("flow", flow));
   if (dpop) causes.push(named("dpop"));
   const [cause] = causes;
   if (cause === undefined || bearerKind(bearer, issuer, flow) !== "id_token") return;
-  throw invalidOptions({
+  throw invalidOptions(
     action,
-    reason: `${cause} is not for an ID token, which is the bearer here`,
-    remedy: `Set ${named("bearer", "access_token")}, or leave ${cause} out.`,
-  });
+    `${cause} is not for an ID token, which is the bearer here`,
+    `Set ${named("bearer", "access_token")}, or leave ${cause} out.`,
+  );
 }
 
 /**
@@ -183,11 +177,11 @@ export function proofIn(options: SessionOptions, action: string): ClientProof | 
   const [option, other] = PROOFS.filter((name) => options[name] !== undefined);
   if (option === undefined) return undefined;
   if (other === undefined) return { option, value: options[option]! };
-  throw invalidOptions({
+  throw invalidOptions(
     action,
-    reason: `${named(option)} and ${named(other)} exclude each other`,
-    remedy: "Give only the one that is registered for the client.",
-  });
+    `${named(option)} and ${named(other)} exclude each other`,
+    "Give only the one that is registered for the client.",
+  );
 }
 
 /** The file with a proof, if it is in one. */
@@ -212,11 +206,11 @@ export function gitHubJob({ option, value }: ClientProof) {
 export function checkIssuer(issuer: string, action: string): string {
   const url = secureUrl(issuer, named("issuer"), action);
   if (url.search === "" && url.hash === "") return issuer;
-  throw invalidOptions({
+  throw invalidOptions(
     action,
-    reason: `${named("issuer")} has a query or a fragment`,
-    remedy: "Give the issuer identifier alone, as the provider's discovery document states it.",
-  });
+    `${named("issuer")} has a query or a fragment`,
+    "Give the issuer identifier alone, as the provider's discovery document states it.",
+  );
 }
 
 /**
@@ -229,11 +223,11 @@ export function checkIssuer(issuer: string, action: string): string {
 export function secureUrl(text: string, place: string, action: string): URL {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw invalidOptions({
+    throw invalidOptions(
       action,
-      reason: `${place} is not an http(s) URL`,
-      remedy: 'Give one that begins with "https://".',
-    });
+      `${place} is not an http(s) URL`,
+      'Give one that begins with "https://".',
+    );
   }
   if (!isSecureUrl(url)) {
     const origin = url.origin.slice(0, 200);
@@ -244,21 +238,17 @@ export function secureUrl(text: string, place: string, action: string): URL {
     });
   }
   if (url.username === "" && url.password === "") return url;
-  throw invalidOptions({
-    action,
-    reason: `${place} has a user name or a password`,
-    remedy: "Leave them out.",
-  });
+  throw invalidOptions(action, `${place} has a user name or a password`, "Leave them out.");
 }
 
 /** Refuses a value that no header can carry. `Headers` would do so later, and quote the value. */
 export function headerValue(value: string, name: OptionName, action: string): string {
   if (/^[\t\x20-\x7e\xa0-\xff]*$/.test(value)) return value;
-  throw invalidOptions({
+  throw invalidOptions(
     action,
-    reason: `${named(name)} has a character that no HTTP header can carry`,
-    remedy: "Correct it.",
-  });
+    `${named(name)} has a character that no HTTP header can carry`,
+    "Correct it.",
+  );
 }
 
 /** The error for one half of a pair. */
@@ -266,7 +256,7 @@ function lacks(name: OptionName, action: string, places?: CallOrigin): ErrorPart
   return {
     action,
     reason: passedReason(name, places) ?? "half of the credentials is missing",
-    remedy: `Give ${named(name)}, too.${hints(places)}`,
+    remedy: `Give ${named(name)}, too.${unreadHint(places)}`,
   };
 }
 
@@ -274,11 +264,6 @@ function lacks(name: OptionName, action: string, places?: CallOrigin): ErrorPart
 export function passedReason(name: OptionName, places?: CallOrigin): string | undefined {
   const passed = places?.origin.passed(name);
   return passed && `the ${name} of ${passed.place.words} does not count: ${passed.because}`;
-}
-
-/** What may be the cause: a variable by nearly its name, or a settings file that may not be read. */
-function hints(places?: CallOrigin): string {
-  return misspelledVariables() + unreadHint(places);
 }
 
 /** The reason why a settings file was not read, after a space. */

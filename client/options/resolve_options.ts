@@ -1,6 +1,7 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isLoopback } from "../../backends/common/host.ts";
+import { given } from "../../backends/common/json.ts";
 import {
   type Clock,
   type Delay,
@@ -8,9 +9,10 @@ import {
   LONGEST_TIMER_MS,
   type Stopwatch,
 } from "../../backends/common/promises.ts";
+import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
-import { invalidOptions, MissingModelIdError, ValidMindAuthError } from "../errors.ts";
+import { MissingModelIdError, ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 import {
   named,
@@ -27,6 +29,7 @@ import type { CallOrigin } from "./places.ts";
 import {
   headerValue,
   type Identity,
+  type OidcIdentity,
   passedReason,
   resolveIdentity,
   secureUrl,
@@ -34,7 +37,10 @@ import {
 } from "./resolve_identity.ts";
 import { USUAL_SETTINGS } from "./settings_path.ts";
 
-/** Sends one event to the caller's `onEvent`. `debug` alone shows the error behind it. */
+/** Gets the events of a session. `debug` alone shows the error behind one. */
+type Sink = (event: AuthEvent, error?: unknown) => void;
+
+/** Sends one event to all sinks of a session. */
 type Emit = (detail: AuthEventDetail, error?: unknown) => void;
 
 /** A session's means of making requests, telling the time and waiting. */
@@ -46,11 +52,11 @@ export interface Runtime {
   delay: Delay;
   timeoutMs: number;
   /** By how many seconds the provider's clock is ahead of this computer's, by its last answer. */
-  skew?: number | undefined;
+  skew?: number;
   /** The secrets that the session knows, present and former: no message may repeat one. */
   secrets: Set<string>;
   /** Only where the caller gave `onEvent` or `debug`. */
-  emit?: Emit | undefined;
+  emit?: Emit;
 }
 
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
@@ -60,8 +66,6 @@ export interface ResolvedOptions {
   identity: Identity;
   /** With a trailing slash. */
   apiHost?: string;
-  /** Whether the host is the default one, which nobody may have meant. */
-  isDefaultHost?: boolean;
   /** Whether a person may be asked to sign in. */
   interactive: boolean;
   runtime: Runtime;
@@ -87,23 +91,23 @@ export interface ModelOptions {
 export function resolveOptions(
   options: InitOptions,
   action: string,
-  isInit: boolean = false,
+  isInit = false,
   places?: CallOrigin,
 ): ResolvedOptions {
   const identity = resolveIdentity(options, action, places);
   checkProof(identity, places);
   const runtime = runtimeOf(options);
   const { onEvent, debug } = options;
-  const isOidc = identity.kind === "oidc";
-  const sinks: ((event: AuthEvent, error?: unknown) => void)[] = [];
+  const sinks: Sink[] = [];
   if (onEvent) sinks.push((event) => onEvent(event));
   if (debug) sinks.push(showEvent);
-  if (sinks.length > 0) runtime.emit = eventSink(sinks, ownerOf(identity), runtime.now);
+  const { issuer, clientId } = identity as Partial<OidcIdentity>;
+  if (sinks.length > 0) runtime.emit = eventSink(sinks, given({ issuer, clientId }), runtime.now);
   const host = options.apiUrl ?? options.apiHost;
   const { interactive = !isUnattended(options) } = options;
   return {
     identity,
-    interactive: isOidc && interactive,
+    interactive: identity.kind === "oidc" && interactive,
     runtime,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
     ...(isInit && host === undefined && defaultHost(identity, action, places)),
@@ -111,18 +115,11 @@ export function resolveOptions(
   };
 }
 
-/** The sign-in, as events name it. */
-function ownerOf(identity: Identity): Pick<AuthEvent, "issuer" | "clientId"> {
-  if (identity.kind === "api_key") return {};
-  const { issuer, clientId } = identity;
-  return { issuer, clientId };
-}
-
 /** The API on a developer's own machine. Anywhere else somebody has to name it. */
 function defaultHost(identity: Identity, action: string, places?: CallOrigin) {
   const isLocal = identity.kind === "oidc" && isLoopback(new URL(identity.issuer).hostname);
   if (!isLocal || passedHost(places) !== undefined) throw apiHostMissing(action, places);
-  return { apiHost: DEFAULT_API_HOST, isDefaultHost: true };
+  return { apiHost: DEFAULT_API_HOST };
 }
 
 function passedHost(places?: CallOrigin): string | undefined {
@@ -142,7 +139,7 @@ export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAu
 }
 
 /** Refuses a flow of the client alone whose proof or token was passed over. */
-function checkProof(identity: Identity, places?: CallOrigin): void {
+function checkProof(identity: Identity, places?: CallOrigin) {
   if (identity.kind === "api_key") return;
   const { flow, proof, subjectTokenFile } = identity;
   const needed: OptionName[] = [];
@@ -159,7 +156,7 @@ function checkProof(identity: Identity, places?: CallOrigin): void {
 }
 
 /** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */
-function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions): boolean {
+function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions) {
   return (onDeviceCode ?? onAuthorizationUrl) === undefined && readEnvIfGranted("CI") === "true" &&
     !(isDeno && (Deno.stdin.isTerminal() || Deno.stderr.isTerminal()));
 }
@@ -177,7 +174,7 @@ export function runtimeOf(options: Partial<InitOptions>): Runtime {
   };
 }
 
-function resolveModel(options: InitOptions, action: string): ModelOptions {
+function resolveModel(options: InitOptions, action: string) {
   const { model, document, monitoring = false } = options;
   if (model === undefined) {
     throw new MissingModelIdError({
@@ -193,7 +190,7 @@ function resolveModel(options: InitOptions, action: string): ModelOptions {
   };
 }
 
-function apiHost(host: string, action: string): string {
+function apiHost(host: string, action: string) {
   const url = secureUrl(host.trim(), named("apiHost"), action);
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url.href;
@@ -201,7 +198,7 @@ function apiHost(host: string, action: string): string {
 
 /** Sends events to functions, whose errors are ignored: a log must not end a sign-in. */
 export function eventSink(
-  sinks: readonly ((event: AuthEvent, error?: unknown) => void)[],
+  sinks: readonly Sink[],
   owner: Pick<AuthEvent, "issuer" | "clientId">,
   now: Clock,
 ): Emit {
@@ -212,10 +209,7 @@ export function eventSink(
 }
 
 /** Writes an event to standard error, with the error behind it if it is one of this module: no secret. */
-function showEvent(
-  { time, type, issuer: _, clientId: _1, ...facts }: AuthEvent,
-  error?: unknown,
-): void {
+function showEvent({ time, type, issuer: _, clientId: _1, ...facts }: AuthEvent, error?: unknown) {
   const words = Object.entries(facts).map(([name, value]) => {
     if (value instanceof Date) return `${name}=${value.toISOString()}`;
     return `${name}=${value}`;
@@ -249,5 +243,6 @@ export function checkSessionOptions(
 
 /** Refuses unknown options of a call, and values that do not fit. */
 export function checkCallOptions(action: string, options: unknown, types: OptionTypes): void {
-  checkOptions(action, options, types, invalidOptions);
+  const fail = (parts: ErrorParts) => new ValidMindAuthError("invalid_options", parts);
+  checkOptions(action, options, types, fail);
 }

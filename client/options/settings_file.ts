@@ -25,6 +25,7 @@ export const SETTINGS: readonly SettingName[] = [
 ];
 
 const TYPES = optionTypes(SETTINGS);
+const ONLY: OptionTypes = { backends: "array", issuers: "array" };
 
 /** A file without secrets, which others may read and must not write. Its size is more than enough. */
 export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
@@ -45,22 +46,22 @@ export function readSettingsFile(path: string, isNamed: boolean): Settings {
 /** Refuses what a file may name only at its usual place, or where the superuser keeps it. */
 export function assertInPlace(
   path: string,
-  { common, profiles }: Pick<Settings, "common" | "profiles">,
+  { common, profiles, only }: ReturnType<typeof parseSettings>,
 ) {
-  const entries = [common, ...profiles.values()];
+  const entries = [common, only, ...profiles.values()];
   const outside = entries.flatMap((entry) => Object.keys(entry)).find(isOfUsualPlace);
   if (outside === undefined || isTrustedPlace(path)) return;
   const reason = `it names "${outside}", and it is not at its usual place`;
   throw settingsError(path, reason, placeAdvice(path));
 }
 
-/** Whether a setting leads to a secret or to a program: a file that came with a folder may not have it. */
-function isOfUsualPlace(name: string): boolean {
-  return TYPES[name] === "path" || STORE_NAMES.some((one) => one === name);
+/** Whether a setting leads to a secret or to a program, or forbids something: a file that came with a folder may not have it. */
+function isOfUsualPlace(name: string) {
+  return name in ONLY || TYPES[name] === "path" || STORE_NAMES.some((one) => one === name);
 }
 
 /** Whether nobody but the person and the superuser can have put a file there. */
-function isTrustedPlace(path: string): boolean {
+function isTrustedPlace(path: string) {
   const usual = usualSettingsPath();
   if (usual !== undefined && join(path) === join(usual)) return true;
   if (![path, dirname(path)].every((place) => isGranted({ name: "read", path: place }))) {
@@ -70,7 +71,7 @@ function isTrustedPlace(path: string): boolean {
   return faultOfFolder(path, 0) === undefined && (file === undefined || file.uid === 0);
 }
 
-function placeAdvice(path: string): string {
+function placeAdvice(path: string) {
   const folder = dirname(path);
   const place = usualSettingsPath() ?? "the usual settings file";
   const advice = `Keep that in ${place}, or in a file and a folder of the superuser`;
@@ -89,22 +90,18 @@ export function readText(
   // A command runs without it: nobody is asked.
   if (!isNamed && !isGranted({ name: "read", path })) return denied;
   const { NotADirectory, NotCapable, NotFound } = Deno.errors;
-  let cause: unknown;
   try {
     const content = readPrivateFile(path, {
       ...FILE_LIMITS,
       what: "a settings file",
-      fail: (reason, advice, ofDeno) => {
-        cause = ofDeno;
-        return settingsError(path, reason, advice);
-      },
+      fail: (...why) => settingsError(path, ...why),
     });
     return { state: "read", text: content };
   } catch (error) {
-    if (isNamed) throw error;
+    const { cause } = error as Error;
     const isAbsent = cause instanceof NotFound || cause instanceof NotADirectory;
-    if (isAbsent) return { state: "absent", text };
-    if (cause instanceof NotCapable) return denied;
+    if (!isNamed && isAbsent) return { state: "absent", text };
+    if (!isNamed && cause instanceof NotCapable) return denied;
     throw error;
   }
 }
@@ -115,7 +112,10 @@ const FROM_VARIABLES = /^(\$\{\w+\})+$/;
 const EXAMPLE = '{"issuer": "https://login.example.com", "clientId": "my-client"}';
 
 /** Reads the text of a settings file. An error names the key, and shows no value. */
-export function parseSettings(path: string, text: string): Pick<Settings, "common" | "profiles"> {
+export function parseSettings(
+  path: string,
+  text: string,
+): Pick<Settings, "common" | "profiles" | "only"> {
   const faults: [reason: string, remedy: string][] = [];
   let document: unknown;
   try {
@@ -130,10 +130,12 @@ export function parseSettings(path: string, text: string): Pick<Settings, "commo
     throw settingsError(path, `it is not JSON${place}`, `Write it like ${EXAMPLE}.`);
   }
   for (const [reason, remedy] of faults) throw settingsError(path, reason, remedy);
-  const { profiles, ...common } = checkEntry(path, "", document, { ...TYPES, profiles: "object" });
+  const types = { ...TYPES, profiles: "object", only: "object" } as const;
+  const { profiles, only = {}, ...common } = checkEntry(path, "", document, types);
   const entries = Object.entries(profiles ?? {});
   return {
     common,
+    only: checkEntry(path, "", only, ONLY),
     profiles: new Map(entries.map(([name, entry]) => [name, checkEntry(path, name, entry, TYPES)])),
   };
 }
@@ -161,7 +163,7 @@ function faultIn(name: string, value: unknown): [reason: string, remedy: string]
 }
 
 /** Whether a store is named by its module. */
-function isOwnStore(store: unknown): boolean {
+function isOwnStore(store: unknown) {
   const { name = store } = Object(store);
   return typeof name === "string" && /[:#/\\$]/.test(name);
 }
@@ -182,7 +184,7 @@ function checkEntry(path: string, profile: string, entry: unknown, types: Option
   return checked;
 }
 
-function settingsError(path: string, reason: string, remedy: string): ValidMindAuthError {
+function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {
   const action = `use the settings file ${printable(path, 500)}`;
-  return new ValidMindAuthError("settings_invalid", { action, reason, remedy });
+  return new ValidMindAuthError("settings_invalid", { action, reason, remedy, cause });
 }

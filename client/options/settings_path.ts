@@ -21,6 +21,8 @@ export interface Settings {
   readonly denial?: ErrorParts;
   readonly common: Entry;
   readonly profiles: ReadonlyMap<string, Entry>;
+  /** The only stores and issuers, each a list: see `assertAllowed`. */
+  readonly only: Entry;
 }
 
 /** The variable that names another settings file, or turns it off. */

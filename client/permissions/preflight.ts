@@ -1,4 +1,5 @@
-import { isGranted } from "../../backends/common/permission.ts";
+import { isInKv } from "../../backends/common/marks.ts";
+import { isGranted, runLine } from "../../backends/common/permission.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { normalizeIssuer } from "../credential_key.ts";
@@ -6,7 +7,6 @@ import { ValidMindAuthError } from "../errors.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
-  formatPermissionSet,
   NAMES,
   type PermissionNeed,
 } from "../format_permissions.ts";
@@ -21,12 +21,17 @@ const ACTION = "name the permissions";
 
 export { checkBrowserOptions, readApiSecret };
 
+/** All kinds of a call whose variables are not read yet: they name its hosts, its files and its store. */
+export const UNREAD = (["env", "net", "read", "write"] as const).map((name) => ({ name }));
+
 /**
- * Checks permissions before any work. Nobody is asked for one by one: the error names all flags.
+ * Checks permissions before any work. Nobody is asked for one by one: the error names the missing ones,
+ * and one command with all that the call needs.
  *
  * @param action The caller's action, as in "Cannot {action}".
  * @param when The needs to check, by their time.
- * @param all All permissions of the call that are known, for the error.
+ * @param all All permissions of the call that are known, for the command.
+ * @param backend The store, if it is known.
  * @throws {ValidMindAuthError} `permission_required`.
  */
 export function preflight(
@@ -34,30 +39,44 @@ export function preflight(
   needs: readonly PermissionNeed[],
   when: PermissionNeed["need"] = "always",
   all: () => readonly PermissionNeed[] = () => needs,
+  backend?: OidcCredentialsBackend,
 ): void {
   const denied = needs.filter((need) => need.need === when && !isGranted(need));
   if (denied.length === 0) return;
-  const required = all().filter((need) => need.need !== "optional");
-  const reasons = [...Map.groupBy(denied, ({ reason }) => reason)].map(([reason, needs]) => {
-    const names = needs.map((need) => checkDescriptor(need, "this module"))
-      .map(({ name, scope = "(all)" }) => `${name} ${scope}`);
-    return `${names.join(", ")} (${reason})`;
-  }).join(", ");
+  const isUnread = denied.some(({ name }) => name === "env");
+  const known = all().filter(({ need }) => need !== "optional").map(bare);
   throw new ValidMindAuthError("permission_required", {
     action,
-    reason: `Deno does not permit ${reasons}`,
-    remedy: flagAdvice(required),
+    reason: `Deno does not permit ${namesOf(denied)}`,
+    remedy: runAdvice(permissionFlags(isUnread ? [...UNREAD, ...known] : known), backend),
+    permissions: known,
   });
 }
 
-function flagAdvice(required: readonly PermissionNeed[]): string {
+/** Permissions with their purposes: "env A, B (to …), net c:443 (to …)". */
+function namesOf(needs: readonly PermissionNeed[]): string {
+  const groups = Map.groupBy(needs, ({ name, reason }) => `${name} (${reason})`);
+  return [...groups.values()].map((group) => {
+    const scopes = group.map((need) => checkDescriptor(need, "this module").scope ?? "(all)");
+    const [{ name, reason }] = group as [PermissionNeed];
+    return `${name} ${scopes.join(", ")} (${reason})`;
+  }).join(", ");
+}
+
+/** The flags of Deno for a call. A value with a comma, which no flag can carry, leaves all permissions. */
+export function permissionFlags(permissions: readonly Deno.PermissionDescriptor[]): string {
   try {
-    return `Run with\n  ${formatPermissionFlags(required)}`;
+    return formatPermissionFlags(permissions);
   } catch {
-    const set = formatPermissionSet(required);
-    return "A path has a comma, which Deno's flags cannot carry. Put this into deno.json, and run with " +
-      `-P=validmind:\n${set}`;
+    return "-A";
   }
+}
+
+/** The command that runs this program with these flags, and a shorter one. */
+function runAdvice(flags: string, backend: OidcCredentialsBackend | undefined): string {
+  const unstable = backend !== undefined && isInKv(backend) ? "--unstable-kv " : "";
+  const [exact, all] = [flags, "-A"].map((one) => runLine(unstable + one));
+  return `Run\n  ${exact}\nor, shorter,\n  ${all}`;
 }
 
 /**

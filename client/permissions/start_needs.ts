@@ -87,9 +87,6 @@ function read(path: string, reason: string, need: PermissionNeed["need"]): Permi
   return { name: "read", path, reason, need };
 }
 
-/** The variable of the default store, for an error that comes before the choice. */
-export const HOME_NEED: PermissionNeed = env(HOME_VARIABLE, "to find the stored tokens");
-
 /** The variables that have to be read before anything else is known. */
 export function variableNeeds(options: InitOptions, call: Call): PermissionNeed[] {
   const needs = envNeeds(options, call);
@@ -214,8 +211,7 @@ export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): Permi
 export function selectionNeeds(): PermissionNeed[] {
   const { variables, options } = readBackendChoice(readIfGranted);
   const needs = variables.map((variable) => {
-    if (variable === HOME_VARIABLE) return HOME_NEED;
-    return env(variable);
+    return env(variable, variable === HOME_VARIABLE ? "to find the stored tokens" : undefined);
   });
   if (options === undefined) return needs;
   return [...needs, ...optionNeeds(readIfGranted(options) ?? "")];

@@ -112,7 +112,7 @@ async function openTextPrompt(page: SignInPage): Promise<Prompt> {
 }
 
 /** The QR code with a line below, or nothing where it does not fit on the screen. */
-async function qrBlock(text: string): Promise<string> {
+async function qrBlock(text: string) {
   try {
     const lines = qrLines(await qrCode(text));
     const { columns, rows } = Deno.consoleSize();
@@ -138,7 +138,7 @@ async function qrCode(text: string): Promise<QrCode> {
  * An SVG of dark squares on white in every theme, as scanners need it. The quiet zone has the four
  * modules of ISO/IEC 18004.
  */
-function qrSvg(code: QrCode): string {
+function qrSvg(code: QrCode) {
   const quiet = 4;
   const size = code.length + 2 * quiet;
   let path = "";
@@ -156,7 +156,7 @@ function qrSvg(code: QrCode): string {
  * The lines of the code in half blocks, two rows in each. The light modules are drawn, which is right
  * on a dark terminal also without colours. Today's scanners read the reverse, too.
  */
-function qrLines(code: QrCode): string[] {
+function qrLines(code: QrCode) {
   const quiet = 2; // enough for scanners on a screen, since the terminal's own colour surrounds it
   const size = code.length + 2 * quiet;
   const isLight = (x: number, y: number) => !code[y - quiet]?.[x - quiet];

@@ -29,7 +29,7 @@ export interface SignInPage {
   /** The end of the page, and of its code. */
   expiresAt: Date;
   /** For a page whose answer comes back to this computer: the other ways for it. */
-  answer?: PageAnswer | undefined;
+  answer?: PageAnswer;
 }
 
 /** The address that a browser ends on, and the ways for it from another machine. */
@@ -43,7 +43,7 @@ export interface PageAnswer {
   /** Where a form of the notebook reaches this program, if a proxy leads here. */
   form?: { port: number; path: string };
   /** The way for an address where the page is shown, in lines. */
-  handIn?: readonly string[] | undefined;
+  handIn?: readonly string[];
 }
 
 /** A place where a person is asked to sign in, from the page to the outcome. */
@@ -97,10 +97,7 @@ export function plainPrompt(page: SignInPage, notes: readonly string[] = []): st
     lines.push(`  2. ${task}   ${printable(code.text)}`);
   }
   if (answer) {
-    lines.push(
-      `  2. ${arrival(answer)}.`,
-      ...awayLines(answer).map((line) => `  ${line}`),
-    );
+    lines.push(`  2. ${arrival(answer)}.`, ...awayLines(answer).map((line) => `  ${line}`));
   }
   lines.push(...notes.map((note) => printable(note, 500)));
   const end = formatTime(expiresAt.getTime());
@@ -109,17 +106,17 @@ export function plainPrompt(page: SignInPage, notes: readonly string[] = []): st
 }
 
 /** The part of a page that has an end. */
-function endsWith({ code }: SignInPage): string {
+function endsWith({ code }: SignInPage) {
   return code ? "code" : "link";
 }
 
 /** The way of the answer back to this program. */
-function arrival({ redirectUri }: PageAnswer): string {
+function arrival({ redirectUri }: PageAnswer) {
   return `Sign in there. The browser then goes to ${printable(redirectUri, 200)}`;
 }
 
 /** The way for a browser that cannot come here by itself. */
-function awayLines({ handIn }: PageAnswer): string[] {
+function awayLines({ handIn }: PageAnswer) {
   if (handIn === undefined) return ["The browser has to be on this computer."];
   return [
     "Does that page not load, for example in a browser on another machine?",
@@ -189,18 +186,18 @@ export function promptHtml(
 }
 
 /** The end of the page, by the clock, and the way to the result for a page that is sent no outcome. */
-function waitHtml(page: SignInPage, now: number): string {
+function waitHtml(page: SignInPage, now: number) {
   const name = endsWith(page);
   const end = page.expiresAt.getTime();
   return `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" data-end="${end}">` +
     `The ${name} ends at ${escapeHtml(formatTime(end))}. ${AFTER_RELOAD}</p>`;
 }
 
-function answerHtml({ answer }: SignInPage): string {
+function answerHtml({ answer }: SignInPage) {
   return answer === undefined ? "" : `<li>${escapeHtml(arrival(answer), Infinity)}</li>`;
 }
 
-function awayHtml({ answer }: SignInPage): string {
+function awayHtml({ answer }: SignInPage) {
   if (answer === undefined) return "";
   const lines = awayLines(answer).map((line) => escapeHtml(line, Infinity));
   return `<p class="vm-auth-note vm-auth-away">${lines.join("<br>")}</p>`;
@@ -211,7 +208,7 @@ function awayHtml({ answer }: SignInPage): string {
  * where the notebook's server leads to this program (jupyter-server-proxy), since elsewhere it would
  * lead to an error page.
  */
-function formHtml({ answer }: SignInPage): string {
+function formHtml({ answer }: SignInPage) {
   if (answer?.form === undefined) return "";
   const { port, path } = answer.form;
   const base = escapeHtml(readEnvIfGranted("JUPYTERHUB_SERVICE_PREFIX") ?? "");
@@ -219,7 +216,7 @@ function formHtml({ answer }: SignInPage): string {
 }
 
 /** No `code` element, which JupyterLab paints grey. */
-function codeHtml({ code }: SignInPage): string {
+function codeHtml({ code }: SignInPage) {
   if (code === undefined) return "";
   const task = code.isFilledIn ? "Check that the page shows this code" : "Enter this code";
   return `<li>${task}<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div></li>`;
@@ -257,7 +254,7 @@ const FRESH_MS = 5000;
  * code, the form for an address, and the countdown. The countdown goes by the end of the page, since
  * the script runs anew in a notebook that is opened later. This module has made the id.
  */
-function pageScript(id: string): string {
+function pageScript(id: string) {
   return `(()=>{const root=document.getElementById("${id}");if(!root)return;
 const find=name=>root.querySelector(name),add=(to,tag,values)=>to.appendChild(Object.assign(document.createElement(tag),values));
 const code=find("samp"),form=find(".vm-auth-form"),wait=find(".vm-auth-wait");

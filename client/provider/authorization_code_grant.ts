@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { given } from "../../backends/common/json.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
@@ -31,9 +32,9 @@ interface AuthorizationOptions {
   /** The address that the answer comes to. */
   redirectUri: string;
   /** The person, for the provider's sign-in page. */
-  loginHint?: string | undefined;
+  loginHint?: string;
   /** Further parameters. Their names are checked. */
-  parameters?: Readonly<Record<string, string>> | undefined;
+  parameters?: Readonly<Record<string, string>>;
 }
 
 /** A request that waits for its answer. `state`, `nonce`, `verifier` and `dpopKey` are secrets. */
@@ -43,11 +44,11 @@ export interface Authorization {
   redirectUri: string;
   state: string;
   /** Sent with the scope `openid`, whose ID token must bring it back. */
-  nonce?: string | undefined;
+  nonce?: string;
   /** The PKCE verifier. */
   verifier: string;
   /** The key that the tokens will be bound to. */
-  dpopKey?: DpopKey | undefined;
+  dpopKey?: DpopKey;
 }
 
 /** Prepares the page on which the person approves: RFC 6749, section 4.1.1, with PKCE (RFC 7636). */
@@ -69,7 +70,7 @@ export async function startAuthorization(
       nonce: identity.scope.split(" ").includes("openid") ? oauth.generateRandomNonce() : undefined,
       dpopKey,
     };
-    let query = await queryOf(context, options, secrets);
+    let query: Record<string, string> = await queryOf(context, options, secrets);
     if (server.require_pushed_authorization_requests === true) {
       const { request_uri } = await push(context, query);
       query = { client_id: client.client_id, request_uri };
@@ -135,7 +136,7 @@ async function queryOf(
   { identity, client }: RequestContext,
   { redirectUri, loginHint, parameters }: AuthorizationOptions,
   { state, nonce, verifier, dpopKey }: Omit<Authorization, "url" | "redirectUri">,
-): Promise<Record<string, string>> {
+) {
   return {
     ...parameters,
     client_id: client.client_id,
@@ -143,12 +144,14 @@ async function queryOf(
     redirect_uri: redirectUri,
     scope: identity.scope,
     ...audienceOf(identity),
-    ...(loginHint !== undefined && { login_hint: loginHint }),
+    ...given({
+      login_hint: loginHint,
+      nonce,
+      dpop_jkt: dpopKey && await dpopHandle(oauth, dpopKey.pair).calculateThumbprint(),
+    }),
     state,
-    ...(nonce !== undefined && { nonce }),
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: "S256",
-    ...(dpopKey && { dpop_jkt: await dpopHandle(oauth, dpopKey.pair).calculateThumbprint() }),
   };
 }
 
@@ -156,10 +159,7 @@ async function queryOf(
  * Sends the request ahead of the person: RFC 9126, section 2. It needs no proof of a key: `dpop_jkt` binds
  * the code (RFC 9449, section 10.1).
  */
-async function push(
-  context: RequestContext,
-  query: Record<string, string>,
-) {
+async function push(context: RequestContext, query: Record<string, string>) {
   const { server, client, auth } = context;
   const options = requestOptions(PUSHED, context);
   const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);

@@ -178,7 +178,7 @@ async function askGitHub(
   { audience, address, token }: NonNullable<ReturnType<typeof gitHubJob>>,
   issuer: string,
   { runtime, signal }: Sender,
-): Promise<string> {
+) {
   if (address === undefined || !isSendable(token)) {
     throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both set`, ALLOW);
   }
@@ -187,7 +187,7 @@ async function askGitHub(
   url.searchParams.set("audience", audience || usual);
   const fetch = providerFetch(GITHUB, { ...runtime }); // a copy, since its clock is not the provider's
   const headers = { accept: "application/json", authorization: `Bearer ${token}` };
-  const response = await fetch(url.href, { headers, redirect: "manual", signal: signal ?? null });
+  const response = await fetch(url.href, { headers, signal });
   const { value } = await response.json();
   return value;
 }
@@ -254,10 +254,7 @@ function decodePem(text: string): Uint8Array<ArrayBuffer> | undefined {
 }
 
 /** `undefined` where the key is of another kind, too short, or damaged. */
-async function importKey(
-  data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
-  alg: string,
-) {
+async function importKey(data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined, alg: string) {
   const algorithm = signatureAlgorithm(alg);
   if (data === undefined || algorithm === undefined) return undefined;
   try {
@@ -278,10 +275,7 @@ async function importKey(
  * renamed EdDSA, and most know the former name alone. Deno 2.7 crashes where an RSA key is taken for one
  * of another kind.
  */
-function candidates(
-  der: Uint8Array | undefined,
-  offered: readonly string[] = ["RS256"],
-): string[] {
+function candidates(der: Uint8Array | undefined, offered: readonly string[] = ["RS256"]) {
   const ofRsa = ["RS256", ...offered].find((alg) => RSA.includes(alg) && offered.includes(alg));
   const rsa = ofRsa ?? "RS256";
   if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];

@@ -31,9 +31,9 @@ export const DEVICE: Endpoint = {
 export interface DeviceAuthorization {
   deviceCode: string;
   /** The PKCE verifier, where a challenge was sent. */
-  verifier?: string | undefined;
+  verifier?: string;
   /** The key that the tokens will be bound to. */
-  dpopKey?: DpopKey | undefined;
+  dpopKey?: DpopKey;
   /** Seconds between polls. */
   interval: number;
   /** Lifetime in seconds. */
@@ -42,17 +42,28 @@ export interface DeviceAuthorization {
   code: DeviceCode;
 }
 
-/** Asks for a device code: RFC 8628, section 3.1. */
+/**
+ * Asks for a device code: RFC 8628, section 3.1.
+ *
+ * @param demanded Parameters by which the provider is asked for what an API demands.
+ */
 export async function authorizeDevice(
   provider: OidcProvider,
   signal?: AbortSignal,
+  demanded: Readonly<Record<string, string>> = {},
 ): Promise<DeviceAuthorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
-    if (server.device_authorization_endpoint === undefined) {
+    const { acr_values_supported: acr_values, claims_parameter_supported: claims } = server;
+    const stated: Record<string, unknown> = { acr_values, claims };
+    // Not where nobody chose this flow: Keycloak states the values, and its device flow ignores them.
+    const isTaken = Object.keys(demanded).every((name) =>
+      identity.flow === "device" && stated[name]
+    );
+    if (server.device_authorization_endpoint === undefined || !isTaken) {
       throw new ValidMindAuthError("device_flow_unsupported", {
         action: `sign in at ${identity.issuer}`,
-        reason: "it offers no device flow",
+        reason: "it offers no device flow that takes this request",
         remedy: `Set ${BY_BROWSER}.`,
       });
     }
@@ -61,7 +72,7 @@ export async function authorizeDevice(
     // Sent wherever the provider knows PKCE: some demand it, and none minds it.
     const isPkce = server.code_challenge_methods_supported?.includes("S256");
     const verifier = isPkce ? oauth.generateRandomCodeVerifier() : undefined;
-    const parameters = new URLSearchParams(audienceOf(identity));
+    const parameters = new URLSearchParams({ ...demanded, ...audienceOf(identity) });
     if (identity.scope !== "") parameters.set("scope", identity.scope);
     if (verifier !== undefined) {
       parameters.set("code_challenge", await oauth.calculatePKCECodeChallenge(verifier));
@@ -103,7 +114,7 @@ function toDeviceCode(
   answer: oauth.DeviceAuthorizationResponse,
   { issuer, scope }: OidcIdentity,
   now: number,
-): DeviceCode {
+) {
   const complete = answer.verification_uri_complete;
   return {
     verificationUri: checkPage(answer.verification_uri),
@@ -116,7 +127,7 @@ function toDeviceCode(
 }
 
 /** Only a page of the web may be shown: a terminal or a browser acts on other addresses. */
-function checkPage(text: string): string {
+function checkPage(text: string) {
   const url = URL.parse(text);
   if (url !== null && isSecureUrl(url)) return url.href;
   throw invalidProvider("sign in", "the sign-in page of the provider is not an https: page");

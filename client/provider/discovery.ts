@@ -120,7 +120,8 @@ export function endpointHosts(server: oauth.AuthorizationServer): string[] {
   return [...new Set(urls.map(netHost))];
 }
 
-function withoutSlash(issuer: string): string {
+/** An issuer without a trailing slash, which makes no other one. */
+export function withoutSlash(issuer: string): string {
   return issuer.replace(/\/$/, "");
 }
 

@@ -74,7 +74,7 @@ function refusalError(
 }
 
 /** The code and the words of a provider. */
-function answerOf({ code, said, status }: Refusal): string {
+function answerOf({ code, said, status }: Refusal) {
   const words = printable(said).replace(/\.$/, "");
   if (code + words === "") return `status ${status} and no text, or a proxy did`;
   const name = code || `status ${status}`;
@@ -85,7 +85,7 @@ function answerOf({ code, said, status }: Refusal): string {
 export function invalidProvider(
   action: string,
   reason: string,
-  remedy: string = `Check the issuer, then ${ASK}`,
+  remedy = `Check the issuer, then ${ASK}`,
 ): ValidMindAuthError {
   return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
 }
@@ -123,7 +123,7 @@ function isOfIdToken(code: unknown, text: string) {
   return OF_TOKENS.includes(code) || /\bJW[TSKE]\b|id_token|signature/i.test(text);
 }
 
-function remedyOfIdToken(code: unknown, text: string): string {
+function remedyOfIdToken(code: unknown, text: string) {
   if (text.startsWith("JWE")) return "Switch off the encryption of ID tokens for this client.";
   if (code === oauth.JWT_TIMESTAMP_CHECK) {
     return `Check this computer's clock, then ${ASK}`;
@@ -141,7 +141,7 @@ function otherIssuer(action: string, issuer: string, stated: unknown) {
   return invalidProvider(action, reason, remedyOfIssuer(issuer));
 }
 
-function remedyOfIssuer(issuer: string): string {
+function remedyOfIssuer(issuer: string) {
   if (!isEntraIssuer(issuer)) return "Give the issuer exactly as the provider states it.";
   return `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`;
 }

@@ -16,7 +16,7 @@ import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { type Answer, normalizeDocument, normalizeGrant, normalizeTokens } from "./normalize.ts";
-import { type AskedFor, readRefusal, type Refusal } from "./refusal.ts";
+import { type AskedFor, isRedirect, readRefusal, type Refusal } from "./refusal.ts";
 import { remedyOf } from "./remedy.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
@@ -109,14 +109,8 @@ const FORM = "application/x-www-form-urlencoded";
  * A `fetch` for oauth4webapi: limits the time and the size of an answer, body included, follows no
  * redirect, and puts right the known deviations of providers. The session knows the secrets of the
  * request and of the answer from then on.
- *
- * @param capture Gets the normalized answer before oauth4webapi judges it.
  */
-export function providerFetch(
-  endpoint: Endpoint,
-  runtime: Runtime,
-  capture?: (answer: Json) => void,
-) {
+export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
   const { secrets } = runtime;
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
@@ -125,17 +119,16 @@ export function providerFetch(
     const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
-    learnClock(runtime, headers);
+    // A cache, as Google has for its keys, gives the time of its copy.
+    if (!headers.has("age")) runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
-    const success = !leadsElsewhere(status) && endpoint.normalize(status, json);
-    if (success) {
-      capture?.(success.body);
-      return rebuild(success, headers);
-    }
+    const success = !isRedirect(status) && endpoint.normalize(status, json);
+    if (success) return rebuild(success, headers);
     const refusal = readRefusal({ at, hasProof, status, text, json }, secrets);
-    if (refusal.kind === "fault") throw notUsable(url, response, refusal, secrets);
-    return rebuild(refusalAnswer(refusal), headers);
+    if (refusal.kind === "fault") throw notUsable(url, headers, refusal, secrets);
+    // oauth4webapi takes it as an error, and hands on the body.
+    return rebuild({ status: 400, body: { error: refusal.code || "none", refusal } }, headers);
   };
 }
 
@@ -146,17 +139,8 @@ export function providerFetch(
  * @throws {ProviderUnavailableError} Where there is none.
  */
 export async function reachEndpoint(url: string, runtime: Runtime): Promise<number> {
-  const { response } = await fetchText(TOKEN, url, { redirect: "manual" }, runtime);
+  const { response } = await fetchText(TOKEN, url, {}, runtime);
   return response.status;
-}
-
-function learnClock(runtime: Runtime, headers: Headers) {
-  if (headers.has("age")) return; // a cache, as Google has for its keys, gives the time of its copy
-  runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
-}
-
-function leadsElsewhere(status: number) {
-  return status >= 300 && status < 400;
 }
 
 /** The question of a request, whether the client proves itself in it, and the secrets that it sends. */
@@ -200,7 +184,7 @@ async function fetchText(
   const signal = AbortSignal.any([limit.signal, init.signal ?? []].flat());
   try {
     if (fetch === globalThis.fetch) assertNet(new URL(url));
-    const request = { ...init, ...formOnce(init), signal };
+    const request = { ...init, ...formOnce(init), redirect: "manual", signal } as const;
     // The caller's `fetch` may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
     // One whole object of JSON counts, however its connection ends.
@@ -213,11 +197,16 @@ async function fetchText(
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    const ms = limit.signal.aborted ? timeoutMs : undefined;
-    if (isNotCapable(error)) {
-      throw netDenied(`reach ${place(url)}`, "it", netHost(new URL(url)));
-    }
-    throw unreachableEndpoint(endpoint, url, error, secrets, ms);
+    const action = `reach ${place(url)}`;
+    if (isNotCapable(error)) throw netDenied(action, "it", netHost(new URL(url)));
+    const isLate = limit.signal.aborted;
+    const fault = connectionFault(error, isLate ? timeoutMs : undefined);
+    throw new ProviderUnavailableError({
+      action,
+      reason: fault ?? "the connection failed",
+      remedy: remedyOfConnection(endpoint, fault),
+      cause: isLate ? undefined : causeFrom(error, secrets),
+    });
   }
 }
 
@@ -245,37 +234,23 @@ function formOnce({ body, headers }: RequestInit): RequestInit {
 }
 
 /** The normalized answer. oauth4webapi takes a challenge for its end, whatever the body says. */
-function rebuild({ status, body }: Answer, received: Headers): Response {
+function rebuild({ status, body }: Answer, received: Headers) {
   const headers = new Headers(received);
   headers.delete("www-authenticate");
   headers.set("content-type", "application/json");
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** A refusal as oauth4webapi takes it, which hands on the body. */
-function refusalAnswer(refusal: Refusal): Answer {
-  return { status: 400, body: { error: refusal.code || "none", refusal } };
-}
-
 /** The error for an answer that decides nothing. */
-function notUsable(
-  url: string,
-  { headers }: Response,
-  refusal: Refusal,
-  secrets: Iterable<string>,
-) {
+function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Iterable<string>) {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
   const reason = wordsForFault(refusal, printable(contentType, 60));
-  return unusableAnswer(
-    url,
-    reason,
-    remedyOf(refusal),
-    parseRetryAfter(headers.get("retry-after")),
-  );
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+  return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
 }
 
-function wordsForFault({ status, code, said }: Refusal, contentType: string): string {
-  if (leadsElsewhere(status)) return "it redirects to another address, to which no token is sent";
+function wordsForFault({ status, code, said }: Refusal, contentType: string) {
+  if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
   const words = [code, said].filter((text) => text !== "").join(": ");
   if (words === "") return `it has status ${status} and no usable JSON (${contentType})`;
   return `the provider answered with status ${status} (${printable(words)})`;
@@ -286,24 +261,8 @@ function unusableAnswer(url: string, reason: string, remedy: string, retryAfterM
   return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
 }
 
-/** The error for a request without an answer. */
-function unreachableEndpoint(
-  endpoint: Endpoint,
-  url: string,
-  error: unknown,
-  secrets: Iterable<string>,
-  timeoutMs?: number,
-) {
-  const fault = connectionFault(error, timeoutMs);
-  return new ProviderUnavailableError({
-    action: `reach ${place(url)}`,
-    reason: fault ?? "the connection failed",
-    remedy: remedyOfConnection(endpoint, fault),
-    cause: timeoutMs ? undefined : causeFrom(error, secrets),
-  });
-}
-
-function remedyOfConnection(endpoint: Endpoint, fault: string | undefined): string {
+/** The way on from a request without an answer. */
+function remedyOfConnection(endpoint: Endpoint, fault: string | undefined) {
   if (fault === UNTRUSTED) {
     return "If your company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT " +
       "to the file of the authority's certificate. Otherwise do not sign in here.";
@@ -313,7 +272,7 @@ function remedyOfConnection(endpoint: Endpoint, fault: string | undefined): stri
 }
 
 /** An address for messages, without its query, whose text is the provider's. */
-function place(url: string): string {
+function place(url: string) {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }

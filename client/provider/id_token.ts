@@ -17,8 +17,8 @@ const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
  * TLS connection. An attacker who can set them back by up to 15 minutes can as well sign a new token. An
  * ID token of that age still counts as expired where it is the bearer.
  */
-export function judgedSkew(skew: number | undefined): number {
-  return skew !== undefined && Math.abs(skew) <= MAX_SKEW_SECONDS ? skew : 0;
+export function judgedSkew(skew = 0): number {
+  return Math.abs(skew) <= MAX_SKEW_SECONDS ? skew : 0;
 }
 
 /**
@@ -110,10 +110,7 @@ export async function isSignedByOne(
 }
 
 /** The keys of the type and the algorithm of an ID token. */
-export function keysOfType(
-  idToken: string,
-  all: readonly Json[],
-): Json[] {
+export function keysOfType(idToken: string, all: readonly Json[]): Json[] {
   const { alg } = readClaims(idToken, 0) ?? {};
   const { kty } = signatureAlgorithm(alg) ?? {};
   return all.filter((key) => key.kty === kty && (key.alg ?? alg) === alg);
@@ -123,10 +120,7 @@ export function keysOfType(
  * The keys that may have signed an ID token: those of its `kid`; where it has none, all of its type, and
  * where no key has that one, those without any.
  */
-export function keysNamedBy(
-  idToken: string,
-  all: readonly Json[],
-): Json[] {
+export function keysNamedBy(idToken: string, all: readonly Json[]): Json[] {
   const { kid } = readClaims(idToken, 0) ?? {};
   const keys = keysOfType(idToken, all);
   const named = keys.filter((key) => kid === undefined || key.kid === kid);

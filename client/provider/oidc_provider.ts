@@ -17,7 +17,8 @@ const STANDARD_SCOPES = ["openid", "profile", "email"];
  * means of their requests. It knows no grant itself. Loaded only where the provider is needed.
  */
 export class OidcProvider {
-  #identity: OidcIdentity;
+  /** The client at the provider, with fewer scopes where those of the default were refused. */
+  identity: OidcIdentity;
   readonly #runtime: Runtime;
   readonly #proof: ClientAuth | undefined;
   /** Whether the client proves itself in the second of its two ways. */
@@ -25,13 +26,9 @@ export class OidcProvider {
   readonly #server = new Once<oauth.AuthorizationServer>();
 
   constructor(identity: OidcIdentity, runtime: Runtime, proof?: ClientAuth) {
-    this.#identity = identity;
+    this.identity = identity;
     this.#runtime = runtime;
     this.#proof = proof;
-  }
-
-  get identity(): OidcIdentity {
-    return this.#identity;
   }
 
   /**
@@ -49,8 +46,8 @@ export class OidcProvider {
   ): Promise<T> {
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
-      const sender = { identity: this.#identity, runtime: this.#runtime, signal };
-      const client = { client_id: this.#identity.clientId };
+      const sender = this.#sender(signal);
+      const client = { client_id: sender.identity.clientId };
       const send = (isTurned: boolean) => {
         const auth = this.#proof?.prove(server, isTurned, sender) ?? oauth.None();
         return run({ ...sender, server, client, auth });
@@ -60,31 +57,14 @@ export class OidcProvider {
         return await send(isTurned);
       } catch (error) {
         if (refusalKind(error) !== "client" || !this.#proof?.hasOtherWay(server)) throw error;
-        return await this.#sendOtherWay(() => send(!isTurned), !isTurned, error);
+        // A provider looks at the client before it looks at a code or a token, which is unused then.
+        const other = send(!isTurned);
+        const isTaken = await other.then(() => true, (refusal) => !isOfClient(refusal));
+        if (!isTaken) throw error; // neither way is to blame
+        this.#isTurned = !isTurned;
+        return await other;
       }
     }, advice);
-  }
-
-  /**
-   * Sends a request once more, with the client's other way of proof. A provider looks at the client before
-   * it looks at a code or a token, which is unused then.
-   *
-   * @param refusal The refusal of the first way. It is thrown where neither way is to blame.
-   */
-  async #sendOtherWay<T>(
-    send: () => Promise<T>,
-    isTurned: boolean,
-    refusal: unknown,
-  ) {
-    try {
-      const result = await send();
-      this.#isTurned = isTurned;
-      return result;
-    } catch (error) {
-      if (isOfClient(error)) throw refusal;
-      this.#isTurned = isTurned;
-      throw error;
-    }
   }
 
   /**
@@ -95,7 +75,7 @@ export class OidcProvider {
    * @returns The scopes; `undefined` where none can go.
    */
   async narrowScope(error: unknown, isDevice: boolean): Promise<string | undefined> {
-    const { scope, isDefaultScope } = this.#identity;
+    const { scope, isDefaultScope } = this.identity;
     if (!isDefaultScope || refusalKind(error) !== "scope") return undefined;
     const { scopes_supported: stated = STANDARD_SCOPES } = await this.#discover();
     const asked = scope.split(" ").filter((name) => name !== "");
@@ -103,13 +83,8 @@ export class OidcProvider {
     const isSame = known.length === asked.length;
     const left = isDevice && isSame ? known.filter((name) => name !== "openid") : known;
     if (left.length === asked.length || left.length === 0 && !isDevice) return undefined;
-    this.#identity = { ...this.#identity, scope: left.join(" ") };
-    return this.#identity.scope;
-  }
-
-  /** Whether the client has nothing to prove itself by: a public client. */
-  get isPublicClient(): boolean {
-    return this.#proof === undefined;
+    this.identity = { ...this.identity, scope: left.join(" ") };
+    return this.identity.scope;
   }
 
   /**
@@ -146,8 +121,14 @@ export class OidcProvider {
   }
 
   async #find(signal?: AbortSignal) {
-    const sender = { identity: this.#identity, runtime: this.#runtime, signal };
-    return await discoverProvider(this.#identity.issuer, requestOptions(DISCOVERY, sender));
+    return await discoverProvider(
+      this.identity.issuer,
+      requestOptions(DISCOVERY, this.#sender(signal)),
+    );
+  }
+
+  #sender(signal?: AbortSignal) {
+    return { identity: this.identity, runtime: this.#runtime, signal };
   }
 
   async #attempt<T>(
@@ -161,8 +142,8 @@ export class OidcProvider {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       const ofClient = error instanceof oauth.ResponseBodyError ? this.#proof?.advice : undefined;
-      const { scope } = this.#identity;
-      throw providerError(action, this.#identity.issuer, error, { ...advice, scope, ofClient });
+      const { issuer, scope } = this.identity;
+      throw providerError(action, issuer, error, { ...advice, scope, ofClient });
     }
   }
 }

@@ -2,8 +2,9 @@ import * as oauth from "oauth4webapi";
 import type { Json } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { readClaims, type TokenSet } from "../entry/bearer.ts";
+import { readClaims } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { withoutSlash } from "./discovery.ts";
 import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
@@ -21,24 +22,21 @@ export { openProvider } from "./oidc_provider.ts";
 interface RefreshOptions {
   /** The refresh token. Secret. */
   refreshToken: string;
+  /** The claims that the API wants, as JSON: Microsoft Entra. */
+  claims?: string | undefined;
   /**
    * The person of the last ID token, where there was one. The tokens of another person are refused, and
    * everybody's where the person of the last one is unknown.
    */
-  subject?: Subject | "unknown" | undefined;
+  subject?: Subject | "unknown";
   /** The key that the tokens are bound to. */
-  dpopKey?: CryptoKeyPair | undefined;
+  dpopKey?: CryptoKeyPair;
   /**
    * Stores the refresh token that has replaced the old one, where the keys of the provider are not there to
    * check the other tokens. Never throws.
    */
   keepRotated: (refreshToken: string) => Promise<unknown>;
 }
-
-/** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
-type RefreshAnswer =
-  | { tokens: TokenSet }
-  | { tokens?: undefined; refreshToken: string; error: Error };
 
 /**
  * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
@@ -50,11 +48,12 @@ export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | 
   return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
 }
 
-/** Trades a refresh token for new tokens: RFC 6749, section 6. */
-export async function refreshTokens(
-  provider: OidcProvider,
-  options: RefreshOptions,
-): Promise<RefreshAnswer> {
+/**
+ * Trades a refresh token for new tokens: RFC 6749, section 6.
+ *
+ * @returns The tokens; or, where they failed a check, the refresh token that replaced the old one.
+ */
+export async function refreshTokens(provider: OidcProvider, options: RefreshOptions) {
   const got: Json = {};
   try {
     const run = (context: RequestContext) => refreshOnce(context, options, got);
@@ -68,7 +67,7 @@ export async function refreshTokens(
 
 async function refreshOnce(
   context: RequestContext,
-  { refreshToken, subject, dpopKey, keepRotated }: RefreshOptions,
+  { refreshToken, claims, subject, dpopKey, keepRotated }: RefreshOptions,
   got: Json,
 ) {
   const { server, client, auth } = context;
@@ -80,6 +79,7 @@ async function refreshOnce(
     const answered = await requestTokens(context, {
       dpopKey,
       got,
+      parameters: claims === undefined ? {} : { claims },
       send: (options) =>
         oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
       process: oauth.processRefreshTokenResponse,
@@ -170,8 +170,7 @@ export function reasonAgainst(subject: Subject | "unknown", claims: Subject): st
   if (subject === "unknown") {
     return "the stored ID token cannot be read, so its person is not known";
   }
-  // An issuer may change between its forms with and without a trailing slash.
-  const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
+  const [first, second] = [subject, claims].map(({ iss }) => withoutSlash(String(iss)));
   if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
   // A nonce that comes back is the one of the sign-in.
   const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;

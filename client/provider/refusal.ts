@@ -26,9 +26,9 @@ interface RefusalAnswer {
   /** The body as it came. */
   text: string;
   /** The body, where it is a JSON object. */
-  json?: Json | undefined;
+  json?: Json;
   /** Whether the client has given a proof: a secret, a key or an assertion. */
-  hasProof?: boolean | undefined;
+  hasProof?: boolean;
 }
 
 /** The error in an answer, however the provider words it. Each is "" where the answer has none. */
@@ -91,7 +91,7 @@ const OF_GRANT = [
   /unauthorized grant type/i,
 ];
 const OF_CLIENT = [
-  /client (credentials|secret|authentication|assertion)\b|bad credentials|DPoP proof/i,
+  /client (credentials|secret|authentication|assertion)\b|JWT assertion|bad credentials|DPoP proof/i,
   /(unknown|invalid|no such) client/i,
   /\b(client|application)\b.{0,80}\b(not found|not registered|unknown|does not exist|was deleted|disabled)/i,
 ];
@@ -122,7 +122,7 @@ export function readRefusal(answer: RefusalAnswer, secrets: Iterable<string> = [
 }
 
 /** A code of the table echoes nothing of the request, and a short secret may be a part of it. */
-function codeName(code: string, secrets: Iterable<string>): string {
+function codeName(code: string, secrets: Iterable<string>) {
   const isKnown = kindOfCode(code) !== undefined || WAITS.includes(code);
   if (isKnown) return code;
   const name = redact(code, secrets);
@@ -141,7 +141,7 @@ function readWords(json: Json): RefusalWords {
   };
 }
 
-function firstText(...values: unknown[]): string {
+function firstText(...values: unknown[]) {
   const text = values.find((value) => typeof value === "string" && value !== "");
   return String(text ?? "").slice(0, LONGEST_WORDS);
 }
@@ -157,12 +157,13 @@ function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refusa
   // 2. The provider is ill or busy.
   if (isBusy(status, words)) return "fault";
   // 3. Somebody else has answered, or nobody said a word.
-  const isElsewhere = status >= 300 && status < 400;
   const isMissing = [404, 405, 410].includes(status) && byCode === undefined;
   const isSilent = json === undefined || code + said === "";
-  if (isSilent || isElsewhere || isMissing) return kindOfSilence(answer);
+  if (isSilent || isRedirect(status) || isMissing) return kindOfSilence(answer);
   // 4. It is about this request or about the API: the grant is not meant.
-  if (sub !== "" && !ENDED.includes(sub) || namesApi(words)) return "refused";
+  const isOfProof = byCode === "client" && at !== "exchange"; // an assertion has an audience, too
+  const isOfApi = namesApi(words) && !isOfProof;
+  if (sub !== "" && !ENDED.includes(sub) || isOfApi) return "refused";
   // 5. This client may not use this grant.
   if (isOneOf(OF_GRANT, words)) return "flow";
   // 6. The client, or its proof. In the grant of a client itself, its proof is the grant.
@@ -184,6 +185,11 @@ function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refusa
 /** Whether the provider is ill or busy, by its status or its code and words. */
 export function isBusy(status: number, words: string): boolean {
   return BUSY.includes(status) || status >= 500 || isOneOf(OF_FAULT, words);
+}
+
+/** Whether an answer leads elsewhere. No redirect is followed. */
+export function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
 }
 
 function kindOfSilence({ at, status, text, hasProof }: RefusalAnswer): RefusalKind {

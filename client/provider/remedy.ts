@@ -3,12 +3,12 @@ import { named } from "../options/declaration.ts";
 import { type AskedFor, isBusy, namesApi, namesClient, type Refusal } from "./refusal.ts";
 
 /** Options as messages name them. */
-export const CLIENT_ID: string = named("clientId");
-export const SCOPE: string = named("scope");
-export const DPOP: string = named("dpop", true);
-export const BY_BROWSER: string = named("flow", "browser");
-export const BY_DEVICE: string = named("flow", "device");
-const AUDIENCE = named("audience");
+export const CLIENT_ID = named("clientId");
+export const SCOPE = named("scope");
+export const DPOP = named("dpop", true);
+export const BY_BROWSER = named("flow", "browser");
+export const BY_DEVICE = named("flow", "device");
+export const AUDIENCE = named("audience");
 const ISSUER = named("issuer");
 
 const PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
@@ -16,11 +16,10 @@ const PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
 /** The condition of the client's own variables. */
 export const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
 /** The ways of a client to prove who it is. */
-export const PROVE: string = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
+export const PROVE = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
 
 /** The way around a policy against codes. The page tells a person of it, and not this program. */
-export const INSTEAD_OF_CODE: string =
-  `If the page refused the code by a policy, set ${BY_BROWSER}.`;
+export const INSTEAD_OF_CODE = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
 const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
@@ -33,9 +32,6 @@ const DEVICE_GRANT =
   `Enable the device code grant and the refresh token grant for this client, or set ${BY_BROWSER}.`;
 const CODE_GRANT =
   `Enable the authorization code grant (Keycloak: standard flow) for this client, or set ${BY_DEVICE}.`;
-const CLIENT_GRANT =
-  "Enable the client credentials grant for this client. The client has to be confidential.";
-
 /** The grant to enable, by the question that was refused. */
 const GRANTS: Readonly<Partial<Record<AskedFor, string>>> = {
   device: DEVICE_GRANT,
@@ -44,7 +40,7 @@ const GRANTS: Readonly<Partial<Record<AskedFor, string>>> = {
   page: CODE_GRANT,
   code: CODE_GRANT,
   refresh: "Enable the refresh token grant for this client, then sign in again.",
-  client: CLIENT_GRANT,
+  client: "Enable the client credentials grant for this client. The client has to be confidential.",
 };
 
 /** The request behind a refusal. */
@@ -52,7 +48,7 @@ export interface RefusalAdvice {
   /** Its scopes. */
   readonly scope?: string;
   /** The remedy where the client's own proof is refused, which depends on the kind of proof. */
-  readonly ofClient?: string | undefined;
+  readonly ofClient?: string;
   /** The remedy where a token to exchange is refused. */
   readonly ofToken?: string;
 }
@@ -139,7 +135,10 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
 }
 
 /** Some codes leave open whether the proof or the grant is refused. */
-function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
+function remedyOfProof({ at, code, said }: Refusal, ofClient: string) {
+  if (/\baud(ience)?\b/i.test(said)) {
+    return `Have the JWT made for the audience (aud) that the provider expects, mostly its issuer. ${ofClient}`;
+  }
   const isSure = code === "invalid_client" || namesClient(said);
   const grant = GRANTS[at];
   if (isSure || grant === undefined) return ofClient;
@@ -147,17 +146,13 @@ function remedyOfProof({ at, code, said }: Refusal, ofClient: string): string {
 }
 
 /** A refusal without a word may be of a client that is not known. */
-function remedyOfFlow({ at, code }: Refusal): string {
+function remedyOfFlow({ at, code }: Refusal) {
   const grant = GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
   if (code === "") return `${PUBLIC} ${grant}`;
   return grant;
 }
 
-function remedyOfScope(
-  { at }: Refusal,
-  { scope = "", ofToken }: RefusalAdvice,
-  known = ofToken,
-): string {
+function remedyOfScope({ at }: Refusal, { scope = "", ofToken }: RefusalAdvice, known = ofToken) {
   const sent = `The scope asked for was "${scope}".`;
   if (known !== undefined) return `${sent} ${known}`;
   const check = `Check ${SCOPE}: the provider does not allow all of it to this client.`;
@@ -165,7 +160,8 @@ function remedyOfScope(
   return `${sent} ${check}${ofEntra}`;
 }
 
-function remedyOfFault({ at, status, code, said }: Refusal): string {
+function remedyOfFault({ at, status, code, said }: Refusal) {
+  if (namesClient(said)) return `${CLIENT}.`; // ZITADEL's library, by status 500
   if (isBusy(status, `${code} ${said}`)) {
     return "Try again later, then ask the administrator of the provider, or of a proxy before it.";
   }
@@ -175,27 +171,28 @@ function remedyOfFault({ at, status, code, said }: Refusal): string {
   return `Check ${issuer}. Check also that no network or proxy asks for a sign-in of its own.`;
 }
 
-function remedyOfExchange({ kind, said }: Refusal, ofToken: string): string {
+function remedyOfExchange({ kind, said }: Refusal, ofToken: string) {
   if (kind === "client") return `The client may have to prove itself. ${PROVE} ${ofToken}`;
   if (namesApi(said)) return `${OTHER_API} ${ofToken}`;
   return ofToken;
 }
 
-function remedyOfEnd({ at }: Refusal): string {
+function remedyOfEnd({ at }: Refusal) {
   if (at !== "poll") return SIGN_IN;
   return `Sign in again, and approve before the code ends. ${INSTEAD_OF_CODE}`;
 }
 
-function remedyOfDenial({ at }: Refusal): string {
+function remedyOfDenial({ at }: Refusal) {
   if (at === "client") return "Have the client allowed to use this API at the provider.";
   const approve = `Sign in again, and approve. A rule may refuse it: ${ASK}`;
-  return at === "poll" ? `${approve} ${INSTEAD_OF_CODE}` : approve;
+  if (at !== "poll") return approve;
+  return `${approve} ${INSTEAD_OF_CODE}`;
 }
 
 /** The codes of OpenID Connect Core, section 3.1.2.6, and Auth0 that a sign-in answers. */
 const WANTS_PERSON = /^(interaction|login|consent|account_selection|mfa)_required$/;
 
-function remedyOfOther({ at, code }: Refusal, words: string): string {
+function remedyOfOther({ at, code }: Refusal, words: string) {
   if (/^invalid_(target|resource)$/.test(code) || namesApi(words)) return OTHER_API;
   if (at === "refresh" || WANTS_PERSON.test(code)) return SIGN_IN;
   return `Check the options of the request, then ${ASK}`;

@@ -40,21 +40,15 @@ export interface RequestContext {
   readonly auth: oauth.ClientAuth;
 }
 
-/**
- * The options of oauth4webapi for one request.
- *
- * @param capture Gets the normalized answer before oauth4webapi judges it.
- */
+/** The options of oauth4webapi for one request. */
 export function requestOptions(
   endpoint: Endpoint,
   { identity, runtime, signal }: Pick<RequestContext, "identity" | "runtime" | "signal">,
-  capture?: (answer: Json) => void,
 ) {
-  const { issuer } = identity;
   return {
-    [oauth.customFetch]: providerFetch(endpoint, runtime, capture),
+    [oauth.customFetch]: providerFetch(endpoint, runtime),
     // providerFetch itself refuses http: on any host but loopback.
-    [oauth.allowInsecureRequests]: issuer.startsWith("http:"),
+    [oauth.allowInsecureRequests]: identity.issuer.startsWith("http:"),
     signal,
   };
 }
@@ -69,7 +63,7 @@ export interface TokenRequest {
   /** Parameters that oauth4webapi does not add itself. */
   parameters?: Record<string, string>;
   /** The key to bind the tokens to. */
-  dpopKey?: CryptoKeyPair | undefined;
+  dpopKey?: CryptoKeyPair;
   /** Gets the fields of the normalized answer, before oauth4webapi judges it. */
   got: Json;
   send(options: oauth.TokenEndpointRequestOptions): Promise<Response>;
@@ -118,10 +112,11 @@ async function requestOnce(
   const { identity, server, client, runtime } = context;
   const [sentAt, sentBySystem] = [runtime.now(), Date.now()];
   const response = await send({
-    ...requestOptions(TOKEN, context, (answer) => Object.assign(got, answer)),
+    ...requestOptions(TOKEN, context),
     ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey, runtime.skew) }),
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
+  Object.assign(got, await response.clone().json());
   const idToken = String(got.id_token);
   const alg = readClaims(idToken, 0)?.alg;
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
@@ -153,9 +148,9 @@ async function assertSigned(
 
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
 export async function fetchKeys(context: RequestContext): Promise<Json[]> {
-  const { identity, server: { jwks_uri = "" }, signal = null, runtime } = context;
+  const { identity, server: { jwks_uri = "" }, signal, runtime } = context;
   checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
-  const response = await providerFetch(JWKS, runtime)(jwks_uri, { redirect: "manual", signal });
+  const response = await providerFetch(JWKS, runtime)(jwks_uri, { signal });
   const { keys } = await response.json();
   return Array.isArray(keys) ? keys.filter(isObject) : [];
 }
@@ -174,12 +169,8 @@ export async function requestKeys(context: RequestContext): Promise<Json[]> {
   return await repeat(limits, () => fetchKeys(context).catch(onFault));
 }
 
-/** Time for the revocation of tokens that nobody will use, in milliseconds. */
-const REVOKE_MS = 5000;
-
 /**
- * Trades an approval for the first tokens, once: it is spent by the answer. Tokens that fail a check are
- * revoked, as far as the provider can, since nobody would ever end them.
+ * Trades an approval for the first tokens, once: it is spent by the answer.
  *
  * @param dpopKey The key to bind the tokens to.
  */
@@ -188,21 +179,15 @@ export async function firstTokens(
   dpopKey: DpopKey | undefined,
   request: Pick<TokenRequest, "parameters" | "send" | "process">,
 ): Promise<TokenSet> {
-  const got: Json = {};
+  const answered = await requestTokens(context, { ...request, got: {}, dpopKey: dpopKey?.pair });
   try {
-    const answered = await requestTokens(context, { ...request, got, dpopKey: dpopKey?.pair });
     await assertSigned(context, answered);
-    return { ...toTokenSet(answered), dpopKey: dpopKey?.jwk };
   } catch (error) {
-    const token = got.refresh_token ?? got.access_token;
-    if (typeof token !== "string") throw error;
-    const hint = token === got.refresh_token ? "refresh_token" : "access_token";
-    const signal = AbortSignal.timeout(REVOKE_MS);
-    await revokeToken({ ...context, signal }, token, hint).catch(() => undefined);
     // Keys that cannot be had are a final error here: there is nothing left to try again with.
     if (!(error instanceof ProviderUnavailableError)) throw error;
     throw new ValidMindAuthError("provider_unavailable", error);
   }
+  return { ...toTokenSet(answered), dpopKey: dpopKey?.jwk };
 }
 
 /**
@@ -215,9 +200,9 @@ export async function revokeToken(
   token: string,
   hint: "refresh_token" | "access_token",
 ): Promise<boolean> {
-  const { server, client, auth, runtime, signal = null } = context;
+  const { server, client, auth, runtime, signal } = context;
   const fetch = providerFetch(DISCOVERY, runtime);
-  const get = (url: string) => fetch(url, { redirect: "manual", signal });
+  const get = (url: string) => fetch(url, { signal });
   const revocation_endpoint = await findRevocationEndpoint(server, get);
   if (revocation_endpoint === undefined) return false;
   const found = { ...server, revocation_endpoint };

@@ -7,7 +7,7 @@ import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
 import { invalidProvider } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { ITS_VARIABLES, PROVE, SCOPE } from "./remedy.ts";
+import { AUDIENCE, ITS_VARIABLES, PROVE, SCOPE } from "./remedy.ts";
 import {
   firstTokens,
   newDpopKey,
@@ -15,25 +15,31 @@ import {
   type TokenRequest,
 } from "./token_request.ts";
 
-/** Requests tokens by the grant of a session that needs no person. */
+/**
+ * Requests tokens by the grant of a session that needs no person. A refresh token is dropped: the client
+ * can ask again, and the end of the token to exchange ends what comes of it.
+ */
 export async function requestUnattended(provider: OidcProvider): Promise<TokenSet> {
-  if (provider.identity.flow === "client_credentials") return await requestClientTokens(provider);
-  return await exchangeToken(provider);
+  let request = exchangeToken;
+  if (provider.identity.flow === "client_credentials") request = requestClientTokens;
+  return { ...await request(provider), refreshToken: undefined };
 }
 
 const BY_CLIENT = named("flow", "client_credentials");
 /**
- * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token
- * and no refresh token; those of a provider that sends them are dropped.
+ * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token;
+ * that of a provider that sends one is dropped.
  */
 async function requestClientTokens(provider: OidcProvider) {
   return await provider.use("get a token", undefined, async (context) => {
-    if (provider.isPublicClient) throw unusable(BY_CLIENT, "the client has no proof", PROVE);
+    if (context.identity.proof === undefined) {
+      throw unusable(BY_CLIENT, "the client has no proof", PROVE);
+    }
     return await firstTokens(context, await newDpopKey(context), {
       send: senderOf(context, "client_credentials"),
       async process(...answered) {
         const answer = await oauth.processClientCredentialsResponse(...answered);
-        const { id_token: _, refresh_token: _1, ...tokens } = answer;
+        const { id_token: _, ...tokens } = answer;
         return tokens;
       },
     });
@@ -56,7 +62,6 @@ function senderOf(
 
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
-const AUDIENCE = named("audience");
 const OTHERWISE = "Sign in again where that token comes from, such as at the hub, or set " +
   `${named("flow", "device")} to sign in here.`;
 /**
@@ -100,7 +105,7 @@ async function processExchange(
 }
 
 /** The one token in the file. A JWT of another issuer is not sent to this one. */
-function readToken(path: string, target: string, issuer: string): string {
+function readToken(path: string, target: string, issuer: string) {
   const subject = `${fileOf("subjectTokenFile", path)} for ${target}`;
   const fail = (reason: string, advice: string, cause?: unknown) =>
     unusable(subject, reason, `${advice} ${OTHERWISE}`, cause);
@@ -115,7 +120,7 @@ function readToken(path: string, target: string, issuer: string): string {
 }
 
 /** The way on from a refusal, by the unchecked claims of the token where it is a JWT. */
-function remedyOfToken(token: string): string {
+function remedyOfToken(token: string) {
   const { exp, azp } = readClaims(token) ?? {};
   if (typeof exp === "number" && exp * 1000 < Date.now()) return "That token has ended.";
   const owner = typeof azp === "string" ? ` of ${printable(azp, 80)}` : "";

@@ -110,10 +110,7 @@ function handIn(answer: BrowserAnswer, address: string) {
 }
 
 /** Waits until the person's time is over, and looks for another sign-in meanwhile. */
-async function expiry(
-  issuer: string,
-  { runtime, signal, look }: FlowContext,
-): Promise<never> {
+async function expiry(issuer: string, { runtime, signal, look }: FlowContext): Promise<never> {
   for (let waited = 0; waited < LIMIT_MS; waited += LOOK_MS) {
     await untilAborted(runtime.delay(LOOK_MS, signal), signal);
     look();

@@ -93,17 +93,13 @@ const COOKIE = "vm-auth-start";
 export class BrowserStart {
   /** Part of the address that others can read. */
   readonly path = `/${crypto.randomUUID()}`;
-  readonly #cookie: string = crypto.randomUUID();
+  readonly #cookie = crypto.randomUUID();
+  readonly #link: string;
+  readonly #onOther: () => void;
   #hasBegun = false;
-  #link: string | undefined;
-  #onOther: (() => void) | undefined;
 
-  /**
-   * Leads to the link from now on.
-   *
-   * @param onOther Is called for a second browser.
-   */
-  lead(link: string, onOther: () => void): void {
+  /** @param onOther Is called for a second browser. */
+  constructor(link: string, onOther: () => void) {
     this.#link = link;
     this.#onOther = onOther;
   }
@@ -115,13 +111,13 @@ export class BrowserStart {
    * @param isOwn Whether the request is of this user.
    */
   respond({ method, headers }: HttpRequest, isOwn: boolean | undefined): HttpResponse {
-    if (isOwn === false || this.#link === undefined) return emptyAnswer(404);
+    if (isOwn === false) return emptyAnswer(404);
     if (method === "GET") return page("start", LEADING_ON);
     if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
     const cookie = `${COOKIE}=${this.#cookie}`;
     const isKnown = isOwn || headers.get("cookie")?.split(/;\s*/).includes(cookie);
     if (this.#hasBegun && !isKnown) {
-      this.#onOther?.();
+      this.#onOther();
       return page("started");
     }
     this.#hasBegun = true;

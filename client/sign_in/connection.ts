@@ -39,7 +39,7 @@ export async function exchange(
   try {
     const request = await readWholeRequest(connection).finally(() => clearTimeout(timer));
     const response = request === undefined ? { status: 400 } : answer(request);
-    await sendBytes(connection, bytesOf(response));
+    await connection.writable.getWriter().write(bytesOf(response));
     await connection.closeWrite();
   } catch {
     // The connection broke, or was closed. Its text may be secret, so nothing is said.
@@ -114,10 +114,6 @@ function bytesOf({ status, headers = {}, body = "" }: HttpResponse) {
   return encoder.encode(`HTTP/1.1 ${status} \r\n${lines.join("")}\r\n${body}`);
 }
 
-async function sendBytes(connection: Deno.Conn, bytes: Uint8Array) {
-  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
-}
-
 /** The tables of this host's connections, on Linux. */
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
@@ -141,7 +137,7 @@ export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolea
 }
 
 /** The users of the connections from one of some addresses to one of others. */
-function ownersOf(from: readonly string[], to: readonly string[]): number[] {
+function ownersOf(from: readonly string[], to: readonly string[]) {
   return TABLES.flatMap((path) => Deno.readTextFileSync(path).split("\n"))
     .map((row) => row.trim().split(/\s+/))
     .filter(([, local = "", remote = ""]) => from.includes(local) && to.includes(remote))
@@ -149,7 +145,7 @@ function ownersOf(from: readonly string[], to: readonly string[]): number[] {
 }
 
 /** How the tables write an address: words of 32 bits, whose bytes little-endian machines turn round. */
-function inTable({ hostname, port }: Deno.NetAddr): string[] {
+function inTable({ hostname, port }: Deno.NetAddr) {
   const hex = (value: number, digits: number) =>
     value.toString(16).toUpperCase().padStart(digits, "0");
   const at = `:${hex(port, 4)}`;

@@ -17,7 +17,7 @@ export const signInByDevice: Flow = async (provider, context) => {
   const { runtime, ask, signal, show } = context;
   const { elapsed } = runtime;
   const startedAt = elapsed();
-  const device = await authorizeDevice(provider, signal);
+  const device = await authorizeDevice(provider, signal, ask.demanded);
   const leftMs = () => startedAt + device.expiresIn * 1000 - LAST_POLL_MS - elapsed();
   const showCode = ask.onDeviceCode ?? ((code) => show(codePage(code)));
   const stop = new AbortController();

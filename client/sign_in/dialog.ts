@@ -53,7 +53,7 @@ export async function askPerson(
   const context = {
     runtime,
     ask,
-    signal: AbortSignal.any([dialog.signal, others.signal]),
+    signal: AbortSignal.any([dialog.signal, others.end.signal]),
     show: (page: SignInPage) => dialog.show(page),
     look: () => others.look(),
   };
@@ -89,7 +89,8 @@ function signedIn(
 /** The other programs with this store, one of which may sign in meanwhile. */
 class OtherPrograms {
   readonly #find: AskPersonOptions["look"];
-  readonly #end = new AbortController();
+  /** Aborts once there is their sign-in. */
+  readonly end = new AbortController();
   #looking: Promise<void> | undefined;
   /** The entry of their sign-in. */
   found: OidcCredentials | undefined;
@@ -98,17 +99,12 @@ class OtherPrograms {
     this.#find = find;
   }
 
-  /** Aborts once there is their sign-in. */
-  get signal(): AbortSignal {
-    return this.#end.signal;
-  }
-
   /** Looks once. Nobody waits for it: a store that hangs, or asks, holds up neither a poll nor the end. */
   look(): void {
     this.#looking ??= this.#find().then((entry) => {
       this.#looking = undefined;
       this.found ??= entry;
-      if (this.found) this.#end.abort(new SignedInElsewhere("another program has signed in"));
+      if (this.found) this.end.abort(new SignedInElsewhere("another program has signed in"));
     });
   }
 }
@@ -131,13 +127,11 @@ class SignInDialog implements Disposable {
   }
 
   async show(page: SignInPage): Promise<void> {
-    const { runtime, ask } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
     if (this.#opening !== undefined) await this.end({ kind: "denied" });
     const answer = page.answer && this.#withWay(page.answer);
-    this.#opening = openPrompt({ ...page, answer }, runtime.now);
+    this.#opening = openPrompt({ ...page, answer }, this.#options.runtime.now);
     const prompt = await this.#opening;
-    if (ask.note !== undefined) await prompt.note(ask.note);
     this.#openBrowser(prompt, page); // not awaited: its program may be the browser itself
   }
 
@@ -147,7 +141,7 @@ class SignInDialog implements Disposable {
     const { ask } = this.#options;
     // A form would be lost with the next display.
     if (ask[ON_LINK] !== undefined) return { redirectUri, handIn: NEXT_CELL };
-    if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call) };
+    if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call, ask.demanded) };
     if (submit === undefined || !canReadTerminal()) return answer;
     // Before the prompt asks for an address, since the terminal would show it.
     this.#readPastes(submit);
@@ -192,7 +186,7 @@ function isRemote() {
 }
 
 /** The reason of a sign-in that the person, or a signal, has ended. The command line exits by the signal. */
-function interruption(advice: string, signal: Deno.Signal = "SIGINT"): DOMException {
+function interruption(advice: string, signal: Deno.Signal = "SIGINT") {
   const reason = `Cannot sign in: the sign-in was interrupted. ${advice}`;
   const error = new DOMException(reason, "AbortError");
   return Object.assign(error, { signal, stack: `${error}` }); // without frames: it is nobody's fault

@@ -4,28 +4,18 @@ import type { BrowserOptions } from "../options/browser_options.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { Failure, SignInPage } from "../prompt/prompt.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type {
-  AuthorizationPrompt,
-  DeviceCode,
-  InitOptions,
-  SignInFlow,
-} from "../session_options.ts";
+import type { AuthorizationPrompt, InitOptions } from "../session_options.ts";
 
 /** Tells a sign-in in two steps that a link is shown. A key beside the options that callers have. */
 export const ON_LINK: unique symbol = Symbol("on link");
 
 /** Options by which a person is asked. */
-export interface AskOptions extends BrowserOptions {
-  /** The flow of the caller's choice. Absent for `auto`. */
-  flow?: SignInFlow | undefined;
-  /** Shows the code of a device flow, in place of the built-in prompt and all words of this module. */
-  onDeviceCode?: ((code: DeviceCode) => void | Promise<void>) | undefined;
-  /** A sentence that the built-in prompt has for the person beside the page. */
-  note?: string | undefined;
-  /** Whether the page is opened in the person's browser. Absent where each flow decides. */
-  openBrowser?: boolean | undefined;
+export interface AskOptions
+  extends BrowserOptions, Pick<InitOptions, "flow" | "onDeviceCode" | "openBrowser"> {
   /** The options of the call alone, for words that repeat it. */
   call?: InitOptions;
+  /** The parameters by which a provider is asked for what an API demands. */
+  demanded?: Readonly<Record<string, string>>;
   [ON_LINK]?: (link: AuthorizationPrompt) => void;
 }
 

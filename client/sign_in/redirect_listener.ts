@@ -3,13 +3,7 @@ import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { listenPlaces, type RedirectSetting } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
 import { BrowserStart, emptyAnswer, page } from "./browser_pages.ts";
-import {
-  close,
-  exchange,
-  type HttpRequest,
-  type HttpResponse,
-  isOwnConnection,
-} from "./connection.ts";
+import { close, exchange, type HttpRequest, isOwnConnection } from "./connection.ts";
 
 /** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
 const MAX_CONNECTIONS = 64;
@@ -26,13 +20,13 @@ export class RedirectListener implements AsyncDisposable {
   readonly redirectUri: string;
   /** The place for a form of the notebook. Nobody else knows its path. */
   readonly form: { port: number; path: string };
-  readonly #start = new BrowserStart();
   readonly #listeners: readonly Deno.TcpListener[];
   readonly #accepting: readonly Promise<void>[];
   readonly #hosts: ReadonlySet<string>;
   readonly #path: string;
   /** The connections, oldest first, and whether their request is whole. */
   readonly #connections = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
+  #start: BrowserStart | undefined;
   #answer: BrowserAnswer | undefined;
   #isOpen = true;
 
@@ -68,11 +62,11 @@ export class RedirectListener implements AsyncDisposable {
     throw listenFault(setting, fault);
   }
 
-  /** The address that this program opens in a browser of this computer, in place of the link. */
+  /** The address that this program opens in a browser of this computer, in place of the expected link. */
   get startUrl(): string {
     const { hostname } = this.#listeners[0]!.addr as Deno.NetAddr;
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return `http://${host}:${this.form.port}${this.#start.path}`;
+    return `http://${host}:${this.form.port}${this.#start!.path}`;
   }
 
   /**
@@ -82,7 +76,7 @@ export class RedirectListener implements AsyncDisposable {
    */
   expect(answer: BrowserAnswer, link: string, onOther: () => void): void {
     this.#answer = answer;
-    this.#start.lead(link, onOther);
+    this.#start = new BrowserStart(link, onOther);
   }
 
   async #accept(listener: Deno.TcpListener) {
@@ -107,11 +101,10 @@ export class RedirectListener implements AsyncDisposable {
     visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
   }
 
-  #respond(request: HttpRequest, connection: Deno.TcpConn): HttpResponse {
+  #respond(request: HttpRequest, connection: Deno.TcpConn) {
     if (request.path === this.form.path) return this.#respondToForm(request);
-    if (request.path === this.#start.path) {
-      return this.#start.respond(request, isOwnConnection(connection));
-    }
+    const start = this.#start;
+    if (request.path === start?.path) return start.respond(request, isOwnConnection(connection));
     const { method, path, query, headers } = request;
     if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return emptyAnswer(403);
     if (path !== this.#path) return emptyAnswer(404);
@@ -120,14 +113,14 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
-  #respondToForm({ method, body }: HttpRequest): HttpResponse {
+  #respondToForm({ method, body }: HttpRequest) {
     if (method === "GET") return emptyAnswer(204);
     if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
     const address = new URLSearchParams(body).get("address") ?? "";
     return this.#respondTo(parametersOf(address));
   }
 
-  #respondTo(parameters: URLSearchParams): HttpResponse {
+  #respondTo(parameters: URLSearchParams) {
     if (this.#answer === undefined) return page("stray");
     const fault = this.#answer.offer(parameters);
     // A browser that loads the page anew gets the same page.

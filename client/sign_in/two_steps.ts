@@ -90,11 +90,11 @@ function newLink() {
 
 function checkFlow({ flow = "browser" }: SessionOptions) {
   if (flow === "auto" || flow === "browser") return;
-  throw invalidOptions({
-    action: "start the sign-in",
-    reason: `startSignIn() is for the browser, and the option flow is "${flow}"`,
-    remedy: "Leave flow out, or call createSession().",
-  });
+  throw invalidOptions(
+    "start the sign-in",
+    `startSignIn() is for the browser, and the option flow is "${flow}"`,
+    "Leave flow out, or call createSession().",
+  );
 }
 
 /** The second step of a sign-in in two steps, as its first one names it. */
@@ -109,14 +109,16 @@ export const NEXT_CELL = [
  * nothing of it is lost.
  *
  * @param call The options of the call.
+ * @param demanded What an API demands, which the stored sign-in does not meet.
  */
-export function twoCells(call: InitOptions = {}): string[] {
+export function twoCells(call: InitOptions = {}, demanded?: unknown): string[] {
   const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
   const options = members.length === 0 ? "" : `{ ${members.join(", ")} }`;
   return [
     "Interrupt this cell, and use two cells. Then run this cell again.",
+    ...demanded === undefined ? [] : ["await session.clear();"],
     `const signIn = await vm.startSignIn(${options}); // open its link`,
     'await signIn.finish("<address of the last page>");',
   ];
@@ -128,7 +130,7 @@ function isOfSignIn(name: OptionName) {
 }
 
 /** A value as code. One that is secret, or that has no text, stays with the person. */
-function literal(name: OptionName, value: unknown): string {
+function literal(name: OptionName, value: unknown) {
   const isCode = ["function", "object"].includes(typeof value) &&
     name !== "authorizationParameters";
   return isCode || optionRow(name).secret ? "<as in this cell>" : JSON.stringify(value);

@@ -8,7 +8,7 @@ import type {
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { entryStatus, shownText } from "../entry/entry_status.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
@@ -29,11 +29,10 @@ import type {
   QueryParams,
   Session,
   SessionStatus,
+  SignInOptions,
 } from "../session.ts";
 import type { TokenSource } from "../tokens/source.ts";
 
-/** Loaded with the first request. */
-const loadClient = () => import("../api/client.ts");
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
 
@@ -41,6 +40,8 @@ const TOKEN_TYPES = { forceRefresh: "boolean", signal: "signal" } as const;
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
 interface SignedInSessionOptions extends Omit<ResolvedOptions, "interactive"> {
+  /** Whether a call asks the person where the API demands another sign-in. */
+  asksAgain?: boolean;
   /**
    * Revokes the permissions that the session does not need any more. Deno grants them again only by
    * asking the person.
@@ -85,22 +86,25 @@ export class SignedInSession implements Session {
     return this.#options.tokens?.backend;
   }
 
-  async accessToken(options?: AccessTokenOptions): Promise<string> {
-    this.#assertOpen();
-    const { tokens } = this.#options;
-    if (tokens === undefined) {
-      throw new ValidMindAuthError("no_access_token", {
-        action: "give an access token",
-        reason: `${named("apiKey")} is set, and requests carry it`,
-        remedy: `To sign in instead, give ${SIGN_IN_WORDS}.`,
-      });
+  async accessToken(options: AccessTokenOptions = {}): Promise<string> {
+    const tokens = this.#tokensFor("give an access token");
+    checkCallOptions("give an access token", options, TOKEN_TYPES);
+    const rejected = options.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
+    return (await tokens.bearer(rejected, options.signal)).token;
+  }
+
+  async signIn(options: SignInOptions): Promise<void> {
+    const tokens = this.#tokensFor("sign in again");
+    checkCallOptions("sign in again", options, { for: "object", signal: "signal" });
+    const { for: { demand } = {}, signal } = options;
+    if (demand === undefined) {
+      throw invalidOptions(
+        "sign in again",
+        "the error has no demand of an API",
+        "Give one that has it.",
+      );
     }
-    if (options === undefined) {
-      const fresh = tokens.freshToken(); // without a further promise
-      if (fresh !== undefined) return fresh;
-    } else checkCallOptions("give an access token", options, TOKEN_TYPES);
-    const rejected = options?.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
-    return (await tokens.bearer(rejected, options?.signal)).token;
+    await (await tokens.renewal()).signInAgain(demand, signal);
   }
 
   async headers(options: HeadersOptions = {}): Promise<Headers> {
@@ -180,6 +184,17 @@ export class SignedInSession implements Session {
     return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
   }
 
+  #tokensFor(action: string): TokenSource {
+    this.#assertOpen();
+    const { tokens } = this.#options;
+    if (tokens !== undefined) return tokens;
+    throw new ValidMindAuthError("no_access_token", {
+      action,
+      reason: `${named("apiKey")} is set, and requests carry it`,
+      remedy: `To sign in instead, give ${SIGN_IN_WORDS}.`,
+    });
+  }
+
   /** The URL that headers are for: one of the API, or any secure one without an API. */
   async #targetOf(url: string | URL): Promise<URL> {
     if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
@@ -187,14 +202,16 @@ export class SignedInSession implements Session {
   }
 
   async #loadApi(): Promise<ApiClient> {
-    const { ApiClient } = await loadClient();
-    const { runtime, tokens, apiHost } = this.#options;
+    const { ApiClient } = await import("../api/client.ts");
+    const { runtime, tokens, apiHost, identity, asksAgain } = this.#options;
     return this.#api ??= new ApiClient({
       apiHost,
       runtime,
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
+      signIn: asksAgain ? (demand, signal) => this.signIn({ for: { demand }, signal }) : undefined,
+      scope: identity.kind === "oidc" ? identity.scope : undefined,
     });
   }
 
@@ -207,13 +224,13 @@ export class SignedInSession implements Session {
   }
 
   async #headers(
-    { rejected, signal }: RenewalOptions,
+    { rejected, claims, signal }: RenewalOptions,
   ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
     this.#assertOpen();
     const { tokens } = this.#options;
     if (tokens === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
-    const bearer = await tokens.bearerAfter(refused, signal);
+    const bearer = await tokens.bearerAfter(refused, signal, claims);
     const dpopKey = this.dpop ? await (await tokens.renewal()).keyOf(bearer) : undefined;
     const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
     return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };

@@ -9,6 +9,7 @@ import type {
 import { chooseBackend } from "../../backends/resolve_credentials_backend.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { codeOf, invalidOptions } from "../errors.ts";
+import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
   KEY_PARTS,
@@ -28,7 +29,6 @@ import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import {
   asAlways,
   choiceNeeds,
-  HOME_NEED,
   isByKey,
   proofNeeds,
   variableNeeds,
@@ -81,7 +81,7 @@ async function clearNamed(
   const isNative = options.fetch === undefined;
   const needs = clearNeeds(backend, revoke && isNative ? [identity.issuer] : []);
   if (revoke) needs.push(...proofNeeds(identity, isNative).map(asAlways));
-  preflight(ACTION, needs);
+  assertPermitted(options, backend, needs);
   const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>
@@ -96,29 +96,27 @@ async function clearAll(
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const backend = await storeOf(options, places);
-  preflight(ACTION, clearNeeds(backend, []));
+  assertPermitted(options, backend, clearNeeds(backend, []));
   const instead = `Clear entries one by one, with ${SIGN_IN_WORDS}.`;
-  const listed = await listKeys(backend, instead).catch((error) => {
-    // A store that cannot be understood: the one fault that its removal cures.
-    if (codeOf(error).code === "backend_corrupt" && backend.deleteAll !== undefined) {
-      return undefined;
-    }
-    throw error;
-  });
-  if (listed === undefined) {
-    await new CredentialStore(backend, "").removeAll();
-    endActive(activeIn(backend));
-    return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
+  try {
+    const listed = await listKeys(backend, instead);
+    const keys = new Set([...listed, ...sharedState(backend).unstored.keys()]);
+    const active = activeIn(backend);
+    if (active !== undefined) keys.add(active.key); // another program may have removed its entry
+    // It only helps to revoke, and need not be there.
+    const own = revoke
+      ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
+      : undefined;
+    const provider = (entry: OidcCredentials) => providerOfEntry(entry, own, options);
+    return await clearEach(backend, [...keys], revoke, provider);
+  } catch (error) {
+    // The faults that the removal of a store cures: it is not understood, or has no space for a change.
+    const isCured = /^backend_(corrupt|full)$/.test(String(codeOf(error).code));
+    if (!isCured || backend.deleteAll === undefined) throw error;
   }
-  const keys = new Set([...listed, ...sharedState(backend).unstored.keys()]);
-  const active = activeIn(backend);
-  if (active !== undefined) keys.add(active.key); // another program may have removed its entry
-  // It only helps to revoke, and need not be there.
-  const own = revoke
-    ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
-    : undefined;
-  const provider = (entry: OidcCredentials) => providerOfEntry(entry, own, options);
-  return await clearEach(backend, [...keys], revoke, provider);
+  await new CredentialStore(backend, "").removeAll();
+  endActive(activeIn(backend));
+  return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
 }
 
 async function clearEach(
@@ -162,8 +160,8 @@ function chooseIdentity(
   places: CallOrigin | undefined,
 ): OidcIdentity | undefined {
   const { issuer, clientId, audience, profile, flow } = options;
-  const session = peekActiveSession()?.givenIdentity();
-  if (session !== undefined && (issuer ?? clientId) === undefined) {
+  if (places === undefined) {
+    const session = peekActiveSession()!.givenIdentity();
     if (session.kind !== "oidc") return undefined;
     // As it is: the variables may say something else by now, and did not count for all of it.
     const proof = proofIn(options, ACTION);
@@ -183,9 +181,18 @@ async function storeOf(
   places: CallOrigin | undefined,
 ): Promise<OidcCredentialsBackend> {
   const named = places && backendOf(places);
-  const choice = choiceNeeds({ credentialsBackend });
-  if (named === undefined) preflight(ACTION, choice, "always", () => [...choice, HOME_NEED]);
+  if (named === undefined) preflight(ACTION, choiceNeeds({ credentialsBackend }));
   return await chooseBackend(credentialsBackend, named);
+}
+
+/** Checks the permissions of a sign-out. The command of the error has those of its variables, too. */
+function assertPermitted(
+  options: ClearOidcCredentialsOptions,
+  backend: OidcCredentialsBackend,
+  needs: readonly PermissionNeed[],
+) {
+  const all = () => [...variableNeeds(options, "createSession"), ...needs];
+  preflight(ACTION, needs, "always", all, backend);
 }
 
 /** The active session of a store and its key, if that is among these. */
@@ -197,7 +204,7 @@ function activeIn(backend: OidcCredentialsBackend, keys?: readonly string[]) {
   return keys?.includes(key) === false ? undefined : { session, key };
 }
 
-function endActive(active: ReturnType<typeof activeIn>): void {
+function endActive(active: ReturnType<typeof activeIn>) {
   active?.session.forget();
   if (peekActiveSession() === active?.session) setActiveSession(undefined);
 }
@@ -205,10 +212,10 @@ function endActive(active: ReturnType<typeof activeIn>): void {
 /** The provider of an identity, for a revocation. */
 async function providerOf(
   identity: OidcIdentity,
-  { fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions, // no variable is read for it
-): Promise<OidcProvider> {
+  options: ClearOidcCredentialsOptions,
+) {
   const { openProvider } = await loadProvider();
-  return openProvider(identity, runtimeOf({ fetch, timeoutMs }));
+  return openProvider(identity, runtimeOf(options));
 }
 
 /**
@@ -219,13 +226,13 @@ async function providerOfEntry(
   { issuer, client_id }: OidcCredentials,
   own: OidcIdentity | undefined,
   options: ClearOidcCredentialsOptions,
-): Promise<OidcProvider> {
+) {
   if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
-    throw invalidOptions({
-      action: "revoke the tokens",
-      reason: "the entry names no issuer and client",
-      remedy: "Revoke them at the provider.",
-    });
+    throw invalidOptions(
+      "revoke the tokens",
+      "the entry names no issuer and client",
+      "Revoke them at the provider.",
+    );
   }
   const url = checkIssuer(normalizeIssuer(issuer), ACTION);
   const clientId = normalizeClientId(client_id);

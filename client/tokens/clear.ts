@@ -62,7 +62,7 @@ export async function clearCredentials(
 /** Revokes the tokens of a sign-in, as far as the provider can. Never throws. */
 export async function revokeTokens(
   provider: () => Promise<OidcProvider>,
-  { accessToken, refreshToken }: { accessToken: string; refreshToken?: string | null | undefined },
+  { accessToken, refreshToken }: { accessToken: string; refreshToken?: string | null },
 ): Promise<RevocationResult> {
   try {
     const issuer = await provider();

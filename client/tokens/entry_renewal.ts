@@ -7,10 +7,9 @@ import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
-import { takeTurn } from "./flights.ts";
 import { refusalWords } from "./login_required.ts";
 import { type Grant, isAlive } from "./session_tokens.ts";
-import { type CredentialStore, grantOf } from "./store.ts";
+import { grantOf } from "./store.ts";
 
 /** Loaded for a session that needs no person. */
 const loadUnattended = () => import("../provider/unattended_grants.ts");
@@ -23,7 +22,7 @@ const PAUSE_MS = 50;
 /** Time without a further try of a grant that was refused and stays, in milliseconds. */
 const REFUSED_MS = 60_000;
 
-/** A refusal that a new sign-in may cure, or the client's own. */
+/** The refusal of a refresh. */
 interface Refused {
   /** The entry with the grant. */
   entry: OidcCredentials;
@@ -31,7 +30,7 @@ interface Refused {
 }
 
 /** New tokens, or a refusal. */
-type Answer = { tokens: TokenSet; previous?: OidcCredentials | undefined } | { refused: Refused };
+type Answer = { tokens: TokenSet; previous?: OidcCredentials } | { refused: Refused };
 
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
@@ -41,13 +40,14 @@ export class EntryRenewal extends EntryUse {
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
    * the wait for the lock. The entry is renewed again where others have changed it meanwhile.
+   *
+   * @param claims The claims that the refresh asks for.
    */
-  async run(rejected: string, signal: AbortSignal): Promise<OidcCredentials> {
-    const { store, options } = this;
-    const { elapsed: now, delay } = options.runtime;
+  async run(rejected: string, signal: AbortSignal, claims?: string): Promise<OidcCredentials> {
+    const { store } = this;
+    const { elapsed: now, delay } = this.options.runtime;
     const provider = this.#findProvider();
     await provider.catch(() => undefined); // it counts only where the provider is needed
-
     const limits = {
       tries: MAX_TRIES,
       withinMs: LONGEST_MS,
@@ -55,22 +55,20 @@ export class EntryRenewal extends EntryUse {
       timer: { now, delay },
       over: (spent: string) => this.#alwaysChanged(spent),
     };
-    let refusals = 0;
-    const countRefusal = () => ++refusals;
-    const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider, countRefusal));
+    const renew = () => repeat(limits, () => this.#renewOnce(rejected, provider, claims));
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
-    return await takeTurn(store, renew, { signal, peek }, options);
+    return await store.withLock(renew, { signal, peek });
   }
 
   /** Loads all that a refresh runs. */
-  async load(): Promise<OidcProvider> {
+  async prepareRefresh(): Promise<OidcProvider> {
     const [provider] = await Promise.all([this.openProvider(), this.isAlone && loadUnattended()]);
     return provider;
   }
 
   /** The provider with its endpoints. */
-  async #findProvider(): Promise<OidcProvider> {
-    const provider = await this.load();
+  async #findProvider() {
+    const provider = await this.prepareRefresh();
     await provider.prepare(this.isAlone ? "get a token" : "refresh the sign-in");
     return provider;
   }
@@ -79,8 +77,8 @@ export class EntryRenewal extends EntryUse {
   async #renewOnce(
     rejected: string,
     found: Promise<OidcProvider>,
-    countRefusal: () => number,
-  ): Promise<OidcCredentials | undefined> {
+    claims?: string,
+  ) {
     const { store, options } = this;
     const stored = await store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
@@ -97,8 +95,8 @@ export class EntryRenewal extends EntryUse {
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
     if (!await this.#isProvenFor(stored)) return undefined;
-    const answer = await this.#request(provider, stored);
-    if ("refused" in answer) return await this.#afterRefusal(answer.refused, countRefusal());
+    const answer = await this.#request(provider, stored, claims);
+    if ("refused" in answer) return await this.#afterRefusal(answer.refused);
 
     const entry = this.entryOf(answer.tokens, answer.previous);
     options.runtime.emit?.({ type: "refresh_done", ...endOf(this.bearerIn(entry)) });
@@ -108,10 +106,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** The stored entry, where another session or process has renewed it meanwhile. */
-  async #renewedIn(
-    stored: OidcCredentials | undefined,
-    rejected: string,
-  ): Promise<OidcCredentials | undefined> {
+  async #renewedIn(stored: OidcCredentials | undefined, rejected: string) {
     const renewed = await this.freshIn(stored, rejected);
     if (renewed !== undefined) this.options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;
@@ -122,66 +117,83 @@ export class EntryRenewal extends EntryUse {
    * grant by then: this process may have stood still, and its lock been taken over. A refresh token that
    * was used meanwhile would cost the sign-in where the provider detects its reuse.
    */
-  async #isProvenFor(stored: OidcCredentials | undefined): Promise<boolean> {
+  async #isProvenFor(stored: OidcCredentials | undefined) {
     const { store } = this;
     if (!store.needsProbe) return true;
     await store.probe(JSON.stringify(stored ?? "").length);
     return grantOf(await store.loadLocked()) === grantOf(stored);
   }
 
-  /** Uses the grant of an entry; where there is none, and in place of a refused one, the client's own. */
-  async #request(provider: OidcProvider, stored: OidcCredentials | undefined): Promise<Answer> {
-    if (this.isAlone && await this.noRefreshOf(stored)) return await requestNew(provider);
-    const answer = await this.#refresh(provider, stored!);
-    const isRefused = "refused" in answer && answer.refused.cause.code === "provider_refused";
-    if (this.isAlone && isRefused) return await requestNew(provider);
-    return answer;
+  /** Asks for new tokens: by the client's own grant, which keeps nothing of an earlier entry, or a refresh. */
+  async #request(
+    provider: OidcProvider,
+    stored: OidcCredentials | undefined,
+    claims?: string,
+  ): Promise<Answer> {
+    if (!this.isAlone) return await this.#refresh(provider, stored!, claims);
+    const { requestUnattended } = await loadUnattended();
+    return { tokens: await requestUnattended(provider) };
   }
 
   /** Trades the refresh token of an entry for new tokens. A new refresh token is not lost by a fault. */
-  async #refresh(provider: OidcProvider, stored: OidcCredentials): Promise<Answer> {
-    const { store } = this;
+  async #refresh(
+    provider: OidcProvider,
+    stored: OidcCredentials,
+    claims?: string,
+  ): Promise<Answer> {
     const { refreshTokens, subjectOf } = await loadProvider();
-    const rotation = new Rotation(store, stored);
+    const refreshToken = stored.refresh_token!;
+    let entry = stored;
+    /** Takes over the refresh token that has replaced the old one, which is used up. */
+    const follow = (refresh_token: string) => {
+      if (refresh_token !== refreshToken) markSpent(refreshToken);
+      entry = { ...stored, refresh_token };
+    };
+    /** Stores it, once, before the tokens that came with it are checked. */
+    const keepRotated = async (token: string) => {
+      if (token === entry.refresh_token) return;
+      follow(token);
+      await this.store.replace(entry, stored);
+    };
     try {
       const answer = await refreshTokens(provider, {
-        refreshToken: stored.refresh_token!,
+        refreshToken,
+        claims,
         subject: subjectOf(stored),
         dpopKey: await this.importKey(stored.dpop_key),
-        keepRotated: (token) => rotation.keep(token).catch(() => undefined), // stored with the rest
+        keepRotated: (token) => keepRotated(token).catch(() => undefined), // stored with the rest
       });
-      rotation.follow(answer.tokens?.refreshToken);
-      if (answer.tokens !== undefined) return { tokens: answer.tokens, previous: stored };
-      await rotation.keep(answer.refreshToken);
+      if (answer.tokens !== undefined) {
+        follow(answer.tokens.refreshToken ?? refreshToken);
+        return { tokens: answer.tokens, previous: stored };
+      }
+      await keepRotated(answer.refreshToken);
       throw answer.error;
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      return { refused: { entry: rotation.entry, cause: error } };
+    } catch (cause) {
+      if (!isRefusal(cause)) throw cause;
+      return { refused: { entry, cause } };
     }
   }
 
-  /**
-   * Follows a refusal by its kind. Another process may have renewed the grant meanwhile: its entry is tried
-   * then, once.
-   */
-  async #afterRefusal({ entry, cause }: Refused, refusals: number): Promise<undefined> {
-    const { store, isAlone } = this;
+  /** Follows a refusal by its kind. Another process may have renewed the grant: its entry is tried then. */
+  async #afterRefusal({ entry, cause }: Refused): Promise<undefined> {
+    const { store } = this;
     const { keepsGrant, asksPerson } = CONSEQUENCES[cause.kind ?? "refused"];
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
-    if (present !== undefined && !isSame && refusals === 1) return undefined;
+    if (present !== undefined && !isSame) return undefined;
 
     if (isSame && !keepsGrant) await store.remove();
     let error = cause;
-    if (asksPerson && !isAlone) error = this.loginRequired(refusalWords(cause), cause);
+    if (asksPerson) error = this.loginRequired(refusalWords(cause), cause);
     const until = this.options.runtime.elapsed() + REFUSED_MS;
     if (keepsGrant) this.#refused = { grant: grantOf(entry), until, error };
     throw error;
   }
 
   /** Throws a refusal again where the same grant was refused a moment ago. */
-  #assertNotRefused(stored: OidcCredentials | undefined): void {
+  #assertNotRefused(stored: OidcCredentials | undefined) {
     if (this.#refused === undefined) return;
     const { grant, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;
@@ -197,7 +209,7 @@ export class EntryRenewal extends EntryUse {
     throw this.loginRequired("the sign-in was removed while its token was refreshed");
   }
 
-  #alwaysChanged(spent: string): CredentialsBackendError {
+  #alwaysChanged(spent: string) {
     return new CredentialsBackendError("backend_unavailable", {
       action: `renew the entry in ${describeBackend(this.store.backend)}`,
       reason: `the store held another sign-in each time, ${spent}`,
@@ -206,43 +218,8 @@ export class EntryRenewal extends EntryUse {
   }
 }
 
-/** Gets tokens by the grant of a session that needs no person. Nothing of an earlier entry is kept. */
-async function requestNew(provider: OidcProvider): Promise<Answer> {
-  const { requestUnattended } = await loadUnattended();
-  return { tokens: await requestUnattended(provider) };
-}
-
 /** Whether a refresh failed for a reason that does not pass: the provider's refusal, or a bad ID token. */
 function isRefusal(error: unknown): error is ValidMindAuthError {
   const { code } = codeOf(error);
   return code === "provider_refused" || code === "id_token_invalid";
-}
-
-/** The refresh token of a stored entry, which a provider may replace by another one. */
-class Rotation {
-  /** The entry with its present refresh token. The bearer and its end are the old ones. */
-  entry: OidcCredentials;
-  readonly #store: CredentialStore;
-  readonly #stored: OidcCredentials;
-  #keeping: Promise<boolean> | undefined;
-
-  constructor(store: CredentialStore, stored: OidcCredentials) {
-    this.#store = store;
-    this.#stored = stored;
-    this.entry = stored;
-  }
-
-  /** Takes over the new refresh token: the old one is used up. */
-  follow(refreshToken: string | undefined): void {
-    const { refresh_token: used } = this.#stored;
-    if (refreshToken === undefined || refreshToken === used) return;
-    if (used) markSpent(used);
-    this.entry = { ...this.#stored, refresh_token: refreshToken };
-  }
-
-  /** Stores the new refresh token, once, before the tokens that came with it are checked. */
-  async keep(refreshToken: string): Promise<void> {
-    this.follow(refreshToken);
-    await (this.#keeping ??= this.#store.replace(this.entry, this.#stored));
-  }
 }

@@ -3,6 +3,7 @@ import { Once } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import {
+  type AnswerTime,
   asksNobody,
   type Bearer,
   bearerOf,
@@ -16,7 +17,7 @@ import { named } from "../options/declaration.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
-import { ProviderClock, toEntry } from "./new_entry.ts";
+import { followProvider, toEntry } from "./new_entry.ts";
 import type { TokenSourceOptions } from "./session_tokens.ts";
 import { CredentialStore } from "./store.ts";
 
@@ -42,7 +43,7 @@ export class EntryUse {
   /** Whether a new token needs no stored one, and no person. */
   readonly isAlone: boolean;
   readonly #provider = new Once<OidcProvider>();
-  readonly #clock: ProviderClock;
+  readonly #timeOf: (time: AnswerTime) => number;
   /** The last key, and its public part. Each new token of a client has a key of its own. */
   #key: Promise<CryptoKeyPair | undefined> | undefined;
   #keyPart: unknown;
@@ -52,7 +53,7 @@ export class EntryUse {
     this.options = options;
     this.store = new CredentialStore(backend, key);
     this.isAlone = asksNobody(identity.flow);
-    this.#clock = new ProviderClock(options, this.store.shared.skews);
+    this.#timeOf = followProvider(options, this.store.shared.skews);
   }
 
   /** The provider, loaded at the first need. */
@@ -64,9 +65,8 @@ export class EntryUse {
 
   /** The entry for new tokens, by the time of the answer that brought them. */
   entryOf(tokens: TokenSet, previous?: OidcCredentials): OidcCredentials {
-    const { identity, bearer, runtime } = this.options;
-    const issuedAt = this.#clock.learn(tokens.time ?? { sentAt: runtime.now() });
-    return toEntry(tokens, identity, bearer, issuedAt, previous);
+    const { identity, bearer } = this.options;
+    return toEntry(tokens, identity, bearer, this.#timeOf(tokens.time), previous);
   }
 
   /** Reports an entry that was stored. */
@@ -105,13 +105,8 @@ export class EntryUse {
 
   /** The reason why new tokens are not to be had without a person, if there is one. */
   async obstacleIn(stored: OidcCredentials | undefined): Promise<string | undefined> {
-    if (this.isAlone) return undefined;
-    return await this.noRefreshOf(stored);
-  }
-
-  /** The reason why an entry cannot be refreshed, if there is one. */
-  async noRefreshOf(stored: OidcCredentials | undefined): Promise<string | undefined> {
     const { identity } = this.options;
+    if (this.isAlone) return undefined;
     if (stored === undefined) return "no sign-in is stored";
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#hasKey(stored)) return NO_KEY;
@@ -124,7 +119,7 @@ export class EntryUse {
   }
 
   /** Whether an entry has the key of its tokens (DPoP, RFC 9449), or none where they are to be unbound. */
-  async #hasKey({ dpop_key }: OidcCredentials): Promise<boolean> {
+  async #hasKey({ dpop_key }: OidcCredentials) {
     if (!this.options.identity.dpop) return !dpop_key;
     return await this.importKey(dpop_key) !== undefined;
   }
@@ -142,7 +137,7 @@ export class EntryUse {
 }
 
 /** The reason of an entry without a refresh token. */
-function noRefreshToken(scope: string): string {
+function noRefreshToken(scope: string) {
   if (!scope.split(" ").includes("offline_access")) {
     return `there is no refresh token (${named("scope")} has no offline_access)`;
   }
@@ -161,7 +156,7 @@ export async function loadProvider() {
  * Loads a package by its file. Deno 2 keeps compiled code by file, and looks for that of a package
  * behind an `import()` by its name: each process would compile it anew, and keep it once more.
  */
-async function loadCompiled(): Promise<void> {
+async function loadCompiled() {
   try {
     const url = import.meta.resolve("npm:oauth4webapi");
     if (url.startsWith("file:")) await import(url);

@@ -9,8 +9,6 @@ import type { TokenSourceOptions } from "./session_tokens.ts";
 const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
 const HERE = "init() in a notebook or a terminal";
 
-type SignInNames = Record<string, string | boolean>;
-
 /** The error where a person has to sign in and is not asked. It names the ways to do so. */
 export function loginRequired(
   options: TokenSourceOptions,
@@ -18,25 +16,23 @@ export function loginRequired(
   cause?: unknown,
 ): ValidMindAuthError {
   const { identity, stored: { backend } } = options;
-  const isKept = backend.persistent !== false;
   const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
   const signIn = Object.fromEntries(names.map((name) => [name, identity[name]!]));
   return new ValidMindAuthError("login_required", {
     action: `get a token for ${identity.issuer}`,
     reason,
-    remedy: isKept
-      ? wayToSignIn(options, signIn)
-      : `Nothing is stored beyond this process: run ${HERE}.`,
+    remedy: wayToSignIn(options, signIn),
     cause,
-    signIn: isKept ? signIn : undefined,
+    signIn: backend.persistent === false ? undefined : signIn,
   });
 }
 
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
 function wayToSignIn(
   { isFound, stored: { backend } }: TokenSourceOptions,
-  signIn: SignInNames,
-): string {
+  signIn: Record<string, string | boolean>,
+) {
+  if (backend.persistent === false) return `Nothing is stored beyond this process: run ${HERE}.`;
   if (!isFound) return `Sign in with the program that made the store: run ${HERE}.`;
   const flags = Object.entries(signIn).map(([name, value]) => {
     const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;

@@ -48,7 +48,7 @@ export function toEntry(
 }
 
 /** The end of the bearer; without a stated lifetime that of the token's own claims. */
-function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number): number {
+function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number) {
   const { expiresIn, idTokenExpiry, accessToken } = tokens;
   if (kind === "id_token" && idTokenExpiry !== undefined) return idTokenExpiry * 1000;
   if (expiresIn) return issuedAt + expiresIn * 1000;
@@ -95,37 +95,29 @@ function endOfSignIn(
 const SLACK_SECONDS = 10;
 
 /**
- * The clock of a session, which follows the provider's: a stored end has to be right on other computers,
- * and after this one's clock is set. The clock of a caller is believed. So is this computer's where the
- * bearer is an ID token, which has an end of its own.
+ * Lets the clock of a session follow the provider's: a stored end has to be right on other computers, and
+ * after this one's clock is set. The clock of a caller is believed. So is this computer's where the bearer
+ * is an ID token, which has an end of its own.
+ *
+ * @param skews In seconds, by issuer. A session that joins another one's refresh has seen no answer itself.
+ * @returns Learns from the answer that brought new tokens how far the provider's clock is ahead. Gives the
+ * time at which they were issued, by the session's clock; rather too early than too late.
  */
-export class ProviderClock {
-  readonly #issuer: string;
-  /** In seconds, by issuer. A session that joins another one's refresh has seen no answer itself. */
-  readonly #skews: Map<string, number>;
-  readonly #isFollowing: boolean;
-
-  constructor({ identity, bearer, runtime }: TokenSourceOptions, skews: Map<string, number>) {
-    this.#issuer = identity.issuer;
-    this.#skews = skews;
-    this.#isFollowing = bearer === "access_token" && runtime.now === Date.now;
-    if (this.#isFollowing) runtime.now = () => Date.now() + this.#aheadMs();
-  }
-
-  /**
-   * Learns from the answer that brought new tokens how far the provider's clock is ahead. Gives the time at
-   * which they were issued, by the session's clock; rather too early than too late.
-   */
-  learn({ sentAt, date, skew }: AnswerTime): number {
-    if (skew !== undefined) this.#skews.set(this.#issuer, skew);
-    if (!this.#isFollowing || date === undefined) return sentAt;
-    if (this.#aheadMs() !== 0) return date;
-    return Math.min(sentAt, date);
-  }
-
-  #aheadMs(): number {
-    const skew = this.#skews.get(this.#issuer) ?? 0;
+export function followProvider(
+  { identity: { issuer }, bearer, runtime }: TokenSourceOptions,
+  skews: Map<string, number>,
+): (time: AnswerTime) => number {
+  const isFollowing = bearer === "access_token" && runtime.now === Date.now;
+  const aheadMs = () => {
+    const skew = skews.get(issuer) ?? 0;
     if (Math.abs(skew) <= SLACK_SECONDS) return 0;
     return skew * 1000;
-  }
+  };
+  if (isFollowing) runtime.now = () => Date.now() + aheadMs();
+  return ({ sentAt, date, skew }) => {
+    if (skew !== undefined) skews.set(issuer, skew);
+    if (!isFollowing || date === undefined) return sentAt;
+    if (aheadMs() !== 0) return date;
+    return Math.min(sentAt, date);
+  };
 }

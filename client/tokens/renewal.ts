@@ -2,29 +2,26 @@ import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, coversScope } from "../entry/bearer.ts";
-import { codeOf, ValidMindAuthError } from "../errors.ts";
+import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
+import { type Bearer, coversScope, readClaims, type TokenSet } from "../entry/bearer.ts";
+import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
+import { named } from "../options/declaration.ts";
+import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import type { ClearResult } from "../session.ts";
-import { clearCredentials } from "./clear.ts";
+import { clearCredentials, revokeTokens } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
-import { NO_KEY } from "./entry_use.ts";
-import { singleFlight, takeTurn } from "./flights.ts";
+import { loadProvider, NO_KEY } from "./entry_use.ts";
+import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
-/** Loaded where a person is asked. */
-const loadDialog = () => import("../sign_in/dialog.ts");
-
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
-export class TokenRenewal {
-  readonly #options: TokenSourceOptions;
+export class TokenRenewal extends EntryRenewal {
   readonly #held: HeldTokens;
-  readonly #renewal: EntryRenewal;
 
   constructor(options: TokenSourceOptions, held: HeldTokens) {
-    this.#options = options;
+    super(options);
     this.#held = held;
-    this.#renewal = new EntryRenewal(options);
   }
 
   /**
@@ -39,85 +36,150 @@ export class TokenRenewal {
     era: number,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    const { store } = this.#renewal;
-    const { ask, beforeProvider } = this.#options;
+    const { store } = this;
+    const { ask, beforeProvider } = this.options;
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
-    if (await this.#renewal.servedBy(stored)) this.#held.adopt(stored!, era);
+    if (await this.servedBy(stored)) this.#held.adopt(stored!, era);
     if (this.#held.fresh) return false;
 
-    const obstacle = await this.#renewal.obstacleIn(stored);
-    if (obstacle !== undefined && ask === undefined) throw this.#renewal.loginRequired(obstacle);
+    const obstacle = await this.obstacleIn(stored);
+    if (obstacle !== undefined && ask === undefined) throw this.loginRequired(obstacle);
     await beforeProvider();
     const isRenewed = obstacle === undefined && await this.#renewWithoutPerson(signal);
     if (!isRenewed) await this.#askPerson(signal);
     return !isRenewed;
   }
 
+  /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
+  async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
+    const { askAgain, beforeProvider } = this.options;
+    if (askAgain === undefined) {
+      throw this.loginRequired("the API demands another sign-in, and nobody may be asked");
+    }
+    await beforeProvider();
+    if (!isShownByCaller(askAgain)) {
+      await showLine(`The API demands another sign-in: ${JSON.stringify(demand)}`);
+    }
+    await this.#askPerson(signal, demand);
+  }
+
   /** Renews the stored entry. `false` where a person has to go on, and one is there. */
-  async #renewWithoutPerson(signal?: AbortSignal): Promise<boolean> {
+  async #renewWithoutPerson(signal?: AbortSignal) {
     try {
       await this.renew(undefined, signal);
       return true;
     } catch (error) {
       const needsPerson = codeOf(error).code === "login_required";
-      if (needsPerson && this.#options.ask !== undefined) return false;
+      if (needsPerson && this.options.ask !== undefined) return false;
       throw error;
     }
   }
 
   /** Asks the person, or joins another session of this process that is asking already. */
-  async #askPerson(signal?: AbortSignal): Promise<void> {
+  async #askPerson(signal?: AbortSignal, demand?: ApiDemand) {
     const held = this.#held;
     const rejected = held.bearer?.token; // it does not serve, if another program has stored it
-    const { identity, bearer, runtime } = this.#options;
-    const { store } = this.#renewal;
+    const { identity, bearer, runtime } = this.options;
+    const { store } = this;
     const entry = await singleFlight(
       store.shared.flights,
       // A call for another scope or bearer does not join, since the answer would not serve it.
-      `login ${bearer} ${identity.scope} ${store.key}`,
-      (ended) => this.#askAlone(rejected, ended),
+      `login ${bearer} ${identity.scope} ${store.key} ${JSON.stringify(demand)}`,
+      (ended) => this.#askAlone(rejected, ended, demand),
       signal,
       () => runtime.emit?.({ type: "sign_in_joined" }),
     );
     held.adopt(entry);
-    if (held.bearer === undefined) throw noLiveBearer(this.#options);
+    if (held.bearer === undefined) throw noLiveBearer(this.options);
   }
 
   /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
-  async #askAlone(rejected: string | undefined, signal: AbortSignal): Promise<OidcCredentials> {
-    const { ask, runtime } = this.#options;
-    const renewal = this.#renewal;
-    const { store } = renewal;
+  async #askAlone(
+    rejected: string | undefined,
+    signal: AbortSignal,
+    demand: ApiDemand | undefined,
+  ) {
+    const { ask, runtime } = this.options;
+    const { store } = this;
     const prove = async () => {
       await store.probe();
-      return await store.read();
+      return await store.read(true);
     };
-    const turn = takeTurn(store, prove, { signal }, this.#options);
-    const before = await untilAborted(turn, signal);
-    const [provider, { askPerson }] = await Promise.all([renewal.openProvider(), loadDialog()]);
+    const before = await untilAborted(store.withLock(prove, { signal }), signal);
+    const [again, { askPerson }] = await Promise.all([
+      demand && this.#prepareAgain(demand, before),
+      import("../sign_in/dialog.ts"),
+    ]);
+    const provider = again?.provider ?? await this.openProvider();
     return await askPerson(provider, {
       runtime,
-      ask: ask!,
+      ask: again?.ask ?? ask!,
       backend: store.backend,
       signal,
-      async save(tokens) {
-        const entry = renewal.entryOf(tokens);
+      save: async (tokens) => {
+        const entry = this.entryOf(tokens, again?.previous);
+        await again?.assertMet(entry, tokens);
         await store.saveNew(entry, before);
-        renewal.reportStored(entry);
+        this.reportStored(entry);
         return entry;
       },
-      look: async () => await renewal.freshIn(await store.peek(), rejected),
-      bearerIn: (entry) => renewal.bearerIn(entry),
+      look: async () => await this.freshIn(await store.peek(), rejected),
+      bearerIn: (entry) => this.bearerIn(entry),
     });
   }
 
+  /** The means of a sign-in that an API demands, in the place of the stored one of the same person. */
+  async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
+    const { identity, runtime } = this.options;
+    const own = this.options.askAgain!;
+    const askedAt = Date.now() / 1000;
+    const demanded = parametersOf(demand);
+    const scope = joinScopes(identity.scope, `${before?.scope ?? ""}`, demand.scope);
+    const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
+    const action = `sign in again at ${identity.issuer}`;
+    const authorizationParameters = { ...own.authorizationParameters, ...demanded };
+    const call = { ...own.call, scope, authorizationParameters };
+    return {
+      provider,
+      ask: { ...own, authorizationParameters, demanded, call },
+      /** New tokens go on from it: its refresh token stays where there is no new one. */
+      previous: { ...before, scope, granted_scope: undefined } as OidcCredentials,
+      /** Refuses the tokens of another person, and those that do not meet the demand. */
+      async assertMet(entry: OidcCredentials, tokens: TokenSet) {
+        const [old, now] = [before?.id_token, tokens.idToken].map((token) =>
+          readClaims(`${token}`)
+        );
+        if (old !== undefined && old.sub !== now?.sub) {
+          await revokeTokens(() => Promise.resolve(provider), tokens); // nobody else has them
+          throw new ValidMindAuthError("id_token_invalid", {
+            action,
+            reason: "the new ID token is of another person",
+            remedy: "Sign in as the person of the stored sign-in, or sign out first.",
+          });
+        }
+        // Not revoked: at some providers this would end the stored sign-in of the same browser.
+        const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
+        if (!lack) return;
+        throw new ValidMindAuthError("demand_unmet", {
+          action,
+          reason: `the provider does not do what the API demands: ${lack}`,
+          remedy: `Set ${named("flow", "browser")}, or ask the provider's administrator.`,
+        });
+      },
+    };
+  }
+
   /** Gives a live bearer other than `rejected`. Never asks the person. */
-  async renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
+  async renew(
+    rejected: string | undefined,
+    signal?: AbortSignal,
+    claims?: string,
+  ): Promise<Bearer> {
     const held = this.#held;
     const { era } = held;
     try {
-      const entry = await this.#joinRenewal(rejected, signal);
+      const entry = await this.#joinRenewal(rejected, signal, claims);
       if (era === held.era) held.adopt(entry); // not after a sign-out in between
       return this.#liveBearerIn(entry);
     } catch (error) {
@@ -130,16 +192,16 @@ export class TokenRenewal {
   }
 
   /** The renewed entry. Calls of this process join, and other processes wait. */
-  async #joinRenewal(rejected = "", signal?: AbortSignal): Promise<OidcCredentials> {
-    const { identity, bearer, runtime: { emit } } = this.#options;
-    const { store } = this.#renewal;
+  async #joinRenewal(rejected = "", signal?: AbortSignal, claims?: string) {
+    const { identity, bearer, runtime: { emit } } = this.options;
+    const { store } = this;
     return await singleFlight(
       store.shared.flights,
       // A run for another rejected bearer may give this one.
-      `${bearer} ${identity.scope} ${rejected} ${store.key}`,
+      `${bearer} ${identity.scope} ${rejected} ${store.key} ${claims}`,
       async (ended) => {
         try {
-          return await this.#renewal.run(rejected, ended);
+          return await this.run(rejected, ended, claims);
         } catch (error) {
           if (!ended.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) }, error);
           throw error;
@@ -150,18 +212,18 @@ export class TokenRenewal {
     );
   }
 
-  #liveBearerIn(entry: OidcCredentials): Bearer {
-    const { runtime } = this.#options;
-    const bearer = this.#renewal.bearerIn(entry);
+  #liveBearerIn(entry: OidcCredentials) {
+    const { runtime } = this.options;
+    const bearer = this.bearerIn(entry);
     remember(runtime.secrets, [bearer?.token]);
     if (isAlive(bearer, runtime.now())) return bearer;
-    throw noLiveBearer(this.#options);
+    throw noLiveBearer(this.options);
   }
 
   /** Follows an unsuccessful renewal in the memory of the session. */
-  #followFailure(error: unknown): void {
-    const { unstored } = this.#renewal.store;
-    if (unstored !== undefined && coversScope(unstored, this.#options.identity.scope)) {
+  #followFailure(error: unknown) {
+    const { unstored } = this.store;
+    if (unstored !== undefined && coversScope(unstored, this.options.identity.scope)) {
       this.#held.adoptUnstored(unstored);
     } else if (endsSignIn(error)) this.#held.dropRefreshToken();
   }
@@ -169,7 +231,7 @@ export class TokenRenewal {
   /** Takes over the stored entry where it has a fresh bearer other than `rejected`. */
   async adoptStored(rejected: string): Promise<Bearer | undefined> {
     const { era } = this.#held;
-    const entry = await this.#renewal.freshIn(await this.#renewal.store.peek(), rejected);
+    const entry = await this.freshIn(await this.store.peek(), rejected);
     if (entry === undefined || era !== this.#held.era) return undefined;
     this.#held.adopt(entry);
     return this.#held.bearer;
@@ -177,30 +239,24 @@ export class TokenRenewal {
 
   /** The key that a bearer is bound to. */
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
-    const pair = await this.#renewal.importKey(dpopKey);
+    const pair = await this.importKey(dpopKey);
     if (pair !== undefined) return pair;
-    throw this.#renewal.loginRequired(NO_KEY);
-  }
-
-  /** Loads the code of a refresh. */
-  async prepareRefresh(): Promise<void> {
-    await this.#renewal.load();
+    throw this.loginRequired(NO_KEY);
   }
 
   /** Removes the entry. */
   async clear(revoke: boolean, held: OidcCredentials | undefined): Promise<ClearResult> {
-    const renewal = this.#renewal;
-    return await clearCredentials(renewal.store, revoke, () => renewal.openProvider(), held);
+    return await clearCredentials(this.store, revoke, () => this.openProvider(), held);
   }
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */
-function isFault(error: unknown): boolean {
+function isFault(error: unknown) {
   return error instanceof CredentialsBackendError || codeOf(error).code === "provider_unavailable";
 }
 
 /** Whether an error ends the sign-in. A refusal that keeps the grant may pass. */
-function endsSignIn(error: unknown): boolean {
+function endsSignIn(error: unknown) {
   if (codeOf(error).code !== "login_required") return false;
   const { cause } = error as Error;
   return !(cause instanceof ValidMindAuthError) || cause.kind === "over";

@@ -1,4 +1,4 @@
-import { entryFrom } from "../../backends/common/read_backend.ts";
+import { corruptEntry, entryFrom } from "../../backends/common/read_backend.ts";
 import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
 import { Queue } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
@@ -23,6 +23,8 @@ export interface TokenSourceOptions {
   runtime: Runtime;
   /** How a person is asked; absent where nobody is to be asked. */
   ask: AskOptions | undefined;
+  /** How a person is asked for another sign-in; absent where nobody is to be asked. */
+  askAgain: AskOptions | undefined;
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;
 }
@@ -57,8 +59,7 @@ export class HeldTokens {
 
   /** The bearer in use, fresh or not. */
   get bearer(): Bearer | undefined {
-    if (this.#since === this.era) return this.#bearer;
-    return undefined;
+    return this.entry && this.#bearer;
   }
 
   /** The bearer, while it is fresh. */
@@ -78,7 +79,7 @@ export class HeldTokens {
    *
    * @param era The era in which it was read.
    */
-  adopt(entry: OidcCredentials, era: number = this.era): void {
+  adopt(entry: OidcCredentials, era = this.era): void {
     const { bearer, runtime } = this.#options;
     remember(runtime.secrets, secretsOf(entry));
     this.#since = era;
@@ -109,7 +110,7 @@ export class HeldTokens {
   forget(): OidcCredentials | undefined {
     const { entry } = this;
     this.#forgets++;
-    this.#entry = this.#bearer = undefined;
+    this.#entry = undefined;
     return entry;
   }
 }
@@ -158,7 +159,7 @@ class SharedState {
   }
 
   /** Ends the sessions of a key, or of all. */
-  signOut(key: string = ""): void {
+  signOut(key = ""): void {
     this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
   }
 }
@@ -189,12 +190,22 @@ export class StoredCredential {
     return this.shared.signOutsOf(this.key);
   }
 
-  /** A copy of the entry. A refresh token that is not text, from another program, counts as none. */
-  async read(): Promise<OidcCredentials | undefined> {
+  /**
+   * A copy of the entry. A refresh token that is not text, from another program, counts as none. An entry
+   * of another key is an error, since its tokens would go to the wrong provider.
+   *
+   * @param forSignIn Whether an entry of another key counts as none, since a sign-in takes its place.
+   */
+  async read(forSignIn = false): Promise<OidcCredentials | undefined> {
     try {
-      const isOfKey = (entry: OidcCredentials) => isEntryOfKey(entry, this.key);
-      const entry = entryFrom(this.backend, await this.backend.get(this.key), isOfKey);
-      if (entry && typeof entry.refresh_token !== "string") entry.refresh_token = null;
+      const entry = entryFrom(this.backend, await this.backend.get(this.key));
+      if (entry === undefined) return undefined;
+      if (!isEntryOfKey(entry, this.key)) {
+        if (forSignIn) return undefined;
+        const reason = "the stored entry belongs to another issuer or client than its key names";
+        throw corruptEntry(this.backend, reason, "Sign in again, or remove it");
+      }
+      if (typeof entry.refresh_token !== "string") entry.refresh_token = null;
       return entry;
     } catch (error) {
       throw backendError("read credentials from", this.backend, error);
@@ -205,18 +216,9 @@ export class StoredCredential {
 /** The same for two backends with one identity; without an identity for one backend alone. */
 export function sharedState(backend: OidcCredentialsBackend): SharedState {
   const id: unknown = backend.storeId;
-  if (typeof id === "string") return stateIn(byId, id);
-  return stateIn(byBackend, backend);
-}
-
-function stateIn(
-  states: {
-    get(key: unknown): SharedState | undefined;
-    set(key: unknown, state: SharedState): unknown;
-  },
-  key: unknown,
-): SharedState {
-  const state = states.get(key) ?? new SharedState();
-  states.set(key, state);
+  const isNamed = typeof id === "string";
+  const state = (isNamed ? byId.get(id) : byBackend.get(backend)) ?? new SharedState();
+  if (isNamed) byId.set(id, state);
+  else byBackend.set(backend, state);
   return state;
 }

@@ -38,11 +38,11 @@ export class TokenSource {
    * @returns Whether the person was asked.
    */
   async signIn(signal?: AbortSignal): Promise<boolean> {
-    const { stored, identity } = this.#options;
+    const { stored, identity, ask } = this.#options;
     const { era } = this.held;
     // Unstored tokens and DPoP keys are handled by the renewal.
     let entry: OidcCredentials | undefined;
-    if (!stored.unstored) entry = await untilAborted(stored.read(), signal);
+    if (!stored.unstored) entry = await untilAborted(stored.read(ask !== undefined), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
@@ -51,35 +51,41 @@ export class TokenSource {
     return await (await this.renewal()).signIn(entry, era, signal);
   }
 
-  /** The bearer token in memory, while it is fresh. */
-  freshToken(): string | undefined {
-    return this.held.fresh?.token;
-  }
-
   /**
    * The bearer token, refreshed where it is about to end. Never asks the person, since nobody expects
    * a prompt from a call in the background.
    *
    * @param rejected A bearer that is not to be given. It is replaced unless it has been already.
+   * @param claims The claims that a refresh asks for.
    */
-  async bearer(rejected?: string, signal?: AbortSignal): Promise<Bearer> {
+  async bearer(rejected?: string, signal?: AbortSignal, claims?: string): Promise<Bearer> {
     const fresh = rejected === undefined && this.held.fresh;
-    return fresh || await (await this.renewal()).renew(rejected, signal).catch(throwToCaller);
+    return fresh ||
+      await (await this.renewal()).renew(rejected, signal, claims).catch(throwToCaller);
   }
 
   /**
    * The bearer token after a request; another one than the API has refused. Within a minute after it has
    * refused a new one as well, only one that somebody else has stored.
+   *
+   * @param claims The claims that a refresh asks for; `false` where no refresh helps.
    */
-  async bearerAfter(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
+  async bearerAfter(
+    rejected: string | undefined,
+    signal?: AbortSignal,
+    claims?: string | false,
+  ): Promise<Bearer> {
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
-    if (rejected === undefined || !isQuiet) return await this.bearer(rejected, signal);
+    const mayRenew = !isQuiet && claims !== false;
+    if (rejected === undefined || mayRenew) {
+      return await this.bearer(rejected, signal, claims || undefined);
+    }
     const adopt = async () => await (await this.renewal()).adoptStored(rejected);
     const stored = await untilAborted(adopt(), signal);
     if (stored !== undefined) return stored;
     throw new ValidMindAuthError("login_required", {
       action: `get a token for ${this.#options.identity.issuer}`,
-      reason: "the API has refused a new token as well, less than a minute ago",
+      reason: "the API has refused a new token as well, less than a minute ago, or wants a person",
       remedy: "Check what the API demands, and sign in again.",
     });
   }

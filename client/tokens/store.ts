@@ -13,9 +13,8 @@ import { type Grant, StoredCredential } from "./session_tokens.ts";
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
-  /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
+  /** The entry, after a further try of an unsuccessful write; `undefined` when there is none. */
   async load(): Promise<OidcCredentials | undefined> {
-    if (this.unstored === undefined) return await this.read();
     return await this.withLock(() => this.loadLocked()).catch(() => this.unstored ?? this.read());
   }
 
@@ -148,7 +147,7 @@ export class CredentialStore extends StoredCredential {
    * any moment, so the backend compares at the write. A fault is tried once more at once, since it may
    * pass; the write may be done all the same, so the entry's own grant counts as replaced, too.
    */
-  async #putOver(entry: OidcCredentials, replaces: readonly Grant[]): Promise<boolean> {
+  async #putOver(entry: OidcCredentials, replaces: readonly Grant[]) {
     const own = grantOf(entry);
     const isReplaced = (present: OidcCredentials | undefined) => {
       const grant = grantOf(present);
@@ -172,7 +171,7 @@ export class CredentialStore extends StoredCredential {
     replaces: readonly Grant[],
     signOuts: number,
     error: unknown,
-  ): ValidMindAuthError {
+  ) {
     if (signOuts === this.signOuts) this.shared.unstored.set(this.key, { entry, replaces });
     const cause = backendError("write to", this.backend, error);
     return new ValidMindAuthError("credentials_not_stored", {
@@ -183,17 +182,17 @@ export class CredentialStore extends StoredCredential {
     });
   }
 
-  async #put(entry: OidcCredentials, options?: PutOptions): Promise<boolean | void> {
+  async #put(entry: OidcCredentials, options?: PutOptions) {
     rememberEntry(entry);
     const put = () => this.backend.put(this.key, entry, options);
     return await this.#guard("write credentials to", put);
   }
 
-  async #delete(): Promise<void> {
+  async #delete() {
     await this.#guard("delete credentials from", () => this.backend.delete(this.key));
   }
 
-  async #guard<T>(action: string, run: () => MaybePromise<T>): Promise<T> {
+  async #guard<T>(action: string, run: () => MaybePromise<T>) {
     try {
       return await run();
     } catch (error) {

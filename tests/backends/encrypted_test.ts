@@ -200,13 +200,19 @@ Deno.test("it needs and says what the inner backend, the variables and the key's
   const keys = new FileCredentialsBackend({ path: "/keys/k.json" });
   const backend = encrypted(inner, {
     key: { env: "NEW_KEY" },
-    olderKeys: [{ passphrase: { env: "OLD_PASSPHRASE" } }, { backend: keys }, FIRST],
+    olderKeys: [
+      { passphrase: { env: "OLD_PASSPHRASE" } },
+      { backend: keys },
+      { file: "/run/old-key" },
+      FIRST,
+    ],
   });
   assertEquals(backend.requiredPermissions!(), [
     ...inner.requiredPermissions(),
     { name: "env", variable: "NEW_KEY" },
     { name: "env", variable: "OLD_PASSPHRASE" },
     ...keys.requiredPermissions(),
+    { name: "read", path: "/run/old-key" },
   ]);
   assertEquals([backend.persistent, backend.location], [true, "/data/t.json, encrypted"]);
   const undeclared = encrypted(inner, { olderKeys: [{ backend: minimal() }] });

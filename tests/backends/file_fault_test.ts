@@ -56,6 +56,8 @@ for (const [cause, code, reason] of FAULTS) {
         quoteArgument(`--allow-${name}=${path.replace("/credentials.json", "")}`)
       );
       const isOurs = code === "permission_required";
+      const isUnavailable = code === "backend_unavailable";
+      assertEquals(error.remedy.includes("VM_OIDC_NO_PERSIST=1"), isUnavailable);
       assertEquals(error.message.endsWith(` Run with: ${flags.join(" ")}`), isOurs);
     }
     assertEquals(backend.get(KEY), entry());

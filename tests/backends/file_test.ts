@@ -262,7 +262,7 @@ pathTest("without a home folder is home_unset and says what to do", async () => 
     await withEnv({}, async () => {
       if (home === undefined) Deno.env.delete(HOME);
       else Deno.env.set(HOME, home);
-      await rejectsWith("home_unset", credentialsPath, HOME, '"path"');
+      await rejectsWith("home_unset", credentialsPath, HOME, '"path"', "VM_OIDC_NO_PERSIST=1");
     });
   }
 });

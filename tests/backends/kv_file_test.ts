@@ -52,6 +52,13 @@ const test = Object.assign(used, {
   freshOnPosix: testWith({ ignore: !isPosix }, "kv file: "),
 });
 
+test.freshOnPosix("a path through a link is the same store", () => {
+  const parent = folder();
+  Deno.symlinkSync(parent, `${parent}/link`);
+  const idOf = (path: string) => new KvCredentialsBackend({ path }).storeId;
+  assertEquals(idOf(`${parent}/link/kv.db`), idOf(`${parent}/kv.db`));
+});
+
 test.freshOnPosix("files are 0600 from their creation, in 0700 folders, whatever the umask", async () => {
   const parent = folder();
   const code = `
@@ -335,6 +342,28 @@ test.onPosix("one whose file or folder was removed while it was open is an error
     Deno.renameSync(`${removed}.moved`, removed);
     assertEquals(await backend.get(KEY), undefined); // nothing was stored in secret: the delete counts
   }
+});
+
+test.onPosix("deleteAll removes it with the files beside it, and leaves a link usable", async ({ backend, path, parent }) => {
+  Deno.symlinkSync(path, `${parent}/link`);
+  const linked = new KvCredentialsBackend({ path: `${parent}/link` });
+  const reader = new KvCredentialsBackend({ path });
+  await linked.put(OTHER, entry());
+  assertEquals((await Array.fromAsync(reader.list())).length, 2);
+  await linked.deleteAll();
+  assertEquals([await linked.get(KEY), await linked.get(OTHER)], [undefined, undefined]);
+  await rejectsWith("backend_unavailable", () => reader.get(KEY), "was removed or replaced");
+  for (const open of [linked, reader]) await open.close();
+  await backend.deleteAll();
+  await backend.deleteAll(); // nothing is there
+  const locks = (name: string) => name.endsWith(".lock");
+  assertEquals(namesIn(parent).filter((name) => !locks(name)), ["link"]);
+});
+
+test.onPosix("deleteAll leaves a file that is no database", async ({ backend, path }) => {
+  Deno.writeTextFileSync(path, "a letter");
+  await rejectsWith("backend_denied", () => backend.deleteAll(), path, "it is not a database");
+  assertEquals(Deno.readTextFileSync(path), "a letter");
 });
 
 test.mounted("a write on a full disk is backend_full, and what was stored is kept", async () => {

@@ -94,6 +94,14 @@ test("two backends that share a store are refused, and each entry stays where it
   assertEquals([inner.get("a"), await Array.fromAsync(inner.list())], [entry(), ["a"]]);
 });
 
+test("one store by two names, which nothing tells, is refused before its only copy is deleted", async () => {
+  const good = memory({ a: entry() });
+  const list = () => good.list();
+  const run = () => migrateCredentials(altered(good, { list }), altered(good, { list }), MOVE);
+  await rejectsWith("invalid_options", run, "are one store");
+  assertEquals([good.get("a"), await Array.fromAsync(good.list())], [entry(), ["a"]]);
+});
+
 test("the source is kept where the copy reads back differently, and shows no control characters", async () => {
   const key = "a\x1b[31m";
   const cut = (row: OidcCredentials) => ({ ...row, access_token: "cut" });
@@ -157,7 +165,7 @@ test("neither a sign-in to the target is overwritten nor a sign-out of it undone
           return await fn();
         },
         put: (key, value, options) => {
-          meet("put");
+          if (key === "a") meet("put"); // else it is the probe's
           const isWanted = options?.isReplaced?.(good.get(key)) ?? true;
           return isWanted && good.put(key, value);
         },
@@ -197,6 +205,24 @@ test("the locks of both are held while it copies, one after the other", async ()
   await migrateCredentials(spied("from", memory({ a: entry() })), spied("to", memory()));
   const expected = ["from locked", "to locked", "copied", "to free", "from free"];
   assertEquals(order, expected);
+});
+
+test("one in the opposite direction takes the locks in the same order", async () => {
+  const order: string[] = [];
+  const store = (location: string) =>
+    altered(memory({ a: entry() }), {
+      location,
+      list: async function* () {
+        yield "a";
+      },
+      withLock: async (_key, fn) => {
+        order.push(location);
+        return await fn();
+      },
+    });
+  await migrateCredentials(store("one"), store("other"));
+  await migrateCredentials(store("other"), store("one"));
+  assertEquals(order, ["one", "other", "one", "other"]);
 });
 
 test("no entry of a probe is copied, nor one that was cleared meanwhile", async () => {

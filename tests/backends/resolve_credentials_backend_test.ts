@@ -236,7 +236,7 @@ for (const [index, [allowed, set, outcome]] of PERMITTED.entries()) {
         assertEquals((await loadBackendFromEnv())?.constructor.name, outcome);
         return;
       }
-      const words = `Run with --allow-env=${outcome}.`;
+      const words = `Run with --allow-env=${outcome}, or`;
       const { message } = await rejectsWith("permission_required", loadBackendFromEnv, words);
       assert(/Cannot (choose a credentials|read the backend's|expand)/.test(message), message);
       const resolve = () => resolveCredentialsBackend();

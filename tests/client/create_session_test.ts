@@ -1,10 +1,8 @@
-import { createSession, init } from "@validmind/auth";
+import { createSession } from "@validmind/auth";
 import { oidcProviderWorld, test } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDeno } from "../support/deno_process.ts";
-import { FakeKernel } from "../support/fake_kernel.ts";
-import { startTrackingApi } from "../support/tracking_api.ts";
 import { assertEquals, assertMatch } from "@std/assert";
 
 const SCOPES: [stored: string | null | undefined, asked: string, prompts: number][] = [
@@ -82,23 +80,3 @@ Deno.test("an error is printed once with its code, caught or not, and its stack 
     }
   }
 });
-
-test("the default API is named to the person before a sign-in, and no other", async (world) => {
-  await using api = await startTrackingApi();
-  const { onDeviceCode: _, apiHost: _1, ...options } = world.options;
-  for (const more of [{}, { apiHost: api.apiHost }]) {
-    using kernel = new FakeKernel();
-    const run = () => init({ ...options, ...more, model: "m", fetch: refusing });
-    await rejectsWith("api_error", run);
-    const shown = kernel.displays.map(({ data }) => data["text/plain"]!).join("\n");
-    const isNamed = shown.includes("The API is the default, http://localhost:5000/");
-    assertEquals(isNamed, !("apiHost" in more));
-    await world.backend.delete(world.key);
-  }
-});
-
-/** A `fetch` whose API always refuses. */
-const refusing: typeof fetch = (input, init) =>
-  String(input).includes("/tracking/")
-    ? Promise.resolve(new Response("no", { status: 400 }))
-    : fetch(input, init);

@@ -56,7 +56,13 @@ function tell(label: string, fact: unknown): void {
 await withTempHome(async (home) => {
   await using provider = await startOidcProvider({ interval: 1 });
   await using api = await startTrackingApi({ accepts: (token) => provider.isActive(token) });
-  provider.autoApprove = !Deno.args.includes("--manual");
+  const isManual = Deno.args.includes("--manual");
+  provider.autoApprove = !isManual;
+  // Ctrl-C would leave the home behind.
+  Deno.addSignalListener("SIGINT", () => {
+    Deno.removeSync(home, { recursive: true });
+    Deno.exit(130);
+  });
   Deno.env.set("VM_OIDC_ISSUER", provider.issuer);
   Deno.env.set("VM_OIDC_CLIENT_ID", provider.clientId);
   Deno.env.set("VM_API_HOST", api.apiHost);
@@ -65,6 +71,7 @@ await withTempHome(async (home) => {
   tell("OpenID Provider", provider.issuer);
   tell("API", api.apiHost);
   tell("Temporary home", home);
+  tell("Who approves", isManual ? "you" : "this program (you, with: deno task demo --manual)");
   await tellStory(provider, api);
 });
 console.log("\nDone. The temporary home is gone.");

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { runDeno } from "../support/deno_process.ts";
+import { runDeno, startDeno } from "../support/deno_process.ts";
 import { namesIn } from "../support/sandbox.ts";
 import { tempDir } from "../support/temp_home.ts";
 
@@ -17,9 +17,26 @@ Deno.test("the demo tells its story, prints no token and leaves nothing behind",
   });
   assertEquals(code, 0, stderr);
   assertStringIncludes(stderr, "/device?user_code=");
+  assertStringIncludes(stdout, "task demo --manual");
   assertEquals(stderr.match(/^Signed in as analyst@example\.com/gm)?.length, 1);
   assertMatch(stdout, /provider +0\n.*too +true\n.*revoked\n.*login_required\n/s);
   assertStringIncludes(stdout, "\nDone. The temporary home is gone.\n");
   assert(!TOKEN.test(stdout + stderr), "something that looks like a token was printed");
   assertEquals([namesIn(temp.path), namesIn(home)], [["home"], []]);
+});
+
+Deno.test("the demo that a person ends leaves nothing behind", {
+  ignore: Deno.build.os === "windows", // a parent cannot send Ctrl-C
+}, async () => {
+  await using temp = await tempDir();
+  await using demo = startDeno({
+    file: `${import.meta.dirname}/demo.ts`,
+    flags: ["-A", "--unstable-kv"],
+    args: ["--manual"],
+    env: { HOME: temp.path, TMPDIR: temp.path },
+  });
+  while (!(await demo.line()).includes("vm.init()")); // which waits for the person
+  Deno.kill(demo.pid, "SIGINT");
+  assertEquals((await demo.end()).code, 130);
+  assertEquals(namesIn(temp.path), []);
 });

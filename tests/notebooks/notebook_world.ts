@@ -45,11 +45,7 @@ export async function startNotebookWorld() {
   };
 }
 
-/** The committed notebook, or all of it but the cell that signs out. */
-export async function quickstart({ signOut = true } = {}): Promise<Notebook> {
-  const notebook = JSON.parse(await Deno.readTextFile(QUICKSTART)) as Notebook;
-  const isSignOut = ({ source }: Notebook["cells"][0]) =>
-    [source].flat().join("").includes("await vm.clearOidcCredentials");
-  const cells = notebook.cells.filter((cell) => signOut || !isSignOut(cell));
-  return { ...notebook, cells };
+/** The committed notebook. */
+export async function quickstart(): Promise<Notebook> {
+  return JSON.parse(await Deno.readTextFile(QUICKSTART));
 }

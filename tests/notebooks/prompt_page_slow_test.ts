@@ -19,7 +19,7 @@ testWith({ whyNot })(
   async () => {
     await using world = await startNotebookWorld();
     await using browser = await startChromium();
-    const file = await world.write(await quickstart({ signOut: false }), "quickstart.ipynb");
+    const file = await world.write(await quickstart(), "quickstart.ipynb");
     await using running = runNotebook(world.home, file);
     const shown = (await running.waitFor(isDisplay)).content;
     const data = shown.data!;

@@ -18,7 +18,7 @@ notebookTest(
     await using world = await startNotebookWorld();
     const { home, provider } = world;
     provider.autoApprove = true;
-    const file = await world.write(await quickstart({ signOut: false }), "quickstart.ipynb");
+    const file = await world.write(await quickstart(), "quickstart.ipynb");
     const run = async (shows: string) => {
       await using running = runNotebook(home, file);
       await running.waitFor(({ type }) => type === "ended");

@@ -9,17 +9,19 @@ const COMMON: readonly FlagName[] = [...IDENTITY_FLAGS, ...STORE_FLAGS];
 
 /** The reference of the command line in client/command_line.md, from the table that drives it. */
 export function cliReference(): string {
-  const common = ["(sign-in)", "names a stored sign-in", listed(COMMON)];
+  const common = `- sign-in, below, stands for the flags of a stored one: ${listed(COMMON)}`;
   return [
-    table(["command", "purpose", "flags"], [common, ...COMMANDS.map(commandRow)]),
+    [common, ...COMMANDS.map(commandLine)].join("\n"),
     table(["exit code", "meaning"], Object.entries(EXIT_WORDS)),
   ].join("\n\n");
 }
 
-function commandRow({ name, summary, flags }: Command): string[] {
+/** A line of a list: in a table each row would be as long as the longest. */
+function commandLine({ name, summary, flags }: Command): string {
   const hasCommon = COMMON.every((flag) => flags.includes(flag));
   const others = flags.filter((flag) => !hasCommon || !COMMON.includes(flag));
-  return [code(name), summary, hasCommon ? `sign-in, ${listed(others)}` : listed(others)];
+  const words = [hasCommon ? "sign-in" : "", listed(others)].filter(Boolean).join(", ");
+  return `- **${code(name)}** (${summary})${words && `: ${words}`}`;
 }
 
 function listed(flags: readonly FlagName[]): string {

@@ -35,7 +35,10 @@ async function main(args: string[]): Promise<number> {
       }];
     },
   });
-  await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
+  await using api = await startTrackingApi({
+    accepts: (bearer) => provider.isActive(bearer),
+    issuer: provider.issuer,
+  });
   provider.autoApprove = true;
   // A person for whom a platform team has set all variables, and not CI.
   const own = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(?:VM_|CI$)/.test(name));

@@ -19,19 +19,21 @@ import { linesOf } from "./lines_of.ts";
 /** What its argument takes. */
 export type MainOptions = Omit<OidcProviderOptions, "configure"> & {
   autoApprove?: boolean | ApproveOptions;
-  /** How long the answer to a refresh is held back, in milliseconds. @default {0} */
+  /** How long each answer is held back, in milliseconds. @default {0} */
+  answerDelayMs?: number;
+  /** How long the answer to a refresh is held back beyond that, in milliseconds. @default {0} */
   refreshDelayMs?: number;
 };
 
 if (import.meta.main) await main(JSON.parse(Deno.args[0]!));
 
 async function main(given: MainOptions): Promise<void> {
-  const { autoApprove = false, refreshDelayMs = 0, ...options } = given;
+  const { autoApprove = false, answerDelayMs = 0, refreshDelayMs = 0, ...options } = given;
   await using provider = await startOidcProvider(options);
   provider.autoApprove = autoApprove;
   provider.beforeAnswer = async ({ grantType }) => {
-    if (grantType !== "refresh_token" || refreshDelayMs === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, refreshDelayMs));
+    const ms = answerDelayMs + (grantType === "refresh_token" ? refreshDelayMs : 0);
+    if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
   };
   const { issuer, clientId } = provider;
   console.log(JSON.stringify({ issuer, clientId }));

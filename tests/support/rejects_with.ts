@@ -15,7 +15,7 @@ export type AnyErrorCode = CredentialsBackendErrorCode | ValidMindAuthErrorCode;
 
 /** The class of the errors with a code. Some codes are those of both classes. */
 export type ErrorWithCode<C extends AnyErrorCode> =
-  | (C extends "api_error" | "unauthorized" ? ApiError : never)
+  | (C extends "api_error" | "unauthorized" | "reauthentication_required" ? ApiError : never)
   | (C extends Exclude<ValidMindAuthErrorCode, "api_error" | "unauthorized"> ? ValidMindAuthError
     : never)
   | (C extends CredentialsBackendErrorCode ? CredentialsBackendError : never);

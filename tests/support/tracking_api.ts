@@ -5,6 +5,8 @@ import { RequestLog } from "./request_log.ts";
 export interface TrackingApiOptions {
   /** Whether a bearer value is good, asked at each request. @default {any is} */
   accepts?: (bearer: string) => boolean | Promise<boolean>;
+  /** The issuer that its metadata names. @default {none, and it has no metadata} */
+  issuer?: string;
 }
 
 /** A running stub of the ValidMind tracking API. */
@@ -38,6 +40,10 @@ export async function startTrackingApi(options: TrackingApiOptions = {}) {
       if (state.rejecting > 0) {
         state.rejecting--;
         return unauthorized();
+      }
+      const { pathname, origin } = new URL(copy.url);
+      if (options.issuer && pathname === `/.well-known/oauth-protected-resource${BASE}`) {
+        return json({ resource: origin + BASE, authorization_servers: [options.issuer] });
       }
       return await isAuthorized(copy, options) ? await route(copy, other.origin) : unauthorized();
     })

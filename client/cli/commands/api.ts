@@ -5,6 +5,8 @@ import type { FlagName, FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { openSession, pairOf } from "../sign_in_target.ts";
 
+const LINE_END = 10;
+
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [path, ...more] = args;
   if (path === undefined || more.length > 0) {
@@ -79,15 +81,11 @@ async function typedValue(text: string, action: string): Promise<unknown> {
 
 /** The bytes of a file; of standard input for a dash. */
 async function readInput(path: string, action: string) {
-  if (path === "-") {
-    const { readable } = Deno.stdin;
-    if (readable.locked) throw usageError("Cannot read standard input twice. Give - once.");
-    return await new Response(readable).bytes();
-  }
   const reason = "to read the request's body";
-  preflight(action, [{ name: "read", path, reason, need: "always" }]);
+  const isInput = path === "-";
+  if (!isInput) preflight(action, [{ name: "read", path, reason, need: "always" }]);
   try {
-    return await Deno.readFile(path);
+    return isInput ? await new Response(Deno.stdin.readable).bytes() : await Deno.readFile(path);
   } catch {
     throw usageError(
       `Cannot read ${path}: it is not a file that can be read. Check the path.`,
@@ -95,10 +93,17 @@ async function readInput(path: string, action: string) {
   }
 }
 
+/** Prints an answer, unchanged but for a line end after JSON, and safely in a terminal. */
 async function printAnswer(response: Response) {
+  const isJson = response.headers.get("content-type")?.includes("json");
+  let last: number | undefined;
   try {
-    if (Deno.stdout.isTerminal()) print(`${(await response.text()).trimEnd()}\n`);
-    else for await (const chunk of response.body ?? []) if (!write(chunk)) break;
+    if (Deno.stdout.isTerminal()) return print(`${(await response.text()).trimEnd()}\n`);
+    for await (const chunk of response.body ?? []) {
+      if (!write(chunk)) return;
+      last = chunk.at(-1) ?? last;
+    }
+    if (isJson && last !== LINE_END) print("\n");
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError("Cannot read the answer: the connection ended. Try again.", "output_failed");

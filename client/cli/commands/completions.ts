@@ -1,14 +1,11 @@
 import { quotePosix } from "../../../backends/common/runtime.ts";
-import { type Command, type CommandCall, EXIT, PROGRAM, usageError } from "../command.ts";
+import { type Command, type CommandCall, EXIT, PROGRAM, unknownWord } from "../command.ts";
 import { FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
 
-export function run({ commands, args: [shell, ...more] }: CommandCall): number {
-  if (shell !== undefined && (shell !== "fish" || more.length > 0)) {
-    throw usageError(
-      "Cannot print completions: its one argument is fish. Leave it out for others.",
-    );
-  }
+export function run({ commands, command, args: [shell = "bash"] }: CommandCall): number {
+  const { words: shells = [] } = command;
+  if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
   print(shell === "fish" ? fishScript(commands) : completionScript(commands));
   return EXIT.ok;
 }

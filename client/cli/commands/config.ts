@@ -1,3 +1,4 @@
+import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
@@ -7,13 +8,15 @@ import { resolveLink } from "../../../backends/file/document.ts";
 import { fileError } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
+import { normalizeIssuer } from "../../credential_key.ts";
+import { discoverApi } from "../../discover_api.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
-import { settingsPath } from "../../options/settings_path.ts";
+import { CONFIG_VARIABLE, settingsPath, shown } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { selectionNeeds } from "../../permissions/start_needs.ts";
+import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import {
   type Command,
@@ -23,17 +26,23 @@ import {
   unknownWord,
   usageError,
 } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
-import { columns, print, printResult } from "../output.ts";
+import { FlagValues } from "../flags.ts";
+import { columns, note, print, printResult, toJsonText } from "../output.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
+
+const CHANGE = "change the settings";
 
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") return await change(flags, way, words);
-  if (way !== "list" && way !== "path") {
-    throw unknownWord(way, "config", ["list", "path", "set", "unset"]);
+  if (!["list", "path", "discover"].includes(way)) {
+    const word = shown(way, "with that word");
+    throw usageError(
+      `Cannot use config ${word}: it takes list, path, set, unset, discover. list shows each value.`,
+    );
   }
-  if (words.length > 0) {
+  if (way === "discover") await keepApi(flags, words.join(" "), command.action);
+  else if (words.length > 0) {
     throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
   }
   if (way === "path") print(`${placeOfFile(flags)}\n`);
@@ -41,7 +50,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   return EXIT.ok;
 }
 
-async function list(flags: FlagValues, { action, examples }: Command): Promise<void> {
+async function list(flags: FlagValues, { action }: Command): Promise<void> {
   preflight(action, [...identityNeeds(flags), ...selectionNeeds()]);
   const { denial: reason, rows, ...file } = await settingsOf(flags, action);
   const { path, state, profile, profiles } = file;
@@ -53,7 +62,9 @@ async function list(flags: FlagValues, { action, examples }: Command): Promise<v
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
     rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
-    state === "absent" ? `\nTo keep settings, run: ${PROGRAM} ${examples[1]}\n` : "",
+    state === "absent"
+      ? `\nTo keep settings, run: ${PROGRAM} config set issuer https://login.example.com client-id my-client\n`
+      : "",
   ].join("");
   const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
   printResult(flags, { file: { ...file, reason }, settings }, text);
@@ -64,7 +75,50 @@ function shownValue(value: unknown): string {
   return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
 }
 
-const CHANGE = "change the settings";
+/**
+ * Asks an API how to sign in to it, and keeps that in the settings once the person has confirmed the issuer.
+ * The API names it, and only the address is the person's own.
+ *
+ * @returns The flags, with the sign-in that was found.
+ */
+export async function keepApi(
+  flags: FlagValues,
+  address: string,
+  action: string,
+): Promise<FlagValues> {
+  const fail = (reason: string) => usageError(`Cannot ${action}: ${reason}`);
+  const document = readDocument(placeOfFile(flags));
+  const profile = flags.text("profile");
+  const kept = profile === undefined ? document : profileOf(document, profile);
+
+  const { issuers, options } = await discoverApi(address);
+  note(toJsonText({ issuers, ...options }, 2));
+  const named = flags.text("issuer") ?? kept.issuer ??
+    prompt("Sign in at this issuer? Only if you know it:", issuers[0]);
+  const issuer = issuers.find((one) => isSame(one, named));
+  if (issuer === undefined) throw fail("no issuer of the API is confirmed. Give it as --issuer.");
+  const { apiHost = options.apiHost } = kept;
+  if (!isSame(kept.issuer ?? issuer, issuer) || !isSame(apiHost, options.apiHost)) {
+    throw fail("the settings are of another API. Give --profile NAME for this one.");
+  }
+  const clientId = flags.text("client-id") ?? kept.clientId;
+  if (clientId === undefined) {
+    throw fail(
+      "no client is known. Give --client-id, or send this to the administrator of the API:\n" +
+        `Which public client may sign in at ${issuer} for ${JSON.stringify(options)}, with a ` +
+        "device code or the redirect URI http://127.0.0.1/callback?",
+    );
+  }
+
+  const found = Object.entries({ ...options, issuer, clientId });
+  const words = found.flatMap(([name, value]) => [name, `${value}`]);
+  await change(new FlagValues(flags).set("quiet", []), "set", words);
+  return new FlagValues([...flags, ["issuer", [issuer]], ["client-id", [`${clientId}`]]]);
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return normalizeIssuer(`${one}`) === normalizeIssuer(`${other}`);
+}
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
 async function change(
@@ -127,7 +181,11 @@ function changeFile(
 }
 
 function placeOfFile(flags: FlagValues): string {
-  const path = flags.text("config") ?? settingsPath();
+  const given = flags.text("config");
+  if (given !== undefined) return given;
+  const variables = [CONFIG_VARIABLE, HOME_VARIABLE];
+  preflight(CHANGE, variables.map((one) => env(one, "to find the settings file")));
+  const path = settingsPath();
   if (path !== "") return path;
   throw usageError(
     "Cannot find the settings file: VM_AUTH_CONFIG is empty, or the home folder is not known. Give " +

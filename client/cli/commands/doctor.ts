@@ -181,6 +181,6 @@ async function openCopy(flags: FlagValues, target: SignInTarget | undefined): Pr
   if (target === undefined) return await createSession(options);
   const store = storeOf(target);
   const copy = new MemoryCredentialsBackend();
-  copy.put(store.key, { ...(await store.load())!, refresh_token: null });
+  copy.put(store.key, { ...(await store.read())!, refresh_token: null });
   return await createSession({ ...options, credentialsBackend: copy, interactive: false });
 }

@@ -24,7 +24,11 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
     throw usageError("Cannot use --variable: it is not the name of a variable. Correct it.");
   }
   const reason = "to start the program";
-  preflight(command.action, [{ name: "run", command: program, reason, need: "always" }]);
+  const isFound = !isProgramPath(program);
+  preflight(command.action, [
+    { name: "run", command: program, reason, need: "always" },
+    { name: "env", variable: "PATH", reason, need: isFound ? "always" : "optional" },
+  ]);
   assertTrusted(program);
   const { bearer } = await readBearer(flags, command.action);
   const child = start(program, { args: programArgs, env: { [variable]: bearer } });

@@ -5,7 +5,7 @@ import { listKeys } from "../../../backends/common/read_backend.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import { backendStatus } from "../../signed_in/session.ts";
-import { CredentialStore } from "../../tokens/store.ts";
+import { StoredCredential } from "../../tokens/session_tokens.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, printResult, snakeCase } from "../output.ts";
@@ -36,7 +36,7 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
 async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: FlagValues) {
   const identity = identityOfKey(key);
   try {
-    const entry = await new CredentialStore(backend, key).load();
+    const entry = await new StoredCredential(backend, key).read();
     return entry && describeEntry(entry, identity);
   } catch (error) {
     return { ...identity, error: describeError(error, flags, identity) };

@@ -1,8 +1,9 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
+import { assertAllowed, findOrigin } from "../../options/places.ts";
 import { type CommandCall, EXIT, usageError } from "../command.ts";
 import { note, printResult } from "../output.ts";
-import { assertPersistent, chooseBackend } from "../sign_in_target.ts";
+import { assertPersistent, chooseBackend, sessionOptions } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   if (!flags.has("from") && !flags.has("to")) {
@@ -11,6 +12,8 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   const from = await chooseBackend(flags, command.action, [], "from");
   const to = await chooseBackend(flags, command.action, from.needs, "to");
   assertPersistent(to.backend, command.action);
+  const { settings } = await findOrigin(sessionOptions(flags), command.action);
+  assertAllowed(settings, command.action, to.backend);
   const result = await migrateCredentials(from.backend, to.backend, {
     deleteSource: flags.has("delete-source"),
   });

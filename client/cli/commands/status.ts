@@ -1,4 +1,6 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import { INNER, type Marked } from "../../../backends/common/marks.ts";
+import type { EncryptedCredentialsBackend, KeyCounts } from "../../../backends/encrypted.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { credentialKey } from "../../credential_key.ts";
 import {
@@ -13,7 +15,7 @@ import { entryStatus } from "../../entry/entry_status.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus } from "../../signed_in/session.ts";
-import { CredentialStore } from "../../tokens/store.ts";
+import { StoredCredential } from "../../tokens/session_tokens.ts";
 import { type CommandCall, EXIT } from "../command.ts";
 import { columns, printResult } from "../output.ts";
 import { findTarget, type SignInTarget } from "../sign_in_target.ts";
@@ -40,6 +42,8 @@ export type StatusReport =
     readonly signedIn: boolean;
     readonly state: SignInState;
     readonly backend?: ReturnType<typeof backendStatus>;
+    /** How many entries each key encrypts, where the store or one within it encrypts. */
+    readonly keyUse?: KeyCounts | undefined;
   };
 
 /** The same of any entry of a store, also of one that cannot be read. */
@@ -50,8 +54,19 @@ export async function readStatus(target: SignInTarget | undefined): Promise<Stat
   if (target === undefined) return { signedIn: true, state: "api_key" };
   const { backend, identity } = target;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const entry = await new CredentialStore(backend, key).load();
-  return { ...describeEntry(entry, identity), backend: backendStatus(backend) };
+  const entry = await new StoredCredential(backend, key).read();
+  return {
+    ...describeEntry(entry, identity),
+    backend: backendStatus(backend),
+    keyUse: await keyUseIn(backend),
+  };
+}
+
+/** Counts the entries of each key, where a store that encrypts lists them, and nothing prevents it. */
+async function keyUseIn(backend: Marked): Promise<KeyCounts | undefined> {
+  const isEncrypted = (store: Marked) => "keyUse" in store && store.list !== undefined;
+  const store = [backend, ...backend[INNER] ?? []].find(isEncrypted);
+  return await (store as EncryptedCredentialsBackend | undefined)?.keyUse().catch(() => undefined);
 }
 
 /** The part of an identity that a key holds. */
@@ -97,7 +112,18 @@ export function statusText(report: StatusReport, target: SignInTarget | undefine
   if (target === undefined) {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
-  return columns([...rowsOf(report), ["Kept in", describeBackend(target.backend)]]);
+  return columns([
+    ...rowsOf(report),
+    ["Kept in", describeBackend(target.backend)],
+    ...keyRows(report),
+  ]);
+}
+
+function keyRows({ keyUse }: StatusReport): string[][] {
+  if (keyUse === undefined) return [];
+  const { key, olderKeys, unknown } = keyUse;
+  const older = olderKeys.map((count, at) => `, olderKeys[${at}] ${count}`);
+  return [["Entries by", `key ${key}${older.join("")}, no key ${unknown}`]];
 }
 
 /** A sign-in for a person. */

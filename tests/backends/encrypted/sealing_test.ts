@@ -14,6 +14,7 @@ import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { replace } from "../../support/replace.ts";
+import { isPosix, sandbox } from "../../support/sandbox.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { testWith } from "../../support/test_with.ts";
 import { minimal } from "../stores.ts";
@@ -30,6 +31,7 @@ import { testKey } from "./encryption_keys.ts";
 
 /** Where keys come from: bytes, variables, passphrases, and a store of their own. */
 
+const { folder } = sandbox();
 const test = testWith({ permissions: "none" });
 const WORDED = { passphrase: PASSPHRASE };
 
@@ -82,10 +84,52 @@ Deno.test("an unset variable is env_unset at the first use, and may be set later
   await rejectsWith("env_unset", () => worded.put(KEY, entry()), "TEST_KEY");
 });
 
-test("a variable that Deno denies is permission_required and names the flag", async () => {
-  for (const key of [{ env: "TEST_KEY" }, { passphrase: { env: "TEST_KEY" } }]) {
-    const put = () => by(key).put(KEY, entry());
-    await rejectsWith("permission_required", put, "--allow-env=TEST_KEY");
+Deno.test("a key in a file opens what its bytes sealed, also behind the links of Kubernetes", {
+  ignore: !isPosix,
+}, async () => {
+  const place = folder();
+  const inner = new MemoryCredentialsBackend();
+  await by(FIRST, inner).put(KEY, entry());
+  await Deno.mkdir(`${place}/..now`);
+  await Deno.writeTextFile(`${place}/..now/key`, `${FIRST.toBase64()}\n`, { mode: 0o640 });
+  await Deno.symlink("..now", `${place}/..data`);
+  await Deno.symlink("..data/key", `${place}/key`);
+  const backend = by({ file: `${place}/key` }, inner);
+  assertEquals(await backend.get(KEY), entry());
+  await Deno.remove(place, { recursive: true }); // it was read once
+  await backend.put(OTHER, entry());
+  assertEquals(await by(FIRST, inner).get(OTHER), entry());
+});
+
+Deno.test(
+  "a file that holds no key, or that others may write, is named, and its content is not shown",
+  {
+    ignore: !isPosix,
+  },
+  async () => {
+    const file = `${folder()}/key`;
+    const put = () => by({ file }).put(KEY, entry());
+    await rejectsWith("invalid_options", put, file, "it is not there");
+    await Deno.writeTextFile(file, BAD["a password"]!, { mode: 0o600 });
+    const error = await rejectsWith("invalid_options", put, file, "openssl rand -base64 32");
+    assertNoSecret(error, [BAD["a password"]!]);
+    await Deno.writeTextFile(file, FIRST.toHex());
+    await Deno.chmod(file, 0o622);
+    await rejectsWith("invalid_options", put, file, "chmod");
+    const relative = () => Promise.try(by, { file: "~/key" });
+    await rejectsWith("invalid_options", relative, 'option "file"');
+  },
+);
+
+const DENIED: [EncryptionKey, flag: string][] = [
+  [{ env: "TEST_KEY" }, "--allow-env=TEST_KEY"],
+  [{ file: "/run/a-key" }, "--allow-read=/run/a-key"],
+  [{ passphrase: { env: "TEST_KEY" } }, "--allow-env=TEST_KEY"],
+];
+
+test("a variable or a file that Deno denies is permission_required and names the flag", async () => {
+  for (const [key, flag] of DENIED) {
+    await rejectsWith("permission_required", () => by(key).put(KEY, entry()), flag);
   }
 });
 

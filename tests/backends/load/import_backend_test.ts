@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { toFileUrl } from "@std/path";
+import { BACKEND_VARIABLES } from "../../../backends/common/backend_choice.ts";
 import { moduleUrl } from "../../../backends/load/module_url.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { load } from "./load_from_env.ts";
@@ -32,6 +33,8 @@ const MODULE = `
   export class Fields { get = 1; put = {}; delete = "delete"; }
   export class Other { constructor() { return [] as never; } }
   export class Fails { constructor() { throw new Error("the server's address is missing"); } }
+  export class Opens { constructor({ path }: { path: string }) { Deno.openSync(path); } }
+  export class ReadsAll { constructor() { Deno.env.toObject(); } }
   export class FailsOddly { constructor() { throw "text"; } }
   export class Strict {
     constructor() {
@@ -178,6 +181,16 @@ test("a module that is not there, or does not run, is backend_import_failed with
   const { cause } = await rejectsWith("backend_import_failed", () => load(`${long}:Good`));
   const words = (cause as Error).message;
   assert(!words.includes("\x1b") && words.length < 1_100, `${words.length}`);
+});
+
+Deno.test("a store of one's own: what Deno denies its constructor is named with the flag", {
+  permissions: { env: Object.values(BACKEND_VARIABLES), read: [path], import: true },
+}, async () => {
+  const opens = () => load(`${path}:Opens`, { path: "/srv/team store.db" });
+  const flag = "--allow-read=/srv/team store.db";
+  await rejectsWith("permission_required", opens, "Opens", "its constructor", flag);
+  const readsAll = () => load(`${path}:ReadsAll`);
+  await rejectsWith("permission_required", readsAll, "--allow-env;");
 });
 
 test("a constructor's words show no piece of its options, whatever it does with them", async () => {

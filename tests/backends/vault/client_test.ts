@@ -45,7 +45,7 @@ const redirect = (location: string, status = 307): Answer => () =>
 
 const PASSING: [what: string, answer: Answer, words: string][] = [
   ["412", status(412, ["required index state not present"]), "(required index state not present)"],
-  ["429 without a header", status(429), "status 429."],
+  ["429 without a header", status(429), "status 429,"],
   ["472", status(472), "status 472"],
   ["473", status(473), "status 473"],
   ["500", status(500, ["internal error"]), "status 500 (internal error)"],
@@ -69,14 +69,14 @@ for (const [what, answer, words] of PASSING) {
     assertEquals(await store.get(KEY), entry());
     assertEquals([vault.requests.length, delays.length], [3, 2]);
     const [first = 0, second = 0] = delays.splice(0);
-    assert(first >= 50 && first <= 100 && second >= 100 && second <= 200);
+    assert(first >= 50 && first <= 150 && second >= 100 && second <= 300);
     vault.before = answer;
     using _ = replace(Math, "random", () => 0.5);
-    const all = ["Cannot read", "vault.example.com", words];
+    const all = ["Cannot read", "vault.example.com", words, "after 10 tries in 4500 ms"];
     const error = await rejectsWith("backend_unavailable", () => store.get(KEY), ...all);
     assertNoSecret(error, [TOKEN]);
     // The last try has what the waits leave of the limit: enough for an answer.
-    assertEquals(delays, [75, 150, 300, 600, 1200, 1500]);
+    assertEquals(delays, [100, 200, 300, 400, 500, 600, 700, 800, 900]);
   });
 }
 
@@ -90,7 +90,7 @@ Deno.test("Vault: a last try has half a second, whatever the waits: else the kno
       return json({ errors: ["Vault is sealed"] }, 503);
     };
     await rejectsWith("backend_unavailable", () => store.get(KEY), "sealed");
-    assert(left.length > 1 && left.every((ms) => ms > 500), `${left}`);
+    assert(left.length > 1 && left.every((ms) => Math.round(ms) >= 500), `${left}`);
   }
 });
 
@@ -98,12 +98,12 @@ Deno.test("Vault: Retry-After is kept to, and too long a one is told at once", a
   const after = (code: number, seconds: string) => status(code, [], { "retry-after": seconds });
   const { vault, store, delays } = await world([after(429, "3"), after(503, "0")]);
   await store.get(KEY);
-  const [first, second = 0] = delays;
-  assertEquals(first, 3_000);
-  assert(second > 0, "a wait of nothing would be a storm");
+  const [asked, first = 0, second = 0, ...more] = delays.splice(0);
+  assertEquals([asked, more], [3_000, []]);
+  assert(first > 0 && second > 0, "a wait of nothing would be a storm");
   vault.before = after(429, "60");
   await rejectsWith("backend_unavailable", () => store.get(KEY), "status 429");
-  assertEquals(delays.length, 2);
+  assertEquals(delays, []);
 });
 
 const LARGE = "put failed due to value being too large; got 2097283 bytes, max: 1048576 bytes";

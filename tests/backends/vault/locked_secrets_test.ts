@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LockedSecrets } from "../../../backends/vault/locked_secrets.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { replace } from "../../support/replace.ts";
 import { LateCluster, type Route, SimulatedTime } from "./late_engine.ts";
 
 const USE = { action: "use" };
@@ -129,6 +130,22 @@ Deno.test("late reads: a process that stood still before the grant was sent does
   }
 });
 
+Deno.test("a clock that jumps two hours either way costs one more write, and no grant", async () => {
+  for (const jump of [7_200_000, -7_200_000]) {
+    const { time, cluster, provider, process } = world();
+    const secrets = process();
+    await time.run(signIn(secrets, 0));
+    const before = cluster.history.length;
+    const { now } = Date;
+    let offset = 0;
+    using _ = replace(Date, "now", () => now() + offset);
+    const jumps = () => Promise.resolve(void (offset = jump));
+    assertEquals(await time.run(refresh(secrets, provider, 0, jumps)), 1);
+    assertEquals([provider.isEnded, grantIn(cluster.newest.text)], [false, 1]);
+    assertEquals(cluster.history.length - before, 4); // the lock, the proof, the result, the release
+  }
+});
+
 Deno.test("a lock of a process that was killed is free within 30 seconds, and its grant is kept", async () => {
   using _ = new ManualIntervals(); // a killed process gives no sign
   const { time, provider, process } = world();
@@ -170,6 +187,19 @@ Deno.test("a sign-in whose lock was lost to a sign-out is dropped, by a code", a
     }, {});
   await rejectsWith("backend_locked", () => time.run(run()), "somebody signed out meanwhile");
   assertEquals(cluster.newest.text, "");
+});
+
+Deno.test("a sign-out by the lock's own holder ends the lock, and nothing is written under it later", async () => {
+  const { time, cluster, process } = world();
+  const [one, other] = [process(), process()];
+  const run = () =>
+    one.run("a", "k", async () => {
+      await one.empty("a", "k", USE);
+      await other.run("a", "k", () => other.replace("a", entry(8), undefined, USE), {});
+      await one.replace("a", entry(7), undefined, USE);
+    }, {});
+  await rejectsWith("backend_locked", () => time.run(run()), "the lock was lost");
+  assertEquals(grantIn(cluster.newest.text), 8);
 });
 
 Deno.test("a change that never gets through ends within its time, and says how often it was tried", async () => {

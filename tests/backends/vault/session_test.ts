@@ -153,18 +153,19 @@ Deno.test("without a token, requests go to this host's loopback as they are: an 
 });
 
 for (
-  const [refusal, status, ...words] of [
-    ['role "notebooks" could not be found', 400, "the role"],
-    ["invalid secret id", 400, "has ended"],
-    ["permission denied", 403, "auth/jwt is mounted, the role"],
+  const [refusal, status, method, ...words] of [
+    ['role "notebooks" could not be found', 400, "jwt", "the role"],
+    ["invalid secret id", 400, "jwt", "has ended."],
+    ["permission denied", 403, "jwt", "auth/jwt is mounted, the role"],
+    ["permission denied", 403, "kubernetes", "has ended, and that Vault may ask the cluster"],
   ] as const
 ) {
-  test.onPosix(`a login that is refused is told with Vault's words: ${refusal}`, async () => {
+  test.onPosix(`a login that is refused is told with Vault's words: ${method}, ${refusal}`, async () => {
     const jwtFile = `${folder()}/jwt`;
     Deno.writeTextFileSync(jwtFile, "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0", { mode: 0o600 });
     const vault = new ScriptedVault();
     vault.login = () => json({ errors: [refusal] }, status);
-    const open = () => vault.open({ auth: { method: "jwt", role: "notebooks", jwtFile } });
+    const open = () => vault.open({ auth: { method, role: "notebooks", jwtFile } });
     const all = [`status ${status} (${refusal}). Check`, ...words];
     const { message } = await rejectsWith("backend_auth_failed", open, ...all);
     assertEquals(message.includes("mounted"), status !== 400);
@@ -230,13 +231,19 @@ test.opened("a sign-out where nobody was signed in destroys no version", async (
 test.opened("an entry is kept in one version, under the hash of its key, and read and removed again", async ({ vault, store }) => {
   vault.asked();
   await store.put(KEY, entry());
-  assertEquals(vault.requests[2]?.body, { max_versions: 1 });
-  assertEquals(vault.asked(), ["GET data", "POST data", "POST metadata"]);
+  assertEquals(vault.requests[1]?.body, { max_versions: 1 });
+  assertEquals(vault.asked(), ["GET data", "POST metadata", "POST data"]);
   await store.delete(KEY);
   assertEquals(vault.requests[2]?.body, { versions: [1] });
   assertEquals(vault.asked(), ["POST metadata", "POST data", "POST destroy"]);
   const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2
   assertEquals(await hashOf("abc"), abc);
+});
+
+test.opened("no version is written before the secret is limited to one", async ({ vault, store }) => {
+  vault.before = ({ path }) => path.includes("/metadata/") ? json({}, 400) : undefined;
+  await rejectsWith("backend_unavailable", () => store.put(KEY, entry()), "status 400");
+  assertEquals(vault.secrets.size, 0);
 });
 
 test("a mount that nothing is said of is trouble, and no wrong option", async () => {
@@ -278,7 +285,7 @@ test.opened("a write that meets another one is done over it, and with isReplaced
   await store.put(KEY, entry());
   let isMet = false;
   vault.before = async ({ method, path }) => {
-    if (method !== "POST" || !path.endsWith(`data/users/anna/${NAME}`) || isMet) return;
+    if (method !== "POST" || !path.endsWith(`/data/users/anna/${NAME}`) || isMet) return;
     isMet = true;
     await other.put(KEY, entry({ access_token: "theirs" }));
   };
@@ -292,7 +299,7 @@ test.opened("a write that meets another one is done over it, and with isReplaced
   isMet = false;
   await store.put(KEY, entry({ x: 2 }));
   assertEquals(await store.get(KEY), entry({ x: 2 }));
-  assertEquals(vault.clock.delays.length, 2);
+  assertEquals(vault.clock.delays.length, 1);
 });
 
 test.opened("under a lock that was lost, a new tokens' write goes by the entry, and others fail", async ({ vault, store }) => {
@@ -315,7 +322,7 @@ test.opened("a write that stands still while a later holder writes fails, too", 
   const later = await vault.open();
   let isMet = false;
   vault.before = async ({ method, path, body }) => {
-    if (isMet || method !== "POST" || !path.endsWith(`data/users/anna/${NAME}`)) return;
+    if (isMet || method !== "POST" || !path.endsWith(`/data/users/anna/${NAME}`)) return;
     if (body?.data?.entry === "") return; // it takes the lock
     isMet = true; // the write is on its way
     await later.withLock(KEY, () => later.put(KEY, entry({ x_theirs: true })), {});
@@ -330,7 +337,7 @@ test.opened("a lock proves that Vault can be written, and the secret stays free 
   vault.asked();
   await store.withLock(KEY, () => Promise.resolve(), {});
   // The first write of a secret sets how many versions it has.
-  assertEquals(vault.asked(), ["GET data", "POST data", "POST metadata", "POST data"]);
+  assertEquals(vault.asked(), ["GET data", "POST metadata", "POST data", "POST data"]);
   assertEquals([...vault.secrets.values()], [{
     data: { key: KEY, entry: "", holder: "" },
     version: 2,

@@ -15,7 +15,11 @@ export async function documentedPolicy(): Promise<string> {
 }
 
 /** A token that may do what the documentation says is enough for a user's path, and no more. */
-export async function userToken(vault: VaultServer, user: string, fields = {}): Promise<string> {
+export async function userToken(
+  vault: Pick<VaultServer, "request">,
+  user: string,
+  fields = {},
+): Promise<string> {
   const policy = await documentedPolicy();
   const name = `validmind-${user}`;
   await vault.request("PUT", `sys/policies/acl/${name}`, {
@@ -31,7 +35,7 @@ export async function userToken(vault: VaultServer, user: string, fields = {}): 
 
 /** A backend for the path `users/anna` with a token, and whatever else is wanted. */
 export function vaultBackend(
-  vault: VaultServer,
+  vault: Pick<VaultServer, "url">,
   token: string,
   options: Partial<VaultCredentialsBackendOptions> = {},
 ): VaultCredentialsBackend {

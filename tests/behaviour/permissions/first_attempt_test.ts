@@ -1,32 +1,43 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { CLIENT_SECRET, withClient } from "../../support/client_world.ts";
-import { denoCommand, runProcess } from "../../support/deno_process.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
+import { wordsIn } from "../../support/permission_flags.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 
-const README = new URL("../../../README.md", import.meta.url);
+const PAGE = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
 
-/** Scripts of a newcomer: README's, and a job whose options say all. */
-const SCRIPTS: Record<string, (provider: string) => Promise<string>> = {
-  "README's script": async () => {
-    const page = await Deno.readTextFile(README);
-    const fences = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!);
+const KV = "new KvCredentialsBackend({ path: `${new URL('.', import.meta.url).pathname}kv/t.db` })";
+
+/** Scripts of a newcomer: README's, with other stores, and a job whose options say all. */
+const SCRIPTS: Record<string, (named: string) => string> = {
+  "README's script": () => {
+    const fences = [...PAGE.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!);
     const script = fences.find((code) => code.includes("Working on"));
     assert(script !== undefined);
     return script.replace("jsr:@validmind/auth", "@validmind/auth");
   },
+  "a script with its own file of the home": () =>
+    `import { FileCredentialsBackend, init } from "@validmind/auth";
+    await init({ credentialsBackend: new FileCredentialsBackend() });
+    console.log("Working on");`,
+  "a script with Deno KV": () =>
+    `import { init, KvCredentialsBackend } from "@validmind/auth";
+    await init({ credentialsBackend: ${KV} });
+    console.log("Working on");`,
   "a job whose options say all": (named) =>
-    Promise.resolve(
-      `import { createSession } from "@validmind/auth";
-      const clientSecret = ${JSON.stringify(CLIENT_SECRET)};
-      await createSession({ ${named}, flow: "client_credentials", clientSecret });
-      console.log("Working on");`,
-    ),
+    `import { createSession } from "@validmind/auth";
+    const clientSecret = ${JSON.stringify(CLIENT_SECRET)};
+    await createSession({ ${named}, flow: "client_credentials", clientSecret });
+    console.log("Working on");`,
+  "a sign-out": () =>
+    `import { clearOidcCredentials } from "@validmind/auth";
+    console.log("Working on", await clearOidcCredentials({ revoke: true }));`,
 };
 
 for (const [what, textOf] of Object.entries(SCRIPTS)) {
-  Deno.test(`the flags of ${what} are named in two errors: variables, then hosts and files`, {
+  Deno.test(`without flags: one error, and its commands work at once: ${what}`, {
     ignore: Deno.build.os === "windows", // the flags are for a POSIX shell
   }, async () => {
     const isJob = what.startsWith("a job");
@@ -34,11 +45,12 @@ for (const [what, textOf] of Object.entries(SCRIPTS)) {
     const accepts = (bearer: string) => provider.isActive(bearer);
     await using api = await startTrackingApi({ accepts });
     await using home = await tempDir();
+    await Deno.mkdir(`${home.path}/kv`, { mode: 0o700 });
     provider.autoApprove = true;
     const { issuer, clientId } = provider;
     const named = `issuer: ${JSON.stringify(issuer)}, clientId: ${JSON.stringify(clientId)}`;
     const file = `${home.path}/script.ts`;
-    await Deno.writeTextFile(file, await textOf(named));
+    await Deno.writeTextFile(file, textOf(named));
     const variables = {
       VM_OIDC_ISSUER: issuer,
       VM_OIDC_CLIENT_ID: clientId,
@@ -46,16 +58,20 @@ for (const [what, textOf] of Object.entries(SCRIPTS)) {
       VM_API_MODEL: "cl123",
     };
     const env = { HOME: home.path, NO_COLOR: "1", ...(isJob ? {} : variables) };
-    const [deno, run, ...rest] = denoCommand({ file }).map((word) => `'${word}'`);
-    const runWith = (flags: string) =>
-      runProcess(["sh", "-c", [deno, run, flags, ...rest].join(" ")], { env });
-    let result = await runWith("");
-    for (let errors = 0; errors < 2; errors++) {
-      assertEquals(result.code, 1);
-      const [, flags] = /Run with\n {2}(.*)\n/.exec(result.stderr)!;
-      result = await runWith(flags!); // the second error names all of them
+    const first = await runDeno({ file, env });
+    assertEquals([first.code, first.stdout], [1, ""]);
+    assert(first.stderr.trimEnd().split("\n").length <= 12, first.stderr);
+    const commands = [...first.stderr.matchAll(/^ {2}deno run (.*)$/gm)].map(([, words]) =>
+      wordsIn(words!)
+    );
+    assert(commands.length > 0, first.stderr);
+    for (const [at, words] of commands.entries()) {
+      assertEquals(words.at(-1), file);
+      const flags = words.slice(0, -1);
+      assertEquals(flags.includes("-A"), at === commands.length - 1);
+      const { code, stdout, stderr } = await runDeno({ file, flags, env });
+      assertEquals(code, 0, stderr);
+      assertMatch(stdout, /^Working on/);
     }
-    assertEquals(result.code, 0, result.stderr);
-    assertMatch(result.stdout, /^Working on/);
   });
 }

@@ -136,7 +136,8 @@ for (const one of CASES) {
       // The flag itself, or that of the folder, which the whole call needs anyway.
       const [flag, value] = formatPermissionFlags([dropped]).replaceAll(/['"]/g, "").split("=");
       const scope = value!.replace(/[/\\]credentials\.json$/, "");
-      assertMatch(outcome.message!, new RegExp(`${flag}=[^\\n]*${RegExp.escape(scope)}`));
+      const access = RegExp.escape(scope);
+      assertMatch(outcome.message!, new RegExp(`(${flag}=|does not permit )[^\\n]*${access}`));
     }
   });
 }

@@ -217,6 +217,21 @@ for (const life of [60, 3600]) {
   }
 }
 
+for (const seconds of [7200, -7200]) {
+  test(`a clock that is set by ${seconds} s during a refresh: an error by code, and the grant is kept`, async (world) => {
+    const { now: _, ...options } = world.options;
+    await createSession(options);
+    const { fetch, clock, setTime } = stoppingProcess(seconds);
+    using _clock = clock;
+    const session = await createSession({ ...options, fetch, interactive: false });
+    await rejectsWith("login_required", () => renew(session), "the refresh gave tokens");
+    assert(world.provider.isActive(world.stored().refresh_token!));
+    setTime(0);
+    const later = await createSession({ ...options, interactive: false });
+    assertEquals(await renew(later), world.stored().access_token);
+  });
+}
+
 test("a third answer's Date does not change the time of the tokens", async (world) => {
   const { now: _, ...options } = world.options;
   const session = await createSession(options);

@@ -16,6 +16,7 @@ import { paths } from "../../support/request_log.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { ScriptedVault } from "../../backends/vault/scripted_vault.ts";
 
 /** Counts how often this process opens a file, by each way that Deno has. */
 function countOpens(path: string) {
@@ -50,6 +51,20 @@ test("order: a start opens the file once, and a refresh three times", async (wor
   world.clock.advance(HOUR);
   await world.signIn({ ...store(), interactive: false }); // and the start's own look
   assertEquals(opens.take(), 4);
+});
+
+test("order: a refresh in Vault is five requests, three of them before the refresh token is sent", async (world) => {
+  const vault = new ScriptedVault();
+  await world.signIn({ credentialsBackend: await vault.open() });
+  world.clock.advance(HOUR);
+  const later = await vault.open(); // the mount is looked at
+  await later.withLock(world.key, () => Promise.resolve()); // the one of the sign-in is free
+  vault.asked();
+  let before: string[] = [];
+  world.provider.script.token.push(() => void (before = vault.asked()));
+  await world.signIn({ credentialsBackend: later, interactive: false });
+  assertEquals(before, ["GET data", "GET data", "POST data"]);
+  assertEquals(vault.asked(), ["POST data", "POST data"]);
 });
 
 test("order: the endpoints are known before the lock, and the keys come beside the tokens", async (world) => {

@@ -1,13 +1,10 @@
-import { type AuthEvent, createSession, FileCredentialsBackend } from "@validmind/auth";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { AuthEvent } from "@validmind/auth";
+import { assert, assertEquals } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
-import { OwnStreams } from "../../support/own_streams.ts";
-import { tempDir } from "../../support/temp_home.ts";
 import { HOUR, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { replace } from "../../support/replace.ts";
 
 /** Options by which sessions of a world tell what happens, and what they have told. */
 function listen(world: ScriptedWorld) {
@@ -111,43 +108,4 @@ test("events: what the hook throws, now or later, costs nothing", async (world) 
     await session.clear();
   }
   assertEquals(world.codes.length, 2);
-});
-
-test("events: a lock that another holds for 3 seconds is told and shown, and its end is told", async (world) => {
-  const { onEvent, heard } = listen(world);
-  await using dir = await tempDir();
-  const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
-  const options = { ...world.options, onEvent, credentialsBackend };
-  await createSession(options);
-  const { onDeviceCode: _, ...shown } = options; // the caller shows nothing itself
-  const session = await createSession(shown);
-  world.clock.advance(HOUR);
-  heard();
-  const fired = Promise.withResolvers<void>();
-  const { timeout } = AbortSignal;
-  using _timers = replace(AbortSignal, "timeout", (ms) => {
-    if (ms !== 3000) return timeout.call(AbortSignal, ms);
-    const signal = timeout.call(AbortSignal, 0); // the notice comes at once
-    signal.addEventListener("abort", () => setTimeout(fired.resolve));
-    return signal;
-  });
-  using streams = new OwnStreams();
-  const released = Promise.withResolvers<void>();
-  const held = Promise.withResolvers<void>();
-  const holder = credentialsBackend.withLock(world.key, () => {
-    held.resolve();
-    return released.promise;
-  });
-  await held.promise;
-  const token = session.accessToken();
-  await fired.promise;
-  const [waiting, ...others] = heard();
-  assertEquals([waiting!.type, others], ["lock_waiting", []]);
-  assertStringIncludes(streams.written.stderr, `Waiting for another notebook or script`);
-  assertStringIncludes(streams.written.stderr, credentialsBackend.path);
-  released.resolve();
-  await holder;
-  assert(world.provider.isActive(await token));
-  const [waited, ...rest] = heard().map(({ type }) => type);
-  assertEquals([waited, rest], ["lock_waited", ["refresh_started", "refresh_done", "stored"]]);
 });

@@ -244,12 +244,6 @@ function gatedBackend() {
   return { backend, arrived: arrived.promise, open: () => gate.resolve(), entry };
 }
 
-/** The title of the page that a browser gets. */
-async function titleOf(address: string): Promise<string> {
-  const html = await (await fetch(address)).text();
-  return /<title>(.*?)<\/title>/.exec(html)?.[1] ?? "";
-}
-
 test.real("after the approval: an abort while the tokens are stored ends the wait, and they are kept", async (world) => {
   const { backend, arrived, open, entry } = gatedBackend();
   const stop = new AbortController();
@@ -279,35 +273,4 @@ test("after the approval: an abort ends the wait for tokens, and their request",
   const run = () => world.signIn({ signal: stop.signal });
   assertEquals(await assertRejects(run), REASON);
   await cut.promise;
-});
-
-test("after the approval: the browser's tokens that fail a check are revoked", async (world) => {
-  const { provider } = world;
-  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-  let issued = "";
-  provider.script.token.push(async () => {
-    const id_token = await provider.idToken({ nonce: "of another sign-in", aud: "another" });
-    const response = await provider.tokens({ id_token });
-    issued = (await response.clone().json()).refresh_token;
-    return response;
-  });
-  const { answer, session } = await startBrowserFlow(world);
-  const failed = rejectsWith("id_token_invalid", () => session);
-  assertEquals(await titleOf(answer({ code: "a-code-without-use" })), "Your answer has arrived");
-  await failed;
-  const revoked = provider.requests.filter(({ path }) => path === "/revoke");
-  assertEquals(revoked.map(({ form }) => [form.token, form.token_type_hint]), [
-    [issued, "refresh_token"],
-  ]);
-});
-
-test("after the approval: the device's tokens are revoked, also at a further host", async (world) => {
-  const { provider } = world;
-  const { port } = new URL(provider.issuer);
-  provider.discovery = { revocation_endpoint: `http://localhost:${port}/revoke` };
-  provider.script.token.push(async () =>
-    await provider.tokens({ id_token: await provider.idToken({ aud: "another client" }) })
-  );
-  await rejectsWith("id_token_invalid", () => world.signIn());
-  assertEquals(provider.requests.filter(({ path }) => path === "/revoke").length, 1);
 });

@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { credentialKey, isEntryOfKey } from "../../../client/credential_key.ts";
-import { test } from "../../support/provider_world.ts";
+import { storesIn } from "../../backends/stores.ts";
+import { scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { sandbox } from "../../support/sandbox.ts";
 
 const ISSUER = "https://login.example.com";
 const OTHER = { issuer: "https://evil.example.com", client_id: "other-app" };
@@ -66,5 +68,30 @@ for (const fields of [{ issuer: OTHER.issuer }, { client_id: OTHER.client_id }])
     assertEquals(world.provider.requests, []);
     await (await world.signIn()).accessToken();
     assertEquals(world.stored().client_id, world.provider.clientId);
+  });
+}
+
+for (const [name, store] of Object.entries(storesIn(sandbox()))) {
+  Deno.test(`${name}: a sign-in replaces an entry of another key, whose tokens go nowhere`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { provider, api, key } = world;
+    const credentialsBackend = store.open();
+    const stored = () => Promise.try(() => credentialsBackend.get(key));
+    await credentialsBackend.put(key, {
+      ...OTHER,
+      access_token: "of-another-key",
+      refresh_token: "of-another-key",
+      expires_at: "2999-01-01T00:00:00Z",
+    });
+    const start = () => world.signIn({ credentialsBackend, interactive: false });
+    await rejectsWith("backend_corrupt", start, "Sign in again, or remove it");
+    assertEquals([provider.requests, (await stored())?.client_id], [[], OTHER.client_id]);
+
+    const session = await world.signIn({ credentialsBackend });
+    await (await session.fetch(`${api.apiHost}ping`)).text();
+    assertEquals((await stored())?.client_id, provider.clientId);
+    assertEquals(JSON.stringify([provider.requests, api.requests]).includes("of-another"), false);
+    await session.clear();
+    await credentialsBackend.close?.();
   });
 }

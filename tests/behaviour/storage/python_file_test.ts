@@ -65,7 +65,12 @@ pythonTest("Python reads what this module wrote", async () => {
   const backend = fromPython();
   const now = Date.UTC(2030, 1, 2, 3, 4, 5, 67);
   const identity = { issuer: "https://login.example.com", clientId: "my-app", scope: "openid" };
-  const tokens = { accessToken: "access", refreshToken: "refresh", expiresIn: 3600 };
+  const tokens = {
+    accessToken: "access",
+    refreshToken: "refresh",
+    expiresIn: 3600,
+    time: { sentAt: now },
+  };
   const row = toEntry(tokens, { kind: "oidc", ...identity }, "access_token", now);
   await backend.put("https://idp.example.com|größe 🔑", row);
   const stdout = await mustRun(["python3", "-c", SCRIPT, backend.path]);

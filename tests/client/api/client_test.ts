@@ -1,12 +1,10 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ApiError, createSession } from "@validmind/auth";
 import { named } from "../../../client/options/declaration.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import { freePort } from "../../support/servers/free_port.ts";
 import { test } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
-import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { apiTest, finish } from "./api_test_context.ts";
 
@@ -146,37 +144,6 @@ apiTest("an ApiError tells how long the API wants to be left alone", async ({ se
     const error = await assertRejects(() => session.get("thing"), ApiError);
     assertEquals(error.retryAfterMs, expected);
   }
-});
-
-const CLAIMS = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
-const CHALLENGES: [header: string, challenge: unknown][] = [
-  [
-    'Bearer error="insufficient_user_authentication", error_description="of, error=a", ' +
-    'acr_values="urn:one urn:two", max_age=5',
-    { error: "insufficient_user_authentication", acr_values: "urn:one urn:two", max_age: "5" },
-  ],
-  [
-    `Bearer realm="", error="insufficient_claims", claims="${btoa(CLAIMS)}"`,
-    { error: "insufficient_claims", claims: CLAIMS },
-  ],
-  [`Bearer claims="${CLAIMS.replaceAll('"', '\\"')}"`, { claims: CLAIMS }],
-  ['Bearer realm="api"', undefined],
-];
-
-apiTest("an ApiError keeps what the API demands, for a sign-in with it", async (context) => {
-  const { session, api } = context;
-  for (const [header, challenge] of CHALLENGES) {
-    const answer = () =>
-      new Response("no", { status: 401, headers: { "www-authenticate": header } });
-    api.script.push(answer, answer);
-    const error = await assertRejects(() => session.get("thing"), ApiError);
-    api.script.length = 0; // the second answer to a new token; later 401s lead to none
-    assertEquals(error.challenge as unknown, challenge);
-  }
-  const echo = `Bearer error="${await session.accessToken()}"`;
-  api.script.push(() => new Response("", { status: 403, headers: { "www-authenticate": echo } }));
-  const error = await assertRejects(() => session.get("thing"), ApiError);
-  assertNoSecret(error, tokensOf(context.stored()));
 });
 
 apiTest("of an endless error only the beginning is read", async ({ session, api }) => {

@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { startTrackingApi } from "../../support/tracking_api.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { wordsIn } from "../../support/permission_flags.ts";
-import { argumentsIn, BY_KEY, cliTest, NO_CLIENT } from "./cli_world.ts";
+import { argumentsIn, BY_KEY, cliTest, NO_CLIENT, type Word } from "./cli_world.ts";
 
 /** Calls of a program, which mean nothing to a person at a shell. */
 const API_WORDS = /\b(createSession|onDeviceCode)|\binit\(|\bpass the option\b/;
@@ -15,8 +17,8 @@ const MISTAKES: [line: string, ...words: string[]][] = [
   ["login", `${ISSUER} and ${CLIENT}`, "VM_API_KEY", "VM_API_SECRET"],
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
-  ["config issuer", "It takes: list, path, set, unset."],
-  ["VM_OIDC_ISUER=x login", 'VM_OIDC_ISUER is set. Did you mean "VM_OIDC_ISSUER"?'],
+  ["completions powershell", "as a shell: it is not known. It takes: bash, zsh, fish."],
+  ["config get", "it takes list, path, set, unset, discover. list shows"],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
   ["VM_OIDC_ISSUER=https://a.example login", CLIENT],
 ];
@@ -67,7 +69,6 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["migrate --from file --to kv --delete-source", "keeps tokens only while this program runs"],
   ["token --format yaml", "It takes: exec-credential, git, header, json."],
   ["logout --all --client-id x", "Cannot use --client-id with --all"],
-  ["permissions --config empty.json", "Cannot use --config with --for script"],
 ];
 
 const PEOPLE = [["nobody", NO_CLIENT, MISTAKES], ["a client", {}, MORE_MISTAKES]] as const;
@@ -90,27 +91,48 @@ for (const [what, env, rows] of PEOPLE) {
 
 cliTest("words: a store of this process, or a denied variable, has a command", async (world) => {
   await world.says("VM_OIDC_CREDENTIALS_BACKEND=memory token", 4, "token --login");
-  const { stderr } = await world.says("login", 1, "--allow-env=VM_OIDC_ISSUER", { flags: [] });
+  const { stderr } = await world.says("login", 1, "env VM_OIDC_ISSUER", { flags: [] });
   assert(!API_WORDS.test(stderr), stderr);
+  const login = /Run: \S+ login --scope openid --profile two$/m;
+  await world.says("doctor --scope openid --profile two", 0, login);
 });
 
-cliTest(
-  "words: the hint on Deno's flags names them, by the settings and flags of the call",
-  async (world) => {
-    const { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId } = world.env;
-    const named = `--issuer ${issuer} --client-id ${clientId}`;
-    for (
-      const [settings, line] of [[{ issuer, clientId }, "login"], [{}, `login ${named}`]] as const
-    ) {
-      await world.write(settings);
-      const { stderr } = await world.says(line, 1, { flags: [], env: NO_CLIENT });
-      const [, flags, hint] = /: deno run --no-config (.*) jsr:\S+ (.*)$/m.exec(stderr)!;
-      await world.says(hint!, 0, "deno install", { flags: wordsIn(flags!), env: NO_CLIENT });
-    }
-    const login = /Run: \S+ login --scope openid --profile two$/m;
-    await world.says("doctor --scope openid --profile two", 0, login);
-  },
-);
+const EXPECTED: [line: string, granted: string, code: number, ...words: Word[]][] = [
+  ["login", "", 0, "Signed in"],
+  ["login", "--allow-env", 0, "Signed in"],
+  ["api ping --api-host API", "", 0, "under-test"],
+  ["api ping --api-host API", "--allow-env --allow-read", 0, "under-test"],
+  ["api things -X PUT --input settings.json --api-host API", "--allow-env", 0, "PUT"],
+  ["exec -- deno --version", "", 0, "deno 2"],
+  ["exec -- deno --version", "--allow-env", 0, "deno 2"],
+  ["status --backend kv --backend-options kv.json", "", 4, "Not signed in"],
+  ["status --backend kv --backend-options kv.json", "--allow-env --allow-read", 4, "Not signed in"],
+  ["migrate --from file --to kv --to-options kv.json", "--allow-env", 0, "Copied"],
+  ["list", "", 0, "Signed in"],
+  ["config set scope openid", "", 0, "set scope"],
+  ["logout", "", 0, "Removed"],
+];
+
+for (const [line, granted, code, ...words] of EXPECTED) {
+  const how = granted === "" ? "without flags" : `with ${granted}`;
+  cliTest(`words: one installation is enough: ${line}, ${how}`, async (world) => {
+    await using api = await startTrackingApi({
+      accepts: (token) => world.provider.isActive(token),
+    });
+    if (!line.startsWith("login")) await world.signIn();
+    await world.write({ path: join(world.home, "kv.db") }, "kv.json");
+    await world.write({}, "settings.json");
+    const call = line.replace("API", api.apiHost);
+    const flags = granted.split(" ").filter(Boolean);
+    const { stderr } = await world.says(call, 1, /^error \((permission|unstable)/m, { flags });
+    assert(stderr.trimEnd().split("\n").length <= 12, stderr);
+    const [[, installed], ...others] = [...stderr.matchAll(
+      /^ {2}deno install --global --force --no-config --name validmind-auth (.*) jsr:\S+$/gm,
+    )] as [RegExpExecArray];
+    assertEquals(others, []);
+    await world.says(call, code, ...words, { flags: wordsIn(installed!) });
+  });
+}
 
 const OWN_STORE = { backend: "file", backendOptions: { path: "${HOME}/own/tokens.json" } };
 const KV_ENV = {

@@ -52,6 +52,10 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   [{ openBrowser: "yes" }, '"openBrowser" is not a boolean'],
   [{ backend: "kv", backendOptions: "x" }, '"backendOptions"', "not an object"],
   [{ authorizationParameters: { a: 1 } }, "object of strings"],
+  [{ only: ["vault"] }, "not an object"],
+  [{ only: { backend: ["vault"] } }, '"backend"', 'Did you mean "backends"?'],
+  [{ only: { backends: "vault" } }, '"backends"'],
+  [{ profiles: { two: { only: {} } } }, '"only"'],
   [{ backendOptions: {} }, '"backendOptions"', 'no "backend" beside'],
   [
     { clientSecret: SECRET },
@@ -181,6 +185,8 @@ const TRUSTED = [
   { clientKeyFile: "key.pem" },
   { subjectTokenFile: "/run/token" },
   { backend: "memory" },
+  { only: { backends: ["vault"] } },
+  { only: { issuers: [] } },
   {
     profiles: { two: { backend: "vault", backendOptions: { token: "${AWS_SECRET_ACCESS_KEY}" } } },
   },

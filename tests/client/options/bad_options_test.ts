@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import { misspelledVariables } from "../../../client/options/declaration.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
 import type {
@@ -241,7 +240,3 @@ test("a session's calls refuse what they do not know, before anything is touched
   assertEquals([backend.calls, (await session.status()).signedIn], [[], true]);
   assertEquals(world.api.requests, []);
 });
-
-Deno.test("variables that are nearly right are not looked for where none may be read", {
-  permissions: { env: ["HOME"] },
-}, () => assertEquals(misspelledVariables(), ""));

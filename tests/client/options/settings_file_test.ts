@@ -7,6 +7,7 @@ import {
   FileCredentialsBackend,
   init,
   type InitOptions,
+  MemoryCredentialsBackend,
   requiredPermissions,
 } from "@validmind/auth";
 import { runDeno } from "../../support/deno_process.ts";
@@ -142,7 +143,58 @@ Deno.test("init takes the API that settings name alone, beside a sign-in of the 
   await withSettings({ apiHost: api.apiHost }, async () => {
     setVariables({ VM_OIDC_ISSUER: OIDC.issuer, VM_OIDC_CLIENT_ID: OIDC.clientId });
     assertEquals((await init({ model: "cl123" })).apiHost, api.apiHost);
+    await clearOidcCredentials(); // or a later sign-out would end this session, in a home that is gone
   });
+});
+
+/** A class of a person's own, by whose name a file may allow it. */
+class TeamStore extends MemoryCredentialsBackend {}
+
+const FILE = { VM_OIDC_CREDENTIALS_BACKEND: "file" };
+const ONLY_STORES = { backends: ["vault", "file", "TeamStore"] };
+const ONLY_ISSUERS = { issuers: [`${OIDC.issuer}/`] };
+
+/** What an administrator allows, and a call by options and variables, with what it names else. */
+const LIMITED: [
+  only: Record<string, unknown>,
+  options: InitOptions,
+  env: Record<string, string>,
+  refused?: string,
+][] = [
+  [ONLY_STORES, OIDC, {}],
+  [ONLY_STORES, OIDC, FILE],
+  [ONLY_STORES, { ...OIDC, credentialsBackend: new TeamStore() }, {}],
+  [ONLY_STORES, { ...OIDC, credentialsBackend: new MemoryCredentialsBackend() }, {}, "memory"],
+  [ONLY_STORES, OIDC, { VM_OIDC_NO_PERSIST: "1" }, "memory"],
+  [{ backends: [] }, OIDC, FILE, "file"],
+  [ONLY_ISSUERS, OIDC, {}],
+  [ONLY_ISSUERS, OTHER, {}, OTHER.issuer],
+  [ONLY_ISSUERS, {}, {
+    VM_OIDC_ISSUER: OTHER.issuer,
+    VM_OIDC_CLIENT_ID: OTHER.clientId,
+  }, OTHER.issuer],
+  [ONLY_ISSUERS, { apiKey: "k", apiSecret: "s" }, {}],
+];
+
+Deno.test("settings: what an administrator's file does not allow is refused, and can be signed out of", async () => {
+  for (const [only, options, env, refused] of LIMITED) {
+    await withSettings({ only }, async (home) => {
+      setVariables(env);
+      // A store of the default path would keep the home of the row before.
+      const path = join(home, ".validmind", "credentials.json");
+      if (env === FILE) {
+        setVariables({ VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }) });
+      }
+      const run = () => createSession({ interactive: false, ...options });
+      if (refused !== undefined) {
+        await rejectsWith("refused_by_settings", run, refused, `${home}`, "settings.json");
+      } else {
+        const code = await run().then(() => "signed in", ({ code }) => code);
+        assertEquals(["signed in", "login_required"].includes(code), true, code);
+      }
+      if (options.apiKey === undefined) await clearOidcCredentials(options);
+    });
+  }
 });
 
 const NO_MODULE: unknown[] = [

@@ -3,9 +3,11 @@ import {
   createSession,
   FileCredentialsBackend,
   init,
+  KvCredentialsBackend,
   MemoryCredentialsBackend,
 } from "@validmind/auth";
-import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
+import { fromFileUrl } from "@std/path";
+import { quoteArgument } from "../../../backends/common/runtime.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { OwnEnv } from "../../support/own_env.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
@@ -16,6 +18,7 @@ import { testWith, whyWithout } from "../../support/test_with.ts";
 
 const OIDC = { issuer: "https://b.example.com", clientId: "c", apiHost: "https://a.example.com/" };
 const memory = () => new MemoryCredentialsBackend();
+const SCRIPT = quoteArgument(fromFileUrl(Deno.mainModule));
 const HOSTS = "--allow-net=a.example.com:443,b.example.com:443";
 
 /** A test that may do no more than these. Deno reads what is imported before. */
@@ -32,17 +35,20 @@ const start = (options: SessionOptions) => () => createSession({ ...OIDC, ...opt
 withPermissions("what is missing is told with reasons and flags", "none", async () => {
   const run = start({ credentialsBackend: memory(), scope: "openid" });
   const { message } = await rejectsWith("permission_required", run);
-  const [first, flags, ...rest] = message.split("\n");
-  const why = "Deno does not permit net a.example.com:443 (to call the API). Run with";
-  assertEquals([first, flags], [`Cannot sign in: ${why}`, `  ${HOSTS}`]); // no optional variables
-  assertEquals(rest, []);
+  const why = "Deno does not permit net a.example.com:443 (to call the API). Run";
+  assertEquals(message.split("\n"), [
+    `Cannot sign in: ${why}`,
+    `  deno run ${HOSTS} ${SCRIPT}`, // no optional variables
+    "or, shorter,",
+    `  deno run -A ${SCRIPT}`,
+  ]);
 });
 
 withPermissions("the flags are in the order of requiredPermissions", "none", async () => {
   const needs = [{ name: "net", host: "vault.example.com:8200" }] as const;
   const credentialsBackend = Object.assign(memory(), { requiredPermissions: () => [...needs] });
   const run = () => init({ ...OIDC, model: "m", credentialsBackend });
-  await rejectsWith("permission_required", run, `\n  ${HOSTS},vault.example.com:8200`);
+  await rejectsWith("permission_required", run, `\n  deno run ${HOSTS},vault.example.com:8200 `);
 });
 
 withPermissions("an API key needs its host, and no other", "none", async () => {
@@ -52,12 +58,15 @@ withPermissions("an API key needs its host, and no other", "none", async () => {
   assertEquals(/b\.example|read|write/.test(message), false);
 });
 
-withPermissions("a path with a comma needs a permission set", "none", async () => {
-  const credentialsBackend = new FileCredentialsBackend({ path: "/a,b/c.json" });
-  const run = start({ credentialsBackend });
-  const { message } = await rejectsWith("permission_required", run, "has a comma", '"/a,b');
-  assertEquals(message.includes("--allow-read=/a"), false);
-});
+withPermissions(
+  "a path with a comma, which no flag can carry, leaves all permissions",
+  "none",
+  async () => {
+    const credentialsBackend = new FileCredentialsBackend({ path: "/a,b/c.json" });
+    const run = start({ credentialsBackend });
+    await rejectsWith("permission_required", run, `Run\n  deno run -A ${SCRIPT}`);
+  },
+);
 
 /** A store that declares what it needs. */
 function declaring() {
@@ -160,16 +169,30 @@ withPermissions("an API key in the variables counts beside neither an issuer nor
   await rejectsWith("permission_required", () => createSession(), ...needed);
 });
 
-const CHOICE = "VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND";
-const BEFORE_A_HOST = `${CHOICE},${HOME_VARIABLE}`; // all that are read before one is known
+/** Of a call whose variables may not be read, and with them neither the hosts nor the files. */
+const KINDS = "deno run --allow-read --allow-write --allow-net --allow-env ";
 
-withPermissions("a variable that is needed is named with its flag", "none", async () => {
-  const needed =
-    "env VM_OIDC_ISSUER, env VM_OIDC_CLIENT_ID (to read the options of the sign-in), env";
-  const flag = "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,";
-  await rejectsWith("permission_required", () => createSession({}), needed, flag, BEFORE_A_HOST);
-  const choice = "VM_OIDC_CREDENTIALS_BACKEND (to choose the store of the tokens)";
-  await rejectsWith("permission_required", () => createSession(WHO), choice, BEFORE_A_HOST);
+withPermissions(
+  "a variable that is needed is named, and the command has whole kinds",
+  "none",
+  async () => {
+    const needed =
+      "env VM_OIDC_ISSUER, VM_OIDC_CLIENT_ID (to read the options of the sign-in), env";
+    await rejectsWith("permission_required", () => createSession({}), needed, KINDS);
+    const choice = "VM_OIDC_CREDENTIALS_BACKEND (to choose the store of the tokens)";
+    await rejectsWith("permission_required", () => createSession(WHO), choice, KINDS);
+  },
+);
+
+withPermissions("the command has the flags of a store that the call names", "none", async () => {
+  const needs = [{ name: "run", command: "pass" }] as const;
+  const helper = Object.assign(memory(), { requiredPermissions: () => [...needs] });
+  const ofHelper = () => createSession({ credentialsBackend: helper });
+  await rejectsWith("permission_required", ofHelper, "--allow-env --allow-run=pass ");
+  const ofKv = start({ credentialsBackend: new KvCredentialsBackend({ path: "/kv/tokens.db" }) });
+  const flags = `--allow-read=/kv --allow-write=/kv ${HOSTS}`;
+  const short = `deno run --unstable-kv -A ${SCRIPT}`;
+  await rejectsWith("permission_required", ofKv, `deno run --unstable-kv ${flags}`, short);
 });
 
 const terminalTest = testWith({ whyNot: whyWithout("terminal", hasTerminal) }, "preflight: ");
@@ -195,7 +218,7 @@ terminalTest("in a terminal nobody is asked for one permission after the other",
   assertEquals(text.includes("Deno requests"), false, text);
   const [, first, second, ...others] = text.split("code: permission_required");
   assertEquals(others.length, 4, text);
-  for (const name of ["VM_OIDC_NO_PERSIST", "VM_OIDC_CREDENTIALS_BACKEND", "HOME"]) {
+  for (const name of ["VM_OIDC_NO_PERSIST", "VM_OIDC_CREDENTIALS_BACKEND", KINDS]) {
     for (const message of [first!, second!]) assertStringIncludes(message, name);
   }
 });

@@ -48,7 +48,10 @@ test("provider: without a device endpoint there is no device flow", async (world
   const run = () => world.signIn({ flow: "device" });
   await rejectsWith("device_flow_unsupported", run, world.provider.issuer, "Set flow");
   const auto = () => world.signIn({ onAuthorizationUrl() {} });
-  const words = ["no device flow. flow: ", "cannot take its place: the provider offers no sign-in"];
+  const words = [
+    "no device flow that takes this request. flow: ",
+    "cannot take its place: the provider offers no sign-in",
+  ];
   await rejectsWith("device_flow_unsupported", auto, ...words);
 });
 
@@ -86,6 +89,7 @@ type Row = [who: string, code: string, description: string, words: string];
 const ROWS: Row[] = [
   ["Entra", "invalid_client", "AADSTS7000218: The request body must", "Allow public client flows"],
   ["Entra", "access_denied", "AADSTS53003: Access has been blocked", "Conditional Access"],
+  ["Entra", "access_denied", "AADSTS530032: Blocked by security policy", "Conditional Access"],
   ["Entra", "invalid_grant", "AADSTS700082: The refresh token has", "Sign in again"],
   ["Okta", "access_denied", "Policy evaluation failed for this request", "access policy"],
   ["Okta", "unauthorized_client", "The client is not authorized to use", "device code grant"],

@@ -546,6 +546,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
     ],
     ["poll", 400, e("invalid_grant", "Device code not valid"), "over", "k5"],
     ["exchange", 400, e("invalid_client", "Audience not found"), "refused", "k7", true],
+    ["client", 401, e("invalid_client", "Audience of the JWT not found"), "client", "mem", true],
     [
       "exchange",
       403,
@@ -682,6 +683,18 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
       "h2",
     ],
     ["device", 400, e("unauthorized_client"), "client", "seen", true],
+    ["device", 400, e("unauthorized_client", "JWT assertion failed"), "client", "seen", true],
+    [
+      "device",
+      400,
+      e(
+        "unauthorized_client",
+        "client missing grant type urn:ietf:params:oauth:grant-type:device_code",
+      ),
+      "flow",
+      "seen",
+      true,
+    ],
     ["refresh", 401, e("invalid_client"), "client", "seen", true],
     [
       "device",

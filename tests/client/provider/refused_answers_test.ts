@@ -158,6 +158,20 @@ test("refused answers: an API that is not known leads to the audience", async (w
   }
 });
 
+test("refused answers: an assertion for another audience leads to its audience", async (world) => {
+  const clientAssertion = [{ alg: "RS256" }, { aud: "other" }, {}]
+    .map((part) => btoa(JSON.stringify(part)).replaceAll("=", "")).join(".");
+  const job = { flow: "client_credentials", clientAssertion } as const;
+  const { onDeviceCode: _, ...options } = { ...world.options, ...job };
+  for (const said of ["Invalid token audience", "Audience of the assertion not found"]) {
+    const body = { error: "invalid_client", error_description: said };
+    world.provider.script.token.push(() => json(body, 401));
+    const run = () => createSession(options);
+    const error = await rejectsWith("provider_refused", run, "audience (aud)", "clientAssertion");
+    assertEquals([error.kind, /public|Check audience/.test(error.message)], ["client", false]);
+  }
+});
+
 /** Answers of an API, or of a page, that was given as the issuer. */
 const NO_PROVIDER: (() => Response)[] = [
   () => json({ message: "Unauthorized" }, 401),
@@ -172,6 +186,15 @@ test("refused answers: an API's address as the issuer is doubted", async (world)
     const error = await rejectsWith("provider_unavailable", () => world.signIn(), ...words);
     assertEquals(error.kind, "fault");
   }
+});
+
+test("refused answers: a server error about the client leads to the client", async (world) => {
+  // ZITADEL's library answers so where it does not know the client.
+  const body = { error: "server_error", error_description: "client not found" };
+  world.provider.script.device.push(() => json(body, 500));
+  const words = ["client not found", "Check clientId (VM_OIDC_CLIENT_ID"];
+  const error = await rejectsWith("provider_unavailable", () => world.signIn(), ...words);
+  assertEquals(error.kind, "fault");
 });
 
 test("refused answers: of two ways of proof the first refusal is told", async (world) => {

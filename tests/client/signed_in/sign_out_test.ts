@@ -150,8 +150,11 @@ test("clearOidcCredentials: no variable makes the active session's entry another
 Deno.test("clearOidcCredentials: variables that may not be read are no empty variables", {
   permissions: { env: false },
 }, async () => {
-  const flags = "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID";
-  await rejectsWith("permission_required", () => clearOidcCredentials(), flags);
+  const words = [
+    "env VM_OIDC_ISSUER, VM_OIDC_CLIENT_ID (to",
+    "--allow-write --allow-net --allow-env ",
+  ];
+  await rejectsWith("permission_required", () => clearOidcCredentials(), ...words);
 });
 
 Deno.test(

@@ -4,19 +4,23 @@
  * (`refresh`), beside scripts that do the least for it, by turns:
  *
  * ```sh
- * deno task bench [cold] [refresh] [entries] [--rounds=30]
+ * deno task bench [cold] [refresh] [installed] [stores] [peers] [many] [entries] [--rounds=30]
  * ```
  *
- * `entries` has the cost of a start, by the number of entries in one file, on Linux.
+ * `installed` runs the packages of JSR and of npm, from registries on this machine. `entries` has the cost of a start, by the number of entries in one file, on Linux.
  *
  * @module
  */
+import { fromFileUrl } from "@std/path";
 import { parseArgs } from "node:util";
 import { credentialKey, FileCredentialsBackend, type OidcCredentials } from "@validmind/auth";
-import { ALL, denoCommand } from "../../support/deno_process.ts";
+import { ALL, DENO, denoCommand, mustRun } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
+import { startJsrRegistry } from "../../support/jsr_registry.ts";
+import { startNpmRegistry } from "../../support/npm_registry.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { writeProgram } from "../../support/write_program.ts";
 
 /** A program that is timed from its start to its end. */
 interface TimedCommand {
@@ -35,7 +39,11 @@ const CLIENT_ID = "bench";
 
 /** The command that runs one of the programs beside this file by Deno. */
 export function denoProgram(name: string, ...args: string[]): [string, ...string[]] {
-  return denoCommand({ file: `${import.meta.dirname}/programs/${name}`, flags: ALL, args });
+  return denoCommand({ file: programPath(name), flags: ALL, args });
+}
+
+function programPath(name: string): string {
+  return `${import.meta.dirname}/programs/${name}`;
 }
 
 const SECTIONS: Record<string, (folder: string) => Promise<void>> = {
@@ -49,22 +57,180 @@ const SECTIONS: Record<string, (folder: string) => Promise<void>> = {
       { name: OURS, command: denoProgram("cached_start.ts", ISSUER, CLIENT_ID), env },
     ]);
   },
-  refresh: async (folder) => {
-    await using provider = await ProviderProcess.start();
-    const { issuer, clientId } = provider;
-    const refresher = async (name: string, program: string): Promise<TimedCommand> => {
-      const home = `${folder}/${program}`;
-      const path = pathIn(home);
-      await provider.signIn(new FileCredentialsBackend({ path }));
-      const command = denoProgram(program, issuer, clientId, path);
-      return { name, command, env: { HOME: home }, before: () => expire(path) };
-    };
-    await measure("Refresh in a cold process", [
-      await refresher("read, refresh by oauth4webapi, write with fsync", "raw_refresh.ts"),
-      await refresher(OURS, "cached_start.ts"),
+  installed: measureInstalled,
+  stores: measureStores,
+  peers: async (home) => {
+    const key = credentialKey(ISSUER, CLIENT_ID);
+    const path = pathIn(home);
+    await new FileCredentialsBackend({ path }).put(key, storedEntry(CLIENT_ID));
+    const env = { HOME: home };
+    const peer = (name: string, program: string) => ({
+      name,
+      command: [DENO, "run", "-q", "-A", "--no-config", programPath(program), key, path] as [
+        string,
+        ...string[],
+      ],
+      env,
+    });
+    await measure("Start from a stored token, beside other libraries", [
+      { name: "read and parse the same file", command: denoProgram("read_parse.ts", key), env },
+      { name: OURS, command: denoProgram("cached_start.ts", ISSUER, CLIENT_ID), env },
+      peer("google-auth-library", "google_auth.ts"),
+      peer("msal-node", "msal_node.ts"),
     ]);
   },
+  many: async (home) => {
+    const key = credentialKey(ISSUER, CLIENT_ID);
+    await new FileCredentialsBackend({ path: pathIn(home) }).put(key, storedEntry(CLIENT_ID));
+    const env = { HOME: home };
+    const times = (name: string, command: readonly string[]): TimedCommand => ({
+      name,
+      command: ["bash", "-c", 'for i in $(seq 64); do "$@" & done; wait', "bash", ...command],
+      env,
+    });
+    await measure("64 processes at once, each from the stored token", [
+      times("read and parse the same file", denoProgram("read_parse.ts", key)),
+      times("this module, 64 times", denoProgram("cached_start.ts", ISSUER, CLIENT_ID)),
+    ]);
+  },
+  refresh: async (folder) => {
+    for (const answerDelayMs of [0, 20]) {
+      await measureRefresh(`${folder}/${answerDelayMs}`, answerDelayMs);
+    }
+  },
 };
+
+/** The least that a start, a refresh and a program of the command line do, and this module's, by how it is installed. */
+async function measureInstalled(folder: string): Promise<void> {
+  await using jsr = await startJsrRegistry();
+  await using npm = await startNpmRegistry();
+  await using provider = await ProviderProcess.start();
+  const { issuer, clientId } = provider;
+  const home = `${folder}/home`;
+  const path = pathIn(home);
+  await new FileCredentialsBackend({ path }).put(
+    credentialKey(ISSUER, CLIENT_ID),
+    storedEntry(CLIENT_ID),
+  );
+  const forms = [
+    { form: "the repository", specifier: new URL("../../../", import.meta.url).href, env: {} },
+    { form: "JSR", specifier: "jsr:@validmind/auth", env: jsr.env },
+    { form: "npm", specifier: "npm:@validmind/auth", env: npm.env },
+  ];
+  const rows = forms.flatMap((one) => [one, {
+    ...one,
+    form: `${one.form}, lazy-dynamic-imports`,
+    env: { ...one.env, DENO_UNSTABLE_LAZY_DYNAMIC_IMPORTS: "1" },
+  }]);
+  const config = fromFileUrl(new URL("../../../deno.json", import.meta.url));
+  const start = (specifier: string, program: string, ...args: string[]) => {
+    const isHere = specifier.startsWith("file:");
+    const command = [
+      DENO,
+      "run",
+      "-q",
+      "-A",
+      isHere ? `--config=${config}` : "--no-config",
+    ] as const;
+    const [main, cli] = isHere
+      ? [`${specifier}mod.ts`, `${specifier}client/cli.ts`]
+      : [specifier, `${specifier}/cli`];
+    if (program === "cli") return [...command, cli, ...args] as const;
+    const code = Deno.readTextFileSync(`${import.meta.dirname}/programs/${program}`);
+    const file = `${folder}/${program}_${specifier.replace(/\W/g, "")}.ts`;
+    Deno.writeTextFileSync(file, code.replace("@validmind/auth", main));
+    return [...command, file, ...args] as const;
+  };
+  const floor = (program: string, ...args: string[]): TimedCommand => ({
+    name: "the least that would do",
+    command: denoProgram(program, ...args),
+    env: { HOME: home },
+  });
+  const identity = { VM_OIDC_ISSUER: ISSUER, VM_OIDC_CLIENT_ID: CLIENT_ID };
+  const least = floor("read_parse.ts", credentialKey(ISSUER, CLIENT_ID));
+  const measureForms = async (
+    title: string,
+    least: TimedCommand,
+    program: string,
+    ...args: string[]
+  ) =>
+    await measure(title, [
+      least,
+      ...rows.map(({ form, specifier, env }) => ({
+        name: form,
+        command: [...start(specifier, program, ...args)] as [string, ...string[]],
+        env: { HOME: home, ...identity, ...env },
+      })),
+    ]);
+  await measureForms("Start from a stored token", least, "cached_start.ts", ISSUER, CLIENT_ID);
+  await measureForms("token", least, "cli", "token");
+  await measureForms("--version", least, "cli", "--version");
+
+  const refreshing: TimedCommand[] = [];
+  const all = [{ form: least.name, program: "raw_refresh.ts", specifier: "", env: {} }, ...rows];
+  for (const [place, { form, specifier, env, ...given }] of all.entries()) {
+    const home = `${folder}/refresh${place}`;
+    const path = pathIn(home);
+    await provider.signIn(new FileCredentialsBackend({ path }));
+    const command = "program" in given
+      ? denoProgram("raw_refresh.ts", issuer, clientId, path)
+      : [...start(specifier, "cached_start.ts", issuer, clientId)] as [string, ...string[]];
+    refreshing.push({
+      name: form,
+      command,
+      env: { HOME: home, ...env },
+      before: () => expire(path),
+    });
+  }
+  await measure("Refresh in a cold process", refreshing);
+}
+
+/** @param answerDelayMs How long the provider takes for each answer, beside its work. */
+async function measureRefresh(folder: string, answerDelayMs: number): Promise<void> {
+  await using provider = await ProviderProcess.start({ answerDelayMs });
+  const { issuer, clientId } = provider;
+  const refresher = async (name: string, program: string): Promise<TimedCommand> => {
+    const home = `${folder}/${program}`;
+    const path = pathIn(home);
+    await provider.signIn(new FileCredentialsBackend({ path }));
+    const command = denoProgram(program, issuer, clientId, path);
+    return { name, command, env: { HOME: home }, before: () => expire(path) };
+  };
+  await measure(`Refresh in a cold process, with answers of ${answerDelayMs} ms`, [
+    await refresher("read, refresh by oauth4webapi, write with fsync", "raw_refresh.ts"),
+    await refresher(OURS, "cached_start.ts"),
+  ]);
+}
+
+/** A start from each store that needs no server. */
+async function measureStores(folder: string): Promise<void> {
+  const key = credentialKey(ISSUER, CLIENT_ID);
+  const path = `${folder}/store`;
+  const entry = JSON.stringify(storedEntry(CLIENT_ID));
+  const env = { HOME: folder, KEY: crypto.getRandomValues(new Uint8Array(32)).toHex() };
+  writeProgram(`${path}.sh`, HELPER.replaceAll("FILE", `${path}.helper`));
+  const least = denoProgram("read_parse.ts", key);
+  await new FileCredentialsBackend({ path: pathIn(folder) }).put(key, storedEntry(CLIENT_ID));
+  const commands: TimedCommand[] = [{ name: "read and parse a file", command: least, env }];
+  for (const name of ["memory", "file", "kv", "encrypted", "helper"]) {
+    const args = [ISSUER, CLIENT_ID, name, path, key];
+    await mustRun(denoProgram("store_start.ts", ...args, entry), { env });
+    const seed = name === "memory" ? [entry] : [];
+    const command = denoProgram("store_start.ts", ...args, ...seed);
+    commands.push({ name, command, env });
+  }
+  await measure("Start from a token in each store", commands);
+}
+
+/** A program that keeps one entry, by the protocol of docker's credential helpers. */
+const HELPER = `#!/bin/sh
+case "$1" in
+  store) cat >FILE ;;
+  get) cat FILE ;;
+  list) echo "{}" ;;
+  erase) rm -f FILE ;;
+esac
+`;
 
 /** About 3 KB, as with a JWT access token of a large organisation. */
 function storedEntry(clientId: string): OidcCredentials {
@@ -118,41 +284,68 @@ async function expire(path: string): Promise<void> {
   await backend.put(key, { ...backend.get(key)!, expires_at: "2020-01-01T00:00:00Z" });
 }
 
+/** The cost of one run, in milliseconds. */
+interface Cost {
+  readonly wall: number;
+  /** Of all its threads. */
+  readonly cpu: number;
+}
+
 /**
  * Times programs by turns, so that whatever else the machine does meets all of them alike. One round
  * goes first, unmeasured, to fill the caches.
  */
 async function measure(title: string, commands: readonly TimedCommand[]): Promise<void> {
-  const times = commands.map(() => [] as number[]);
+  const costs = commands.map(() => [] as Cost[]);
   for (let round = 0; round <= rounds; round++) {
     for (const [place, command] of commands.entries()) {
-      const ms = await timeOnce(command);
-      if (round > 0) times[place]!.push(ms);
+      const cost = await timeOnce(command);
+      if (round > 0) costs[place]!.push(cost);
     }
   }
-  console.log(`${title}: median and quartiles in ms, ratio to the first`);
-  // One slow start in a noisy machine moves none of them.
-  const quartiles = times.map((some) => {
-    const sorted = some.toSorted((a, b) => a - b);
-    return [0.5, 0.25, 0.75].map((q) => sorted[Math.round((sorted.length - 1) * q)]!);
-  });
+  console.log(`${title}: median and quartiles in ms of wall and CPU time, ratios to the first`);
   for (const [place, { name }] of commands.entries()) {
-    const [median, lower, upper] = quartiles[place]!.map((ms) => ms.toFixed(0));
-    const ratio = quartiles[place]![0]! / quartiles[0]![0]!;
-    const verdict = name === OURS ? `, ${ratio <= BAR ? "within" : "OVER"} ${BAR}` : "";
-    console.log(`  ${name}: ${median} (${lower}–${upper}), ${ratio.toFixed(2)} ×${verdict}`);
+    const words = (["wall", "cpu"] as const).map((kind) => {
+      const [floor, own] = [costs[0]!, costs[place]!].map((some) => quartiles(some, kind));
+      const [median, lower, upper] = own!.map((ms) => ms.toFixed(0));
+      return `${median} (${lower}–${upper}), ${(own![0]! / floor![0]!).toFixed(2)} ×`;
+    });
+    console.log(`  ${name}: ${words.join("; CPU ")}${verdictOn(name, costs[0]!, costs[place]!)}`);
   }
 }
 
-async function timeOnce({ name, command, env, before }: TimedCommand): Promise<number> {
+/** Median, and the quartiles around it: one slow start in a noisy machine moves none of them. */
+function quartiles(costs: readonly Cost[], kind: keyof Cost): number[] {
+  const sorted = costs.map((cost) => cost[kind]).sort((a, b) => a - b);
+  return [0.5, 0.25, 0.75].map((q) => sorted[Math.round((sorted.length - 1) * q)]!);
+}
+
+function verdictOn(name: string, floor: readonly Cost[], own: readonly Cost[]): string {
+  if (name !== OURS) return "";
+  const ratio = quartiles(own, "wall")[0]! / quartiles(floor, "wall")[0]!;
+  return ratio <= BAR ? `, within ${BAR}` : `, OVER ${BAR}`;
+}
+
+/** The shell tells the CPU time of its children, which Deno does not. */
+async function timeOnce({ name, command, env, before }: TimedCommand): Promise<Cost> {
   await before?.();
-  const [program, ...args] = command;
-  const child = new Deno.Command(program, { args, env, stdout: "null", stderr: "piped" });
+  const script = '"$@" >/dev/null; code=$?; times; exit $code';
+  const child = new Deno.Command("bash", {
+    args: ["-c", script, "bash", ...command],
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
+    stderr: "piped",
+  });
   const begin = performance.now();
-  const { success, stderr } = await child.output();
-  const ms = performance.now() - begin;
-  if (success) return ms;
-  throw new Error(`Cannot time ${name}: it failed.\n${new TextDecoder().decode(stderr)}`);
+  const { success, stdout, stderr } = await child.output();
+  const wall = performance.now() - begin;
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(`Cannot time ${name}: it failed.\n${decoder.decode(stderr)}`);
+  const ofChildren = decoder.decode(stdout).trim().split("\n").at(-1)!;
+  const cpu = Array.from(
+    ofChildren.matchAll(/(\d+)m([\d.,]+)s/g),
+    ([, minutes, seconds]) => Number(minutes) * 60_000 + Number(seconds!.replace(",", ".")) * 1000,
+  );
+  return { wall, cpu: cpu.reduce((sum, one) => sum + one, 0) };
 }
 
 const { values, positionals } = parseArgs({
@@ -166,7 +359,9 @@ if (import.meta.main) {
   const names = positionals.length > 0 ? positionals : ["cold", "refresh"];
   const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name));
   if (unknown !== undefined || !(rounds > 0)) {
-    console.error("Cannot run: deno task bench [cold] [refresh] [entries] [--rounds=30]");
+    console.error(
+      "Cannot run: deno task bench [cold] [refresh] [installed] [stores] [peers] [many] [entries] [--rounds=30]",
+    );
     Deno.exit(2);
   }
   for (const name of names) {

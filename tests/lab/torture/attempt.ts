@@ -21,9 +21,12 @@ export interface Attempt {
   message?: string;
 }
 
+/** What a start needs of a sign-in. */
+export type Started = Pick<SignedIn, "provider" | "audience" | "env">;
+
 /** Starts a process that starts from what is stored. Nobody can be asked to sign in. */
 export function startAttempt(
-  { provider: { issuer, clientId }, audience, env }: SignedIn,
+  { provider: { issuer, clientId }, audience, env }: Started,
   stopAt?: Step,
 ): Deno.ChildProcess {
   const options: AttemptOptions = { issuer, clientId, audience, stopAt };
@@ -32,7 +35,7 @@ export function startAttempt(
 }
 
 /** Starts a process from what is stored, and waits for its end. */
-export async function attempt(signedIn: SignedIn): Promise<Attempt> {
+export async function attempt(signedIn: Started): Promise<Attempt> {
   const { stdout, stderr } = await startAttempt(signedIn).output();
   const [said, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return said ? JSON.parse(said) : { codes: [], message: complaint!.slice(-600) };

@@ -8,15 +8,23 @@ import { chosen } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
 const PYTHON_CHILD = fromFileUrl(new URL("./python_child.py", import.meta.url));
-/** Starts of the two, of which either is up to so much later. */
-const LONGEST_OFFSET_MS = 2_000;
+/** The times of a round. */
+interface Times {
+  /** How much later either of the two starts, at the most. @default {2_000} */
+  longestOffsetMs?: number;
+  /** How long the provider holds its answer back. @default {0} */
+  answerMs?: number;
+}
 
 /**
  * Lets a start of this module and one of the Python library refresh one expired token, at random times
  * of each other. The provider ends the whole grant where it sees a refresh token twice. The library
  * takes no lock, so that this costs sign-ins; what this module must not do is told by the failures.
  */
-export async function refreshBesidePython(options: TortureOptions): Promise<TortureResult> {
+export async function refreshBesidePython(
+  options: TortureOptions,
+  { longestOffsetMs = 2_000, answerMs = 0 }: Times = {},
+): Promise<TortureResult> {
   const { count, seed, folder } = options;
   const python = await serverBinary("validmind-library");
   const random = new Random(seed);
@@ -30,7 +38,7 @@ export async function refreshBesidePython(options: TortureOptions): Promise<Tort
     const command = [python, PYTHON_CHILD, "refresh", issuer, clientId];
     for (let round = 0; round < count; round++) {
       await signedIn.expire();
-      const offset = random.int(-LONGEST_OFFSET_MS, LONGEST_OFFSET_MS);
+      const offset = random.int(-longestOffsetMs, longestOffsetMs);
       const [ours, theirs] = await Promise.all([
         after(-offset, () => attempt(signedIn)),
         after(offset, () => runProcess(command, { env: { HOME: folder } })),
@@ -46,7 +54,7 @@ export async function refreshBesidePython(options: TortureOptions): Promise<Tort
       }
       await signedIn.signIn();
     }
-  });
+  }, { refreshDelayMs: answerMs });
   return { figures: { "grants that died": died, ...answers }, failures };
 }
 

@@ -16,7 +16,7 @@ const LONGEST_MS = 30_000;
 const REFRESH_DELAY_MS = 400;
 const POLL_MS = 10;
 /** The steps at which the token is spent and its successor not stored: a kill costs the sign-in. */
-const COSTLY: readonly Step[] = ["request in flight", "after the answer", "before the put"];
+export const COSTLY: readonly Step[] = ["request in flight", "after the answer", "before the put"];
 
 /**
  * Kills a process at each step of its refresh, or stops it for a time. The next start, with default
@@ -76,20 +76,35 @@ class Lane {
 
   async #stop(signedIn: SignedIn): Promise<void> {
     const stopped = startAttempt(signedIn, this.step);
-    const end = stopped.output();
-    await Promise.race([untilStopped(stopped.pid), end]);
     const { pauseMs } = this.#options;
-    await new Promise((resolve) => setTimeout(resolve, pauseMs ?? this.#random.int(0, 500)));
-    Deno.kill(stopped.pid, pauseMs === undefined ? "SIGKILL" : "SIGCONT");
-    await end;
+    if (pauseMs === undefined) await endStop(stopped, this.#random.int(0, 500), "SIGKILL");
+    else await endStop(stopped, pauseMs, "SIGCONT");
   }
 }
 
-/** Resolves when the kernel has stopped a process, or it is gone. */
-async function untilStopped(pid: number): Promise<void> {
+/**
+ * Waits until a process has stopped itself, and for some time; then kills it, or lets it go on to its end.
+ * Gives whether it stopped: else another was first, and it has ended.
+ */
+export async function endStop(
+  process: Deno.ChildProcess,
+  pauseMs: number,
+  signal: "SIGKILL" | "SIGCONT",
+): Promise<boolean> {
+  const end = process.output();
+  const hasEnded = end.then(() => true);
+  if (await Promise.race([untilStopped(process.pid), hasEnded])) return false;
+  await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  Deno.kill(process.pid, signal);
+  await end;
+  return true;
+}
+
+/** Resolves when the kernel has stopped a process, or it is gone. Gives whether it is gone. */
+async function untilStopped(pid: number): Promise<boolean> {
   for (;;) {
     const state = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => ") X ");
-    if (/\) [TZX] /.test(state)) return;
+    if (/\) [TZX] /.test(state)) return !/\) T /.test(state);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

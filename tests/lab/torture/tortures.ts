@@ -1,11 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { tempDir } from "../../support/temp_home.ts";
+import { tortureBesideStandbys } from "./beside_standbys.ts";
 import { writeBesidePython } from "./beside_python.ts";
 import { raceMigration } from "./migration_race.ts";
 import { refreshBesidePython } from "./refresh_beside_python.ts";
 import { stampede } from "./stampede.ts";
 import { stopRefresh } from "./stop_refresh.ts";
-import { FILE_STORES, SERVER_STORES, type StartStore } from "./store.ts";
+import { FILE_STORES, SERVER_STORES, STANDBY_STORES, type StartStore } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
 /** A torture, by its flag. */
@@ -20,7 +21,7 @@ interface Torture {
 }
 
 const { file, kv } = FILE_STORES as Record<"file" | "kv", StartStore>;
-const ALL_STORES = { ...FILE_STORES, ...SERVER_STORES };
+const ALL_STORES = { ...FILE_STORES, ...SERVER_STORES, ...STANDBY_STORES };
 
 /** All tortures. */
 export const TORTURES: Record<string, Torture> = {
@@ -56,7 +57,27 @@ export const TORTURES: Record<string, Torture> = {
     about: "refreshes beside those of the library, at random times of each other",
     count: 200,
     stores: { file },
-    run: refreshBesidePython,
+    run: (options) => refreshBesidePython(options),
+  },
+  "python-at-once": {
+    about: "the same, which start at once",
+    count: 60,
+    stores: { file },
+    run: (options) => refreshBesidePython(options, { longestOffsetMs: 0 }),
+  },
+  "python-slow": {
+    about: "the same, where the provider takes 0.3 s for an answer",
+    count: 60,
+    stores: { file },
+    run: (options) => refreshBesidePython(options, { longestOffsetMs: 0, answerMs: 300 }),
+  },
+  standbys: {
+    about:
+      "rounds of 4 processes with one expired token at nodes that answer late, kills, sign-outs",
+    count: 100,
+    short: [8, "by its standbys no sign-in is refused, no grant lost and no sign-out undone"],
+    stores: STANDBY_STORES,
+    run: tortureBesideStandbys,
   },
   migration: {
     about: "sign-outs and sign-ins of entries that are being moved",

@@ -1,5 +1,5 @@
 // By a real API server. It has no nodes: a pod is accepted, and does not run.
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
@@ -29,121 +29,241 @@ const KEY = credentialKey("https://login.example.com", "my-client");
 
 const live = await liveTests("kubernetes", "kubespawner", "vault");
 
-live.test("Kubernetes: an API server accepts each person's pod by each recipe", async () => {
+live.test("Kubernetes: an API server accepts each person's pod by each recipe, as far as the page says", async () => {
   await using cluster = await startKubernetes();
   await makeNamespace(cluster, "hub");
+  const create = async (pods: unknown[]) => {
+    const list = { apiVersion: "v1", kind: "List", items: pods };
+    const dryRun = ["create", "--namespace", "hub", "--dry-run=server", "--filename", "-"];
+    return (await cluster.admin(dryRun, list)).trim().split("\n").length;
+  };
+  // All that the chart adds to a pod is switched off by the setting of the page.
+  const enforce = async (level: string) => {
+    const label = `pod-security.kubernetes.io/enforce=${level}`;
+    await cluster.admin(["label", "--overwrite", "namespace", "hub", label]);
+  };
   for (const store of STORES) {
     const rendered = await podsOf(store);
-    for (const { asked } of rendered) {
-      for (const [, { metadata }] of asked) {
-        await makeAccount(cluster, metadata.name, "hub");
-      }
+    for (const [, { metadata }] of rendered.flatMap(({ asked }) => asked)) {
+      await makeAccount(cluster, metadata.name, "hub");
     }
-    const list = { apiVersion: "v1", kind: "List", items: rendered.map(({ pod }) => pod) };
-    const create = ["create", "--namespace", "hub", "--dry-run=server", "--filename", "-"];
-    const lines = (await cluster.admin(create, list)).trim().split("\n");
-    assertEquals(lines.length, rendered.length, store);
+    await enforce("baseline");
+    assertEquals(await create(rendered.map(({ pod }) => pod)), rendered.length, store);
+    await enforce("restricted");
+    await assertRejects(() => create([rendered[0]!.pod]), Error, "restricted");
   }
 });
 
-live.test("Kubernetes: Vault asks an API server about the accounts, and needs its role for that", async () => {
-  await using cluster = await startKubernetes();
-  await using vault = await startVault();
-  await using folder = await tempDir();
+/** A cluster that Vault asks about the accounts of a namespace, each with its token in a file. */
+async function clusterWithVault(...names: string[]) {
+  await using stack = new AsyncDisposableStack();
+  const cluster = stack.use(await startKubernetes());
+  const vault = stack.use(await startVault());
+  const { path } = stack.use(await tempDir());
   await makeNamespace(cluster, "hub");
-  await makeAccount(cluster, "notebook-anna", "hub");
+  for (const name of names) await makeAccount(cluster, name, "hub");
   await introduceToVault(cluster, vault);
-  const jwtFile = `${folder.path}/token`;
-  const renew = async () => {
-    const token = await tokenOf(cluster, "notebook-anna", "hub", "vault");
-    await Deno.writeTextFile(jwtFile, token, { mode: 0o600 });
+  const started = stack.move();
+  return {
+    cluster,
+    vault,
+    /** Writes a new token of an account. */
+    async renew(name: string): Promise<void> {
+      const token = await tokenOf(cluster, name, "hub", "vault");
+      await Deno.writeTextFile(`${path}/${name}`, token, { mode: 0o600 });
+    },
+    /** A store that has not logged in yet. */
+    open: (name: string, folder = name) =>
+      new VaultCredentialsBackend({
+        address: vault.url,
+        path: `users/${folder}`,
+        timeoutMs: 2_000,
+        auth: { method: "kubernetes", role: "notebooks", jwtFile: `${path}/${name}` },
+      }),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
-  const open = (path = "users/notebook-anna") =>
-    new VaultCredentialsBackend({
-      address: vault.url,
-      path,
-      auth: { method: "kubernetes", role: "notebooks", jwtFile },
-    });
-  await renew();
-  await rejectsWith("backend_auth_failed", () => open().get(KEY), "status 403");
-  await letVaultReview(cluster);
-  const anna = open();
-  assertEquals(await anna.get(KEY), undefined);
-  await rejectsWith("backend_denied", () => open("users/notebook-berta").get(KEY));
+}
 
-  // A rotated token serves the next login; that of a deleted account serves none.
-  await renew();
-  assertEquals(await open().get(KEY), undefined);
-  await cluster.admin(["delete", "serviceaccount", "notebook-anna", "--namespace", "hub"]);
-  // The server keeps its answers for ten seconds.
-  await untilSo(() => open().get(KEY).then(() => false, () => true));
-  await rejectsWith("backend_auth_failed", () => open().get(KEY), "status 403");
+const [ANNA, BERTA] = ["notebook-anna", "notebook-berta"];
+
+live.test("Kubernetes: Vault asks an API server about the accounts, and needs its role for that", async () => {
+  await using it = await clusterWithVault(ANNA);
+  await it.renew(ANNA);
+  await rejectsWith("backend_auth_failed", () => it.open(ANNA).get(KEY), "status 403");
+  await letVaultReview(it.cluster);
+  assertEquals(await it.open(ANNA).get(KEY), undefined);
+  await rejectsWith("backend_denied", () => it.open(ANNA, BERTA).get(KEY));
+  await it.renew(ANNA); // a rotated token serves the next login
+  assertEquals(await it.open(ANNA).get(KEY), undefined);
 });
 
-live.test("Kubernetes: kubectl signs in by the page's configuration, and again when its token has ended", async () => {
-  await using folder = await tempDir();
+live.test("Kubernetes: a sealed Vault, a cluster that is away and an account made anew are told apart, and the others' entries stay", async () => {
+  await using it = await clusterWithVault(ANNA, BERTA);
+  const { cluster, vault } = it;
+  const { host } = new URL(vault.url);
+  await letVaultReview(cluster);
+  const entry = { issuer: "https://login.example.com", client_id: "my-client", access_token: "at" };
+  for (const name of [ANNA, BERTA]) {
+    await it.renew(name);
+    await it.open(name).put(KEY, entry);
+  }
+  const isKept = async (name: string) => assertEquals(await it.open(name).get(KEY), entry, name);
+
+  const loggedIn = it.open(ANNA);
+  await loggedIn.get(KEY);
+  await vault.request("PUT", "sys/seal");
+  for (const store of [loggedIn, it.open(ANNA)]) {
+    await rejectsWith("backend_unavailable", () => store.get(KEY), host, "sealed");
+  }
+  await vault.restart();
+  for (const name of [ANNA, BERTA]) await isKept(name);
+
+  await cluster.stop();
+  // Vault answers as if the account were not there.
+  const words = [host, "status 403", "Vault may ask the cluster"];
+  await rejectsWith("backend_auth_failed", () => it.open(BERTA).get(KEY), ...words);
+  await cluster.start();
+  for (const name of [ANNA, BERTA]) await isKept(name);
+
+  await cluster.admin(["delete", "serviceaccount", ANNA, "--namespace", "hub"]);
+  // The server keeps its answers for ten seconds.
+  await untilSo(() => it.open(ANNA).get(KEY).then(() => false, () => true));
+  await rejectsWith("backend_auth_failed", () => it.open(ANNA).get(KEY), "status 403");
+  await isKept(BERTA);
+  await makeAccount(cluster, ANNA, "hub");
+  await rejectsWith("backend_auth_failed", () => it.open(ANNA).get(KEY), "status 403");
+  await it.renew(ANNA);
+  await isKept(ANNA); // Vault knows a person by the name, as the page warns
+});
+
+const FENCES = await pageFences("client/hubs.md");
+const { text: AUTHENTICATION } = FENCES.find(({ heading, language }) =>
+  heading === "kubectl" && language === "yaml"
+)!;
+
+/** A provider over TLS, and a person who has signed in there with its client, and with another one. */
+async function kubectlWorld() {
+  await using stack = new AsyncDisposableStack();
+  const { path: home } = stack.use(await tempDir());
   const authority = await makeLocalCa();
   const { cert, key } = await authority.issue(["localhost"]);
   const port = freePort();
-  await using provider = await startScriptedProvider({ issuer: `https://localhost:${port}` });
+  const issuer = `https://localhost:${port}`;
+  const provider = stack.use(await startScriptedProvider({ issuer }));
   provider.autoApprove = true;
-  const { issuer, clientId } = provider;
-  await using _front = Deno.serve(
-    { hostname: "127.0.0.1", port, cert, key, onListen() {} },
-    async (request) => {
-      const { method, headers, url } = request;
-      const body = method === "POST" ? await request.bytes() : null;
-      return await provider.fetch(url, { method, headers, body });
-    },
-  );
-  const { text } = (await pageFences("client/hubs.md")).find(({ heading, language }) =>
-    heading === "kubectl" && language === "yaml"
-  )!;
-  const authentication = text
-    .replace('"https://login.example.com"', JSON.stringify(issuer))
-    .replace(
-      "[my-client]",
-      `[${clientId}], certificateAuthority: ${JSON.stringify(authority.cert)}`,
-    );
-  await using cluster = await startKubernetes({ authentication });
-
-  const path = `${folder.path}/.validmind/credentials.json`;
-  const backend = new FileCredentialsBackend({ path });
+  const { clientId } = provider;
+  const listener = { hostname: "127.0.0.1", port, cert, key, onListen() {} };
+  stack.use(Deno.serve(listener, async (request) => {
+    const { method, headers, url } = request;
+    const body = method === "POST" ? await request.bytes() : null;
+    return await provider.fetch(url, { method, headers, body });
+  }));
+  const backend = new FileCredentialsBackend({ path: `${home}/.validmind/credentials.json` });
   await createSession({
     ...{ issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} },
     fetch: provider.fetch as typeof fetch,
   });
-  const ca = `${folder.path}/ca.pem`;
+  await backend.put(credentialKey(issuer, OTHER), {
+    ...{ issuer, client_id: OTHER, access_token: "at" },
+    id_token: await provider.idToken({ aud: OTHER }),
+  });
+  const ca = `${home}/ca.pem`;
   await Deno.writeTextFile(ca, authority.cert);
-  const env = {
-    HOME: folder.path,
-    DENO_CERT: ca,
-    VM_OIDC_ISSUER: issuer,
-    VM_OIDC_CLIENT_ID: clientId,
+  const started = stack.move();
+  return {
+    home,
+    provider,
+    /** Replaces the stored ID token by one that ends so many seconds from now. */
+    async amend(seconds: number): Promise<void> {
+      const key = credentialKey(issuer, clientId);
+      const exp = Math.floor(Date.now() / 1000) + seconds;
+      await backend.put(key, {
+        ...(await backend.get(key))!,
+        id_token: await provider.idToken({ exp }),
+      });
+    },
+    refreshes: () =>
+      provider.requests.filter(({ grantType }) => grantType === "refresh_token").length,
+    /** A cluster that trusts a client of the provider, by the page's configuration. */
+    async cluster(client: string = clientId) {
+      const trusted = `[${client}], certificateAuthority: ${JSON.stringify(authority.cert)}`;
+      const authentication = AUTHENTICATION
+        .replace('"https://login.example.com"', JSON.stringify(issuer))
+        .replace("[my-client]", trusted);
+      return await startKubernetes({ authentication });
+    },
+    /** The user of a kubeconfig who signs in with a client. */
+    user: (client: string = clientId) => ({
+      exec: {
+        apiVersion: "client.authentication.k8s.io/v1",
+        command: DENO,
+        args: ["run", "-A", CLI, ...ARGS, "--bearer", "id_token"],
+        env: [
+          { name: "VM_OIDC_ISSUER", value: issuer },
+          { name: "VM_OIDC_CLIENT_ID", value: client },
+          { name: "DENO_CERT", value: ca },
+        ],
+        interactiveMode: "Never",
+      },
+    }),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
-  const args = ["token", "--format", "exec-credential", "--bearer", "id_token"];
-  const exec = {
-    apiVersion: "client.authentication.k8s.io/v1",
-    command: DENO,
-    args: ["run", "-A", CLI, ...args],
-    interactiveMode: "Never",
-  };
-  const ask = () => cluster.as({ exec }, ["auth", "whoami", "--output", "json"], env);
-  // The server asks the provider for its keys some time after its own start.
-  await untilSo(async () => (await ask()).code === 0);
-  const who = async () => JSON.parse((await ask()).stdout).status.userInfo.username;
-  assertEquals(await who(), "oidc:analyst@example.com");
+}
 
-  const entryKey = credentialKey(issuer, clientId);
-  const ended = { id_token: await provider.idToken({ exp: Math.floor(Date.now() / 1000) - 60 }) };
-  await backend.put(entryKey, { ...(await backend.get(entryKey))!, ...ended });
+const OTHER = "another-client";
+const COMMAND_LINE = await Deno.readTextFile(
+  new URL("../../../client/command_line.md", import.meta.url),
+);
+const ARGS = /args: \[(token, .+)\]/.exec(COMMAND_LINE)![1]!.split(", ");
+const WHO = ["auth", "whoami", "--output", "json"];
+const YOU = "oidc:analyst@example.com";
+const whoIn = (stdout: string) => JSON.parse(stdout).status.userInfo.username;
+
+live.test("Kubernetes: kubectl signs in by the page's configuration at two clusters, and twenty at once", async () => {
+  await using it = await kubectlWorld();
+  await using cluster = await it.cluster();
+  await using other = await it.cluster(OTHER);
+  const ask = async (one = cluster, user: object = it.user()) => {
+    const { code, stdout, stderr } = await one.as(user, WHO, { HOME: it.home });
+    return code === 0 ? whoIn(stdout) : stderr;
+  };
+  // A server asks the provider for its keys some time after its own start.
+  await untilSo(async () => await ask() === YOU);
+  await untilSo(async () => await ask(other, it.user(OTHER)) === YOU);
+  for (const user of [it.user(), { token: "none" }]) {
+    assertStringIncludes(await ask(other, user), "You must be logged in to the server");
+  }
+
+  await it.amend(-60);
+  it.provider.reset();
+  const names = await Promise.all(Array.from({ length: 20 }, () => ask()));
+  assertEquals(new Set(names), new Set([YOU]));
+  assertEquals(it.refreshes(), 1, "twenty at once refresh once");
+});
+
+live.test("Kubernetes: a kubectl that goes on asks again when its token has ended", async () => {
+  await using it = await kubectlWorld();
+  await using cluster = await it.cluster();
+  const { provider } = it;
+  await untilSo(async () => (await cluster.as(it.user(), WHO, { HOME: it.home })).code === 0);
+  await it.amend(-60);
   provider.reset();
-  const names = await Promise.all(Array.from({ length: 5 }, who));
-  assertEquals(new Set(names), new Set(["oidc:analyst@example.com"]));
-  const sent = provider.requests.filter(({ grantType }) => grantType === "refresh_token");
-  assertEquals(sent.length, 1, "five at once refresh once");
-
-  const refused = await cluster.as({ token: "none" }, ["get", "pods"]);
-  assert(refused.code !== 0);
-  assertStringIncludes(refused.stderr, "You must be logged in to the server");
+  let exp = 0;
+  provider.script.token.push(async () => {
+    exp = Math.floor(Date.now() / 1000) + 12;
+    return provider.tokens({ id_token: await provider.idToken({ exp }) });
+  });
+  await using proxy = await cluster.proxy(it.user(), { HOME: it.home });
+  const get = async () => {
+    const response = await fetch(`${proxy.url}/apis/authentication.k8s.io/v1/selfsubjectreviews`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" }),
+    });
+    const text = await response.text();
+    return response.ok ? whoIn(text) : text;
+  };
+  assertEquals([await get(), await get(), it.refreshes()], [YOU, YOU, 1]);
+  await untilSo(() => Promise.resolve(Date.now() / 1000 > exp + 1));
+  assertEquals([await get(), it.refreshes()], [YOU, 2]);
 });

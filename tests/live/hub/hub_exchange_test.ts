@@ -11,7 +11,7 @@ import { startHub } from "./hub_process.ts";
 import { until } from "./hub_robot.ts";
 import { hubTests, makeHubPeople } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
-import type { UnixUser } from "./unix_users.ts";
+import { endProcesses, type UnixUser } from "./unix_users.ts";
 
 const REALM = "bank";
 /** Lifetimes in seconds: of the hub's token, and of a notebook's. */
@@ -343,6 +343,33 @@ test("JupyterHub, exchange: a sign-out at the provider takes the file away, and 
   await it.keycloak.admin("POST", `/${REALM}/users/${sub}/logout`, {});
   await until("the end", async () => await hubToken(second!) === undefined);
   assert(await hubToken(first!) !== undefined);
+});
+
+test("JupyterHub, exchange: whoever kills the own server loses the file, and has it back with the next one", async () => {
+  const [first, second] = it.users;
+  for (const user of it.users) {
+    await signInAtHub(user);
+    await it.hub.robot.startServer(user.name);
+  }
+  await endProcesses(second!.uid);
+  await until("its end", async () => await hubToken(second!) === undefined);
+  assert(await hubToken(first!) !== undefined);
+  await it.hub.robot.startServer(second!.name);
+  assert(await hubToken(second!) !== undefined, "without a new sign-in at the hub");
+});
+
+test("JupyterHub, exchange: after the hub's restart nobody is asked, and no old file stays", async () => {
+  const [first, second] = it.users;
+  for (const user of it.users) {
+    await signInAtHub(user);
+    await it.hub.robot.startServer(user.name);
+  }
+  await it.hub.restart();
+  await it.hub.robot.startServer(first!.name);
+  await until("the end of the other's", async () => await hubToken(second!) === undefined);
+  await until("a token", () => hubToken(first!));
+  await using kernel = await it.hub.robot.findKernel(first!.name, "deno");
+  assertEquals((await initIn(kernel)).asked, 0);
 });
 
 test("JupyterHub, exchange: the file of a person who was deleted goes, and what an earlier hub left", async () => {

@@ -1,6 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Browser } from "playwright-core";
 import { quickstart } from "../../notebooks/notebook_world.ts";
+import { pageFences } from "../../readme_reader.ts";
 import { startChromium } from "../../support/chromium.ts";
 import { codeCells } from "../../support/jupyter.ts";
 import { isThere } from "../../support/servers/servers.ts";
@@ -17,19 +18,33 @@ const LIBRARY = new URL("../../support/validmind_library.py", import.meta.url);
 
 const { test, shared, stack } = await hubTests();
 
-const world = await shared(async () =>
-  stack.use(
+const world = await shared(async () => {
+  let settings = "";
+  const started = stack.use(
     await startHubWorld({
       recipe: "file.py",
       async prepare(folder, users) {
         await addPythonModules(folder, LIBRARY);
         // As useradd makes homes on many systems.
         for (const { home } of users) await Deno.chmod(home, 0o755);
-        return {};
+        settings = `${folder.path}/settings.json`;
+        return { environment: { VM_AUTH_CONFIG: settings } };
       },
     }),
-  )
-);
+  );
+  await Deno.writeTextFile(settings, await settingsOfPage(started.provider), { mode: 0o644 });
+  return { ...started, settings };
+});
+
+/** The file of the page's administrator, for this provider and store. */
+async function settingsOfPage({ issuer, clientId }: Record<"issuer" | "clientId", string>) {
+  const fences = await pageFences("client/hubs.md");
+  const { text } = fences.find(({ heading, language }) =>
+    heading === "One store for all" && language === "json"
+  )!;
+  return text.replaceAll("https://login.example.com", issuer).replace("my-client", clientId)
+    .replace("vault", "file");
+}
 
 function kernelOf(index: number, name: KernelName = "deno"): Promise<HubKernel> {
   return world.hub.robot.findKernel(world.users[index]!.name, name);
@@ -123,6 +138,22 @@ test("JupyterHub: by the recipe for a file, in Chromium", async (t) => {
       if (!await t.step(`person ${index + 1} ${title}`, run)) return;
     }
   }
+});
+
+test("JupyterHub, file: the administrator's settings refuse another store and issuer, by the file's name", async () => {
+  await using kernel = await signedIn(0);
+  const told = await kernel.evaluate<[code: string, message: string][]>(`
+    const vm = await import("jsr:@validmind/auth");
+    const calls = [
+      {},
+      { credentialsBackend: new vm.MemoryCredentialsBackend() },
+      { issuer: "https://other.example.com", clientId: "other" },
+    ];
+    return await Promise.all(calls.map((options) => vm.createSession({ interactive: false, ...options })
+      .then(() => ["signed in"], ({ code, message }) => [code, message])));`);
+  const refused = "refused_by_settings";
+  assertEquals(told.map(([code]) => code), ["signed in", refused, refused]);
+  for (const [, message] of told.slice(1)) assertStringIncludes(message, world.settings);
 });
 
 test("JupyterHub, file: a person's tokens and notebooks are the person's alone, by mode and owner", async () => {

@@ -56,16 +56,26 @@ export async function startHub(options: HubOptions) {
   };
   const file = `${state}/settings.json`;
   await Deno.writeTextFile(file, JSON.stringify(settings), { mode: 0o600 });
-  const hub = await startServerProcess({
-    // The pipe to tee, so that what is said can be searched afterwards.
-    command: [
-      ...["bash", "-c", `cd "$0" && exec "\${@:2}" > >(exec tee -a "$1" >&2) 2>&1`, state, log],
-      ...[`${venv}/bin/python`, "-m", "jupyterhub", "-f", CONFIG],
-    ],
-    readyOn: "stderr",
-    ready: /(JupyterHub is now running)/,
-    env: { ...options.env, HUB_SETTINGS: file, PATH: pathVariable },
-  });
+  const start = () =>
+    startServerProcess({
+      // The pipe to tee, so that what is said can be searched afterwards.
+      command: [
+        ...["bash", "-c", `cd "$0" && exec "\${@:2}" > >(exec tee -a "$1" >&2) 2>&1`, state, log],
+        ...[`${venv}/bin/python`, "-m", "jupyterhub", "-f", CONFIG],
+      ],
+      readyOn: "stderr",
+      ready: /(JupyterHub is now running)/,
+      env: { ...options.env, HUB_SETTINGS: file, PATH: pathVariable },
+    });
+  let hub = await start();
+  /** Ends it, its proxy, and all that its people run. */
+  const kill = async () => {
+    // An orderly end waits for each kernel; the servers and the proxy end with the hub.
+    const ended = hub.end("KILL");
+    // What outlives its server keeps the log open.
+    await Promise.all(users.map(({ uid }) => endProcesses(uid)));
+    await ended;
+  };
   return {
     origin,
     robot: new HubRobot(origin, robot),
@@ -73,13 +83,12 @@ export async function startHub(options: HubOptions) {
     log,
     /** The hub's own folder, with its database. */
     state,
-    async [Symbol.asyncDispose]() {
-      // An orderly end waits for each kernel; the servers and the proxy end with the hub.
-      const ended = hub.end("KILL");
-      // What outlives its server keeps the log open.
-      await Promise.all(users.map(({ uid }) => endProcesses(uid)));
-      await ended;
+    /** Kills it with all servers, and starts it again. */
+    async restart() {
+      await kill();
+      hub = await start();
     },
+    [Symbol.asyncDispose]: kill,
   };
 }
 

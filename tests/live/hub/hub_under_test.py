@@ -54,6 +54,7 @@ c.JupyterHub.spawner_class = ServerProcess
 c.Spawner.cmd = WITH_PARENT + settings["server_command"]
 c.Spawner.args = settings["server_args"]
 c.Spawner.default_url = "/lab"
+c.Spawner.poll_interval = 2  # seconds, until a server that ended by itself is noticed
 # On a busy machine a server takes longer to start than the hub's own limits.
 c.Spawner.start_timeout = c.Spawner.http_timeout = settings["start_seconds"]
 

@@ -3,7 +3,8 @@ import { mustRun } from "../../support/deno_process.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { startKubernetes } from "../../support/servers/kubernetes_server.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
-import { startVault } from "../../support/servers/vault_server.ts";
+import { startKubelet } from "../../support/servers/kubelet.ts";
+import { startVault, untilSo } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { writeProgram } from "../../support/write_program.ts";
 import {
@@ -11,17 +12,16 @@ import {
   letVaultReview,
   makeAccount,
   makeNamespace,
-  tokenOf,
 } from "./cluster_accounts.ts";
 import { NAMES, podsOf, type Rendered, type Store, STORES } from "./rendered_pods.ts";
-import { makePodImage, type PodUser, project } from "./pod.ts";
+import { makePodImage, type PodUser } from "./pod.ts";
 
 /** Zero to JupyterHub's, and one of OpenShift: a uid without a name, in the superuser's group. */
 const JOVYAN: PodUser = { uid: 1000, groups: [100] };
 const RANDOM: PodUser = { uid: 1_000_660_000, groups: [0] };
 
 const live = await liveTests("accounts", "kubespawner");
-const inCluster = await liveTests("accounts", "kubespawner", "kubernetes", "vault");
+const inCluster = await liveTests("accounts", "kubespawner", "kubernetes", "kubelet", "vault");
 
 const stack = new AsyncDisposableStack();
 live.afterAll(() => stack.disposeAsync());
@@ -162,7 +162,13 @@ const HELPER = `
   await serveHelper(new FileCredentialsBackend({ path: "/run/kept/credentials.json" }));
 `;
 
-inCluster.test("Kubernetes, Vault: each pod logs in as its person's account, and again when its token was renewed", async () => {
+/** A pod of the recipe, with another name and another audience of its token. */
+function forAudience({ pod, ...rest }: Rendered, audience: string): Rendered {
+  const text = JSON.stringify(pod).replace('"audience":"vault"', `"audience":"${audience}"`);
+  return { ...rest, pod: { ...JSON.parse(text), metadata: { name: audience } } };
+}
+
+inCluster.test("Kubernetes, Vault: each pod logs in by the token of its kubelet, and again when that is rotated", async () => {
   const [anna, berta] = [await podOf("vault", "anna.b@bank.com"), await podOf("vault")];
   await using vault = await startVault();
   await using cluster = await startKubernetes();
@@ -172,28 +178,29 @@ inCluster.test("Kubernetes, Vault: each pod logs in as its person's account, and
   }
   await introduceToVault(cluster, vault);
   await letVaultReview(cluster);
-  const token = stack.use(await tempDir("validmind-auth-token-"));
-  await Deno.chmod(token.path, 0o755);
-  const volumes = { "/home/jovyan": await volume(JOVYAN), "/run/secrets/vault": token.path };
-  const start = starterOf(anna, JOVYAN, volumes, { VAULT_ADDR: vault.url });
-  const renew = async ({ pod: { spec } }: Rendered, audience = "vault") => {
-    const text = await tokenOf(cluster, spec.serviceAccountName!, "hub", audience);
-    await project(token.path, "token", text, JOVYAN);
+  await using kubelet = await startKubelet(cluster);
+  const home = await volume(JOVYAN);
+  /** Starts Anna's program in a person's pod. */
+  const starterIn = async ({ pod }: Rendered) => {
+    const folder = (await kubelet.run(pod, "hub"))("vault-login");
+    const volumes = { "/home/jovyan": home, "/run/secrets/vault": folder };
+    const start = starterOf(anna, JOVYAN, volumes, { VAULT_ADDR: vault.url });
+    return { start, token: `${folder}/token` };
   };
 
-  await renew(anna);
-  assertEquals(await start(), signedIn(1, "Vault"));
-  await renew(anna);
-  assertEquals(await start(), signedIn(0, "Vault"));
+  const own = await starterIn(anna);
+  assertEquals(await own.start(), signedIn(1, "Vault"));
+  const before = await Deno.readTextFile(own.token);
+  await kubelet.restart();
+  await untilSo(async () => await Deno.readTextFile(own.token) !== before);
+  assertEquals(await own.start(), signedIn(0, "Vault"));
 
   // Berta changes the path in her own notebook: the policy goes by her account.
-  await renew(berta);
-  const denied = await start();
+  const denied = await (await starterIn(berta)).start();
   assertEquals([denied.asked, denied.code], [0, "backend_denied"]);
   assertMatch(denied.message!, /users\/notebook-anna/);
 
   // A token for another audience is none.
-  await renew(anna, "elsewhere");
-  const refused = await start();
+  const refused = await (await starterIn(forAudience(anna, "elsewhere"))).start();
   assertEquals([refused.asked, refused.code], [0, "backend_auth_failed"], refused.message);
 });

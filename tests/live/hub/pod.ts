@@ -74,22 +74,3 @@ function mounts(folder: string, volumes: Record<string, string>): string {
     `exec "$@"`,
   ].join("\n");
 }
-
-/**
- * Writes a file as kubelet projects one: behind two links, for a group, and renewed by the rename of
- * the folder's link.
- */
-export async function project(
-  folder: string,
-  name: string,
-  text: string,
-  { uid, groups: [group] }: PodUser,
-): Promise<void> {
-  const version = `..${crypto.randomUUID()}`;
-  await Deno.mkdir(`${folder}/${version}`, { mode: 0o755 });
-  await Deno.writeTextFile(`${folder}/${version}/${name}`, text, { mode: 0o640 });
-  await Deno.chown(`${folder}/${version}/${name}`, uid, group!);
-  await Deno.symlink(version, `${folder}/..data_tmp`);
-  await Deno.rename(`${folder}/..data_tmp`, `${folder}/..data`);
-  await mustRun(["ln", "-sfn", `..data/${name}`, `${folder}/${name}`]);
-}

@@ -22,6 +22,7 @@ export type Store = typeof STORES[number];
 export interface Rendered {
   name: string;
   pod: {
+    metadata: { name: string };
     spec: {
       serviceAccountName?: string;
       automountServiceAccountToken: boolean;
@@ -41,6 +42,7 @@ export function podsOf(store: Store, form: "yaml" | "py" = "yaml"): Promise<Rend
       : ["values.yaml", ...store === "file" ? [] : [`${store}.yaml`]];
     const python = await serverBinary("kubespawner");
     const paths = files.map((file) => RECIPES + file);
-    return JSON.parse(await mustRun([python, RENDER, store, ...paths, "--", ...NAMES]));
+    const command = [python, RENDER, store, ...paths, "--", ...NAMES];
+    return JSON.parse(await mustRun(command, { timeoutMs: 90_000 }));
   });
 }

@@ -31,10 +31,13 @@ const PACKAGES: Record<string, string> = {
   mvn: "maven",
   pass: "pass",
   gpg: "gnupg",
+  gcc: "gcc",
   "pkg-config": "pkg-config",
   "/usr/include/libsecret-1/libsecret/secret.h": "libsecret-1-dev",
 };
 
+/** Parts of Keycloak that are off by default. */
+const ADDED = ["client-auth-federated", "kubernetes-service-accounts"];
 /** Parts of Keycloak that no test uses, and that take time at its start. */
 const LEFT_OUT = ["admin", "account", "kerberos", "ciba"];
 
@@ -64,10 +67,12 @@ async function getServer(name: ServerName): Promise<void> {
 async function build(name: ServerName, source: Source, folder: string): Promise<string> {
   if (source.by === "go") {
     const flags = ["-s", "-w", source.linked ?? ""].join(" ").trim();
-    const args = ["build", "-trimpath", "-ldflags", flags, "-o", `${folder}/${name}`, "."];
+    const tags = source.tags === undefined ? [] : ["-tags", source.tags];
+    const output = `${folder}/${name}`;
+    const args = ["build", "-trimpath", ...tags, "-ldflags", flags, "-o", output, "."];
     const cwd = fromFileUrl(new URL(`${name}/`, import.meta.url));
     await run("go", args, { cwd, env: { GOFLAGS: "-mod=readonly" } });
-    return `${folder}/${name}`;
+    return output;
   }
   if (source.by === "npm") {
     await run("npm", ["install", "--prefix", folder, ...source.npm!]);
@@ -111,7 +116,8 @@ async function buildKeycloak(folder: string, { version, sha256 }: Source): Promi
   if (found !== sha256) throw new Error(`${archive} has the SHA-256 ${found}, not ${sha256}`);
   await run("tar", ["-xzf", archive, "-C", folder]);
   const built = `${folder}/keycloak-${version}`;
-  await run(`${built}/bin/kc.sh`, ["build", "--db=dev-file", `--features-disabled=${LEFT_OUT}`]);
+  const features = [`--features=${ADDED}`, `--features-disabled=${LEFT_OUT}`];
+  await run(`${built}/bin/kc.sh`, ["build", "--db=dev-file", ...features]);
   const password = crypto.randomUUID();
   await Deno.writeTextFile(adminPasswordFile(built), password, { mode: 0o600 });
   const home = `${folder}/home`;

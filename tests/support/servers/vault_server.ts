@@ -112,12 +112,12 @@ async function writeCertificate(folder: string, caFile: string): Promise<string[
   return [`-cert=${folder}/cert.pem`, `-key=${folder}/key.pem`];
 }
 
-/** Waits until something is so at a Vault that is becoming ready. */
+/** Waits until something is so at a server that is becoming ready. */
 export async function untilSo(isSo: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + READY_TIMEOUT_MS;
   while (!await isSo()) {
     if (performance.now() > deadline) {
-      throw new Error("Cannot use Vault: it does not become ready");
+      throw new Error("Cannot use the server: it does not become ready");
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -69,6 +69,13 @@ apiTest("bytes are printed as they come, to the last", async (world, api) => {
   assertEquals((await world.says("api things", 0)).stdout, text + text);
 });
 
+apiTest("JSON ends with a line end, and a text is left as it is", async (world, api) => {
+  for (const [type, body, end] of [["application/json", "{}", "\n"], ["text/plain", "{}", ""]]) {
+    api.script.push(() => new Response(body, { headers: { "content-type": type! } }));
+    assertEquals((await world.says("api things", 0)).stdout, `${body}${end}`);
+  }
+});
+
 apiTest("an answer without an end is left once nobody reads it", async (world, api) => {
   const writeSync = () => {
     throw new Deno.errors.BrokenPipe();
@@ -114,7 +121,7 @@ const REFUSED: [words: string, said: string][] = [
   ["a -H b", "Give it as NAME:VALUE"],
   ["a -H 'b\u00e9: c'", "Cannot use --header: it is not NAME:VALUE"],
   ["a --input absent.json", "Cannot read absent.json"],
-  ["a -F b=@- -F c=@-", "Cannot read standard input twice"],
+  ["a -F b=@- -F c=@-", "Cannot read -"],
   ["a -X TRACE", "Cannot use --method: Method is forbidden"],
   ["a -X 'b c'", "Cannot use --method: Method is not valid"],
   ["a -X GET --input -", "Request with GET/HEAD method cannot have body"],

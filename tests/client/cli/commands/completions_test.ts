@@ -39,7 +39,7 @@ for (const [shell, flag, codeOf, rows] of SHELLS) {
   const isHere = await succeeds([shell, "-c", "true"]);
   const name = `completions: ${shell} offers commands, flags and values`;
   cliTest(isHere ? name : `${name} (ignored: there is no ${shell})`, async (world) => {
-    await world.write((await runMain("completions")).stdout, "completions");
+    await world.write((await runMain("completions", shell)).stdout, "completions");
     for (const name of ["options.json", "my options.json"]) await world.write({}, name);
     const run = async (code: string) => {
       const env = { HOME: world.home, TERM: "dumb" };
@@ -70,7 +70,9 @@ cliTest("completions: fish takes each command, flag and value", async (world) =>
   const lines = stdout.trimEnd().split("\n");
   for (const name of NAMES) assert(lines.some((line) => line.includes(` -a ${name} -d `)), name);
   assert(lines.some((line) => /_from token' -l format -r -f -a 'exec-credential git/.test(line)));
-  assert(lines.some((line) => /_from config' -f -a 'list path set unset issuer/.test(line)));
+  assert(
+    lines.some((line) => /_from config' -f -a 'list path set unset discover issuer/.test(line)),
+  );
   const { code } = await runMain("completions", "tcsh");
   assertEquals(code, 2);
 });

@@ -54,6 +54,29 @@ configTest("migrate moves entries to the store of the file", async (world) => {
   await world.says("status -q", 0);
 });
 
+configTest("nothing is stored where the administrator's file does not allow it", async (world) => {
+  const only = { backends: ["file"], issuers: [world.provider.issuer] };
+  await world.write({ ...client(world), only });
+  await world.says("config set scope openid", 0);
+  assertEquals(await settingsIn(world), { ...client(world), only, scope: "openid" });
+  await world.says("login", 0);
+  await world.write({ path: `${world.home}/x.db` }, "kv.json");
+  const kv = {
+    backend: "--backend kv --backend-options kv.json",
+    to: "--to kv --to-options kv.json",
+  };
+  for (const line of [`login ${kv.backend}`, `token ${kv.backend}`, `migrate ${kv.to}`]) {
+    const { stderr } = await world.says(line, 1);
+    for (const word of [world.settingsPath, "kv is not among", "file"]) {
+      assertStringIncludes(stderr, word);
+    }
+  }
+  const other = await world.says("login --issuer https://other.example --client-id x --json", 1);
+  assertStringIncludes(other.stderr + other.stdout, "refused_by_settings");
+  await world.says("status -q", 0);
+  await world.says("logout -q", 0);
+});
+
 configTest("shows what applies, and from where, without a secret", async (world) => {
   const scope = "openid offline_access";
   const path = await world.write({ ...client(world), scope, profiles: { two: {} } });
@@ -245,10 +268,10 @@ cliTest("config: a file that Deno does not permit is told", async (world) => {
   assertEquals([file.state, file.path], ["denied", path]);
   assertStringIncludes(file.reason, flag);
   // Who names it needs it.
-  const words = ["error (permission_required): Cannot show the status", flag];
+  const words = ["error (permission_required): Cannot show the status", `permit read ${path} (to`];
   await world.says(`status --config '${path}'`, 1, ...words, { flags: run.flags });
-  const reason = "(to read the file of --backend-options)";
-  await world.says(`status --backend file --backend-options '${path}'`, 1, reason, flag, run);
+  const reason = `read ${path} (to read the file of --backend-options)`;
+  await world.says(`status --backend file --backend-options '${path}'`, 1, reason, run);
 });
 
 configTest("an error about a setting leads to where it comes from", async (world) => {
@@ -286,7 +309,7 @@ configTest("a variable that may not be read could win, and is told", async (worl
     .map((name) => `VM_OIDC_${name}`);
   const granted = `--allow-env=${[HOME_VARIABLE, ...variables]}`;
   const flags = ["--allow-read", "--allow-sys=uid", granted];
-  await world.says("status", 1, "Deno does not permit env VM_OIDC_ISSUER, env", { flags });
+  await world.says("status", 1, "Deno does not permit env VM_OIDC_ISSUER, VM_OIDC", { flags });
 });
 
 configTest("the flags for this program are enough to sign in by the file", async (world) => {

@@ -147,8 +147,7 @@ cliTest("doctor: missing permissions are a fail that leads to all flags", async 
     "doctor",
     1,
     /^fail +settings +Cannot examine the sign-in: Deno does not permit/m,
-    "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID",
-    /^ +→ All flags at once: .* permissions --for cli$/m,
+    /^ +→ Install it with\n +deno install .* --allow-env jsr:/m,
     { flags: [] },
   );
   assertEquals(stderr, "");

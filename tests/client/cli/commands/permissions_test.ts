@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertArrayIncludes,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { ALL, runDeno } from "../../../support/deno_process.ts";
@@ -7,26 +14,34 @@ import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
 import { cliTest } from "../cli_world.ts";
 
-cliTest("permissions: a command line, and the same as a permission set", async (world) => {
-  const host = new URL(world.provider.issuer).host;
-  const variables = ["ISSUER", "CLIENT_ID", "NO_PERSIST", "DENO_CREDENTIALS_BACKEND"]
-    .map((name) => `VM_OIDC_${name}`);
-  const access = ["read", "write"].map((name) => quoteArgument(`--allow-${name}=${world.folder}`));
-  const line = `deno run ${access.join(" ")} ` +
-    `--allow-net=api.example.com:443,${host} --allow-env=` +
-    `${[...variables, "VM_OIDC_CREDENTIALS_BACKEND", HOME_VARIABLE]} script.ts`;
-  const { stdout } = await world.says(
-    "permissions --api-host https://api.example.com/v1/",
-    0,
-    /Only to sign in or refresh:\n {2}'?--allow-read=/,
-    /not set here:\n {2}'?--allow-read=.*settings\.json'? --allow-env=.*VM_OIDC_SCOPE/,
-    { flags: ["--allow-env"] },
-  );
-  assertEquals(stdout.split("\n")[0], line);
-  const set = JSON.parse(stdout.slice(stdout.indexOf("{")));
-  assertEquals(set.permissions.validmind.net, ["api.example.com:443", host]);
-  assertEquals(world.provider.requests, []);
-});
+cliTest(
+  "permissions: a command line; the same as a permission set is in the JSON alone",
+  async (world) => {
+    const host = new URL(world.provider.issuer).host;
+    const variables = ["ISSUER", "CLIENT_ID", "NO_PERSIST", "DENO_CREDENTIALS_BACKEND"]
+      .map((name) => `VM_OIDC_${name}`);
+    const access = ["read", "write"].map((name) =>
+      quoteArgument(`--allow-${name}=${world.folder}`)
+    );
+    const line = `deno run ${access.join(" ")} ` +
+      `--allow-net=api.example.com:443,${host} --allow-env=` +
+      `${[...variables, "VM_OIDC_CREDENTIALS_BACKEND", HOME_VARIABLE]} script.ts`;
+    const call = "permissions --api-host https://api.example.com/v1/";
+    const { stdout } = await world.says(
+      call,
+      0,
+      "!{",
+      /not set here:\n {2}'?--allow-read=.*settings\.json'? --allow-env=.*VM_OIDC_SCOPE/,
+      { flags: ["--allow-env", "--allow-read"] },
+    );
+    assertEquals(stdout.split("\n")[0], line);
+    // A settings file that may not be looked for may be there.
+    await world.says(call, 0, /^deno run \S+settings\.json/, { flags: ["--allow-env"] });
+    const { json } = await world.says(`${call} --json`, 0);
+    assertEquals(json.permissions.validmind.net, ["api.example.com:443", host]);
+    assertEquals(world.provider.requests, []);
+  },
+);
 
 cliTest("permissions: an optional variable that is set is named", async (world) => {
   const env = { VM_OIDC_SCOPE: "openid", VM_API_HOST: "https://api.example.com/" };
@@ -53,9 +68,26 @@ cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
   }
   const kv = "--backend kv --backend-options kv.json";
   const cli =
-    /^deno install --global --no-config --force --name validmind-auth --unstable-kv '?--allow-read=/;
+    /^deno install --global --force --no-config --name validmind-auth --unstable-kv '?--allow-read=/;
   await world.says(`permissions --for cli ${kv}`, 0, cli);
 });
+
+cliTest(
+  "permissions: the page's own store comes with its module and its database",
+  async (world) => {
+    const store = fromFileUrl(
+      new URL("../../../backends/testing/sqlite_store.ts", import.meta.url),
+    );
+    const path = `${world.home}/team.db`;
+    const env = {
+      VM_OIDC_CREDENTIALS_BACKEND: `${store}:SqliteStore`,
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }),
+    };
+    const { needs } = (await world.says("permissions --json", 0, { env })).json;
+    const found = needs.map(({ name, path }: { name: string; path?: string }) => `${name} ${path}`);
+    assertArrayIncludes(found, [`read ${store}`, `read ${path}`, `write ${path}`]);
+  },
+);
 
 cliTest("permissions: of a backend whose options name variables, these too", async (world) => {
   const backendOptions = { path: "/srv/${STORE_USER}/c.json" };

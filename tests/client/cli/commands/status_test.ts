@@ -101,6 +101,36 @@ cliTest("status: the scope that was granted, and the end of the sign-in itself",
   );
 });
 
+cliTest("status: the entries of each key of an encrypted store", async (world) => {
+  const [key, older] = [1, 2].map(() => crypto.getRandomValues(new Uint8Array(32)).toBase64());
+  const [present, former] = [{ env: "NEW_KEY" }, { env: "OLD_KEY" }];
+  const file = { name: "file", options: { path: world.backend.path } };
+  const withStore = (options: object) => ({
+    NEW_KEY: key!,
+    OLD_KEY: older!,
+    VM_OIDC_CREDENTIALS_BACKEND: "fallback",
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
+      backends: [{ name: "encrypted", options: { backend: file, ...options } }],
+    }),
+  });
+  await world.says("login -q", 0, { env: withStore({ key: former }) });
+  const env = withStore({ key: present, olderKeys: [former] });
+  await world.says("status", 0, /^Entries by +key 0, olderKeys\[0\] 1, no key 0$/m, { env });
+  const { json } = await world.says("status --json", 0, { env });
+  assertEquals(json.key_use, { key: 0, olderKeys: [1], unknown: 0 });
+  // A store that refuses to list its entries, or cannot, is no reason to fail.
+  const unlisted = `${world.home}/unlisted.ts`;
+  await Deno.writeTextFile(
+    unlisted,
+    `export class Unlisted { get() {} put() {} delete() {} }
+    export class Refusing extends Unlisted { list() { throw new Error("not for you"); } }`,
+  );
+  for (const name of ["Refusing", "Unlisted"]) {
+    const own = withStore({ backend: `${unlisted}:${name}`, key: present });
+    await world.says("status", 4, "!Entries by", { env: own });
+  }
+});
+
 cliTest("list: nobody is signed in, and no settings are needed", async (world) => {
   const { stdout, stderr } = await world.says("list", 0, { env: NO_CLIENT });
   const place = `FileCredentialsBackend (${world.backend.path})`;

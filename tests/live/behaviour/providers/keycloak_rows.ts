@@ -1,10 +1,14 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
+import { readClaims } from "../../../../client/entry/bearer.ts";
+import { ApiError } from "../../../../client/errors.ts";
 import type { SessionOptions } from "../../../../client/session_options.ts";
 import { AssertionIssuer } from "../../../support/client_world.ts";
+import { json, startHttpServer } from "../../../support/http_server.ts";
 import { rejectsWith } from "../../../support/rejects_with.ts";
 import type { KeycloakRealm } from "./keycloak.ts";
 import { audienceOf, SECRET } from "./keycloak_realm.ts";
+import { addSteps, followSteps, STEPS_CLIENT } from "./keycloak_steps.ts";
 import { endsOver, isRefused, lives, type Row, row } from "./rows.ts";
 
 /** The issuer and the subject of a service account's token, as Kubernetes writes them. */
@@ -163,6 +167,49 @@ export const KEYCLOAK_ROWS: Record<string, Row<KeycloakRealm>> = {
     await provider.admin("POST", `${provider.user}/logout`);
     const force = () => session.accessToken({ forceRefresh: true });
     await rejectsWith("provider_refused", force, "Invalid token", subjectTokenFile, "at the hub");
+  }),
+
+  "level of authentication that an API demands": row({ clientId: STEPS_CLIENT }, async (world) => {
+    await addSteps(world.provider);
+    await using api = startHttpServer((request) => {
+      const { acr } = readClaims(request.headers.get("authorization")!)!;
+      const challenge = 'Bearer error="insufficient_user_authentication", acr_values="gold"';
+      return acr === "gold" ? json({ acr }) : json({}, 401, { "www-authenticate": challenge });
+    });
+    const passwords: number[] = [];
+    const options = {
+      ...world.browserOptions,
+      apiHost: `${api.origin}/`,
+      onAuthorizationUrl: async ({ url }: { url: string }) => {
+        passwords.push(await followSteps(url));
+      },
+    };
+    await using session = await createSession(options);
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    assertEquals(error.demand, { acrValues: "gold" });
+    await session.signIn({ for: error });
+    assertEquals(await session.get("thing"), { acr: "gold" });
+    assertEquals(passwords, [1, 2]);
+    const age = { for: { demand: { maxAge: 0 } } };
+    await session.signIn(age);
+    // The client's level without a demand: the provider does as it is asked, and no more.
+    const before = await world.stored();
+    const unknown = () => session.signIn({ for: { demand: { acrValues: "platinum" } } });
+    await rejectsWith("demand_unmet", unknown, "platinum");
+    assertEquals(await world.stored(), before);
+
+    // Its discovery document states the levels, and its device flow ignores them.
+    await using byDevice = await createSession({
+      ...world.options,
+      profile: "device",
+      flow: "device",
+      onDeviceCode(code) {
+        const done = followSteps(code.verificationUriComplete!);
+        world.clock.onDelay = async () => void await done;
+      },
+    });
+    const sign = () => byDevice.signIn({ for: error });
+    await rejectsWith("demand_unmet", sign, "acr is silver", 'Set flow: "browser"');
   }),
 
   "realm that requires HTTPS": row("public", async ({ provider, options }) => {

@@ -31,6 +31,8 @@ export interface TestClient {
 /** A provider of one test's own, with one person: `analyst@example.com`. */
 export interface MatrixProvider extends AsyncDisposable {
   readonly issuer: string;
+  /** Rows of the device flow run in the browser where it has none. @default {true} */
+  readonly hasDeviceFlow?: boolean;
   /** The client that is registered so. */
   client(kind: ClientKind): TestClient;
   /** Opens a link of a sign-in, signs the person in, and approves what is asked, or denies it. */

@@ -73,11 +73,11 @@ export const ROWS = {
   }),
 
   "session ended": row("public", async (world) => {
-    const { provider, codes } = world;
+    const { provider, asked } = world;
     await endsOver(world, () => provider.endSession());
     await using session = await createSession(world.options); // and the person can sign in again
     assert(await provider.isActive(await session.accessToken()));
-    assertEquals(codes.length, 2);
+    assertEquals(asked.length, 2);
   }),
 
   "person disabled": row("public", async (world) => {
@@ -92,7 +92,7 @@ export const ROWS = {
     await world.provider.rotateKeys();
     await session.accessToken({ forceRefresh: true });
     assertNotEquals((await world.stored()).id_token, id_token);
-    assertEquals(world.codes.length, 1);
+    assertEquals(world.asked.length, 1);
   }),
 } satisfies Record<string, Row>;
 
@@ -139,7 +139,7 @@ export function lives(
 }
 
 /** The client gets a token of its own, without a person, and another one at its end. */
-async function signsInItself(
+export async function signsInItself(
   { jobOptions, provider }: MatrixWorld,
   proof: SessionOptions = {},
 ): Promise<void> {

@@ -16,7 +16,7 @@ const NO_ID_TOKEN = "Its device flow gives no ID token. The tests run it without
  * prove themselves, so that the rows of a public client are run by one with a secret.
  */
 export const SPRING: ProviderKind<SpringProvider> = {
-  name: "Spring Authorization Server",
+  name: "Spring",
   version: VERSION,
   needs: ["spring"],
   cannot: {

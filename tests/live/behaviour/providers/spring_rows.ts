@@ -43,7 +43,7 @@ export const SPRING_ROWS: Record<string, Row<SpringProvider>> = {
     async (world) => {
       await using session = await createSession({ ...world.browserOptions, flow: "auto" });
       assert(await world.provider.isActive(await session.accessToken()));
-      assertEquals([(await world.stored()).refresh_token, world.codes], [null, []]);
+      assertEquals([(await world.stored()).refresh_token, world.asked], [null, ["browser"]]);
     },
   ),
 };

@@ -1,6 +1,6 @@
 import { FileCredentialsBackend } from "../../../../backends/file.ts";
 import type { OidcCredentials } from "../../../../backends/oidc_credentials_backend.ts";
-import type { DeviceCode, SessionOptions } from "../../../../client/session_options.ts";
+import type { SessionOptions } from "../../../../client/session_options.ts";
 import { rememberSecret } from "../../../support/assert_no_secret.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
@@ -12,8 +12,8 @@ import type { ClientKind, MatrixProvider, TestClient } from "./provider.ts";
 export class MatrixWorld<P extends MatrixProvider = MatrixProvider> implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly backend: FileCredentialsBackend;
-  /** The codes that the person was shown. */
-  readonly codes: DeviceCode[] = [];
+  /** The flows that the person was asked by. */
+  readonly asked: ("device" | "browser")[] = [];
   /** Whether the person denies what is asked. */
   denies = false;
   /** The next token request is carried out, and its answer lost; then all is as before. */
@@ -21,7 +21,7 @@ export class MatrixWorld<P extends MatrixProvider = MatrixProvider> implements A
   /** What sessions ask by. */
   readonly fetch = spyFetch(async (url, init) => {
     const response = await fetch(url, init);
-    if (!this.losesAnswer || !url.endsWith("/token")) return response;
+    if (!this.losesAnswer || !/\/token\/?$/.test(url)) return response;
     this.losesAnswer = false;
     await response.body?.cancel();
     throw new TypeError("connection closed before message completed");
@@ -49,12 +49,18 @@ export class MatrixWorld<P extends MatrixProvider = MatrixProvider> implements A
     return { issuer, clientId, ...proof, credentialsBackend: this.backend, fetch };
   }
 
-  /** For a sign-in with a code, which the person approves during the first wait; no time passes but the clock's. */
+  /**
+   * For a sign-in with a code, which the person approves during the first wait; no time passes but the
+   * clock's. It is in the browser where the provider has no device flow.
+   */
   get options(): SessionOptions {
+    if (this.provider.hasDeviceFlow === false) {
+      return { ...this.browserOptions, now: this.clock.now };
+    }
     return {
       ...this.jobOptions,
       onDeviceCode: (code) => {
-        this.codes.push(code);
+        this.asked.push("device");
         const done = this.provider.follow(code.verificationUriComplete!, { deny: this.denies });
         this.clock.onDelay = () => done;
       },
@@ -68,7 +74,10 @@ export class MatrixWorld<P extends MatrixProvider = MatrixProvider> implements A
     return {
       ...this.jobOptions,
       flow: "browser",
-      onAuthorizationUrl: ({ url }) => this.provider.follow(url, { deny: this.denies }),
+      onAuthorizationUrl: ({ url }) => {
+        this.asked.push("browser");
+        return this.provider.follow(url, { deny: this.denies });
+      },
     };
   }
 

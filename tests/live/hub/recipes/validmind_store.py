@@ -335,7 +335,6 @@ class Vault:
     def delete(self, key):
         """Writes an empty entry over whatever is there, and destroys older versions."""
         name = name_of(key)
-        self._keep_one_version(name)
         over = StoreError("remove credentials in Vault", "others keep changing them", "Try again.")
         for _ in pauses(CHANGE, over):
             row = self._write(name, Row(0, key, "", ""), None)
@@ -526,17 +525,11 @@ class Vault:
         def is_known(answer):
             return is_refused(answer) or answer.data.get("version", 0) > 0
 
-        path = self.folder % ("data", name)
-        answer = self.client.ask("write credentials to", "POST", path, body, is_known, seconds)
-        if is_refused(answer):
-            return None
-        if answer.data["version"] == 1:
-            self._keep_one_version(name)
-        return row._replace(version=answer.data["version"])
-
-    def _keep_one_version(self, name):
-        path = self.folder % ("metadata", name)
-        self.client.ask("write credentials to", "POST", path, {"max_versions": 1})
+        action = "write credentials to"
+        if not version:  # before the first one: a fault in between would leave older ones readable
+            self.client.ask(action, "POST", self.folder % ("metadata", name), {"max_versions": 1})
+        answer = self.client.ask(action, "POST", self.folder % ("data", name), body, is_known, seconds)
+        return None if is_refused(answer) else row._replace(version=answer.data["version"])
 
     def _destroy_before(self, name, version):
         """An engine may keep more versions than a secret asks for."""

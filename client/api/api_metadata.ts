@@ -1,0 +1,106 @@
+import * as oauth from "oauth4webapi";
+import { given } from "../../backends/common/json.ts";
+import { DEFAULT_SCOPE } from "../entry/bearer.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import { SIGN_IN_WORDS } from "../options/declaration.ts";
+import { secureUrl } from "../options/resolve_identity.ts";
+import { checkCallOptions, runtimeOf } from "../options/resolve_options.ts";
+import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
+import { joinScopes, type Parameters, WORDS } from "./demand.ts";
+import { ApiTransport } from "./transport.ts";
+
+const ACTION = "find out how to sign in to the API";
+
+/** The parameters of each challenge in a `WWW-Authenticate` header. */
+export async function readChallenges(header: string): Promise<readonly Parameters[]> {
+  const answer = new Response(null, { headers: { "www-authenticate": header } });
+  const { cause = [] } = await oauth.protectedResourceRequest(
+    "none",
+    "GET",
+    new URL("https://api.invalid"), // nothing is requested
+    undefined,
+    undefined,
+    { [oauth.customFetch]: () => Promise.resolve(answer) },
+  ).catch((error) => error);
+  return cause.map(({ parameters }: { parameters: Parameters }) => parameters);
+}
+
+/**
+ * Reads the metadata of an API: see `discoverApi`. It stands at the address that RFC 9728 forms of the API's
+ * own, or where the API names it at its own origin.
+ */
+export async function requestMetadata(
+  address: string,
+  options: DiscoverApiOptions,
+): Promise<DiscoveredApi> {
+  checkCallOptions(ACTION, options, { signal: "signal", fetch: "function" });
+  const typed = secureUrl(address, "the address", ACTION);
+  typed.search = typed.hash = "";
+  const { signal, fetch = globalThis.fetch } = options;
+  const transport = new ApiTransport(runtimeOf({ fetch }));
+  // The request carries nothing, follows no redirect, and has an end.
+  const get = async (href: string) => {
+    const request = { url: new URL(href), init: { signal, redirect: "error" } } as const;
+    const answer = await transport.send(request, { headers: {}, fetch });
+    const text = await transport.readText(request, answer, 65_536); // more than any API publishes
+    return new Response(text || null, answer);
+  };
+  try {
+    const own = await oauth.resourceDiscoveryRequest(typed, {
+      [oauth.customFetch]: get,
+      [oauth.allowInsecureRequests]: true, // it was checked
+    });
+    return await readMetadata(typed, typed, own);
+  } catch (error) {
+    const { headers } = await get(typed.href);
+    const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
+    const named = challenges.find(({ resource_metadata }) => resource_metadata);
+    const place = URL.parse(named?.resource_metadata ?? "");
+    // The API for whose address this place is formed, which the typed one is, or is below.
+    const resource = place &&
+      new URL(place.href.replace("/.well-known/oauth-protected-resource", ""));
+    const start = `${resource?.href.replace(/\/$/, "")}/`;
+    if (!resource || !`${typed.href}/`.startsWith(start)) throw error;
+    return await readMetadata(typed, resource, await get(place.href));
+  }
+}
+
+/** Reads metadata that is of this resource alone: RFC 9728, section 3.3. */
+async function readMetadata(typed: URL, resource: URL, answer: Response): Promise<DiscoveredApi> {
+  const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
+    .catch(({ message }) => {
+      throw unusable(message); // a fixed text, unlike its cause
+    });
+  const listOf = (name: string) => [metadata[name] ?? []].flat().map(String);
+  const issuers = listOf("authorization_servers");
+  const scopes = listOf("scopes_supported");
+  const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
+  // The issuers one after the other, each with https:, or http: where the API has it on this computer.
+  const official = new RegExp(`^((https:|${typed.protocol})//[\\w.~:/%[\\]-]+( |$))+$`);
+  const dpop = metadata.dpop_bound_access_tokens_required ?? false;
+
+  if (!official.test(issuers.join(" "))) {
+    throw unusable("it names no issuer, or one that is not an https: address");
+  }
+  if (!WORDS.test(scope) || typeof dpop !== "boolean") {
+    throw unusable("its scopes, or its words about DPoP, cannot be used");
+  }
+  return {
+    issuers,
+    options: given({
+      apiHost: typed.href,
+      issuer: issuers.length === 1 ? issuers[0] : undefined,
+      audience: metadata.resource,
+      scope: scopes.length > 0 ? scope : undefined,
+      dpop: dpop || undefined,
+    }),
+  };
+}
+
+function unusable(reason: string): ValidMindAuthError {
+  return new ValidMindAuthError("api_metadata_invalid", {
+    action: ACTION,
+    reason: `its metadata cannot be used: ${reason}`,
+    remedy: `Ask the API's administrator, and set ${SIGN_IN_WORDS}.`,
+  });
+}

@@ -1,0 +1,87 @@
+import { given, parseObject } from "../../backends/common/json.ts";
+import { printable } from "../../backends/common/printable.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { readClaims } from "../entry/bearer.ts";
+import type { ApiDemand } from "../errors.ts";
+
+/** The parameters of a challenge, or of a request. */
+export type Parameters = Readonly<Record<string, string | undefined>>;
+
+/** The errors of challenges that demand another sign-in: RFC 9470, Microsoft Entra, RFC 6750. */
+const ERRORS = ["insufficient_user_authentication", "insufficient_claims", "insufficient_scope"];
+
+/** Names that a request can carry, and no more than any API wants. */
+export const WORDS = /^(?=.{1,2000}$)[!#-[\]-~]+( [!#-[\]-~]+)*$/;
+/** The demand in the challenges of an answer, if there is one. */
+export function demandIn(challenges: readonly Parameters[]): ApiDemand | undefined {
+  return readDemand(challenges.find(({ error = "" }) => ERRORS.includes(error)) ?? {});
+}
+
+/**
+ * The demand among parameters, if there is one that a request can carry. Its claims are JSON, or base64 of
+ * it.
+ */
+export function readDemand(
+  { acr_values: acrValues, max_age: maxAge, claims = "", scope }: Parameters,
+): ApiDemand | undefined {
+  const json = JSON.stringify(parseObject(claims) ?? readClaims(`.${claims}`));
+  const isFit = [acrValues, scope].every((text = "none") => WORDS.test(text)) &&
+    /^\d{1,9}$/.test(maxAge ?? "0") && /^\{.{0,2000}$/.test(json ?? "{");
+  const demand = given({ acrValues, maxAge: maxAge && Number(maxAge), claims: json, scope });
+  if (isFit && Object.keys(demand).length > 0) return demand as ApiDemand;
+  return undefined;
+}
+
+/** The claims of a demand that a refresh with them may meet; `false` for any other demand. */
+export function refreshClaims({ claims, ...others }: ApiDemand): string | false {
+  return Object.keys(others).length === 0 && claims || false;
+}
+
+/** The parameters by which a provider is asked for a demand. The scope has an option of its own. */
+export function parametersOf({ acrValues, maxAge, claims }: ApiDemand) {
+  const parameters = { acr_values: acrValues, max_age: maxAge?.toString(), claims };
+  return given(parameters) as Record<string, string>;
+}
+
+/** Scopes, each once. */
+export function joinScopes(...scopes: readonly (string | undefined)[]): string {
+  return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");
+}
+
+/**
+ * The words for a demand.
+ *
+ * @param scope The scope of the session.
+ */
+export function demandParts(demand: ApiDemand, scope: string) {
+  const json = JSON.stringify(demand);
+  return {
+    reason: `the API demands another sign-in: ${json}`,
+    remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
+      `await session.signIn({ for: { demand: ${json} } });`,
+    signIn: demand.scope === undefined ? undefined : { scope: joinScopes(scope, demand.scope) },
+  };
+}
+
+/**
+ * Why an entry does not meet a demand; `undefined` where it does, as far as its tokens tell.
+ *
+ * @param askedAt When the person was asked, in seconds by the provider's clock.
+ */
+export function shortfallOf(
+  { acrValues, maxAge, scope = "" }: ApiDemand,
+  entry: OidcCredentials,
+  askedAt: number,
+): string | undefined {
+  // A JWT of RFC 9068 has the same claims, where the ID token lacks one.
+  const claims = { ...readClaims(entry.access_token), ...readClaims(`${entry.id_token}`) };
+  const acr = printable(`${claims.acr}`);
+  if (acrValues && !acrValues.split(" ").includes(acr)) return `acr is ${acr}, not ${acrValues}`;
+  // Clocks are read in whole seconds, and compared to five of them.
+  const isNew = Number(claims.auth_time) + Number(maxAge) + 5 >= askedAt;
+  if (maxAge !== undefined && !isNew) return `auth_time is not within ${maxAge} seconds`;
+  // Microsoft Entra grants a scope with the name of its API, or without.
+  const granted = `${entry.granted_scope ?? entry.scope}`.split(/[ /]/);
+  const missing = scope.split(" ").find((name) => !granted.includes(name.replace(/^.*\//, "")));
+  return missing && `the scope ${missing} was not granted`;
+}

@@ -1,0 +1,428 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { twoCells } from "../../../client/sign_in/two_steps.ts";
+import { ApiError, createSession, type Session, type SessionOptions } from "../../../mod.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import {
+  type Brings,
+  CLAIMS,
+  demanding,
+  ENTRA,
+  NEWER,
+  personAtBrowser,
+  STEP_UP,
+  WIDER,
+} from "../../support/demanding_api.ts";
+import { json } from "../../support/http_server.ts";
+import {
+  refreshes,
+  scriptedProviderWorld,
+  type ScriptedWorld,
+} from "../../support/provider_world.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
+
+interface Context extends ScriptedWorld {
+  session: Session;
+  /** The pages that the person was sent to. */
+  links: URL[];
+  brings: Brings[];
+}
+
+/** A test with a signed-in session, and a person whose next sign-ins bring these. */
+function demandTest(
+  name: string,
+  run: (context: Context) => Promise<void>,
+  given: Brings[] = [],
+  options: SessionOptions = {},
+): void {
+  Deno.test(`demand: ${name}`, async () => {
+    await using world = await scriptedProviderWorld();
+    await world.signIn();
+    const brings = [...given];
+    const { links, ...person } = personAtBrowser(world, brings);
+    const session = await world.signIn({ ...person, ...options });
+    world.provider.reset();
+    world.api.reset();
+    await run(Object.assign(Object.create(world), { session, links, brings }));
+  });
+}
+
+/** The error of a call that the API answers so. */
+async function demandOf({ session, api }: Context, ...answers: (() => Response)[]) {
+  api.script.push(...answers);
+  const error = await assertRejects(() => session.get("thing"), ApiError);
+  assertNoSecret(error);
+  return error;
+}
+
+const DEMANDS: [challenge: string, demand: Record<string, unknown>, parameters: object][] = [
+  [STEP_UP, { acrValues: "gold silver" }, { acr_values: "gold silver" }],
+  [NEWER, { maxAge: 0 }, { max_age: "0" }],
+  [WIDER, { scope: "things.write" }, {}],
+  [
+    'DPoP algs="ES256", Bearer error="insufficient_user_authentication", max_age=5, acr_values=gold',
+    { acrValues: "gold", maxAge: 5 },
+    { acr_values: "gold", max_age: "5" },
+  ],
+];
+
+for (const [challenge, demand, parameters] of DEMANDS) {
+  for (const status of [401, 403]) {
+    demandTest(
+      `${JSON.stringify(demand)} by ${status} is data, and no refresh is spent on it`,
+      async (context) => {
+        const { session, api, links } = context;
+        const before = context.stored();
+        const error = await demandOf(context, demanding(challenge, status));
+        assertEquals([error.code, error.status, error.body], [
+          "reauthentication_required",
+          status,
+          "more, please",
+        ]);
+        assertEquals(error.demand as unknown, demand);
+        assertStringIncludes(error.remedy, "session.signIn({ for: error })");
+        assertEquals([refreshes(context), api.requests.length, links.length], [0, 1, 0]);
+        assertEquals(context.stored(), before);
+        await rejectsWith("reauthentication_required", () => {
+          api.script.push(demanding(challenge, status));
+          return session.fetch("thing");
+        });
+
+        await session.signIn({ for: error });
+        const [link] = links;
+        const sent = Object.fromEntries(link!.searchParams);
+        for (const [name, value] of Object.entries(parameters)) assertEquals(sent[name], value);
+        assertEquals(sent.scope!.includes("things.write"), "scope" in demand);
+        await session.get("thing");
+        const { access_token } = context.stored();
+        assert(access_token !== before.access_token);
+        assertEquals(api.requests.at(-1)!.headers.authorization, `Bearer ${access_token}`);
+      },
+      [{ claims: { acr: "gold" }, members: { scope: "openid things.write" } }],
+    );
+  }
+}
+
+demandTest("Entra's claims get one refresh that carries them", async (context) => {
+  const { session, api } = context;
+  api.script.push(demanding(ENTRA));
+  await session.get("thing");
+  const forms = context.provider.requests.filter(({ grantType }) => grantType === "refresh_token");
+  assertEquals(forms.map(({ form }) => form.claims), [CLAIMS]);
+  assertEquals(api.requests.map(({ status }) => status), [401, 200]);
+});
+
+demandTest(
+  "Entra's claims that a refresh does not meet are an error, and no loop",
+  async (context) => {
+    for (const refreshed of [1, 1]) {
+      const error = await demandOf(context, demanding(ENTRA), demanding(ENTRA));
+      context.api.script.length = 0;
+      assertEquals(error.demand, { claims: CLAIMS });
+      assertEquals(refreshes(context), refreshed);
+    }
+  },
+);
+
+demandTest("a refresh that the provider refuses leaves the demand", async (context) => {
+  context.provider.script.token.push(() => oauthError("interaction_required"));
+  const error = await demandOf(context, demanding(ENTRA));
+  assertEquals(error.code, "reauthentication_required");
+  await context.session.signIn({ for: error });
+  assertEquals(context.links[0]!.searchParams.get("claims"), CLAIMS);
+});
+
+demandTest("a sign-in of another program is used before anybody is asked", async (context) => {
+  const other = await context.signIn();
+  await other.accessToken({ forceRefresh: true });
+  context.provider.reset();
+  context.api.script.push(demanding(STEP_UP));
+  await context.session.get("thing");
+  assertEquals([refreshes(context), context.links.length], [0, 0]);
+});
+
+const ASK: SessionOptions = { reauthenticate: "ask", interactive: false };
+const GOLD: Brings = { claims: { acr: "gold" } };
+
+demandTest(
+  "with reauthenticate the person is asked, and the call repeated once",
+  async (context) => {
+    const { session, api, links } = context;
+    api.script.push(demanding(STEP_UP));
+    const answer = await session.post("thing", { json: { a: 1 } }) as { body: unknown };
+    assertEquals(answer.body, { a: 1 });
+    assertEquals([links.length, api.requests.length, refreshes(context)], [1, 2, 0]);
+  },
+  [GOLD],
+  { reauthenticate: "ask" },
+);
+
+demandTest(
+  "calls at once ask the person once",
+  async (context) => {
+    const { session, api, links } = context;
+    api.script.push(demanding(STEP_UP), demanding(STEP_UP), demanding(STEP_UP));
+    await Promise.all(["a", "b", "c"].map((path) => session.get(path)));
+    assertEquals(links.length, 1);
+  },
+  [GOLD],
+  { reauthenticate: "ask" },
+);
+
+demandTest(
+  "two demands in turn: the second is an error, and the person is asked once",
+  async (context) => {
+    const error = await demandOf(context, demanding(STEP_UP), demanding(NEWER));
+    assertEquals(error.demand, { maxAge: 0 });
+    assertEquals([context.links.length, context.api.requests.length], [1, 2]);
+  },
+  [GOLD],
+  { reauthenticate: "ask" },
+);
+
+demandTest(
+  "a stream is not sent twice: the person is not asked",
+  async ({ session, api, links }) => {
+    api.script.push(demanding(STEP_UP));
+    const body = ReadableStream.from([new TextEncoder().encode("hello")]);
+    const send = () => session.fetch("thing", { method: "POST", body });
+    await rejectsWith("reauthentication_required", send);
+    assertEquals([links.length, api.requests.length], [0, 1]);
+  },
+  [GOLD],
+  { reauthenticate: "ask" },
+);
+
+Deno.test("demand: reauthenticate asks also where nobody is asked otherwise", async () => {
+  await using world = await scriptedProviderWorld();
+  await (await world.signIn()).close();
+  const person = personAtBrowser(world, [GOLD]);
+  const { links, ...more } = person;
+  const session = await world.signIn({ ...ASK, ...more });
+  world.api.script.push(demanding(STEP_UP));
+  await session.get("thing");
+  assertEquals(links.length, 1);
+  const quiet = await world.signIn({ interactive: false });
+  const sign = () => quiet.signIn({ for: { demand: { maxAge: 0 } } });
+  await rejectsWith("login_required", sign, "nobody may be asked");
+});
+
+/** Conditional Access, as Entra answers a refresh: the person has to act. */
+const INTERACTION = () =>
+  json({
+    error: "interaction_required",
+    error_description: "AADSTS50076: you must use multi-factor authentication.",
+    error_codes: [50076],
+    suberror: "basic_action",
+    claims: CLAIMS,
+  }, 400);
+
+for (const isMet of [true, false]) {
+  Deno.test(`demand: Microsoft Entra's claims challenge, met by a refresh: ${isMet}`, async () => {
+    const issuer = "https://login.microsoftonline.com/7f3c/v2.0";
+    await using world = await scriptedProviderWorld({ issuer });
+    const own = { fetch: world.provider.fetch, bearer: "access_token" } as const;
+    await world.signIn(own);
+    const { links, ...person } = personAtBrowser(world, []);
+    const session = await world.signIn({ ...own, ...person });
+    const { refresh_token } = world.stored();
+    world.provider.reset();
+    if (!isMet) world.provider.script.token.push(INTERACTION);
+    world.api.script.push(demanding(ENTRA));
+    if (isMet) return void await session.get("thing");
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    assertEquals(error.demand, { claims: CLAIMS });
+    assertEquals(world.stored().refresh_token, refresh_token, "the grant was dropped");
+    await session.signIn({ for: error });
+    const [link] = links;
+    assertEquals([link!.origin, link!.searchParams.get("claims")], [
+      new URL(issuer).origin,
+      CLAIMS,
+    ]);
+    await session.get("thing");
+    assertEquals(refreshes(world), 1);
+  });
+}
+
+const OLD = { auth_time: Math.floor(Date.now() / 1000) - 60 };
+const UNMET: [name: string, challenge: string, brings: Brings, words: string][] = [
+  ["acr is another one", STEP_UP, { claims: { acr: "bronze" } }, "acr is bronze"],
+  ["acr is missing", STEP_UP, {}, "acr is undefined"],
+  ["auth_time is old", NEWER, { claims: OLD }, "auth_time"],
+  ["auth_time is missing", NEWER, { claims: { auth_time: undefined } }, "auth_time"],
+  [
+    "the scope is not granted",
+    WIDER,
+    { members: { scope: "openid" } },
+    "things.write was not granted",
+  ],
+];
+
+for (const [name, challenge, brings, words] of UNMET) {
+  demandTest(`a provider that ignores it is told as such: ${name}`, async (context) => {
+    const before = context.stored();
+    const error = await demandOf(context, demanding(challenge));
+    await rejectsWith("demand_unmet", () => context.session.signIn({ for: error }), words);
+    assertEquals(context.stored(), before);
+    assertEquals(await context.session.accessToken(), before.access_token);
+  }, [brings]);
+}
+
+demandTest("acr in the access token counts, where the ID token has none", async (context) => {
+  const access_token = await context.provider.idToken({ acr: "silver" });
+  context.brings.push({ members: { access_token } });
+  const error = await demandOf(context, demanding(STEP_UP));
+  await context.session.signIn({ for: error });
+  assertEquals(context.stored().access_token, access_token);
+});
+
+demandTest("another person replaces nothing, and their tokens are ended", async (context) => {
+  const before = context.stored();
+  const error = await demandOf(context, demanding(STEP_UP));
+  const sign = () => context.session.signIn({ for: error });
+  await rejectsWith("id_token_invalid", sign, "another person");
+  assertEquals(context.stored(), before);
+  assert(context.provider.isActive(before.access_token));
+  const [revoked] = context.provider.requests.filter(({ path }) => path.endsWith("/revoke"));
+  assert(revoked !== undefined);
+}, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
+
+demandTest(
+  "an old refresh token and a wider scope stay after a sign-in without one",
+  async (context) => {
+    context.amend({ scope: "openid profile email offline_access extra" });
+    const { refresh_token } = context.stored();
+    const error = await demandOf(context, demanding(STEP_UP));
+    await context.session.signIn({ for: error });
+    const stored = context.stored();
+    assertEquals(stored.refresh_token, refresh_token);
+    assertStringIncludes(`${stored.scope}`, "extra");
+    assertStringIncludes(context.links[0]!.searchParams.get("scope")!, "extra");
+  },
+  [{ ...GOLD, members: { refresh_token: undefined } }],
+);
+
+const LONG = "x".repeat(10_000);
+const UNUSABLE: [name: string, challenge: string, code: string][] = [
+  ["a scope of 10 KB", `Bearer error="insufficient_scope", scope="${LONG}"`, "unauthorized"],
+  [
+    "a scope of 3 KB",
+    `Bearer error="insufficient_scope", scope="${LONG.slice(7000)}"`,
+    "unauthorized",
+  ],
+  ["base64 that is none", 'Bearer error="insufficient_claims", claims="&&&"', "unauthorized"],
+  [
+    "base64 of no object",
+    `Bearer error="insufficient_claims", claims="${btoa("[1]")}"`,
+    "unauthorized",
+  ],
+  [
+    "a max_age of words",
+    'Bearer error="insufficient_user_authentication", max_age="soon"',
+    "unauthorized",
+  ],
+  [
+    "an acr of another script",
+    'Bearer error="insufficient_user_authentication", acr_values="g\u00e4"',
+    "unauthorized",
+  ],
+  ["no part at all", 'Bearer error="insufficient_user_authentication"', "unauthorized"],
+  ["no challenge at all", "insufficient_scope, ,,=", "unauthorized"],
+];
+
+for (const [name, challenge, code] of UNUSABLE) {
+  demandTest(
+    `unusable: ${name} is an error, and asks nobody`,
+    async (context) => {
+      context.api.script.push(demanding(challenge), demanding(challenge));
+      await rejectsWith(code as "unauthorized", () => context.session.get("thing"));
+      assertEquals(context.links.length, 0);
+      context.api.script.length = 0;
+    },
+    [GOLD],
+    { reauthenticate: "ask" },
+  );
+}
+
+demandTest("a token that the API echoes is not in it", async (context) => {
+  const token = await context.session.accessToken();
+  const echo = `Bearer error="insufficient_scope", scope="${token}"`;
+  const error = await demandOf(context, demanding(echo, 403));
+  assertEquals(error.code, "api_error");
+  assertNoSecret(error, [token]);
+});
+
+demandTest("signIn() wants a demand, and a sign-in", async (world) => {
+  const { session } = world;
+  await rejectsWith("invalid_options", () => session.signIn({ for: new Error("other") as never }));
+  await rejectsWith("invalid_options", () => session.signIn({} as never));
+  const key = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
+  const byKey = await createSession({ ...key, apiHost: world.api.apiHost });
+  await rejectsWith("no_access_token", () => byKey.signIn({ for: { demand: { maxAge: 0 } } }));
+  world.api.script.push(demanding(STEP_UP, 403));
+  await rejectsWith("api_error", () => byKey.get("thing"));
+});
+
+demandTest(
+  "where the flow is not chosen, a demand goes to the browser, and a scope to a device",
+  async (context) => {
+    const { links, session } = context;
+    context.provider.discovery.acr_values_supported = ["gold"];
+    await session.signIn({ for: { demand: { acrValues: "gold" } } });
+    assertEquals(links.length, 1);
+  },
+  [GOLD],
+  { flow: "auto" },
+);
+
+const DEVICE: [
+  name: string,
+  discovery: Record<string, unknown>,
+  challenge: string,
+  isTaken: boolean,
+][] = [
+  ["acr_values", { acr_values_supported: ["silver"] }, STEP_UP, true],
+  ["acr_values of which nothing is stated", {}, STEP_UP, false],
+  ["claims", { claims_parameter_supported: true }, ENTRA, true],
+  ["claims that it does not take", {}, ENTRA, false],
+  ["max_age", { acr_values_supported: ["gold"] }, NEWER, false],
+  ["scope", {}, WIDER, true],
+];
+
+for (const [name, discovery, challenge, isTaken] of DEVICE) {
+  Deno.test(`demand: the device flow takes ${name}: ${isTaken}`, async () => {
+    await using world = await scriptedProviderWorld();
+    world.provider.discovery = discovery;
+    const session = await world.signIn({ flow: "device" });
+    world.provider.reset();
+    world.api.script.push(demanding(challenge), demanding(challenge));
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    const id_token = await world.provider.idToken({ acr: "gold" });
+    if (!isTaken) {
+      const sign = () => session.signIn({ for: error });
+      await rejectsWith("device_flow_unsupported", sign, "device flow", 'flow: "browser"');
+      return;
+    }
+    world.provider.script.token.push((_, form) =>
+      form.get("grant_type") === "refresh_token"
+        ? json({}, 500)
+        : world.provider.tokens({ id_token, scope: "openid things.write" })
+    );
+    await session.signIn({ for: error });
+    const [form] = world.provider.requests.filter(({ path }) => path.endsWith("/device"));
+    const { acr_values, claims, scope } = form!.form;
+    const { acrValues, claims: wanted, scope: wider = "openid" } = error.demand!;
+    assertEquals([acr_values, claims], [acrValues, wanted]);
+    assertStringIncludes(scope!, wider);
+  });
+}
+
+Deno.test("demand: the cells for a browser on another machine sign out first", () => {
+  const call = { issuer: "https://login.example.com", authorizationParameters: { max_age: "0" } };
+  const cells = twoCells(call, { max_age: "0" });
+  const [clear, start] = ["session.clear()", '{"max_age":"0"}'].map((words) =>
+    cells.findIndex((line) => line.includes(words))
+  );
+  assert(clear! > 0 && start! > clear!, cells.join("\n"));
+  assert(!twoCells(call).some((line) => line.includes("clear")));
+});
