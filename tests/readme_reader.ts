@@ -21,6 +21,11 @@ export const FILE_NAME = /^\/\/ (\S+\.ts)\n/;
 /** A program with its arguments in a sentence. */
 const INLINE = /`((?:validmind-auth|deno(?! task)|openssl|printf|vault) [^`]+)`/g;
 
+/** Why the commands of the pages cannot be typed here: they name files below a home as people have it. */
+export const whyNoHome: string | undefined = /[\s"'$&;|<>()*?]/.test(Deno.env.get("TMPDIR") ?? "")
+  ? " (ignored: a path below TMPDIR needs quotes in a shell)"
+  : undefined;
+
 /** The fences of a page or of a module's text, and the commands in its sentences, in its order. */
 export async function pageFences(path: string): Promise<Fence[]> {
   const text = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));

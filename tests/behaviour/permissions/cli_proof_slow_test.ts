@@ -24,14 +24,14 @@ const COMMANDS: [line: string, code: number, ...about: string[]][] = [
   ["logout --revoke --quiet", 0, ""],
   // Each store of a migration is named by itself.
   [
-    "migrate --from file --to kv --to-options HOME/to.json --quiet",
+    "migrate --from file --to kv --to-options 'HOME/to.json' --quiet",
     0,
     "--backend file",
-    "--backend kv --backend-options HOME/to.json",
+    "--backend kv --backend-options 'HOME/to.json'",
   ],
   ["doctor --quiet", 0, ""],
   ["config", 0, ""],
-  ["status --quiet --config HOME/config.json", 0, "--config HOME/config.json"],
+  ["status --quiet --config 'HOME/config.json'", 0, "--config 'HOME/config.json'"],
   ["permissions", 0, ""],
   ["--help", 0, ""],
 ];

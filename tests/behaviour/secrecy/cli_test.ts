@@ -73,7 +73,7 @@ cliTest("display: an error of a backend has no controls and no token", async (wo
     }`,
     "store.ts",
   );
-  const { stderr } = await world.says(`status --backend ${module}:Store`, 1, "Mend it.");
+  const { stderr } = await world.says(`status --backend '${module}:Store'`, 1, "Mend it.");
   assert(!/[^\P{C}\n]/u.test(stderr), JSON.stringify(stderr));
   assertNoSecret(stderr);
 });
