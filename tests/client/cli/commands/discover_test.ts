@@ -218,14 +218,15 @@ cliTest(
     const { access_token } = await world.signIn();
     using _ = new OwnEnv(world.env);
     using streams = new OwnStreams();
-    const args = ["login", "--json", "--flow", "browser", "--parameter", "max_age=0"];
-    const running = runCli(args);
-    const link = () =>
-      streams.written.stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line))
-        .find(({ type }) => type === "link_shown")?.url;
-    while (link() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
-    assertEquals(new URL(link()).searchParams.get("max_age"), "0");
-    await world.provider.follow(link());
+    let hasEnded = false;
+    const running = runCli(["login", "--flow", "browser", "--parameter", "max_age=0"])
+      .finally(() => hasEnded = true);
+    const link = () => /\S+[?&]state=\S+/.exec(streams.written.stderr)?.[0];
+    while (link() === undefined && !hasEnded) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assertEquals(new URL(link()!).searchParams.get("max_age"), "0");
+    await world.provider.follow(link()!);
     assertEquals(await running, 0, streams.written.stderr);
     assert(world.stored().access_token !== access_token);
   },
