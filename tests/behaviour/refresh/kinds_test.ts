@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { ApiError, clearOidcCredentials, createSession } from "@validmind/auth";
+import {
+  ApiError,
+  clearOidcCredentials,
+  createSession,
+  type OidcCredentialsBackend,
+} from "@validmind/auth";
 import { json } from "../../support/http_server.ts";
-import { HOUR, refreshes, renew, test } from "../../support/provider_world.ts";
+import { HOUR, refreshes, renew, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
 import { replace } from "../../support/replace.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
@@ -215,6 +220,68 @@ for (const life of [60, 3600]) {
       assert(await session.accessToken() !== access_token);
     });
   }
+}
+
+/** The steps of a refresh at which a process may stand still. */
+const STEPS = ["discovery", "jwks", "token"].flatMap((name) => [`before ${name}`, `after ${name}`])
+  .concat("in the lock", "before the write", "after the write");
+
+/** A refresh whose process stands still at one step, by the caller's clock. */
+function stopAt({ clock, backend }: ScriptedWorld, step: string, seconds: number) {
+  const stop = { stops: 0 };
+  const pass = (now: string) => {
+    if (now !== step) return;
+    stop.stops++;
+    clock.advance(seconds * 1000);
+  };
+  const credentialsBackend: OidcCredentialsBackend = {
+    get: (key) => backend.get(key),
+    async put(key, entry, options) {
+      pass("before the write");
+      const stored = await backend.put(key, entry, options);
+      pass("after the write");
+      return stored;
+    },
+    delete: (key) => backend.delete(key),
+    async withLock(key, fn, options) {
+      return await backend.withLock(key, () => (pass("in the lock"), fn()), options);
+    },
+  };
+  const fetch = async (url: string | URL | Request, init?: RequestInit) => {
+    const name = /discovery|configuration$/.test(`${url}`)
+      ? "discovery"
+      : `${url}`.split("/").at(-1);
+    pass(`before ${name}`);
+    const response = await globalThis.fetch(url, init);
+    pass(`after ${name}`);
+    return response;
+  };
+  return { stop, options: { credentialsBackend, fetch, interactive: false } };
+}
+
+for (const step of STEPS) {
+  test(`stop of 1, 30 and 60 s ${step}: no token is stored or given out beyond its end`, async (world) => {
+    const { provider, clock } = world;
+    const life = 60;
+    await world.signIn();
+    for (const seconds of [1, 30, 60]) {
+      clock.advance(HOUR);
+      let madeAt = 0;
+      provider.script.token.push(() => {
+        madeAt = clock.now();
+        return provider.tokens({ expires_in: life });
+      });
+      const { stop, options } = stopAt(world, step, seconds);
+      const session = await world.signIn(options).catch((error) => {
+        assertEquals(error.code, "provider_unavailable", error.message);
+      });
+      const { access_token, expires_at } = world.stored();
+      assert(stop.stops > 0, "it did not stop");
+      assert(madeAt > 0 && Date.parse(expires_at!) <= madeAt + life * 1000, `${seconds} s`);
+      clock.advance(Math.max(0, madeAt + life * 1000 - clock.now()));
+      if (session) assert(await session.accessToken() !== access_token, `${seconds} s`);
+    }
+  });
 }
 
 for (const seconds of [7200, -7200]) {
