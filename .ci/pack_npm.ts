@@ -45,7 +45,7 @@ export async function packNpm(folder: string): Promise<string> {
   await transpile(ROOT, content, files);
   await carryStdPath(join(content, STD_PATH));
   for await (const { path } of walk(content, { exts: [".js", ".d.ts"] })) {
-    const text = await Deno.readTextFile(path);
+    const text = withoutOwnPaths(await Deno.readTextFile(path), dirname(path), content);
     await Deno.writeTextFile(path, withNpmSpecifiers(text, relative(dirname(path), content)));
   }
   await Deno.writeTextFile(join(content, "validmind-auth.js"), PROGRAM, { mode: 0o755 });
@@ -95,6 +95,17 @@ function withNpmSpecifiers(text: string, up: string): string {
   return text.replace(
     /^((?:import|export)\b[^"'`;]*?|.*\bimport\()(["'])([^"'`\n]+)\2/gm,
     (_, before, quote, specifier) => `${before}${quote}${npmSpecifier(specifier, up)}${quote}`,
+  );
+}
+
+/** A declaration without the paths of this machine, which the compiler writes for inferred types. */
+function withoutOwnPaths(text: string, folder: string, content: string): string {
+  return text.replace(/^\/\/\/ <amd-module [^\n]*\n/gm, "").replaceAll(
+    /import\("(file:\/\/[^"]+)"\)/g,
+    (_, url) => {
+      const place = join(content, relative(ROOT, fromFileUrl(url)));
+      return `import("./${relative(folder, place).replaceAll("\\", "/")}")`;
+    },
   );
 }
 

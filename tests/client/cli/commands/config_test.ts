@@ -298,9 +298,9 @@ configTest("permissions lists the file, also for a script", async (world) => {
   const backendOptions = { path: "/srv/vm/tokens.db" };
   const path = await world.write({ ...client(world), backend: "kv", backendOptions });
   const inJson = JSON.stringify(path).slice(1, -1); // a Windows path has backslashes
-  const words: Word[] = [inJson, /--allow-read=\S*\/srv\/vm/, "--unstable-kv "];
-  await world.says("permissions --for cli --json", 0, ...words, "--allow-sys=uid");
-  await world.says("permissions", 0, ...words);
+  const words: Word[] = [/--allow-read=\S*\/srv\/vm/, "--unstable-kv "];
+  await world.says("permissions --for cli --json", 0, inJson, ...words, "--allow-sys=uid");
+  await world.says("permissions", 0, path, ...words);
 });
 
 configTest("a variable that may not be read could win, and is told", async (world) => {
