@@ -1,9 +1,8 @@
-import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isInKv } from "../../backends/common/marks.ts";
 import { isGranted } from "../../backends/common/permission.ts";
-import { NAMES, type PermissionNeed } from "../format_permissions.ts";
+import { NAMES } from "../format_permissions.ts";
 import { requiredPermissions } from "../init.ts";
-import { permissionFlags, UNREAD } from "../permissions/preflight.ts";
+import { isUsed, permissionFlags, UNREAD } from "../permissions/preflight.ts";
 import { uniqueNeeds } from "../permissions/start_needs.ts";
 import { PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
@@ -27,7 +26,7 @@ export async function findNeeds(flags: FlagValues, kind: string, action: string)
     }, { call: kind === "init" ? "init" : "createSession", discover: flags.has("discover") }),
   ]);
   const unstable = isInKv(chosen.backend) ? "--unstable-kv " : "";
-  return { needs, required: needs.filter(isUsed), unstable };
+  return { needs, required: needs.filter((need) => isUsed(need, need.name !== "env")), unstable };
 }
 
 /**
@@ -42,10 +41,10 @@ export async function installAdvice(
   isKv: boolean,
 ): Promise<string> {
   const denoFlags = await completeFlags(flags, missing, isKv);
-  const shorter = denoFlags.endsWith("-A")
-    ? ""
-    : "\nor, shorter, with -A in place of all --allow-…";
-  return `Install it with\n  ${installLine(denoFlags)}${shorter}`;
+  const advice = `Install it with\n  ${installLine(denoFlags)}`;
+  if (denoFlags.endsWith("-A")) return advice;
+  const all = denoFlags.startsWith("--unstable-kv") ? "--unstable-kv -A" : "-A";
+  return `${advice}\nor, shorter,\n  ${installLine(all)}`;
 }
 
 async function completeFlags(
@@ -64,17 +63,4 @@ async function completeFlags(
   const isUnknown = found === undefined && (isOfTwo || ofBackend !== undefined);
   if (isUnknown || NAMES.every((name) => isGranted({ name }))) return `${unstable}-A`;
   return unstable + permissionFlags([...found?.required ?? UNREAD, ...missing]);
-}
-
-/** Whether a need is used here: an optional variable if it is set, and the settings file if it is there. */
-function isUsed(need: PermissionNeed): boolean {
-  if (need.need !== "optional") return true;
-  if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
-  if (need.name !== "read" || !isGranted(need)) return true; // Deno would ask
-  try {
-    Deno.lstatSync(need.path!);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -63,7 +63,7 @@ export function denialOf(path: string): ErrorParts {
   return {
     action: `use the settings file ${path}`,
     reason: "Deno does not permit it",
-    remedy: `Run with ${permissionFlag("read", path)}, too.`,
+    remedy: `If it is there, run with ${permissionFlag("read", path)}, too.`,
   };
 }
 

@@ -1,3 +1,4 @@
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isInKv } from "../../backends/common/marks.ts";
 import { isGranted, runLine } from "../../backends/common/permission.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
@@ -44,13 +45,31 @@ export function preflight(
   const denied = needs.filter((need) => need.need === when && !isGranted(need));
   if (denied.length === 0) return;
   const isUnread = denied.some(({ name }) => name === "env");
-  const known = all().filter(({ need }) => need !== "optional").map(bare);
+  const known = all().filter((need) => isUsed(need)).map(bare);
   throw new ValidMindAuthError("permission_required", {
     action,
     reason: `Deno does not permit ${namesOf(denied)}`,
     remedy: runAdvice(permissionFlags(isUnread ? [...UNREAD, ...known] : known), backend),
     permissions: known,
   });
+}
+
+/**
+ * Whether a need is used here: an optional variable if it is set, and the settings file if it is there.
+ *
+ * @param unknown The answer where Deno does not let this process look.
+ */
+export function isUsed(need: PermissionNeed, unknown = false): boolean {
+  if (need.need !== "optional") return true;
+  if (!isGranted(need)) return unknown;
+  if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
+  if (need.name !== "read") return unknown;
+  try {
+    Deno.lstatSync(need.path!);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Permissions with their purposes: "env A, B (to …), net c:443 (to …)". */

@@ -53,16 +53,27 @@ function tell(label: string, fact: unknown): void {
   console.log(`  ${label.padEnd(24)}  ${fact}`);
 }
 
+const SIGNALS: Deno.Signal[] = ["SIGINT", "SIGHUP"];
+if (Deno.build.os !== "windows") SIGNALS.push("SIGTERM");
+
+const unknown = Deno.args.find((word) => word !== "--manual");
+if (unknown !== undefined) {
+  console.error(`Cannot use ${unknown}: the demo knows --manual alone. Leave it out.`);
+  Deno.exit(2);
+}
+const isManual = Deno.args.includes("--manual");
+
 await withTempHome(async (home) => {
   await using provider = await startOidcProvider({ interval: 1 });
   await using api = await startTrackingApi({ accepts: (token) => provider.isActive(token) });
-  const isManual = Deno.args.includes("--manual");
   provider.autoApprove = !isManual;
-  // Ctrl-C would leave the home behind.
-  Deno.addSignalListener("SIGINT", () => {
-    Deno.removeSync(home, { recursive: true });
-    Deno.exit(130);
-  });
+  // Ctrl-C, or a terminal that is closed, would leave the home behind.
+  for (const signal of SIGNALS) {
+    Deno.addSignalListener(signal, () => {
+      Deno.removeSync(home, { recursive: true });
+      Deno.exit(130);
+    });
+  }
   Deno.env.set("VM_OIDC_ISSUER", provider.issuer);
   Deno.env.set("VM_OIDC_CLIENT_ID", provider.clientId);
   Deno.env.set("VM_API_HOST", api.apiHost);
@@ -71,7 +82,12 @@ await withTempHome(async (home) => {
   tell("OpenID Provider", provider.issuer);
   tell("API", api.apiHost);
   tell("Temporary home", home);
-  tell("Who approves", isManual ? "you" : "this program (you, with: deno task demo --manual)");
+  tell(
+    "Who approves",
+    isManual
+      ? "you: any name and password do"
+      : "this program (you, with: deno task demo --manual)",
+  );
   await tellStory(provider, api);
 });
 console.log("\nDone. The temporary home is gone.");

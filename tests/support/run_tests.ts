@@ -137,7 +137,9 @@ if (import.meta.main) {
     for (const part of parts()) cases.push(...await run(part, folder));
     const counts = countCases(cases);
     if (counts.passed === 0) {
-      console.log("Cannot pass: no test ran. Check the path, --filter and the servers.");
+      console.log(
+        "Cannot pass: no test ran. Check the path, --filter and the servers. Slow tests need test:all.",
+      );
     }
     tellOfRoot(cases);
     console.log(countsLine(counts));

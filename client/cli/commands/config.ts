@@ -16,6 +16,7 @@ import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
 import { CONFIG_VARIABLE, settingsPath, shown } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
+import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import {
@@ -54,7 +55,7 @@ async function list(flags: FlagValues, { action }: Command): Promise<void> {
   preflight(action, [...identityNeeds(flags), ...selectionNeeds()]);
   const { denial: reason, rows, ...file } = await settingsOf(flags, action);
   const { path, state, profile, profiles } = file;
-  const place = state === "absent" ? `none: ${path ?? "it is turned off"}` : path ?? "not known";
+  const place = placeWords(path, state === "absent");
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
   const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
   const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
@@ -122,23 +123,31 @@ function isSame(one: unknown, other: unknown): boolean {
   return normalizeIssuer(`${one}`) === normalizeIssuer(`${other}`);
 }
 
+function placeWords(path: string | undefined, isAbsent: boolean) {
+  if (isAbsent) return path === undefined ? "none: it is turned off" : `${path} (not there)`;
+  return path ?? "not known";
+}
+
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
 async function change(
   flags: FlagValues,
   way: "set" | "unset",
   words: readonly string[],
 ): Promise<number> {
+  const variables = variableNeeds(flags);
+  const folderNeeds = (path: string): PermissionNeed[] => {
+    const reason = "to change the settings file";
+    const shared = { path: dirname(path), reason, need: "always" } as const; // also for its lock
+    return [{ name: "read", ...shared }, { name: "write", ...shared }];
+  };
+  const all = (path: string) => () => [...variables, ...path === "" ? [] : folderNeeds(path)];
+  preflight(CHANGE, variables, "always", all(settingsPath()));
   const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
   if (words.length === 0 || words.length % step > 0) {
     throw usageError(`Cannot ${way} a setting: its name or value is missing. Give it.`);
   }
-  const reason = "to change the settings file";
-  const folder = dirname(path);
-  preflight(CHANGE, [
-    { name: "read", path: folder, reason, need: "always" }, // also for its lock
-    { name: "write", path: folder, reason, need: "always" },
-  ]);
+  preflight(CHANGE, folderNeeds(path), "always", all(path));
   const profile = flags.text("profile");
   const write = () => Promise.try(changeFile, path, way, words, profile);
   // Two at once would lose one of the changes.
@@ -182,12 +191,14 @@ function changeFile(
   return names;
 }
 
+/** The variables that name the place of the file. */
+function variableNeeds(flags: FlagValues): PermissionNeed[] {
+  if (flags.has("config")) return [];
+  return [CONFIG_VARIABLE, HOME_VARIABLE].map((one) => env(one, "to find the settings file"));
+}
+
 function placeOfFile(flags: FlagValues): string {
-  const given = flags.text("config");
-  if (given !== undefined) return given;
-  const variables = [CONFIG_VARIABLE, HOME_VARIABLE];
-  preflight(CHANGE, variables.map((one) => env(one, "to find the settings file")));
-  const path = settingsPath();
+  const path = flags.text("config") ?? settingsPath();
   if (path !== "") return path;
   throw usageError(
     "Cannot find the settings file: VM_AUTH_CONFIG is empty, or the home folder is not known. Give " +

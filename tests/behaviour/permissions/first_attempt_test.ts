@@ -75,3 +75,26 @@ for (const [what, textOf] of Object.entries(SCRIPTS)) {
     }
   });
 }
+
+Deno.test("the command in an error keeps the settings file that is in use", {
+  ignore: Deno.build.os === "windows", // the flags are for a POSIX shell
+}, async () => {
+  await using provider = await startOidcProvider({ interval: 0.05 });
+  await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
+  await using home = await tempDir();
+  provider.autoApprove = true;
+  const folder = `${home.path}/.config/validmind-auth`;
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  const { issuer, clientId } = provider;
+  const settings = { issuer, clientId, apiHost: api.apiHost, model: "cl123" };
+  await Deno.writeTextFile(`${folder}/settings.json`, JSON.stringify(settings), { mode: 0o600 });
+  const file = `${home.path}/script.ts`;
+  await Deno.writeTextFile(file, SCRIPTS["README's script"]!(""));
+  const env = { HOME: home.path, NO_COLOR: "1" };
+  const { stderr } = await runDeno({ file, env, flags: ["--allow-env", "--allow-read"] });
+  const [, command] = /^ {2}deno run (.*)$/m.exec(stderr)!;
+  const flags = wordsIn(command!).slice(0, -1);
+  assert(!flags.includes("-A"), command);
+  const second = await runDeno({ file, flags, env });
+  assertEquals(second.code, 0, second.stderr);
+});

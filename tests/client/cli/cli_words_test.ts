@@ -126,13 +126,25 @@ for (const [line, granted, code, ...words] of EXPECTED) {
     const flags = granted.split(" ").filter(Boolean);
     const { stderr } = await world.says(call, 1, /^error \((permission|unstable)/m, { flags });
     assert(stderr.trimEnd().split("\n").length <= 12, stderr);
-    const [[, installed], ...others] = [...stderr.matchAll(
-      /^ {2}deno install --global --force --no-config --name validmind-auth (.*) jsr:\S+$/gm,
-    )] as [RegExpExecArray];
+    const [installed, whole, ...others] = Array.from(
+      stderr.matchAll(
+        /^ {2}deno install --global --force --no-config --name validmind-auth (.*) jsr:\S+$/gm,
+      ),
+      ([, flags]) => flags!,
+    );
+    assert(/^(--unstable-kv )?-A$/.test(whole ?? installed!), stderr);
     assertEquals(others, []);
     await world.says(call, code, ...words, { flags: wordsIn(installed!) });
   });
 }
+
+cliTest("words: with exact flags config set is led out in one round", async (world) => {
+  const { json } = await world.says("permissions --for cli --json", 0);
+  const call = "config set flow auto";
+  const { stderr } = await world.says(call, 1, "VM_AUTH_CONFIG", { flags: wordsIn(json.flags) });
+  const [, installed] = /validmind-auth (-.*) jsr:/.exec(stderr)!;
+  await world.says(call, 0, "set flow", { flags: wordsIn(installed!) });
+});
 
 const OWN_STORE = { backend: "file", backendOptions: { path: "${HOME}/own/tokens.json" } };
 const KV_ENV = {

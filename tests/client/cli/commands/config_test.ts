@@ -123,7 +123,7 @@ cliTest("config: a setting of another client is shown as unused", async (world) 
 });
 
 configTest("without a file it says where one would be", async (world) => {
-  const none = `settings file  none: ${world.settingsPath}\n\nNothing is set.\n`;
+  const none = `settings file  ${world.settingsPath} (not there)\n\nNothing is set.\n`;
   const { stdout } = await world.says("config", 0, none);
   assertEquals((await world.says("config path", 0)).stdout, `${world.settingsPath}\n`);
   const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
