@@ -313,9 +313,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * Empties a secret, and destroys its older versions: an engine may keep more than the secret asks for.
-   * Only then it limits them, since the tokens have to go also where that is refused. A
-   * DELETE proves nothing, since a node that does not know the secret yet answers that it is gone. And it
-   * would let the versions start anew, so that a late read could not be told from a sign-in.
+   * It limits them last: the tokens go also where that is refused. A DELETE proves nothing, since a node
+   * that does not know the secret yet answers that it is gone. And it would let the versions start anew, so
+   * that a late read could not be told from a sign-in.
    */
   async #remove(name: string, key: string) {
     const version = await this.#secrets.empty(name, key, DELETE);
