@@ -11,9 +11,13 @@ import { ApiTransport } from "./transport.ts";
 
 const ACTION = "find out how to sign in to the API";
 
+/** More than any API sends. The time to read a header grows with the square of its length. */
+const MAX_HEADER = 10_000;
+
 /** The parameters of each challenge in a `WWW-Authenticate` header. */
 export async function readChallenges(header: string): Promise<readonly Parameters[]> {
-  const answer = new Response(null, { headers: { "www-authenticate": header } });
+  const headers = { "www-authenticate": header.slice(0, MAX_HEADER) };
+  const answer = new Response(null, { headers });
   const { cause = [] } = await oauth.protectedResourceRequest(
     "none",
     "GET",
@@ -65,11 +69,15 @@ export async function requestMetadata(
   }
 }
 
+/** The codes of an answer with another status than 200, and of one that is no JSON. */
+const ABSENT = [oauth.RESPONSE_IS_NOT_CONFORM, oauth.RESPONSE_IS_NOT_JSON, oauth.PARSE_ERROR];
+
 /** Reads metadata that is of this resource alone: RFC 9728, section 3.3. */
 async function readMetadata(typed: URL, resource: URL, answer: Response): Promise<DiscoveredApi> {
   const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
-    .catch(({ message }) => {
-      throw unusable(message); // a fixed text, unlike its cause
+    .catch(({ code, message }) => {
+      if (ABSENT.includes(code)) throw unusable("it does not say how to sign in to it (RFC 9728)");
+      throw unusable(`its metadata cannot be used: ${message}`); // a fixed text, unlike its cause
     });
   const listOf = (name: string) => [metadata[name] ?? []].flat().map(String);
   const issuers = listOf("authorization_servers");
@@ -80,10 +88,10 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
   const dpop = metadata.dpop_bound_access_tokens_required ?? false;
 
   if (!official.test(issuers.join(" "))) {
-    throw unusable("it names no issuer, or one that is not an https: address");
+    throw unusable("its metadata names no issuer, or one that is not an https: address");
   }
   if (!WORDS.test(scope) || typeof dpop !== "boolean") {
-    throw unusable("its scopes, or its words about DPoP, cannot be used");
+    throw unusable("the scopes of its metadata, or its words about DPoP, cannot be used");
   }
   return {
     issuers,
@@ -100,7 +108,7 @@ async function readMetadata(typed: URL, resource: URL, answer: Response): Promis
 function unusable(reason: string): ValidMindAuthError {
   return new ValidMindAuthError("api_metadata_invalid", {
     action: ACTION,
-    reason: `its metadata cannot be used: ${reason}`,
-    remedy: `Ask the API's administrator, and set ${SIGN_IN_WORDS}.`,
+    reason,
+    remedy: `Ask the API's administrator for issuer and client id, and set ${SIGN_IN_WORDS}.`,
   });
 }

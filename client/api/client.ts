@@ -6,7 +6,7 @@ import { type ApiDemand, ApiError, codeOf, invalidOptions, ValidMindAuthError } 
 import { named } from "../options/declaration.ts";
 import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
-import { demandIn, demandParts, refreshClaims } from "./demand.ts";
+import { demandIn, demandParts, namesOtherApi, refreshClaims } from "./demand.ts";
 import {
   actionOf,
   type ApiCredentials,
@@ -36,6 +36,8 @@ interface ApiClientOptions {
   signIn?: ((demand: ApiDemand, signal?: AbortSignal) => Promise<void>) | undefined;
   /** The scope that the session asks for. */
   scope?: string | undefined;
+  /** The API that its tokens are for. */
+  audience?: string | undefined;
 }
 
 /** More of an error than its excerpt needs. The rest is not read. */
@@ -140,11 +142,12 @@ export class ApiClient {
 
   /** Gives an answer without a demand. The person is asked once: another demand is an error. */
   async #meetDemand(request: ApiRequest, response: Response): Promise<Response> {
-    const { signIn, credentials } = this.#options;
+    const { signIn, credentials, audience } = this.#options;
     const signal = request.init.signal ?? undefined;
     let answer = response;
     let demand = await this.#demandOf(answer);
-    if (demand !== undefined && signIn !== undefined) {
+    const own = [this.#base?.origin, audience];
+    if (demand !== undefined && signIn !== undefined && !namesOtherApi(demand, own)) {
       await signIn(demand, signal);
       answer = await this.#sendAgain(request, answer, await credentials({ signal }));
       demand = await this.#demandOf(answer);
@@ -158,7 +161,7 @@ export class ApiClient {
     const header = headers.get("www-authenticate") ?? "";
     if (ok || !header.includes("insufficient_")) return undefined;
     const { readChallenges } = await import("./api_metadata.ts");
-    const demand = demandIn(await readChallenges(header.slice(0, 10_000)));
+    const demand = demandIn(await readChallenges(header));
     const text = JSON.stringify(demand ?? "");
     if (redact(text, this.#options.runtime.secrets) === text) return demand;
     return undefined;

@@ -43,6 +43,22 @@ export function parametersOf({ acrValues, maxAge, claims }: ApiDemand) {
   return given(parameters) as Record<string, string>;
 }
 
+/**
+ * Whether a demand names the scope of another API, by its address or as Microsoft Entra does by its id. A
+ * token with it would be for that API, and this one would get it.
+ *
+ * @param own The addresses of this API.
+ */
+export function namesOtherApi(
+  { scope = "" }: ApiDemand,
+  own: readonly (string | undefined)[],
+): boolean {
+  const starts = own.map((address = "") => `${address.replace(/\/$/, "")}/`);
+  const isOther = (name: string) =>
+    /:\/\/|^[\da-f-]{36}\//i.test(name) && !starts.some((start) => name.startsWith(start));
+  return scope.split(" ").some(isOther);
+}
+
 /** Scopes, each once. */
 export function joinScopes(...scopes: readonly (string | undefined)[]): string {
   return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");

@@ -211,7 +211,7 @@ export class SignedInSession implements Session {
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
       signIn: asksAgain ? (demand, signal) => this.signIn({ for: { demand }, signal }) : undefined,
-      scope: identity.kind === "oidc" ? identity.scope : undefined,
+      ...identity.kind === "oidc" && { scope: identity.scope, audience: identity.audience },
     });
   }
 

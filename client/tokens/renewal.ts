@@ -108,7 +108,7 @@ export class TokenRenewal extends EntryRenewal {
     };
     const before = await untilAborted(store.withLock(prove, { signal }), signal);
     const [again, { askPerson }] = await Promise.all([
-      demand && this.#prepareAgain(demand, before),
+      demand && this.#prepareAgain(demand, store.unstored ?? before),
       import("../sign_in/dialog.ts"),
     ]);
     const provider = again?.provider ?? await this.openProvider();
@@ -124,16 +124,25 @@ export class TokenRenewal extends EntryRenewal {
         this.reportStored(entry);
         return entry;
       },
-      look: async () => await this.freshIn(await store.peek(), rejected),
+      look: async () => {
+        const other = await this.freshIn(await store.peek(), rejected);
+        if (other !== undefined && again?.serves(other) !== false) return other;
+        return undefined;
+      },
       bearerIn: (entry) => this.bearerIn(entry),
     });
   }
 
-  /** The means of a sign-in that an API demands, in the place of the stored one of the same person. */
+  /**
+   * The means of a sign-in that an API demands, in the place of the stored one of the same person. Only
+   * the scope goes over. A refresh with an old token would undo the sign-in, or a sign-out in between.
+   */
   async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
-    const { identity, runtime } = this.options;
+    const { options: { identity, runtime }, store } = this;
     const own = this.options.askAgain!;
     const askedAt = Date.now() / 1000;
+    const lackOf = (entry: OidcCredentials) =>
+      shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
     const demanded = parametersOf(demand);
     const scope = joinScopes(identity.scope, `${before?.scope ?? ""}`, demand.scope);
     const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
@@ -143,14 +152,13 @@ export class TokenRenewal extends EntryRenewal {
     return {
       provider,
       ask: { ...own, authorizationParameters, demanded, call },
-      /** New tokens go on from it: its refresh token stays where there is no new one. */
-      previous: { ...before, scope, granted_scope: undefined } as OidcCredentials,
+      previous: { scope } as OidcCredentials,
+      /** Whether another program's sign-in is of the same person, and meets the demand. */
+      serves: (entry: OidcCredentials) => isSamePerson(before, entry) && !lackOf(entry),
       /** Refuses the tokens of another person, and those that do not meet the demand. */
       async assertMet(entry: OidcCredentials, tokens: TokenSet) {
-        const [old, now] = [before?.id_token, tokens.idToken].map((token) =>
-          readClaims(`${token}`)
-        );
-        if (old !== undefined && old.sub !== now?.sub) {
+        const present = store.unstored ?? await store.peek(); // others may have changed it meanwhile
+        if (!isSamePerson(before, entry) || !isSamePerson(present, entry)) {
           await revokeTokens(() => Promise.resolve(provider), tokens); // nobody else has them
           throw new ValidMindAuthError("id_token_invalid", {
             action,
@@ -159,7 +167,7 @@ export class TokenRenewal extends EntryRenewal {
           });
         }
         // Not revoked: at some providers this would end the stored sign-in of the same browser.
-        const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
+        const lack = lackOf(entry);
         if (!lack) return;
         throw new ValidMindAuthError("demand_unmet", {
           action,
@@ -183,7 +191,7 @@ export class TokenRenewal extends EntryRenewal {
       if (era === held.era) held.adopt(entry); // not after a sign-out in between
       return this.#liveBearerIn(entry);
     } catch (error) {
-      if (era === held.era) this.#followFailure(error);
+      if (era === held.era) this.#followFailure(error, claims);
       const alive = held.alive;
       if (rejected !== undefined || alive === undefined || !isFault(error)) throw error;
       held.bridge();
@@ -221,11 +229,11 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Follows an unsuccessful renewal in the memory of the session. */
-  #followFailure(error: unknown) {
+  #followFailure(error: unknown, claims: string | undefined) {
     const { unstored } = this.store;
     if (unstored !== undefined && coversScope(unstored, this.options.identity.scope)) {
       this.#held.adoptUnstored(unstored);
-    } else if (endsSignIn(error)) this.#held.dropRefreshToken();
+    } else if (claims === undefined && endsSignIn(error)) this.#held.dropRefreshToken();
   }
 
   /** Takes over the stored entry where it has a fresh bearer other than `rejected`. */
@@ -248,6 +256,12 @@ export class TokenRenewal extends EntryRenewal {
   async clear(revoke: boolean, held: OidcCredentials | undefined): Promise<ClearResult> {
     return await clearCredentials(this.store, revoke, () => this.openProvider(), held);
   }
+}
+
+/** Whether an entry is of the person of an earlier one, as far as that tells. */
+function isSamePerson(earlier: OidcCredentials | undefined, entry: OidcCredentials) {
+  const [old, own] = [earlier, entry].map((one) => readClaims(`${one?.id_token}`));
+  return old === undefined || old.sub === own?.sub;
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */

@@ -138,6 +138,10 @@ const BAD: [name: string, answers: Answers][] = [
     "https://api.example.com/meta": METADATA,
   }],
   ["a place that is no address", { [API]: challenge("nowhere") }],
+  ["a place behind 10 KB of other challenges", {
+    [API]: challenge(PLACE, `${'Basic realm="x", '.repeat(700)}Bearer`),
+    [PLACE]: { ...METADATA, resource: "https://api.example.com/" },
+  }],
   ["a challenge that is none", {
     [API]: () => new Response("", { status: 401, headers: { "www-authenticate": "=,=" } }),
   }],
@@ -151,6 +155,14 @@ for (const [name, answers] of BAD) {
       assertEquals(new URL(url).origin, "https://api.example.com");
       assert(!headers.has("authorization"));
     }
+  });
+}
+
+for (const body of [undefined, "<html>Welcome</html>", ""]) {
+  Deno.test(`discoverApi: an API without metadata, which answers ${body}, says so`, async () => {
+    const { fetch } = scripted(body === undefined ? {} : text(body));
+    const discover = () => discoverApi(API, { fetch });
+    await rejectsWith("api_metadata_invalid", discover, "RFC 9728", "administrator");
   });
 }
 

@@ -95,7 +95,9 @@ export async function keepApi(
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
   const named = flags.text("issuer") ?? kept.issuer ??
-    prompt("Sign in at this issuer? Only if you know it:", issuers[0]);
+    // Enter alone confirms nothing.
+    prompt(`Sign in at ${issuers[0]}? If you know it, answer y, or type another of the issuers:`)
+      ?.replace(/^y$/i, issuers[0]!);
   const issuer = issuers.find((one) => isSame(one, named));
   if (issuer === undefined) throw fail("no issuer of the API is confirmed. Give it as --issuer.");
   const { apiHost = options.apiHost } = kept;

@@ -74,6 +74,7 @@ function stepUpTest(
       flow,
       ...flow === "browser" && { now: undefined, delay: undefined },
       apiHost: `${api.origin}/`,
+      authorizationParameters: { prompt: "consent" }, // else it gives no refresh token
       async onAuthorizationUrl(prompt: AuthorizationPrompt) {
         prompts.push(prompt);
         await world.provider.follow(prompt.url, { login });
@@ -105,6 +106,9 @@ stepUpTest("a level of authentication, which a refresh keeps", async (world) => 
   await session.signIn({ for: error });
   assertEquals(await session.get("thing"), { acr: "gold" });
   assertEquals(prompts.length, 1);
+  // By a refresh token of the new sign-in: the old one does not go over.
+  await session.accessToken({ forceRefresh: true });
+  assertEquals(await session.get("thing"), { acr: "gold" });
   const again = await world.signIn({ interactive: false, apiHost: session.apiHost! });
   assertEquals(await again.get("thing"), { acr: "gold" });
 });

@@ -1,4 +1,12 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { credentialKey } from "../../../client/credential_key.ts";
+import { readClaims } from "../../../client/entry/bearer.ts";
 import { twoCells } from "../../../client/sign_in/two_steps.ts";
 import { ApiError, createSession, type Session, type SessionOptions } from "../../../mod.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
@@ -288,19 +296,176 @@ demandTest("another person replaces nothing, and their tokens are ended", async 
 }, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
 
 demandTest(
-  "an old refresh token and a wider scope stay after a sign-in without one",
+  "a wider scope stays, and no old refresh token after a sign-in without one",
   async (context) => {
     context.amend({ scope: "openid profile email offline_access extra" });
-    const { refresh_token } = context.stored();
     const error = await demandOf(context, demanding(STEP_UP));
     await context.session.signIn({ for: error });
     const stored = context.stored();
-    assertEquals(stored.refresh_token, refresh_token);
+    assertEquals(stored.refresh_token, null);
     assertStringIncludes(`${stored.scope}`, "extra");
     assertStringIncludes(context.links[0]!.searchParams.get("scope")!, "extra");
   },
   [{ ...GOLD, members: { refresh_token: undefined } }],
 );
+
+const WITHOUT_REFRESH = { refresh_token: undefined };
+const BOB = { acr: "gold", sub: "bob@example.com" };
+
+demandTest("no token of a person who is not known goes over to another", async (context) => {
+  context.amend({ id_token: null });
+  const error = await demandOf(context, demanding(STEP_UP));
+  await context.session.signIn({ for: error });
+  const { id_token, refresh_token } = context.stored();
+  assertEquals([readClaims(`${id_token}`)?.sub, refresh_token], [BOB.sub, null]);
+}, [{ claims: BOB, members: WITHOUT_REFRESH }]);
+
+Deno.test("demand: no refresh token stays that is bound to a former key", async () => {
+  const discovery = { dpop_signing_alg_values_supported: ["ES256"] };
+  await using world = await scriptedProviderWorld({ discovery });
+  const { provider, backend } = world;
+  const bound = { token_type: "DPoP" };
+  const key = credentialKey(provider.issuer, provider.clientId, undefined, { dpop: true });
+  provider.script.token.push(() => provider.tokens(bound));
+  await world.signIn({ dpop: true });
+  const before = backend.get(key)!;
+  const { links: _, ...person } = personAtBrowser(world, [
+    { ...GOLD, members: { ...bound, ...WITHOUT_REFRESH } },
+  ]);
+  const session = await world.signIn({ dpop: true, ...person });
+  await session.signIn({ for: { demand: { acrValues: "gold" } } });
+  const { refresh_token, dpop_key } = backend.get(key)!;
+  assertEquals(refresh_token, null);
+  assertNotEquals(dpop_key, before.dpop_key);
+});
+
+demandTest("the person of tokens that could not be stored counts", async (context) => {
+  const { backend, key, session } = context;
+  const { put } = backend;
+  backend.put = () => {
+    throw new Error("full");
+  };
+  await rejectsWith("credentials_not_stored", () => session.accessToken({ forceRefresh: true }));
+  backend.delete(key);
+  backend.put = put;
+  const sign = () => session.signIn({ for: { demand: { acrValues: "gold" } } });
+  await rejectsWith("id_token_invalid", sign, "another person");
+}, [{ claims: BOB }]);
+
+interface AskedContext extends ScriptedWorld {
+  /** The sign-ins that the person has made. */
+  links: URL[];
+  sign: () => Promise<void>;
+}
+
+/** A test of a demanded sign-in, and of a change of the store while the person is at the browser. */
+function whileAskedTest(
+  name: string,
+  brings: Brings,
+  change: (world: ScriptedWorld) => unknown,
+  run: (context: AskedContext) => Promise<void>,
+): void {
+  Deno.test(`demand: while the person is asked, ${name}`, async () => {
+    await using world = await scriptedProviderWorld();
+    await world.signIn();
+    const { links, onAuthorizationUrl, ...person } = personAtBrowser(world, [brings]);
+    const looked = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    let looks = 0;
+    const session = await world.signIn({
+      ...person,
+      async onAuthorizationUrl(prompt) {
+        await change(world);
+        await Promise.race([looked.promise, ended.promise]);
+        if (looks > 2) await onAuthorizationUrl!(prompt);
+      },
+      async delay(_: number, signal?: AbortSignal) {
+        await new Promise((resolve) => setTimeout(resolve));
+        if (++looks < 3) return;
+        looked.resolve();
+        await new Promise((resolve) => signal?.addEventListener("abort", resolve));
+      },
+    } as SessionOptions);
+    const sign = async () => {
+      await session.signIn({ for: { demand: { acrValues: "gold" } } }).finally(ended.resolve);
+    };
+    await run(Object.assign(Object.create(world), { links, sign }));
+  });
+}
+
+for (const [acr, isServed] of [["bronze", false], ["gold", true]] as const) {
+  whileAskedTest(
+    `a sign-in elsewhere with acr ${acr} ends it: ${isServed}`,
+    GOLD,
+    async ({ amend, provider }) =>
+      amend({ access_token: "planted", id_token: await provider.idToken({ acr }) }),
+    async ({ sign, stored, links }) => {
+      await sign();
+      assertEquals(stored().access_token === "planted", isServed);
+      assertEquals(links.length === 0, isServed);
+    },
+  );
+}
+
+whileAskedTest(
+  "a sign-out ends the old refresh token for good",
+  { ...GOLD, members: WITHOUT_REFRESH },
+  ({ backend, key }) => backend.delete(key),
+  async ({ sign, stored }) => {
+    await sign();
+    assertEquals(stored().refresh_token, null);
+  },
+);
+
+whileAskedTest(
+  "another person's sign-in elsewhere is not taken, and not replaced",
+  GOLD,
+  async ({ amend, provider }) =>
+    amend({ access_token: "planted", id_token: await provider.idToken(BOB) }),
+  async ({ sign, stored }) => {
+    await rejectsWith("id_token_invalid", sign, "another person");
+    assertEquals(readClaims(`${stored().id_token}`)?.sub, BOB.sub);
+  },
+);
+
+for (const refusal of ["interaction_required", "invalid_grant"]) {
+  demandTest(`${refusal} to claims does not end other refreshes`, async (context) => {
+    const { session, provider } = context;
+    provider.script.token.push(() => oauthError(refusal));
+    await demandOf(context, demanding(ENTRA));
+    const token = await session.accessToken({ forceRefresh: true });
+    assertEquals([context.stored().access_token, refreshes(context)], [token, 2]);
+  });
+}
+
+for (
+  const [scope, isAsked] of [
+    ["things.write https://other.example.com/.default", false],
+    ["{origin}.example.com/.default", false],
+    ["2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default", false],
+    ["{origin}/.default", true],
+    ["api://own/.default", true],
+    ["things/write", true],
+  ] as const
+) {
+  Deno.test(`demand: the scope ${scope} is asked for without the caller: ${isAsked}`, async () => {
+    await using world = await scriptedProviderWorld();
+    const own = { audience: "api://own" };
+    await world.signIn(own);
+    const named = scope.replace("{origin}", new URL(world.api.apiHost).origin);
+    const granted = { members: { scope: `openid ${named.replace(/\S+\//g, "")}` } };
+    const { links, ...person } = personAtBrowser(world, [granted]);
+    const session = await world.signIn({ ...own, ...person, reauthenticate: "ask" });
+    world.api.script.push(demanding(`Bearer error="insufficient_scope", scope="${named}"`, 403));
+    if (isAsked) await session.get("thing");
+    else {
+      const error = await assertRejects(() => session.get("thing"), ApiError);
+      assertEquals([error.demand, links.length], [{ scope: named }, 0]);
+      await session.signIn({ for: error });
+    }
+    assertEquals(links.length, 1);
+  });
+}
 
 const LONG = "x".repeat(10_000);
 const UNUSABLE: [name: string, challenge: string, code: string][] = [

@@ -128,25 +128,37 @@ addressTest("an API that says nothing of itself is told, by code", async (world,
   assertEquals(await settings(world), null);
 });
 
-for (const [typed, code] of [["second", 0], ["n", 2], [null, 2]] as const) {
+const FIRST = "https://first.example.com";
+const TYPED: [typed: string | null, code: number][] = [
+  ["second", 0],
+  ["y", 0],
+  ["Y", 0],
+  ["n", 2],
+  ["", 2],
+  [null, 2],
+];
+
+for (const [typed, code] of TYPED) {
   addressTest(
-    `in a terminal the person chooses one of two issuers by ${typed}`,
+    `in a terminal the person chooses one of two issuers by ${JSON.stringify(typed)}`,
     async (world, api) => {
       const { issuer } = world.provider;
-      api.metadata.authorization_servers = ["https://first.example.com", issuer];
+      const chosen: Record<string, string> = { second: issuer, y: FIRST, Y: FIRST };
+      api.metadata.authorization_servers = [FIRST, issuer];
       const asked: unknown[] = [];
       const { prompt } = globalThis;
-      globalThis.prompt = (_, first) => {
-        asked.push(first);
-        return typed === "second" ? `${issuer}/` : typed;
+      // Enter alone gives the second argument.
+      globalThis.prompt = (text, first) => {
+        asked.push(text?.includes(FIRST));
+        return typed === "second" ? `${issuer}/` : typed || (first ?? typed);
       };
       try {
         await world.says(`config discover ${api.address} --client-id c`, code);
       } finally {
         globalThis.prompt = prompt;
       }
-      assertEquals(asked, ["https://first.example.com"]);
-      assertEquals((await settings(world))?.issuer, code === 0 ? issuer : undefined);
+      assertEquals(asked, [true]);
+      assertEquals((await settings(world))?.issuer, chosen[`${typed}`]);
       // Confirmed once, and for this API alone.
       if (code === 0) await world.says(`config discover ${api.address} --client-id c`, 0);
     },
