@@ -301,26 +301,30 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
     const isKnown = (answer: VaultAnswer) => isRefused(answer) || Number(answer.data.version) > 0;
     // Before the first version: a fault in between would leave each older one readable.
-    const isFirst = version === undefined || version === 0;
-    if (isFirst) {
-      await this.#ask(use, "POST", this.#path("metadata", name), isDone, { max_versions: 1 });
-    }
+    if (version === 0) await this.#keepOneVersion(name, use);
     const answer = await this.#ask(use, "POST", this.#path("data", name), isKnown, body);
     if (isRefused(answer)) return undefined;
     return { version: Number(answer.data.version), key, text, holder };
   }
 
+  async #keepOneVersion(name: string, use: SecretUse) {
+    await this.#ask(use, "POST", this.#path("metadata", name), isDone, { max_versions: 1 });
+  }
+
   /**
-   * Empties a secret, and destroys its older versions: an engine may keep more than the secret asks for. A
-   * DELETE proves nothing, since a node that does not know the secret yet answers that it is gone. And it
-   * would let the versions start anew, so that a late read could not be told from a sign-in.
+   * Empties a secret, and destroys its older versions: an engine may keep more than the secret asks for.
+   * It limits them last: the tokens go also where that is refused. A DELETE proves nothing, since a node
+   * that does not know the secret yet answers that it is gone. And it would let the versions start anew, so
+   * that a late read could not be told from a sign-in.
    */
   async #remove(name: string, key: string) {
     const version = await this.#secrets.empty(name, key, DELETE);
     const length = Math.min(version - 1, MOST_VERSIONS);
-    if (length === 0) return;
     const versions = Array.from({ length }, (_, index) => version - 1 - index);
-    await this.#ask(DELETE, "POST", this.#path("destroy", name), isDone, { versions });
+    if (length > 0) {
+      await this.#ask(DELETE, "POST", this.#path("destroy", name), isDone, { versions });
+    }
+    await this.#keepOneVersion(name, DELETE);
   }
 
   async #names(use: SecretUse): Promise<string[]> {

@@ -65,22 +65,34 @@ function judgeFile(path: string) {
   refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
 }
 
-/** Whether a disk has no space for SQLite's own files. SQLite has several words for that. */
+/** Whether the disk of a database has no space for SQLite's own files. SQLite has several words for that. */
 export async function isDiskFull(path: string): Promise<boolean> {
   try {
-    (await proveWrite(`${path}.tmp`, SPACE_BYTES)).end();
+    const unused = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+    (await proveWrite(unused, SPACE_BYTES)).end();
     return false;
   } catch (error) {
     return isFull(error);
   }
 }
 
-/** Removes a database with all that is in it, which needs no space. */
+/**
+ * Removes a database with all that is in it, which needs no space. Without a database, the files with such
+ * names are another program's.
+ */
 export function removeDatabase(given: string): void {
   const path = resolveLink(given);
-  judgeFile(path);
-  const content = lookIfPresent(path) && Deno.readTextFileSync(path);
-  if (content && !content.startsWith(HEADER)) refuse("remove", path, NO_DATABASE);
+  const info = lookIfPresent(path);
+  if (info === undefined) return;
+  for (const ending of FILES) judgeFile(`${path}${ending}`);
+  if (info.size > 0 && beginOf(path) !== HEADER) refuse("remove", path, NO_DATABASE);
   for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);
   if (path !== given) makeDatabase(path); // a link to nothing would be an error from now on
+}
+
+function beginOf(path: string) {
+  using file = Deno.openSync(path);
+  const bytes = new Uint8Array(HEADER.length);
+  file.readSync(bytes);
+  return new TextDecoder().decode(bytes);
 }

@@ -49,12 +49,15 @@ export class KvStore {
         remedy: 'Run with --unstable-kv, or set "unstable": ["kv"] in deno.json.',
       });
     }
+    let file: DatabaseFile | undefined;
     try {
-      const file = path === ":memory:" ? undefined : prepareDatabase(path);
+      if (path !== ":memory:") file = prepareDatabase(path);
       const kv = await whileBusy("open", options, () => Deno.openKv(file?.path ?? path));
       return new KvStore(kv, options, file);
     } catch (error) {
-      throw kvError("open", path, await isDiskFull(path) ? new Error(FULL) : error);
+      const isRefused = error instanceof CredentialsBackendError;
+      const isFull = file !== undefined && !isRefused && await isDiskFull(file.path);
+      throw kvError("open", path, isFull ? new Error(FULL) : error);
     }
   }
 

@@ -366,6 +366,69 @@ test.onPosix("deleteAll leaves a file that is no database", async ({ backend, pa
   assertEquals(Deno.readTextFileSync(path), "a letter");
 });
 
+test.freshOnPosix("deleteAll leaves files with the names of SQLite's where there is no database", async () => {
+  const path = `${folder()}/work`;
+  for (const mode of [0o644, 0o600]) {
+    for (const side of SIDES) Deno.writeTextFileSync(`${path}${side}`, "a letter", { mode });
+    await new KvCredentialsBackend({ path }).deleteAll();
+    for (const side of SIDES) assertEquals(Deno.readTextFileSync(`${path}${side}`), "a letter");
+    for (const side of SIDES) Deno.removeSync(`${path}${side}`);
+  }
+});
+
+test.onPosix("deleteAll removes nothing where a file beside it is not closed to others", async ({ backend, path, parent }) => {
+  for (const side of SIDES) {
+    Deno.writeTextFileSync(`${path}${side}`, "a letter");
+    Deno.chmodSync(`${path}${side}`, 0o644);
+    const before = namesIn(parent);
+    const words = `${path}${side}: others may read it`;
+    await rejectsWith("backend_denied", () => backend.deleteAll(), words);
+    assertEquals(namesIn(parent), before);
+    Deno.removeSync(`${path}${side}`);
+  }
+});
+
+test.onLinux("deleteAll judges a file by its begin, however long it is", async ({ backend, path }) => {
+  const longerThanAText = 2 ** 29;
+  Deno.truncateSync(path, longerThanAText);
+  await backend.deleteAll();
+  Deno.writeFileSync(path, new Uint8Array(1), { mode: 0o600 });
+  Deno.truncateSync(path, longerThanAText);
+  await rejectsWith("backend_denied", () => backend.deleteAll(), path, "it is not a database");
+  assertEquals(Deno.statSync(path).size, longerThanAText);
+});
+
+test.onPosix("a store that is refused, or not to be opened, leaves its neighbours", async ({ backend, path, parent }) => {
+  Deno.writeTextFileSync(`${path}.tmp`, "a letter");
+  const before = namesIn(parent);
+  Deno.chmodSync(path, 0o644);
+  const { openSync } = Deno;
+  const made: string[] = [];
+  using _open = replace(Deno, "openSync", (file, options) => {
+    const opened = openSync(file, options);
+    if (options?.createNew) made.push(String(file));
+    return opened;
+  });
+  await rejectsWith("backend_denied", () => backend.get(KEY), "others may read it");
+  assertEquals(made, []);
+  Deno.chmodSync(path, 0o600);
+  using _kv = replace(Deno, "openKv", () => Promise.reject(new Error("disk I/O error")));
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "disk I/O error");
+  assertEquals([namesIn(parent), Deno.readTextFileSync(`${path}.tmp`)], [before, "a letter"]);
+});
+
+test.fresh("one in memory that cannot be opened writes no file", async () => {
+  using _open = replace(Deno, "openSync", (file) => {
+    throw new Error(`opened ${file}`);
+  });
+  const removed: string[] = [];
+  using _remove = replace(Deno, "removeSync", (file) => void removed.push(String(file)));
+  using _kv = replace(Deno, "openKv", () => Promise.reject(new Error("disk I/O error")));
+  const backend = new KvCredentialsBackend({ path: ":memory:" });
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "disk I/O error");
+  assertEquals(removed, []);
+});
+
 test.mounted("a write on a full disk is backend_full, and what was stored is kept", async () => {
   const mounted = folder();
   const code = `

@@ -225,7 +225,7 @@ test("a mount from before Vault 0.8, whose type stays generic, is used once it h
 test.opened("a sign-out where nobody was signed in destroys no version", async ({ vault, store }) => {
   vault.asked();
   await store.delete(KEY);
-  assertEquals(vault.asked().includes("POST destroy"), false); // Vault refuses an empty list
+  assertEquals(vault.asked(), ["POST data", "POST metadata"]); // Vault refuses an empty list
 });
 
 test.opened("an entry is kept in one version, under the hash of its key, and read and removed again", async ({ vault, store }) => {
@@ -234,8 +234,9 @@ test.opened("an entry is kept in one version, under the hash of its key, and rea
   assertEquals(vault.requests[1]?.body, { max_versions: 1 });
   assertEquals(vault.asked(), ["GET data", "POST metadata", "POST data"]);
   await store.delete(KEY);
-  assertEquals(vault.requests[2]?.body, { versions: [1] });
-  assertEquals(vault.asked(), ["POST metadata", "POST data", "POST destroy"]);
+  const [, destroyed, limited] = vault.requests;
+  assertEquals([destroyed?.body, limited?.body], [{ versions: [1] }, { max_versions: 1 }]);
+  assertEquals(vault.asked(), ["POST data", "POST destroy", "POST metadata"]);
   const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2
   assertEquals(await hashOf("abc"), abc);
 });
@@ -264,6 +265,26 @@ test.opened("a removal that Vault does not confirm is an error", async ({ vault,
     await rejectsWith("backend_unavailable", () => store.delete(KEY), "status 404");
   }
 });
+
+for (const what of ["denied", "lost"]) {
+  test.opened(`a sign-out whose request for the versions is ${what} leaves no tokens`, async ({ vault, store }) => {
+    const remove = { delete: () => store.delete(KEY), deleteAll: () => store.deleteAll() };
+    for (const [name, run] of Object.entries(remove)) {
+      await store.put(KEY, entry());
+      vault.asked();
+      vault.before = ({ method, path }) => {
+        if (method !== "POST" || !path.includes("/metadata/")) return undefined;
+        if (what === "denied") return json({ errors: ["permission denied"] }, 403);
+        throw new TypeError("connection reset");
+      };
+      const code = what === "denied" ? "backend_denied" : "backend_unavailable";
+      await rejectsWith(code, run);
+      assertEquals(vault.asked().includes("POST destroy"), true, name);
+      vault.before = () => undefined;
+      assertEquals(await store.get(KEY), undefined, name);
+    }
+  });
+}
 
 test.opened("a removal of all empties the entries, and leaves what is not this module's", async ({ vault, store }) => {
   await store.withLock(KEY, () => store.put(KEY, entry()), {});

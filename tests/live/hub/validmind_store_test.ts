@@ -290,6 +290,30 @@ test("a sign-out while the provider answers a refresh is not undone", async () =
   await backend.close!();
 });
 
+test("a sign-out that may not limit the versions leaves no tokens", async () => {
+  const { vault } = it;
+  const path = `users/anna/${crypto.randomUUID()}`;
+  const paths = ["data", "destroy"].map((part) => `path "secret/${part}/*"`);
+  const policy = paths.map((one) => `${one} { capabilities = ["create", "read", "update"] }`);
+  await vault.request("PUT", "sys/policies/acl/no-limit", { policy: policy.join("\n") });
+  const { body } = await vault.request("POST", "auth/token/create", { policies: ["no-limit"] });
+  const limited = { method: "token", token: body.auth.client_token } as const;
+  const { backend } = vaultStore({ path });
+  const { backend: deno, python } = vaultStore({ path, auth: limited });
+  const key = credentialKey(ISSUER, CLIENT);
+  const signOuts = [
+    () => python("store.delete_cached_entry(*A)", ISSUER, CLIENT),
+    async () => await deno.delete(key),
+  ];
+  for (const signOut of signOuts) {
+    await backend.put(key, { issuer: ISSUER, client_id: CLIENT, ...ENTRY });
+    const { message } = await assertRejects(signOut, Error);
+    assertStringIncludes(message, "secret/metadata/");
+    assertEquals(await backend.get(key), undefined);
+  }
+  for (const store of [backend, deno]) await store.close!();
+});
+
 test("it needs no line in a notebook, and costs a program without the library nothing", async () => {
   const recipes = fromFileUrl(new URL("./recipes/", import.meta.url));
   const code = `

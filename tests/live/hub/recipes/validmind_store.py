@@ -340,7 +340,8 @@ class Vault:
             row = self._write(name, Row(0, key, "", ""), None)
             row = row or self._write(name, Row(0, key, "", ""), self._look(name, key).version)
             if row is not None:
-                return self._destroy_before(name, row.version)
+                self._destroy_before(name, row.version)
+                return self._keep_one_version(name)  # last: the tokens go also where it is refused
 
     @contextlib.contextmanager
     def lock(self, key):
@@ -525,11 +526,15 @@ class Vault:
         def is_known(answer):
             return is_refused(answer) or answer.data.get("version", 0) > 0
 
+        if version == 0:  # before the first one: a fault in between would leave older ones readable
+            self._keep_one_version(name)
         action = "write credentials to"
-        if not version:  # before the first one: a fault in between would leave older ones readable
-            self.client.ask(action, "POST", self.folder % ("metadata", name), {"max_versions": 1})
         answer = self.client.ask(action, "POST", self.folder % ("data", name), body, is_known, seconds)
         return None if is_refused(answer) else row._replace(version=answer.data["version"])
+
+    def _keep_one_version(self, name):
+        path = self.folder % ("metadata", name)
+        self.client.ask("limit the versions in", "POST", path, {"max_versions": 1})
 
     def _destroy_before(self, name, version):
         """An engine may keep more versions than a secret asks for."""
