@@ -64,6 +64,9 @@ async function signedIn(index: number): Promise<HubKernel> {
 const BROWSER_CELL =
   `import * as vm from "jsr:@validmind/auth";\nconst session = await vm.init({ flow: "browser" });`;
 
+/** As the last words of the quick start say. */
+const SIGN_OUT_CELL = "await vm.clearOidcCredentials({ revoke: true });";
+
 /** A day of a person on the hub, in Chromium. */
 function hubStory(browser: Browser, user: UnixUser) {
   const { hub: { robot }, provider } = world;
@@ -83,7 +86,9 @@ function hubStory(browser: Browser, user: UnixUser) {
       async run() {
         const stored = `${user.home}/.validmind/credentials.json`; // of another test
         if (await isThere(stored)) await Deno.remove(stored);
-        await world.write(user, "quickstart.ipynb", JSON.stringify(await quickstart()));
+        const notebook = await quickstart();
+        notebook.cells.push(...codeCells(SIGN_OUT_CELL).cells);
+        await world.write(user, "quickstart.ipynb", JSON.stringify(notebook));
         await world.write(user, "browser.ipynb", JSON.stringify(codeCells(BROWSER_CELL)));
         person = await HubPerson.signIn(world, browser, user);
         await person.open("quickstart.ipynb");
