@@ -94,15 +94,20 @@ export async function keepApi(
 
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
+  const ofAnother = "the settings are of another API. Give --profile NAME for this one.";
+  const isKnown = issuers.some((one) => isSame(one, kept.issuer));
+  if (kept.issuer !== undefined && !isKnown) throw fail(ofAnother);
   const named = flags.text("issuer") ?? kept.issuer ??
     // Enter alone confirms nothing.
     prompt(`Sign in at ${issuers[0]}? If you know it, answer y, or type another of the issuers:`)
       ?.replace(/^y$/i, issuers[0]!);
   const issuer = issuers.find((one) => isSame(one, named));
-  if (issuer === undefined) throw fail("no issuer of the API is confirmed. Give it as --issuer.");
+  if (issuer === undefined) {
+    throw fail(`no issuer of the API is confirmed. Give one as --issuer: ${issuers.join(", ")}`);
+  }
   const { apiHost = options.apiHost } = kept;
   if (!isSame(kept.issuer ?? issuer, issuer) || !isSame(apiHost, options.apiHost)) {
-    throw fail("the settings are of another API. Give --profile NAME for this one.");
+    throw fail(ofAnother);
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {

@@ -92,7 +92,7 @@ addressTest("without a client the message is a text for the administrator", asyn
 
 addressTest("an issuer that nobody confirms is not used", async (world, api) => {
   const line = `login ${api.address} --client-id c`;
-  await world.says(line, 2, world.provider.issuer, "Give it as --issuer");
+  await world.says(line, 2, world.provider.issuer, "Give one as --issuer");
   await world.says(`${line} --issuer https://other.example.com`, 2, "no issuer of the API");
   assertEquals([await settings(world), world.provider.requests], [null, []]);
 });
@@ -102,7 +102,7 @@ addressTest(
   async (world, api) => {
     const kept = { issuer: "https://own.example.com", clientId: "own", apiHost: api.address };
     await world.write(kept);
-    await world.says(`login ${api.address}`, 2, "no issuer of the API");
+    await world.says(`login ${api.address}`, 2, "--profile NAME");
     const { issuer } = world.provider;
     await world.says(`login ${api.address} --issuer ${issuer}`, 2, "--profile NAME");
     assertEquals([await settings(world), world.provider.requests], [kept, []]);
