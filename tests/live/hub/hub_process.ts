@@ -86,10 +86,23 @@ export async function startHub(options: HubOptions) {
     /** Kills it with all servers, and starts it again. */
     async restart() {
       await kill();
+      await endProxy(state);
       hub = await start();
     },
     [Symbol.asyncDispose]: kill,
   };
+}
+
+/** Ends the proxy of a hub that was killed. A hub takes one that nobody has reaped for a running one. */
+async function endProxy(state: string): Promise<void> {
+  const file = `${state}/jupyterhub-proxy.pid`;
+  const pid = parseInt(await Deno.readTextFile(file));
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended with the hub.
+  }
+  await Deno.remove(file);
 }
 
 async function installKernel(venv: string): Promise<void> {
