@@ -358,20 +358,6 @@ test("JupyterHub, exchange: whoever kills the own server loses the file, and has
   assert(await hubToken(second!) !== undefined, "without a new sign-in at the hub");
 });
 
-test("JupyterHub, exchange: after the hub's restart nobody is asked, and no old file stays", async () => {
-  const [first, second] = it.users;
-  for (const user of it.users) {
-    await signInAtHub(user);
-    await it.hub.robot.startServer(user.name);
-  }
-  await it.hub.restart();
-  await it.hub.robot.startServer(first!.name);
-  await until("the end of the other's", async () => await hubToken(second!) === undefined);
-  await until("a token", () => hubToken(first!));
-  await using kernel = await it.hub.robot.findKernel(first!.name, "deno");
-  assertEquals((await initIn(kernel)).asked, 0);
-});
-
 test("JupyterHub, exchange: the file of a person who was deleted goes, and what an earlier hub left", async () => {
   const [first, second] = it.users;
   for (const user of it.users) {

@@ -56,26 +56,16 @@ export async function startHub(options: HubOptions) {
   };
   const file = `${state}/settings.json`;
   await Deno.writeTextFile(file, JSON.stringify(settings), { mode: 0o600 });
-  const start = () =>
-    startServerProcess({
-      // The pipe to tee, so that what is said can be searched afterwards.
-      command: [
-        ...["bash", "-c", `cd "$0" && exec "\${@:2}" > >(exec tee -a "$1" >&2) 2>&1`, state, log],
-        ...[`${venv}/bin/python`, "-m", "jupyterhub", "-f", CONFIG],
-      ],
-      readyOn: "stderr",
-      ready: /(JupyterHub is now running)/,
-      env: { ...options.env, HUB_SETTINGS: file, PATH: pathVariable },
-    });
-  let hub = await start();
-  /** Ends it, its proxy, and all that its people run. */
-  const kill = async () => {
-    // An orderly end waits for each kernel; the servers and the proxy end with the hub.
-    const ended = hub.end("KILL");
-    // What outlives its server keeps the log open.
-    await Promise.all(users.map(({ uid }) => endProcesses(uid)));
-    await ended;
-  };
+  const hub = await startServerProcess({
+    // The pipe to tee, so that what is said can be searched afterwards.
+    command: [
+      ...["bash", "-c", `cd "$0" && exec "\${@:2}" > >(exec tee -a "$1" >&2) 2>&1`, state, log],
+      ...[`${venv}/bin/python`, "-m", "jupyterhub", "-f", CONFIG],
+    ],
+    readyOn: "stderr",
+    ready: /(JupyterHub is now running)/,
+    env: { ...options.env, HUB_SETTINGS: file, PATH: pathVariable },
+  });
   return {
     origin,
     robot: new HubRobot(origin, robot),
@@ -83,26 +73,14 @@ export async function startHub(options: HubOptions) {
     log,
     /** The hub's own folder, with its database. */
     state,
-    /** Kills it with all servers, and starts it again. */
-    async restart() {
-      await kill();
-      await endProxy(state);
-      hub = await start();
+    async [Symbol.asyncDispose]() {
+      // An orderly end waits for each kernel; the servers and the proxy end with the hub.
+      const ended = hub.end("KILL");
+      // What outlives its server keeps the log open.
+      await Promise.all(users.map(({ uid }) => endProcesses(uid)));
+      await ended;
     },
-    [Symbol.asyncDispose]: kill,
   };
-}
-
-/** Ends the proxy of a hub that was killed. A hub takes one that nobody has reaped for a running one. */
-async function endProxy(state: string): Promise<void> {
-  const file = `${state}/jupyterhub-proxy.pid`;
-  const pid = parseInt(await Deno.readTextFile(file));
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended with the hub.
-  }
-  await Deno.remove(file);
 }
 
 async function installKernel(venv: string): Promise<void> {
