@@ -236,8 +236,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * The entry under `key`, decrypted, or `undefined` when there is none.
    *
    * @throws {CredentialsBackendError} `decryption_failed`, `encryption_key_unknown`; for a key in a
-   * variable or a file also `permission_required`, `env_unset`, `env_invalid`, `invalid_options`; the errors of the inner backend
-   * and of a key's backend.
+   * variable or a file also `permission_required`, `env_unset`, `env_invalid`, `invalid_options`; the
+   * errors of the inner backend and of a key's backend.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     return await this.#entryIn(key, await this.#inner.get(rowName(key)));

@@ -110,7 +110,7 @@ export class HeldTokens {
   forget(): OidcCredentials | undefined {
     const { entry } = this;
     this.#forgets++;
-    this.#entry = undefined;
+    this.#entry = this.#bearer = undefined;
     return entry;
   }
 }
