@@ -111,10 +111,8 @@ export interface KeySource {
   readonly permissions: (() => BackendPermission[]) | undefined;
   /** The key to write with. */
   current(): Promise<SealingKey>;
-  /** The key to try for a sealed entry, if one can be from here. */
+  /** The only key from here that a sealed entry can name, if there is one. */
   keyFor(sealed: SealedEntry): Promise<SealingKey | undefined>;
-  /** Learns that that key has opened the entry. */
-  settle?(sealed: SealedEntry): void;
 }
 
 /** Checks a key, and gives its source. `name` is its option. */
@@ -183,7 +181,7 @@ function fixedKey(read: () => Uint8Array<ArrayBuffer>): KeySource {
 function passphraseKey(read: () => string): KeySource {
   const secret = new Once<CryptoKey>(); // the variable may be gone later
   const derived = new Map<string, Once<SealingKey>>();
-  /** The derivation to write with: one of an opened entry, so that a later start derives one key. */
+  /** The derivation to write with: one of an entry, so that a later start derives one key. */
   let current: Derivation | undefined;
 
   const derive = (derivation: Derivation): Promise<SealingKey> => {
@@ -204,8 +202,11 @@ function passphraseKey(read: () => string): KeySource {
   return {
     permissions: () => [],
     current: async () => await derive(current ??= newDerivation()),
-    keyFor: async ({ pbkdf2 }) => pbkdf2 && await derive(pbkdf2),
-    settle: ({ pbkdf2 }) => void (current ??= pbkdf2),
+    keyFor: async ({ key_id, pbkdf2 }) => {
+      const own = pbkdf2 && await derive(pbkdf2);
+      if (own?.id === key_id) current ??= pbkdf2;
+      return own;
+    },
   };
 }
 
