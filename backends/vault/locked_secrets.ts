@@ -25,8 +25,6 @@ export interface SecretUse {
   /** As in "Cannot {action} …". */
   readonly action: string;
   readonly signal?: AbortSignal;
-  /** A shorter time limit than the store's, in milliseconds. */
-  readonly timeoutMs?: number;
 }
 
 /** The requests of the engine. */
@@ -81,10 +79,14 @@ const PROOF_MS = 10_000;
 const OWN_MS = 60_000;
 const LOCK = "lock credentials in";
 /** A store that is down must not hold up the end of the holder's function. */
-const BRIEFLY: SecretUse = { action: LOCK, timeoutMs: 5_000 };
+const BRIEF_MS = 5_000;
 /** The repetitions of one change, beside their time. */
 const PAUSES = { pauseMs: 20, longestPauseMs: 500 };
 const CHANGE_MS = 15_000;
+
+function briefly(): SecretUse {
+  return { action: LOCK, signal: AbortSignal.timeout(BRIEF_MS) };
+}
 
 /** A lock that this process holds. */
 interface Held {
@@ -263,7 +265,7 @@ export class LockedSecrets {
   async #showLife(name: string, held: Held) {
     if (held.isLost) return;
     // The next sign tries again. A write that needs the lock notices that it is lost.
-    await this.#inTurn(held, () => this.#rewrite(name, held, {}, BRIEFLY)).catch(() => undefined);
+    await this.#inTurn(held, () => this.#rewrite(name, held, {}, briefly())).catch(() => undefined);
   }
 
   /** Changes a row that is known. Where that is refused, learns the newer row, if the node knows it. */
@@ -302,9 +304,10 @@ export class LockedSecrets {
   async #release(name: string, held: Held) {
     const { timer } = this.#options;
     const over = () => new Error("for others the lock ends by its silence");
-    await repeat({ ...PAUSES, tries: 5, withinMs: 5_000, timer, over }, async () => {
+    const use = briefly();
+    await repeat({ ...PAUSES, tries: 5, withinMs: BRIEF_MS, timer, over }, async () => {
       if (held.isLost || held.row.holder === "") return true;
-      return await this.#rewrite(name, held, { holder: "" }, BRIEFLY) || undefined;
+      return await this.#rewrite(name, held, { holder: "" }, use) || undefined;
     }).catch(() => undefined);
   }
 
