@@ -3,7 +3,6 @@ import { basename, dirname, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { emptyDocument, looksLikeCredentials, readOwnFile, serializeDocument } from "./document.ts";
-import { isFull } from "./faults.ts";
 import { isOwnFolder, removeIfPresent, replaceFile } from "./replace_file.ts";
 
 const LEFT = /^(\.[0-9a-f]{8})*\.tmp$/;
@@ -38,20 +37,11 @@ export function removeLeft(path: string): void {
   }
 }
 
-/**
- * Removes the file, which needs no space. A link without its target would be an error from now on: there the
- * target is emptied instead.
- */
+/** Removes the file, which needs no space. Its space serves an empty one where a link leads to it. */
 export function removeFile(path: string, given: string, isLocked: boolean): void {
-  if (path === given) return removeIfPresent(path);
-  const empty = serializeDocument(emptyDocument());
-  try {
-    replaceFile(path, empty, { isLocked });
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    removeIfPresent(path); // its space serves the empty one
-    replaceFile(path, empty, { isLocked });
-  }
+  removeIfPresent(path);
+  // A link without its target would be an error from now on.
+  if (path !== given) replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
 }
 
 /** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */

@@ -8,9 +8,7 @@ import {
   getEntry,
   readDocument,
   resolveLink,
-  rowOf,
   serializeDocument,
-  setRow,
 } from "./document.ts";
 import { fileError } from "./faults.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
@@ -76,7 +74,7 @@ export class FileStore {
     const path = this.#prepare();
     const set = (document: CredentialsDocument) => {
       if (!isReplaced(getEntry(document, key, path))) return false;
-      setRow(document, key, entry);
+      document.credentials[key] = entry;
       return true;
     };
     return await this.#locked(path, () => this.#change(path, set, { proof: held?.proof }));
@@ -87,10 +85,10 @@ export class FileStore {
     vanished.delete(this.#path);
     const path = resolveLink(this.#path);
     const { document } = readDocument(path);
-    if (rowOf(document, key) === undefined && leftFiles(path).length === 0) return;
+    if (!(key in document.credentials) && leftFiles(path).length === 0) return;
     this.#prepare();
-    const remove = (document: CredentialsDocument) =>
-      Object.hasOwn(document.credentials, key) && delete document.credentials[key];
+    const remove = ({ credentials }: CredentialsDocument) =>
+      key in credentials && delete credentials[key];
     await this.#lockedOrNot(path, (isLocked) => {
       try {
         this.#change(path, remove, { isLocked });
@@ -258,12 +256,9 @@ export class FileStore {
     const now = lookIfPresent(path);
     let advice = "it is now closed to them. If others use this host, sign in again.";
     if (now && isOpen(now)) advice = "it could not be closed to them. Use another path.";
-    const warning = `${path} could be read by others on this host (mode ${mode}); ${advice}`;
-    try {
-      this.#options.onWarning(warning);
-    } catch {
-      // A closed standard error must not turn the write into a failure.
-    }
+    this.#options.onWarning(
+      `${path} could be read by others on this host (mode ${mode}); ${advice}`,
+    );
   }
 }
 
