@@ -308,7 +308,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
     if (fresh.length === 0) return;
     for (const [store] of fresh) this.#chosen.set(store, false);
-    this.#report(`${placesOf(fresh)} is passed over: this process uses ${this.location}.`);
+    this.#onFallback(`${placesOf(fresh)} is passed over: this process uses ${this.location}.`);
   }
 
   /** The entry with its store; without an entry the store of a new one. */
@@ -341,19 +341,11 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         missed.push(error);
         if (isProbeKey(key)) continue;
         const advice = "if it has the entry, that stays. Sign out again once it answers";
-        this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
+        this.#onFallback(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
       }
     }
     if (faults.length > 0) throw faults[0];
     if (missed.length === stores.length) throw missed.at(-1);
-  }
-
-  #report(message: string) {
-    try {
-      this.#onFallback(message);
-    } catch {
-      // The action is done: a closed standard error must not make it a failure.
-    }
   }
 }
 

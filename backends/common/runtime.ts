@@ -21,7 +21,11 @@ export function writeError(text: string): void {
 
 /** Shows a warning of a store, unless the caller takes it. */
 export function warnOnStderr(message: string): void {
-  writeError(`@validmind/auth: ${message}\n`);
+  try {
+    writeError(`@validmind/auth: ${message}\n`);
+  } catch {
+    // The action is done: a closed standard error must not make it a failure.
+  }
 }
 
 /** Refuses a Deno that is too old. */
