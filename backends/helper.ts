@@ -147,7 +147,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       program: "text",
       args: "array",
       env: "texts",
-      timeoutMs: "timeout",
+      timeoutMs: "milliseconds",
       lockFolder: "path",
       lockTimeoutMs: "milliseconds",
     });
@@ -211,13 +211,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     this.#assertGood("store", ended, secretsOf(entry));
     const stored = await this.#secretAt(account.ServerURL);
     if (stored === account.Secret) return true;
-    const instead = "Use another helper or another backend.";
-    if (typeof stored === "string" && stored.length < account.Secret.length) {
-      const reason = "it gives back less than it was given";
-      throw this.#error("backend_too_large", "write", reason, instead);
-    }
-    const reason = "it gives back something else than it was given";
-    throw this.#error("backend_unproven", "write", reason, instead);
+    const isCut = typeof stored === "string" && stored.length < account.Secret.length;
+    throw this.#error(
+      isCut ? "backend_too_large" : "backend_unproven",
+      "write",
+      "it gives back something else than it was given",
+      "Use another helper or another backend.",
+    );
   }
 
   /**

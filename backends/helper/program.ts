@@ -64,8 +64,7 @@ export async function runProgram(call: Program, action: string, input: string): 
 /** The `PATH` that the options give to the program. On Windows the case of a name does not count. */
 function givenPath(env: Program["env"] = {}): string | undefined {
   const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
-  const name = Object.keys(env).find(isPath);
-  return name && env[name];
+  return Object.entries(env).find(([name]) => isPath(name))?.[1];
 }
 
 /**
@@ -133,7 +132,8 @@ async function readAll(
   });
 }
 
-async function killProgram(child: Deno.ChildProcess) {
+/** Kills a program, whatever it does. */
+export async function killProgram(child: Deno.ChildProcess): Promise<void> {
   try {
     child.kill("SIGKILL");
   } catch {

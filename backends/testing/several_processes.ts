@@ -1,4 +1,5 @@
 import { delay } from "../common/promises.ts";
+import { killProgram } from "../helper/program.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /**
@@ -45,9 +46,9 @@ export async function changeTogether(
   const holder = await start(store, shared);
   const results = children.map((child) => finish(child));
   await delay(WAITING_MS); // until they wait for the lock
-  await end(holder);
+  await killProgram(holder);
   await untilFree().catch(async (error) => {
-    await Promise.all(children.map(end));
+    await Promise.all(children.map(killProgram));
     throw error;
   });
   const isDone = await Promise.all(results);
@@ -63,17 +64,6 @@ export async function changeTogether(
 async function finish(child: Deno.ChildProcess) {
   await child.stdin.close().catch(() => undefined); // it may have ended
   return (await child.status).success;
-}
-
-/** Kills a process, whatever it does. */
-async function end(child: Deno.ChildProcess) {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // it has ended
-  }
-  await child.stdin.close().catch(() => undefined);
-  await child.status;
 }
 
 /** Starts a process, and waits until it is ready. Its errors go to standard error. */
