@@ -145,7 +145,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    */
   async deleteAll(): Promise<void> {
     await this.close();
-    if (this.persistent) (await loadStore()).KvStore.remove(this.path);
+    if (this.persistent) (await loadStore()).removeDatabase(this.path);
   }
 
   /**

@@ -11,7 +11,9 @@ import {
 import { fileError } from "../file/faults.ts";
 import { withKeyLock } from "../file/lock.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { type DatabaseFile, isDiskFull, prepareDatabase, removeDatabase } from "./database_file.ts";
+import { type DatabaseFile, isDiskFull, prepareDatabase } from "./database_file.ts";
+
+export { removeDatabase } from "./database_file.ts";
 
 const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
@@ -110,15 +112,6 @@ export class KvStore {
 
   close(): void {
     this.#kv.close();
-  }
-
-  /** Removes the database file, whatever is in it. */
-  static remove(path: string): void {
-    try {
-      removeDatabase(path);
-    } catch (error) {
-      throw kvError("remove", path, error);
-    }
   }
 
   /** The entry, and a check that holds while its row is unchanged. */
