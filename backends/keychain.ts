@@ -25,7 +25,7 @@ import { parseObject } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { repeat } from "./common/repeat.ts";
 import { needDeno } from "./common/runtime.ts";
-import { CredentialsBackendError, SIGN_OUT } from "./credentials_backend_error.ts";
+import { corruptEntry, CredentialsBackendError } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
   CLIENT,
@@ -298,12 +298,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   #corrupt(key: string, reason: string) {
-    return new CredentialsBackendError("backend_corrupt", {
-      action: `read the entry "${printable(key)}" of ${this.location}`,
-      reason,
-      remedy: `Nothing was changed. Remove it with ${SIGN_OUT}.`,
-      signOut: "entry",
-    });
+    return corruptEntry(`read the entry "${printable(key)}" of ${this.location}`, reason);
   }
 
   #notDeleted() {

@@ -2,7 +2,7 @@ import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { fromBase64, toBase64 } from "../common/bytes.ts";
 import { entryFrom } from "../common/read_backend.ts";
 import { checkOptions } from "../common/check_options.ts";
-import { readEnv } from "../common/environment.ts";
+import { needEnv } from "../common/environment.ts";
 import { isNotCapable } from "../common/permission.ts";
 import { Once } from "../common/promises.ts";
 import { readPrivateFile } from "../common/read_private_file.ts";
@@ -135,7 +135,7 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
   }
   if (passphrase !== undefined) {
     const read = () =>
-      readVariable(passphrase.env, "read the passphrase", "Set it, or give another key.");
+      needEnv(passphrase.env, "read the passphrase", "Set it, or give another key.");
     return { ...passphraseKey(read), ...ofVariable(passphrase?.env, name) };
   }
   if (backend === undefined) {
@@ -254,7 +254,7 @@ function row(fields: Record<string, string>): OidcCredentials {
 }
 
 function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
-  const text = readVariable(name, "read the encryption key", MAKE_ONE);
+  const text = needEnv(name, "read the encryption key", MAKE_ONE);
   return keyIn(text, `the variable ${name}`, "env_invalid");
 }
 
@@ -290,16 +290,6 @@ function bytesIn(text: string): Uint8Array<ArrayBuffer> | undefined {
   }
   if (!/^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.test(text)) return undefined;
   return fromBase64(`${text.slice(0, 43).replaceAll("-", "+").replaceAll("_", "/")}=`);
-}
-
-function readVariable(name: string, purpose: string, advice: string) {
-  const text = readEnv(name, purpose);
-  if (text !== undefined) return text;
-  throw new CredentialsBackendError("env_unset", {
-    action: purpose,
-    reason: `the variable ${name} is not set`,
-    remedy: advice,
-  });
 }
 
 /** Neither short, nor repeated, nor a text: no random generator gives such bytes in a lifetime. */

@@ -6,8 +6,8 @@ import { isGranted } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { type PrivateContent, readPrivateBytes } from "../common/read_private_file.ts";
 import {
+  corruptEntry,
   CredentialsBackendError,
-  SIGN_OUT,
   SIGN_OUT_OF_ALL,
 } from "../credentials_backend_error.ts";
 import type { BackendPermission, OidcCredentials } from "../oidc_credentials_backend.ts";
@@ -203,12 +203,8 @@ export function getEntry(
   const entry = document.credentials[key] ?? undefined;
   if (entry === undefined) return undefined;
   if (isRecord(entry)) return JSON.parse(JSON.stringify(entry));
-  throw corrupt(
-    path,
-    `its entry for "${printable(key)}" is not an object`,
-    `clear it: ${SIGN_OUT}.`,
-    "entry",
-  );
+  const reason = `the entry for "${printable(key)}" is not an object`;
+  throw corruptEntry(`read credentials from ${path}`, reason);
 }
 
 /**
@@ -241,17 +237,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return isObject(value) && !isRawJSON(value);
 }
 
-function corrupt(
-  path: string,
-  reason: string,
-  way = `delete it and sign in again: ${SIGN_OUT_OF_ALL} deletes a damaged credentials ` +
-    "file, and no other.",
-  signOut: "entry" | "all" = "all",
-) {
+function corrupt(path: string, reason: string) {
   return new CredentialsBackendError("backend_corrupt", {
     action: `read credentials from ${path}`,
     reason,
-    remedy: `Nothing was changed. Repair the file, or ${way}`,
-    signOut,
+    remedy:
+      `Nothing was changed. Repair the file, or delete it and sign in again: ${SIGN_OUT_OF_ALL} ` +
+      "deletes a damaged credentials file, and no other.",
+    signOut: "all",
   });
 }

@@ -5,35 +5,38 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { emptyDocument, looksLikeCredentials, readOwnFile, serializeDocument } from "./document.ts";
 import { isOwnFolder, removeIfPresent, replaceFile } from "./replace_file.ts";
 
-const LEFT = /^(\.[0-9a-f]{8})*\.tmp$/;
+/**
+ * The files whose paths go on after `path` as `ending` says, with that; none where Deno does not permit to
+ * look, or where there is no folder or one of a neighbour.
+ */
+export function filesBeside(path: string, ending: RegExp): { path: string; found: string[] }[] {
+  const folder = dirname(path);
+  const base = basename(path);
+  if (!isGranted({ name: "read", path: folder })) return [];
+  try {
+    return Array.from(Deno.readDirSync(folder)).flatMap(({ name, isFile }) => {
+      const found = name.startsWith(base) && ending.exec(name.slice(base.length));
+      return found && isFile ? [{ path: join(folder, name), found }] : [];
+    });
+  } catch {
+    return [];
+  }
+}
 
 /**
  * Temp files of killed writes, with tokens in them. A temp file of a living process may be among them: that
  * process makes another one for its write.
  */
 export function leftFiles(path: string): string[] {
-  const folder = dirname(path);
-  if (!isGranted({ name: "read", path: folder })) return [];
-  const name = basename(path);
-  const isLeft = (found: Deno.DirEntry) =>
-    found.isFile && found.name.startsWith(name) && LEFT.test(found.name.slice(name.length));
-  try {
-    return Array.from(Deno.readDirSync(folder)).filter(isLeft).map((left) =>
-      join(folder, left.name)
-    );
-  } catch {
-    return []; // no folder, or one of a neighbour
-  }
+  return filesBeside(path, /^(\.[0-9a-f]{8})*\.tmp$/).map((left) => left.path);
 }
 
-/** Removes them. */
-export function removeLeft(path: string): void {
-  for (const left of leftFiles(path)) {
-    try {
-      removeIfPresent(left);
-    } catch {
-      // A neighbour's: an own file can be removed from a folder that was just written.
-    }
+/** Removes a file, unless that is refused: it may be a neighbour's. */
+export function tryRemove(path: string): void {
+  try {
+    if (isGranted({ name: "write", path })) removeIfPresent(path);
+  } catch {
+    // An own file can be removed from a folder that was just written.
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from "./document.ts";
 import { fileError } from "./faults.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
-import { assertDeletable, leftFiles, removeFile, removeLeft } from "./remove_file.ts";
+import { assertDeletable, leftFiles, removeFile, tryRemove } from "./remove_file.ts";
 import {
   closeFolder,
   makeFolder,
@@ -95,7 +95,7 @@ export class FileStore {
       } catch (error) {
         this.#deleteWithoutSpace(path, key, isLocked, error as CredentialsBackendError);
       }
-      removeLeft(path);
+      leftFiles(path).forEach(tryRemove);
     });
   }
 
@@ -130,7 +130,7 @@ export class FileStore {
       } catch (error) {
         throw fileError("delete", path, error);
       }
-      removeLeft(path);
+      leftFiles(path).forEach(tryRemove);
       syncFolder(dirname(path));
     });
   }

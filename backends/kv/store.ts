@@ -4,8 +4,8 @@ import { printable } from "../common/printable.ts";
 import { Queue } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
 import {
+  corruptEntry,
   CredentialsBackendError,
-  SIGN_OUT,
   SIGN_OUT_OF_ALL,
 } from "../credentials_backend_error.ts";
 import { fileError } from "../file/faults.ts";
@@ -121,12 +121,8 @@ export class KvStore {
     const check = { key: entryKey(key), versionstamp };
     const entry = value ?? undefined;
     if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
-    throw new CredentialsBackendError("backend_corrupt", {
-      action: `read credentials from ${this.#options.path}`,
-      reason: `the entry for "${printable(key)}" is damaged`,
-      remedy: `Remove it with ${SIGN_OUT}.`,
-      signOut: "entry",
-    });
+    const action = `read credentials from ${this.#options.path}`;
+    throw corruptEntry(action, `the entry for "${printable(key)}" is damaged`);
   }
 
   /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */

@@ -1,6 +1,6 @@
 import { Queue, type Timer } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
-import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
+import { corruptEntry, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 
 /** The fields of a secret: its entry, and the holder of its lock. */
@@ -45,13 +45,9 @@ export interface SecretEngine {
 
 /** Refuses a secret of another program. */
 function assertOwn(name: string, { isForeign = false }: Row, action: string): void {
-  if (!isForeign) return;
-  throw new CredentialsBackendError("backend_corrupt", {
-    action,
-    reason: `the secret ${name} there was not written by this module`,
-    remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
-    signOut: "entry",
-  });
+  if (isForeign) {
+    throw corruptEntry(action, `the secret ${name} there was not written by this module`);
+  }
 }
 
 interface LockedSecretsOptions {
