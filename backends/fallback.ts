@@ -299,16 +299,14 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         remedy: "Repair one, or add another one to the list.",
       });
     }
-    this.#passOver(away);
-    return found;
-  }
-
-  #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>) {
     // Another call may have passed over one of them meanwhile, and told it.
     const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
-    if (fresh.length === 0) return;
     for (const [store] of fresh) this.#chosen.set(store, false);
-    this.#onFallback(`${placesOf(fresh)} is passed over: this process uses ${this.location}.`);
+    if (fresh.length > 0) {
+      const passed = placesOf(fresh);
+      this.#onFallback(`${passed} is passed over: this process uses ${this.location}.`);
+    }
+    return found;
   }
 
   /** The entry with its store; without an entry the store of a new one. */

@@ -111,11 +111,10 @@ export class FileStore {
     const kept = [...Object.keys(credentials).filter((one) => one !== key), ...Object.keys(others)];
     if (kept.length === 0) return removeFile(path, this.#path, isLocked);
     throw new CredentialsBackendError("backend_full", {
-      action: error.action,
-      reason: error.reason,
+      ...error,
+      cause: error.cause,
       remedy: "It has other entries, too. Free some space and try again. Or remove all of them: " +
         `delete the file by hand, or with ${SIGN_OUT_OF_ALL}.`,
-      cause: error.cause,
     });
   }
 

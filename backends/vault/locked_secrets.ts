@@ -74,14 +74,13 @@ const PROOF_MS = 10_000;
 /** So long what this process has written counts for more than an older version that it reads. */
 const OWN_MS = 60_000;
 const LOCK = "lock credentials in";
-/** A store that is down must not hold up the end of the holder's function. */
-const BRIEF_MS = 5_000;
 /** The repetitions of one change, beside their time. */
 const PAUSES = { pauseMs: 20, longestPauseMs: 500 };
 const CHANGE_MS = 15_000;
 
+/** A store that is down must not hold up the end of the holder's function. */
 function briefly(): SecretUse {
-  return { action: LOCK, signal: AbortSignal.timeout(BRIEF_MS) };
+  return { action: LOCK, signal: AbortSignal.timeout(5_000) };
 }
 
 /** A lock that this process holds. */
@@ -298,13 +297,11 @@ export class LockedSecrets {
   }
 
   async #release(name: string, held: Held) {
-    const { timer } = this.#options;
-    const over = () => new Error("for others the lock ends by its silence");
     const use = briefly();
-    await repeat({ ...PAUSES, tries: 5, withinMs: BRIEF_MS, timer, over }, async () => {
+    await this.#repeat(use, async () => {
       if (held.isLost || held.row.holder === "") return true;
       return await this.#rewrite(name, held, { holder: "" }, use) || undefined;
-    }).catch(() => undefined);
+    }).catch(() => undefined); // for others the lock ends by its silence
   }
 
   /** The newest that this process knows: a node that is behind does not know its last write. */
