@@ -142,7 +142,6 @@ async function run(
       ...options,
       backend,
       name: key(),
-      lock: backend.withLock?.bind(backend),
       open,
       key,
       patienceMs,

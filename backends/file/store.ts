@@ -252,11 +252,9 @@ export class FileStore {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
     const mode = ((before.mode ?? 0) & 0o777).toString(8);
-    const now = lookIfPresent(path);
-    let advice = "it is now closed to them. If others use this host, sign in again.";
-    if (now && isOpen(now)) advice = "it could not be closed to them. Use another path.";
+    const advice = "If others use this host, sign in again.";
     this.#options.onWarning(
-      `${path} could be read by others on this host (mode ${mode}); ${advice}`,
+      `${path} could be read by others on this host (mode ${mode}). ${advice}`,
     );
   }
 }

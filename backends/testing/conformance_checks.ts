@@ -14,8 +14,6 @@ interface ConformanceContext {
   backend: OidcCredentialsBackend;
   /** A key of this check alone, removed after it. */
   name: string;
-  /** The store's `withLock`, where it has one. */
-  lock?: Lock;
   /** A further handle on the store, or the same where the store is this process's alone. */
   open(): Promise<OidcCredentialsBackend>;
   /** A further key. Those of one check begin alike. */
@@ -42,8 +40,6 @@ export type ConformanceCheck = readonly [
 const SECRET = "conformance-secret";
 /** Gives real stores their turn. */
 const TURN_MS = 20;
-
-type Lock = NonNullable<OidcCredentialsBackend["withLock"]>;
 
 /** The rules, in the order of the protocol. */
 export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
@@ -245,19 +241,18 @@ async function checkLockExclusion(
   expect(overlaps === 0, "two holders of one key's lock ran at the same time");
 }
 
-async function checkLockKeys({ key, patienceMs, lock }: ConformanceContext) {
-  if (lock === undefined) return;
+async function checkLockKeys({ backend, key, patienceMs }: ConformanceContext) {
   const [one, other] = [key(), key()];
   const rule = "the lock of one key held up another key";
-  await lock(one, () => within(patienceMs, rule, take(lock, other)));
+  await backend.withLock?.(one, () => within(patienceMs, rule, take(backend, other)));
 }
 
-async function checkLockThrow({ backend, name, lock }: ConformanceContext) {
-  if (lock === undefined) return;
+async function checkLockThrow({ backend, name }: ConformanceContext) {
+  if (backend.withLock === undefined) return;
   const fault = new Error("thrown by the holder");
-  const thrown = await errorOf(() => lock(name, () => Promise.reject(fault)));
+  const thrown = await errorOf(() => backend.withLock!(name, () => Promise.reject(fault)));
   expect(thrown === fault, "withLock() did not pass on what its function threw");
-  const value = await lock(name, async () => {
+  const value = await backend.withLock(name, async () => {
     await backend.put(name, entry());
     await expectStored(backend, name, entry(), "put() under the lock did not store");
     return "free";
@@ -265,18 +260,17 @@ async function checkLockThrow({ backend, name, lock }: ConformanceContext) {
   expect(value === "free", "withLock() did not give its function's value");
 }
 
-async function checkLockAbort({ name, patienceMs, lock }: ConformanceContext) {
-  if (lock === undefined) return;
+async function checkLockAbort({ backend, name, patienceMs }: ConformanceContext) {
   const abort = new AbortController();
   const { signal } = abort;
-  await lock(name, async () => {
-    const waiting = errorOf(() => lock(name, () => Promise.resolve(), { signal }));
+  await backend.withLock?.(name, async () => {
+    const waiting = errorOf(() => take(backend, name)(signal));
     await delay(TURN_MS);
     abort.abort(new Error("enough"));
     const rule = "the wait for a lock did not end with the signal's reason";
     expect(await within(patienceMs, rule, () => waiting) === signal.reason, rule);
   });
-  await lock(name, () => Promise.resolve());
+  await backend.withLock?.(name, () => Promise.resolve());
 }
 
 async function checkBroken({ backend, name }: ConformanceContext) {
@@ -326,12 +320,12 @@ async function checkPermissions(context: ConformanceContext) {
 }
 
 async function checkProcesses(
-  { backend, name, key, patienceMs, processes, lock }: ConformanceContext,
+  { backend, name, key, patienceMs, processes }: ConformanceContext,
 ) {
   const own = Array.from({ length: 4 }, () => key());
   const untilFree = async () => {
     const rule = "the lock of a process that was killed did not become free";
-    await within(6 * patienceMs, rule, take(lock!, name));
+    await within(6 * patienceMs, rule, take(backend, name));
   };
   const broken = await changeTogether(processes!, backend, name, own, untilFree);
   expect(broken === undefined, broken!);
@@ -355,8 +349,8 @@ function expectNoSecret(value: unknown, what: string) {
 type Wait<T> = (signal: AbortSignal) => Promise<T>;
 
 /** Takes a lock, and releases it at once. */
-const take = (lock: Lock, key: string): Wait<void> => (signal) =>
-  lock(key, () => Promise.resolve(), { signal });
+const take = (backend: OidcCredentialsBackend, key: string): Wait<void> => (signal) =>
+  backend.withLock!(key, () => Promise.resolve(), { signal });
 
 /** Reports the rule after some seconds: a broken lock often shows by waiting for ever. */
 async function within<T>(ms: number, rule: string, wait: Wait<T>): Promise<T> {
