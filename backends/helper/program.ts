@@ -2,7 +2,7 @@ import { readEnv } from "../common/environment.ts";
 import { readText } from "../common/http_answer.ts";
 import { faultOfPath, isProgramPath } from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { within } from "../common/promises.ts";
 import { isWindows } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
@@ -39,25 +39,26 @@ export async function runProgram(call: Program, action: string, input: string): 
   const { program, env, timeoutMs } = call;
   assertTrustedPath(program, env);
   const child = startProgram(call, action);
-  const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
-  try {
-    const ended = Promise.all([
+  const answer = (late: AbortSignal) =>
+    Promise.all([
       child.status,
       readAll(child.stdout, program, late),
       readAll(child.stderr, program, late),
       // A program may end before it has read its input: its end tells more than the broken pipe.
       new Blob([input]).stream().pipeTo(child.stdin).catch(() => undefined),
     ]);
-    const [{ code, signal }, stdout, stderr] = await untilAborted(ended, late);
-    return { code, signal, stdout, stderr };
-  } catch (error) {
-    await killProgram(child);
-    if (error !== late.reason) throw error;
-    throw new CredentialsBackendError("backend_timeout", {
+  const over = () =>
+    new CredentialsBackendError("backend_timeout", {
       action: `${action} credentials by ${program}`,
       reason: `it did not end within ${timeoutMs} ms`,
       remedy: 'See whether it waits for a person, or raise the option "timeoutMs".',
     });
+  try {
+    const [{ code, signal }, stdout, stderr] = await within(timeoutMs, answer, over);
+    return { code, signal, stdout, stderr };
+  } catch (error) {
+    await killProgram(child);
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@ import type * as keyring from "@napi-rs/keyring";
 import { pathOfUrl } from "../common/paths.ts";
 import { isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { within } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
 import { isDeno } from "../common/runtime.ts";
 import {
@@ -219,27 +219,19 @@ async function withinLimits<T>(
   run: () => Promise<T>,
 ): Promise<T> {
   let removed: unknown;
-  const limits = {
-    tries: 5,
-    withinMs: timeoutMs,
-    pauseMs: 5,
-    over: () => keychainError(action, service, removed),
-  };
-  const { value } = await repeat(limits, async () => {
-    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-    const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
+  const limits = { tries: 5, pauseMs: 5, over: () => keychainError(action, service, removed) };
+  const attempt = async () => {
     try {
-      return { value: await untilAborted(run(), late) };
+      return { value: await run() };
     } catch (error) {
-      if (late.aborted && error === late.reason) {
-        const reason = `no answer within ${timeoutMs} ms`;
-        throw errorOf(action, service, ["backend_timeout", reason, `${WAIT} ${NO_END}`]);
-      }
       if (!REMOVED.test(nativeText(error) ?? "")) throw keychainError(action, service, error);
       removed = error;
       return undefined;
     }
-  });
+  };
+  const reason = `no answer within ${timeoutMs} ms`;
+  const over = () => errorOf(action, service, ["backend_timeout", reason, `${WAIT} ${NO_END}`]);
+  const { value } = await within(timeoutMs, () => repeat(limits, attempt), over);
   return value;
 }
 

@@ -1,5 +1,5 @@
 import { sameJson } from "../common/json.ts";
-import { delay, untilAborted } from "../common/promises.ts";
+import { delay, within } from "../common/promises.ts";
 import { writeError } from "../common/runtime.ts";
 import type {
   MaybePromise,
@@ -244,7 +244,7 @@ async function checkLockExclusion(
 async function checkLockKeys({ backend, key, patienceMs }: ConformanceContext) {
   const [one, other] = [key(), key()];
   const rule = "the lock of one key held up another key";
-  await backend.withLock?.(one, () => within(patienceMs, rule, take(backend, other)));
+  await backend.withLock?.(one, () => within(patienceMs, take(backend, other), () => broken(rule)));
 }
 
 async function checkLockThrow({ backend, name }: ConformanceContext) {
@@ -268,7 +268,7 @@ async function checkLockAbort({ backend, name, patienceMs }: ConformanceContext)
     await delay(TURN_MS);
     abort.abort(new Error("enough"));
     const rule = "the wait for a lock did not end with the signal's reason";
-    expect(await within(patienceMs, rule, () => waiting) === signal.reason, rule);
+    expect(await within(patienceMs, () => waiting, () => broken(rule)) === signal.reason, rule);
   });
   await backend.withLock?.(name, () => Promise.resolve());
 }
@@ -325,10 +325,10 @@ async function checkProcesses(
   const own = Array.from({ length: 4 }, () => key());
   const untilFree = async () => {
     const rule = "the lock of a process that was killed did not become free";
-    await within(6 * patienceMs, rule, take(backend, name));
+    await within(6 * patienceMs, take(backend, name), () => broken(rule));
   };
-  const broken = await changeTogether(processes!, backend, name, own, untilFree);
-  expect(broken === undefined, broken!);
+  const rule = await changeTogether(processes!, backend, name, own, untilFree);
+  expect(rule === undefined, rule!);
 }
 
 async function expectStored(
@@ -346,22 +346,9 @@ function expectNoSecret(value: unknown, what: string) {
   expect(!shown.join("").includes(SECRET), `${what} shows a token when it is printed`);
 }
 
-type Wait<T> = (signal: AbortSignal) => Promise<T>;
-
 /** Takes a lock, and releases it at once. */
-const take = (backend: OidcCredentialsBackend, key: string): Wait<void> => (signal) =>
+const take = (backend: OidcCredentialsBackend, key: string) => (signal: AbortSignal) =>
   backend.withLock!(key, () => Promise.resolve(), { signal });
-
-/** Reports the rule after some seconds: a broken lock often shows by waiting for ever. */
-async function within<T>(ms: number, rule: string, wait: Wait<T>): Promise<T> {
-  const late = AbortSignal.timeout(ms);
-  try {
-    return await untilAborted(wait(late), late);
-  } catch (error) {
-    expect(!late.aborted, rule);
-    throw error;
-  }
-}
 
 function errorOf(run: () => MaybePromise<unknown>): Promise<unknown> {
   return Promise.try(run).then(() => undefined, (error) => error ?? new Error("threw nothing"));
@@ -369,5 +356,9 @@ function errorOf(run: () => MaybePromise<unknown>): Promise<unknown> {
 
 /** Says the broken rule in words. The values stay out: they may be tokens. */
 function expect(isKept: boolean, rule: string) {
-  if (!isKept) throw new Error(`The backend breaks the protocol: ${rule}.`);
+  if (!isKept) throw broken(rule);
+}
+
+function broken(rule: string) {
+  return new Error(`The backend breaks the protocol: ${rule}.`);
 }

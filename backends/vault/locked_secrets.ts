@@ -209,7 +209,7 @@ export class LockedSecrets {
       );
     const limits = { ...PAUSES, withinMs: lockTimeoutMs, timer, signal, over };
     let newest: Row | undefined;
-    const taken = await repeat(limits, async () => {
+    const { done } = await repeat(limits, async () => {
       const done = newest && await peek?.();
       if (done !== undefined) return { done };
       const row = await this.#look(name, key, use);
@@ -224,12 +224,12 @@ export class LockedSecrets {
         await this.#release(name, heldOf(mine)); // it may have been done without an answer
         throw error;
       });
-      return written && { row: written };
+      if (written === undefined) return undefined;
+      this.#held.set(name, heldOf(written));
+      this.#sightings.delete(name);
+      return { done };
     });
-    if ("done" in taken) return taken.done as T;
-    this.#held.set(name, heldOf(taken.row));
-    this.#sightings.delete(name);
-    return undefined;
+    return done;
   }
 
   /** Notes that another holder's secret was seen. Gives for how long it has not changed, in milliseconds. */
