@@ -36,11 +36,7 @@ export async function withKeyLock<T>(
 ): Promise<T> {
   checkOptions("lock a file", { path: base }, { path: "path" });
   const path = `${base}.${shortHash(key).slice(-2)}.lock`;
-  try {
-    makeFolder(dirname(path));
-  } catch (error) {
-    throw fileError("make the folder of", path, error);
-  }
+  makeFolder(path);
   return await whileLocked(path, fn, { ...options, key });
 }
 

@@ -193,13 +193,8 @@ export class FileStore {
   /** Makes the folder. Gives the path of the file itself, also where the given path is a link. */
   #prepare() {
     const path = resolveLink(this.#path); // judged before anything is made
-    try {
-      const folder = dirname(this.#path);
-      makeFolder(folder);
-      closeFolder(folder);
-    } catch (error) {
-      throw fileError("write", this.#path, error);
-    }
+    makeFolder(this.#path);
+    closeFolder(dirname(this.#path));
     return path;
   }
 

@@ -1,6 +1,5 @@
 import { hashOf } from "../common/bytes.ts";
 import { lookIfPresent } from "../common/judge_path.ts";
-import { dirname } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { repeat } from "../common/repeat.ts";
 import { warnOnStderr } from "../common/runtime.ts";
@@ -44,11 +43,10 @@ export class StoreMarks {
   async set(secret: string): Promise<string> {
     const until = Math.round(Date.now() + this.#timeoutMs);
     const path = `${this.#base}.${until}.${await hashOf(secret)}.store`;
-    const folder = dirname(path);
     try {
-      if (!isGranted({ name: "write", path: folder })) return path;
+      if (!isGranted({ name: "write", path })) return path;
       for (const late of this.read()) if (late.leftMs === 0) tryRemove(late.path);
-      makeFolder(folder);
+      makeFolder(path);
       Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
     } catch {
       // See above.

@@ -6,7 +6,6 @@ import {
   lookIfPresent,
   Refusal,
 } from "../common/judge_path.ts";
-import { dirname } from "../common/paths.ts";
 import { resolveLink } from "../file/document.ts";
 import { fileError, isFull, refuse } from "../file/faults.ts";
 import { makeFolder, proveWrite, removeIfPresent } from "../file/replace_file.ts";
@@ -38,7 +37,7 @@ export interface DatabaseFile {
  * when any descriptor of the file is closed.
  */
 export function prepareDatabase(given: string): DatabaseFile {
-  makeFolder(dirname(given));
+  makeFolder(given);
   refuse(ACTION, given, faultOfFolder(given));
   const path = resolveLink(given);
   refuse(ACTION, path, faultOfFolder(path));
