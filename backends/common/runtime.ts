@@ -19,7 +19,7 @@ export function writeError(text: string): void {
   else console.error(text.replace(/\n$/, ""));
 }
 
-/** Shows a warning of a store, unless the caller takes it. */
+/** Shows a warning of a store. */
 export function warnOnStderr(message: string): void {
   try {
     writeError(`@validmind/auth: ${message}\n`);

@@ -1,5 +1,6 @@
 import { isOpen, isSameFile, isSameText, lookIfPresent } from "../common/judge_path.ts";
 import { dirname } from "../common/paths.ts";
+import { warnOnStderr } from "../common/runtime.ts";
 import { CredentialsBackendError, SIGN_OUT_OF_ALL } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
@@ -31,8 +32,6 @@ export interface FileStoreOptions {
   path: string;
   /** Longest wait for a lock, in milliseconds. */
   lockTimeoutMs: number;
-  /** Called at most once, when the file was open to others. */
-  onWarning: (message: string) => void;
   /** The keys whose lock is held. */
   held: Map<string, HeldKey>;
 }
@@ -248,7 +247,7 @@ export class FileStore {
     this.#hasWarned = true;
     const mode = ((before.mode ?? 0) & 0o777).toString(8);
     const advice = "If others use this host, sign in again.";
-    this.#options.onWarning(
+    warnOnStderr(
       `${path} could be read by others on this host (mode ${mode}). ${advice}`,
     );
   }
