@@ -299,5 +299,5 @@ font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sa
 .vm-auth .vm-auth-wait{font-variant-numeric:tabular-nums}
 .vm-auth .vm-auth-over{font-weight:600}
 .vm-auth-qr{flex:none;align-self:center;line-height:0}
-.vm-auth-qr svg{width:132px;height:132px;border-radius:6px}
+.vm-auth-qr svg{width:132px;height:132px;border-radius:6px;shape-rendering:crispEdges}
 </style>`;

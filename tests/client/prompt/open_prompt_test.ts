@@ -221,8 +221,8 @@ Deno.test("prompt in a notebook: the picture can be scanned, with a quiet zone a
   const { html } = (await open()).last();
   const size = Number(/viewBox="0 0 (\d+) \1"/.exec(html)![1]);
   const modules = Array.from({ length: size }, () => Array<boolean>(size).fill(false));
-  const dark = /fill="#000" d="([^"]+)"/.exec(html)![1]!;
-  for (const [, x, y, length] of dark.matchAll(/M(\d+) (\d+)h(\d+)v1h-\3z/g)) {
+  const dark = /fill="black" d="([^"]+)"/.exec(html)![1]!;
+  for (const [, x, y, length] of dark.matchAll(/M(\d+),(\d+)h(\d+)v1h-\3z/g)) {
     for (let i = 0; i < Number(length); i++) modules[Number(y)]![Number(x) + i] = true;
   }
   assertEquals(decodeModules(modules), PAGE.url);
@@ -252,7 +252,7 @@ Deno.test("prompt in a notebook: what comes from outside is text", async () => {
   await prompt.end({ ...SIGNED_IN_HERE, who: HOSTILE, place: HOSTILE, isRefreshable: false });
   for (const { data } of kernel.displays) {
     const html = data["text/html"]!.replace(/<style>[^]*<\/style>|<script>[^]*<\/script>/g, "");
-    assertEquals(/<(?!\/?(div|p|ol|li|a|span|samp|strong|svg|path)\b)/.test(html), false);
+    assertEquals(/<(?!\/?(div|p|ol|li|a|span|samp|strong|svg|rect|path)\b)/.test(html), false);
     assertEquals(/onerror=["']|&(?!#\d+;)|x{100}/.test(html), false);
     for (const text of Object.values(data)) {
       assertEquals(/[\p{Cf}\p{Cc}]/u.test(text.replaceAll("\n", "")), false);
