@@ -68,7 +68,7 @@ export async function browserObstacle(
 async function showLink(
   issuer: string,
   url: string,
-  { redirectUri, startUrl, form }: RedirectListener,
+  { redirectUri, startUrl }: RedirectListener,
   answer: BrowserAnswer,
   { runtime, ask, show }: FlowContext,
 ) {
@@ -89,7 +89,6 @@ async function showLink(
     answer: {
       redirectUri,
       startUrl,
-      form,
       submit: (address) => answer.offer(parametersOf(address)),
     },
   };

@@ -1,6 +1,6 @@
 import { isGranted } from "../../backends/common/permission.ts";
 
-/** Limit of a request's head, which has the answer's code in it, and of its body. */
+/** Limit of a request's head, which has the answer's code in it. No request needs a body. */
 const MAX_BYTES = 32 * 1024;
 const HEAD_END = "\r\n\r\n";
 /** A request has to be whole after this time. */
@@ -13,7 +13,6 @@ export interface HttpRequest {
   query: URLSearchParams;
   /** By their names in lower case. */
   headers: ReadonlyMap<string, string>;
-  body: string;
 }
 
 /** The answer to a request. */
@@ -37,7 +36,7 @@ export async function exchange(
 ): Promise<void> {
   const timer = setTimeout(() => close(connection), READ_MS);
   try {
-    const request = await readWholeRequest(connection).finally(() => clearTimeout(timer));
+    const request = await readRequest(connection).finally(() => clearTimeout(timer));
     const response = request === undefined ? { status: 400 } : answer(request);
     await connection.writable.getWriter().write(bytesOf(response));
     await connection.closeWrite();
@@ -57,39 +56,26 @@ export function close(connection: { close(): void }): void {
   }
 }
 
-/** Reads a request; gives `undefined` for one that is not whole, too large or malformed. */
-async function readWholeRequest(connection: Deno.Conn) {
+/** Reads a request without its body; gives `undefined` for one that is too large or malformed. */
+async function readRequest(connection: Deno.Conn) {
   const chunk = new Uint8Array(MAX_BYTES);
-  let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
-  const readMore = async () => {
-    const bytes = chunk.subarray(0, await connection.read(chunk) ?? 0);
-    text += new TextDecoder("latin1").decode(bytes);
-    return bytes.length > 0;
-  };
+  let text = ""; // one character stands for each byte
   while (!text.includes(HEAD_END)) {
-    if (text.length >= MAX_BYTES || !await readMore()) return undefined;
+    const length = await connection.read(chunk);
+    if (length === null || text.length >= MAX_BYTES) return undefined;
+    text += new TextDecoder("latin1").decode(chunk.subarray(0, length));
   }
   const [head] = text.split(HEAD_END, 1) as [string];
-  const read = parseRequestHead(head);
-  if (read === undefined) return undefined;
-  const start = head.length + HEAD_END.length;
-  const end = start + read.length;
-  while (text.length < end) if (!await readMore()) return undefined;
-  return { ...read.request, body: text.slice(start, end) };
+  return parseRequest(head);
 }
 
-/** The request of a head, and the length of its body. */
-function parseRequestHead(head: string): { request: HttpRequest; length: number } | undefined {
+function parseRequest(head: string): HttpRequest | undefined {
   const [first = "", ...lines] = head.split("\r\n");
   const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
   const headers = readHeaders(lines);
   if (method === undefined || target === undefined || headers === undefined) return undefined;
-  const length = Number(headers.get("content-length") ?? 0);
-  const isLength = Number.isInteger(length) && length >= 0 && length <= MAX_BYTES;
-  if (!isLength || headers.has("transfer-encoding")) return undefined;
   const [path, ...query] = target.split("?");
-  const parameters = new URLSearchParams(query.join("?"));
-  return { request: { method, path: path!, query: parameters, headers, body: "" }, length };
+  return { method, path: path!, query: new URLSearchParams(query.join("?")), headers };
 }
 
 function readHeaders(lines: readonly string[]) {
@@ -98,9 +84,7 @@ function readHeaders(lines: readonly string[]) {
     // Not the blanks by a pattern: a long run of them within a value would take seconds.
     const [, name] = /^([\w!#$%&'*+.^`|~-]+):/.exec(line) ?? [];
     const key = name?.toLowerCase();
-    if (key === undefined || (headers.has(key) && ["host", "content-length"].includes(key))) {
-      return undefined;
-    }
+    if (key === undefined || key === "host" && headers.has(key)) return undefined;
     headers.set(key, line.slice(name!.length + 1).trim());
   }
   return headers;

@@ -137,10 +137,9 @@ class SignInDialog implements Disposable {
 
   /** Adds the way for an address that another machine's browser ends on. */
   #withWay(answer: PageAnswer): PageAnswer {
-    const { redirectUri, submit } = answer;
+    const { submit } = answer;
     const { ask } = this.#options;
-    // A form would be lost with the next display.
-    if (ask[ON_LINK] !== undefined) return { redirectUri, handIn: NEXT_CELL };
+    if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
     if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call, ask.demanded) };
     if (submit === undefined || !canReadTerminal()) return answer;
     // Before the prompt asks for an address, since the terminal would show it.

@@ -18,8 +18,7 @@ const PAUSE_MS = 50;
  */
 export class RedirectListener implements AsyncDisposable {
   readonly redirectUri: string;
-  /** The place for a form of the notebook. Nobody else knows its path. */
-  readonly form: { port: number; path: string };
+  readonly port: number;
   readonly #listeners: readonly Deno.TcpListener[];
   readonly #accepting: readonly Promise<void>[];
   readonly #hosts: ReadonlySet<string>;
@@ -35,7 +34,7 @@ export class RedirectListener implements AsyncDisposable {
     { hostname, pathOf, uriOf }: RedirectSetting,
   ) {
     const { port } = listeners[0]!.addr;
-    this.form = { port, path: `/${crypto.randomUUID()}` };
+    this.port = port;
     this.redirectUri = uriOf(port);
     this.#listeners = listeners;
     this.#path = pathOf(port);
@@ -66,7 +65,7 @@ export class RedirectListener implements AsyncDisposable {
   get startUrl(): string {
     const { hostname } = this.#listeners[0]!.addr as Deno.NetAddr;
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return `http://${host}:${this.form.port}${this.#start!.path}`;
+    return `http://${host}:${this.port}${this.#start!.path}`;
   }
 
   /**
@@ -102,7 +101,6 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   #respond(request: HttpRequest, connection: Deno.TcpConn) {
-    if (request.path === this.form.path) return this.#respondToForm(request);
     const start = this.#start;
     if (request.path === start?.path) return start.respond(request, isOwnConnection(connection));
     const { method, path, query, headers } = request;
@@ -110,14 +108,6 @@ export class RedirectListener implements AsyncDisposable {
     if (path !== this.#path) return emptyAnswer(404);
     if (method !== "GET") return emptyAnswer(405, { allow: "GET" });
     return this.#respondTo(query);
-  }
-
-  /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
-  #respondToForm({ method, body }: HttpRequest) {
-    if (method === "GET") return emptyAnswer(204);
-    if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
-    const address = new URLSearchParams(body).get("address") ?? "";
-    return this.#respondTo(parametersOf(address));
   }
 
   #respondTo(parameters: URLSearchParams) {
