@@ -54,8 +54,6 @@ export interface TokenSet {
   scope?: string;
   /** Lifetime of the access token, in seconds. */
   expiresIn?: number;
-  /** The time until the sign-in itself ends, in seconds, where the provider states it. */
-  signInSeconds?: number;
   /** The private key of a new DPoP binding. Secret. */
   dpopKey?: JsonWebKey;
   time: AnswerTime;

@@ -27,7 +27,6 @@ import {
   noSigner,
   signatureAlgorithm,
 } from "./id_token.ts";
-import { positiveNumber } from "./normalize.ts";
 import { DPOP } from "./remedy.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
@@ -233,7 +232,6 @@ export function toTokenSet({ answer, time }: TokenAnswer): TokenSet {
     idToken: id_token,
     idTokenExpiry: oauth.getValidatedIdTokenClaims(answer)?.exp,
     expiresIn: answer.expires_in,
-    signInSeconds: positiveNumber(answer.refresh_expires_in),
     scope: isEcho ? undefined : scope && printable(scope, 2000),
     time,
   };
