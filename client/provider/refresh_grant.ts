@@ -24,11 +24,8 @@ interface RefreshOptions {
   refreshToken: string;
   /** The claims that the API wants, as JSON: Microsoft Entra. */
   claims?: string | undefined;
-  /**
-   * The person of the last ID token, where there was one. The tokens of another person are refused, and
-   * everybody's where the person of the last one is unknown.
-   */
-  subject?: Subject | "unknown";
+  /** The person of the last ID token, where there was one. The tokens of another person are refused. */
+  subject?: Subject | undefined;
   /** The key that the tokens are bound to. */
   dpopKey?: CryptoKeyPair;
   /**
@@ -163,13 +160,9 @@ const OTHER_PERSON = "the new ID token is of another person";
 /**
  * The reason against a new ID token, if there is one: OpenID Connect Core, section 12.2.
  *
- * @param subject The person of the former ID token; `unknown` where that token cannot be read, which
- * must not let anybody's pass.
+ * @param subject The person of the former ID token.
  */
-export function reasonAgainst(subject: Subject | "unknown", claims: Subject): string | undefined {
-  if (subject === "unknown") {
-    return "the stored ID token cannot be read, so its person is not known";
-  }
+export function reasonAgainst(subject: Subject, claims: Subject): string | undefined {
   const [first, second] = [subject, claims].map(({ iss }) => withoutSlash(String(iss)));
   if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
   // A nonce that comes back is the one of the sign-in.

@@ -158,14 +158,16 @@ export async function fetchKeys(context: RequestContext): Promise<Json[]> {
 export async function requestKeys(context: RequestContext): Promise<Json[]> {
   const { runtime: { elapsed: now, delay }, signal } = context;
   let fault: Error;
-  const onFault = (error: Error) => {
-    if (!(error instanceof ProviderUnavailableError)) throw error;
-    fault = error;
-    return undefined;
-  };
-  const pauses = { pauseMs: 500, longestPauseMs: 1000, signal, timer: { now, delay } };
-  const limits = { tries: 3, withinMs: Infinity, ...pauses, over: () => fault };
-  return await repeat(limits, () => fetchKeys(context).catch(onFault));
+  const limits = { tries: 3, pauseMs: 500, signal, timer: { now, delay }, over: () => fault };
+  return await repeat(limits, async () => {
+    try {
+      return await fetchKeys(context);
+    } catch (error) {
+      if (!(error instanceof ProviderUnavailableError)) throw error;
+      fault = error;
+      return undefined;
+    }
+  });
 }
 
 /**

@@ -5,6 +5,7 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { endOf, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { Subject } from "../provider/refresh_grant.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { refusalWords } from "./login_required.ts";
@@ -161,7 +162,7 @@ export class EntryRenewal extends EntryUse {
       const answer = await refreshTokens(provider, {
         refreshToken,
         claims,
-        subject: subjectOf(stored),
+        subject: subjectOf(stored) as Subject | undefined, // else there is an obstacle
         dpopKey: await this.importKey(stored.dpop_key),
         keepRotated: (token) => keepRotated(token).catch(() => undefined), // stored with the rest
       });
