@@ -5,9 +5,9 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { readClaims } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { withoutSlash } from "./discovery.ts";
-import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
+  assertSigned,
   fetchKeys,
   type RequestContext,
   requestKeys,
@@ -87,7 +87,14 @@ async function refreshOnce(
 
     const keys = early?.catch(() => requestKeys(context)) ?? requestKeys(context);
     if (rotated !== refreshToken && !await isSoonHere(keys)) await keepRotated(rotated);
-    return await checkRefreshed(context, answered, id_token, keys);
+    try {
+      await assertSigned(context, answered, keys);
+      return toTokenSet(answered);
+    } catch (error) {
+      if (!(error instanceof ProviderUnavailableError)) throw error;
+      // Without the keys there is no ID token.
+      return toTokenSet({ ...answered, answer: { ...answered.answer, id_token: undefined } });
+    }
   } finally {
     end.abort();
   }
@@ -120,32 +127,6 @@ async function isSoonHere(answer: Promise<unknown>) {
   const late = Promise.withResolvers<boolean>();
   using _timer = runLater(SOON_MS, () => late.resolve(false));
   return await Promise.race([answer.then(() => true, () => true), late.promise]);
-}
-
-/**
- * The tokens, after the check of the ID token's signature. Ory Hydra keeps the `kid` where its key is
- * replaced: then every key of the provider counts, as it is now. Without any keys the ID token is left out.
- */
-async function checkRefreshed(
-  context: RequestContext,
-  answered: TokenAnswer,
-  idToken: string,
-  coming: Promise<Json[]>,
-) {
-  const isSigned = (keys: Json[]) =>
-    isSignedByOne(context.server, answered.response, idToken, keys);
-  const keys = await coming.catch((error) => {
-    if (error instanceof ProviderUnavailableError) return undefined;
-    throw error;
-  });
-  if (keys === undefined) {
-    return toTokenSet({ ...answered, answer: { ...answered.answer, id_token: undefined } });
-  }
-  if (await isSigned(keysNamedBy(idToken, keys))) return toTokenSet(answered);
-
-  const newest = await requestKeys(context);
-  if (await isSigned(keysOfType(idToken, newest))) return toTokenSet(answered);
-  throw noSigner();
 }
 
 /** A person as an ID token names one. `sub` is unique only within one issuer. */

@@ -24,6 +24,7 @@ import {
   isSignedByOne,
   judgedSkew,
   keysNamedBy,
+  keysOfType,
   noSigner,
   signatureAlgorithm,
 } from "./id_token.ts";
@@ -135,14 +136,24 @@ async function requestOnce(
   return { response, answer, time: { sentAt, date, skew: ahead } };
 }
 
-/** Checks the signature of an ID token, where one has come. */
-async function assertSigned(
+/**
+ * Checks the signature of an ID token, where one has come.
+ *
+ * @param coming At a refresh, the provider's keys. Ory Hydra keeps the `kid` where its key is replaced: then
+ * every key of the provider counts, as it is now.
+ */
+export async function assertSigned(
   context: RequestContext,
   { response, answer: { id_token } }: TokenAnswer,
-) {
+  coming?: Promise<Json[]>,
+): Promise<void> {
   if (id_token === undefined) return;
-  const keys = keysNamedBy(id_token, await requestKeys(context));
-  if (!await isSignedByOne(context.server, response, id_token, keys)) throw noSigner();
+  const isSigned = (keys: Json[]) => isSignedByOne(context.server, response, id_token, keys);
+  const keys = await (coming ?? requestKeys(context));
+  if (await isSigned(keysNamedBy(id_token, keys))) return;
+  if (coming === undefined) throw noSigner();
+  const newest = await requestKeys(context);
+  if (!await isSigned(keysOfType(id_token, newest))) throw noSigner();
 }
 
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
