@@ -9,7 +9,6 @@ import {
   plainPrompt,
   type Prompt,
   promptHtml,
-  signedInAs,
   type SignInPage,
 } from "./prompt.ts";
 import { isShownByCaller, isTerminal, showLine, showText } from "./terminal.ts";
@@ -39,7 +38,8 @@ export async function openPrompt(page: SignInPage, now: Clock): Promise<Prompt> 
 export async function showStored(session: Session, options: SessionOptions): Promise<void> {
   const jupyter = notebook();
   if (jupyter === undefined || isShownByCaller(options)) return;
-  const data = outcomeData(signedInAs(await session.status()), session.issuer ?? "");
+  const outcome = { ...await session.status(), kind: "signed_in" } as const;
+  const data = outcomeData(outcome, session.issuer ?? "");
   try {
     await jupyter.broadcast("display_data", { data, metadata: {}, transient: {} });
   } catch {

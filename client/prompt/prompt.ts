@@ -57,29 +57,10 @@ export type Failure = "denied" | "expired" | "interrupted" | "error";
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
 export type Outcome = SignedIn | { kind: Failure };
 
-export interface SignedIn {
+export interface SignedIn extends Omit<SessionStatus, "kind" | "signedIn"> {
   kind: "signed_in";
-  /** The person, as far as the ID token says. */
-  who: string | undefined;
-  /** When the token ends, in milliseconds since the epoch. */
-  expiresAt: number;
-  place: string;
-  /** Whether the token can be refreshed without the person. */
-  isRefreshable: boolean;
   /** Whether another program has signed in, and the page was of no use. */
   isElsewhere?: boolean;
-}
-
-/** The outcome that a session is the proof of. */
-export function signedInAs(status: Omit<SessionStatus, "kind" | "signedIn">): SignedIn {
-  const { email, name, subject, expiresAt, backend, refreshable } = status;
-  return {
-    kind: "signed_in",
-    who: email ?? name ?? subject,
-    expiresAt: expiresAt?.getTime() ?? 0,
-    place: backend?.location ?? backend?.name ?? "",
-    isRefreshable: refreshable === true,
-  };
 }
 
 /** The page in plain lines, which are true whenever they are read. */
@@ -123,13 +104,16 @@ function awayLines({ handIn }: PageAnswer) {
 
 export function outcomeLines(outcome: Outcome): string[] {
   if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
-  const { who, expiresAt, place, isRefreshable, isElsewhere } = outcome;
+  const { email, name, subject, expiresAt, backend, refreshable, isElsewhere } = outcome;
+  const who = email ?? name ?? subject;
+  const end = formatTime(expiresAt?.getTime() ?? 0);
+  const place = printable(backend?.location ?? `${backend?.name}`, 500);
   const lines = [
     `Signed in${who === undefined ? "" : ` as ${printable(who)}`}.`,
-    `The token is valid until ${formatTime(expiresAt)} and stored in ${printable(place, 500)}.`,
+    `The token is valid until ${end} and stored in ${place}.`,
   ];
   if (isElsewhere) lines.push(ELSEWHERE);
-  if (!isRefreshable) lines.push(NO_REFRESH);
+  if (!refreshable) lines.push(NO_REFRESH);
   return lines;
 }
 

@@ -14,7 +14,6 @@ import {
   type PageAnswer,
   type Prompt,
   type SignedIn,
-  signedInAs,
   type SignInPage,
 } from "../prompt/prompt.ts";
 import { canReadTerminal, isShownByCaller, isTerminal, readPastes } from "../prompt/terminal.ts";
@@ -80,10 +79,11 @@ function signedIn(
   entry: OidcCredentials,
   { backend, bearerIn }: AskPersonOptions,
 ): SignedIn {
-  return signedInAs({
+  return {
+    kind: "signed_in",
     ...entryStatus(identity, entry, bearerIn(entry)),
     backend: { name: locationOf(backend) ?? backendName(backend) },
-  });
+  };
 }
 
 /** The other programs with this store, one of which may sign in meanwhile. */
