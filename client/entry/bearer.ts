@@ -48,8 +48,6 @@ export interface TokenSet {
   accessToken: string;
   refreshToken?: string;
   idToken?: string;
-  /** End of the ID token, in seconds since the epoch. */
-  idTokenExpiry?: number;
   /** The granted scope, where the provider states it. */
   scope?: string;
   /** Lifetime of the access token, in seconds. */

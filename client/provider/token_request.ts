@@ -243,7 +243,6 @@ export function toTokenSet({ answer, time }: TokenAnswer): TokenSet {
     accessToken: access_token,
     refreshToken: refresh_token,
     idToken: id_token,
-    idTokenExpiry: oauth.getValidatedIdTokenClaims(answer)?.exp,
     expiresIn: answer.expires_in,
     scope: isEcho ? undefined : scope && printable(scope, 2000),
     time,

@@ -47,12 +47,13 @@ export function toEntry(
   };
 }
 
-/** The end of the bearer; without a stated lifetime that of the token's own claims. */
+/** The end of the bearer: that of an ID token by its claims, and that of another token as it is stated. */
 function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number) {
-  const { expiresIn, idTokenExpiry, accessToken } = tokens;
-  if (kind === "id_token" && idTokenExpiry !== undefined) return idTokenExpiry * 1000;
+  const { expiresIn, idToken, accessToken } = tokens;
+  const claimed = (token: string) => Number(readClaims(token)?.exp) * 1000;
+  if (kind === "id_token" && idToken !== undefined) return claimed(idToken);
   if (expiresIn) return issuedAt + expiresIn * 1000;
-  const end = Number(readClaims(accessToken)?.exp) * 1000;
+  const end = claimed(accessToken);
   if (end > issuedAt) return end;
   return issuedAt + DEFAULT_SECONDS * 1000;
 }
