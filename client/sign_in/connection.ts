@@ -11,8 +11,7 @@ export interface HttpRequest {
   method: string;
   path: string;
   query: URLSearchParams;
-  /** By their names in lower case. */
-  headers: ReadonlyMap<string, string>;
+  headers: Headers;
 }
 
 /** The answer to a request. */
@@ -36,7 +35,8 @@ export async function exchange(
 ): Promise<void> {
   const timer = setTimeout(() => close(connection), READ_MS);
   try {
-    const request = await readRequest(connection).finally(() => clearTimeout(timer));
+    const reading = readRequest(connection).finally(() => clearTimeout(timer));
+    const request = await reading.catch(() => undefined);
     const response = request === undefined ? { status: 400 } : answer(request);
     await connection.writable.getWriter().write(bytesOf(response));
     await connection.closeWrite();
@@ -56,7 +56,7 @@ export function close(connection: { close(): void }): void {
   }
 }
 
-/** Reads a request without its body; gives `undefined` for one that is too large or malformed. */
+/** Reads a request without its body. Gives `undefined` for a malformed one, or fails. */
 async function readRequest(connection: Deno.Conn) {
   const chunk = new Uint8Array(MAX_BYTES);
   let text = ""; // one character stands for each byte
@@ -72,22 +72,18 @@ async function readRequest(connection: Deno.Conn) {
 function parseRequest(head: string): HttpRequest | undefined {
   const [first = "", ...lines] = head.split("\r\n");
   const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
-  const headers = readHeaders(lines);
-  if (method === undefined || target === undefined || headers === undefined) return undefined;
+  if (method === undefined || target === undefined) return undefined;
   const [path, ...query] = target.split("?");
-  return { method, path: path!, query: new URLSearchParams(query.join("?")), headers };
-}
-
-function readHeaders(lines: readonly string[]) {
-  const headers = new Map<string, string>();
-  for (const line of lines) {
-    // Not the blanks by a pattern: a long run of them within a value would take seconds.
-    const [, name] = /^([\w!#$%&'*+.^`|~-]+):/.exec(line) ?? [];
-    const key = name?.toLowerCase();
-    if (key === undefined || key === "host" && headers.has(key)) return undefined;
-    headers.set(key, line.slice(name!.length + 1).trim());
-  }
-  return headers;
+  const headers = lines.map((line): [string, string] => {
+    const end = line.indexOf(":");
+    return [line.slice(0, end), line.slice(end + 1)];
+  });
+  return {
+    method,
+    path: path!,
+    query: new URLSearchParams(query.join("?")),
+    headers: new Headers(headers),
+  };
 }
 
 function bytesOf({ status, headers = {}, body = "" }: HttpResponse) {

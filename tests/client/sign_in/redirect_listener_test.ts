@@ -42,7 +42,7 @@ const OTHERS: [what: string, request: Parameters<typeof requestOf>[1], status: n
   ["a foreign Host (DNS rebinding)", { host: "evil.example.com" }, 403],
   ["a foreign Host with the right port", { host: "evil.example.com:PORT" }, 403],
   ["a Host without the port", { host: "127.0.0.1" }, 403],
-  ["two Hosts", { headers: "Host: evil.example.com\r\n" }, 400],
+  ["two Hosts", { headers: "Host: evil.example.com\r\n" }, 403],
   ["the icon", { path: "/favicon.ico" }, 404],
   ["another path", { path: `/?code=c&state=${STATE}` }, 404],
   ["a longer path", { path: `/callback/?code=c&state=${STATE}` }, 404],
@@ -242,7 +242,7 @@ for (const [net, options, missing] of GRANTS) {
 const START_LINK = "https://login.example.com/authorize?state=hidden-state-of-the-link";
 
 function request(method: string, cookie?: string) {
-  const headers = new Map(cookie === undefined ? [] : [["cookie", cookie]]);
+  const headers = new Headers(cookie === undefined ? [] : [["cookie", cookie]]);
   return { method, path: "", query: new URLSearchParams(), headers };
 }
 
