@@ -1,10 +1,18 @@
 import { isGranted } from "../../backends/common/permission.ts";
+import { delay, untilAborted } from "../../backends/common/promises.ts";
 
 /** Limit of a request's head, which has the answer's code in it. No request needs a body. */
 const MAX_BYTES = 32 * 1024;
 const HEAD_END = "\r\n\r\n";
 /** A request has to be whole after this time. */
 const READ_MS = 10_000;
+
+/** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
+const MAX_CONNECTIONS = 64;
+/** Time for answers that are on their way, at the end. */
+const LAST_WORDS_MS = 1000;
+/** Pause after a failure to accept a connection. */
+const PAUSE_MS = 50;
 
 /** A request as it was read. */
 export interface HttpRequest {
@@ -22,6 +30,53 @@ export interface HttpResponse {
 }
 
 /**
+ * Answers the requests to some listeners. Disposal stops it at once. Answers to whole requests still get
+ * out.
+ */
+export function serve(
+  listeners: readonly Deno.TcpListener[],
+  answer: (request: HttpRequest, connection: Deno.TcpConn) => HttpResponse,
+): AsyncDisposable {
+  /** The connections, oldest first, and whether their request is whole. */
+  const visits = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
+  let isOpen = true;
+
+  const receive = (connection: Deno.TcpConn) => {
+    if (visits.size >= MAX_CONNECTIONS) close([...visits.keys()][0]!);
+    const visit = { done: Promise.resolve(), isAsked: false };
+    visits.set(connection, visit);
+    visit.done = exchange(connection, (request) => {
+      visit.isAsked = true;
+      return answer(request, connection);
+    }).finally(() => visits.delete(connection));
+  };
+
+  const accept = async (listener: Deno.TcpListener) => {
+    while (isOpen) {
+      try {
+        receive(await listener.accept());
+      } catch {
+        // A connection that broke, or too many files: the next one may do better.
+        if (isOpen) await delay(PAUSE_MS);
+      }
+    }
+  };
+
+  const accepting = listeners.map(accept);
+  return {
+    async [Symbol.asyncDispose]() {
+      isOpen = false;
+      for (const listener of listeners) close(listener);
+      await Promise.all(accepting); // the port is free only then
+      for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
+      const all = Promise.all(Array.from(visits.values(), ({ done }) => done));
+      await untilAborted(all, AbortSignal.timeout(LAST_WORDS_MS)).catch(() => undefined);
+      for (const connection of visits.keys()) close(connection);
+    },
+  };
+}
+
+/**
  * Answers the one request of a connection, then closes it.
  *
  * Not by `Deno.serve`: a variable (`DENO_SERVE_ADDRESS`) moves its first server to another address, and
@@ -29,7 +84,7 @@ export interface HttpResponse {
  *
  * @param answer Is called for a whole request only.
  */
-export async function exchange(
+async function exchange(
   connection: Deno.Conn,
   answer: (request: HttpRequest) => HttpResponse,
 ): Promise<void> {
@@ -48,7 +103,7 @@ export async function exchange(
 }
 
 /** Closes a connection that may be closed already. */
-export function close(connection: { close(): void }): void {
+function close(connection: { close(): void }): void {
   try {
     connection.close();
   } catch {

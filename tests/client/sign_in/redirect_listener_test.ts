@@ -1,6 +1,6 @@
 import { createSession } from "@validmind/auth";
 import { resolveRedirect } from "../../../client/options/browser_options.ts";
-import { BrowserAnswer, RedirectListener } from "../../../client/sign_in/redirect_listener.ts";
+import { BrowserAnswer, openRedirectListener } from "../../../client/sign_in/redirect_listener.ts";
 import { BrowserStart } from "../../../client/sign_in/browser_pages.ts";
 import { isOwnConnection } from "../../../client/sign_in/connection.ts";
 import { browserOptions, rawRequest } from "../../support/browser_flow.ts";
@@ -22,7 +22,7 @@ const ISSUER = "https://login.example.com";
 
 function listen(options: { redirectUri?: string; listen?: string } = {}) {
   using _env = new OwnEnv();
-  const listener = RedirectListener.open(resolveRedirect(options, ISSUER, "sign in"));
+  const listener = openRedirectListener(resolveRedirect(options, ISSUER, "sign in"));
   const answer = new BrowserAnswer(STATE);
   const others = { count: 0 };
   listener.expect(answer, LINK, () => others.count++);
@@ -121,7 +121,7 @@ Deno.test("redirect listener: a refused sign-in is told at once, in no words of 
 
 Deno.test("redirect listener: before a request there is no answer", async () => {
   using _env = new OwnEnv();
-  await using listener = RedirectListener.open(resolveRedirect({}, ISSUER, "sign in"));
+  await using listener = openRedirectListener(resolveRedirect({}, ISSUER, "sign in"));
   const response = await fetch(`${listener.redirectUri}?code=c&state=${STATE}`);
   assertEquals(response.status, 400);
   assertMatch(await response.text(), /This did not sign you in/);
