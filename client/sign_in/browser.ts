@@ -14,7 +14,12 @@ import {
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
 import { endedBy, type Flow, type FlowContext, ON_LINK, promptError } from "./flow.ts";
-import { BrowserAnswer, openRedirectListener, parametersOf } from "./redirect_listener.ts";
+import {
+  type BrowserAnswer,
+  browserAnswer,
+  openRedirectListener,
+  parametersOf,
+} from "./redirect_listener.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
@@ -34,7 +39,7 @@ export const signInByBrowser: Flow = async (provider, context) => {
     loginHint: ask.loginHint,
     parameters: ask.authorizationParameters,
   }, signal);
-  const answer = new BrowserAnswer(authorization.state);
+  const answer = browserAnswer(authorization.state);
   const stop = new AbortController();
   const onOther = () => stop.abort(twoBrowsers(issuer));
   const startUrl = listener.expect(answer, authorization.url, onOther);

@@ -84,7 +84,7 @@ export function serve(
  *
  * @param answer Is called for a whole request only.
  */
-async function exchange(
+export async function exchange(
   connection: Deno.Conn,
   answer: (request: HttpRequest) => HttpResponse,
 ): Promise<void> {

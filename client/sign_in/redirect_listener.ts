@@ -1,7 +1,7 @@
 import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { listenPlaces, type RedirectSetting } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
-import { BrowserStart, emptyAnswer, page } from "./browser_pages.ts";
+import { type BrowserStart, browserStart, emptyAnswer, page } from "./browser_pages.ts";
 import { isOwnConnection, serve } from "./connection.ts";
 
 /**
@@ -47,7 +47,7 @@ export function openRedirectListener(setting: RedirectSetting) {
      */
     expect(expected: BrowserAnswer, link: string, onOther: () => void): string {
       answer = expected;
-      start = new BrowserStart(link, onOther);
+      start = browserStart(link, onOther);
       const host = hostname.includes(":") ? `[${hostname}]` : hostname;
       return `http://${host}:${port}${start.path}`;
     },
@@ -111,42 +111,35 @@ const FOREIGN =
 const OVER = "its sign-in has ended. Sign in again";
 const SPENT = "it was used already. Wait, or sign in again";
 
+/** What {@linkcode browserAnswer} gives. */
+export type BrowserAnswer = ReturnType<typeof browserAnswer>;
+
 /**
  * The one answer that a sign-in in the browser waits for. It may come to the listener, or be handed in by
  * the person. The first one that carries the sign-in's own state is taken, and nothing else changes the
  * wait.
+ *
+ * @param state The state of the request. Secret.
  */
-export class BrowserAnswer {
-  readonly #state: string;
-  readonly #taken = Promise.withResolvers<URLSearchParams>();
-  /** The reason why no more answers are taken. */
-  #closed: string | undefined;
-
-  /** @param state The state of the request. Secret. */
-  constructor(state: string) {
-    this.#state = state;
-  }
-
-  /** The answer, once it is there. */
-  get taken(): Promise<URLSearchParams> {
-    return this.#taken.promise;
-  }
-
-  /** Hands in the parameters of an address. Gives the reason where they are not taken. */
-  offer(parameters: URLSearchParams): string | undefined {
-    const isAnswer = parameters.has("code") || parameters.has("error");
-    const isSingle = SINGLE.every((name) => parameters.getAll(name).length <= 1);
-    if (!isAnswer || !isSingle || parameters.get("state") !== this.#state) return FOREIGN;
-    if (this.#closed !== undefined) return this.#closed;
-    this.#closed = SPENT;
-    this.#taken.resolve(parameters);
-    return undefined;
-  }
-
-  /** Takes no answer any more: nobody waits for it. */
-  end(): void {
-    this.#closed ??= OVER;
-  }
+export function browserAnswer(state: string) {
+  const { promise: taken, resolve } = Promise.withResolvers<URLSearchParams>();
+  let closed: string | undefined;
+  return {
+    /** The answer, once it is there. */
+    taken,
+    /** Hands in the parameters of an address. Gives the reason where they are not taken. */
+    offer(parameters: URLSearchParams): string | undefined {
+      const isAnswer = parameters.has("code") || parameters.has("error");
+      const isSingle = SINGLE.every((name) => parameters.getAll(name).length <= 1);
+      if (!isAnswer || !isSingle || parameters.get("state") !== state) return FOREIGN;
+      if (closed !== undefined) return closed;
+      closed = SPENT;
+      resolve(parameters);
+      return undefined;
+    },
+    /** Takes no answer any more: nobody waits for it. */
+    end: () => closed ??= OVER,
+  };
 }
 
 /** The parameters of an address as a person copies it: whole, or from its question mark on. */

@@ -1,7 +1,7 @@
 import { createSession } from "@validmind/auth";
 import { resolveRedirect } from "../../../client/options/browser_options.ts";
-import { BrowserAnswer, openRedirectListener } from "../../../client/sign_in/redirect_listener.ts";
-import { BrowserStart } from "../../../client/sign_in/browser_pages.ts";
+import { browserAnswer, openRedirectListener } from "../../../client/sign_in/redirect_listener.ts";
+import { browserStart } from "../../../client/sign_in/browser_pages.ts";
 import { isOwnConnection } from "../../../client/sign_in/connection.ts";
 import { browserOptions, rawRequest } from "../../support/browser_flow.ts";
 import { busyTime } from "../../support/busy_time.ts";
@@ -23,7 +23,7 @@ const ISSUER = "https://login.example.com";
 function listen(options: { redirectUri?: string; listen?: string } = {}) {
   using _env = new OwnEnv();
   const listener = openRedirectListener(resolveRedirect(options, ISSUER, "sign in"));
-  const answer = new BrowserAnswer(STATE);
+  const answer = browserAnswer(STATE);
   const others = { count: 0 };
   listener.expect(answer, LINK, () => others.count++);
   return { listener, answer, others, url: `${listener.redirectUri}?code=c&state=${STATE}` };
@@ -249,7 +249,7 @@ function request(method: string, cookie?: string) {
 /** A page that leads to the link, and the number of other browsers that came. */
 function led() {
   const others = { count: 0 };
-  const start = new BrowserStart(START_LINK, () => others.count++);
+  const start = browserStart(START_LINK, () => others.count++);
   const post = async (isOwn: boolean | undefined, cookie?: string) => {
     const { status, headers = {} } = await start.respond(request("POST", cookie), isOwn);
     const own = headers["set-cookie"]?.split(";")[0];
