@@ -154,41 +154,32 @@ export function promptHtml(
   now: number,
   notes: readonly string[],
 ): string {
-  const href = escapeHtml(page.url, Infinity);
-  const notice = notes.map((note) => `<p class="vm-auth-note">${escapeHtml(note, 500)}</p>`);
-  const qrLink = qr && `<a class="vm-auth-qr" href="${href}" target="_blank" ` +
-      `rel="noopener noreferrer" title="Scan with a phone, or click">${qr}</a>`;
-  return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
-    `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p>` +
-    `<ol><li>Open <a href="${href}" target="_blank" rel="noopener noreferrer">` +
-    `${escapeHtml(page.shortUrl, 100)}</a></li>${codeHtml(page)}${answerHtml(page)}</ol>` +
-    `${awayHtml(page)}${notice.join("")}${waitHtml(page, now)}` +
-    `</div>${qrLink}</div><script>${pageScript(id)}</script>`;
-}
-
-/** The end of the page, by the clock, and the way to the result for a page that is sent no outcome. */
-function waitHtml(page: SignInPage, now: number) {
+  const { url, code, answer, expiresAt } = page;
+  const href = `href="${escapeHtml(url, Infinity)}" target="_blank" rel="noopener noreferrer"`;
+  const steps = [`Open <a ${href}>${escapeHtml(page.shortUrl, 100)}</a>`];
+  const remarks = notes.map((note) => escapeHtml(note, 500));
+  if (code) {
+    const task = code.isFilledIn ? "Check that the page shows this code" : "Enter this code";
+    // No `code` element, which JupyterLab paints grey.
+    steps.push(`${task}<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div>`);
+  }
+  if (answer) {
+    steps.push(escapeHtml(arrival(answer), Infinity));
+    const away = awayLines(answer).map((line) => escapeHtml(line, Infinity));
+    remarks.unshift(away.join("<br>"));
+  }
+  const list = steps.map((step) => `<li>${step}</li>`).join("");
+  const notices = remarks.map((remark) => `<p class="vm-auth-note">${remark}</p>`).join("");
+  // The end of the page, by the clock, and the way to the result for a page that is sent no outcome.
   const name = endsWith(page);
-  const end = page.expiresAt.getTime();
-  return `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" data-end="${end}">` +
-    `The ${name} ends at ${escapeHtml(formatTime(end))}. ${AFTER_RELOAD}</p>`;
-}
-
-function answerHtml({ answer }: SignInPage) {
-  return answer === undefined ? "" : `<li>${escapeHtml(arrival(answer), Infinity)}</li>`;
-}
-
-function awayHtml({ answer }: SignInPage) {
-  if (answer === undefined) return "";
-  const lines = awayLines(answer).map((line) => escapeHtml(line, Infinity));
-  return `<p class="vm-auth-note">${lines.join("<br>")}</p>`;
-}
-
-/** No `code` element, which JupyterLab paints grey. */
-function codeHtml({ code }: SignInPage) {
-  if (code === undefined) return "";
-  const task = code.isFilledIn ? "Check that the page shows this code" : "Enter this code";
-  return `<li>${task}<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div></li>`;
+  const end = expiresAt.getTime();
+  const wait = `The ${name} ends at ${escapeHtml(formatTime(end))}. ${AFTER_RELOAD}`;
+  const qrLink = qr &&
+    `<a class="vm-auth-qr" ${href} title="Scan with a phone, or click">${qr}</a>`;
+  return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
+    `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p><ol>${list}</ol>${notices}` +
+    `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" data-end="${end}">${wait}</p>` +
+    `</div>${qrLink}</div><script>${pageScript(id)}</script>`;
 }
 
 /**
