@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import type { Json } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { readClaims } from "../entry/bearer.ts";
+import { readClaims, type TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { withoutSlash } from "./discovery.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
@@ -29,8 +29,8 @@ interface RefreshOptions {
   /** The key that the tokens are bound to. */
   dpopKey?: CryptoKeyPair;
   /**
-   * Stores the refresh token that has replaced the old one, where the keys of the provider are not there to
-   * check the other tokens. Never throws.
+   * Stores the refresh token that has replaced the old one, where the other tokens have failed a check, or
+   * the keys of the provider are not there to check them.
    */
   keepRotated: (refreshToken: string) => Promise<unknown>;
 }
@@ -45,20 +45,19 @@ export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | 
   return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
 }
 
-/**
- * Trades a refresh token for new tokens: RFC 6749, section 6.
- *
- * @returns The tokens; or, where they failed a check, the refresh token that replaced the old one.
- */
-export async function refreshTokens(provider: OidcProvider, options: RefreshOptions) {
+/** Trades a refresh token for new tokens: RFC 6749, section 6. */
+export async function refreshTokens(
+  provider: OidcProvider,
+  options: RefreshOptions,
+): Promise<TokenSet> {
   const got: Json = {};
   try {
     const run = (context: RequestContext) => refreshOnce(context, options, got);
-    return { tokens: await provider.use("refresh the sign-in", undefined, run) };
+    return await provider.use("refresh the sign-in", undefined, run);
   } catch (error) {
     // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
-    if (typeof got.refresh_token !== "string") throw error;
-    return { refreshToken: got.refresh_token, error: error as Error };
+    if (typeof got.refresh_token === "string") await options.keepRotated(got.refresh_token);
+    throw error;
   }
 }
 
@@ -86,7 +85,9 @@ async function refreshOnce(
     if (id_token === undefined) return toTokenSet(answered);
 
     const keys = early?.catch(() => requestKeys(context)) ?? requestKeys(context);
-    if (rotated !== refreshToken && !await isSoonHere(keys)) await keepRotated(rotated);
+    if (rotated !== refreshToken && !await isSoonHere(keys)) {
+      await keepRotated(rotated).catch(() => undefined); // stored with the rest
+    }
     try {
       await assertSigned(context, answered, keys);
       return toTokenSet(answered);
