@@ -128,7 +128,7 @@ function keyRows({ keyUse }: StatusReport): string[][] {
 
 /** A sign-in for a person. */
 export function rowsOf(report: Report): string[][] {
-  const { error, state, flow, signInEndsAt } = report;
+  const { error, state, flow } = report;
   const isStored = error === undefined && state !== "none";
   // A client may ask for none, and another program has no key of a client.
   const unknown = isStored && !flow ? "not known: another program stored the token" : undefined;
@@ -141,7 +141,6 @@ export function rowsOf(report: Report): string[][] {
     ["Scope", report.scope ?? unknown],
     ["Granted", report.grantedScope],
     ["Token", isStored ? tokenText(report) : undefined],
-    ["Sign-in", signInEndsAt && `ends ${timeText(signInEndsAt)}`],
   ];
   return rows.filter((row): row is string[] => row[1] !== undefined);
 }
