@@ -141,7 +141,7 @@ export function rowsOf(report: Report): string[][] {
     ["Scope", report.scope ?? unknown],
     ["Granted", report.grantedScope],
     ["Token", isStored ? tokenText(report) : undefined],
-    ["Sign-in", signInEndsAt && `ends ${timeText(signInEndsAt)}`],
+    ["Sign-in", signInEndsAt && `ends ${formatTime(signInEndsAt.getTime())}`],
   ];
   return rows.filter((row): row is string[] => row[1] !== undefined);
 }
@@ -162,8 +162,10 @@ function personText({ name, email, subject, flow, clientId }: Report): string {
 
 /** The end of the token, and what comes then. */
 export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: Report): string {
-  const end = expiresAt && `${expiresIn > 0 ? "valid until" : "ended"} ${timeText(expiresAt)}`;
-  return (end ?? "not there") + nextText(state, refreshable);
+  const next = nextText(state, refreshable);
+  if (expiresAt === undefined) return `not there${next}`;
+  const isOver = expiresIn <= 0;
+  return `${isOver ? "ended" : "valid until"} ${formatTime(expiresAt.getTime())}${next}`;
 }
 
 function nextText(state: SignInState | undefined, isRefreshable: boolean | undefined): string {
@@ -172,17 +174,4 @@ function nextText(state: SignInState | undefined, isRefreshable: boolean | undef
   if (state === "refreshable") return ", refreshed without you at the next use";
   if (state !== "other_scope") return ": run login";
   return ", but not for all of the scope that is asked for: run login";
-}
-
-/** A time, and how far it is: "in 43 min", "2 h ago". */
-export function timeText(end: Date, now: number = Date.now()): string {
-  const ms = end.getTime() - now;
-  const length = lengthText(Math.max(1, Math.round(Math.abs(ms) / 60_000)));
-  return `${formatTime(end.getTime())} (${ms < 0 ? `${length} ago` : `in ${length}`})`;
-}
-
-function lengthText(minutes: number): string {
-  if (minutes < 120) return `${minutes} min`;
-  if (minutes < 48 * 60) return `${Math.round(minutes / 60)} h`;
-  return `${Math.round(minutes / 1440)} d`;
 }
