@@ -13,7 +13,7 @@ import {
   type SettingName,
   STORE_NAMES,
 } from "./declaration.ts";
-import { denialOf, type Entry, type Settings, shown, usualSettingsPath } from "./settings_path.ts";
+import { type Entry, type Settings, shown, usualSettingsPath } from "./settings_path.ts";
 
 /** All settings by their names in the file: what code and variables may give, but no secret. */
 export const SETTINGS: readonly SettingName[] = [
@@ -31,16 +31,14 @@ const ONLY: OptionTypes = { backends: "array", issuers: "array" };
 export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
 
 /**
- * Reads a settings file, as far as Deno permits.
+ * Reads a settings file.
  *
- * @param isNamed Whether the call names the file, and so needs it.
  * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
  */
-export function readSettingsFile(path: string, isNamed: boolean): Settings {
-  const { text, ...found } = readText(path, isNamed);
-  const settings = parseSettings(path, text);
+export function readSettingsFile(path: string): Settings {
+  const settings = parseSettings(path, readText(path));
   assertInPlace(path, settings);
-  return { path, ...found, ...settings };
+  return { path, state: "read", ...settings };
 }
 
 /** Refuses what a file may name only at its usual place, or where the superuser keeps it. */
@@ -79,31 +77,13 @@ function placeAdvice(path: string) {
   return `${advice}, and run with ${permissionFlag("read", folder)}.`;
 }
 
-/** The text of the file, or the reason why it was left alone: a command can do without. */
-export function readText(
-  path: string,
-  isNamed: boolean,
-): Pick<Settings, "state" | "denial"> & { readonly text: string } {
-  const text = "{}";
-  const denied = { state: "denied", denial: denialOf(path), text } as const;
-  if (path === "") return { state: "absent", text };
-  // A command runs without it: nobody is asked.
-  if (!isNamed && !isGranted({ name: "read", path })) return denied;
-  const { NotADirectory, NotCapable, NotFound } = Deno.errors;
-  try {
-    const content = readPrivateFile(path, {
-      ...FILE_LIMITS,
-      what: "a settings file",
-      fail: (...why) => settingsError(path, ...why),
-    });
-    return { state: "read", text: content };
-  } catch (error) {
-    const { cause } = error as Error;
-    const isAbsent = cause instanceof NotFound || cause instanceof NotADirectory;
-    if (!isNamed && isAbsent) return { state: "absent", text };
-    if (!isNamed && cause instanceof NotCapable) return denied;
-    throw error;
-  }
+/** The text of a file that is there. */
+export function readText(path: string): string {
+  return readPrivateFile(path, {
+    ...FILE_LIMITS,
+    what: "a settings file",
+    fail: (...why) => settingsError(path, ...why),
+  });
 }
 
 const SECRET = /(token|secret|secret_?id|passw(or)?d|passphrase|api_?key|private_?key)$/i;

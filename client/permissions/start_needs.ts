@@ -72,7 +72,7 @@ function settingsNeeds(options: InitOptions): PermissionNeed[] {
     env(CONFIG_VARIABLE, SETTINGS_REASON, "optional"),
     env(HOME_VARIABLE, SETTINGS_REASON, "optional"),
   ];
-  if (path !== "") needs.push(read(path, SETTINGS_REASON, "optional"));
+  if (path) needs.push(read(path, SETTINGS_REASON, "optional"));
   const isNeeded = profileName(options) !== "" && !isNamedByCode(options);
   if (!isNeeded) return needs;
   const [ofPlace, ...ofFile] = needs;
