@@ -181,7 +181,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   [
     new ValidMindAuthError("login_required", errorParts(WORDS)),
     4,
-    "error (login_required): Cannot a: b. Sign in with validmind-auth token --login\n",
+    "error (login_required): Cannot a: b. Sign in with\n  validmind-auth token --login\n",
   ],
   [new ValidMindAuthError("provider_unavailable", errorParts(WORDS)), 1, WORDS],
   [

@@ -41,7 +41,7 @@ cliTest("token: what has ended is refreshed, and --refresh does it before", asyn
 
 cliTest("token: without a sign-in it is exit code 4, and asks nobody", async (world) => {
   for (const flags of ["", "--format exec-credential", "--format git"]) {
-    const words = ["error (login_required): Cannot", "cli login --issuer"];
+    const words = ["error (login_required): Cannot", "validmind-auth login --issuer"];
     assertEquals((await world.says(`token ${flags}`, 4, ...words)).stdout, "");
   }
   const { stdout, stderr } = await world.says("token --json", 4);
