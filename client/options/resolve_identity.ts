@@ -124,8 +124,12 @@ function oidcIdentity(
   client: string,
   action: string,
 ): OidcIdentity {
-  const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
-  const clientId = checkKeyPart(normalizeClientId(client), "clientId", action);
+  const checked = checkKeyPart(
+    checkIssuer(normalizeIssuer(issuer), action),
+    named("issuer"),
+    action,
+  );
+  const clientId = checkKeyPart(normalizeClientId(client), named("clientId"), action);
   if (clientId === "") {
     throw invalidOptions(action, `${named("clientId")} is empty`, "Correct it.");
   }
