@@ -54,8 +54,6 @@ export interface OptionRow<T = unknown> {
   readonly variable?: string;
   /** The calls that need the variable where the option is absent. Elsewhere it is read if granted. */
   readonly requiredBy?: "every call" | "init";
-  /** How many milliseconds a number in the variable stands for. */
-  readonly unit?: number;
   /** The flag of the command line, without its dashes. */
   readonly flag?: string;
   /** The placeholder for the value of the flag; none where the flag has no value. */
@@ -248,7 +246,6 @@ export const OPTIONS = {
     type: "timeout",
     group: "api",
     variable: "VM_API_TIMEOUT",
-    unit: 1000,
     fallback: 30_000,
     help: "time limit of a request in ms (variable: in s)",
   },
@@ -304,8 +301,6 @@ function namesWith<const F extends Partial<OptionRow>>(fields: F): NamesWith<F>[
 
 /** The options by which a client proves who it is. */
 export const PROOFS = namesWith({ part: "proof" });
-/** The token that is exchanged. */
-export const SUBJECTS = namesWith({ part: "subject" });
 /** The options that name a stored sign-in. */
 export const KEY_PARTS = namesWith({ isInKey: true });
 /** The options of the sign-in in the browser. */
@@ -368,13 +363,13 @@ export const KEY_WORDS = `${named("apiKey")} and ${named("apiSecret")}`;
  * @throws {ValidMindAuthError} `invalid_options` for a text that does not fit.
  */
 export function parseVariable(name: OptionName, text: string, action: string): unknown {
-  const { type, variable = name, unit = 1 } = optionRow(name);
+  const { type, variable = name } = optionRow(name);
   if (type === "boolean") return parseFlag(variable, text);
   const word = text.trim();
   const refuse = (fitting: string) =>
     invalidOptions(action, `${variable} is not ${fitting}`, "Correct it, or unset it.");
   if (type === "timeout") {
-    if (Number(word) > 0) return Number(word) * unit;
+    if (Number(word) > 0) return Number(word) * 1000; // a variable has seconds
     throw refuse("a number above 0");
   }
   if (typeof type === "string" || type.includes(word)) return word;

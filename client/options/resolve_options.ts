@@ -23,7 +23,6 @@ import {
   optionTypes,
   PROOFS,
   SIGN_IN_WORDS,
-  SUBJECTS,
 } from "./declaration.ts";
 import type { CallOrigin } from "./places.ts";
 import {
@@ -144,7 +143,7 @@ function checkProof(identity: Identity, places?: CallOrigin) {
   const { flow, proof, subjectTokenFile } = identity;
   const needed: OptionName[] = [];
   if (flow === "client_credentials" && proof === undefined) needed.push(...PROOFS);
-  if (flow === "token_exchange" && subjectTokenFile === undefined) needed.push(...SUBJECTS);
+  if (flow === "token_exchange" && subjectTokenFile === undefined) needed.push("subjectTokenFile");
   for (const name of needed) {
     const reason = passedReason(name, places);
     const remedy = `Give ${named(name)} beside ${SIGN_IN_WORDS}.`;
