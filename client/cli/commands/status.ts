@@ -69,16 +69,10 @@ async function keyUseIn(backend: Marked): Promise<KeyCounts | undefined> {
   return await (store as EncryptedCredentialsBackend | undefined)?.keyUse().catch(() => undefined);
 }
 
-/** The part of an identity that a key holds. */
-type StoredIdentity = Pick<
-  OidcIdentity,
-  "issuer" | "clientId" | "audience" | "profile" | "flow" | "dpop"
->;
-
 /** A stored sign-in as a report shows it. Where the identity has a scope, the entry has to cover it. */
 export function describeEntry(
   entry: OidcCredentials | undefined,
-  identity: StoredIdentity & { scope?: string },
+  identity: Partial<OidcIdentity> & Pick<OidcIdentity, "issuer" | "clientId">,
 ) {
   const { issuer, clientId, audience, flow, scope } = identity;
   const now = Date.now();
@@ -128,17 +122,15 @@ function keyRows({ keyUse }: StatusReport): string[][] {
 
 /** A sign-in for a person. */
 export function rowsOf(report: Report): string[][] {
-  const { error, state, flow, signInEndsAt } = report;
+  const { error, state, signInEndsAt } = report;
   const isStored = error === undefined && state !== "none";
-  // A client may ask for none, and another program has no key of a client.
-  const unknown = isStored && !flow ? "not known: another program stored the token" : undefined;
   const rows = [
     headOf(report),
     ["Provider", report.issuer],
     ["Client", report.clientId],
     ["Audience", report.audience],
     ["Profile", report.profile],
-    ["Scope", report.scope ?? unknown],
+    ["Scope", report.scope],
     ["Granted", report.grantedScope],
     ["Token", isStored ? tokenText(report) : undefined],
     ["Sign-in", signInEndsAt && `ends ${formatTime(signInEndsAt.getTime())}`],
