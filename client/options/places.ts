@@ -99,12 +99,12 @@ function denied(path: string, what: string, flag: string) {
 /** The profile of the settings that a call or `VM_OIDC_PROFILE` names. Without settings it is a label. */
 function profileIn(settings: Settings, given: Given, action: string): string | undefined {
   const name = profileName(given);
-  const { path, state, denial, profiles } = settings;
+  const { path, denial, profiles } = settings;
   if (name === "" || profiles.has(name)) return name || undefined;
   if (isNamedByCode(given)) return undefined;
-  if (state === "denied") {
-    const reason = `the profile ${name} may be in the settings file, and ${denial!.reason}`;
-    throw new ValidMindAuthError("permission_required", { ...denial!, action, reason });
+  if (denial !== undefined) {
+    const reason = `the profile ${name} may be in the settings file, and ${denial.reason}`;
+    throw new ValidMindAuthError("permission_required", { ...denial, action, reason });
   }
   if (profiles.size === 0) return undefined;
   const names = [...profiles.keys()];
@@ -129,12 +129,11 @@ export function isNamedByCode(given: Partial<InitOptions>): boolean {
 /** The store that the settings file names, where it decides. */
 export function backendOf({ origin, entry }: CallOrigin): NamedBackend | undefined {
   if (entry.backend === undefined) return undefined;
-  const place = origin.placeOfStore();
-  if (place?.kind !== "file" && place?.kind !== "profile") return undefined;
-  const { words } = place;
+  const { kind, words } = origin.placeOfStore()!;
+  if (kind !== "file" && kind !== "profile") return undefined;
   return {
-    name: `${place.find("backend")?.value}`,
-    options: JSON.stringify(place.find("backendOptions")?.value ?? {}),
+    name: `${entry.backend}`,
+    options: JSON.stringify(entry.backendOptions ?? {}),
     origin: { name: `"backend" of ${words}`, options: `"backendOptions" of ${words}` },
   };
 }

@@ -96,20 +96,12 @@ export function parseSettings(
   path: string,
   text: string,
 ): Pick<Settings, "common" | "profiles" | "only"> {
-  const faults: [reason: string, remedy: string][] = [];
-  let document: unknown;
-  try {
-    document = JSON.parse(text, (name, value) => {
-      const fault = faultIn(name, value);
-      if (fault !== undefined) faults.push(fault);
-      return value;
-    });
-  } catch (error) {
-    // Without the rest of the message, which quotes the file.
-    const [place = ""] = / \(line \d+ column \d+\)/.exec((error as Error).message) ?? [];
-    throw settingsError(path, `it is not JSON${place}`, `Write it like ${EXAMPLE}.`);
-  }
-  for (const [reason, remedy] of faults) throw settingsError(path, reason, remedy);
+  const document = parseJson(path, text);
+  JSON.stringify(document, (name, value) => {
+    const fault = faultIn(name, value);
+    if (fault !== undefined) throw settingsError(path, ...fault);
+    return value;
+  });
   const types = { ...TYPES, profiles: "object", only: "object" } as const;
   const { profiles, only = {}, ...common } = checkEntry(path, "", document, types);
   const entries = Object.entries(profiles ?? {});
@@ -118,6 +110,16 @@ export function parseSettings(
     only: checkEntry(path, "", only, ONLY),
     profiles: new Map(entries.map(([name, entry]) => [name, checkEntry(path, name, entry, TYPES)])),
   };
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // Without the rest of the message, which quotes the file.
+    const [place = ""] = / \(line \d+ column \d+\)/.exec((error as Error).message) ?? [];
+    throw settingsError(path, `it is not JSON${place}`, `Write it like ${EXAMPLE}.`);
+  }
 }
 
 /** The fault of one member, at any depth: a secret, a store of somebody's own, a program by its path. */
