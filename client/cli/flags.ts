@@ -24,7 +24,7 @@ const store = (help: string, variable?: string) =>
   ({ value: "NAME", suggestions: BUILT_IN_NAMES, help, variable }) as Flag;
 
 /** What `token` can print in place of the bare token. */
-export const TOKEN_FORMATS = ["exec-credential", "git", "header", "json"] as const;
+export const TOKEN_FORMATS = ["exec-credential", "git", "json"] as const;
 
 /** The flags beside those of the options. */
 const OWN_FLAGS = {

@@ -67,7 +67,7 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["migrate --to file --from-options x", "it needs --from"],
   ["migrate --from file --to memory", "keeps tokens only while this program runs"],
   ["migrate --from file --to kv --delete-source", "keeps tokens only while this program runs"],
-  ["token --format yaml", "It takes: exec-credential, git, header, json."],
+  ["token --format yaml", "It takes: exec-credential, git, json."],
   ["logout --all --client-id x", "Cannot use --client-id with --all"],
 ];
 
