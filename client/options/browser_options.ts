@@ -42,11 +42,8 @@ const RESERVED = (
 const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
 
 /** Checks the options of a sign-in in the browser, before any work. */
-export function checkBrowserOptions(given: BrowserOptions, action: string): void {
-  const options = given[COMPLETE]?.(given) ?? given;
-  if (options.redirectUri !== undefined || options.listen !== undefined) {
-    resolveRedirect(options, "", action);
-  }
+export function checkBrowserOptions(options: BrowserOptions, action: string): void {
+  resolveRedirect(options, "", action);
   for (const text of Object.keys(options.authorizationParameters ?? {})) {
     const name = text.trim().toLowerCase();
     const isReserved = RESERVED.includes(name);

@@ -2,7 +2,7 @@ import { checkOptions, type OptionTypes } from "../../backends/common/check_opti
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { faultOfFolder, lookIfPresent } from "../../backends/common/judge_path.ts";
 import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
-import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
+import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -50,7 +50,10 @@ export function assertInPlace(
   const outside = entries.flatMap((entry) => Object.keys(entry)).find(isOfUsualPlace);
   if (outside === undefined || isTrustedPlace(path)) return;
   const reason = `it names "${outside}", and it is not at its usual place`;
-  throw settingsError(path, reason, placeAdvice(path));
+  const place = usualSettingsPath() ?? "the usual settings file";
+  const remedy =
+    `Keep that in ${place}, or in a file and a folder of the superuser that Deno may read.`;
+  throw settingsError(path, reason, remedy);
 }
 
 /** Whether a setting leads to a secret or to a program, or forbids something: a file that came with a folder may not have it. */
@@ -67,14 +70,6 @@ function isTrustedPlace(path: string) {
   }
   const file = lookIfPresent(path, Deno.statSync); // `config set` may be about to make it
   return faultOfFolder(path, 0) === undefined && (file === undefined || file.uid === 0);
-}
-
-function placeAdvice(path: string) {
-  const folder = dirname(path);
-  const place = usualSettingsPath() ?? "the usual settings file";
-  const advice = `Keep that in ${place}, or in a file and a folder of the superuser`;
-  if (isGranted({ name: "read", path: folder })) return `${advice}.`;
-  return `${advice}, and run with ${permissionFlag("read", folder)}.`;
 }
 
 /** The text of a file that is there. */
