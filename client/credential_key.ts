@@ -140,20 +140,20 @@ export function credentialKey(
   ].filter((part) => part !== undefined).join("|");
 }
 
-/** A key by its parts: flow, binding, profile, and the rest with issuer, client id and audience. */
+/** A key by its parts. Those that identify the client at its provider are the `identity`. */
 export const KEY_FORM =
-  /^(?:(client_credentials|token_exchange)\|)?(dpop\|)?(?:profile:([^|]*)\|)?(?!profile:)(([^|]*)\|([^|]*)(?:\|(.*))?)$/s;
+  /^(?:(?<flow>client_credentials|token_exchange)\|)?(?<dpop>dpop\|)?(?:profile:(?<profile>[^|]*)\|)?(?<identity>(?!profile:)(?<issuer>[^|]*)\|(?<clientId>[^|]*)(?:\|(?<audience>.*))?)$/s;
 
 /**
  * Whether an entry may stand under a key: its issuer and client, normalized, are the key's. An absent field
  * fits, and so does any entry under a key of another form, such as a probe's.
  */
 export function isEntryOfKey(entry: OidcCredentials, key: string): boolean {
-  const [, , , , identity, ofIssuer, ofClient] = KEY_FORM.exec(key) ?? [];
-  if (identity === undefined || isProbeKey(key)) return true;
-  const issuer = normalizeIssuer(`${entry.issuer ?? ofIssuer}`);
-  const clientId = normalizeClientId(`${entry.client_id ?? ofClient}`);
-  return `${identity}|`.startsWith(`${issuer}|${clientId}|`);
+  const parts = KEY_FORM.exec(key)?.groups;
+  if (parts === undefined || isProbeKey(key)) return true;
+  const issuer = normalizeIssuer(`${entry.issuer ?? parts.issuer}`);
+  const clientId = normalizeClientId(`${entry.client_id ?? parts.clientId}`);
+  return `${parts.identity}|`.startsWith(`${issuer}|${clientId}|`);
 }
 
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
