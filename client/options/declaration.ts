@@ -59,7 +59,6 @@ export interface OptionRow<T = unknown> {
   /** The placeholder for the value of the flag; none where the flag has no value. */
   readonly value?: string;
   readonly secret?: true;
-  readonly fallback?: T;
 }
 
 type Rows = { readonly [K in keyof Required<InitOptions>]: OptionRow<NonNullable<InitOptions[K]>> };
@@ -162,7 +161,6 @@ export const OPTIONS = {
     ...IN_KEY,
     type: ["auto", "device", "browser", "client_credentials", "token_exchange"],
     variable: "VM_OIDC_FLOW",
-    fallback: "auto",
     ...flag("flow", "FLOW", "how to sign in"),
   },
   dpop: { ...IDENTITY, type: "boolean", flag: "dpop", help: "bind the tokens to a key (DPoP)" },
@@ -246,7 +244,6 @@ export const OPTIONS = {
     type: "timeout",
     group: "api",
     variable: "VM_API_TIMEOUT",
-    fallback: 30_000,
     help: "time limit of a request in ms (variable: in s)",
   },
   bearer: {

@@ -19,7 +19,6 @@ import {
   OPTION_NAMES,
   type OptionName,
   optionRow,
-  OPTIONS,
   optionTypes,
   PROOFS,
   SIGN_IN_WORDS,
@@ -162,7 +161,7 @@ function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions) {
 
 /** The means of a session, or of a sign-out without one. */
 export function runtimeOf(options: Partial<InitOptions>): Runtime {
-  const { timeoutMs = OPTIONS.timeoutMs.fallback } = options;
+  const { timeoutMs = 30_000 } = options;
   return {
     fetch: options.fetch ?? globalThis.fetch,
     now: options.now ?? Date.now,
