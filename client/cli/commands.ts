@@ -76,8 +76,7 @@ export const COMMANDS: readonly Command[] = [
       json, and prints { token, token_type, expires_at, expires_in }.
 
       --format exec-credential is for kubectl (client.authentication.k8s.io/v1). --format
-      git is for a credential helper of git, with the user name oauth2. --format header
-      prints the line Authorization: Bearer …
+      git is for a credential helper of git, with the user name oauth2.
 
       To run a program with the token, use exec: in a pipe the program also runs where token
       has failed.`,

@@ -1,8 +1,8 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
+import { lookIfPresent } from "../../../backends/common/judge_path.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { messageOf } from "../../../backends/credentials_backend_error.ts";
 import { withFileLock } from "../../../backends/file.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
 import { fileError } from "../../../backends/file/faults.ts";
@@ -145,7 +145,7 @@ async function change(
     const shared = { path: dirname(path), reason, need: "always" } as const; // also for its lock
     return [{ name: "read", ...shared }, { name: "write", ...shared }];
   };
-  const all = (path: string) => () => [...variables, ...path === "" ? [] : folderNeeds(path)];
+  const all = (path?: string) => () => [...variables, ...path ? folderNeeds(path) : []];
   preflight(CHANGE, variables, "always", all(settingsPath()));
   const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
@@ -204,7 +204,7 @@ function variableNeeds(flags: FlagValues): PermissionNeed[] {
 
 function placeOfFile(flags: FlagValues): string {
   const path = flags.text("config") ?? settingsPath();
-  if (path !== "") return path;
+  if (path) return path;
   throw usageError(
     "Cannot find the settings file: VM_AUTH_CONFIG is empty, or the home folder is not known. Give " +
       "--config.",
@@ -213,8 +213,7 @@ function placeOfFile(flags: FlagValues): string {
 
 /** The file as it stands, with keys that are not known, too. */
 function readDocument(path: string): Record<string, unknown> {
-  const { text, denial } = readText(path, false);
-  if (denial !== undefined) throw usageError(messageOf(denial));
+  const text = lookIfPresent(path, Deno.statSync) ? readText(path) : "{}";
   const document = parseObject(text);
   if (document === undefined) parseSettings(path, text); // the error has the line
   return document ?? {};

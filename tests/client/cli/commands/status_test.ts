@@ -22,7 +22,7 @@ cliTest("status: who, until when and where, without network", async (world) => {
   const { expires_at } = await world.signIn();
   const words: Word[] = [
     /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m,
-    /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+ \(in (60|59) min\), then refreshed without you$/m,
+    /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+, then refreshed without you$/m,
     /^Kept in +FileCredentialsBackend \(.*credentials\.json\)$/m,
   ];
   assertEquals((await world.says("status", 0, ...words)).stderr, "");
@@ -46,7 +46,7 @@ type State = [state: string, change: Record<string, unknown>, flags: string, cod
 
 const STATES: State[] = [
   ["refreshable", { expires_at: ENDED }, "", 0, "refreshed without you at the next use"],
-  ["expired", { expires_at: ENDED, refresh_token: null }, "", 4, "ago): run login"],
+  ["expired", { expires_at: ENDED, refresh_token: null }, "", 4, /ended .+: run login/],
   ["other_scope", {}, "--scope 'openid admin'", 4, "not for all of the scope"],
 ];
 
@@ -95,7 +95,6 @@ cliTest("status: the scope that was granted", async (world) => {
     "status",
     0,
     /^Signed in +as a person without a name from the provider$/m,
-    /^Scope +not known: another program stored/m,
   );
 });
 
