@@ -31,7 +31,7 @@ export async function readChallenges(header: string): Promise<readonly Parameter
 
 /**
  * Reads the metadata of an API: see `discoverApi`. It stands at the address that RFC 9728 forms of the API's
- * own, or where the API names it at its own origin.
+ * own, with or without its last slash, or where the API names it at its own origin.
  */
 export async function requestMetadata(
   address: string,
@@ -49,24 +49,38 @@ export async function requestMetadata(
     const text = await transport.readText(request, answer, 65_536); // more than any API publishes
     return new Response(text || null, answer);
   };
-  try {
-    const own = await oauth.resourceDiscoveryRequest(typed, {
-      [oauth.customFetch]: get,
-      [oauth.allowInsecureRequests]: true, // it was checked
-    });
-    return await readMetadata(typed, typed, own);
-  } catch (error) {
-    const { headers } = await get(typed.href);
-    const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
-    const named = challenges.find(({ resource_metadata }) => resource_metadata);
-    const place = URL.parse(named?.resource_metadata ?? "");
-    // The API for whose address this place is formed, which the typed one is, or is below.
-    const resource = place &&
-      new URL(place.href.replace("/.well-known/oauth-protected-resource", ""));
-    const start = `${resource?.href.replace(/\/$/, "")}/`;
-    if (!resource || !`${typed.href}/`.startsWith(start)) throw error;
-    return await readMetadata(typed, resource, await get(place.href));
+  const means = { [oauth.customFetch]: get, [oauth.allowInsecureRequests]: true }; // it was checked
+  const readAt = async (resource: URL) =>
+    await readMetadata(typed, resource, await oauth.resourceDiscoveryRequest(resource, means));
+  // A slash at the end makes another API and another place, and people do not see it.
+  const bare = withoutSlash(typed);
+  const forms = new Set([typed.href, new URL(bare).href, `${bare}/`]);
+  let fault: unknown;
+  for (const form of forms) {
+    try {
+      return await readAt(new URL(form));
+    } catch (error) {
+      fault ??= error;
+    }
   }
+  const { headers } = await get(typed.href);
+  const place = await namedPlace(headers);
+  // The API for whose address this place is formed, which the typed one is, or is below.
+  const resource = place &&
+    new URL(place.href.replace("/.well-known/oauth-protected-resource", ""));
+  if (!resource || !`${typed.href}/`.startsWith(`${withoutSlash(resource)}/`)) throw fault;
+  return await readMetadata(typed, resource, await get(place.href));
+}
+
+/** The place of the metadata that an answer of the API names. */
+async function namedPlace(headers: Headers): Promise<URL | null> {
+  const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
+  const named = challenges.find(({ resource_metadata }) => resource_metadata);
+  return URL.parse(named?.resource_metadata ?? "");
+}
+
+function withoutSlash({ href }: URL): string {
+  return href.replace(/\/$/, "");
 }
 
 /** The codes of an answer with another status than 200, and of one that is no JSON. */

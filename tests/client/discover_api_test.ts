@@ -76,6 +76,31 @@ for (const [name, typed, named, resource] of PLACES) {
   }
 }
 
+/** The slash at the end of what a person types, and of what the API calls itself. */
+const SLASHES: [typed: string, resource: string, places: string[]][] = [
+  ["/v1", "/v1/", ["/v1/"]],
+  ["/v1/", "/v1", ["/v1"]],
+  ["/v1", "/v1/", ["/v1", "/v1/"]],
+];
+
+for (const [typed, resource, places] of SLASHES) {
+  Deno.test(`discoverApi: ${typed} finds ${resource}, with a document at ${places}`, async () => {
+    const [address, named] = [typed, resource].map((path) => `https://api.example.com${path}`);
+    const metadata = { ...METADATA, resource: named };
+    const api = scripted(Object.fromEntries(places.map((path) => [PLACE + path, metadata])));
+    const { options } = await discoverApi(address!, { fetch: api.fetch });
+    assertEquals(options, { apiHost: address, issuer: ISSUER, audience: named });
+    assertEquals(api.urls(), [PLACE + typed, PLACE + resource]);
+  });
+}
+
+Deno.test("discoverApi: the address of a host has one form", async () => {
+  const api = scripted({});
+  const address = "https://api.example.com";
+  await rejectsWith("api_metadata_invalid", () => discoverApi(address, { fetch: api.fetch }));
+  assertEquals(api.urls(), [PLACE, `${address}/`]);
+});
+
 Deno.test("discoverApi: of several issuers none is chosen", async () => {
   const authorization_servers = [ISSUER, "https://other.example.com"];
   const api = scripted({ [`${PLACE}/v1/`]: { ...METADATA, authorization_servers } });
@@ -105,6 +130,7 @@ const BAD: [name: string, answers: Answers][] = [
   ["not JSON", text("<html>Welcome</html>")],
   ["no object", text("[]")],
   ["of another resource", bad({ resource: "https://api.example.com/v2/" })],
+  ["of the address, at the place of its other form", { [`${PLACE}/v1`]: METADATA }],
   ["of another host", bad({ resource: "https://other.example.com/v1/" })],
   ["without a resource", bad({ resource: undefined })],
   ["a resource that is no text", bad({ resource: [API] })],
@@ -171,7 +197,7 @@ Deno.test("discoverApi: no redirect is followed", async () => {
   for (const to of [metadata, `${PLACE}/v2/`]) {
     const api = scripted({ [`${PLACE}/v1/`]: redirect(to), [to]: METADATA, [API]: redirect(to) });
     await rejectsWith("api_unreachable", () => discoverApi(API, { fetch: api.fetch }), "redirects");
-    assertEquals(api.urls(), [`${PLACE}/v1/`, API]);
+    assertEquals(api.urls(), [`${PLACE}/v1/`, `${PLACE}/v1`, API]);
   }
 });
 

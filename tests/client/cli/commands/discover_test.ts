@@ -67,6 +67,16 @@ addressTest("config discover writes the settings, and asks no provider", async (
   assertEquals(world.provider.requests, []);
 });
 
+addressTest("the address is the API's own, with its last slash or without", async (world, api) => {
+  const { issuer } = world.provider;
+  const typed = api.address.replace(/\/$/, "");
+  for (const address of [typed, api.address]) {
+    await world.says(`config discover ${address} --issuer ${issuer} --client-id c`, 0);
+    const { apiHost, audience } = await settings(world);
+    assertEquals([apiHost, audience], [address, api.address]);
+  }
+});
+
 addressTest("a flag counts for the call, and what the API says is kept", async (world, api) => {
   const { issuer, clientId } = world.provider;
   const line = `login ${api.address} --issuer ${issuer}/ --client-id ${clientId}`;
