@@ -108,6 +108,19 @@ Deno.test("discoverApi: of several issuers none is chosen", async () => {
   assertEquals([issuers, options.issuer], [authorization_servers, undefined]);
 });
 
+const TAKEN: Record<string, unknown>[] = [
+  { bearer_methods_supported: ["body", "header"] },
+  { bearer_methods_supported: null, dpop_signing_alg_values_supported: ["RS256"] },
+  { bearer_methods_supported: [], dpop_bound_access_tokens_required: true },
+];
+
+for (const members of TAKEN) {
+  Deno.test(`discoverApi: the API takes the token: ${JSON.stringify(members)}`, async () => {
+    const api = scripted({ [`${PLACE}/v1/`]: { ...METADATA, ...members } });
+    assertEquals((await discoverApi(API, { fetch: api.fetch })).issuers, [ISSUER]);
+  });
+}
+
 const bad = (members: Record<string, unknown>): Answers => ({
   [`${PLACE}/v1/`]: { ...METADATA, ...members },
 });
@@ -145,6 +158,15 @@ const BAD: [name: string, answers: Answers][] = [
   ["an issuer that is an object", bad({ authorization_servers: [{ url: ISSUER }] })],
   ["a scope of 10 KB", bad({ scopes_supported: ["x".repeat(10_000)] })],
   ["a scope that is none", bad({ scopes_supported: ['a"b'] })],
+  ["tokens in the body alone", bad({ bearer_methods_supported: ["body", "query"] })],
+  ["tokens in no way", bad({ bearer_methods_supported: [] })],
+  [
+    "DPoP by other algorithms alone",
+    bad({
+      dpop_bound_access_tokens_required: true,
+      dpop_signing_alg_values_supported: ["RS256", "EdDSA"],
+    }),
+  ],
   ["DPoP that is no truth", bad({ dpop_bound_access_tokens_required: "yes" })],
   ["a place at another origin", {
     [API]: challenge("https://evil.example.com/.well-known/oauth-protected-resource/v1/"),
