@@ -105,20 +105,15 @@ function inShell(
   if (!(error instanceof ValidMindAuthError)) return error.message;
   const { code, action, reason, signIn, permissions, demand } = error as ApiError;
   if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
+  if (demand === undefined && code !== "login_required") return error.message;
+  const own = valueFlags(flags, [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS]);
+  let remedy = `Sign in with ${PROGRAM} token --login${own}`;
   if (demand !== undefined) {
     const parameters = Object.entries(parametersOf(demand)).map((pair) =>
       argument("parameter", pair.join("="))
     );
-    const own = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
-    const login = ["login", own, flagsFor(signIn ?? {}), ...parameters].join("");
-    return messageOf({ action, reason, remedy: `Sign in with\n  ${PROGRAM} ${login}` });
-  }
-  if (code !== "login_required") return error.message;
-  const remedy = signIn === undefined
-    ? `Sign in with ${PROGRAM} token --login${
-      valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS])
-    }`
-    : loginRemedy(given ?? signIn, flags);
+    remedy = `Sign in with\n  ${PROGRAM} login${own}${parameters.join("")}`;
+  } else if (signIn !== undefined) remedy = loginRemedy(given ?? signIn, flags);
   return messageOf({ action, reason, remedy });
 }
 
