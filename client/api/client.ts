@@ -141,7 +141,7 @@ export class ApiClient {
     const signal = request.init.signal ?? undefined;
     let answer = response;
     let demand = await this.#demandOf(answer);
-    if (demand !== undefined && session !== undefined && !namesApi(demand)) {
+    if (demand && session && !namesApi(demand)) {
       await session.signIn({ for: { demand }, signal });
       answer = await this.#sendAgain(request, answer, await credentials({ signal }));
       demand = await this.#demandOf(answer);

@@ -42,7 +42,7 @@ export class TokenRenewal extends EntryRenewal {
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
     if (await this.servedBy(stored)) this.#held.adopt(stored!, era);
-    if (demand !== undefined) {
+    if (demand) {
       await this.signInAgain(demand, signal); // it does not take the stored tokens for new ones
       return true;
     }
@@ -134,7 +134,7 @@ export class TokenRenewal extends EntryRenewal {
       },
       look: async () => {
         const other = await this.freshIn(await store.peek(), rejected);
-        if (other !== undefined && !again?.faultIn(other)) return other;
+        if (other && !again?.faultIn(other)) return other;
         return undefined;
       },
       bearerIn: (entry) => this.bearerIn(entry),

@@ -47,7 +47,7 @@ export class TokenSource {
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
-      if (this.held.fresh && demand === undefined) return false;
+      if (this.held.fresh && !demand) return false;
     }
     return await (await this.renewal()).signIn(entry, era, signal, demand);
   }

@@ -115,7 +115,7 @@ export async function keepApi(
 
   const words = Object.entries({ ...options, issuer, clientId }).flat().map(String);
   await change(new FlagValues(flags).set("quiet", []), "set", words);
-  return new FlagValues([...flags, ["issuer", [issuer]], ["client-id", [`${clientId}`]]]);
+  return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
 }
 
 function isSame(one: unknown, other: unknown): boolean {

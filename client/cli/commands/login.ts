@@ -45,7 +45,7 @@ async function signIn(
   const { authorizationParameters: parameters = {} } = options;
   const { scope: _, ...authorizationParameters } = parameters;
   const demand = readDemand(parameters);
-  const session = await openSession(
+  await using _session = await openSession(
     {
       ...options,
       ...demand?.scope && { authorizationParameters }, // its scope goes with that of the sign-in
@@ -56,6 +56,5 @@ async function signIn(
     "createSession",
     demand,
   );
-  await session.close();
   return isAsked;
 }
