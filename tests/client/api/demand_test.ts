@@ -502,8 +502,11 @@ for (const [name, challenge, code] of UNUSABLE) {
     async (context) => {
       context.api.script.push(demanding(challenge), demanding(challenge));
       await rejectsWith(code as "unauthorized", () => context.session.get("thing"));
-      assertEquals(context.links.length, 0);
       context.api.script.length = 0;
+      const before = context.stored();
+      context.api.script.push(demanding(challenge, 403));
+      await rejectsWith("api_error", () => context.session.get("thing"));
+      assertEquals([context.links.length, context.stored()], [0, before]);
     },
     [GOLD],
     { reauthenticate: "ask" },

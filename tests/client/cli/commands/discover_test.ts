@@ -211,8 +211,11 @@ cliTest(
     const { access_token } = await world.signIn();
     // The provider's device flow does not take it, and nobody is at the browser.
     const line = "login --flow device --parameter acr_values=gold";
-    await world.says(line, 1, "error (device_flow_unsupported)");
+    await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
     assertEquals(world.stored().access_token, access_token);
+    await world.backend.delete(world.key);
+    await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
+    assertEquals(world.backend.get(world.key), undefined);
   },
 );
 
