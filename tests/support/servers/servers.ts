@@ -13,6 +13,8 @@ export interface Source {
   linked?: string;
   /** The build tags of a program of Go. */
   tags?: string;
+  /** The program of a module that `go.mod` names, where there is no source of its own. */
+  program?: string;
   /** The sources in that folder. @default {["main.go"]} */
   files?: readonly string[];
   /** Of Maven Central's archive. */
@@ -69,6 +71,8 @@ export const SERVERS = {
   kubernetes: { by: "go", linked: kubernetesVersion("1.36.4") },
   /** The kubelet, with real volumes and containers that are none. */
   kubelet: { by: "go", linked: kubernetesVersion("1.36.4") },
+  /** What applies charts. The charts themselves are in no registry that CI reaches. */
+  helm: { by: "go", program: "helm.sh/helm/v3/cmd/helm", files: [] },
   /** With the features by which a client proves itself by a cluster's token. */
   keycloak: {
     by: "maven",
