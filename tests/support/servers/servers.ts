@@ -52,6 +52,7 @@ function kubernetesVersion(version: string): string {
 const LIBRARY = ["--no-deps", "validmind==2.15.0"];
 const PROXY = "jupyter-server-proxy==4.6.0";
 const LAB = "jupyterlab==4.6.6";
+const CULLER = "jupyterhub-idle-culler==2.0.0";
 
 /** Newer versions come beside the older ones: the version, or what is built, is part of the path. */
 export const SERVERS = {
@@ -105,8 +106,9 @@ export const SERVERS = {
   /** A hub, its people's JupyterLab, and the library for their Python kernel, as on a hub of one machine. */
   jupyterhub: {
     ...pip(
-      "6.1.1-lab-4.6.6-oauth-17.4.0",
-      ["jupyterhub==6.1.1", "oauthenticator==17.4.0", LAB, PROXY, "pyjwt[crypto]", "requests"],
+      "6.1.1-lab-4.6.6-oauth-17.4.0-culler-2.0.0",
+      ["jupyterhub==6.1.1", "oauthenticator==17.4.0", CULLER, LAB, PROXY],
+      ["pyjwt[crypto]", "requests"],
       LIBRARY,
     ),
     // The last release of the hub's proxy that asks for no newer Node than 20.
