@@ -158,13 +158,17 @@ pasteTest("a program that ends while it reads leaves the terminal as it was", as
   assertEquals(text.match(/raw: \w+/g), ["raw: true", "raw: false"]);
 });
 
-pasteTest("what is typed after the sign-in is for the program", async () => {
+pasteTest("what is typed after the sign-in is for the program, and a signal ends it", async () => {
   const code = `
       import process from "node:process";
       import { readPastes } from ${JSON.stringify(TERMINAL)};
       const onAddress = () => console.log("taken");
       readPastes({ onAddress, say() {}, onInterrupt() {} })[Symbol.dispose]();
-      process.stdin.on("data", () => (console.log("read"), Deno.exit(0)));
+      process.stdin.on("data", () => {
+        console.log("read");
+        Deno.kill(Deno.pid, "SIGTERM");
+        setTimeout(() => (console.log("goes on"), Deno.exit()), 1000);
+      });
       process.stdin.resume();
       console.log("ready");
     `;
@@ -175,5 +179,5 @@ pasteTest("what is typed after the sign-in is for the program", async () => {
     return "typed\n";
   };
   const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" }, onText });
-  assertEquals(text.match(/taken|read\b/g), ["read"], text);
+  assertEquals(text.match(/taken|read\b|goes on/g), ["read"], text);
 });
