@@ -8,10 +8,15 @@ import { type Captured, captureTerminal, hasTerminal } from "../../support/termi
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 const TERMINAL = new URL("../../../client/prompt/terminal.ts", import.meta.url).href;
 
-/** Signs in, and asks one more question afterwards; after an error it tells the terminal's mode. */
+/** Signs in, tells the terminal's mode then or after an error, and asks one more question. */
 const SIGN_IN = `
   console.log("pid: " + Deno.pid);
   import { createSession, MemoryCredentialsBackend } from ${JSON.stringify(MOD)};
+  async function tellMode() {
+    const { stdout } = await new Deno.Command("stty", { args: ["-a"], stdin: "inherit" }).output();
+    const [mode, echo] = new TextDecoder().decode(stdout).match(/-?\\b(icanon|echo)\\b/g).sort();
+    console.log("mode:", mode, echo);
+  }
   try {
     const [issuer, clientId, openBrowser] = Deno.args;
     const session = await createSession({
@@ -22,13 +27,12 @@ const SIGN_IN = `
       credentialsBackend: new MemoryCredentialsBackend(),
     });
     console.log("state: signed in", (await session.status()).signedIn);
+    await tellMode();
     console.log("answer:", prompt("One more question?"));
   } catch (error) {
     console.log("state:", error.name, error.code ?? "", error.message);
     console.log("frames:", error.stack.split("\\n").length - 1);
-    const { stdout } = await new Deno.Command("stty", { args: ["-a"], stdin: "inherit" }).output();
-    const [mode, echo] = new TextDecoder().decode(stdout).match(/-?\\b(icanon|echo)\\b/g).sort();
-    console.log("mode:", mode, echo);
+    await tellMode();
   }
 `;
 
@@ -90,6 +94,7 @@ for (const job of [undefined, "detached"] as const) {
     ], { job });
     assertStringIncludes(text, "Signed in as analyst@example.com.");
     assertStringIncludes(text, "state: signed in true");
+    assertStringIncludes(text, "mode: echo icanon");
     assertStringIncludes(text, "answer: yes", "a later question lost its answer");
     assertStringIncludes(text, "Does that page not load, for example in a browser on");
     assert(!/█|▀|▄|wrong-thing/.test(text), "a phone cannot bring the answer back");
