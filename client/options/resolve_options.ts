@@ -33,7 +33,7 @@ import {
   passedReason,
   resolveIdentity,
   secureUrl,
-  unreadHint,
+  settingsHint,
 } from "./resolve_identity.ts";
 import { USUAL_SETTINGS } from "./settings_path.ts";
 
@@ -134,7 +134,7 @@ export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAu
     reason: passedHost(places) ?? "no API is named",
     remedy: `Give ${named("apiHost")}, or "apiHost" in the settings file ` +
       `${path || USUAL_SETTINGS}; your administrator knows it.` +
-      unreadHint(places),
+      settingsHint(places),
   });
 }
 
