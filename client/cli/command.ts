@@ -11,7 +11,7 @@ export interface Command {
   /** Paragraphs below the summary, with an empty line between two. */
   readonly details: string;
   readonly flags: readonly FlagName[];
-  /** Placeholders for its arguments. A command without them takes none. */
+  /** The placeholder for its argument; with "…" it takes more than one. */
   readonly args?: string;
   /** Words that the completions offer for its arguments. */
   readonly words?: readonly string[];

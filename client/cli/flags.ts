@@ -29,7 +29,7 @@ export const TOKEN_FORMATS = ["exec-credential", "git", "header", "json"] as con
 /** The flags beside those of the options. */
 const OWN_FLAGS = {
   "backend": store(
-    "the store for tokens: a built-in name, or <module>:<ExportName>",
+    "the store for tokens: a built-in name, or MODULE:EXPORT",
     BACKEND_VARIABLES.name,
   ),
   "backend-options": {
@@ -84,7 +84,6 @@ const OWN_FLAGS = {
     summary: "a header of the request, as NAME:VALUE",
   },
   "json": { summary: "print JSON" },
-  "quiet": { short: "q", summary: "print errors only; the exit code is the answer" },
   "help": { short: "h", summary: "show help" },
   "version": { short: "V", summary: "print the version" },
 } satisfies Record<string, Flag>;

@@ -41,7 +41,9 @@ export async function installAdvice(
   isKv: boolean,
 ): Promise<string> {
   const denoFlags = await completeFlags(flags, missing, isKv);
-  const advice = `Install it with\n  ${installLine(denoFlags)}`;
+  const advice = `Install it with these flags, in place of earlier ones:\n  ${
+    installLine(denoFlags)
+  }`;
   if (denoFlags.endsWith("-A")) return advice;
   const all = denoFlags.startsWith("--unstable-kv") ? "--unstable-kv -A" : "-A";
   return `${advice}\nor, shorter,\n  ${installLine(all)}`;

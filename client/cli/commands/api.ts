@@ -8,8 +8,8 @@ import { openSession, pairOf } from "../sign_in_target.ts";
 const LINE_END = 10;
 
 export async function run({ flags, args, command }: CommandCall): Promise<number> {
-  const [path, ...more] = args;
-  if (path === undefined || more.length > 0) {
+  const [path] = args;
+  if (path === undefined) {
     throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");
   }
   const { query, ...init } = await readRequest(flags, command.action);

@@ -16,7 +16,8 @@ import { readStatus, statusText } from "./status.ts";
 
 export async function run({ flags: given, args, command }: CommandCall): Promise<number> {
   const { action } = command;
-  const flags = args.length === 0 ? given : await keepApi(given, args.join(" "), action);
+  const [address] = args;
+  const flags = address === undefined ? given : await keepApi(given, address, action);
   const target = await findTarget(flags, action);
   const isNew = await signIn(target, flags, action);
   const report = await readStatus(target);

@@ -3,7 +3,7 @@ import { clearOidcCredentials } from "../../init.ts";
 import type { ClearResult } from "../../session.ts";
 import { type CommandCall, EXIT, usageError } from "../command.ts";
 import { IDENTITY_FLAGS } from "../flags.ts";
-import { note, printResult } from "../output.ts";
+import { printResult } from "../output.ts";
 import { chooseBackend, findTarget, sessionOptions } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
@@ -25,7 +25,6 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   const { revocation } = result;
   printResult(flags, { wholeStore: false, ...result }, removalText(result));
   const isMissed = revocation === "failed" || revocation === "not_supported";
-  if (isMissed && flags.has("quiet")) note(revocationText(result));
   return isMissed ? EXIT.failure : EXIT.ok;
 }
 

@@ -19,7 +19,7 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   });
   const { liveCopies } = result;
   printResult(flags, result, migrationText(result));
-  if (liveCopies.length > 0 && !flags.has("quiet")) {
+  if (liveCopies.length > 0) {
     note(
       `warning: ${liveCopies.length} refresh token(s) are now in both places. The first refresh of ` +
         `one may end the other. Run migrate again with --delete-source.\n`,

@@ -18,7 +18,11 @@ const MISTAKES: [line: string, ...words: string[]][] = [
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
   ["completions powershell", "as a shell: it is not known. It takes: bash, zsh, fish."],
-  ["config get", "it takes list, path, set, unset, discover. list shows"],
+  ["config get", "it takes list, set, unset, discover. list shows"],
+  ["config list issuer", "a word too many"],
+  ["config discover https://a.example b", "a word too many"],
+  ["completions bash zsh", '"zsh": the command completions does not take it'],
+  ["login https://a.example b", '"b": the command login does not take it'],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
   ["VM_OIDC_ISSUER=https://a.example login", CLIENT],
 ];
@@ -184,7 +188,7 @@ for (const [what, args, env, settings] of HINTS) {
       assertEquals(code, 0, `${hints[index]}\n${stderr}`);
       assertEquals((await world.run(["token", ...args], { env })).code, 0);
       const place = args.filter((arg, at) => arg !== "--scope" && args[at - 1] !== "--scope");
-      assertEquals((await world.run(["logout", "--quiet", ...place], { env })).code, 0);
+      assertEquals((await world.run(["logout", ...place], { env })).code, 0);
     }
     // The command line leaves a store open to the end of its process.
   }, { ignore: !isPosix, sanitizeResources: false });
@@ -198,7 +202,7 @@ cliTest("words: the hint for a damaged store names that store, and frees it", as
   const { stderr } = await world.says(`status ${store}`, 1);
   const [, hint] = /^To remove it: validmind-auth (logout --all .*)$/m.exec(stderr)!;
   await world.says(hint!, 0);
-  await world.says(`login --quiet ${store}`, 0);
+  await world.says(`login ${store}`, 0);
   world.stored(); // in the default store, which nobody meant
 }, { ignore: !isPosix });
 
