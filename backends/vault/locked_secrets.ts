@@ -51,7 +51,7 @@ function assertOwn(name: string, { isForeign = false }: Row, action: string): vo
   throw new CredentialsBackendError("backend_corrupt", {
     action,
     reason: `the secret ${name} there was not written by this module`,
-    remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
+    remedy: `Nothing was changed. Remove it with ${SIGN_OUT}.`,
     signOut: "entry",
   });
 }
