@@ -259,7 +259,8 @@ export const COMMANDS: readonly Command[] = [
     details: `
       For the program as deno install names it: ${PROGRAM}.
 
-      bash: in the folder ~/.local/share/bash-completion/completions, as ${PROGRAM}
+      bash: in the folder ~/.local/share/bash-completion/completions, as ${PROGRAM};
+      without the package bash-completion, source the file in ~/.bashrc
 
       zsh: in a folder of $fpath, as _${PROGRAM}
 

@@ -25,6 +25,11 @@ const SETTING_CODES: readonly string[] = [
   "home_unset",
 ];
 
+/** What may help beside the sources of the settings. */
+const OTHERWISE: Readonly<Record<string, string>> = {
+  missing_api_credentials: ", or login ADDRESS, which asks the API at that address",
+};
+
 /**
  * Writes the error of a command to standard error and returns the exit code. `flags` are absent where
  * the arguments could not be parsed.
@@ -63,7 +68,9 @@ export async function hintFor(
   if (code === "usage") return `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`;
   const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid";
   if (isShownByConfig && command !== "config") {
-    return `Try: ${PROGRAM} config, which shows where each value comes from`;
+    return `Try: ${PROGRAM} config, which shows where each value comes from${
+      OTHERWISE[code] ?? ""
+    }`;
   }
   const isKv = code === "unstable_kv_required";
   if (code !== "permission_required" && !isKv) return undefined;

@@ -50,15 +50,15 @@ function completionScript(commands: readonly Command[]): string {
     // Without a word a shell offers files.
     return value && `    --${name}) words="${(choices ?? suggestions).join(" ")}" ;;\n`;
   });
-  const cases = [...commands, ...CHANGES].map(({ name, flags, words: offered = [] }) => {
-    const words = [...offered, ...flags.map((flag) => `--${flag}`), "--help"];
-    return `    ${name}) words="${words.join(" ")}" ;;\n`;
+  const cases = [...commands, ...CHANGES].map(({ name, flags, words = [] }) => {
+    const ofFlags = [...flags, "help"].map((flag) => `--${flag}`);
+    return `    ${name}) words="${words.join(" ")}" flags="${ofFlags.join(" ")}" ;;\n`;
   });
   return `#compdef ${PROGRAM}
 [ -z "$ZSH_VERSION" ] || { autoload -U +X bashcompinit && bashcompinit; }
 _validmind_auth() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
-  local command="" words="" word
+  local command="" words="" flags="" word
   for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
     case "$word" in -*) ;; config) command="$word" ;; *) command="$word"; break ;; esac
   done
@@ -67,8 +67,10 @@ _validmind_auth() {
   elif [ "$previous" = "=" ]; then previous="\${COMP_WORDS[COMP_CWORD-2]}"
   fi
   case "$command" in
-    "") words="${commands.map(({ name }) => name).join(" ")} --help --version" ;;
+    "") words="${commands.map(({ name }) => name).join(" ")}" flags="--help --version" ;;
 ${cases.join("")}  esac
+  # Flags are offered beside other words once a dash is typed.
+  case "$words|$current" in "|"* | *"|-"*) words="$words $flags" ;; esac
   case "$previous" in
 ${values.join("")}  esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))

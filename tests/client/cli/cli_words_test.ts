@@ -14,7 +14,7 @@ const FILE = ["--backend", "file", "--backend-options"];
 
 /** Mistakes of a person by command, and words of the error. Variables stand before the command. */
 const MISTAKES: [line: string, ...words: string[]][] = [
-  ["login", `${ISSUER} and ${CLIENT}`, "VM_API_KEY", "VM_API_SECRET"],
+  ["login", `${ISSUER} and ${CLIENT}`, "VM_API_KEY", "VM_API_SECRET", "or login ADDRESS"],
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
   ["completions powershell", "as a shell: it is not known. It takes: bash, zsh, fish."],

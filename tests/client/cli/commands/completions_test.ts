@@ -6,7 +6,9 @@ import { cliTest, runMain } from "../cli_world.ts";
 const NAMES = COMMANDS.map(({ name }) => name);
 /** What a person typed, and words that are offered or not. */
 const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
-  ["validmind-auth ", NAMES, ["--revoke"]],
+  ["validmind-auth ", NAMES, ["--revoke", "--help"]],
+  ["validmind-auth --", ["--help", "--version"], ["--revoke"]],
+  ["validmind-auth logout ", ["--revoke", "--help"], ["--refresh"]],
   ["validmind-auth lo", ["login", "logout"], ["status"]],
   ["validmind-auth logout --re", ["--revoke"], ["--refresh"]],
   ["validmind-auth token --", ["--format", "--refresh", "--help"], ["--revoke"]],
@@ -14,8 +16,9 @@ const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
   ["validmind-auth permissions --for ", ["script", "init", "cli"], ["--json"]],
   ["validmind-auth login --backend ", ["file", "memory", "kv"], ["--json"]],
   ["validmind-auth login --json --backend-options ", [], ["--json", "login"]],
-  ["validmind-auth config ", ["list", "set", "discover"], ["clientId", "login"]],
-  ["validmind-auth config set ", ["clientId", "--profile"], ["list", "--issuer", "login"]],
+  ["validmind-auth config ", ["list", "set", "discover"], ["clientId", "login", "--issuer"]],
+  ["validmind-auth config --", ["--issuer"], ["--revoke"]],
+  ["validmind-auth config set ", ["clientId"], ["list", "--issuer", "login", "--profile"]],
   ["validmind-auth config set issuer x ", ["clientId"], ["list", "--issuer"]],
   ["validmind-auth config --json unset --", ["--profile"], ["--issuer"]],
   ["validmind-auth config discover ", [], ["clientId", "login"]],
