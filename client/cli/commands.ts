@@ -259,18 +259,17 @@ export const COMMANDS: readonly Command[] = [
     details: `
       For the program as deno install names it: ${PROGRAM}.
 
-      bash: in the folder ~/.local/share/bash-completion/completions, as ${PROGRAM};
-      without the package bash-completion, source the file in ~/.bashrc
+      bash: source the file in ~/.bashrc
 
-      zsh: in a folder of $fpath, as _${PROGRAM}
+      zsh: source the file in ~/.zshrc, below compinit
 
-      fish: in the folder ~/.config/fish/completions, as ${PROGRAM}.fish`,
+      fish: the file is in the folder ~/.config/fish/completions`,
     args: "[bash | zsh | fish]",
     words: ["bash", "zsh", "fish"],
     flags: [],
     examples: `
-      completions bash | install -D /dev/stdin ~/.local/share/bash-completion/completions/${PROGRAM}
-      completions fish | install -D /dev/stdin ~/.config/fish/completions/${PROGRAM}.fish`,
+      completions bash > ~/.${PROGRAM}.bash
+      completions fish > ~/.config/fish/completions/${PROGRAM}.fish`,
     action: "print the completions",
     load: () => import("./commands/completions.ts"),
   },
