@@ -22,10 +22,10 @@ export interface Command {
   /** Completes "Cannot …" in errors. */
   readonly action: string;
   /** Loads its code, which no other command needs. */
-  load(): Promise<{ run(call: CommandCall): MaybePromise<number> }>;
+  load(): Promise<{ run(call: CommandCall): MaybePromise<number | void> }>;
 }
 
-/** One call of a command. Its `run` does the work and returns the exit code. */
+/** One call of a command. Its `run` does the work, and returns the exit code where that is not 0. */
 export interface CommandCall {
   readonly flags: FlagValues;
   /** The words after the command that are no flags. */

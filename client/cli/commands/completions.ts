@@ -1,6 +1,6 @@
 import { quotePosix } from "../../../backends/common/runtime.ts";
 import { SETTINGS } from "../../options/settings_file.ts";
-import { type Command, type CommandCall, EXIT, PROGRAM, unknownWord } from "../command.ts";
+import { type Command, type CommandCall, PROGRAM, unknownWord } from "../command.ts";
 import { FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
 
@@ -11,11 +11,10 @@ const CHANGES = ["set", "unset"].map((name) => ({
   flags: ["profile", "config", "json"] as const,
 }));
 
-export function run({ commands, command, args: [shell = "bash"] }: CommandCall): number {
+export function run({ commands, command, args: [shell = "bash"] }: CommandCall): void {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
   print(shell === "fish" ? fishScript(commands) : completionScript(commands));
-  return EXIT.ok;
 }
 
 /** The words of fish: it takes each with its command. */

@@ -19,26 +19,19 @@ import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
-import {
-  type Command,
-  type CommandCall,
-  EXIT,
-  PROGRAM,
-  unknownWord,
-  usageError,
-} from "../command.ts";
+import { type Command, type CommandCall, PROGRAM, unknownWord, usageError } from "../command.ts";
 import { FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
 
-export async function run({ flags, args, command }: CommandCall): Promise<number> {
+export async function run({ flags, args, command }: CommandCall): Promise<void> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") {
     const { path, names } = await change(flags, way, words);
     printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
-    return EXIT.ok;
+    return;
   }
   const isDiscovery = way === "discover";
   if (!isDiscovery && way !== "list") {
@@ -52,7 +45,6 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   }
   if (isDiscovery) await keepApi(flags, words[0] ?? "", CHANGE);
   await list(flags, command);
-  return EXIT.ok;
 }
 
 async function list(flags: FlagValues, { action }: Command): Promise<void> {

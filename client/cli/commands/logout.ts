@@ -6,7 +6,7 @@ import { IDENTITY_FLAGS } from "../flags.ts";
 import { printResult } from "../output.ts";
 import { chooseBackend, findTarget, sessionOptions } from "../sign_in_target.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const all = flags.has("all");
   const given = IDENTITY_FLAGS.find((name) => flags.has(name));
   if (all && given !== undefined) {
@@ -25,7 +25,7 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   const { revocation } = result;
   printResult(flags, { wholeStore: false, ...result }, removalText(result));
   const isMissed = revocation === "failed" || revocation === "not_supported";
-  return isMissed ? EXIT.failure : EXIT.ok;
+  if (isMissed) return EXIT.failure;
 }
 
 function removalText(result: ClearResult): string {

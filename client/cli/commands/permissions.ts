@@ -1,10 +1,10 @@
 import { formatPermissionSet } from "../../format_permissions.ts";
 import { permissionFlags } from "../../permissions/preflight.ts";
-import { type CommandCall, EXIT } from "../command.ts";
+import type { CommandCall } from "../command.ts";
 import { findNeeds, installLine } from "../installation.ts";
 import { printResult } from "../output.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<void> {
   const kind = flags.text("for") ?? "script";
   const isCli = kind === "cli";
   const { needs, required, unstable } = await findNeeds(flags, kind, command.action);
@@ -16,5 +16,4 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   const text = `${line.replace("  ", " ")}\n` +
     (optional && `\nOptional, and not set here:\n  ${optional}\n`);
   printResult(flags, json, text);
-  return EXIT.ok;
 }
