@@ -86,7 +86,7 @@ export async function hintFor(
  */
 export function describeError(
   thrown: unknown,
-  flags?: FlagValues,
+  flags: FlagValues,
   signIn?: SignInOptions,
 ): { code: string; message: string } {
   const error = ownError(thrown);
@@ -108,25 +108,23 @@ export function describeError(
 /** The message of an error. A way to sign in is the command's own, with its store. */
 function inShell(
   error: Error,
-  flags: FlagValues | undefined,
+  flags: FlagValues,
   given: SignInOptions | undefined,
 ): string {
   if (!(error instanceof ValidMindAuthError)) return error.message;
   const { code, action, reason, signIn, permissions, demand } = error as ApiError;
   if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
+  const own = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
   if (demand !== undefined) {
     const parameters = Object.entries(parametersOf(demand)).map((pair) =>
       argument("parameter", pair.join("="))
     );
-    const own = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
     const login = ["login", own, flagsFor(signIn ?? {}), ...parameters].join("");
     return messageOf({ action, reason, remedy: `Sign in with\n  ${PROGRAM} ${login}` });
   }
   if (code !== "login_required") return error.message;
   const remedy = signIn === undefined
-    ? `Sign in with ${PROGRAM} token --login${
-      valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS])
-    }`
+    ? `Sign in with ${PROGRAM} token --login${own}`
     : loginRemedy(given ?? signIn, flags);
   return messageOf({ action, reason, remedy });
 }
@@ -145,13 +143,12 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
 type SignInOptions = Readonly<Partial<Record<OptionName, unknown>>>;
 
 /** The ways to sign in from a shell, into the store that the flags name. */
-function loginRemedy(signIn: SignInOptions, flags: FlagValues | undefined): string {
+function loginRemedy(signIn: SignInOptions, flags: FlagValues): string {
   // A profile that a variable names would win over other variables, were it given as a flag.
-  const isByVariable = flags?.has("profile") === false;
   const named = {
     ...signIn,
-    ...isByVariable && { profile: undefined },
-    ...flags?.text("audience") === "" && { audience: "" },
+    ...!flags.has("profile") && { profile: undefined },
+    ...flags.text("audience") === "" && { audience: "" },
   };
   const login = `login${flagsFor(named)}${valueFlags(flags, STORE_FLAGS)}`;
   const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
@@ -162,7 +159,7 @@ function loginRemedy(signIn: SignInOptions, flags: FlagValues | undefined): stri
 /** The command that removes what an error is about, with the flags of its store. */
 function removalLine(
   error: Error,
-  flags: FlagValues | undefined,
+  flags: FlagValues,
   given: SignInOptions | undefined,
 ): string {
   const { signOut } = error instanceof CredentialsBackendError ? error : {};
@@ -180,8 +177,8 @@ function flagsFor(signIn: SignInOptions): string {
 }
 
 /** Those of these flags that a call has, for another command. */
-export function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {
-  return names.map((name) => argument(name, flags?.text(name) ?? flags?.has(name))).join("");
+export function valueFlags(flags: FlagValues, names: readonly FlagName[]): string {
+  return names.map((name) => argument(name, flags.text(name) ?? flags.has(name))).join("");
 }
 
 function argument(flag: string | undefined, value: unknown): string {
