@@ -88,7 +88,7 @@ function listenAt(hostname: string, port: number) {
 function listenFault(setting: RedirectSetting, error: unknown) {
   const places = listenPlaces(setting);
   if (error instanceof Deno.errors.NotCapable) {
-    return netDenied("sign in in the browser", "listening for its answer", ...places);
+    return netDenied("listen for the browser's answer", ...places);
   }
   const reason = error instanceof Deno.errors.AddrInUse
     ? "another program, or another sign-in of this one, listens there"

@@ -30,7 +30,7 @@ import {
   asAlways,
   choiceNeeds,
   isByKey,
-  proofNeeds,
+  providerNeeds,
   variableNeeds,
 } from "../permissions/start_needs.ts";
 import type { ClearResult } from "../session.ts";
@@ -77,9 +77,12 @@ async function clearNamed(
   const identity = chooseIdentity(options, places);
   if (identity === undefined) return { keys: [], revocation: withoutSignIn(revoke) };
   const backend = await storeOf(options, places);
-  const isNative = options.fetch === undefined;
-  const needs = clearNeeds(backend, revoke && isNative ? [identity.issuer] : []);
-  if (revoke) needs.push(...proofNeeds(identity, isNative).map(asAlways));
+  const needs = clearNeeds(backend);
+  if (revoke) {
+    const isNative = options.fetch === undefined;
+    const ofProvider = providerNeeds(identity, isNative, "to have the tokens revoked");
+    needs.push(...ofProvider.map(asAlways));
+  }
   assertPermitted(options, backend, needs);
   const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
@@ -95,7 +98,7 @@ async function clearAll(
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const backend = await storeOf(options, places);
-  assertPermitted(options, backend, clearNeeds(backend, []));
+  assertPermitted(options, backend, clearNeeds(backend));
   const instead = `Clear entries one by one, with ${SIGN_IN_WORDS}.`;
   try {
     const listed = await listKeys(backend, instead);

@@ -1,7 +1,9 @@
-import { corruptEntry, entryFrom } from "../../backends/common/read_backend.ts";
+import { describeBackend } from "../../backends/common/describe_backend.ts";
+import { entryFrom } from "../../backends/common/read_backend.ts";
 import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
 import { Queue, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
+import { corruptEntry } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -232,7 +234,8 @@ export class StoredCredential {
       if (!isEntryOfKey(entry, this.key)) {
         if (forSignIn) return undefined;
         const reason = "the stored entry belongs to another issuer or client than its key names";
-        throw corruptEntry(this.backend, reason, "Sign in again, or remove it");
+        const action = `read credentials from ${describeBackend(this.backend)}`;
+        throw corruptEntry(action, reason, "Sign in again, or remove it");
       }
       if (typeof entry.refresh_token !== "string") entry.refresh_token = null;
       return entry;
