@@ -227,9 +227,9 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { cause: _, ...fields } = parts;
-    this.code = code;
+    const { cause: _, ...fields } = parts; // of another error, too
     Object.assign(this, given(fields));
+    this.code = code;
     showCode(this);
   }
 }
