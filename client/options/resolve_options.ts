@@ -90,7 +90,7 @@ export interface ModelOptions {
 export function resolveOptions(
   options: InitOptions,
   action: string,
-  isInit = false,
+  isInit: boolean,
   places?: CallOrigin,
 ): ResolvedOptions {
   const identity = resolveIdentity(options, action, places);
