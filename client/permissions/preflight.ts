@@ -136,7 +136,6 @@ export function browserNeeds(options: SessionOptions): PermissionNeed[] {
 const REDIRECT_NEEDS = [
   ...BROWSER_OPTIONS.flatMap((name) => optionRow(name).variable ?? []),
   "JUPYTERHUB_PUBLIC_HUB_URL",
-  "JUPYTERHUB_SERVICE_PREFIX",
   "SSH_CONNECTION",
   "SSH_TTY",
 ].map((variable) => env(variable, GROUPS.browser, "optional"));

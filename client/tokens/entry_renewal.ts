@@ -5,6 +5,7 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { endOf, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { Subject } from "../provider/refresh_grant.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { refusalWords } from "./login_required.ts";
@@ -146,31 +147,24 @@ export class EntryRenewal extends EntryUse {
     const { refreshTokens, subjectOf } = await loadProvider();
     const refreshToken = stored.refresh_token!;
     let entry = stored;
-    /** Takes over the refresh token that has replaced the old one, which is used up. */
-    const follow = (refresh_token: string) => {
-      if (refresh_token !== refreshToken) markSpent(refreshToken);
+    /** Stores the refresh token that has replaced the old one, once. */
+    const keepRotated = async (refresh_token: string) => {
+      if (refresh_token === entry.refresh_token) return;
+      markSpent(refreshToken);
       entry = { ...stored, refresh_token };
-    };
-    /** Stores it, once, before the tokens that came with it are checked. */
-    const keepRotated = async (token: string) => {
-      if (token === entry.refresh_token) return;
-      follow(token);
       await this.store.replace(entry, stored);
     };
     try {
-      const answer = await refreshTokens(provider, {
+      const tokens = await refreshTokens(provider, {
         refreshToken,
         claims,
-        subject: subjectOf(stored),
+        subject: subjectOf(stored) as Subject | undefined, // else there is an obstacle
         dpopKey: await this.importKey(stored.dpop_key),
-        keepRotated: (token) => keepRotated(token).catch(() => undefined), // stored with the rest
+        keepRotated,
       });
-      if (answer.tokens !== undefined) {
-        follow(answer.tokens.refreshToken ?? refreshToken);
-        return { tokens: answer.tokens, previous: stored };
-      }
-      await keepRotated(answer.refreshToken);
-      throw answer.error;
+      const { refreshToken: successor = refreshToken } = tokens;
+      if (successor !== refreshToken) markSpent(refreshToken);
+      return { tokens, previous: stored };
     } catch (cause) {
       if (!isRefusal(cause)) throw cause;
       return { refused: { entry, cause, claims } };

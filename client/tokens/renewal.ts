@@ -11,7 +11,6 @@ import type { ClearResult } from "../session.ts";
 import { clearCredentials, revokeTokens } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
-import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
@@ -82,8 +81,7 @@ export class TokenRenewal extends EntryRenewal {
     const rejected = held.bearer?.token; // it does not serve, if another program has stored it
     const { identity, bearer, runtime } = this.options;
     const { store } = this;
-    const entry = await singleFlight(
-      store.shared.flights,
+    const entry = await store.shared.fly(
       // A call for another scope or bearer does not join, since the answer would not serve it.
       `login ${bearer} ${identity.scope} ${store.key} ${JSON.stringify(demand)}`,
       (ended) => this.#askAlone(rejected, ended, demand),
@@ -203,8 +201,7 @@ export class TokenRenewal extends EntryRenewal {
   async #joinRenewal(rejected = "", signal?: AbortSignal, claims?: string) {
     const { identity, bearer, runtime: { emit } } = this.options;
     const { store } = this;
-    return await singleFlight(
-      store.shared.flights,
+    return await store.shared.fly(
       // A run for another rejected bearer may give this one.
       `${bearer} ${identity.scope} ${rejected} ${store.key} ${claims}`,
       async (ended) => {

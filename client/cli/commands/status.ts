@@ -123,7 +123,7 @@ function keyRows({ keyUse }: StatusReport): string[][] {
 
 /** A sign-in for a person. */
 export function rowsOf(report: Report): string[][] {
-  const { error, state, signInEndsAt } = report;
+  const { error, state } = report;
   const isStored = error === undefined && state !== "none";
   const rows = [
     headOf(report),
@@ -134,7 +134,6 @@ export function rowsOf(report: Report): string[][] {
     ["Scope", report.scope],
     ["Granted", report.grantedScope],
     ["Token", isStored ? tokenText(report) : undefined],
-    ["Sign-in", signInEndsAt && `ends ${formatTime(signInEndsAt.getTime())}`],
   ];
   return rows.filter((row): row is string[] => row[1] !== undefined);
 }

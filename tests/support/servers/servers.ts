@@ -48,7 +48,6 @@ function kubernetesVersion(version: string): string {
 }
 
 const LIBRARY = ["--no-deps", "validmind==2.15.0"];
-const PROXY = "jupyter-server-proxy==4.6.0";
 const LAB = "jupyterlab==4.6.6";
 
 /** Newer versions come beside the older ones: the version, or what is built, is part of the path. */
@@ -96,13 +95,19 @@ export const SERVERS = {
   /** Without its heavy dependencies: its sign-in and store need one of the many. */
   "validmind-library": { ...pip("2.15.0", LIBRARY, ["requests"]), folder: "python" },
   "python-keyring": pip("25.7.0", ["keyring==25.7.0"]),
-  "jupyter-server-proxy": pip("4.6.0", [PROXY, "jupyter-server==2.21.1"]),
   jupyterlab: pip("4.6.6", [LAB]),
   /** A hub, its people's JupyterLab, and the library for their Python kernel, as on a hub of one machine. */
   jupyterhub: {
     ...pip(
       "6.1.1-lab-4.6.6-oauth-17.4.0",
-      ["jupyterhub==6.1.1", "oauthenticator==17.4.0", LAB, PROXY, "pyjwt[crypto]", "requests"],
+      [
+        "jupyterhub==6.1.1",
+        "oauthenticator==17.4.0",
+        LAB,
+        "jupyter-server-proxy==4.6.0",
+        "pyjwt[crypto]",
+        "requests",
+      ],
       LIBRARY,
     ),
     // The last release of the hub's proxy that asks for no newer Node than 20.
