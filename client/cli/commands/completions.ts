@@ -6,7 +6,8 @@ import { print } from "../output.ts";
 export function run({ commands, command, args: [shell = "bash"] }: CommandCall): number {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
-  print(shell === "fish" ? fishScript(commands) : completionScript(commands));
+  if (shell === "fish") print(fishScript(commands));
+  else print(completionScript(commands));
   return EXIT.ok;
 }
 
