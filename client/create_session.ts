@@ -5,7 +5,7 @@ import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backen
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
 import { credentialKey } from "./credential_key.ts";
 import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
-import { throwToCaller } from "./errors.ts";
+import { type ApiDemand, throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import type { BrowserOptions } from "./options/browser_options.ts";
 import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
@@ -137,8 +137,16 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
   return { asked, options, resolved, backend, needs, allNeeds, check };
 }
 
-/** Signs in, for `init` and `createSession`. */
-export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
+/**
+ * Signs in, for `init` and `createSession`.
+ *
+ * @param demand The demand of an API that a new sign-in has to meet.
+ */
+export async function openSession(
+  given: InitOptions,
+  call: Call,
+  demand?: ApiDemand,
+): Promise<SignedInSession> {
   const action = call === "init" ? "sign in to ValidMind" : "sign in";
   const prepared = await prepareCall(given, call, action);
   const { asked, options, resolved, backend, needs, allNeeds, check } = prepared;
@@ -150,7 +158,7 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
     // With every permission, as in a notebook, the list is not made.
     if (!NAMES.every((name) => isGranted({ name }))) await check(needs(), "sign_in");
   });
-  const hasAsked = await tokens?.signIn(options.signal);
+  const hasAsked = await tokens?.signIn(options.signal, demand);
   resolved.runtime.emit?.({ type: "signed_in", ...endOf(tokens?.held.bearer) });
   const session = new SignedInSession({
     ...resolved,

@@ -331,16 +331,13 @@ export class ApiError extends ValidMindAuthError {
     body: string,
     demand?: ApiDemand,
   ) {
-    super(codeOfAnswer(status, demand), parts);
+    let code: ValidMindAuthErrorCode = status === 401 ? "unauthorized" : "api_error";
+    if (demand !== undefined) code = "reauthentication_required";
+    super(code, parts);
     this.status = status;
     this.body = body;
     if (demand !== undefined) this.demand = demand;
   }
-}
-
-function codeOfAnswer(status: number, demand: ApiDemand | undefined): ValidMindAuthErrorCode {
-  if (demand !== undefined) return "reauthentication_required";
-  return status === 401 ? "unauthorized" : "api_error";
 }
 
 const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelIdError, ApiError };

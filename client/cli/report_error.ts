@@ -108,12 +108,12 @@ function signInCall(
   { code, signIn, demand }: Partial<ApiError>,
   flags: FlagValues,
 ): string | undefined {
-  const own = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
+  const own = valueFlags(flags, [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS]);
   if (demand !== undefined) {
     const parameters = Object.entries(parametersOf(demand)).map((pair) =>
       argument("parameter", pair.join("="))
     );
-    return ["login", own, flagsFor(signIn ?? {}), ...parameters].join("");
+    return `login${own}${parameters.join("")}`;
   }
   if (code !== "login_required") return undefined;
   if (signIn === undefined) return `token --login${own}`;

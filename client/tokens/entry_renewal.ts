@@ -28,8 +28,6 @@ interface Refused {
   /** The entry with the grant. */
   entry: OidcCredentials;
   cause: ValidMindAuthError;
-  /** The claims that it asked for. */
-  claims: string | undefined;
 }
 
 /** New tokens, or a refusal. */
@@ -38,7 +36,7 @@ type Answer = { tokens: TokenSet; previous?: OidcCredentials } | { refused: Refu
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
   /** The grant that was refused last, and stays. */
-  #refused: { grant: Grant; claims: string | undefined; until: number; error: Error } | undefined;
+  #refused: { grant: Grant; until: number; error: Error } | undefined;
 
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
@@ -93,7 +91,7 @@ export class EntryRenewal extends EntryUse {
       if (isAlive(bearer, options.runtime.now()) && bearer.token !== rejected) return stored;
       throw this.loginRequired(obstacle);
     }
-    this.#assertNotRefused(stored, claims);
+    this.#assertNotRefused(stored);
 
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
@@ -167,16 +165,16 @@ export class EntryRenewal extends EntryUse {
       return { tokens, previous: stored };
     } catch (cause) {
       if (!isRefusal(cause)) throw cause;
-      return { refused: { entry, cause, claims } };
+      // The API chose the claims: their refusal says nothing of the grant.
+      if (claims !== undefined) throw this.loginRequired(refusalWords(cause), cause);
+      return { refused: { entry, cause } };
     }
   }
 
   /** Follows a refusal by its kind. Another process may have renewed the grant: its entry is tried then. */
-  async #afterRefusal({ entry, cause, claims }: Refused): Promise<undefined> {
+  async #afterRefusal({ entry, cause }: Refused): Promise<undefined> {
     const { store } = this;
-    const { asksPerson, ...consequence } = CONSEQUENCES[cause.kind ?? "refused"];
-    // The API chose the claims: their refusal says nothing of the grant.
-    const keepsGrant = consequence.keepsGrant || claims !== undefined;
+    const { asksPerson, keepsGrant } = CONSEQUENCES[cause.kind ?? "refused"];
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
@@ -186,16 +184,16 @@ export class EntryRenewal extends EntryUse {
     let error = cause;
     if (asksPerson) error = this.loginRequired(refusalWords(cause), cause);
     const until = this.options.runtime.elapsed() + REFUSED_MS;
-    if (keepsGrant) this.#refused = { grant: grantOf(entry), claims, until, error };
+    if (keepsGrant) this.#refused = { grant: grantOf(entry), until, error };
     throw error;
   }
 
   /** Throws a refusal again where the same request was refused a moment ago. */
-  #assertNotRefused(stored: OidcCredentials | undefined, wanted: string | undefined) {
+  #assertNotRefused(stored: OidcCredentials | undefined) {
     if (this.#refused === undefined) return;
-    const { grant, claims, until, error } = this.#refused;
+    const { grant, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;
-    if (isRecent && grant === grantOf(stored) && claims === wanted) throw error;
+    if (isRecent && grant === grantOf(stored)) throw error;
   }
 
   /** Leaves new tokens to a sign-in that is stored by then. A sign-out wins, too, and ends them. */

@@ -44,6 +44,8 @@ Deno.test("main: help of a command names its flags, exit codes and an example, i
     assertStringIncludes(stdout, `  validmind-auth ${name}`);
     texts.push(stdout);
   }
+  const login = (await runMain("login", "--help")).stdout.replaceAll(/\s+/g, " ");
+  assertMatch(login, /\(one of auto, device, [^)]+; or VM_OIDC_FLOW\)/);
   for (const text of texts) {
     assert(!/ $/m.test(text), "spaces at the end of a line");
     // But lines to copy, and paths.
