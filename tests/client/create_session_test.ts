@@ -55,7 +55,7 @@ Deno.test("sign-in: without a refresh token a session ends with login_required, 
   assertEquals(world.codes.length, 2);
   const unasked = await createSession({ ...world.options, scope: "openid", profile: "unasked" });
   world.clock.advance(3600_000);
-  const reason = "scope (VM_OIDC_SCOPE, --scope) has no offline_access";
+  const reason = "Ask for the scope offline_access";
   await rejectsWith("login_required", () => unasked.accessToken(), reason);
 });
 
