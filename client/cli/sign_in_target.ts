@@ -19,7 +19,7 @@ import {
   STORE_NAMES,
 } from "../options/declaration.ts";
 import type { Found, Passed } from "../options/origin.ts";
-import { backendOf, findOrigin, SETTINGS_FILE } from "../options/places.ts";
+import { backendOf, type CallOrigin, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_file.ts";
@@ -39,6 +39,7 @@ type BackendFlag = "backend" | "from" | "to";
  * the settings file, else the shared file. A flag replaces all variables that choose a backend, including
  * `VM_OIDC_NO_PERSIST`. An error about permissions also names the `known` ones, which are needed anyway.
  *
+ * @param places The places of the call, where they are read already.
  * @returns The backend, and the permissions for reading the choice.
  */
 export async function chooseBackend(
@@ -46,13 +47,12 @@ export async function chooseBackend(
   action: string,
   known: readonly PermissionNeed[] = [],
   flag: BackendFlag = "backend",
+  places?: CallOrigin,
 ): Promise<{ backend: OidcCredentialsBackend; needs: readonly PermissionNeed[] }> {
-  let named = namedByFlags(flags, flag);
-  const needs = named === undefined ? selectionNeeds() : [];
-  if (named === undefined) {
-    preflight(action, [...known, ...needs]);
-    named = backendOf(await findOrigin(sessionOptions(flags), action));
-  }
+  const ofFlags = namedByFlags(flags, flag);
+  const needs = ofFlags ? [] : selectionNeeds();
+  preflight(action, [...known, ...needs]);
+  const named = ofFlags ?? backendOf(places ?? await findOrigin(sessionOptions(flags), action));
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
   const { name, options, origin } = named;
   needs.push(...optionNeeds(options));
@@ -161,7 +161,7 @@ export async function findTarget(
   const hosts: OptionName[] = ["apiUrl", "apiHost"];
   if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
-  const { backend } = await chooseBackend(flags, action, variables);
+  const { backend } = await chooseBackend(flags, action, variables, "backend", places);
   return { identity, backend };
 }
 

@@ -14,7 +14,8 @@ const CHANGES = ["set", "unset"].map((name) => ({
 export function run({ commands, command, args: [shell = "bash"] }: CommandCall): void {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
-  print(shell === "fish" ? fishScript(commands) : completionScript(commands));
+  if (shell === "fish") print(fishScript(commands));
+  else print(completionScript(commands));
 }
 
 /** The words of fish: it takes each with its command. */

@@ -19,7 +19,7 @@ cliTest(
 );
 
 cliTest("login: asks on standard error, stores, and keeps a sign-in that serves", async (world) => {
-  const who = /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m;
+  const who = /^Signed in +as analyst@example\.com$/m;
   const { stderr } = await world.says("VM_OIDC_INTERACTIVE=0 login", 0, who);
   assertStringIncludes(stderr, world.provider.issuer);
   assertEquals(typeof world.stored().refresh_token, "string");
