@@ -62,19 +62,15 @@ export async function runProgram(call: Program, action: string, input: string): 
   }
 }
 
-/** The `PATH` that the options give to the program. On Windows the case of a name does not count. */
-function givenPath(env: Program["env"] = {}): string | undefined {
-  const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
-  return Object.entries(env).find(([name]) => isPath(name))?.[1];
-}
-
 /**
  * Refuses a folder of `PATH` that is not absolute.
  *
  * @throws {CredentialsBackendError} `backend_denied`, `permission_required`.
  */
-function assertTrustedPath(program: string, env: Program["env"]) {
-  const given = givenPath(env);
+function assertTrustedPath(program: string, env: Program["env"] = {}) {
+  // On Windows the case of a name does not count.
+  const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
+  const [, given] = Object.entries(env).find(([name]) => isPath(name)) ?? [];
   if (given === undefined && isProgramPath(program)) return;
   const reason = faultOfPath(given ?? readEnv("PATH", `find ${program}`));
   if (reason === undefined) return;
