@@ -3,7 +3,7 @@ import { readText } from "../common/http_answer.ts";
 import { faultOfPath, isProgramPath } from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { within } from "../common/promises.ts";
-import { isWindows } from "../common/runtime.ts";
+import { isWindows, killProcess } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
@@ -57,7 +57,7 @@ export async function runProgram(call: Program, action: string, input: string): 
     const [{ code, signal }, stdout, stderr] = await within(timeoutMs, answer, over);
     return { code, signal, stdout, stderr };
   } catch (error) {
-    await killProgram(child);
+    await killProcess(child);
     throw error;
   }
 }
@@ -127,14 +127,4 @@ async function readAll(
     reason: `it says more than ${MAX_BYTES} bytes`,
     remedy: "Check that it is a credential helper, and that it prints nothing else.",
   });
-}
-
-/** Kills a program, whatever it does. */
-export async function killProgram(child: Deno.ChildProcess): Promise<void> {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // it has ended
-  }
-  await child.status;
 }
