@@ -35,6 +35,7 @@ export async function killProcess(child: Deno.ChildProcess): Promise<void> {
   } catch {
     // it has ended
   }
+  await child.stdin.close().catch(() => undefined);
   await child.status;
 }
 
