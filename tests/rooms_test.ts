@@ -55,9 +55,8 @@ const OPEN_LOOPS: Record<string, string> = {
   "backends/testing/several_processes.ts": "the number of changes",
   "client/api/transport.ts": "the most redirects",
   "client/sign_in/browser.ts": "the time of a sign-in, with a pause",
-  "client/sign_in/connection.ts": "the end of a request, or its most bytes",
+  "client/sign_in/connection.ts": "the end of a request, or of the sign-in: it takes what comes",
   "client/sign_in/device.ts": "the end of the code, with the provider's pauses",
-  "client/sign_in/redirect_listener.ts": "the end of the sign-in: it takes what comes",
 };
 
 Deno.test("rooms: what is tried again goes through repeat(), or its end is known", async () => {
