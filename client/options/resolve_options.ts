@@ -104,8 +104,11 @@ export function resolveOptions(
   if (sinks.length > 0) runtime.emit = eventSink(sinks, given({ issuer, clientId }), runtime.now);
   const { interactive = !isUnattended(options) } = options;
   let host = options.apiUrl ?? options.apiHost;
-  if (isInit && isLocal(identity) && passedHost(places) === undefined) host ??= LOCAL_API_HOST;
-  if (isInit && host === undefined) throw apiHostMissing(action, places);
+  if (isInit && host === undefined) {
+    const isOwn = isLocal(identity) && passedHost(places) === undefined;
+    if (!isOwn) throw apiHostMissing(action, places);
+    host = LOCAL_API_HOST;
+  }
   return {
     identity,
     interactive: identity.kind === "oidc" && interactive,
