@@ -332,7 +332,7 @@ export class ApiError extends ValidMindAuthError {
     demand?: ApiDemand,
   ) {
     let code: ValidMindAuthErrorCode = status === 401 ? "unauthorized" : "api_error";
-    if (demand !== undefined) code = "reauthentication_required";
+    if (demand) code = "reauthentication_required";
     super(code, parts);
     this.status = status;
     this.body = body;
