@@ -245,6 +245,9 @@ Deno.test("token exchange: a refusal names file, client, audience, its cause and
     ["invalid_client", "prove itself"],
     ["invalid_scope", "check audience"],
   ];
+  it.answer(() => json({ error: "invalid_request", error_description: "Audience not found" }, 400));
+  await it.fill(await it.token());
+  await rejectsWith("provider_refused", () => it.exchange(), "does not know this API", it.path);
   for (const [code, word] of rows) {
     const token = await it.fill(await it.token());
     it.answer((_, form) =>

@@ -28,7 +28,7 @@ Deno.test("main: without a command the help goes to standard error, and the exit
   for (const args of [[], ["--json"]]) {
     const { code, stdout, stderr } = await runMain(...args);
     assertEquals([code, stdout], [2, ""]);
-    assertStringIncludes(stderr, "Usage:\n  validmind-auth <command> [flags]\n");
+    assertStringIncludes(stderr, "Usage:\n  validmind-auth COMMAND [FLAGS]\n");
   }
 });
 
@@ -44,6 +44,8 @@ Deno.test("main: help of a command names its flags, exit codes and an example, i
     assertStringIncludes(stdout, `  validmind-auth ${name}`);
     texts.push(stdout);
   }
+  const login = (await runMain("login", "--help")).stdout.replaceAll(/\s+/g, " ");
+  assertMatch(login, /\(one of auto, device, [^)]+; or VM_OIDC_FLOW\)/);
   for (const text of texts) {
     assert(!/ $/m.test(text), "spaces at the end of a line");
     // But lines to copy, and paths.
@@ -74,7 +76,7 @@ const PARSED: [line: string, command: string | undefined, flags: object, ...word
   ["-h", undefined, { help: [] }],
   ["-V", undefined, { version: [] }],
   ["token --help", "token", { help: [] }],
-  ["status -q", "status", { quiet: [] }],
+  ["api -X PUT", "api", { method: ["PUT"] }],
   // A value may be a dash, or begin with one where it is joined to its flag.
   ["login --backend-options -", "login", { "backend-options": ["-"] }],
   ["login --scope=-x", "login", { scope: ["-x"] }],

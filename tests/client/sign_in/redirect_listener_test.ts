@@ -294,6 +294,17 @@ Deno.test("browser start: where the system tells whose a browser is, only this u
 
 const rootTest = testWith({ whyNot: whyNoOtherUser }, "browser start: ");
 
+Deno.test("browser start: without every permission nobody is asked whose a browser is", {
+  permissions: { net: true, sys: true },
+}, async () => {
+  let reads = 0;
+  using _ = replace(Deno, "readTextFileSync", () => `${reads++}`);
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using _client = await Deno.connect({ port: listener.addr.port });
+  using server = await listener.accept();
+  assertEquals([isOwnConnection(server), reads], [undefined, 0]);
+});
+
 for (const hostname of ["127.0.0.1", "[::1]"]) {
   rootTest(`a neighbour's same ports elsewhere make no browser foreign (${hostname})`, async () => {
     using listener = Deno.listen({ hostname, port: 0 });
