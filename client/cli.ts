@@ -73,7 +73,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     }
     preflight(command.action, fileNeeds(flags));
     const { run } = await command.load();
-    return await run({ flags, args: line.args, command, commands: COMMANDS });
+    return await run({ flags, args: line.args, command, commands: COMMANDS }) ?? EXIT.ok;
   } catch (error) {
     const flags = line?.flags;
     const command = args.find((word) => COMMANDS.some(({ name }) => name === word));

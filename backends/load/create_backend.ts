@@ -1,6 +1,6 @@
 import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { BACKEND_VARIABLES } from "../common/backend_choice.ts";
-import { HOME_VARIABLE, readEnv, REFERENCE, VARIABLE } from "../common/environment.ts";
+import { HOME_VARIABLE, needEnv, REFERENCE, VARIABLE } from "../common/environment.ts";
 import { causeFrom } from "../common/foreign_error.ts";
 import { isObject } from "../common/json.ts";
 import { isPathSpecifier } from "../common/paths.ts";
@@ -54,7 +54,7 @@ interface ModuleSpec {
 type BackendSpec = { readonly name: string } | ModuleSpec;
 
 /**
- * Parses a backend's name: a built-in one, or `<module specifier>:<ExportName>`, which is split at
+ * Parses a backend's name: a built-in one, or `MODULE:EXPORT`, which is split at
  * the last colon. A `#` serves as well. `origin` is the variable or flag that holds the name.
  */
 export function parseBackendSpec(spec: string, origin: string): BackendSpec {
@@ -63,7 +63,7 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   const [, specifier, exportName] = /^(.+)[:#]([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ??
     [];
   if (specifier === undefined || exportName === undefined) {
-    throw specError(text, origin, "it is neither a built-in name nor <module>:<ExportName>");
+    throw specError(text, origin, "it is neither a built-in name nor MODULE:EXPORT");
   }
   if (isPathSpecifier(specifier) || /^(file|jsr|npm|node|data):./.test(specifier)) {
     return { specifier, exportName };
@@ -118,13 +118,8 @@ export function parseBackendKwargs(text: string, source: string): Record<string,
 function lookUp(name: string, source: string) {
   // Without the name: it may be part of a password.
   if (!VARIABLE.test(name)) throw kwargsError(source, "a ${…} in it does not name a variable");
-  const value = readEnv(name, `expand \${${name}} in ${source}`);
-  if (value !== undefined) return value;
-  throw new CredentialsBackendError("env_unset", {
-    action: `read ${source}`,
-    reason: `it uses \${${name}}, which is not set`,
-    remedy: `Set ${name}, or write the value itself.`,
-  });
+  const purpose = `expand \${${name}} in ${source}`;
+  return needEnv(name, purpose, "Set it, or write the value itself.");
 }
 
 function kwargsError(
@@ -193,7 +188,7 @@ async function withBackends(
   return Object.fromEntries(await Promise.all(members));
 }
 
-/** A backend by its name or `<module>:<ExportName>`, or by `{ name, options }`. */
+/** A backend by its name or `MODULE:EXPORT`, or by `{ name, options }`. */
 async function createNested(
   value: unknown,
   place: string,

@@ -12,14 +12,7 @@ import {
 import { asksNobody, bearerKind, DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import {
-  KEY_WORDS,
-  named,
-  type OptionName,
-  OPTIONS,
-  PROOFS,
-  SIGN_IN_WORDS,
-} from "./declaration.ts";
+import { KEY_WORDS, named, type OptionName, PROOFS, SIGN_IN_WORDS } from "./declaration.ts";
 import type { CallOrigin } from "./places.ts";
 
 /** The option by which a client proves who it is, with its value. */
@@ -96,7 +89,7 @@ export function resolveIdentity(
       action,
       reason: "no provider is set",
       remedy: `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.` +
-        unreadHint(places),
+        settingsHint(places),
     });
   }
   if (apiKey === undefined || secret === undefined) {
@@ -124,12 +117,16 @@ function oidcIdentity(
   client: string,
   action: string,
 ): OidcIdentity {
-  const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
-  const clientId = checkKeyPart(normalizeClientId(client), "clientId", action);
+  const checked = checkKeyPart(
+    checkIssuer(normalizeIssuer(issuer), action),
+    named("issuer"),
+    action,
+  );
+  const clientId = checkKeyPart(normalizeClientId(client), named("clientId"), action);
   if (clientId === "") {
     throw invalidOptions(action, `${named("clientId")} is empty`, "Correct it.");
   }
-  const { flow = OPTIONS.flow.fallback, profile } = options;
+  const { flow = "auto", profile } = options;
   checkBearer(options, checked, flow, action);
   const scope = options.scope?.trim().split(/\s+/).join(" ");
   return {
@@ -256,7 +253,7 @@ function lacks(name: OptionName, action: string, places?: CallOrigin): ErrorPart
   return {
     action,
     reason: passedReason(name, places) ?? "half of the credentials is missing",
-    remedy: `Give ${named(name)}, too.${unreadHint(places)}`,
+    remedy: `Give ${named(name)}, too.${settingsHint(places)}`,
   };
 }
 
@@ -266,9 +263,11 @@ export function passedReason(name: OptionName, places?: CallOrigin): string | un
   return passed && `the ${name} of ${passed.place.words} does not count: ${passed.because}`;
 }
 
-/** The reason why a settings file was not read, after a space. */
-export function unreadHint(places?: CallOrigin): string {
-  const denial = places?.settings.denial;
-  if (denial === undefined) return "";
-  return ` ${messageOf(denial)}`;
+/** What a settings file could give, after a space: why it was not read, or its profiles where none applies. */
+export function settingsHint(places?: CallOrigin): string {
+  const { denial, profiles, path } = places?.settings ?? {};
+  if (denial !== undefined) return ` ${messageOf(denial)}`;
+  if (!profiles?.size || places?.profile !== undefined) return "";
+  const names = [...profiles.keys()].join(", ");
+  return ` Or name a profile of ${path} by ${named("profile")}: ${names}.`;
 }

@@ -17,7 +17,7 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { mayBeIgnored, needsRoot } from "./may_be_ignored.ts";
 import { countCases, countsLine, type JunitCase, junitCases } from "./reports.ts";
 import { runWatched } from "./run_watched.ts";
-import { ROOMY } from "./deno_process.ts";
+import { findDenoDir, ROOMY } from "./deno_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const ALLOW = ["-A", "--unstable-kv"];
@@ -94,6 +94,7 @@ async function run({ name, args }: Part, folder: string): Promise<JunitCase[]> {
   if (exists(report)) await Deno.remove(report); // it must not stand for a run that writes none
   // For what runs in children only, such as a Worker with an unstable flag: see deno_process.ts.
   const env: Record<string, string> = isCovered ? { DENO_COVERAGE_DIR: COVERAGE_FOLDER } : {};
+  env.DENO_DIR = findDenoDir(); // else each file that starts a process would ask for it
   const command = [Deno.execPath(), ...args, `--junit-path=${report}`];
   const isGood = await runWatched(command, { cwd: ROOT, env });
   const cases = exists(report) ? junitCases(await Deno.readTextFile(report)) : [];
@@ -125,6 +126,21 @@ function tellOfRoot(cases: readonly JunitCase[]): void {
   if (left.length === 0) return;
   console.log(`Left out without root: ${left.length}. Run them as root:`);
   for (const { name } of left) console.log(`    ${name}`); // its file may be a helper's
+}
+
+const HELP = `Runs the tests, then the examples of the pages: deno task test [PATH…] [FLAGS]
+
+  PATH              a file or a folder of tests, in place of all
+  --filter WORDS    only tests with these words in their names; all flags of deno test serve
+  --all             also the slow tests, as deno task test:all
+  --servers         also those that need servers, as deno task test:servers
+  --coverage        collects coverage in coverage/data/
+  --reports=FOLDER  keeps the JUnit reports
+`;
+
+if (import.meta.main && Deno.args.includes("--help")) {
+  console.log(HELP);
+  Deno.exit();
 }
 
 if (import.meta.main) {

@@ -1,13 +1,20 @@
 import { quotePosix } from "../../../backends/common/runtime.ts";
-import { type Command, type CommandCall, EXIT, PROGRAM, unknownWord } from "../command.ts";
+import { SETTINGS } from "../../options/settings_file.ts";
+import { type Command, type CommandCall, PROGRAM, unknownWord } from "../command.ts";
 import { FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
 
-export function run({ commands, command, args: [shell = "bash"] }: CommandCall): number {
+/** The words of config that take names of settings are completed as commands. */
+const CHANGES = ["set", "unset"].map((name) => ({
+  name,
+  words: SETTINGS,
+  flags: ["profile", "config", "json"] as const,
+}));
+
+export function run({ commands, command, args: [shell = "bash"] }: CommandCall): void {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
   print(shell === "fish" ? fishScript(commands) : completionScript(commands));
-  return EXIT.ok;
 }
 
 /** The words of fish: it takes each with its command. */
@@ -17,15 +24,15 @@ function fishScript(commands: readonly Command[]): string {
   const names = commands.map(({ name, summary }) =>
     line("__fish_use_subcommand", `-f -a ${name} -d ${quotePosix(summary)}`)
   );
-  const rest = commands.flatMap(({ name, flags, words = [] }) => {
+  const rest = [...commands, ...CHANGES].flatMap(({ name, flags, words = [] }) => {
     const isGiven = `__fish_seen_subcommand_from ${name}`;
     const ofFlags = flags.map((flag) => {
-      const { value, choices, suggestions = [], summary } = FLAGS[flag];
+      const { value, choices, suggestions = [], help } = FLAGS[flag];
       const offered = (choices ?? suggestions).join(" ");
       const argument = value === undefined
         ? ""
         : ` -r${offered && ` -f -a ${quotePosix(offered)}`}`;
-      return line(isGiven, `-l ${flag}${argument} -d ${quotePosix(summary)}`);
+      return line(isGiven, `-l ${flag}${argument} -d ${quotePosix(help)}`);
     });
     return words.length === 0
       ? ofFlags
@@ -42,24 +49,27 @@ function completionScript(commands: readonly Command[]): string {
     // Without a word a shell offers files.
     return value && `    --${name}) words="${(choices ?? suggestions).join(" ")}" ;;\n`;
   });
-  const cases = commands.map(({ name, flags, words: offered = [] }) => {
-    const words = [...offered, ...flags.map((flag) => `--${flag}`), "--help"];
-    return `    ${name}) words="${words.join(" ")}" ;;\n`;
+  const cases = [...commands, ...CHANGES].map(({ name, flags, words = [] }) => {
+    const ofFlags = [...flags, "help"].map((flag) => `--${flag}`);
+    return `    ${name}) words="${words.join(" ")}" flags="${ofFlags.join(" ")}" ;;\n`;
   });
   return `#compdef ${PROGRAM}
 [ -z "$ZSH_VERSION" ] || { autoload -U +X bashcompinit && bashcompinit; }
 _validmind_auth() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
-  local command="" words="${commands.map(({ name }) => name).join(" ")} --help --version" word
+  local command="" words="" flags="" word
   for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
-    case "$word" in -*) ;; *) command="$word"; break ;; esac
+    case "$word" in -*) ;; config) command="$word" ;; *) command="$word"; break ;; esac
   done
   # bash takes --flag=value for three words.
   if [ "$current" = "=" ]; then current=""
   elif [ "$previous" = "=" ]; then previous="\${COMP_WORDS[COMP_CWORD-2]}"
   fi
   case "$command" in
+    "") words="${commands.map(({ name }) => name).join(" ")}" flags="--help --version" ;;
 ${cases.join("")}  esac
+  # Flags are offered beside other words once a dash is typed.
+  case "$words|$current" in "|"* | *"|-"*) words="$words $flags" ;; esac
   case "$previous" in
 ${values.join("")}  esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))

@@ -26,14 +26,14 @@ import {
 import { readStatus, type StatusReport, tokenText } from "./status.ts";
 import { readBearer } from "./token.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const findings = new Findings(flags);
   await examine(findings, flags, command.action);
   const { isFailed, all } = findings;
   const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
   const text = `${PROGRAM} ${VERSION}, deno ${versions.deno}\n\n${findings.text}`;
   printResult(flags, { ok: !isFailed, versions, checks: all }, text);
-  return isFailed ? EXIT.failure : EXIT.ok;
+  if (isFailed) return EXIT.failure;
 }
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
@@ -49,7 +49,7 @@ async function examine(findings: Findings, flags: FlagValues, action: string): P
     return await checkSettings(target, flags, action);
   });
   const isPermitted = isSet && await findings.examine("permissions", async () => {
-    const needs = [...call.needs(), ...await call.ofBrowser()];
+    const needs = await call.allNeeds();
     for (const when of ["always", "sign_in"] as const) preflight(action, needs, when);
     return "all permissions of a sign-in are granted";
   });

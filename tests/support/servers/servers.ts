@@ -50,7 +50,6 @@ function kubernetesVersion(version: string): string {
 }
 
 const LIBRARY = ["--no-deps", "validmind==2.15.0"];
-const PROXY = "jupyter-server-proxy==4.6.0";
 const LAB = "jupyterlab==4.6.6";
 const CULLER = "jupyterhub-idle-culler==2.0.0";
 
@@ -101,13 +100,12 @@ export const SERVERS = {
   /** Without its heavy dependencies: its sign-in and store need one of the many. */
   "validmind-library": { ...pip("2.15.0", LIBRARY, ["requests"]), folder: "python" },
   "python-keyring": pip("25.7.0", ["keyring==25.7.0"]),
-  "jupyter-server-proxy": pip("4.6.0", [PROXY, "jupyter-server==2.21.1"]),
   jupyterlab: pip("4.6.6", [LAB]),
   /** A hub, its people's JupyterLab, and the library for their Python kernel, as on a hub of one machine. */
   jupyterhub: {
     ...pip(
       "6.1.1-lab-4.6.6-oauth-17.4.0-culler-2.0.0",
-      ["jupyterhub==6.1.1", "oauthenticator==17.4.0", CULLER, LAB, PROXY],
+      ["jupyterhub==6.1.1", "oauthenticator==17.4.0", CULLER, LAB, "jupyter-server-proxy==4.6.0"],
       ["pyjwt[crypto]", "requests"],
       LIBRARY,
     ),
