@@ -129,7 +129,10 @@ export async function prepareCall(
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
   if (!isGranted({ name: "env" })) {
-    await checker(action, asked, asked.credentialsBackend)(variableNeeds(asked, call), "always");
+    await permissionCheck(action, asked, asked.credentialsBackend)(
+      variableNeeds(asked, call),
+      "always",
+    );
   }
   const places = await findOrigin(asked, action);
   const { origin, entry } = places;
@@ -149,7 +152,7 @@ export async function prepareCall(
     backend = await untilAborted(chosen, options.signal);
     assertAllowed(places.settings, action, backend, resolved.identity.issuer);
   }
-  const check = checker(action, options, backend);
+  const check = permissionCheck(action, options, backend);
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
@@ -219,10 +222,11 @@ function tokensOf(
   });
 }
 
-function checker(
+/** The check of the permissions of a call. It loads the words of an error where one is missing. */
+export function permissionCheck(
   action: string,
-  options: SessionOptions,
-  backend: OidcCredentialsBackend | undefined,
+  options: SessionOptions = {},
+  backend?: OidcCredentialsBackend,
 ): PermissionCheck {
   return async (needs, when, more = () => backend ? backendNeeds(backend) : []) => {
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;

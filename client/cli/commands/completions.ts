@@ -1,13 +1,21 @@
 import { quotePosix } from "../../../backends/common/runtime.ts";
-import { type Command, type CommandCall, EXIT, PROGRAM, unknownWord } from "../command.ts";
-import { FLAGS } from "../flags.ts";
+import { BUILT_IN_NAMES } from "../../../backends/load/create_backend.ts";
+import { type Command, type CommandCall, EXIT, PROGRAM } from "../command.ts";
+import { type FlagName, FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
+import { unknownWord } from "../unknown_word.ts";
 
 export function run({ commands, command, args: [shell = "bash"] }: CommandCall): number {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
   print(shell === "fish" ? fishScript(commands) : completionScript(commands));
   return EXIT.ok;
+}
+
+/** The values that a shell offers for a flag. A store has other names as well. */
+function offersFor(flag: FlagName): string {
+  const { choices = [], isStore } = FLAGS[flag];
+  return [...choices, ...isStore ? BUILT_IN_NAMES : []].join(" ");
 }
 
 /** The words of fish: it takes each with its command. */
@@ -20,8 +28,8 @@ function fishScript(commands: readonly Command[]): string {
   const rest = commands.flatMap(({ name, flags, words = [] }) => {
     const isGiven = `__fish_seen_subcommand_from ${name}`;
     const ofFlags = flags.map((flag) => {
-      const { value, choices, suggestions = [], summary } = FLAGS[flag];
-      const offered = (choices ?? suggestions).join(" ");
+      const { value, summary } = FLAGS[flag];
+      const offered = offersFor(flag);
       const argument = value === undefined
         ? ""
         : ` -r${offered && ` -f -a ${quotePosix(offered)}`}`;
@@ -38,9 +46,9 @@ function fishScript(commands: readonly Command[]): string {
 function completionScript(commands: readonly Command[]): string {
   const used = [...new Set(commands.flatMap(({ flags }) => flags))];
   const values = used.map((name) => {
-    const { value, choices, suggestions = [] } = FLAGS[name];
+    const { value } = FLAGS[name];
     // Without a word a shell offers files.
-    return value && `    --${name}) words="${(choices ?? suggestions).join(" ")}" ;;\n`;
+    return value && `    --${name}) words="${offersFor(name)}" ;;\n`;
   });
   const cases = commands.map(({ name, flags, words: offered = [] }) => {
     const words = [...offered, ...flags.map((flag) => `--${flag}`), "--help"];

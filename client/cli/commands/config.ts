@@ -11,24 +11,18 @@ import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { normalizeIssuer } from "../../credential_key.ts";
 import { discoverApi } from "../../discover_api.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
-import { optionNamed, optionRow, type SettingName } from "../../options/declaration.ts";
+import { optionNamed, optionRow, type SettingName, SETTINGS } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
-import { assertInPlace, parseSettings, readText, SETTINGS } from "../../options/settings_file.ts";
+import { assertInPlace, parseSettings, readText } from "../../options/settings_file.ts";
 import { CONFIG_VARIABLE, settingsPath, shown } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
-import {
-  type Command,
-  type CommandCall,
-  EXIT,
-  PROGRAM,
-  unknownWord,
-  usageError,
-} from "../command.ts";
+import { type Command, type CommandCall, EXIT, PROGRAM, usageError } from "../command.ts";
 import { FlagValues } from "../flags.ts";
 import { columns, note, print, printResult, toJsonText } from "../output.ts";
+import { unknownWord } from "../unknown_word.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
