@@ -156,3 +156,17 @@ export const SIGN_OUT = "clearOidcCredentials() (validmind-auth logout)";
 
 /** The same for all entries of a store. */
 export const SIGN_OUT_OF_ALL = "clearOidcCredentials({ all: true }) (validmind-auth logout --all)";
+
+/** The error for an entry that is not used, and that a sign-out removes. */
+export function corruptEntry(
+  action: string,
+  reason: string,
+  advice = "Remove it",
+): CredentialsBackendError {
+  return new CredentialsBackendError("backend_corrupt", {
+    action,
+    reason,
+    remedy: `Nothing was changed. ${advice} with ${SIGN_OUT}.`,
+    signOut: "entry",
+  });
+}

@@ -389,21 +389,14 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * The place of the entry's key among the keys, with the entry, if that key opens it. `undefined` where none
-   * of them is the key that the entry names. A person may have chosen that name in an earlier build: so each
-   * key is tried.
+   * of them is the key that the entry names.
    */
   async #open(key: string, sealed: SealedEntry) {
-    let unopened: { entry: undefined; place: number } | undefined;
     for (const [place, source] of this.#keys.entries()) {
-      const found = await source.keyFor(sealed);
-      const entry = found && await openSealed(key, sealed, found);
-      if (entry !== undefined) {
-        source.settle?.(sealed);
-        return { entry, place };
-      }
-      if (found?.id === sealed.key_id) unopened ??= { entry, place };
+      const own = await source.keyFor(sealed);
+      if (own?.id === sealed.key_id) return { place, entry: await openSealed(key, sealed, own) };
     }
-    return unopened;
+    return undefined;
   }
 
   #undecrypted(

@@ -64,19 +64,12 @@ import type {
 export interface FallbackCredentialsBackendOptions {
   /** The stores, the preferred one first. */
   backends: readonly OidcCredentialsBackend[];
-  /**
-   * Receives a sentence for each store that is passed over, and for each sign-out that misses a
-   * store. The sentence names the store by its `location`, with the code of the reason.
-   *
-   * @default {a line on standard error}
-   */
-  onFallback?: (message: string) => void;
 }
 
 /**
  * Uses the first of several backends that answers, such as the OS keychain, and an encrypted file on
  * hosts without one. Only the stores of this list are used. Each store that is passed over is
- * reported.
+ * reported on standard error, by its `location` and the code of the reason.
  *
  * **The choice** is made once in a process, at the first use. A store whose first answer is
  * `backend_unavailable` or `backend_timeout` is passed over from then on. Any other failure is an
@@ -113,7 +106,6 @@ export interface FallbackCredentialsBackendOptions {
  * const first: OidcCredentialsBackend = { get: away, put: away, delete: away };
  * const backend = new FallbackCredentialsBackend({
  *   backends: [first, new MemoryCredentialsBackend()],
- *   onFallback: () => {},
  * });
  * const entry = { issuer: "https://login.example.com", client_id: "my-app", access_token: "…" };
  * await backend.put("k", entry);
@@ -124,7 +116,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   /** The name of the class, also in minified code. */
   static readonly name = "FallbackCredentialsBackend";
   readonly #backends: readonly OidcCredentialsBackend[];
-  readonly #onFallback: (message: string) => void;
   /** Whether a store can be used, once that is known. */
   readonly #chosen = new Map<OidcCredentialsBackend, boolean>();
   /** Locks entries of a store without a lock, in this process. */
@@ -141,8 +132,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    */
   constructor(options: FallbackCredentialsBackendOptions) {
     assertRuntime(ACTION);
-    checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
-    const { backends = [], onFallback = warnOnStderr } = options;
+    checkOptions(ACTION, options, { backends: "array" });
+    const { backends = [] } = options;
     if (backends.length === 0) {
       throw new CredentialsBackendError("invalid_options", {
         action: ACTION,
@@ -154,7 +145,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
       assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
     }
     this.#backends = [...backends];
-    this.#onFallback = onFallback;
     limitAbilities(this, (name) => {
       const has = (store: OidcCredentialsBackend) => store[name] !== undefined;
       if (name === "withLock") return backends.some(has);
@@ -299,16 +289,14 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         remedy: "Repair one, or add another one to the list.",
       });
     }
-    this.#passOver(away);
-    return found;
-  }
-
-  #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>) {
     // Another call may have passed over one of them meanwhile, and told it.
     const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
-    if (fresh.length === 0) return;
     for (const [store] of fresh) this.#chosen.set(store, false);
-    this.#report(`${placesOf(fresh)} is passed over: this process uses ${this.location}.`);
+    if (fresh.length > 0) {
+      const passed = placesOf(fresh);
+      warnOnStderr(`${passed} is passed over: this process uses ${this.location}.`);
+    }
+    return found;
   }
 
   /** The entry with its store; without an entry the store of a new one. */
@@ -341,19 +329,11 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         missed.push(error);
         if (isProbeKey(key)) continue;
         const advice = "if it has the entry, that stays. Sign out again once it answers";
-        this.#report(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
+        warnOnStderr(`${placeOf(store)} could not be reached (${error.code}): ${advice}.`);
       }
     }
     if (faults.length > 0) throw faults[0];
     if (missed.length === stores.length) throw missed.at(-1);
-  }
-
-  #report(message: string) {
-    try {
-      this.#onFallback(message);
-    } catch {
-      // The action is done: a closed standard error must not make it a failure.
-    }
   }
 }
 

@@ -8,7 +8,7 @@ import {
   realPathIfGranted,
 } from "./file/document.ts";
 import { PROVES } from "./common/marks.ts";
-import { needDeno, warnOnStderr } from "./common/runtime.ts";
+import { needDeno } from "./common/runtime.ts";
 import type { FileStore, FileStoreOptions, HeldKey } from "./file/store.ts";
 import type {
   BackendPermission,
@@ -41,19 +41,14 @@ export interface FileCredentialsBackendOptions {
    * @default {30_000}
    */
   lockTimeoutMs?: number;
-  /**
-   * Gets a sentence if the file was open to others before a write. It is called at most once.
-   *
-   * @default {writes a line to standard error}
-   */
-  onWarning?: (message: string) => void;
 }
 
 /**
  * Keeps credentials in one JSON file. The default file is shared with the ValidMind Python library: a
  * sign-in made by one of them is used by the other.
  *
- * The file is 0600 and the folder 0700. A write replaces the whole file (temp file, fsync, rename)
+ * The file is 0600 and the folder 0700. If others could read it before a write, a line on standard error
+ * says so. A write replaces the whole file (temp file, fsync, rename)
  * under a kernel lock. Processes that write different keys lose nothing. A crash leaves neither half
  * a file nor a lock. A write that has resolved survives a power cut. Only a new folder may be lost,
  * with the first sign-in in it.
@@ -114,12 +109,11 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
     checkOptions("create FileCredentialsBackend", options, {
       path: "path",
       lockTimeoutMs: "milliseconds",
-      onWarning: "function",
     });
-    const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options;
+    const { path, lockTimeoutMs = 30_000 } = options;
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
-    this.#options = { path: this.path, lockTimeoutMs, onWarning, held: this.#held };
+    this.#options = { path: this.path, lockTimeoutMs, held: this.#held };
   }
 
   /** The file's path. */

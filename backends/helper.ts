@@ -30,7 +30,7 @@ import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { hashOf } from "./common/bytes.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
-import { parseObject } from "./common/json.ts";
+import { type Json, parseObject } from "./common/json.ts";
 import { isAbsolute, isProgramPath } from "./common/paths.ts";
 import { delay } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
@@ -147,7 +147,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       program: "text",
       args: "array",
       env: "texts",
-      timeoutMs: "timeout",
+      timeoutMs: "milliseconds",
       lockFolder: "path",
       lockTimeoutMs: "milliseconds",
     });
@@ -209,15 +209,15 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const store = () => this.#run("store", JSON.stringify(account));
     const ended = await this.#marksAt(account.ServerURL).during(account.Secret, store);
     this.#assertGood("store", ended, secretsOf(entry));
-    const stored = await this.#secretAt(account.ServerURL);
+    const stored = (await this.#accountAt(account.ServerURL))?.Secret;
     if (stored === account.Secret) return true;
-    const instead = "Use another helper or another backend.";
-    if (typeof stored === "string" && stored.length < account.Secret.length) {
-      const reason = "it gives back less than it was given";
-      throw this.#error("backend_too_large", "write", reason, instead);
-    }
-    const reason = "it gives back something else than it was given";
-    throw this.#error("backend_unproven", "write", reason, instead);
+    const isCut = typeof stored === "string" && stored.length < account.Secret.length;
+    throw this.#error(
+      isCut ? "backend_too_large" : "backend_unproven",
+      "write",
+      "it gives back something else than it was given",
+      "Use another helper or another backend.",
+    );
   }
 
   /**
@@ -294,7 +294,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   /** Removes an entry, and what a program writes after its process has ended. */
   async #erase(address: string) {
-    const look = async () => await hashOf(`${await this.#secretAt(address)}`);
+    const look = async () => await hashOf(`${(await this.#accountAt(address))?.Secret}`);
     const erase = () => this.#eraseOnce(address);
     await this.#marksAt(address).remove(this.#program.program, look, erase);
   }
@@ -307,17 +307,17 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     throw this.#error("backend_denied", "remove", "they are still there after it", remedy);
   }
 
-  /** The secret at an address, whatever it is. */
-  async #secretAt(address: string): Promise<unknown> {
+  /** The answer for an address, empty where it is not one; `undefined` where there is none. */
+  async #accountAt(address: string): Promise<Json | undefined> {
     const answer = await this.#look("get", address);
-    return isNotFound(answer) ? undefined : parseObject(answer.stdout)?.Secret;
+    return isNotFound(answer) ? undefined : parseObject(answer.stdout) ?? {};
   }
 
   /** What is stored at an address; empty where it is not an entry of this address. */
   async #rowAt(address: string): Promise<Partial<Row> | undefined> {
-    const answer = await this.#look("get", address);
-    if (isNotFound(answer)) return undefined;
-    const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};
+    const account = await this.#accountAt(address);
+    if (account === undefined) return undefined;
+    const { ServerURL, Secret } = account;
     const isOther = ServerURL && ServerURL !== address;
     if (isOther) return {};
     return rowIn(address, Secret) ?? {};

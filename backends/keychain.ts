@@ -25,7 +25,7 @@ import { parseObject } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { repeat } from "./common/repeat.ts";
 import { needDeno } from "./common/runtime.ts";
-import { CredentialsBackendError, SIGN_OUT } from "./credentials_backend_error.ts";
+import { corruptEntry, CredentialsBackendError } from "./credentials_backend_error.ts";
 import { type FolderLocks, folderLocks } from "./file/lock.ts";
 import {
   CLIENT,
@@ -162,32 +162,20 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const account = accountOf(key, this.#client.limits);
-    let previous: string | undefined;
     const limits = {
-      tries: 20,
+      tries: 10,
       withinMs: this.#timeoutMs,
-      pauseMs: 1,
-      longestPauseMs: 20,
-      over: (spent: string) =>
-        new CredentialsBackendError("backend_locked", {
-          action: `read the entry "${printable(key)}" of ${this.location}`,
-          reason: `other programs keep writing it, ${spent}`,
-          remedy: "Try again.",
-        }),
+      pauseMs: 5,
+      over: () => this.#corrupt(key, "a part of the entry is missing or changed"),
     };
     const { entry } = await repeat(limits, async () => {
       const head = await this.#client.get(account);
       if (head === undefined) return { entry: undefined };
       const text = await this.#read(account, head);
-      if (text !== undefined) {
-        const entry = parseObject(text);
-        if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
-        return { entry: entry as OidcCredentials };
-      }
-      // A writer may have removed the chunks meanwhile: then the head is another one by now.
-      if (head === previous) throw this.#corrupt(key, "a part of the entry is missing or changed");
-      previous = head;
-      return undefined;
+      if (text === undefined) return undefined; // a writer may have removed its chunks meanwhile
+      const entry = parseObject(text);
+      if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
+      return { entry: entry as OidcCredentials };
     });
     return entry;
   }
@@ -288,11 +276,11 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
 
   /** The value that a head stands for; `undefined` where its chunks are not all there. */
   async #read(account: string, head: string): Promise<string | undefined> {
-    const chunked = parseHead(head);
-    if (chunked === undefined) return head;
+    const [, generation, count] = HEAD.exec(head) ?? [];
+    if (generation === undefined) return head;
     let text = "";
-    for (let index = 0; index < chunked.count; index++) {
-      const chunk = await this.#client.get(chunkAccount(account, chunked.generation, index));
+    for (let index = 0; index < Number(count); index++) {
+      const chunk = await this.#client.get(chunkAccount(account, generation, index));
       if (chunk === undefined) return undefined;
       text += chunk;
     }
@@ -310,12 +298,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   #corrupt(key: string, reason: string) {
-    return new CredentialsBackendError("backend_corrupt", {
-      action: `read the entry "${printable(key)}" of ${this.location}`,
-      reason,
-      remedy: `Nothing was changed. Remove it with ${SIGN_OUT}.`,
-      signOut: "entry",
-    });
+    return corruptEntry(`read the entry "${printable(key)}" of ${this.location}`, reason);
   }
 
   #notDeleted() {
@@ -334,6 +317,7 @@ const UNSAFE = /[%#\x00-\x1f\x7f]|\p{Cs}/gu;
 // deno-lint-ignore no-control-regex
 const UNSAFE_IN_ANY_CASE = /[%#A-Z\x00-\x1f\x7f-\u{10ffff}]/gu;
 
+/** The head of an entry that is cut, with the generation and the number of its chunks. */
 const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4})( |$)/;
 
 /**
@@ -368,13 +352,6 @@ function chunkValue(text: string, limit: number) {
   const head = length === 0 ? text : `validmind-auth chunks v1 ${generation} ${length}`;
   const cut = (_: unknown, index: number) => text.slice(index * limit, (index + 1) * limit);
   return { head, chunks: Array.from({ length }, cut), generation };
-}
-
-/** Parses a head. `undefined` where it is the value itself. */
-function parseHead(head: string) {
-  const [, generation, count] = HEAD.exec(head) ?? [];
-  if (generation === undefined) return undefined;
-  return { generation, count: Number(count) };
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

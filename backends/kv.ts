@@ -1,10 +1,12 @@
 import { checkOptions } from "./common/check_options.ts";
+import { isObject } from "./common/json.ts";
 import { dirname } from "./common/paths.ts";
+import { printable } from "./common/printable.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { corruptEntry, CredentialsBackendError } from "./credentials_backend_error.ts";
 import { realPathIfGranted } from "./file/document.ts";
-import type { KvStore, KvStoreOptions } from "./kv/store.ts";
+import type { KvDatabase, KvDatabaseOptions } from "./kv/database.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -14,7 +16,9 @@ import type {
 } from "./oidc_credentials_backend.ts";
 
 /** Loaded at the first use of the store. */
-const loadStore = () => import("./kv/store.ts");
+const loadDatabase = () => import("./kv/database.ts");
+
+const PREFIX: Deno.KvKey = ["validmind", "oidc"];
 
 /**
  * Options of {@linkcode KvCredentialsBackend}.
@@ -68,8 +72,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   readonly persistent: boolean;
   /** The path of the store. */
   readonly path: string;
-  readonly #options: KvStoreOptions;
-  readonly #store = new Once<KvStore>();
+  readonly #options: KvDatabaseOptions;
+  readonly #database = new Once<KvDatabase>();
 
   /**
    * Opens nothing yet.
@@ -107,7 +111,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * `backend_denied`, `backend_corrupt`, `backend_locked`, `backend_full`, `backend_unavailable`.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return await (await this.#open()).get(key);
+    return (await this.#read(key)).entry;
   }
 
   /**
@@ -115,17 +119,35 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`.
    */
-  async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<boolean> {
-    return await (await this.#open()).put(key, entry, options);
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    { isReplaced }: PutOptions = {},
+  ): Promise<boolean> {
+    // Through JSON: the value that every other backend would store, without undefined or classes.
+    const value = JSON.parse(JSON.stringify(entry));
+    return await this.#run("write credentials to", async (kv) => {
+      const atomic = kv.atomic().set([...PREFIX, key], value);
+      if (isReplaced !== undefined) {
+        const { entry: stored, check } = await this.#read(key);
+        if (!isReplaced(stored)) return false;
+        atomic.check(check);
+      }
+      const { ok } = await atomic.commit();
+      return ok || undefined; // again, since another write came between the look and this one
+    });
   }
 
   /**
-   * Removes the entry under `key`, if there is one.
+   * Removes the entry under `key`, if there is one. SQLite needs some space for that.
    *
    * @throws {CredentialsBackendError} As {@linkcode put}.
    */
   async delete(key: string): Promise<void> {
-    await (await this.#open()).delete(key);
+    await this.#run("remove credentials from", async (kv) => {
+      await kv.delete([...PREFIX, key]);
+      return true;
+    });
   }
 
   /**
@@ -134,7 +156,10 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    yield* (await this.#open()).list();
+    const readAll = (kv: Deno.Kv) => Array.fromAsync(kv.list({ prefix: PREFIX }));
+    for (const { key, value } of await this.#run("list credentials in", readAll)) {
+      if (value !== null) yield String(key.at(-1));
+    }
   }
 
   /**
@@ -145,7 +170,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    */
   async deleteAll(): Promise<void> {
     await this.close();
-    if (this.persistent) (await loadStore()).KvStore.remove(this.path);
+    if (this.persistent) (await loadDatabase()).removeDatabase(this.path);
   }
 
   /**
@@ -174,11 +199,25 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   /** Closes the store. Entries in `:memory:` are gone. A later use opens it again. */
   async close(): Promise<void> {
-    (await this.#store.forget()?.catch(() => undefined))?.close();
+    (await this.#database.forget()?.catch(() => undefined))?.close();
   }
 
-  #open(): Promise<KvStore> {
-    return this.#store.get(async () => (await loadStore()).KvStore.open(this.#options));
+  /** The entry, and a check that holds while its row is unchanged. */
+  async #read(key: string) {
+    const get = (kv: Deno.Kv) => kv.get([...PREFIX, key]);
+    const { value, ...check } = await this.#run("read credentials from", get);
+    const entry = value ?? undefined;
+    if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
+    const action = `read credentials from ${this.path}`;
+    throw corruptEntry(action, `the entry for "${printable(key)}" is damaged`);
+  }
+
+  async #run<T>(action: string, operation: (kv: Deno.Kv) => Promise<T | undefined>): Promise<T> {
+    return await (await this.#open()).run(action, operation);
+  }
+
+  #open(): Promise<KvDatabase> {
+    return this.#database.get(async () => (await loadDatabase()).KvDatabase.open(this.#options));
   }
 }
 

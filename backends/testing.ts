@@ -119,8 +119,9 @@ async function run(
   check: ConformanceCheck[1],
   factory: () => MaybePromise<OidcCredentialsBackend>,
   unreadable: typeof factory | undefined,
-  { patienceMs = 5_000, processes, another, permissions }: TestCredentialsBackendOptions,
+  options: TestCredentialsBackendOptions,
 ) {
+  const { patienceMs = 5_000, another } = options;
   const opened: OidcCredentialsBackend[] = [];
   const keys: string[] = [];
   const openBy = async (make: typeof factory) => {
@@ -138,13 +139,12 @@ async function run(
     const backend = await openBy(unreadable ?? factory);
     const open = async () => backend.persistent === true ? await openBy(factory) : backend;
     await check({
+      ...options,
       backend,
       name: key(),
       open,
       key,
       patienceMs,
-      processes,
-      permissions,
       another: another && await openBy(another),
     });
   } finally {

@@ -165,7 +165,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    */
   constructor(options: VaultCredentialsBackendOptions) {
     assertRuntime("create VaultCredentialsBackend");
-    checkVaultOptions("create VaultCredentialsBackend", options);
+    checkVaultOptions(options);
     // A copy: a later change by the caller must not lead to an unchecked place.
     const { fetch, ...rest } = options;
     this.#options = { ...structuredClone(rest), fetch };

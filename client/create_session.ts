@@ -5,7 +5,7 @@ import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backen
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
 import { credentialKey } from "./credential_key.ts";
 import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
-import { throwToCaller } from "./errors.ts";
+import { type ApiDemand, throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
 import type { BrowserOptions } from "./options/browser_options.ts";
 import { BROWSER_OPTIONS, COMPLETE, isLate, type OptionRow } from "./options/declaration.ts";
@@ -94,37 +94,17 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
   return await startInBrowser(createSession, options);
 }
 
-/** Checks permissions, those of `when` among `needs`. An error names all that are known. */
-type PermissionCheck = (
-  needs: readonly PermissionNeed[],
-  when: PermissionNeed["need"],
-  more?: () => readonly PermissionNeed[],
-) => Promise<void>;
-
 /** A call whose options are complete, before it signs in. */
-export interface PreparedCall {
-  /** What the caller gave. */
-  asked: InitOptions;
-  /** The same, with the values of the other places. */
-  options: InitOptions;
-  resolved: ResolvedOptions;
-  backend: OidcCredentialsBackend | undefined;
-  needs: () => PermissionNeed[];
-  ofBrowser: () => Promise<PermissionNeed[]>;
-  check: PermissionCheck;
-}
+export type PreparedCall = Awaited<ReturnType<typeof prepareCall>>;
 
 /**
  * Prepares a call. All options and the variables of a start are checked before any work: variables first,
  * since the others come from them.
  *
  * @param action The caller's action, as in "Cannot {action}".
+ * @returns What the caller asked, the options with the values of the other places, and what follows from them.
  */
-export async function prepareCall(
-  given: InitOptions,
-  call: Call,
-  action: string,
-): Promise<PreparedCall> {
+export async function prepareCall(given: InitOptions, call: Call, action: string) {
   const isInit = call === "init";
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
@@ -156,18 +136,23 @@ export async function prepareCall(
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
-  const ofBrowser = async () => (await loadPreflight()).browserNeeds(options);
-  return { asked, options, resolved, backend, needs, ofBrowser, check };
+  const allNeeds = async () => [...needs(), ...(await loadPreflight()).browserNeeds(options)];
+  return { asked, options, resolved, backend, needs, allNeeds, check };
 }
 
-/** Signs in, for `init` and `createSession`. */
-export async function openSession(given: InitOptions, call: Call): Promise<SignedInSession> {
+/**
+ * Signs in, for `init` and `createSession`.
+ *
+ * @param demand The demand of an API that a new sign-in has to meet.
+ */
+export async function openSession(
+  given: InitOptions,
+  call: Call,
+  demand?: ApiDemand,
+): Promise<SignedInSession> {
   const action = call === "init" ? "sign in to ValidMind" : "sign in";
-  const { asked, options, resolved, backend, needs, check } = await prepareCall(
-    given,
-    call,
-    action,
-  );
+  const prepared = await prepareCall(given, call, action);
+  const { asked, options, resolved, backend, needs, allNeeds, check } = prepared;
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
@@ -176,15 +161,15 @@ export async function openSession(given: InitOptions, call: Call): Promise<Signe
     // With every permission, as in a notebook, the list is not made.
     if (!NAMES.every((name) => isGranted({ name }))) await check(needs(), "sign_in");
   });
-  const hasAsked = await tokens?.signIn(options.signal);
+  const hasAsked = await tokens?.signIn(options.signal, demand);
   resolved.runtime.emit?.({ type: "signed_in", ...endOf(tokens?.held.bearer) });
   const session = new SignedInSession({
     ...resolved,
     tokens,
     asksAgain: options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
-      const { browserNeeds, dropPermissions } = await loadPreflight();
-      const needed = [...needs(), ...browserNeeds(options)];
+      const { dropPermissions } = await loadPreflight();
+      const needed = await allNeeds();
       // A fetch of the caller's own declares no hosts.
       if (options.fetch) needed.push({ name: "net", reason: "to make requests", need: "always" });
       return await dropPermissions(needed, willRefresh, all);
@@ -222,6 +207,7 @@ function tokensOf(
   });
 }
 
+<<<<<<< HEAD
 /** The check of the permissions of a call. It loads the words of an error where one is missing. */
 export function permissionCheck(
   action: string,
@@ -229,6 +215,20 @@ export function permissionCheck(
   backend?: OidcCredentialsBackend,
 ): PermissionCheck {
   return async (needs, when, more = () => backend ? backendNeeds(backend) : []) => {
+=======
+/** Gives a check of the needs of `when` among some. Its error names all that are known. */
+function checker(
+  action: string,
+  options: SessionOptions,
+  backend: OidcCredentialsBackend | undefined,
+) {
+  const ofBackend = () => backend ? backendNeeds(backend) : [];
+  return async (
+    needs: readonly PermissionNeed[],
+    when: PermissionNeed["need"],
+    more: () => readonly PermissionNeed[] = ofBackend,
+  ) => {
+>>>>>>> main
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;
     const { browserNeeds, preflight } = await loadPreflight();
     const all = () => [...more(), ...needs, ...browserNeeds(options)];

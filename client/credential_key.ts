@@ -140,34 +140,28 @@ export function credentialKey(
   ].filter((part) => part !== undefined).join("|");
 }
 
-/** The parts of a key by all their names, as messages have them. */
-const PARTS = {
-  issuer: "issuer (VM_OIDC_ISSUER, --issuer)",
-  clientId: "clientId (VM_OIDC_CLIENT_ID, --client-id)",
-};
-/** The parts of a key before its issuer. */
-const BEFORE_ISSUER =
-  /^(?:(?:client_credentials|token_exchange)\|)?(?:dpop\|)?(?:profile:[^|]*\|)?/;
+/** A key by its parts. Those that identify the client at its provider are the `identity`. */
+export const KEY_FORM =
+  /^(?:(?<flow>client_credentials|token_exchange)\|)?(?<dpop>dpop\|)?(?:profile:(?<profile>[^|]*)\|)?(?<identity>(?!profile:)(?<issuer>[^|]*)\|(?<clientId>[^|]*)(?:\|(?<audience>.*))?)$/s;
 
 /**
  * Whether an entry may stand under a key: its issuer and client, normalized, are the key's. An absent field
  * fits, and so does any entry under a key of another form, such as a probe's.
  */
 export function isEntryOfKey(entry: OidcCredentials, key: string): boolean {
-  const identity = key.replace(BEFORE_ISSUER, "");
-  const [ofIssuer, ofClient] = identity.split("|");
-  if (ofClient === undefined || isProbeKey(key)) return true;
-  const issuer = normalizeIssuer(`${entry.issuer ?? ofIssuer}`);
-  const clientId = normalizeClientId(`${entry.client_id ?? ofClient}`);
-  return `${identity}|`.startsWith(`${issuer}|${clientId}|`);
+  const parts = KEY_FORM.exec(key)?.groups;
+  if (parts === undefined || isProbeKey(key)) return true;
+  const issuer = normalizeIssuer(`${entry.issuer ?? parts.issuer}`);
+  const clientId = normalizeClientId(`${entry.client_id ?? parts.clientId}`);
+  return `${parts.identity}|`.startsWith(`${issuer}|${clientId}|`);
 }
 
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
-export function checkKeyPart(value: string, name: "issuer" | "clientId", action: string): string {
+export function checkKeyPart(value: string, name: string, action: string): string {
   if (!value.includes("|")) return value;
   throw invalidOptions(
     action,
-    `${PARTS[name]} has a "|", which separates the parts of a credential key`,
+    `${name} has a "|", which separates the parts of a credential key`,
     "Correct it.",
   );
 }

@@ -3,8 +3,8 @@ import type { DiscoverApiOptions, DiscoveredApi } from "./session_options.ts";
 /**
  * Asks an API how to sign in to it: its protected resource metadata
  * ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). The metadata stands at the well-known address of
- * the API, or where the API names it in its answer to a call without a token. No token is sent, nothing
- * is stored, and no issuer is asked. Only the address that a person gave counts: the metadata has to be
+ * the API, with or without its last slash, or where the API names it in its answer to a call without a
+ * token. No token is sent, nothing is stored, and no issuer is asked. Only the address that a person gave counts: the metadata has to be
  * of that API, at its origin, and no redirect is followed.
  *
  * Needs `--allow-net` for the API's host.

@@ -203,11 +203,11 @@ export class ValidMindAuthError extends Error {
   /** Reason of the error, for programs. */
   readonly code: ValidMindAuthErrorCode;
   /** The action that failed: it completes "Cannot …". */
-  readonly action: string;
+  declare readonly action: string;
   /** The reason, as a part of a sentence without a full stop. */
-  readonly reason: string;
+  declare readonly reason: string;
   /** The way on, in whole sentences. */
-  readonly remedy: string;
+  declare readonly remedy: string;
   /** The meaning of a provider's refusal. Absent where no provider has refused anything. */
   declare readonly kind?: RefusalKind;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
@@ -227,12 +227,9 @@ export class ValidMindAuthError extends Error {
    */
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
-    const { action, reason, remedy, kind, oauthError, signIn, retryAfterMs, permissions } = parts;
+    const { cause: _, ...fields } = parts;
     this.code = code;
-    this.action = action;
-    this.reason = reason;
-    this.remedy = remedy;
-    Object.assign(this, given({ kind, oauthError, signIn, retryAfterMs, permissions }));
+    Object.assign(this, given(fields));
     showCode(this);
   }
 }
@@ -334,16 +331,13 @@ export class ApiError extends ValidMindAuthError {
     body: string,
     demand?: ApiDemand,
   ) {
-    super(codeOfAnswer(status, demand), parts);
+    let code: ValidMindAuthErrorCode = status === 401 ? "unauthorized" : "api_error";
+    if (demand !== undefined) code = "reauthentication_required";
+    super(code, parts);
     this.status = status;
     this.body = body;
     if (demand !== undefined) this.demand = demand;
   }
-}
-
-function codeOfAnswer(status: number, demand: ApiDemand | undefined): ValidMindAuthErrorCode {
-  if (demand !== undefined) return "reauthentication_required";
-  return status === 401 ? "unauthorized" : "api_error";
 }
 
 const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelIdError, ApiError };
@@ -354,19 +348,11 @@ export function invalidOptions(action: string, reason: string, remedy: string): 
   return new ValidMindAuthError("invalid_options", { action, reason, remedy });
 }
 
-/**
- * The error where Deno denies the network.
- *
- * @param what Completes "Deno does not permit …".
- */
-export function netDenied(
-  action: string,
-  what: string,
-  ...hosts: readonly string[]
-): ValidMindAuthError {
+/** The error where Deno denies the network. */
+export function netDenied(action: string, ...hosts: readonly string[]): ValidMindAuthError {
   return new ValidMindAuthError("permission_required", {
     action,
-    reason: `Deno does not permit ${what}`,
+    reason: "Deno does not permit it",
     remedy: `Run with: ${permissionFlag("net", ...hosts)}`,
     permissions: hosts.map((host) => ({ name: "net", host })),
   });

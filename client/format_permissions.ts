@@ -73,11 +73,6 @@ function groupPermissions(
   });
 }
 
-function isScope(name: PermissionName, scope: unknown): scope is string | undefined {
-  const form = SCOPES[name] === "host" ? HOST : /./s;
-  return scope === undefined || typeof scope === "string" && form.test(scope);
-}
-
 /** A host name or address, with or without a port, or a Unix socket. */
 const HOST = /^(unix:.+|(\[[\da-f:.]+\]|[^\s:/?#@]+)(:\d{1,5})?)$/i;
 
@@ -91,7 +86,9 @@ export function checkDescriptor(
   const isKnown = NAMES.includes(name);
   const value = fields[SCOPES[name]];
   const scope = value instanceof URL ? pathOfUrl(value) ?? null : value;
-  if (isKnown && isScope(name, scope)) return { name, scope };
+  const form = SCOPES[name] === "host" ? HOST : /./s;
+  const isFit = scope === undefined || typeof scope === "string" && form.test(scope);
+  if (isKnown && isFit) return { name, scope };
   const reason = isKnown
     ? `one of "${name}" has a wrong ${SCOPES[name]}`
     : "the name of one is not known";

@@ -186,16 +186,14 @@ export async function requiredPermissions(
   const call = await prepareCall(options, about.call ?? "init", action);
   const { identity, runtime } = call.resolved;
   if (identity.kind === "api_key") return call.needs();
-  const hosts: string[] = [];
+  const needs = await call.allNeeds();
   if (about.discover) {
     const { OidcProvider } = await import("./provider/oidc_provider.ts");
-    hosts.push(...await new OidcProvider(identity, runtime).endpointHosts());
+    const hosts = await new OidcProvider(identity, runtime).endpointHosts();
+    const reason = "to use the provider's endpoints";
+    needs.push(...hosts.map((host) => net(`https://${host}`, reason, "sign_in")));
   }
-  return uniqueNeeds([
-    ...call.needs(),
-    ...await call.ofBrowser(),
-    ...hosts.map((host) => net(`https://${host}`, "to use the provider's endpoints", "sign_in")),
-  ]);
+  return uniqueNeeds(needs);
 }
 
 /** Asks the API for the model's information and keeps it on the session. */

@@ -85,8 +85,6 @@ export interface SessionStatus {
   readonly email?: string;
   /** When the bearer token expires. */
   readonly expiresAt?: Date;
-  /** When the sign-in itself ends, and a person has to sign in again, where the provider says so. */
-  readonly signInEndsAt?: Date;
   /** Whether the bearer token can be refreshed without the person. */
   readonly refreshable?: boolean;
   /** The profile, if the session has one. */
@@ -100,7 +98,7 @@ export interface SessionStatus {
   readonly dpop?: boolean;
   /** The requested scope. */
   readonly scope?: string;
-  /** The scope that the provider granted, where it is another one. */
+  /** The scope that the provider granted, where it states another one. */
   readonly grantedScope?: string;
   /** The backend: its class, its location, and whether its entries survive the process. */
   readonly backend?: {

@@ -33,7 +33,7 @@ Deno.test("rooms: imports go one way, and no files import each other in a circle
 });
 
 /** The most that the product may have. A feature that needs more raises the number in its commit. */
-const TOTALS = { tokens: 139_800, files: 153, lazy: 41 };
+const TOTALS = { tokens: 138_300, files: 153, lazy: 41 };
 
 Deno.test("rooms: the product is no larger than its totals", async () => {
   const sources = await Promise.all((await sourceFiles()).map(readSource));
@@ -55,9 +55,8 @@ const OPEN_LOOPS: Record<string, string> = {
   "backends/testing/several_processes.ts": "the number of changes",
   "client/api/transport.ts": "the most redirects",
   "client/sign_in/browser.ts": "the time of a sign-in, with a pause",
-  "client/sign_in/connection.ts": "the end of a request, or its most bytes",
+  "client/sign_in/connection.ts": "the end of a request, or of the sign-in: it takes what comes",
   "client/sign_in/device.ts": "the end of the code, with the provider's pauses",
-  "client/sign_in/redirect_listener.ts": "the end of the sign-in: it takes what comes",
 };
 
 Deno.test("rooms: what is tried again goes through repeat(), or its end is known", async () => {

@@ -10,8 +10,7 @@ export async function hashOf(text: string): Promise<string> {
 }
 
 export function toBase64(bytes: Uint8Array): string {
-  const text = () => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-  return bytes.toBase64?.() ?? btoa(text());
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
 /** The bytes of a base64 text in its one canonical form. */

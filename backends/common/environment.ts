@@ -37,6 +37,17 @@ export function readEnv(name: string, purpose: string): string | undefined {
   });
 }
 
+/** The text of a variable that has to be set. */
+export function needEnv(name: string, purpose: string, remedy: string): string {
+  const text = readEnv(name, purpose);
+  if (text !== undefined) return text;
+  throw new CredentialsBackendError("env_unset", {
+    action: purpose,
+    reason: `the variable ${name} is not set`,
+    remedy,
+  });
+}
+
 /**
  * The value of a variable that is yes or no; `undefined` where it is unset or empty. Any other word is
  * an error: its meaning must not be guessed.

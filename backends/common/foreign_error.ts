@@ -76,18 +76,16 @@ function copyOf(error: unknown, secrets: Secrets, depth: number): Error {
   if (typeof error === "string") return new Error(cleanForeign(error, secrets));
   if (!(error instanceof Error)) return new Error("no error object");
   const message = `${error.message}`; // once, as the cause: they may be getters
-  const copy = copyWithout(error, message, secrets, innerOf(error, secrets, depth));
+  const { cause } = error;
+  const isShown = cause instanceof Error && depth > 1;
+  const inner = isShown ? causeFrom(cause, secrets, depth - 1) : undefined;
+  const copy = copyWithout(error, message, secrets, inner);
   const name = cleanForeign(`${error.name}`, secrets).slice(0, 60);
   Object.defineProperty(copy, "name", { value: name });
   const frames = framesOf(`${error.stack}`.replace(message, "")).slice(0, 10);
   const places = cleanText(hideQueries(frames.join(" at ")), secrets);
   setFrames(copy, places.split(" at ").filter((place) => place !== ""));
   return copy;
-}
-
-function innerOf({ cause }: Error, secrets: Secrets, depth: number): Error | undefined {
-  if (!(cause instanceof Error) || depth === 1) return undefined;
-  return causeFrom(cause, secrets, depth - 1);
 }
 
 /** A copy of an error, with its parts where it is a coded one. */

@@ -31,8 +31,10 @@ function sorted(value: unknown): string | undefined {
   });
 }
 
+type Given<T> = { [K in keyof T]?: NonNullable<T[K]> };
+
 /** The fields that have a value. */
-export function given<T extends object>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {
+export function given<T extends object>(fields: T): Given<T> {
   const found = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(found) as { [K in keyof T]?: NonNullable<T[K]> };
+  return Object.fromEntries(found) as Given<T>;
 }

@@ -66,6 +66,24 @@ export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): P
 }
 
 /**
+ * The result of `run`, or the error that `over` makes after `ms` milliseconds. Not by `setTimeout`, whose first
+ * use in a process takes Deno some 4 ms.
+ */
+export async function within<T>(
+  ms: number,
+  run: (late: AbortSignal) => Promise<T>,
+  over: () => Error,
+): Promise<T> {
+  const late = AbortSignal.timeout(Math.ceil(Math.min(ms, LONGEST_TIMER_MS))); // Node takes no fraction
+  try {
+    return await untilAborted(run(late), late);
+  } catch (error) {
+    if (late.aborted) throw over();
+    throw error;
+  }
+}
+
+/**
  * A promised value that is made at the first call and kept for the next ones. A failure is not kept:
  * the next call tries again.
  *
@@ -125,23 +143,15 @@ export class Queue {
     const tail = Promise.all([before, own.promise]);
     this.#tails.set(key, tail);
     try {
-      if (before !== undefined) await this.#wait(before, signal);
+      if (before !== undefined) {
+        const ms = this.#timeoutMs;
+        await within(ms, () => untilAborted(before, signal), () => timedOut(ms));
+      }
       return await fn();
     } finally {
       own.resolve();
       // Not before the earlier runs have ended: after a wait that was given up, they still run.
       tail.then(() => this.#tails.get(key) === tail && this.#tails.delete(key));
-    }
-  }
-
-  async #wait(before: Promise<unknown>, signal: AbortSignal | undefined) {
-    const ms = this.#timeoutMs;
-    const over = new AbortController();
-    const late = delay(ms, over.signal).then(() => Promise.reject(timedOut(ms)));
-    try {
-      await untilAborted(Promise.race([before, late]), signal);
-    } finally {
-      over.abort();
     }
   }
 }

@@ -1,4 +1,4 @@
-import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
+import { corruptEntry, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { describeBackend } from "./describe_backend.ts";
 import { backendError, rememberEntry } from "./foreign_error.ts";
@@ -17,24 +17,11 @@ export function entryFrom(
     const found = typeof given === "object" ? "an array, bytes or the like" : `a ${typeof given}`;
     const advice =
       "Let get() give the object that put() got. If only this entry is damaged, remove it";
-    throw corruptEntry(backend, `its get() gave ${found}, not an entry`, advice);
+    const action = `read credentials from ${describeBackend(backend)}`;
+    throw corruptEntry(action, `its get() gave ${found}, not an entry`, advice);
   }
   rememberEntry(given);
   return { ...given };
-}
-
-/** The error for an entry that is not used, and that a sign-out removes. */
-export function corruptEntry(
-  backend: OidcCredentialsBackend,
-  reason: string,
-  advice: string,
-): CredentialsBackendError {
-  return new CredentialsBackendError("backend_corrupt", {
-    action: `read credentials from ${describeBackend(backend)}`,
-    reason,
-    remedy: `Nothing was changed. ${advice} with ${SIGN_OUT}.`,
-    signOut: "entry",
-  });
 }
 
 /**

@@ -22,9 +22,13 @@ export function writeError(text: string): void {
   else console.error(text.replace(/\n$/, ""));
 }
 
-/** Shows a warning of a store, unless the caller takes it. */
+/** Shows a warning of a store. */
 export function warnOnStderr(message: string): void {
-  writeError(`@validmind/auth: ${message}\n`);
+  try {
+    writeError(`@validmind/auth: ${message}\n`);
+  } catch {
+    // The action is done: a closed standard error must not make it a failure.
+  }
 }
 
 /** Refuses a Deno that is too old. */

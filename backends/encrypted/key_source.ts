@@ -2,7 +2,7 @@ import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { fromBase64, toBase64 } from "../common/bytes.ts";
 import { entryFrom } from "../common/read_backend.ts";
 import { checkOptions } from "../common/check_options.ts";
-import { readEnv } from "../common/environment.ts";
+import { needEnv } from "../common/environment.ts";
 import { isNotCapable } from "../common/permission.ts";
 import { Once } from "../common/promises.ts";
 import { readPrivateFile } from "../common/read_private_file.ts";
@@ -111,10 +111,8 @@ export interface KeySource {
   readonly permissions: (() => BackendPermission[]) | undefined;
   /** The key to write with. */
   current(): Promise<SealingKey>;
-  /** The key to try for a sealed entry, if one can be from here. */
+  /** The only key from here that a sealed entry can name, if there is one. */
   keyFor(sealed: SealedEntry): Promise<SealingKey | undefined>;
-  /** Learns that that key has opened the entry. */
-  settle?(sealed: SealedEntry): void;
 }
 
 /** Checks a key, and gives its source. `name` is its option. */
@@ -137,7 +135,7 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
   }
   if (passphrase !== undefined) {
     const read = () =>
-      readVariable(passphrase.env, "read the passphrase", "Set it, or give another key.");
+      needEnv(passphrase.env, "read the passphrase", "Set it, or give another key.");
     return { ...passphraseKey(read), ...ofVariable(passphrase?.env, name) };
   }
   if (backend === undefined) {
@@ -183,7 +181,7 @@ function fixedKey(read: () => Uint8Array<ArrayBuffer>): KeySource {
 function passphraseKey(read: () => string): KeySource {
   const secret = new Once<CryptoKey>(); // the variable may be gone later
   const derived = new Map<string, Once<SealingKey>>();
-  /** The derivation to write with: one of an opened entry, so that a later start derives one key. */
+  /** The derivation to write with: one of an entry, so that a later start derives one key. */
   let current: Derivation | undefined;
 
   const derive = (derivation: Derivation): Promise<SealingKey> => {
@@ -204,8 +202,11 @@ function passphraseKey(read: () => string): KeySource {
   return {
     permissions: () => [],
     current: async () => await derive(current ??= newDerivation()),
-    keyFor: async ({ pbkdf2 }) => pbkdf2 && await derive(pbkdf2),
-    settle: ({ pbkdf2 }) => void (current ??= pbkdf2),
+    keyFor: async ({ key_id, pbkdf2 }) => {
+      const own = pbkdf2 && await derive(pbkdf2);
+      if (own?.id === key_id) current ??= pbkdf2;
+      return own;
+    },
   };
 }
 
@@ -253,7 +254,7 @@ function row(fields: Record<string, string>): OidcCredentials {
 }
 
 function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
-  const text = readVariable(name, "read the encryption key", MAKE_ONE);
+  const text = needEnv(name, "read the encryption key", MAKE_ONE);
   return keyIn(text, `the variable ${name}`, "env_invalid");
 }
 
@@ -289,16 +290,6 @@ function bytesIn(text: string): Uint8Array<ArrayBuffer> | undefined {
   }
   if (!/^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.test(text)) return undefined;
   return fromBase64(`${text.slice(0, 43).replaceAll("-", "+").replaceAll("_", "/")}=`);
-}
-
-function readVariable(name: string, purpose: string, advice: string) {
-  const text = readEnv(name, purpose);
-  if (text !== undefined) return text;
-  throw new CredentialsBackendError("env_unset", {
-    action: purpose,
-    reason: `the variable ${name} is not set`,
-    remedy: advice,
-  });
 }
 
 /** Neither short, nor repeated, nor a text: no random generator gives such bytes in a lifetime. */

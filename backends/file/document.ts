@@ -6,8 +6,8 @@ import { isGranted } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { type PrivateContent, readPrivateBytes } from "../common/read_private_file.ts";
 import {
+  corruptEntry,
   CredentialsBackendError,
-  SIGN_OUT,
   SIGN_OUT_OF_ALL,
 } from "../credentials_backend_error.ts";
 import type { BackendPermission, OidcCredentials } from "../oidc_credentials_backend.ts";
@@ -112,6 +112,7 @@ const VERSION = 1;
 /** The credentials file as JSON: shared with the ValidMind Python library. */
 export interface CredentialsDocument {
   version: number;
+  /** Without a prototype: a key may be "constructor" or "__proto__". */
   credentials: Record<string, unknown>;
   [field: string]: unknown;
 }
@@ -135,7 +136,7 @@ export function readDocument(path: string): {
 
 /** The document that the first write begins with. */
 export function emptyDocument(): CredentialsDocument {
-  return { version: VERSION, credentials: {} };
+  return { version: VERSION, credentials: Object.create(null) };
 }
 
 /**
@@ -160,7 +161,9 @@ function parseDocument(bytes: Uint8Array, path: string): CredentialsDocument {
   if (typeof version !== "number" || !Number.isInteger(version) || version < 1) {
     throw corrupt(path, `its "version" is not a positive whole number`);
   }
-  if (isRecord(credentials)) return { ...value, version, credentials };
+  if (isRecord(credentials)) {
+    return { ...value, version, credentials: Object.setPrototypeOf(credentials, null) };
+  }
   if (version > VERSION) throw newerVersion(path, version);
   throw corrupt(path, `it has no "credentials" object`);
 }
@@ -186,11 +189,6 @@ export function serializeDocument(document: CredentialsDocument): string {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** The row under a key, as it is in the document. Only an own property: a key may be "constructor". */
-export function rowOf({ credentials }: CredentialsDocument, key: string): unknown {
-  return Object.hasOwn(credentials, key) ? credentials[key] : undefined;
-}
-
 /**
  * A copy of the entry in a row, with JavaScript's nearest number for each raw one; `undefined` where there
  * is none. `null` means absent.
@@ -202,29 +200,11 @@ export function getEntry(
   key: string,
   path: string,
 ): OidcCredentials | undefined {
-  const entry = rowOf(document, key) ?? undefined;
+  const entry = document.credentials[key] ?? undefined;
   if (entry === undefined) return undefined;
   if (isRecord(entry)) return JSON.parse(JSON.stringify(entry));
-  throw corrupt(
-    path,
-    `its entry for "${printable(key)}" is not an object`,
-    `clear it: ${SIGN_OUT}.`,
-    "entry",
-  );
-}
-
-/** Sets a row under any key. Assignment would take "__proto__" for the prototype. */
-export function setRow(
-  document: CredentialsDocument,
-  key: string,
-  entry: Readonly<Record<string, unknown>>,
-): void {
-  Object.defineProperty(document.credentials, key, {
-    value: entry,
-    configurable: true,
-    enumerable: true,
-    writable: true,
-  });
+  const reason = `the entry for "${printable(key)}" is not an object`;
+  throw corruptEntry(`read credentials from ${path}`, reason);
 }
 
 /**
@@ -257,17 +237,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return isObject(value) && !isRawJSON(value);
 }
 
-function corrupt(
-  path: string,
-  reason: string,
-  way = `delete it and sign in again: ${SIGN_OUT_OF_ALL} deletes a damaged credentials ` +
-    "file, and no other.",
-  signOut: "entry" | "all" = "all",
-) {
+function corrupt(path: string, reason: string) {
   return new CredentialsBackendError("backend_corrupt", {
     action: `read credentials from ${path}`,
     reason,
-    remedy: `Nothing was changed. Repair the file, or ${way}`,
-    signOut,
+    remedy:
+      `Nothing was changed. Repair the file, or delete it and sign in again: ${SIGN_OUT_OF_ALL} ` +
+      "deletes a damaged credentials file, and no other.",
+    signOut: "all",
   });
 }

@@ -36,11 +36,7 @@ export async function withKeyLock<T>(
 ): Promise<T> {
   checkOptions("lock a file", { path: base }, { path: "path" });
   const path = `${base}.${shortHash(key).slice(-2)}.lock`;
-  try {
-    makeFolder(dirname(path));
-  } catch (error) {
-    throw fileError("make the folder of", path, error);
-  }
+  makeFolder(path);
   return await whileLocked(path, fn, { ...options, key });
 }
 
@@ -113,29 +109,29 @@ function tryHold(path: string, key: string): HeldLock | undefined {
     return own;
   }
   const file = openLockFile(path);
-  if (file === undefined) return undefined;
-  const info = tryLock(file, path);
-  if (info === undefined) {
-    file.close();
-    return undefined;
-  }
+  const info = file && tryLock(file, path);
+  if (file === undefined || info === undefined) return undefined;
   const lock = { file, info, keys: new Set([key]) };
   held.set(path, lock);
   return lock;
 }
 
-/** Judges an open lock file, and locks it. `undefined` where another process has it, or has replaced it. */
+/**
+ * Judges an open lock file, and locks it. Closes it, and gives `undefined`, where another process has it, or
+ * has put another file in its place: then that one counts.
+ */
 function tryLock(file: Deno.FsFile, path: string): Deno.FileInfo | undefined {
+  let isHeld = false;
   try {
     const info = file.statSync();
-    // Another process may have put another file in its place: then that one counts.
     if (!isStillAt(info, path)) return undefined;
     refuse(ACTION, path, faultOfOwner(path, info));
-    const isHeld = file.tryLockSync(true) && isStillAt(info, path);
+    isHeld = file.tryLockSync(true) && isStillAt(info, path);
     return isHeld ? info : undefined;
   } catch (error) {
-    file.close();
     throw fileError("lock", path, error);
+  } finally {
+    if (!isHeld) file.close();
   }
 }
 

@@ -3,55 +3,48 @@ import { basename, dirname, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { emptyDocument, looksLikeCredentials, readOwnFile, serializeDocument } from "./document.ts";
-import { isFull } from "./faults.ts";
 import { isOwnFolder, removeIfPresent, replaceFile } from "./replace_file.ts";
 
-const LEFT = /^(\.[0-9a-f]{8})*\.tmp$/;
+/**
+ * The files whose paths go on after `path` as `ending` says, with that; none where Deno does not permit to
+ * look, or where there is no folder or one of a neighbour.
+ */
+export function filesBeside(path: string, ending: RegExp): { path: string; found: string[] }[] {
+  const folder = dirname(path);
+  const base = basename(path);
+  if (!isGranted({ name: "read", path: folder })) return [];
+  try {
+    return Array.from(Deno.readDirSync(folder)).flatMap(({ name, isFile }) => {
+      const found = name.startsWith(base) && ending.exec(name.slice(base.length));
+      return found && isFile ? [{ path: join(folder, name), found }] : [];
+    });
+  } catch {
+    return [];
+  }
+}
 
 /**
  * Temp files of killed writes, with tokens in them. A temp file of a living process may be among them: that
  * process makes another one for its write.
  */
 export function leftFiles(path: string): string[] {
-  const folder = dirname(path);
-  if (!isGranted({ name: "read", path: folder })) return [];
-  const name = basename(path);
-  const isLeft = (found: Deno.DirEntry) =>
-    found.isFile && found.name.startsWith(name) && LEFT.test(found.name.slice(name.length));
+  return filesBeside(path, /^(\.[0-9a-f]{8})*\.tmp$/).map((left) => left.path);
+}
+
+/** Removes a file, unless that is refused: it may be a neighbour's. */
+export function tryRemove(path: string): void {
   try {
-    return Array.from(Deno.readDirSync(folder)).filter(isLeft).map((left) =>
-      join(folder, left.name)
-    );
+    if (isGranted({ name: "write", path })) removeIfPresent(path);
   } catch {
-    return []; // no folder, or one of a neighbour
+    // An own file can be removed from a folder that was just written.
   }
 }
 
-/** Removes them. */
-export function removeLeft(path: string): void {
-  for (const left of leftFiles(path)) {
-    try {
-      removeIfPresent(left);
-    } catch {
-      // A neighbour's: an own file can be removed from a folder that was just written.
-    }
-  }
-}
-
-/**
- * Removes the file, which needs no space. A link without its target would be an error from now on: there the
- * target is emptied instead.
- */
+/** Removes the file, which needs no space. Its space serves an empty one where a link leads to it. */
 export function removeFile(path: string, given: string, isLocked: boolean): void {
-  if (path === given) return removeIfPresent(path);
-  const empty = serializeDocument(emptyDocument());
-  try {
-    replaceFile(path, empty, { isLocked });
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    removeIfPresent(path); // its space serves the empty one
-    replaceFile(path, empty, { isLocked });
-  }
+  removeIfPresent(path);
+  // A link without its target would be an error from now on.
+  if (path !== given) replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
 }
 
 /** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */

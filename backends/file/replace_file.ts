@@ -4,6 +4,7 @@ import { basename, dirname } from "../common/paths.ts";
 import { whileHeld } from "../common/read_private_file.ts";
 import { isWindows } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { fileError } from "./faults.ts";
 
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
@@ -151,16 +152,18 @@ export function removeIfPresent(path: string): void {
 }
 
 /**
- * Makes a folder where it is missing, and the missing ones above it, closed to others from their creation.
- * A power cut soon after may take a new folder away: to sync the one above takes read of it, which no
- * backend asks for.
+ * Makes the folder of a file where it is missing, and the missing ones above it, closed to others from their
+ * creation. A power cut soon after may take a new folder away: to sync the one above takes read of it, which
+ * no backend asks for.
  */
-export function makeFolder(path: string): void {
-  if (lookIfPresent(path, Deno.statSync) !== undefined) return;
+export function makeFolder(file: string): void {
+  const path = dirname(file);
   try {
+    if (lookIfPresent(path, Deno.statSync) !== undefined) return;
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    const { PermissionDenied } = Deno.errors;
+    if (!(error instanceof PermissionDenied)) throw fileError("make the folder of", file, error);
     throw new CredentialsBackendError("backend_denied", {
       action: `make the folder ${path}`,
       reason: "the operating system denies it",
@@ -179,9 +182,9 @@ export function isOwnFolder(folder: string): boolean {
 /** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
 export function closeFolder(folder: string): void {
   if (!isOwnFolder(folder)) return;
-  const info = Deno.lstatSync(folder);
-  if (!info.isDirectory || !isOpen(info)) return; // the target of a link is of the caller's choice
   try {
+    const info = Deno.lstatSync(folder);
+    if (!info.isDirectory || !isOpen(info)) return; // the target of a link is of the caller's choice
     Deno.chmodSync(folder, 0o700);
   } catch {
     // Of another owner, or without modes. The file in it is closed to others all the same.

@@ -1,5 +1,6 @@
 import { isOpen, isSameFile, isSameText, lookIfPresent } from "../common/judge_path.ts";
 import { dirname } from "../common/paths.ts";
+import { warnOnStderr } from "../common/runtime.ts";
 import { CredentialsBackendError, SIGN_OUT_OF_ALL } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
@@ -8,13 +9,11 @@ import {
   getEntry,
   readDocument,
   resolveLink,
-  rowOf,
   serializeDocument,
-  setRow,
 } from "./document.ts";
 import { fileError } from "./faults.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
-import { assertDeletable, leftFiles, removeFile, removeLeft } from "./remove_file.ts";
+import { assertDeletable, leftFiles, removeFile, tryRemove } from "./remove_file.ts";
 import {
   closeFolder,
   makeFolder,
@@ -33,8 +32,6 @@ export interface FileStoreOptions {
   path: string;
   /** Longest wait for a lock, in milliseconds. */
   lockTimeoutMs: number;
-  /** Called at most once, when the file was open to others. */
-  onWarning: (message: string) => void;
   /** The keys whose lock is held. */
   held: Map<string, HeldKey>;
 }
@@ -76,7 +73,7 @@ export class FileStore {
     const path = this.#prepare();
     const set = (document: CredentialsDocument) => {
       if (!isReplaced(getEntry(document, key, path))) return false;
-      setRow(document, key, entry);
+      document.credentials[key] = entry;
       return true;
     };
     return await this.#locked(path, () => this.#change(path, set, { proof: held?.proof }));
@@ -87,17 +84,17 @@ export class FileStore {
     vanished.delete(this.#path);
     const path = resolveLink(this.#path);
     const { document } = readDocument(path);
-    if (rowOf(document, key) === undefined && leftFiles(path).length === 0) return;
+    if (!(key in document.credentials) && leftFiles(path).length === 0) return;
     this.#prepare();
-    const remove = (document: CredentialsDocument) =>
-      Object.hasOwn(document.credentials, key) && delete document.credentials[key];
+    const remove = ({ credentials }: CredentialsDocument) =>
+      key in credentials && delete credentials[key];
     await this.#lockedOrNot(path, (isLocked) => {
       try {
         this.#change(path, remove, { isLocked });
       } catch (error) {
         this.#deleteWithoutSpace(path, key, isLocked, error as CredentialsBackendError);
       }
-      removeLeft(path);
+      leftFiles(path).forEach(tryRemove);
     });
   }
 
@@ -113,11 +110,10 @@ export class FileStore {
     const kept = [...Object.keys(credentials).filter((one) => one !== key), ...Object.keys(others)];
     if (kept.length === 0) return removeFile(path, this.#path, isLocked);
     throw new CredentialsBackendError("backend_full", {
-      action: error.action,
-      reason: error.reason,
+      ...error,
+      cause: error.cause,
       remedy: "It has other entries, too. Free some space and try again. Or remove all of them: " +
         `delete the file by hand, or with ${SIGN_OUT_OF_ALL}.`,
-      cause: error.cause,
     });
   }
 
@@ -132,7 +128,7 @@ export class FileStore {
       } catch (error) {
         throw fileError("delete", path, error);
       }
-      removeLeft(path);
+      leftFiles(path).forEach(tryRemove);
       syncFolder(dirname(path));
     });
   }
@@ -196,13 +192,8 @@ export class FileStore {
   /** Makes the folder. Gives the path of the file itself, also where the given path is a link. */
   #prepare() {
     const path = resolveLink(this.#path); // judged before anything is made
-    try {
-      const folder = dirname(this.#path);
-      makeFolder(folder);
-      closeFolder(folder);
-    } catch (error) {
-      throw fileError("write", this.#path, error);
-    }
+    makeFolder(this.#path);
+    closeFolder(dirname(this.#path));
     return path;
   }
 
@@ -255,15 +246,10 @@ export class FileStore {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
     const mode = ((before.mode ?? 0) & 0o777).toString(8);
-    const now = lookIfPresent(path);
-    let advice = "it is now closed to them. If others use this host, sign in again.";
-    if (now && isOpen(now)) advice = "it could not be closed to them. Use another path.";
-    const warning = `${path} could be read by others on this host (mode ${mode}); ${advice}`;
-    try {
-      this.#options.onWarning(warning);
-    } catch {
-      // A closed standard error must not turn the write into a failure.
-    }
+    const advice = "If others use this host, sign in again.";
+    warnOnStderr(
+      `${path} could be read by others on this host (mode ${mode}). ${advice}`,
+    );
   }
 }
 

@@ -1,11 +1,11 @@
 import { hashOf } from "../common/bytes.ts";
 import { lookIfPresent } from "../common/judge_path.ts";
-import { basename, dirname, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { repeat } from "../common/repeat.ts";
 import { warnOnStderr } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { makeFolder, removeIfPresent } from "../file/replace_file.ts";
+import { filesBeside, tryRemove } from "../file/remove_file.ts";
+import { makeFolder } from "../file/replace_file.ts";
 
 /** The name of a mark, after the names of the store and of the entry: the end of the time, and the hash. */
 const MARK = /^\.(\d+)\.([\da-f]{64})\.store$/;
@@ -35,7 +35,7 @@ export class StoreMarks {
       if (wasStarted) await this.set(secret); // its child may take as long again
       throw error;
     } finally {
-      forget(mark);
+      tryRemove(mark);
     }
   }
 
@@ -43,11 +43,10 @@ export class StoreMarks {
   async set(secret: string): Promise<string> {
     const until = Math.round(Date.now() + this.#timeoutMs);
     const path = `${this.#base}.${until}.${await hashOf(secret)}.store`;
-    const folder = dirname(path);
     try {
-      if (!isGranted({ name: "write", path: folder })) return path;
-      for (const late of this.read()) if (late.leftMs === 0) forget(late.path);
-      makeFolder(folder);
+      if (!isGranted({ name: "write", path })) return path;
+      for (const late of this.read()) if (late.leftMs === 0) tryRemove(late.path);
+      makeFolder(path);
       Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
     } catch {
       // See above.
@@ -60,16 +59,10 @@ export class StoreMarks {
    * that is left to its program, and the hash of the secret.
    */
   read() {
-    const folder = dirname(this.#base);
-    const base = basename(this.#base);
-    if (!isGranted({ name: "read", path: folder })) return [];
-    const names = namesIn(folder);
-    return names.filter((name) => name.startsWith(base)).flatMap((name) => {
-      const [, until, hash] = MARK.exec(name.slice(base.length)) ?? [];
-      if (hash === undefined) return [];
+    return filesBeside(this.#base, MARK).map(({ path, found: [, until, hash = ""] }) => {
       // A clock may have been set: nothing takes longer than the time limit.
       const leftMs = Math.min(Math.max(Number(until) - Date.now(), 0), this.#timeoutMs);
-      return [{ path: join(folder, name), leftMs, hash }];
+      return { path, leftMs, hash };
     });
   }
 
@@ -116,23 +109,6 @@ export class StoreMarks {
       for (const { hash } of ended) hashes.delete(hash);
       return hashes.size === 0 || undefined;
     });
-    for (const { path } of late) forget(path);
-  }
-}
-
-/** The names in a folder; none where there is no folder, or where it is closed to this person. */
-function namesIn(folder: string) {
-  try {
-    return Array.from(Deno.readDirSync(folder), ({ name }) => name);
-  } catch {
-    return [];
-  }
-}
-
-function forget(mark: string) {
-  try {
-    if (isGranted({ name: "write", path: mark })) removeIfPresent(mark);
-  } catch {
-    // A sign-out waits once more for nothing.
+    for (const { path } of late) tryRemove(path);
   }
 }

@@ -2,7 +2,7 @@ import { readEnv } from "../common/environment.ts";
 import { readText } from "../common/http_answer.ts";
 import { faultOfPath, isProgramPath } from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { within } from "../common/promises.ts";
 import { isWindows } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
@@ -39,33 +39,33 @@ export async function runProgram(call: Program, action: string, input: string): 
   const { program, env, timeoutMs } = call;
   assertTrustedPath(program, env);
   const child = startProgram(call, action);
-  const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
-  try {
-    const ended = Promise.all([
+  const answer = (late: AbortSignal) =>
+    Promise.all([
       child.status,
       readAll(child.stdout, program, late),
       readAll(child.stderr, program, late),
       // A program may end before it has read its input: its end tells more than the broken pipe.
       new Blob([input]).stream().pipeTo(child.stdin).catch(() => undefined),
     ]);
-    const [{ code, signal }, stdout, stderr] = await untilAborted(ended, late);
-    return { code, signal, stdout, stderr };
-  } catch (error) {
-    await killProgram(child);
-    if (error !== late.reason) throw error;
-    throw new CredentialsBackendError("backend_timeout", {
+  const over = () =>
+    new CredentialsBackendError("backend_timeout", {
       action: `${action} credentials by ${program}`,
       reason: `it did not end within ${timeoutMs} ms`,
       remedy: 'See whether it waits for a person, or raise the option "timeoutMs".',
     });
+  try {
+    const [{ code, signal }, stdout, stderr] = await within(timeoutMs, answer, over);
+    return { code, signal, stdout, stderr };
+  } catch (error) {
+    await killProgram(child);
+    throw error;
   }
 }
 
 /** The `PATH` that the options give to the program. On Windows the case of a name does not count. */
 function givenPath(env: Program["env"] = {}): string | undefined {
   const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
-  const name = Object.keys(env).find(isPath);
-  return name && env[name];
+  return Object.entries(env).find(([name]) => isPath(name))?.[1];
 }
 
 /**
@@ -133,7 +133,8 @@ async function readAll(
   });
 }
 
-async function killProgram(child: Deno.ChildProcess) {
+/** Kills a program, whatever it does. */
+export async function killProgram(child: Deno.ChildProcess): Promise<void> {
   try {
     child.kill("SIGKILL");
   } catch {

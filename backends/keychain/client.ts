@@ -2,10 +2,13 @@ import type * as keyring from "@napi-rs/keyring";
 import { pathOfUrl } from "../common/paths.ts";
 import { isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
+import { within } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
 import { isDeno } from "../common/runtime.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
 declare const process: { dlopen(module: object, path: string): void };
@@ -82,8 +85,6 @@ export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
   return module.exports;
 }
 
-type Code = CredentialsBackendError["code"];
-
 export interface KeychainLimits {
   /** Longest value, in ASCII characters: a longer one is cut. */
   valueChars: number;
@@ -134,7 +135,7 @@ const WAIT = "Check whether the keychain waits to be unlocked, and whether its s
 const NO_END =
   "Deno cannot cancel the call. If this process does not end by itself, call Deno.exit().";
 
-type Fault = readonly [code: Code, reason: string, advice: string];
+type Fault = readonly [code: CredentialsBackendErrorCode, reason: string, advice: string];
 
 /** Errors by words of the libraries below `@napi-rs/keyring`. The first match wins. */
 const FAULTS: readonly [pattern: RegExp, ...Fault][] = [
@@ -218,24 +219,19 @@ async function withinLimits<T>(
   run: () => Promise<T>,
 ): Promise<T> {
   let removed: unknown;
-  const limits = {
-    tries: 5,
-    withinMs: timeoutMs,
-    pauseMs: 5,
-    over: () => keychainError(action, service, removed),
-  };
-  const { value } = await repeat(limits, async () => {
-    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-    const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
+  const limits = { tries: 5, pauseMs: 5, over: () => keychainError(action, service, removed) };
+  const attempt = async () => {
     try {
-      return { value: await untilAborted(run(), late) };
+      return { value: await run() };
     } catch (error) {
-      if (late.aborted && error === late.reason) throw keychainTimeout(action, service, timeoutMs);
       if (!REMOVED.test(nativeText(error) ?? "")) throw keychainError(action, service, error);
       removed = error;
       return undefined;
     }
-  });
+  };
+  const reason = `no answer within ${timeoutMs} ms`;
+  const over = () => errorOf(action, service, ["backend_timeout", reason, `${WAIT} ${NO_END}`]);
+  const { value } = await within(timeoutMs, () => repeat(limits, attempt), over);
   return value;
 }
 
@@ -245,13 +241,7 @@ export function keychainError(
   service: string,
   error: unknown,
 ): CredentialsBackendError {
-  if (error instanceof CredentialsBackendError) return error;
   return errorOf(action, service, explainNativeFault(error));
-}
-
-function keychainTimeout(action: string, service: string, ms: number) {
-  const reason = `no answer within ${ms} ms`;
-  return errorOf(action, service, ["backend_timeout", reason, `${WAIT} ${NO_END}`]);
 }
 
 function errorOf(action: string, service: string, [code, reason, remedy]: Fault) {

@@ -6,9 +6,8 @@ import {
   lookIfPresent,
   Refusal,
 } from "../common/judge_path.ts";
-import { dirname } from "../common/paths.ts";
 import { resolveLink } from "../file/document.ts";
-import { isFull, refuse } from "../file/faults.ts";
+import { fileError, isFull, refuse } from "../file/faults.ts";
 import { makeFolder, proveWrite, removeIfPresent } from "../file/replace_file.ts";
 
 const ACTION = "use the Deno KV file";
@@ -38,7 +37,7 @@ export interface DatabaseFile {
  * when any descriptor of the file is closed.
  */
 export function prepareDatabase(given: string): DatabaseFile {
-  makeFolder(dirname(given));
+  makeFolder(given);
   refuse(ACTION, given, faultOfFolder(given));
   const path = resolveLink(given);
   refuse(ACTION, path, faultOfFolder(path));
@@ -81,13 +80,17 @@ export async function isDiskFull(path: string): Promise<boolean> {
  * names are another program's.
  */
 export function removeDatabase(given: string): void {
-  const path = resolveLink(given);
-  const info = lookIfPresent(path);
-  if (info === undefined) return;
-  for (const ending of FILES) judgeFile(`${path}${ending}`);
-  if (info.size > 0 && beginOf(path) !== HEADER) refuse("remove", path, NO_DATABASE);
-  for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);
-  if (path !== given) makeDatabase(path); // a link to nothing would be an error from now on
+  try {
+    const path = resolveLink(given);
+    const info = lookIfPresent(path);
+    if (info === undefined) return;
+    for (const ending of FILES) judgeFile(`${path}${ending}`);
+    if (info.size > 0 && beginOf(path) !== HEADER) refuse("remove", path, NO_DATABASE);
+    for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);
+    if (path !== given) makeDatabase(path); // a link to nothing would be an error from now on
+  } catch (error) {
+    throw fileError("remove", given, error);
+  }
 }
 
 function beginOf(path: string) {

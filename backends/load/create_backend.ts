@@ -1,6 +1,6 @@
 import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { BACKEND_VARIABLES } from "../common/backend_choice.ts";
-import { HOME_VARIABLE, readEnv, REFERENCE, VARIABLE } from "../common/environment.ts";
+import { HOME_VARIABLE, needEnv, REFERENCE, VARIABLE } from "../common/environment.ts";
 import { causeFrom } from "../common/foreign_error.ts";
 import { isObject } from "../common/json.ts";
 import { isPathSpecifier } from "../common/paths.ts";
@@ -126,13 +126,8 @@ export function parseBackendKwargs(text: string, source: string): Record<string,
 function lookUp(name: string, source: string) {
   // Without the name: it may be part of a password.
   if (!VARIABLE.test(name)) throw kwargsError(source, "a ${…} in it does not name a variable");
-  const value = readEnv(name, `expand \${${name}} in ${source}`);
-  if (value !== undefined) return value;
-  throw new CredentialsBackendError("env_unset", {
-    action: `read ${source}`,
-    reason: `it uses \${${name}}, which is not set`,
-    remedy: `Set ${name}, or write the value itself.`,
-  });
+  const purpose = `expand \${${name}} in ${source}`;
+  return needEnv(name, purpose, "Set it, or write the value itself.");
 }
 
 function kwargsError(

@@ -1,5 +1,5 @@
 import { sameJson } from "../common/json.ts";
-import { delay, untilAborted } from "../common/promises.ts";
+import { delay, within } from "../common/promises.ts";
 import { writeError } from "../common/runtime.ts";
 import type {
   MaybePromise,
@@ -41,15 +41,6 @@ const SECRET = "conformance-secret";
 /** Gives real stores their turn. */
 const TURN_MS = 20;
 
-type Lock = NonNullable<OidcCredentialsBackend["withLock"]>;
-
-/** A check for a store that locks. */
-const ofLock =
-  (run: (context: ConformanceContext, lock: Lock) => Promise<void>): Check => async (context) => {
-    const { backend } = context;
-    if (backend.withLock !== undefined) await run(context, backend.withLock.bind(backend));
-  };
-
 /** The rules, in the order of the protocol. */
 export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
   ["gives back the whole entry that was stored, and shows no secret when printed", checkRoundTrip],
@@ -64,9 +55,9 @@ export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
   ],
   ["lists the keys of all entries, if it lists", checkList],
   ["lets one holder of a lock run at a time, if it locks", checkLockExclusion],
-  ["lets holders of different keys run at the same time, if it locks", ofLock(checkLockKeys)],
-  ["serves under its own lock, and releases it when its holder throws", ofLock(checkLockThrow)],
-  ["ends the wait for a lock by its signal, if it locks", ofLock(checkLockAbort)],
+  ["lets holders of different keys run at the same time, if it locks", checkLockKeys],
+  ["serves under its own lock, and releases it when its holder throws", checkLockThrow],
+  ["ends the wait for a lock by its signal, if it locks", checkLockAbort],
   ["does not take unreadable for absent, nor show a secret then", checkBroken, "broken"],
   ["keeps the entries of two people apart", checkPeople, "another"],
   ["removes every entry by deleteAll, if it has that", checkDeleteAll, "disposable"],
@@ -250,17 +241,18 @@ async function checkLockExclusion(
   expect(overlaps === 0, "two holders of one key's lock ran at the same time");
 }
 
-async function checkLockKeys({ key, patienceMs }: ConformanceContext, lock: Lock) {
+async function checkLockKeys({ backend, key, patienceMs }: ConformanceContext) {
   const [one, other] = [key(), key()];
   const rule = "the lock of one key held up another key";
-  await lock(one, () => within(patienceMs, rule, take(lock, other)));
+  await backend.withLock?.(one, () => within(patienceMs, take(backend, other), () => broken(rule)));
 }
 
-async function checkLockThrow({ backend, name }: ConformanceContext, lock: Lock) {
+async function checkLockThrow({ backend, name }: ConformanceContext) {
+  if (backend.withLock === undefined) return;
   const fault = new Error("thrown by the holder");
-  const thrown = await errorOf(() => lock(name, () => Promise.reject(fault)));
+  const thrown = await errorOf(() => backend.withLock!(name, () => Promise.reject(fault)));
   expect(thrown === fault, "withLock() did not pass on what its function threw");
-  const value = await lock(name, async () => {
+  const value = await backend.withLock(name, async () => {
     await backend.put(name, entry());
     await expectStored(backend, name, entry(), "put() under the lock did not store");
     return "free";
@@ -268,20 +260,17 @@ async function checkLockThrow({ backend, name }: ConformanceContext, lock: Lock)
   expect(value === "free", "withLock() did not give its function's value");
 }
 
-async function checkLockAbort(
-  { name, patienceMs }: ConformanceContext,
-  lock: Lock,
-) {
+async function checkLockAbort({ backend, name, patienceMs }: ConformanceContext) {
   const abort = new AbortController();
   const { signal } = abort;
-  await lock(name, async () => {
-    const waiting = errorOf(() => lock(name, () => Promise.resolve(), { signal }));
+  await backend.withLock?.(name, async () => {
+    const waiting = errorOf(() => take(backend, name)(signal));
     await delay(TURN_MS);
     abort.abort(new Error("enough"));
     const rule = "the wait for a lock did not end with the signal's reason";
-    expect(await within(patienceMs, rule, () => waiting) === signal.reason, rule);
+    expect(await within(patienceMs, () => waiting, () => broken(rule)) === signal.reason, rule);
   });
-  await lock(name, () => Promise.resolve());
+  await backend.withLock?.(name, () => Promise.resolve());
 }
 
 async function checkBroken({ backend, name }: ConformanceContext) {
@@ -336,10 +325,10 @@ async function checkProcesses(
   const own = Array.from({ length: 4 }, () => key());
   const untilFree = async () => {
     const rule = "the lock of a process that was killed did not become free";
-    await within(6 * patienceMs, rule, take(backend.withLock!.bind(backend), name));
+    await within(6 * patienceMs, take(backend, name), () => broken(rule));
   };
-  const broken = await changeTogether(processes!, backend, name, own, untilFree);
-  expect(broken === undefined, broken!);
+  const rule = await changeTogether(processes!, backend, name, own, untilFree);
+  expect(rule === undefined, rule!);
 }
 
 async function expectStored(
@@ -357,22 +346,9 @@ function expectNoSecret(value: unknown, what: string) {
   expect(!shown.join("").includes(SECRET), `${what} shows a token when it is printed`);
 }
 
-type Wait<T> = (signal: AbortSignal) => Promise<T>;
-
 /** Takes a lock, and releases it at once. */
-const take = (lock: Lock, key: string): Wait<void> => (signal) =>
-  lock(key, () => Promise.resolve(), { signal });
-
-/** Reports the rule after some seconds: a broken lock often shows by waiting for ever. */
-async function within<T>(ms: number, rule: string, wait: Wait<T>): Promise<T> {
-  const late = AbortSignal.timeout(ms);
-  try {
-    return await untilAborted(wait(late), late);
-  } catch (error) {
-    expect(!late.aborted, rule);
-    throw error;
-  }
-}
+const take = (backend: OidcCredentialsBackend, key: string) => (signal: AbortSignal) =>
+  backend.withLock!(key, () => Promise.resolve(), { signal });
 
 function errorOf(run: () => MaybePromise<unknown>): Promise<unknown> {
   return Promise.try(run).then(() => undefined, (error) => error ?? new Error("threw nothing"));
@@ -380,5 +356,9 @@ function errorOf(run: () => MaybePromise<unknown>): Promise<unknown> {
 
 /** Says the broken rule in words. The values stay out: they may be tokens. */
 function expect(isKept: boolean, rule: string) {
-  if (!isKept) throw new Error(`The backend breaks the protocol: ${rule}.`);
+  if (!isKept) throw broken(rule);
+}
+
+function broken(rule: string) {
+  return new Error(`The backend breaks the protocol: ${rule}.`);
 }

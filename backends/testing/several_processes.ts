@@ -1,4 +1,5 @@
 import { delay } from "../common/promises.ts";
+import { killProgram } from "../helper/program.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /**
@@ -43,11 +44,14 @@ export async function changeTogether(
   if (backend.withLock === undefined) return "it is shared and has no withLock()";
   const children = await Promise.all(own.map((name) => start(store, shared, name)));
   const holder = await start(store, shared);
-  const results = children.map((child) => finish(child));
+  const results = children.map(async (child) => {
+    await child.stdin.close().catch(() => undefined); // it begins then, unless it has ended
+    return (await child.status).success;
+  });
   await delay(WAITING_MS); // until they wait for the lock
-  await end(holder);
+  await killProgram(holder);
   await untilFree().catch(async (error) => {
-    await Promise.all(children.map(end));
+    await Promise.all(children.map(killProgram));
     throw error;
   });
   const isDone = await Promise.all(results);
@@ -57,23 +61,6 @@ export async function changeTogether(
   }
   const lost = own.length * CHANGES - changesOf(await backend.get(shared));
   return lost === 0 ? undefined : `withLock() lets other processes in: ${lost} changes were lost`;
-}
-
-/** Tells a process to begin, and gives whether it has done all of its work. */
-async function finish(child: Deno.ChildProcess) {
-  await child.stdin.close().catch(() => undefined); // it may have ended
-  return (await child.status).success;
-}
-
-/** Kills a process, whatever it does. */
-async function end(child: Deno.ChildProcess) {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // it has ended
-  }
-  await child.stdin.close().catch(() => undefined);
-  await child.status;
 }
 
 /** Starts a process, and waits until it is ready. Its errors go to standard error. */

@@ -1,6 +1,6 @@
 import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
 import { isLoopback, netHost } from "../common/host.ts";
-import { parseRetryAfter, readText } from "../common/http_answer.ts";
+import { readText } from "../common/http_answer.ts";
 import { isObject, parseObject } from "../common/json.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
@@ -54,24 +54,20 @@ export class VaultClient {
 
   /** The answer of any status, except for a passing trouble, after which it is tried again. */
   async request(request: VaultRequest): Promise<VaultAnswer> {
-    const { timer } = this.#options;
+    const { timer, timeoutMs } = this.#options;
     const { action, signal } = request;
-    const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#options.timeoutMs);
     const withinMs = timeoutMs - Math.min(SHORTEST_TRY_MS, timeoutMs / 5);
     const begun = timer.now();
-    const spentMs = () => timer.now() - begun;
     const fault = ({ code = "backend_unavailable", reason, advice }: VaultTrouble, spent = "") =>
       this.error(code, action, reason + spent, advice);
     let last: VaultTrouble;
     const over = (spent: string) => fault(last, `, ${spent}`);
     return await repeat({ ...PAUSES, withinMs, signal, timer, over }, async () => {
-      const result = await this.#attempt(request, Math.max(timeoutMs - spentMs(), 0), timeoutMs);
+      const leftMs = Math.max(timeoutMs - (timer.now() - begun), 0);
+      const result = await this.#attempt(request, leftMs);
       if ("status" in result) return result;
       last = result;
-      const { isPassing, retryAfterMs = 0 } = result;
-      const isTooLong = retryAfterMs > Math.max(withinMs - spentMs(), 0);
-      if (!isPassing || isTooLong) throw fault(result);
-      if (retryAfterMs > 0) await timer.delay(retryAfterMs, signal);
+      if (!result.isPassing) throw fault(result);
       return undefined;
     });
   }
@@ -120,11 +116,7 @@ export class VaultClient {
     throw this.error("invalid_options", "use", reason, advice);
   }
 
-  async #attempt(
-    request: VaultRequest,
-    leftMs: number,
-    timeoutMs: number,
-  ): Promise<VaultAnswer | VaultTrouble> {
+  async #attempt(request: VaultRequest, leftMs: number): Promise<VaultAnswer | VaultTrouble> {
     // Not by setTimeout, whose first use in a process takes Deno some 4 ms. Node takes no fraction.
     const late = AbortSignal.timeout(Math.ceil(Math.min(leftMs, LONGEST_TIMER_MS)));
     const { signal } = request;
@@ -137,7 +129,7 @@ export class VaultClient {
       if (!late.aborted) return failedConnection(error, this.#connection.address);
       return {
         code: "backend_timeout",
-        reason: `there was no answer within ${timeoutMs} ms`,
+        reason: `there was no answer within ${this.#options.timeoutMs} ms`,
         advice: "Check the network, or raise timeoutMs. A write may have been done all the same.",
       };
     }
@@ -175,7 +167,7 @@ export class VaultClient {
     // The name of a role is no secret, and Vault's words on a wrong one have it.
     const secret = JSON.stringify({ ...request.body, role: undefined }).slice(0, LONGEST_SECRET);
     const words = vaultWords(body, [request.token ?? "", secret]);
-    const trouble = troubleOf(response, text, words);
+    const trouble = troubleOf(status, text, words);
     if (trouble !== undefined) return trouble;
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
     const data = isObject(body?.data) ? body.data : {};
@@ -215,7 +207,6 @@ interface VaultTrouble {
   readonly code?: CredentialsBackendErrorCode;
   readonly reason: string;
   readonly advice: string;
-  readonly retryAfterMs?: number;
   /** It may be gone at the next try. */
   readonly isPassing?: boolean;
 }
@@ -233,18 +224,23 @@ function vaultWords(body: Record<string, unknown> = {}, secrets: readonly string
 
 /** The trouble that an answer tells of; `undefined` for a real answer. */
 function troubleOf(
-  { status, headers }: Response,
+  status: number,
   text: string,
   words: string,
 ): VaultTrouble | undefined {
-  if (status === 413 || (status >= 400 && TOO_LARGE_WORDS.test(text))) return TOO_LARGE;
+  if (status === 413 || (status >= 400 && TOO_LARGE.test(text))) {
+    return {
+      code: "backend_too_large",
+      reason: "the entry is larger than its storage takes",
+      advice: "Use another backend, or ask the provider for smaller tokens.",
+    };
+  }
   // After its mount and after an unseal KV 2 is not ready for a moment, and answers with status 400.
   const isStarting = status === 400 && /versioned data/.test(text);
   if (status < 500 && !NOT_YET.includes(status) && !isStarting) return undefined;
   return {
     reason: `it does not serve now: status ${status}${words}`,
     advice: "Try again later. Nothing that is stored is lost.",
-    retryAfterMs: parseRetryAfter(headers.get("retry-after")),
     isPassing: true,
   };
 }
@@ -257,13 +253,8 @@ function otherServer(how: string): VaultTrouble {
   };
 }
 
-/** The trouble with an entry that Vault, its storage or a proxy refuses for its size. */
-const TOO_LARGE: VaultTrouble = {
-  code: "backend_too_large",
-  reason: "the entry is larger than its storage takes",
-  advice: "Use another backend, or ask the provider for smaller tokens.",
-};
-const TOO_LARGE_WORDS = /too large|exceeds? (the )?(maximum|limit|allowed)/i;
+/** The words of Vault, its storage or a proxy for the size of an entry. */
+const TOO_LARGE = /too large|exceeds? (the )?(maximum|limit|allowed)/i;
 
 /**
  * A redirect, which the token does not follow. When the active node has died, a standby still names it

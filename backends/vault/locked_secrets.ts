@@ -1,6 +1,6 @@
 import { Queue, type Timer } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
-import { CredentialsBackendError, SIGN_OUT } from "../credentials_backend_error.ts";
+import { corruptEntry, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 
 /** The fields of a secret: its entry, and the holder of its lock. */
@@ -25,8 +25,6 @@ export interface SecretUse {
   /** As in "Cannot {action} …". */
   readonly action: string;
   readonly signal?: AbortSignal;
-  /** A shorter time limit than the store's, in milliseconds. */
-  readonly timeoutMs?: number;
 }
 
 /** The requests of the engine. */
@@ -47,13 +45,9 @@ export interface SecretEngine {
 
 /** Refuses a secret of another program. */
 function assertOwn(name: string, { isForeign = false }: Row, action: string): void {
-  if (!isForeign) return;
-  throw new CredentialsBackendError("backend_corrupt", {
-    action,
-    reason: `the secret ${name} there was not written by this module`,
-    remedy: `Nothing was changed. Remove it with ${SIGN_OUT} or with vault kv metadata delete.`,
-    signOut: "entry",
-  });
+  if (isForeign) {
+    throw corruptEntry(action, `the secret ${name} there was not written by this module`);
+  }
 }
 
 interface LockedSecretsOptions {
@@ -80,11 +74,14 @@ const PROOF_MS = 10_000;
 /** So long what this process has written counts for more than an older version that it reads. */
 const OWN_MS = 60_000;
 const LOCK = "lock credentials in";
-/** A store that is down must not hold up the end of the holder's function. */
-const BRIEFLY: SecretUse = { action: LOCK, timeoutMs: 5_000 };
 /** The repetitions of one change, beside their time. */
 const PAUSES = { pauseMs: 20, longestPauseMs: 500 };
 const CHANGE_MS = 15_000;
+
+/** A store that is down must not hold up the end of the holder's function. */
+function briefly(): SecretUse {
+  return { action: LOCK, signal: AbortSignal.timeout(5_000) };
+}
 
 /** A lock that this process holds. */
 interface Held {
@@ -212,7 +209,7 @@ export class LockedSecrets {
       );
     const limits = { ...PAUSES, withinMs: lockTimeoutMs, timer, signal, over };
     let newest: Row | undefined;
-    const taken = await repeat(limits, async () => {
+    const { done } = await repeat(limits, async () => {
       const done = newest && await peek?.();
       if (done !== undefined) return { done };
       const row = await this.#look(name, key, use);
@@ -227,12 +224,12 @@ export class LockedSecrets {
         await this.#release(name, heldOf(mine)); // it may have been done without an answer
         throw error;
       });
-      return written && { row: written };
+      if (written === undefined) return undefined;
+      this.#held.set(name, heldOf(written));
+      this.#sightings.delete(name);
+      return { done };
     });
-    if ("done" in taken) return taken.done as T;
-    this.#held.set(name, heldOf(taken.row));
-    this.#sightings.delete(name);
-    return undefined;
+    return done;
   }
 
   /** Notes that another holder's secret was seen. Gives for how long it has not changed, in milliseconds. */
@@ -263,7 +260,7 @@ export class LockedSecrets {
   async #showLife(name: string, held: Held) {
     if (held.isLost) return;
     // The next sign tries again. A write that needs the lock notices that it is lost.
-    await this.#inTurn(held, () => this.#rewrite(name, held, {}, BRIEFLY)).catch(() => undefined);
+    await this.#inTurn(held, () => this.#rewrite(name, held, {}, briefly())).catch(() => undefined);
   }
 
   /** Changes a row that is known. Where that is refused, learns the newer row, if the node knows it. */
@@ -300,12 +297,11 @@ export class LockedSecrets {
   }
 
   async #release(name: string, held: Held) {
-    const { timer } = this.#options;
-    const over = () => new Error("for others the lock ends by its silence");
-    await repeat({ ...PAUSES, tries: 5, withinMs: 5_000, timer, over }, async () => {
+    const use = briefly();
+    await this.#repeat(use, async () => {
       if (held.isLost || held.row.holder === "") return true;
-      return await this.#rewrite(name, held, { holder: "" }, BRIEFLY) || undefined;
-    }).catch(() => undefined);
+      return await this.#rewrite(name, held, { holder: "" }, use) || undefined;
+    }).catch(() => undefined); // for others the lock ends by its silence
   }
 
   /** The newest that this process knows: a node that is behind does not know its last write. */

@@ -167,22 +167,23 @@ const AUTH_TYPES: Record<VaultAuth["method"], OptionTypes> = {
   kubernetes: { role: "text", jwtFile: "path", mount: "text" },
 };
 
+const ACTION = "use VaultCredentialsBackend";
+
 /** Checks all options, before any work. No value is shown: it may be a secret in the wrong place. */
-export function checkVaultOptions(action: string, options: VaultCredentialsBackendOptions): void {
-  checkOptions(action, options, TYPES);
+export function checkVaultOptions(options: VaultCredentialsBackendOptions): void {
+  checkOptions(ACTION, options, TYPES);
   const { path, address, auth, mount = "secret" } = options;
-  checkVaultPath(action, "path", path);
-  checkVaultPath(action, "mount", mount);
-  if (address !== undefined) parseVaultAddress(action, `option "address"`, address);
-  if (auth !== undefined) checkAuth(action, auth);
+  checkVaultPath("path", path);
+  checkVaultPath("mount", mount);
+  if (address !== undefined) parseVaultAddress(`option "address"`, address);
+  if (auth !== undefined) checkAuth(auth);
 }
 
 /** The address as a URL without a slash at its end. */
-export function parseVaultAddress(action: string, name: string, address: string): URL {
+function parseVaultAddress(name: string, address: string): URL {
   const url = parsePlainUrl(address);
   if (url === null) {
     throw invalid(
-      action,
       `${name} is not a plain https: URL`,
       `Give one such as "https://vault.example.com:8200", without a user name, a password and a ` +
         `query. http: is only for a Vault Agent or Proxy on this host's loopback, since tokens travel ` +
@@ -197,28 +198,27 @@ export function parseVaultAddress(action: string, name: string, address: string)
  * Refuses a mount or a path that would lead to another folder. An empty segment remains of a user
  * name that is not set, and its folder would belong to everybody. So would a folder "$USER".
  */
-function checkVaultPath(action: string, name: string, path: unknown) {
+function checkVaultPath(name: string, path: unknown) {
   const segments = typeof path === "string" ? path.split("/") : [""];
   // deno-lint-ignore no-control-regex -- control characters are refused
   if (segments.every((one) => !/^\s*$|^\.\.?$|[\u0000-\u001f\u007f]|\$[A-Z{]/.test(one))) return;
   throw invalid(
-    action,
     `option "${name}" is missing, or has a segment that is empty, "." or "..", a control character, ` +
       `or a variable such as $USER (in the KWARGS variable: \${USER})`,
     `Give a path such as "users/anna", or a mount such as "secret".`,
   );
 }
 
-function checkAuth(action: string, auth: VaultAuth) {
-  const login = `${action} by its option "auth"`;
+function checkAuth(auth: VaultAuth) {
+  const login = `${ACTION} by its option "auth"`;
   checkOptions(login, { method: String(auth.method) }, { method: Object.keys(AUTH_TYPES) });
   checkOptions(login, auth, { method: "any", ...AUTH_TYPES[auth.method] });
   const { mount } = auth as { mount?: string };
-  if (mount !== undefined) checkVaultPath(action, "auth.mount", mount);
+  if (mount !== undefined) checkVaultPath("auth.mount", mount);
 }
 
-function invalid(action: string, reason: string, advice: string) {
-  return new CredentialsBackendError("invalid_options", { action, reason, remedy: advice });
+function invalid(reason: string, remedy: string) {
+  return new CredentialsBackendError("invalid_options", { action: ACTION, reason, remedy });
 }
 
 export type VaultConnection = ReturnType<typeof vaultConnection>;
@@ -228,13 +228,12 @@ const SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/tok
 
 /** The connection of the options. Without an address there, it comes from the variables of Vault. */
 export function vaultConnection(options: VaultCredentialsBackendOptions) {
-  const action = "use Vault";
   const { address, namespace, caCert } = merged(options, (name) => readEnv(name, "find Vault"));
   if (address === undefined) {
-    throw invalid(action, "its address is not known", `Set VAULT_ADDR, or the option "address".`);
+    throw invalid("its address is not known", `Set VAULT_ADDR, or the option "address".`);
   }
   const from = options.address === undefined ? "VAULT_ADDR" : `option "address"`;
-  return { address: parseVaultAddress(action, from, address), namespace, caCert };
+  return { address: parseVaultAddress(from, address), namespace, caCert };
 }
 
 /** The file that the login reads, if it reads one. */

@@ -15,7 +15,6 @@ const SHORTEST_USE_MS = 30_000;
 const LOG_IN = "log in to";
 const RENEW = { action: LOG_IN, method: "POST", path: "auth/token/renew-self", body: {} } as const;
 const LOOK_UP = { action: LOG_IN, method: "GET", path: "auth/token/lookup-self" } as const;
-const NO_TOKEN = "there is no Vault token";
 const GIVE_TOKEN = `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`;
 /** The capabilities of a policy by the request. */
 const CAPABILITIES = { GET: "read", POST: "create and update" };
@@ -50,17 +49,11 @@ export class VaultSession {
     if (answer.status !== 403) return answer;
     if (await this.#isLive(held)) throw this.#denied(request, answer);
     const next = await untilAborted(this.#current(held), request.signal);
-    if (next.token === undefined) {
-      throw this.#failed(
-        NO_TOKEN,
-        `${GIVE_TOKEN} A Vault Agent at this address needs a login of its own.`,
-        request.action,
-      );
-    }
     if (next.token === held.token) {
       throw this.#failed(
-        `the Vault token has expired or was revoked, or its policies allow nothing${answer.words}`,
-        "Get a new one, for example with: vault login",
+        `there is no Vault token, it has expired or was revoked, or it allows nothing${answer.words}`,
+        `Get a new one, for example with: vault login. ${GIVE_TOKEN} A Vault Agent at this address ` +
+          "needs a login of its own.",
         request.action,
       );
     }
@@ -92,13 +85,16 @@ export class VaultSession {
     const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
     const request = { action: "use", method: "GET", path } as const;
     const { data } = await this.ask(request, ({ status }) => status === 200);
-    const isKv = (data.type === "kv" || data.type === "generic") && data.path === `${mount}/`;
-    if (isKv && (data.options as { version?: unknown } | null)?.version === "2") return;
-    const advice = isKv
-      ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
-      : `Give the mount alone in the option "mount", and what comes after it in "path".`;
-    const reason = `"${mount}" is not the mount of a KV secrets engine of version 2`;
-    throw this.#client.error("invalid_options", "use", reason, advice);
+    const { version } = Object(data.options);
+    const isKv = data.type === "kv" || data.type === "generic";
+    if (isKv && version === "2" && data.path === `${mount}/`) return;
+    throw this.#client.error(
+      "invalid_options",
+      "use",
+      `"${mount}" is not the mount of a KV secrets engine of version 2`,
+      `Give the mount alone in the option "mount", and what comes after it in "path". If it is an ` +
+        `engine of version 1, run: vault kv enable-versioning ${mount}/`,
+    );
   }
 
   close(): void {
@@ -132,13 +128,11 @@ export class VaultSession {
     const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
     const held = this.#heldOf(answer);
     if (held !== undefined) return held;
-    // Without a mount Vault asks for a token, or knows no such path.
-    const mount = answer.status === 400 ? "" : `that ${path.replace(/\/login$/, "")} is mounted, `;
-    // Vault says so in the same words where it cannot ask the cluster.
-    const cluster = auth.method === "kubernetes" ? ", and that Vault may ask the cluster" : "";
+    // Vault has the same words where nothing is mounted, and where it cannot ask the cluster.
     throw this.#failed(
       `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,
-      `Check ${mount}the role, and whether the secret of the login has ended${cluster}.`,
+      `Check the role, whether the secret of the login has ended, that ${path} exists, and for ` +
+        "kubernetes that Vault may ask the cluster.",
     );
   }
 
@@ -174,7 +168,7 @@ export class VaultSession {
     const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
     if (given === undefined && this.#client.isLocal) return undefined;
     if (given !== undefined && /^[\x21-\x7e]+$/.test(given)) return given;
-    throw this.#failed(`${NO_TOKEN}, or it has a space or a line end`, GIVE_TOKEN);
+    throw this.#failed("there is no Vault token, or it has a space or a line end", GIVE_TOKEN);
   }
 
   #file() {

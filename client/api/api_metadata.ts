@@ -17,21 +17,17 @@ const MAX_HEADER = 10_000;
 /** The parameters of each challenge in a `WWW-Authenticate` header. */
 export async function readChallenges(header: string): Promise<readonly Parameters[]> {
   const headers = { "www-authenticate": header.slice(0, MAX_HEADER) };
-  const answer = new Response(null, { headers });
-  const { cause = [] } = await oauth.protectedResourceRequest(
-    "none",
-    "GET",
-    new URL("https://api.invalid"), // nothing is requested
-    undefined,
-    undefined,
-    { [oauth.customFetch]: () => Promise.resolve(answer) },
-  ).catch((error) => error);
-  return cause.map(({ parameters }: { parameters: Parameters }) => parameters);
+  // Any of its checks of an answer gives the challenges as the cause of its error.
+  const { cause } = await oauth.processRevocationResponse(
+    new Response(null, { status: 401, headers }),
+  )
+    .catch((error) => error);
+  return [cause].flat().map(({ parameters = {} }) => parameters);
 }
 
 /**
  * Reads the metadata of an API: see `discoverApi`. It stands at the address that RFC 9728 forms of the API's
- * own, or where the API names it at its own origin.
+ * own, with or without its last slash, or where the API names it at its own origin.
  */
 export async function requestMetadata(
   address: string,
@@ -49,49 +45,60 @@ export async function requestMetadata(
     const text = await transport.readText(request, answer, 65_536); // more than any API publishes
     return new Response(text || null, answer);
   };
-  try {
-    const own = await oauth.resourceDiscoveryRequest(typed, {
-      [oauth.customFetch]: get,
-      [oauth.allowInsecureRequests]: true, // it was checked
-    });
-    return await readMetadata(typed, typed, own);
-  } catch (error) {
-    const { headers } = await get(typed.href);
-    const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
-    const named = challenges.find(({ resource_metadata }) => resource_metadata);
-    const place = URL.parse(named?.resource_metadata ?? "");
-    // The API for whose address this place is formed, which the typed one is, or is below.
-    const resource = place &&
-      new URL(place.href.replace("/.well-known/oauth-protected-resource", ""));
-    const start = `${resource?.href.replace(/\/$/, "")}/`;
-    if (!resource || !`${typed.href}/`.startsWith(start)) throw error;
-    return await readMetadata(typed, resource, await get(place.href));
+  const means = { [oauth.customFetch]: get, [oauth.allowInsecureRequests]: true }; // it was checked
+  const readAt = async (resource: URL) =>
+    await readMetadata(typed, resource, await oauth.resourceDiscoveryRequest(resource, means));
+  // A slash at the end makes another API and another place, and people do not see it.
+  const bare = withoutSlash(typed);
+  let fault: unknown;
+  for (const form of new Set([typed.href, new URL(bare).href, `${bare}/`])) {
+    try {
+      return await readAt(new URL(form));
+    } catch (error) {
+      fault ??= error;
+    }
   }
+  const { headers } = await get(typed.href);
+  const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
+  const { resource_metadata: place = "" } = challenges.find((one) => one.resource_metadata) ?? {};
+  // The API for whose address this place is formed, which the typed one is, or is below.
+  const resource = URL.parse(place.replace("/.well-known/oauth-protected-resource", ""));
+  if (resource && `${bare}/`.startsWith(`${withoutSlash(resource)}/`)) {
+    return await readAt(resource);
+  }
+  throw fault;
 }
 
-/** The codes of an answer with another status than 200, and of one that is no JSON. */
-const ABSENT = [oauth.RESPONSE_IS_NOT_CONFORM, oauth.RESPONSE_IS_NOT_JSON, oauth.PARSE_ERROR];
+function withoutSlash({ href }: URL): string {
+  return href.replace(/\/$/, "");
+}
 
 /** Reads metadata that is of this resource alone: RFC 9728, section 3.3. */
 async function readMetadata(typed: URL, resource: URL, answer: Response): Promise<DiscoveredApi> {
   const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
-    .catch(({ code, message }) => {
-      if (ABSENT.includes(code)) throw unusable("it does not say how to sign in to it (RFC 9728)");
-      throw unusable(`its metadata cannot be used: ${message}`); // a fixed text, unlike its cause
+    .catch(({ message }) => { // a fixed text, unlike its cause
+      throw unusable(`it does not say how to sign in to it, by RFC 9728: ${message}`);
     });
-  const listOf = (name: string) => [metadata[name] ?? []].flat().map(String);
+  const listOf = (name: string, absent: string[] = []) =>
+    [metadata[name] ?? absent].flat().map(String);
   const issuers = listOf("authorization_servers");
   const scopes = listOf("scopes_supported");
   const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
   // The issuers one after the other, each with https:, or http: where the API has it on this computer.
   const official = new RegExp(`^((https:|${typed.protocol})//[\\w.~:/%[\\]-]+( |$))+$`);
   const dpop = metadata.dpop_bound_access_tokens_required ?? false;
+  const [way, own] = dpop
+    ? ["dpop_signing_alg_values_supported", "ES256"]
+    : ["bearer_methods_supported", "header"];
 
   if (!official.test(issuers.join(" "))) {
     throw unusable("its metadata names no issuer, or one that is not an https: address");
   }
   if (!WORDS.test(scope) || typeof dpop !== "boolean") {
     throw unusable("the scopes of its metadata, or its words about DPoP, cannot be used");
+  }
+  if (!listOf(way, [own]).includes(own)) {
+    throw unusable("it takes no token in a header, or no proof of DPoP by ES256");
   }
   return {
     issuers,

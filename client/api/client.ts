@@ -5,8 +5,8 @@ import { redact } from "../../backends/common/redaction.ts";
 import { type ApiDemand, ApiError, codeOf, invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
-import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
-import { demandIn, demandParts, namesOtherApi, refreshClaims } from "./demand.ts";
+import type { ClientInfo, GetOptions, PostOptions, QueryParams, Session } from "../session.ts";
+import { demandParts, namesApi, readDemand } from "./demand.ts";
 import {
   actionOf,
   type ApiCredentials,
@@ -30,14 +30,10 @@ interface ApiClientOptions {
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
   /** Whether refused headers can be replaced by new ones. */
   canRenew: boolean;
-  /** Called where the API refuses the new ones as well. */
+  /** Called where there are no new ones, or the API refuses them as well. */
   onRefusedAgain: () => void;
   /** Asks the person for another sign-in, where that is wanted. */
-  signIn?: ((demand: ApiDemand, signal?: AbortSignal) => Promise<void>) | undefined;
-  /** The scope that the session asks for. */
-  scope?: string | undefined;
-  /** The API that its tokens are for. */
-  audience?: string | undefined;
+  session?: Pick<Session, "signIn"> | undefined;
 }
 
 /** More of an error than its excerpt needs. The rest is not read. */
@@ -125,9 +121,8 @@ export class ApiClient {
       throw await this.#apiError(request, response, advice, demand);
     }
     if (wantsNonce) return response;
-    const claims = demand && refreshClaims(demand);
+    const claims = demand && (demand.claims ?? false); // no refresh meets another demand
     const renewed = await this.#renew({ rejected: credentials.headers, claims, signal }, response);
-    if (renewed === undefined && demand === undefined) return response;
     const again = renewed ? await this.#sendAgain(request, response, renewed) : response;
     return await this.#meetDemand(request, again);
   }
@@ -142,13 +137,12 @@ export class ApiClient {
 
   /** Gives an answer without a demand. The person is asked once: another demand is an error. */
   async #meetDemand(request: ApiRequest, response: Response): Promise<Response> {
-    const { signIn, credentials, audience } = this.#options;
+    const { session, credentials } = this.#options;
     const signal = request.init.signal ?? undefined;
     let answer = response;
     let demand = await this.#demandOf(answer);
-    const own = [this.#base?.origin, audience];
-    if (demand !== undefined && signIn !== undefined && !namesOtherApi(demand, own)) {
-      await signIn(demand, signal);
+    if (demand && session && !namesApi(demand)) {
+      await session.signIn({ for: { demand }, signal });
       answer = await this.#sendAgain(request, answer, await credentials({ signal }));
       demand = await this.#demandOf(answer);
     }
@@ -161,7 +155,10 @@ export class ApiClient {
     const header = headers.get("www-authenticate") ?? "";
     if (ok || !header.includes("insufficient_")) return undefined;
     const { readChallenges } = await import("./api_metadata.ts");
-    const demand = demandIn(await readChallenges(header));
+    const challenges = await readChallenges(header);
+    // RFC 9470, Microsoft Entra, RFC 6750.
+    const found = challenges.find(({ error }) => error?.startsWith("insufficient_"));
+    const demand = readDemand(found ?? {});
     const text = JSON.stringify(demand ?? "");
     if (redact(text, this.#options.runtime.secrets) === text) return demand;
     return undefined;
@@ -200,9 +197,12 @@ export class ApiClient {
       return await this.#options.credentials(options);
     } catch (error) {
       // The refusal itself says this. It would hide other errors, such as a full disk.
-      if (codeOf(error).code === "login_required") return undefined;
-      await response.body?.cancel();
-      throw error;
+      if (codeOf(error).code !== "login_required") {
+        await response.body?.cancel();
+        throw error;
+      }
+      this.#options.onRefusedAgain();
+      return undefined;
     }
   }
 
@@ -213,15 +213,14 @@ export class ApiClient {
     demand?: ApiDemand,
   ) {
     const { status, headers } = response;
-    const { canRenew, scope = "" } = this.#options;
     const text = await this.#transport.readText(request, response, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
     const parts = {
       action: actionOf(request),
       reason: `the API answered ${status} (${printable(body) || "no text"})`,
-      remedy: advice ?? adviceOn(status, canRenew),
+      remedy: advice ?? adviceOn(status, this.#options.canRenew),
       retryAfterMs: parseRetryAfter(headers.get("retry-after")),
-      ...demand && demandParts(demand, scope),
+      ...demand && demandParts(demand),
     };
     return new ApiError(parts, status, body, demand);
   }

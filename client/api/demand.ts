@@ -7,15 +7,8 @@ import type { ApiDemand } from "../errors.ts";
 /** The parameters of a challenge, or of a request. */
 export type Parameters = Readonly<Record<string, string | undefined>>;
 
-/** The errors of challenges that demand another sign-in: RFC 9470, Microsoft Entra, RFC 6750. */
-const ERRORS = ["insufficient_user_authentication", "insufficient_claims", "insufficient_scope"];
-
 /** Names that a request can carry, and no more than any API wants. */
 export const WORDS = /^(?=.{1,2000}$)[!#-[\]-~]+( [!#-[\]-~]+)*$/;
-/** The demand in the challenges of an answer, if there is one. */
-export function demandIn(challenges: readonly Parameters[]): ApiDemand | undefined {
-  return readDemand(challenges.find(({ error = "" }) => ERRORS.includes(error)) ?? {});
-}
 
 /**
  * The demand among parameters, if there is one that a request can carry. Its claims are JSON, or base64 of
@@ -32,50 +25,32 @@ export function readDemand(
   return undefined;
 }
 
-/** The claims of a demand that a refresh with them may meet; `false` for any other demand. */
-export function refreshClaims({ claims, ...others }: ApiDemand): string | false {
-  return Object.keys(others).length === 0 && claims || false;
-}
-
-/** The parameters by which a provider is asked for a demand. The scope has an option of its own. */
-export function parametersOf({ acrValues, maxAge, claims }: ApiDemand) {
-  const parameters = { acr_values: acrValues, max_age: maxAge?.toString(), claims };
+/** The parameters of a demand, as a request has them. */
+export function parametersOf({ acrValues, maxAge, claims, scope }: ApiDemand) {
+  const parameters = { acr_values: acrValues, max_age: maxAge?.toString(), claims, scope };
   return given(parameters) as Record<string, string>;
 }
 
 /**
- * Whether a demand names the scope of another API, by its address or as Microsoft Entra does by its id. A
- * token with it would be for that API, and this one would get it.
- *
- * @param own The addresses of this API.
+ * Whether a demand names an API, by its address or as Microsoft Entra does by its id. It may be another one:
+ * a token with its scope would be for that API, and this one would get it.
  */
-export function namesOtherApi(
-  { scope = "" }: ApiDemand,
-  own: readonly (string | undefined)[],
-): boolean {
-  const starts = own.map((address = "") => `${address.replace(/\/$/, "")}/`);
-  const isOther = (name: string) =>
-    /:\/\/|^[\da-f-]{36}\//i.test(name) && !starts.some((start) => name.startsWith(start));
-  return scope.split(" ").some(isOther);
+export function namesApi({ scope = "" }: ApiDemand): boolean {
+  return /:\/\/|(^| )[\da-f-]{36}\//i.test(scope);
 }
 
 /** Scopes, each once. */
-export function joinScopes(...scopes: readonly (string | undefined)[]): string {
+export function joinScopes(...scopes: readonly unknown[]): string {
   return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");
 }
 
-/**
- * The words for a demand.
- *
- * @param scope The scope of the session.
- */
-export function demandParts(demand: ApiDemand, scope: string) {
+/** The words for a demand. */
+export function demandParts(demand: ApiDemand) {
   const json = JSON.stringify(demand);
   return {
     reason: `the API demands another sign-in: ${json}`,
     remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
       `await session.signIn({ for: { demand: ${json} } });`,
-    signIn: demand.scope === undefined ? undefined : { scope: joinScopes(scope, demand.scope) },
   };
 }
 

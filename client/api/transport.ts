@@ -107,7 +107,7 @@ function failedRequest(
   timeoutMs?: number,
 ) {
   const action = actionOf(request);
-  if (isNotCapable(error)) return netDenied(action, "it", netHost(request.url));
+  if (isNotCapable(error)) return netDenied(action, netHost(request.url));
   const fault = connectionFault(error, timeoutMs);
   return new ValidMindAuthError("api_unreachable", {
     action,

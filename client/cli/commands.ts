@@ -18,8 +18,9 @@ export const COMMANDS: readonly Command[] = [
       or by --issuer.
 
       A stored sign-in that is still good is kept, unless --parameter has what an API
-      demands: acr_values, max_age or claims. To sign in as somebody else, run logout
-      first. VM_OIDC_INTERACTIVE=0 does not count here, since a person runs this command.
+      demands: acr_values, max_age, claims or scope. Then the new sign-in has to be the same
+      person's, and to meet the demand. To sign in as somebody else, run logout first.
+      VM_OIDC_INTERACTIVE=0 does not count here, since a person runs this command.
 
       --flow client_credentials asks nobody: the client gets a token for itself. --flow
       token_exchange gets a token for the person of another token.`,
@@ -76,8 +77,7 @@ export const COMMANDS: readonly Command[] = [
       json, and prints { token, token_type, expires_at, expires_in }.
 
       --format exec-credential is for kubectl (client.authentication.k8s.io/v1). --format
-      git is for a credential helper of git, with the user name oauth2. --format header
-      prints the line Authorization: Bearer …
+      git is for a credential helper of git, with the user name oauth2.
 
       To run a program with the token, use exec: in a pipe the program also runs where token
       has failed.`,

@@ -4,7 +4,7 @@ import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */
 interface Flag {
-  readonly summary: string;
+  readonly help: string;
   /** A letter that stands for the name after one dash. */
   readonly short?: string;
   /** Placeholder for its value in help. A flag without a placeholder takes no value. */
@@ -19,11 +19,16 @@ interface Flag {
   readonly variable?: string;
 }
 
+<<<<<<< HEAD
 const store = (summary: string, variable?: string) =>
   ({ value: "NAME", isStore: true, summary, variable }) as Flag;
+=======
+const store = (help: string, variable?: string) =>
+  ({ value: "NAME", suggestions: BUILT_IN_NAMES, help, variable }) as Flag;
+>>>>>>> main
 
 /** What `token` can print in place of the bare token. */
-export const TOKEN_FORMATS = ["exec-credential", "git", "header", "json"] as const;
+export const TOKEN_FORMATS = ["exec-credential", "git", "json"] as const;
 
 /** The flags beside those of the options. */
 const OWN_FLAGS = {
@@ -33,59 +38,59 @@ const OWN_FLAGS = {
   ),
   "backend-options": {
     value: "FILE",
-    summary: "JSON file with the options of --backend",
+    help: "JSON file with the options of --backend",
   },
   "config": {
     value: "FILE",
     variable: CONFIG_VARIABLE,
-    summary: `the settings file, in place of ${USUAL_SETTINGS}`,
+    help: `the settings file, in place of ${USUAL_SETTINGS}`,
   },
   "from": store("the backend that has the entries"),
-  "from-options": { value: "FILE", summary: "JSON file with the options of --from" },
+  "from-options": { value: "FILE", help: "JSON file with the options of --from" },
   "to": store("the backend that gets the entries"),
-  "to-options": { value: "FILE", summary: "JSON file with the options of --to" },
-  "delete-source": { summary: "delete each entry from --from after its copy was read back" },
-  "no-open": { summary: "show the link only, and open no browser" },
-  "login": { summary: "ask the person to sign in if needed" },
-  "refresh": { summary: "get a new token even if the stored one is still valid" },
-  "format": { value: "FORMAT", choices: TOKEN_FORMATS, summary: "print the token in another form" },
-  "variable": { value: "NAME", summary: "the variable for the token, instead of VM_ACCESS_TOKEN" },
-  "revoke": { summary: "also ask the provider to end the tokens" },
-  "all": { summary: "remove every entry from the backend" },
+  "to-options": { value: "FILE", help: "JSON file with the options of --to" },
+  "delete-source": { help: "delete each entry from --from after its copy was read back" },
+  "no-open": { help: "show the link only, and open no browser" },
+  "login": { help: "ask the person to sign in if needed" },
+  "refresh": { help: "get a new token even if the stored one is still valid" },
+  "format": { value: "FORMAT", choices: TOKEN_FORMATS, help: "print the token in another form" },
+  "variable": { value: "NAME", help: "the variable for the token, instead of VM_ACCESS_TOKEN" },
+  "revoke": { help: "also ask the provider to end the tokens" },
+  "all": { help: "remove every entry from the backend" },
   "for": {
     value: "WHAT",
     choices: ["script", "init", "cli"],
-    summary: "the code with the sign-in",
+    help: "the code with the sign-in",
   },
-  "discover": { summary: "ask the provider for its other hosts, and list them too" },
+  "discover": { help: "ask the provider for its other hosts, and list them too" },
   "method": {
     value: "METHOD",
     short: "X",
-    summary: "the HTTP method; without it GET, or POST with a body",
+    help: "the HTTP method; without it GET, or POST with a body",
   },
   "field": {
     value: "NAME=VALUE",
     short: "F",
     isRepeatable: true,
-    summary: "a member of the body, as JSON or text; @FILE reads a file",
+    help: "a member of the body, as JSON or text; @FILE reads a file",
   },
   "raw-field": {
     value: "NAME=VALUE",
     short: "f",
     isRepeatable: true,
-    summary: "a member of the body, as text",
+    help: "a member of the body, as text",
   },
-  "input": { value: "FILE", summary: "file with the body; - reads standard input" },
+  "input": { value: "FILE", help: "file with the body; - reads standard input" },
   "header": {
     value: "HEADER",
     short: "H",
     isRepeatable: true,
-    summary: "a header of the request, as NAME:VALUE",
+    help: "a header of the request, as NAME:VALUE",
   },
-  "json": { summary: "print JSON" },
-  "quiet": { short: "q", summary: "print errors only; the exit code is the answer" },
-  "help": { short: "h", summary: "show help" },
-  "version": { short: "V", summary: "print the version" },
+  "json": { help: "print JSON" },
+  "quiet": { short: "q", help: "print errors only; the exit code is the answer" },
+  "help": { short: "h", help: "show help" },
+  "version": { short: "V", help: "print the version" },
 } satisfies Record<string, Flag>;
 
 type OptionFlag = Extract<typeof OPTIONS[keyof typeof OPTIONS], { flag: string }>["flag"];
@@ -96,9 +101,7 @@ export type FlagName = OptionFlag | keyof typeof OWN_FLAGS;
 export const FLAGS: Readonly<Record<FlagName, Flag>> = {
   ...Object.fromEntries(
     OPTION_NAMES.map(optionRow).filter(({ flag }) => flag !== undefined).map((row) => [row.flag, {
-      summary: row.help,
-      value: row.value,
-      variable: row.variable,
+      ...row,
       choices: typeof row.type === "string" ? undefined : row.type,
       isRepeatable: row.type === "texts",
     }]),

@@ -45,18 +45,12 @@ export function helpText(command: Command | undefined): string {
   ].join("\n");
 }
 
-/** A flag with the placeholder of its value. */
-function flagUsage(name: FlagName): string {
-  const { value } = FLAGS[name];
-  return value === undefined ? `--${name}` : `--${name} ${value}`;
-}
-
 function flagRows(names: readonly FlagName[]) {
   return names.map((name) => {
-    const { summary, variable, choices, short } = FLAGS[name];
+    const { help, value = "", variable, choices, short } = FLAGS[name];
     const more = [choices && `one of ${choices.join(", ")}`, variable && `or ${variable}`]
       .filter((one) => one !== undefined).join("; ");
-    const usage = `${short === undefined ? "    " : `-${short}, `}${flagUsage(name)}`;
-    return [usage, summary + (more && ` (${more})`)];
+    const letter = short === undefined ? "    " : `-${short}, `;
+    return [`${letter}--${name} ${value}`.trimEnd(), help + (more && ` (${more})`)];
   });
 }

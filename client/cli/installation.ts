@@ -1,8 +1,13 @@
-import { isInKv } from "../../backends/common/marks.ts";
 import { isGranted } from "../../backends/common/permission.ts";
 import { NAMES } from "../format_permissions.ts";
 import { requiredPermissions } from "../init.ts";
-import { isUsed, permissionFlags, UNREAD } from "../permissions/preflight.ts";
+import {
+  commandsFor,
+  isUsed,
+  permissionFlags,
+  UNREAD,
+  unstableFlag,
+} from "../permissions/preflight.ts";
 import { uniqueNeeds } from "../permissions/start_needs.ts";
 import { PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
@@ -25,8 +30,8 @@ export async function findNeeds(flags: FlagValues, kind: string, action: string)
       credentialsBackend: isGiven ? chosen.backend : undefined,
     }, { call: kind === "init" ? "init" : "createSession", discover: flags.has("discover") }),
   ]);
-  const unstable = isInKv(chosen.backend) ? "--unstable-kv " : "";
-  return { needs, required: needs.filter((need) => isUsed(need, need.name !== "env")), unstable };
+  const required = needs.filter((need) => isUsed(need, need.name !== "env"));
+  return { needs, required, unstable: unstableFlag(chosen.backend) };
 }
 
 /**
@@ -40,27 +45,16 @@ export async function installAdvice(
   missing: readonly Deno.PermissionDescriptor[],
   isKv: boolean,
 ): Promise<string> {
-  const denoFlags = await completeFlags(flags, missing, isKv);
-  const advice = `Install it with\n  ${installLine(denoFlags)}`;
-  if (denoFlags.endsWith("-A")) return advice;
-  const all = denoFlags.startsWith("--unstable-kv") ? "--unstable-kv -A" : "-A";
-  return `${advice}\nor, shorter,\n  ${installLine(all)}`;
-}
-
-async function completeFlags(
-  flags: FlagValues,
-  missing: readonly Deno.PermissionDescriptor[],
-  isKv: boolean,
-): Promise<string> {
   const stores = (["backend", "from", "to"] as const).map((name) => flags.text(name));
-  const [ofBackend, ...ofTwo] = stores;
-  const isOfTwo = ofTwo.some((name) => name !== undefined);
+  const isOfTwo = flags.has("from") || flags.has("to");
   // Settings that may not be read name hosts, files and the store.
   const found = isOfTwo
     ? undefined
     : await findNeeds(flags, "cli", "name the permissions").catch(() => undefined);
-  const unstable = isKv || stores.includes("kv") ? "--unstable-kv " : found?.unstable ?? "";
-  const isUnknown = found === undefined && (isOfTwo || ofBackend !== undefined);
-  if (isUnknown || NAMES.every((name) => isGranted({ name }))) return `${unstable}-A`;
-  return unstable + permissionFlags([...found?.required ?? UNREAD, ...missing]);
+  const isKvNamed = isKv || stores.includes("kv");
+  const unstable = isKvNamed ? "--unstable-kv " : found?.unstable ?? "";
+  const isUnknown = found === undefined && stores.some((name) => name !== undefined);
+  const isAll = isUnknown || NAMES.every((name) => isGranted({ name }));
+  const denoFlags = isAll ? "-A" : permissionFlags([...found?.required ?? UNREAD, ...missing]);
+  return commandsFor("Install it with", installLine, denoFlags, unstable);
 }

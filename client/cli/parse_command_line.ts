@@ -52,28 +52,22 @@ function flagNamed(raw: string, command: Command | undefined): FlagName {
 }
 
 function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
-  const fault = faultOfFlag(flags, name, value);
-  if (fault !== undefined) throw usageError(`Cannot use --${name}: ${fault}`);
-  const { choices } = FLAGS[name];
-  if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
-  const values = value === undefined ? [] : [value];
-  flags.set(name, [...flags.get(name) ?? [], ...values]);
-}
+  const { value: placeholder, choices, isRepeatable } = FLAGS[name];
+  const fail = (fault: string) => usageError(`Cannot use --${name}: ${fault}`);
+  if (flags.has(name) && !isRepeatable) throw fail("it is given twice. Give it once.");
 
-function faultOfFlag(
-  flags: FlagValues,
-  name: FlagName,
-  value: string | undefined,
-): string | undefined {
-  const { value: placeholder, isRepeatable } = FLAGS[name];
-  if (flags.has(name) && !isRepeatable) return "it is given twice. Give it once.";
-
-  const takesValue = placeholder !== undefined;
-  if (!takesValue) return value === undefined ? undefined : "it takes no value. Give it alone.";
+  if (placeholder === undefined) {
+    if (value !== undefined) throw fail("it takes no value. Give it alone.");
+    flags.set(name, []);
+    return;
+  }
 
   const isEmptyTaken = name === "audience"; // an empty one means none
-  const isMissing = value === undefined || value.trim() === "" && !isEmptyTaken;
-  return isMissing ? `its value is missing. Give --${name} ${placeholder}.` : undefined;
+  if (value === undefined || value.trim() === "" && !isEmptyTaken) {
+    throw fail(`its value is missing. Give --${name} ${placeholder}.`);
+  }
+  if (choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
+  flags.set(name, [...flags.get(name) ?? [], value]);
 }
 
 function assertTaken(

@@ -4,7 +4,7 @@ import { CredentialsBackendError, messageOf } from "../../backends/credentials_b
 import { parametersOf } from "../api/demand.ts";
 import { type ApiError, codeOf, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
-import { CliError, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
+import { CliError, EXIT, PROGRAM } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
 
@@ -73,20 +73,17 @@ export async function installHint(
  * Code and message of an error in words of the command line, with its causes: flags instead of options,
  * commands instead of calls.
  *
- * @param signIn The sign-in that commands name, in place of that of the flags.
+ * @param stored The sign-in to remove, in place of that of the flags.
  */
 export function describeError(
   thrown: unknown,
-  flags?: FlagValues,
-  signIn?: SignInOptions,
+  flags: FlagValues,
+  stored?: SignInOptions,
 ): { code: string; message: string } {
   const error = ownError(thrown);
   if (isOwn(error) || error instanceof CliError) {
-    return {
-      code: error.code,
-      message: inShell(error, flags, signIn) + removalLine(error, flags, signIn) +
-        causeLines(error),
-    };
+    const message = inShell(error, flags) + removalLine(error, flags, stored) + causeLines(error);
+    return { code: error.code, message };
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
@@ -97,29 +94,36 @@ export function describeError(
 }
 
 /** The message of an error. A way to sign in is the command's own, with its store. */
-function inShell(
-  error: Error,
-  flags: FlagValues | undefined,
-  given: SignInOptions | undefined,
-): string {
+function inShell(error: Error, flags: FlagValues): string {
   if (!(error instanceof ValidMindAuthError)) return error.message;
-  const { code, action, reason, signIn, permissions, demand } = error as ApiError;
+  const { action, reason, permissions } = error;
   if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
+  const call = signInCall(error, flags);
+  if (call === undefined) return error.message;
+  return messageOf({ action, reason, remedy: `Sign in with\n  ${PROGRAM} ${call}` });
+}
+
+/** The command that signs in as an error wants it, if it wants that. */
+function signInCall(
+  { code, signIn, demand }: Partial<ApiError>,
+  flags: FlagValues,
+): string | undefined {
+  const own = valueFlags(flags, [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS]);
   if (demand !== undefined) {
     const parameters = Object.entries(parametersOf(demand)).map((pair) =>
       argument("parameter", pair.join("="))
     );
-    const own = valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS]);
-    const login = ["login", own, flagsFor(signIn ?? {}), ...parameters].join("");
-    return messageOf({ action, reason, remedy: `Sign in with\n  ${PROGRAM} ${login}` });
+    return `login${own}${parameters.join("")}`;
   }
-  if (code !== "login_required") return error.message;
-  const remedy = signIn === undefined
-    ? `Sign in with ${PROGRAM} token --login${
-      valueFlags(flags, [...IDENTITY_FLAGS, ...STORE_FLAGS])
-    }`
-    : loginRemedy(given ?? signIn, flags);
-  return messageOf({ action, reason, remedy });
+  if (code !== "login_required") return undefined;
+  if (signIn === undefined) return `token --login${own}`;
+  const named = {
+    ...signIn,
+    // One that a variable names would win over other variables, were it given as a flag.
+    profile: flags.text("profile"),
+    audience: flags.text("audience") ?? signIn.audience,
+  };
+  return `login${flagsFor(named)}${valueFlags(flags, STORE_FLAGS)}`;
 }
 
 /** Causes that add to the message, one line each: those of this module's errors hold no secret. */
@@ -135,31 +139,16 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
 /** The options of a sign-in, as a stored entry or an error names it. */
 type SignInOptions = Readonly<Partial<Record<OptionName, unknown>>>;
 
-/** The ways to sign in from a shell, into the store that the flags name. */
-function loginRemedy(signIn: SignInOptions, flags: FlagValues | undefined): string {
-  // A profile that a variable names would win over other variables, were it given as a flag.
-  const isByVariable = flags?.has("profile") === false;
-  const named = {
-    ...signIn,
-    ...isByVariable && { profile: undefined },
-    ...flags?.text("audience") === "" && { audience: "" },
-  };
-  const login = `login${flagsFor(named)}${valueFlags(flags, STORE_FLAGS)}`;
-  const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
-  return `Sign in with\n  ${PROGRAM} ${login}\nor, without an installation, with\n` +
-    `  deno run -A --no-config${unstable} ${SPECIFIER} ${login}`;
-}
-
 /** The command that removes what an error is about, with the flags of its store. */
 function removalLine(
   error: Error,
-  flags: FlagValues | undefined,
-  given: SignInOptions | undefined,
+  flags: FlagValues,
+  stored: SignInOptions | undefined,
 ): string {
   const { signOut } = error instanceof CredentialsBackendError ? error : {};
   if (signOut === undefined) return "";
   const store = valueFlags(flags, STORE_FLAGS);
-  const named = given ? flagsFor(given) : valueFlags(flags, IDENTITY_FLAGS);
+  const named = stored ? flagsFor(stored) : valueFlags(flags, IDENTITY_FLAGS);
   return `\nTo remove it: ${PROGRAM} logout${signOut === "all" ? " --all" : named}${store}`;
 }
 
@@ -171,8 +160,8 @@ function flagsFor(signIn: SignInOptions): string {
 }
 
 /** Those of these flags that a call has, for another command. */
-export function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {
-  return names.map((name) => argument(name, flags?.text(name) ?? flags?.has(name))).join("");
+export function valueFlags(flags: FlagValues, names: readonly FlagName[]): string {
+  return names.map((name) => argument(name, flags.text(name) ?? flags.has(name))).join("");
 }
 
 function argument(flag: string | undefined, value: unknown): string {

@@ -48,14 +48,10 @@ export interface TokenSet {
   accessToken: string;
   refreshToken?: string;
   idToken?: string;
-  /** End of the ID token, in seconds since the epoch. */
-  idTokenExpiry?: number;
   /** The granted scope, where the provider states it. */
   scope?: string;
   /** Lifetime of the access token, in seconds. */
   expiresIn?: number;
-  /** The time until the sign-in itself ends, in seconds, where the provider states it. */
-  signInSeconds?: number;
   /** The private key of a new DPoP binding. Secret. */
   dpopKey?: JsonWebKey;
   time: AnswerTime;

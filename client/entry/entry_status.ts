@@ -1,7 +1,6 @@
 import { given } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { parseExpiry } from "../is_expired.ts";
 import { asksNobody, type Bearer, endOf, readClaims } from "./bearer.ts";
 
 /** What an entry says of a sign-in, whose names and scopes are text of others. */
@@ -13,14 +12,12 @@ export function entryStatus(
   const { clientId, profile, flow, dpop } = identity;
   const isAlone = asksNobody(flow);
   const claims = readClaims(`${entry?.id_token}`);
-  const signInEnd = parseExpiry(entry?.refresh_expires_at);
   return given({
     flow: isAlone && flow || undefined,
     subject: shownText(flow === "client_credentials" && clientId || claims?.sub),
     name: shownText(claims?.name ?? claims?.preferred_username),
     email: shownText(claims?.email),
     ...endOf(bearer),
-    signInEndsAt: signInEnd > 0 && new Date(signInEnd) || undefined,
     refreshable: isAlone && bearer !== undefined || !isAlone && Boolean(entry?.refresh_token),
     profile,
     dpop: dpop || undefined,

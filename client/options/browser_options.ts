@@ -42,25 +42,19 @@ const RESERVED = (
 const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
 
 /** Checks the options of a sign-in in the browser, before any work. */
-export function checkBrowserOptions(given: BrowserOptions, action: string): void {
-  const options = given[COMPLETE]?.(given) ?? given;
-  if (options.redirectUri !== undefined || options.listen !== undefined) {
-    resolveRedirect(options, "", action);
-  }
+export function checkBrowserOptions(options: BrowserOptions, action: string): void {
+  resolveRedirect(options, "", action);
   for (const text of Object.keys(options.authorizationParameters ?? {})) {
     const name = text.trim().toLowerCase();
-    if (RESERVED.includes(name)) throw parameterError(`no ${name}`, action);
-    if (/^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
-    throw parameterError('only names of letters, digits and ". _ -"', action);
+    const isReserved = RESERVED.includes(name);
+    if (!isReserved && /^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
+    const taken = isReserved ? `no ${name}` : 'only names of letters, digits and ". _ -"';
+    throw invalidOptions(
+      action,
+      `${named("authorizationParameters")} takes ${taken}`,
+      "Leave it out, or give it by its own option.",
+    );
   }
-}
-
-function parameterError(taken: string, action: string) {
-  return invalidOptions(
-    action,
-    `${named("authorizationParameters")} takes ${taken}`,
-    "Leave it out, or give it by its own option.",
-  );
 }
 
 /**

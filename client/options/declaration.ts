@@ -54,14 +54,11 @@ export interface OptionRow<T = unknown> {
   readonly variable?: string;
   /** The calls that need the variable where the option is absent. Elsewhere it is read if granted. */
   readonly requiredBy?: "every call" | "init";
-  /** How many milliseconds a number in the variable stands for. */
-  readonly unit?: number;
   /** The flag of the command line, without its dashes. */
   readonly flag?: string;
   /** The placeholder for the value of the flag; none where the flag has no value. */
   readonly value?: string;
   readonly secret?: true;
-  readonly fallback?: T;
 }
 
 type Rows = { readonly [K in keyof Required<InitOptions>]: OptionRow<NonNullable<InitOptions[K]>> };
@@ -164,7 +161,6 @@ export const OPTIONS = {
     ...IN_KEY,
     type: ["auto", "device", "browser", "client_credentials", "token_exchange"],
     variable: "VM_OIDC_FLOW",
-    fallback: "auto",
     ...flag("flow", "FLOW", "how to sign in"),
   },
   dpop: { ...IDENTITY, type: "boolean", flag: "dpop", help: "bind the tokens to a key (DPoP)" },
@@ -248,8 +244,6 @@ export const OPTIONS = {
     type: "timeout",
     group: "api",
     variable: "VM_API_TIMEOUT",
-    unit: 1000,
-    fallback: 30_000,
     help: "time limit of a request in ms (variable: in s)",
   },
   bearer: {
@@ -313,8 +307,6 @@ function namesWith<const F extends Partial<OptionRow>>(fields: F): NamesWith<F>[
 
 /** The options by which a client proves who it is. */
 export const PROOFS = namesWith({ part: "proof" });
-/** The token that is exchanged. */
-export const SUBJECTS = namesWith({ part: "subject" });
 /** The options that name a stored sign-in. */
 export const KEY_PARTS = namesWith({ isInKey: true });
 /** The options of the sign-in in the browser. */
@@ -377,13 +369,13 @@ export const KEY_WORDS = `${named("apiKey")} and ${named("apiSecret")}`;
  * @throws {ValidMindAuthError} `invalid_options` for a text that does not fit.
  */
 export function parseVariable(name: OptionName, text: string, action: string): unknown {
-  const { type, variable = name, unit = 1 } = optionRow(name);
+  const { type, variable = name } = optionRow(name);
   if (type === "boolean") return parseFlag(variable, text);
   const word = text.trim();
   const refuse = (fitting: string) =>
     invalidOptions(action, `${variable} is not ${fitting}`, "Correct it, or unset it.");
   if (type === "timeout") {
-    if (Number(word) > 0) return Number(word) * unit;
+    if (Number(word) > 0) return Number(word) * 1000; // a variable has seconds
     throw refuse("a number above 0");
   }
   if (typeof type === "string" || type.includes(word)) return word;

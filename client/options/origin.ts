@@ -124,9 +124,8 @@ export class Origin {
   }
 
   #findName(name: OptionName): Found | undefined {
-    const isOfKind = this.#kinds.flat().some((one) => one === name);
     const found = this.#names.get(name);
-    if (!isOfKind || found !== undefined || name !== "issuer") return found;
+    if (found !== undefined || name !== "issuer") return found;
     // For a client of one's own at the issuer that is there, where no place names the client.
     const spare = this.#places.find((place) =>
       this.#passed.get(place)?.name === "clientId" && place.find(name)
@@ -199,7 +198,6 @@ function kindsIn(place: Place): Kind[] {
 /** Whether two values name the same, as keys are normalised; `undefined` where one is missing. */
 function isSameName(name: OptionName, one?: Found, other?: Found): boolean | undefined {
   if (one === undefined || other === undefined) return undefined;
-  const [first, second] = [`${one.value}`, `${other.value}`];
-  if (name === "issuer") return normalizeIssuer(first) === normalizeIssuer(second);
-  return normalizeClientId(first) === normalizeClientId(second);
+  const normalize = name === "issuer" ? normalizeIssuer : normalizeClientId;
+  return normalize(`${one.value}`) === normalize(`${other.value}`);
 }

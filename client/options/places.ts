@@ -1,13 +1,12 @@
 import { readBackendChoice } from "../../backends/common/backend_choice.ts";
 import { didYouMean } from "../../backends/common/check_options.ts";
 import {
-  getEnv,
   HOME_VARIABLE,
   isEnvGranted,
   readEnvIfGranted,
 } from "../../backends/common/environment.ts";
 import { backendName } from "../../backends/common/describe_backend.ts";
-import { isGranted } from "../../backends/common/permission.ts";
+import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { NamedBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
@@ -16,14 +15,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 import { API_KEY, optionRow, OPTIONS, type SettingName } from "./declaration.ts";
 import { Origin, type Place } from "./origin.ts";
-import {
-  CONFIG_VARIABLE,
-  denialOf,
-  type Entry,
-  type Settings,
-  settingsPath,
-  shown,
-} from "./settings_path.ts";
+import { type Entry, type Settings, settingsPath, shown } from "./settings_path.ts";
 
 /** Loaded where there is a settings file. */
 const loadSettingsFile = () => import("./settings_file.ts");
@@ -67,50 +59,52 @@ export async function findOrigin(given: Given, action: string): Promise<CallOrig
   return { origin: new Origin(places), settings, profile, entry: own ?? common };
 }
 
-async function readSettings(named: string | undefined) {
-  if (named !== undefined) return (await loadSettingsFile()).readSettingsFile(named, true);
-  const found = lookForSettings();
-  if (found.state === "read") return (await loadSettingsFile()).readSettingsFile(found.path, false);
+async function readSettings(named: string | undefined): Promise<Settings> {
+  const found = named === undefined ? lookForSettings() : { path: named, state: "read" } as const;
+  if (found.state === "read") return (await loadSettingsFile()).readSettingsFile(found.path);
   return { ...found, common: {}, only: {}, profiles: new Map() };
 }
 
 /** The place of the file that nobody names, and whether it can be read: a start opens no other one. */
 function lookForSettings(): Pick<Settings, "path" | "state" | "denial"> {
-  if (!isDeno) return { path: "", state: "absent" };
-  const path = settingsPath();
-  if (path === "" && isHomeHidden()) {
-    const denial = {
-      action: "find the settings file",
-      reason: `Deno does not permit the variable ${HOME_VARIABLE}`,
-      remedy: `Run with --allow-env=${HOME_VARIABLE}, too.`,
-    };
-    return { path, state: "denied", denial };
+  const path = isDeno ? settingsPath() : "";
+  if (path === undefined && !isEnvGranted(HOME_VARIABLE)) {
+    const flag = permissionFlag("env", HOME_VARIABLE);
+    return denied("", `the variable ${HOME_VARIABLE}`, flag);
   }
-  if (path === "") return { path, state: "absent" };
-  if (!isGranted({ name: "read", path })) return { path, state: "denied", denial: denialOf(path) };
+  if (!path) return { path: "", state: "absent" };
+  if (!isGranted({ name: "read", path })) {
+    return denied(path, "it", permissionFlag("read", path));
+  }
   try {
-    Deno.lstatSync(path);
+    Deno.statSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { path, state: "absent" };
+    const { NotADirectory, NotFound } = Deno.errors;
+    const isAbsent = error instanceof NotFound || error instanceof NotADirectory;
+    if (isAbsent) return { path, state: "absent" };
   }
   return { path, state: "read" };
 }
 
-/** Whether nobody can tell the place of the file. */
-function isHomeHidden() {
-  const isTurnedOff = isEnvGranted(CONFIG_VARIABLE) && getEnv(CONFIG_VARIABLE) !== undefined;
-  return !isTurnedOff && !isEnvGranted(HOME_VARIABLE);
+/** A file that Deno keeps closed, with the parts of its message. */
+function denied(path: string, what: string, flag: string) {
+  const denial = {
+    action: `use the settings file ${path}`.trimEnd(),
+    reason: `Deno does not permit ${what}`,
+    remedy: `If it is there, run with ${flag}, too.`,
+  };
+  return { path, state: "denied", denial } as const;
 }
 
 /** The profile of the settings that a call or `VM_OIDC_PROFILE` names. Without settings it is a label. */
 function profileIn(settings: Settings, given: Given, action: string): string | undefined {
   const name = profileName(given);
-  const { path, state, denial, profiles } = settings;
+  const { path, denial, profiles } = settings;
   if (name === "" || profiles.has(name)) return name || undefined;
   if (isNamedByCode(given)) return undefined;
-  if (state === "denied") {
-    const reason = `the profile ${name} may be in the settings file, and ${denial!.reason}`;
-    throw new ValidMindAuthError("permission_required", { ...denial!, action, reason });
+  if (denial !== undefined) {
+    const reason = `the profile ${name} may be in the settings file, and ${denial.reason}`;
+    throw new ValidMindAuthError("permission_required", { ...denial, action, reason });
   }
   if (profiles.size === 0) return undefined;
   const names = [...profiles.keys()];
@@ -135,12 +129,11 @@ export function isNamedByCode(given: Partial<InitOptions>): boolean {
 /** The store that the settings file names, where it decides. */
 export function backendOf({ origin, entry }: CallOrigin): NamedBackend | undefined {
   if (entry.backend === undefined) return undefined;
-  const place = origin.placeOfStore();
-  if (place?.kind !== "file" && place?.kind !== "profile") return undefined;
-  const { words } = place;
+  const { kind, words } = origin.placeOfStore()!;
+  if (kind !== "file" && kind !== "profile") return undefined;
   return {
-    name: `${place.find("backend")?.value}`,
-    options: JSON.stringify(place.find("backendOptions")?.value ?? {}),
+    name: `${entry.backend}`,
+    options: JSON.stringify(entry.backendOptions ?? {}),
     origin: { name: `"backend" of ${words}`, options: `"backendOptions" of ${words}` },
   };
 }

@@ -12,14 +12,7 @@ import {
 import { asksNobody, bearerKind, DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import {
-  KEY_WORDS,
-  named,
-  type OptionName,
-  OPTIONS,
-  PROOFS,
-  SIGN_IN_WORDS,
-} from "./declaration.ts";
+import { KEY_WORDS, named, type OptionName, PROOFS, SIGN_IN_WORDS } from "./declaration.ts";
 import type { CallOrigin } from "./places.ts";
 
 /** The option by which a client proves who it is, with its value. */
@@ -124,12 +117,16 @@ function oidcIdentity(
   client: string,
   action: string,
 ): OidcIdentity {
-  const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
-  const clientId = checkKeyPart(normalizeClientId(client), "clientId", action);
+  const checked = checkKeyPart(
+    checkIssuer(normalizeIssuer(issuer), action),
+    named("issuer"),
+    action,
+  );
+  const clientId = checkKeyPart(normalizeClientId(client), named("clientId"), action);
   if (clientId === "") {
     throw invalidOptions(action, `${named("clientId")} is empty`, "Correct it.");
   }
-  const { flow = OPTIONS.flow.fallback, profile } = options;
+  const { flow = "auto", profile } = options;
   checkBearer(options, checked, flow, action);
   const scope = options.scope?.trim().split(/\s+/).join(" ");
   return {

@@ -19,11 +19,9 @@ import {
   OPTION_NAMES,
   type OptionName,
   optionRow,
-  OPTIONS,
   optionTypes,
   PROOFS,
   SIGN_IN_WORDS,
-  SUBJECTS,
 } from "./declaration.ts";
 import type { CallOrigin } from "./places.ts";
 import {
@@ -59,7 +57,8 @@ export interface Runtime {
   emit?: Emit;
 }
 
-const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
+/** The API on a developer's own computer. Anywhere else somebody has to name it. */
+const LOCAL_API_HOST = "http://localhost:5000/api/v1/tracking/";
 
 /** The options of one session with their defaults. */
 export interface ResolvedOptions {
@@ -103,23 +102,22 @@ export function resolveOptions(
   if (debug) sinks.push(showEvent);
   const { issuer, clientId } = identity as Partial<OidcIdentity>;
   if (sinks.length > 0) runtime.emit = eventSink(sinks, given({ issuer, clientId }), runtime.now);
-  const host = options.apiUrl ?? options.apiHost;
   const { interactive = !isUnattended(options) } = options;
+  let host = options.apiUrl ?? options.apiHost;
+  if (isInit && isLocal(identity) && passedHost(places) === undefined) host ??= LOCAL_API_HOST;
+  if (isInit && host === undefined) throw apiHostMissing(action, places);
   return {
     identity,
     interactive: identity.kind === "oidc" && interactive,
     runtime,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
-    ...(isInit && host === undefined && defaultHost(identity, action, places)),
     ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
 }
 
-/** The API on a developer's own machine. Anywhere else somebody has to name it. */
-function defaultHost(identity: Identity, action: string, places?: CallOrigin) {
-  const isLocal = identity.kind === "oidc" && isLoopback(new URL(identity.issuer).hostname);
-  if (!isLocal || passedHost(places) !== undefined) throw apiHostMissing(action, places);
-  return { apiHost: DEFAULT_API_HOST };
+/** Whether the provider is on this computer, as on a developer's own. */
+function isLocal(identity: Identity) {
+  return identity.kind === "oidc" && isLoopback(new URL(identity.issuer).hostname);
 }
 
 function passedHost(places?: CallOrigin): string | undefined {
@@ -144,7 +142,7 @@ function checkProof(identity: Identity, places?: CallOrigin) {
   const { flow, proof, subjectTokenFile } = identity;
   const needed: OptionName[] = [];
   if (flow === "client_credentials" && proof === undefined) needed.push(...PROOFS);
-  if (flow === "token_exchange" && subjectTokenFile === undefined) needed.push(...SUBJECTS);
+  if (flow === "token_exchange" && subjectTokenFile === undefined) needed.push("subjectTokenFile");
   for (const name of needed) {
     const reason = passedReason(name, places);
     const remedy = `Give ${named(name)} beside ${SIGN_IN_WORDS}.`;
@@ -163,7 +161,7 @@ function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions) {
 
 /** The means of a session, or of a sign-out without one. */
 export function runtimeOf(options: Partial<InitOptions>): Runtime {
-  const { timeoutMs = OPTIONS.timeoutMs.fallback } = options;
+  const { timeoutMs = 30_000 } = options;
   return {
     fetch: options.fetch ?? globalThis.fetch,
     now: options.now ?? Date.now,
@@ -210,11 +208,8 @@ export function eventSink(
 
 /** Writes an event to standard error, with the error behind it if it is one of this module: no secret. */
 function showEvent({ time, type, issuer: _, clientId: _1, ...facts }: AuthEvent, error?: unknown) {
-  const words = Object.entries(facts).map(([name, value]) => {
-    if (value instanceof Date) return `${name}=${value.toISOString()}`;
-    return `${name}=${value}`;
-  });
-  const shown: unknown[] = [[time.toISOString(), "validmind-auth", type, ...words].join(" ")];
+  const line = [time.toISOString(), "validmind-auth", type, JSON.stringify(facts)].join(" ");
+  const shown: unknown[] = [line];
   if ("code" in facts && error instanceof Error) shown.push(error);
   // deno-lint-ignore no-console -- a notebook shows no other standard error
   console.error(...shown);

@@ -2,12 +2,13 @@ import { checkOptions, type OptionTypes } from "../../backends/common/check_opti
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { faultOfFolder, lookIfPresent } from "../../backends/common/judge_path.ts";
 import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
-import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
+import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { optionTypes, SETTINGS, STORE_NAMES } from "./declaration.ts";
 import {
+<<<<<<< HEAD
   denialOf,
   type Entry,
   FILE_LIMITS,
@@ -15,21 +16,37 @@ import {
   shown,
   usualSettingsPath,
 } from "./settings_path.ts";
+=======
+  OPTION_NAMES,
+  optionRow,
+  optionTypes,
+  type SettingName,
+  STORE_NAMES,
+} from "./declaration.ts";
+import { type Entry, type Settings, shown, usualSettingsPath } from "./settings_path.ts";
+
+/** All settings by their names in the file: what code and variables may give, but no secret. */
+export const SETTINGS: readonly SettingName[] = [
+  ...OPTION_NAMES.filter((name) => {
+    const { group, secret, isNoSetting } = optionRow(name);
+    return group !== "code" && !secret && !isNoSetting;
+  }),
+  ...STORE_NAMES,
+];
+>>>>>>> main
 
 const TYPES = optionTypes(SETTINGS);
 const ONLY: OptionTypes = { backends: "array", issuers: "array" };
 
 /**
- * Reads a settings file, as far as Deno permits.
+ * Reads a settings file.
  *
- * @param isNamed Whether the call names the file, and so needs it.
  * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
  */
-export function readSettingsFile(path: string, isNamed: boolean): Settings {
-  const { text, ...found } = readText(path, isNamed);
-  const settings = parseSettings(path, text);
+export function readSettingsFile(path: string): Settings {
+  const settings = parseSettings(path, readText(path));
   assertInPlace(path, settings);
-  return { path, ...found, ...settings };
+  return { path, state: "read", ...settings };
 }
 
 /** Refuses what a file may name only at its usual place, or where the superuser keeps it. */
@@ -41,7 +58,10 @@ export function assertInPlace(
   const outside = entries.flatMap((entry) => Object.keys(entry)).find(isOfUsualPlace);
   if (outside === undefined || isTrustedPlace(path)) return;
   const reason = `it names "${outside}", and it is not at its usual place`;
-  throw settingsError(path, reason, placeAdvice(path));
+  const place = usualSettingsPath() ?? "the usual settings file";
+  const remedy =
+    `Keep that in ${place}, or in a file and a folder of the superuser that Deno may read.`;
+  throw settingsError(path, reason, remedy);
 }
 
 /** Whether a setting leads to a secret or to a program, or forbids something: a file that came with a folder may not have it. */
@@ -60,39 +80,13 @@ function isTrustedPlace(path: string) {
   return faultOfFolder(path, 0) === undefined && (file === undefined || file.uid === 0);
 }
 
-function placeAdvice(path: string) {
-  const folder = dirname(path);
-  const place = usualSettingsPath() ?? "the usual settings file";
-  const advice = `Keep that in ${place}, or in a file and a folder of the superuser`;
-  if (isGranted({ name: "read", path: folder })) return `${advice}.`;
-  return `${advice}, and run with ${permissionFlag("read", folder)}.`;
-}
-
-/** The text of the file, or the reason why it was left alone: a command can do without. */
-export function readText(
-  path: string,
-  isNamed: boolean,
-): Pick<Settings, "state" | "denial"> & { readonly text: string } {
-  const text = "{}";
-  const denied = { state: "denied", denial: denialOf(path), text } as const;
-  if (path === "") return { state: "absent", text };
-  // A command runs without it: nobody is asked.
-  if (!isNamed && !isGranted({ name: "read", path })) return denied;
-  const { NotADirectory, NotCapable, NotFound } = Deno.errors;
-  try {
-    const content = readPrivateFile(path, {
-      ...FILE_LIMITS,
-      what: "a settings file",
-      fail: (...why) => settingsError(path, ...why),
-    });
-    return { state: "read", text: content };
-  } catch (error) {
-    const { cause } = error as Error;
-    const isAbsent = cause instanceof NotFound || cause instanceof NotADirectory;
-    if (!isNamed && isAbsent) return { state: "absent", text };
-    if (!isNamed && cause instanceof NotCapable) return denied;
-    throw error;
-  }
+/** The text of a file that is there. */
+export function readText(path: string): string {
+  return readPrivateFile(path, {
+    ...FILE_LIMITS,
+    what: "a settings file",
+    fail: (...why) => settingsError(path, ...why),
+  });
 }
 
 const SECRET = /(token|secret|secret_?id|passw(or)?d|passphrase|api_?key|private_?key)$/i;
@@ -105,20 +99,12 @@ export function parseSettings(
   path: string,
   text: string,
 ): Pick<Settings, "common" | "profiles" | "only"> {
-  const faults: [reason: string, remedy: string][] = [];
-  let document: unknown;
-  try {
-    document = JSON.parse(text, (name, value) => {
-      const fault = faultIn(name, value);
-      if (fault !== undefined) faults.push(fault);
-      return value;
-    });
-  } catch (error) {
-    // Without the rest of the message, which quotes the file.
-    const [place = ""] = / \(line \d+ column \d+\)/.exec((error as Error).message) ?? [];
-    throw settingsError(path, `it is not JSON${place}`, `Write it like ${EXAMPLE}.`);
-  }
-  for (const [reason, remedy] of faults) throw settingsError(path, reason, remedy);
+  const document = parseJson(path, text);
+  JSON.stringify(document, (name, value) => {
+    const fault = faultIn(name, value);
+    if (fault !== undefined) throw settingsError(path, ...fault);
+    return value;
+  });
   const types = { ...TYPES, profiles: "object", only: "object" } as const;
   const { profiles, only = {}, ...common } = checkEntry(path, "", document, types);
   const entries = Object.entries(profiles ?? {});
@@ -127,6 +113,16 @@ export function parseSettings(
     only: checkEntry(path, "", only, ONLY),
     profiles: new Map(entries.map(([name, entry]) => [name, checkEntry(path, name, entry, TYPES)])),
   };
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // Without the rest of the message, which quotes the file.
+    const [place = ""] = / \(line \d+ column \d+\)/.exec((error as Error).message) ?? [];
+    throw settingsError(path, `it is not JSON${place}`, `Write it like ${EXAMPLE}.`);
+  }
 }
 
 /** The fault of one member, at any depth: a secret, a store of somebody's own, a program by its path. */

@@ -5,7 +5,6 @@ import {
   readEnvIfGranted,
 } from "../../backends/common/environment.ts";
 import { isAbsolute, join } from "../../backends/common/paths.ts";
-import { permissionFlag } from "../../backends/common/permission.ts";
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
 
@@ -45,29 +44,20 @@ export function usualSettingsPath(): string | undefined {
 
 /**
  * The place of the settings file: the usual one, or the one that `VM_AUTH_CONFIG` names. Empty where that
- * is empty, or the home folder is not known.
+ * is empty, and `undefined` where the home folder is not known.
  *
  * @throws {ValidMindAuthError} `settings_invalid` for a relative path: the working directory may be of
  * another author.
  */
-export function settingsPath(): string {
+export function settingsPath(): string | undefined {
   const named = isEnvGranted(CONFIG_VARIABLE) ? getEnv(CONFIG_VARIABLE)?.trim() : undefined;
-  if (named === undefined) return usualSettingsPath() ?? "";
+  if (named === undefined) return usualSettingsPath();
   if (named === "" || isAbsolute(named)) return named;
   throw new ValidMindAuthError("settings_invalid", {
     action: "find the settings file",
     reason: `${CONFIG_VARIABLE} is not an absolute path`,
     remedy: "Give the whole path, or unset it.",
   });
-}
-
-/** The message for a file that Deno keeps closed. */
-export function denialOf(path: string): ErrorParts {
-  return {
-    action: `use the settings file ${path}`,
-    reason: "Deno does not permit it",
-    remedy: `If it is there, run with ${permissionFlag("read", path)}, too.`,
-  };
 }
 
 /** A word as an error shows it. A long or unusual word may be a misplaced secret. */

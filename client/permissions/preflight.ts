@@ -16,7 +16,7 @@ import { BROWSER_OPTIONS, GROUPS, optionRow } from "../options/declaration.ts";
 import { readApiSecret } from "../options/secret_file.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { asAlways, backendNeeds, bare, env, net } from "./start_needs.ts";
+import { asAlways, backendNeeds, bare, env } from "./start_needs.ts";
 
 const ACTION = "name the permissions";
 
@@ -46,10 +46,11 @@ export function preflight(
   if (denied.length === 0) return;
   const isUnread = denied.some(({ name }) => name === "env");
   const known = all().filter((need) => isUsed(need)).map(bare);
+  const flags = permissionFlags(isUnread ? [...UNREAD, ...known] : known);
   throw new ValidMindAuthError("permission_required", {
     action,
     reason: `Deno does not permit ${namesOf(denied)}`,
-    remedy: runAdvice(permissionFlags(isUnread ? [...UNREAD, ...known] : known), backend),
+    remedy: commandsFor("Run", runLine, flags, unstableFlag(backend)),
     permissions: known,
   });
 }
@@ -91,11 +92,21 @@ export function permissionFlags(permissions: readonly Deno.PermissionDescriptor[
   }
 }
 
-/** The command that runs this program with these flags, and a shorter one. */
-function runAdvice(flags: string, backend: OidcCredentialsBackend | undefined): string {
-  const unstable = backend !== undefined && isInKv(backend) ? "--unstable-kv " : "";
-  const [exact, all] = [flags, "-A"].map((one) => runLine(unstable + one));
-  return `Run\n  ${exact}\nor, shorter,\n  ${all}`;
+/** The flag of Deno for a store, with a space after it. */
+export function unstableFlag(backend: OidcCredentialsBackend | undefined): string {
+  return backend !== undefined && isInKv(backend) ? "--unstable-kv " : "";
+}
+
+/** A command with these flags, and the shorter one with all permissions. */
+export function commandsFor(
+  way: string,
+  lineOf: (flags: string) => string,
+  flags: string,
+  unstable: string,
+): string {
+  const exact = `${way}\n  ${lineOf(unstable + flags)}`;
+  if (flags === "-A") return exact;
+  return `${exact}\nor, shorter,\n  ${lineOf(`${unstable}-A`)}`;
 }
 
 /**
@@ -125,24 +136,14 @@ export function browserNeeds(options: SessionOptions): PermissionNeed[] {
 const REDIRECT_NEEDS = [
   ...BROWSER_OPTIONS.flatMap((name) => optionRow(name).variable ?? []),
   "JUPYTERHUB_PUBLIC_HUB_URL",
-  "JUPYTERHUB_SERVICE_PREFIX",
   "SSH_CONNECTION",
   "SSH_TTY",
 ].map((variable) => env(variable, GROUPS.browser, "optional"));
 
-/**
- * The needs of signing out: all permissions that the backend declares, since an entry is removed, and
- * to revoke the issuers' hosts.
- */
-export function clearNeeds(
-  backend: OidcCredentialsBackend,
-  issuersToAsk: readonly string[],
-): PermissionNeed[] {
+/** The needs of signing out: all permissions that the backend declares, since an entry is removed. */
+export function clearNeeds(backend: OidcCredentialsBackend): PermissionNeed[] {
   const reason = "to remove the stored tokens";
-  return [
-    ...backendNeeds(backend).map((need) => asAlways({ ...need, reason })),
-    ...issuersToAsk.map((issuer) => net(issuer, "to have the tokens revoked", "always")),
-  ];
+  return backendNeeds(backend).map((need) => asAlways({ ...need, reason }));
 }
 
 /** The work of `Session.dropPermissions`. */

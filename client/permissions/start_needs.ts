@@ -52,31 +52,24 @@ export function startNeeds(
 ): PermissionNeed[] {
   const { identity, runtime } = resolved;
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
-  const isNative = runtime.fetch === globalThis.fetch;
-  if (identity.kind === "oidc" && isNative) {
-    needs.push(net(identity.issuer, "to sign in at the provider", "sign_in"));
+  if (identity.kind === "oidc") {
+    const isNative = runtime.fetch === globalThis.fetch;
+    needs.push(...providerNeeds(identity, isNative, "to sign in at the provider"));
   }
-  if (identity.kind === "oidc") needs.push(...proofNeeds(identity, isNative));
   if (backend !== undefined) needs.push(...choiceNeeds(options), ...backendNeeds(backend));
   return uniqueNeeds([...needs, ...settingsNeeds(options)]);
 }
 
-/** The purpose of reading the settings file. */
-const SETTINGS_REASON = "to read the settings file";
-
 /** Those of the settings file, which Deno alone reads. A start does without it, unless it names a profile. */
 function settingsNeeds(options: InitOptions): PermissionNeed[] {
   if (!isDeno) return [];
+  const reason = "to read the settings file";
   const path = settingsPath();
-  const needs = [
-    env(CONFIG_VARIABLE, SETTINGS_REASON, "optional"),
-    env(HOME_VARIABLE, SETTINGS_REASON, "optional"),
-  ];
-  if (path !== "") needs.push(read(path, SETTINGS_REASON, "optional"));
   const isNeeded = profileName(options) !== "" && !isNamedByCode(options);
-  if (!isNeeded) return needs;
-  const [ofPlace, ...ofFile] = needs;
-  return [ofPlace!, ...ofFile.map(asAlways)];
+  const need = isNeeded ? "always" : "optional";
+  const needs = [env(CONFIG_VARIABLE, reason, "optional"), env(HOME_VARIABLE, reason, need)];
+  if (path) needs.push(read(path, reason, need));
+  return needs;
 }
 
 export function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
@@ -98,12 +91,6 @@ export function variableNeeds(options: InitOptions, call: Call): PermissionNeed[
 export function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionNeed[] {
   if ((credentialsBackend ?? getDefaultBackend()) !== undefined) return [];
   return selectionNeeds();
-}
-
-/** An empty text is not an unset variable here. */
-function readIfGranted(variable: string): string | undefined | null {
-  if (isEnvGranted(variable)) return getEnv(variable);
-  return null;
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
@@ -172,20 +159,26 @@ function flowOf({ flow }: SessionOptions): unknown {
 }
 
 /**
- * The needs of the client's proof and of the token to exchange, which a start from a stored token does
- * without.
+ * The needs of the provider, of the client's proof and of the token to exchange, which a start from a
+ * stored token does without.
  *
  * @param isNative Whether requests are made by Deno's own `fetch`.
+ * @param purpose The purpose of asking the provider.
  */
-export function proofNeeds(identity: OidcIdentity, isNative: boolean): PermissionNeed[] {
-  const { proof, subjectTokenFile } = identity;
+export function providerNeeds(
+  { issuer, proof, subjectTokenFile }: OidcIdentity,
+  isNative: boolean,
+  purpose: string,
+): PermissionNeed[] {
+  const needs: PermissionNeed[] = [];
+  if (isNative) needs.push(net(issuer, purpose, "sign_in"));
   const reason = "to prove the client, or to exchange a token";
-  const files = [proof && fileWith(proof), subjectTokenFile]
-    .filter((path) => path !== undefined).map((path) => read(path, reason, "sign_in"));
+  for (const path of [proof && fileWith(proof), subjectTokenFile]) {
+    if (path !== undefined) needs.push(read(path, reason, "sign_in"));
+  }
   const job = proof && gitHubJob(proof);
-  if (job === undefined) return files;
-  const variables = GITHUB_VARIABLES.map((name) => env(name, reason, "sign_in"));
-  const needs = [...files, ...variables];
+  if (job === undefined) return needs;
+  needs.push(...GITHUB_VARIABLES.map((name) => env(name, reason, "sign_in")));
   if (isNative && job.address) needs.push(net(job.address.href, reason, "sign_in"));
   return needs;
 }
@@ -209,12 +202,14 @@ export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): Permi
  * readable ones tell.
  */
 export function selectionNeeds(): PermissionNeed[] {
-  const { variables, options } = readBackendChoice(readIfGranted);
+  // An empty text is not an unset variable here.
+  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
+  const { variables, options } = readBackendChoice(read);
   const needs = variables.map((variable) => {
     return env(variable, variable === HOME_VARIABLE ? "to find the stored tokens" : undefined);
   });
   if (options === undefined) return needs;
-  return [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
+  return [...needs, ...optionNeeds(read(options) ?? "")];
 }
 
 /** The needs of `${NAME}` in the text of a backend's options. */
@@ -246,10 +241,10 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
   if (!Array.isArray(declared)) checkDescriptor(undefined, origin);
   return (declared as BackendPermission[]).map((descriptor) => {
     const { name } = checkDescriptor(descriptor, origin);
-    const [toFind, toKeep] = ["to find the stored tokens", "to keep the tokens"];
-    if (descriptor.need === "sign_in") return { ...descriptor, reason: toKeep, need: "sign_in" };
-    if (name === "write") return { ...descriptor, reason: toKeep, need: "always" };
-    return { ...descriptor, reason: toFind, need: "always" };
+    const isOfSignIn = descriptor.need === "sign_in";
+    const isToKeep = isOfSignIn || name === "write";
+    const reason = isToKeep ? "to keep the tokens" : "to find the stored tokens";
+    return { ...descriptor, reason, need: isOfSignIn ? "sign_in" : "always" };
   });
 }
 

@@ -9,7 +9,6 @@ import {
   plainPrompt,
   type Prompt,
   promptHtml,
-  signedInAs,
   type SignInPage,
 } from "./prompt.ts";
 import { isShownByCaller, isTerminal, showLine, showText } from "./terminal.ts";
@@ -39,7 +38,8 @@ export async function openPrompt(page: SignInPage, now: Clock): Promise<Prompt> 
 export async function showStored(session: Session, options: SessionOptions): Promise<void> {
   const jupyter = notebook();
   if (jupyter === undefined || isShownByCaller(options)) return;
-  const data = outcomeData(signedInAs(await session.status()), session.issuer ?? "");
+  const outcome = { ...await session.status(), kind: "signed_in" } as const;
+  const data = outcomeData(outcome, session.issuer ?? "");
   try {
     await jupyter.broadcast("display_data", { data, metadata: {}, transient: {} });
   } catch {
@@ -59,7 +59,7 @@ async function openNotebookPrompt(
 ): Promise<Prompt> {
   const id = `vm-auth-${crypto.randomUUID()}`;
   // A phone cannot bring the answer back to this computer. An address may be too long for a code.
-  const qr = page.answer ? "" : await qrCode(page.url).then(qrSvg).catch(() => "");
+  const qr = page.answer ? "" : await qrPicture(page.url).catch(() => "");
   const notes: string[] = [];
   let queue: Promise<void> = Promise.resolve();
 
@@ -111,10 +111,22 @@ async function openTextPrompt(page: SignInPage): Promise<Prompt> {
   };
 }
 
-/** The QR code with a line below, or nothing where it does not fit on the screen. */
+/** The QR code as SVG. The quiet zone has the four modules of ISO/IEC 18004. */
+async function qrPicture(text: string) {
+  const { renderSVG } = await loadQr();
+  return renderSVG(text, { border: 4, pixelSize: 1 });
+}
+
+/**
+ * The QR code in half blocks with a line below, or nothing where it does not fit on the screen. Its light
+ * modules are drawn, which is right on a dark terminal also without colours. Today's scanners read the
+ * reverse, too.
+ */
 async function qrBlock(text: string) {
   try {
-    const lines = qrLines(await qrCode(text));
+    const { renderUnicodeCompact } = await loadQr();
+    // A narrow quiet zone is enough, since the terminal's own colour surrounds it.
+    const lines = renderUnicodeCompact(text, { border: 2 }).split("\n");
     const { columns, rows } = Deno.consoleSize();
     if (columns < lines[0]!.length + 4 || rows < lines.length + TEXT_LINES) return "";
     // True white on black instead of the theme's colours: a pale grey is hard to scan.
@@ -125,49 +137,5 @@ async function qrBlock(text: string) {
   }
 }
 
-/** A QR code, row by row: `true` is dark. It has no quiet zone, which the drawing adds. */
-type QrCode = readonly (readonly boolean[])[];
-
-/** The code of a text. The package for it is loaded only then. */
-async function qrCode(text: string): Promise<QrCode> {
-  const { encode } = await import("uqr");
-  return encode(text, { ecc: "L", border: 0 }).data;
-}
-
-/**
- * An SVG of dark squares on white in every theme, as scanners need it. The quiet zone has the four
- * modules of ISO/IEC 18004.
- */
-function qrSvg(code: QrCode) {
-  const quiet = 4;
-  const size = code.length + 2 * quiet;
-  let path = "";
-  for (const [y, row] of code.entries()) {
-    for (const [x, isDark] of row.entries()) {
-      if (isDark) path += `M${x + quiet} ${y + quiet}h1v1h-1z`;
-    }
-  }
-  return `<svg role="img" aria-label="QR code of the page to open" ` +
-    `viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h${size}v${size}H0z"/>` +
-    `<path fill="#000" d="${path}"/></svg>`;
-}
-
-/**
- * The lines of the code in half blocks, two rows in each. The light modules are drawn, which is right
- * on a dark terminal also without colours. Today's scanners read the reverse, too.
- */
-function qrLines(code: QrCode) {
-  const quiet = 2; // enough for scanners on a screen, since the terminal's own colour surrounds it
-  const size = code.length + 2 * quiet;
-  const isLight = (x: number, y: number) => !code[y - quiet]?.[x - quiet];
-  const lines: string[] = [];
-  for (let y = 0; y < size; y += 2) {
-    let line = "";
-    for (let x = 0; x < size; x++) {
-      const lights = Number(isLight(x, y)) + 2 * Number(isLight(x, y + 1));
-      line += " ▀▄█"[lights];
-    }
-    lines.push(line);
-  }
-  return lines;
-}
+/** Loaded only where a code is shown. */
+const loadQr = () => import("uqr");

@@ -1,4 +1,3 @@
-import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { SessionStatus } from "../session.ts";
 
@@ -40,8 +39,6 @@ export interface PageAnswer {
   startUrl?: string;
   /** Takes an address. Gives the reason where it is of no use. */
   submit?: (address: string) => string | undefined;
-  /** Where a form of the notebook reaches this program, if a proxy leads here. */
-  form?: { port: number; path: string };
   /** The way for an address where the page is shown, in lines. */
   handIn?: readonly string[];
 }
@@ -60,29 +57,10 @@ export type Failure = "denied" | "expired" | "interrupted" | "error";
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
 export type Outcome = SignedIn | { kind: Failure };
 
-export interface SignedIn {
+export interface SignedIn extends Omit<SessionStatus, "kind" | "signedIn"> {
   kind: "signed_in";
-  /** The person, as far as the ID token says. */
-  who: string | undefined;
-  /** When the token ends, in milliseconds since the epoch. */
-  expiresAt: number;
-  place: string;
-  /** Whether the token can be refreshed without the person. */
-  isRefreshable: boolean;
   /** Whether another program has signed in, and the page was of no use. */
   isElsewhere?: boolean;
-}
-
-/** The outcome that a session is the proof of. */
-export function signedInAs(status: Omit<SessionStatus, "kind" | "signedIn">): SignedIn {
-  const { email, name, subject, expiresAt, backend, refreshable } = status;
-  return {
-    kind: "signed_in",
-    who: email ?? name ?? subject,
-    expiresAt: expiresAt?.getTime() ?? 0,
-    place: backend?.location ?? backend?.name ?? "",
-    isRefreshable: refreshable === true,
-  };
 }
 
 /** The page in plain lines, which are true whenever they are read. */
@@ -126,13 +104,16 @@ function awayLines({ handIn }: PageAnswer) {
 
 export function outcomeLines(outcome: Outcome): string[] {
   if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
-  const { who, expiresAt, place, isRefreshable, isElsewhere } = outcome;
+  const { email, name, subject, expiresAt, backend, refreshable, isElsewhere } = outcome;
+  const who = email ?? name ?? subject;
+  const end = formatTime(expiresAt?.getTime() ?? 0);
+  const place = printable(backend?.location ?? `${backend?.name}`, 500);
   const lines = [
     `Signed in${who === undefined ? "" : ` as ${printable(who)}`}.`,
-    `The token is valid until ${formatTime(expiresAt)} and stored in ${printable(place, 500)}.`,
+    `The token is valid until ${end} and stored in ${place}.`,
   ];
   if (isElsewhere) lines.push(ELSEWHERE);
-  if (!isRefreshable) lines.push(NO_REFRESH);
+  if (!refreshable) lines.push(NO_REFRESH);
   return lines;
 }
 
@@ -173,53 +154,32 @@ export function promptHtml(
   now: number,
   notes: readonly string[],
 ): string {
-  const href = escapeHtml(page.url, Infinity);
-  const notice = notes.map((note) => `<p class="vm-auth-note">${escapeHtml(note, 500)}</p>`);
-  const qrLink = qr && `<a class="vm-auth-qr" href="${href}" target="_blank" ` +
-      `rel="noopener noreferrer" title="Scan with a phone, or click">${qr}</a>`;
-  return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
-    `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p>` +
-    `<ol><li>Open <a href="${href}" target="_blank" rel="noopener noreferrer">` +
-    `${escapeHtml(page.shortUrl, 100)}</a></li>${codeHtml(page)}${answerHtml(page)}</ol>` +
-    `${awayHtml(page)}${formHtml(page)}${notice.join("")}${waitHtml(page, now)}` +
-    `</div>${qrLink}</div><script>${pageScript(id)}</script>`;
-}
-
-/** The end of the page, by the clock, and the way to the result for a page that is sent no outcome. */
-function waitHtml(page: SignInPage, now: number) {
+  const { url, code, answer, expiresAt } = page;
+  const href = `href="${escapeHtml(url, Infinity)}" target="_blank" rel="noopener noreferrer"`;
+  const steps = [`Open <a ${href}>${escapeHtml(page.shortUrl, 100)}</a>`];
+  const remarks = notes.map((note) => escapeHtml(note, 500));
+  if (code) {
+    const task = code.isFilledIn ? "Check that the page shows this code" : "Enter this code";
+    // No `code` element, which JupyterLab paints grey.
+    steps.push(`${task}<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div>`);
+  }
+  if (answer) {
+    steps.push(escapeHtml(arrival(answer), Infinity));
+    const away = awayLines(answer).map((line) => escapeHtml(line, Infinity));
+    remarks.unshift(away.join("<br>"));
+  }
+  const list = steps.map((step) => `<li>${step}</li>`).join("");
+  const notices = remarks.map((remark) => `<p class="vm-auth-note">${remark}</p>`).join("");
+  // The end of the page, by the clock, and the way to the result for a page that is sent no outcome.
   const name = endsWith(page);
-  const end = page.expiresAt.getTime();
-  return `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" data-end="${end}">` +
-    `The ${name} ends at ${escapeHtml(formatTime(end))}. ${AFTER_RELOAD}</p>`;
-}
-
-function answerHtml({ answer }: SignInPage) {
-  return answer === undefined ? "" : `<li>${escapeHtml(arrival(answer), Infinity)}</li>`;
-}
-
-function awayHtml({ answer }: SignInPage) {
-  if (answer === undefined) return "";
-  const lines = awayLines(answer).map((line) => escapeHtml(line, Infinity));
-  return `<p class="vm-auth-note vm-auth-away">${lines.join("<br>")}</p>`;
-}
-
-/**
- * The place of a form for an address that the browser could not bring here. The script makes the form
- * where the notebook's server leads to this program (jupyter-server-proxy), since elsewhere it would
- * lead to an error page.
- */
-function formHtml({ answer }: SignInPage) {
-  if (answer?.form === undefined) return "";
-  const { port, path } = answer.form;
-  const base = escapeHtml(readEnvIfGranted("JUPYTERHUB_SERVICE_PREFIX") ?? "");
-  return `<div class="vm-auth-form" data-base="${base}" data-path="proxy/${port}${path}"></div>`;
-}
-
-/** No `code` element, which JupyterLab paints grey. */
-function codeHtml({ code }: SignInPage) {
-  if (code === undefined) return "";
-  const task = code.isFilledIn ? "Check that the page shows this code" : "Enter this code";
-  return `<li>${task}<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div></li>`;
+  const end = expiresAt.getTime();
+  const wait = `The ${name} ends at ${escapeHtml(formatTime(end))}. ${AFTER_RELOAD}`;
+  const qrLink = qr &&
+    `<a class="vm-auth-qr" ${href} title="Scan with a phone, or click">${qr}</a>`;
+  return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
+    `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p><ol>${list}</ol>${notices}` +
+    `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" data-end="${end}">${wait}</p>` +
+    `</div>${qrLink}</div><script>${pageScript(id)}</script>`;
 }
 
 /**
@@ -251,27 +211,18 @@ const FRESH_MS = 5000;
 
 /**
  * The script of a prompt. It makes the parts that are of no use without it: a button that copies the
- * code, the form for an address, and the countdown. The countdown goes by the end of the page, since
+ * code, and the countdown. The countdown goes by the end of the page, since
  * the script runs anew in a notebook that is opened later. This module has made the id.
  */
 function pageScript(id: string) {
   return `(()=>{const root=document.getElementById("${id}");if(!root)return;
 const find=name=>root.querySelector(name),add=(to,tag,values)=>to.appendChild(Object.assign(document.createElement(tag),values));
-const code=find("samp"),form=find(".vm-auth-form"),wait=find(".vm-auth-wait");
+const code=find("samp"),wait=find(".vm-auth-wait");
 if(code){
 const button=add(code.parentNode,"button",{type:"button",textContent:"Copy"});
 const select=()=>{const s=getSelection();s.removeAllRanges();const r=document.createRange();r.selectNodeContents(code);s.addRange(r)};
 button.onclick=async()=>{try{await navigator.clipboard.writeText(code.textContent)}catch{select();if(!document.execCommand("copy"))return}
 button.textContent="Copied";setTimeout(()=>{button.textContent="Copy"},2000)}}
-if(form){let base=form.dataset.base;
-if(!base)try{base=JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl}catch{}
-if(base){const url=new URL(base.replace(/\\/?$/,"/")+form.dataset.path,location.origin).href;
-fetch(url).then(r=>{if(r.status!==204)return;
-const made=add(form,"form",{method:"post",target:"_blank",rel:"noopener noreferrer",action:url});
-add(made,"p",{className:"vm-auth-note",textContent:"Does that page not load? Paste its whole address. It can be used once."});
-const row=add(made,"div",{className:"vm-auth-row"});
-add(row,"input",{name:"address",required:true,autocomplete:"off",spellcheck:false});add(row,"button",{type:"submit",textContent:"Sign in"});
-find(".vm-auth-away")?.remove()},()=>{})}}
 const {name,shown,end}=wait.dataset,hint=Date.now()-shown>${FRESH_MS}?". ${AFTER_RELOAD}":"";
 const count=()=>{const s=Math.ceil((end-Date.now())/1000);
 if(s>0)wait.textContent="Waiting for approval, expires in "+Math.floor(s/60)+":"+String(s%60).padStart(2,"0")+hint;
@@ -292,12 +243,10 @@ font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sa
 .vm-auth .vm-auth-main li{margin:4px 0}
 .vm-auth-row{display:flex;align-items:center;gap:14px;margin-top:2px}
 .vm-auth .vm-auth-row samp{color:inherit;font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
-.vm-auth input,.vm-auth button{padding:2px 10px;border:1px solid #8888;border-radius:6px;background:none;color:inherit;font:inherit;font-size:13px}
-.vm-auth input{flex:1;min-width:0}
-.vm-auth button{cursor:pointer}
+.vm-auth button{padding:2px 10px;border:1px solid #8888;border-radius:6px;background:none;color:inherit;font:inherit;font-size:13px;cursor:pointer}
 .vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:10px;font-size:13px;overflow-wrap:anywhere}
 .vm-auth .vm-auth-wait{font-variant-numeric:tabular-nums}
 .vm-auth .vm-auth-over{font-weight:600}
 .vm-auth-qr{flex:none;align-self:center;line-height:0}
-.vm-auth-qr svg{width:132px;height:132px;border-radius:6px}
+.vm-auth-qr svg{width:132px;height:132px;border-radius:6px;shape-rendering:crispEdges}
 </style>`;

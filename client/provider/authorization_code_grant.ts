@@ -4,7 +4,7 @@ import { remember } from "../../backends/common/redaction.ts";
 import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
-import { pageRefusal } from "./error.ts";
+import { refusalError } from "./error.ts";
 import type { Endpoint } from "./fetch.ts";
 import { normalizeGrant } from "./normalize.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
@@ -128,7 +128,7 @@ function validate(
     if (!(error instanceof oauth.AuthorizationResponseError)) throw error;
     const json = Object.fromEntries(answer);
     const refusal = readRefusal({ at: "page", status: 400, text: "", json }, runtime.secrets);
-    throw pageRefusal(server.issuer, refusal, { scope });
+    throw refusalError("sign in", server.issuer, refusal, { scope });
   }
 }
 

@@ -36,67 +36,10 @@ interface Sender {
 
 /** The place that the proof of a client comes from. */
 interface ProofSource {
-  readonly way: "secret" | "key" | "assertion";
   /** For messages. */
   readonly name: string;
   /** Gets the secret, the key or the assertion, which are renewed all the time. */
   get(issuer: string, sender: Sender): string | Promise<string>;
-}
-
-/** How a client proves to a provider who it is: RFC 6749, section 2.3. */
-export class ClientAuth {
-  readonly #source: ProofSource;
-
-  /** The variables of a job are read at once: a session may give them back. */
-  constructor(proof: ClientProof) {
-    this.#source = sourceOf(proof);
-  }
-
-  /**
-   * The proof for oauth4webapi. It is got anew for each request.
-   *
-   * @param isTurned Whether to take the other way: see {@linkcode hasOtherWay}.
-   */
-  prove(server: oauth.AuthorizationServer, isTurned: boolean, sender: Sender): oauth.ClientAuth {
-    const { way, name, get } = this.#source;
-    return async (...request) => {
-      const text = await get(server.issuer, sender);
-      if (way === "secret") remember(sender.runtime.secrets, [text]);
-      const proofs = {
-        secret: () => bySecret(text, server, isTurned),
-        key: () => byKey(name, text, server, isTurned),
-        assertion: () => byAssertion(name, text),
-      };
-      const auth = await proofs[way]();
-      await auth(...request);
-    };
-  }
-
-  /**
-   * Whether the client can prove itself in another way after the provider has refused one. A secret goes
-   * into the header instead of the form, where the provider states both. A signed assertion is for the
-   * token endpoint instead of the issuer. Ory Hydra takes a secret only in the way that the client is
-   * registered with, and an assertion for the token endpoint only.
-   */
-  hasOtherWay(server: oauth.AuthorizationServer): boolean {
-    const { way } = this.#source;
-    if (way === "key") return isOwnEndpoint(server);
-    const methods = server.token_endpoint_auth_methods_supported;
-    const both = ["client_secret_post", "client_secret_basic"];
-    return way === "secret" && both.every((name) => methods?.includes(name));
-  }
-
-  /** The advice where the provider refuses the client. */
-  get advice(): string {
-    const { way, name } = this.#source;
-    return `Check ${CLIENT_ID}` + {
-      secret: `, and that ${name} is its secret (a public client has none).`,
-      key: ` and the clock. The public key of ${name} has to be registered with the same kid.`,
-      assertion:
-        ` and the JWT in ${name}. The JWT must not have ended (exp). The provider has to ` +
-        "trust its iss, sub and aud for this client.",
-    }[way];
-  }
 }
 
 /** The ways of the options. */
@@ -108,18 +51,69 @@ const WAYS = {
   clientAssertionFile: "assertion",
 } as const;
 
-/** Where a proof comes from. */
+/** What {@linkcode clientAuth} gives. */
+export type ClientAuth = ReturnType<typeof clientAuth>;
+
+/**
+ * How a client proves to a provider who it is: RFC 6749, section 2.3. The variables of a job are read at
+ * once: a session may give them back.
+ */
+export function clientAuth(proof: ClientProof) {
+  const way = WAYS[proof.option];
+  const { name, get } = sourceOf(proof);
+  return {
+    /**
+     * The proof for oauth4webapi. It is got anew for each request.
+     *
+     * @param isTurned Whether to take the other way.
+     */
+    prove: (server: oauth.AuthorizationServer, isTurned: boolean, sender: Sender) => {
+      const auth: oauth.ClientAuth = async (...request) => {
+        const text = await get(server.issuer, sender);
+        if (way === "secret") remember(sender.runtime.secrets, [text]);
+        const proofs = {
+          secret: () => bySecret(text, server, isTurned),
+          key: () => byKey(name, text, server, isTurned),
+          assertion: () => byAssertion(name, text),
+        };
+        const prove = await proofs[way]();
+        await prove(...request);
+      };
+      return auth;
+    },
+    /**
+     * Whether the client can prove itself in another way after the provider has refused one. A secret goes
+     * into the header instead of the form, where the provider states both. A signed assertion is for the
+     * token endpoint instead of the issuer. Ory Hydra takes a secret only in the way that the client is
+     * registered with, and an assertion for the token endpoint only.
+     */
+    hasOtherWay(server: oauth.AuthorizationServer): boolean {
+      if (way === "key") return isOwnEndpoint(server);
+      const methods = server.token_endpoint_auth_methods_supported;
+      const both = ["client_secret_post", "client_secret_basic"];
+      return way === "secret" && both.every((method) => methods?.includes(method));
+    },
+    /** The advice where the provider refuses the client. */
+    advice: `Check ${CLIENT_ID}` + {
+      secret: `, and that ${name} is its secret (a public client has none).`,
+      key: ` and the clock. The public key of ${name} has to be registered with the same kid.`,
+      assertion:
+        ` and the JWT in ${name}. The JWT must not have ended (exp). The provider has to ` +
+        "trust its iss, sub and aud for this client.",
+    }[way],
+  };
+}
+
 function sourceOf(proof: ClientProof): ProofSource {
   const { option, value } = proof;
-  const way = WAYS[option];
   const path = fileWith(proof);
   if (path !== undefined) {
-    return { way, name: fileOf(option, path), get: () => readSecretFile(option, path) };
+    return { name: fileOf(option, path), get: () => readSecretFile(option, path) };
   }
   const name = named(option);
   const job = gitHubJob(proof);
-  if (job !== undefined) return { way, name, get: (...request) => askGitHub(job, ...request) };
-  return { way, name, get: (_, sender) => textOf(value, sender) };
+  if (job !== undefined) return { name, get: (...request) => askGitHub(job, ...request) };
+  return { name, get: (_, sender) => textOf(value, sender) };
 }
 
 /**

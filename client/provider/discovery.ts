@@ -56,8 +56,8 @@ async function statedIssuer(issuer: URL, response: Response) {
 }
 
 /**
- * The endpoint for revocation. Where the document of OpenID Connect has none, the one of RFC 8414 may: at
- * its place, or below the issuer (django-oauth-toolkit). `undefined` where none has.
+ * The endpoint for revocation. django-oauth-toolkit names it only in a document of RFC 8414 below the
+ * issuer. `undefined` where there is none.
  *
  * @param get Requests a document.
  */
@@ -66,22 +66,14 @@ export async function findRevocationEndpoint(
   get: (url: string) => Promise<Response>,
 ): Promise<string | undefined> {
   if (revocation_endpoint !== undefined) return revocation_endpoint;
-  const url = new URL(issuer);
-  const name = ".well-known/oauth-authorization-server";
-  const places = new Set([
-    new URL(`/${name}${withoutSlash(url.pathname)}`, url).href,
-    `${withoutSlash(issuer)}/${name}`,
-  ]);
-  for (const place of places) {
-    try {
-      const found = await oauth.processDiscoveryResponse(url, await get(place));
-      checkEndpoint("revocation_endpoint", found.revocation_endpoint, url.href);
-      return found.revocation_endpoint;
-    } catch {
-      // It has no document, or none of this issuer with this endpoint.
-    }
+  try {
+    const response = await get(`${withoutSlash(issuer)}/.well-known/oauth-authorization-server`);
+    const found = await oauth.processDiscoveryResponse(new URL(issuer), response);
+    checkEndpoint("revocation_endpoint", found.revocation_endpoint, issuer);
+    return found.revocation_endpoint;
+  } catch {
+    return undefined; // it has no document, or none of this issuer with this endpoint
   }
-  return undefined;
 }
 
 /**

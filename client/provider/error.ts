@@ -2,12 +2,7 @@ import * as oauth from "oauth4webapi";
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { isEntraIssuer } from "../entry/bearer.ts";
-import {
-  isOwn,
-  ProviderUnavailableError,
-  type RefusalKind,
-  ValidMindAuthError,
-} from "../errors.ts";
+import { isOwn, type RefusalKind, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
 import { CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
@@ -45,24 +40,14 @@ export function providerError(
   return refusalError(action, issuer, refusal, advice, headers.get("retry-after"));
 }
 
-/** The error of a refusal in the browser: RFC 6749, section 4.1.2.1. */
-export function pageRefusal(
-  issuer: string,
-  refusal: Refusal,
-  advice: RefusalAdvice,
-): ValidMindAuthError {
-  const error = refusalError("sign in", issuer, refusal, advice);
-  if (refusal.kind === "fault") return new ProviderUnavailableError(error);
-  return error;
-}
-
-function refusalError(
+/** The error of a refusal, in an answer or in the browser: RFC 6749, section 4.1.2.1. */
+export function refusalError(
   action: string,
   issuer: string,
   refusal: Refusal,
   advice: RefusalAdvice,
   retryAfter: string | null = null,
-) {
+): ValidMindAuthError {
   return new ValidMindAuthError("provider_refused", {
     action: `${action} at ${issuer}`,
     reason: `the provider answered ${answerOf(refusal)}`,
@@ -137,11 +122,9 @@ function remedyOfIdToken(code: unknown, text: string) {
 
 function otherIssuer(action: string, issuer: string, stated: unknown) {
   const name = typeof stated === "string" ? `, ${printable(stated)}` : "";
-  const reason = `its discovery document names another issuer${name}`;
-  return invalidProvider(action, reason, remedyOfIssuer(issuer));
-}
-
-function remedyOfIssuer(issuer: string) {
-  if (!isEntraIssuer(issuer)) return "Give the issuer exactly as the provider states it.";
-  return `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`;
+  let remedy = "Give the issuer exactly as the provider states it.";
+  if (isEntraIssuer(issuer)) {
+    remedy = `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`;
+  }
+  return invalidProvider(action, `its discovery document names another issuer${name}`, remedy);
 }

@@ -161,13 +161,8 @@ function readRequest({ at }: Endpoint, { body, headers }: RequestInit) {
  * neither tells.
  */
 export function providerSkew(date: string | null, issuedAt?: unknown): number | undefined {
-  const byDate = parseHttpDate(date);
-  if (!Number.isNaN(byDate)) return secondsAhead(byDate, DAY_SECONDS);
-  if (typeof issuedAt !== "number") return undefined;
-  return secondsAhead(issuedAt * 1000, MAX_SKEW_SECONDS);
-}
-
-function secondsAhead(time: number, most: number): number | undefined {
+  let [time, most] = [parseHttpDate(date), DAY_SECONDS];
+  if (Number.isNaN(time)) [time, most] = [Number(issuedAt) * 1000, MAX_SKEW_SECONDS];
   const seconds = Math.round((time - Date.now()) / 1000);
   if (Math.abs(seconds) <= most) return seconds;
   return undefined;
@@ -198,7 +193,7 @@ async function fetchText(
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
     const action = `reach ${place(url)}`;
-    if (isNotCapable(error)) throw netDenied(action, "it", netHost(new URL(url)));
+    if (isNotCapable(error)) throw netDenied(action, netHost(new URL(url)));
     const isLate = limit.signal.aborted;
     const fault = connectionFault(error, isLate ? timeoutMs : undefined);
     throw new ProviderUnavailableError({
@@ -243,17 +238,16 @@ function rebuild({ status, body }: Answer, received: Headers) {
 
 /** The error for an answer that decides nothing. */
 function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Iterable<string>) {
+  const { status, code, said } = refusal;
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
-  const reason = wordsForFault(refusal, printable(contentType, 60));
+  const words = [code, said].filter((text) => text !== "").join(": ");
+  let reason = `the provider answered with status ${status} (${printable(words)})`;
+  if (words === "") {
+    reason = `it has status ${status} and no usable JSON (${printable(contentType, 60)})`;
+  }
+  if (isRedirect(status)) reason = "it redirects to another address, to which no token is sent";
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
   return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
-}
-
-function wordsForFault({ status, code, said }: Refusal, contentType: string) {
-  if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
-  const words = [code, said].filter((text) => text !== "").join(": ");
-  if (words === "") return `it has status ${status} and no usable JSON (${contentType})`;
-  return `the provider answered with status ${status} (${printable(words)})`;
 }
 
 function unusableAnswer(url: string, reason: string, remedy: string, retryAfterMs?: number) {

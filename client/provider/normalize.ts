@@ -8,9 +8,6 @@ export interface Answer {
   body: Json;
 }
 
-/** The lists of a discovery document. */
-const LIST = /(methods|scopes|types|values)_supported$/;
-
 /** Puts right a document: discovery, keys. `undefined` for any other answer. */
 export function normalizeDocument(status: number, json: Json | undefined): Answer | undefined {
   if (status !== 200 || json === undefined) return undefined;
@@ -35,32 +32,15 @@ export function normalizeGrant(
   return { status: 200, body: normalizeBody(body) };
 }
 
-/** The members of an answer that have a value. A list that is not an array has none. */
+/** The members of an answer that have a value. */
 function withoutBlanks(json: Json): Json {
-  return Object.fromEntries(Object.entries(json).filter(hasValue));
+  const members = Object.entries(json);
+  return Object.fromEntries(members.filter(([, value]) => value !== null && value !== ""));
 }
 
-function hasValue([name, value]: [name: string, value: unknown]) {
-  if (LIST.test(name)) return Array.isArray(value);
-  return value !== null && value !== "";
-}
-
-/** Puts right tokens: the case of their type, numbers as texts, lists of scopes. */
-export function normalizeTokens(body: Json): Json {
-  const { expires_in, scope, token_type = "", ...tokens } = body;
-  const isBearer = /^(bearer([-_ ]?token)?)?$/i.test(String(token_type));
-  return {
-    token_type: isBearer ? "Bearer" : token_type,
-    ...tokens,
-    expires_in: positiveNumber(expires_in),
-    scope: scopeText(scope),
-  };
-}
-
-function scopeText(scope: unknown): string | undefined {
-  if (Array.isArray(scope)) return scope.join(" ");
-  if (typeof scope === "string") return scope;
-  return undefined;
+/** Puts right tokens: a type that is left out, a lifetime as a text. */
+export function normalizeTokens({ expires_in, ...tokens }: Json): Json {
+  return { token_type: "Bearer", ...tokens, expires_in: positiveNumber(expires_in) };
 }
 
 /** A number above 0, also as a string; any other value counts as absent. */

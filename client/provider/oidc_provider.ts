@@ -165,6 +165,6 @@ export async function openProvider(
   runtime: Runtime,
 ): Promise<OidcProvider> {
   if (identity.proof === undefined) return new OidcProvider(identity, runtime);
-  const { ClientAuth } = await import("./client_auth.ts");
-  return new OidcProvider(identity, runtime, new ClientAuth(identity.proof));
+  const { clientAuth } = await import("./client_auth.ts");
+  return new OidcProvider(identity, runtime, clientAuth(identity.proof));
 }

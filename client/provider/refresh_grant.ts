@@ -2,12 +2,12 @@ import * as oauth from "oauth4webapi";
 import type { Json } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { readClaims } from "../entry/bearer.ts";
+import { readClaims, type TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { withoutSlash } from "./discovery.ts";
-import { isSignedByOne, keysNamedBy, keysOfType, noSigner } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
+  assertSigned,
   fetchKeys,
   type RequestContext,
   requestKeys,
@@ -24,16 +24,13 @@ interface RefreshOptions {
   refreshToken: string;
   /** The claims that the API wants, as JSON: Microsoft Entra. */
   claims?: string | undefined;
-  /**
-   * The person of the last ID token, where there was one. The tokens of another person are refused, and
-   * everybody's where the person of the last one is unknown.
-   */
-  subject?: Subject | "unknown";
+  /** The person of the last ID token, where there was one. The tokens of another person are refused. */
+  subject?: Subject | undefined;
   /** The key that the tokens are bound to. */
   dpopKey?: CryptoKeyPair;
   /**
-   * Stores the refresh token that has replaced the old one, where the keys of the provider are not there to
-   * check the other tokens. Never throws.
+   * Stores the refresh token that has replaced the old one, where the other tokens have failed a check, or
+   * the keys of the provider are not there to check them.
    */
   keepRotated: (refreshToken: string) => Promise<unknown>;
 }
@@ -48,20 +45,19 @@ export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | 
   return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
 }
 
-/**
- * Trades a refresh token for new tokens: RFC 6749, section 6.
- *
- * @returns The tokens; or, where they failed a check, the refresh token that replaced the old one.
- */
-export async function refreshTokens(provider: OidcProvider, options: RefreshOptions) {
+/** Trades a refresh token for new tokens: RFC 6749, section 6. */
+export async function refreshTokens(
+  provider: OidcProvider,
+  options: RefreshOptions,
+): Promise<TokenSet> {
   const got: Json = {};
   try {
     const run = (context: RequestContext) => refreshOnce(context, options, got);
-    return { tokens: await provider.use("refresh the sign-in", undefined, run) };
+    return await provider.use("refresh the sign-in", undefined, run);
   } catch (error) {
     // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
-    if (typeof got.refresh_token !== "string") throw error;
-    return { refreshToken: got.refresh_token, error: error as Error };
+    if (typeof got.refresh_token === "string") await options.keepRotated(got.refresh_token);
+    throw error;
   }
 }
 
@@ -89,8 +85,17 @@ async function refreshOnce(
     if (id_token === undefined) return toTokenSet(answered);
 
     const keys = early?.catch(() => requestKeys(context)) ?? requestKeys(context);
-    if (rotated !== refreshToken && !await isSoonHere(keys)) await keepRotated(rotated);
-    return await checkRefreshed(context, answered, id_token, keys);
+    if (rotated !== refreshToken && !await isSoonHere(keys)) {
+      await keepRotated(rotated).catch(() => undefined); // stored with the rest
+    }
+    try {
+      await assertSigned(context, answered, keys);
+      return toTokenSet(answered);
+    } catch (error) {
+      if (!(error instanceof ProviderUnavailableError)) throw error;
+      // Without the keys there is no ID token.
+      return toTokenSet({ ...answered, answer: { ...answered.answer, id_token: undefined } });
+    }
   } finally {
     end.abort();
   }
@@ -125,32 +130,6 @@ async function isSoonHere(answer: Promise<unknown>) {
   return await Promise.race([answer.then(() => true, () => true), late.promise]);
 }
 
-/**
- * The tokens, after the check of the ID token's signature. Ory Hydra keeps the `kid` where its key is
- * replaced: then every key of the provider counts, as it is now. Without any keys the ID token is left out.
- */
-async function checkRefreshed(
-  context: RequestContext,
-  answered: TokenAnswer,
-  idToken: string,
-  coming: Promise<Json[]>,
-) {
-  const isSigned = (keys: Json[]) =>
-    isSignedByOne(context.server, answered.response, idToken, keys);
-  const keys = await coming.catch((error) => {
-    if (error instanceof ProviderUnavailableError) return undefined;
-    throw error;
-  });
-  if (keys === undefined) {
-    return toTokenSet({ ...answered, answer: { ...answered.answer, id_token: undefined } });
-  }
-  if (await isSigned(keysNamedBy(idToken, keys))) return toTokenSet(answered);
-
-  const newest = await requestKeys(context);
-  if (await isSigned(keysOfType(idToken, newest))) return toTokenSet(answered);
-  throw noSigner();
-}
-
 /** A person as an ID token names one. `sub` is unique only within one issuer. */
 export interface Subject {
   iss?: unknown;
@@ -163,13 +142,9 @@ const OTHER_PERSON = "the new ID token is of another person";
 /**
  * The reason against a new ID token, if there is one: OpenID Connect Core, section 12.2.
  *
- * @param subject The person of the former ID token; `unknown` where that token cannot be read, which
- * must not let anybody's pass.
+ * @param subject The person of the former ID token.
  */
-export function reasonAgainst(subject: Subject | "unknown", claims: Subject): string | undefined {
-  if (subject === "unknown") {
-    return "the stored ID token cannot be read, so its person is not known";
-  }
+export function reasonAgainst(subject: Subject, claims: Subject): string | undefined {
   const [first, second] = [subject, claims].map(({ iss }) => withoutSlash(String(iss)));
   if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
   // A nonce that comes back is the one of the sign-in.

@@ -24,10 +24,10 @@ import {
   isSignedByOne,
   judgedSkew,
   keysNamedBy,
+  keysOfType,
   noSigner,
   signatureAlgorithm,
 } from "./id_token.ts";
-import { positiveNumber } from "./normalize.ts";
 import { DPOP } from "./remedy.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
@@ -136,14 +136,24 @@ async function requestOnce(
   return { response, answer, time: { sentAt, date, skew: ahead } };
 }
 
-/** Checks the signature of an ID token, where one has come. */
-async function assertSigned(
+/**
+ * Checks the signature of an ID token, where one has come.
+ *
+ * @param coming At a refresh, the provider's keys. Ory Hydra keeps the `kid` where its key is replaced: then
+ * every key of the provider counts, as it is now.
+ */
+export async function assertSigned(
   context: RequestContext,
   { response, answer: { id_token } }: TokenAnswer,
-) {
+  coming?: Promise<Json[]>,
+): Promise<void> {
   if (id_token === undefined) return;
-  const keys = keysNamedBy(id_token, await requestKeys(context));
-  if (!await isSignedByOne(context.server, response, id_token, keys)) throw noSigner();
+  const isSigned = (keys: Json[]) => isSignedByOne(context.server, response, id_token, keys);
+  const keys = await (coming ?? requestKeys(context));
+  if (await isSigned(keysNamedBy(id_token, keys))) return;
+  if (coming === undefined) throw noSigner();
+  const newest = await requestKeys(context);
+  if (!await isSigned(keysOfType(id_token, newest))) throw noSigner();
 }
 
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
@@ -159,14 +169,16 @@ export async function fetchKeys(context: RequestContext): Promise<Json[]> {
 export async function requestKeys(context: RequestContext): Promise<Json[]> {
   const { runtime: { elapsed: now, delay }, signal } = context;
   let fault: Error;
-  const onFault = (error: Error) => {
-    if (!(error instanceof ProviderUnavailableError)) throw error;
-    fault = error;
-    return undefined;
-  };
   const pauses = { pauseMs: 500, longestPauseMs: 1000, signal, timer: { now, delay } };
-  const limits = { tries: 3, withinMs: Infinity, ...pauses, over: () => fault };
-  return await repeat(limits, () => fetchKeys(context).catch(onFault));
+  return await repeat({ ...pauses, tries: 3, over: () => fault }, async () => {
+    try {
+      return await fetchKeys(context);
+    } catch (error) {
+      if (!(error instanceof ProviderUnavailableError)) throw error;
+      fault = error;
+      return undefined;
+    }
+  });
 }
 
 /**
@@ -231,9 +243,7 @@ export function toTokenSet({ answer, time }: TokenAnswer): TokenSet {
     accessToken: access_token,
     refreshToken: refresh_token,
     idToken: id_token,
-    idTokenExpiry: oauth.getValidatedIdTokenClaims(answer)?.exp,
     expiresIn: answer.expires_in,
-    signInSeconds: positiveNumber(answer.refresh_expires_in),
     scope: isEcho ? undefined : scope && printable(scope, 2000),
     time,
   };

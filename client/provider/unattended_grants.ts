@@ -64,6 +64,9 @@ const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 const OTHERWISE = "Sign in again where that token comes from, such as at the hub, or set " +
   `${named("flow", "device")} to sign in here.`;
+const ALLOW =
+  "Check that the token has not ended. Have its exchange allowed for this client, and check " +
+  `${AUDIENCE} and ${SCOPE}.`;
 /**
  * Exchanges the token in the subject token file for one of this client and audience: RFC 8693. The file
  * is read anew each time, since another program renews it.
@@ -87,7 +90,7 @@ async function exchangeToken(provider: OidcProvider) {
       }),
       process: (...answered) => processExchange(context, ...answered),
     });
-  }, { ofToken: `${remedyOfToken(token)} ${OTHERWISE}` });
+  }, { ofToken: `${ALLOW} ${OTHERWISE}` });
 }
 
 /** Refuses an ID token or a refresh token in the place of an access token: RFC 8693, section 2.2.1. */
@@ -117,13 +120,4 @@ function readToken(path: string, target: string, issuer: string) {
   if (typeof iss !== "string" || normalizeIssuer(iss) === issuer) return token;
   const reason = `the token is of another issuer, ${printable(iss)}`;
   throw fail(reason, `Have the file filled with a token of ${issuer}.`);
-}
-
-/** The way on from a refusal, by the unchecked claims of the token where it is a JWT. */
-function remedyOfToken(token: string) {
-  const { exp, azp } = readClaims(token) ?? {};
-  if (typeof exp === "number" && exp * 1000 < Date.now()) return "That token has ended.";
-  const owner = typeof azp === "string" ? ` of ${printable(azp, 80)}` : "";
-  return `Have the exchange of tokens${owner} allowed for this client, and check ${AUDIENCE} and ` +
-    `${SCOPE}.`;
 }

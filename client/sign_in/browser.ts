@@ -6,6 +6,7 @@ import { named } from "../options/declaration.ts";
 import { preflight } from "../permissions/preflight.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import {
+  type Authorization,
   authorizationObstacle,
   redeemAuthorization,
   startAuthorization,
@@ -13,7 +14,12 @@ import {
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
 import { endedBy, type Flow, type FlowContext, ON_LINK, promptError } from "./flow.ts";
-import { BrowserAnswer, parametersOf, RedirectListener } from "./redirect_listener.ts";
+import {
+  type BrowserAnswer,
+  browserAnswer,
+  openRedirectListener,
+  parametersOf,
+} from "./redirect_listener.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
@@ -27,17 +33,18 @@ export const signInByBrowser: Flow = async (provider, context) => {
   const setting = resolveRedirect(ask, issuer, "sign in");
   preflight("sign in in the browser", listenNeeds(setting), "sign_in");
   // Before the page is shown: no other program may take the port in between.
-  await using listener = RedirectListener.open(setting);
+  await using listener = openRedirectListener(setting);
   const authorization = await startAuthorization(provider, {
     redirectUri: listener.redirectUri,
     loginHint: ask.loginHint,
     parameters: ask.authorizationParameters,
   }, signal);
-  const answer = new BrowserAnswer(authorization.state);
+  const answer = browserAnswer(authorization.state);
   const stop = new AbortController();
-  listener.expect(answer, authorization.url, () => stop.abort(twoBrowsers(issuer)));
+  const onOther = () => stop.abort(twoBrowsers(issuer));
+  const startUrl = listener.expect(answer, authorization.url, onOther);
   // Not awaited: a prompt may stay open until the sign-in is over.
-  showLink(issuer, authorization.url, listener, answer, context)
+  showLink(issuer, authorization, startUrl, answer, context)
     .catch((error) => stop.abort(promptError(error)));
   try {
     const late = expiry(issuer, { ...context, signal: AbortSignal.any([signal, stop.signal]) });
@@ -67,8 +74,8 @@ export async function browserObstacle(
 /** Shows the link by the caller's function, or in the built-in prompt with all ways for its answer. */
 async function showLink(
   issuer: string,
-  url: string,
-  { redirectUri, startUrl, form }: RedirectListener,
+  { url, redirectUri }: Authorization,
+  startUrl: string,
   answer: BrowserAnswer,
   { runtime, ask, show }: FlowContext,
 ) {
@@ -89,7 +96,6 @@ async function showLink(
     answer: {
       redirectUri,
       startUrl,
-      form,
       submit: (address) => answer.offer(parametersOf(address)),
     },
   };

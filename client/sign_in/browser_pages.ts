@@ -82,6 +82,9 @@ export function page(
 /** Knows the browser that has begun. */
 const COOKIE = "vm-auth-start";
 
+/** What {@linkcode browserStart} gives. */
+export type BrowserStart = ReturnType<typeof browserStart>;
+
 /**
  * The page that this program opens in the person's browser in place of the link. Every user of the host
  * can read the arguments of the program that opens it. With the link they could sign in themselves, and
@@ -89,41 +92,33 @@ const COOKIE = "vm-auth-start";
  *
  * The link goes to a process of the same user. Where nothing tells whose it is, the link goes to the
  * browser that asks first. A second one ends the sign-in, since either may be the stranger's.
+ *
+ * @param onOther Is called for a second browser.
  */
-export class BrowserStart {
-  /** Part of the address that others can read. */
-  readonly path = `/${crypto.randomUUID()}`;
-  readonly #cookie = crypto.randomUUID();
-  readonly #link: string;
-  readonly #onOther: () => void;
-  #hasBegun = false;
-
-  /** @param onOther Is called for a second browser. */
-  constructor(link: string, onOther: () => void) {
-    this.#link = link;
-    this.#onOther = onOther;
-  }
-
-  /**
-   * Answers `GET` by a form that sends itself, since some desktops and scanners look at an address before
-   * the browser opens it. `POST` leads to the link.
-   *
-   * @param isOwn Whether the request is of this user.
-   */
-  respond({ method, headers }: HttpRequest, isOwn: boolean | undefined): HttpResponse {
-    if (isOwn === false) return emptyAnswer(404);
-    if (method === "GET") return page("start", LEADING_ON);
-    if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
-    const cookie = `${COOKIE}=${this.#cookie}`;
-    const isKnown = isOwn || headers.get("cookie")?.split(/;\s*/).includes(cookie);
-    if (this.#hasBegun && !isKnown) {
-      this.#onOther();
-      return page("started");
-    }
-    this.#hasBegun = true;
-    return emptyAnswer(303, {
-      location: this.#link,
-      "set-cookie": `${cookie}; Path=${this.path}; HttpOnly; SameSite=Strict`,
-    });
-  }
+export function browserStart(link: string, onOther: () => void) {
+  const path = `/${crypto.randomUUID()}`; // others can read it
+  const cookie = `${COOKIE}=${crypto.randomUUID()}`;
+  let hasBegun = false;
+  return {
+    path,
+    /**
+     * Answers `GET` by a form that sends itself, since some desktops and scanners look at an address before
+     * the browser opens it. `POST` leads to the link.
+     *
+     * @param isOwn Whether the request is of this user.
+     */
+    respond({ method, headers }: HttpRequest, isOwn: boolean | undefined): HttpResponse {
+      if (isOwn === false) return emptyAnswer(404);
+      if (method === "GET") return page("start", LEADING_ON);
+      if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
+      const isKnown = isOwn || headers.get("cookie")?.split(/;\s*/).includes(cookie);
+      if (hasBegun && !isKnown) {
+        onOther();
+        return page("started");
+      }
+      hasBegun = true;
+      const own = `${cookie}; Path=${path}; HttpOnly; SameSite=Strict`;
+      return emptyAnswer(303, { location: link, "set-cookie": own });
+    },
+  };
 }

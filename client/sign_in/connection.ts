@@ -1,19 +1,25 @@
 import { isGranted } from "../../backends/common/permission.ts";
+import { delay, untilAborted } from "../../backends/common/promises.ts";
 
-/** Limit of a request's head, which has the answer's code in it, and of its body. */
+/** Limit of a request's head, which has the answer's code in it. No request needs a body. */
 const MAX_BYTES = 32 * 1024;
 const HEAD_END = "\r\n\r\n";
 /** A request has to be whole after this time. */
 const READ_MS = 10_000;
+
+/** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
+const MAX_CONNECTIONS = 64;
+/** Time for answers that are on their way, at the end. */
+const LAST_WORDS_MS = 1000;
+/** Pause after a failure to accept a connection. */
+const PAUSE_MS = 50;
 
 /** A request as it was read. */
 export interface HttpRequest {
   method: string;
   path: string;
   query: URLSearchParams;
-  /** By their names in lower case. */
-  headers: ReadonlyMap<string, string>;
-  body: string;
+  headers: Headers;
 }
 
 /** The answer to a request. */
@@ -21,6 +27,53 @@ export interface HttpResponse {
   status: number;
   headers?: Record<string, string>;
   body?: string;
+}
+
+/**
+ * Answers the requests to some listeners. Disposal stops it at once. Answers to whole requests still get
+ * out.
+ */
+export function serve(
+  listeners: readonly Deno.TcpListener[],
+  answer: (request: HttpRequest, connection: Deno.TcpConn) => HttpResponse,
+): AsyncDisposable {
+  /** The connections, oldest first, and whether their request is whole. */
+  const visits = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
+  let isOpen = true;
+
+  const receive = (connection: Deno.TcpConn) => {
+    if (visits.size >= MAX_CONNECTIONS) close([...visits.keys()][0]!);
+    const visit = { done: Promise.resolve(), isAsked: false };
+    visits.set(connection, visit);
+    visit.done = exchange(connection, (request) => {
+      visit.isAsked = true;
+      return answer(request, connection);
+    }).finally(() => visits.delete(connection));
+  };
+
+  const accept = async (listener: Deno.TcpListener) => {
+    while (isOpen) {
+      try {
+        receive(await listener.accept());
+      } catch {
+        // A connection that broke, or too many files: the next one may do better.
+        if (isOpen) await delay(PAUSE_MS);
+      }
+    }
+  };
+
+  const accepting = listeners.map(accept);
+  return {
+    async [Symbol.asyncDispose]() {
+      isOpen = false;
+      for (const listener of listeners) close(listener);
+      await Promise.all(accepting); // the port is free only then
+      for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
+      const all = Promise.all(Array.from(visits.values(), ({ done }) => done));
+      await untilAborted(all, AbortSignal.timeout(LAST_WORDS_MS)).catch(() => undefined);
+      for (const connection of visits.keys()) close(connection);
+    },
+  };
 }
 
 /**
@@ -37,7 +90,8 @@ export async function exchange(
 ): Promise<void> {
   const timer = setTimeout(() => close(connection), READ_MS);
   try {
-    const request = await readWholeRequest(connection).finally(() => clearTimeout(timer));
+    const reading = readRequest(connection).finally(() => clearTimeout(timer));
+    const request = await reading.catch(() => undefined);
     const response = request === undefined ? { status: 400 } : answer(request);
     await connection.writable.getWriter().write(bytesOf(response));
     await connection.closeWrite();
@@ -49,7 +103,7 @@ export async function exchange(
 }
 
 /** Closes a connection that may be closed already. */
-export function close(connection: { close(): void }): void {
+function close(connection: { close(): void }): void {
   try {
     connection.close();
   } catch {
@@ -57,53 +111,34 @@ export function close(connection: { close(): void }): void {
   }
 }
 
-/** Reads a request; gives `undefined` for one that is not whole, too large or malformed. */
-async function readWholeRequest(connection: Deno.Conn) {
+/** Reads a request without its body. Gives `undefined` for a malformed one, or fails. */
+async function readRequest(connection: Deno.Conn) {
   const chunk = new Uint8Array(MAX_BYTES);
-  let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
-  const readMore = async () => {
-    const bytes = chunk.subarray(0, await connection.read(chunk) ?? 0);
-    text += new TextDecoder("latin1").decode(bytes);
-    return bytes.length > 0;
-  };
+  let text = ""; // one character stands for each byte
   while (!text.includes(HEAD_END)) {
-    if (text.length >= MAX_BYTES || !await readMore()) return undefined;
+    const length = await connection.read(chunk);
+    if (length === null || text.length >= MAX_BYTES) return undefined;
+    text += new TextDecoder("latin1").decode(chunk.subarray(0, length));
   }
   const [head] = text.split(HEAD_END, 1) as [string];
-  const read = parseRequestHead(head);
-  if (read === undefined) return undefined;
-  const start = head.length + HEAD_END.length;
-  const end = start + read.length;
-  while (text.length < end) if (!await readMore()) return undefined;
-  return { ...read.request, body: text.slice(start, end) };
+  return parseRequest(head);
 }
 
-/** The request of a head, and the length of its body. */
-function parseRequestHead(head: string): { request: HttpRequest; length: number } | undefined {
+function parseRequest(head: string): HttpRequest | undefined {
   const [first = "", ...lines] = head.split("\r\n");
   const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
-  const headers = readHeaders(lines);
-  if (method === undefined || target === undefined || headers === undefined) return undefined;
-  const length = Number(headers.get("content-length") ?? 0);
-  const isLength = Number.isInteger(length) && length >= 0 && length <= MAX_BYTES;
-  if (!isLength || headers.has("transfer-encoding")) return undefined;
+  if (method === undefined || target === undefined) return undefined;
   const [path, ...query] = target.split("?");
-  const parameters = new URLSearchParams(query.join("?"));
-  return { request: { method, path: path!, query: parameters, headers, body: "" }, length };
-}
-
-function readHeaders(lines: readonly string[]) {
-  const headers = new Map<string, string>();
-  for (const line of lines) {
-    // Not the blanks by a pattern: a long run of them within a value would take seconds.
-    const [, name] = /^([\w!#$%&'*+.^`|~-]+):/.exec(line) ?? [];
-    const key = name?.toLowerCase();
-    if (key === undefined || (headers.has(key) && ["host", "content-length"].includes(key))) {
-      return undefined;
-    }
-    headers.set(key, line.slice(name!.length + 1).trim());
-  }
-  return headers;
+  const headers = lines.map((line): [string, string] => {
+    const end = line.indexOf(":");
+    return [line.slice(0, end), line.slice(end + 1)];
+  });
+  return {
+    method,
+    path: path!,
+    query: new URLSearchParams(query.join("?")),
+    headers: new Headers(headers),
+  };
 }
 
 function bytesOf({ status, headers = {}, body = "" }: HttpResponse) {

@@ -14,7 +14,6 @@ import {
   type PageAnswer,
   type Prompt,
   type SignedIn,
-  signedInAs,
   type SignInPage,
 } from "../prompt/prompt.ts";
 import { canReadTerminal, isShownByCaller, isTerminal, readPastes } from "../prompt/terminal.ts";
@@ -48,15 +47,20 @@ export async function askPerson(
   options: AskPersonOptions,
 ): Promise<OidcCredentials> {
   const { runtime, ask } = options;
-  using dialog = new SignInDialog(options);
-  const others = new OtherPrograms(options.look);
-  const context = {
-    runtime,
-    ask,
-    signal: AbortSignal.any([dialog.signal, others.end.signal]),
-    show: (page: SignInPage) => dialog.show(page),
-    look: () => others.look(),
+  using dialog = openDialog(options);
+  const elsewhere = new AbortController();
+  let found: OidcCredentials | undefined;
+  let looking: Promise<void> | undefined;
+  /** Nobody waits for it: a store that hangs, or asks, holds up neither a poll nor the end. */
+  const look = () => {
+    looking ??= options.look().then((entry) => {
+      looking = undefined;
+      found ??= entry;
+      if (found) elsewhere.abort(new SignedInElsewhere("another program has signed in"));
+    });
   };
+  const signal = AbortSignal.any([dialog.signal, elsewhere.signal]);
+  const context = { runtime, ask, signal, show: dialog.show, look };
   try {
     const entry = await options.save(await runFlow(chosenFlow(ask.flow), provider, context));
     // Without an ID token that is the bearer, the session fails by an error of its own.
@@ -64,7 +68,6 @@ export async function askPerson(
     await dialog.end(isUsable ? signedIn(provider, entry, options) : { kind: "error" });
     return entry;
   } catch (error) {
-    const { found } = others;
     if (found !== undefined && error instanceof SignedInElsewhere) {
       runtime.emit?.({ type: "sign_in_joined" });
       await dialog.end({ ...signedIn(provider, found, options), isElsewhere: true });
@@ -80,104 +83,75 @@ function signedIn(
   entry: OidcCredentials,
   { backend, bearerIn }: AskPersonOptions,
 ): SignedIn {
-  return signedInAs({
+  return {
+    kind: "signed_in",
     ...entryStatus(identity, entry, bearerIn(entry)),
     backend: { name: locationOf(backend) ?? backendName(backend) },
-  });
+  };
 }
 
-/** The other programs with this store, one of which may sign in meanwhile. */
-class OtherPrograms {
-  readonly #find: AskPersonOptions["look"];
-  /** Aborts once there is their sign-in. */
-  readonly end = new AbortController();
-  #looking: Promise<void> | undefined;
-  /** The entry of their sign-in. */
-  found: OidcCredentials | undefined;
-
-  constructor(find: AskPersonOptions["look"]) {
-    this.#find = find;
-  }
-
-  /** Looks once. Nobody waits for it: a store that hangs, or asks, holds up neither a poll nor the end. */
-  look(): void {
-    this.#looking ??= this.#find().then((entry) => {
-      this.#looking = undefined;
-      this.found ??= entry;
-      if (this.found) this.end.abort(new SignedInElsewhere("another program has signed in"));
-    });
-  }
-}
-
-/** One sign-in as the person sees it in the built-in prompt: from the page to the outcome. */
-class SignInDialog implements Disposable {
-  /** Aborts with the given signal, or when the person interrupts. */
-  readonly signal: AbortSignal;
-  readonly #options: AskPersonOptions;
-  readonly #interrupt: Disposable | undefined;
-  /** Aborts when the person interrupts the cell, or presses Ctrl-C while addresses are read. */
-  readonly #given = new AbortController();
-  #opening: Promise<Prompt> | undefined;
-  #pastes: Disposable | undefined;
-
-  constructor(options: AskPersonOptions) {
-    this.#options = options;
-    this.#interrupt = isShownByCaller(options.ask) ? undefined : watchInterrupt(this.#given);
-    this.signal = AbortSignal.any([options.signal, this.#given.signal]);
-  }
-
-  async show(page: SignInPage): Promise<void> {
-    // The page of a first try, whose scopes the provider has refused.
-    if (this.#opening !== undefined) await this.end({ kind: "denied" });
-    const answer = page.answer && this.#withWay(page.answer);
-    this.#opening = openPrompt({ ...page, answer }, this.#options.runtime.now);
-    const prompt = await this.#opening;
-    this.#openBrowser(prompt, page); // not awaited: its program may be the browser itself
-  }
+/**
+ * One sign-in as the person sees it in the built-in prompt, from the page to the outcome. Its signal aborts
+ * with the given one, or when the person interrupts the cell, or presses Ctrl-C while addresses are read.
+ */
+function openDialog({ runtime, ask, signal }: AskPersonOptions) {
+  const person = new AbortController();
+  const interrupt = isShownByCaller(ask) ? undefined : watchInterrupt(person);
+  let opening: Promise<Prompt> | undefined;
+  let pastes: Disposable | undefined;
 
   /** Adds the way for an address that another machine's browser ends on. */
-  #withWay(answer: PageAnswer): PageAnswer {
-    const { redirectUri, submit } = answer;
-    const { ask } = this.#options;
-    // A form would be lost with the next display.
-    if (ask[ON_LINK] !== undefined) return { redirectUri, handIn: NEXT_CELL };
+  const withWay = (answer: PageAnswer): PageAnswer => {
+    const { submit } = answer;
+    if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
     if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call, ask.demanded) };
     if (submit === undefined || !canReadTerminal()) return answer;
     // Before the prompt asks for an address, since the terminal would show it.
-    this.#readPastes(submit);
-    return { ...answer, handIn: TYPE_HERE };
-  }
-
-  /** Reads addresses beside the listener: the browser may be on another machine. */
-  #readPastes(onAddress: NonNullable<PageAnswer["submit"]>) {
-    this.#pastes = readPastes({
-      onAddress,
-      say: (fault) => void this.#opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
-      onInterrupt: (signal) => this.#given.abort(interruption("Sign in again.", signal)),
+    pastes = readPastes({
+      onAddress: submit,
+      say: (fault) => void opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
+      onInterrupt: (name) => person.abort(interruption("Sign in again.", name)),
     });
-  }
-
-  async #openBrowser(prompt: Prompt, { url, answer }: SignInPage) {
-    const { openBrowser: asked } = this.#options.ask;
-    const isWanted = asked ?? (answer !== undefined && isTerminal() && !isRemote());
-    if (!isWanted) return;
-    const reason = await openBrowser(answer?.startUrl ?? url);
-    // Where nobody asked for it, the link alone is enough.
-    if (reason === undefined || asked === undefined) return;
-    await prompt.note(`The browser was not opened: ${reason}.`);
-  }
+    return { ...answer, handIn: TYPE_HERE };
+  };
 
   /** Shows the outcome in the place of the page. */
-  async end(outcome: Outcome): Promise<void> {
-    this.#pastes?.[Symbol.dispose]();
-    const prompt = await this.#opening?.catch(() => undefined); // a failed opening has no end
+  const end = async (outcome: Outcome) => {
+    pastes?.[Symbol.dispose]();
+    const prompt = await opening?.catch(() => undefined); // a failed opening has no end
     await prompt?.end(outcome);
-  }
+  };
 
-  [Symbol.dispose](): void {
-    this.#pastes?.[Symbol.dispose]();
-    this.#interrupt?.[Symbol.dispose]();
-  }
+  const show = async (page: SignInPage) => {
+    // The page of a first try, whose scopes the provider has refused.
+    if (opening !== undefined) await end({ kind: "denied" });
+    const answer = page.answer && withWay(page.answer);
+    opening = openPrompt({ ...page, answer }, runtime.now);
+    showInBrowser(await opening, page, ask); // not awaited: its program may be the browser itself
+  };
+
+  return {
+    signal: AbortSignal.any([signal, person.signal]),
+    show,
+    end,
+    [Symbol.dispose]() {
+      pastes?.[Symbol.dispose]();
+      interrupt?.[Symbol.dispose]();
+    },
+  };
+}
+
+async function showInBrowser(
+  prompt: Prompt,
+  { url, answer }: SignInPage,
+  { openBrowser: asked }: AskOptions,
+) {
+  const isWanted = asked ?? (answer !== undefined && isTerminal() && !isRemote());
+  if (!isWanted) return;
+  const reason = await openBrowser(answer?.startUrl ?? url);
+  // Where nobody asked for it, the link alone is enough.
+  if (reason === undefined || asked === undefined) return;
+  await prompt.note(`The browser was not opened: ${reason}.`);
 }
 
 /** Whether the person sits at another machine, as far as readable variables tell. */

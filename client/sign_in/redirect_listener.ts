@@ -1,144 +1,71 @@
-import { delay, untilAborted } from "../../backends/common/promises.ts";
 import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { listenPlaces, type RedirectSetting } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
-import { BrowserStart, emptyAnswer, page } from "./browser_pages.ts";
-import { close, exchange, type HttpRequest, isOwnConnection } from "./connection.ts";
-
-/** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
-const MAX_CONNECTIONS = 64;
-/** Time for answers that are on their way, at the end. */
-const LAST_WORDS_MS = 1000;
-/** Pause after a failure to accept a connection. */
-const PAUSE_MS = 50;
+import { type BrowserStart, browserStart, emptyAnswer, page } from "./browser_pages.ts";
+import { isOwnConnection, serve } from "./connection.ts";
 
 /**
  * Listens on this computer for the one answer of a browser: RFC 8252, section 7.3. It answers one path, to
  * `GET` alone. It logs nothing, since a proxy in front sends it cookies, and the browser the code.
+ *
+ * @throws {ValidMindAuthError} `redirect_unavailable`, `permission_required`.
  */
-export class RedirectListener implements AsyncDisposable {
-  readonly redirectUri: string;
-  /** The place for a form of the notebook. Nobody else knows its path. */
-  readonly form: { port: number; path: string };
-  readonly #listeners: readonly Deno.TcpListener[];
-  readonly #accepting: readonly Promise<void>[];
-  readonly #hosts: ReadonlySet<string>;
-  readonly #path: string;
-  /** The connections, oldest first, and whether their request is whole. */
-  readonly #connections = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
-  #start: BrowserStart | undefined;
-  #answer: BrowserAnswer | undefined;
-  #isOpen = true;
+export function openRedirectListener(setting: RedirectSetting) {
+  const listeners = listenAtFirst(setting);
+  const { port, hostname } = listeners[0]!.addr;
+  const redirectUri = setting.uriOf(port);
+  const answerPath = setting.pathOf(port);
+  // A page that leads here by a name of its own (DNS rebinding) cannot send one of these.
+  const own = ["localhost", "127.0.0.1", "[::1]", setting.hostname];
+  const hosts = [...own.map((name) => `${name}:${port}`), new URL(redirectUri).host];
+  let start: BrowserStart | undefined;
+  let answer: BrowserAnswer | undefined;
 
-  private constructor(
-    listeners: readonly Deno.TcpListener[],
-    { hostname, pathOf, uriOf }: RedirectSetting,
-  ) {
-    const { port } = listeners[0]!.addr;
-    this.form = { port, path: `/${crypto.randomUUID()}` };
-    this.redirectUri = uriOf(port);
-    this.#listeners = listeners;
-    this.#path = pathOf(port);
-    // A page that leads here by a name of its own (DNS rebinding) cannot send one of these.
-    const own = ["localhost", "127.0.0.1", "[::1]", hostname].map((name) => `${name}:${port}`);
-    this.#hosts = new Set([...own, new URL(this.redirectUri).host]);
-    this.#accepting = listeners.map((listener) => this.#accept(listener));
-  }
-
-  /**
-   * Binds the first port of the setting that is free.
-   *
-   * @throws {ValidMindAuthError} `redirect_unavailable`, `permission_required`.
-   */
-  static open(setting: RedirectSetting): RedirectListener {
-    let fault: unknown;
-    for (const port of setting.ports) {
-      try {
-        return new RedirectListener(listenAt(setting.hostname, port), setting);
-      } catch (error) {
-        fault ??= error;
-      }
-    }
-    throw listenFault(setting, fault);
-  }
-
-  /** The address that this program opens in a browser of this computer, in place of the expected link. */
-  get startUrl(): string {
-    const { hostname } = this.#listeners[0]!.addr as Deno.NetAddr;
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return `http://${host}:${this.form.port}${this.#start!.path}`;
-  }
-
-  /**
-   * Takes answers from now on, and leads a browser of this computer to the link.
-   *
-   * @param onOther Is called for a second browser.
-   */
-  expect(answer: BrowserAnswer, link: string, onOther: () => void): void {
-    this.#answer = answer;
-    this.#start = new BrowserStart(link, onOther);
-  }
-
-  async #accept(listener: Deno.TcpListener) {
-    while (this.#isOpen) {
-      try {
-        this.#serve(await listener.accept());
-      } catch {
-        // A connection that broke, or too many files: the next one may do better.
-        if (this.#isOpen) await delay(PAUSE_MS);
-      }
-    }
-  }
-
-  #serve(connection: Deno.TcpConn) {
-    if (this.#connections.size >= MAX_CONNECTIONS) close([...this.#connections.keys()][0]!);
-    const visit = { done: Promise.resolve(), isAsked: false };
-    this.#connections.set(connection, visit);
-    const answer = (request: HttpRequest) => {
-      visit.isAsked = true;
-      return this.#respond(request, connection);
-    };
-    visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
-  }
-
-  #respond(request: HttpRequest, connection: Deno.TcpConn) {
-    if (request.path === this.form.path) return this.#respondToForm(request);
-    const start = this.#start;
-    if (request.path === start?.path) return start.respond(request, isOwnConnection(connection));
-    const { method, path, query, headers } = request;
-    if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return emptyAnswer(403);
-    if (path !== this.#path) return emptyAnswer(404);
-    if (method !== "GET") return emptyAnswer(405, { allow: "GET" });
-    return this.#respondTo(query);
-  }
-
-  /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
-  #respondToForm({ method, body }: HttpRequest) {
-    if (method === "GET") return emptyAnswer(204);
-    if (method !== "POST") return emptyAnswer(405, { allow: "GET, POST" });
-    const address = new URLSearchParams(body).get("address") ?? "";
-    return this.#respondTo(parametersOf(address));
-  }
-
-  #respondTo(parameters: URLSearchParams) {
-    if (this.#answer === undefined) return page("stray");
-    const fault = this.#answer.offer(parameters);
+  const respondTo = (parameters: URLSearchParams) => {
+    const fault = answer === undefined ? FOREIGN : answer.offer(parameters);
     // A browser that loads the page anew gets the same page.
     if (fault !== undefined && fault !== SPENT) return page("stray");
     return page(parameters.has("error") ? "refused" : "arrived");
-  }
+  };
+  const server = serve(listeners, (request, connection) => {
+    const { method, path, query, headers } = request;
+    if (path === start?.path) return start.respond(request, isOwnConnection(connection));
+    if (!hosts.includes(headers.get("host")?.toLowerCase() ?? "")) return emptyAnswer(403);
+    if (path !== answerPath) return emptyAnswer(404);
+    if (method !== "GET") return emptyAnswer(405, { allow: "GET" });
+    return respondTo(query);
+  });
 
-  /** Stops listening at once. Answers to whole requests still get out. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOpen = false;
-    for (const listener of this.#listeners) close(listener);
-    await Promise.all(this.#accepting); // the port is free only then
-    const visits = [...this.#connections];
-    for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
-    const all = Promise.all(visits.map(([, { done }]) => done));
-    await untilAborted(all, AbortSignal.timeout(LAST_WORDS_MS)).catch(() => undefined);
-    for (const connection of this.#connections.keys()) close(connection);
+  return {
+    port,
+    redirectUri,
+    /**
+     * Takes answers from now on, and leads a browser of this computer to the link.
+     *
+     * @param onOther Is called for a second browser.
+     * @returns The address that this program opens in a browser of this computer, in place of the link.
+     */
+    expect(expected: BrowserAnswer, link: string, onOther: () => void): string {
+      answer = expected;
+      start = browserStart(link, onOther);
+      const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+      return `http://${host}:${port}${start.path}`;
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** Binds the first port of the setting that is free. */
+function listenAtFirst(setting: RedirectSetting): Deno.TcpListener[] {
+  let fault: unknown;
+  for (const port of setting.ports) {
+    try {
+      return listenAt(setting.hostname, port);
+    } catch (error) {
+      fault ??= error;
+    }
   }
+  throw listenFault(setting, fault);
 }
 
 /**
@@ -161,7 +88,7 @@ function listenAt(hostname: string, port: number) {
 function listenFault(setting: RedirectSetting, error: unknown) {
   const places = listenPlaces(setting);
   if (error instanceof Deno.errors.NotCapable) {
-    return netDenied("sign in in the browser", "listening for its answer", ...places);
+    return netDenied("listen for the browser's answer", ...places);
   }
   const reason = error instanceof Deno.errors.AddrInUse
     ? "another program, or another sign-in of this one, listens there"
@@ -184,42 +111,35 @@ const FOREIGN =
 const OVER = "its sign-in has ended. Sign in again";
 const SPENT = "it was used already. Wait, or sign in again";
 
+/** What {@linkcode browserAnswer} gives. */
+export type BrowserAnswer = ReturnType<typeof browserAnswer>;
+
 /**
  * The one answer that a sign-in in the browser waits for. It may come to the listener, or be handed in by
  * the person. The first one that carries the sign-in's own state is taken, and nothing else changes the
  * wait.
+ *
+ * @param state The state of the request. Secret.
  */
-export class BrowserAnswer {
-  readonly #state: string;
-  readonly #taken = Promise.withResolvers<URLSearchParams>();
-  /** The reason why no more answers are taken. */
-  #closed: string | undefined;
-
-  /** @param state The state of the request. Secret. */
-  constructor(state: string) {
-    this.#state = state;
-  }
-
-  /** The answer, once it is there. */
-  get taken(): Promise<URLSearchParams> {
-    return this.#taken.promise;
-  }
-
-  /** Hands in the parameters of an address. Gives the reason where they are not taken. */
-  offer(parameters: URLSearchParams): string | undefined {
-    const isAnswer = parameters.has("code") || parameters.has("error");
-    const isSingle = SINGLE.every((name) => parameters.getAll(name).length <= 1);
-    if (!isAnswer || !isSingle || parameters.get("state") !== this.#state) return FOREIGN;
-    if (this.#closed !== undefined) return this.#closed;
-    this.#closed = SPENT;
-    this.#taken.resolve(parameters);
-    return undefined;
-  }
-
-  /** Takes no answer any more: nobody waits for it. */
-  end(): void {
-    this.#closed ??= OVER;
-  }
+export function browserAnswer(state: string) {
+  const { promise: taken, resolve } = Promise.withResolvers<URLSearchParams>();
+  let closed: string | undefined;
+  return {
+    /** The answer, once it is there. */
+    taken,
+    /** Hands in the parameters of an address. Gives the reason where they are not taken. */
+    offer(parameters: URLSearchParams): string | undefined {
+      const isAnswer = parameters.has("code") || parameters.has("error");
+      const isSingle = SINGLE.every((name) => parameters.getAll(name).length <= 1);
+      if (!isAnswer || !isSingle || parameters.get("state") !== state) return FOREIGN;
+      if (closed !== undefined) return closed;
+      closed = SPENT;
+      resolve(parameters);
+      return undefined;
+    },
+    /** Takes no answer any more: nobody waits for it. */
+    end: () => closed ??= OVER,
+  };
 }
 
 /** The parameters of an address as a person copies it: whole, or from its question mark on. */

@@ -9,75 +9,52 @@ import { ON_LINK } from "./flow.ts";
 /** The function that signs in. */
 type CreateSession = (options: SessionOptions) => Promise<Session>;
 
-/** Starts a sign-in in the browser, and gives it back as soon as its link is shown. */
+/**
+ * Starts a sign-in in the browser, and gives it back as soon as its link is shown: one cell shows the link,
+ * and another hands in the address.
+ */
 export async function startInBrowser(
   createSession: CreateSession,
   options: SessionOptions,
 ): Promise<StartedSignIn> {
   const asked = checkSessionOptions(options, "start the sign-in", false);
   checkFlow(asked);
-  return await SignInInSteps.start(createSession, asked);
-}
-
-/** A sign-in whose prompt does not wait: one cell shows the link, and another hands in the address. */
-class SignInInSteps implements StartedSignIn {
-  declare readonly url?: string;
-  declare readonly expiresAt?: Date;
-  readonly #stop = new AbortController();
-  readonly #session: Promise<Session>;
-  #hasEnded = false;
-  /** The newest link. */
-  #link: AuthorizationPrompt | undefined;
-  /** The link after it, with fewer scopes. */
-  #next = Promise.withResolvers<AuthorizationPrompt>();
-
-  private constructor(createSession: CreateSession, options: SessionOptions) {
-    const { signal } = this.#stop;
-    this.#session = createSession({
-      ...options,
-      flow: "browser",
-      signal: options.signal ? AbortSignal.any([options.signal, signal]) : signal,
-      [ON_LINK]: (link: AuthorizationPrompt) => this.#show(link),
-    } as SessionOptions);
-    this.#session.catch(() => undefined).then(() => this.#hasEnded = true);
-  }
-
-  static async start(
-    createSession: CreateSession,
-    options: SessionOptions,
-  ): Promise<SignInInSteps> {
-    const signIn = new SignInInSteps(createSession, options);
-    const link = await signIn.#orEnd(signIn.#next.promise);
-    return Object.assign(signIn, given({ url: link?.url, expiresAt: link?.expiresAt }));
-  }
-
-  async finish(address?: string): Promise<Session> {
-    // At the end its own error says more than a refusal of the address, and a session needs none.
-    if (address !== undefined && !this.#hasEnded) {
-      const { promise } = this.#next;
-      await this.#link?.submit(address);
-      // This cell has to end, or the address of a new link could not be handed in by the next one.
-      if (await this.#orEnd(promise)) throw newLink();
-    }
-    return await this.#session;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const reason = "Cannot sign in: the sign-in was given up. Start it again.";
-    this.#stop.abort(new DOMException(reason, "AbortError"));
-    await this.#session.catch(() => undefined);
-  }
-
-  #show(link: AuthorizationPrompt) {
-    this.#link = link;
-    this.#next.resolve(link);
-    this.#next = Promise.withResolvers();
-  }
-
+  const stop = new AbortController();
+  let newest: AuthorizationPrompt | undefined;
+  let next = Promise.withResolvers<AuthorizationPrompt>();
+  const session = createSession({
+    ...asked,
+    flow: "browser",
+    signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
+    [ON_LINK]: (link: AuthorizationPrompt) => {
+      newest = link;
+      next.resolve(link);
+      next = Promise.withResolvers(); // for the link after it, with fewer scopes
+    },
+  } as SessionOptions);
+  let hasEnded = false;
+  const end = session.then(() => undefined).finally(() => hasEnded = true);
   /** A link; `undefined` where the sign-in ends before. */
-  #orEnd(link: Promise<AuthorizationPrompt>) {
-    return Promise.race([link, this.#session.then(() => undefined)]);
-  }
+  const orEnd = (link: Promise<AuthorizationPrompt>) => Promise.race([link, end]);
+  const first = await orEnd(next.promise);
+  return {
+    ...given({ url: first?.url, expiresAt: first?.expiresAt }),
+    async finish(address) {
+      // At the end its own error says more than a refusal of the address, and a session needs none.
+      if (address !== undefined && !hasEnded) {
+        const { promise } = next;
+        await newest?.submit(address);
+        // This cell has to end, or the address of a new link could not be handed in by the next one.
+        if (await orEnd(promise)) throw newLink();
+      }
+      return await session;
+    },
+    async [Symbol.asyncDispose]() {
+      const reason = "Cannot sign in: the sign-in was given up. Start it again.";
+      stop.abort(new DOMException(reason, "AbortError"));
+      await session.catch(() => undefined);
+    },
+  };
 }
 
 function newLink() {

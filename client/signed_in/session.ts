@@ -204,15 +204,14 @@ export class SignedInSession implements Session {
 
   async #loadApi(): Promise<ApiClient> {
     const { ApiClient } = await import("../api/client.ts");
-    const { runtime, tokens, apiHost, identity, asksAgain } = this.#options;
+    const { runtime, tokens, apiHost, asksAgain } = this.#options;
     return this.#api ??= new ApiClient({
       apiHost,
       runtime,
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
-      signIn: asksAgain ? (demand, signal) => this.signIn({ for: { demand }, signal }) : undefined,
-      ...identity.kind === "oidc" && { scope: identity.scope, audience: identity.audience },
+      session: asksAgain ? this : undefined,
     });
   }
 

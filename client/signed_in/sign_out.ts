@@ -30,10 +30,9 @@ import {
   asAlways,
   choiceNeeds,
   isByKey,
-  proofNeeds,
+  providerNeeds,
   variableNeeds,
 } from "../permissions/start_needs.ts";
-import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, UNREAD } from "../tokens/clear.ts";
@@ -78,16 +77,19 @@ async function clearNamed(
   const identity = chooseIdentity(options, places);
   if (identity === undefined) return { keys: [], revocation: withoutSignIn(revoke) };
   const backend = await storeOf(options, places);
-  const isNative = options.fetch === undefined;
-  const needs = clearNeeds(backend, revoke && isNative ? [identity.issuer] : []);
-  if (revoke) needs.push(...proofNeeds(identity, isNative).map(asAlways));
+  const needs = clearNeeds(backend);
+  if (revoke) {
+    const isNative = options.fetch === undefined;
+    const ofProvider = providerNeeds(identity, isNative, "to have the tokens revoked");
+    needs.push(...ofProvider.map(asAlways));
+  }
   assertPermitted(options, backend, needs);
   const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>
     credentialKey(issuer, clientId, audience, { ...identity, dpop })
   );
-  return await clearEach(backend, keys, revoke, () => providerOf(identity, options));
+  return await clearEach(backend, keys, identity, options);
 }
 
 async function clearAll(
@@ -96,7 +98,7 @@ async function clearAll(
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const backend = await storeOf(options, places);
-  assertPermitted(options, backend, clearNeeds(backend, []));
+  assertPermitted(options, backend, clearNeeds(backend));
   const instead = `Clear entries one by one, with ${SIGN_IN_WORDS}.`;
   try {
     const listed = await listKeys(backend, instead);
@@ -107,8 +109,7 @@ async function clearAll(
     const own = revoke
       ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
       : undefined;
-    const provider = (entry: OidcCredentials) => providerOfEntry(entry, own, options);
-    return await clearEach(backend, [...keys], revoke, provider);
+    return await clearEach(backend, [...keys], own, options);
   } catch (error) {
     // The faults that the removal of a store cures: it is not understood, or has no space for a change.
     const isCured = /^backend_(corrupt|full)$/.test(String(codeOf(error).code));
@@ -122,19 +123,21 @@ async function clearAll(
 async function clearEach(
   backend: OidcCredentialsBackend,
   cleared: readonly string[],
-  revoke: boolean,
-  provider: (entry: OidcCredentials) => Promise<OidcProvider>,
+  own: OidcIdentity | undefined,
+  options: ClearOidcCredentialsOptions,
 ): Promise<ClearResult> {
+  const { revoke = false } = options;
   const active = activeIn(backend, cleared);
   const held = active?.session.forget();
+  const provider = (entry: OidcCredentials) => providerOf(entry, own, options);
   const results: ClearResult[] = [];
   const faults: unknown[] = [];
   for (const key of cleared) {
     try {
-      const own = key === active?.key ? held : undefined;
+      const former = key === active?.key ? held : undefined;
       const store = new CredentialStore(backend, key);
       const isEntry = !isProbeKey(key); // or what a probe has left behind
-      const result = await clearCredentials(store, revoke && isEntry, provider, own);
+      const result = await clearCredentials(store, revoke && isEntry, provider, former);
       if (isEntry) results.push(result);
     } catch (error) {
       faults.push(error); // thrown in the end, so that the other entries are removed
@@ -209,20 +212,11 @@ function endActive(active: ReturnType<typeof activeIn>) {
   if (peekActiveSession() === active?.session) setActiveSession(undefined);
 }
 
-/** The provider of an identity, for a revocation. */
-async function providerOf(
-  identity: OidcIdentity,
-  options: ClearOidcCredentialsOptions,
-) {
-  const { openProvider } = await loadProvider();
-  return openProvider(identity, runtimeOf(options));
-}
-
 /**
  * The provider that issued an entry, by the entry alone. Another issuer, such as the environment's,
  * must not get its tokens, and another client's provider must not get the client's secret.
  */
-async function providerOfEntry(
+async function providerOf(
   { issuer, client_id }: OidcCredentials,
   own: OidcIdentity | undefined,
   options: ClearOidcCredentialsOptions,
@@ -239,5 +233,6 @@ async function providerOfEntry(
   const isOwn = own !== undefined && own.issuer === url && own.clientId === clientId;
   const proof = given({ proof: isOwn ? own.proof : undefined });
   const identity = { kind: "oidc", issuer: url, clientId, scope: "openid", ...proof } as const;
-  return await providerOf(identity, options);
+  const { openProvider } = await loadProvider();
+  return openProvider(identity, runtimeOf(options));
 }

@@ -5,6 +5,7 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { endOf, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { Subject } from "../provider/refresh_grant.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { refusalWords } from "./login_required.ts";
@@ -27,8 +28,6 @@ interface Refused {
   /** The entry with the grant. */
   entry: OidcCredentials;
   cause: ValidMindAuthError;
-  /** The claims that it asked for. */
-  claims: string | undefined;
 }
 
 /** New tokens, or a refusal. */
@@ -37,7 +36,7 @@ type Answer = { tokens: TokenSet; previous?: OidcCredentials } | { refused: Refu
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
   /** The grant that was refused last, and stays. */
-  #refused: { grant: Grant; claims: string | undefined; until: number; error: Error } | undefined;
+  #refused: { grant: Grant; until: number; error: Error } | undefined;
 
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
@@ -92,7 +91,7 @@ export class EntryRenewal extends EntryUse {
       if (isAlive(bearer, options.runtime.now()) && bearer.token !== rejected) return stored;
       throw this.loginRequired(obstacle);
     }
-    this.#assertNotRefused(stored, claims);
+    this.#assertNotRefused(stored);
 
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
@@ -146,43 +145,36 @@ export class EntryRenewal extends EntryUse {
     const { refreshTokens, subjectOf } = await loadProvider();
     const refreshToken = stored.refresh_token!;
     let entry = stored;
-    /** Takes over the refresh token that has replaced the old one, which is used up. */
-    const follow = (refresh_token: string) => {
-      if (refresh_token !== refreshToken) markSpent(refreshToken);
+    /** Stores the refresh token that has replaced the old one, once. */
+    const keepRotated = async (refresh_token: string) => {
+      if (refresh_token === entry.refresh_token) return;
+      markSpent(refreshToken);
       entry = { ...stored, refresh_token };
-    };
-    /** Stores it, once, before the tokens that came with it are checked. */
-    const keepRotated = async (token: string) => {
-      if (token === entry.refresh_token) return;
-      follow(token);
       await this.store.replace(entry, stored);
     };
     try {
-      const answer = await refreshTokens(provider, {
+      const tokens = await refreshTokens(provider, {
         refreshToken,
         claims,
-        subject: subjectOf(stored),
+        subject: subjectOf(stored) as Subject | undefined, // else there is an obstacle
         dpopKey: await this.importKey(stored.dpop_key),
-        keepRotated: (token) => keepRotated(token).catch(() => undefined), // stored with the rest
+        keepRotated,
       });
-      if (answer.tokens !== undefined) {
-        follow(answer.tokens.refreshToken ?? refreshToken);
-        return { tokens: answer.tokens, previous: stored };
-      }
-      await keepRotated(answer.refreshToken);
-      throw answer.error;
+      const { refreshToken: successor = refreshToken } = tokens;
+      if (successor !== refreshToken) markSpent(refreshToken);
+      return { tokens, previous: stored };
     } catch (cause) {
       if (!isRefusal(cause)) throw cause;
-      return { refused: { entry, cause, claims } };
+      // The API chose the claims: their refusal says nothing of the grant.
+      if (claims !== undefined) throw this.loginRequired(refusalWords(cause), cause);
+      return { refused: { entry, cause } };
     }
   }
 
   /** Follows a refusal by its kind. Another process may have renewed the grant: its entry is tried then. */
-  async #afterRefusal({ entry, cause, claims }: Refused): Promise<undefined> {
+  async #afterRefusal({ entry, cause }: Refused): Promise<undefined> {
     const { store } = this;
-    const { asksPerson, ...consequence } = CONSEQUENCES[cause.kind ?? "refused"];
-    // The API chose the claims: their refusal says nothing of the grant.
-    const keepsGrant = consequence.keepsGrant || claims !== undefined;
+    const { asksPerson, keepsGrant } = CONSEQUENCES[cause.kind ?? "refused"];
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
@@ -192,16 +184,16 @@ export class EntryRenewal extends EntryUse {
     let error = cause;
     if (asksPerson) error = this.loginRequired(refusalWords(cause), cause);
     const until = this.options.runtime.elapsed() + REFUSED_MS;
-    if (keepsGrant) this.#refused = { grant: grantOf(entry), claims, until, error };
+    if (keepsGrant) this.#refused = { grant: grantOf(entry), until, error };
     throw error;
   }
 
   /** Throws a refusal again where the same request was refused a moment ago. */
-  #assertNotRefused(stored: OidcCredentials | undefined, wanted: string | undefined) {
+  #assertNotRefused(stored: OidcCredentials | undefined) {
     if (this.#refused === undefined) return;
-    const { grant, claims, until, error } = this.#refused;
+    const { grant, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;
-    if (isRecent && grant === grantOf(stored) && claims === wanted) throw error;
+    if (isRecent && grant === grantOf(stored)) throw error;
   }
 
   /** Leaves new tokens to a sign-in that is stored by then. A sign-out wins, too, and ends them. */

@@ -13,7 +13,6 @@ import {
   type TokenSet,
 } from "../entry/bearer.ts";
 import type { ValidMindAuthError } from "../errors.ts";
-import { named } from "../options/declaration.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
@@ -27,6 +26,11 @@ export const NO_KEY = "the key of the stored tokens is missing or damaged";
 /** The reason of an entry with less scope than this session asks for. */
 const OTHER_SCOPE =
   "the stored sign-in is for another scope. To use both at once, give each a profile of its own";
+
+const NO_REFRESH_TOKEN =
+  "there is no refresh token. Ask for the scope offline_access (the default has it), and have it allowed " +
+  "for this client. In the browser flow some providers also need the authorization parameter " +
+  "prompt=consent";
 
 /** The used refresh tokens of this process. A provider takes a second use for a theft. */
 const spent = new Set<string>();
@@ -110,7 +114,7 @@ export class EntryUse {
     if (stored === undefined) return "no sign-in is stored";
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#hasKey(stored)) return NO_KEY;
-    if (!stored.refresh_token) return noRefreshToken(identity.scope);
+    if (!stored.refresh_token) return NO_REFRESH_TOKEN;
     if (spent.has(stored.refresh_token)) return "the stored refresh token was used already";
     const { subjectOf } = await loadProvider();
     // A refresh could not tell whether the new ID token is of the same person, and would use the token up.
@@ -134,16 +138,6 @@ export class EntryUse {
     this.#keyPart = x;
     return await (this.#key ??= importDpopKey(jwk));
   }
-}
-
-/** The reason of an entry without a refresh token. */
-function noRefreshToken(scope: string) {
-  if (!scope.split(" ").includes("offline_access")) {
-    return `there is no refresh token (${named("scope")} has no offline_access)`;
-  }
-  return "the provider gave no refresh token, although offline_access was asked for. Have it allowed for " +
-    "this client. In the browser flow some providers also need the authorization parameter " +
-    "prompt=consent";
 }
 
 /** Loaded where the provider is needed: a sign-out does without it. */

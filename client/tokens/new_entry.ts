@@ -24,10 +24,10 @@ export function toEntry(
   issuedAt: number,
   previous?: OidcCredentials,
 ): OidcCredentials {
-  const { lifetime: _, granted_scope: _1, refresh_expires_at: _2, ...kept }: Partial<
-    OidcCredentials
-  > = previous ?? {};
+  const { lifetime: _, granted_scope, ...kept }: Partial<OidcCredentials> = previous ?? {};
   const expiresAt = Math.min(endOfBearer(tokens, kind, issuedAt), LAST_TIME);
+  const asked = previous === undefined ? identity.scope : previous.scope;
+  const granted = tokens.scope ?? granted_scope;
   return {
     ...kept,
     issuer: identity.issuer,
@@ -40,54 +40,27 @@ export function toEntry(
       lifetime: shortLifetime(expiresAt - issuedAt),
       audience: identity.audience,
       scope: previous === undefined ? identity.scope : undefined,
-      granted_scope: otherScope(tokens, identity, previous),
-      refresh_expires_at: endOfSignIn(tokens, issuedAt, previous),
+      // Absent where it says nothing new, so that other rows stay as Python writes them.
+      granted_scope: granted === asked ? undefined : granted,
       dpop_key: tokens.dpopKey,
     }),
   };
 }
 
-/** The end of the bearer; without a stated lifetime that of the token's own claims. */
+/** The end of the bearer: that of an ID token by its claims, and that of another token as it is stated. */
 function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number) {
-  const { expiresIn, idTokenExpiry, accessToken } = tokens;
-  if (kind === "id_token" && idTokenExpiry !== undefined) return idTokenExpiry * 1000;
+  const { expiresIn, idToken, accessToken } = tokens;
+  const claimed = (token: string) => Number(readClaims(token)?.exp) * 1000;
+  if (kind === "id_token" && idToken !== undefined) return claimed(idToken);
   if (expiresIn) return issuedAt + expiresIn * 1000;
-  const end = Number(readClaims(accessToken)?.exp) * 1000;
+  const end = claimed(accessToken);
   if (end > issuedAt) return end;
   return issuedAt + DEFAULT_SECONDS * 1000;
 }
 
-/** A lifetime in seconds where it shortens the skew, so that other rows stay as Python writes them. */
+/** A lifetime in seconds where it shortens the skew, for the same reason. */
 function shortLifetime(ms: number): number | undefined {
   if (ms > 0 && ms < SKEW_SECONDS * 10_000) return ms / 1000;
-  return undefined;
-}
-
-/** The granted scope where it differs from the requested one, for the same reason. */
-function otherScope(
-  tokens: TokenSet,
-  { scope }: OidcIdentity,
-  previous: OidcCredentials | undefined,
-): string | undefined {
-  const asked = previous === undefined ? scope : previous.scope;
-  const granted = tokens.scope ?? previous?.granted_scope;
-  if (typeof granted !== "string") return undefined;
-  if (typeof asked !== "string") return granted;
-  const [first, second] = [granted, asked].map((names) => names.split(" ").sort().join(" "));
-  if (first !== second) return granted;
-  return undefined;
-}
-
-/** The end of the sign-in itself. A new refresh token without a stated end has none. */
-function endOfSignIn(
-  { signInSeconds, refreshToken }: TokenSet,
-  issuedAt: number,
-  previous: OidcCredentials | undefined,
-): unknown {
-  if (signInSeconds !== undefined) {
-    return new Date(Math.min(issuedAt + signInSeconds * 1000, LAST_TIME)).toISOString();
-  }
-  if (refreshToken === undefined) return previous?.refresh_expires_at;
   return undefined;
 }
 

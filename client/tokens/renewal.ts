@@ -3,15 +3,14 @@ import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
-import { type Bearer, coversScope, readClaims, type TokenSet } from "../entry/bearer.ts";
+import { type Bearer, coversScope, readClaims } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import type { ClearResult } from "../session.ts";
-import { clearCredentials, revokeTokens } from "./clear.ts";
+import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
-import { singleFlight } from "./flights.ts";
 import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
@@ -35,12 +34,17 @@ export class TokenRenewal extends EntryRenewal {
     read: OidcCredentials | undefined,
     era: number,
     signal?: AbortSignal,
+    demand?: ApiDemand,
   ): Promise<boolean> {
     const { store } = this;
     const { ask, beforeProvider } = this.options;
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
     if (await this.servedBy(stored)) this.#held.adopt(stored!, era);
+    if (demand) {
+      await this.signInAgain(demand, signal); // it does not take the stored tokens for new ones
+      return true;
+    }
     if (this.#held.fresh) return false;
 
     const obstacle = await this.obstacleIn(stored);
@@ -82,8 +86,7 @@ export class TokenRenewal extends EntryRenewal {
     const rejected = held.bearer?.token; // it does not serve, if another program has stored it
     const { identity, bearer, runtime } = this.options;
     const { store } = this;
-    const entry = await singleFlight(
-      store.shared.flights,
+    const entry = await store.shared.fly(
       // A call for another scope or bearer does not join, since the answer would not serve it.
       `login ${bearer} ${identity.scope} ${store.key} ${JSON.stringify(demand)}`,
       (ended) => this.#askAlone(rejected, ended, demand),
@@ -119,14 +122,17 @@ export class TokenRenewal extends EntryRenewal {
       signal,
       save: async (tokens) => {
         const entry = this.entryOf(tokens, again?.previous);
-        await again?.assertMet(entry, tokens);
+        // Others may have changed it meanwhile. The new tokens are not revoked: at some providers this
+        // would end the stored sign-in of the same browser.
+        const fault = again?.faultIn(entry, store.unstored ?? await store.peek());
+        if (fault) throw fault;
         await store.saveNew(entry, before);
         this.reportStored(entry);
         return entry;
       },
       look: async () => {
         const other = await this.freshIn(await store.peek(), rejected);
-        if (other !== undefined && again?.serves(other) !== false) return other;
+        if (other && !again?.faultIn(other)) return other;
         return undefined;
       },
       bearerIn: (entry) => this.bearerIn(entry),
@@ -138,38 +144,29 @@ export class TokenRenewal extends EntryRenewal {
    * the scope goes over. A refresh with an old token would undo the sign-in, or a sign-out in between.
    */
   async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
-    const { options: { identity, runtime }, store } = this;
-    const own = this.options.askAgain!;
+    const { identity, runtime, askAgain } = this.options;
     const askedAt = Date.now() / 1000;
-    const lackOf = (entry: OidcCredentials) =>
-      shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
-    const demanded = parametersOf(demand);
-    const scope = joinScopes(identity.scope, `${before?.scope ?? ""}`, demand.scope);
+    const { scope: more, ...demanded } = parametersOf(demand);
+    const scope = joinScopes(identity.scope, before?.scope, more);
     const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
     const action = `sign in again at ${identity.issuer}`;
-    const authorizationParameters = { ...own.authorizationParameters, ...demanded };
-    const call = { ...own.call, scope, authorizationParameters };
+    const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
+    const call = { ...askAgain!.call, scope, authorizationParameters };
     return {
       provider,
-      ask: { ...own, authorizationParameters, demanded, call },
+      ask: { ...askAgain, authorizationParameters, demanded, call },
       previous: { scope } as OidcCredentials,
-      /** Whether another program's sign-in is of the same person, and meets the demand. */
-      serves: (entry: OidcCredentials) => isSamePerson(before, entry) && !lackOf(entry),
-      /** Refuses the tokens of another person, and those that do not meet the demand. */
-      async assertMet(entry: OidcCredentials, tokens: TokenSet) {
-        const present = store.unstored ?? await store.peek(); // others may have changed it meanwhile
-        if (!isSamePerson(before, entry) || !isSamePerson(present, entry)) {
-          await revokeTokens(() => Promise.resolve(provider), tokens); // nobody else has them
-          throw new ValidMindAuthError("id_token_invalid", {
+      /** The error for tokens of another person than the stored ones, and for those that do not meet the demand. */
+      faultIn(entry: OidcCredentials, present = before) {
+        if ([before, present].some((one) => isOtherPerson(one, entry))) {
+          return new ValidMindAuthError("id_token_invalid", {
             action,
             reason: "the new ID token is of another person",
             remedy: "Sign in as the person of the stored sign-in, or sign out first.",
           });
         }
-        // Not revoked: at some providers this would end the stored sign-in of the same browser.
-        const lack = lackOf(entry);
-        if (!lack) return;
-        throw new ValidMindAuthError("demand_unmet", {
+        const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
+        return lack && new ValidMindAuthError("demand_unmet", {
           action,
           reason: `the provider does not do what the API demands: ${lack}`,
           remedy: `Set ${named("flow", "browser")}, or ask the provider's administrator.`,
@@ -203,8 +200,7 @@ export class TokenRenewal extends EntryRenewal {
   async #joinRenewal(rejected = "", signal?: AbortSignal, claims?: string) {
     const { identity, bearer, runtime: { emit } } = this.options;
     const { store } = this;
-    return await singleFlight(
-      store.shared.flights,
+    return await store.shared.fly(
       // A run for another rejected bearer may give this one.
       `${bearer} ${identity.scope} ${rejected} ${store.key} ${claims}`,
       async (ended) => {
@@ -258,10 +254,10 @@ export class TokenRenewal extends EntryRenewal {
   }
 }
 
-/** Whether an entry is of the person of an earlier one, as far as that tells. */
-function isSamePerson(earlier: OidcCredentials | undefined, entry: OidcCredentials) {
-  const [old, own] = [earlier, entry].map((one) => readClaims(`${one?.id_token}`));
-  return old === undefined || old.sub === own?.sub;
+/** Whether an entry is of another person than an earlier one, as far as that tells. */
+function isOtherPerson(earlier: OidcCredentials | undefined, entry: OidcCredentials) {
+  const [old, own] = [earlier, entry].map((one) => readClaims(`${one?.id_token}`)?.sub);
+  return old !== undefined && old !== own;
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */

@@ -1,7 +1,9 @@
-import { corruptEntry, entryFrom } from "../../backends/common/read_backend.ts";
+import { describeBackend } from "../../backends/common/describe_backend.ts";
+import { entryFrom } from "../../backends/common/read_backend.ts";
 import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
-import { Queue } from "../../backends/common/promises.ts";
+import { Queue, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redaction.ts";
+import { corruptEntry } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -134,7 +136,7 @@ export interface Unstored {
 }
 
 /** A refresh or a sign-in that is under way. */
-export interface Flight {
+interface Flight {
   promise: Promise<unknown>;
   abort: AbortController;
   waiters: number;
@@ -146,11 +148,40 @@ class SharedState {
   readonly unstored = new Map<string, Unstored>();
   /** For a backend without a lock of its own: one refresh at a time, always. */
   readonly queue = new Queue();
-  readonly flights = new Map<string, Flight>();
   /** By how many seconds a provider's clock is ahead, by issuer. */
   readonly skews = new Map<string, number>();
+  readonly #flights = new Map<string, Flight>();
   /** By key; those of all keys under an empty one. */
   readonly #signOuts = new Map<string, number>();
+
+  /**
+   * Runs `fn`, or joins the run of it that is under way. `fn` gets a signal that aborts when nobody waits
+   * any more. `signal` ends this caller's wait alone.
+   */
+  async fly<T>(
+    name: string,
+    fn: (signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal | undefined,
+    onJoin: () => void,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const running = this.#flights;
+    let flight = running.get(name);
+    const end = () => running.get(name) === flight && running.delete(name);
+    if (flight === undefined) {
+      const abort = new AbortController();
+      flight = { promise: fn(abort.signal).finally(end), abort, waiters: 0 };
+      running.set(name, flight);
+    } else onJoin();
+    flight.waiters++;
+    try {
+      return await untilAborted(flight.promise as Promise<T>, signal);
+    } finally {
+      flight.waiters--;
+      // The next caller starts anew instead of joining a run that is ended.
+      if (flight.waiters === 0 && end()) flight.abort.abort(signal?.reason);
+    }
+  }
 
   /** How often this process has signed out of a key. */
   signOutsOf(key: string): number {
@@ -203,7 +234,8 @@ export class StoredCredential {
       if (!isEntryOfKey(entry, this.key)) {
         if (forSignIn) return undefined;
         const reason = "the stored entry belongs to another issuer or client than its key names";
-        throw corruptEntry(this.backend, reason, "Sign in again, or remove it");
+        const action = `read credentials from ${describeBackend(this.backend)}`;
+        throw corruptEntry(action, reason, "Sign in again, or remove it");
       }
       if (typeof entry.refresh_token !== "string") entry.refresh_token = null;
       return entry;

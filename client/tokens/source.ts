@@ -4,7 +4,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, coversScope } from "../entry/bearer.ts";
-import { throwToCaller, ValidMindAuthError } from "../errors.ts";
+import { type ApiDemand, throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { TokenRenewal } from "./renewal.ts";
 import { HeldTokens, type TokenSourceOptions } from "./session_tokens.ts";
 
@@ -35,9 +35,10 @@ export class TokenSource {
   /**
    * Signs in from the store, by a refresh or by the person, in this order.
    *
+   * @param demand The demand of an API, for which the person is always asked.
    * @returns Whether the person was asked.
    */
-  async signIn(signal?: AbortSignal): Promise<boolean> {
+  async signIn(signal?: AbortSignal, demand?: ApiDemand): Promise<boolean> {
     const { stored, identity, ask } = this.#options;
     const { era } = this.held;
     // Unstored tokens and DPoP keys are handled by the renewal.
@@ -46,9 +47,9 @@ export class TokenSource {
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
-      if (this.held.fresh) return false;
+      if (this.held.fresh && !demand) return false;
     }
-    return await (await this.renewal()).signIn(entry, era, signal);
+    return await (await this.renewal()).signIn(entry, era, signal, demand);
   }
 
   /**

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { catchWarnings } from "../support/caught_warnings.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -203,7 +204,7 @@ test.asOrdinary("an own open file is used in a closed folder, and elsewhere by a
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     const parent = Deno.makeTempDirSync();
     const path = parent + "/c.json";
-    const backend = new FileCredentialsBackend({ path, onWarning() {} });
+    const backend = new FileCredentialsBackend({ path });
     const seen = [];
     for (const mode of [0o700, 0o755]) {
       await backend.put("k", ${JSON.stringify(entry())});
@@ -317,10 +318,9 @@ test("behind a link: a folder that is a link is followed, and keeps its mode", a
   Deno.mkdirSync(`${parent}/team`);
   Deno.chmodSync(`${parent}/team`, 0o755);
   Deno.symlinkSync("team", `${parent}/.validmind`);
-  const warnings: string[] = [];
+  const warnings = catchWarnings();
   const path = `${parent}/.validmind/credentials.json`;
-  const onWarning = (message: string) => void warnings.push(message);
-  await new FileCredentialsBackend({ path, onWarning }).put(KEY, entry());
+  await new FileCredentialsBackend({ path }).put(KEY, entry());
   assert(Deno.lstatSync(`${parent}/.validmind`).isSymlink);
   assertEquals(keysIn(`${parent}/team/credentials.json`), [KEY]);
   assertEquals([modeOf(`${parent}/team`), modeOf(path), warnings], [0o755, 0o600, []]);

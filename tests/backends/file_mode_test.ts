@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { catchWarnings } from "../support/caught_warnings.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -9,10 +10,11 @@ import { testWith } from "../support/test_with.ts";
 
 const { folder, permissions } = sandbox();
 
+const warnings = catchWarnings();
+
 function backendAt(path: string) {
-  const warnings: string[] = [];
-  const onWarning = (message: string) => void warnings.push(message);
-  return { backend: new FileCredentialsBackend({ path, onWarning }), warnings };
+  warnings.length = 0;
+  return { backend: new FileCredentialsBackend({ path }), warnings };
 }
 
 function writeOpen(path: string, mode: number, version = 1): void {
@@ -100,7 +102,7 @@ test("a put succeeds in a folder whose mode cannot be changed", async () => {
   assertEquals(warnings, []);
 });
 
-test("a warning goes to standard error unless it is asked for, and is no failure there", async () => {
+test("a warning goes to standard error, and is no failure there", async () => {
   const path = `${folder()}/credentials.json`;
   let text = "";
   const broken = () => {

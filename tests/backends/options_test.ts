@@ -39,7 +39,6 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
     [{ path: "~/credentials.json" }, home],
     [{ path: "/srv/$USER.json" }, "$NAME"],
     [{ path: "/x", lockTimeoutMs: -1 }, "lockTimeoutMs"],
-    [{ path: "/x", onWarning: "log" }, "onWarning"],
   ]],
   [KvCredentialsBackend, [
     [{ url: "/x" }, `"url"`, "path, lockTimeoutMs"],
@@ -73,7 +72,6 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
     [{ backends: [] }, '"backends" is empty'],
     [{ backends: memory }, '"backends"'],
     [{ backends: [memory], then: 1 }, '"then"'],
-    [{ backends: [memory], onFallback: 1 }, '"onFallback"'],
   ]],
   [EncryptedCredentialsBackend, [
     [{ backend: memory, key, password: "x" }, '"password"'],

@@ -76,12 +76,50 @@ for (const [name, typed, named, resource] of PLACES) {
   }
 }
 
+/** The slash at the end of what a person types, and of what the API calls itself. */
+const SLASHES: [typed: string, resource: string, places: string[]][] = [
+  ["/v1", "/v1/", ["/v1/"]],
+  ["/v1/", "/v1", ["/v1"]],
+  ["/v1", "/v1/", ["/v1", "/v1/"]],
+];
+
+for (const [typed, resource, places] of SLASHES) {
+  Deno.test(`discoverApi: ${typed} finds ${resource}, with a document at ${places}`, async () => {
+    const [address, named] = [typed, resource].map((path) => `https://api.example.com${path}`);
+    const metadata = { ...METADATA, resource: named };
+    const api = scripted(Object.fromEntries(places.map((path) => [PLACE + path, metadata])));
+    const { options } = await discoverApi(address!, { fetch: api.fetch });
+    assertEquals(options, { apiHost: address, issuer: ISSUER, audience: named });
+    assertEquals(api.urls(), [PLACE + typed, PLACE + resource]);
+  });
+}
+
+Deno.test("discoverApi: the address of a host has one form", async () => {
+  const api = scripted({});
+  const address = "https://api.example.com";
+  await rejectsWith("api_metadata_invalid", () => discoverApi(address, { fetch: api.fetch }));
+  assertEquals(api.urls(), [PLACE, `${address}/`]);
+});
+
 Deno.test("discoverApi: of several issuers none is chosen", async () => {
   const authorization_servers = [ISSUER, "https://other.example.com"];
   const api = scripted({ [`${PLACE}/v1/`]: { ...METADATA, authorization_servers } });
   const { issuers, options } = await discoverApi(API, { fetch: api.fetch });
   assertEquals([issuers, options.issuer], [authorization_servers, undefined]);
 });
+
+const TAKEN: Record<string, unknown>[] = [
+  { bearer_methods_supported: ["body", "header"] },
+  { bearer_methods_supported: null, dpop_signing_alg_values_supported: ["RS256"] },
+  { bearer_methods_supported: [], dpop_bound_access_tokens_required: true },
+];
+
+for (const members of TAKEN) {
+  Deno.test(`discoverApi: the API takes the token: ${JSON.stringify(members)}`, async () => {
+    const api = scripted({ [`${PLACE}/v1/`]: { ...METADATA, ...members } });
+    assertEquals((await discoverApi(API, { fetch: api.fetch })).issuers, [ISSUER]);
+  });
+}
 
 const bad = (members: Record<string, unknown>): Answers => ({
   [`${PLACE}/v1/`]: { ...METADATA, ...members },
@@ -105,6 +143,7 @@ const BAD: [name: string, answers: Answers][] = [
   ["not JSON", text("<html>Welcome</html>")],
   ["no object", text("[]")],
   ["of another resource", bad({ resource: "https://api.example.com/v2/" })],
+  ["of the address, at the place of its other form", { [`${PLACE}/v1`]: METADATA }],
   ["of another host", bad({ resource: "https://other.example.com/v1/" })],
   ["without a resource", bad({ resource: undefined })],
   ["a resource that is no text", bad({ resource: [API] })],
@@ -119,6 +158,15 @@ const BAD: [name: string, answers: Answers][] = [
   ["an issuer that is an object", bad({ authorization_servers: [{ url: ISSUER }] })],
   ["a scope of 10 KB", bad({ scopes_supported: ["x".repeat(10_000)] })],
   ["a scope that is none", bad({ scopes_supported: ['a"b'] })],
+  ["tokens in the body alone", bad({ bearer_methods_supported: ["body", "query"] })],
+  ["tokens in no way", bad({ bearer_methods_supported: [] })],
+  [
+    "DPoP by other algorithms alone",
+    bad({
+      dpop_bound_access_tokens_required: true,
+      dpop_signing_alg_values_supported: ["RS256", "EdDSA"],
+    }),
+  ],
   ["DPoP that is no truth", bad({ dpop_bound_access_tokens_required: "yes" })],
   ["a place at another origin", {
     [API]: challenge("https://evil.example.com/.well-known/oauth-protected-resource/v1/"),
@@ -171,7 +219,7 @@ Deno.test("discoverApi: no redirect is followed", async () => {
   for (const to of [metadata, `${PLACE}/v2/`]) {
     const api = scripted({ [`${PLACE}/v1/`]: redirect(to), [to]: METADATA, [API]: redirect(to) });
     await rejectsWith("api_unreachable", () => discoverApi(API, { fetch: api.fetch }), "redirects");
-    assertEquals(api.urls(), [`${PLACE}/v1/`, API]);
+    assertEquals(api.urls(), [`${PLACE}/v1/`, `${PLACE}/v1`, API]);
   }
 });
 

@@ -42,7 +42,7 @@ const encoder = new TextEncoder();
  * what is below `vendor/jsr.io/`, and what is added.
  *
  * @example A script as a user has it
- * ```ts
+ * ```ts ignore
  * await using registry = await startJsrRegistry();
  * registry.add({
  *   name: "@acme/backend",

@@ -17,7 +17,7 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { mayBeIgnored, needsRoot } from "./may_be_ignored.ts";
 import { countCases, countsLine, type JunitCase, junitCases } from "./reports.ts";
 import { runWatched } from "./run_watched.ts";
-import { ROOMY } from "./deno_process.ts";
+import { findDenoDir, ROOMY } from "./deno_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const ALLOW = ["-A", "--unstable-kv"];
@@ -94,6 +94,7 @@ async function run({ name, args }: Part, folder: string): Promise<JunitCase[]> {
   if (exists(report)) await Deno.remove(report); // it must not stand for a run that writes none
   // For what runs in children only, such as a Worker with an unstable flag: see deno_process.ts.
   const env: Record<string, string> = isCovered ? { DENO_COVERAGE_DIR: COVERAGE_FOLDER } : {};
+  env.DENO_DIR = findDenoDir(); // else each file that starts a process would ask for it
   const command = [Deno.execPath(), ...args, `--junit-path=${report}`];
   const isGood = await runWatched(command, { cwd: ROOT, env });
   const cases = exists(report) ? junitCases(await Deno.readTextFile(report)) : [];

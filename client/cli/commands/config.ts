@@ -1,8 +1,8 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
+import { lookIfPresent } from "../../../backends/common/judge_path.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { messageOf } from "../../../backends/credentials_backend_error.ts";
 import { withFileLock } from "../../../backends/file.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
 import { fileError } from "../../../backends/file/faults.ts";
@@ -82,26 +82,21 @@ export async function keepApi(
   action: string,
 ): Promise<FlagValues> {
   const fail = (reason: string) => usageError(`Cannot ${action}: ${reason}`);
-  const document = readDocument(placeOfFile(flags));
-  const profile = flags.text("profile");
-  const kept = profile === undefined ? document : profileOf(document, profile);
+  const kept = profileOf(readDocument(placeOfFile(flags)), flags.text("profile"));
 
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
-  const ofAnother = "the settings are of another API. Give --profile NAME for this one.";
-  const isKnown = issuers.some((one) => isSame(one, kept.issuer));
-  if (kept.issuer !== undefined && !isKnown) throw fail(ofAnother);
   const named = flags.text("issuer") ?? kept.issuer ??
     // Enter alone confirms nothing.
     prompt(`Sign in at ${issuers[0]}? If you know it, answer y, or type another of the issuers:`)
       ?.replace(/^y$/i, issuers[0]!);
   const issuer = issuers.find((one) => isSame(one, named));
+  const { apiHost = options.apiHost, issuer: earlier = issuer } = kept;
+  if (!isSame(apiHost, options.apiHost) || !isSame(earlier, issuer)) {
+    throw fail("the settings are of another API or issuer. Give --profile NAME for this one.");
+  }
   if (issuer === undefined) {
     throw fail(`no issuer of the API is confirmed. Give one as --issuer: ${issuers.join(", ")}`);
-  }
-  const { apiHost = options.apiHost } = kept;
-  if (!isSame(kept.issuer ?? issuer, issuer) || !isSame(apiHost, options.apiHost)) {
-    throw fail(ofAnother);
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {
@@ -112,10 +107,9 @@ export async function keepApi(
     );
   }
 
-  const found = Object.entries({ ...options, issuer, clientId });
-  const words = found.flatMap(([name, value]) => [name, `${value}`]);
+  const words = Object.entries({ ...options, issuer, clientId }).flat().map(String);
   await change(new FlagValues(flags).set("quiet", []), "set", words);
-  return new FlagValues([...flags, ["issuer", [issuer]], ["client-id", [`${clientId}`]]]);
+  return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
 }
 
 function isSame(one: unknown, other: unknown): boolean {
@@ -139,7 +133,7 @@ async function change(
     const shared = { path: dirname(path), reason, need: "always" } as const; // also for its lock
     return [{ name: "read", ...shared }, { name: "write", ...shared }];
   };
-  const all = (path: string) => () => [...variables, ...path === "" ? [] : folderNeeds(path)];
+  const all = (path?: string) => () => [...variables, ...path ? folderNeeds(path) : []];
   preflight(CHANGE, variables, "always", all(settingsPath()));
   const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
@@ -163,7 +157,7 @@ function changeFile(
   profile: string | undefined,
 ): string[] {
   const document = readDocument(path);
-  const entry = profile === undefined ? document : profileOf(document, profile);
+  const entry = profileOf(document, profile);
   const names: string[] = [];
   const step = way === "set" ? 2 : 1;
   for (let at = 0; at < words.length; at += step) {
@@ -198,7 +192,7 @@ function variableNeeds(flags: FlagValues): PermissionNeed[] {
 
 function placeOfFile(flags: FlagValues): string {
   const path = flags.text("config") ?? settingsPath();
-  if (path !== "") return path;
+  if (path) return path;
   throw usageError(
     "Cannot find the settings file: VM_AUTH_CONFIG is empty, or the home folder is not known. Give " +
       "--config.",
@@ -207,15 +201,18 @@ function placeOfFile(flags: FlagValues): string {
 
 /** The file as it stands, with keys that are not known, too. */
 function readDocument(path: string): Record<string, unknown> {
-  const { text, denial } = readText(path, false);
-  if (denial !== undefined) throw usageError(messageOf(denial));
+  const text = lookIfPresent(path, Deno.statSync) ? readText(path) : "{}";
   const document = parseObject(text);
   if (document === undefined) parseSettings(path, text); // the error has the line
   return document ?? {};
 }
 
-/** The settings of a profile, made where it is new. */
-function profileOf(document: Record<string, unknown>, name: string): Record<string, unknown> {
+/** The settings of a profile, made where it is new; without a name those outside of profiles. */
+function profileOf(
+  document: Record<string, unknown>,
+  name: string | undefined,
+): Record<string, unknown> {
+  if (name === undefined) return document;
   // Without a prototype: a profile may have the name "constructor".
   const profiles = Object.assign(Object.create(null), document.profiles);
   document.profiles = profiles;

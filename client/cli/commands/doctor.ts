@@ -49,7 +49,7 @@ async function examine(findings: Findings, flags: FlagValues, action: string): P
     return await checkSettings(target, flags, action);
   });
   const isPermitted = isSet && await findings.examine("permissions", async () => {
-    const needs = [...call.needs(), ...await call.ofBrowser()];
+    const needs = await call.allNeeds();
     for (const when of ["always", "sign_in"] as const) preflight(action, needs, when);
     return "all permissions of a sign-in are granted";
   });

@@ -3,6 +3,7 @@ import { isProbeKey } from "../../../backends/common/marks.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { listKeys } from "../../../backends/common/read_backend.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { KEY_FORM } from "../../credential_key.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import { backendStatus } from "../../signed_in/session.ts";
 import { StoredCredential } from "../../tokens/session_tokens.ts";
@@ -45,10 +46,9 @@ async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: F
 
 /** The identity that a stored key stands for. A key of another form becomes the issuer. */
 function identityOfKey(key: string) {
-  const form =
-    /^(?:(client_credentials|token_exchange)\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s;
   const text = printable(key, 2000); // it may be of anybody
-  const [, flow, dpop, profile, issuer = text, clientId = "", audience] = form.exec(text) ?? [];
+  const parts: Partial<Record<string, string>> = KEY_FORM.exec(text)?.groups ?? {};
+  const { flow, dpop, profile, issuer = text, clientId = "", audience } = parts;
   return {
     issuer,
     clientId,

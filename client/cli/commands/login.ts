@@ -1,6 +1,6 @@
 import { readDemand } from "../../api/demand.ts";
 import type { AuthEvent } from "../../auth_event.ts";
-import { createSession } from "../../create_session.ts";
+import { openSession } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import { type CommandCall, EXIT } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
@@ -42,13 +42,19 @@ async function signIn(
   const sign = asksNobody(identity.flow) ? "refresh_done" : "sign_in_started";
   let isAsked = false;
   const options = sessionOptions(flags);
-  const demand = readDemand(options.authorizationParameters ?? {});
-  await using session = await createSession({
-    ...options,
-    credentialsBackend: backend,
-    interactive: true,
-    onEvent: ({ type }: AuthEvent) => void (isAsked ||= type === sign),
-  });
-  if (demand !== undefined && !isAsked) await session.signIn({ for: { demand } });
+  const { authorizationParameters: parameters = {} } = options;
+  const { scope: _, ...authorizationParameters } = parameters;
+  const demand = readDemand(parameters);
+  await using _session = await openSession(
+    {
+      ...options,
+      ...demand?.scope && { authorizationParameters }, // its scope goes with that of the sign-in
+      credentialsBackend: backend,
+      interactive: true,
+      onEvent: ({ type }: AuthEvent) => void (isAsked ||= type === sign),
+    },
+    "createSession",
+    demand,
+  );
   return isAsked;
 }

@@ -6,15 +6,10 @@ import { printResult } from "../output.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number> {
   const kind = flags.text("for") ?? "script";
-  const isCli = kind === "cli";
   const { needs, required, unstable } = await findNeeds(flags, kind, command.action);
-  const optional = permissionFlags(needs.filter((need) => !required.includes(need)));
   const denoFlags = (unstable + permissionFlags(required)).trimEnd();
+  const line = kind === "cli" ? installLine(denoFlags) : `deno run ${denoFlags} script.ts`;
   const set = JSON.parse(formatPermissionSet(required));
-  const json = { flags: denoFlags, optionalFlags: optional, ...set, needs };
-  const line = isCli ? installLine(denoFlags) : `deno run ${denoFlags} script.ts`;
-  const text = `${line.replace("  ", " ")}\n` +
-    (optional && `\nOptional, and not set here:\n  ${optional}\n`);
-  printResult(flags, json, text);
+  printResult(flags, { flags: denoFlags, ...set, needs }, `${line.replace("  ", " ")}\n`);
   return EXIT.ok;
 }

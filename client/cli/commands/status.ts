@@ -69,16 +69,10 @@ async function keyUseIn(backend: Marked): Promise<KeyCounts | undefined> {
   return await (store as EncryptedCredentialsBackend | undefined)?.keyUse().catch(() => undefined);
 }
 
-/** The part of an identity that a key holds. */
-type StoredIdentity = Pick<
-  OidcIdentity,
-  "issuer" | "clientId" | "audience" | "profile" | "flow" | "dpop"
->;
-
 /** A stored sign-in as a report shows it. Where the identity has a scope, the entry has to cover it. */
 export function describeEntry(
   entry: OidcCredentials | undefined,
-  identity: StoredIdentity & { scope?: string },
+  identity: Partial<OidcIdentity> & Pick<OidcIdentity, "issuer" | "clientId">,
 ) {
   const { issuer, clientId, audience, flow, scope } = identity;
   const now = Date.now();
@@ -128,20 +122,17 @@ function keyRows({ keyUse }: StatusReport): string[][] {
 
 /** A sign-in for a person. */
 export function rowsOf(report: Report): string[][] {
-  const { error, state, flow, signInEndsAt } = report;
+  const { error, state } = report;
   const isStored = error === undefined && state !== "none";
-  // A client may ask for none, and another program has no key of a client.
-  const unknown = isStored && !flow ? "not known: another program stored the token" : undefined;
   const rows = [
     headOf(report),
     ["Provider", report.issuer],
     ["Client", report.clientId],
     ["Audience", report.audience],
     ["Profile", report.profile],
-    ["Scope", report.scope ?? unknown],
+    ["Scope", report.scope],
     ["Granted", report.grantedScope],
     ["Token", isStored ? tokenText(report) : undefined],
-    ["Sign-in", signInEndsAt && `ends ${timeText(signInEndsAt)}`],
   ];
   return rows.filter((row): row is string[] => row[1] !== undefined);
 }
@@ -162,8 +153,10 @@ function personText({ name, email, subject, flow, clientId }: Report): string {
 
 /** The end of the token, and what comes then. */
 export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: Report): string {
-  const end = expiresAt && `${expiresIn > 0 ? "valid until" : "ended"} ${timeText(expiresAt)}`;
-  return (end ?? "not there") + nextText(state, refreshable);
+  const next = nextText(state, refreshable);
+  if (expiresAt === undefined) return `not there${next}`;
+  const isOver = expiresIn <= 0;
+  return `${isOver ? "ended" : "valid until"} ${formatTime(expiresAt.getTime())}${next}`;
 }
 
 function nextText(state: SignInState | undefined, isRefreshable: boolean | undefined): string {
@@ -172,17 +165,4 @@ function nextText(state: SignInState | undefined, isRefreshable: boolean | undef
   if (state === "refreshable") return ", refreshed without you at the next use";
   if (state !== "other_scope") return ": run login";
   return ", but not for all of the scope that is asked for: run login";
-}
-
-/** A time, and how far it is: "in 43 min", "2 h ago". */
-export function timeText(end: Date, now: number = Date.now()): string {
-  const ms = end.getTime() - now;
-  const length = lengthText(Math.max(1, Math.round(Math.abs(ms) / 60_000)));
-  return `${formatTime(end.getTime())} (${ms < 0 ? `${length} ago` : `in ${length}`})`;
-}
-
-function lengthText(minutes: number): string {
-  if (minutes < 120) return `${minutes} min`;
-  if (minutes < 48 * 60) return `${Math.round(minutes / 60)} h`;
-  return `${Math.round(minutes / 1440)} d`;
 }

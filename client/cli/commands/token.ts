@@ -15,7 +15,6 @@ const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
   "git": (bearer, end) =>
     `username=oauth2\npassword=${bearer}\n` +
     (end === undefined ? "" : `password_expiry_utc=${Math.floor(end.getTime() / 1000)}\n`),
-  "header": (bearer) => `Authorization: Bearer ${bearer}\n`,
   "json": (token, end) =>
     toJsonText({
       token,

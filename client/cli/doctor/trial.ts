@@ -12,18 +12,10 @@ import { requestUnattended } from "../../provider/unattended_grants.ts";
 import { chosenFlow } from "../../sign_in/choose_flow.ts";
 import type { Answer, Findings } from "./findings.ts";
 
-const CODE_SHOWN = "the provider gave a device code, which was dropped";
-const LINK_SHOWN = "the browser can be sent there, and its answer be received";
-const DROPPED = "the provider gave a token, which was dropped";
 const HELD_BACK: Answer = {
   result: "not_tried",
   message: "the request would send the client's assertion, which may serve once",
 };
-const APPROVAL: Answer = {
-  result: "not_tried",
-  message: "a person signs in and approves at the provider",
-};
-
 /** Whether a client proves itself by an assertion of somebody else, which may serve once. */
 export function hasAssertion({ proof }: OidcIdentity): boolean {
   return proof?.option.startsWith("clientAssertion") === true;
@@ -56,7 +48,9 @@ export async function examineProvider(
     await findings.examine("proof", prove);
   }
   const isToBeHad = await findings.examine("flow", () => checkFlow(call, provider));
-  if (isToBeHad && !isAlone) await findings.examine("approval", () => Promise.resolve(APPROVAL));
+  if (!isToBeHad || isAlone) return;
+  const message = "a person signs in and approves at the provider";
+  await findings.examine("approval", () => Promise.resolve({ result: "not_tried", message }));
 }
 
 /** The clock, by which tokens are judged. */
@@ -97,8 +91,12 @@ async function checkFlow(
   runtime.delay = () => Promise.resolve(); // the first poll tells as much without a pause
   runtime.emit = (event, error) => {
     emit?.(event, error);
-    if (event.type === "sign_in_waiting") stop.abort(error ?? CODE_SHOWN);
-    if (event.type === "link_shown") stop.abort(LINK_SHOWN);
+    if (event.type === "sign_in_waiting") {
+      stop.abort(error ?? "the provider gave a device code, which was dropped");
+    }
+    if (event.type === "link_shown") {
+      stop.abort("the browser can be sent there, and its answer be received");
+    }
   };
   runtime.fetch = async (url, init) => {
     if (init?.method !== "POST" || !hasAssertion(provider.identity)) return await fetch(url, init);
@@ -115,5 +113,5 @@ async function checkFlow(
     if (!signal.aborted) throw error;
   }
   if (signal.reason instanceof Error) throw signal.reason;
-  return signal.reason ?? DROPPED;
+  return signal.reason ?? "the provider gave a token, which was dropped";
 }

@@ -3,6 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
+import { catchWarnings } from "../../support/caught_warnings.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 
 /** A store that can be made to fail. */
@@ -40,14 +41,12 @@ export function fault(
   });
 }
 
+const events = catchWarnings();
+
 /** A fallback of three stores, with the events that it reports. */
 export function trio() {
   const [a, b, c] = [new FlakyBackend("a"), new FlakyBackend("b"), new FlakyBackend("c")];
-  const events: string[] = [];
-  const open = () =>
-    new FallbackCredentialsBackend({
-      backends: [a, b, c],
-      onFallback: (message) => void events.push(message),
-    });
+  events.length = 0;
+  const open = () => new FallbackCredentialsBackend({ backends: [a, b, c] });
   return { a, b, c, events, open, backend: open() };
 }

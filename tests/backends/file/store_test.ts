@@ -21,8 +21,7 @@ const THEIRS = JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } })
 /** Backends of one file with different patience, and the path of the lock of the key "a". */
 function make(parent = folder()) {
   const path = `${parent}/c.json`;
-  const open = (lockTimeoutMs = 30_000) =>
-    new FileCredentialsBackend({ path, lockTimeoutMs, onWarning: () => {} });
+  const open = (lockTimeoutMs = 30_000) => new FileCredentialsBackend({ path, lockTimeoutMs });
   const keys = () => Object.keys(JSON.parse(Deno.readTextFileSync(path)).credentials);
   const temps = () => namesIn(parent).filter((name) => name.endsWith(".tmp"));
   return { parent, path, open, store: open(500), lockPath: `${path}.2c.lock`, keys, temps };

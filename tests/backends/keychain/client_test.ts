@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import type { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { keychainError, nativeKeychainClient } from "../../../backends/keychain/client.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { KEY, SECRETS } from "../../support/entries.ts";
@@ -84,14 +84,6 @@ Deno.test("an error that may quote what was stored is told by its name only", as
     fake.failures = [new RangeError(text)];
     await rejectsWith("backend_unavailable", () => client.set(KEY, SECRETS.access), "RangeError");
   }
-  fake.failures = [
-    new CredentialsBackendError("backend_locked", {
-      action: "lock",
-      reason: "held",
-      remedy: "Wait.",
-    }),
-  ];
-  await rejectsWith("backend_locked", () => client.get(KEY), "Cannot lock: held.");
   assertNoSecret(client);
 });
 

@@ -273,10 +273,11 @@ Deno.test("the conformance suite removes its entries, and leaves those of others
   assertEquals(await Array.fromAsync(store.list()), ["another"]);
 });
 
-Deno.test("the conformance suite accepts a typed refusal of large entries", async () => {
+Deno.test("the conformance suite accepts a typed refusal of large entries, and of keys above 600 characters", async () => {
   const good = new MemoryCredentialsBackend();
   const backend = wrapBackend(good, {
     put: (key, value) => {
+      if (key.length > 600) throw new Error("the key is too long");
       if (value.access_token.length > 4096) {
         throw new CredentialsBackendError("backend_too_large", {
           action: "store",
@@ -288,6 +289,7 @@ Deno.test("the conformance suite accepts a typed refusal of large entries", asyn
     },
   });
   await runCheck("holds entries of any size", backend);
+  await runCheck("keeps unicode", backend);
 });
 
 async function runCheck(start: string, backend: OidcCredentialsBackend): Promise<void> {

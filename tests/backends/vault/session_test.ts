@@ -155,9 +155,9 @@ Deno.test("without a token, requests go to this host's loopback as they are: an 
 for (
   const [refusal, status, method, ...words] of [
     ['role "notebooks" could not be found', 400, "jwt", "the role"],
-    ["invalid secret id", 400, "jwt", "has ended."],
-    ["permission denied", 403, "jwt", "auth/jwt is mounted, the role"],
-    ["permission denied", 403, "kubernetes", "has ended, and that Vault may ask the cluster"],
+    ["invalid secret id", 400, "jwt", "has ended"],
+    ["permission denied", 403, "jwt", "auth/jwt/login exists"],
+    ["permission denied", 403, "kubernetes", "that Vault may ask the cluster"],
   ] as const
 ) {
   test.onPosix(`a login that is refused is told with Vault's words: ${method}, ${refusal}`, async () => {
@@ -167,8 +167,7 @@ for (
     vault.login = () => json({ errors: [refusal] }, status);
     const open = () => vault.open({ auth: { method, role: "notebooks", jwtFile } });
     const all = [`status ${status} (${refusal}). Check`, ...words];
-    const { message } = await rejectsWith("backend_auth_failed", open, ...all);
-    assertEquals(message.includes("mounted"), status !== 400);
+    await rejectsWith("backend_auth_failed", open, ...all);
   });
 }
 
@@ -201,7 +200,7 @@ const NAME = await hashOf(KEY);
 
 for (
   const [what, mount, ...words] of [
-    ["of KV 1", { type: "kv", path: "secret/", options: null }, "version 1.", "Run: vault kv "],
+    ["of KV 1", { type: "kv", path: "secret/", options: null }, "version 1,", "run: vault kv "],
     ["of the old kind", { type: "generic", path: "secret/" }, "enable-versioning secret/"],
     ["of another engine", { type: "cubbyhole", path: "secret/" }, '"secret" is not the mount'],
     ["with a part of the path", { type: "kv", path: "se/", options: { version: "2" } }, '"path"'],

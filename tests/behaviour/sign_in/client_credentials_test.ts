@@ -238,16 +238,18 @@ Deno.test("token exchange: an answer with anything but an access token is refuse
 
 Deno.test("token exchange: a refusal names file, client, audience, its cause and another way", async () => {
   await using it = await exchangeWorld();
-  const past = Math.floor(Date.now() / 1000) - 10;
-  const rows: [claims: Record<string, unknown>, code: string, word: string][] = [
-    [{ exp: past }, "invalid_request", "has ended. Sign in again"],
-    [{}, "access_denied", "the exchange of tokens of the-hub allowed"],
-    [{}, "invalid_target", "check audience"],
-    [{}, "invalid_client", "prove itself"],
-    [{}, "invalid_scope", "check audience"],
+  const rows: [code: string, word: string][] = [
+    ["invalid_request", "Check that the token has not ended"],
+    ["access_denied", "Have its exchange allowed"],
+    ["invalid_target", "check audience"],
+    ["invalid_client", "prove itself"],
+    ["invalid_scope", "check audience"],
   ];
-  for (const [claims, code, word] of rows) {
-    const token = await it.fill(await it.token(claims));
+  it.answer(() => json({ error: "invalid_request", error_description: "Audience not found" }, 400));
+  await it.fill(await it.token());
+  await rejectsWith("provider_refused", () => it.exchange(), "does not know this API", it.path);
+  for (const [code, word] of rows) {
+    const token = await it.fill(await it.token());
     it.answer((_, form) =>
       json({ error: code, error_description: `no ${form.get("subject_token")}` }, 400)
     );

@@ -136,6 +136,8 @@ demandTest("a refresh that the provider refuses leaves the demand", async (conte
   context.provider.script.token.push(() => oauthError("interaction_required"));
   const error = await demandOf(context, demanding(ENTRA));
   assertEquals(error.code, "reauthentication_required");
+  await demandOf(context, demanding(ENTRA));
+  assertEquals(refreshes(context), 1, "it is tried again within a minute");
   await context.session.signIn({ for: error });
   assertEquals(context.links[0]!.searchParams.get("claims"), CLAIMS);
 });
@@ -284,15 +286,13 @@ demandTest("acr in the access token counts, where the ID token has none", async 
   assertEquals(context.stored().access_token, access_token);
 });
 
-demandTest("another person replaces nothing, and their tokens are ended", async (context) => {
+demandTest("another person replaces nothing", async (context) => {
   const before = context.stored();
   const error = await demandOf(context, demanding(STEP_UP));
   const sign = () => context.session.signIn({ for: error });
   await rejectsWith("id_token_invalid", sign, "another person");
   assertEquals(context.stored(), before);
   assert(context.provider.isActive(before.access_token));
-  const [revoked] = context.provider.requests.filter(({ path }) => path.endsWith("/revoke"));
-  assert(revoked !== undefined);
 }, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
 
 demandTest(
@@ -445,10 +445,8 @@ for (const refusal of ["interaction_required", "invalid_grant"]) {
 for (
   const [scope, isAsked] of [
     ["things.write https://other.example.com/.default", false],
-    ["{origin}.example.com/.default", false],
     ["2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default", false],
-    ["{origin}/.default", true],
-    ["api://own/.default", true],
+    ["api://own/.default", false],
     ["things/write", true],
   ] as const
 ) {
@@ -456,15 +454,14 @@ for (
     await using world = await scriptedProviderWorld();
     const own = { audience: "api://own" };
     await world.signIn(own);
-    const named = scope.replace("{origin}", new URL(world.api.apiHost).origin);
-    const granted = { members: { scope: `openid ${named.replace(/\S+\//g, "")}` } };
+    const granted = { members: { scope: `openid ${scope.replace(/\S+\//g, "")}` } };
     const { links, ...person } = personAtBrowser(world, [granted]);
     const session = await world.signIn({ ...own, ...person, reauthenticate: "ask" });
-    world.api.script.push(demanding(`Bearer error="insufficient_scope", scope="${named}"`, 403));
+    world.api.script.push(demanding(`Bearer error="insufficient_scope", scope="${scope}"`, 403));
     if (isAsked) await session.get("thing");
     else {
       const error = await assertRejects(() => session.get("thing"), ApiError);
-      assertEquals([error.demand, links.length], [{ scope: named }, 0]);
+      assertEquals([error.demand, links.length], [{ scope }, 0]);
       await session.signIn({ for: error });
     }
     assertEquals(links.length, 1);
@@ -505,8 +502,11 @@ for (const [name, challenge, code] of UNUSABLE) {
     async (context) => {
       context.api.script.push(demanding(challenge), demanding(challenge));
       await rejectsWith(code as "unauthorized", () => context.session.get("thing"));
-      assertEquals(context.links.length, 0);
       context.api.script.length = 0;
+      const before = context.stored();
+      context.api.script.push(demanding(challenge, 403));
+      await rejectsWith("api_error", () => context.session.get("thing"));
+      assertEquals([context.links.length, context.stored()], [0, before]);
     },
     [GOLD],
     { reauthenticate: "ask" },

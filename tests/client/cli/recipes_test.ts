@@ -33,7 +33,7 @@ cliTest("the recipe for a scheduled job", async (world) => {
   const script = recipe!.replace("exec deno run -A job.ts", "echo the job runs");
   const before = await runShell(world, script);
   assertEquals([before.code, before.stdout.length], [4, 0]);
-  assertMatch(before.stderr, /cli login --issuer/);
+  assertMatch(before.stderr, /validmind-auth login --issuer/);
   await world.signIn();
   await world.amend({ expires_at: ENDED });
   const { code, stdout } = await runShell(world, script);

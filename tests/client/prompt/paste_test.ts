@@ -8,10 +8,15 @@ import { type Captured, captureTerminal, hasTerminal } from "../../support/termi
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 const TERMINAL = new URL("../../../client/prompt/terminal.ts", import.meta.url).href;
 
-/** Signs in, and asks one more question afterwards; after an error it tells the terminal's mode. */
+/** Signs in, tells the terminal's mode then or after an error, and asks one more question. */
 const SIGN_IN = `
   console.log("pid: " + Deno.pid);
   import { createSession, MemoryCredentialsBackend } from ${JSON.stringify(MOD)};
+  async function tellMode() {
+    const { stdout } = await new Deno.Command("stty", { args: ["-a"], stdin: "inherit" }).output();
+    const [mode, echo] = new TextDecoder().decode(stdout).match(/-?\\b(icanon|echo)\\b/g).sort();
+    console.log("mode:", mode, echo);
+  }
   try {
     const [issuer, clientId, openBrowser] = Deno.args;
     const session = await createSession({
@@ -22,13 +27,12 @@ const SIGN_IN = `
       credentialsBackend: new MemoryCredentialsBackend(),
     });
     console.log("state: signed in", (await session.status()).signedIn);
+    await tellMode();
     console.log("answer:", prompt("One more question?"));
   } catch (error) {
     console.log("state:", error.name, error.code ?? "", error.message);
     console.log("frames:", error.stack.split("\\n").length - 1);
-    const { stdout } = await new Deno.Command("stty", { args: ["-a"], stdin: "inherit" }).output();
-    const [mode, echo] = new TextDecoder().decode(stdout).match(/-?\\b(icanon|echo)\\b/g).sort();
-    console.log("mode:", mode, echo);
+    await tellMode();
   }
 `;
 
@@ -90,6 +94,7 @@ for (const job of [undefined, "detached"] as const) {
     ], { job });
     assertStringIncludes(text, "Signed in as analyst@example.com.");
     assertStringIncludes(text, "state: signed in true");
+    assertStringIncludes(text, "mode: echo icanon");
     assertStringIncludes(text, "answer: yes", "a later question lost its answer");
     assertStringIncludes(text, "Does that page not load, for example in a browser on");
     assert(!/█|▀|▄|wrong-thing/.test(text), "a phone cannot bring the answer back");
@@ -158,13 +163,17 @@ pasteTest("a program that ends while it reads leaves the terminal as it was", as
   assertEquals(text.match(/raw: \w+/g), ["raw: true", "raw: false"]);
 });
 
-pasteTest("what is typed after the sign-in is for the program", async () => {
+pasteTest("what is typed after the sign-in is for the program, and a signal ends it", async () => {
   const code = `
       import process from "node:process";
       import { readPastes } from ${JSON.stringify(TERMINAL)};
       const onAddress = () => console.log("taken");
       readPastes({ onAddress, say() {}, onInterrupt() {} })[Symbol.dispose]();
-      process.stdin.on("data", () => (console.log("read"), Deno.exit(0)));
+      process.stdin.on("data", () => {
+        console.log("read");
+        Deno.kill(Deno.pid, "SIGTERM");
+        setTimeout(() => (console.log("goes on"), Deno.exit()), 1000);
+      });
       process.stdin.resume();
       console.log("ready");
     `;
@@ -175,5 +184,5 @@ pasteTest("what is typed after the sign-in is for the program", async () => {
     return "typed\n";
   };
   const { text } = await captureTerminal({ code, flags: ["-A"], env: { NO_COLOR: "1" }, onText });
-  assertEquals(text.match(/taken|read\b/g), ["read"], text);
+  assertEquals(text.match(/taken|read\b|goes on/g), ["read"], text);
 });

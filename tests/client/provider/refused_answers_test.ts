@@ -241,9 +241,8 @@ test.signedIn("refused answers: every form goes out without a charset beside its
 
 /** Places of the document of RFC 8414, the issuer that it states, and the end of a sign-out. */
 const METADATA: [place: string, issuer: (own: string) => string, outcome: string][] = [
-  ["/.well-known/oauth-authorization-server/o", (own) => own, "revoked"],
   ["/o/.well-known/oauth-authorization-server", (own) => own, "revoked"],
-  ["/.well-known/oauth-authorization-server/o", (own) => `${own}ther`, "not_supported"],
+  ["/o/.well-known/oauth-authorization-server", (own) => `${own}ther`, "not_supported"],
 ];
 
 for (const [place, stated, outcome] of METADATA) {

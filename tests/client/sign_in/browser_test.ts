@@ -42,7 +42,7 @@ test.real("browser flow: a refresh token that needs prompt=consent is missing by
   assertEquals(world.stored().refresh_token, null);
   world.clock.advance(24 * 3600_000);
   const run = () => createSession({ ...world.options, interactive: false });
-  await rejectsWith("login_required", run, "offline_access was asked for", "prompt=consent");
+  await rejectsWith("login_required", run, "scope offline_access", "prompt=consent");
 });
 
 test.real("browser flow: the request has PKCE, state, nonce, scope, audience and the login hint", async (world) => {

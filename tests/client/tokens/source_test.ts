@@ -235,20 +235,6 @@ Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody a
   }
 });
 
-test("tokens: the end of the sign-in itself is told as long as the provider states it", async (world) => {
-  world.provider.script.token.push(() => world.provider.tokens({ refresh_expires_in: 7200 }));
-  const session = await createSession(world.options);
-  const { expiresAt, signInEndsAt } = await session.status();
-  assertEquals(signInEndsAt!.getTime(), expiresAt!.getTime() + HOUR);
-  world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
-  await session.accessToken({ forceRefresh: true });
-  const { refresh_expires_at } = world.stored();
-  assertEquals(refresh_expires_at, signInEndsAt!.toISOString(), "the refresh token is the same");
-  world.provider.script.token.push(() => world.provider.tokens({ refresh_expires_in: 0 }));
-  await session.accessToken({ forceRefresh: true });
-  assertEquals((await session.status()).signInEndsAt, undefined, "an offline one has no end");
-});
-
 test("tokens: a token in its last minutes bridges an outage, asking every ten seconds", async (world) => {
   let isDown = false;
   const fetch = spyFetch((url, init) => {

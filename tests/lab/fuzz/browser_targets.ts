@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { redeemAuthorization } from "../../../client/provider/authorization_code_grant.ts";
-import { BrowserAnswer, parametersOf } from "../../../client/sign_in/redirect_listener.ts";
+import { browserAnswer, parametersOf } from "../../../client/sign_in/redirect_listener.ts";
 import { exchange } from "../../../client/sign_in/connection.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { damaged, text, texts, withoutSecrets } from "./arbitraries.ts";
@@ -69,7 +69,7 @@ function connection(bytes: Uint8Array, piece: number): Deno.Conn {
 export const BROWSER_TARGETS: readonly FuzzTarget[] = [
   target("the address that a browser ends on", address, (input) => {
     const parameters = parametersOf(input);
-    const fault = new BrowserAnswer(STATE).offer(parameters);
+    const fault = browserAnswer(STATE).offer(parameters);
     assert(fault !== undefined || parameters.getAll("state").join() === STATE, "another's answer");
     assert(fault !== undefined || parameters.getAll("code").length <= 1, "two codes");
   }),
@@ -85,7 +85,7 @@ export const BROWSER_TARGETS: readonly FuzzTarget[] = [
       const value = answer.get(name); // words, in which nobody knows other secrets
       if (value !== null) answer.set(name, withoutSecrets(value));
     }
-    if (new BrowserAnswer(STATE).offer(answer) !== undefined) return;
+    if (browserAnswer(STATE).offer(answer) !== undefined) return;
     assertTokens(await attempt(() => redeemAuthorization(fakeProvider({}), authorization, answer)));
   }),
   target("a request to the port of a sign-in", request, async ([first, lines, body, piece]) => {

@@ -162,7 +162,7 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
       const path = `${folder}/credentials.json`;
       Deno.writeFileSync(path, bytes, { mode: 0o600 });
       Deno.utimeSync(path, 0, 0); // long ago: nobody is still writing
-      const backend = new FileCredentialsBackend({ path, onWarning: () => {} });
+      const backend = new FileCredentialsBackend({ path });
       assert(isObject(await unlessRefused(() => backend.get(KEY))));
       const listed = await unlessRefused(() => Array.fromAsync(backend.list()));
       const written = await unlessRefused(() => backend.put(OTHER, entry()).then(() => true));
@@ -196,7 +196,7 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
       store.get = () => structuredClone(one);
       return store;
     });
-    const backend = new FallbackCredentialsBackend({ backends: stores, onFallback: () => {} });
+    const backend = new FallbackCredentialsBackend({ backends: stores });
     assert(isObject(await attempt(() => backend.get(KEY))));
   }),
   target(

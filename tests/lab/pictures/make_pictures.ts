@@ -3,8 +3,8 @@
  * `deno task pictures`. Needs what the live tests of the notebook need (`deno task servers`,
  * Chromium), and util-linux's `script`.
  *
- * The provider on this machine is named login.example.com on the pictures, and the person's folder
- * /home/ada. Nothing else is touched up.
+ * The provider on this machine is named login.example.com on the pictures, the API api.example.com, and
+ * the person's folder /home/ada. Nothing else is touched up.
  */
 import type { Browser } from "playwright-core";
 import { type NotebookWorld, startNotebookWorld } from "../../notebooks/notebook_world.ts";
@@ -13,6 +13,8 @@ import { codeCells } from "../../support/jupyter.ts";
 import { openWindow, startChromium } from "../../support/chromium.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { startJupyterLab } from "../../support/servers/jupyterlab.ts";
+import { json, startHttpServer } from "../../support/http_server.ts";
+import { tempDir } from "../../support/temp_home.ts";
 import { captureTerminal } from "../../support/terminal.ts";
 import { renamedIn } from "../../support/in_page.js";
 import { DRAWINGS } from "./drawings.ts";
@@ -20,6 +22,7 @@ import { terminalHtml } from "./terminal_html.ts";
 
 const FOLDER = new URL("./", import.meta.url);
 const ISSUER = "https://login.example.com";
+const API = "https://api.example.com";
 /** A column of the terminal is then twelve pixels, and a QR code has no seams. */
 const SCALE = 4 / 3;
 /** The long link of the browser flow would make a file of more than 60 KB. */
@@ -28,6 +31,9 @@ const TERMINALS = [["device", "terminal.png", SCALE], [
   "terminal-browser.png",
   1,
 ]] as const;
+/** The moves of the cursor where a terminal reads a line. */
+// deno-lint-ignore no-control-regex -- a terminal is sent escape codes
+const MOVES = /\r?\x1b\[(\?\d+[hl]|K|\d+C)/g;
 const SIGN_IN = `import * as vm from "jsr:@validmind/auth";\n\nconst session = await vm.init();`;
 const BROWSER = SIGN_IN.replace("init()", `init({ flow: "browser" })`);
 
@@ -93,14 +99,50 @@ async function terminalPictures(browser: Browser): Promise<void> {
   }
 }
 
+/** How a person with an API's address alone comes to the settings. */
+async function addressPicture(browser: Browser): Promise<void> {
+  await using home = await tempDir();
+  await using api = startHttpServer((request) => {
+    const { origin } = new URL(request.url);
+    const authorization_servers = [`${origin}/login`];
+    return json({ resource: `${origin}/v1/`, authorization_servers, scopes_supported: ["things"] });
+  });
+  const command = (
+    origin: string,
+  ) => ["config", "discover", `${origin}/v1/`, "--client-id", "my-client"];
+  const code = `
+    import { runCli } from "@validmind/auth/cli";
+    await runCli(${JSON.stringify(command(api.origin))});
+  `;
+  let hasAnswered = false;
+  const onText = (text: string) => {
+    if (hasAnswered || !text.includes("issuers:")) return undefined;
+    hasAnswered = true;
+    return "y\r";
+  };
+  const env = { HOME: home.path };
+  const { text } = await captureTerminal({ code, flags: ["-A"], columns: 84, env, onText });
+  const names = { [`${api.origin}/login`]: ISSUER, [api.origin]: API, [home.path]: "/home/ada" };
+  let shown = text.replace(MOVES, "").trimEnd();
+  for (const [own, name] of Object.entries(names)) {
+    // The columns stay where they are.
+    shown = shown.replace(new RegExp(`${own}(\\S*)( {2,})?`, "g"), (found, rest, gap) => {
+      return gap === undefined ? name + rest : `${name}${rest}`.padEnd(found.length);
+    });
+  }
+  const line = ["validmind-auth", ...command(API)].join(" ");
+  await picture(browser, shown, "terminal-address.png", 1, line);
+}
+
 async function picture(
   browser: Browser,
   text: string,
   name: string,
   deviceScaleFactor: number,
+  command = "deno run -A script.ts",
 ): Promise<void> {
   const page = await (await openWindow(browser, { deviceScaleFactor })).newPage();
-  await page.setContent(terminalHtml("deno run -A script.ts", text));
+  await page.setContent(terminalHtml(command, text));
   await page.locator("main").screenshot({ path: fileOf(name) });
 }
 
@@ -113,4 +155,5 @@ if (import.meta.main) {
   await using browser = await startChromium();
   await notebookPictures(browser);
   await terminalPictures(browser);
+  await addressPicture(browser);
 }

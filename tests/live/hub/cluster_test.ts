@@ -22,12 +22,13 @@ import {
   makeNamespace,
   tokenOf,
 } from "./cluster_accounts.ts";
-import { podsOf, STORES } from "./rendered_pods.ts";
+import { STORES } from "./helm.ts";
+import { podsOf } from "./rendered_pods.ts";
 
 const CLI = fromFileUrl(new URL("../../../client/cli.ts", import.meta.url));
 const KEY = credentialKey("https://login.example.com", "my-client");
 
-const live = await liveTests("kubernetes", "kubespawner", "vault");
+const live = await liveTests("kubernetes", "helm", "kubespawner", "vault");
 
 live.test("Kubernetes: an API server accepts each person's pod by each recipe, as far as the page says", async () => {
   await using cluster = await startKubernetes();

@@ -1,167 +1,24 @@
 import { assert, assertEquals } from "@std/assert";
 import { readClaims } from "../../../client/entry/bearer.ts";
-import { rememberSecret } from "../../support/assert_no_secret.ts";
-import { Browser } from "../../support/browser.ts";
-import { startHttpServer } from "../../support/http_server.ts";
-import { startKeycloak } from "../../support/servers/keycloak_server.ts";
-import { startTrackingApi } from "../../support/tracking_api.ts";
-import { audienceOf, person } from "../behaviour/providers/keycloak_realm.ts";
-import type { HubKernel } from "./hub_kernel.ts";
-import { startHub } from "./hub_process.ts";
+import { isThere } from "../../support/servers/servers.ts";
+import { HUB_SECONDS, initIn, REALM, renewedIn, startExchangeWorld } from "./exchange_world.ts";
 import { until } from "./hub_robot.ts";
-import { hubTests, makeHubPeople } from "./hub_world.ts";
+import { hubTests } from "./hub_world.ts";
 import { searchForSecrets } from "./search_machine.ts";
-import { endProcesses, type UnixUser } from "./unix_users.ts";
-
-const REALM = "bank";
-/** Lifetimes in seconds: of the hub's token, and of a notebook's. */
-const [HUB_SECONDS, NOTEBOOK_SECONDS] = [12, 4];
-const SECRETS = { jupyterhub: crypto.randomUUID(), notebooks: crypto.randomUUID() };
+import { endProcesses } from "./unix_users.ts";
 
 const { test, shared, stack } = await hubTests("keycloak");
 
-/** The realm, as the page has an admin set it up. */
-function realm(hub: string, users: readonly UnixUser[]) {
-  const confidential = { publicClient: false, standardFlowEnabled: false };
-  return {
-    realm: REALM,
-    enabled: true,
-    sslRequired: "none",
-    accessTokenLifespan: HUB_SECONDS,
-    revokeRefreshToken: true,
-    refreshTokenMaxReuse: 0,
-    clients: [
-      {
-        clientId: "jupyterhub",
-        secret: SECRETS.jupyterhub,
-        publicClient: false,
-        redirectUris: [`${hub}/hub/oauth_callback`],
-        protocolMappers: [audienceOf("notebooks")],
-      },
-      {
-        ...confidential,
-        clientId: "notebooks",
-        secret: SECRETS.notebooks,
-        attributes: {
-          "standard.token.exchange.enabled": "true",
-          "access.token.lifespan": `${NOTEBOOK_SECONDS}`,
-        },
-        protocolMappers: [audienceOf("api")],
-      },
-      { ...confidential, clientId: "api", secret: SECRETS.notebooks },
-    ],
-    users: users.map(({ name, password }) => person(name, password)),
-  };
-}
-
-const it = await shared(async () => {
-  const { environment, ...people } = await makeHubPeople(stack);
-  const { folder, users, port } = people;
-  const keycloak = stack.use(await startKeycloak());
-  await keycloak.admin("POST", "", realm(`http://127.0.0.1:${port}`, users));
-  const issuer = `http://127.0.0.1:${keycloak.port}/realms/${REALM}`;
-  const endpoint = `${issuer}/protocol/openid-connect`;
-  /** The provider as the hub's own requests reach it: with faults where a test sets one. */
-  const asked: { answer?: (() => Response) | undefined } = {};
-  const provider = stack.use(
-    await startHttpServer(async (request) => {
-      if (asked.answer !== undefined) return asked.answer();
-      const { method, headers, url } = request;
-      const body = method === "POST" ? await request.bytes() : null;
-      return await fetch(`${endpoint}${new URL(url).pathname}`, { method, headers, body });
-    }),
-  );
-  const api = stack.use(
-    await startTrackingApi({
-      async accepts(token) {
-        rememberSecret(token);
-        const body = { token, client_id: "api", client_secret: SECRETS.notebooks };
-        const asked = { method: "POST", body: new URLSearchParams(body) };
-        return (await (await fetch(`${endpoint}/token/introspect`, asked)).json()).active;
-      },
-    }),
-  );
-  const tokens = `${folder.path}/tokens`;
-  const proof = `${folder.path}/notebooks-client`;
-  await Deno.writeTextFile(proof, SECRETS.notebooks, { mode: 0o444 });
-  rememberSecret(SECRETS.notebooks);
-  const hub = stack.use(
-    await startHub({
-      ...people,
-      recipe: "exchange.py",
-      places: { TOKENS: tokens, SECONDS: 1 },
-      config: {
-        SharedSignIn: {
-          authorize_url: `${endpoint}/auth`,
-          token_url: `${provider.origin}/token`,
-          userdata_url: `${provider.origin}/userinfo`,
-        },
-      },
-      env: {
-        OAUTH_CLIENT_SECRET: SECRETS.jupyterhub,
-        JUPYTERHUB_CRYPT_KEY: crypto.randomUUID().replaceAll("-", "").repeat(2),
-      },
-      environment: {
-        ...environment,
-        VM_OIDC_ISSUER: issuer,
-        VM_OIDC_CLIENT_SECRET_FILE: proof,
-        VM_API_HOST: api.apiHost,
-        VM_API_MODEL: "cl123",
-      },
-    }),
-  );
-  return { folder, users, hub, tokens, proof, issuer, asked, keycloak };
-});
-
-/** Signs a person in at the hub, whose page leads to the provider and back. */
-async function signInAtHub({ name, password }: UnixUser): Promise<Browser> {
-  const browser = new Browser();
-  const page = await browser.open(`${it.hub.origin}/hub/oauth_login?next=/hub/home`);
-  const { url, status } = page.forms.length === 0
-    ? page
-    : await browser.submit(page, { username: name, password });
-  assertEquals([new URL(url).pathname, status], ["/hub/home", 200]);
-  return browser;
-}
-
-/** What the kernel's person is, after a sign-in that can show nothing to anybody. */
-async function initIn(kernel: HubKernel, options = "{}") {
-  return await kernel.evaluate<{ token: string; email: string; flow: string; asked: number }>(`
-    const vm = await import("jsr:@validmind/auth");
-    let asked = 0;
-    const count = () => { asked++; throw new Error("a person was asked"); };
-    globalThis.session = await vm.init({
-      onDeviceCode: count, onAuthorizationUrl: count, ...${options} });
-    const { email, flow } = await session.status();
-    return { token: await session.accessToken(), email, flow, asked };`);
-}
-
-/** The next token of a kernel's session, or the code and the words of its error. */
-async function renewedIn(kernel: HubKernel) {
-  return await kernel.evaluate<{ token?: string; code?: string; message?: string }>(`
-    return await session.accessToken().then(
-      (token) => ({ token }), ({ code, message }) => ({ code, message }));`);
-}
-
-async function hubToken({ name }: UnixUser): Promise<string | undefined> {
-  try {
-    const token = await Deno.readTextFile(`${it.tokens}/${name}`);
-    rememberSecret(token);
-    return token;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
+const it = await shared(async () => stack.use(await startExchangeWorld()));
 
 test("JupyterHub, exchange: who is signed in at the hub is never asked", async () => {
   const [user] = it.users;
   const { robot } = it.hub;
   await robot.stopServer(user!.name);
-  await signInAtHub(user!);
-  assertEquals(await hubToken(user!), undefined, "no server runs");
+  await it.signInAtHub(user!);
+  assertEquals(await it.hubToken(user!), undefined, "no server runs");
   await robot.startServer(user!.name);
-  const first = (await hubToken(user!))!;
+  const first = (await it.hubToken(user!))!;
   await using kernel = await robot.startKernel(user!.name, "deno");
   const { token, ...found } = await initIn(kernel);
   assertEquals(found, { email: `${user!.name}@example.com`, flow: "token_exchange", asked: 0 });
@@ -171,7 +28,7 @@ test("JupyterHub, exchange: who is signed in at the hub is never asked", async (
 
   // After the token's end, after the hub's own token was renewed, in an hour, in another kernel.
   await until("a new token", async () => (await renewedIn(kernel)).token !== token);
-  await until("the hub's next one", async () => (await hubToken(user!)) !== first);
+  await until("the hub's next one", async () => (await it.hubToken(user!)) !== first);
   const end = Number(readClaims(first)!.exp);
   await until("its end", () => Promise.resolve(Date.now() / 1000 > end));
   const renewed = await initIn(kernel);
@@ -185,11 +42,11 @@ test("JupyterHub, exchange: who is signed in at the hub is never asked", async (
 test("JupyterHub, exchange: a server's end takes the file away, and its start brings it", async () => {
   const [user] = it.users;
   const { robot } = it.hub;
-  await signInAtHub(user!);
+  await it.signInAtHub(user!);
   await robot.startServer(user!.name);
-  assert(await hubToken(user!) !== undefined);
+  assert(await it.hubToken(user!) !== undefined);
   await robot.stopServer(user!.name);
-  assertEquals(await hubToken(user!), undefined);
+  assertEquals(await it.hubToken(user!), undefined);
   await using kernel = await robot.findKernel(user!.name, "deno");
   assertEquals((await initIn(kernel)).asked, 0);
 });
@@ -197,7 +54,7 @@ test("JupyterHub, exchange: a server's end takes the file away, and its start br
 test("JupyterHub, exchange: a neighbour reads nothing of it", async () => {
   const [first, second] = it.users;
   for (const user of it.users) {
-    await signInAtHub(user);
+    await it.signInAtHub(user);
     await it.hub.robot.startServer(user.name);
   }
   const own = `${it.tokens}/${first!.name}`;
@@ -242,11 +99,11 @@ test("JupyterHub, exchange: no token is in an environment, a log, a notebook or 
 
 test("JupyterHub, exchange: the hub's sign-out ends it at the next renewal", async () => {
   const [user] = it.users;
-  const browser = await signInAtHub(user!);
+  const browser = await it.signInAtHub(user!);
   await using kernel = await it.hub.robot.findKernel(user!.name, "deno");
   await initIn(kernel);
   await browser.open(`${it.hub.origin}/hub/logout`);
-  assertEquals(await hubToken(user!), undefined);
+  assertEquals(await it.hubToken(user!), undefined);
   const { message } = await until("the end", async () => {
     const found = await renewedIn(kernel);
     return found.code === "client_auth_unusable" && found;
@@ -259,8 +116,8 @@ test("JupyterHub, exchange: the hub's sign-out ends it at the next renewal", asy
   return await init({ flow: "device", interactive: false }).then(
     () => ({}), ({ code }) => ({ code }));`);
   assertEquals(code, "login_required", "the ordinary sign-in is there");
-  await signInAtHub(user!);
-  assert(await hubToken(user!) !== undefined, "a new sign-in shows at once");
+  await it.signInAtHub(user!);
+  assert(await it.hubToken(user!) !== undefined, "a new sign-in shows at once");
   assertEquals((await initIn(kernel)).asked, 0);
 });
 
@@ -293,7 +150,7 @@ fcntl.flock(held[0], fcntl.LOCK_EX)  # kept, with the file open`;
 test("JupyterHub, exchange: a person with every right of their own holds up nobody", async () => {
   const [first, second] = it.users;
   for (const user of it.users) {
-    await signInAtHub(user);
+    await it.signInAtHub(user);
     await it.hub.robot.startServer(user.name);
   }
   await using kernel = await it.hub.robot.startKernel(second!.name, "python3");
@@ -303,10 +160,10 @@ test("JupyterHub, exchange: a person with every right of their own holds up nobo
   );
   assertEquals(new Set(Object.values(told)), new Set(["PermissionError"]), JSON.stringify(told));
   for (const user of it.users) {
-    const before = await hubToken(user);
+    const before = await it.hubToken(user);
     const started = performance.now();
     await until("the next token", async () => {
-      const token = await hubToken(user);
+      const token = await it.hubToken(user);
       return token !== undefined && token !== before;
     });
     assert(performance.now() - started < HUB_SECONDS * 2000, "it was held up");
@@ -317,12 +174,12 @@ test("JupyterHub, exchange: a person with every right of their own holds up nobo
 
 test("JupyterHub, exchange: at an outage a token stays to its end, and comes again", async () => {
   const [user] = it.users;
-  await signInAtHub(user!);
+  await it.signInAtHub(user!);
   await it.hub.robot.startServer(user!.name);
   it.asked.answer = () => new Response("down", { status: 503 });
   let last = { token: "", at: 0 };
   await until("the token's end", async () => {
-    const token = await hubToken(user!);
+    const token = await it.hubToken(user!);
     if (token !== undefined) last = { token, at: Date.now() };
     return token === undefined && last.at + 2_000 < Date.now();
   });
@@ -330,45 +187,44 @@ test("JupyterHub, exchange: at an outage a token stays to its end, and comes aga
   const early = Number(readClaims(last.token)!.exp) * 1000 - last.at;
   assert(early < 1_500, `it went ${early} ms before its end`);
   it.asked.answer = undefined;
-  await until("a new token", async () => await hubToken(user!) !== undefined);
+  await until("a new token", async () => await it.hubToken(user!) !== undefined);
 });
 
 test("JupyterHub, exchange: a sign-out at the provider takes the file away, and nobody else's", async () => {
   const [first, second] = it.users;
   for (const user of it.users) {
-    await signInAtHub(user);
+    await it.signInAtHub(user);
     await it.hub.robot.startServer(user.name);
   }
-  const { sub } = readClaims((await hubToken(second!))!)!;
+  const { sub } = readClaims((await it.hubToken(second!))!)!;
   await it.keycloak.admin("POST", `/${REALM}/users/${sub}/logout`, {});
-  await until("the end", async () => await hubToken(second!) === undefined);
-  assert(await hubToken(first!) !== undefined);
+  await until("the end", async () => await it.hubToken(second!) === undefined);
+  assert(await it.hubToken(first!) !== undefined);
 });
 
 test("JupyterHub, exchange: whoever kills the own server loses the file, and has it back with the next one", async () => {
   const [first, second] = it.users;
   for (const user of it.users) {
-    await signInAtHub(user);
+    await it.signInAtHub(user);
     await it.hub.robot.startServer(user.name);
   }
   await endProcesses(second!.uid);
-  await until("its end", async () => await hubToken(second!) === undefined);
-  assert(await hubToken(first!) !== undefined);
+  await until("its end", async () => await it.hubToken(second!) === undefined);
+  assert(await it.hubToken(first!) !== undefined);
   await it.hub.robot.startServer(second!.name);
-  assert(await hubToken(second!) !== undefined, "without a new sign-in at the hub");
+  assert(await it.hubToken(second!) !== undefined, "without a new sign-in at the hub");
 });
 
 test("JupyterHub, exchange: the file of a person who was deleted goes, and what an earlier hub left", async () => {
   const [first, second] = it.users;
   for (const user of it.users) {
-    await signInAtHub(user);
+    await it.signInAtHub(user);
     await it.hub.robot.startServer(user.name);
   }
-  const left = { name: "somebody" } as UnixUser;
-  await Deno.writeTextFile(`${it.tokens}/${left.name}`, "a token");
+  await Deno.writeTextFile(`${it.tokens}/somebody`, "of a person who was deleted");
   await it.hub.robot.removePerson(second!.name);
-  for (const gone of [second!, left]) {
-    await until("its end", async () => await hubToken(gone) === undefined);
+  for (const gone of [second!.name, "somebody"]) {
+    await until("its end", async () => !await isThere(`${it.tokens}/${gone}`));
   }
-  assert(await hubToken(first!) !== undefined);
+  assert(await it.hubToken(first!) !== undefined);
 });

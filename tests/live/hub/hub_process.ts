@@ -8,6 +8,8 @@ import { endProcesses, type UnixUser } from "./unix_users.ts";
 
 const CONFIG = fromFileUrl(new URL("./hub_under_test.py", import.meta.url));
 const PROXY = "configurable-http-proxy";
+/** Runs a program in a folder; what it says is in a file, too, so that it can be searched afterwards. */
+const LOGGED = `cd "$0" && exec "\${@:2}" > >(exec tee -a "$1" >&2) 2>&1`;
 const KERNEL = new URL("./recipes/kernel.json", import.meta.url);
 
 /** Options of {@linkcode startHub}. */
@@ -26,46 +28,70 @@ export interface HubOptions {
   places?: Record<string, string | number>;
   /** Settings of the recipe's own authenticator, which is used then, by class and name. */
   config?: Record<string, Record<string, unknown>>;
+  /** Whether the people's servers go on when the hub is killed, as they do on many hubs. */
+  serversStay?: boolean;
 }
 
-/** Starts JupyterHub on loopback. It reaches no other host. */
+/** Starts JupyterHub on loopback, with its proxy apart. It reaches no other host. */
 export async function startHub(options: HubOptions) {
   const { folder: { path, venv, pathVariable }, users, recipe, port, places, config } = options;
+  await using stack = new AsyncDisposableStack();
   const [state, log] = [`${path}/hub`, `${path}/hub.log`];
   await Deno.mkdir(state, { recursive: true, mode: 0o700 });
   await Deno.writeTextFile(log, "", { mode: 0o600 });
   await installKernel(venv);
   const origin = `http://127.0.0.1:${port}`;
+  const [hubPort, routesPort] = [freePort(), freePort()];
   const robot = crypto.randomUUID();
   const settings = {
     recipe: fromFileUrl(new URL(`./recipes/${recipe}`, import.meta.url)),
     environment: options.environment,
     ...(places && { places }),
     url: `${origin}/`,
-    hub_url: `http://127.0.0.1:${freePort()}`,
-    proxy_url: `http://127.0.0.1:${freePort()}`,
-    proxy_command: ["node", `${venv}/node_modules/${PROXY}/bin/${PROXY}`],
+    hub_url: `http://127.0.0.1:${hubPort}`,
+    routes_url: `http://127.0.0.1:${routesPort}`,
     ...(config && { config }),
     authenticator: config ? null : "pam",
     users: users.map(({ name }) => name),
     server_ports: Object.fromEntries(users.map(({ name }) => [name, freePort()])),
     server_command: [`${venv}/bin/python`, "-m", "jupyterhub.singleuser"],
     server_args: [`--LabApp.app_settings_dir=${await labSettings(path)}`],
+    servers_stay: options.serversStay === true,
     start_seconds: START_MS / 1000,
+    log,
     robot,
   };
   const file = `${state}/settings.json`;
   await Deno.writeTextFile(file, JSON.stringify(settings), { mode: 0o600 });
-  const hub = await startServerProcess({
-    // The pipe to tee, so that what is said can be searched afterwards.
-    command: [
-      ...["bash", "-c", `cd "$0" && exec "\${@:2}" > >(exec tee -a "$1" >&2) 2>&1`, state, log],
-      ...[`${venv}/bin/python`, "-m", "jupyterhub", "-f", CONFIG],
-    ],
+  const env = { CONFIGPROXY_AUTH_TOKEN: crypto.randomUUID(), PATH: pathVariable };
+  const logged = (...command: string[]) => ["bash", "-c", LOGGED, state, log, ...command];
+
+  const proxy = await startServerProcess({
+    command: logged(
+      ...["node", `${venv}/node_modules/${PROXY}/bin/${PROXY}`],
+      ...["--ip", "127.0.0.1", "--port", `${port}`],
+      ...["--api-ip", "127.0.0.1", "--api-port", `${routesPort}`],
+      ...["--error-target", `http://127.0.0.1:${hubPort}/hub/error`],
+    ),
     readyOn: "stderr",
-    ready: /(JupyterHub is now running)/,
-    env: { ...options.env, HUB_SETTINGS: file, PATH: pathVariable },
+    ready: /(Proxy API at)/,
+    env,
   });
+  stack.defer(() => proxy.end("KILL"));
+  const start = () =>
+    startServerProcess({
+      command: logged(`${venv}/bin/python`, "-m", "jupyterhub", "-f", CONFIG),
+      readyOn: "stderr",
+      ready: /(JupyterHub is now running)/,
+      env: { ...options.env, ...env, HUB_SETTINGS: file },
+    });
+  let hub = await start();
+  stack.defer(async () => {
+    // An orderly end waits for each kernel.
+    await hub.end("KILL");
+    await Promise.all(users.map(({ uid }) => endProcesses(uid)));
+  });
+  const started = stack.move();
   return {
     origin,
     robot: new HubRobot(origin, robot),
@@ -73,13 +99,26 @@ export async function startHub(options: HubOptions) {
     log,
     /** The hub's own folder, with its database. */
     state,
-    async [Symbol.asyncDispose]() {
-      // An orderly end waits for each kernel; the servers and the proxy end with the hub.
-      const ended = hub.end("KILL");
-      // What outlives its server keeps the log open.
-      await Promise.all(users.map(({ uid }) => endProcesses(uid)));
-      await ended;
+    /** Kills the hub itself. The proxy goes on. */
+    kill: () => hub.end("KILL"),
+    /** Starts it again, with its database. */
+    async start(): Promise<void> {
+      hub = await start();
     },
+    /** Starts the idle culler, by its own command, and waits until it culls somebody. */
+    async startCuller(...args: string[]) {
+      const culler = await startServerProcess({
+        command: [
+          ...[`${venv}/bin/python`, "-m", "jupyterhub_idle_culler"],
+          ...[`--url=http://127.0.0.1:${hubPort}/hub/api`, "--cull-every=1", ...args],
+        ],
+        readyOn: "stderr",
+        ready: /(Culling)/,
+        env: { JUPYTERHUB_API_TOKEN: robot },
+      });
+      return { [Symbol.asyncDispose]: () => culler.end("KILL") };
+    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
 }
 

@@ -16,6 +16,9 @@ export class HubRobot {
 
   /** Starts a person's server unless it runs, and waits until it answers. */
   async startServer(name: string): Promise<void> {
+    // A hub that was started again looks first whether it still runs.
+    const isKnown = async () => (await this.#serverOf(name))?.pending !== "check";
+    await until(`what the hub knows of the server of ${name}`, isKnown);
     const isReady = async () => (await this.#serverOf(name))?.ready === true;
     if (await isReady()) return;
     await this.#request("POST", `/hub/api/users/${name}/server`);
@@ -26,8 +29,19 @@ export class HubRobot {
   async stopServer(name: string): Promise<void> {
     if (await this.#serverOf(name) === undefined) return;
     await this.#request("DELETE", `/hub/api/users/${name}/server`);
+    await this.serverEnd(name);
+  }
+
+  /** Waits until a person's server has ended. */
+  async serverEnd(name: string): Promise<void> {
     const isGone = async () => await this.#serverOf(name) === undefined;
     await until(`the end of the server of ${name}`, isGone);
+  }
+
+  /** Whether the hub knows a person. */
+  async knows(name: string): Promise<boolean> {
+    const users = await this.#request<{ name: string }[]>("GET", "/hub/api/users");
+    return users.some((user) => user.name === name);
   }
 
   /** Removes a person from the hub, with the server. */
@@ -98,5 +112,5 @@ interface RunningKernel {
 
 /** A person as the hub's API tells of one. */
 interface HubUser {
-  servers: Record<string, { ready: boolean } | undefined>;
+  servers: Record<string, { ready: boolean; pending: string | null } | undefined>;
 }

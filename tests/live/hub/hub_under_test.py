@@ -5,6 +5,7 @@ The recipe itself is loaded as it stands. The settings are in the file that HUB_
 
 import json
 import os
+import subprocess
 
 from jupyterhub.spawner import LocalProcessSpawner
 
@@ -27,14 +28,11 @@ c.Spawner.environment.update(settings["environment"])
 for section, values in settings.get("config", {}).items():
     c[section].update(values)
 
-# Whatever becomes of the hub, its children end with it.
-WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
-
 c.JupyterHub.bind_url = settings["url"]
 c.JupyterHub.public_url = settings["url"]
 c.JupyterHub.hub_bind_url = settings["hub_url"]
-c.ConfigurableHTTPProxy.api_url = settings["proxy_url"]
-c.ConfigurableHTTPProxy.command = WITH_PARENT + settings["proxy_command"]
+c.ConfigurableHTTPProxy.api_url = settings["routes_url"]
+c.ConfigurableHTTPProxy.should_start = False
 
 if settings["authenticator"] is not None:
     c.JupyterHub.authenticator_class = settings["authenticator"]
@@ -51,7 +49,17 @@ class ServerProcess(LocalProcessSpawner):
 
 
 c.JupyterHub.spawner_class = ServerProcess
-c.Spawner.cmd = WITH_PARENT + settings["server_command"]
+# Else, whatever becomes of the hub, its people's servers end with it.
+STAYS = settings["servers_stay"]
+c.Spawner.cmd = [
+    *([] if STAYS else ["setpriv", "--pdeathsig", "KILL", "--"]),
+    *settings["server_command"],
+]
+# Not into the hub's own pipe, which would stay open as long as they run.
+c.LocalProcessSpawner.popen_kwargs = {
+    "stdout": os.open(settings["log"], os.O_WRONLY | os.O_APPEND),
+    "stderr": subprocess.STDOUT,
+}
 c.Spawner.args = settings["server_args"]
 c.Spawner.default_url = "/lab"
 c.Spawner.poll_interval = 2  # seconds, until a server that ended by itself is noticed

@@ -13,15 +13,23 @@ import {
   makeAccount,
   makeNamespace,
 } from "./cluster_accounts.ts";
-import { NAMES, podsOf, type Rendered, type Store, STORES } from "./rendered_pods.ts";
+import { type Store, STORES } from "./helm.ts";
 import { makePodImage, type PodUser } from "./pod.ts";
+import { NAMES, podsOf, type Rendered } from "./rendered_pods.ts";
 
 /** Zero to JupyterHub's, and one of OpenShift: a uid without a name, in the superuser's group. */
 const JOVYAN: PodUser = { uid: 1000, groups: [100] };
 const RANDOM: PodUser = { uid: 1_000_660_000, groups: [0] };
 
-const live = await liveTests("accounts", "kubespawner");
-const inCluster = await liveTests("accounts", "kubespawner", "kubernetes", "kubelet", "vault");
+const live = await liveTests("accounts", "helm", "kubespawner");
+const inCluster = await liveTests(
+  "accounts",
+  "helm",
+  "kubespawner",
+  "kubernetes",
+  "kubelet",
+  "vault",
+);
 
 const stack = new AsyncDisposableStack();
 live.afterAll(() => stack.disposeAsync());

@@ -1,6 +1,6 @@
-"""The pods that KubeSpawner would start by a recipe, as JSON: render_pods.py STORE FILE... -- NAME...
+"""The pods that KubeSpawner would start by a recipe, as JSON: render_pods.py STORE [FILE] -- NAME...
 
-A values.yaml is handed to KubeSpawner as Zero to JupyterHub does it. Nothing of Kubernetes runs: what
+Values are handed to KubeSpawner as Zero to JupyterHub does it. Nothing of Kubernetes runs: what
 a hook asks its API for is in "asked".
 """
 
@@ -26,35 +26,26 @@ SINGLEUSER = {
     "fsGid": "fs_gid",
 }
 STORAGE = {"extraVolumes": "volumes", "extraVolumeMounts": "volume_mounts"}
-CHART = {"singleuser": {"uid": 1000, "fsGid": 100, "extraEnv": {}, "storage": {}}}
+CHART = {"uid": 1000, "fsGid": 100, "storage": {}}
 
 
-def merged(below, above):
-    if not isinstance(below, dict) or not isinstance(above, dict):
-        return above
-    keys = [*below, *(key for key in above if key not in below)]
-    return {key: merged(below.get(key), above[key]) if key in above else below[key] for key in keys}
-
-
-def config_of(store, files):
+def config_of(store, file=None):
+    """By a jupyterhub_config.py, or by the values on standard input."""
     c = Config()
     c.KubeSpawner.image = "notebook"
-    values = CHART
-    for file in files:
+    if file:
         with open(file, encoding="utf-8") as text:
-            if file.endswith(".py"):
-                exec(text.read().replace("**FILE", f"**{store.upper()}"), {"c": c})
-            else:
-                values = merged(values, yaml.safe_load(text))
-    singleuser = values["singleuser"]
-    if not files[0].endswith(".py"):
-        for key, trait in SINGLEUSER.items():
-            if key in singleuser:
-                c.KubeSpawner[trait] = singleuser[key]
-        for key, trait in STORAGE.items():
-            c.KubeSpawner[trait] = singleuser["storage"].get(key, [])
-        for code in values.get("hub", {}).get("extraConfig", {}).values():
-            exec(code, {"c": c})
+            exec(text.read().replace("**FILE", f"**{store.upper()}"), {"c": c})
+        return c
+    values = json.load(sys.stdin)
+    singleuser = {**CHART, **values["singleuser"]}
+    for key, trait in SINGLEUSER.items():
+        if key in singleuser:
+            c.KubeSpawner[trait] = singleuser[key]
+    for key, trait in STORAGE.items():
+        c.KubeSpawner[trait] = singleuser["storage"].get(key, [])
+    for code in values.get("hub", {}).get("extraConfig", {}).values():
+        exec(code, {"c": c})
     return c
 
 
@@ -99,7 +90,7 @@ async def pod_of(config, name):
 
 async def main():
     split = sys.argv.index("--")
-    config = config_of(sys.argv[1], sys.argv[2:split])
+    config = config_of(sys.argv[1], *sys.argv[2:split])
     print(json.dumps([await pod_of(config, name) for name in sys.argv[split + 1 :]]))
 
 

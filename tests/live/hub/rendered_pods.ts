@@ -1,11 +1,10 @@
 import { fromFileUrl } from "@std/path";
 import { mustRun } from "../../support/deno_process.ts";
 import { serverBinary } from "../../support/servers/servers.ts";
+import { mergedValues, type Store } from "./helm.ts";
 
-const RECIPES = fromFileUrl(new URL("./recipes/kubernetes/", import.meta.url));
+const CONFIG = fromFileUrl(new URL("./recipes/kubernetes/jupyterhub_config.py", import.meta.url));
 const RENDER = fromFileUrl(new URL("./render_pods.py", import.meta.url));
-/** The stores of the recipes. */
-export const STORES = ["file", "memory", "helper", "vault"] as const;
 /** Names of people, as a provider may give them. */
 export const NAMES = [
   "anna",
@@ -16,8 +15,6 @@ export const NAMES = [
   "o'brien {x} ${HOME} %s \\",
   `${"long".repeat(30)}@bank.com`,
 ];
-export type Store = typeof STORES[number];
-
 /** A person's pod, and what the hub asked the cluster for. */
 export interface Rendered {
   name: string;
@@ -37,12 +34,9 @@ const rendered = new Map<string, Promise<Rendered[]>>();
 /** The pods of all people by a recipe. */
 export function podsOf(store: Store, form: "yaml" | "py" = "yaml"): Promise<Rendered[]> {
   return rendered.getOrInsertComputed(store + form, async () => {
-    const files = form === "py"
-      ? ["jupyterhub_config.py"]
-      : ["values.yaml", ...store === "file" ? [] : [`${store}.yaml`]];
     const python = await serverBinary("kubespawner");
-    const paths = files.map((file) => RECIPES + file);
-    const command = [python, RENDER, store, ...paths, "--", ...NAMES];
-    return JSON.parse(await mustRun(command, { timeoutMs: 90_000 }));
+    const command = [python, RENDER, store, ...form === "py" ? [CONFIG] : [], "--", ...NAMES];
+    const stdin = form === "py" ? "" : await mergedValues(store);
+    return JSON.parse(await mustRun(command, { stdin, timeoutMs: 90_000 }));
   });
 }

@@ -69,7 +69,16 @@ async function build(name: ServerName, source: Source, folder: string): Promise<
     const flags = ["-s", "-w", source.linked ?? ""].join(" ").trim();
     const tags = source.tags === undefined ? [] : ["-tags", source.tags];
     const output = `${folder}/${name}`;
-    const args = ["build", "-trimpath", ...tags, "-ldflags", flags, "-o", output, "."];
+    const args = [
+      "build",
+      "-trimpath",
+      ...tags,
+      "-ldflags",
+      flags,
+      "-o",
+      output,
+      source.program ?? ".",
+    ];
     const cwd = fromFileUrl(new URL(`${name}/`, import.meta.url));
     await run("go", args, { cwd, env: { GOFLAGS: "-mod=readonly" } });
     return output;

@@ -7,7 +7,7 @@ import { hasServer, isOnPath, type ServerName } from "./servers.ts";
 export type LiveNeed = ServerName | "accounts" | "keyring" | "pass";
 
 /** What tests look at in Chromium. */
-const SEEN: readonly LiveNeed[] = ["jupyter-server-proxy", "jupyterhub", "jupyterlab"];
+const SEEN: readonly LiveNeed[] = ["jupyterhub", "jupyterlab"];
 
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {

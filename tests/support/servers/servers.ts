@@ -13,6 +13,8 @@ export interface Source {
   linked?: string;
   /** The build tags of a program of Go. */
   tags?: string;
+  /** The program of a module that `go.mod` names, where there is no source of its own. */
+  program?: string;
   /** The sources in that folder. @default {["main.go"]} */
   files?: readonly string[];
   /** Of Maven Central's archive. */
@@ -48,8 +50,8 @@ function kubernetesVersion(version: string): string {
 }
 
 const LIBRARY = ["--no-deps", "validmind==2.15.0"];
-const PROXY = "jupyter-server-proxy==4.6.0";
 const LAB = "jupyterlab==4.6.6";
+const CULLER = "jupyterhub-idle-culler==2.0.0";
 
 /** Newer versions come beside the older ones: the version, or what is built, is part of the path. */
 export const SERVERS = {
@@ -69,6 +71,8 @@ export const SERVERS = {
   kubernetes: { by: "go", linked: kubernetesVersion("1.36.4") },
   /** The kubelet, with real volumes and containers that are none. */
   kubelet: { by: "go", linked: kubernetesVersion("1.36.4") },
+  /** What applies charts. The charts themselves are in no registry that CI reaches. */
+  helm: { by: "go", program: "helm.sh/helm/v3/cmd/helm", files: [] },
   /** With the features by which a client proves itself by a cluster's token. */
   keycloak: {
     by: "maven",
@@ -96,13 +100,13 @@ export const SERVERS = {
   /** Without its heavy dependencies: its sign-in and store need one of the many. */
   "validmind-library": { ...pip("2.15.0", LIBRARY, ["requests"]), folder: "python" },
   "python-keyring": pip("25.7.0", ["keyring==25.7.0"]),
-  "jupyter-server-proxy": pip("4.6.0", [PROXY, "jupyter-server==2.21.1"]),
   jupyterlab: pip("4.6.6", [LAB]),
   /** A hub, its people's JupyterLab, and the library for their Python kernel, as on a hub of one machine. */
   jupyterhub: {
     ...pip(
-      "6.1.1-lab-4.6.6-oauth-17.4.0",
-      ["jupyterhub==6.1.1", "oauthenticator==17.4.0", LAB, PROXY, "pyjwt[crypto]", "requests"],
+      "6.1.1-lab-4.6.6-oauth-17.4.0-culler-2.0.0",
+      ["jupyterhub==6.1.1", "oauthenticator==17.4.0", CULLER, LAB, "jupyter-server-proxy==4.6.0"],
+      ["pyjwt[crypto]", "requests"],
       LIBRARY,
     ),
     // The last release of the hub's proxy that asks for no newer Node than 20.

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { runCli } from "../../../../client/cli.ts";
+import { readClaims } from "../../../../client/entry/bearer.ts";
 import { CLAIMS, demanding, ENTRA, STEP_UP, WIDER } from "../../../support/demanding_api.ts";
 import { json, startHttpServer } from "../../../support/http_server.ts";
+import { ACCOUNT } from "../../../support/oidc_config.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
 import { OwnStreams } from "../../../support/own_streams.ts";
 import { startTrackingApi } from "../../../support/tracking_api.ts";
@@ -13,6 +15,8 @@ interface Api {
   /** What a person types. */
   address: string;
   metadata: Record<string, unknown>;
+  /** The answer in the place of the metadata. */
+  answer?: () => Response;
   requests: Request[];
 }
 
@@ -24,7 +28,8 @@ function addressTest(name: string, run: (world: CliWorld, api: Api) => Promise<v
     await using server = startHttpServer((request) => {
       requests.push(request);
       const { pathname } = new URL(request.url);
-      return pathname === PLACE ? json(api.metadata) : json({ path: pathname });
+      if (pathname !== PLACE) return json({ path: pathname });
+      return api.answer?.() ?? json(api.metadata);
     });
     const address = `${server.origin}/v1/`;
     const metadata = { resource: address, authorization_servers: [world.provider.issuer] };
@@ -65,6 +70,16 @@ addressTest("config discover writes the settings, and asks no provider", async (
   assertEquals(profiles, { staging: kept });
   assertStringIncludes(stdout, api.address);
   assertEquals(world.provider.requests, []);
+});
+
+addressTest("the address is the API's own, with its last slash or without", async (world, api) => {
+  const { issuer } = world.provider;
+  const typed = api.address.replace(/\/$/, "");
+  for (const address of [typed, api.address]) {
+    await world.says(`config discover ${address} --issuer ${issuer} --client-id c`, 0);
+    const { apiHost, audience } = await settings(world);
+    assertEquals([apiHost, audience], [address, api.address]);
+  }
 });
 
 addressTest("a flag counts for the call, and what the API says is kept", async (world, api) => {
@@ -168,7 +183,7 @@ for (const [typed, code] of TYPED) {
 const DEMANDS: [challenge: string, flags: string[]][] = [
   [STEP_UP, ["--parameter", "acr_values=gold silver"]],
   [ENTRA, ["--parameter", `claims=${CLAIMS}`]],
-  [WIDER, ["--scope", "openid profile email offline_access things.write"]],
+  [WIDER, ["--parameter", "scope=things.write"]],
 ];
 
 for (const [challenge, flags] of DEMANDS) {
@@ -196,8 +211,11 @@ cliTest(
     const { access_token } = await world.signIn();
     // The provider's device flow does not take it, and nobody is at the browser.
     const line = "login --flow device --parameter acr_values=gold";
-    await world.says(line, 1, "error (device_flow_unsupported)");
+    await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
     assertEquals(world.stored().access_token, access_token);
+    await world.backend.delete(world.key);
+    await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
+    assertEquals(world.backend.get(world.key), undefined);
   },
 );
 
@@ -224,22 +242,107 @@ cliTest(
   },
 );
 
-cliTest(
-  "login: with what an API demands, a sign-in that serves is made anew in the browser",
-  async (world) => {
-    const { access_token } = await world.signIn();
-    using _ = new OwnEnv(world.env);
-    using streams = new OwnStreams();
-    let hasEnded = false;
-    const running = runCli(["login", "--flow", "browser", "--parameter", "max_age=0"])
-      .finally(() => hasEnded = true);
-    const link = () => /\S+[?&]state=\S+/.exec(streams.written.stderr)?.[0];
-    while (link() === undefined && !hasEnded) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+/** Signs in by a command, as a person in the browser. */
+async function loginAs(world: CliWorld, flags: readonly string[], login: string) {
+  using _ = new OwnEnv(world.env);
+  using streams = new OwnStreams();
+  let hasEnded = false;
+  const running = runCli(["login", "--flow", "browser", ...flags]).finally(() => hasEnded = true);
+  const link = () => /\S+[?&]state=\S+/.exec(streams.written.stderr)?.[0];
+  while (link() === undefined && !hasEnded) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const query = new URL(link()!).searchParams;
+  await world.provider.follow(link()!, { login });
+  return { code: await running, query, ...streams.written };
+}
+
+const OWN = ACCOUNT.sub as string;
+const OTHER = "somebody@example.com";
+const MORE = "openid profile email offline_access phone";
+
+/** The commands that an API's demand leads to, and one that nobody demanded. */
+const ANSWERS: [flags: string[], login: string, signedIn: boolean, error?: string][] = [
+  [["--parameter", "max_age=0"], OWN, false],
+  [["--parameter", "max_age=0"], OWN, true],
+  [["--parameter", "max_age=0"], OTHER, false],
+  [["--parameter", "max_age=0"], OTHER, true, "id_token_invalid"],
+  [["--parameter", "acr_values=gold"], OWN, false, "demand_unmet"],
+  [["--parameter", "acr_values=gold"], OWN, true, "demand_unmet"],
+  [["--parameter", "scope=email"], OWN, false],
+  [["--parameter", "scope=email"], OWN, true],
+  [["--parameter", "scope=email"], OTHER, true, "id_token_invalid"],
+  [["--parameter", "scope=things.write"], OWN, false, "demand_unmet"],
+  [["--parameter", "scope=things.write"], OWN, true, "demand_unmet"],
+  [["--parameter", `claims=${CLAIMS}`], OWN, true],
+  [["--scope", MORE], OTHER, true],
+];
+
+for (const [flags, login, signedIn, error] of ANSWERS) {
+  const state = signedIn ? "somebody is signed in" : "nobody is signed in";
+  cliTest(`login: ${flags} by ${login}, ${state}: ${error ?? "new tokens"}`, async (world) => {
+    const before = signedIn ? await world.signIn() : undefined;
+    const { code, query, stderr } = await loginAs(world, flags, login);
+    assertEquals(code, error === undefined ? 0 : 1, stderr);
+    const stored = world.backend.get(world.key);
+    if (error !== undefined) {
+      assertStringIncludes(stderr, `error (${error})`);
+      assertEquals(stored, before);
+      return;
     }
-    assertEquals(new URL(link()!).searchParams.get("max_age"), "0");
-    await world.provider.follow(link()!);
-    assertEquals(await running, 0, streams.written.stderr);
-    assert(world.stored().access_token !== access_token);
-  },
-);
+    assert(stored!.access_token !== before?.access_token, "the stored tokens count as new");
+    assertEquals(readClaims(`${stored!.id_token}`)!.sub, login);
+    const [name, value] = flags[1]!.split(/=(.*)/);
+    if (value !== undefined && name !== "scope") assertEquals(query.get(name!), value);
+  });
+}
+
+const INSECURE = "http://login.example.com";
+
+/** Answers at the place of the metadata that lead to no sign-in. */
+const UNUSABLE: [name: string, change: Record<string, unknown> | (() => Response), code: string][] =
+  [
+    ["huge", { more: "x".repeat(1_000_000) }, "api_metadata_invalid"],
+    ["not JSON", () => new Response("<html>Welcome</html>"), "api_metadata_invalid"],
+    ["of another resource", { resource: "http://127.0.0.1:1/v1/" }, "api_metadata_invalid"],
+    ["with an issuer of http:", { authorization_servers: [INSECURE] }, "insecure_url"],
+    ["with a foreign issuer", { authorization_servers: ["https://evil.example.com"] }, "usage"],
+    [
+      "elsewhere, by a redirect",
+      () => Response.redirect("https://evil.example.com/metadata"),
+      "api_unreachable",
+    ],
+    [
+      "that lies about DPoP",
+      { dpop_bound_access_tokens_required: "yes" },
+      "api_metadata_invalid",
+    ],
+    [
+      "with DPoP by RS256 alone",
+      { dpop_bound_access_tokens_required: true, dpop_signing_alg_values_supported: ["RS256"] },
+      "api_metadata_invalid",
+    ],
+    ["with tokens in the body", { bearer_methods_supported: ["body"] }, "api_metadata_invalid"],
+  ];
+
+for (const [name, change, code] of UNUSABLE) {
+  addressTest(`metadata ${name}: nothing is asked, sent or stored`, async (world, api) => {
+    if (typeof change === "function") api.answer = change;
+    else Object.assign(api.metadata, change);
+    const issuer = code === "insecure_url" ? INSECURE : world.provider.issuer;
+    const line = `login ${api.address} --client-id c --issuer ${issuer}`;
+    await world.says(line, ["usage", "insecure_url"].includes(code) ? 2 : 1, `error (${code})`);
+    assertEquals([await settings(world), world.provider.requests], [null, []]);
+    assertEquals(await world.backend.get(world.key), undefined);
+    assert(api.requests.every(({ headers }) => !headers.has("authorization")), "a token was sent");
+  });
+}
+
+addressTest("DPoP that the provider does not offer is an error", async (world, api) => {
+  api.metadata.dpop_bound_access_tokens_required = true;
+  const { issuer, clientId } = world.provider;
+  const line = `login ${api.address} --client-id ${clientId} --issuer ${issuer}`;
+  await world.says(line, 1, "error (dpop_unsupported)");
+  assertEquals(await world.backend.get(world.key), undefined);
+  assert(api.requests.every(({ headers }) => !headers.has("authorization")), "a token was sent");
+});

@@ -22,7 +22,7 @@ cliTest("status: who, until when and where, without network", async (world) => {
   const { expires_at } = await world.signIn();
   const words: Word[] = [
     /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m,
-    /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+ \(in (60|59) min\), then refreshed without you$/m,
+    /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+, then refreshed without you$/m,
     /^Kept in +FileCredentialsBackend \(.*credentials\.json\)$/m,
   ];
   assertEquals((await world.says("status", 0, ...words)).stderr, "");
@@ -46,7 +46,7 @@ type State = [state: string, change: Record<string, unknown>, flags: string, cod
 
 const STATES: State[] = [
   ["refreshable", { expires_at: ENDED }, "", 0, "refreshed without you at the next use"],
-  ["expired", { expires_at: ENDED, refresh_token: null }, "", 4, "ago): run login"],
+  ["expired", { expires_at: ENDED, refresh_token: null }, "", 4, /ended .+: run login/],
   ["other_scope", {}, "--scope 'openid admin'", 4, "not for all of the scope"],
 ];
 
@@ -83,21 +83,18 @@ cliTest("status: a profile and bound tokens are sign-ins of their own", async (w
   await world.says("VM_OIDC_PROFILE=work status", 4, /^Profile +work$/m);
 });
 
-cliTest("status: the scope that was granted, and the end of the sign-in itself", async (world) => {
+cliTest("status: the scope that was granted", async (world) => {
   const { scope: _, ...row } = await world.signIn();
-  const refresh_expires_at = new Date(Date.now() + 7_201_000).toISOString();
-  await world.amend({ granted_scope: "openid", refresh_token: null, refresh_expires_at });
+  await world.amend({ granted_scope: "openid", refresh_token: null });
   const scope = /^Scope +openid profile email offline_access$/m;
   await world.says("status", 0, scope, /^Granted +openid$/m);
   assertEquals((await world.says("status --json", 0)).json.granted_scope, "openid");
-  const unnamed = { ...row, id_token: null, refresh_expires_at };
+  const unnamed = { ...row, id_token: null };
   await world.backend.put(world.key, unnamed as unknown as typeof row);
   await world.says(
     "status",
     0,
     /^Signed in +as a person without a name from the provider$/m,
-    /^Scope +not known: another program stored/m,
-    /^Sign-in +ends .+ \(in 2 h\)$/m,
   );
 });
 

@@ -9,7 +9,6 @@ cliTest("token: the bearer or a format, and no network", async (world) => {
   const end = Math.floor(Date.parse(expires_at!) / 1000);
   const printed: [flags: string, text: string][] = [
     ["", `${access_token}\n`],
-    ["--format header", `Authorization: Bearer ${access_token}\n`],
     ["--format git", `username=oauth2\npassword=${access_token}\npassword_expiry_utc=${end}\n`],
   ];
   for (const [flags, text] of printed) {
@@ -41,7 +40,7 @@ cliTest("token: what has ended is refreshed, and --refresh does it before", asyn
 
 cliTest("token: without a sign-in it is exit code 4, and asks nobody", async (world) => {
   for (const flags of ["", "--format exec-credential", "--format git"]) {
-    const words = ["error (login_required): Cannot", "cli login --issuer"];
+    const words = ["error (login_required): Cannot", "validmind-auth login --issuer"];
     assertEquals((await world.says(`token ${flags}`, 4, ...words)).stdout, "");
   }
   const { stdout, stderr } = await world.says("token --json", 4);
@@ -81,7 +80,11 @@ cliTest("token: new tokens that could not be stored are an error", async (world)
 
 cliTest("debug: each step is told with its time, without secrets", async (world) => {
   const flags = ALL;
-  const steps = ["refresh_started", "provider_answered endpoint=token status=200", "stored"];
+  const steps = [
+    "refresh_started",
+    'provider_answered {"endpoint":"token","status":200}',
+    "stored",
+  ];
   for (const line of ["token --debug", "VM_AUTH_DEBUG=1 token"]) {
     const before = await world.signIn();
     await world.amend({ expires_at: ENDED });
@@ -91,12 +94,12 @@ cliTest("debug: each step is told with its time, without secrets", async (world)
     assertEquals(stdout, `${access_token}\n`);
     const lines = stderr.trimEnd().split("\n");
     for (const line of lines) assertMatch(line, /^\d{4}-\d\d-\d\dT\S+Z validmind-auth \w+/);
-    assertMatch(lines.at(-1)!, / signed_in expiresAt=/);
+    assertMatch(lines.at(-1)!, / signed_in {"expiresAt":/);
     assertNoSecret(stderr, [access_token, refresh_token!, before.refresh_token!]);
   }
   // A stored token that serves is told, too, and nothing without the flag.
   const told = await world.says("token --debug", 0, { flags });
-  assertMatch(told.stderr, /^\S+ validmind-auth signed_in expiresAt=\S+\n$/);
+  assertMatch(told.stderr, /^\S+ validmind-auth signed_in {"expiresAt":"\S+"}\n$/);
   assertEquals((await world.says("token", 0, { flags })).stderr, "");
 });
 
@@ -118,7 +121,7 @@ cliTest("debug: a store's own error has its place, and else its words alone", as
   await world.says(
     `VM_AUTH_DEBUG=1 ${line}:Unlocked`,
     1,
-    / refresh_failed code=backend_unavailable .*Cannot lock credentials in Unlocked/,
+    / refresh_failed {"code":"backend_unavailable"} .*Cannot lock credentials in Unlocked/,
     /no lock row\n +at Unlocked\.withLock \(file:.*store\.ts:8:\d+\)\n}/,
     { flags },
   );

@@ -1,38 +1,28 @@
-import { isObject } from "../common/json.ts";
 import { isSameFile, lookIfPresent } from "../common/judge_path.ts";
-import { printable } from "../common/printable.ts";
 import { Queue } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
-import {
-  CredentialsBackendError,
-  SIGN_OUT,
-  SIGN_OUT_OF_ALL,
-} from "../credentials_backend_error.ts";
+import { CredentialsBackendError, SIGN_OUT_OF_ALL } from "../credentials_backend_error.ts";
 import { fileError } from "../file/faults.ts";
 import { withKeyLock } from "../file/lock.ts";
-import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { type DatabaseFile, isDiskFull, prepareDatabase, removeDatabase } from "./database_file.ts";
+import type { WithLockOptions } from "../oidc_credentials_backend.ts";
+import { type DatabaseFile, isDiskFull, prepareDatabase } from "./database_file.ts";
 
-const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
-const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
+export { removeDatabase } from "./database_file.ts";
 
-/** Another write came between a look and a write. */
-const OVERTAKEN = new Error("overtaken");
-
-export interface KvStoreOptions {
+export interface KvDatabaseOptions {
   path: string;
   lockTimeoutMs: number;
 }
 
-export class KvStore {
+export class KvDatabase {
   readonly #kv: Deno.Kv;
-  readonly #options: KvStoreOptions;
+  readonly #options: KvDatabaseOptions;
   /** `undefined` in memory. */
   readonly #file: DatabaseFile | undefined;
   /** The locks in memory. */
   readonly #queue: Queue;
 
-  private constructor(kv: Deno.Kv, options: KvStoreOptions, file: DatabaseFile | undefined) {
+  private constructor(kv: Deno.Kv, options: KvDatabaseOptions, file: DatabaseFile | undefined) {
     this.#kv = kv;
     this.#options = options;
     this.#file = file;
@@ -40,7 +30,7 @@ export class KvStore {
   }
 
   /** Opens the store, and makes the database file where there is none. */
-  static async open(options: KvStoreOptions): Promise<KvStore> {
+  static async open(options: KvDatabaseOptions): Promise<KvDatabase> {
     const { path } = options;
     if (typeof Deno.openKv !== "function") {
       throw new CredentialsBackendError("unstable_kv_required", {
@@ -53,7 +43,7 @@ export class KvStore {
     try {
       if (path !== ":memory:") file = prepareDatabase(path);
       const kv = await whileBusy("open", options, () => Deno.openKv(file?.path ?? path));
-      return new KvStore(kv, options, file);
+      return new KvDatabase(kv, options, file);
     } catch (error) {
       const isRefused = error instanceof CredentialsBackendError;
       const isFull = file !== undefined && !isRefused && await isDiskFull(file.path);
@@ -61,40 +51,14 @@ export class KvStore {
     }
   }
 
-  async get(key: string): Promise<OidcCredentials | undefined> {
-    return (await this.#read(key)).entry;
-  }
-
-  /** Writes the entry where `isReplaced` does not refuse. Gives whether it did. */
-  async put(
-    key: string,
-    entry: OidcCredentials,
-    { isReplaced }: PutOptions = {},
-  ): Promise<boolean> {
-    // Through JSON: the value that every other backend would store, without undefined or classes.
-    const value = JSON.parse(JSON.stringify(entry));
-    return await this.#try("write credentials to", async () => {
-      const atomic = this.#kv.atomic().set(entryKey(key), value);
-      if (isReplaced !== undefined) {
-        const { entry: stored, check } = await this.#read(key);
-        if (!isReplaced(stored)) return false;
-        atomic.check(check);
-      }
-      const { ok } = await atomic.commit();
-      if (!ok) throw OVERTAKEN;
-      return true;
-    });
-  }
-
-  /** Removes the entry. SQLite needs some space for that. */
-  async delete(key: string): Promise<void> {
-    await this.#try("remove credentials from", () => this.#kv.delete(entryKey(key)));
-  }
-
-  async *list(): AsyncGenerator<string> {
-    const readAll = () => Array.fromAsync(this.#kv.list({ prefix: entryPrefix }));
-    for (const { key, value } of await this.#try("list credentials in", readAll)) {
-      if (value !== null) yield String(key.at(-1));
+  /** The result of an operation, which gives `undefined` where it is to be repeated. */
+  async run<T>(action: string, operation: (kv: Deno.Kv) => Promise<T | undefined>): Promise<T> {
+    try {
+      const result = await whileBusy(action, this.#options, () => operation(this.#kv));
+      this.#assertThere(action);
+      return result;
+    } catch (error) {
+      throw kvError(action, this.#options.path, error);
     }
   }
 
@@ -112,30 +76,6 @@ export class KvStore {
     this.#kv.close();
   }
 
-  /** Removes the database file, whatever is in it. */
-  static remove(path: string): void {
-    try {
-      removeDatabase(path);
-    } catch (error) {
-      throw kvError("remove", path, error);
-    }
-  }
-
-  /** The entry, and a check that holds while its row is unchanged. */
-  async #read(key: string) {
-    const get = () => this.#kv.get(entryKey(key));
-    const { value, versionstamp } = await this.#try("read credentials from", get);
-    const check = { key: entryKey(key), versionstamp };
-    const entry = value ?? undefined;
-    if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
-    throw new CredentialsBackendError("backend_corrupt", {
-      action: `read credentials from ${this.#options.path}`,
-      reason: `the entry for "${printable(key)}" is damaged`,
-      remedy: `Remove it with ${SIGN_OUT}.`,
-      signOut: "entry",
-    });
-  }
-
   /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
   #assertThere(action: string) {
     if (this.#file === undefined) return;
@@ -147,16 +87,6 @@ export class KvStore {
       remedy: "Start this program again.",
     });
   }
-
-  async #try<T>(action: string, operation: () => Promise<T>): Promise<T> {
-    try {
-      const result = await whileBusy(action, this.#options, operation);
-      this.#assertThere(action);
-      return result;
-    } catch (error) {
-      throw kvError(action, this.#options.path, error);
-    }
-  }
 }
 
 /**
@@ -165,8 +95,8 @@ export class KvStore {
  */
 async function whileBusy<T>(
   action: string,
-  { path, lockTimeoutMs }: KvStoreOptions,
-  operation: () => Promise<T>,
+  { path, lockTimeoutMs }: KvDatabaseOptions,
+  operation: () => Promise<T | undefined>,
 ): Promise<T> {
   const limits = {
     withinMs: Math.max(lockTimeoutMs, 1000),
@@ -179,15 +109,14 @@ async function whileBusy<T>(
         remedy: "Try again, or end it.",
       }),
   };
-  const { value } = await repeat(limits, async () => {
+  return await repeat(limits, async () => {
     try {
-      return { value: await operation() };
+      return await operation();
     } catch (error) {
-      if (error !== OVERTAKEN && !LOCKED.test(wordsOf(error))) throw error;
+      if (!LOCKED.test(wordsOf(error))) throw error;
       return undefined;
     }
   });
-  return value;
 }
 
 /** Another handle writes to the database at this moment. The operation has then done nothing. */
