@@ -2,12 +2,7 @@ import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { readBackendChoice } from "./common/backend_choice.ts";
 import { getEnv, readEnv } from "./common/environment.ts";
 import { FileCredentialsBackend } from "./file.ts";
-<<<<<<< HEAD
 import type { NamedBackend } from "./load/create_backend.ts";
-import { MemoryCredentialsBackend } from "./memory.ts";
-=======
-import type { SettingOrigin } from "./load/create_backend.ts";
->>>>>>> main
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /** Loaded where the environment or the settings file names a backend. */
@@ -158,13 +153,7 @@ export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | und
     readEnv(variable, "choose a credentials backend") ?? getEnv(variable)
   );
   if (by === undefined) return undefined;
-<<<<<<< HEAD
-  if (options === undefined) return memory ??= new MemoryCredentialsBackend();
-  const text = readEnv(options, "read the backend's options");
-  return await namedBackend({ name: name!, options: text, origin: { name: by, options } });
-=======
-  const { sharedBackend } = await loadCreateBackend();
   const text = options && readEnv(options, "read the backend's options");
-  return await sharedBackend(name!, text, { name: by, options: options ?? by });
->>>>>>> main
+  const origin = { name: by, options: options ?? by };
+  return await namedBackend({ name: name!, options: text, origin });
 }

@@ -207,20 +207,14 @@ function tokensOf(
   });
 }
 
-<<<<<<< HEAD
-/** The check of the permissions of a call. It loads the words of an error where one is missing. */
+/**
+ * Gives a check of the needs of `when` among some. Its error names all that are known, and its words are
+ * loaded where one is missing.
+ */
 export function permissionCheck(
   action: string,
   options: SessionOptions = {},
   backend?: OidcCredentialsBackend,
-): PermissionCheck {
-  return async (needs, when, more = () => backend ? backendNeeds(backend) : []) => {
-=======
-/** Gives a check of the needs of `when` among some. Its error names all that are known. */
-function checker(
-  action: string,
-  options: SessionOptions,
-  backend: OidcCredentialsBackend | undefined,
 ) {
   const ofBackend = () => backend ? backendNeeds(backend) : [];
   return async (
@@ -228,7 +222,6 @@ function checker(
     when: PermissionNeed["need"],
     more: () => readonly PermissionNeed[] = ofBackend,
   ) => {
->>>>>>> main
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;
     const { browserNeeds, preflight } = await loadPreflight();
     const all = () => [...more(), ...needs, ...browserNeeds(options)];

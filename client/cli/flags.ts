@@ -19,13 +19,8 @@ interface Flag {
   readonly variable?: string;
 }
 
-<<<<<<< HEAD
-const store = (summary: string, variable?: string) =>
-  ({ value: "NAME", isStore: true, summary, variable }) as Flag;
-=======
 const store = (help: string, variable?: string) =>
-  ({ value: "NAME", suggestions: BUILT_IN_NAMES, help, variable }) as Flag;
->>>>>>> main
+  ({ value: "NAME", isStore: true, help, variable }) as Flag;
 
 /** What `token` can print in place of the bare token. */
 export const TOKEN_FORMATS = ["exec-credential", "git", "json"] as const;

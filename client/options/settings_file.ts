@@ -8,32 +8,12 @@ import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { optionTypes, SETTINGS, STORE_NAMES } from "./declaration.ts";
 import {
-<<<<<<< HEAD
-  denialOf,
   type Entry,
   FILE_LIMITS,
   type Settings,
   shown,
   usualSettingsPath,
 } from "./settings_path.ts";
-=======
-  OPTION_NAMES,
-  optionRow,
-  optionTypes,
-  type SettingName,
-  STORE_NAMES,
-} from "./declaration.ts";
-import { type Entry, type Settings, shown, usualSettingsPath } from "./settings_path.ts";
-
-/** All settings by their names in the file: what code and variables may give, but no secret. */
-export const SETTINGS: readonly SettingName[] = [
-  ...OPTION_NAMES.filter((name) => {
-    const { group, secret, isNoSetting } = optionRow(name);
-    return group !== "code" && !secret && !isNoSetting;
-  }),
-  ...STORE_NAMES,
-];
->>>>>>> main
 
 const TYPES = optionTypes(SETTINGS);
 const ONLY: OptionTypes = { backends: "array", issuers: "array" };

@@ -28,13 +28,8 @@ function fishScript(commands: readonly Command[]): string {
   const rest = commands.flatMap(({ name, flags, words = [] }) => {
     const isGiven = `__fish_seen_subcommand_from ${name}`;
     const ofFlags = flags.map((flag) => {
-<<<<<<< HEAD
-      const { value, summary } = FLAGS[flag];
+      const { value, help } = FLAGS[flag];
       const offered = offersFor(flag);
-=======
-      const { value, choices, suggestions = [], help } = FLAGS[flag];
-      const offered = (choices ?? suggestions).join(" ");
->>>>>>> main
       const argument = value === undefined
         ? ""
         : ` -r${offered && ` -f -a ${quotePosix(offered)}`}`;

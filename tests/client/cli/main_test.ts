@@ -7,14 +7,7 @@ import { columns } from "../../../client/cli/output.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
-<<<<<<< HEAD
-import { timeText } from "../../../client/cli/commands/status.ts";
 import { OPTION_NAMES, optionRow, SETTINGS } from "../../../client/options/declaration.ts";
-=======
-import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
-import { SETTINGS } from "../../../client/options/settings_file.ts";
-import { VERSION } from "../../../client/signed_in/session.ts";
->>>>>>> main
 import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
 import { errorParts } from "../../support/error_parts.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
