@@ -116,7 +116,7 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
  * there is an error.
  *
  * A name is `file`, `memory`, `kv`, `vault`, `keychain`, `helper`, `encrypted` or `fallback`. It can
- * also be `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module, or of a path from the
+ * also be `MODULE:EXPORT` of a `jsr:`, `npm:` or `file:` module, or of a path from the
  * working directory.
  *
  * The variable with `_KWARGS` after its name holds the options for the constructor, as one JSON

@@ -86,9 +86,9 @@ const MOST_VERSIONS = 100;
  * hosts that reach it can share them. The backend logs in at the first use, and again when its token
  * ends.
  *
- * **Place of an entry.** `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields `key`,
- * `entry`, a JSON text, and `holder`, who holds its lock. `printf %s 'https://login.example.com|my-app' |
- * sha256sum` gives the name. After a sign-out the secret stays, with an empty entry.
+ * **Place of an entry.** `MOUNT/PATH/NAME`, with the fields `key`, `entry`, a JSON text, and `holder`, who
+ * holds its lock. The name is the SHA-256 of the key, as `printf %s 'https://login.example.com|my-app' |
+ * sha256sum` gives it. After a sign-out the secret stays, with an empty entry.
  *
  * **Versions.** Every write depends on the version that it replaces, except a sign-out. `max_versions` is
  * 1 for each entry. A sign-out destroys what an engine with more versions has kept. An engine of version
@@ -98,17 +98,17 @@ const MOST_VERSIONS = 100;
  * write that succeeds proves anything: taking the lock proves the entry. A process that stands still for
  * over 23 seconds between its last write and the stored answer can cost the sign-in.
  *
- * **Policy.** The narrowest policy for an engine at `secret` and the path `users/<name>`, where
- * `<name>` is, for instance, `{{identity.entity.aliases.<accessor of the auth method>.name}}`:
+ * **Policy.** The narrowest policy for an engine at `secret` and the path `users/NAME`, where
+ * `NAME` is, for instance, `{{identity.entity.aliases.ACCESSOR.name}}`, with the accessor of the auth method:
  *
  * ```hcl
- * path "secret/data/users/<name>/*" {
+ * path "secret/data/users/NAME/*" {
  *   capabilities = ["create", "read", "update"]
  * }
- * path "secret/metadata/users/<name>/*" {
+ * path "secret/metadata/users/NAME/*" {
  *   capabilities = ["create", "update", "list"]
  * }
- * path "secret/destroy/users/<name>/*" {
+ * path "secret/destroy/users/NAME/*" {
  *   capabilities = ["create", "update"]
  * }
  * ```

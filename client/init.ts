@@ -210,7 +210,7 @@ function active(action: string) {
   throw new ValidMindAuthError("no_active_session", {
     action,
     reason: "nobody is signed in here",
-    remedy: "Call init() first. If you did, two copies of this module are loaded: import one " +
-      "of them.",
+    remedy: "Call init() first, also after a sign-out. If you did, two copies of this module are " +
+      "loaded: import one of them.",
   });
 }

@@ -62,7 +62,7 @@ interface ModuleSpec {
 type BackendSpec = { readonly name: string } | ModuleSpec;
 
 /**
- * Parses a backend's name: a built-in one, or `<module specifier>:<ExportName>`, which is split at
+ * Parses a backend's name: a built-in one, or `MODULE:EXPORT`, which is split at
  * the last colon. A `#` serves as well. `origin` is the variable or flag that holds the name.
  */
 export function parseBackendSpec(spec: string, origin: string): BackendSpec {
@@ -71,7 +71,7 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   const [, specifier, exportName] = /^(.+)[:#]([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ??
     [];
   if (specifier === undefined || exportName === undefined) {
-    throw specError(text, origin, "it is neither a built-in name nor <module>:<ExportName>");
+    throw specError(text, origin, "it is neither a built-in name nor MODULE:EXPORT");
   }
   if (isPathSpecifier(specifier) || /^(file|jsr|npm|node|data):./.test(specifier)) {
     return { specifier, exportName };
@@ -194,7 +194,7 @@ async function withBackends(
   return Object.fromEntries(await Promise.all(members));
 }
 
-/** A backend by its name or `<module>:<ExportName>`, or by `{ name, options }`. */
+/** A backend by its name or `MODULE:EXPORT`, or by `{ name, options }`. */
 async function createNested(
   value: unknown,
   place: string,

@@ -8,7 +8,7 @@ export interface Command {
   /** Paragraphs below the summary, with an empty line between two. */
   readonly details: string;
   readonly flags: readonly FlagName[];
-  /** Placeholders for its arguments. A command without them takes none. */
+  /** The placeholder for its argument; with "…" it takes more than one. */
   readonly args?: string;
   /** Words that the completions offer for its arguments. */
   readonly words?: readonly string[];
@@ -19,10 +19,10 @@ export interface Command {
   /** Completes "Cannot …" in errors. */
   readonly action: string;
   /** Loads its code, which no other command needs. */
-  load(): Promise<{ run(call: CommandCall): MaybePromise<number> }>;
+  load(): Promise<{ run(call: CommandCall): MaybePromise<number | void> }>;
 }
 
-/** One call of a command. Its `run` does the work and returns the exit code. */
+/** One call of a command. Its `run` does the work, and returns the exit code where that is not 0. */
 export interface CommandCall {
   readonly flags: FlagValues;
   /** The words after the command that are no flags. */

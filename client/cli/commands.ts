@@ -28,7 +28,6 @@ export const COMMANDS: readonly Command[] = [
       ...OPTION_FLAGS.filter((name) => name !== "api-host"),
       "no-open",
       "json",
-      "quiet",
     ],
     args: "[ADDRESS]",
     examples: `
@@ -46,11 +45,11 @@ export const COMMANDS: readonly Command[] = [
       Reads the store only: nothing is refreshed, and nobody is asked. Exit code 4 means
       that the next use needs a person. config list shows which flag, variable or file
       decides.`,
-    flags: [...SIGN_IN_FLAGS, "json", "quiet"],
+    flags: [...SIGN_IN_FLAGS, "json"],
     examples: `
       status
       status --json | jq -r .expires_at
-      status --quiet || echo sign in first`,
+      status > /dev/null || echo sign in first`,
     action: "show the status",
     load: () => import("./commands/status.ts"),
   },
@@ -148,7 +147,7 @@ export const COMMANDS: readonly Command[] = [
 
       --all removes every entry without a question, also those of other people who share the
       store. Only --all deletes a store that cannot be read.`,
-    flags: [...IDENTITY_FLAGS, ...STORE_FLAGS, "revoke", "all", "json", "quiet"],
+    flags: [...IDENTITY_FLAGS, ...STORE_FLAGS, "revoke", "all", "json"],
     examples: `
       logout
       logout --revoke
@@ -175,7 +174,6 @@ export const COMMANDS: readonly Command[] = [
       "to-options",
       "delete-source",
       "json",
-      "quiet",
     ],
     examples: `
       migrate --from file --to kv --to-options kv.json --delete-source`,
@@ -196,7 +194,7 @@ export const COMMANDS: readonly Command[] = [
 
       A test entry is written to the store under its own key, and removed. A missing store
       is created, empty. Nothing else is changed without --refresh.`,
-    flags: [...OPTION_FLAGS, "refresh", "json", "quiet"],
+    flags: [...OPTION_FLAGS, "refresh", "json"],
     examples: `
       doctor
       doctor --refresh --api-host https://api.example.com/v1/
@@ -213,14 +211,14 @@ export const COMMANDS: readonly Command[] = [
       API key than those above it is passed over. The file is ${USUAL_SETTINGS}, or the one
       that ${CONFIG_VARIABLE} or --config names.
 
-      list shows the settings in force, and path prints the place of the file. discover
-      writes what the API at ADDRESS says of a sign-in to it, as login ADDRESS does. set,
-      unset and discover change the file, or the profile in it that --profile names.
+      list shows the settings in force, and the place of the file. discover writes what the
+      API at ADDRESS says of a sign-in to it, as login ADDRESS does. set, unset and discover
+      change the file, or the profile in it that --profile names.
 
       Names: ${SETTINGS.join(", ")}. The names of flags, such as client-id, serve as well. A
       value that is not a text is JSON. The file must hold no secret.`,
-    args: "[list | path | set NAME VALUE… | unset NAME… | discover ADDRESS]",
-    words: ["list", "path", "set", "unset", "discover", ...SETTINGS],
+    args: "[list | set NAME VALUE… | unset NAME… | discover ADDRESS]",
+    words: ["list", "set", "unset", "discover"],
     flags: [...OPTION_FLAGS, "json"],
     examples: `
       config
@@ -261,17 +259,17 @@ export const COMMANDS: readonly Command[] = [
     details: `
       For the program as deno install names it: ${PROGRAM}.
 
-      bash: in the folder ~/.local/share/bash-completion/completions, as ${PROGRAM}
+      bash: source the file in ~/.bashrc
 
-      zsh: in a folder of $fpath, as _${PROGRAM}
+      zsh: source the file in ~/.zshrc, below compinit
 
-      fish: in the folder ~/.config/fish/completions, as ${PROGRAM}.fish`,
+      fish: the file is in the folder ~/.config/fish/completions`,
     args: "[bash | zsh | fish]",
     words: ["bash", "zsh", "fish"],
     flags: [],
     examples: `
-      completions bash | install -D /dev/stdin ~/.local/share/bash-completion/completions/${PROGRAM}
-      completions fish | install -D /dev/stdin ~/.config/fish/completions/${PROGRAM}.fish`,
+      completions bash > ~/.${PROGRAM}.bash
+      completions fish > ~/.config/fish/completions/${PROGRAM}.fish`,
     action: "print the completions",
     load: () => import("./commands/completions.ts"),
   },

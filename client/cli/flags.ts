@@ -28,7 +28,7 @@ export const TOKEN_FORMATS = ["exec-credential", "git", "json"] as const;
 /** The flags beside those of the options. */
 const OWN_FLAGS = {
   "backend": store(
-    "the store for tokens: a built-in name, or <module>:<ExportName>",
+    "the store for tokens: a built-in name, or MODULE:EXPORT",
     BACKEND_VARIABLES.name,
   ),
   "backend-options": {
@@ -83,7 +83,6 @@ const OWN_FLAGS = {
     help: "a header of the request, as NAME:VALUE",
   },
   "json": { help: "print JSON" },
-  "quiet": { short: "q", help: "print errors only; the exit code is the answer" },
   "help": { short: "h", help: "show help" },
   "version": { short: "V", help: "print the version" },
 } satisfies Record<string, Flag>;

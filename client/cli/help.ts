@@ -20,11 +20,11 @@ export function helpText(command: Command | undefined): string {
       text(
         "Signs in to an API behind an OpenID Provider, and prints its token for other programs.",
       ),
-      part("Usage", [[`${PROGRAM} <command> [flags]`]]),
+      part("Usage", [[`${PROGRAM} COMMAND [FLAGS]`]]),
       part("Commands", COMMANDS.map(({ name, summary }) => [name, summary])),
       part("Flags", flagRows(["help", "version"])),
       text(
-        "Each command has its own flags: see <command> --help. Variables and a settings file can take " +
+        "Each command has its own flags: see COMMAND --help. Variables and a settings file can take " +
           "their place: see config --help.",
       ),
       text(
@@ -37,7 +37,7 @@ export function helpText(command: Command | undefined): string {
   const { name, summary, flags, args = "", details, examples } = command;
   return [
     text(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
-    part("Usage", [[`${PROGRAM} ${name} [flags] ${args}`]]),
+    part("Usage", [[`${PROGRAM} ${name} [FLAGS] ${args}`]]),
     ...details.split("\n\n").map((paragraph) => text(paragraph.replaceAll(/\s+/g, " ").trim())),
     part("Flags", flagRows([...flags, "help"])),
     `Examples:${examples.replaceAll(/\n\s*/g, `\n  ${PROGRAM} `)}\n`,

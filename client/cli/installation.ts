@@ -56,5 +56,10 @@ export async function installAdvice(
   const isUnknown = found === undefined && stores.some((name) => name !== undefined);
   const isAll = isUnknown || NAMES.every((name) => isGranted({ name }));
   const denoFlags = isAll ? "-A" : permissionFlags([...found?.required ?? UNREAD, ...missing]);
-  return commandsFor("Install it with", installLine, denoFlags, unstable);
+  return commandsFor(
+    "Install it with these flags, in place of earlier ones:",
+    installLine,
+    denoFlags,
+    unstable,
+  );
 }

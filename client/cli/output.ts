@@ -96,8 +96,7 @@ export function columns(
   }).join("");
 }
 
-/** Prints a result as JSON with `--json`, not at all with `--quiet`, else as text. */
+/** Prints a result as JSON with `--json`, else as text. */
 export function printResult(flags: FlagValues, result: object, text: string): void {
-  if (flags.has("json")) print(toJsonText(snakeCase(result), 2));
-  else if (!flags.has("quiet")) print(text);
+  print(flags.has("json") ? toJsonText(snakeCase(result), 2) : text);
 }

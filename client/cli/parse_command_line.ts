@@ -77,9 +77,11 @@ function assertTaken(
 ) {
   const taken: readonly FlagName[] = [...flags, "help", "version"];
   const flag = given.keys().find((one) => !taken.includes(one));
-  const [word] = words;
+  const [first, second] = words;
   const fail = (what: string) =>
     usageError(`Cannot use ${what}: the command ${name} does not take it. Leave it out.`);
   if (flag !== undefined) throw fail(`--${flag}`);
-  if (args === undefined && word !== undefined) throw fail(shown(word, "an argument"));
+  if (args?.includes("…")) return;
+  const surplus = args === undefined ? first : second;
+  if (surplus !== undefined) throw fail(shown(surplus, "an argument"));
 }

@@ -2,7 +2,7 @@ import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { parametersOf } from "../api/demand.ts";
-import { type ApiError, codeOf, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
+import { type ApiError, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
 import { CliError, EXIT, PROGRAM } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
@@ -25,6 +25,11 @@ const SETTING_CODES: readonly string[] = [
   "home_unset",
 ];
 
+/** What may help beside the sources of the settings. */
+const OTHERWISE: Readonly<Record<string, string>> = {
+  missing_api_credentials: ", or login ADDRESS, which asks the API at that address",
+};
+
 /**
  * Writes the error of a command to standard error and returns the exit code. `flags` are absent where
  * the arguments could not be parsed.
@@ -42,7 +47,7 @@ export async function reportError(
   }
   const { code, message } = describeError(error, flags);
   const isSetting = SETTING_CODES.includes(code);
-  const hint = hintFor(code, command) ?? await installHint(error, flags);
+  const hint = await hintFor(error, code, flags, command);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
@@ -50,19 +55,23 @@ export async function reportError(
   return isSetting ? EXIT.usage : EXIT.failure;
 }
 
-function hintFor(code: string, command: string | undefined): string | undefined {
+/**
+ * What helps against an error: the help, the sources of the settings, or the installation with the
+ * permissions that it lacks.
+ */
+export async function hintFor(
+  error: unknown,
+  code: string,
+  flags: FlagValues,
+  command: string | undefined,
+): Promise<string | undefined> {
   if (code === "usage") return `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`;
   const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid";
-  if (!isShownByConfig || command === "config") return undefined;
-  return `Try: ${PROGRAM} config, which shows where each value comes from`;
-}
-
-/** The installation with the permissions that an error lacks, if it lacks some. */
-export async function installHint(
-  error: unknown,
-  flags: FlagValues,
-): Promise<string | undefined> {
-  const { code } = codeOf(error);
+  if (isShownByConfig && command !== "config") {
+    return `Try: ${PROGRAM} config, which shows where each value comes from${
+      OTHERWISE[code] ?? ""
+    }`;
+  }
   const isKv = code === "unstable_kv_required";
   if (code !== "permission_required" && !isKv) return undefined;
   const { installAdvice } = await import("./installation.ts");

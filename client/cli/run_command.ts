@@ -28,7 +28,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     }
     await permissionCheck(command.action)(fileNeeds(flags), "always");
     const { run } = await command.load();
-    return await run({ flags, args: line.args, command, commands: COMMANDS });
+    return await run({ flags, args: line.args, command, commands: COMMANDS }) ?? EXIT.ok;
   } catch (error) {
     const flags = line?.flags;
     const command = args.find((word) => COMMANDS.some(({ name }) => name === word));

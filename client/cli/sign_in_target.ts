@@ -82,7 +82,7 @@ export function assertPersistent(backend: OidcCredentialsBackend, action: string
   throw new CredentialsBackendError("invalid_options", {
     action,
     reason: `${describeBackend(backend)} keeps tokens only while this program runs`,
-    remedy: "Choose one that keeps them.",
+    remedy: 'Choose one that keeps them. The store kv does so with a "path" in its options.',
   });
 }
 

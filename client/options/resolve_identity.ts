@@ -89,7 +89,7 @@ export function resolveIdentity(
       action,
       reason: "no provider is set",
       remedy: `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.` +
-        unreadHint(places),
+        settingsHint(places),
     });
   }
   if (apiKey === undefined || secret === undefined) {
@@ -253,7 +253,7 @@ function lacks(name: OptionName, action: string, places?: CallOrigin): ErrorPart
   return {
     action,
     reason: passedReason(name, places) ?? "half of the credentials is missing",
-    remedy: `Give ${named(name)}, too.${unreadHint(places)}`,
+    remedy: `Give ${named(name)}, too.${settingsHint(places)}`,
   };
 }
 
@@ -263,9 +263,11 @@ export function passedReason(name: OptionName, places?: CallOrigin): string | un
   return passed && `the ${name} of ${passed.place.words} does not count: ${passed.because}`;
 }
 
-/** The reason why a settings file was not read, after a space. */
-export function unreadHint(places?: CallOrigin): string {
-  const denial = places?.settings.denial;
-  if (denial === undefined) return "";
-  return ` ${messageOf(denial)}`;
+/** What a settings file could give, after a space: why it was not read, or its profiles where none applies. */
+export function settingsHint(places?: CallOrigin): string {
+  const { denial, profiles, path } = places?.settings ?? {};
+  if (denial !== undefined) return ` ${messageOf(denial)}`;
+  if (!profiles?.size || places?.profile !== undefined) return "";
+  const names = [...profiles.keys()].join(", ");
+  return ` Or name a profile of ${path} by ${named("profile")}: ${names}.`;
 }

@@ -31,7 +31,7 @@ import {
   passedReason,
   resolveIdentity,
   secureUrl,
-  unreadHint,
+  settingsHint,
 } from "./resolve_identity.ts";
 import { USUAL_SETTINGS } from "./settings_path.ts";
 
@@ -132,7 +132,7 @@ export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAu
     reason: passedHost(places) ?? "no API is named",
     remedy: `Give ${named("apiHost")}, or "apiHost" in the settings file ` +
       `${path || USUAL_SETTINGS}; your administrator knows it.` +
-      unreadHint(places),
+      settingsHint(places),
   });
 }
 

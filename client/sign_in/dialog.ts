@@ -9,13 +9,7 @@ import type { Bearer, TokenSet } from "../entry/bearer.ts";
 import { entryStatus } from "../entry/entry_status.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
-import {
-  type Outcome,
-  type PageAnswer,
-  type Prompt,
-  type SignedIn,
-  type SignInPage,
-} from "../prompt/prompt.ts";
+import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
 import { canReadTerminal, isShownByCaller, isTerminal, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";

@@ -147,7 +147,7 @@ test.real("init: all from the environment", async (world) => {
 Deno.test("getSession and reload: of the last init; createSession does not count", async () => {
   setActiveSession(undefined);
   await rejectsWith("no_active_session", () => getSession(), "init()");
-  await rejectsWith("no_active_session", () => reload(), "init()");
+  await rejectsWith("no_active_session", () => reload(), "init()", "sign-out");
   await using world = await scriptedProviderWorld();
   await createSession(world.options);
   assertEquals(peekActiveSession(), undefined);

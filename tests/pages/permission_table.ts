@@ -16,7 +16,7 @@ import { table } from "./generated_part.ts";
 import { OwnEnv } from "../support/own_env.ts";
 
 /** Stands for the path of the keychain's library, which depends on the machine. */
-const LIBRARY = "<library>";
+const LIBRARY = "LIBRARY";
 
 /** What the tables are made with, whatever this machine has. */
 const VARIABLES = {

@@ -128,6 +128,21 @@ function tellOfRoot(cases: readonly JunitCase[]): void {
   for (const { name } of left) console.log(`    ${name}`); // its file may be a helper's
 }
 
+const HELP = `Runs the tests, then the examples of the pages: deno task test [PATH…] [FLAGS]
+
+  PATH              a file or a folder of tests, in place of all
+  --filter WORDS    only tests with these words in their names; all flags of deno test serve
+  --all             also the slow tests, as deno task test:all
+  --servers         also those that need servers, as deno task test:servers
+  --coverage        collects coverage in coverage/data/
+  --reports=FOLDER  keeps the JUnit reports
+`;
+
+if (import.meta.main && Deno.args.includes("--help")) {
+  console.log(HELP);
+  Deno.exit();
+}
+
 if (import.meta.main) {
   if (isCovered && exists("coverage/data")) await Deno.remove("coverage/data", { recursive: true });
   await fetchPackages();

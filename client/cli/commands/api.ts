@@ -2,16 +2,16 @@ import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { canReadTerminal } from "../../prompt/terminal.ts";
 import type { SessionOptions } from "../../session_options.ts";
-import { CliError, type CommandCall, EXIT, usageError } from "../command.ts";
+import { CliError, type CommandCall, usageError } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { openSession, pairOf } from "../sign_in_target.ts";
 
 const LINE_END = 10;
 
-export async function run({ flags, args, command }: CommandCall): Promise<number> {
-  const [path, ...more] = args;
-  if (path === undefined || more.length > 0) {
+export async function run({ flags, args, command }: CommandCall): Promise<void> {
+  const [path] = args;
+  if (path === undefined) {
     throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");
   }
   const { query, ...init } = await readRequest(flags, command.action);
@@ -20,7 +20,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   const separator = path.includes("?") ? "&" : "?";
   const response = await session.fetch(query === "" ? path : path + separator + query, init);
   await printAnswer(response);
-  if (response.ok) return EXIT.ok;
+  if (response.ok) return;
   const { status, statusText, url } = response;
   if (status === 401 && session.issuer !== undefined) {
     await session.accessToken({ forceRefresh: true }); // an ended sign-in is an error of its own

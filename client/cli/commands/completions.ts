@@ -1,15 +1,22 @@
 import { quotePosix } from "../../../backends/common/runtime.ts";
 import { BUILT_IN_NAMES } from "../../../backends/load/create_backend.ts";
-import { type Command, type CommandCall, EXIT, PROGRAM } from "../command.ts";
+import { SETTINGS } from "../../options/declaration.ts";
+import { type Command, type CommandCall, PROGRAM } from "../command.ts";
 import { type FlagName, FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
 import { unknownWord } from "../unknown_word.ts";
 
-export function run({ commands, command, args: [shell = "bash"] }: CommandCall): number {
+/** The words of config that take names of settings are completed as commands. */
+const CHANGES = ["set", "unset"].map((name) => ({
+  name,
+  words: SETTINGS,
+  flags: ["profile", "config", "json"] as const,
+}));
+
+export function run({ commands, command, args: [shell = "bash"] }: CommandCall): void {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
   print(shell === "fish" ? fishScript(commands) : completionScript(commands));
-  return EXIT.ok;
 }
 
 /** The values that a shell offers for a flag. A store has other names as well. */
@@ -25,7 +32,7 @@ function fishScript(commands: readonly Command[]): string {
   const names = commands.map(({ name, summary }) =>
     line("__fish_use_subcommand", `-f -a ${name} -d ${quotePosix(summary)}`)
   );
-  const rest = commands.flatMap(({ name, flags, words = [] }) => {
+  const rest = [...commands, ...CHANGES].flatMap(({ name, flags, words = [] }) => {
     const isGiven = `__fish_seen_subcommand_from ${name}`;
     const ofFlags = flags.map((flag) => {
       const { value, help } = FLAGS[flag];
@@ -50,24 +57,27 @@ function completionScript(commands: readonly Command[]): string {
     // Without a word a shell offers files.
     return value && `    --${name}) words="${offersFor(name)}" ;;\n`;
   });
-  const cases = commands.map(({ name, flags, words: offered = [] }) => {
-    const words = [...offered, ...flags.map((flag) => `--${flag}`), "--help"];
-    return `    ${name}) words="${words.join(" ")}" ;;\n`;
+  const cases = [...commands, ...CHANGES].map(({ name, flags, words = [] }) => {
+    const ofFlags = [...flags, "help"].map((flag) => `--${flag}`);
+    return `    ${name}) words="${words.join(" ")}" flags="${ofFlags.join(" ")}" ;;\n`;
   });
   return `#compdef ${PROGRAM}
 [ -z "$ZSH_VERSION" ] || { autoload -U +X bashcompinit && bashcompinit; }
 _validmind_auth() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
-  local command="" words="${commands.map(({ name }) => name).join(" ")} --help --version" word
+  local command="" words="" flags="" word
   for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
-    case "$word" in -*) ;; *) command="$word"; break ;; esac
+    case "$word" in -*) ;; config) command="$word" ;; *) command="$word"; break ;; esac
   done
   # bash takes --flag=value for three words.
   if [ "$current" = "=" ]; then current=""
   elif [ "$previous" = "=" ]; then previous="\${COMP_WORDS[COMP_CWORD-2]}"
   fi
   case "$command" in
+    "") words="${commands.map(({ name }) => name).join(" ")}" flags="--help --version" ;;
 ${cases.join("")}  esac
+  # Flags are offered beside other words once a dash is typed.
+  case "$words|$current" in "|"* | *"|-"*) words="$words $flags" ;; esac
   case "$previous" in
 ${values.join("")}  esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))

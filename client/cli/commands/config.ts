@@ -19,30 +19,33 @@ import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
-import { type Command, type CommandCall, EXIT, PROGRAM, usageError } from "../command.ts";
+import { type Command, type CommandCall, PROGRAM, usageError } from "../command.ts";
 import { FlagValues } from "../flags.ts";
-import { columns, note, print, printResult, toJsonText } from "../output.ts";
+import { columns, note, printResult, toJsonText } from "../output.ts";
 import { unknownWord } from "../unknown_word.ts";
 import { identityNeeds, settingsOf } from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
 
-export async function run({ flags, args, command }: CommandCall): Promise<number> {
+export async function run({ flags, args, command }: CommandCall): Promise<void> {
   const [way = "list", ...words] = args;
-  if (way === "set" || way === "unset") return await change(flags, way, words);
-  if (!["list", "path", "discover"].includes(way)) {
+  if (way === "set" || way === "unset") {
+    const { path, names } = await change(flags, way, words);
+    printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
+    return;
+  }
+  const isDiscovery = way === "discover";
+  if (!isDiscovery && way !== "list") {
     const word = shown(way, "with that word");
     throw usageError(
-      `Cannot use config ${word}: it takes list, path, set, unset, discover. list shows each value.`,
+      `Cannot use config ${word}: it takes list, set, unset, discover. list shows each value.`,
     );
   }
-  if (way === "discover") await keepApi(flags, words.join(" "), command.action);
-  else if (words.length > 0) {
-    throw usageError(`Cannot use config ${way}: it takes no name. Leave it out.`);
+  if (words.length > Number(isDiscovery)) {
+    throw usageError(`Cannot use config ${way}: there is a word too many. Leave it out.`);
   }
-  if (way === "path") print(`${placeOfFile(flags)}\n`);
-  else await list(flags, command);
-  return EXIT.ok;
+  if (isDiscovery) await keepApi(flags, words[0] ?? "", CHANGE);
+  await list(flags, command);
 }
 
 async function list(flags: FlagValues, { action }: Command): Promise<void> {
@@ -108,7 +111,7 @@ export async function keepApi(
   }
 
   const words = Object.entries({ ...options, issuer, clientId }).flat().map(String);
-  await change(new FlagValues(flags).set("quiet", []), "set", words);
+  await change(flags, "set", words);
   return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
 }
 
@@ -121,12 +124,12 @@ function placeWords(path: string | undefined, isAbsent: boolean) {
   return path ?? "not known";
 }
 
-/** Changes the file, which is written whole, and only if it can be read afterwards. */
+/** Changes the file, which is written whole, and only if it can be read afterwards. Gives its path, too. */
 async function change(
   flags: FlagValues,
   way: "set" | "unset",
   words: readonly string[],
-): Promise<number> {
+) {
   const variables = variableNeeds(flags);
   const folderNeeds = (path: string): PermissionNeed[] => {
     const reason = "to change the settings file";
@@ -144,9 +147,7 @@ async function change(
   const profile = flags.text("profile");
   const write = () => Promise.try(changeFile, path, way, words, profile);
   // Two at once would lose one of the changes.
-  const names = await withFileLock(path, "settings", write);
-  printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
-  return EXIT.ok;
+  return { path, names: await withFileLock(path, "settings", write) };
 }
 
 /** Changes the file under its lock, and gives the names of the settings. */

@@ -26,14 +26,14 @@ import {
 import { readStatus, type StatusReport, tokenText } from "./status.ts";
 import { readBearer } from "./token.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const findings = new Findings(flags);
   await examine(findings, flags, command.action);
   const { isFailed, all } = findings;
   const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
   const text = `${PROGRAM} ${VERSION}, deno ${versions.deno}\n\n${findings.text}`;
   printResult(flags, { ok: !isFailed, versions, checks: all }, text);
-  return isFailed ? EXIT.failure : EXIT.ok;
+  if (isFailed) return EXIT.failure;
 }
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */

@@ -14,7 +14,7 @@ import { describeError } from "../report_error.ts";
 import { chooseBackend } from "../sign_in_target.ts";
 import { describeEntry, rowsOf } from "./status.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const { backend } = await chooseBackend(flags, command.action);
   const signIns = [];
   const keys = await listKeys(
@@ -30,7 +30,7 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   const text = nobody + columns([...rows, ["Kept in", describeBackend(backend)]]);
   const json = { backend: backendStatus(backend), signIns: signIns.map(snakeCase) };
   printResult(flags, json, text);
-  return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
+  if (signIns.some((one) => "error" in one)) return EXIT.failure;
 }
 
 /** `undefined` for an entry that has been removed since the keys were read. */

@@ -2,7 +2,7 @@ import { readDemand } from "../../api/demand.ts";
 import type { AuthEvent } from "../../auth_event.ts";
 import { openSession } from "../../create_session.ts";
 import { asksNobody } from "../../entry/bearer.ts";
-import { type CommandCall, EXIT } from "../command.ts";
+import type { CommandCall } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { printResult } from "../output.ts";
 import {
@@ -14,9 +14,10 @@ import {
 import { keepApi } from "./config.ts";
 import { readStatus, statusText } from "./status.ts";
 
-export async function run({ flags: given, args, command }: CommandCall): Promise<number> {
+export async function run({ flags: given, args, command }: CommandCall): Promise<void> {
   const { action } = command;
-  const flags = args.length === 0 ? given : await keepApi(given, args.join(" "), action);
+  const [address] = args;
+  const flags = address === undefined ? given : await keepApi(given, address, action);
   const target = await findTarget(flags, action);
   const isNew = await signIn(target, flags, action);
   const report = await readStatus(target);
@@ -27,7 +28,6 @@ export async function run({ flags: given, args, command }: CommandCall): Promise
   const isSaid = isNew && report.flow === undefined &&
     [Deno.stdout, Deno.stderr].every((stream) => stream.isTerminal());
   printResult(flags, report, isSaid ? "" : already + statusText(report, target));
-  return EXIT.ok;
 }
 
 /** Signs in, and tells whether the stored sign-in did not serve. */

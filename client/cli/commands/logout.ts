@@ -3,10 +3,10 @@ import { clearOidcCredentials } from "../../init.ts";
 import type { ClearResult } from "../../session.ts";
 import { type CommandCall, EXIT, usageError } from "../command.ts";
 import { IDENTITY_FLAGS } from "../flags.ts";
-import { note, printResult } from "../output.ts";
+import { printResult } from "../output.ts";
 import { chooseBackend, findTarget, sessionOptions } from "../sign_in_target.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const all = flags.has("all");
   const given = IDENTITY_FLAGS.find((name) => flags.has(name));
   if (all && given !== undefined) {
@@ -25,8 +25,7 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   const { revocation } = result;
   printResult(flags, { wholeStore: false, ...result }, removalText(result));
   const isMissed = revocation === "failed" || revocation === "not_supported";
-  if (isMissed && flags.has("quiet")) note(revocationText(result));
-  return isMissed ? EXIT.failure : EXIT.ok;
+  if (isMissed) return EXIT.failure;
 }
 
 function removalText(result: ClearResult): string {

@@ -1,11 +1,11 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import { assertAllowed, findOrigin } from "../../options/places.ts";
-import { type CommandCall, EXIT, usageError } from "../command.ts";
+import { type CommandCall, usageError } from "../command.ts";
 import { note, printResult } from "../output.ts";
 import { assertPersistent, chooseBackend, sessionOptions } from "../sign_in_target.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<void> {
   if (!flags.has("from") && !flags.has("to")) {
     throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
   }
@@ -19,13 +19,12 @@ export async function run({ flags, command }: CommandCall): Promise<number> {
   });
   const { liveCopies } = result;
   printResult(flags, result, migrationText(result));
-  if (liveCopies.length > 0 && !flags.has("quiet")) {
+  if (liveCopies.length > 0) {
     note(
       `warning: ${liveCopies.length} refresh token(s) are now in both places. The first refresh of ` +
         `one may end the other. Run migrate again with --delete-source.\n`,
     );
   }
-  return EXIT.ok;
 }
 
 function migrationText({ copied, kept, deleted }: MigrationResult): string {

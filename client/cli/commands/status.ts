@@ -20,11 +20,11 @@ import { type CommandCall, EXIT } from "../command.ts";
 import { columns, printResult } from "../output.ts";
 import { findTarget, type SignInTarget } from "../sign_in_target.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const target = await findTarget(flags, command.action);
   const report = await readStatus(target);
   printResult(flags, report, statusText(report, target));
-  return report.signedIn ? EXIT.ok : EXIT.signInNeeded;
+  if (!report.signedIn) return EXIT.signInNeeded;
 }
 
 /**

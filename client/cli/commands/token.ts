@@ -1,4 +1,4 @@
-import { type CommandCall, EXIT } from "../command.ts";
+import type { CommandCall } from "../command.ts";
 import type { FlagValues, TOKEN_FORMATS } from "../flags.ts";
 import { print, toJsonText } from "../output.ts";
 import { openSession } from "../sign_in_target.ts";
@@ -25,11 +25,10 @@ const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
 };
 
 /** `token`: the only command that prints a secret. */
-export async function run({ flags, command }: CommandCall): Promise<number> {
+export async function run({ flags, command }: CommandCall): Promise<void> {
   const format = flags.has("json") ? "json" : flags.text("format") as keyof typeof FORMATS;
   const { bearer, expiresAt } = await readBearer(flags, command.action);
   print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt));
-  return EXIT.ok;
 }
 
 /** The bearer token of the sign-in that the flags name, and its end where that is known. */

@@ -1,6 +1,6 @@
 import type { FlagValues } from "../flags.ts";
 import { columns } from "../output.ts";
-import { describeError, installHint } from "../report_error.ts";
+import { describeError, hintFor } from "../report_error.ts";
 
 /** The answer of a check. Holds no secret. */
 export interface Answer {
@@ -38,7 +38,7 @@ export class Findings {
       return true;
     } catch (error) {
       const { code, message } = describeError(error, this.#flags);
-      const advice = await installHint(error, this.#flags);
+      const advice = await hintFor(error, code, this.#flags, "doctor");
       const isTold = this.all.some((one) => one.message === message);
       if (!isTold) this.all.push({ check, result: "fail", message, advice, code });
       return false;

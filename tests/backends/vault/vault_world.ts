@@ -23,7 +23,7 @@ export async function userToken(
   const policy = await documentedPolicy();
   const name = `validmind-${user}`;
   await vault.request("PUT", `sys/policies/acl/${name}`, {
-    policy: policy.replaceAll("<name>", user),
+    policy: policy.replaceAll("NAME", user),
   });
   const { body } = await vault.request("POST", "auth/token/create", {
     policies: [name],

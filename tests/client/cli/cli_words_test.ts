@@ -14,11 +14,15 @@ const FILE = ["--backend", "file", "--backend-options"];
 
 /** Mistakes of a person by command, and words of the error. Variables stand before the command. */
 const MISTAKES: [line: string, ...words: string[]][] = [
-  ["login", `${ISSUER} and ${CLIENT}`, "VM_API_KEY", "VM_API_SECRET"],
+  ["login", `${ISSUER} and ${CLIENT}`, "VM_API_KEY", "VM_API_SECRET", "or login ADDRESS"],
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
   ["completions powershell", "as a shell: it is not known. It takes: bash, zsh, fish."],
-  ["config get", "it takes list, path, set, unset, discover. list shows"],
+  ["config get", "it takes list, set, unset, discover. list shows"],
+  ["config list issuer", "a word too many"],
+  ["config discover https://a.example b", "a word too many"],
+  ["completions bash zsh", '"zsh": the command completions does not take it'],
+  ["login https://a.example b", '"b": the command login does not take it'],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
   ["VM_OIDC_ISSUER=https://a.example login", CLIENT],
 ];
@@ -193,7 +197,7 @@ cliTest("words: the hint for a damaged store names that store, and frees it", as
   const { stderr } = await world.says(`status ${store}`, 1);
   const [, hint] = /^To remove it: validmind-auth (logout --all .*)$/m.exec(stderr)!;
   await world.says(hint!, 0);
-  await world.says(`login --quiet ${store}`, 0);
+  await world.says(`login ${store}`, 0);
   world.stored(); // in the default store, which nobody meant
 }, { ignore: !isPosix });
 

@@ -26,7 +26,7 @@ Deno.test("main: without a command the help goes to standard error, and the exit
   for (const args of [[], ["--json"]]) {
     const { code, stdout, stderr } = await runMain(...args);
     assertEquals([code, stdout], [2, ""]);
-    assertStringIncludes(stderr, "Usage:\n  validmind-auth <command> [flags]\n");
+    assertStringIncludes(stderr, "Usage:\n  validmind-auth COMMAND [FLAGS]\n");
   }
 });
 
@@ -74,7 +74,7 @@ const PARSED: [line: string, command: string | undefined, flags: object, ...word
   ["-h", undefined, { help: [] }],
   ["-V", undefined, { version: [] }],
   ["token --help", "token", { help: [] }],
-  ["status -q", "status", { quiet: [] }],
+  ["api -X PUT", "api", { method: ["PUT"] }],
   // A value may be a dash, or begin with one where it is joined to its flag.
   ["login --backend-options -", "login", { "backend-options": ["-"] }],
   ["login --scope=-x", "login", { scope: ["-x"] }],

@@ -204,7 +204,7 @@ posixTest("outside its usual place a file names no secret file and no store", as
       const read = () => Promise.try(readSettingsFile, path);
       const words = [path, "it is not at its usual place", usualIn(home)];
       await rejectsWith("settings_invalid", read, ...words);
-      readSettingsFile(write(document, 0o600, usualIn(home)), true);
+      readSettingsFile(write(document, 0o600, usualIn(home)));
     }
   });
   const path = write({ ...A, apiHost: C }, 0o600, join(home, "clone", "settings.json"));

@@ -116,7 +116,7 @@ apiTest("the settings file names provider, client and API", async (world, { apiH
 
 const REFUSED: [words: string, said: string][] = [
   ["", "it takes one path"],
-  ["a b", "it takes one path"],
+  ["a b", '"b": the command api does not take it'],
   ["a -f b", "Give it as NAME=VALUE"],
   ["a -H b", "Give it as NAME:VALUE"],
   ["a -H 'b\u00e9: c'", "Cannot use --header: it is not NAME:VALUE"],

@@ -6,7 +6,9 @@ import { cliTest, runMain } from "../cli_world.ts";
 const NAMES = COMMANDS.map(({ name }) => name);
 /** What a person typed, and words that are offered or not. */
 const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
-  ["validmind-auth ", NAMES, ["--revoke"]],
+  ["validmind-auth ", NAMES, ["--revoke", "--help"]],
+  ["validmind-auth --", ["--help", "--version"], ["--revoke"]],
+  ["validmind-auth logout ", ["--revoke", "--help"], ["--refresh"]],
   ["validmind-auth lo", ["login", "logout"], ["status"]],
   ["validmind-auth logout --re", ["--revoke"], ["--refresh"]],
   ["validmind-auth token --", ["--format", "--refresh", "--help"], ["--revoke"]],
@@ -14,6 +16,12 @@ const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
   ["validmind-auth permissions --for ", ["script", "init", "cli"], ["--json"]],
   ["validmind-auth login --backend ", ["file", "memory", "kv"], ["--json"]],
   ["validmind-auth login --json --backend-options ", [], ["--json", "login"]],
+  ["validmind-auth config ", ["list", "set", "discover"], ["clientId", "login", "--issuer"]],
+  ["validmind-auth config --", ["--issuer"], ["--revoke"]],
+  ["validmind-auth config set ", ["clientId"], ["list", "--issuer", "login", "--profile"]],
+  ["validmind-auth config set issuer x ", ["clientId"], ["list", "--issuer"]],
+  ["validmind-auth config --json unset --", ["--profile"], ["--issuer"]],
+  ["validmind-auth config discover ", [], ["clientId", "login"]],
 ];
 /** bash takes an equals sign for a word. */
 const IN_BASH: typeof TYPED = [
@@ -71,8 +79,9 @@ cliTest("completions: fish takes each command, flag and value", async (world) =>
   for (const name of NAMES) assert(lines.some((line) => line.includes(` -a ${name} -d `)), name);
   assert(lines.some((line) => /_from token' -l format -r -f -a 'exec-credential git/.test(line)));
   assert(
-    lines.some((line) => /_from config' -f -a 'list path set unset discover issuer/.test(line)),
+    lines.some((line) => /_from config' -f -a 'list set unset discover'/.test(line)),
   );
+  assert(lines.some((line) => /_from set' -f -a 'issuer clientId/.test(line)));
   const { code } = await runMain("completions", "tcsh");
   assertEquals(code, 2);
 });

@@ -28,7 +28,6 @@ cliTest("login: asks on standard error, stores, and keeps a sign-in that serves"
   const again = await world.says("login --json", 0);
   assertEquals(again.stderr, "");
   assertEquals(again.json.state, "valid");
-  assertEquals(await world.run(["login", "--quiet"]), { code: 0, stdout: "", stderr: "" });
   const already = /^Already signed in.*run logout first\.\nSigned in +as .*\n(.*\n)+Token +valid/;
   await world.says("login", 0, already);
   assertEquals(world.provider.requests, [], "a sign-in that serves was thrown away");
@@ -36,7 +35,7 @@ cliTest("login: asks on standard error, stores, and keeps a sign-in that serves"
   await world.says("login", 0, already);
 
   for (const isBoth of [true, false]) {
-    await world.says("logout -q", 0);
+    await world.says("logout", 0);
     using _ = new OwnEnv(world.env);
     using streams = new OwnStreams({ terminal: { columns: 0, rows: 0 } });
     if (!isBoth) Object.assign(Deno.stderr, { isTerminal: () => false }); // `2>file`
@@ -78,12 +77,12 @@ cliTest("login: a profile has an entry of its own, for every command", async (wo
   assertEquals(world.backend.get(world.key), undefined);
   const { json } = await world.says("status --json --profile second", 0);
   assertEquals([json.state, json.profile], ["valid", "second"]);
-  await world.says("status --quiet", 4);
+  await world.says("status", 4);
   await world.says("token --profile second", 0);
   await world.says("VM_OIDC_PROFILE=second status", 0);
   await world.says("doctor --profile second", 0, /^ok +sign-in/m);
-  await world.says("logout --quiet --profile second", 0);
-  await world.says("status --quiet --profile second", 4);
+  await world.says("logout --profile second", 0);
+  await world.says("status --profile second", 4);
 });
 
 cliTest("login: a backend's options come from a file with variables", async (world) => {
@@ -91,7 +90,7 @@ cliTest("login: a backend's options come from a file with variables", async (wor
   const byFile = "--backend file --backend-options options.json";
   await world.says(`TEAM=red login ${byFile}`, 0);
   await Deno.stat(`${world.home}/red/tokens.json`);
-  await world.says(`TEAM=red status --quiet ${byFile}`, 0);
+  await world.says(`TEAM=red status ${byFile}`, 0);
   const words = ["Cannot read --backend-options:", "${TEAM}, which is not"];
   await world.says(`status ${byFile}`, 2, ...words);
 });
@@ -110,11 +109,9 @@ cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => 
 
 cliTest("logout: a revocation that did not happen is exit code 1", async (world) => {
   const words = "The tokens could not be revoked: the provider has no";
-  for (const quiet of ["", "--quiet"]) {
-    await world.signIn();
-    const { stdout } = await world.says(`logout --revoke ${quiet}`, 1, words);
-    assertEquals([stdout === "", world.backend.get(world.key)], [quiet !== "", undefined]);
-  }
+  await world.signIn();
+  await world.says("logout --revoke", 1, words);
+  assertEquals(world.backend.get(world.key), undefined);
 }, { options: { revocation: false } });
 
 cliTest("logout: --all removes everybody, and needs no settings", async (world) => {
