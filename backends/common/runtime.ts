@@ -1,5 +1,8 @@
 import { CredentialsBackendError, type ErrorParts } from "../credentials_backend_error.ts";
 
+/** This release, as the API is told. A test compares it with deno.json. */
+export const VERSION = "0.1.0";
+
 export const isDeno: boolean = "Deno" in globalThis;
 
 export const isWindows: boolean = isDeno && Deno.build.os === "windows";

@@ -1,13 +1,13 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { sharedBackend } from "../../backends/load/create_backend.ts";
+import type { NamedBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
-  type NamedBackend,
+  namedBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { createSession } from "../create_session.ts";
+import { createSession, permissionCheck } from "../create_session.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
@@ -22,9 +22,7 @@ import type { Found, Passed } from "../options/origin.ts";
 import { backendOf, type CallOrigin, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
-import { FILE_LIMITS } from "../options/settings_file.ts";
-import { canReadTerminal } from "../prompt/terminal.ts";
-import { preflight } from "../permissions/preflight.ts";
+import { FILE_LIMITS } from "../options/settings_path.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -49,15 +47,17 @@ export async function chooseBackend(
   flag: BackendFlag = "backend",
   places?: CallOrigin,
 ): Promise<{ backend: OidcCredentialsBackend; needs: readonly PermissionNeed[] }> {
-  const ofFlags = namedByFlags(flags, flag);
-  const needs = ofFlags ? [] : selectionNeeds();
-  preflight(action, [...known, ...needs]);
-  const named = ofFlags ?? backendOf(places ?? await findOrigin(sessionOptions(flags), action));
+  let named = namedByFlags(flags, flag);
+  const needs = named === undefined ? selectionNeeds() : [];
+  const check = permissionCheck(action);
+  if (named === undefined) {
+    await check([...known, ...needs], "always");
+    named = backendOf(places ?? await findOrigin(sessionOptions(flags), action));
+  }
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
-  const { name, options, origin } = named;
-  needs.push(...optionNeeds(options));
-  preflight(action, [...known, ...needs]);
-  return { backend: await sharedBackend(name, options, origin), needs };
+  needs.push(...optionNeeds(named.options ?? ""));
+  await check([...known, ...needs], "always");
+  return { backend: await namedBackend(named), needs };
 }
 
 function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | undefined {
@@ -151,7 +151,7 @@ export async function findTarget(
   isApi: boolean = false,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
-  preflight(action, variables);
+  await permissionCheck(action)(variables, "always");
   const given = sessionOptions(flags);
   const places = await findOrigin(given, action);
   const { origin } = places;
@@ -165,18 +165,23 @@ export async function findTarget(
   return { identity, backend };
 }
 
-/** The session of the sign-in that flags, variables and settings file name. */
+/**
+ * The session of the sign-in that flags, variables and settings file name.
+ *
+ * @param more Options beside those of the flags.
+ */
 export async function openSession(
   flags: FlagValues,
   action: string,
   isApi: boolean = false,
+  more: SessionOptions = {},
 ): Promise<Session> {
   const target = await findTarget(flags, action, isApi);
   return await createSession({
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,
     interactive: flags.has("login"),
-    ...isApi && canReadTerminal() && { reauthenticate: "ask" },
+    ...more,
   });
 }
 

@@ -8,8 +8,8 @@ import {
 import { backendName } from "../../backends/common/describe_backend.ts";
 import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
+import type { NamedBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import type { NamedBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
