@@ -229,7 +229,7 @@ export class ValidMindAuthError extends Error {
     super(messageOf(parts), causeOf(parts));
     const { cause: _, ...fields } = parts;
     Object.assign(this, given(fields));
-    this.code = code; // the parts may be those of another error, with its code
+    this.code = code; // the parts may be another error, whose code is not meant
     showCode(this);
   }
 }

@@ -104,7 +104,9 @@ export function resolveOptions(
   if (sinks.length > 0) runtime.emit = eventSink(sinks, given({ issuer, clientId }), runtime.now);
   const { interactive = !isUnattended(options) } = options;
   let host = options.apiUrl ?? options.apiHost;
-  if (isInit && isLocal(identity) && passedHost(places) === undefined) host ??= LOCAL_API_HOST;
+  // The host that was passed over is looked for only here: its variables may not be read.
+  const needsHost = isInit && host === undefined;
+  if (needsHost && isLocal(identity) && passedHost(places) === undefined) host = LOCAL_API_HOST;
   if (isInit && host === undefined) throw apiHostMissing(action, places);
   return {
     identity,
