@@ -2,7 +2,7 @@ import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { readBackendChoice } from "./common/backend_choice.ts";
 import { getEnv, readEnv } from "./common/environment.ts";
 import { FileCredentialsBackend } from "./file.ts";
-import type { SettingOrigin } from "./load/create_backend.ts";
+import type { NamedBackend } from "./load/create_backend.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /** Loaded where the environment or the settings file names a backend. */
@@ -40,14 +40,6 @@ export async function resolveCredentialsBackend(
   return await chooseBackend(backend, undefined);
 }
 
-/** A backend by its name, with the places from which name and options were read. */
-export interface NamedBackend {
-  readonly name: string;
-  /** One JSON object. */
-  readonly options: string;
-  readonly origin: SettingOrigin;
-}
-
 /** The same, where the settings file may name a backend in place of the environment. */
 export async function chooseBackend(
   backend: OidcCredentialsBackend | undefined,
@@ -60,8 +52,12 @@ export async function chooseBackend(
   const found = getDefaultBackend();
   if (found !== undefined) return found;
   if (named === undefined) return await loadBackendFromEnv() ?? new FileCredentialsBackend();
-  const { sharedBackend } = await loadCreateBackend();
-  return await sharedBackend(named.name, named.options, named.origin);
+  return await namedBackend(named);
+}
+
+/** The backend that a setting or a flag names. */
+export async function namedBackend(named: NamedBackend): Promise<OidcCredentialsBackend> {
+  return await (await loadCreateBackend()).sharedBackend(named);
 }
 
 /**
@@ -157,7 +153,7 @@ export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | und
     readEnv(variable, "choose a credentials backend") ?? getEnv(variable)
   );
   if (by === undefined) return undefined;
-  const { sharedBackend } = await loadCreateBackend();
   const text = options && readEnv(options, "read the backend's options");
-  return await sharedBackend(name!, text, { name: by, options: options ?? by });
+  const origin = { name: by, options: options ?? by };
+  return await namedBackend({ name: name!, options: text, origin });
 }

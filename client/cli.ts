@@ -22,16 +22,12 @@
  *
  * @module
  */
-import { isDeno, needDeno } from "../backends/common/runtime.ts";
+import { isDeno, needDeno, VERSION } from "../backends/common/runtime.ts";
 import { EXIT, PROGRAM } from "./cli/command.ts";
-import { COMMANDS } from "./cli/commands.ts";
-import { helpText } from "./cli/help.ts";
-import { note, print } from "./cli/output.ts";
-import { parseCommandLine } from "./cli/parse_command_line.ts";
-import { reportError } from "./cli/report_error.ts";
-import { fileNeeds } from "./cli/sign_in_target.ts";
-import { preflight } from "./permissions/preflight.ts";
-import { VERSION } from "./signed_in/session.ts";
+import { print } from "./cli/output.ts";
+
+/** Loaded for all but the version. */
+const loadRunner = () => import("./cli/run_command.ts");
 
 /**
  * Runs one command, as the command line does. It is for a program that offers this command line as a
@@ -55,30 +51,16 @@ import { VERSION } from "./signed_in/session.ts";
 export async function runCli(args: readonly string[]): Promise<number> {
   // In a Deno that is too old, `--help` works and `doctor` names the one that is needed.
   if (!isDeno) needDeno("run the command line", "Install Deno, and then this by: deno install.");
-  let line: ReturnType<typeof parseCommandLine> | undefined;
-  try {
-    line = parseCommandLine(args);
-    const { command, flags } = line;
-    if (flags.has("version")) {
+  if (/^(--version|-V)$/.test(args.join(" "))) {
+    try {
       print(`${PROGRAM} ${VERSION}\n`);
       return EXIT.ok;
+    } catch {
+      // The runner meets the same, and reports it.
     }
-    if (flags.has("help")) {
-      print(helpText(command));
-      return EXIT.ok;
-    }
-    if (command === undefined) {
-      note(helpText(command));
-      return EXIT.usage;
-    }
-    preflight(command.action, fileNeeds(flags));
-    const { run } = await command.load();
-    return await run({ flags, args: line.args, command, commands: COMMANDS }) ?? EXIT.ok;
-  } catch (error) {
-    const flags = line?.flags;
-    const command = args.find((word) => COMMANDS.some(({ name }) => name === word));
-    return await reportError(error, flags?.has("json") ?? args.includes("--json"), command, flags);
   }
+  const { runCommand } = await loadRunner();
+  return await runCommand(args);
 }
 
 if (import.meta.main) Deno.exit(await runCli(Deno.args));

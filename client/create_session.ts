@@ -109,7 +109,10 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
   if (!isGranted({ name: "env" })) {
-    await checker(action, asked, asked.credentialsBackend)(variableNeeds(asked, call), "always");
+    await permissionCheck(action, asked, asked.credentialsBackend)(
+      variableNeeds(asked, call),
+      "always",
+    );
   }
   const places = await findOrigin(asked, action);
   const { origin, entry } = places;
@@ -129,7 +132,7 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
     backend = await untilAborted(chosen, options.signal);
     assertAllowed(places.settings, action, backend, resolved.identity.issuer);
   }
-  const check = checker(action, options, backend);
+  const check = permissionCheck(action, options, backend);
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(asked, call, resolved, backend);
@@ -204,11 +207,14 @@ function tokensOf(
   });
 }
 
-/** Gives a check of the needs of `when` among some. Its error names all that are known. */
-function checker(
+/**
+ * Gives a check of the needs of `when` among some. Its error names all that are known, and its words are
+ * loaded where one is missing.
+ */
+export function permissionCheck(
   action: string,
-  options: SessionOptions,
-  backend: OidcCredentialsBackend | undefined,
+  options: SessionOptions = {},
+  backend?: OidcCredentialsBackend,
 ) {
   const ofBackend = () => backend ? backendNeeds(backend) : [];
   return async (

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, join, relative } from "@std/path";
+import { createSession, FileCredentialsBackend } from "@validmind/auth";
 import { type JsrRegistry, startJsrRegistry } from "./support/jsr_registry.ts";
+import { startScriptedProvider } from "./support/scripted_provider.ts";
 import { tempDir } from "./support/temp_home.ts";
 import { denoInfo, runDeno, runDenoTool } from "./support/deno_process.ts";
 
@@ -60,6 +62,49 @@ Deno.test("where npm does not answer, a sign-in names registries and variables b
   });
   assertEquals(code, 0, stderr);
   assertMatch(stdout, /^package_missing Cannot load .*oauth4webapi.*npm:@validmind\/auth/);
+});
+
+/** A start that refreshes. */
+const REFRESH = `import { createSession } from "jsr:@validmind/auth";
+const [issuer, clientId] = Deno.args;
+await createSession({ issuer, clientId, interactive: false });
+`;
+
+Deno.test("with lazy-dynamic-imports a refresh has its code before it sends the grant, and needs only a cache", async () => {
+  await using registry = await startJsrRegistry();
+  await using provider = await startScriptedProvider({ interval: 0.05 });
+  await using home = await tempDir();
+  provider.autoApprove = true;
+  const { issuer, clientId } = provider;
+  const path = join(home.path, ".validmind", "credentials.json");
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  await createSession({ issuer, clientId, credentialsBackend, onDeviceCode() {} });
+  const [key = ""] = await Array.fromAsync(credentialsBackend.list());
+  const file = join(home.path, "refresh.ts");
+  await Deno.writeTextFile(file, REFRESH);
+  const env = { ...registry.env, HOME: home.path, DENO_UNSTABLE_LAZY_DYNAMIC_IMPORTS: "1" };
+  const refresh = async (flags: readonly string[]) => {
+    await credentialsBackend.put(key, {
+      ...credentialsBackend.get(key)!,
+      expires_at: "2020-01-01T00:00:00Z",
+    });
+    let before = 0;
+    provider.script.token.push(() => void (before = registry.requests.length));
+    const args = [issuer, clientId];
+    const { code, stderr } = await runDeno({ file, flags, args, config: false, env });
+    assertEquals(code, 0, stderr);
+    return before;
+  };
+  const before = await refresh(["-A"]);
+  assert(registry.requests.some((one) => one.endsWith("/refresh_grant.ts")));
+  assert(!registry.requests.some((one) => one.endsWith("/dialog.ts")), "all was loaded at once");
+  assertEquals(registry.requests.slice(before), []);
+
+  const { code, stderr } = await runDenoTool(["cache", "--no-config", file], { env });
+  assertEquals(code, 0, stderr);
+  const cached = registry.requests.length;
+  assert(registry.requests.some((one) => one.endsWith("/dialog.ts")));
+  assertEquals(await refresh(["-A", "--cached-only"]), cached);
 });
 
 Deno.test("deno publish finds no slow types", async () => {

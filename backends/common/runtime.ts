@@ -1,5 +1,8 @@
 import { CredentialsBackendError, type ErrorParts } from "../credentials_backend_error.ts";
 
+/** This release, as the API is told. A test compares it with deno.json. */
+export const VERSION = "0.1.0";
+
 export const isDeno: boolean = "Deno" in globalThis;
 
 export const isWindows: boolean = isDeno && Deno.build.os === "windows";
@@ -26,6 +29,17 @@ export function warnOnStderr(message: string): void {
   } catch {
     // The action is done: a closed standard error must not make it a failure.
   }
+}
+
+/** Kills a process, whatever it does. */
+export async function killProcess(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // it has ended
+  }
+  await child.stdin.close().catch(() => undefined);
+  await child.status;
 }
 
 /** Refuses a Deno that is too old. */

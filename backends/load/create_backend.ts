@@ -44,6 +44,14 @@ export interface SettingOrigin {
   readonly options: string;
 }
 
+/** A backend by its name, with the places from which name and options were read. */
+export interface NamedBackend {
+  readonly name: string;
+  /** One JSON object, if there is one. */
+  readonly options: string | undefined;
+  readonly origin: SettingOrigin;
+}
+
 /** The export of a module. */
 interface ModuleSpec {
   readonly specifier: string;
@@ -144,11 +152,9 @@ type Options = Record<string, unknown>;
 /** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
 const instances = new Map<string, Once<OidcCredentialsBackend>>();
 
-/** The backend that two texts name. Equal settings give the same instance within a process. */
+/** The backend that a setting names. Equal settings give the same instance within a process. */
 export async function sharedBackend(
-  name: string,
-  text: string | undefined,
-  origin: SettingOrigin,
+  { name, options: text, origin }: NamedBackend,
 ): Promise<OidcCredentialsBackend> {
   const spec = parseBackendSpec(name, origin.name);
   const options = text === undefined ? {} : parseBackendKwargs(text, origin.options);

@@ -1,4 +1,4 @@
-import { SETTINGS } from "../options/settings_file.ts";
+import { SETTINGS } from "../options/declaration.ts";
 import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
 import { type Command, PROGRAM } from "./command.ts";
 import { BEARER_FLAGS, IDENTITY_FLAGS, OPTION_FLAGS, SIGN_IN_FLAGS, STORE_FLAGS } from "./flags.ts";

@@ -1,5 +1,4 @@
 import { BACKEND_VARIABLES } from "../../backends/common/backend_choice.ts";
-import { BUILT_IN_NAMES } from "../../backends/load/create_backend.ts";
 import { OPTION_NAMES, type OptionRow, optionRow, type OPTIONS } from "../options/declaration.ts";
 import { CONFIG_VARIABLE, USUAL_SETTINGS } from "../options/settings_path.ts";
 
@@ -12,8 +11,8 @@ interface Flag {
   readonly value?: string;
   /** All values that it takes, if they are few. */
   readonly choices?: readonly string[];
-  /** Values that a shell offers. Others are accepted. */
-  readonly suggestions?: readonly string[];
+  /** Whether it names a store. */
+  readonly isStore?: true;
   /** Whether it may be given more than once. */
   readonly isRepeatable?: boolean;
   /** The variable that is read if the flag is not given. */
@@ -21,7 +20,7 @@ interface Flag {
 }
 
 const store = (help: string, variable?: string) =>
-  ({ value: "NAME", suggestions: BUILT_IN_NAMES, help, variable }) as Flag;
+  ({ value: "NAME", isStore: true, help, variable }) as Flag;
 
 /** What `token` can print in place of the bare token. */
 export const TOKEN_FORMATS = ["exec-credential", "git", "json"] as const;

@@ -1,7 +1,8 @@
 import { shown } from "../options/settings_path.ts";
-import { type Command, unknownWord, usageError } from "./command.ts";
+import { type Command, usageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
+import { unknownWord } from "./unknown_word.ts";
 
 /**
  * Parses the arguments by the tables of commands and flags. The error for the first argument that is

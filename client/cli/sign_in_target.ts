@@ -1,13 +1,13 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { sharedBackend } from "../../backends/load/create_backend.ts";
+import type { NamedBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
-  type NamedBackend,
+  namedBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { createSession } from "../create_session.ts";
+import { createSession, permissionCheck } from "../create_session.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
@@ -19,12 +19,10 @@ import {
   STORE_NAMES,
 } from "../options/declaration.ts";
 import type { Found, Passed } from "../options/origin.ts";
-import { backendOf, findOrigin, SETTINGS_FILE } from "../options/places.ts";
+import { backendOf, type CallOrigin, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
-import { FILE_LIMITS } from "../options/settings_file.ts";
-import { canReadTerminal } from "../prompt/terminal.ts";
-import { preflight } from "../permissions/preflight.ts";
+import { FILE_LIMITS } from "../options/settings_path.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -39,6 +37,7 @@ type BackendFlag = "backend" | "from" | "to";
  * the settings file, else the shared file. A flag replaces all variables that choose a backend, including
  * `VM_OIDC_NO_PERSIST`. An error about permissions also names the `known` ones, which are needed anyway.
  *
+ * @param places The places of the call, where they are read already.
  * @returns The backend, and the permissions for reading the choice.
  */
 export async function chooseBackend(
@@ -46,18 +45,19 @@ export async function chooseBackend(
   action: string,
   known: readonly PermissionNeed[] = [],
   flag: BackendFlag = "backend",
+  places?: CallOrigin,
 ): Promise<{ backend: OidcCredentialsBackend; needs: readonly PermissionNeed[] }> {
   let named = namedByFlags(flags, flag);
   const needs = named === undefined ? selectionNeeds() : [];
+  const check = permissionCheck(action);
   if (named === undefined) {
-    preflight(action, [...known, ...needs]);
-    named = backendOf(await findOrigin(sessionOptions(flags), action));
+    await check([...known, ...needs], "always");
+    named = backendOf(places ?? await findOrigin(sessionOptions(flags), action));
   }
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
-  const { name, options, origin } = named;
-  needs.push(...optionNeeds(options));
-  preflight(action, [...known, ...needs]);
-  return { backend: await sharedBackend(name, options, origin), needs };
+  needs.push(...optionNeeds(named.options ?? ""));
+  await check([...known, ...needs], "always");
+  return { backend: await namedBackend(named), needs };
 }
 
 function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | undefined {
@@ -151,7 +151,7 @@ export async function findTarget(
   isApi: boolean = false,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
-  preflight(action, variables);
+  await permissionCheck(action)(variables, "always");
   const given = sessionOptions(flags);
   const places = await findOrigin(given, action);
   const { origin } = places;
@@ -161,22 +161,27 @@ export async function findTarget(
   const hosts: OptionName[] = ["apiUrl", "apiHost"];
   if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
-  const { backend } = await chooseBackend(flags, action, variables);
+  const { backend } = await chooseBackend(flags, action, variables, "backend", places);
   return { identity, backend };
 }
 
-/** The session of the sign-in that flags, variables and settings file name. */
+/**
+ * The session of the sign-in that flags, variables and settings file name.
+ *
+ * @param more Options beside those of the flags.
+ */
 export async function openSession(
   flags: FlagValues,
   action: string,
   isApi: boolean = false,
+  more: SessionOptions = {},
 ): Promise<Session> {
   const target = await findTarget(flags, action, isApi);
   return await createSession({
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,
     interactive: flags.has("login"),
-    ...isApi && canReadTerminal() && { reauthenticate: "ask" },
+    ...more,
   });
 }
 

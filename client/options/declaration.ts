@@ -285,6 +285,15 @@ export function optionRow(name: SettingName): OptionRow {
   return ROWS[name];
 }
 
+/** All settings by their names in the file: what code and variables may give, but no secret. */
+export const SETTINGS: readonly SettingName[] = [
+  ...OPTION_NAMES.filter((name) => {
+    const { group, secret, isNoSetting } = optionRow(name);
+    return group !== "code" && !secret && !isNoSetting;
+  }),
+  ...STORE_NAMES,
+];
+
 /** The options whose rows have these fields. */
 type NamesWith<Fields> = {
   [K in OptionName]: typeof OPTIONS[K] extends Fields ? K : never;

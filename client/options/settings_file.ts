@@ -6,29 +6,17 @@ import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { optionTypes, SETTINGS, STORE_NAMES } from "./declaration.ts";
 import {
-  OPTION_NAMES,
-  optionRow,
-  optionTypes,
-  type SettingName,
-  STORE_NAMES,
-} from "./declaration.ts";
-import { type Entry, type Settings, shown, usualSettingsPath } from "./settings_path.ts";
-
-/** All settings by their names in the file: what code and variables may give, but no secret. */
-export const SETTINGS: readonly SettingName[] = [
-  ...OPTION_NAMES.filter((name) => {
-    const { group, secret, isNoSetting } = optionRow(name);
-    return group !== "code" && !secret && !isNoSetting;
-  }),
-  ...STORE_NAMES,
-];
+  type Entry,
+  FILE_LIMITS,
+  type Settings,
+  shown,
+  usualSettingsPath,
+} from "./settings_path.ts";
 
 const TYPES = optionTypes(SETTINGS);
 const ONLY: OptionTypes = { backends: "array", issuers: "array" };
-
-/** A file without secrets, which others may read and must not write. Its size is more than enough. */
-export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
 
 /**
  * Reads a settings file.

@@ -1,6 +1,7 @@
 import { backendName, locationOf } from "../../backends/common/describe_backend.ts";
 import { given } from "../../backends/common/json.ts";
 import { remember } from "../../backends/common/redaction.ts";
+import { VERSION } from "../../backends/common/runtime.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -210,7 +211,7 @@ export class SignedInSession implements Session {
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
-      session: asksAgain ? this : undefined,
+      ...asksAgain && { session: this },
     });
   }
 
@@ -314,6 +315,3 @@ function sessionSummary(
     validUntil: expiresAt,
   });
 }
-
-/** This release, as sent in `X-LIBRARY-VERSION`. A test compares it with deno.json. */
-export const VERSION = "0.1.0";

@@ -1,5 +1,7 @@
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
+import { canReadTerminal } from "../../prompt/terminal.ts";
+import type { SessionOptions } from "../../session_options.ts";
 import { CliError, type CommandCall, usageError } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
@@ -13,7 +15,8 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
     throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");
   }
   const { query, ...init } = await readRequest(flags, command.action);
-  await using session = await openSession(flags, command.action, true);
+  const ask: SessionOptions = { ...canReadTerminal() && { reauthenticate: "ask" } };
+  await using session = await openSession(flags, command.action, true, ask);
   const separator = path.includes("?") ? "&" : "?";
   const response = await session.fetch(query === "" ? path : path + separator + query, init);
   await printAnswer(response);

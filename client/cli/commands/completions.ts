@@ -1,8 +1,10 @@
 import { quotePosix } from "../../../backends/common/runtime.ts";
-import { SETTINGS } from "../../options/settings_file.ts";
-import { type Command, type CommandCall, PROGRAM, unknownWord } from "../command.ts";
-import { FLAGS } from "../flags.ts";
+import { BUILT_IN_NAMES } from "../../../backends/load/create_backend.ts";
+import { SETTINGS } from "../../options/declaration.ts";
+import { type Command, type CommandCall, PROGRAM } from "../command.ts";
+import { type FlagName, FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
+import { unknownWord } from "../unknown_word.ts";
 
 /** The words of config that take names of settings are completed as commands. */
 const CHANGES = ["set", "unset"].map((name) => ({
@@ -14,7 +16,14 @@ const CHANGES = ["set", "unset"].map((name) => ({
 export function run({ commands, command, args: [shell = "bash"] }: CommandCall): void {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
-  print(shell === "fish" ? fishScript(commands) : completionScript(commands));
+  if (shell === "fish") print(fishScript(commands));
+  else print(completionScript(commands));
+}
+
+/** The values that a shell offers for a flag. A store has other names as well. */
+function offersFor(flag: FlagName): string {
+  const { choices = [], isStore } = FLAGS[flag];
+  return [...choices, ...isStore ? BUILT_IN_NAMES : []].join(" ");
 }
 
 /** The words of fish: it takes each with its command. */
@@ -27,8 +36,8 @@ function fishScript(commands: readonly Command[]): string {
   const rest = [...commands, ...CHANGES].flatMap(({ name, flags, words = [] }) => {
     const isGiven = `__fish_seen_subcommand_from ${name}`;
     const ofFlags = flags.map((flag) => {
-      const { value, choices, suggestions = [], help } = FLAGS[flag];
-      const offered = (choices ?? suggestions).join(" ");
+      const { value, help } = FLAGS[flag];
+      const offered = offersFor(flag);
       const argument = value === undefined
         ? ""
         : ` -r${offered && ` -f -a ${quotePosix(offered)}`}`;
@@ -45,9 +54,9 @@ function fishScript(commands: readonly Command[]): string {
 function completionScript(commands: readonly Command[]): string {
   const used = [...new Set(commands.flatMap(({ flags }) => flags))];
   const values = used.map((name) => {
-    const { value, choices, suggestions = [] } = FLAGS[name];
+    const { value } = FLAGS[name];
     // Without a word a shell offers files.
-    return value && `    --${name}) words="${(choices ?? suggestions).join(" ")}" ;;\n`;
+    return value && `    --${name}) words="${offersFor(name)}" ;;\n`;
   });
   const cases = [...commands, ...CHANGES].map(({ name, flags, words = [] }) => {
     const ofFlags = [...flags, "help"].map((flag) => `--${flag}`);

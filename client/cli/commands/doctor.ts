@@ -1,4 +1,5 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import { VERSION } from "../../../backends/common/runtime.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession, prepareCall, type PreparedCall } from "../../create_session.ts";
 import { credentialKey } from "../../credential_key.ts";
@@ -8,7 +9,6 @@ import { preflight } from "../../permissions/preflight.ts";
 import { reachEndpoint } from "../../provider/fetch.ts";
 import { openProvider } from "../../provider/oidc_provider.ts";
 import type { Session } from "../../session.ts";
-import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type Answer, Findings } from "../doctor/findings.ts";

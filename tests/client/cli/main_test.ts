@@ -1,15 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
-import { quotePosix } from "../../../backends/common/runtime.ts";
+import { quotePosix, VERSION } from "../../../backends/common/runtime.ts";
 import { CliError, usageError } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { columns } from "../../../client/cli/output.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
-import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
-import { SETTINGS } from "../../../client/options/settings_file.ts";
-import { VERSION } from "../../../client/signed_in/session.ts";
+import { OPTION_NAMES, optionRow, SETTINGS } from "../../../client/options/declaration.ts";
 import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
 import { errorParts } from "../../support/error_parts.ts";
 import { OwnStreams } from "../../support/own_streams.ts";

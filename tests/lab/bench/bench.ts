@@ -7,7 +7,9 @@
  * deno task bench [cold] [refresh] [installed] [stores] [peers] [many] [entries] [--rounds=30]
  * ```
  *
- * `installed` runs the packages of JSR and of npm, from registries on this machine. `entries` has the cost of a start, by the number of entries in one file, on Linux.
+ * `installed` runs the packages of JSR and of npm, from registries on this machine, each beside the least
+ * of its own form. `stores` and `peers` name the rows that they leave out, for lack of a server of
+ * `deno task servers`. `entries` has the cost of a start, by the number of entries in one file, on Linux.
  *
  * @module
  */
@@ -16,9 +18,13 @@ import { parseArgs } from "node:util";
 import { credentialKey, FileCredentialsBackend, type OidcCredentials } from "@validmind/auth";
 import { ALL, DENO, denoCommand, mustRun } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
-import { startJsrRegistry } from "../../support/jsr_registry.ts";
-import { startNpmRegistry } from "../../support/npm_registry.ts";
+import { userToken } from "../../backends/vault/vault_world.ts";
+import { type JsrRegistry, startJsrRegistry } from "../../support/jsr_registry.ts";
+import { type NpmRegistry, startNpmRegistry } from "../../support/npm_registry.ts";
 import { ProviderProcess } from "../../support/provider_process.ts";
+import { startKeyringSession } from "../../support/servers/keyring_session.ts";
+import { hasServer, isOnPath, serverPath, SERVERS } from "../../support/servers/servers.ts";
+import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { writeProgram } from "../../support/write_program.ts";
 
@@ -29,6 +35,8 @@ interface TimedCommand {
   env: Record<string, string>;
   /** Runs before each start, untimed. */
   before?: () => Promise<void>;
+  /** Whether the ratios of the rows below are to it, in place of the first row. */
+  isLeast?: true;
 }
 
 /** The highest ratio of this module to the first row. */
@@ -64,19 +72,23 @@ const SECTIONS: Record<string, (folder: string) => Promise<void>> = {
     const path = pathIn(home);
     await new FileCredentialsBackend({ path }).put(key, storedEntry(CLIENT_ID));
     const env = { HOME: home };
-    const peer = (name: string, program: string) => ({
+    const peer = (name: string, program: string, ...runner: [string, ...string[]]) => ({
       name,
-      command: [DENO, "run", "-q", "-A", "--no-config", programPath(program), key, path] as [
-        string,
-        ...string[],
-      ],
+      command: [...runner, programPath(program), key, path] as const,
       env,
     });
+    const onDeno = [DENO, "run", "-q", "-A", "--no-config"] as const;
+    const python = [];
+    if (await hasServer("msal")) {
+      const name = `msal ${SERVERS.msal.version} for Python`;
+      python.push(peer(name, "msal_python.py", await serverPath("msal")));
+    } else tellLeftOut("msal");
     await measure("Start from a stored token, beside other libraries", [
       { name: "read and parse the same file", command: denoProgram("read_parse.ts", key), env },
       { name: OURS, command: denoProgram("cached_start.ts", ISSUER, CLIENT_ID), env },
-      peer("google-auth-library", "google_auth.ts"),
-      peer("msal-node", "msal_node.ts"),
+      peer("google-auth-library", "google_auth.ts", ...onDeno),
+      peer("msal-node", "msal_node.ts", ...onDeno),
+      ...python,
     ]);
   },
   many: async (home) => {
@@ -112,10 +124,16 @@ async function measureInstalled(folder: string): Promise<void> {
     credentialKey(ISSUER, CLIENT_ID),
     storedEntry(CLIENT_ID),
   );
+  const floors = await publishFloor(folder, jsr, npm);
   const forms = [
-    { form: "the repository", specifier: new URL("../../../", import.meta.url).href, env: {} },
-    { form: "JSR", specifier: "jsr:@validmind/auth", env: jsr.env },
-    { form: "npm", specifier: "npm:@validmind/auth", env: npm.env },
+    {
+      form: "the repository",
+      specifier: new URL("../../../", import.meta.url).href,
+      env: {},
+      floor: denoProgram("read_parse.ts"),
+    },
+    { form: "JSR", specifier: "jsr:@validmind/auth", env: jsr.env, floor: floors.jsr },
+    { form: "npm", specifier: "npm:@validmind/auth", env: npm.env, floor: floors.npm },
   ];
   const rows = forms.flatMap((one) => [one, {
     ...one,
@@ -125,13 +143,8 @@ async function measureInstalled(folder: string): Promise<void> {
   const config = fromFileUrl(new URL("../../../deno.json", import.meta.url));
   const start = (specifier: string, program: string, ...args: string[]) => {
     const isHere = specifier.startsWith("file:");
-    const command = [
-      DENO,
-      "run",
-      "-q",
-      "-A",
-      isHere ? `--config=${config}` : "--no-config",
-    ] as const;
+    const place = isHere ? `--config=${config}` : "--no-config";
+    const command = [DENO, "run", "-q", "-A", place] as const;
     const [main, cli] = isHere
       ? [`${specifier}mod.ts`, `${specifier}client/cli.ts`]
       : [specifier, `${specifier}/cli`];
@@ -141,40 +154,34 @@ async function measureInstalled(folder: string): Promise<void> {
     Deno.writeTextFileSync(file, code.replace("@validmind/auth", main));
     return [...command, file, ...args] as const;
   };
-  const floor = (program: string, ...args: string[]): TimedCommand => ({
-    name: "the least that would do",
-    command: denoProgram(program, ...args),
-    env: { HOME: home },
-  });
   const identity = { VM_OIDC_ISSUER: ISSUER, VM_OIDC_CLIENT_ID: CLIENT_ID };
-  const least = floor("read_parse.ts", credentialKey(ISSUER, CLIENT_ID));
-  const measureForms = async (
-    title: string,
-    least: TimedCommand,
-    program: string,
-    ...args: string[]
-  ) =>
-    await measure(title, [
-      least,
-      ...rows.map(({ form, specifier, env }) => ({
-        name: form,
-        command: [...start(specifier, program, ...args)] as [string, ...string[]],
-        env: { HOME: home, ...identity, ...env },
-      })),
-    ]);
-  await measureForms("Start from a stored token", least, "cached_start.ts", ISSUER, CLIENT_ID);
-  await measureForms("token", least, "cli", "token");
-  await measureForms("--version", least, "cli", "--version");
+  const key = credentialKey(ISSUER, CLIENT_ID);
+  const measureForms = async (title: string, program: string, ...args: string[]) =>
+    await measure(
+      title,
+      rows.flatMap(({ form, specifier, floor, env }, place): TimedCommand[] => {
+        const all = { HOME: home, ...identity, ...env };
+        const command = start(specifier, program, ...args);
+        const own = { name: form, command, env: all };
+        if (place % 2 === 1) return [own];
+        const name = `the least in the form of ${form}`;
+        return [{ name, command: [...floor, key], env: all, isLeast: true }, own];
+      }),
+    );
+  await measureForms("Start from a stored token", "cached_start.ts", ISSUER, CLIENT_ID);
+  await measureForms("token", "cli", "token");
+  await measureForms("--version", "cli", "--version");
 
   const refreshing: TimedCommand[] = [];
-  const all = [{ form: least.name, program: "raw_refresh.ts", specifier: "", env: {} }, ...rows];
+  const least = { form: "the least that would do", program: "raw_refresh.ts" };
+  const all = [{ ...least, specifier: "", env: {} }, ...rows];
   for (const [place, { form, specifier, env, ...given }] of all.entries()) {
     const home = `${folder}/refresh${place}`;
     const path = pathIn(home);
     await provider.signIn(new FileCredentialsBackend({ path }));
     const command = "program" in given
       ? denoProgram("raw_refresh.ts", issuer, clientId, path)
-      : [...start(specifier, "cached_start.ts", issuer, clientId)] as [string, ...string[]];
+      : start(specifier, "cached_start.ts", issuer, clientId);
     refreshing.push({
       name: form,
       command,
@@ -183,6 +190,28 @@ async function measureInstalled(folder: string): Promise<void> {
     });
   }
   await measure("Refresh in a cold process", refreshing);
+}
+
+/** Publishes the least that a start does, and gives the commands that run it from each registry. */
+async function publishFloor(folder: string, jsr: JsrRegistry, npm: NpmRegistry) {
+  const name = "@bench/floor";
+  const source = await Deno.readTextFile(programPath("read_parse.ts"));
+  const code = source.replace("]!", "]"); // all that is not JavaScript
+  const exports = { ".": "./mod.js" };
+  jsr.add({ name, version: "1.0.0", files: { "mod.js": code }, exports });
+  const work = `${folder}/floor/package`;
+  await Deno.mkdir(work, { recursive: true });
+  await Deno.writeTextFile(`${work}/mod.js`, code);
+  const manifest = { name, version: "1.0.0", type: "module", exports };
+  await Deno.writeTextFile(`${work}/package.json`, JSON.stringify(manifest));
+  await mustRun(["tar", "-czf", `${work}.tgz`, "-C", `${folder}/floor`, "package"]);
+  await npm.publish(`${work}.tgz`);
+  const run = (registry: string) => {
+    const file = `${folder}/floor_${registry}.ts`;
+    Deno.writeTextFileSync(file, `import "${registry}:${name}";\n`);
+    return [DENO, "run", "-q", "-A", "--no-config", file] as const;
+  };
+  return { jsr: run("jsr"), npm: run("npm") };
 }
 
 /** @param answerDelayMs How long the provider takes for each answer, beside its work. */
@@ -202,8 +231,25 @@ async function measureRefresh(folder: string, answerDelayMs: number): Promise<vo
   ]);
 }
 
-/** A start from each store that needs no server. */
+function tellLeftOut(name: string): void {
+  console.log(`Left out: ${name}. Run: deno task servers ${name}`);
+}
+
+/** A start from each store. Those that need a server are left out where it is missing. */
 async function measureStores(folder: string): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const stores: { name: string; more?: Record<string, string> }[] = [];
+  for (const name of ["memory", "file", "kv", "encrypted", "helper"]) stores.push({ name });
+  if (await hasServer("vault")) {
+    const vault = stack.use(await startVault());
+    const token = await userToken(vault, "anna");
+    stores.push({ name: "vault", more: { VAULT_ADDR: vault.url, VAULT_TOKEN: token } });
+  } else tellLeftOut("vault");
+  if (await isOnPath("gnome-keyring-daemon") && await isOnPath("dbus-daemon")) {
+    const session = stack.use(await startKeyringSession());
+    stores.push({ name: "keychain", more: session.env });
+  } else tellLeftOut("keychain");
+
   const key = credentialKey(ISSUER, CLIENT_ID);
   const path = `${folder}/store`;
   const entry = JSON.stringify(storedEntry(CLIENT_ID));
@@ -212,12 +258,13 @@ async function measureStores(folder: string): Promise<void> {
   const least = denoProgram("read_parse.ts", key);
   await new FileCredentialsBackend({ path: pathIn(folder) }).put(key, storedEntry(CLIENT_ID));
   const commands: TimedCommand[] = [{ name: "read and parse a file", command: least, env }];
-  for (const name of ["memory", "file", "kv", "encrypted", "helper"]) {
+  for (const { name, more } of stores) {
     const args = [ISSUER, CLIENT_ID, name, path, key];
-    await mustRun(denoProgram("store_start.ts", ...args, entry), { env });
+    const all = { ...env, ...more };
+    await mustRun(denoProgram("store_start.ts", ...args, entry), { env: all });
     const seed = name === "memory" ? [entry] : [];
     const command = denoProgram("store_start.ts", ...args, ...seed);
-    commands.push({ name, command, env });
+    commands.push({ name, command, env: all });
   }
   await measure("Start from a token in each store", commands);
 }
@@ -303,14 +350,16 @@ async function measure(title: string, commands: readonly TimedCommand[]): Promis
       if (round > 0) costs[place]!.push(cost);
     }
   }
-  console.log(`${title}: median and quartiles in ms of wall and CPU time, ratios to the first`);
-  for (const [place, { name }] of commands.entries()) {
+  console.log(`${title}: median and quartiles in ms of wall and CPU time, ratios to the least`);
+  let least = costs[0]!;
+  for (const [place, { name, isLeast }] of commands.entries()) {
+    if (isLeast) least = costs[place]!;
     const words = (["wall", "cpu"] as const).map((kind) => {
-      const [floor, own] = [costs[0]!, costs[place]!].map((some) => quartiles(some, kind));
+      const [floor, own] = [least, costs[place]!].map((some) => quartiles(some, kind));
       const [median, lower, upper] = own!.map((ms) => ms.toFixed(0));
       return `${median} (${lower}–${upper}), ${(own![0]! / floor![0]!).toFixed(2)} ×`;
     });
-    console.log(`  ${name}: ${words.join("; CPU ")}${verdictOn(name, costs[0]!, costs[place]!)}`);
+    console.log(`  ${name}: ${words.join("; CPU ")}${verdictOn(name, least, costs[place]!)}`);
   }
 }
 

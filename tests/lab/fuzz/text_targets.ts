@@ -11,7 +11,8 @@ import { COMMANDS } from "../../../client/cli/commands.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
 import { secureUrl } from "../../../client/options/resolve_identity.ts";
-import { parseSettings, SETTINGS } from "../../../client/options/settings_file.ts";
+import { SETTINGS } from "../../../client/options/declaration.ts";
+import { parseSettings } from "../../../client/options/settings_file.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { json, secret, text, texts, variant, withoutSecrets } from "./arbitraries.ts";
@@ -37,7 +38,7 @@ const echo = fc.array(
 
 const word = fc.oneof(
   fc.constantFrom(...COMMANDS.map(({ name }) => name)),
-  fc.constantFrom("--json", "--backend", "--backend-options", "-q", "--", "-", "--scope=", "--x"),
+  fc.constantFrom("--json", "--backend", "--backend-options", "-h", "--", "-", "--scope=", "--x"),
   fc.constantFrom("--token=", "--client-secret=", "--password ").map((one) => one + SECRETS.access),
   text.map(withoutSecrets), // a short word is shown
 );

@@ -4,11 +4,13 @@
  *
  * Arguments are files and folders of tests; without one, those of {@linkcode DIFFERENT} run. What does
  * not run there is in `oldest_faults.ts`, by name and with the reason; nothing else may fail twice.
+ *
+ * Without that Deno it says so. The exit code is then {@linkcode LEFT_OUT}, and 1 with `CI=true`.
  */
 import { findDenoDir } from "../deno_process.ts";
 import { ROOT, runElsewhere, testFiles } from "../run_elsewhere.ts";
 import { runWatched } from "../run_watched.ts";
-import { serverBinary, SERVERS } from "../servers/servers.ts";
+import { hasServer, serverBinary, SERVERS } from "../servers/servers.ts";
 import { tempDir } from "../temp_home.ts";
 import { OLDEST_FAULTS } from "./oldest_faults.ts";
 
@@ -17,6 +19,8 @@ const DIFFERENT = new RegExp(
   "^tests/(mod_test|backends/(common|file|kv|keychain|helper)|behaviour/permissions" +
     "|client/(permissions|prompt|provider|sign_in)|live/backends/(keychain|kv))",
 );
+/** The exit code of what was left out, which `.ci/run` knows. */
+const LEFT_OUT = 77;
 const FLAGS = ["-A", "--unstable-kv", "--no-check", "--quiet", "--parallel"];
 
 /**
@@ -33,6 +37,10 @@ async function install(folder: string): Promise<Record<string, string>> {
 }
 
 if (import.meta.main) {
+  if (!await hasServer("old-deno")) {
+    console.log("Left out: there is no old Deno. Run: deno task servers old-deno");
+    Deno.exit(Deno.env.get("CI") === "true" ? 1 : LEFT_OUT);
+  }
   const files = await testFiles(Deno.args, DIFFERENT);
   await using folder = await tempDir();
   const env = await install(folder.path);

@@ -99,6 +99,8 @@ export const SERVERS = {
   ),
   /** Without its heavy dependencies: its sign-in and store need one of the many. */
   "validmind-library": { ...pip("2.15.0", LIBRARY, ["requests"]), folder: "python" },
+  /** Microsoft's library for Python, beside which the bench measures a start. */
+  msal: pip("1.34.0", ["msal==1.34.0"]),
   "python-keyring": pip("25.7.0", ["keyring==25.7.0"]),
   jupyterlab: pip("4.6.6", [LAB]),
   /** A hub, its people's JupyterLab, and the library for their Python kernel, as on a hub of one machine. */

@@ -27,6 +27,14 @@ const stores: Record<string, () => OidcCredentialsBackend | Promise<OidcCredenti
     const { HelperCredentialsBackend } = await import("@validmind/auth/backends/helper");
     return new HelperCredentialsBackend({ program: `${path}.sh` });
   },
+  vault: async () => {
+    const { VaultCredentialsBackend } = await import("@validmind/auth/backends/vault");
+    return new VaultCredentialsBackend({ path: "users/anna" }); // the rest from the environment
+  },
+  keychain: async () => {
+    const { KeychainCredentialsBackend } = await import("@validmind/auth/backends/keychain");
+    return new KeychainCredentialsBackend();
+  },
   encrypted: async () => {
     const { EncryptedCredentialsBackend } = await import("@validmind/auth/backends/encrypted");
     const backend = new FileCredentialsBackend({ path: `${path}.sealed.json` });
