@@ -282,10 +282,11 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
       answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
     const answer = await this.#ask(use, "GET", this.#path("data", name), isKnown);
     const version = versionOf(answer);
-    if (answer.status !== 200) return { version, key, text: "", holder: "" };
+    const none = { version, key, text: "", holder: "" };
+    if (answer.status !== 200) return none;
     const row = rowIn(version, (answer.data.data ?? {}) as Record<string, unknown>);
     if (row !== undefined && (row.text === "" || await hashOf(row.key) === name)) return row;
-    return { version, key, text: "", holder: "", isForeign: true };
+    return { ...none, isForeign: true };
   }
 
   async #write(

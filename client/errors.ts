@@ -228,8 +228,8 @@ export class ValidMindAuthError extends Error {
   constructor(code: ValidMindAuthErrorCode, parts: ValidMindAuthErrorParts) {
     super(messageOf(parts), causeOf(parts));
     const { cause: _, ...fields } = parts;
-    this.code = code;
     Object.assign(this, given(fields));
+    this.code = code; // the parts may be another error, whose code is not meant
     showCode(this);
   }
 }

@@ -31,6 +31,17 @@ export function warnOnStderr(message: string): void {
   }
 }
 
+/** Kills a process, whatever it does. */
+export async function killProcess(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // it has ended
+  }
+  await child.stdin.close().catch(() => undefined);
+  await child.status;
+}
+
 /** Refuses a Deno that is too old. */
 export function assertRuntime(action: string): void {
   if (isDeno && !("tryLockSync" in Deno.FsFile.prototype)) {

@@ -69,7 +69,13 @@ export async function whileLocked<T>(
     pauseMs: 5, // the time of a write
     longestPauseMs: 100, // of a refresh: the processor is the holder's
     signal,
-    over: () => lockTimeout(path, timeoutMs),
+    over: () =>
+      new CredentialsBackendError("backend_locked", {
+        action: `lock ${path} within ${timeoutMs} ms`,
+        reason: "another process holds it, most likely another notebook or script that refreshes " +
+          "the same credentials",
+        remedy: "Wait for it or end it (on Linux and macOS, lsof with this path names it).",
+      }),
   };
   let isWaiting = false;
   const { value } = await repeat(limits, async () => {
@@ -165,15 +171,6 @@ function openLockFile(path: string): Deno.FsFile | undefined {
 function isStillAt(info: Deno.FileInfo, path: string) {
   const found = lookIfPresent(path);
   return found !== undefined && isSameFile(info, found);
-}
-
-function lockTimeout(path: string, timeoutMs: number) {
-  return new CredentialsBackendError("backend_locked", {
-    action: `lock ${path} within ${timeoutMs} ms`,
-    reason: "another process holds it, most likely another notebook or script that refreshes " +
-      "the same credentials",
-    remedy: "Wait for it or end it (on Linux and macOS, lsof with this path names it).",
-  });
 }
 
 /** The error for a lock that somebody has removed from under its holder. */

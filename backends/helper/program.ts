@@ -3,7 +3,7 @@ import { readText } from "../common/http_answer.ts";
 import { faultOfPath, isProgramPath } from "../common/paths.ts";
 import { isGranted, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { within } from "../common/promises.ts";
-import { isWindows } from "../common/runtime.ts";
+import { isWindows, killProcess } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
@@ -57,15 +57,9 @@ export async function runProgram(call: Program, action: string, input: string): 
     const [{ code, signal }, stdout, stderr] = await within(timeoutMs, answer, over);
     return { code, signal, stdout, stderr };
   } catch (error) {
-    await killProgram(child);
+    await killProcess(child);
     throw error;
   }
-}
-
-/** The `PATH` that the options give to the program. On Windows the case of a name does not count. */
-function givenPath(env: Program["env"] = {}): string | undefined {
-  const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
-  return Object.entries(env).find(([name]) => isPath(name))?.[1];
 }
 
 /**
@@ -73,8 +67,10 @@ function givenPath(env: Program["env"] = {}): string | undefined {
  *
  * @throws {CredentialsBackendError} `backend_denied`, `permission_required`.
  */
-function assertTrustedPath(program: string, env: Program["env"]) {
-  const given = givenPath(env);
+function assertTrustedPath(program: string, env: Program["env"] = {}) {
+  // On Windows the case of a name does not count.
+  const isPath = (name: string) => name === "PATH" || isWindows && name.toUpperCase() === "PATH";
+  const [, given] = Object.entries(env).find(([name]) => isPath(name)) ?? [];
   if (given === undefined && isProgramPath(program)) return;
   const reason = faultOfPath(given ?? readEnv("PATH", `find ${program}`));
   if (reason === undefined) return;
@@ -131,14 +127,4 @@ async function readAll(
     reason: `it says more than ${MAX_BYTES} bytes`,
     remedy: "Check that it is a credential helper, and that it prints nothing else.",
   });
-}
-
-/** Kills a program, whatever it does. */
-export async function killProgram(child: Deno.ChildProcess): Promise<void> {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // it has ended
-  }
-  await child.status;
 }

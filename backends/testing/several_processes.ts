@@ -1,5 +1,5 @@
 import { delay } from "../common/promises.ts";
-import { killProgram } from "../helper/program.ts";
+import { killProcess } from "../common/runtime.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /**
@@ -49,9 +49,9 @@ export async function changeTogether(
     return (await child.status).success;
   });
   await delay(WAITING_MS); // until they wait for the lock
-  await killProgram(holder);
+  await killProcess(holder);
   await untilFree().catch(async (error) => {
-    await Promise.all(children.map(killProgram));
+    await Promise.all(children.map(killProcess));
     throw error;
   });
   const isDone = await Promise.all(results);

@@ -232,8 +232,7 @@ export function vaultConnection(options: VaultCredentialsBackendOptions) {
   if (address === undefined) {
     throw invalid("its address is not known", `Set VAULT_ADDR, or the option "address".`);
   }
-  const from = options.address === undefined ? "VAULT_ADDR" : `option "address"`;
-  return { address: parseVaultAddress(from, address), namespace, caCert };
+  return { address: parseVaultAddress("VAULT_ADDR", address), namespace, caCert };
 }
 
 /** The file that the login reads, if it reads one. */

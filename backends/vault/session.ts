@@ -51,7 +51,8 @@ export class VaultSession {
     const next = await untilAborted(this.#current(held), request.signal);
     if (next.token === held.token) {
       throw this.#failed(
-        `there is no Vault token, it has expired or was revoked, or it allows nothing${answer.words}`,
+        `there is no Vault token, it has expired or was revoked, or its policies allow nothing` +
+          answer.words,
         `Get a new one, for example with: vault login. ${GIVE_TOKEN} A Vault Agent at this address ` +
           "needs a login of its own.",
         request.action,

@@ -123,8 +123,9 @@ export class ApiClient {
     if (wantsNonce) return response;
     const claims = demand && (demand.claims ?? false); // no refresh meets another demand
     const renewed = await this.#renew({ rejected: credentials.headers, claims, signal }, response);
-    const again = renewed ? await this.#sendAgain(request, response, renewed) : response;
-    return await this.#meetDemand(request, again);
+    let answer = response;
+    if (renewed) answer = await this.#sendAgain(request, response, renewed);
+    return await this.#meetDemand(request, answer);
   }
 
   async #sendAgain(request: ApiRequest, refused: Response, credentials: ApiCredentials) {

@@ -45,15 +45,13 @@ export async function installAdvice(
   missing: readonly Deno.PermissionDescriptor[],
   isKv: boolean,
 ): Promise<string> {
-  const stores = (["backend", "from", "to"] as const).map((name) => flags.text(name));
-  const isOfTwo = flags.has("from") || flags.has("to");
   // Settings that may not be read name hosts, files and the store.
-  const found = isOfTwo
-    ? undefined
-    : await findNeeds(flags, "cli", "name the permissions").catch(() => undefined);
-  const isKvNamed = isKv || stores.includes("kv");
+  const found = await findNeeds(flags, "cli", "name the permissions").catch(() => undefined);
+  const names = (["backend", "from", "to"] as const).map((flag) => flags.text(flag));
+  const isKvNamed = isKv || names.includes("kv");
   const unstable = isKvNamed ? "--unstable-kv " : found?.unstable ?? "";
-  const isUnknown = found === undefined && stores.some((name) => name !== undefined);
+  const isMigration = flags.has("from") || flags.has("to");
+  const isUnknown = isMigration || flags.has("backend") && found === undefined;
   const isAll = isUnknown || NAMES.every((name) => isGranted({ name }));
   const denoFlags = isAll ? "-A" : permissionFlags([...found?.required ?? UNREAD, ...missing]);
   return commandsFor(

@@ -19,7 +19,7 @@ import {
   STORE_NAMES,
 } from "../options/declaration.ts";
 import type { Found, Passed } from "../options/origin.ts";
-import { backendOf, findOrigin, SETTINGS_FILE } from "../options/places.ts";
+import { backendOf, type CallOrigin, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_path.ts";
@@ -37,6 +37,7 @@ type BackendFlag = "backend" | "from" | "to";
  * the settings file, else the shared file. A flag replaces all variables that choose a backend, including
  * `VM_OIDC_NO_PERSIST`. An error about permissions also names the `known` ones, which are needed anyway.
  *
+ * @param places The places of the call, where they are read already.
  * @returns The backend, and the permissions for reading the choice.
  */
 export async function chooseBackend(
@@ -44,13 +45,14 @@ export async function chooseBackend(
   action: string,
   known: readonly PermissionNeed[] = [],
   flag: BackendFlag = "backend",
+  places?: CallOrigin,
 ): Promise<{ backend: OidcCredentialsBackend; needs: readonly PermissionNeed[] }> {
   let named = namedByFlags(flags, flag);
   const needs = named === undefined ? selectionNeeds() : [];
   const check = permissionCheck(action);
   if (named === undefined) {
     await check([...known, ...needs], "always");
-    named = backendOf(await findOrigin(sessionOptions(flags), action));
+    named = backendOf(places ?? await findOrigin(sessionOptions(flags), action));
   }
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
   needs.push(...optionNeeds(named.options ?? ""));
@@ -159,7 +161,7 @@ export async function findTarget(
   const hosts: OptionName[] = ["apiUrl", "apiHost"];
   if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
-  const { backend } = await chooseBackend(flags, action, variables);
+  const { backend } = await chooseBackend(flags, action, variables, "backend", places);
   return { identity, backend };
 }
 

@@ -4,7 +4,7 @@ import { isEntraIssuer } from "../entry/bearer.ts";
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { COMPLETE, named } from "./declaration.ts";
+import { type BROWSER_OPTIONS, COMPLETE, named } from "./declaration.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";
@@ -22,11 +22,8 @@ export interface RedirectSetting {
 }
 
 /** Options of a sign-in in the browser. */
-export interface BrowserOptions extends
-  Pick<
-    SessionOptions,
-    "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
-  > {
+export interface BrowserOptions
+  extends Pick<SessionOptions, typeof BROWSER_OPTIONS[number] | "onAuthorizationUrl"> {
   /** Adds the values of other places, which only a sign-in in the browser reads. */
   readonly [COMPLETE]?: (options: BrowserOptions) => BrowserOptions;
 }

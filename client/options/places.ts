@@ -13,8 +13,8 @@ import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_bac
 import { normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
-import { API_KEY, optionRow, OPTIONS, type SettingName } from "./declaration.ts";
-import { Origin, type Place } from "./origin.ts";
+import { API_KEY, optionRow, OPTIONS } from "./declaration.ts";
+import { type Found, Origin, type Place } from "./origin.ts";
 import { type Entry, type Settings, settingsPath, shown } from "./settings_path.ts";
 
 /** Loaded where there is a settings file. */
@@ -164,53 +164,49 @@ export function assertAllowed(
   }
 }
 
-/** A place, by what it gives for a name. */
-function placeOf(
-  kind: Place["kind"],
-  words: string,
-  read: (name: SettingName) => readonly [value: unknown, from: string] | undefined,
-): Place {
-  const place: Place = {
-    kind,
-    words,
+function codePlace(given: Given): Place {
+  return {
+    kind: "code",
+    words: "the options",
     find(name) {
-      const [value, from] = read(name) ?? [];
-      return from && { value, from, place } || undefined;
+      const value = given[name];
+      const { flag, group } = optionRow(name);
+      // As in Python, an empty one means none.
+      const isBlank = group === "api_key" && `${value}`.trim() === "";
+      if (value === undefined || isBlank) return undefined;
+      return { value, from: flag && `--${flag}` || name, place: this };
     },
   };
-  return place;
-}
-
-function codePlace(given: Given): Place {
-  return placeOf("code", "the options", (name) => {
-    const value = given[name];
-    const { flag, group } = optionRow(name);
-    // As in Python, an empty one means none.
-    const isBlank = group === "api_key" && `${value}`.trim() === "";
-    if (value === undefined || isBlank) return undefined;
-    return [value, flag && `--${flag}` || name];
-  });
 }
 
 function filePlace(entry: Entry, kind: "profile" | "file", words: string): Place {
-  return placeOf(kind, words, (name) => {
-    if (!Object.hasOwn(entry, name)) return undefined;
-    return [entry[name], "settings file"];
-  });
+  return {
+    kind,
+    words,
+    find(name) {
+      if (!Object.hasOwn(entry, name)) return undefined;
+      return { value: entry[name], from: "settings file", place: this };
+    },
+  };
 }
 
-const VARIABLES = placeOf("variables", "the variables", (name) => {
-  if (name === "backend" || name === "backendOptions") return ofStore(name);
-  const { variable } = optionRow(name);
-  const text = variable && readEnvIfGranted(variable);
-  if (!text) return undefined;
-  return [text, variable];
-});
+const VARIABLES: Place = {
+  kind: "variables",
+  words: "the variables",
+  find(name) {
+    if (name === "backend" || name === "backendOptions") return storeOfVariables(name);
+    const { variable } = optionRow(name);
+    const value = variable && readEnvIfGranted(variable);
+    if (!value) return undefined;
+    return { value, from: variable, place: this };
+  },
+};
 
-function ofStore(setting: "backend" | "backendOptions") {
+/** The store that the variables choose, or the variable of its options, which is not shown. */
+function storeOfVariables(setting: "backend" | "backendOptions"): Found | undefined {
   const { by, name, options } = readBackendChoice(readEnvIfGranted);
   if (by === undefined) return undefined;
-  if (setting === "backend") return [name, by] as const;
+  if (setting === "backend") return { value: name, from: by, place: VARIABLES };
   if (options === undefined || readEnvIfGranted(options) === undefined) return undefined;
-  return [undefined, options] as const;
+  return { value: undefined, from: options, place: VARIABLES };
 }

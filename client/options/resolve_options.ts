@@ -57,7 +57,6 @@ export interface Runtime {
   emit?: Emit;
 }
 
-/** The API on a developer's own computer. Anywhere else somebody has to name it. */
 const LOCAL_API_HOST = "http://localhost:5000/api/v1/tracking/";
 
 /** The options of one session with their defaults. */
@@ -90,7 +89,7 @@ export interface ModelOptions {
 export function resolveOptions(
   options: InitOptions,
   action: string,
-  isInit = false,
+  isInit: boolean,
   places?: CallOrigin,
 ): ResolvedOptions {
   const identity = resolveIdentity(options, action, places);
@@ -104,8 +103,7 @@ export function resolveOptions(
   if (sinks.length > 0) runtime.emit = eventSink(sinks, given({ issuer, clientId }), runtime.now);
   const { interactive = !isUnattended(options) } = options;
   let host = options.apiUrl ?? options.apiHost;
-  if (isInit && isLocal(identity) && passedHost(places) === undefined) host ??= LOCAL_API_HOST;
-  if (isInit && host === undefined) throw apiHostMissing(action, places);
+  if (isInit && host === undefined) host = localHost(identity, action, places);
   return {
     identity,
     interactive: identity.kind === "oidc" && interactive,
@@ -115,9 +113,12 @@ export function resolveOptions(
   };
 }
 
-/** Whether the provider is on this computer, as on a developer's own. */
-function isLocal(identity: Identity) {
-  return identity.kind === "oidc" && isLoopback(new URL(identity.issuer).hostname);
+/** The API on a developer's own computer. Anywhere else somebody has to name it. */
+function localHost(identity: Identity, action: string, places?: CallOrigin) {
+  const isLocal = identity.kind === "oidc" && isLoopback(new URL(identity.issuer).hostname);
+  // Whether a place was passed over is asked last: it reads variables.
+  if (!isLocal || passedHost(places) !== undefined) throw apiHostMissing(action, places);
+  return LOCAL_API_HOST;
 }
 
 function passedHost(places?: CallOrigin): string | undefined {

@@ -173,7 +173,7 @@ export async function dropPermissions(
  * the page, and the only variables that it gets. By these it finds browser and screen, on Linux also in
  * WSL. This process's others may be secrets.
  */
-const LAUNCHERS: Partial<Record<typeof Deno.build.os, readonly [call: string, names: string]>> = {
+const LAUNCHERS: Record<string, string[] | undefined> = {
   darwin: ["open", "HOME PATH"],
   windows: [
     "rundll32 url.dll,FileProtocolHandler",

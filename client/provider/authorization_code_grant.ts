@@ -171,18 +171,15 @@ export async function authorizationObstacle(
   provider: OidcProvider,
   signal?: AbortSignal,
 ): Promise<string | undefined> {
-  return await provider.use("start the sign-in", signal, ({ server }) => {
-    return Promise.resolve(obstacleAt(server));
+  // deno-lint-ignore require-await -- as every run of a provider
+  return await provider.use("start the sign-in", signal, async ({ server }) => {
+    const { authorization_endpoint, response_types_supported: types = ["code"] } = server;
+    // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
+    const { code_challenge_methods_supported: methods = ["S256"] } = server;
+    if (authorization_endpoint === undefined || !types.includes("code")) {
+      return "the provider offers no sign-in with a code in the browser";
+    }
+    if (methods.includes("S256")) return undefined;
+    return "the provider does not support PKCE with S256, which protects the code";
   });
-}
-
-function obstacleAt(server: oauth.AuthorizationServer): string | undefined {
-  const { authorization_endpoint, response_types_supported: types = ["code"] } = server;
-  // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
-  const { code_challenge_methods_supported: methods = ["S256"] } = server;
-  if (authorization_endpoint === undefined || !types.includes("code")) {
-    return "the provider offers no sign-in with a code in the browser";
-  }
-  if (methods.includes("S256")) return undefined;
-  return "the provider does not support PKCE with S256, which protects the code";
 }

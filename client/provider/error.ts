@@ -97,15 +97,10 @@ function invalidAnswer(action: string, issuer: string, error: unknown) {
   return invalidProvider(at, `its answer breaks the protocol: ${text}`);
 }
 
-/** The codes of oauth4webapi for the claims, the times and the key of a token. */
-const OF_TOKENS: readonly unknown[] = [
-  oauth.JWT_CLAIM_COMPARISON,
-  oauth.JWT_TIMESTAMP_CHECK,
-  oauth.KEY_SELECTION,
-];
-
+/** Whether an error of oauth4webapi is about the claims, the times or the key of a token. */
 function isOfIdToken(code: unknown, text: string) {
-  return OF_TOKENS.includes(code) || /\bJW[TSKE]\b|id_token|signature/i.test(text);
+  const ofTokens = [oauth.JWT_CLAIM_COMPARISON, oauth.JWT_TIMESTAMP_CHECK, oauth.KEY_SELECTION];
+  return ofTokens.includes(`${code}`) || /\bJW[TSKE]\b|id_token|signature/i.test(text);
 }
 
 function remedyOfIdToken(code: unknown, text: string) {

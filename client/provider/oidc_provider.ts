@@ -59,8 +59,8 @@ export class OidcProvider {
         if (refusalKind(error) !== "client" || !this.#proof?.hasOtherWay(server)) throw error;
         // A provider looks at the client before it looks at a code or a token, which is unused then.
         const other = send(!isTurned);
-        const isTaken = await other.then(() => true, (refusal) => !isOfClient(refusal));
-        if (!isTaken) throw error; // neither way is to blame
+        const kind = await other.then(() => undefined, refusalKind);
+        if (kind === "client" || kind === "flow") throw error; // neither way is to blame
         this.#isTurned = !isTurned;
         return await other;
       }
@@ -146,12 +146,6 @@ export class OidcProvider {
       throw providerError(action, issuer, error, { ...advice, scope, ofClient });
     }
   }
-}
-
-/** Whether a client's second way of proof is refused, too: zitadel says then that the grant is. */
-function isOfClient(error: unknown) {
-  const kind = refusalKind(error);
-  return kind === "client" || kind === "flow";
 }
 
 /**

@@ -75,7 +75,7 @@ async function refreshOnce(
     const answered = await requestTokens(context, {
       dpopKey,
       got,
-      parameters: claims === undefined ? {} : { claims },
+      parameters: { ...claims && { claims } },
       send: (options) =>
         oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
       process: oauth.processRefreshTokenResponse,

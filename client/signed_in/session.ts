@@ -211,7 +211,7 @@ export class SignedInSession implements Session {
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
-      session: asksAgain ? this : undefined,
+      ...asksAgain && { session: this },
     });
   }
 

@@ -23,15 +23,11 @@ const PAUSE_MS = 50;
 /** Time without a further try of a grant that was refused and stays, in milliseconds. */
 const REFUSED_MS = 60_000;
 
-/** The refusal of a refresh. */
-interface Refused {
-  /** The entry with the grant. */
-  entry: OidcCredentials;
-  cause: ValidMindAuthError;
+/** New tokens, and the entry that a refresh goes on from. */
+interface Renewed {
+  tokens: TokenSet;
+  previous?: OidcCredentials;
 }
-
-/** New tokens, or a refusal. */
-type Answer = { tokens: TokenSet; previous?: OidcCredentials } | { refused: Refused };
 
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
@@ -97,7 +93,7 @@ export class EntryRenewal extends EntryUse {
     const provider = await found;
     if (!await this.#isProvenFor(stored)) return undefined;
     const answer = await this.#request(provider, stored, claims);
-    if ("refused" in answer) return await this.#afterRefusal(answer.refused);
+    if (answer === undefined) return undefined;
 
     const entry = this.entryOf(answer.tokens, answer.previous);
     options.runtime.emit?.({ type: "refresh_done", ...endOf(this.bearerIn(entry)) });
@@ -125,12 +121,15 @@ export class EntryRenewal extends EntryUse {
     return grantOf(await store.loadLocked()) === grantOf(stored);
   }
 
-  /** Asks for new tokens: by the client's own grant, which keeps nothing of an earlier entry, or a refresh. */
+  /**
+   * Asks for new tokens: by the client's own grant, which keeps nothing of an earlier entry, or a refresh.
+   * `undefined` where that was refused, and the store holds another grant by then.
+   */
   async #request(
     provider: OidcProvider,
     stored: OidcCredentials | undefined,
     claims?: string,
-  ): Promise<Answer> {
+  ): Promise<Renewed | undefined> {
     if (!this.isAlone) return await this.#refresh(provider, stored!, claims);
     const { requestUnattended } = await loadUnattended();
     return { tokens: await requestUnattended(provider) };
@@ -141,7 +140,7 @@ export class EntryRenewal extends EntryUse {
     provider: OidcProvider,
     stored: OidcCredentials,
     claims?: string,
-  ): Promise<Answer> {
+  ): Promise<Renewed | undefined> {
     const { refreshTokens, subjectOf } = await loadProvider();
     const refreshToken = stored.refresh_token!;
     let entry = stored;
@@ -167,12 +166,12 @@ export class EntryRenewal extends EntryUse {
       if (!isRefusal(cause)) throw cause;
       // The API chose the claims: their refusal says nothing of the grant.
       if (claims !== undefined) throw this.loginRequired(refusalWords(cause), cause);
-      return { refused: { entry, cause } };
+      return await this.#afterRefusal(entry, cause);
     }
   }
 
   /** Follows a refusal by its kind. Another process may have renewed the grant: its entry is tried then. */
-  async #afterRefusal({ entry, cause }: Refused): Promise<undefined> {
+  async #afterRefusal(entry: OidcCredentials, cause: ValidMindAuthError): Promise<undefined> {
     const { store } = this;
     const { asksPerson, keepsGrant } = CONSEQUENCES[cause.kind ?? "refused"];
     if (!keepsGrant) markSpent(entry.refresh_token!);

@@ -45,11 +45,10 @@ function wayToSignIn(
 
 /** The meaning of a refused refresh, or of one whose ID token failed its checks, in words. */
 export function refusalWords(refused: ValidMindAuthError): string {
-  const { code, kind, oauthError, reason } = refused;
+  const { code, kind, reason } = refused;
   if (code === "id_token_invalid") return `the refresh gave tokens that are not used: ${reason}`;
   if (kind === "over") return `the provider ended the sign-in: ${reason}`;
-  if (oauthError !== undefined) return `the provider refused to refresh it: ${reason}`;
-  return `the provider does not accept the client, or a proxy is in between: ${reason}`;
+  return `the provider refused to refresh it: ${reason}`;
 }
 
 /** The error for new tokens of which none is a live bearer. */

@@ -48,7 +48,7 @@ test("one that could not be opened tries again", async (open, path) => {
   const parent = path.replace("/deep/er/kv.db", "");
   Deno.writeTextFileSync(`${parent}/deep`, "");
   const backend = open();
-  await rejectsWith("backend_unavailable", () => backend.get(KEY), "Cannot open");
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "Cannot make the folder");
   Deno.removeSync(`${parent}/deep`);
   assertEquals(await backend.get(KEY), undefined);
 }, ["file"]);

@@ -48,14 +48,14 @@ Deno.test("sign-in: without a refresh token a session ends with login_required, 
   await using world = await oidcProviderWorld({ issueRefreshToken: false });
   const session = await createSession(world.options);
   world.clock.advance(3600_000);
-  const words = ["the provider gave no refresh token", "prompt=consent"];
+  const words = ["there is no refresh token", "prompt=consent"];
   await rejectsWith("login_required", () => session.accessToken(), ...words);
   assertEquals(world.codes.length, 1);
   await createSession(world.options); // this one may ask
   assertEquals(world.codes.length, 2);
   const unasked = await createSession({ ...world.options, scope: "openid", profile: "unasked" });
   world.clock.advance(3600_000);
-  const reason = "scope (VM_OIDC_SCOPE, --scope) has no offline_access";
+  const reason = "Ask for the scope offline_access";
   await rejectsWith("login_required", () => unasked.accessToken(), reason);
 });
 

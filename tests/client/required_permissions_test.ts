@@ -299,7 +299,7 @@ Deno.test("requiredPermissions: the browser flow listens, and may open a browser
     const command = isWindows ? "rundll32" : Deno.build.os === "darwin" ? "open" : "xdg-open";
     assertEquals(needs["run optional"], opens ? command : undefined);
     assertEquals(/\bPATH\b/.test(needs["env optional"] ?? ""), opens);
-    const ofHub = / JUPYTERHUB_PUBLIC_HUB_URL JUPYTERHUB_SERVICE_PREFIX SSH_CONNECTION SSH_TTY\b/;
+    const ofHub = / JUPYTERHUB_PUBLIC_HUB_URL SSH_CONNECTION SSH_TTY\b/;
     assertEquals(ofHub.test(needs["env optional"] ?? ""), options.flow !== "device");
   }
 });

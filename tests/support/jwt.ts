@@ -22,7 +22,7 @@ export type SigningKey = Awaited<ReturnType<typeof makeKey>>;
 
 /** How {@linkcode signJwt} signs. */
 export interface SignOptions {
-  /** `none` leaves the signature empty; `HS256` uses `secret`. @default {"RS256"} */
+  /** `none` leaves the signature empty; `HS256` uses `secret`. @default {the key's} */
   alg?: "RS256" | "ES256" | "HS256" | "none";
   /** @default {"validmind-test"} */
   secret?: string;
@@ -80,7 +80,7 @@ let last: { key: CryptoKey; input: string; token: string } | undefined;
 export async function signJwt(
   claims: Record<string, unknown>,
   key: Pick<SigningKey, "kid" | "privateKey">,
-  { alg = "RS256", secret = "validmind-test", header = {} }: SignOptions = {},
+  { alg = algOf(key.privateKey), secret = "validmind-test", header = {} }: SignOptions = {},
 ): Promise<string> {
   const head = encodeJson({ alg, kid: key.kid, ...header });
   const input = `${head}.${encodeJson(claims)}`;
@@ -94,18 +94,24 @@ export async function signJwt(
   return token;
 }
 
-/** The claims of an RS256 JWT that `jwk` has signed, or `undefined`. Expiry is not looked at. */
+function algOf({ algorithm }: CryptoKey): "RS256" | "ES256" {
+  return algorithm.name === RSA.name ? "RS256" : "ES256";
+}
+
+/** The claims of an ES256 JWT that `jwk` has signed, or `undefined`. Expiry is not looked at. */
 export async function verifyJwt(
   token: string,
   jwk: JsonWebKey,
 ): Promise<Record<string, unknown> | undefined> {
   try {
     const [head, claims, signature] = token.split(".") as [string, string, string];
-    if (decodeJson(head).alg !== "RS256") return undefined;
-    const { kty, n, e } = jwk as { kty: string; n: string; e: string };
-    const key = await crypto.subtle.importKey("jwk", { kty, n, e }, RSA, false, ["verify"]);
+    if (decodeJson(head).alg !== "ES256") return undefined;
+    const { kty, crv, x, y } = jwk as { kty: string; crv: string; x: string; y: string };
+    const bare = { kty, crv, x, y };
+    const key = await crypto.subtle.importKey("jwk", bare, KINDS.ES256, false, ["verify"]);
     const signed = encode(`${head}.${claims}`);
-    const isValid = await crypto.subtle.verify(RSA.name, key, decodeBase64(signature), signed);
+    const params = { name: "ECDSA", hash: "SHA-256" };
+    const isValid = await crypto.subtle.verify(params, key, decodeBase64(signature), signed);
     return isValid ? decodeJson(claims) : undefined;
   } catch {
     return undefined; // no JWT

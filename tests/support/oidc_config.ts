@@ -25,6 +25,7 @@ export function oidcConfig(
     adapter: (kind: string) => store.adapter(kind),
     claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
     clients: [client()],
+    clientDefaults: { id_token_signed_response_alg: "ES256" },
     clockTolerance: 0,
     // Otherwise name and email would only be at the userinfo endpoint.
     conformIdTokenClaims: false,
@@ -101,6 +102,6 @@ function resourceServer(resource: string, options: OidcProviderOptions): Resourc
     scope: "profile email",
     audience,
     accessTokenFormat: options.jwtAccessTokens ? "jwt" : "opaque",
-    jwt: { sign: { alg: "RS256" } },
+    jwt: { sign: { alg: "ES256" } },
   };
 }

@@ -16,7 +16,8 @@ const CHANGES = ["set", "unset"].map((name) => ({
 export function run({ commands, command, args: [shell = "bash"] }: CommandCall): void {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
-  print(shell === "fish" ? fishScript(commands) : completionScript(commands));
+  if (shell === "fish") print(fishScript(commands));
+  else print(completionScript(commands));
 }
 
 /** The values that a shell offers for a flag. A store has other names as well. */

@@ -5,8 +5,6 @@ import { preflight } from "../../permissions/preflight.ts";
 import { CliError, type CommandCall, EXIT, usageError } from "../command.ts";
 import { readBearer } from "./token.ts";
 
-const USUAL_VARIABLE = "VM_ACCESS_TOKEN";
-
 /** The signals that are handed on, and those of them that a terminal sends to the program as well. */
 const SIGNALS: readonly Deno.Signal[] = isWindows
   ? ["SIGINT", "SIGBREAK"]
@@ -19,7 +17,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
   if (program === undefined) {
     throw usageError("Cannot run the program: none is given. Give it after --.");
   }
-  const variable = flags.text("variable") ?? USUAL_VARIABLE;
+  const variable = flags.text("variable") ?? "VM_ACCESS_TOKEN";
   if (!/^[A-Za-z_]\w*$/.test(variable)) {
     throw usageError("Cannot use --variable: it is not the name of a variable. Correct it.");
   }

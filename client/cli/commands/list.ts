@@ -22,8 +22,7 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
     `Look at each one with ${PROGRAM} status --issuer URL --client-id ID.`,
   );
   for (const key of keys.filter((key) => !isProbeKey(key))) {
-    const found = await readSignIn(backend, key, flags);
-    if (found !== undefined) signIns.push(found);
+    signIns.push(await readSignIn(backend, key, flags));
   }
   const rows = signIns.flatMap((one) => [...rowsOf(one), []]);
   const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
@@ -33,12 +32,11 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
   if (signIns.some((one) => "error" in one)) return EXIT.failure;
 }
 
-/** `undefined` for an entry that has been removed since the keys were read. */
+/** A stored sign-in, or why it cannot be read. */
 async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: FlagValues) {
   const identity = identityOfKey(key);
   try {
-    const entry = await new StoredCredential(backend, key).read();
-    return entry && describeEntry(entry, identity);
+    return describeEntry(await new StoredCredential(backend, key).read(), identity);
   } catch (error) {
     return { ...identity, error: describeError(error, flags, identity) };
   }

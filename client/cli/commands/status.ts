@@ -74,10 +74,10 @@ export function describeEntry(
   entry: OidcCredentials | undefined,
   identity: Partial<OidcIdentity> & Pick<OidcIdentity, "issuer" | "clientId">,
 ) {
-  const { issuer, clientId, audience, flow, scope } = identity;
+  const { issuer, clientId, audience, flow } = identity;
   const now = Date.now();
   const bearer = entry && bearerOf(entry, bearerKind("auto", issuer, flow));
-  const state = stateOf(entry, bearer, { flow, scope, now });
+  const state = stateOf(entry, bearer, identity, now);
   return {
     signedIn: state === "valid" || state === "refreshable",
     state,
@@ -92,7 +92,8 @@ export function describeEntry(
 function stateOf(
   entry: OidcCredentials | undefined,
   bearer: Bearer | undefined,
-  { flow, scope, now }: { flow: string | undefined; scope: string | undefined; now: number },
+  { flow, scope }: Partial<OidcIdentity>,
+  now: number,
 ): SignInState {
   if (entry === undefined) return "none";
   const isCovered = scope === undefined || coversScope(entry, scope);
@@ -146,9 +147,7 @@ function headOf(report: Report): string[] {
 
 function personText({ name, email, subject, flow, clientId }: Report): string {
   if (flow === "client_credentials") return `as the client ${clientId} itself`;
-  const who = email ?? subject;
-  if (who === undefined) return `as ${name ?? "a person without a name from the provider"}`;
-  return `as ${who}${name === undefined ? "" : ` (${name})`}`;
+  return `as ${email ?? name ?? subject ?? "a person without a name from the provider"}`;
 }
 
 /** The end of the token, and what comes then. */

@@ -23,7 +23,7 @@ for (const [name, more] of [["SqliteStore", { leaseMs: 3_000 }], ["FileLocked", 
 }
 
 const module = import.meta.resolve("./talking_store.ts");
-const talking = shared("SqliteStore", { leaseMs: 3_000 }); // a process may stand still for a second
+const talking = shared("SqliteStore", { leaseMs: 6_000 }); // a process may stand still for a while
 
 Deno.test("a store that prints a line at its import passes the check of several processes", async () => {
   const processes = { ...talking.processes, module, exportName: "TalkingStore" };

@@ -24,7 +24,7 @@ const COMMANDS: [line: string, code: number, ...about: string[]][] = [
   ["logout --revoke", 0, ""],
   // Each store of a migration is named by itself.
   [
-    "migrate --from file --to kv --to-options 'HOME/to.json'",
+    "migrate --from file --to kv --to-options 'HOME/to.json' --delete-source",
     0,
     "--backend file",
     "--backend kv --backend-options 'HOME/to.json'",

@@ -11,7 +11,7 @@ import {
 } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { type AnyErrorCode, rejectsWith } from "../../support/rejects_with.ts";
-import { hang } from "../../support/http_server.ts";
+import { hang, json } from "../../support/http_server.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { gzipSync } from "node:zlib";
@@ -49,14 +49,14 @@ function signed(claims: Record<string, unknown>, options?: SignOptions): Make {
 /** Of an algorithm that discovery lists, and that nobody may take. */
 function listed(alg: "none" | "HS256"): Make {
   return async (provider) => {
-    provider.discovery = { id_token_signing_alg_values_supported: [alg, "RS256"] };
+    provider.discovery = { id_token_signing_alg_values_supported: [alg, "ES256"] };
     return await provider.idToken({}, { alg });
   };
 }
 
 /** An attacker's key, that calls itself by the name of the provider's. */
 async function forgedKey(provider: ScriptedProvider): Promise<SigningKey> {
-  return { ...await makeKey(), kid: provider.signingKey.kid };
+  return { ...await makeKey("ES256"), kid: provider.signingKey.kid };
 }
 
 async function forged(provider: ScriptedProvider, header: Record<string, unknown>) {
@@ -117,10 +117,16 @@ const ID_TOKENS: [what: string, make: Make][] = [
   ],
   [
     "a key that the provider does not have",
-    async (provider) => await provider.idToken({}, { key: await makeKey() }),
+    async (provider) => await provider.idToken({}, { key: await makeKey("ES256") }),
   ],
+  ["the signature of another key of RSA", async (provider) => {
+    const [own, other] = [await makeKey(), await makeKey()];
+    provider.discovery = { id_token_signing_alg_values_supported: ["RS256"] };
+    provider.script.jwks.push(() => json({ keys: [own.publicJwk] }));
+    return await provider.idToken({}, { key: { ...other, kid: own.kid } });
+  }],
   ["no signature, as discovery lists it", listed("none")],
-  ["no signature, alg RS256", signed({}, { alg: "none", header: { alg: "RS256" } })],
+  ["no signature, alg ES256", signed({}, { alg: "none", header: { alg: "ES256" } })],
   ["a signature by a shared secret, as discovery lists it", listed("HS256")],
   [
     "a signature by the public key as a shared secret",
@@ -129,7 +135,7 @@ const ID_TOKENS: [what: string, make: Make][] = [
       return provider.idToken({}, { alg: "HS256", secret });
     },
   ],
-  ["an algorithm that discovery does not list", signed({}, { header: { alg: "PS256" } })],
+  ["an algorithm that discovery does not list", signed({}, { header: { alg: "ES384" } })],
   ["a critical header that nobody knows", signed({}, { header: { crit: ["x"], x: 1 } })],
   ["claims changed after signing", async (provider) => {
     const [head, , signature] = (await provider.idToken()).split(".");

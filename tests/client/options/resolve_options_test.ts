@@ -167,9 +167,10 @@ Deno.test("options of init: an API of this computer is the default beside a prov
 
 Deno.test("options: a clock that is given measures the waits, too", () => {
   const now = () => 5;
-  const given = resolveOptions({ ...OIDC, now, interactive: true }, "test").runtime;
+  const given = resolveOptions({ ...OIDC, now, interactive: true }, "test", false).runtime;
   assertEquals([given.now, given.elapsed], [now, now]);
-  const { now: usual, elapsed } = resolveOptions({ ...OIDC, interactive: true }, "test").runtime;
+  const { now: usual, elapsed } =
+    resolveOptions({ ...OIDC, interactive: true }, "test", false).runtime;
   assert(usual === Date.now && elapsed() <= performance.now(), "not since the epoch");
 });
 

@@ -233,7 +233,11 @@ Deno.test("browser attack: a second browser ends the sign-in, where the system t
   await using world = await scriptedProviderWorld();
   const { issuer, clientId } = world.provider;
   world.provider.discovery = { authorization_endpoint: `${issuer}/authorize` };
-  const { identity, runtime } = resolveOptions({ issuer, clientId, interactive: true }, "sign in");
+  const { identity, runtime } = resolveOptions(
+    { issuer, clientId, interactive: true },
+    "sign in",
+    false,
+  );
   const provider = await openProvider(identity as OidcIdentity, runtime);
   const show = async ({ answer }: SignInPage) => {
     for (let browser = 0; browser < 2; browser++) {

@@ -202,7 +202,7 @@ const REFUSALS: [what: string, answer: Response, ...words: string[]][] = [
   ...[400, 401, 403].map((status): typeof REFUSALS[number] => [
     `status ${status} and no text`,
     new Response(null, { status }),
-    "does not accept the client, or a proxy",
+    "and no text, or a proxy did",
     `status ${status}`,
   ]),
 ];

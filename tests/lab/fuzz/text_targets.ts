@@ -38,7 +38,7 @@ const echo = fc.array(
 
 const word = fc.oneof(
   fc.constantFrom(...COMMANDS.map(({ name }) => name)),
-  fc.constantFrom("--json", "--backend", "--backend-options", "-q", "--", "-", "--scope=", "--x"),
+  fc.constantFrom("--json", "--backend", "--backend-options", "-h", "--", "-", "--scope=", "--x"),
   fc.constantFrom("--token=", "--client-secret=", "--password ").map((one) => one + SECRETS.access),
   text.map(withoutSecrets), // a short word is shown
 );

@@ -12,7 +12,7 @@ const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
   ["validmind-auth lo", ["login", "logout"], ["status"]],
   ["validmind-auth logout --re", ["--revoke"], ["--refresh"]],
   ["validmind-auth token --", ["--format", "--refresh", "--help"], ["--revoke"]],
-  ["validmind-auth token --format ", ["exec-credential", "git", "header", "json"], []],
+  ["validmind-auth token --format ", ["exec-credential", "git", "json"], []],
   ["validmind-auth permissions --for ", ["script", "init", "cli"], ["--json"]],
   ["validmind-auth login --backend ", ["file", "memory", "kv"], ["--json"]],
   ["validmind-auth login --json --backend-options ", [], ["--json", "login"]],

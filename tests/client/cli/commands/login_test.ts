@@ -19,7 +19,7 @@ cliTest(
 );
 
 cliTest("login: asks on standard error, stores, and keeps a sign-in that serves", async (world) => {
-  const who = /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m;
+  const who = /^Signed in +as analyst@example\.com$/m;
   const { stderr } = await world.says("VM_OIDC_INTERACTIVE=0 login", 0, who);
   assertStringIncludes(stderr, world.provider.issuer);
   assertEquals(typeof world.stored().refresh_token, "string");
@@ -91,8 +91,7 @@ cliTest("login: a backend's options come from a file with variables", async (wor
   await world.says(`TEAM=red login ${byFile}`, 0);
   await Deno.stat(`${world.home}/red/tokens.json`);
   await world.says(`TEAM=red status ${byFile}`, 0);
-  const words = ["Cannot read --backend-options:", "${TEAM}, which is not"];
-  await world.says(`status ${byFile}`, 2, ...words);
+  await world.says(`status ${byFile}`, 2, "Cannot expand ${TEAM} in --backend-options: ");
 });
 
 cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => {

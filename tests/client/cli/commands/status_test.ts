@@ -21,7 +21,7 @@ cliTest("status: nobody is signed in", async (world) => {
 cliTest("status: who, until when and where, without network", async (world) => {
   const { expires_at } = await world.signIn();
   const words: Word[] = [
-    /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m,
+    /^Signed in +as analyst@example\.com$/m,
     /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+, then refreshed without you$/m,
     /^Kept in +FileCredentialsBackend \(.*credentials\.json\)$/m,
   ];
@@ -146,7 +146,7 @@ cliTest("list: each sign-in with its end, and no token", async (world) => {
   const text = await world.says(
     "list",
     0,
-    /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m,
+    /^Signed in +as analyst@example\.com$/m,
     /^Profile +work$/m,
     /^Audience +https:\/\/api\.example\|x$/m,
     /^Token +valid until .*, then refreshed without you$/m,
