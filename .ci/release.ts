@@ -112,7 +112,7 @@ async function compilePrograms(): Promise<void> {
 async function compile(system: string, ...args: string[]): Promise<void> {
   const { code, stderr } = await deno("task", "compile", ...args);
   if (code === 0) return;
-  if (!/denort|download|dns error/i.test(stderr)) throw new Error(stderr);
+  if (!/error sending request .*denort/.test(stderr)) throw new Error(stderr);
   const way = "Give its path as DENORT_BIN, or rehearse where the host can be reached";
   throw new LeftOut(`Deno's host does not give the runtime (denort) for ${system}. ${way}`);
 }
