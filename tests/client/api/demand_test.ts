@@ -142,6 +142,18 @@ demandTest("a refresh that the provider refuses leaves the demand", async (conte
   assertEquals(context.links[0]!.searchParams.get("claims"), CLAIMS);
 });
 
+demandTest(
+  "a client that is refused at a refresh with claims is told",
+  async (context) => {
+    context.provider.script.token.push(() => oauthError("invalid_client", 401));
+    context.api.script.push(demanding(ENTRA));
+    await rejectsWith("provider_refused", () => context.session.get("thing"));
+    assertEquals(context.links.length, 0);
+  },
+  [],
+  { reauthenticate: "ask" },
+);
+
 demandTest("a sign-in of another program is used before anybody is asked", async (context) => {
   const other = await context.signIn();
   await other.accessToken({ forceRefresh: true });
