@@ -132,12 +132,26 @@ demandTest(
   },
 );
 
+/** A demand that no refresh meets says nothing of a token that another call finds ended. */
+async function assertRefreshed({ session, api }: Context) {
+  api.reset();
+  api.reject(1);
+  await session.get("other");
+  assertEquals(api.requests.map(({ status }) => status), [401, 200]);
+}
+
+demandTest("a token that ends after a demand is refreshed", async (context) => {
+  await demandOf(context, demanding(WIDER, 403));
+  await assertRefreshed(context);
+});
+
 demandTest("a refresh that the provider refuses leaves the demand", async (context) => {
   context.provider.script.token.push(() => oauthError("interaction_required"));
   const error = await demandOf(context, demanding(ENTRA));
   assertEquals(error.code, "reauthentication_required");
   await demandOf(context, demanding(ENTRA));
   assertEquals(refreshes(context), 1, "it is tried again within a minute");
+  await assertRefreshed(context);
   await context.session.signIn({ for: error });
   assertEquals(context.links[0]!.searchParams.get("claims"), CLAIMS);
 });
