@@ -321,6 +321,15 @@ demandTest("another person replaces nothing", async (context) => {
   assert(context.provider.isActive(before.access_token));
 }, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
 
+demandTest("nobody is the person of a stored ID token that names none", async (context) => {
+  context.amend({ id_token: `e30.${btoa("{}")}.` });
+  const before = context.stored();
+  const error = await demandOf(context, demanding(STEP_UP));
+  const sign = () => context.session.signIn({ for: error });
+  await rejectsWith("id_token_invalid", sign, "another person");
+  assertEquals(context.stored(), before);
+}, [{ claims: { acr: "gold" } }]);
+
 demandTest(
   "a wider scope stays, and no old refresh token after a sign-in without one",
   async (context) => {
