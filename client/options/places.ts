@@ -7,6 +7,7 @@ import {
 } from "../../backends/common/environment.ts";
 import { backendName } from "../../backends/common/describe_backend.ts";
 import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
+import { printable } from "../../backends/common/printable.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { NamedBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
@@ -15,7 +16,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 import { API_KEY, optionRow, OPTIONS } from "./declaration.ts";
 import { type Found, Origin, type Place } from "./origin.ts";
-import { type Entry, type Settings, settingsPath, shown } from "./settings_path.ts";
+import { type Entry, listProfiles, type Settings, settingsPath, shown } from "./settings_path.ts";
 
 /** Loaded where there is a settings file. */
 const loadSettingsFile = () => import("./settings_file.ts");
@@ -107,11 +108,11 @@ function profileIn(settings: Settings, given: Given, action: string): string | u
     throw new ValidMindAuthError("permission_required", { ...denial, action, reason });
   }
   if (profiles.size === 0) return undefined;
-  const names = [...profiles.keys()];
   throw new ValidMindAuthError("settings_invalid", {
     action: `use the settings file ${path}`,
     reason: `it has no profile ${shown(name, "of that name")}`,
-    remedy: didYouMean(name, names) || `It has: ${names.join(", ")}.`,
+    remedy: printable(didYouMean(name, [...profiles.keys()])) ||
+      `It has: ${listProfiles(settings)}.`,
   });
 }
 

@@ -14,6 +14,7 @@ import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
 import { KEY_WORDS, named, type OptionName, PROOFS, SIGN_IN_WORDS } from "./declaration.ts";
 import type { CallOrigin } from "./places.ts";
+import { listProfiles } from "./settings_path.ts";
 
 /** The option by which a client proves who it is, with its value. */
 export interface ClientProof {
@@ -265,9 +266,11 @@ export function passedReason(name: OptionName, places?: CallOrigin): string | un
 
 /** What a settings file could give, after a space: why it was not read, or its profiles where none applies. */
 export function settingsHint(places?: CallOrigin): string {
-  const { denial, profiles, path } = places?.settings ?? {};
+  if (places === undefined) return "";
+  const { settings, profile } = places;
+  const { denial, path } = settings;
   if (denial !== undefined) return ` ${messageOf(denial)}`;
-  if (!profiles?.size || places?.profile !== undefined) return "";
-  const names = [...profiles.keys()].join(", ");
+  const names = listProfiles(settings);
+  if (names === "" || profile !== undefined) return "";
   return ` Or name a profile of ${path} by ${named("profile")}: ${names}.`;
 }

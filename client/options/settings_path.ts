@@ -5,6 +5,7 @@ import {
   readEnvIfGranted,
 } from "../../backends/common/environment.ts";
 import { isAbsolute, join } from "../../backends/common/paths.ts";
+import { printable } from "../../backends/common/printable.ts";
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
 
@@ -58,6 +59,11 @@ export function settingsPath(): string | undefined {
     reason: `${CONFIG_VARIABLE} is not an absolute path`,
     remedy: "Give the whole path, or unset it.",
   });
+}
+
+/** The first profiles of a file as an error lists them. The file may be of another author. */
+export function listProfiles({ profiles }: Settings): string {
+  return [...profiles.keys()].slice(0, 10).map((name) => printable(name)).join(", ");
 }
 
 /** A word as an error shows it. A long or unusual word may be a misplaced secret. */

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import {
   clearOidcCredentials,
@@ -61,6 +61,17 @@ Deno.test("settings in code: a profile of the file, and the nearest one for a sl
     assertEquals(needs.some((need) => "host" in need && need.host === host), true);
     const run = () => createSession({ profile: "stagin" });
     await rejectsWith("settings_invalid", run, 'Did you mean "staging"?');
+  });
+});
+
+Deno.test("settings in code: an error shows ten profiles, and no control character of theirs", async () => {
+  const names = Array.from({ length: 11 }, (_, at) => `\u001b[31m\nerror: ${at}`);
+  const document = { profiles: Object.fromEntries(names.map((name) => [name, OIDC])) };
+  await withSettings(document, async () => {
+    for (const profile of [undefined, "staging", "[31merror: 1"]) {
+      const error = await assertRejects(() => createSession({ profile }), Error);
+      assertMatch(error.message, /^(?!.*: 10)\P{Cc}+$/u);
+    }
   });
 });
 
