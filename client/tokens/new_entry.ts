@@ -41,10 +41,15 @@ export function toEntry(
       audience: identity.audience,
       scope: previous === undefined ? identity.scope : undefined,
       // Absent where it says nothing new, so that other rows stay as Python writes them.
-      granted_scope: granted === asked ? undefined : granted,
+      granted_scope: inOrder(granted) === inOrder(asked) ? undefined : granted,
       dpop_key: tokens.dpopKey,
     }),
   };
+}
+
+/** The names of a scope in one order, since theirs says nothing. */
+function inOrder(scope: unknown) {
+  return `${scope}`.split(" ").toSorted().join(" ");
 }
 
 /** The end of the bearer: that of an ID token by its claims, and that of another token as it is stated. */

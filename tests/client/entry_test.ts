@@ -40,6 +40,7 @@ const ENTRIES: Row[] = [
     expires_at: "9999-12-31T00:00:00.000Z",
   }],
   ["the asked scope", { scope: SCOPE }, {}],
+  ["the asked scope in another order", { scope: "offline_access openid" }, {}],
   ["less scope", { scope: "openid" }, { granted_scope: "openid" }],
   ["the ID token as the bearer", { expires_in: 5 }, {}, { bearer: "id_token" }],
 ];
