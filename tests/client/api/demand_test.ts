@@ -27,6 +27,7 @@ import {
   type ScriptedWorld,
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { dateless } from "../../support/spy_fetch.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 
 interface Context extends ScriptedWorld {
@@ -277,6 +278,18 @@ for (const [name, challenge, brings, words] of UNMET) {
     assertEquals(await context.session.accessToken(), before.access_token);
   }, [brings]);
 }
+
+const BEHIND = Math.floor(Date.now() / 1000) - 300;
+
+demandTest(
+  "auth_time is by the provider's clock, which the ID token tells where no header does",
+  async (context) => {
+    const error = await demandOf(context, demanding(NEWER));
+    await context.session.signIn({ for: error });
+  },
+  [{ claims: { iat: BEHIND, auth_time: BEHIND } }],
+  { fetch: dateless },
+);
 
 demandTest("acr in the access token counts, where the ID token has none", async (context) => {
   const access_token = await context.provider.idToken({ acr: "silver" });
