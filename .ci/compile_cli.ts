@@ -11,6 +11,15 @@ import { DENO } from "../tests/support/deno_process.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 
+/** The systems that a release has programs for. */
+export const TARGETS: readonly string[] = [
+  "x86_64-unknown-linux-gnu",
+  "aarch64-unknown-linux-gnu",
+  "x86_64-apple-darwin",
+  "aarch64-apple-darwin",
+  "x86_64-pc-windows-msvc",
+];
+
 /** The program that opens a page in the browser, by a part of the target's name. */
 const LAUNCHERS = { darwin: "open", windows: "rundll32", linux: "xdg-open" };
 

@@ -12,9 +12,10 @@
 import { ensureDir } from "@std/fs";
 import { basename, fromFileUrl, join } from "@std/path";
 import { parseArgs } from "node:util";
+import { TARGETS } from "./compile_cli.ts";
 import { DENO, mustRun, runDeno, runProcess } from "../tests/support/deno_process.ts";
 import { startJsrRegistry } from "../tests/support/jsr_registry.ts";
-import { startNpmRegistry } from "../tests/support/npm_registry.ts";
+import { type NpmRegistry, startNpmRegistry } from "../tests/support/npm_registry.ts";
 import { ProviderProcess } from "../tests/support/provider_process.ts";
 import { readTarball } from "../tests/support/read_tarball.ts";
 import { tempDir } from "../tests/support/temp_home.ts";
@@ -23,10 +24,11 @@ const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const DIST = join(ROOT, "dist");
 const SLOW_MS = 600_000;
 
-/** The exit code for a step that cannot run here. */
-class LeftOut extends Error {}
+/** The reason why a step, or a part of it, cannot run here. */
+export class LeftOut extends Error {}
 
-interface Step {
+/** One step of a release. */
+export interface Step {
   readonly name: string;
   readonly run: () => Promise<unknown>;
   /** The way on where it fails. */
@@ -87,14 +89,32 @@ export async function signInFirst(
   }
 }
 
-/** Compiles the program of this system, where the machine has Deno's runtime for it. */
-async function compile(): Promise<void> {
-  const { code, stderr } = await deno("task", "compile");
-  if (/denort|Download/i.test(stderr) && code !== 0) {
-    throw new LeftOut("Deno's host cannot be reached for the runtime (denort)");
-  }
-  if (code !== 0) throw new Error(stderr);
+/** Publishes a package to npm's registry: whole, and once. */
+export async function publishOnce(npm: NpmRegistry, tarball: string): Promise<void> {
+  const missing = await missingFiles(await Deno.readFile(tarball));
+  if (missing.length > 0) throw new Error(`the package lacks ${missing.join(", ")}`);
+  await npm.publish(tarball);
+  const again = await npm.publish(tarball).then(() => "", ({ message }) => message);
+  if (!/previously published|403/.test(again)) throw new Error("a version went out twice");
+}
+
+/**
+ * Compiles the program of this system, and those of all systems of a release where Deno's own host gives
+ * the runtime. `DENORT_BIN` gives that of this system alone.
+ */
+async function compilePrograms(): Promise<void> {
+  await compile("this system");
   await mustRun([join(DIST, "validmind-auth"), "--version"]);
+  if (Deno.env.has("DENORT_BIN")) throw new LeftOut("DENORT_BIN is for this system alone");
+  for (const target of TARGETS) await compile(target, "--target", target);
+}
+
+async function compile(system: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await deno("task", "compile", ...args);
+  if (code === 0) return;
+  if (!/error sending request .*denort/.test(stderr)) throw new Error(stderr);
+  const way = "Give its path as DENORT_BIN, or rehearse where the host can be reached";
+  throw new LeftOut(`Deno's host does not give the runtime (denort) for ${system}. ${way}`);
 }
 
 async function writeChecksums(): Promise<void> {
@@ -123,16 +143,8 @@ async function stepsOf(tag: string | undefined, registries: AsyncDisposableStack
     run: () => mustDeno(...args),
     remedy: `Run: deno ${args.join(" ")}`,
   });
-  let npm: Awaited<ReturnType<typeof startNpmRegistry>>;
+  let npm: NpmRegistry;
   return [
-    {
-      name: "clean clone",
-      run: async () => {
-        const changed = await mustRun(["git", "-C", ROOT, "status", "--porcelain"]);
-        if (changed !== "") throw new Error(`these files are not committed:\n${changed}`);
-      },
-      remedy: "Commit them, or rehearse in a fresh clone.",
-    },
     {
       name: "version",
       run: async () => {
@@ -141,6 +153,14 @@ async function stepsOf(tag: string | undefined, registries: AsyncDisposableStack
         if (fault !== undefined) throw new Error(fault);
       },
       remedy: "Correct deno.json, .github/CHANGELOG.md or the tag.",
+    },
+    {
+      name: "clean clone",
+      run: async () => {
+        const changed = await mustRun(["git", "-C", ROOT, "status", "--porcelain"]);
+        if (changed !== "") throw new Error(`these files are not committed:\n${changed}`);
+      },
+      remedy: "Commit them, or rehearse in a fresh clone.",
     },
     check("format", "fmt", "--check"),
     check("lint", "lint"),
@@ -162,11 +182,7 @@ async function stepsOf(tag: string | undefined, registries: AsyncDisposableStack
         await Deno.remove(DIST, { recursive: true }).catch(() => undefined);
         await ensureDir(DIST);
         await Deno.copyFile(npm.tarball, join(DIST, basename(npm.tarball)));
-        const missing = await missingFiles(await Deno.readFile(npm.tarball));
-        if (missing.length > 0) throw new Error(`the package lacks ${missing.join(", ")}`);
-        await npm.publish(npm.tarball);
-        const again = await npm.publish(npm.tarball).then(() => "", ({ message }) => message);
-        if (!/previously published|403/.test(again)) throw new Error("a version went out twice");
+        await publishOnce(npm, npm.tarball);
       },
       remedy: "Run: deno task pack",
     },
@@ -175,7 +191,7 @@ async function stepsOf(tag: string | undefined, registries: AsyncDisposableStack
       run: () => signInFirst("npm:@validmind/auth", npm.env),
       remedy: "Run: deno task test:all tests/npm_package_slow_test.ts",
     },
-    { name: "program of this system", run: compile, remedy: "Run: deno task compile" },
+    { name: "programs", run: compilePrograms, remedy: "Run: deno task compile" },
     {
       name: "SBOM and checksums",
       run: async () => {
@@ -187,9 +203,9 @@ async function stepsOf(tag: string | undefined, registries: AsyncDisposableStack
   ];
 }
 
-async function rehearse(tag: string | undefined): Promise<number> {
-  await using registries = new AsyncDisposableStack();
-  for (const { name, run, remedy } of await stepsOf(tag, registries)) {
+/** Runs steps in their order. The first that fails ends them: none of those after it runs. */
+export async function runSteps(steps: readonly Step[]): Promise<number> {
+  for (const { name, run, remedy } of steps) {
     const begin = performance.now();
     try {
       await run();
@@ -197,16 +213,14 @@ async function rehearse(tag: string | undefined): Promise<number> {
     } catch (error) {
       const { message } = error as Error;
       if (error instanceof LeftOut) {
-        console.log(`${name}: left out, since ${message}`);
+        console.log(`${name}: left out: ${message}.`);
         continue;
       }
       console.error(`Cannot release: the step "${name}" failed: ${message}\n${remedy}`);
       return 1;
     }
   }
-  console.log(
-    "The rehearsal went well. CONTRIBUTING names what only a real release can show.",
-  );
+  console.log("The rehearsal went well. CONTRIBUTING names what only a real release can show.");
   return 0;
 }
 
@@ -221,5 +235,6 @@ if (import.meta.main) {
     );
     Deno.exit(2);
   }
-  Deno.exitCode = await rehearse(values.tag);
+  await using registries = new AsyncDisposableStack();
+  Deno.exitCode = await runSteps(await stepsOf(values.tag, registries));
 }

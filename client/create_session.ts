@@ -15,6 +15,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from "./options/resolve_options.ts";
+import { loadPreflight, permissionCheck } from "./permissions/permission_check.ts";
 import {
   apiNeeds,
   backendNeeds,
@@ -27,9 +28,6 @@ import type { InitOptions, SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential } from "./tokens/session_tokens.ts";
 import { TokenSource } from "./tokens/source.ts";
-
-/** Loaded where a permission is missing, given back, asked about or listed, and for rare options. */
-const loadPreflight = () => import("./permissions/preflight.ts");
 
 /**
  * Signs in for any API that uses an OpenID Provider: `init` without the ping, the model, ValidMind's
@@ -205,26 +203,4 @@ function tokensOf(
     askAgain,
     beforeProvider,
   });
-}
-
-/**
- * Gives a check of the needs of `when` among some. Its error names all that are known, and its words are
- * loaded where one is missing.
- */
-export function permissionCheck(
-  action: string,
-  options: SessionOptions = {},
-  backend?: OidcCredentialsBackend,
-) {
-  const ofBackend = () => backend ? backendNeeds(backend) : [];
-  return async (
-    needs: readonly PermissionNeed[],
-    when: PermissionNeed["need"],
-    more: () => readonly PermissionNeed[] = ofBackend,
-  ) => {
-    if (!needs.some((need) => need.need === when && !isGranted(need))) return;
-    const { browserNeeds, preflight } = await loadPreflight();
-    const all = () => [...more(), ...needs, ...browserNeeds(options)];
-    preflight(action, needs, when, all, backend);
-  };
 }

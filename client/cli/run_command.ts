@@ -1,5 +1,5 @@
 import { VERSION } from "../../backends/common/runtime.ts";
-import { permissionCheck } from "../create_session.ts";
+import { permissionCheck } from "../permissions/permission_check.ts";
 import { EXIT, PROGRAM } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { helpText } from "./help.ts";

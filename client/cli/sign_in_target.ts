@@ -7,7 +7,7 @@ import {
   namedBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { createSession, permissionCheck } from "../create_session.ts";
+import { createSession } from "../create_session.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
@@ -23,6 +23,7 @@ import { backendOf, type CallOrigin, findOrigin, SETTINGS_FILE } from "../option
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_path.ts";
+import { permissionCheck } from "../permissions/permission_check.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";

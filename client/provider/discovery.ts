@@ -1,10 +1,10 @@
 import * as oauth from "oauth4webapi";
 import { isLoopback, netHost } from "../../backends/common/host.ts";
-import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
+import { permissionCheck } from "../permissions/permission_check.ts";
 import { invalidProvider } from "./error.ts";
 
 /** The endpoints of all grants, by their names in a discovery document. */
@@ -99,9 +99,7 @@ export async function preflightEndpoints(server: oauth.AuthorizationServer): Pro
     reason: "to use the provider's endpoints",
     need: "sign_in",
   }));
-  if (needs.every(isGranted)) return;
-  const { preflight } = await import("../permissions/preflight.ts");
-  preflight("reach the provider", needs, "sign_in");
+  await permissionCheck("reach the provider")(needs, "sign_in");
 }
 
 /** The hosts, with ports, of all endpoints. */

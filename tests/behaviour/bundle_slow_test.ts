@@ -131,7 +131,8 @@ test("a script that imports from JSR is one file as a bundle, which needs neithe
   await bundle(PROGRAM, `${folder.path}/first`); // has fetched the bundler
   await shareFolder(`${findDenoDir()}/dl`, `${registry.env.DENO_DIR}/dl`);
   const fences = await pageFences("client/README.md");
-  const { text: commands } = fences.find(({ heading }) => heading === "Fast starts")!;
+  const isBundle = ({ text }: { text: string }) => text.startsWith("deno bundle ");
+  const { text: commands } = fences.find(isBundle)!;
   const PATH = `${dirname(DENO)}:${Deno.env.get("PATH")}`;
   const typed = { env: { ...world.env, ...registry.env, PATH }, cwd: one.path, inheritEnv: true };
   await mustRun(["sh", "-ec", commands], { ...typed, timeoutMs: 120_000 });

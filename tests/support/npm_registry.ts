@@ -12,6 +12,8 @@ export const NPM_DEPENDENCIES: readonly string[] = ["oauth4webapi", "uqr"];
 export interface NpmRegistryOptions {
   /** The packages that are not there. */
   without?: readonly string[];
+  /** How long each answer takes, in milliseconds. @default {0} */
+  delayMs?: number;
 }
 
 /** An npm registry on a loopback port. */
@@ -24,7 +26,7 @@ interface Published {
 }
 
 /** Starts an npm registry on this machine, with this package and those that it needs. */
-export async function startNpmRegistry({ without = [] }: NpmRegistryOptions = {}) {
+export async function startNpmRegistry({ without = [], delayMs = 0 }: NpmRegistryOptions = {}) {
   const work = await tempDir("validmind-auth-npm-");
   const tarballs = [await packNpm(join(work.path, "own"))];
   for (const name of NPM_DEPENDENCIES) tarballs.push(await packCached(name, work.path));
@@ -35,10 +37,11 @@ export async function startNpmRegistry({ without = [] }: NpmRegistryOptions = {}
   }
   for (const name of without) packages.delete(name);
   const requests: string[] = [];
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const url = new URL(request.url);
     requests.push(decodeURIComponent(url.pathname));
-    return request.method === "PUT" ? receive(request, packages) : answer(url, packages);
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    return await (request.method === "PUT" ? receive(request, packages) : answer(url, packages));
   });
   const { port } = server.addr;
   return {

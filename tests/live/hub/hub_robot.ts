@@ -44,8 +44,9 @@ export class HubRobot {
     return users.some((user) => user.name === name);
   }
 
-  /** Removes a person from the hub, with the server. */
+  /** Removes a person from the hub, after the server, whose end may take longer than the hub waits. */
   async removePerson(name: string): Promise<void> {
+    await this.stopServer(name);
     await this.#request("DELETE", `/hub/api/users/${name}`);
   }
 

@@ -49,7 +49,8 @@ export async function processes(): Promise<{ pid: number; uid: number; line: str
       try {
         const { uid } = await Deno.stat(`/proc/${name}`);
         const line = await Deno.readTextFile(`/proc/${name}/cmdline`);
-        return [{ pid: Number(name), uid: uid!, line }];
+        // It is empty where a process has ended, and nobody has asked how.
+        return line === "" ? [] : [{ pid: Number(name), uid: uid!, line }];
       } catch {
         return []; // it has ended
       }

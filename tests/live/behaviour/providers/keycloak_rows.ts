@@ -162,7 +162,7 @@ export const KEYCLOAK_ROWS: Record<string, Row<KeycloakRealm>> = {
     await refused({ audience: "nowhere" }, "Audience not found", "Check audience");
     await refused({ scope: "nothing" }, "Invalid scopes", "check audience", "scope");
     await refused({ clientSecret: "a-wrong-secret" }, clientId, "clientSecret");
-    await refused({ clientId: "secret", clientSecret: SECRET }, "tokens of hub allowed");
+    await refused({ clientId: "secret", clientSecret: SECRET }, "Have its exchange allowed");
     await rejectsWith("provider_refused", () => createSession(open), "may have to prove itself");
     await provider.admin("POST", `${provider.user}/logout`);
     const force = () => session.accessToken({ forceRefresh: true });
