@@ -254,10 +254,11 @@ export class TokenRenewal extends EntryRenewal {
   }
 }
 
-/** Whether an entry is of another person than an earlier one, as far as that tells. */
+/** Whether an entry is of another person than an earlier one. An ID token that names nobody is another's. */
 function isOtherPerson(earlier: OidcCredentials | undefined, entry: OidcCredentials) {
-  const [old, own] = [earlier, entry].map((one) => readClaims(`${one?.id_token}`)?.sub);
-  return old !== undefined && old !== own;
+  if (!earlier?.id_token) return false;
+  const [old, own] = [earlier, entry].map((one) => readClaims(`${one.id_token}`)?.sub);
+  return old === undefined || old !== own;
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */

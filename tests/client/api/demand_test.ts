@@ -133,15 +133,41 @@ demandTest(
   },
 );
 
+/** A demand that no refresh meets says nothing of a token that another call finds ended. */
+async function assertRefreshed({ session, api }: Context) {
+  api.reset();
+  api.reject(1);
+  await session.get("other");
+  assertEquals(api.requests.map(({ status }) => status), [401, 200]);
+}
+
+demandTest("a token that ends after a demand is refreshed", async (context) => {
+  await demandOf(context, demanding(WIDER, 403));
+  await assertRefreshed(context);
+});
+
 demandTest("a refresh that the provider refuses leaves the demand", async (context) => {
   context.provider.script.token.push(() => oauthError("interaction_required"));
   const error = await demandOf(context, demanding(ENTRA));
   assertEquals(error.code, "reauthentication_required");
   await demandOf(context, demanding(ENTRA));
   assertEquals(refreshes(context), 1, "it is tried again within a minute");
+  await assertRefreshed(context);
   await context.session.signIn({ for: error });
   assertEquals(context.links[0]!.searchParams.get("claims"), CLAIMS);
 });
+
+demandTest(
+  "a client that is refused at a refresh with claims is told",
+  async (context) => {
+    context.provider.script.token.push(() => oauthError("invalid_client", 401));
+    context.api.script.push(demanding(ENTRA));
+    await rejectsWith("provider_refused", () => context.session.get("thing"));
+    assertEquals(context.links.length, 0);
+  },
+  [],
+  { reauthenticate: "ask" },
+);
 
 demandTest("a sign-in of another program is used before anybody is asked", async (context) => {
   const other = await context.signIn();
@@ -307,6 +333,15 @@ demandTest("another person replaces nothing", async (context) => {
   assertEquals(context.stored(), before);
   assert(context.provider.isActive(before.access_token));
 }, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
+
+demandTest("nobody is the person of a stored ID token that names none", async (context) => {
+  context.amend({ id_token: `e30.${btoa("{}")}.` });
+  const before = context.stored();
+  const error = await demandOf(context, demanding(STEP_UP));
+  const sign = () => context.session.signIn({ for: error });
+  await rejectsWith("id_token_invalid", sign, "another person");
+  assertEquals(context.stored(), before);
+}, [{ claims: { acr: "gold" } }]);
 
 demandTest(
   "a wider scope stays, and no old refresh token after a sign-in without one",

@@ -172,6 +172,16 @@ Deno.test(
   },
 );
 
+test.real("clearOidcCredentials: an entry that names no issuer and client is revoked at its key's", async (world) => {
+  await (await world.signIn()).close();
+  const { access_token } = world.backend.get(world.key)!;
+  world.backend.put(world.key, { access_token } as never);
+  const { issuer, clientId, credentialsBackend } = world.options;
+  const options = { issuer, clientId, credentialsBackend, revoke: true };
+  assertEquals((await clearOidcCredentials(options)).revocation, "revoked");
+  assertEquals(await world.provider.isActive(access_token), false);
+});
+
 test.real("clearOidcCredentials: all clears every entry and revokes each at its issuer", async (world) => {
   await using second = await oidcProviderWorld();
   const credentialsBackend = world.backend;
