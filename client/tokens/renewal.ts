@@ -151,7 +151,7 @@ export class TokenRenewal extends EntryRenewal {
     const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
     const action = `sign in again at ${identity.issuer}`;
     const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
-    const call = { ...askAgain!.call, scope, authorizationParameters };
+    const call = { ...askAgain!.call, for: { demand } };
     return {
       provider,
       ask: { ...askAgain, authorizationParameters, demanded, call },

@@ -7,7 +7,6 @@ import {
 } from "@std/assert";
 import { credentialKey } from "../../../client/credential_key.ts";
 import { readClaims } from "../../../client/entry/bearer.ts";
-import { twoCells } from "../../../client/sign_in/two_steps.ts";
 import { ApiError, createSession, type Session, type SessionOptions } from "../../../mod.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import {
@@ -585,13 +584,3 @@ for (const [name, discovery, challenge, isTaken] of DEVICE) {
     assertStringIncludes(scope!, wider);
   });
 }
-
-Deno.test("demand: the cells for a browser on another machine sign out first", () => {
-  const call = { issuer: "https://login.example.com", authorizationParameters: { max_age: "0" } };
-  const cells = twoCells(call, { max_age: "0" });
-  const [clear, start] = ["session.clear()", '{"max_age":"0"}'].map((words) =>
-    cells.findIndex((line) => line.includes(words))
-  );
-  assert(clear! > 0 && start! > clear!, cells.join("\n"));
-  assert(!twoCells(call).some((line) => line.includes("clear")));
-});
