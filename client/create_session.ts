@@ -97,6 +97,9 @@ export async function startSignIn(
   return await startInBrowser(open, options);
 }
 
+/** Lets the person be asked for what an API demands, and not for a first sign-in. */
+export const STORED_ONLY: unique symbol = Symbol("stored only");
+
 /** A call whose options are complete, before it signs in. */
 export type PreparedCall = Awaited<ReturnType<typeof prepareCall>>;
 
@@ -169,7 +172,7 @@ export async function openSession(
   const session = new SignedInSession({
     ...resolved,
     tokens,
-    asksAgain: options.reauthenticate === "ask",
+    asksAgain: resolved.interactive && options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
       const { dropPermissions } = await loadPreflight();
       const needed = await allNeeds();
@@ -189,7 +192,7 @@ export async function openSession(
 function tokensOf(
   { identity, interactive, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
-  options: SessionOptions,
+  options: SessionOptions & { [STORED_ONLY]?: boolean },
   call: InitOptions,
   beforeProvider: () => Promise<void>,
 ): TokenSource | undefined {
@@ -204,7 +207,7 @@ function tokensOf(
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: interactive ? askAgain : undefined,
+    ask: interactive && !options[STORED_ONLY] ? askAgain : undefined,
     askAgain,
     beforeProvider,
   });

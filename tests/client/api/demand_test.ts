@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { given } from "../../../backends/common/json.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
 import { readClaims } from "../../../client/entry/bearer.ts";
 import { ApiError, createSession, type Session, type SessionOptions } from "../../../mod.ts";
@@ -25,6 +26,7 @@ import {
   scriptedProviderWorld,
   type ScriptedWorld,
 } from "../../support/provider_world.ts";
+import { setVariables } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 
@@ -150,7 +152,6 @@ demandTest("a sign-in of another program is used before anybody is asked", async
   assertEquals([refreshes(context), context.links.length], [0, 0]);
 });
 
-const ASK: SessionOptions = { reauthenticate: "ask", interactive: false };
 const GOLD: Brings = { claims: { acr: "gold" } };
 
 demandTest(
@@ -202,15 +203,22 @@ demandTest(
   { reauthenticate: "ask" },
 );
 
-Deno.test("demand: reauthenticate asks also where nobody is asked otherwise", async () => {
+Deno.test("demand: reauthenticate asks only where a person may be asked", async () => {
   await using world = await scriptedProviderWorld();
   await (await world.signIn()).close();
   const person = personAtBrowser(world, [GOLD]);
   const { links, ...more } = person;
-  const session = await world.signIn({ ...ASK, ...more });
-  world.api.script.push(demanding(STEP_UP));
-  await session.get("thing");
-  assertEquals(links.length, 1);
+  setVariables({ VM_OIDC_INTERACTIVE: "0" });
+  for (const interactive of [undefined, false]) {
+    const session = await world.signIn({
+      ...more,
+      reauthenticate: "ask",
+      ...given({ interactive }),
+    });
+    world.api.script.push(demanding(STEP_UP));
+    await rejectsWith("reauthentication_required", () => session.get("thing"));
+  }
+  assertEquals(links.length, 0);
   const quiet = await world.signIn({ interactive: false });
   const sign = () => quiet.signIn({ for: { demand: { maxAge: 0 } } });
   await rejectsWith("login_required", sign, "nobody may be asked");
