@@ -1,5 +1,4 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
-import { lookIfPresent } from "../../../backends/common/judge_path.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
@@ -30,8 +29,13 @@ const CHANGE = "change the settings";
 export async function run({ flags, args, command }: CommandCall): Promise<void> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") {
-    const { path, names } = await change(flags, way, words);
-    printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
+    const { path, names, absent } = await change(flags, way, words);
+    const profile = flags.text("profile");
+    const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
+    const done = names.length > 0 ? `${way} ${names.join(", ")} in ${place}\n` : "";
+    const source = `${PROGRAM} config shows where each value comes from`;
+    const missed = absent.length > 0 ? `${absent.join(", ")}: not in ${place}; ${source}\n` : "";
+    printResult(flags, { path, names }, done + missed);
     return;
   }
   const isDiscovery = way === "discover";
@@ -124,7 +128,7 @@ function placeWords(path: string | undefined, isAbsent: boolean) {
   return path ?? "not known";
 }
 
-/** Changes the file, which is written whole, and only if it can be read afterwards. Gives its path, too. */
+/** Changes the file, which is written whole, and only if it can be read afterwards. */
 async function change(
   flags: FlagValues,
   way: "set" | "unset",
@@ -145,28 +149,43 @@ async function change(
   }
   preflight(CHANGE, folderNeeds(path), "always", all(path));
   const profile = flags.text("profile");
-  const write = () => Promise.try(changeFile, path, way, words, profile);
-  // Two at once would lose one of the changes.
-  return { path, names: await withFileLock(path, "settings", write) };
+  const draft = () => draftChange(path, way, words, profile);
+  const { names, absent } = draft();
+  if (names.length > 0) {
+    // Two at once would lose one of the changes.
+    await withFileLock(path, "settings", () => Promise.try(writeSettings, path, draft));
+  }
+  return { path, names, absent };
 }
 
-/** Changes the file under its lock, and gives the names of the settings. */
-function changeFile(
+function writeSettings(path: string, draft: () => { text: string }) {
+  const { text } = draft();
+  try {
+    replaceFile(resolveLink(path), text);
+  } catch (error) {
+    throw fileError("write", path, error);
+  }
+}
+
+/** The text of the changed file, with the settings that differ, and those to take out that it lacks. */
+function draftChange(
   path: string,
   way: "set" | "unset",
   words: readonly string[],
   profile: string | undefined,
-): string[] {
+) {
   const document = readDocument(path);
   const entry = profileOf(document, profile);
   const names: string[] = [];
+  const absent: string[] = [];
   const step = way === "set" ? 2 : 1;
   for (let at = 0; at < words.length; at += step) {
     const word = words[at]!;
     const name = way === "unset" && Object.hasOwn(entry, word) ? word : settingName(word);
+    if (way === "set") entry[name] = parseValue(name as SettingName, words[at + 1]!);
+    const changed = Object.hasOwn(entry, name) ? names : absent;
+    changed.push(name);
     if (way === "unset") delete entry[name];
-    else entry[name] = parseValue(name as SettingName, words[at + 1]!);
-    names.push(name);
   }
   if (profile !== undefined && Object.keys(entry).length === 0) {
     delete (document.profiles as Record<string, unknown>)[profile];
@@ -177,12 +196,7 @@ function changeFile(
     assertInPlace(path, settings);
     checkValues({ profile, ...settings.profiles.get(profile!) ?? settings.common });
   }
-  try {
-    replaceFile(resolveLink(path), text);
-  } catch (error) {
-    throw fileError("write", path, error);
-  }
-  return names;
+  return { names, absent, text };
 }
 
 /** The variables that name the place of the file. */
@@ -202,7 +216,13 @@ function placeOfFile(flags: FlagValues): string {
 
 /** The file as it stands, with keys that are not known, too. */
 function readDocument(path: string): Record<string, unknown> {
-  const text = lookIfPresent(path, Deno.statSync) ? readText(path) : "{}";
+  let text = "{}";
+  try {
+    text = readText(path);
+  } catch (error) {
+    const { cause } = error as Error;
+    if (!(cause instanceof Deno.errors.NotFound)) throw error;
+  }
   const document = parseObject(text);
   if (document === undefined) parseSettings(path, text); // the error has the line
   return document ?? {};

@@ -158,6 +158,25 @@ configTest("set writes a private file, and unset takes out", async (world) => {
   });
 });
 
+configTest("unset of what the file does not have says so, and writes nothing", async (world) => {
+  for (const line of ["config unset model", "config unset --profile tow model"]) {
+    await world.says(line, 0, "model: not in", world.settingsPath, "!unset ");
+    const { json } = await world.says(`${line} --json`, 0);
+    assertEquals(json, { path: world.settingsPath, names: [] });
+  }
+  assertEquals([...Deno.readDirSync(world.home)], []);
+  const path = await world.write({ scope: "openid", profiles: {} });
+  const before = await Deno.readTextFile(path);
+  await world.says(
+    "config unset --profile tow model",
+    0,
+    `model: not in the profile tow of ${path}`,
+  );
+  assertEquals(await Deno.readTextFile(path), before);
+  await world.says("config unset scope model", 0, `unset scope in ${path}`, "model: not in");
+  assertEquals(await settingsIn(world), { profiles: {} });
+});
+
 configTest(
   "two changes at once are both kept, and a temp file of a killed one goes",
   async (world) => {
