@@ -8,6 +8,7 @@ import { fileError } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { normalizeIssuer } from "../../credential_key.ts";
+import { ValidMindAuthError } from "../../errors.ts";
 import { discoverApi } from "../../discover_api.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName, SETTINGS } from "../../options/declaration.ts";
@@ -175,6 +176,7 @@ function draftChange(
   profile: string | undefined,
 ) {
   const document = readDocument(path);
+  const before = JSON.stringify(document);
   const entry = profileOf(document, profile);
   const names: string[] = [];
   const absent: string[] = [];
@@ -191,12 +193,23 @@ function draftChange(
     delete (document.profiles as Record<string, unknown>)[profile];
   }
   const text = `${JSON.stringify(document, null, 2)}\n`;
-  const settings = parseSettings(path, text);
+  const settings = parseChanged(path, text, before);
   if (way === "set") {
     assertInPlace(path, settings);
     checkValues({ profile, ...settings.profiles.get(profile!) ?? settings.common });
   }
   return { names, absent, text };
+}
+
+/** Parses the changed file. What the change brings into a sound file is no fault of the file. */
+function parseChanged(path: string, text: string, before: string) {
+  try {
+    return parseSettings(path, text);
+  } catch (error) {
+    parseSettings(path, before);
+    const parts = { ...error as ValidMindAuthError, action: CHANGE };
+    throw new ValidMindAuthError("settings_invalid", parts);
+  }
 }
 
 /** The variables that name the place of the file. */
@@ -259,10 +272,13 @@ function settingName(word: string): SettingName {
 
 function parseValue(name: SettingName, text: string): unknown {
   const { type } = optionRow(name);
-  if (!["boolean", "timeout", "texts", "object"].includes(`${type}`)) return text;
+  const isObject = type === "texts" || type === "object";
+  if (!isObject && type !== "boolean" && type !== "timeout") return text;
   try {
     return JSON.parse(text);
   } catch {
-    return text; // which is then refused by its type
+    if (!isObject) return text; // which is then refused by its type
+    const form = `Write it like '{"name":"value"}'`;
+    throw usageError(`Cannot ${CHANGE}: the value of ${name} is not JSON. ${form}.`);
   }
 }

@@ -196,14 +196,23 @@ configTest(
   },
 );
 
+const CHANGE = "Cannot change the settings:";
+
 const REFUSED: [words: string, said: string][] = [
   ["isuer x", 'Did you mean "issuer"?'],
   ["clientSecret s3cr3t", "Set VM_OIDC_CLIENT_SECRET instead."],
   ["api-key s3cr3t", "Set VM_API_KEY instead."],
-  ["--profile two flow divice", 'profile "two": option "flow" is not one of auto, device'],
+  ["--profile two flow divice", `${CHANGE} option "flow" is not one of auto, device`],
+  ["flow divice", 'Did you mean "device"?'],
+  ["dpop yes", `${CHANGE} option "dpop" is not true or false.`],
   ["--profile 'a|b' flow device", "--profile"],
   ["--profile two issuer ftp://x", "is not an http(s) URL"],
-  ["timeoutMs long", '"timeoutMs" is not a number'],
+  ["timeoutMs long", `${CHANGE} option "timeoutMs" is not a number of milliseconds above 0.`],
+  [
+    "authorizationParameters prompt=login",
+    `${CHANGE} the value of authorizationParameters is not JSON`,
+  ],
+  ["authorizationParameters 7", `${CHANGE} option "authorizationParameters" is not a plain object`],
   ["issuer ''", '"issuer" is empty'],
   [`backendOptions '{"path":"x"}'`, 'no "backend" beside'],
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],
