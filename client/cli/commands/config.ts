@@ -2,6 +2,7 @@ import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
+import { quoteArgument } from "../../../backends/common/runtime.ts";
 import { withFileLock } from "../../../backends/file.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
 import { fileError } from "../../../backends/file/faults.ts";
@@ -23,7 +24,7 @@ import { type Command, type CommandCall, PROGRAM, usageError } from "../command.
 import { FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
 import { unknownWord } from "../unknown_word.ts";
-import { identityNeeds, settingsOf } from "../sign_in_target.ts";
+import { identityNeeds, type SettingRow, settingsOf } from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
 
@@ -65,12 +66,19 @@ async function list(flags: FlagValues, { action }: Command): Promise<void> {
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
     rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
-    state === "absent"
-      ? `\nTo keep settings, run: ${PROGRAM} config set issuer https://login.example.com client-id my-client\n`
-      : "",
+    path !== undefined && state === "absent" ? `\nTo keep settings, run: ${keepLine(rows)}\n` : "",
   ].join("");
   const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
   printResult(flags, { file: { ...file, reason }, settings }, text);
+}
+
+/** The command that keeps the sign-in in force; where there is none, one to fill in. */
+function keepLine(rows: readonly SettingRow[]): string {
+  const values = { issuer: "https://login.example.com", clientId: "my-client" };
+  const inForce = rows.map(({ name, value }) => [name, value]);
+  const { issuer, clientId } = { ...values, ...Object.fromEntries(inForce) };
+  const words = ["issuer", issuer, "client-id", clientId].map(quoteArgument);
+  return `${PROGRAM} config set ${words.join(" ")}`;
 }
 
 function shownValue(value: unknown): string {
@@ -125,8 +133,9 @@ function isSame(one: unknown, other: unknown): boolean {
 }
 
 function placeWords(path: string | undefined, isAbsent: boolean) {
-  if (isAbsent) return path === undefined ? "none: it is turned off" : `${path} (not there)`;
-  return path ?? "not known";
+  if (!isAbsent) return path ?? "not known";
+  if (path !== undefined) return `${path} (not there)`;
+  return settingsPath() === "" ? "none: it is turned off" : "none: the home folder is not known";
 }
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */

@@ -130,6 +130,28 @@ configTest("without a file it says where one would be", async (world) => {
   await world.says("config", 0, /^issuer +https:.* settings file$/m);
 });
 
+cliTest("config: the line that keeps settings has the values in force", async (world) => {
+  const { stdout } = await world.says("config --client-id 'my app'", 0);
+  const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
+  await world.says(command!, 0);
+  const { issuer } = world.provider;
+  assertEquals(await settingsIn(world), { issuer, clientId: "my app" });
+});
+
+configTest(
+  "without a place for the file it says why, and no way to keep settings",
+  async (world) => {
+    const off = "VM_AUTH_CONFIG= config";
+    await world.says(off, 0, "none: it is turned off", "!config set");
+    await world.says(
+      `${HOME_VARIABLE}= config`,
+      0,
+      "none: the home folder is not known",
+      "!config set",
+    );
+  },
+);
+
 configTest("set writes a private file, and unset takes out", async (world) => {
   const { issuer, clientId } = world.provider;
   const path = world.settingsPath;
