@@ -3,6 +3,7 @@ import { basename, dirname, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { emptyDocument, looksLikeCredentials, readOwnFile, serializeDocument } from "./document.ts";
+import { isFull } from "./faults.ts";
 import { isOwnFolder, removeIfPresent, replaceFile } from "./replace_file.ts";
 
 /**
@@ -40,11 +41,20 @@ export function tryRemove(path: string): void {
   }
 }
 
-/** Removes the file, which needs no space. Its space serves an empty one where a link leads to it. */
+/**
+ * Removes the file, which needs no space. A link without its target would be an error from now on: there an
+ * empty file takes its place.
+ */
 export function removeFile(path: string, given: string, isLocked: boolean): void {
-  removeIfPresent(path);
-  // A link without its target would be an error from now on.
-  if (path !== given) replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
+  if (path === given) return removeIfPresent(path);
+  const empty = () => replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
+  try {
+    empty();
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    removeIfPresent(path); // its space serves the empty one
+    empty();
+  }
 }
 
 /** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */

@@ -280,8 +280,8 @@ test("clearOidcCredentials: all also forgets tokens that could not be stored", a
 const BAD: [options: object | null, word: string][] = [
   [null, "not an object"],
   [{ everything: true }, 'unknown option "everything"'],
-  [{ all: "false" }, '"all" is not a boolean'],
-  [{ revoke: 1 }, '"revoke" is not a boolean'],
+  [{ all: "false" }, '"all" is not true or false'],
+  [{ revoke: 1 }, '"revoke" is not true or false'],
   [{ issuer: 5 }, '"issuer" is not a string'],
   [{ fetch: "x" }, '"fetch" is not a function'],
   [{ timeoutMs: 0 }, '"timeoutMs" is not a number of milliseconds above 0'],
