@@ -23,7 +23,7 @@ import {
   startNeeds,
   variableNeeds,
 } from "./permissions/start_needs.ts";
-import type { Session, StartedSignIn } from "./session.ts";
+import type { Session, SignInOptions, StartedSignIn } from "./session.ts";
 import type { InitOptions, SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential } from "./tokens/session_tokens.ts";
@@ -75,7 +75,8 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
  * Starts a sign-in in the browser. A second call ends it: see {@linkcode StartedSignIn}. Needs the
  * permissions of {@linkcode createSession} with `flow: "browser"`, and throws its errors.
  *
- * @param options As for {@linkcode createSession}.
+ * @param options As for {@linkcode createSession}. With `for` it is a sign-in as of `Session.signIn`,
+ * with its errors: what is stored stays until the new sign-in meets the demand.
  * @returns The sign-in, once its link is shown.
  * @category Sign in
  *
@@ -87,10 +88,17 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
  * // The next cell: const session = await signIn.finish("<the address of the last page>");
  * ```
  */
-export async function startSignIn(options: SessionOptions = {}): Promise<StartedSignIn> {
+export async function startSignIn(
+  options: SessionOptions & Partial<Pick<SignInOptions, "for">> = {},
+): Promise<StartedSignIn> {
   const { startInBrowser } = await import("./sign_in/two_steps.ts");
-  return await startInBrowser(createSession, options);
+  const open = (asked: SessionOptions, demand?: ApiDemand) =>
+    openSession(asked, "createSession", demand).catch(throwToCaller);
+  return await startInBrowser(open, options);
 }
+
+/** Lets the person be asked for what an API demands, and not for a first sign-in. */
+export const STORED_ONLY: unique symbol = Symbol("stored only");
 
 /** A call whose options are complete, before it signs in. */
 export type PreparedCall = Awaited<ReturnType<typeof prepareCall>>;
@@ -164,7 +172,7 @@ export async function openSession(
   const session = new SignedInSession({
     ...resolved,
     tokens,
-    asksAgain: options.reauthenticate === "ask",
+    asksAgain: resolved.interactive && options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
       const { dropPermissions } = await loadPreflight();
       const needed = await allNeeds();
@@ -184,7 +192,7 @@ export async function openSession(
 function tokensOf(
   { identity, interactive, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
-  options: SessionOptions,
+  options: SessionOptions & { [STORED_ONLY]?: boolean },
   call: InitOptions,
   beforeProvider: () => Promise<void>,
 ): TokenSource | undefined {
@@ -199,7 +207,7 @@ function tokensOf(
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: interactive ? askAgain : undefined,
+    ask: interactive && !options[STORED_ONLY] ? askAgain : undefined,
     askAgain,
     beforeProvider,
   });

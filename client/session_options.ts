@@ -233,8 +233,8 @@ export interface SessionOptions {
   interactive?: boolean;
   /**
    * Whether the person is asked where the API wants another sign-in: see `Session.signIn`. With `"ask"`
-   * the call is repeated once afterwards, if its body can be sent again. The option counts also where
-   * `interactive` is `false`. A scope that names an API, such as `https://other.example.com/.default`,
+   * the call is repeated once afterwards, if its body can be sent again. With `interactive: false` only
+   * `Session.signIn` asks. A scope that names an API, such as `https://other.example.com/.default`,
    * may be another API's, and is not asked for: the call fails, and `Session.signIn` may ask for it.
    *
    * @default {"never"}

@@ -12,7 +12,7 @@ const KINDS = {
     '"${USERPROFILE}/…")',
     (value) => isText(value) && !/^(~[/\\]|file:|%)|\$[A-Z{]/.test(value),
   ],
-  boolean: ["a boolean", (value) => typeof value === "boolean"],
+  boolean: ["true or false", (value) => typeof value === "boolean"],
   function: ["a function", (value) => typeof value === "function"],
   "text or function": [
     "a string or a function",
@@ -53,10 +53,13 @@ export function checkOptions(
       const remedy = didYouMean(name, names) || offer;
       throw fail({ action, reason: `unknown option "${shown}"`, remedy });
     }
-    const fault = faultOf(value, types[name]!);
+    const type = types[name]!;
+    const fault = faultOf(value, type);
     if (value === undefined || fault === undefined) continue;
     const reason = `option "${name}" is ${fault}`;
-    throw fail({ action, reason, remedy: "Correct it, or leave it out." });
+    const isWord = typeof value === "string" && typeof type !== "string";
+    const near = isWord ? didYouMean(value, type) : "";
+    throw fail({ action, reason, remedy: near || "Correct it, or leave it out." });
   }
 }
 

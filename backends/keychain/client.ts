@@ -122,13 +122,14 @@ const KEYCHAIN_NAMES: Partial<Record<typeof Deno.build.os, string>> = {
   linux: "the Secret Service (GNOME Keyring, KWallet, KeePassXC)",
 };
 
+/** One line, since a bus that ends takes its unlocked keyring along. */
+const WITHOUT_DESKTOP = "On Linux without a desktop run `dbus-run-session -- bash -c " +
+  "'gnome-keyring-daemon --unlock --components=secrets < PASSWORD_FILE; PROGRAM'`.";
 const UNLOCK =
   "Unlock it. On macOS run `security unlock-keychain`. On Linux use Passwords and Keys (seahorse). " +
-  "Without a desktop run `gnome-keyring-daemon --unlock`, which reads the password from standard input.";
+  WITHOUT_DESKTOP;
 const START =
-  "Run this program in the person's own session, or use another backend. On Linux without " +
-  "a desktop run it under `dbus-run-session`, after `gnome-keyring-daemon --unlock " +
-  "--components=secrets`.";
+  `Run this program in the person's own session, or use another backend. ${WITHOUT_DESKTOP}`;
 const ALLOW = "Allow this program the access, as the owner of the keychain.";
 const WAIT = "Check whether the keychain waits to be unlocked, and whether its service hangs.";
 

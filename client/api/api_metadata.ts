@@ -46,14 +46,14 @@ export async function requestMetadata(
     return new Response(text || null, answer);
   };
   const means = { [oauth.customFetch]: get, [oauth.allowInsecureRequests]: true }; // it was checked
-  const readAt = async (resource: URL) =>
-    await readMetadata(typed, resource, await oauth.resourceDiscoveryRequest(resource, means));
   // A slash at the end makes another API and another place, and people do not see it.
   const bare = withoutSlash(typed);
   let fault: unknown;
   for (const form of new Set([typed.href, new URL(bare).href, `${bare}/`])) {
+    const resource = new URL(form);
     try {
-      return await readAt(new URL(form));
+      const answer = await oauth.resourceDiscoveryRequest(resource, means);
+      return await readMetadata(typed, resource, answer);
     } catch (error) {
       fault ??= error;
     }
@@ -63,8 +63,9 @@ export async function requestMetadata(
   const { resource_metadata: place = "" } = challenges.find((one) => one.resource_metadata) ?? {};
   // The API for whose address this place is formed, which the typed one is, or is below.
   const resource = URL.parse(place.replace("/.well-known/oauth-protected-resource", ""));
-  if (resource && `${bare}/`.startsWith(`${withoutSlash(resource)}/`)) {
-    return await readAt(resource);
+  const isAbove = resource && `${bare}/`.startsWith(`${withoutSlash(resource)}/`);
+  if (isAbove && URL.parse(place)?.origin === typed.origin) {
+    return await readMetadata(typed, resource, await get(place));
   }
   throw fault;
 }

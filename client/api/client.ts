@@ -30,7 +30,7 @@ interface ApiClientOptions {
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
   /** Whether refused headers can be replaced by new ones. */
   canRenew: boolean;
-  /** Called where there are no new ones, or the API refuses them as well. */
+  /** Called where the API refuses the new ones as well. */
   onRefusedAgain: () => void;
   /** Asks the person for another sign-in, where that is wanted. */
   session?: Pick<Session, "signIn"> | undefined;
@@ -198,12 +198,9 @@ export class ApiClient {
       return await this.#options.credentials(options);
     } catch (error) {
       // The refusal itself says this. It would hide other errors, such as a full disk.
-      if (codeOf(error).code !== "login_required") {
-        await response.body?.cancel();
-        throw error;
-      }
-      this.#options.onRefusedAgain();
-      return undefined;
+      if (codeOf(error).code === "login_required") return undefined;
+      await response.body?.cancel();
+      throw error;
     }
   }
 

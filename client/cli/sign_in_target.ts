@@ -187,7 +187,7 @@ export async function openSession(
 }
 
 /** A setting as a report shows it: its value, and the flag, variable or file that gives it. */
-interface SettingRow {
+export interface SettingRow {
   readonly name: string;
   readonly value: unknown;
   readonly source: string;

@@ -12,7 +12,13 @@ import {
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
-import { MissingModelIdError, ValidMindAuthError } from "../errors.ts";
+import {
+  type ApiDemand,
+  invalidOptions,
+  MissingModelIdError,
+  ValidMindAuthError,
+} from "../errors.ts";
+import type { SignInOptions } from "../session.ts";
 import type { InitOptions } from "../session_options.ts";
 import {
   named,
@@ -235,6 +241,14 @@ export function checkSessionOptions(
     optionRow(name as OptionName).hasPlaceholder === undefined
   );
   return Object.fromEntries(kept);
+}
+
+/** The demand of an API for which a person is to sign in. */
+export function demandIn(action: string, options: SignInOptions): ApiDemand {
+  checkCallOptions(action, options, { for: "object", signal: "signal" });
+  const { for: { demand } = {} } = options;
+  if (demand !== undefined) return demand;
+  throw invalidOptions(action, "the error has no demand of an API", "Give one that has it.");
 }
 
 /** Refuses unknown options of a call, and values that do not fit. */

@@ -32,15 +32,25 @@ export function normalizeGrant(
   return { status: 200, body: normalizeBody(body) };
 }
 
-/** The members of an answer that have a value. */
+/** The members of an answer that have a value. A list that is not an array has none. */
 function withoutBlanks(json: Json): Json {
-  const members = Object.entries(json);
-  return Object.fromEntries(members.filter(([, value]) => value !== null && value !== ""));
+  const members = Object.entries(json).filter(([name, value]) => {
+    if (name.endsWith("s_supported")) return Array.isArray(value);
+    return value !== null && value !== "";
+  });
+  return Object.fromEntries(members);
 }
 
-/** Puts right tokens: a type that is left out, a lifetime as a text. */
-export function normalizeTokens({ expires_in, ...tokens }: Json): Json {
-  return { token_type: "Bearer", ...tokens, expires_in: positiveNumber(expires_in) };
+/** Puts right tokens: a type that is left out or has "token" in it, a lifetime as a text, scopes as a list. */
+export function normalizeTokens(body: Json): Json {
+  const { token_type = "Bearer", scope, expires_in, ...tokens } = body;
+  const scopes = [scope].flat().filter((one) => typeof one === "string");
+  return {
+    ...tokens,
+    token_type: String(token_type).replace(/[-_ ]?token$/i, ""),
+    scope: scopes.join(" ") || undefined,
+    expires_in: positiveNumber(expires_in),
+  };
 }
 
 /** A number above 0, also as a string; any other value counts as absent. */

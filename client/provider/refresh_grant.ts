@@ -89,13 +89,14 @@ async function refreshOnce(
       await keepRotated(rotated).catch(() => undefined); // stored with the rest
     }
     try {
-      await assertSigned(context, answered, keys);
-      return toTokenSet(answered);
+      await keys;
     } catch (error) {
       if (!(error instanceof ProviderUnavailableError)) throw error;
       // Without the keys there is no ID token.
       return toTokenSet({ ...answered, answer: { ...answered.answer, id_token: undefined } });
     }
+    await assertSigned(context, answered, keys);
+    return toTokenSet(answered);
   } finally {
     end.abort();
   }

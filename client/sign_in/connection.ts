@@ -3,6 +3,8 @@ import { delay, untilAborted } from "../../backends/common/promises.ts";
 
 /** Limit of a request's head, which has the answer's code in it. No request needs a body. */
 const MAX_BYTES = 32 * 1024;
+/** More lines than any browser sends. The time of `Headers` grows with their square. */
+const MAX_LINES = 100;
 const HEAD_END = "\r\n\r\n";
 /** A request has to be whole after this time. */
 const READ_MS = 10_000;
@@ -128,6 +130,7 @@ function parseRequest(head: string): HttpRequest | undefined {
   const [first = "", ...lines] = head.split("\r\n");
   const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
   if (method === undefined || target === undefined) return undefined;
+  if (lines.length > MAX_LINES) return undefined;
   const [path, ...query] = target.split("?");
   const headers = lines.map((line): [string, string] => {
     const end = line.indexOf(":");

@@ -98,7 +98,7 @@ function openDialog({ runtime, ask, signal }: AskPersonOptions) {
   const withWay = (answer: PageAnswer): PageAnswer => {
     const { submit } = answer;
     if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
-    if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call, ask.demanded) };
+    if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call) };
     if (submit === undefined || !canReadTerminal()) return answer;
     // Before the prompt asks for an address, since the terminal would show it.
     pastes = readPastes({

@@ -4,6 +4,7 @@ import type { BrowserOptions } from "../options/browser_options.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { Failure, SignInPage } from "../prompt/prompt.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { SignInOptions } from "../session.ts";
 import type { AuthorizationPrompt, InitOptions } from "../session_options.ts";
 
 /** Tells a sign-in in two steps that a link is shown. A key beside the options that callers have. */
@@ -13,7 +14,7 @@ export const ON_LINK: unique symbol = Symbol("on link");
 export interface AskOptions
   extends BrowserOptions, Pick<InitOptions, "flow" | "onDeviceCode" | "openBrowser"> {
   /** The options of the call alone, for words that repeat it. */
-  call?: InitOptions;
+  call?: InitOptions & Partial<Pick<SignInOptions, "for">>;
   /** The parameters by which a provider is asked for what an API demands. */
   demanded?: Readonly<Record<string, string>>;
   [ON_LINK]?: (link: AuthorizationPrompt) => void;

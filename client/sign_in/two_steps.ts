@@ -1,28 +1,30 @@
 import { given } from "../../backends/common/json.ts";
-import { invalidOptions, ValidMindAuthError } from "../errors.ts";
+import { type ApiDemand, invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
-import { checkSessionOptions } from "../options/resolve_options.ts";
-import type { Session, StartedSignIn } from "../session.ts";
-import type { AuthorizationPrompt, InitOptions, SessionOptions } from "../session_options.ts";
-import { ON_LINK } from "./flow.ts";
+import { checkSessionOptions, demandIn } from "../options/resolve_options.ts";
+import type { Session, SignInOptions, StartedSignIn } from "../session.ts";
+import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
+import { type AskOptions, ON_LINK } from "./flow.ts";
 
 /** The function that signs in. */
-type CreateSession = (options: SessionOptions) => Promise<Session>;
+type OpenSession = (options: SessionOptions, demand?: ApiDemand) => Promise<Session>;
 
 /**
  * Starts a sign-in in the browser, and gives it back as soon as its link is shown: one cell shows the link,
  * and another hands in the address.
  */
 export async function startInBrowser(
-  createSession: CreateSession,
-  options: SessionOptions,
+  openSession: OpenSession,
+  { for: wanted, ...options }: SessionOptions & Partial<SignInOptions>,
 ): Promise<StartedSignIn> {
-  const asked = checkSessionOptions(options, "start the sign-in", false);
+  const action = "start the sign-in";
+  const asked = checkSessionOptions(options, action, false);
+  const demand = wanted && demandIn(action, { for: wanted });
   checkFlow(asked);
   const stop = new AbortController();
   let newest: AuthorizationPrompt | undefined;
   let next = Promise.withResolvers<AuthorizationPrompt>();
-  const session = createSession({
+  const session = openSession({
     ...asked,
     flow: "browser",
     signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
@@ -31,7 +33,7 @@ export async function startInBrowser(
       next.resolve(link);
       next = Promise.withResolvers(); // for the link after it, with fewer scopes
     },
-  } as SessionOptions);
+  } as SessionOptions, demand);
   let hasEnded = false;
   const end = session.then(() => undefined).finally(() => hasEnded = true);
   /** A link; `undefined` where the sign-in ends before. */
@@ -86,16 +88,19 @@ export const NEXT_CELL = [
  * nothing of it is lost.
  *
  * @param call The options of the call.
- * @param demanded What an API demands, which the stored sign-in does not meet.
  */
-export function twoCells(call: InitOptions = {}, demanded?: unknown): string[] {
+export function twoCells({ for: wanted, ...call }: NonNullable<AskOptions["call"]> = {}): string[] {
   const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
+  let last = "run this cell again";
+  if (wanted !== undefined) {
+    members.push(`for: ${JSON.stringify(wanted)}`);
+    last = "repeat your call";
+  }
   const options = members.length === 0 ? "" : `{ ${members.join(", ")} }`;
   return [
-    "Interrupt this cell, and use two cells. Then run this cell again.",
-    ...demanded === undefined ? [] : ["await session.clear();"],
+    `Interrupt this cell, and use two cells. Then ${last}.`,
     `const signIn = await vm.startSignIn(${options}); // open its link`,
     'await signIn.finish("<address of the last page>");',
   ];

@@ -9,11 +9,12 @@ import type {
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { entryStatus, shownText } from "../entry/entry_status.ts";
-import { invalidOptions, ValidMindAuthError } from "../errors.ts";
+import { ValidMindAuthError } from "../errors.ts";
 import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
 import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
   checkCallOptions,
+  demandIn,
   type ModelOptions,
   type ResolvedOptions,
 } from "../options/resolve_options.ts";
@@ -96,16 +97,8 @@ export class SignedInSession implements Session {
 
   async signIn(options: SignInOptions): Promise<void> {
     const tokens = this.#tokensFor("sign in again");
-    checkCallOptions("sign in again", options, { for: "object", signal: "signal" });
-    const { for: { demand } = {}, signal } = options;
-    if (demand === undefined) {
-      throw invalidOptions(
-        "sign in again",
-        "the error has no demand of an API",
-        "Give one that has it.",
-      );
-    }
-    await (await tokens.renewal()).signInAgain(demand, signal);
+    const demand = demandIn("sign in again", options);
+    await (await tokens.renewal()).signInAgain(demand, options.signal);
   }
 
   async headers(options: HeadersOptions = {}): Promise<Headers> {

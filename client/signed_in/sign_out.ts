@@ -89,7 +89,9 @@ async function clearNamed(
   const keys = [false, true].map((dpop) =>
     credentialKey(issuer, clientId, audience, { ...identity, dpop })
   );
-  return await clearEach(backend, keys, identity, options);
+  // An entry of this key is of this client, also where it does not say so.
+  const named = { issuer, client_id: clientId };
+  return await clearEach(backend, keys, () => providerOf(named, identity, options), options);
 }
 
 async function clearAll(
@@ -109,7 +111,8 @@ async function clearAll(
     const own = revoke
       ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
       : undefined;
-    return await clearEach(backend, [...keys], own, options);
+    const provider = (entry: OidcCredentials) => providerOf(entry, own, options);
+    return await clearEach(backend, [...keys], provider, options);
   } catch (error) {
     // The faults that the removal of a store cures: it is not understood, or has no space for a change.
     const isCured = /^backend_(corrupt|full)$/.test(String(codeOf(error).code));
@@ -123,13 +126,12 @@ async function clearAll(
 async function clearEach(
   backend: OidcCredentialsBackend,
   cleared: readonly string[],
-  own: OidcIdentity | undefined,
+  provider: Parameters<typeof clearCredentials>[2],
   options: ClearOidcCredentialsOptions,
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const active = activeIn(backend, cleared);
   const held = active?.session.forget();
-  const provider = (entry: OidcCredentials) => providerOf(entry, own, options);
   const results: ClearResult[] = [];
   const faults: unknown[] = [];
   for (const key of cleared) {
@@ -213,11 +215,11 @@ function endActive(active: ReturnType<typeof activeIn>) {
 }
 
 /**
- * The provider that issued an entry, by the entry alone. Another issuer, such as the environment's,
+ * The provider of an entry, by the entry or the key alone. Another issuer, such as the environment's,
  * must not get its tokens, and another client's provider must not get the client's secret.
  */
 async function providerOf(
-  { issuer, client_id }: OidcCredentials,
+  { issuer, client_id }: Pick<OidcCredentials, "issuer" | "client_id">,
   own: OidcIdentity | undefined,
   options: ClearOidcCredentialsOptions,
 ) {

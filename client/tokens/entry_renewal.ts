@@ -32,7 +32,7 @@ interface Renewed {
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
   /** The grant that was refused last, and stays. */
-  #refused: { grant: Grant; until: number; error: Error } | undefined;
+  #refused: { grant: Grant; claims: string | undefined; until: number; error: Error } | undefined;
 
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
@@ -87,7 +87,7 @@ export class EntryRenewal extends EntryUse {
       if (isAlive(bearer, options.runtime.now()) && bearer.token !== rejected) return stored;
       throw this.loginRequired(obstacle);
     }
-    this.#assertNotRefused(stored);
+    this.#assertNotRefused(stored, claims);
 
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
@@ -164,16 +164,20 @@ export class EntryRenewal extends EntryUse {
       return { tokens, previous: stored };
     } catch (cause) {
       if (!isRefusal(cause)) throw cause;
-      // The API chose the claims: their refusal says nothing of the grant.
-      if (claims !== undefined) throw this.loginRequired(refusalWords(cause), cause);
-      return await this.#afterRefusal(entry, cause);
+      return await this.#afterRefusal(entry, cause, claims);
     }
   }
 
   /** Follows a refusal by its kind. Another process may have renewed the grant: its entry is tried then. */
-  async #afterRefusal(entry: OidcCredentials, cause: ValidMindAuthError): Promise<undefined> {
+  async #afterRefusal(
+    entry: OidcCredentials,
+    cause: ValidMindAuthError,
+    claims: string | undefined,
+  ): Promise<undefined> {
     const { store } = this;
-    const { asksPerson, keepsGrant } = CONSEQUENCES[cause.kind ?? "refused"];
+    const { asksPerson, ...consequence } = CONSEQUENCES[cause.kind ?? "refused"];
+    // The API chose the claims: their refusal says nothing of the grant.
+    const keepsGrant = consequence.keepsGrant || claims !== undefined;
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
@@ -183,16 +187,16 @@ export class EntryRenewal extends EntryUse {
     let error = cause;
     if (asksPerson) error = this.loginRequired(refusalWords(cause), cause);
     const until = this.options.runtime.elapsed() + REFUSED_MS;
-    if (keepsGrant) this.#refused = { grant: grantOf(entry), until, error };
+    if (keepsGrant) this.#refused = { grant: grantOf(entry), claims, until, error };
     throw error;
   }
 
   /** Throws a refusal again where the same request was refused a moment ago. */
-  #assertNotRefused(stored: OidcCredentials | undefined) {
+  #assertNotRefused(stored: OidcCredentials | undefined, wanted: string | undefined) {
     if (this.#refused === undefined) return;
-    const { grant, until, error } = this.#refused;
+    const { grant, claims, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;
-    if (isRecent && grant === grantOf(stored)) throw error;
+    if (isRecent && grant === grantOf(stored) && claims === wanted) throw error;
   }
 
   /** Leaves new tokens to a sign-in that is stored by then. A sign-out wins, too, and ends them. */

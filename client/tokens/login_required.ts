@@ -1,19 +1,24 @@
 import { isInKv } from "../../backends/common/marks.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
+import { parametersOf } from "../api/demand.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
-import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { type ApiDemand, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named, OPTIONS } from "../options/declaration.ts";
 import type { TokenSourceOptions } from "./session_tokens.ts";
 
 /** The options that name a sign-in. */
 const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
-const HERE = "init() in a notebook or a terminal";
 
-/** The error where a person has to sign in and is not asked. It names the ways to do so. */
+/**
+ * The error where a person has to sign in and is not asked. It names the ways to do so.
+ *
+ * @param demand The demand of an API that the sign-in has to meet.
+ */
 export function loginRequired(
   options: TokenSourceOptions,
   reason: string,
   cause?: unknown,
+  demand?: ApiDemand,
 ): ValidMindAuthError {
   const { identity, stored: { backend } } = options;
   const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
@@ -21,7 +26,7 @@ export function loginRequired(
   return new ValidMindAuthError("login_required", {
     action: `get a token for ${identity.issuer}`,
     reason,
-    remedy: wayToSignIn(options, signIn),
+    remedy: wayToSignIn(options, signIn, demand),
     cause,
     signIn: backend.persistent === false ? undefined : signIn,
   });
@@ -31,16 +36,22 @@ export function loginRequired(
 function wayToSignIn(
   { isFound, stored: { backend } }: TokenSourceOptions,
   signIn: Record<string, string | boolean>,
+  demand: ApiDemand | undefined,
 ) {
-  if (backend.persistent === false) return `Nothing is stored beyond this process: run ${HERE}.`;
-  if (!isFound) return `Sign in with the program that made the store: run ${HERE}.`;
+  const call = demand ? "session.signIn({ for: error })" : "init()";
+  const here = `run ${call} in a notebook or a terminal.`;
+  if (backend.persistent === false) return `Nothing is stored beyond this process: ${here}`;
+  if (!isFound) return `Sign in with the program that made the store: ${here}`;
   const flags = Object.entries(signIn).map(([name, value]) => {
     const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;
     return typeof value === "string" ? `${flag} ${quoteArgument(value)}` : flag;
   });
+  for (const pair of Object.entries(parametersOf(demand ?? {}))) {
+    flags.push(`--parameter ${quoteArgument(pair.join("="))}`);
+  }
   const runs = ["deno run -A --no-config", ...isInKv(backend) ? ["--unstable-kv"] : []];
   const command = [...runs, "jsr:@validmind/auth/cli login", ...flags].join(" ");
-  return `Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or run ${HERE}.`;
+  return `Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ${here}`;
 }
 
 /** The meaning of a refused refresh, or of one whose ID token failed its checks, in words. */

@@ -11,7 +11,7 @@ import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
-import { noLiveBearer } from "./login_required.ts";
+import { loginRequired, noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
@@ -59,7 +59,8 @@ export class TokenRenewal extends EntryRenewal {
   async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
     const { askAgain, beforeProvider } = this.options;
     if (askAgain === undefined) {
-      throw this.loginRequired("the API demands another sign-in, and nobody may be asked");
+      const reason = "the API demands another sign-in, and nobody may be asked";
+      throw loginRequired(this.options, reason, undefined, demand);
     }
     await beforeProvider();
     if (!isShownByCaller(askAgain)) {
@@ -151,7 +152,7 @@ export class TokenRenewal extends EntryRenewal {
     const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
     const action = `sign in again at ${identity.issuer}`;
     const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
-    const call = { ...askAgain!.call, scope, authorizationParameters };
+    const call = { ...askAgain!.call, for: { demand } };
     return {
       provider,
       ask: { ...askAgain, authorizationParameters, demanded, call },
@@ -254,10 +255,11 @@ export class TokenRenewal extends EntryRenewal {
   }
 }
 
-/** Whether an entry is of another person than an earlier one, as far as that tells. */
+/** Whether an entry is of another person than an earlier one. An ID token that names nobody is another's. */
 function isOtherPerson(earlier: OidcCredentials | undefined, entry: OidcCredentials) {
-  const [old, own] = [earlier, entry].map((one) => readClaims(`${one?.id_token}`)?.sub);
-  return old !== undefined && old !== own;
+  if (!earlier?.id_token) return false;
+  const [old, own] = [earlier, entry].map((one) => readClaims(`${one.id_token}`)?.sub);
+  return old === undefined || old !== own;
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */

@@ -63,6 +63,19 @@ Deno.test("without Deno the default store is refused before any work", async () 
   });
 });
 
+Deno.test("without Deno a store's module is named by its whole path", async () => {
+  const { codes } = await runWithoutDeno(`
+    const { createSession } = await import("@validmind/auth");
+    const options = { issuer: "https://login.example.com", clientId: "my-app" };
+    const codes = [];
+    for (const path of ["./none.ts", "/none.ts"]) {
+      process.env.VM_OIDC_DENO_CREDENTIALS_BACKEND = path + ":Store";
+      codes.push((await createSession(options).catch((error) => error)).code);
+    }
+    console.log(JSON.stringify({ codes }));`);
+  assertEquals(codes, ["runtime_unsupported", "backend_import_failed"]);
+});
+
 Deno.test("without Deno a job signs in, and CI=true asks nobody", async () => {
   await using world = await clientWorld({ method: "client_secret_post" });
   const { issuer, clientId } = world.provider;

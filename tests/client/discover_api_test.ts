@@ -59,6 +59,12 @@ const PLACES: [name: string, typed: string, named: string, resource: string][] =
   ["without the slash", API, `${PLACE}/v1`, "https://api.example.com/v1"],
   ["of the whole host", API, PLACE, "https://api.example.com"],
   ["of the whole host, with its slash", API, PLACE, "https://api.example.com/"],
+  [
+    "below its path",
+    "https://api.example.com/v1",
+    "https://api.example.com/v1/.well-known/oauth-protected-resource",
+    "https://api.example.com/v1",
+  ],
   ["above a long path", `${API}things/7`, `${PLACE}/v1`, "https://api.example.com/v1"],
 ];
 
@@ -184,6 +190,9 @@ const BAD: [name: string, answers: Answers][] = [
   ["a place that is not well-known", {
     [API]: challenge("https://api.example.com/meta"),
     "https://api.example.com/meta": METADATA,
+  }],
+  ["a place at another origin, with two slashes too few", {
+    [API]: challenge("https:/.well-known/oauth-protected-resource/api.example.com/v1/"),
   }],
   ["a place that is no address", { [API]: challenge("nowhere") }],
   ["a place behind 10 KB of other challenges", {

@@ -21,25 +21,37 @@ export interface Brings {
   members?: Record<string, unknown>;
 }
 
+type World = Pick<ScriptedWorld, "provider">;
+
+/** The address of the last page of a sign-in in the browser that brings these. */
+export async function approveAt(
+  { provider }: World,
+  url: string,
+  { claims = {}, members }: Brings = {},
+): Promise<string> {
+  const { searchParams } = new URL(url);
+  const [state, nonce] = ["state", "nonce"].map((name) => searchParams.get(name)!);
+  rememberSecret(state!);
+  const auth_time = Math.floor(Date.now() / 1000);
+  const id_token = await provider.idToken({ nonce, auth_time, ...claims });
+  provider.script.token.push(() => provider.tokens({ id_token, ...members }));
+  const answer = new URLSearchParams({ state: state!, code: crypto.randomUUID() });
+  return `${searchParams.get("redirect_uri")}?${answer}`;
+}
+
 /** Options with a person at the browser, whose sign-ins bring these, one after the other. */
 export function personAtBrowser(
-  { provider }: Pick<ScriptedWorld, "provider">,
+  world: World,
   brings: readonly Brings[],
 ): SessionOptions & { readonly links: URL[] } {
+  const { provider } = world;
   const authorization_endpoint = `${provider.issuer}/authorize`;
   provider.discovery = { ...provider.discovery, authorization_endpoint };
   const links: URL[] = [];
-  const onAuthorizationUrl = async ({ url, redirectUri }: AuthorizationPrompt) => {
-    const { searchParams } = new URL(url);
-    const { claims = {}, members } = brings[links.length] ?? {};
+  const onAuthorizationUrl = async ({ url }: AuthorizationPrompt) => {
+    const next = brings[links.length];
     links.push(new URL(url));
-    const [state, nonce] = ["state", "nonce"].map((name) => searchParams.get(name)!);
-    rememberSecret(state!);
-    const auth_time = Math.floor(Date.now() / 1000);
-    const id_token = await provider.idToken({ nonce, auth_time, ...claims });
-    provider.script.token.push(() => provider.tokens({ id_token, ...members }));
-    const answer = new URLSearchParams({ state: state!, code: crypto.randomUUID() });
-    await (await fetch(`${redirectUri}?${answer}`)).body?.cancel();
+    await (await fetch(await approveAt(world, url, next))).body?.cancel();
   };
   // In real time: the wait for the browser has an end.
   const clock = { now: undefined, delay: undefined } as object;

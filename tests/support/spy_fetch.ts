@@ -10,3 +10,11 @@ export function spyFetch(
   };
   return Object.assign(spy as typeof fetch, { urls });
 }
+
+/** Gives answers without a Date header, as of Keycloak. */
+export const dateless = spyFetch(async (url, init) => {
+  const { status, headers: received, body } = await fetch(url, init);
+  const headers = new Headers(received);
+  headers.delete("date");
+  return new Response(body, { status, headers });
+});

@@ -1,3 +1,4 @@
+import { STORED_ONLY } from "../../create_session.ts";
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { canReadTerminal } from "../../prompt/terminal.ts";
@@ -15,8 +16,10 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
     throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");
   }
   const { query, ...init } = await readRequest(flags, command.action);
-  const ask: SessionOptions = { ...canReadTerminal() && { reauthenticate: "ask" } };
-  await using session = await openSession(flags, command.action, true, ask);
+  const isAsked = flags.has("login");
+  const ask = { reauthenticate: "ask", interactive: isAsked || undefined, [STORED_ONLY]: !isAsked };
+  const more = (canReadTerminal() ? ask : {}) as SessionOptions;
+  await using session = await openSession(flags, command.action, true, more);
   const separator = path.includes("?") ? "&" : "?";
   const response = await session.fetch(query === "" ? path : path + separator + query, init);
   await printAnswer(response);

@@ -1,14 +1,15 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
-import { lookIfPresent } from "../../../backends/common/judge_path.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
+import { quoteArgument } from "../../../backends/common/runtime.ts";
 import { withFileLock } from "../../../backends/file.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
 import { fileError } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { normalizeIssuer } from "../../credential_key.ts";
+import { ValidMindAuthError } from "../../errors.ts";
 import { discoverApi } from "../../discover_api.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName, SETTINGS } from "../../options/declaration.ts";
@@ -23,15 +24,20 @@ import { type Command, type CommandCall, PROGRAM, usageError } from "../command.
 import { FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
 import { unknownWord } from "../unknown_word.ts";
-import { identityNeeds, settingsOf } from "../sign_in_target.ts";
+import { identityNeeds, type SettingRow, settingsOf } from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
 
 export async function run({ flags, args, command }: CommandCall): Promise<void> {
   const [way = "list", ...words] = args;
   if (way === "set" || way === "unset") {
-    const { path, names } = await change(flags, way, words);
-    printResult(flags, { path, names }, `${way} ${names.join(", ")} in ${path}\n`);
+    const { path, names, absent } = await change(flags, way, words);
+    const profile = flags.text("profile");
+    const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
+    const done = names.length > 0 ? `${way} ${names.join(", ")} in ${place}\n` : "";
+    const source = `${PROGRAM} config shows where each value comes from`;
+    const missed = absent.length > 0 ? `${absent.join(", ")}: not in ${place}; ${source}\n` : "";
+    printResult(flags, { path, names }, done + missed);
     return;
   }
   const isDiscovery = way === "discover";
@@ -60,12 +66,19 @@ async function list(flags: FlagValues, { action }: Command): Promise<void> {
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
     rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
-    state === "absent"
-      ? `\nTo keep settings, run: ${PROGRAM} config set issuer https://login.example.com client-id my-client\n`
-      : "",
+    path !== undefined && state === "absent" ? `\nTo keep settings, run: ${keepLine(rows)}\n` : "",
   ].join("");
   const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
   printResult(flags, { file: { ...file, reason }, settings }, text);
+}
+
+/** The command that keeps the sign-in in force; where there is none, one to fill in. */
+function keepLine(rows: readonly SettingRow[]): string {
+  const values = { issuer: "https://login.example.com", clientId: "my-client" };
+  const inForce = rows.map(({ name, value }) => [name, value]);
+  const { issuer, clientId } = { ...values, ...Object.fromEntries(inForce) };
+  const words = ["issuer", issuer, "client-id", clientId].map(quoteArgument);
+  return `${PROGRAM} config set ${words.join(" ")}`;
 }
 
 function shownValue(value: unknown): string {
@@ -120,11 +133,12 @@ function isSame(one: unknown, other: unknown): boolean {
 }
 
 function placeWords(path: string | undefined, isAbsent: boolean) {
-  if (isAbsent) return path === undefined ? "none: it is turned off" : `${path} (not there)`;
-  return path ?? "not known";
+  if (!isAbsent) return path ?? "not known";
+  if (path !== undefined) return `${path} (not there)`;
+  return settingsPath() === "" ? "none: it is turned off" : "none: the home folder is not known";
 }
 
-/** Changes the file, which is written whole, and only if it can be read afterwards. Gives its path, too. */
+/** Changes the file, which is written whole, and only if it can be read afterwards. */
 async function change(
   flags: FlagValues,
   way: "set" | "unset",
@@ -145,44 +159,66 @@ async function change(
   }
   preflight(CHANGE, folderNeeds(path), "always", all(path));
   const profile = flags.text("profile");
-  const write = () => Promise.try(changeFile, path, way, words, profile);
-  // Two at once would lose one of the changes.
-  return { path, names: await withFileLock(path, "settings", write) };
+  const draft = () => draftChange(path, way, words, profile);
+  const { names, absent } = draft();
+  if (names.length > 0) {
+    // Two at once would lose one of the changes.
+    await withFileLock(path, "settings", () => Promise.try(writeSettings, path, draft));
+  }
+  return { path, names, absent };
 }
 
-/** Changes the file under its lock, and gives the names of the settings. */
-function changeFile(
-  path: string,
-  way: "set" | "unset",
-  words: readonly string[],
-  profile: string | undefined,
-): string[] {
-  const document = readDocument(path);
-  const entry = profileOf(document, profile);
-  const names: string[] = [];
-  const step = way === "set" ? 2 : 1;
-  for (let at = 0; at < words.length; at += step) {
-    const word = words[at]!;
-    const name = way === "unset" && Object.hasOwn(entry, word) ? word : settingName(word);
-    if (way === "unset") delete entry[name];
-    else entry[name] = parseValue(name as SettingName, words[at + 1]!);
-    names.push(name);
-  }
-  if (profile !== undefined && Object.keys(entry).length === 0) {
-    delete (document.profiles as Record<string, unknown>)[profile];
-  }
-  const text = `${JSON.stringify(document, null, 2)}\n`;
-  const settings = parseSettings(path, text);
-  if (way === "set") {
-    assertInPlace(path, settings);
-    checkValues({ profile, ...settings.profiles.get(profile!) ?? settings.common });
-  }
+function writeSettings(path: string, draft: () => { text: string }) {
+  const { text } = draft();
   try {
     replaceFile(resolveLink(path), text);
   } catch (error) {
     throw fileError("write", path, error);
   }
-  return names;
+}
+
+/** The text of the changed file, with the settings that differ, and those to take out that it lacks. */
+function draftChange(
+  path: string,
+  way: "set" | "unset",
+  words: readonly string[],
+  profile: string | undefined,
+) {
+  const document = readDocument(path);
+  const before = JSON.stringify(document);
+  const entry = profileOf(document, profile);
+  const names: string[] = [];
+  const absent: string[] = [];
+  const step = way === "set" ? 2 : 1;
+  for (let at = 0; at < words.length; at += step) {
+    const word = words[at]!;
+    const name = way === "unset" && Object.hasOwn(entry, word) ? word : settingName(word);
+    if (way === "set") entry[name] = parseValue(name as SettingName, words[at + 1]!);
+    const changed = Object.hasOwn(entry, name) ? names : absent;
+    changed.push(name);
+    if (way === "unset") delete entry[name];
+  }
+  if (profile !== undefined && Object.keys(entry).length === 0) {
+    delete (document.profiles as Record<string, unknown>)[profile];
+  }
+  const text = `${JSON.stringify(document, null, 2)}\n`;
+  const settings = parseChanged(path, text, before);
+  if (way === "set") {
+    assertInPlace(path, settings);
+    checkValues({ profile, ...settings.profiles.get(profile!) ?? settings.common });
+  }
+  return { names, absent, text };
+}
+
+/** Parses the changed file. What the change brings into a sound file is no fault of the file. */
+function parseChanged(path: string, text: string, before: string) {
+  try {
+    return parseSettings(path, text);
+  } catch (error) {
+    parseSettings(path, before);
+    const parts = { ...error as ValidMindAuthError, action: CHANGE };
+    throw new ValidMindAuthError("settings_invalid", parts);
+  }
 }
 
 /** The variables that name the place of the file. */
@@ -202,7 +238,13 @@ function placeOfFile(flags: FlagValues): string {
 
 /** The file as it stands, with keys that are not known, too. */
 function readDocument(path: string): Record<string, unknown> {
-  const text = lookIfPresent(path, Deno.statSync) ? readText(path) : "{}";
+  let text = "{}";
+  try {
+    text = readText(path);
+  } catch (error) {
+    const { cause } = error as Error;
+    if (!(cause instanceof Deno.errors.NotFound)) throw error;
+  }
   const document = parseObject(text);
   if (document === undefined) parseSettings(path, text); // the error has the line
   return document ?? {};
@@ -239,10 +281,13 @@ function settingName(word: string): SettingName {
 
 function parseValue(name: SettingName, text: string): unknown {
   const { type } = optionRow(name);
-  if (!["boolean", "timeout", "texts", "object"].includes(`${type}`)) return text;
+  const isObject = type === "texts" || type === "object";
+  if (!isObject && type !== "boolean" && type !== "timeout") return text;
   try {
     return JSON.parse(text);
   } catch {
-    return text; // which is then refused by its type
+    if (!isObject) return text; // which is then refused by its type
+    const form = `Write it like '{"name":"value"}'`;
+    throw usageError(`Cannot ${CHANGE}: the value of ${name} is not JSON. ${form}.`);
   }
 }

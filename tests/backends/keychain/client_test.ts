@@ -90,12 +90,13 @@ Deno.test("an error that may quote what was stored is told by its name only", as
 const STORAGE = "Couldn't access platform storage";
 const DBUS = "Platform failure: DBus error: Using X11";
 const [LOCKED, AWAY, DENIED] = ["keychain_locked", "backend_unavailable", "backend_denied"];
+const SESSION = "dbus-run-session -- bash -c 'gnome-keyring-daemon --unlock --components=secrets <";
 
 /** The words of the libraries, as seen on Linux and as their sources have them for the others. */
 const CASES: [os: string, text: string, code: string, advice: string][] = [
-  ["linux", `${STORAGE}: Secret Service: unlock prompt was dismissed`, LOCKED, "daemon --unlock"],
+  ["linux", `${STORAGE}: Secret Service: unlock prompt was dismissed`, LOCKED, SESSION],
   ["linux", "zbus error: org.freedesktop.Secret.Error.IsLocked: Cannot get", LOCKED, "seahorse"],
-  ["linux", `${STORAGE}: Secret Service: no result found`, AWAY, "--unlock --components=secrets"],
+  ["linux", `${STORAGE}: Secret Service: no result found`, AWAY, SESSION],
   ["linux", `${DBUS}, set your DBUS_SESSION_BUS_ADDRESS instead`, AWAY, "dbus-run-session"],
   ["linux", "zbus error: Failed to connect to address `unix:path=/run`", AWAY, "dbus-run-session"],
   ["linux", `${DBUS} recipient disconnected from message bus`, AWAY, "disconnected from message"],

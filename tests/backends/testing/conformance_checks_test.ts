@@ -8,6 +8,7 @@ import {
 import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
 import { testCredentialsBackend } from "../../../backends/testing.ts";
 import { CONFORMANCE_CHECKS } from "../../../backends/testing/conformance_checks.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 import { replace } from "../../support/replace.ts";
 
 /** A memory backend in which some methods are wrong. */
@@ -290,6 +291,16 @@ Deno.test("the conformance suite accepts a typed refusal of large entries, and o
   });
   await runCheck("holds entries of any size", backend);
   await runCheck("keeps unicode", backend);
+});
+
+Deno.test("the conformance suite tells of a store that does not say whether it is persistent", async () => {
+  using streams = new OwnStreams();
+  for (const persistent of [false, undefined]) {
+    assertEquals(streams.written.stderr, "");
+    const backend = wrapBackend(new MemoryCredentialsBackend(), { persistent });
+    await runCheck("loses nothing to writers", backend);
+  }
+  assert(streams.written.stderr.includes("no second handle is tried"));
 });
 
 async function runCheck(start: string, backend: OidcCredentialsBackend): Promise<void> {

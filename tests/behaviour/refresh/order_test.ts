@@ -220,6 +220,14 @@ test.signedIn("replaced key under the old kid: every published key counts at a r
   assertEquals(paths(world.provider.requests).filter((path) => path === "/jwks").length, 2);
 });
 
+test.signedIn("replaced key under the old kid: no token counts where the keys are out of reach by then", async ({ session, ...world }) => {
+  const before = world.stored();
+  await rotateKey(world, false);
+  world.provider.script.jwks.splice(1, 1, ...[1, 2, 3].map(() => () => json({}, 503)));
+  await rejectsWith("provider_unavailable", () => renew(session));
+  assertEquals(world.stored(), { ...before, refresh_token: "rotated" });
+});
+
 test("replaced key that is not published: a person who is there is asked, once", async (world) => {
   await world.signIn();
   const before = world.stored();

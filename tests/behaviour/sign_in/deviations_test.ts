@@ -67,9 +67,13 @@ const TOKEN_ANSWERS: TokenAnswer[] = [
   ["no token_type", { token_type: undefined, expires_in: 1800 }, 1800],
   ["token_type null", { token_type: null, expires_in: 1800 }, 1800],
   ["token_type BEARER", { token_type: "BEARER", expires_in: 1800 }, 1800],
+  ["token_type BearerToken", { token_type: "BearerToken", expires_in: 1800 }, 1800],
+  ["token_type bearer_token", { token_type: "bearer_token", expires_in: 1800 }, 1800],
   ["an error of null", { error: null, error_description: null, expires_in: 1800 }, 1800],
   ["id_token null", { id_token: null, expires_in: 1800 }, 1800],
   ["scope null", { scope: null, expires_in: 1800 }, 1800],
+  ["scope 5", { scope: 5, expires_in: 1800 }, 1800],
+  ["a scope of an object", { scope: {}, expires_in: 1800 }, 1800],
 ];
 
 for (const [what, members, seconds] of TOKEN_ANSWERS) {
@@ -83,6 +87,12 @@ for (const [what, members, seconds] of TOKEN_ANSWERS) {
     assertEquals(world.codes.length, 1);
   });
 }
+
+test("deviation: token answer with a list of scopes: they are the granted ones", async (world) => {
+  answerWith(world, { scope: ["openid", "email"] });
+  await world.signIn();
+  assertEquals(world.stored().granted_scope, "openid email");
+});
 
 for (const refresh_token of [undefined, null, ""]) {
   const what = JSON.stringify(refresh_token) ?? "left out";
@@ -170,6 +180,12 @@ for (const requirePkce of [true, false]) {
     assertEquals("code_verifier" in poll!.form, requirePkce);
   });
 }
+
+test("deviation: discovery with lists that are none: signs in", async (world) => {
+  const names = ["scopes", "code_challenge_methods", "token_endpoint_auth_methods"];
+  world.provider.discovery = Object.fromEntries(names.map((name) => [`${name}_supported`, {}]));
+  await world.signIn({ clientSecret: "x9-Qwz7-Pk4-Lm2" });
+});
 
 test("deviation: discovery with status 201: is not taken for one", async (world) => {
   world.provider.script.discovery.push(() => json({ issuer: world.provider.issuer }, 201));

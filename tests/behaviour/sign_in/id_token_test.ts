@@ -14,7 +14,7 @@ import {
   test,
 } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { spyFetch } from "../../support/spy_fetch.ts";
+import { dateless } from "../../support/spy_fetch.ts";
 
 // @ts-types="@types/oidc-provider"
 test.signedIn("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async ({ session, ...world }) => {
@@ -119,14 +119,6 @@ test.signedIn("ID token: keys that were replaced are seen at the next refresh", 
 });
 
 const MINUTE = 60_000;
-
-/** Answers without a Date header, as of Keycloak. */
-const dateless = spyFetch(async (url, init) => {
-  const { status, headers: received, body } = await fetch(url, init);
-  const headers = new Headers(received);
-  headers.delete("date");
-  return new Response(body, { status, headers });
-});
 
 /** Tokens as from a provider whose clock differs from this computer's, and that says so or not. */
 async function answerAt(

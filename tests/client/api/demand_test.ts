@@ -5,9 +5,9 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { given } from "../../../backends/common/json.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
 import { readClaims } from "../../../client/entry/bearer.ts";
-import { twoCells } from "../../../client/sign_in/two_steps.ts";
 import { ApiError, createSession, type Session, type SessionOptions } from "../../../mod.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import {
@@ -26,7 +26,9 @@ import {
   scriptedProviderWorld,
   type ScriptedWorld,
 } from "../../support/provider_world.ts";
+import { setVariables } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { dateless } from "../../support/spy_fetch.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 
 interface Context extends ScriptedWorld {
@@ -132,15 +134,41 @@ demandTest(
   },
 );
 
+/** A demand that no refresh meets says nothing of a token that another call finds ended. */
+async function assertRefreshed({ session, api }: Context) {
+  api.reset();
+  api.reject(1);
+  await session.get("other");
+  assertEquals(api.requests.map(({ status }) => status), [401, 200]);
+}
+
+demandTest("a token that ends after a demand is refreshed", async (context) => {
+  await demandOf(context, demanding(WIDER, 403));
+  await assertRefreshed(context);
+});
+
 demandTest("a refresh that the provider refuses leaves the demand", async (context) => {
   context.provider.script.token.push(() => oauthError("interaction_required"));
   const error = await demandOf(context, demanding(ENTRA));
   assertEquals(error.code, "reauthentication_required");
   await demandOf(context, demanding(ENTRA));
   assertEquals(refreshes(context), 1, "it is tried again within a minute");
+  await assertRefreshed(context);
   await context.session.signIn({ for: error });
   assertEquals(context.links[0]!.searchParams.get("claims"), CLAIMS);
 });
+
+demandTest(
+  "a client that is refused at a refresh with claims is told",
+  async (context) => {
+    context.provider.script.token.push(() => oauthError("invalid_client", 401));
+    context.api.script.push(demanding(ENTRA));
+    await rejectsWith("provider_refused", () => context.session.get("thing"));
+    assertEquals(context.links.length, 0);
+  },
+  [],
+  { reauthenticate: "ask" },
+);
 
 demandTest("a sign-in of another program is used before anybody is asked", async (context) => {
   const other = await context.signIn();
@@ -151,7 +179,6 @@ demandTest("a sign-in of another program is used before anybody is asked", async
   assertEquals([refreshes(context), context.links.length], [0, 0]);
 });
 
-const ASK: SessionOptions = { reauthenticate: "ask", interactive: false };
 const GOLD: Brings = { claims: { acr: "gold" } };
 
 demandTest(
@@ -203,15 +230,22 @@ demandTest(
   { reauthenticate: "ask" },
 );
 
-Deno.test("demand: reauthenticate asks also where nobody is asked otherwise", async () => {
+Deno.test("demand: reauthenticate asks only where a person may be asked", async () => {
   await using world = await scriptedProviderWorld();
   await (await world.signIn()).close();
   const person = personAtBrowser(world, [GOLD]);
   const { links, ...more } = person;
-  const session = await world.signIn({ ...ASK, ...more });
-  world.api.script.push(demanding(STEP_UP));
-  await session.get("thing");
-  assertEquals(links.length, 1);
+  setVariables({ VM_OIDC_INTERACTIVE: "0" });
+  for (const interactive of [undefined, false]) {
+    const session = await world.signIn({
+      ...more,
+      reauthenticate: "ask",
+      ...given({ interactive }),
+    });
+    world.api.script.push(demanding(STEP_UP));
+    await rejectsWith("reauthentication_required", () => session.get("thing"));
+  }
+  assertEquals(links.length, 0);
   const quiet = await world.signIn({ interactive: false });
   const sign = () => quiet.signIn({ for: { demand: { maxAge: 0 } } });
   await rejectsWith("login_required", sign, "nobody may be asked");
@@ -278,6 +312,18 @@ for (const [name, challenge, brings, words] of UNMET) {
   }, [brings]);
 }
 
+const BEHIND = Math.floor(Date.now() / 1000) - 300;
+
+demandTest(
+  "auth_time is by the provider's clock, which the ID token tells where no header does",
+  async (context) => {
+    const error = await demandOf(context, demanding(NEWER));
+    await context.session.signIn({ for: error });
+  },
+  [{ claims: { iat: BEHIND, auth_time: BEHIND } }],
+  { fetch: dateless },
+);
+
 demandTest("acr in the access token counts, where the ID token has none", async (context) => {
   const access_token = await context.provider.idToken({ acr: "silver" });
   context.brings.push({ members: { access_token } });
@@ -294,6 +340,15 @@ demandTest("another person replaces nothing", async (context) => {
   assertEquals(context.stored(), before);
   assert(context.provider.isActive(before.access_token));
 }, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
+
+demandTest("nobody is the person of a stored ID token that names none", async (context) => {
+  context.amend({ id_token: `e30.${btoa("{}")}.` });
+  const before = context.stored();
+  const error = await demandOf(context, demanding(STEP_UP));
+  const sign = () => context.session.signIn({ for: error });
+  await rejectsWith("id_token_invalid", sign, "another person");
+  assertEquals(context.stored(), before);
+}, [{ claims: { acr: "gold" } }]);
 
 demandTest(
   "a wider scope stays, and no old refresh token after a sign-in without one",
@@ -585,13 +640,3 @@ for (const [name, discovery, challenge, isTaken] of DEVICE) {
     assertStringIncludes(scope!, wider);
   });
 }
-
-Deno.test("demand: the cells for a browser on another machine sign out first", () => {
-  const call = { issuer: "https://login.example.com", authorizationParameters: { max_age: "0" } };
-  const cells = twoCells(call, { max_age: "0" });
-  const [clear, start] = ["session.clear()", '{"max_age":"0"}'].map((words) =>
-    cells.findIndex((line) => line.includes(words))
-  );
-  assert(clear! > 0 && start! > clear!, cells.join("\n"));
-  assert(!twoCells(call).some((line) => line.includes("clear")));
-});

@@ -225,6 +225,12 @@ Deno.test("reportError: the exit code and the words by the error", async () => {
     assertStringIncludes(stderr, text);
     assert(!stderr.includes(SECRET), stderr);
   }
+  using streams = new OwnStreams();
+  for (const [signal, code] of [[undefined, 130], ["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    const error = Object.assign(new DOMException("interrupted", "AbortError"), { signal });
+    assertEquals(await reportError(error, false, "login"), code);
+  }
+  assertEquals(streams.written.stderr, "", "the prompt has said it");
 });
 
 for (const [command, code] of [["--help", 0], ["status", 4]] as const) {

@@ -49,7 +49,7 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   [{ issuer: 7 }, '"issuer" is not a string'],
   [{ issuer: "" }, '"issuer" is empty'],
   [{ flow: "divice" }, '"flow" is not one of auto, device'],
-  [{ openBrowser: "yes" }, '"openBrowser" is not a boolean'],
+  [{ openBrowser: "yes" }, '"openBrowser" is not true or false'],
   [{ backend: "kv", backendOptions: "x" }, '"backendOptions"', "not an object"],
   [{ authorizationParameters: { a: 1 } }, "object of strings"],
   [{ only: ["vault"] }, "not an object"],

@@ -28,7 +28,7 @@ const TEXTS = ["issuer", "clientId", "clientSecret", "scope", "profile", "apiHos
 
 const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   invalid_options: [
-    [{ flow: "devise" }, 'option "flow" is not one of auto, device, browser'],
+    [{ flow: "devise" }, 'option "flow" is not one of auto, device, browser', '"device"?'],
     [{ VM_OIDC_FLOW: "devise" }, "VM_OIDC_FLOW", "auto, device, browser"],
     [
       { redirectUri: "https://h.example.com/cb" },
@@ -49,7 +49,7 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     [{ clientAssertion: 5 }, 'option "clientAssertion" is not a string or a function'],
     ...["monitoring", "interactive"].map((name): Row => [
       { [name]: "False" },
-      `option "${name}" is not a boolean`,
+      `option "${name}" is not true or false`,
     ]),
     ...["onDeviceCode", "fetch", "now", "delay"].map((name): Row => [
       { [name]: {} },

@@ -76,6 +76,12 @@ for (const [form, json, ...words] of FORMS) {
   });
 }
 
+Deno.test("refusals: a code of the table stays whole, where a short secret is a part of it", () => {
+  const json = { error: "invalid_grant", error_description: "no grant" };
+  const { code, said } = readRefusal({ at: "refresh", status: 400, text: "x", json }, ["grant"]);
+  assertEquals([code, said], ["invalid_grant", "no [removed]"]);
+});
+
 /** Bodies of somebody who wants another kind than the code has, or a long search. */
 const HOSTILE: [json: Record<string, unknown>, kind: RefusalKind][] = [
   [{ error: "constructor" }, "refused"],

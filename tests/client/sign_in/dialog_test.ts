@@ -10,6 +10,8 @@ import { browserOptions } from "../../support/browser_flow.ts";
 import { fakeBrowser } from "../../support/fake_browser.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { testWith } from "../../support/test_with.ts";
+import { cellsIn, runCell } from "../../support/run_cell.ts";
+import { approveAt, demanding, STEP_UP } from "../../support/demanding_api.ts";
 import { replace } from "../../support/replace.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
@@ -173,15 +175,6 @@ test.real("two steps: an error before the link is the first step's", async (worl
   }
 });
 
-/** Runs a cell as it is written. The names in it are those of earlier cells. */
-function runCell<T>(code: string, names: Record<string, unknown>): Promise<T> {
-  const Cell = Object.getPrototypeOf(async () => {}).constructor;
-  const all = { vm, ...names };
-  return new Cell(...Object.keys(all), code.replace(/^(const \w+ = )?/, "return "))(
-    ...Object.values(all),
-  );
-}
-
 /** The link of a display, as its text has it. */
 function linkIn({ data }: FakeKernel["displays"][number]): string {
   return /http\S+\/auth\?\S+/.exec(data["text/plain"]!)![0];
@@ -229,9 +222,7 @@ for (const [what, options] of Object.entries(CALLS)) {
       /&#(\d+);/g,
       (_, code) => String.fromCharCode(code),
     );
-    const cells = text.split("\n").map((line) => line.trim()).filter((line) =>
-      /^(const \w+ = )?await /.test(line)
-    );
+    const cells = cellsIn(text);
     assertEquals(cells.map((line) => html.includes(line)), [true, true]);
     const [first, second] = cells.map((code) => code.replace("<as in this cell>", "store"));
     await using signIn = await runCell<vm.StartedSignIn>(first!, { store });
@@ -273,4 +264,52 @@ Deno.test("two steps: the shown cells have no secret, and what has no text stays
   const options = "{ clientSecret: <as in this cell>, clientSecretFile: " +
     '"/run/secret", fetch: <as in this cell>, timeoutMs: 5000 }';
   assertStringIncludes(first!, `await vm.startSignIn(${options});`);
+});
+
+test("two steps: the cells for an API's demand keep the sign-in until another one meets it", async (world) => {
+  const { provider, api, backend: store } = world;
+  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+  setVariables({ VM_OIDC_ISSUER: provider.issuer, VM_OIDC_CLIENT_ID: provider.clientId });
+  await world.signIn();
+  const before = world.stored();
+  const options = `{ flow: "browser", apiHost: "${api.apiHost}", credentialsBackend: store }`;
+  using kernel = new FakeKernel();
+  const cell = `const session = await vm.createSession(${options});`;
+  const session = await runCell<vm.Session>(cell, { store });
+  api.script.push(demanding(STEP_UP));
+  const error = await assertRejects(() => session.get("thing"), vm.ApiError);
+
+  const stop = new AbortController();
+  const shown = kernel.displays.length;
+  const waiting = session.signIn({ for: error, signal: stop.signal });
+  waiting.catch(() => undefined);
+  while (kernel.displays.length === shown) await new Promise((resolve) => setTimeout(resolve));
+  const text = kernel.displays.at(-1)!.data["text/plain"]!;
+  stop.abort(new Error("interrupted"));
+  await assertRejects(() => waiting, Error, "interrupted");
+
+  const cells = cellsIn(text);
+  assertEquals(cells.length, 2, text);
+  const [first, second] = cells.map((code) => code.replace("<as in this cell>", "store"));
+  const signIn = async (claims: Record<string, unknown>) => {
+    await using signIn = await runCell<vm.StartedSignIn>(first!, { store });
+    assertEquals(new URL(signIn.url!).searchParams.get("acr_values"), "gold silver");
+    const address = await approveAt(world, signIn.url!, { claims });
+    await runCell(second!.replace("<address of the last page>", address), { signIn });
+  };
+  await rejectsWith("demand_unmet", () => signIn({ acr: "bronze" }));
+  const other = { acr: "gold", sub: "bob@example.com" };
+  await rejectsWith("id_token_invalid", () => signIn(other), "another person");
+  assertEquals(world.stored(), before);
+  await signIn({ acr: "gold" });
+
+  api.script.push(demanding(STEP_UP)); // the token that the session has
+  await session.get("thing");
+  const { access_token } = world.stored();
+  assertEquals(api.requests.at(-1)!.headers.authorization, `Bearer ${access_token}`);
+});
+
+test("two steps: an error without a demand of an API starts no sign-in", async ({ options }) => {
+  const start = (wanted: object) => startSignIn({ ...options, flow: "auto", for: wanted });
+  await rejectsWith("invalid_options", () => start(new Error("other")), "no demand");
 });

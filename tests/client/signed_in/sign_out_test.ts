@@ -172,6 +172,16 @@ Deno.test(
   },
 );
 
+test.real("clearOidcCredentials: an entry that names no issuer and client is revoked at its key's", async (world) => {
+  await (await world.signIn()).close();
+  const { access_token } = world.backend.get(world.key)!;
+  world.backend.put(world.key, { access_token } as never);
+  const { issuer, clientId, credentialsBackend } = world.options;
+  const options = { issuer, clientId, credentialsBackend, revoke: true };
+  assertEquals((await clearOidcCredentials(options)).revocation, "revoked");
+  assertEquals(await world.provider.isActive(access_token), false);
+});
+
 test.real("clearOidcCredentials: all clears every entry and revokes each at its issuer", async (world) => {
   await using second = await oidcProviderWorld();
   const credentialsBackend = world.backend;
@@ -270,8 +280,8 @@ test("clearOidcCredentials: all also forgets tokens that could not be stored", a
 const BAD: [options: object | null, word: string][] = [
   [null, "not an object"],
   [{ everything: true }, 'unknown option "everything"'],
-  [{ all: "false" }, '"all" is not a boolean'],
-  [{ revoke: 1 }, '"revoke" is not a boolean'],
+  [{ all: "false" }, '"all" is not true or false'],
+  [{ revoke: 1 }, '"revoke" is not true or false'],
   [{ issuer: 5 }, '"issuer" is not a string'],
   [{ fetch: "x" }, '"fetch" is not a function'],
   [{ timeoutMs: 0 }, '"timeoutMs" is not a number of milliseconds above 0'],

@@ -297,6 +297,12 @@ for (const [what, options, variables] of CASES) {
       assertEquals(code, 0, stderr);
       await using session = await start();
       assertEquals((await session.status()).signedIn, true);
+      const again = () => session.signIn({ for: { demand: { scope: "openid email" } } });
+      const { message: demanded } = await rejectsWith("login_required", again);
+      const [, login] = /Sign in with\n {2}(.*)\n/.exec(demanded)!;
+      const signedIn = await world.run(argumentsIn(login!), { env });
+      assertEquals(signedIn.code, 0, signedIn.stderr);
+      assert(!signedIn.stdout.includes("Already signed in"), login);
     });
   });
 }

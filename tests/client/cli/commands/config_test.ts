@@ -130,6 +130,28 @@ configTest("without a file it says where one would be", async (world) => {
   await world.says("config", 0, /^issuer +https:.* settings file$/m);
 });
 
+cliTest("config: the line that keeps settings has the values in force", async (world) => {
+  const { stdout } = await world.says("config --client-id 'my app'", 0);
+  const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
+  await world.says(command!, 0);
+  const { issuer } = world.provider;
+  assertEquals(await settingsIn(world), { issuer, clientId: "my app" });
+});
+
+configTest(
+  "without a place for the file it says why, and no way to keep settings",
+  async (world) => {
+    const off = "VM_AUTH_CONFIG= config";
+    await world.says(off, 0, "none: it is turned off", "!config set");
+    await world.says(
+      `${HOME_VARIABLE}= config`,
+      0,
+      "none: the home folder is not known",
+      "!config set",
+    );
+  },
+);
+
 configTest("set writes a private file, and unset takes out", async (world) => {
   const { issuer, clientId } = world.provider;
   const path = world.settingsPath;
@@ -158,6 +180,25 @@ configTest("set writes a private file, and unset takes out", async (world) => {
   });
 });
 
+configTest("unset of what the file does not have says so, and writes nothing", async (world) => {
+  for (const line of ["config unset model", "config unset --profile tow model"]) {
+    await world.says(line, 0, "model: not in", world.settingsPath, "!unset ");
+    const { json } = await world.says(`${line} --json`, 0);
+    assertEquals(json, { path: world.settingsPath, names: [] });
+  }
+  assertEquals([...Deno.readDirSync(world.home)], []);
+  const path = await world.write({ scope: "openid", profiles: {} });
+  const before = await Deno.readTextFile(path);
+  await world.says(
+    "config unset --profile tow model",
+    0,
+    `model: not in the profile tow of ${path}`,
+  );
+  assertEquals(await Deno.readTextFile(path), before);
+  await world.says("config unset scope model", 0, `unset scope in ${path}`, "model: not in");
+  assertEquals(await settingsIn(world), { profiles: {} });
+});
+
 configTest(
   "two changes at once are both kept, and a temp file of a killed one goes",
   async (world) => {
@@ -177,14 +218,23 @@ configTest(
   },
 );
 
+const CHANGE = "Cannot change the settings:";
+
 const REFUSED: [words: string, said: string][] = [
   ["isuer x", 'Did you mean "issuer"?'],
   ["clientSecret s3cr3t", "Set VM_OIDC_CLIENT_SECRET instead."],
   ["api-key s3cr3t", "Set VM_API_KEY instead."],
-  ["--profile two flow divice", 'profile "two": option "flow" is not one of auto, device'],
+  ["--profile two flow divice", `${CHANGE} option "flow" is not one of auto, device`],
+  ["flow divice", 'Did you mean "device"?'],
+  ["dpop yes", `${CHANGE} option "dpop" is not true or false.`],
   ["--profile 'a|b' flow device", "--profile"],
   ["--profile two issuer ftp://x", "is not an http(s) URL"],
-  ["timeoutMs long", '"timeoutMs" is not a number'],
+  ["timeoutMs long", `${CHANGE} option "timeoutMs" is not a number of milliseconds above 0.`],
+  [
+    "authorizationParameters prompt=login",
+    `${CHANGE} the value of authorizationParameters is not JSON`,
+  ],
+  ["authorizationParameters 7", `${CHANGE} option "authorizationParameters" is not a plain object`],
   ["issuer ''", '"issuer" is empty'],
   [`backendOptions '{"path":"x"}'`, 'no "backend" beside'],
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],

@@ -248,6 +248,21 @@ cliTest(
       assertEquals(stdout.includes("things"), isTerminal);
     }
     assertEquals(world.stored().scope, "openid offline_access email");
+    for (const env of [{}, { VM_OIDC_INTERACTIVE: "0" }] as Record<string, string>[]) {
+      api.reset();
+      api.script.push(demanding(wider, 403));
+      using _ = new OwnEnv({ ...world.env, ...env });
+      using streams = new OwnStreams({ terminal: { columns: 80, rows: 24 } });
+      Object.assign(Deno.stdin, { isTerminal: () => true });
+      // Where nothing is stored, the command asks nobody without --login.
+      const profile = "VM_OIDC_INTERACTIVE" in env ? [] : ["--profile", "other"];
+      const code = await runCli(["api", "things", "--api-host", api.apiHost, ...scope, ...profile]);
+      assertEquals(
+        [code, api.requests.length],
+        [4, 1 - profile.length / 2],
+        streams.written.stderr,
+      );
+    }
   },
 );
 
