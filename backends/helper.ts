@@ -147,7 +147,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       program: "text",
       args: "array",
       env: "texts",
-      timeoutMs: "milliseconds",
+      timeoutMs: "timeout",
       lockFolder: "path",
       lockTimeoutMs: "milliseconds",
     });

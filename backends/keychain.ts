@@ -158,24 +158,35 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    *
    * @throws {CredentialsBackendError} `permission_required`, `keychain_locked`,
    * `backend_unavailable`, `backend_denied`, `backend_timeout`, `backend_corrupt`,
-   * `backend_too_large` for a key that is too long.
+   * `backend_locked` while others keep writing it, `backend_too_large` for a key that is too long.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const account = accountOf(key, this.#client.limits);
+    let last: string | undefined;
     const limits = {
       tries: 10,
       withinMs: this.#timeoutMs,
       pauseMs: 5,
-      over: () => this.#corrupt(key, "a part of the entry is missing or changed"),
+      over: (spent: string) =>
+        new CredentialsBackendError("backend_locked", {
+          action: `read the entry "${printable(key)}" of ${this.location}`,
+          reason: `other programs keep writing it, ${spent}`,
+          remedy: "Try again.",
+        }),
     };
     const { entry } = await repeat(limits, async () => {
       const head = await this.#client.get(account);
       if (head === undefined) return { entry: undefined };
       const text = await this.#read(account, head);
-      if (text === undefined) return undefined; // a writer may have removed its chunks meanwhile
-      const entry = parseObject(text);
-      if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
-      return { entry: entry as OidcCredentials };
+      if (text !== undefined) {
+        const entry = parseObject(text);
+        if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
+        return { entry: entry as OidcCredentials };
+      }
+      // A writer may have removed the chunks meanwhile: then the head is another one by now.
+      if (head === last) throw this.#corrupt(key, "a part of the entry is missing or changed");
+      last = head;
+      return undefined;
     });
     return entry;
   }

@@ -2,7 +2,7 @@ import { assertCredentialsBackend, describeBackend } from "./common/describe_bac
 import { checkOptions } from "./common/check_options.ts";
 import { entryFrom, listKeys } from "./common/read_backend.ts";
 import { backendError } from "./common/foreign_error.ts";
-import { isProbeKey, shareStore } from "./common/marks.ts";
+import { isProbeKey, probeKey, shareStore } from "./common/marks.ts";
 import { sameJson } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
@@ -21,8 +21,7 @@ export interface MigrateOptions {
   /**
    * Whether each entry is deleted from the source once its copy has been read back. Without it a
    * refresh token lives in two places. A provider that rotates tokens makes one copy worthless at
-   * the first refresh of the other: see {@linkcode MigrationResult.liveCopies}. Give two separate stores:
-   * of one store by two names, such as a program and its path, every entry would be removed.
+   * the first refresh of the other: see {@linkcode MigrationResult.liveCopies}.
    *
    * @default {false}
    */
@@ -93,7 +92,7 @@ export async function migrateCredentials(
   const { deleteSource = false } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
-  if (shareStore(from, to)) {
+  if (shareStore(from, to) || deleteSource && await showsWrites(from, to)) {
     throw new CredentialsBackendError("invalid_options", {
       action: "migrate credentials",
       reason: "source and target are one store, or share one, such as a store of a fallback",
@@ -127,6 +126,21 @@ export async function migrateCredentials(
     await locked(first, key, () => locked(second, key, migrate));
   }
   return result;
+}
+
+/**
+ * Whether what is written to the target shows in the source: one store by two names, such as a program and
+ * its path. The only copy of an entry would be taken for the copied one, and deleted.
+ */
+async function showsWrites(from: OidcCredentialsBackend, to: OidcCredentialsBackend) {
+  const key = await probeKey("migration");
+  const probe = { issuer: "probe", client_id: "probe", access_token: crypto.randomUUID() };
+  try {
+    await guarded("write", to, () => to.put(key, probe));
+    return sameJson(await readEntry(from, key), probe);
+  } finally {
+    await guarded("delete", to, () => to.delete(key));
+  }
 }
 
 /** An error of a backend, without secrets that it may quote. */

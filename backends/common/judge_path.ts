@@ -24,11 +24,11 @@ export function lookIfPresent(path: string, look = Deno.lstatSync): Deno.FileInf
 }
 
 /** The fault of anything but a regular file: opening a named pipe would wait for ever. */
-export function faultOfKind(info: Deno.FileInfo): Refusal | undefined {
+export function faultOfKind(info: Deno.FileInfo, advice?: string): Refusal | undefined {
   if (info.isFile) return undefined;
-  if (info.isDirectory) return new Refusal("it is a folder");
-  if (info.isSymlink) return new Refusal("it is a symbolic link");
-  return new Refusal("it is a named pipe, a socket or a device");
+  if (info.isDirectory) return new Refusal("it is a folder", advice);
+  if (info.isSymlink) return new Refusal("it is a symbolic link", advice);
+  return new Refusal("it is a named pipe, a socket or a device", advice);
 }
 
 /** The fault of a file of another user, who could read or replace its content. */

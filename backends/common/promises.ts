@@ -66,8 +66,8 @@ export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): P
 }
 
 /**
- * The result of `run`, or the error that `over` makes after `ms` milliseconds. Not by `setTimeout`, whose first
- * use in a process takes Deno some 4 ms.
+ * The result of `run`, or the error that `over` makes after `ms` milliseconds. Keeps no process of Node alive.
+ * Not by `setTimeout`, whose first use in a process takes Deno some 4 ms.
  */
 export async function within<T>(
   ms: number,
@@ -143,15 +143,24 @@ export class Queue {
     const tail = Promise.all([before, own.promise]);
     this.#tails.set(key, tail);
     try {
-      if (before !== undefined) {
-        const ms = this.#timeoutMs;
-        await within(ms, () => untilAborted(before, signal), () => timedOut(ms));
-      }
+      if (before !== undefined) await this.#wait(before, signal);
       return await fn();
     } finally {
       own.resolve();
       // Not before the earlier runs have ended: after a wait that was given up, they still run.
       tail.then(() => this.#tails.get(key) === tail && this.#tails.delete(key));
+    }
+  }
+
+  /** By a timer that keeps the process alive: in Node that of an AbortSignal does not. */
+  async #wait(before: Promise<unknown>, signal?: AbortSignal) {
+    const ms = this.#timeoutMs;
+    const over = new AbortController();
+    const late = delay(ms, over.signal).then(() => Promise.reject(timedOut(ms)));
+    try {
+      await untilAborted(Promise.race([before, late]), signal);
+    } finally {
+      over.abort();
     }
   }
 }

@@ -72,7 +72,7 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
 function readOnce(path: string, options: PrivateFileOptions): PrivateContent | undefined {
   const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;
-  refuse(faultOfKind(found));
+  refuse(faultOfKind(found, "Give the path of a regular file."));
   // In a shared folder, and behind a link, a named pipe may have come to its place, and would block.
   const isSafe = isWindows || !link.isSymlink && staysInPlace(path, found);
   const file: OpenFile = whileHeld(() =>

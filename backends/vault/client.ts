@@ -1,6 +1,6 @@
 import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
 import { isLoopback, netHost } from "../common/host.ts";
-import { readText } from "../common/http_answer.ts";
+import { parseRetryAfter, readText } from "../common/http_answer.ts";
 import { isObject, parseObject } from "../common/json.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
@@ -67,7 +67,9 @@ export class VaultClient {
       const result = await this.#attempt(request, leftMs);
       if ("status" in result) return result;
       last = result;
-      if (!result.isPassing) throw fault(result);
+      const { isPassing, retryAfterMs = 0 } = result;
+      if (!isPassing || retryAfterMs > leftMs) throw fault(result);
+      if (retryAfterMs > 0) await timer.delay(retryAfterMs, signal);
       return undefined;
     });
   }
@@ -156,7 +158,7 @@ export class VaultClient {
     const { fetch } = this.#options;
     if (fetch === globalThis.fetch) assertNet(address);
     const response = await fetch(url, init);
-    const { status } = response;
+    const { status, headers } = response;
     if (status >= 300 && status < 400) {
       await response.body?.cancel();
       return redirected(response, url);
@@ -168,7 +170,8 @@ export class VaultClient {
     const secret = JSON.stringify({ ...request.body, role: undefined }).slice(0, LONGEST_SECRET);
     const words = vaultWords(body, [request.token ?? "", secret]);
     const trouble = troubleOf(status, text, words);
-    if (trouble !== undefined) return trouble;
+    const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+    if (trouble !== undefined) return { ...trouble, retryAfterMs };
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
     const data = isObject(body?.data) ? body.data : {};
     return { status, body: body ?? {}, data, words };
@@ -207,6 +210,7 @@ interface VaultTrouble {
   readonly code?: CredentialsBackendErrorCode;
   readonly reason: string;
   readonly advice: string;
+  readonly retryAfterMs?: number;
   /** It may be gone at the next try. */
   readonly isPassing?: boolean;
 }

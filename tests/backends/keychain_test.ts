@@ -221,6 +221,16 @@ Deno.test("a reader that a write overtakes gets the new entry", async () => {
   assertEquals(await reader.get(KEY), large("new", 5000));
 });
 
+Deno.test("a keychain entry that others keep writing is busy, not corrupt", async () => {
+  const { client, store } = openWindows();
+  let generation = 100_000_000_000;
+  client.get = (account) =>
+    Promise.resolve(
+      account.includes("#") ? undefined : `validmind-auth chunks v1 ${generation++} 2`,
+    );
+  await rejectsWith("backend_locked", () => store.get(KEY), KEY);
+});
+
 Deno.test("a keychain entry that was cut, changed or emptied is corrupt, never absent", async () => {
   const damages: ((values: Map<string, string>, chunk: string) => void)[] = [
     (values, chunk) => values.delete(chunk),

@@ -94,6 +94,14 @@ test("two backends that share a store are refused, and each entry stays where it
   assertEquals([inner.get("a"), await Array.fromAsync(inner.list())], [entry(), ["a"]]);
 });
 
+test("one store by two names, which nothing tells, is refused before its only copy is deleted", async () => {
+  const good = memory({ a: entry() });
+  const list = () => good.list();
+  const run = () => migrateCredentials(altered(good, { list }), altered(good, { list }), MOVE);
+  await rejectsWith("invalid_options", run, "are one store");
+  assertEquals([good.get("a"), await Array.fromAsync(good.list())], [entry(), ["a"]]);
+});
+
 test("the source is kept where the copy reads back differently, and shows no control characters", async () => {
   const key = "a\x1b[31m";
   const cut = (row: OidcCredentials) => ({ ...row, access_token: "cut" });

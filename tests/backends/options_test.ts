@@ -64,6 +64,7 @@ const WRONG: [Store: new (options: never) => OidcCredentialsBackend, rows: Row[]
     [{}, '"program"'],
     [{ program: "./helper" }, "absolute path"],
     [{ program: "bin/helper" }, "absolute path"],
+    [{ program: "x", timeoutMs: 0 }, '"timeoutMs"'],
     [{ program: "x", env: 7 }, '"env"'],
     [{ program: "x", env: { A: 1 } }, '"env"'],
   ]],

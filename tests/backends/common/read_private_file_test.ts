@@ -101,7 +101,7 @@ const ROWS: Row[] = [
     },
     "it is a named pipe, a socket or a device",
   ],
-  ["a folder", (path) => Deno.mkdirSync(path), "it is a folder"],
+  ["a folder", (path) => Deno.mkdirSync(path), "it is a folder. Give the path of"],
   ["a link of its own", (path) => linkToFile(path, USER), "read"],
   [
     "a gigabyte",

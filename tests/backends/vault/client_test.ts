@@ -32,8 +32,8 @@ async function world(
   return { vault, store, delays: vault.clock.delays };
 }
 
-function status(code: number, errors: unknown[] = []): Answer {
-  return () => json({ errors }, code);
+function status(code: number, errors: unknown[] = [], headers = {}): Answer {
+  return () => json({ errors }, code, headers);
 }
 const text = (body: string, status = 200): Answer => () => new Response(body, { status });
 const failed: Answer = (request) =>
@@ -90,6 +90,17 @@ Deno.test("Vault: a last try has half a second, whatever the waits: else the kno
     await rejectsWith("backend_unavailable", () => store.get(KEY), "sealed");
     assert(left.length > 1 && left.every((ms) => Math.round(ms) >= 500), `${left}`);
   }
+});
+
+Deno.test("Vault: Retry-After is kept to, and too long a one is told at once", async () => {
+  const after = (seconds: string) => status(429, [], { "retry-after": seconds });
+  const { vault, store, delays } = await world([after("3"), after("0")]);
+  await store.get(KEY);
+  const [asked, ...others] = delays.splice(0);
+  assertEquals([asked, others.length], [3_000, 2]);
+  vault.before = after("60");
+  await rejectsWith("backend_unavailable", () => store.get(KEY), "status 429");
+  assertEquals(delays, []);
 });
 
 const LARGE = "put failed due to value being too large; got 2097283 bytes, max: 1048576 bytes";
