@@ -163,9 +163,10 @@ export async function openSession(
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
   }
-  const tokens = tokensOf(resolved, backend, options, asked, async () => {
+  const tokens = tokensOf(resolved, backend, options, asked, async (own) => {
     // With every permission, as in a notebook, the list is not made.
-    if (!NAMES.every((name) => isGranted({ name }))) await check(needs(), "sign_in");
+    if (NAMES.every((name) => isGranted({ name }))) return;
+    await check(own ?? needs(), "sign_in", own && needs);
   });
   const hasAsked = await tokens?.signIn(options.signal, demand);
   resolved.runtime.emit?.({ type: "signed_in", ...endOf(tokens?.held.bearer) });
@@ -194,13 +195,15 @@ function tokensOf(
   backend: OidcCredentialsBackend | undefined,
   options: SessionOptions & { [STORED_ONLY]?: boolean },
   call: InitOptions,
-  beforeProvider: () => Promise<void>,
+  beforeProvider: (own?: readonly PermissionNeed[]) => Promise<void>,
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const isAskable = !asksNobody(identity.flow) &&
     (interactive || options.reauthenticate === "ask");
-  const askAgain = isAskable ? { ...options, flow: identity.flow, call } : undefined;
+  const askAgain = isAskable
+    ? { ...options, flow: identity.flow, call, check: beforeProvider }
+    : undefined;
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),

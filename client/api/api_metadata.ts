@@ -2,12 +2,14 @@ import * as oauth from "oauth4webapi";
 import { given } from "../../backends/common/json.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { SIGN_IN_WORDS } from "../options/declaration.ts";
+import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import { checkCallOptions, runtimeOf } from "../options/resolve_options.ts";
 import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
 import { joinScopes, type Parameters, WORDS } from "./demand.ts";
 import { ApiTransport } from "./transport.ts";
+
+const WELL_KNOWN = "/.well-known/oauth-protected-resource";
 
 const ACTION = "find out how to sign in to the API";
 
@@ -62,10 +64,10 @@ export async function requestMetadata(
   const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
   const { resource_metadata: place = "" } = challenges.find((one) => one.resource_metadata) ?? {};
   // The API for whose address this place is formed, which the typed one is, or is below.
-  const resource = URL.parse(place.replace("/.well-known/oauth-protected-resource", ""));
+  const resource = URL.parse(place.replace(WELL_KNOWN, ""));
   const isAbove = resource && `${bare}/`.startsWith(`${withoutSlash(resource)}/`);
   if (isAbove && URL.parse(place)?.origin === typed.origin) {
-    return await readMetadata(typed, resource, await get(place));
+    return await readMetadata(typed, resource, await get(place), place);
   }
   throw fault;
 }
@@ -75,10 +77,15 @@ function withoutSlash({ href }: URL): string {
 }
 
 /** Reads metadata that is of this resource alone: RFC 9728, section 3.3. */
-async function readMetadata(typed: URL, resource: URL, answer: Response): Promise<DiscoveredApi> {
+async function readMetadata(
+  typed: URL,
+  resource: URL,
+  answer: Response,
+  place = resource.origin + WELL_KNOWN + resource.pathname.replace(/^\/$/, ""),
+): Promise<DiscoveredApi> {
   const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
     .catch(({ message }) => { // a fixed text, unlike its cause
-      throw unusable(`it does not say how to sign in to it, by RFC 9728: ${message}`);
+      throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${message}`);
     });
   const listOf = (name: string, absent: string[] = []) =>
     [metadata[name] ?? absent].flat().map(String);
@@ -117,6 +124,7 @@ function unusable(reason: string): ValidMindAuthError {
   return new ValidMindAuthError("api_metadata_invalid", {
     action: ACTION,
     reason,
-    remedy: `Ask the API's administrator for issuer and client id, and set ${SIGN_IN_WORDS}.`,
+    remedy: `Check the address. Or leave it out, and set ${SIGN_IN_WORDS}, and ` +
+      `${named("apiHost")}: the API's administrator knows them.`,
   });
 }

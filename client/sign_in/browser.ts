@@ -3,7 +3,6 @@ import { isDeno } from "../../backends/common/runtime.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
-import { preflight } from "../permissions/preflight.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import {
   type Authorization,
@@ -31,7 +30,7 @@ export const signInByBrowser: Flow = async (provider, context) => {
   const { ask, signal } = context;
   const { issuer } = provider.identity;
   const setting = resolveRedirect(ask, issuer, "sign in");
-  preflight("sign in in the browser", listenNeeds(setting), "sign_in");
+  await ask.check?.(listenNeeds(setting));
   // Before the page is shown: no other program may take the port in between.
   await using listener = openRedirectListener(setting);
   const authorization = await startAuthorization(provider, {

@@ -1,5 +1,6 @@
 import type { TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, ValidMindAuthError } from "../errors.ts";
+import type { PermissionNeed } from "../format_permissions.ts";
 import type { BrowserOptions } from "../options/browser_options.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { Failure, SignInPage } from "../prompt/prompt.ts";
@@ -17,6 +18,8 @@ export interface AskOptions
   call?: InitOptions & Partial<Pick<SignInOptions, "for">>;
   /** The parameters by which a provider is asked for what an API demands. */
   demanded?: Readonly<Record<string, string>>;
+  /** Checks needs of the flow. Its error names all that the call needs. */
+  check?: (needs: readonly PermissionNeed[]) => Promise<void>;
   [ON_LINK]?: (link: AuthorizationPrompt) => void;
 }
 

@@ -3,6 +3,7 @@ import { CLIENT_SECRET, withClient } from "../../support/client_world.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { wordsIn } from "../../support/permission_flags.ts";
+import { startScriptedProvider } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 
@@ -97,4 +98,35 @@ Deno.test("the command in an error keeps the settings file that is in use", {
   assert(!flags.includes("-A"), command);
   const second = await runDeno({ file, flags, env });
   assertEquals(second.code, 0, second.stderr);
+});
+
+Deno.test("the command of a sign-in that comes to the browser by itself works at once", {
+  ignore: Deno.build.os === "windows", // the flags are for a POSIX shell
+}, async () => {
+  await using provider = await startScriptedProvider();
+  const { issuer, clientId } = provider;
+  provider.discovery = {
+    device_authorization_endpoint: undefined,
+    authorization_endpoint: `${issuer}/authorize`,
+  };
+  await using home = await tempDir();
+  const file = `${home.path}/script.ts`;
+  await Deno.writeTextFile(
+    file,
+    `import { createSession } from "@validmind/auth";
+    const onAuthorizationUrl = () => { console.log("Working on"); Deno.exit(); };
+    await createSession({ onAuthorizationUrl });`,
+  );
+  const env = {
+    HOME: home.path,
+    NO_COLOR: "1",
+    VM_OIDC_ISSUER: issuer,
+    VM_OIDC_CLIENT_ID: clientId,
+  };
+  let flags = ["--allow-env", "--allow-read"];
+  for (const isLast of [false, false, true]) {
+    const { code, stdout, stderr } = await runDeno({ file, flags, env });
+    assertEquals([code, stdout], isLast ? [0, "Working on\n"] : [1, ""], stderr);
+    if (!isLast) flags = wordsIn(/^ {2}deno run (.*)$/m.exec(stderr)![1]!).slice(0, -1);
+  }
 });

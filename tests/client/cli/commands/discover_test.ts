@@ -146,8 +146,12 @@ addressTest("variables of another issuer do not lead the sign-in elsewhere", asy
 });
 
 addressTest("an API that says nothing of itself is told, by code", async (world, api) => {
+  const code = "error (api_metadata_invalid)";
   api.metadata = {};
-  await world.says(`login ${api.address}`, 1, "error (api_metadata_invalid)", "--issuer");
+  await world.says(`login ${api.address}`, 1, code, "--issuer");
+  api.answer = () => json({}, 404);
+  const place = new URL(PLACE, api.address).href;
+  await world.says(`login ${api.address}`, 1, code, `${place} answered 404`, "--api-host");
   await world.says("config discover", 2, "the address is not");
   assertEquals(await settings(world), null);
 });
