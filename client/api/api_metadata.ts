@@ -1,3 +1,4 @@
+import { printable } from "../../backends/common/printable.ts";
 import * as oauth from "oauth4webapi";
 import { given } from "../../backends/common/json.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
@@ -67,7 +68,7 @@ export async function requestMetadata(
   const resource = URL.parse(place.replace(WELL_KNOWN, ""));
   const isAbove = resource && `${bare}/`.startsWith(`${withoutSlash(resource)}/`);
   if (isAbove && URL.parse(place)?.origin === typed.origin) {
-    return await readMetadata(typed, resource, await get(place), place);
+    return await readMetadata(typed, resource, await get(place), printable(place));
   }
   throw fault;
 }

@@ -242,3 +242,14 @@ for (const [index, [allowed, set, outcome]] of PERMITTED.entries()) {
       await rejectsWith("permission_required", resolve, words); // and not the file
     }));
 }
+
+test("each failing call has the caller's place in its stack", async () => {
+  async function userCell(): Promise<unknown> {
+    return await withEnv({ [shared]: "nonsense" }, async () => {
+      const failed = await resolveCredentialsBackend().catch((error) => error);
+      return failed.stack;
+    });
+  }
+  await userCell();
+  assert(String(await userCell()).includes("resolve_credentials_backend_test.ts"));
+});

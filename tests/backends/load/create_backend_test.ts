@@ -10,6 +10,7 @@ import {
   parseBackendKwargs,
   parseBackendSpec,
 } from "../../../backends/load/create_backend.ts";
+import { showSpec } from "../../../backends/load/module_url.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
@@ -226,3 +227,7 @@ for (const [name, kwargs, code, words] of FAULTS) {
     await rejectsWith(code as "invalid_options", () => load(name, kwargs), words);
   });
 }
+
+Deno.test("a module's address is shown without its query, however long that is", () => {
+  assertEquals(showSpec(`x?${"q".repeat(1000)} tail`), "x?…");
+});

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertObjectMatch } from "@std/assert";
+import { tokenText } from "../../../../client/cli/commands/status.ts";
 import { credentialKey } from "../../../../client/credential_key.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { tokensOf } from "../../../support/entries.ts";
@@ -227,4 +228,10 @@ cliTest("list: a store without a list is named, with the way out", async (world)
     words,
     "with issuer (VM_OIDC_ISSUER, --issuer) and clientId",
   );
+});
+
+Deno.test("status: a token is valid to its last second", () => {
+  const report = { state: "valid", expiresAt: new Date(0) } as Parameters<typeof tokenText>[0];
+  assert(tokenText({ ...report, expiresIn: 1 }).startsWith("valid until"));
+  assert(tokenText({ ...report, expiresIn: 0 }).startsWith("ended"));
 });
