@@ -12,18 +12,23 @@ import {
   isFresh,
 } from "../../entry/bearer.ts";
 import { entryStatus } from "../../entry/entry_status.ts";
+import { assertAllowed, findOrigin } from "../../options/places.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus } from "../../signed_in/session.ts";
 import { StoredCredential } from "../../tokens/session_tokens.ts";
 import { type CommandCall, EXIT } from "../command.ts";
 import { columns, printResult } from "../output.ts";
-import { findTarget, type SignInTarget } from "../sign_in_target.ts";
+import { findTarget, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const target = await findTarget(flags, command.action);
   const report = await readStatus(target);
   printResult(flags, report, statusText(report, target));
+  if (target !== undefined) {
+    const { settings } = await findOrigin(sessionOptions(flags), command.action);
+    assertAllowed(settings, command.action, target.backend, target.identity.issuer);
+  }
   if (!report.signedIn) return EXIT.signInNeeded;
 }
 

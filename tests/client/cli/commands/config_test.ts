@@ -65,7 +65,8 @@ configTest("nothing is stored where the administrator's file does not allow it",
     backend: "--backend kv --backend-options kv.json",
     to: "--to kv --to-options kv.json",
   };
-  for (const line of [`login ${kv.backend}`, `token ${kv.backend}`, `migrate ${kv.to}`]) {
+  const commands = ["login", "token", "status"].map((name) => `${name} ${kv.backend}`);
+  for (const line of [...commands, `migrate ${kv.to}`]) {
     const { stderr } = await world.says(line, 1);
     for (const word of [world.settingsPath, "kv is not among", "file"]) {
       assertStringIncludes(stderr, word);
