@@ -63,7 +63,7 @@ export async function authorizeDevice(
     if (server.device_authorization_endpoint === undefined || !isTaken) {
       throw new ValidMindAuthError("device_flow_unsupported", {
         action: `sign in at ${identity.issuer}`,
-        reason: "it offers no device flow that takes this request",
+        reason: "the provider offers no device flow that takes this request",
         remedy: `Set ${BY_BROWSER}.`,
       });
     }

@@ -77,9 +77,9 @@ function withFewerScopes(flow: Flow): Flow {
 /** Says that the sign-in goes on otherwise, unless the caller shows all itself. */
 async function tellChange(
   { ask }: FlowContext,
-  { action, reason }: ValidMindAuthError,
+  { reason }: ValidMindAuthError,
   words: string,
 ) {
   if (isShownByCaller(ask)) return;
-  await showLine(`Cannot ${action}: ${reason}. The sign-in goes on ${words}`);
+  await showLine(`The sign-in goes on ${words} The reason: ${reason}.`);
 }

@@ -106,8 +106,7 @@ const SINGLE = ["state", "code", "error", "iss"];
 
 /** The reasons why an answer is not taken, for the person who copied its address. */
 const FOREIGN =
-  "it is not from this sign-in. Open the link that is shown now, and copy the whole address of the " +
-  "last page, with state and code in it";
+  "it is not from this sign-in, or lacks state and code. Open the link that is shown now";
 const OVER = "its sign-in has ended. Sign in again";
 const SPENT = "it was used already. Wait, or sign in again";
 

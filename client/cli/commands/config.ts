@@ -102,10 +102,7 @@ export async function keepApi(
 
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
-  const named = flags.text("issuer") ?? kept.issuer ??
-    // Enter alone confirms nothing.
-    prompt(`Sign in at ${issuers[0]}? If you know it, answer y, or type another of the issuers:`)
-      ?.replace(/^y$/i, issuers[0]!);
+  const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
   const { apiHost = options.apiHost, issuer: earlier = issuer } = kept;
   if (!isSame(apiHost, options.apiHost) || !isSame(earlier, issuer)) {
@@ -116,16 +113,27 @@ export async function keepApi(
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {
+    const facts = { ...options, issuer, "redirect URI": "http://127.0.0.1/callback" };
     throw fail(
       "no client is known. Give --client-id, or send this to the administrator of the API:\n" +
-        `Which public client may sign in at ${issuer} for ${JSON.stringify(options)}, with a ` +
-        "device code or the redirect URI http://127.0.0.1/callback?",
+        "Which public client may sign in so, with a device code or the redirect URI?\n" +
+        Object.entries(facts).map((fact) => fact.join(": ")).join("\n"),
     );
   }
 
   const words = Object.entries({ ...options, issuer, clientId }).flat().map(String);
   await change(flags, "set", words);
   return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
+}
+
+/** Asks for one of the issuers, three times at most. Enter alone confirms none. */
+function askIssuer(issuers: readonly string[], tries = 3): string | null | undefined {
+  const others = issuers.length > 1 ? ", or type another of the issuers" : "";
+  const question = `Sign in at ${issuers[0]}? If you know it, answer y${others}:`;
+  const typed = prompt(question)?.replace(/^y(es)?$/i, issuers[0]!);
+  const isOver = !typed || /^no?$/i.test(typed) || tries === 1;
+  if (isOver || issuers.some((one) => isSame(one, typed))) return typed;
+  return askIssuer(issuers, tries - 1);
 }
 
 function isSame(one: unknown, other: unknown): boolean {

@@ -107,9 +107,9 @@ addressTest("without a client the message is a text for the administrator", asyn
       `Cannot ${action}: `,
       "--client-id",
       "administrator",
-      issuer,
-      api.address,
-      "redirect URI",
+      `\nissuer: ${issuer}\n`,
+      `\naudience: ${api.address}\n`,
+      "redirect URI: http://127.0.0.1/callback\n",
     );
   }
   assertEquals([await settings(world), world.provider.requests], [null, []]);
@@ -157,8 +157,9 @@ addressTest("an API that says nothing of itself is told, by code", async (world,
 });
 
 const FIRST = "https://first.example.com";
-const TYPED: [typed: string | null, code: number][] = [
+const TYPED: [typed: string | null, code: number, times?: number][] = [
   ["second", 0],
+  ["https://second.example.org", 2, 3],
   ["y", 0],
   ["Y", 0],
   ["n", 2],
@@ -166,7 +167,7 @@ const TYPED: [typed: string | null, code: number][] = [
   [null, 2],
 ];
 
-for (const [typed, code] of TYPED) {
+for (const [typed, code, times = 1] of TYPED) {
   addressTest(
     `in a terminal the person chooses one of two issuers by ${JSON.stringify(typed)}`,
     async (world, api) => {
@@ -185,7 +186,7 @@ for (const [typed, code] of TYPED) {
       } finally {
         globalThis.prompt = prompt;
       }
-      assertEquals(asked, [true]);
+      assertEquals(asked, Array(times).fill(true));
       assertEquals((await settings(world))?.issuer, chosen[`${typed}`]);
       // Confirmed once, and for this API alone.
       if (code === 0) await world.says(`config discover ${api.address} --client-id c`, 0);

@@ -90,7 +90,7 @@ const PROOFS: Row[] = [
 
 const NO_DEVICE = { device_authorization_endpoint: undefined };
 const FLOWS: Row[] = [
-  ["no device flow", "it offers no device flow", all(device, discovery(NO_DEVICE))],
+  ["no device flow", "offers no device flow", all(device, discovery(NO_DEVICE))],
   ["neither flow", "offers no sign-in with a code in the browser", discovery(NO_DEVICE)],
   ["no browser flow", "offers no sign-in with a code", env({ VM_OIDC_FLOW: "browser" })],
   [
