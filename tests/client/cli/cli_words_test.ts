@@ -75,6 +75,12 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["logout --all --client-id x", "Cannot use --client-id with --all"],
 ];
 
+cliTest("words: a sign-out without a provider leads to list and to --all", async (world) => {
+  await world.says("logout", 2, "list, which", "logout --all", "!login ADDRESS", {
+    env: NO_CLIENT,
+  });
+});
+
 const PEOPLE = [["nobody", NO_CLIENT, MISTAKES], ["a client", {}, MORE_MISTAKES]] as const;
 
 for (const [what, env, rows] of PEOPLE) {
