@@ -72,6 +72,7 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["migrate --from file --to memory", "keeps tokens only while this program runs"],
   ["migrate --from file --to kv --delete-source", "keeps tokens only while this program runs"],
   ["token --format yaml", "It takes: exec-credential, git, json."],
+  ["token --json --format git", "Cannot use --json with --format"],
   ["logout --all --client-id x", "Cannot use --client-id with --all"],
 ];
 
