@@ -96,7 +96,7 @@ export async function migrateCredentials(
     throw new CredentialsBackendError("invalid_options", {
       action: "migrate credentials",
       reason: "source and target are one store, or share one, such as a store of a fallback",
-      remedy: "Pass two that share none.",
+      remedy: "Name two that share none; the command line takes --from and --to.",
     });
   }
   // In one order: a migration the other way would wait for this one, and this one for it.

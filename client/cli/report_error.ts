@@ -28,6 +28,7 @@ const SETTING_CODES: readonly string[] = [
 /** What may help beside the sources of the settings. */
 const OTHERWISE: Readonly<Record<string, string>> = {
   missing_api_credentials: ", or login ADDRESS, which asks the API at that address",
+  "logout missing_api_credentials": ", or list, which names the sign-ins, or logout --all",
 };
 
 /**
@@ -69,7 +70,7 @@ export async function hintFor(
   const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid";
   if (isShownByConfig && command !== "config") {
     return `Try: ${PROGRAM} config, which shows where each value comes from${
-      OTHERWISE[code] ?? ""
+      OTHERWISE[`${command} ${code}`] ?? OTHERWISE[code] ?? ""
     }`;
   }
   const isKv = code === "unstable_kv_required";

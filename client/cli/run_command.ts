@@ -31,7 +31,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return await run({ flags, args: line.args, command, commands: COMMANDS }) ?? EXIT.ok;
   } catch (error) {
     const flags = line?.flags;
-    const command = args.find((word) => COMMANDS.some(({ name }) => name === word));
-    return await reportError(error, flags?.has("json") ?? args.includes("--json"), command, flags);
+    const { name } = line?.command ?? COMMANDS.find(({ name }) => name === args[0]) ?? {};
+    return await reportError(error, flags?.has("json") ?? args.includes("--json"), name, flags);
   }
 }

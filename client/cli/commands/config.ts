@@ -163,7 +163,8 @@ async function change(
   const path = placeOfFile(flags);
   const step = way === "set" ? 2 : 1;
   if (words.length === 0 || words.length % step > 0) {
-    throw usageError(`Cannot ${way} a setting: its name or value is missing. Give it.`);
+    const lacking = words.length === 0 ? "its name" : `the value of ${shown(words.at(-1)!, "one")}`;
+    throw usageError(`Cannot ${way} a setting: ${lacking} is missing. Give it.`);
   }
   preflight(CHANGE, folderNeeds(path), "always", all(path));
   const profile = flags.text("profile");

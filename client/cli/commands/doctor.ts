@@ -76,7 +76,7 @@ async function examineSignIn(
   let report!: StatusReport;
   const isRead = await findings.examine("sign-in", async () => {
     report = await readStatus(target);
-    return checkSignIn(report, flags);
+    return checkSignIn(report, flags, findings.isFailed);
   });
   if (!isRead) return undefined;
   if (report.refreshable) {
@@ -123,9 +123,10 @@ function storeOf({ backend, identity }: SignInTarget): CredentialStore {
 }
 
 /** The state of the stored sign-in. */
-function checkSignIn(report: StatusReport, flags: FlagValues): Answer | string {
+function checkSignIn(report: StatusReport, flags: FlagValues, isFailed: boolean): Answer | string {
   if (report.flow !== undefined && report.state !== "valid") {
-    return "no valid token is stored; the next use gets one and asks nobody";
+    const next = isFailed ? "" : "; the next use gets one and asks nobody";
+    return `no valid token is stored${next}`;
   }
   const result = "warning";
   const message = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;

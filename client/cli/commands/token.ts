@@ -1,4 +1,4 @@
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, usageError } from "../command.ts";
 import type { FlagValues, TOKEN_FORMATS } from "../flags.ts";
 import { print, toJsonText } from "../output.ts";
 import { openSession } from "../sign_in_target.ts";
@@ -26,6 +26,9 @@ const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
 
 /** `token`: the only command that prints a secret. */
 export async function run({ flags, command }: CommandCall): Promise<void> {
+  if (flags.has("json") && flags.has("format")) {
+    throw usageError("Cannot use --json with --format: each is a format. Give one.");
+  }
   const format = flags.has("json") ? "json" : flags.text("format") as keyof typeof FORMATS;
   const { bearer, expiresAt } = await readBearer(flags, command.action);
   print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt));

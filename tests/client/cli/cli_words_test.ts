@@ -72,8 +72,15 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["migrate --from file --to memory", "keeps tokens only while this program runs"],
   ["migrate --from file --to kv --delete-source", "keeps tokens only while this program runs"],
   ["token --format yaml", "It takes: exec-credential, git, json."],
+  ["token --json --format git", "Cannot use --json with --format"],
   ["logout --all --client-id x", "Cannot use --client-id with --all"],
 ];
+
+cliTest("words: a sign-out without a provider leads to list and to --all", async (world) => {
+  await world.says("logout", 2, "list, which", "logout --all", "!login ADDRESS", {
+    env: NO_CLIENT,
+  });
+});
 
 const PEOPLE = [["nobody", NO_CLIENT, MISTAKES], ["a client", {}, MORE_MISTAKES]] as const;
 

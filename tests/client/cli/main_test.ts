@@ -57,6 +57,7 @@ Deno.test("main: an error names the help of the command; with --json it is one l
   assertEquals([code, stdout], [2, ""]);
   assertMatch(stderr, /^error \(usage\): Cannot .* it is not known\./);
   assertStringIncludes(stderr, "Try: validmind-auth token --help\n");
+  assertStringIncludes((await runMain("confg", "list")).stderr, "Try: validmind-auth --help\n");
   const { error } = JSON.parse((await runMain("token", "--json", "--heder")).stderr);
   assertEquals([error.code, error.hint], ["usage", "Try: validmind-auth token --help"]);
 });

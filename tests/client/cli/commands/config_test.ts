@@ -239,8 +239,8 @@ const REFUSED: [words: string, said: string][] = [
   ["issuer ''", '"issuer" is empty'],
   [`backendOptions '{"path":"x"}'`, 'no "backend" beside'],
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],
-  ["model", "name or value is missing"],
-  ["", "name or value is missing"],
+  ["scope openid model", 'the value of "model" is missing'],
+  ["", "its name is missing"],
   ["issuer ftp://x", "issuer (VM_OIDC_ISSUER, --issuer) is not an http(s) URL"],
   ["client-id 'a|b'", "--client-id) has a"],
   [

@@ -16,6 +16,7 @@ cliTest("status: nobody is signed in", async (world) => {
   assertEquals((await world.says("status", 4, /^Not signed in\nProvider +http:/)).stderr, "");
   const { json } = await world.says("status --json", 4);
   assertEquals(json, { signed_in: false, state: "none", refreshable: false, ...known(world) });
+  await world.says("status --profile two", 4, /^To sign in: validmind-auth login --profile two$/m);
   assertEquals([...Deno.readDirSync(world.home)], [], "status wrote something");
 });
 
