@@ -58,7 +58,7 @@ export function checkOptions(
     if (value === undefined || fault === undefined) continue;
     const reason = `option "${name}" is ${fault}`;
     const isWord = typeof value === "string" && typeof type !== "string";
-    const near = isWord ? didYouMean(value, type) : "";
+    const near = isWord && didYouMean(value, type);
     throw fail({ action, reason, remedy: near || "Correct it, or leave it out." });
   }
 }

@@ -34,10 +34,11 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
     const { path, names, absent } = await change(flags, way, words);
     const profile = flags.text("profile");
     const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
-    const done = names.length > 0 ? `${way} ${names.join(", ")} in ${place}\n` : "";
-    const source = `${PROGRAM} config shows where each value comes from`;
-    const missed = absent.length > 0 ? `${absent.join(", ")}: not in ${place}; ${source}\n` : "";
-    printResult(flags, { path, names }, done + missed);
+    const lines = [
+      ...names.map((name) => `${way} ${name} in ${place}\n`),
+      ...absent.map((name) => `${name}: not in ${place}; see ${PROGRAM} config\n`),
+    ];
+    printResult(flags, { path, names }, lines.join(""));
     return;
   }
   const isDiscovery = way === "discover";

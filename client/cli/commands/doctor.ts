@@ -125,8 +125,9 @@ function storeOf({ backend, identity }: SignInTarget): CredentialStore {
 /** The state of the stored sign-in. */
 function checkSignIn(report: StatusReport, flags: FlagValues, isFailed: boolean): Answer | string {
   if (report.flow !== undefined && report.state !== "valid") {
-    const next = isFailed ? "" : "; the next use gets one and asks nobody";
-    return `no valid token is stored${next}`;
+    const now = "no valid token is stored";
+    if (isFailed) return now;
+    return `${now}; the next use gets one and asks nobody`;
   }
   const result = "warning";
   const message = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
