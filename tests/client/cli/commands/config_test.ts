@@ -65,8 +65,7 @@ configTest("nothing is stored where the administrator's file does not allow it",
     backend: "--backend kv --backend-options kv.json",
     to: "--to kv --to-options kv.json",
   };
-  const commands = ["login", "token", "status"].map((name) => `${name} ${kv.backend}`);
-  for (const line of [...commands, `migrate ${kv.to}`]) {
+  for (const line of [`login ${kv.backend}`, `token ${kv.backend}`, `migrate ${kv.to}`]) {
     const { stderr } = await world.says(line, 1);
     for (const word of [world.settingsPath, "kv is not among", "file"]) {
       assertStringIncludes(stderr, word);
@@ -74,6 +73,8 @@ configTest("nothing is stored where the administrator's file does not allow it",
   }
   const other = await world.says("login --issuer https://other.example --client-id x --json", 1);
   assertStringIncludes(other.stderr + other.stdout, "refused_by_settings");
+  const { stderr } = await world.says("status --backend memory", 1);
+  assertStringIncludes(stderr, "memory is not among");
   await world.says("status", 0);
   await world.says("logout", 0);
 });
