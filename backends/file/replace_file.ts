@@ -167,8 +167,8 @@ export function makeFolder(file: string): void {
     throw new CredentialsBackendError("backend_denied", {
       action: `make the folder ${path}`,
       reason: "the operating system denies it",
-      remedy: `Set ${HOME_VARIABLE} to a folder that you may write, or give such a path in the ` +
-        "options of the store.",
+      remedy: `Set ${HOME_VARIABLE} to a folder that you may write, or give such a path: in ` +
+        "the options of the store, or for settings as --config.",
       cause: error,
     });
   }
