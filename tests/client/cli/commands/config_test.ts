@@ -135,7 +135,7 @@ configTest("without a file it says where one would be", async (world) => {
 cliTest("config: the line that keeps settings has the values in force", async (world) => {
   const { stdout } = await world.says("config --client-id 'my app'", 0);
   const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
-  await world.says(command!, 0);
+  await world.says(command!.replaceAll('"', "'"), 0); // Windows has the other quotes
   const { issuer } = world.provider;
   assertEquals(await settingsIn(world), { issuer, clientId: "my app" });
 });
