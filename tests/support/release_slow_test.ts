@@ -40,7 +40,11 @@ Deno.test("release: a tarball without a file that it names is found; a version g
   await mustRun(["tar", "-czf", `${path}/torn.tgz`, "-C", path, "package"]);
   assertEquals(await missingFiles(await Deno.readFile(`${path}/torn.tgz`)), ["./client/cli.js"]);
 
-  const answers = async () => (await fetch(registry.env.NPM_CONFIG_REGISTRY + PACKAGE)).status;
+  const answers = async () => {
+    const response = await fetch(registry.env.NPM_CONFIG_REGISTRY + PACKAGE);
+    await response.body?.cancel();
+    return response.status;
+  };
   await assertRejects(() => publishOnce(registry, `${path}/torn.tgz`), Error, "./client/cli.js");
   assertEquals(await answers(), 404);
   await publishOnce(registry, registry.tarball);

@@ -98,6 +98,21 @@ Deno.test("elsewhere many flakes are a failure", async () => {
   assertEquals(await runElsewhere([FILE], options), false);
 });
 
+Deno.test("elsewhere a run that broke off is one flake, however many files it had", async () => {
+  await using folder = await tempDir();
+  const report = `${folder.path}/report.xml`;
+  const files = Array.from({ length: 8 }, (_, index) => `tests/${index}_test.ts`);
+  const said: string[] = [];
+  const run = async (some: readonly string[]) => {
+    if (some.length > 1) return { report: `${report}.none`, trouble: "it broke off" };
+    await Deno.writeTextFile(report, REPORT.replace(/<failure.*?<\/failure>/gs, ""));
+    return { report, trouble: undefined };
+  };
+  const tell = (line: string) => said.push(line);
+  assertEquals(await runElsewhere(files, { faults: [], isTogether: true, tell, run }), true);
+  assertEquals(said.filter((line) => line.startsWith("Flaked: ")).length, 1);
+});
+
 Deno.test("a test may be ignored for want of root by an ordinary user, or of a program without servers", () => {
   const may = (name: string, isRoot: boolean, hasServers: boolean) =>
     mayBeIgnored({ file: FILE, name }, { isRoot, hasServers });

@@ -80,13 +80,19 @@ export async function runElsewhere(
   for (const file of again) last.push(...await runGroup([file], options));
   const failures = last.filter(isFailed);
   for (const one of failures) tell(`FAILED ${describe(one)}`);
-  const flakes = first.filter(({ name }) => !failures.some((one) => one.name === name));
+  const flakes = onePerRun(first.filter(({ name }) => !failures.some((one) => one.name === name)));
   for (const one of flakes) tell(`Flaked: ${describe(one)}`);
   const areFew = flakes.length <= MOST_FLAKES;
   if (!areFew) tell(`FAILED: ${flakes.length} flakes, more than ${MOST_FLAKES}`);
   const counts = countCases(last);
   tell(countsLine(counts));
   return areFew && counts.failed === 0 && counts.passed > 0;
+}
+
+/** Leaves one of the files that failed by the same words: those of a run that broke off as a whole. */
+function onePerRun(flakes: readonly JunitCase[]): JunitCase[] {
+  const keyOf = ({ file, name, message }: JunitCase) => name === file ? message : name;
+  return [...new Map(flakes.map((one) => [keyOf(one), one])).values()];
 }
 
 /** A failed test, with the words of its failure. */
