@@ -37,7 +37,7 @@ const it = await shared(async () => {
   }
   const page = await pageFences("backends/README.md");
   const hash = page.find(({ text }) => text.includes("| sha256sum"))!.text
-    .replace("<issuer>", world.provider.issuer).replace("<client id>", world.provider.clientId);
+    .replace("ISSUER", world.provider.issuer).replace("CLIENT_ID", world.provider.clientId);
   const [name] = (await mustRun(["sh", "-c", hash])).split(" ");
   return { world, kernels, vault: known.vault, name };
 });
