@@ -69,6 +69,9 @@ function pairsOf(flags: FlagValues, flag: FlagName, separator?: string) {
 
 function readHeaders(flags: FlagValues) {
   const pairs = pairsOf(flags, "header", ":");
+  if (pairs.some(([name]) => /^authorization$/i.test(name))) {
+    throw usageError("Cannot use --header: Authorization has the session's token. Leave it out.");
+  }
   try {
     return new Headers(pairs);
   } catch {

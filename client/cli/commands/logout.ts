@@ -1,7 +1,7 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import type { ClearResult } from "../../session.ts";
-import { type CommandCall, EXIT, usageError } from "../command.ts";
+import { type CommandCall, EXIT, PROGRAM, usageError } from "../command.ts";
 import { IDENTITY_FLAGS } from "../flags.ts";
 import { printResult } from "../output.ts";
 import { chooseBackend, findTarget, sessionOptions } from "../sign_in_target.ts";
@@ -32,7 +32,8 @@ function removalText(result: ClearResult): string {
   const { keys, wholeStore } = result;
   const removed = wholeStore
     ? "Removed the whole store, which could not be read.\n"
-    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("") || "Nobody was signed in.\n";
+    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("") ||
+      `Nobody was signed in. To see all sign-ins: ${PROGRAM} list\n`;
   return removed + revocationText(result);
 }
 

@@ -1,7 +1,7 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import { assertAllowed, findOrigin } from "../../options/places.ts";
-import { type CommandCall, usageError } from "../command.ts";
+import { type CommandCall, PROGRAM, usageError } from "../command.ts";
 import { note, printResult } from "../output.ts";
 import { assertPersistent, chooseBackend, sessionOptions } from "../sign_in_target.ts";
 
@@ -19,6 +19,9 @@ export async function run({ flags, command }: CommandCall): Promise<void> {
   });
   const { liveCopies } = result;
   printResult(flags, result, migrationText(result));
+  if (result.copied.length > 0 && flags.has("to")) {
+    note(`To use the new store, name it: ${PROGRAM} config set backend NAME, or --backend.\n`);
+  }
   if (liveCopies.length > 0) {
     note(
       `warning: ${liveCopies.length} refresh token(s) are now in both places. The first refresh of ` +

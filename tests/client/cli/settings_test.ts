@@ -141,7 +141,10 @@ const FILES: [make: () => string | Promise<string>, ...words: string[]][] = [
   [pipe, "it is a named pipe"],
   [() => write({}, 0o664), "mode 0664", "chmod go-w "],
   [() => write(" ".repeat(64 * 1024 + 1)), "65537 bytes"],
-  [() => write({ profiles: { staging: A } }), 'no profile "stagin". Did you mean "staging"?'],
+  [
+    () => write({ profiles: { staging: A } }),
+    'no profile "stagin". Did you mean "staging"? Or give issuer',
+  ],
 ];
 
 posixTest("a file that is named has to be one that nobody else can change", async () => {

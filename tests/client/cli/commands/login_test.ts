@@ -98,7 +98,11 @@ cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => 
   await world.signIn();
   assertEquals((await world.says("logout", 0)).stdout, `Removed ${world.key}\n`);
   assertEquals([world.backend.get(world.key), world.provider.requests], [undefined, []]);
-  await world.says("logout", 0, /^Nobody was signed in\.\n$/);
+  await world.says(
+    "logout",
+    0,
+    /^Nobody was signed in\. To see all sign-ins: validmind-auth list\n$/,
+  );
 
   const { refresh_token } = await world.signIn();
   const { json } = await world.says("logout --revoke --json", 0);
@@ -157,7 +161,8 @@ cliTest("migrate: copies with a warning; --delete-source moves", async (world) =
   const to = new FileCredentialsBackend({ path });
   await world.write({ path }, "to.json");
   const warning = "warning: 1 refresh token(s) are now in both places";
-  const copied = await world.says("migrate --from file --to file --to-options to.json", 0, warning);
+  const migrate = "migrate --from file --to file --to-options to.json";
+  const copied = await world.says(migrate, 0, warning, "config set backend NAME");
   assertEquals(copied.stdout, `Copied   ${world.key}\n`);
   assertEquals([to.get(world.key), world.stored()], [entry, entry]);
   await to.delete(world.key);
