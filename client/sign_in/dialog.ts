@@ -90,7 +90,9 @@ function signedIn(
  */
 function openDialog({ runtime, ask, signal }: AskPersonOptions) {
   const person = new AbortController();
-  const interrupt = isShownByCaller(ask) ? undefined : watchInterrupt(person);
+  // The outcome takes the place of the page, and of the cells there.
+  let afterInterrupt = "Run the cell again.";
+  const interrupt = isShownByCaller(ask) ? undefined : watchInterrupt(person, () => afterInterrupt);
   let opening: Promise<Prompt> | undefined;
   let pastes: Disposable | undefined;
 
@@ -98,7 +100,12 @@ function openDialog({ runtime, ask, signal }: AskPersonOptions) {
   const withWay = (answer: PageAnswer): PageAnswer => {
     const { submit } = answer;
     if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
-    if (notebook() !== undefined) return { ...answer, handIn: twoCells(ask.call) };
+    if (notebook() !== undefined) {
+      const { advice, cells } = twoCells(ask.call);
+      const away = "Run the cell again. If the browser's last page did not load,";
+      afterInterrupt = [`${away} ${advice}`, ...cells].join("\n");
+      return { ...answer, handIn: [`Interrupt this cell, and ${advice}`, ...cells] };
+    }
     if (submit === undefined || !canReadTerminal()) return answer;
     // Before the prompt asks for an address, since the terminal would show it.
     pastes = readPastes({
@@ -164,9 +171,12 @@ function interruption(advice: string, signal: Deno.Signal = "SIGINT") {
  * Lets an interrupt of the notebook's kernel end the sign-in. It would end Deno's kernel, and with it
  * every variable of the notebook. Outside a notebook nothing is watched, and Ctrl-C ends the process.
  */
-export function watchInterrupt(signIn: AbortController): Disposable | undefined {
+export function watchInterrupt(
+  signIn: AbortController,
+  advice: () => string,
+): Disposable | undefined {
   if (notebook() === undefined) return undefined;
-  const onInterrupt = () => signIn.abort(interruption("Run the cell again."));
+  const onInterrupt = () => signIn.abort(interruption(advice()));
   Deno.addSignalListener("SIGINT", onInterrupt);
   return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt) };
 }

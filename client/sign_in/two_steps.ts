@@ -79,8 +79,14 @@ function checkFlow({ flow = "browser" }: SessionOptions) {
 /** The second step of a sign-in in two steps, as its first one names it. */
 export const NEXT_CELL = [
   "Copy its whole address, which can be used once. Run in the next cell:",
-  'const session = await signIn.finish("<address>");',
+  'await signIn.finish("<address>"); // it gives a session',
 ];
+
+/** Two cells that sign in, and the way to them. */
+interface TwoCells {
+  advice: string;
+  cells: string[];
+}
 
 /**
  * The way to hand in an address where a notebook's cell waits for the browser. The two cells sign in to
@@ -89,7 +95,7 @@ export const NEXT_CELL = [
  *
  * @param call The options of the call.
  */
-export function twoCells({ for: wanted, ...call }: NonNullable<AskOptions["call"]> = {}): string[] {
+export function twoCells({ for: wanted, ...call }: NonNullable<AskOptions["call"]> = {}): TwoCells {
   const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
@@ -99,11 +105,11 @@ export function twoCells({ for: wanted, ...call }: NonNullable<AskOptions["call"
     last = "repeat your call";
   }
   const options = members.length === 0 ? "" : `{ ${members.join(", ")} }`;
-  return [
-    `Interrupt this cell, and use two cells. Then ${last}.`,
+  const cells = [
     `const signIn = await vm.startSignIn(${options}); // open its link`,
     'await signIn.finish("<address of the last page>");',
   ];
+  return { advice: `use two cells. Then ${last}.`, cells };
 }
 
 /** Whether an option counts for a sign-in in two steps, which is one in the browser. */

@@ -32,6 +32,10 @@ export class SqliteStore implements OidcCredentialsBackend {
     this.#db.prepare("DELETE FROM entries WHERE key = ?").run(key);
   }
 
+  async *list(): AsyncGenerator<string> {
+    for (const { key } of this.#db.prepare("SELECT key FROM entries").all()) yield String(key);
+  }
+
   async withLock<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T> {
     const holder = crypto.randomUUID();
     while (!this.#take(key, holder)) {

@@ -105,7 +105,7 @@ Deno.test(
 );
 
 Deno.test("interrupts: outside a notebook nothing watches, and Ctrl-C ends the process", () => {
-  assertEquals(watchInterrupt(new AbortController()), undefined);
+  assertEquals(watchInterrupt(new AbortController(), () => ""), undefined);
 });
 
 test("interrupts: in a notebook one ends the sign-in, and not the kernel", async (world) => {
@@ -252,7 +252,7 @@ for (const [what, options] of Object.entries(CALLS)) {
 }
 
 Deno.test("two steps: the shown cells have no secret, and what has no text stays with the person", () => {
-  const [, first] = twoCells({
+  const { cells: [first] } = twoCells({
     clientSecret: "x9-Qwz7-Pk4-Lm2",
     clientSecretFile: "/run/secret",
     fetch,
@@ -264,6 +264,23 @@ Deno.test("two steps: the shown cells have no secret, and what has no text stays
   const options = "{ clientSecret: <as in this cell>, clientSecretFile: " +
     '"/run/secret", fetch: <as in this cell>, timeoutMs: 5000 }';
   assertStringIncludes(first!, `await vm.startSignIn(${options});`);
+});
+
+test("two steps: an interrupted cell still shows the two cells", async ({ provider, backend }) => {
+  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+  const { issuer, clientId } = provider;
+  let interrupt = () => {};
+  using kernel = new FakeKernel();
+  using _add = replace(Deno, "addSignalListener", (_, listener) => void (interrupt = listener));
+  using _remove = replace(Deno, "removeSignalListener", () => {});
+  const options = { issuer, clientId, credentialsBackend: backend, flow: "browser" } as const;
+  const waiting = createSession(options);
+  waiting.catch(() => undefined);
+  while (kernel.displays.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  const shown = cellsIn(kernel.displays.at(-1)!.data["text/plain"]!);
+  interrupt();
+  const { message } = await assertRejects(() => waiting, DOMException, "Run the cell again.");
+  assertEquals(message.split("\n").slice(1), shown);
 });
 
 test("two steps: the cells for an API's demand keep the sign-in until another one meets it", async (world) => {
