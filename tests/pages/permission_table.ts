@@ -106,5 +106,6 @@ async function needRows(): Promise<string[][]> {
 function joinedFlags(permissions: readonly Deno.PermissionDescriptor[]): string[] {
   const shown = permissions.map((one) => one.name === "ffi" ? { ...one, path: LIBRARY } : one);
   // The shell has to expand $HOME.
-  return formatPermissionFlags(shown).replaceAll("'", "").split(" ").filter(Boolean);
+  const flags = formatPermissionFlags(shown).replaceAll("'", "").split(" ").filter(Boolean);
+  return flags.map((flag) => flag.includes("$HOME") ? `"${flag}"` : flag);
 }
