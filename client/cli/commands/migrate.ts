@@ -18,10 +18,8 @@ export async function run({ flags, command }: CommandCall): Promise<void> {
     deleteSource: flags.has("delete-source"),
   });
   const { liveCopies } = result;
-  printResult(flags, result, migrationText(result));
-  if (result.copied.length > 0 && flags.has("to")) {
-    note(`To use the new store, name it: ${PROGRAM} config set backend NAME, or --backend.\n`);
-  }
+  const isNew = result.copied.length > 0 && flags.has("to");
+  printResult(flags, result, migrationText(result) + (isNew ? NEXT : ""));
   if (liveCopies.length > 0) {
     note(
       `warning: ${liveCopies.length} refresh token(s) are now in both places. The first refresh of ` +
@@ -29,6 +27,8 @@ export async function run({ flags, command }: CommandCall): Promise<void> {
     );
   }
 }
+
+const NEXT = `To use the new store, name it: ${PROGRAM} config set backend NAME, or --backend.\n`;
 
 function migrationText({ copied, kept, deleted }: MigrationResult): string {
   const text = [
