@@ -43,11 +43,19 @@ async function runIn(
 
 live.test("the keychain passes the conformance suite, with the permissions it declares", async () => {
   await using session = await startKeyringSession();
-  const { code, stdout, stderr } = await session.run([
-    ...["env", "NO_COLOR=1", DENO, "test", "-A", ...SANITIZE],
-    ...["--config", `${import.meta.dirname}/../../../deno.json`],
-    `${import.meta.dirname}/../../backends/keychain/conformance.ts`,
-  ]);
+  const suite = async () =>
+    await session.run([
+      ...["env", "NO_COLOR=1", DENO, "test", "-A", ...SANITIZE],
+      ...["--config", `${import.meta.dirname}/../../../deno.json`],
+      `${import.meta.dirname}/../../backends/keychain/conformance.ts`,
+    ]);
+  let { code, stdout, stderr } = await suite();
+  // The library gives the keyring two seconds, which a busy machine does not always keep.
+  if (code !== 0 && stdout.includes("its service did not answer")) {
+    // deno-lint-ignore no-console -- `.ci/run` counts what is told so
+    console.log("Flaked: the keychain passes the conformance suite: its service did not answer");
+    ({ code, stdout, stderr } = await suite());
+  }
   assertEquals(code, 0, stdout + stderr);
   assertMatch(stdout, /ok \| \d\d passed \| 0 failed/);
 });
