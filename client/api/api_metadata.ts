@@ -1,11 +1,12 @@
-import { printable } from "../../backends/common/printable.ts";
 import * as oauth from "oauth4webapi";
 import { given } from "../../backends/common/json.ts";
+import { printable } from "../../backends/common/printable.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import { checkCallOptions, runtimeOf } from "../options/resolve_options.ts";
+import { withoutSlash } from "../provider/discovery.ts";
 import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
 import { joinScopes, type Parameters, WORDS } from "./demand.ts";
 import { ApiTransport } from "./transport.ts";
@@ -21,10 +22,8 @@ const MAX_HEADER = 10_000;
 export async function readChallenges(header: string): Promise<readonly Parameters[]> {
   const headers = { "www-authenticate": header.slice(0, MAX_HEADER) };
   // Any of its checks of an answer gives the challenges as the cause of its error.
-  const { cause } = await oauth.processRevocationResponse(
-    new Response(null, { status: 401, headers }),
-  )
-    .catch((error) => error);
+  const answer = new Response(null, { status: 401, headers });
+  const { cause } = await oauth.processRevocationResponse(answer).catch((error) => error);
   return [cause].flat().map(({ parameters = {} }) => parameters);
 }
 
@@ -50,7 +49,7 @@ export async function requestMetadata(
   };
   const means = { [oauth.customFetch]: get, [oauth.allowInsecureRequests]: true }; // it was checked
   // A slash at the end makes another API and another place, and people do not see it.
-  const bare = withoutSlash(typed);
+  const bare = withoutSlash(typed.href);
   let fault: unknown;
   for (const form of new Set([typed.href, new URL(bare).href, `${bare}/`])) {
     const resource = new URL(form);
@@ -66,15 +65,11 @@ export async function requestMetadata(
   const { resource_metadata: place = "" } = challenges.find((one) => one.resource_metadata) ?? {};
   // The API for whose address this place is formed, which the typed one is, or is below.
   const resource = URL.parse(place.replace(WELL_KNOWN, ""));
-  const isAbove = resource && `${bare}/`.startsWith(`${withoutSlash(resource)}/`);
+  const isAbove = resource && `${bare}/`.startsWith(`${withoutSlash(resource.href)}/`);
   if (isAbove && URL.parse(place)?.origin === typed.origin) {
     return await readMetadata(typed, resource, await get(place), printable(place));
   }
   throw fault;
-}
-
-function withoutSlash({ href }: URL): string {
-  return href.replace(/\/$/, "");
 }
 
 /** Reads metadata that is of this resource alone: RFC 9728, section 3.3. */
