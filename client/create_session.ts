@@ -92,9 +92,7 @@ export async function startSignIn(
   options: SessionOptions & Partial<Pick<SignInOptions, "for">> = {},
 ): Promise<StartedSignIn> {
   const { startInBrowser } = await import("./sign_in/two_steps.ts");
-  const open = (asked: SessionOptions, demand?: ApiDemand) =>
-    openSession(asked, "createSession", demand).catch(throwToCaller);
-  return await startInBrowser(open, options);
+  return await startInBrowser(openSession, options);
 }
 
 /** Lets the person be asked for what an API demands, and not for a first sign-in. */

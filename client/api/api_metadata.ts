@@ -18,13 +18,18 @@ const ACTION = "find out how to sign in to the API";
 /** More than any API sends. The time to read a header grows with the square of its length. */
 const MAX_HEADER = 10_000;
 
-/** The parameters of each challenge in a `WWW-Authenticate` header. */
-export async function readChallenges(header: string): Promise<readonly Parameters[]> {
-  const headers = { "www-authenticate": header.slice(0, MAX_HEADER) };
+/** The first challenge in a `WWW-Authenticate` header whose parameter `name` begins so. */
+export async function findChallenge(
+  header: string | null,
+  name: string,
+  begin: string,
+): Promise<Parameters> {
+  const headers = { "www-authenticate": header?.slice(0, MAX_HEADER) ?? "" };
   // Any of its checks of an answer gives the challenges as the cause of its error.
   const answer = new Response(null, { status: 401, headers });
   const { cause } = await oauth.processRevocationResponse(answer).catch((error) => error);
-  return [cause].flat().map(({ parameters = {} }) => parameters);
+  const found = [cause].flat().find(({ parameters }) => parameters?.[name]?.startsWith(begin));
+  return found?.parameters ?? {};
 }
 
 /**
@@ -47,27 +52,26 @@ export async function requestMetadata(
     const text = await transport.readText(request, answer, 65_536); // more than any API publishes
     return new Response(text || null, answer);
   };
-  const means = { [oauth.customFetch]: get, [oauth.allowInsecureRequests]: true }; // it was checked
   // A slash at the end makes another API and another place, and people do not see it.
   const bare = withoutSlash(typed.href);
   let fault: unknown;
   for (const form of new Set([typed.href, new URL(bare).href, `${bare}/`])) {
     const resource = new URL(form);
+    const place = resource.origin + WELL_KNOWN + resource.pathname.replace(/^\/$/, "");
     try {
-      const answer = await oauth.resourceDiscoveryRequest(resource, means);
-      return await readMetadata(typed, resource, answer);
+      return await readMetadata(typed, resource, place, await get(place));
     } catch (error) {
       fault ??= error;
     }
   }
   const { headers } = await get(typed.href);
-  const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
-  const { resource_metadata: place = "" } = challenges.find((one) => one.resource_metadata) ?? {};
+  const header = headers.get("www-authenticate");
+  const { resource_metadata: place = "" } = await findChallenge(header, "resource_metadata", "");
   // The API for whose address this place is formed, which the typed one is, or is below.
   const resource = URL.parse(place.replace(WELL_KNOWN, ""));
   const isAbove = resource && `${bare}/`.startsWith(`${withoutSlash(resource.href)}/`);
   if (isAbove && URL.parse(place)?.origin === typed.origin) {
-    return await readMetadata(typed, resource, await get(place), printable(place));
+    return await readMetadata(typed, resource, printable(place), await get(place));
   }
   throw fault;
 }
@@ -76,8 +80,8 @@ export async function requestMetadata(
 async function readMetadata(
   typed: URL,
   resource: URL,
+  place: string,
   answer: Response,
-  place = resource.origin + WELL_KNOWN + resource.pathname.replace(/^\/$/, ""),
 ): Promise<DiscoveredApi> {
   const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
     .catch(({ message }) => { // a fixed text, unlike its cause

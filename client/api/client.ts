@@ -18,8 +18,8 @@ import {
 
 export interface RenewalOptions {
   rejected?: OwnHeaders;
-  /** The claims that a refresh asks for; `false` where no refresh helps. */
-  claims?: string | false | undefined;
+  /** The demand behind the refusal. A refresh helps only where it wants claims. */
+  demand?: ApiDemand | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -107,7 +107,7 @@ export class ApiClient {
     const { url, init } = request;
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
-    const response = await this.#transport.send(request, credentials);
+    let response = await this.#transport.send(request, credentials);
     if (![401, 403].includes(response.status) || !this.#options.canRenew) return response;
     // After a redirect to another origin, a refusal is not about the session's token.
     if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
@@ -118,14 +118,12 @@ export class ApiClient {
       const first = wantsNonce ? "" : "call accessToken({ forceRefresh: true }), then ";
       const advice =
         `The body is a stream, which cannot be sent again: ${first}send it with a new stream.`;
-      throw await this.#apiError(request, response, advice, demand);
+      throw await this.#apiError(request, response, demand, advice);
     }
     if (wantsNonce) return response;
-    const claims = demand && (demand.claims ?? false); // no refresh meets another demand
-    const renewed = await this.#renew({ rejected: credentials.headers, claims, signal }, response);
-    let answer = response;
-    if (renewed) answer = await this.#sendAgain(request, response, renewed);
-    return await this.#meetDemand(request, answer);
+    const renewed = await this.#renew({ rejected: credentials.headers, demand, signal }, response);
+    if (renewed) response = await this.#sendAgain(request, response, renewed);
+    return await this.#meetDemand(request, response);
   }
 
   async #sendAgain(request: ApiRequest, refused: Response, credentials: ApiCredentials) {
@@ -137,10 +135,10 @@ export class ApiClient {
   }
 
   /** Gives an answer without a demand. The person is asked once: another demand is an error. */
-  async #meetDemand(request: ApiRequest, response: Response): Promise<Response> {
+  async #meetDemand(request: ApiRequest, refused: Response): Promise<Response> {
     const { session, credentials } = this.#options;
     const signal = request.init.signal ?? undefined;
-    let answer = response;
+    let answer = refused;
     let demand = await this.#demandOf(answer);
     if (demand && session && !namesApi(demand)) {
       await session.signIn({ for: { demand }, signal });
@@ -148,18 +146,16 @@ export class ApiClient {
       demand = await this.#demandOf(answer);
     }
     if (demand === undefined) return answer;
-    throw await this.#apiError(request, answer, undefined, demand);
+    throw await this.#apiError(request, answer, demand);
   }
 
   /** The demand of an answer. One that echoes what the session knows is none. */
   async #demandOf({ ok, headers }: Response): Promise<ApiDemand | undefined> {
-    const header = headers.get("www-authenticate") ?? "";
-    if (ok || !header.includes("insufficient_")) return undefined;
-    const { readChallenges } = await import("./api_metadata.ts");
-    const challenges = await readChallenges(header);
-    // RFC 9470, Microsoft Entra, RFC 6750.
-    const found = challenges.find(({ error }) => error?.startsWith("insufficient_"));
-    const demand = readDemand(found ?? {});
+    const header = headers.get("www-authenticate");
+    const begin = "insufficient_"; // RFC 9470, Microsoft Entra, RFC 6750
+    if (ok || !header?.includes(begin)) return undefined;
+    const { findChallenge } = await import("./api_metadata.ts");
+    const demand = readDemand(await findChallenge(header, "error", begin));
     const text = JSON.stringify(demand ?? "");
     if (redact(text, this.#options.runtime.secrets) === text) return demand;
     return undefined;
@@ -207,8 +203,8 @@ export class ApiClient {
   async #apiError(
     request: ApiRequest,
     response: Response,
-    advice?: string,
     demand?: ApiDemand,
+    advice?: string,
   ) {
     const { status, headers } = response;
     const text = await this.#transport.readText(request, response, MAX_ERROR_BYTES);

@@ -15,9 +15,11 @@ export const ON_LINK: unique symbol = Symbol("on link");
 export interface AskOptions
   extends BrowserOptions, Pick<InitOptions, "flow" | "onDeviceCode" | "openBrowser"> {
   /** The options of the call alone, for words that repeat it. */
-  call?: InitOptions & Partial<Pick<SignInOptions, "for">>;
+  call?: InitOptions;
+  /** The demand of an API, for the same words. */
+  for?: SignInOptions["for"];
   /** The parameters by which a provider is asked for what an API demands. */
-  demanded?: Readonly<Record<string, string>>;
+  demanded?: BrowserOptions["authorizationParameters"];
   /** Checks needs of the flow. Its error names all that the call needs. */
   check?: (needs: readonly PermissionNeed[]) => Promise<void>;
   [ON_LINK]?: (link: AuthorizationPrompt) => void;

@@ -1,13 +1,17 @@
 import { given } from "../../backends/common/json.ts";
-import { type ApiDemand, invalidOptions, ValidMindAuthError } from "../errors.ts";
+import { type ApiDemand, invalidOptions, throwToCaller, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
 import { checkSessionOptions, demandIn } from "../options/resolve_options.ts";
 import type { Session, SignInOptions, StartedSignIn } from "../session.ts";
-import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
-import { type AskOptions, ON_LINK } from "./flow.ts";
+import type { AuthorizationPrompt, InitOptions, SessionOptions } from "../session_options.ts";
+import { ON_LINK } from "./flow.ts";
 
 /** The function that signs in. */
-type OpenSession = (options: SessionOptions, demand?: ApiDemand) => Promise<Session>;
+type OpenSession = (
+  options: SessionOptions,
+  call: "createSession",
+  demand?: ApiDemand,
+) => Promise<Session>;
 
 /**
  * Starts a sign-in in the browser, and gives it back as soon as its link is shown: one cell shows the link,
@@ -17,23 +21,26 @@ export async function startInBrowser(
   openSession: OpenSession,
   { for: wanted, ...options }: SessionOptions & Partial<SignInOptions>,
 ): Promise<StartedSignIn> {
-  const action = "start the sign-in";
-  const asked = checkSessionOptions(options, action, false);
-  const demand = wanted && demandIn(action, { for: wanted });
+  const asked = checkSessionOptions(options, "start the sign-in", false);
+  const demand = wanted && demandIn("start the sign-in", { for: wanted });
   checkFlow(asked);
   const stop = new AbortController();
   let newest: AuthorizationPrompt | undefined;
   let next = Promise.withResolvers<AuthorizationPrompt>();
-  const session = openSession({
-    ...asked,
-    flow: "browser",
-    signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
-    [ON_LINK]: (link: AuthorizationPrompt) => {
-      newest = link;
-      next.resolve(link);
-      next = Promise.withResolvers(); // for the link after it, with fewer scopes
-    },
-  } as SessionOptions, demand);
+  const session = openSession(
+    {
+      ...asked,
+      flow: "browser",
+      signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
+      [ON_LINK]: (link: AuthorizationPrompt) => {
+        newest = link;
+        next.resolve(link);
+        next = Promise.withResolvers(); // for the link after it, with fewer scopes
+      },
+    } as SessionOptions,
+    "createSession",
+    demand,
+  ).catch(throwToCaller);
   let hasEnded = false;
   const end = session.then(() => undefined).finally(() => hasEnded = true);
   /** A link; `undefined` where the sign-in ends before. */
@@ -94,8 +101,9 @@ interface TwoCells {
  * nothing of it is lost.
  *
  * @param call The options of the call.
+ * @param wanted The demand of an API that the sign-in has to meet.
  */
-export function twoCells({ for: wanted, ...call }: NonNullable<AskOptions["call"]> = {}): TwoCells {
+export function twoCells(call: InitOptions = {}, wanted?: SignInOptions["for"]): TwoCells {
   const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);

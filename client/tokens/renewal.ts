@@ -152,10 +152,9 @@ export class TokenRenewal extends EntryRenewal {
     const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
     const action = `sign in again at ${identity.issuer}`;
     const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
-    const call = { ...askAgain!.call, for: { demand } };
     return {
       provider,
-      ask: { ...askAgain, authorizationParameters, demanded, call },
+      ask: { ...askAgain, authorizationParameters, demanded, for: { demand } },
       previous: { scope } as OidcCredentials,
       /** The error for tokens of another person than the stored ones, and for those that do not meet the demand. */
       faultIn(entry: OidcCredentials, present = before) {

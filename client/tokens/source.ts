@@ -69,17 +69,17 @@ export class TokenSource {
    * The bearer token after a request; another one than the API has refused. Within a minute after it has
    * refused a new one as well, only one that somebody else has stored.
    *
-   * @param claims The claims that a refresh asks for; `false` where no refresh helps.
+   * @param demand The demand of the API. No refresh meets it, unless it is for claims.
    */
   async bearerAfter(
     rejected: string | undefined,
     signal?: AbortSignal,
-    claims?: string | false,
+    demand?: ApiDemand,
   ): Promise<Bearer> {
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
-    const mayRenew = !isQuiet && claims !== false;
+    const mayRenew = !isQuiet && (demand === undefined || demand.claims !== undefined);
     if (rejected === undefined || mayRenew) {
-      return await this.bearer(rejected, signal, claims || undefined);
+      return await this.bearer(rejected, signal, demand?.claims);
     }
     const adopt = async () => await (await this.renewal()).adoptStored(rejected);
     const stored = await untilAborted(adopt(), signal);

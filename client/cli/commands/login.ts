@@ -48,7 +48,7 @@ async function signIn(
   await using _session = await openSession(
     {
       ...options,
-      ...demand?.scope && { authorizationParameters }, // its scope goes with that of the sign-in
+      ...demand && { authorizationParameters }, // its scope goes with that of the sign-in
       credentialsBackend: backend,
       interactive: true,
       onEvent: ({ type }: AuthEvent) => void (isAsked ||= type === sign),
