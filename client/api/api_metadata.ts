@@ -43,12 +43,13 @@ export async function requestMetadata(
   checkCallOptions(ACTION, options, { signal: "signal", fetch: "function" });
   const typed = secureUrl(address, "the address", ACTION);
   typed.search = typed.hash = "";
-  const { signal, fetch = globalThis.fetch } = options;
-  const transport = new ApiTransport(runtimeOf({ fetch }));
+  const runtime = runtimeOf(options);
+  const transport = new ApiTransport(runtime);
   // The request carries nothing, follows no redirect, and has an end.
   const get = async (href: string) => {
-    const request = { url: new URL(href), init: { signal, redirect: "error" } } as const;
-    const answer = await transport.send(request, { headers: {}, fetch });
+    const init = { signal: options.signal, redirect: "error" } as const;
+    const request = { url: new URL(href), init };
+    const answer = await transport.send(request, { headers: {}, fetch: runtime.fetch });
     const text = await transport.readText(request, answer, 65_536); // more than any API publishes
     return new Response(text || null, answer);
   };

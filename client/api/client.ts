@@ -6,7 +6,7 @@ import { type ApiDemand, ApiError, codeOf, invalidOptions, ValidMindAuthError } 
 import { named } from "../options/declaration.ts";
 import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams, Session } from "../session.ts";
-import { demandParts, namesApi, readDemand } from "./demand.ts";
+import { readDemand } from "./demand.ts";
 import {
   actionOf,
   type ApiCredentials,
@@ -33,11 +33,17 @@ interface ApiClientOptions {
   /** Called where the API refuses the new ones as well. */
   onRefusedAgain: () => void;
   /** Asks the person for another sign-in, where that is wanted. */
-  session?: Pick<Session, "signIn"> | undefined;
+  session?: Session;
 }
 
 /** More of an error than its excerpt needs. The rest is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
+
+/**
+ * A scope that names an API, by its address or as Microsoft Entra does by its id. It may be another one: a
+ * token with its scope would be for that API, and this one would get it.
+ */
+const NAMES_API = /:\/\/|(^| )[\da-f-]{36}\//i;
 
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
 
@@ -108,11 +114,11 @@ export class ApiClient {
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
     let response = await this.#transport.send(request, credentials);
-    if (![401, 403].includes(response.status) || !this.#options.canRenew) return response;
+    if (!this.#options.canRenew) return response;
     // After a redirect to another origin, a refusal is not about the session's token.
     if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
     const demand = await this.#demandOf(response);
-    if (demand === undefined && response.status !== 401) return response;
+    if (!demand && response.status !== 401) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
       const first = wantsNonce ? "" : "call accessToken({ forceRefresh: true }), then ";
@@ -140,20 +146,20 @@ export class ApiClient {
     const signal = request.init.signal ?? undefined;
     let answer = refused;
     let demand = await this.#demandOf(answer);
-    if (demand && session && !namesApi(demand)) {
+    if (demand && session && !NAMES_API.test(demand.scope ?? "")) {
       await session.signIn({ for: { demand }, signal });
       answer = await this.#sendAgain(request, answer, await credentials({ signal }));
       demand = await this.#demandOf(answer);
     }
-    if (demand === undefined) return answer;
+    if (!demand) return answer;
     throw await this.#apiError(request, answer, demand);
   }
 
   /** The demand of an answer. One that echoes what the session knows is none. */
-  async #demandOf({ ok, headers }: Response): Promise<ApiDemand | undefined> {
+  async #demandOf({ status, headers }: Response): Promise<ApiDemand | undefined> {
     const header = headers.get("www-authenticate");
     const begin = "insufficient_"; // RFC 9470, Microsoft Entra, RFC 6750
-    if (ok || !header?.includes(begin)) return undefined;
+    if (![401, 403].includes(status) || !header?.includes(begin)) return undefined;
     const { findChallenge } = await import("./api_metadata.ts");
     const demand = readDemand(await findChallenge(header, "error", begin));
     const text = JSON.stringify(demand ?? "");
@@ -209,12 +215,17 @@ export class ApiClient {
     const { status, headers } = response;
     const text = await this.#transport.readText(request, response, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
+    const json = JSON.stringify(demand);
     const parts = {
       action: actionOf(request),
       reason: `the API answered ${status} (${printable(body) || "no text"})`,
       remedy: advice ?? adviceOn(status, this.#options.canRenew),
       retryAfterMs: parseRetryAfter(headers.get("retry-after")),
-      ...demand && demandParts(demand),
+      ...demand && {
+        reason: `the API demands another sign-in: ${json}`,
+        remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
+          `await session.signIn({ for: { demand: ${json} } });`,
+      },
     };
     return new ApiError(parts, status, body, demand);
   }

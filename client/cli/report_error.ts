@@ -119,7 +119,7 @@ function signInCall(
   flags: FlagValues,
 ): string | undefined {
   const own = valueFlags(flags, [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS]);
-  if (demand !== undefined) return `login${own}${demandFlags(demand)}`;
+  if (demand) return `login${own}${demandFlags(demand)}`;
   if (code !== "login_required") return undefined;
   if (signIn === undefined) return `token --login${own}`;
   const named = {

@@ -180,16 +180,15 @@ export async function openSession(
 ): Promise<Session> {
   const target = await findTarget(flags, action, isApi);
   const isAsked = flags.has("login");
-  const again = {
-    reauthenticate: "ask",
-    interactive: isAsked || undefined,
-    [STORED_ONLY]: !isAsked,
-  };
   return await createSession({
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,
     interactive: isAsked,
-    ...isApi && canReadTerminal() && again,
+    ...isApi && canReadTerminal() && {
+      reauthenticate: "ask",
+      interactive: isAsked || undefined,
+      [STORED_ONLY]: !isAsked,
+    },
   } as SessionOptions);
 }
 

@@ -247,7 +247,7 @@ export function checkSessionOptions(
 export function demandIn(action: string, options: SignInOptions): ApiDemand {
   checkCallOptions(action, options, { for: "object", signal: "signal" });
   const { for: { demand } = {} } = options;
-  if (demand !== undefined) return demand;
+  if (demand) return demand;
   throw invalidOptions(action, "the error has no demand of an API", "Give one that has it.");
 }
 

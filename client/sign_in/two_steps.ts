@@ -108,7 +108,7 @@ export function twoCells(call: InitOptions = {}, wanted?: SignInOptions["for"]):
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
   let last = "run this cell again";
-  if (wanted !== undefined) {
+  if (wanted) {
     members.push(`for: ${JSON.stringify(wanted)}`);
     last = "repeat your call";
   }

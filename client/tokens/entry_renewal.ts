@@ -177,7 +177,7 @@ export class EntryRenewal extends EntryUse {
     const { store } = this;
     const { asksPerson, ...consequence } = CONSEQUENCES[cause.kind ?? "refused"];
     // The API chose the claims: their refusal says nothing of the grant.
-    const keepsGrant = consequence.keepsGrant || claims !== undefined;
+    const keepsGrant = consequence.keepsGrant || claims;
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);

@@ -58,9 +58,13 @@ export class TokenRenewal extends EntryRenewal {
   /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
   async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
     const { askAgain, beforeProvider } = this.options;
-    if (askAgain === undefined) {
-      const reason = "the API demands another sign-in, and nobody may be asked";
-      throw loginRequired(this.options, reason, undefined, demand);
+    if (!askAgain) {
+      throw loginRequired(
+        this.options,
+        "the API demands another sign-in, and nobody may be asked",
+        undefined,
+        demand,
+      );
     }
     await beforeProvider();
     if (!isShownByCaller(askAgain)) {
@@ -111,11 +115,9 @@ export class TokenRenewal extends EntryRenewal {
       return await store.read(true);
     };
     const before = await untilAborted(store.withLock(prove, { signal }), signal);
-    const [again, { askPerson }] = await Promise.all([
-      demand && this.#prepareAgain(demand, store.unstored ?? before),
-      import("../sign_in/dialog.ts"),
-    ]);
+    const again = demand && await this.#prepareAgain(demand, store.unstored ?? before);
     const provider = again?.provider ?? await this.openProvider();
+    const { askPerson } = await import("../sign_in/dialog.ts");
     return await askPerson(provider, {
       runtime,
       ask: again?.ask ?? ask!,
@@ -158,7 +160,9 @@ export class TokenRenewal extends EntryRenewal {
       previous: { scope } as OidcCredentials,
       /** The error for tokens of another person than the stored ones, and for those that do not meet the demand. */
       faultIn(entry: OidcCredentials, present = before) {
-        if ([before, present].some((one) => isOtherPerson(one, entry))) {
+        const sub = subOf(entry);
+        // An ID token that names nobody is another's.
+        if ([before, present].some((one) => one?.id_token && (subOf(one) ?? "") !== sub)) {
           return new ValidMindAuthError("id_token_invalid", {
             action,
             reason: "the new ID token is of another person",
@@ -233,7 +237,7 @@ export class TokenRenewal extends EntryRenewal {
     const { unstored } = this.store;
     if (unstored !== undefined && coversScope(unstored, this.options.identity.scope)) {
       this.#held.adoptUnstored(unstored);
-    } else if (claims === undefined && endsSignIn(error)) this.#held.dropRefreshToken();
+    } else if (!claims && endsSignIn(error)) this.#held.dropRefreshToken();
   }
 
   /** Takes over the stored entry where it has a fresh bearer other than `rejected`. */
@@ -258,11 +262,9 @@ export class TokenRenewal extends EntryRenewal {
   }
 }
 
-/** Whether an entry is of another person than an earlier one. An ID token that names nobody is another's. */
-function isOtherPerson(earlier: OidcCredentials | undefined, entry: OidcCredentials) {
-  if (!earlier?.id_token) return false;
-  const [old, own] = [earlier, entry].map((one) => readClaims(`${one.id_token}`)?.sub);
-  return old === undefined || old !== own;
+/** The person of an entry, as its ID token names one. */
+function subOf({ id_token }: OidcCredentials) {
+  return readClaims(`${id_token}`)?.sub;
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */

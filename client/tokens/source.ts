@@ -77,7 +77,7 @@ export class TokenSource {
     demand?: ApiDemand,
   ): Promise<Bearer> {
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
-    const mayRenew = !isQuiet && (demand === undefined || demand.claims !== undefined);
+    const mayRenew = !isQuiet && (!demand || demand.claims);
     if (rejected === undefined || mayRenew) {
       return await this.bearer(rejected, signal, demand?.claims);
     }

@@ -105,8 +105,7 @@ export async function keepApi(
   note(toJsonText({ issuers, ...options }, 2));
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
-  const { apiHost = options.apiHost, issuer: earlier = issuer } = kept;
-  if (!isSame(apiHost, options.apiHost) || !isSame(earlier, issuer)) {
+  if (!isSame(kept.apiHost, options.apiHost) || !isSame(kept.issuer, issuer)) {
     throw fail("the settings are of another API or issuer. Give --profile NAME for this one.");
   }
   if (issuer === undefined) {
@@ -137,8 +136,9 @@ function askIssuer(issuers: readonly string[], tries = 3): string | null | undef
   return askIssuer(issuers, tries - 1);
 }
 
+/** Whether two addresses are the same. One that is not kept yet may be any. */
 function isSame(one: unknown, other: unknown): boolean {
-  return normalizeIssuer(`${one}`) === normalizeIssuer(`${other}`);
+  return normalizeIssuer(`${one ?? other}`) === normalizeIssuer(`${other}`);
 }
 
 function placeWords(path: string | undefined, isAbsent: boolean) {
