@@ -199,17 +199,14 @@ function tokensOf(
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const isAskable = !asksNobody(identity.flow) &&
     (interactive || options.reauthenticate === "ask");
-  const askAgain = isAskable
-    ? { ...options, flow: identity.flow, call, check: beforeProvider }
-    : undefined;
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: interactive && !options[STORED_ONLY] ? askAgain : undefined,
-    askAgain,
+    ask: isAskable ? { ...options, flow: identity.flow, call, check: beforeProvider } : undefined,
+    asksFirst: isAskable && interactive && !options[STORED_ONLY],
     beforeProvider,
   });
 }

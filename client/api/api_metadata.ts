@@ -18,15 +18,15 @@ const ACTION = "find out how to sign in to the API";
 /** More than any API sends. The time to read a header grows with the square of its length. */
 const MAX_HEADER = 10_000;
 
-/** The first challenge in a `WWW-Authenticate` header whose parameter `name` begins so. */
+/** The first challenge of an answer whose parameter `name` begins so. */
 export async function findChallenge(
-  header: string | null,
+  headers: Headers,
   name: string,
   begin: string,
 ): Promise<Parameters> {
-  const headers = { "www-authenticate": header?.slice(0, MAX_HEADER) ?? "" };
+  const header = headers.get("www-authenticate")?.slice(0, MAX_HEADER) ?? "";
   // Any of its checks of an answer gives the challenges as the cause of its error.
-  const answer = new Response(null, { status: 401, headers });
+  const answer = new Response(null, { status: 401, headers: { "www-authenticate": header } });
   const { cause } = await oauth.processRevocationResponse(answer).catch((error) => error);
   const found = [cause].flat().find(({ parameters }) => parameters?.[name]?.startsWith(begin));
   return found?.parameters ?? {};
@@ -66,8 +66,7 @@ export async function requestMetadata(
     }
   }
   const { headers } = await get(typed.href);
-  const header = headers.get("www-authenticate");
-  const { resource_metadata: place = "" } = await findChallenge(header, "resource_metadata", "");
+  const { resource_metadata: place = "" } = await findChallenge(headers, "resource_metadata", "");
   // The API for whose address this place is formed, which the typed one is, or is below.
   const resource = URL.parse(place.replace(WELL_KNOWN, ""));
   const isAbove = resource && `${bare}/`.startsWith(`${withoutSlash(resource.href)}/`);
@@ -88,10 +87,8 @@ async function readMetadata(
     .catch(({ message }) => { // a fixed text, unlike its cause
       throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${message}`);
     });
-  const listOf = (name: string, absent: string[] = []) =>
-    [metadata[name] ?? absent].flat().map(String);
-  const issuers = listOf("authorization_servers");
-  const scopes = listOf("scopes_supported");
+  const issuers = [metadata.authorization_servers ?? []].flat().map(String);
+  const scopes = [metadata.scopes_supported ?? []].flat();
   const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
   // The issuers one after the other, each with https:, or http: where the API has it on this computer.
   const official = new RegExp(`^((https:|${typed.protocol})//[\\w.~:/%[\\]-]+( |$))+$`);
@@ -106,7 +103,7 @@ async function readMetadata(
   if (!WORDS.test(scope) || typeof dpop !== "boolean") {
     throw unusable("the scopes of its metadata, or its words about DPoP, cannot be used");
   }
-  if (!listOf(way, [own]).includes(own)) {
+  if (![metadata[way] ?? own].flat().includes(own)) {
     throw unusable("it takes no token in a header, or no proof of DPoP by ES256");
   }
   return {

@@ -157,11 +157,11 @@ export class ApiClient {
 
   /** The demand of an answer. One that echoes what the session knows is none. */
   async #demandOf({ status, headers }: Response): Promise<ApiDemand | undefined> {
-    const header = headers.get("www-authenticate");
     const begin = "insufficient_"; // RFC 9470, Microsoft Entra, RFC 6750
-    if (![401, 403].includes(status) || !header?.includes(begin)) return undefined;
+    const isDemand = headers.get("www-authenticate")?.includes(begin);
+    if (![401, 403].includes(status) || !isDemand) return undefined;
     const { findChallenge } = await import("./api_metadata.ts");
-    const demand = readDemand(await findChallenge(header, "error", begin));
+    const demand = readDemand(await findChallenge(headers, "error", begin));
     const text = JSON.stringify(demand ?? "");
     if (redact(text, this.#options.runtime.secrets) === text) return demand;
     return undefined;

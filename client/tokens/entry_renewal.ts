@@ -172,7 +172,7 @@ export class EntryRenewal extends EntryUse {
   async #afterRefusal(
     entry: OidcCredentials,
     cause: ValidMindAuthError,
-    claims: string | undefined,
+    claims?: string,
   ): Promise<undefined> {
     const { store } = this;
     const { asksPerson, ...consequence } = CONSEQUENCES[cause.kind ?? "refused"];
@@ -192,7 +192,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Throws a refusal again where the same request was refused a moment ago. */
-  #assertNotRefused(stored: OidcCredentials | undefined, wanted: string | undefined) {
+  #assertNotRefused(stored: OidcCredentials | undefined, wanted?: string) {
     if (this.#refused === undefined) return;
     const { grant, claims, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;

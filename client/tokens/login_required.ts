@@ -36,7 +36,7 @@ export function loginRequired(
 function wayToSignIn(
   { isFound, stored: { backend } }: TokenSourceOptions,
   signIn: Record<string, string | boolean>,
-  demand: ApiDemand | undefined,
+  demand?: ApiDemand,
 ) {
   const call = demand ? "session.signIn({ for: error })" : "init()";
   const here = `run ${call} in a notebook or a terminal.`;

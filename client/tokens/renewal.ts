@@ -37,7 +37,7 @@ export class TokenRenewal extends EntryRenewal {
     demand?: ApiDemand,
   ): Promise<boolean> {
     const { store } = this;
-    const { ask, beforeProvider } = this.options;
+    const { asksFirst, beforeProvider } = this.options;
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
     if (await this.servedBy(stored)) this.#held.adopt(stored!, era);
@@ -48,7 +48,7 @@ export class TokenRenewal extends EntryRenewal {
     if (this.#held.fresh) return false;
 
     const obstacle = await this.obstacleIn(stored);
-    if (obstacle !== undefined && ask === undefined) throw this.loginRequired(obstacle);
+    if (obstacle !== undefined && !asksFirst) throw this.loginRequired(obstacle);
     await beforeProvider();
     const isRenewed = obstacle === undefined && await this.#renewWithoutPerson(signal);
     if (!isRenewed) await this.#askPerson(signal);
@@ -57,8 +57,8 @@ export class TokenRenewal extends EntryRenewal {
 
   /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
   async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
-    const { askAgain, beforeProvider } = this.options;
-    if (!askAgain) {
+    const { ask, beforeProvider } = this.options;
+    if (!ask) {
       throw loginRequired(
         this.options,
         "the API demands another sign-in, and nobody may be asked",
@@ -67,7 +67,7 @@ export class TokenRenewal extends EntryRenewal {
       );
     }
     await beforeProvider();
-    if (!isShownByCaller(askAgain)) {
+    if (!isShownByCaller(ask)) {
       await showLine(`The API demands another sign-in: ${JSON.stringify(demand)}`);
     }
     await this.#askPerson(signal, demand);
@@ -80,7 +80,7 @@ export class TokenRenewal extends EntryRenewal {
       return true;
     } catch (error) {
       const needsPerson = codeOf(error).code === "login_required";
-      if (needsPerson && this.options.ask !== undefined) return false;
+      if (needsPerson && this.options.asksFirst) return false;
       throw error;
     }
   }
@@ -106,7 +106,7 @@ export class TokenRenewal extends EntryRenewal {
   async #askAlone(
     rejected: string | undefined,
     signal: AbortSignal,
-    demand: ApiDemand | undefined,
+    demand?: ApiDemand,
   ) {
     const { ask, runtime } = this.options;
     const { store } = this;
@@ -147,16 +147,19 @@ export class TokenRenewal extends EntryRenewal {
    * the scope goes over. A refresh with an old token would undo the sign-in, or a sign-out in between.
    */
   async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
-    const { identity, runtime, askAgain } = this.options;
+    const { identity, runtime, ask } = this.options;
     const askedAt = Date.now() / 1000;
     const { scope: more, ...demanded } = parametersOf(demand);
     const scope = joinScopes(identity.scope, before?.scope, more);
-    const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
     const action = `sign in again at ${identity.issuer}`;
-    const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
     return {
-      provider,
-      ask: { ...askAgain, authorizationParameters, demanded, for: { demand } },
+      provider: await (await loadProvider()).openProvider({ ...identity, scope }, runtime),
+      ask: {
+        ...ask,
+        authorizationParameters: { ...ask!.authorizationParameters, ...demanded },
+        demanded,
+        for: { demand },
+      },
       previous: { scope } as OidcCredentials,
       /** The error for tokens of another person than the stored ones, and for those that do not meet the demand. */
       faultIn(entry: OidcCredentials, present = before) {
@@ -233,7 +236,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Follows an unsuccessful renewal in the memory of the session. */
-  #followFailure(error: unknown, claims: string | undefined) {
+  #followFailure(error: unknown, claims?: string) {
     const { unstored } = this.store;
     if (unstored !== undefined && coversScope(unstored, this.options.identity.scope)) {
       this.#held.adoptUnstored(unstored);

@@ -39,11 +39,11 @@ export class TokenSource {
    * @returns Whether the person was asked.
    */
   async signIn(signal?: AbortSignal, demand?: ApiDemand): Promise<boolean> {
-    const { stored, identity, ask } = this.#options;
+    const { stored, identity, asksFirst } = this.#options;
     const { era } = this.held;
     // Unstored tokens and DPoP keys are handled by the renewal.
     let entry: OidcCredentials | undefined;
-    if (!stored.unstored) entry = await untilAborted(stored.read(ask !== undefined), signal);
+    if (!stored.unstored) entry = await untilAborted(stored.read(asksFirst), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);

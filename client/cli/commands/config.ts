@@ -98,7 +98,6 @@ export async function keepApi(
   address: string,
   action: string,
 ): Promise<FlagValues> {
-  const fail = (reason: string) => usageError(`Cannot ${action}: ${reason}`);
   const kept = profileOf(readDocument(placeOfFile(flags)), flags.text("profile"));
 
   const { issuers, options } = await discoverApi(address);
@@ -106,16 +105,21 @@ export async function keepApi(
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
   if (!isSame(kept.apiHost, options.apiHost) || !isSame(kept.issuer, issuer)) {
-    throw fail("the settings are of another API or issuer. Give --profile NAME for this one.");
+    throw usageError(
+      `Cannot ${action}: the settings are of another API or issuer. Give --profile NAME for this one.`,
+    );
   }
   if (issuer === undefined) {
-    throw fail(`no issuer of the API is confirmed. Give one as --issuer: ${issuers.join(", ")}`);
+    throw usageError(
+      `Cannot ${action}: no issuer of the API is confirmed. Give one as --issuer: ` +
+        issuers.join(", "),
+    );
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {
     const facts = { ...options, issuer, "redirect URI": "http://127.0.0.1/callback" };
-    throw fail(
-      "no client is known. Give --client-id, or send this to the administrator of the API:\n" +
+    throw usageError(
+      `Cannot ${action}: no client is known. Give --client-id, or send this to the administrator of the API:\n` +
         "Which public client may sign in so, with a device code or the redirect URI?\n" +
         Object.entries(facts).map((fact) => fact.join(": ")).join("\n"),
     );
@@ -129,8 +133,8 @@ export async function keepApi(
 /** Asks for one of the issuers, three times at most. Enter alone confirms none. */
 function askIssuer(issuers: readonly string[], tries = 3): string | null | undefined {
   const others = issuers.length > 1 ? ", or type another of the issuers" : "";
-  const question = `Sign in at ${issuers[0]}? If you know it, answer y${others}:`;
-  const typed = prompt(question)?.replace(/^y(es)?$/i, issuers[0]!);
+  const typed = prompt(`Sign in at ${issuers[0]}? If you know it, answer y${others}:`)
+    ?.replace(/^y(es)?$/i, issuers[0]!);
   const isOver = !typed || /^no?$/i.test(typed) || tries === 1;
   if (isOver || issuers.some((one) => isSame(one, typed))) return typed;
   return askIssuer(issuers, tries - 1);

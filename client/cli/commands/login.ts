@@ -42,9 +42,8 @@ async function signIn(
   const sign = asksNobody(identity.flow) ? "refresh_done" : "sign_in_started";
   let isAsked = false;
   const options = sessionOptions(flags);
-  const { authorizationParameters: parameters = {} } = options;
-  const { scope: _, ...authorizationParameters } = parameters;
-  const demand = readDemand(parameters);
+  const { scope, ...authorizationParameters } = options.authorizationParameters ?? {};
+  const demand = readDemand({ ...authorizationParameters, scope });
   await using _session = await openSession(
     {
       ...options,
