@@ -112,7 +112,7 @@ async function readMetadata(
       apiHost: typed.href,
       issuer: issuers.length === 1 ? issuers[0] : undefined,
       audience: metadata.resource,
-      scope: scopes.length > 0 ? scope : undefined,
+      scope: scopes.length ? scope : undefined,
       dpop: dpop || undefined,
     }),
   };

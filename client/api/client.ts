@@ -19,7 +19,7 @@ import {
 export interface RenewalOptions {
   rejected?: OwnHeaders;
   /** The demand behind the refusal. A refresh helps only where it wants claims. */
-  demand?: ApiDemand | undefined;
+  demand?: ApiDemand;
   signal?: AbortSignal | undefined;
 }
 
@@ -141,10 +141,9 @@ export class ApiClient {
   }
 
   /** Gives an answer without a demand. The person is asked once: another demand is an error. */
-  async #meetDemand(request: ApiRequest, refused: Response): Promise<Response> {
+  async #meetDemand(request: ApiRequest, answer: Response): Promise<Response> {
     const { session, credentials } = this.#options;
     const signal = request.init.signal ?? undefined;
-    let answer = refused;
     let demand = await this.#demandOf(answer);
     if (demand && session && !NAMES_API.test(demand.scope ?? "")) {
       await session.signIn({ for: { demand }, signal });

@@ -101,15 +101,15 @@ interface TwoCells {
  * nothing of it is lost.
  *
  * @param call The options of the call.
- * @param wanted The demand of an API that the sign-in has to meet.
+ * @param demand The demand of an API that the sign-in has to meet.
  */
-export function twoCells(call: InitOptions = {}, wanted?: SignInOptions["for"]): TwoCells {
+export function twoCells(call: InitOptions = {}, demand?: ApiDemand): TwoCells {
   const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
   let last = "run this cell again";
-  if (wanted) {
-    members.push(`for: ${JSON.stringify(wanted)}`);
+  if (demand) {
+    members.push(`for: ${JSON.stringify({ demand })}`);
     last = "repeat your call";
   }
   const options = members.length === 0 ? "" : `{ ${members.join(", ")} }`;

@@ -5,8 +5,8 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
 import { type Bearer, coversScope, readClaims } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
-import { named } from "../options/declaration.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
+import { BY_BROWSER } from "../provider/remedy.ts";
 import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
@@ -154,12 +154,7 @@ export class TokenRenewal extends EntryRenewal {
     const action = `sign in again at ${identity.issuer}`;
     return {
       provider: await (await loadProvider()).openProvider({ ...identity, scope }, runtime),
-      ask: {
-        ...ask,
-        authorizationParameters: { ...ask!.authorizationParameters, ...demanded },
-        demanded,
-        for: { demand },
-      },
+      ask: { ...ask, demanded, demand },
       previous: { scope } as OidcCredentials,
       /** The error for tokens of another person than the stored ones, and for those that do not meet the demand. */
       faultIn(entry: OidcCredentials, present = before) {
@@ -175,7 +170,7 @@ export class TokenRenewal extends EntryRenewal {
         const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
         let remedy = "Ask the provider's administrator.";
         if (identity.flow === "device") { // the others take the browser for a demand
-          remedy = `Set ${named("flow", "browser")}, or ask the provider's administrator.`;
+          remedy = `Set ${BY_BROWSER}, or ask the provider's administrator.`;
         }
         return lack && new ValidMindAuthError("demand_unmet", {
           action,

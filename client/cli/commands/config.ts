@@ -117,16 +117,15 @@ export async function keepApi(
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {
-    const facts = { ...options, issuer, "redirect URI": "http://127.0.0.1/callback" };
     throw usageError(
       `Cannot ${action}: no client is known. Give --client-id, or send this to the administrator of the API:\n` +
         "Which public client may sign in so, with a device code or the redirect URI?\n" +
-        Object.entries(facts).map((fact) => fact.join(": ")).join("\n"),
+        Object.entries({ ...options, issuer, "redirect URI": "http://127.0.0.1/callback" })
+          .map((fact) => fact.join(": ")).join("\n"),
     );
   }
 
-  const words = Object.entries({ ...options, issuer, clientId }).flat().map(String);
-  await change(flags, "set", words);
+  await change(flags, "set", Object.entries({ ...options, issuer, clientId }).flat().map(String));
   return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
 }
 
