@@ -15,12 +15,12 @@ export function parseCommandLine(args: readonly string[]) {
   const rest = [...args];
   const named = () => COMMANDS.find(({ name }) => name === words[0]);
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
-    const [, raw, inline] = /^(--?[^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    const [, raw, inline] = /^(--?[a-z][^=]*)(?:=(.*))?$/is.exec(arg) ?? [];
     if (raw !== undefined) {
       const name = flagNamed(raw, named());
-      // A lone dash is standard input. Any other word that begins with a dash is the next flag.
+      // A lone dash is standard input, and -5 is a number. A letter after the dash makes a flag.
       const isNext = inline === undefined && FLAGS[name].value !== undefined &&
-        !/^-./.test(rest[0] ?? "-x");
+        !/^-[-a-z]/i.test(rest[0] ?? "--");
       addFlag(flags, name, isNext ? rest.shift() : inline);
       continue;
     }
@@ -78,9 +78,9 @@ function assertTaken(
   const taken: readonly FlagName[] = [...flags, "help", "version"];
   const flag = given.keys().find((one) => !taken.includes(one));
   const [first, second] = words;
-  const fail = (what: string) =>
-    usageError(`Cannot use ${what}: the command ${name} does not take it. Leave it out.`);
-  if (flag !== undefined) throw fail(`--${flag}`);
+  const fail = (what: string, remedy = "Leave it out.") =>
+    usageError(`Cannot use ${what}: the command ${name} does not take it. ${remedy}`);
+  if (flag !== undefined) throw fail(`--${flag}`, `It takes: --${taken.join(", --")}.`);
   if (args?.includes("…")) return;
   const surplus = args === undefined ? first : second;
   if (surplus !== undefined) throw fail(shown(surplus, "an argument"));

@@ -30,8 +30,14 @@ const CHANGE = "change the settings";
 
 export async function run({ flags, args, command }: CommandCall): Promise<void> {
   const [way = "list", ...words] = args;
+  const misuse = usageError(
+    `Cannot use config ${shown(way, "with that word")}: a word is unknown, missing or too many. ` +
+      `Give it as config ${command.args}.`,
+  );
   if (way === "set" || way === "unset") {
-    const { path, names, absent } = await change(flags, way, words);
+    const pairs = way === "set" ? pairsOf(words) : words.map((word): Pair => [word, ""]);
+    if (pairs.at(-1)?.[1] === undefined) throw misuse;
+    const { path, names, absent } = await change(flags, way, pairs);
     const profile = flags.text("profile");
     const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
     const lines = [
@@ -41,18 +47,23 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
     printResult(flags, { path, names }, lines.join(""));
     return;
   }
-  const isDiscovery = way === "discover";
-  if (!isDiscovery && way !== "list") {
-    const word = shown(way, "with that word");
-    throw usageError(
-      `Cannot use config ${word}: it takes list, set, unset, discover. list shows each value.`,
-    );
-  }
-  if (words.length > Number(isDiscovery)) {
-    throw usageError(`Cannot use config ${way}: there is a word too many. Leave it out.`);
-  }
-  if (isDiscovery) await keepApi(flags, words[0] ?? "", CHANGE);
+  if (way === "discover" && words.length === 1) await keepApi(flags, words[0]!, CHANGE);
+  else if (way !== "list" || words.length > 0) throw misuse;
   await list(flags, command);
+}
+
+/** A setting by its name, and its value; there is none where that is missing. */
+type Pair = readonly [name: string, value: string | undefined];
+
+/** Names with their values. A value is the next word, or stands after "=". */
+function pairsOf(words: readonly string[]): Pair[] {
+  const pairs: Pair[] = [];
+  const rest = [...words];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    const [, name = word, value = rest.shift()] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
+    pairs.push([name, value]);
+  }
+  return pairs;
 }
 
 async function list(flags: FlagValues, { action }: Command): Promise<void> {
@@ -122,8 +133,8 @@ export async function keepApi(
     );
   }
 
-  const words = Object.entries({ ...options, issuer, clientId }).flat().map(String);
-  await change(flags, "set", words);
+  const pairs = Object.entries({ ...options, issuer, clientId });
+  await change(flags, "set", pairs.map(([name, value]) => [name, `${value}`]));
   return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
 }
 
@@ -151,7 +162,7 @@ function placeWords(path: string | undefined, isAbsent: boolean) {
 async function change(
   flags: FlagValues,
   way: "set" | "unset",
-  words: readonly string[],
+  pairs: readonly Pair[],
 ) {
   const variables = variableNeeds(flags);
   const folderNeeds = (path: string): PermissionNeed[] => {
@@ -162,14 +173,9 @@ async function change(
   const all = (path?: string) => () => [...variables, ...path ? folderNeeds(path) : []];
   preflight(CHANGE, variables, "always", all(settingsPath()));
   const path = placeOfFile(flags);
-  const step = way === "set" ? 2 : 1;
-  if (words.length === 0 || words.length % step > 0) {
-    const lacking = words.length === 0 ? "its name" : `the value of ${shown(words.at(-1)!, "one")}`;
-    throw usageError(`Cannot ${way} a setting: ${lacking} is missing. Give it.`);
-  }
   preflight(CHANGE, folderNeeds(path), "always", all(path));
   const profile = flags.text("profile");
-  const draft = () => draftChange(path, way, words, profile);
+  const draft = () => draftChange(path, way, pairs, profile);
   const { names, absent } = draft();
   if (names.length > 0) {
     // Two at once would lose one of the changes.
@@ -191,7 +197,7 @@ function writeSettings(path: string, draft: () => { text: string }) {
 function draftChange(
   path: string,
   way: "set" | "unset",
-  words: readonly string[],
+  pairs: readonly Pair[],
   profile: string | undefined,
 ) {
   const document = readDocument(path);
@@ -199,11 +205,9 @@ function draftChange(
   const entry = profileOf(document, profile);
   const names: string[] = [];
   const absent: string[] = [];
-  const step = way === "set" ? 2 : 1;
-  for (let at = 0; at < words.length; at += step) {
-    const word = words[at]!;
+  for (const [word, value = ""] of pairs) {
     const name = way === "unset" && Object.hasOwn(entry, word) ? word : settingName(word);
-    if (way === "set") entry[name] = parseValue(name as SettingName, words[at + 1]!);
+    if (way === "set") entry[name] = parseValue(name as SettingName, value);
     const changed = Object.hasOwn(entry, name) ? names : absent;
     changed.push(name);
     if (way === "unset") delete entry[name];
@@ -284,13 +288,18 @@ function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>):
 
 /** The setting that a person names as the file or as a flag does. */
 function settingName(word: string): SettingName {
-  const found = SETTINGS.find((name) => name === word || name === optionNamed(word));
-  if (found === undefined) throw unknownWord(word, "a setting", SETTINGS);
-  return found;
+  const found = optionNamed(word);
+  if (found !== undefined && SETTINGS.includes(found)) return found;
+  throw unknownWord(word, "a setting", SETTINGS);
 }
 
 function parseValue(name: SettingName, text: string): unknown {
   const { type } = optionRow(name);
+  if (text.trim() === "" && type !== "string") {
+    throw usageError(
+      `Cannot set ${name}: its value is empty. To take it out, use config unset ${name}.`,
+    );
+  }
   const isObject = type === "texts" || type === "object";
   if (!isObject && type !== "boolean" && type !== "timeout") return text;
   try {

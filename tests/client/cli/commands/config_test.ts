@@ -182,6 +182,20 @@ configTest("set writes a private file, and unset takes out", async (world) => {
   });
 });
 
+configTest("set takes the names of flags and of options, and a value after =", async (world) => {
+  const { issuer, clientId } = world.provider;
+  await world.says(`config set issuer=${issuer} client-id ${clientId} model=a=b`, 0);
+  assertEquals(await settingsIn(world), { issuer, clientId, model: "a=b" });
+  await world.says("config unset model", 0);
+  const options = JSON.stringify(TWO.backendOptions);
+  await world.says(`config set backend=file 'backend-options=${options}'`, 0);
+  assertEquals(await settingsIn(world), { issuer, clientId, ...TWO });
+  const { stderr } = await world.says("config unset backend", 2);
+  const [, command] = /take both out: (config unset .*)\.$/m.exec(stderr)!;
+  await world.says(command!, 0);
+  assertEquals(await settingsIn(world), { issuer, clientId });
+});
+
 configTest("unset of what the file does not have says so, and writes nothing", async (world) => {
   for (const line of ["config unset model", "config unset --profile tow model"]) {
     await world.says(line, 0, "model: not in", world.settingsPath, "!unset ");
@@ -237,11 +251,17 @@ const REFUSED: [words: string, said: string][] = [
     `${CHANGE} the value of authorizationParameters is not JSON`,
   ],
   ["authorizationParameters 7", `${CHANGE} option "authorizationParameters" is not a plain object`],
-  ["issuer ''", '"issuer" is empty'],
+  ["issuer ''", "To take it out, use config unset issuer."],
+  ["scope=", "config unset scope"],
+  ["open ' '", "config unset openBrowser"],
+  ["timeoutMs -5", '"timeoutMs" is not a number of milliseconds above 0.'],
+  ["timeoutMs=-5", '"timeoutMs" is not a number of milliseconds above 0.'],
+  ["isuer=s3cr3t", 'Did you mean "issuer"?'],
+  ["clientSecret=s3cr3t", "Set VM_OIDC_CLIENT_SECRET instead."],
   [`backendOptions '{"path":"x"}'`, 'no "backend" beside'],
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],
-  ["scope openid model", 'the value of "model" is missing'],
-  ["", "its name is missing"],
+  ["scope openid model", "set NAME VALUE…"],
+  ["scope=openid model", "set NAME VALUE…"],
   ["issuer ftp://x", "issuer (VM_OIDC_ISSUER, --issuer) is not an http(s) URL"],
   ["client-id 'a|b'", "--client-id) has a"],
   [
