@@ -43,12 +43,16 @@ export function parseCommandLine(args: readonly string[]) {
 
 const NAMES = Object.keys(FLAGS) as FlagName[];
 
+function flagsOf(command: Command | undefined): readonly FlagName[] {
+  return [...command?.flags ?? [], "help", "version"];
+}
+
 /** The flag that stands there with its dashes. */
 function flagNamed(raw: string, command: Command | undefined): FlagName {
   const text = raw.replace(/^-+/, "");
   const found = NAMES.find((name) => name === text || FLAGS[name].short === text);
   if (found !== undefined) return found;
-  throw unknownWord(raw, "a flag", (command?.flags ?? NAMES).map((name) => `--${name}`));
+  throw unknownWord(raw, "a flag", flagsOf(command).map((name) => `--${name}`));
 }
 
 function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
@@ -70,12 +74,9 @@ function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
   flags.set(name, [...flags.get(name) ?? [], value]);
 }
 
-function assertTaken(
-  { name, flags, args }: Command,
-  given: FlagValues,
-  words: readonly string[],
-) {
-  const taken: readonly FlagName[] = [...flags, "help", "version"];
+function assertTaken(command: Command, given: FlagValues, words: readonly string[]) {
+  const { name, args } = command;
+  const taken = flagsOf(command);
   const flag = given.keys().find((one) => !taken.includes(one));
   const [first, second] = words;
   const fail = (what: string, remedy = "Leave it out.") =>

@@ -23,6 +23,7 @@ import type { InitOptions } from "../../session_options.ts";
 import { type Command, type CommandCall, PROGRAM, usageError } from "../command.ts";
 import { FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
+import { valueFlags } from "../report_error.ts";
 import { unknownWord } from "../unknown_word.ts";
 import { identityNeeds, type SettingRow, settingsOf } from "../sign_in_target.ts";
 
@@ -74,23 +75,26 @@ async function list(flags: FlagValues, { action }: Command): Promise<void> {
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
   const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
   const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
+  // A secret without an issuer is an API key.
+  const lacksSignIn = state === "absent" ||
+    state === "read" && rows.every((row) => row.name !== "issuer" && row.value !== undefined);
   const text = [
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
     rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
-    path !== undefined && state === "absent" ? `\nTo keep settings, run: ${keepLine(rows)}\n` : "",
+    path !== undefined && lacksSignIn ? `\nTo keep settings, run: ${keepLine(rows, flags)}\n` : "",
   ].join("");
   const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
   printResult(flags, { file: { ...file, reason }, settings }, text);
 }
 
 /** The command that keeps the sign-in in force; where there is none, one to fill in. */
-function keepLine(rows: readonly SettingRow[]): string {
+function keepLine(rows: readonly SettingRow[], flags: FlagValues): string {
   const values = { issuer: "https://login.example.com", clientId: "my-client" };
   const inForce = rows.map(({ name, value }) => [name, value]);
   const { issuer, clientId } = { ...values, ...Object.fromEntries(inForce) };
   const words = ["issuer", issuer, "client-id", clientId].map(quoteArgument);
-  return `${PROGRAM} config set ${words.join(" ")}`;
+  return `${PROGRAM} config set ${words.join(" ")}${valueFlags(flags, ["profile", "config"])}`;
 }
 
 function shownValue(value: unknown): string {

@@ -3,7 +3,7 @@ import { dirname } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
-import { cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
+import { BY_KEY, cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
 
 /** A test where no variable names provider and client. */
 function configTest(name: string, run: (world: CliWorld) => Promise<void>): void {
@@ -130,6 +130,18 @@ configTest("without a file it says where one would be", async (world) => {
   const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
   await world.says(command!, 0);
   await world.says("config", 0, /^issuer +https:.* settings file$/m);
+});
+
+configTest("a file or a profile without a provider gets a line to keep one", async (world) => {
+  await world.write({ profiles: { two: { scope: "openid" } } });
+  await world.write({}, "own.json");
+  await world.says("config", 0, "!To keep", { env: BY_KEY });
+  for (const flags of ["", " --profile two", " --config own.json"]) {
+    const { stdout } = await world.says(`config${flags}`, 0);
+    const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
+    await world.says(command!.replaceAll('"', "'"), 0); // Windows has the other quotes
+    await world.says(`config${flags}`, 0, /^issuer +https:.* settings file$/m, "!To keep");
+  }
 });
 
 cliTest("config: the line that keeps settings has the values in force", async (world) => {
