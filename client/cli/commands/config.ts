@@ -21,7 +21,7 @@ import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import { type Command, type CommandCall, PROGRAM, usageError } from "../command.ts";
-import { FlagValues } from "../flags.ts";
+import { CHANGE_FLAGS, FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
 import { valueFlags } from "../report_error.ts";
 import { unknownWord } from "../unknown_word.ts";
@@ -37,6 +37,12 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
   );
   if (way === "set" || way === "unset") {
     const pairs = way === "set" ? pairsOf(words) : words.map((word): Pair => [word, ""]);
+    const flag = flags.keys().find((one) => !CHANGE_FLAGS.includes(one));
+    if (flag !== undefined) {
+      throw usageError(
+        `Cannot use --${flag} with config ${way}: no flag is kept. Name it without dashes.`,
+      );
+    }
     if (pairs.at(-1)?.[1] === undefined) throw misuse;
     const { path, names, absent } = await change(flags, way, pairs);
     const profile = flags.text("profile");
@@ -54,7 +60,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
 }
 
 /** A setting by its name, and its value; there is none where that is missing. */
-type Pair = readonly [name: string, value: string | undefined];
+type Pair = readonly [name: string, value?: string];
 
 /** Names with their values. A value is the next word, or stands after "=". */
 function pairsOf(words: readonly string[]): Pair[] {
