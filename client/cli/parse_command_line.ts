@@ -43,7 +43,7 @@ export function parseCommandLine(args: readonly string[]) {
 
 const NAMES = Object.keys(FLAGS) as FlagName[];
 
-function flagsOf(command: Command | undefined): readonly FlagName[] {
+function flagsFor(command: Command | undefined): readonly FlagName[] {
   return [...command?.flags ?? [], "help", "version"];
 }
 
@@ -52,7 +52,7 @@ function flagNamed(raw: string, command: Command | undefined): FlagName {
   const text = raw.replace(/^-+/, "");
   const found = NAMES.find((name) => name === text || FLAGS[name].short === text);
   if (found !== undefined) return found;
-  throw unknownWord(raw, "a flag", flagsOf(command).map((name) => `--${name}`));
+  throw unknownWord(raw, "a flag", flagsFor(command).map((name) => `--${name}`));
 }
 
 function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
@@ -76,13 +76,12 @@ function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
 
 function assertTaken(command: Command, given: FlagValues, words: readonly string[]) {
   const { name, args } = command;
-  const taken = flagsOf(command);
+  const taken = flagsFor(command);
   const flag = given.keys().find((one) => !taken.includes(one));
-  const [first, second] = words;
   const fail = (what: string, remedy = "Leave it out.") =>
     usageError(`Cannot use ${what}: the command ${name} does not take it. ${remedy}`);
   if (flag !== undefined) throw fail(`--${flag}`, `It takes: --${taken.join(", --")}.`);
-  if (args?.includes("…")) return;
-  const surplus = args === undefined ? first : second;
-  if (surplus !== undefined) throw fail(shown(surplus, "an argument"));
+  const surplus = words[Number(args !== undefined)];
+  if (surplus === undefined || args?.includes("…")) return;
+  throw fail(shown(surplus, "an argument"));
 }

@@ -47,13 +47,12 @@ export async function reportError(
     return signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
   }
   const { code, message } = describeError(error, flags);
-  const isSetting = SETTING_CODES.includes(code);
   const hint = await hintFor(error, code, flags, command);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
   if (/^(login|reauthentication)_required$/.test(code)) return EXIT.signInNeeded;
-  return isSetting ? EXIT.usage : EXIT.failure;
+  return SETTING_CODES.includes(code) ? EXIT.usage : EXIT.failure;
 }
 
 /**

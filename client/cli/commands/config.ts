@@ -15,7 +15,7 @@ import { checkBrowserOptions } from "../../options/browser_options.ts";
 import { optionNamed, optionRow, type SettingName, SETTINGS } from "../../options/declaration.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText } from "../../options/settings_file.ts";
-import { CONFIG_VARIABLE, settingsPath, shown } from "../../options/settings_path.ts";
+import { CONFIG_VARIABLE, settingsPath } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
@@ -32,18 +32,13 @@ const CHANGE = "change the settings";
 export async function run({ flags, args, command }: CommandCall): Promise<void> {
   const [way = "list", ...words] = args;
   const misuse = usageError(
-    `Cannot use config ${shown(way, "with that word")}: a word is unknown, missing or too many. ` +
+    "Cannot use config like this: a word or a flag is unknown, missing or too many. " +
       `Give it as config ${command.args}.`,
   );
   if (way === "set" || way === "unset") {
     const pairs = way === "set" ? pairsOf(words) : words.map((word): Pair => [word, ""]);
-    const flag = flags.keys().find((one) => !CHANGE_FLAGS.includes(one));
-    if (flag !== undefined) {
-      throw usageError(
-        `Cannot use --${flag} with config ${way}: no flag is kept. Name it without dashes.`,
-      );
-    }
-    if (pairs.at(-1)?.[1] === undefined) throw misuse;
+    const isKept = flags.keys().every((flag) => CHANGE_FLAGS.includes(flag)); // any other one is not
+    if (!isKept || pairs.at(-1)?.[1] === undefined) throw misuse;
     const { path, names, absent } = await change(flags, way, pairs);
     const profile = flags.text("profile");
     const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
@@ -63,14 +58,10 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
 type Pair = readonly [name: string, value?: string];
 
 /** Names with their values. A value is the next word, or stands after "=". */
-function pairsOf(words: readonly string[]): Pair[] {
-  const pairs: Pair[] = [];
-  const rest = [...words];
-  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
-    const [, name = word, value = rest.shift()] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
-    pairs.push([name, value]);
-  }
-  return pairs;
+function pairsOf([word, ...rest]: readonly string[]): Pair[] {
+  if (word === undefined) return [];
+  const [, name = word, value = rest.shift()] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
+  return [[name, value], ...pairsOf(rest)];
 }
 
 async function list(flags: FlagValues, { action }: Command): Promise<void> {
@@ -83,7 +74,7 @@ async function list(flags: FlagValues, { action }: Command): Promise<void> {
   const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
   // A secret without an issuer is an API key.
   const lacksSignIn = state === "absent" ||
-    state === "read" && rows.every((row) => row.name !== "issuer" && row.value !== undefined);
+    rows.every((row) => row.name !== "issuer" && row.value !== undefined);
   const text = [
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,

@@ -19,10 +19,12 @@ export async function run({ flags, command }: CommandCall): Promise<void> {
     deleteSource: flags.has("delete-source"),
   });
   const { liveCopies } = result;
-  const isNew = result.copied.length > 0 && flags.has("to");
-  const store = valueFlags(flags, ["to", "to-options"]).replaceAll(" --to", " --backend");
-  const next = `To use the new store, add${store}. To keep that, use config set.\n`;
-  printResult(flags, result, migrationText(result) + (isNew ? next : ""));
+  let text = migrationText(result);
+  if (result.copied.length > 0 && flags.has("to")) {
+    const store = valueFlags(flags, ["to", "to-options"]).replaceAll(" --to", " --backend");
+    text += `To use the new store, add${store}. To keep that, use config set.\n`;
+  }
+  printResult(flags, result, text);
   if (liveCopies.length > 0) {
     note(
       `warning: ${liveCopies.length} refresh token(s) are now in both places. The first refresh of ` +

@@ -273,8 +273,11 @@ const REFUSED: [words: string, said: string][] = [
   [`backendOptions '{"path":"x"}'`, 'no "backend" beside'],
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],
   ["scope openid model", "set NAME VALUE…"],
-  ["--issuer=https://a.example model m", "Cannot use --issuer with config set"],
-  ["--dpop", "Cannot use --dpop with config set"],
+  [
+    "--issuer=https://a.example model m",
+    "a flag is unknown, missing or too many. Give it as config [list | set",
+  ],
+  ["--dpop", "set NAME VALUE…"],
   ["scope=openid model", "set NAME VALUE…"],
   ["issuer ftp://x", "issuer (VM_OIDC_ISSUER, --issuer) is not an http(s) URL"],
   ["client-id 'a|b'", "--client-id) has a"],
