@@ -18,6 +18,14 @@ import { MemoryCredentialsBackend } from "../memory.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { moduleNeeds, moduleUrl, showSpec } from "./module_url.ts";
 
+/** The options that a store has to have, with examples. */
+const NEEDED: Readonly<Record<string, Options>> = {
+  vault: { path: "users/anna" },
+  helper: { program: "docker-credential-pass" },
+  encrypted: { backend: "file", key: { env: "TOKENS_KEY" } },
+  fallback: { backends: ["keychain", "file"] },
+};
+
 /** Gives a class of backends. Its constructor takes the options as one object, and checks them. */
 type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsBackend>;
 
@@ -170,9 +178,16 @@ async function createBackend(
   origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
   if ("specifier" in spec) return await importBackend(spec, options, origin);
-  const made = await withBackends(options, "", origin);
   const Backend = await BUILT_IN_BACKENDS[spec.name]!();
-  return new Backend(made as never);
+  const needed = NEEDED[spec.name] ?? {};
+  const missing = Object.keys(needed).filter((name) => options[name] === undefined);
+  if (missing.length > 0) {
+    const remedy =
+      `Give one JSON object there, such as ${JSON.stringify(needed)}; in code they are ` +
+      `options of ${Backend.name}.`;
+    throw kwargsError(origin.options, `${spec.name} needs ${missing.join(" and ")}`, remedy);
+  }
+  return new Backend(await withBackends(options, "", origin) as never);
 }
 
 /** The options with a backend for each name of one: the value of `backend`, and each item of `backends`. */
