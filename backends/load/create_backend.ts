@@ -178,6 +178,7 @@ async function createBackend(
   origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
   if ("specifier" in spec) return await importBackend(spec, options, origin);
+  const made = await withBackends(options, "", origin);
   const Backend = await BUILT_IN_BACKENDS[spec.name]!();
   const needed = NEEDED[spec.name] ?? {};
   const missing = Object.keys(needed).filter((name) => options[name] === undefined);
@@ -187,7 +188,7 @@ async function createBackend(
       `options of ${Backend.name}.`;
     throw kwargsError(origin.options, `${spec.name} needs ${missing.join(" and ")}`, remedy);
   }
-  return new Backend(await withBackends(options, "", origin) as never);
+  return new Backend(made as never);
 }
 
 /** The options with a backend for each name of one: the value of `backend`, and each item of `backends`. */

@@ -68,7 +68,7 @@ function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | unde
     if (path === undefined) return undefined;
     throw usageError(`Cannot use --${flag}-options: it needs --${flag}. Give both.`);
   }
-  const origin = { name: `--${flag}`, options: `--${flag}-options` };
+  const origin = { name: `--${flag}`, options: `--${flag}-options FILE` };
   if (path === undefined) return { name, options: "{}", origin };
   const options = readPrivateFile(path, {
     ...FILE_LIMITS,
