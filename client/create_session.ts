@@ -150,13 +150,14 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
  * Signs in, for `init` and `createSession`.
  *
  * @param demand The demand of an API that a new sign-in has to meet.
+ * @param action The caller's action, as in "Cannot {action}".
  */
 export async function openSession(
   given: InitOptions,
   call: Call,
   demand?: ApiDemand,
+  action: string = call === "init" ? "sign in to ValidMind" : "sign in",
 ): Promise<SignedInSession> {
-  const action = call === "init" ? "sign in to ValidMind" : "sign in";
   const prepared = await prepareCall(given, call, action);
   const { asked, options, resolved, backend, needs, allNeeds, check } = prepared;
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);

@@ -7,6 +7,7 @@ import { SIGN_IN_WORDS } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import { checkCallOptions, runtimeOf } from "../options/resolve_options.ts";
 import { withoutSlash } from "../provider/discovery.ts";
+import { faultWords } from "../provider/error.ts";
 import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
 import { FIND_API, joinScopes, type Parameters, WORDS } from "./demand.ts";
 import { ApiTransport } from "./transport.ts";
@@ -79,8 +80,9 @@ async function readMetadata(
   place = resource.origin + WELL_KNOWN + resource.pathname.replace(/^\/$/, ""),
 ): Promise<DiscoveredApi> {
   const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
-    .catch(({ message }) => { // a fixed text, unlike its cause
-      throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${message}`);
+    .catch((error) => {
+      const words = faultWords(error);
+      throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${words}`);
     });
   const listOf = (name: string, absent: string[] = []) =>
     [metadata[name] ?? absent].flat().map(String);

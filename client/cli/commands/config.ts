@@ -12,7 +12,15 @@ import { normalizeIssuer } from "../../credential_key.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import { discoverApi } from "../../discover_api.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
-import { optionNamed, optionRow, type SettingName, SETTINGS } from "../../options/declaration.ts";
+import {
+  type OptionName,
+  optionNamed,
+  optionRow,
+  OPTIONS,
+  type SettingName,
+  SETTINGS,
+} from "../../options/declaration.ts";
+import { findOrigin, SETTINGS_FILE } from "../../options/places.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText } from "../../options/settings_file.ts";
 import { CONFIG_VARIABLE, settingsPath } from "../../options/settings_path.ts";
@@ -122,7 +130,10 @@ export async function keepApi(
     throw fail("the settings are of another API or issuer. Give --profile NAME for this one.");
   }
   if (issuer === undefined) {
-    throw fail(`no issuer of the API is confirmed. Give one as --issuer: ${issuers.join(", ")}`);
+    const typed = flags.text("issuer") ?? "the answer";
+    throw fail(
+      `${typed} is not an issuer of the API. Give one as --issuer: ${issuers.join(", ")}`,
+    );
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {
@@ -134,9 +145,29 @@ export async function keepApi(
     );
   }
 
-  const pairs = Object.entries({ ...options, issuer, clientId });
-  await change(flags, "set", pairs.map(([name, value]) => [name, `${value}`]));
+  const found = { ...options, issuer, clientId };
+  await change(flags, "set", Object.entries(found).map(([name, value]) => [name, `${value}`]));
+  await noteVariables(flags, found);
   return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
+}
+
+/** Tells of the variables that win over what was kept: the next command would use another sign-in. */
+async function noteVariables(flags: FlagValues, kept: Readonly<Record<string, unknown>>) {
+  const given = { profile: flags.text("profile"), [SETTINGS_FILE]: flags.text("config") };
+  const { origin } = await findOrigin(given, CHANGE);
+  const inTheWay = ["apiKey", "apiUrl", ...Object.keys(kept)].flatMap((name) => {
+    const found = origin.find(name as OptionName);
+    if (found === undefined || isSame(found.value, kept[name])) return [];
+    // A profile that no flag has named.
+    if (found.place.kind === "profile") return OPTIONS.profile.variable;
+    return found.from;
+  });
+  if (inTheWay.length === 0) return;
+  const variables = [...new Set(inTheWay)].join(" ");
+  note(
+    `Other commands use another sign-in, since variables win over these settings. To use this one ` +
+      `run:\n  unset ${variables}\nor give --profile NAME here and to each command.\n`,
+  );
 }
 
 /** Asks for one of the issuers, three times at most. Enter alone confirms none. */

@@ -12,7 +12,7 @@ export async function run({ flags, command }: CommandCall): Promise<void> {
   }
   const from = await chooseBackend(flags, command.action, [], "from");
   const to = await chooseBackend(flags, command.action, from.needs, "to");
-  assertPersistent(to.backend, command.action);
+  assertPersistent(to.backend, command.action, "Give one that keeps them, such as --to file.");
   const { settings } = await findOrigin(sessionOptions(flags), command.action);
   assertAllowed(settings, command.action, to.backend);
   const result = await migrateCredentials(from.backend, to.backend, {

@@ -91,7 +91,7 @@ cliTest("login: a backend's options come from a file with variables", async (wor
   await world.says(`TEAM=red login ${byFile}`, 0);
   await Deno.stat(`${world.home}/red/tokens.json`);
   await world.says(`TEAM=red status ${byFile}`, 0);
-  await world.says(`status ${byFile}`, 2, "Cannot expand ${TEAM} in --backend-options: ");
+  await world.says(`status ${byFile}`, 2, "Cannot expand ${TEAM} in --backend-options FILE: ");
 });
 
 cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => {
