@@ -57,11 +57,12 @@ export function preflight(
 
 /**
  * Whether a need is used here: an optional variable if it is set, and the settings file if it is there.
+ * A variable that may forbid to ask a person always counts, since a job may set it later than the flags.
  *
  * @param unknown The answer where Deno does not let this process look.
  */
 export function isUsed(need: PermissionNeed, unknown = false): boolean {
-  if (need.need !== "optional") return true;
+  if (need.need !== "optional" || need.reason === GROUPS.person) return true;
   if (!isGranted(need)) return unknown;
   if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
   if (need.name !== "read") return unknown;

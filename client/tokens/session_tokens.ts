@@ -27,6 +27,8 @@ export interface TokenSourceOptions {
   ask: AskOptions | undefined;
   /** How a person is asked for another sign-in; absent where nobody is to be asked. */
   askAgain: AskOptions | undefined;
+  /** The words for what forbids to ask a person. */
+  silencedBy?: string | undefined;
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;
 }
