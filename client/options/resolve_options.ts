@@ -70,7 +70,7 @@ export interface ResolvedOptions {
   identity: Identity;
   /** With a trailing slash. */
   apiHost?: string;
-  /** What forbids to ask a person, in words. */
+  /** Why no person may be asked, in words. */
   silencedBy: string | undefined;
   runtime: Runtime;
   /** Only for `init`. */
@@ -159,13 +159,13 @@ function checkProof(identity: Identity, places?: CallOrigin) {
   }
 }
 
-/** What forbids to ask a person, in words; nothing where a person may be asked. */
+/** Why no person may be asked, in words; nothing where one may be. */
 function silencerIn(options: InitOptions, places?: CallOrigin): string | undefined {
   const { interactive = !isUnattended(options) } = options;
   if (interactive) return undefined;
   const found = places?.origin.find("interactive");
-  if (found === undefined) return "CI=true without a terminal";
-  return `${named("interactive", false)} of ${found.place.words}`;
+  if (found === undefined) return "CI is true, and there is no terminal";
+  return `${named("interactive")} is false in ${found.place.words}`;
 }
 
 /** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */

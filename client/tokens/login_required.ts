@@ -42,8 +42,8 @@ function wayToSignIn(
   let cause = "";
   let here = `run ${call} in a notebook or a terminal.`;
   if (silencedBy !== undefined) {
-    cause = `${silencedBy} forbids asking a person. `;
-    here = `run ${call} in a notebook or a terminal without it.`;
+    cause = `No person may be asked: ${silencedBy}. `;
+    here = `run ${call} in a notebook or a terminal without that setting.`;
   }
   if (backend.persistent === false) return `${cause}Nothing is stored beyond this process: ${here}`;
   if (!isFound) return `${cause}Sign in with the program that made the store: ${here}`;

@@ -27,7 +27,7 @@ export interface TokenSourceOptions {
   ask: AskOptions | undefined;
   /** How a person is asked for another sign-in; absent where nobody is to be asked. */
   askAgain: AskOptions | undefined;
-  /** The words for what forbids to ask a person. */
+  /** Why no person may be asked, in words. */
   silencedBy?: string | undefined;
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;

@@ -51,23 +51,22 @@ test("sign-in: where asking is forbidden, the error names what forbids it, and t
   const { issuer, clientId } = world.provider;
   const silent = { issuer, clientId, onDeviceCode: undefined };
   using _streams = new OwnStreams(); // no terminal
-  const unasked = "forbids asking a person";
   const cases: [words: string, variables: Record<string, string>, options: SessionOptions][] = [
-    [`interactive: false (VM_OIDC_INTERACTIVE) of the variables ${unasked}.`, {
+    ["interactive (VM_OIDC_INTERACTIVE) is false in the variables.", {
       VM_OIDC_INTERACTIVE: "0",
     }, {}],
-    [`interactive: false (VM_OIDC_INTERACTIVE) of the options ${unasked}.`, {}, {
+    ["interactive (VM_OIDC_INTERACTIVE) is false in the options.", {}, {
       interactive: false,
     }],
-    [`CI=true without a terminal ${unasked}.`, { CI: "true" }, {}],
+    ["CI is true, and there is no terminal.", { CI: "true" }, {}],
   ];
   for (const [words, variables, options] of cases) {
     await withTempHome(async () => {
       await withEnv(variables, async () => {
         const run = (more = {}) => createSession({ ...silent, ...options, ...more });
         const login = `Sign in with\n  deno run -A --no-config jsr:@validmind/auth/cli login`;
-        const here = "run init() in a notebook or a terminal without it.";
-        await rejectsWith("login_required", run, `${words} ${login}`, here);
+        const here = "run init() in a notebook or a terminal without that setting.";
+        await rejectsWith("login_required", run, `No person may be asked: ${words} ${login}`, here);
         const memory = { credentialsBackend: new MemoryCredentialsBackend() };
         const alone = `${words} Nothing is stored beyond this process: ${here}`;
         await rejectsWith("login_required", () => run(memory), alone);

@@ -257,8 +257,8 @@ Deno.test("demand: where nobody may be asked, no error advises a call that would
   const quiet = await world.signIn();
   world.api.script.push(demanding(STEP_UP));
   const words = [
-    "interactive: false (VM_OIDC_INTERACTIVE) of the variables forbids asking a person.",
-    "session.signIn({ for: error }) in a notebook or a terminal without it.",
+    "No person may be asked: interactive (VM_OIDC_INTERACTIVE) is false in the variables.",
+    "session.signIn({ for: error }) in a notebook or a terminal without that setting.",
   ];
   const call = () => quiet.get("thing");
   const error = await rejectsWith("reauthentication_required", call, ...words);
