@@ -57,7 +57,7 @@ export function preflight(
 
 /**
  * Whether a need is used here: an optional variable if it is set, and the settings file if it is there.
- * A variable that may forbid to ask a person always counts, since a job may set it later than the flags.
+ * The variables about the person always count: one that is set after the flags were printed is obeyed.
  *
  * @param unknown The answer where Deno does not let this process look.
  */

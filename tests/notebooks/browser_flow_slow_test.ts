@@ -85,7 +85,8 @@ notebookTest(
         console.log((await waiting.catch((error) => error)).message);`,
         `${run}\nconst signIn = await run(first);`,
         `await run(${textOf(place("second"))}, signIn);`,
-        `(await (await init({ flow: "browser" })).status()).email`,
+        `const [, address] = /import\\("([^"]+)"/.exec(first);
+        [(await import(address)).init === init, (await (await init()).status()).email].join()`,
       ),
       "shown_cells.ipynb",
     );
@@ -104,6 +105,6 @@ notebookTest(
     const result = await running.waitFor(({ cell, type }) =>
       cell === 3 && type === "execute_result"
     );
-    assertStringIncludes(result.content.data!["text/plain"]!, "analyst@example.com");
+    assertStringIncludes(result.content.data!["text/plain"]!, "true,analyst@example.com");
   },
 );
