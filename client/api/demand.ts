@@ -47,14 +47,13 @@ export function joinScopes(...scopes: readonly unknown[]): string {
   return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");
 }
 
-/** The words for a demand. */
-export function demandParts(demand: ApiDemand) {
+/** The words for a demand, by default with the call that signs in. */
+export function demandParts(demand: ApiDemand, otherRemedy?: string) {
   const json = JSON.stringify(demand);
-  return {
-    reason: `the API demands another sign-in: ${json}`,
-    remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
-      `await session.signIn({ for: { demand: ${json} } });`,
-  };
+  const remedy = otherRemedy ??
+    "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
+      `await session.signIn({ for: { demand: ${json} } });`;
+  return { reason: `the API demands another sign-in: ${json}`, remedy };
 }
 
 /**

@@ -23,7 +23,7 @@ import {
 import { findOrigin, SETTINGS_FILE } from "../../options/places.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText } from "../../options/settings_file.ts";
-import { CONFIG_VARIABLE, settingsPath } from "../../options/settings_path.ts";
+import { CONFIG_VARIABLE, lackOfSettings, settingsPath } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
@@ -187,7 +187,7 @@ function isSame(one: unknown, other: unknown): boolean {
 function placeWords(path: string | undefined, isAbsent: boolean) {
   if (!isAbsent) return path ?? "not known";
   if (path !== undefined) return `${path} (not there)`;
-  return settingsPath() === "" ? "none: it is turned off" : "none: the home folder is not known";
+  return `none: ${lackOfSettings()}`;
 }
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */

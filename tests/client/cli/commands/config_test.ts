@@ -156,11 +156,11 @@ configTest(
   "without a place for the file it says why, and no way to keep settings",
   async (world) => {
     const off = "VM_AUTH_CONFIG= config";
-    await world.says(off, 0, "none: it is turned off", "!config set");
+    await world.says(off, 0, "none: VM_AUTH_CONFIG turns it off", "!config set");
     await world.says(
       `${HOME_VARIABLE}= config`,
       0,
-      "none: the home folder is not known",
+      `none: ${HOME_VARIABLE} is not set`,
       "!config set",
     );
   },
