@@ -32,6 +32,8 @@ interface ApiClientOptions {
   canRenew: boolean;
   /** Called where the API refuses the new ones as well. */
   onRefusedAgain: () => void;
+  /** The way to sign in as the API demands, where `Session.signIn` is none. */
+  remedyFor: (demand: ApiDemand) => Promise<string | undefined>;
   /** Asks the person for another sign-in, where that is wanted. */
   session?: Session;
 }
@@ -222,8 +224,9 @@ export class ApiClient {
       retryAfterMs: parseRetryAfter(headers.get("retry-after")),
       ...demand && {
         reason: `the API demands another sign-in: ${json}`,
-        remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
-          `await session.signIn({ for: { demand: ${json} } });`,
+        remedy: await this.#options.remedyFor(demand) ??
+          "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
+            `await session.signIn({ for: { demand: ${json} } });`,
       },
     };
     return new ApiError(parts, status, body, demand);

@@ -4,6 +4,9 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { readClaims } from "../entry/bearer.ts";
 import type { ApiDemand } from "../errors.ts";
 
+/** The action of `discoverApi`, whose errors are about the address that it got. */
+export const FIND_API = "find out how to sign in to the API";
+
 /** The parameters of a challenge, or of a request. */
 export type Parameters = Readonly<Record<string, string | undefined>>;
 

@@ -27,6 +27,8 @@ export interface TokenSourceOptions {
   ask: AskOptions | undefined;
   /** Whether the person is asked for a first sign-in, too, and not only for another one. */
   asksFirst: boolean;
+  /** Why no person may be asked, in words. */
+  silencedBy?: string | undefined;
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;
 }
