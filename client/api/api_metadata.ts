@@ -81,7 +81,7 @@ async function readMetadata(
   resource: URL,
   place: string,
   answer: Response,
-): Promise<DiscoveredApi> {
+) {
   const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
     .catch((error) => {
       const words = faultWords(error);
@@ -118,7 +118,7 @@ async function readMetadata(
   };
 }
 
-function unusable(reason: string): ValidMindAuthError {
+function unusable(reason: string) {
   return new ValidMindAuthError("api_metadata_invalid", {
     action: FIND_API,
     reason,

@@ -111,7 +111,7 @@ export class ApiClient {
    * Sends a request; after a refusal of its token once more with another one, and once more after a
    * sign-in, where the API demands one and the person may be asked.
    */
-  async #exchange(request: ApiRequest): Promise<Response> {
+  async #exchange(request: ApiRequest) {
     const { url, init } = request;
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
@@ -143,7 +143,7 @@ export class ApiClient {
   }
 
   /** Gives an answer without a demand. The person is asked once: another demand is an error. */
-  async #meetDemand(request: ApiRequest, answer: Response): Promise<Response> {
+  async #meetDemand(request: ApiRequest, answer: Response) {
     const { session, credentials } = this.#options;
     const signal = request.init.signal ?? undefined;
     let demand = await this.#demandOf(answer);
@@ -157,7 +157,7 @@ export class ApiClient {
   }
 
   /** The demand of an answer. One that echoes what the session knows is none. */
-  async #demandOf({ status, headers }: Response): Promise<ApiDemand | undefined> {
+  async #demandOf({ status, headers }: Response) {
     const begin = "insufficient_"; // RFC 9470, Microsoft Entra, RFC 6750
     const isDemand = headers.get("www-authenticate")?.includes(begin);
     if (![401, 403].includes(status) || !isDemand) return undefined;

@@ -182,7 +182,7 @@ function askIssuer(issuers: readonly string[], tries = 3): string | null | undef
 }
 
 /** Whether two addresses are the same. One that is not kept yet may be any. */
-function isSame(one: unknown, other: unknown): boolean {
+function isSame(one: unknown, other: unknown) {
   return normalizeIssuer(`${one ?? other}`) === normalizeIssuer(`${other}`);
 }
 
