@@ -59,8 +59,11 @@ export class TokenRenewal extends EntryRenewal {
   async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
     const { ask, beforeProvider } = this.options;
     if (!ask) {
-      const reason = "the API demands another sign-in, and nobody may be asked";
-      throw this.loginRequired(reason, undefined, demand);
+      throw this.loginRequired(
+        "the API demands another sign-in, and nobody may be asked",
+        undefined,
+        demand,
+      );
     }
     await beforeProvider();
     if (!isShownByCaller(ask)) {
