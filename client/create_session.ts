@@ -95,9 +95,6 @@ export async function startSignIn(
   return await startInBrowser(openSession, options);
 }
 
-/** Lets the person be asked for what an API demands, and not for a first sign-in. */
-export const STORED_ONLY: unique symbol = Symbol("stored only");
-
 /** A call whose options are complete, before it signs in. */
 export type PreparedCall = Awaited<ReturnType<typeof prepareCall>>;
 
@@ -149,12 +146,14 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
  *
  * @param demand The demand of an API that a new sign-in has to meet.
  * @param action The caller's action, as in "Cannot {action}".
+ * @param asksFirst Whether a person may be asked for a first sign-in, and not only for what an API demands.
  */
 export async function openSession(
   given: InitOptions,
   call: Call,
   demand?: ApiDemand,
   action: string = call === "init" ? "sign in to ValidMind" : "sign in",
+  asksFirst: boolean = true,
 ): Promise<SignedInSession> {
   const prepared = await prepareCall(given, call, action);
   const { asked, options, resolved, backend, needs, allNeeds, check } = prepared;
@@ -162,7 +161,7 @@ export async function openSession(
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
   }
-  const tokens = tokensOf(resolved, backend, options, asked, async (own) => {
+  const tokens = tokensOf(resolved, backend, options, asked, asksFirst, async (own) => {
     // With every permission, as in a notebook, the list is not made.
     if (NAMES.every((name) => isGranted({ name }))) return;
     await check(own ?? needs(), "sign_in", own && needs);
@@ -193,8 +192,9 @@ export async function openSession(
 function tokensOf(
   { identity, silencedBy, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
-  options: SessionOptions & { [STORED_ONLY]?: boolean },
+  options: SessionOptions,
   call: InitOptions,
+  asksFirst: boolean,
   beforeProvider: (own?: readonly PermissionNeed[]) => Promise<void>,
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
@@ -209,7 +209,7 @@ function tokensOf(
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
     ask: isAskable ? { ...options, flow: identity.flow, call, check: beforeProvider } : undefined,
-    asksFirst: isOfPerson && interactive && !options[STORED_ONLY],
+    asksFirst: isOfPerson && interactive && asksFirst,
     ...isOfPerson && { silencedBy },
     beforeProvider,
   });

@@ -7,7 +7,7 @@ import {
   namedBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { openSession as openPrepared, STORED_ONLY } from "../create_session.ts";
+import { openSession as openPrepared } from "../create_session.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
@@ -196,10 +196,9 @@ export async function openSession(
     ...isApi && canReadTerminal() && {
       reauthenticate: "ask",
       interactive: isAsked || undefined,
-      [STORED_ONLY]: !isAsked,
     },
   } as SessionOptions;
-  return await openPrepared(options, "createSession", undefined, action);
+  return await openPrepared(options, "createSession", undefined, action, isAsked);
 }
 
 /** A setting as a report shows it: its value, and the flag, variable or file that gives it. */
