@@ -68,7 +68,7 @@ import { TokenSource } from "./tokens/source.ts";
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
-  return await openSession(options, "createSession").catch(throwToCaller);
+  return await openSession(options).catch(throwToCaller);
 }
 
 /**
@@ -150,8 +150,8 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
  */
 export async function openSession(
   given: InitOptions,
-  call: Call,
   demand?: ApiDemand,
+  call: Call = "createSession",
   action: string = call === "init" ? "sign in to ValidMind" : "sign in",
   asksFirst: boolean = true,
 ): Promise<SignedInSession> {

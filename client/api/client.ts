@@ -119,7 +119,7 @@ export class ApiClient {
     if (!this.#options.canRenew) return response;
     // After a redirect to another origin, a refusal is not about the session's token.
     if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
-    const demand = await this.#demandOf(response);
+    let demand = await this.#demandOf(response);
     if (!demand && response.status !== 401) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
@@ -130,8 +130,20 @@ export class ApiClient {
     }
     if (wantsNonce) return response;
     const renewed = await this.#renew({ rejected: credentials.headers, demand, signal }, response);
-    if (renewed) response = await this.#sendAgain(request, response, renewed);
-    return await this.#meetDemand(request, response);
+    if (renewed) {
+      response = await this.#sendAgain(request, response, renewed);
+      demand = await this.#demandOf(response);
+    }
+    const { session } = this.#options;
+    // The person is asked once: another demand is an error.
+    if (demand && session && !NAMES_API.test(demand.scope ?? "")) {
+      await session.signIn({ for: { demand }, signal });
+      const other = await this.#options.credentials({ signal });
+      response = await this.#sendAgain(request, response, other);
+      demand = await this.#demandOf(response);
+    }
+    if (!demand) return response;
+    throw await this.#apiError(request, response, demand);
   }
 
   async #sendAgain(request: ApiRequest, refused: Response, credentials: ApiCredentials) {
@@ -142,25 +154,11 @@ export class ApiClient {
     return again;
   }
 
-  /** Gives an answer without a demand. The person is asked once: another demand is an error. */
-  async #meetDemand(request: ApiRequest, answer: Response) {
-    const { session, credentials } = this.#options;
-    const signal = request.init.signal ?? undefined;
-    let demand = await this.#demandOf(answer);
-    if (demand && session && !NAMES_API.test(demand.scope ?? "")) {
-      await session.signIn({ for: { demand }, signal });
-      answer = await this.#sendAgain(request, answer, await credentials({ signal }));
-      demand = await this.#demandOf(answer);
-    }
-    if (!demand) return answer;
-    throw await this.#apiError(request, answer, demand);
-  }
-
   /** The demand of an answer. One that echoes what the session knows is none. */
   async #demandOf({ status, headers }: Response) {
     const begin = "insufficient_"; // RFC 9470, Microsoft Entra, RFC 6750
-    const isDemand = headers.get("www-authenticate")?.includes(begin);
-    if (![401, 403].includes(status) || !isDemand) return undefined;
+    if (![401, 403].includes(status)) return undefined;
+    if (!headers.get("www-authenticate")?.includes(begin)) return undefined;
     const { findChallenge } = await import("./api_metadata.ts");
     const demand = readDemand(await findChallenge(headers, "error", begin));
     const text = JSON.stringify(demand ?? "");

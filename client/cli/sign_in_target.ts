@@ -198,7 +198,7 @@ export async function openSession(
       interactive: isAsked || undefined,
     },
   } as SessionOptions;
-  return await openPrepared(options, "createSession", undefined, action, isAsked);
+  return await openPrepared(options, undefined, "createSession", action, isAsked);
 }
 
 /** A setting as a report shows it: its value, and the flag, variable or file that gives it. */

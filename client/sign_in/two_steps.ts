@@ -7,11 +7,7 @@ import type { AuthorizationPrompt, InitOptions, SessionOptions } from "../sessio
 import { ON_LINK } from "./flow.ts";
 
 /** The function that signs in. */
-type OpenSession = (
-  options: SessionOptions,
-  call: "createSession",
-  demand?: ApiDemand,
-) => Promise<Session>;
+type OpenSession = (options: SessionOptions, demand?: ApiDemand) => Promise<Session>;
 
 /**
  * Starts a sign-in in the browser, and gives it back as soon as its link is shown: one cell shows the link,
@@ -27,20 +23,16 @@ export async function startInBrowser(
   const stop = new AbortController();
   let newest: AuthorizationPrompt | undefined;
   let next = Promise.withResolvers<AuthorizationPrompt>();
-  const session = openSession(
-    {
-      ...asked,
-      flow: "browser",
-      signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
-      [ON_LINK]: (link: AuthorizationPrompt) => {
-        newest = link;
-        next.resolve(link);
-        next = Promise.withResolvers(); // for the link after it, with fewer scopes
-      },
-    } as SessionOptions,
-    "createSession",
-    demand,
-  ).catch(throwToCaller);
+  const session = openSession({
+    ...asked,
+    flow: "browser",
+    signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
+    [ON_LINK]: (link: AuthorizationPrompt) => {
+      newest = link;
+      next.resolve(link);
+      next = Promise.withResolvers(); // for the link after it, with fewer scopes
+    },
+  } as SessionOptions, demand).catch(throwToCaller);
   let hasEnded = false;
   const end = session.then(() => undefined).finally(() => hasEnded = true);
   /** A link; `undefined` where the sign-in ends before. */

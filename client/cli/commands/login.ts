@@ -52,7 +52,6 @@ async function signIn(
       interactive: true,
       onEvent: ({ type }: AuthEvent) => void (isAsked ||= type === sign),
     },
-    "createSession",
     demand,
   );
   return isAsked;
