@@ -171,10 +171,11 @@ export async function openSession(
   });
   const hasAsked = await tokens?.signIn(options.signal, demand);
   resolved.runtime.emit?.({ type: "signed_in", ...endOf(tokens?.held.bearer) });
+  const mayAsk = resolved.silencedBy === undefined;
   const session = new SignedInSession({
     ...resolved,
     tokens,
-    asksAgain: resolved.interactive && options.reauthenticate === "ask",
+    asksAgain: mayAsk && options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
       const { dropPermissions } = await loadPreflight();
       const needed = await allNeeds();
@@ -183,7 +184,7 @@ export async function openSession(
       return await dropPermissions(needed, willRefresh, all);
     },
   });
-  if (hasAsked === false && resolved.interactive && notebook() !== undefined) {
+  if (hasAsked === false && mayAsk && notebook() !== undefined) {
     const { showStored } = await import("./prompt/open_prompt.ts");
     await showStored(session, options);
   }
@@ -192,7 +193,7 @@ export async function openSession(
 
 /** The tokens of a sign-in; `undefined` with an API key. */
 function tokensOf(
-  { identity, interactive, runtime }: ResolvedOptions,
+  { identity, silencedBy, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
   options: SessionOptions & { [STORED_ONLY]?: boolean },
   call: InitOptions,
@@ -200,8 +201,9 @@ function tokensOf(
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const isAskable = !asksNobody(identity.flow) &&
-    (interactive || options.reauthenticate === "ask");
+  const interactive = silencedBy === undefined;
+  const isOfPerson = !asksNobody(identity.flow);
+  const isAskable = isOfPerson && (interactive || options.reauthenticate === "ask");
   const askAgain = isAskable
     ? { ...options, flow: identity.flow, call, check: beforeProvider }
     : undefined;
@@ -213,6 +215,7 @@ function tokensOf(
     runtime,
     ask: interactive && !options[STORED_ONLY] ? askAgain : undefined,
     askAgain,
+    ...isOfPerson && { silencedBy },
     beforeProvider,
   });
 }

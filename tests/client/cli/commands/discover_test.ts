@@ -197,9 +197,19 @@ addressTest("an API that says nothing of itself is told, by code", async (world,
   await world.says(`login ${api.address}`, 1, code, "--issuer");
   api.answer = () => json({}, 404);
   const place = new URL(PLACE, api.address).href;
-  await world.says(`login ${api.address}`, 1, code, `${place} answered 404`, "--api-host");
-  await world.says("config discover", 2, "the address is not");
+  // login does not take --api-host.
+  await world.says(`login ${api.address}`, 1, code, `${place} answered 404`, "!--api-host");
   assertEquals(await settings(world), null);
+});
+
+addressTest("an address that cannot be used is told in words of the address", async (world) => {
+  for (const command of ["login", "config discover"]) {
+    const says = (address: string, code: number, ...words: string[]) =>
+      world.says(`${command} ${address}`, code, "!--api-host", "!which shows where", ...words);
+    await says("http://a.example", 2, "insecure_url", "the address is http://a.example");
+    await says("a.example", 2, "the address is not an http(s) URL");
+    await says("https://localhost:1/", 1, "api_unreachable", "Check the address, the network");
+  }
 });
 
 const FIRST = "https://first.example.com";
