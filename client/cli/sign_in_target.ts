@@ -82,8 +82,8 @@ function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | unde
 
 /** The way on from a store that keeps nothing, for which no command signs in. */
 export const KEEPING_STORE =
-  `Choose one that keeps them: --backend file, or ${PROGRAM} config set backend file where no flag ` +
-  "or variable names another. Or sign in within the program.";
+  "Choose one that keeps them by --backend file. Where no flag or variable names the store, run: " +
+  `${PROGRAM} config set backend file. Or sign in within the program.`;
 
 /** Refuses a backend that keeps nothing once this program has ended. */
 export function assertPersistent(
