@@ -35,6 +35,9 @@ const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 const ALONE = ["tests/lab/torture/", "tests/live/lab/"];
 /** Files that take longest: they begin first, so that no other waits for one of them at the end. */
 const LONGEST = [
+  "tests/live/backends/helper_test.ts",
+  "tests/live/hub/hub_upkeep_test.ts",
+  "tests/live/hub/validmind_store_test.ts",
   "tests/readme_test.ts",
   "tests/backends/testing/several_processes_test.ts",
   "tests/backends/helper_test.ts",
@@ -47,6 +50,8 @@ const OWN_ISOLATE = [
   "tests/client/cli/commands/login_test.ts",
   "tests/client/cli/commands/status_test.ts",
 ];
+/** How many live files run at once on two processors: they mostly wait for their servers. */
+const LIVE_JOBS = "3";
 /** Files of one isolate: few enough that two cores end together. */
 const TOGETHER = 12;
 const LIVE = "tests/live/";
@@ -133,6 +138,7 @@ async function run({ name, args }: Part, folder: string): Promise<JunitCase[]> {
   // For what runs in children only, such as a Worker with an unstable flag: see deno_process.ts.
   const env: Record<string, string> = isCovered ? { DENO_COVERAGE_DIR: COVERAGE_FOLDER } : {};
   env.DENO_DIR = findDenoDir(); // else each file that starts a process would ask for it
+  if (hasServers) env.DENO_JOBS = Deno.env.get("DENO_JOBS") ?? LIVE_JOBS;
   const command = [Deno.execPath(), ...args, `--junit-path=${report}`];
   const isGood = await runWatched(command, { cwd: ROOT, env });
   const cases = exists(report) ? junitCases(await Deno.readTextFile(report)) : [];
