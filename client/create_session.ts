@@ -150,13 +150,14 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
  * Signs in, for `init` and `createSession`.
  *
  * @param demand The demand of an API that a new sign-in has to meet.
+ * @param action The caller's action, as in "Cannot {action}".
  */
 export async function openSession(
   given: InitOptions,
   call: Call,
   demand?: ApiDemand,
+  action: string = call === "init" ? "sign in to ValidMind" : "sign in",
 ): Promise<SignedInSession> {
-  const action = call === "init" ? "sign in to ValidMind" : "sign in";
   const prepared = await prepareCall(given, call, action);
   const { asked, options, resolved, backend, needs, allNeeds, check } = prepared;
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
@@ -170,10 +171,11 @@ export async function openSession(
   });
   const hasAsked = await tokens?.signIn(options.signal, demand);
   resolved.runtime.emit?.({ type: "signed_in", ...endOf(tokens?.held.bearer) });
+  const mayAsk = resolved.silencedBy === undefined;
   const session = new SignedInSession({
     ...resolved,
     tokens,
-    asksAgain: resolved.interactive && options.reauthenticate === "ask",
+    asksAgain: mayAsk && options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
       const { dropPermissions } = await loadPreflight();
       const needed = await allNeeds();
@@ -182,7 +184,7 @@ export async function openSession(
       return await dropPermissions(needed, willRefresh, all);
     },
   });
-  if (hasAsked === false && resolved.interactive && notebook() !== undefined) {
+  if (hasAsked === false && mayAsk && notebook() !== undefined) {
     const { showStored } = await import("./prompt/open_prompt.ts");
     await showStored(session, options);
   }
@@ -191,7 +193,7 @@ export async function openSession(
 
 /** The tokens of a sign-in; `undefined` with an API key. */
 function tokensOf(
-  { identity, interactive, runtime }: ResolvedOptions,
+  { identity, silencedBy, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
   options: SessionOptions & { [STORED_ONLY]?: boolean },
   call: InitOptions,
@@ -199,8 +201,9 @@ function tokensOf(
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const isAskable = !asksNobody(identity.flow) &&
-    (interactive || options.reauthenticate === "ask");
+  const interactive = silencedBy === undefined;
+  const isOfPerson = !asksNobody(identity.flow);
+  const isAskable = isOfPerson && (interactive || options.reauthenticate === "ask");
   const askAgain = isAskable
     ? { ...options, flow: identity.flow, call, check: beforeProvider }
     : undefined;
@@ -212,6 +215,7 @@ function tokensOf(
     runtime,
     ask: interactive && !options[STORED_ONLY] ? askAgain : undefined,
     askAgain,
+    ...isOfPerson && { silencedBy },
     beforeProvider,
   });
 }

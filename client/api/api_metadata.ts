@@ -3,17 +3,16 @@ import { given } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
+import { SIGN_IN_WORDS } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import { checkCallOptions, runtimeOf } from "../options/resolve_options.ts";
 import { withoutSlash } from "../provider/discovery.ts";
+import { faultWords } from "../provider/error.ts";
 import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
-import { joinScopes, type Parameters, WORDS } from "./demand.ts";
+import { FIND_API, joinScopes, type Parameters, WORDS } from "./demand.ts";
 import { ApiTransport } from "./transport.ts";
 
 const WELL_KNOWN = "/.well-known/oauth-protected-resource";
-
-const ACTION = "find out how to sign in to the API";
 
 /** More than any API sends. The time to read a header grows with the square of its length. */
 const MAX_HEADER = 10_000;
@@ -35,14 +34,15 @@ export async function requestMetadata(
   address: string,
   options: DiscoverApiOptions,
 ): Promise<DiscoveredApi> {
-  checkCallOptions(ACTION, options, { signal: "signal", fetch: "function" });
-  const typed = secureUrl(address, "the address", ACTION);
+  checkCallOptions(FIND_API, options, { signal: "signal", fetch: "function" });
+  const typed = secureUrl(address, "the address", FIND_API);
   typed.search = typed.hash = "";
   const { signal, fetch = globalThis.fetch } = options;
   const transport = new ApiTransport(runtimeOf({ fetch }));
   // The request carries nothing, follows no redirect, and has an end.
   const get = async (href: string) => {
-    const request = { url: new URL(href), init: { signal, redirect: "error" } } as const;
+    const init = { signal, redirect: "error" } as const;
+    const request = { url: new URL(href), init, place: "the address" };
     const answer = await transport.send(request, { headers: {}, fetch });
     const text = await transport.readText(request, answer, 65_536); // more than any API publishes
     return new Response(text || null, answer);
@@ -80,8 +80,9 @@ async function readMetadata(
   place = resource.origin + WELL_KNOWN + resource.pathname.replace(/^\/$/, ""),
 ): Promise<DiscoveredApi> {
   const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
-    .catch(({ message }) => { // a fixed text, unlike its cause
-      throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${message}`);
+    .catch((error) => {
+      const words = faultWords(error);
+      throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${words}`);
     });
   const listOf = (name: string, absent: string[] = []) =>
     [metadata[name] ?? absent].flat().map(String);
@@ -118,9 +119,9 @@ async function readMetadata(
 
 function unusable(reason: string): ValidMindAuthError {
   return new ValidMindAuthError("api_metadata_invalid", {
-    action: ACTION,
+    action: FIND_API,
     reason,
-    remedy: `Check the address. Or leave it out, and set ${SIGN_IN_WORDS}, and ` +
-      `${named("apiHost")}: the API's administrator knows them.`,
+    remedy: `Check the address. Or leave it out, and set ${SIGN_IN_WORDS}: the API's ` +
+      "administrator knows them.",
   });
 }

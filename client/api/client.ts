@@ -32,6 +32,8 @@ interface ApiClientOptions {
   canRenew: boolean;
   /** Called where the API refuses the new ones as well. */
   onRefusedAgain: () => void;
+  /** The way to sign in as the API demands, where `Session.signIn` is none. */
+  remedyFor: (demand: ApiDemand) => Promise<string | undefined>;
   /** Asks the person for another sign-in, where that is wanted. */
   session?: Pick<Session, "signIn"> | undefined;
 }
@@ -218,7 +220,7 @@ export class ApiClient {
       reason: `the API answered ${status} (${printable(body) || "no text"})`,
       remedy: advice ?? adviceOn(status, this.#options.canRenew),
       retryAfterMs: parseRetryAfter(headers.get("retry-after")),
-      ...demand && demandParts(demand),
+      ...demand && demandParts(demand, await this.#options.remedyFor(demand)),
     };
     return new ApiError(parts, status, body, demand);
   }

@@ -4,6 +4,9 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { readClaims } from "../entry/bearer.ts";
 import type { ApiDemand } from "../errors.ts";
 
+/** The action of `discoverApi`, whose errors are about the address that it got. */
+export const FIND_API = "find out how to sign in to the API";
+
 /** The parameters of a challenge, or of a request. */
 export type Parameters = Readonly<Record<string, string | undefined>>;
 
@@ -44,14 +47,13 @@ export function joinScopes(...scopes: readonly unknown[]): string {
   return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");
 }
 
-/** The words for a demand. */
-export function demandParts(demand: ApiDemand) {
+/** The words for a demand, by default with the call that signs in. */
+export function demandParts(demand: ApiDemand, otherRemedy?: string) {
   const json = JSON.stringify(demand);
-  return {
-    reason: `the API demands another sign-in: ${json}`,
-    remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
-      `await session.signIn({ for: { demand: ${json} } });`,
-  };
+  const remedy = otherRemedy ??
+    "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
+      `await session.signIn({ for: { demand: ${json} } });`;
+  return { reason: `the API demands another sign-in: ${json}`, remedy };
 }
 
 /**

@@ -79,8 +79,11 @@ function checkFlow({ flow = "browser" }: SessionOptions) {
 /** The second step of a sign-in in two steps, as its first one names it. */
 export const NEXT_CELL = [
   "Copy its whole address, which can be used once. Run in the next cell:",
-  'await signIn.finish("<address>"); // it gives a session',
+  'const session = await signIn.finish("<address>"); // signIn is the result of startSignIn()',
 ];
+
+/** This module by its own address: a notebook may have imported it, or parts of it, by any name. */
+const MODULE = JSON.stringify(import.meta.url.replace("client/sign_in/two_steps", "mod"));
 
 /** Two cells that sign in, and the way to them. */
 interface TwoCells {
@@ -106,7 +109,7 @@ export function twoCells({ for: wanted, ...call }: NonNullable<AskOptions["call"
   }
   const options = members.length === 0 ? "" : `{ ${members.join(", ")} }`;
   const cells = [
-    `const signIn = await vm.startSignIn(${options}); // open its link`,
+    `const signIn = await (await import(${MODULE})).startSignIn(${options});`,
     'await signIn.finish("<address of the last page>");',
   ];
   return { advice: `use two cells. Then ${last}.`, cells };

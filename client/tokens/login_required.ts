@@ -34,14 +34,19 @@ export function loginRequired(
 
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
 function wayToSignIn(
-  { isFound, stored: { backend } }: TokenSourceOptions,
+  { isFound, silencedBy, stored: { backend } }: TokenSourceOptions,
   signIn: Record<string, string | boolean>,
   demand: ApiDemand | undefined,
 ) {
   const call = demand ? "session.signIn({ for: error })" : "init()";
-  const here = `run ${call} in a notebook or a terminal.`;
-  if (backend.persistent === false) return `Nothing is stored beyond this process: ${here}`;
-  if (!isFound) return `Sign in with the program that made the store: ${here}`;
+  let cause = "";
+  let here = `run ${call} in a notebook or a terminal.`;
+  if (silencedBy !== undefined) {
+    cause = `No person may be asked: ${silencedBy}. `;
+    here = `run ${call} in a notebook or a terminal without that setting.`;
+  }
+  if (backend.persistent === false) return `${cause}Nothing is stored beyond this process: ${here}`;
+  if (!isFound) return `${cause}Sign in with the program that made the store: ${here}`;
   const flags = Object.entries(signIn).map(([name, value]) => {
     const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;
     return typeof value === "string" ? `${flag} ${quoteArgument(value)}` : flag;
@@ -51,7 +56,7 @@ function wayToSignIn(
   }
   const runs = ["deno run -A --no-config", ...isInKv(backend) ? ["--unstable-kv"] : []];
   const command = [...runs, "jsr:@validmind/auth/cli login", ...flags].join(" ");
-  return `Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ${here}`;
+  return `${cause}Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ${here}`;
 }
 
 /** The meaning of a refused refresh, or of one whose ID token failed its checks, in words. */

@@ -11,7 +11,7 @@ import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
-import { loginRequired, noLiveBearer } from "./login_required.ts";
+import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
@@ -60,7 +60,7 @@ export class TokenRenewal extends EntryRenewal {
     const { askAgain, beforeProvider } = this.options;
     if (askAgain === undefined) {
       const reason = "the API demands another sign-in, and nobody may be asked";
-      throw loginRequired(this.options, reason, undefined, demand);
+      throw this.loginRequired(reason, undefined, demand);
     }
     await beforeProvider();
     if (!isShownByCaller(askAgain)) {

@@ -27,6 +27,8 @@ export interface TokenSourceOptions {
   ask: AskOptions | undefined;
   /** How a person is asked for another sign-in; absent where nobody is to be asked. */
   askAgain: AskOptions | undefined;
+  /** Why no person may be asked, in words. */
+  silencedBy?: string | undefined;
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;
 }

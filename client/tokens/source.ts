@@ -91,6 +91,13 @@ export class TokenSource {
     });
   }
 
+  /** The way to sign in as an API demands, where `Session.signIn` may not ask. */
+  async remedyFor(demand: ApiDemand): Promise<string | undefined> {
+    const { askAgain, silencedBy } = this.#options;
+    if (askAgain !== undefined || silencedBy === undefined) return undefined;
+    return (await this.renewal()).loginRequired("", undefined, demand).remedy;
+  }
+
   /** Ends, for a while, the refreshes because of a 401: the API has refused a new token as well. */
   keepQuiet(): void {
     this.#quietUntil = this.#options.runtime.elapsed() + QUIET_MS;

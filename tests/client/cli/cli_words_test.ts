@@ -18,9 +18,13 @@ const MISTAKES: [line: string, ...words: string[]][] = [
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
   ["completions powershell", "as a shell: it is not known. It takes: bash, zsh, fish."],
-  ["config get", "it takes list, set, unset, discover. list shows"],
-  ["config list issuer", "a word too many"],
-  ["config discover https://a.example b", "a word too many"],
+  ["config get", "unknown", "[list | set NAME VALUE"],
+  ["config list issuer", "list"],
+  ["config discover https://a.example b", "discover ADDRESS"],
+  ["config discover", "discover ADDRESS"],
+  ["config set", "set NAME VALUE…"],
+  ["config set scope", "set NAME VALUE…"],
+  ["config unset", "unset NAME…"],
   ["completions bash zsh", '"zsh": the command completions does not take it'],
   ["login https://a.example b", '"b": the command login does not take it'],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
@@ -69,7 +73,7 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["login --config none.json", "error (settings_invalid): Cannot use the settings file none"],
   ["migrate", "neither --from nor --to is given"],
   ["migrate --to file --from-options x", "it needs --from"],
-  ["migrate --from file --to memory", "keeps tokens only while this program runs"],
+  ["migrate --from file --to memory", "keeps tokens only while this program runs", "--to file"],
   ["migrate --from file --to kv --delete-source", "keeps tokens only while this program runs"],
   ["token --format yaml", "It takes: exec-credential, git, json."],
   ["token --json --format git", "Cannot use --json with --format"],
@@ -231,3 +235,45 @@ cliTest("words: the hint for a damaged entry clears it alone", async (world) => 
   await world.says(login!, 0, { env });
   await world.says(`token ${identity}`, 0, { env });
 }, { ignore: !isPosix });
+
+/** The stores that a setting has to give options, and the options. */
+const NEEDED = {
+  vault: ["path"],
+  helper: ["program"],
+  encrypted: ["backend", "key"],
+  fallback: ["backends"],
+};
+
+cliTest("a store without an option that it needs: the option, and its place", async (world) => {
+  for (const [store, names] of Object.entries(NEEDED)) {
+    const { VM_OIDC_CREDENTIALS_BACKEND_KWARGS: _, ...env } = world.env;
+    const variable = { VM_OIDC_CREDENTIALS_BACKEND: store };
+    const code = "error (backend_kwargs_invalid)";
+    const words = [code, ...names, "CredentialsBackend"];
+    await world.says("status", 2, ...words, "VM_OIDC_CREDENTIALS_BACKEND_KWARGS", {
+      env: { ...env, ...variable },
+    });
+    await world.says(`status --backend ${store}`, 2, ...words, "--backend-options");
+    await world.write({ backend: store });
+    await world.says("status", 2, ...words, '"backendOptions"');
+    const { stderr } = await world.says(`status --backend ${store}`, 2, ...words);
+    // What it gives as an example has all that is needed.
+    const [example] = /\{.*\}/.exec(stderr)!;
+    assertEquals(Object.keys(JSON.parse(example)), names);
+    await world.write(example, "options.json");
+    const args = ["status", "--backend", store, "--backend-options", `${world.home}/options.json`];
+    assertEquals((await world.run(args)).stderr.includes(code), false);
+  }
+});
+
+cliTest("api: an error names the command's own action, and the API's setting", async (world) => {
+  await world.signIn();
+  for (const command of ["api x", "token", "exec -- true", "status"]) {
+    const { stderr } = await world.run(
+      command.split(" "),
+      { env: { VM_API_HOST: "http://api.example.com" } },
+    );
+    assertEquals(stderr.includes("Cannot sign in"), false, stderr);
+  }
+  await world.says("api x", 2, "error (api_host_missing)", "config set api-host");
+});

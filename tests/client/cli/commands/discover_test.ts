@@ -118,7 +118,7 @@ addressTest("without a client the message is a text for the administrator", asyn
 addressTest("an issuer that nobody confirms is not used", async (world, api) => {
   const line = `login ${api.address} --client-id c`;
   await world.says(line, 2, world.provider.issuer, "Give one as --issuer");
-  await world.says(`${line} --issuer https://other.example.com`, 2, "no issuer of the API");
+  await world.says(`${line} --issuer https://other.example.com`, 2, "Give one as --issuer");
   assertEquals([await settings(world), world.provider.requests], [null, []]);
 });
 
@@ -145,15 +145,71 @@ addressTest("variables of another issuer do not lead the sign-in elsewhere", asy
   );
 });
 
+/** Variables beside the sign-in that an API names, and those of them that win over what is kept. */
+const IN_THE_WAY: [env: Record<string, string>, named: string][] = [
+  [
+    { VM_OIDC_ISSUER: "https://other.example.com", VM_OIDC_CLIENT_ID: "b" },
+    "ISSUER VM_OIDC_CLIENT_ID",
+  ],
+  [{ VM_OIDC_CLIENT_ID: "b", VM_OIDC_SCOPE: "openid" }, "CLIENT_ID"],
+  [{ VM_OIDC_AUDIENCE: "other" }, "AUDIENCE"],
+  [{ VM_OIDC_PROFILE: "staging" }, "PROFILE"],
+];
+
+addressTest(
+  "variables that win over what is kept are told before the sign-in",
+  async (world, api) => {
+    const { issuer, clientId } = world.provider;
+    const line = `login ${api.address} --issuer ${issuer} --client-id ${clientId}`;
+    const staging = { staging: { issuer: "https://staging.example.com", clientId: "s" } };
+    await world.write({ profiles: staging });
+    for (const [env, named] of IN_THE_WAY) {
+      const { stderr } = await world.says(line, 0, "Signed in", { env });
+      const [told, more] = stderr.split("user_code=");
+      assert(more === undefined || told!.includes(`unset VM_OIDC_${named}\n`), stderr);
+      assertStringIncludes(stderr, `unset VM_OIDC_${named}\n`);
+      assertStringIncludes(stderr, "--profile");
+      await world.says(`${line} --profile own`, 0, "!unset", { env });
+      const { json } = await world.says("status --json --profile own", 0, { env });
+      assertEquals([json.issuer, json.client_id], [issuer, clientId]);
+    }
+    const key = { VM_API_KEY: "k", VM_API_SECRET: "s", VM_API_URL: "https://x.example.com/" };
+    await world.says(line, 0, "unset VM_API_KEY VM_API_URL\n", { env: key });
+    const same = {
+      VM_OIDC_ISSUER: `${issuer}/`,
+      VM_OIDC_CLIENT_ID: clientId,
+      VM_OIDC_FLOW: "device",
+    };
+    await world.says(line, 0, "!unset", { env: same });
+  },
+);
+
+addressTest("an issuer that is not the API's own is told by its name", async (world, api) => {
+  const other = "https://other.example.com";
+  const line = `login ${api.address} --client-id c --issuer ${other}`;
+  const { stderr } = await world.says(line, 2);
+  assertStringIncludes(stderr.slice(stderr.indexOf("error (")), other);
+});
+
 addressTest("an API that says nothing of itself is told, by code", async (world, api) => {
   const code = "error (api_metadata_invalid)";
   api.metadata = {};
   await world.says(`login ${api.address}`, 1, code, "--issuer");
   api.answer = () => json({}, 404);
   const place = new URL(PLACE, api.address).href;
-  await world.says(`login ${api.address}`, 1, code, `${place} answered 404`, "--api-host");
-  await world.says("config discover", 2, "the address is not");
+  // login does not take --api-host.
+  await world.says(`login ${api.address}`, 1, code, `${place} answered 404`, "!--api-host");
   assertEquals(await settings(world), null);
+});
+
+addressTest("an address that cannot be used is told in words of the address", async (world) => {
+  for (const command of ["login", "config discover"]) {
+    const says = (address: string, code: number, ...words: string[]) =>
+      world.says(`${command} ${address}`, code, "!--api-host", "!which shows where", ...words);
+    await says("http://a.example", 2, "insecure_url", "the address is http://a.example");
+    await says("a.example", 2, "the address is not an http(s) URL");
+    await says("https://localhost:1/", 1, "api_unreachable", "Check the address, the network");
+  }
 });
 
 const FIRST = "https://first.example.com";
@@ -366,6 +422,28 @@ for (const [name, change, code] of UNUSABLE) {
     assert(api.requests.every(({ headers }) => !headers.has("authorization")), "a token was sent");
   });
 }
+
+addressTest("broken metadata is not told in the words of a library", async (world, api) => {
+  const line = `login ${api.address} --client-id c --issuer ${world.provider.issuer}`;
+  const answers = [
+    () => new Response("<html>"),
+    () => new Response("{", { headers: { "content-type": "application/json" } }),
+    () => json({}, 500),
+    () => json([]),
+    () => json({ resource: "http://127.0.0.1:1/v1/" }),
+  ];
+  for (const answer of answers) {
+    api.answer = answer;
+    await world.says(
+      line,
+      1,
+      "error (api_metadata_invalid)",
+      '!"response"',
+      "!conform",
+      "!JSON attribute",
+    );
+  }
+});
 
 addressTest("DPoP that the provider does not offer is an error", async (world, api) => {
   api.metadata.dpop_bound_access_tokens_required = true;
