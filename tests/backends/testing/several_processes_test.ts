@@ -22,7 +22,7 @@ const locked = shared("FileLocked");
 testCredentialsBackend("the FileLocked of the pages", locked.open, { processes: locked.processes });
 
 const module = import.meta.resolve("./talking_store.ts");
-const talking = shared("SqliteStore", { leaseMs: 3_000 }); // a process may stand still for a while
+const talking = shared("SqliteStore", { leaseMs: 6_000 }); // a process may stand still for a while
 
 Deno.test("a store that prints a line at its import passes the check of several processes", async () => {
   const processes = { ...talking.processes, module, exportName: "TalkingStore" };
