@@ -46,11 +46,12 @@ const LONGEST = [
 const LIVE = "tests/live/";
 /**
  * Files that need an isolate as new as a process, which has granted nothing yet, has opened no store by name
- * alone, and remembers no tokens. Those of the stores are soon loaded.
+ * alone, and knows no tokens that it has to hide. Those of the stores are soon loaded.
  */
 const OWN_ISOLATE = [
   "tests/backends/",
-  "tests/behaviour/storage/backend_error_test.ts",
+  "tests/behaviour/secrecy/",
+  "tests/behaviour/storage/",
   "tests/client/cli/commands/config_test.ts",
   "tests/client/cli/commands/login_test.ts",
   "tests/client/cli/commands/status_test.ts",
