@@ -1,6 +1,6 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isInKv } from "../../backends/common/marks.ts";
-import { isGranted, runLine } from "../../backends/common/permission.ts";
+import { isGranted, runLine, WITH_OWN } from "../../backends/common/permission.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { normalizeIssuer } from "../credential_key.ts";
@@ -54,7 +54,7 @@ export function preflight(
   throw new ValidMindAuthError("permission_required", {
     action,
     reason: `Deno does not permit ${namesOf(denied)}`,
-    remedy: `${commands}\nwith your script's own flags and arguments.`,
+    remedy: commands + WITH_OWN,
     permissions: known,
   });
 }
