@@ -68,7 +68,7 @@ import { TokenSource } from "./tokens/source.ts";
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
-  return await openSession(options, "createSession").catch(throwToCaller);
+  return await openSession(options).catch(throwToCaller);
 }
 
 /**
@@ -92,13 +92,8 @@ export async function startSignIn(
   options: SessionOptions & Partial<Pick<SignInOptions, "for">> = {},
 ): Promise<StartedSignIn> {
   const { startInBrowser } = await import("./sign_in/two_steps.ts");
-  const open = (asked: SessionOptions, demand?: ApiDemand) =>
-    openSession(asked, "createSession", demand).catch(throwToCaller);
-  return await startInBrowser(open, options);
+  return await startInBrowser(openSession, options);
 }
-
-/** Lets the person be asked for what an API demands, and not for a first sign-in. */
-export const STORED_ONLY: unique symbol = Symbol("stored only");
 
 /** A call whose options are complete, before it signs in. */
 export type PreparedCall = Awaited<ReturnType<typeof prepareCall>>;
@@ -151,12 +146,14 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
  *
  * @param demand The demand of an API that a new sign-in has to meet.
  * @param action The caller's action, as in "Cannot {action}".
+ * @param asksFirst Whether a person may be asked for a first sign-in, and not only for what an API demands.
  */
 export async function openSession(
   given: InitOptions,
-  call: Call,
   demand?: ApiDemand,
+  call: Call = "createSession",
   action: string = call === "init" ? "sign in to ValidMind" : "sign in",
+  asksFirst: boolean = true,
 ): Promise<SignedInSession> {
   const prepared = await prepareCall(given, call, action);
   const { asked, options, resolved, backend, needs, allNeeds, check } = prepared;
@@ -164,7 +161,7 @@ export async function openSession(
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
   }
-  const tokens = tokensOf(resolved, backend, options, asked, async (own) => {
+  const tokens = tokensOf(resolved, backend, options, asked, asksFirst, async (own) => {
     // With every permission, as in a notebook, the list is not made.
     if (NAMES.every((name) => isGranted({ name }))) return;
     await check(own ?? needs(), "sign_in", own && needs);
@@ -195,8 +192,9 @@ export async function openSession(
 function tokensOf(
   { identity, silencedBy, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
-  options: SessionOptions & { [STORED_ONLY]?: boolean },
+  options: SessionOptions,
   call: InitOptions,
+  asksFirst: boolean,
   beforeProvider: (own?: readonly PermissionNeed[]) => Promise<void>,
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
@@ -204,17 +202,14 @@ function tokensOf(
   const interactive = silencedBy === undefined;
   const isOfPerson = !asksNobody(identity.flow);
   const isAskable = isOfPerson && (interactive || options.reauthenticate === "ask");
-  const askAgain = isAskable
-    ? { ...options, flow: identity.flow, call, check: beforeProvider }
-    : undefined;
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: interactive && !options[STORED_ONLY] ? askAgain : undefined,
-    askAgain,
+    ask: isAskable ? { ...options, flow: identity.flow, call, check: beforeProvider } : undefined,
+    asksFirst: isOfPerson && interactive && asksFirst,
     ...isOfPerson && { silencedBy },
     beforeProvider,
   });

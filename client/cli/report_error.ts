@@ -1,9 +1,10 @@
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { FIND_API, parametersOf } from "../api/demand.ts";
+import { FIND_API } from "../api/demand.ts";
 import { type ApiError, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
+import { demandFlags } from "../tokens/login_required.ts";
 import { CliError, EXIT, PROGRAM } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
@@ -120,12 +121,7 @@ function signInCall(
   flags: FlagValues,
 ): string | undefined {
   const own = valueFlags(flags, [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS]);
-  if (demand !== undefined) {
-    const parameters = Object.entries(parametersOf(demand)).map((pair) =>
-      argument("parameter", pair.join("="))
-    );
-    return `login${own}${parameters.join("")}`;
-  }
+  if (demand) return `login${own}${demandFlags(demand)}`;
   if (code !== "login_required") return undefined;
   if (signIn === undefined) return `token --login${own}`;
   const named = {

@@ -25,6 +25,7 @@ import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_path.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
+import { canReadTerminal } from "../prompt/terminal.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { PROGRAM, usageError } from "./command.ts";
@@ -176,24 +177,28 @@ export async function findTarget(
 }
 
 /**
- * The session of the sign-in that flags, variables and settings file name.
+ * The session of the sign-in that flags, variables and settings file name. A person at a terminal is asked
+ * for what the API demands, and for a first sign-in with `--login` alone.
  *
- * @param more Options beside those of the flags.
+ * @param isApi Whether the command calls the API, which has to be named then.
  */
 export async function openSession(
   flags: FlagValues,
   action: string,
   isApi: boolean = false,
-  more: SessionOptions = {},
 ): Promise<Session> {
   const target = await findTarget(flags, action, isApi);
+  const isAsked = flags.has("login");
   const options = {
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,
-    interactive: flags.has("login"),
-    ...more,
-  };
-  return await openPrepared(options, "createSession", undefined, action);
+    interactive: isAsked,
+    ...isApi && canReadTerminal() && {
+      reauthenticate: "ask",
+      interactive: isAsked || undefined,
+    },
+  } as SessionOptions;
+  return await openPrepared(options, undefined, "createSession", action, isAsked);
 }
 
 /** A setting as a report shows it: its value, and the flag, variable or file that gives it. */

@@ -254,8 +254,7 @@ export function checkSessionOptions(
 /** The demand of an API for which a person is to sign in. */
 export function demandIn(action: string, options: SignInOptions): ApiDemand {
   checkCallOptions(action, options, { for: "object", signal: "signal" });
-  const { for: { demand } = {} } = options;
-  if (demand !== undefined) return demand;
+  if (options.for?.demand) return options.for.demand;
   throw invalidOptions(action, "the error has no demand of an API", "Give one that has it.");
 }
 

@@ -36,7 +36,7 @@ export const signInByBrowser: Flow = async (provider, context) => {
   const authorization = await startAuthorization(provider, {
     redirectUri: listener.redirectUri,
     loginHint: ask.loginHint,
-    parameters: ask.authorizationParameters,
+    parameters: { ...ask.authorizationParameters, ...ask.demanded },
   }, signal);
   const answer = browserAnswer(authorization.state);
   const stop = new AbortController();

@@ -218,13 +218,13 @@ export class SignedInSession implements Session {
   }
 
   async #headers(
-    { rejected, claims, signal }: RenewalOptions,
+    { rejected, demand, signal }: RenewalOptions,
   ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
     this.#assertOpen();
     const { tokens } = this.#options;
     if (tokens === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
-    const bearer = await tokens.bearerAfter(refused, signal, claims);
+    const bearer = await tokens.bearerAfter(refused, signal, demand);
     const dpopKey = this.dpop ? await (await tokens.renewal()).keyOf(bearer) : undefined;
     const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
     return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };

@@ -36,7 +36,7 @@ export function loginRequired(
 function wayToSignIn(
   { isFound, silencedBy, stored: { backend } }: TokenSourceOptions,
   signIn: Record<string, string | boolean>,
-  demand: ApiDemand | undefined,
+  demand?: ApiDemand,
 ) {
   const call = demand ? "session.signIn({ for: error })" : "init()";
   let cause = "";
@@ -51,12 +51,16 @@ function wayToSignIn(
     const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;
     return typeof value === "string" ? `${flag} ${quoteArgument(value)}` : flag;
   });
-  for (const pair of Object.entries(parametersOf(demand ?? {}))) {
-    flags.push(`--parameter ${quoteArgument(pair.join("="))}`);
-  }
   const runs = ["deno run -A --no-config", ...isInKv(backend) ? ["--unstable-kv"] : []];
-  const command = [...runs, "jsr:@validmind/auth/cli login", ...flags].join(" ");
+  const command = [...runs, "jsr:@validmind/auth/cli login", ...flags].join(" ") +
+    demandFlags(demand);
   return `${cause}Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ${here}`;
+}
+
+/** The flags that have a sign-in meet a demand. */
+export function demandFlags(demand: ApiDemand = {}): string {
+  const parameters = Object.entries(parametersOf(demand));
+  return parameters.map((pair) => ` --parameter ${quoteArgument(pair.join("="))}`).join("");
 }
 
 /** The meaning of a refused refresh, or of one whose ID token failed its checks, in words. */

@@ -118,30 +118,31 @@ export async function keepApi(
   address: string,
   action: string,
 ): Promise<FlagValues> {
-  const fail = (reason: string) => usageError(`Cannot ${action}: ${reason}`);
   const kept = profileOf(readDocument(placeOfFile(flags)), flags.text("profile"));
 
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
-  const { apiHost = options.apiHost, issuer: earlier = issuer } = kept;
-  if (!isSame(apiHost, options.apiHost) || !isSame(earlier, issuer)) {
-    throw fail("the settings are of another API or issuer. Give --profile NAME for this one.");
+  if (!isSame(kept.apiHost, options.apiHost) || !isSame(kept.issuer, issuer)) {
+    throw usageError(
+      `Cannot ${action}: the settings are of another API or issuer. Give --profile NAME for this one.`,
+    );
   }
   if (issuer === undefined) {
     const typed = flags.text("issuer") ?? "the answer";
-    throw fail(
-      `${typed} is not an issuer of the API. Give one as --issuer: ${issuers.join(", ")}`,
+    throw usageError(
+      `Cannot ${action}: ${typed} is not an issuer of the API. Give one as --issuer: ` +
+        issuers.join(", "),
     );
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {
-    const facts = { ...options, issuer, "redirect URI": "http://127.0.0.1/callback" };
-    throw fail(
-      "no client is known. Give --client-id, or send this to the administrator of the API:\n" +
+    throw usageError(
+      `Cannot ${action}: no client is known. Give --client-id, or send this to the administrator of the API:\n` +
         "Which public client may sign in so, with a device code or the redirect URI?\n" +
-        Object.entries(facts).map((fact) => fact.join(": ")).join("\n"),
+        Object.entries({ ...options, issuer, "redirect URI": "http://127.0.0.1/callback" })
+          .map((fact) => fact.join(": ")).join("\n"),
     );
   }
 
@@ -173,15 +174,16 @@ async function noteVariables(flags: FlagValues, kept: Readonly<Record<string, un
 /** Asks for one of the issuers, three times at most. Enter alone confirms none. */
 function askIssuer(issuers: readonly string[], tries = 3): string | null | undefined {
   const others = issuers.length > 1 ? ", or type another of the issuers" : "";
-  const question = `Sign in at ${issuers[0]}? If you know it, answer y${others}:`;
-  const typed = prompt(question)?.replace(/^y(es)?$/i, issuers[0]!);
+  const typed = prompt(`Sign in at ${issuers[0]}? If you know it, answer y${others}:`)
+    ?.replace(/^y(es)?$/i, issuers[0]!);
   const isOver = !typed || /^no?$/i.test(typed) || tries === 1;
   if (isOver || issuers.some((one) => isSame(one, typed))) return typed;
   return askIssuer(issuers, tries - 1);
 }
 
-function isSame(one: unknown, other: unknown): boolean {
-  return normalizeIssuer(`${one}`) === normalizeIssuer(`${other}`);
+/** Whether two addresses are the same. One that is not kept yet may be any. */
+function isSame(one: unknown, other: unknown) {
+  return normalizeIssuer(`${one ?? other}`) === normalizeIssuer(`${other}`);
 }
 
 function placeWords(path: string | undefined, isAbsent: boolean) {
