@@ -205,7 +205,7 @@ if (import.meta.main) {
     const cases: JunitCase[] = [];
     for (const part of await parts(groups.path)) cases.push(...await run(part, folder));
     const counts = countCases(cases);
-    if (counts.passed === 0) {
+    if (counts.passed + counts.failed === 0) {
       console.log(
         "Cannot pass: no test ran. Check the path, --filter and the servers. Slow tests need test:all.",
       );

@@ -1,5 +1,5 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
-import { parseObject } from "../../../backends/common/json.ts";
+import { given, parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
@@ -124,16 +124,22 @@ export async function keepApi(
   note(toJsonText({ issuers, ...options }, 2));
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
-  if (!isSame(kept.apiHost, options.apiHost) || !isSame(kept.issuer, issuer)) {
+  if (issuer === undefined && kept.issuer !== named) {
     throw usageError(
-      `Cannot ${action}: the settings are of another API or issuer. Give --profile NAME for this one.`,
+      `Cannot ${action}: ${
+        named || "the answer"
+      } is not an issuer of the API. Give one as --issuer: ` +
+        issuers.join(", "),
     );
   }
-  if (issuer === undefined) {
-    const typed = flags.text("issuer") ?? "the answer";
+  const typed = ["scope", "audience", "flow", "bearer"] as const;
+  const own = given(Object.fromEntries(typed.map((name) => [name, flags.text(name)])));
+  const { audience = kept.apiHost } = kept; // an address may be that of an endpoint of the API
+  if (!isSame(audience, own.audience ?? options.audience) || !isSame(kept.issuer, issuer)) {
     throw usageError(
-      `Cannot ${action}: ${typed} is not an issuer of the API. Give one as --issuer: ` +
-        issuers.join(", "),
+      `Cannot ${action}: the settings are of another API or issuer. Give another --profile NAME for ` +
+        `this one, or take them out:\n  ${PROGRAM} config unset issuer apiHost audience` +
+        valueFlags(flags, ["profile", "config"]),
     );
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
@@ -146,16 +152,22 @@ export async function keepApi(
     );
   }
 
-  const found = { ...options, issuer, clientId };
+  const found = { ...options, ...own, issuer, clientId };
   await change(flags, "set", Object.entries(found).map(([name, value]) => [name, `${value}`]));
-  await noteVariables(flags, found);
-  return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
+  const variables = await variablesInTheWay(flags, found);
+  if (variables !== "") {
+    const advice = `variables win over the settings that were kept. Run:\n  unset ${variables}\n` +
+      "or give --profile NAME here and to each command.";
+    if (action !== CHANGE) throw usageError(`Cannot ${action}: ${advice}`);
+    note(`Note: ${advice}\n`);
+  }
+  return new FlagValues(flags).set("issuer", [`${issuer}`]).set("client-id", [`${clientId}`]);
 }
 
-/** Tells of the variables that win over what was kept: the next command would use another sign-in. */
-async function noteVariables(flags: FlagValues, kept: Readonly<Record<string, unknown>>) {
-  const given = { profile: flags.text("profile"), [SETTINGS_FILE]: flags.text("config") };
-  const { origin } = await findOrigin(given, CHANGE);
+/** The variables that win over what was kept, so that the next command would use another sign-in. */
+async function variablesInTheWay(flags: FlagValues, kept: Readonly<Record<string, unknown>>) {
+  const places = { profile: flags.text("profile"), [SETTINGS_FILE]: flags.text("config") };
+  const { origin } = await findOrigin(places, CHANGE);
   const inTheWay = ["apiKey", "apiUrl", ...Object.keys(kept)].flatMap((name) => {
     const found = origin.find(name as OptionName);
     if (found === undefined || isSame(found.value, kept[name])) return [];
@@ -163,22 +175,14 @@ async function noteVariables(flags: FlagValues, kept: Readonly<Record<string, un
     if (found.place.kind === "profile") return OPTIONS.profile.variable;
     return found.from;
   });
-  if (inTheWay.length === 0) return;
-  const variables = [...new Set(inTheWay)].join(" ");
-  note(
-    `Other commands use another sign-in, since variables win over these settings. To use this one ` +
-      `run:\n  unset ${variables}\nor give --profile NAME here and to each command.\n`,
-  );
+  return [...new Set(inTheWay)].join(" ");
 }
 
-/** Asks for one of the issuers, three times at most. Enter alone confirms none. */
-function askIssuer(issuers: readonly string[], tries = 3): string | null | undefined {
-  const others = issuers.length > 1 ? ", or type another of the issuers" : "";
-  const typed = prompt(`Sign in at ${issuers[0]}? If you know it, answer y${others}:`)
-    ?.replace(/^y(es)?$/i, issuers[0]!);
-  const isOver = !typed || /^no?$/i.test(typed) || tries === 1;
-  if (isOver || issuers.some((one) => isSame(one, typed))) return typed;
-  return askIssuer(issuers, tries - 1);
+/** Asks for one of the issuers. Enter alone confirms none. */
+function askIssuer([first = "", ...others]: readonly string[]) {
+  const choice = others.length > 0 ? ", or type another of the issuers" : "";
+  const answer = prompt(`Sign in at ${first}? If you know it, answer y${choice}:`) ?? "";
+  return answer.replace(/^y(es)?$/i, first);
 }
 
 /** Whether two addresses are the same. One that is not kept yet may be any. */
