@@ -1,7 +1,7 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isInKv } from "../../backends/common/marks.ts";
 import { isGranted, runLine, WITH_OWN } from "../../backends/common/permission.ts";
-import { isDeno } from "../../backends/common/runtime.ts";
+import { isDeno, notebook } from "../../backends/common/runtime.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -54,7 +54,10 @@ export function preflight(
   throw new ValidMindAuthError("permission_required", {
     action,
     reason: `Deno does not permit ${namesOf(denied)}`,
-    remedy: commands + WITH_OWN,
+    // A kernel has all permissions, until a cell gives them up.
+    remedy: notebook()
+      ? "Restart the kernel: what it gave up does not come back."
+      : commands + WITH_OWN,
     permissions: known,
   });
 }

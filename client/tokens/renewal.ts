@@ -167,11 +167,14 @@ export class TokenRenewal extends EntryRenewal {
           });
         }
         const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
+        let remedy = "Ask the provider's administrator.";
+        if (identity.flow === "device") { // the others take the browser for a demand
+          remedy = `Set ${BY_BROWSER}, or ask the provider's administrator.`;
+        }
         return lack && new ValidMindAuthError("demand_unmet", {
           action,
           reason: `the provider does not do what the API demands: ${lack}`,
-          remedy:
-            `Ask the provider's administrator. Where the flow was "device", set ${BY_BROWSER}.`,
+          remedy,
         });
       },
     };

@@ -11,6 +11,7 @@ import {
 import { fromFileUrl } from "@std/path";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
+import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnEnv } from "../../support/own_env.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -35,6 +36,12 @@ function withPermissions(
 }
 
 const start = (options: SessionOptions) => () => createSession({ ...OIDC, ...options });
+
+withPermissions("a kernel that gave up its permissions has to start again", "none", async () => {
+  using _ = new FakeKernel();
+  const { remedy } = await rejectsWith("permission_required", () => init({ model: "m" }));
+  assertEquals(remedy, "Restart the kernel: what it gave up does not come back.");
+});
 
 withPermissions("what is missing is told with reasons and flags", "none", async () => {
   const run = start({ credentialsBackend: memory(), scope: "openid" });
