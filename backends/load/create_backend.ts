@@ -22,7 +22,10 @@ import { moduleNeeds, moduleUrl, showSpec } from "./module_url.ts";
 const NEEDED: Readonly<Record<string, Options>> = {
   vault: { path: "users/anna" },
   helper: { program: "docker-credential-pass" },
-  encrypted: { backend: "file", key: { env: "TOKENS_KEY" } },
+  encrypted: {
+    backend: { name: "file", options: { path: `\${${HOME_VARIABLE}}/.validmind/sealed.json` } },
+    key: { env: "TOKENS_KEY" },
+  },
   fallback: { backends: ["keychain", "file"] },
 };
 

@@ -29,7 +29,6 @@ const SETTING_CODES: readonly string[] = [
 /** What may help beside the sources of the settings. */
 const OTHERWISE: Readonly<Record<string, string>> = {
   missing_api_credentials: ", or login ADDRESS, which asks the API at that address",
-  api_host_missing: ", or config set api-host URL, with --profile where you use one",
   "logout missing_api_credentials": ", or list, which names the sign-ins, or logout --all",
 };
 

@@ -14,7 +14,7 @@ import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_bac
 import { normalizeIssuer } from "../credential_key.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
-import { API_KEY, optionRow, OPTIONS, SIGN_IN_WORDS } from "./declaration.ts";
+import { API_KEY, optionRow, OPTIONS } from "./declaration.ts";
 import { type Found, Origin, type Place } from "./origin.ts";
 import { type Entry, listProfiles, type Settings, settingsPath, shown } from "./settings_path.ts";
 
@@ -113,7 +113,7 @@ function profileIn(settings: Settings, given: Given, action: string): string | u
     reason: `it has no profile ${shown(name, "of that name")}`,
     remedy: (printable(didYouMean(name, [...profiles.keys()])) ||
       `It has: ${listProfiles(settings)}.`) +
-      ` Or give ${SIGN_IN_WORDS} beside the profile.`,
+      " Or give issuer (--issuer) and clientId (--client-id) beside the profile: variables do not count there.",
   });
 }
 

@@ -133,12 +133,17 @@ function passedHost(places?: CallOrigin): string | undefined {
 /** The error for a call that needs an API, where no place names one that counts. */
 export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAuthError {
   const { path } = places?.settings ?? {};
+  const passed = passedHost(places);
+  let file = "";
+  if (passed === undefined) {
+    file = `, or "apiHost" in the settings file ${
+      path || USUAL_SETTINGS
+    } (validmind-auth config set api-host URL)`;
+  }
   return new ValidMindAuthError("api_host_missing", {
     action,
-    reason: passedHost(places) ?? "no API is named",
-    remedy: `Give ${named("apiHost")}, or "apiHost" in the settings file ` +
-      `${path || USUAL_SETTINGS}; your administrator knows it.` +
-      settingsHint(places),
+    reason: passed ?? "no API is named",
+    remedy: `Give ${named("apiHost")}${file}; your administrator knows it.${settingsHint(places)}`,
   });
 }
 

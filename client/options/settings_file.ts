@@ -1,6 +1,7 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
 import { faultOfFolder, lookIfPresent } from "../../backends/common/judge_path.ts";
+import { isObject } from "../../backends/common/json.ts";
 import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
 import { isGranted } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
@@ -147,10 +148,29 @@ function checkEntry(path: string, profile: string, entry: unknown, types: Option
   }
   for (const [name, value] of Object.entries(checked)) {
     // From the folder of the file: the folder in which a command is run decides nothing.
-    const isRelative = TYPES[name] === "path" && !isAbsolute(`${value}`);
-    if (isRelative) checked[name] = join(dirname(path), `${value}`);
+    if (TYPES[name] === "path") checked[name] = fromFolder(dirname(path), `${value}`);
+  }
+  if (checked.backendOptions !== undefined) {
+    checked.backendOptions = filesFrom(dirname(path), checked.backend, checked.backendOptions);
   }
   return checked;
+}
+
+/** The options of a store, with its files from a folder. The `path` of a vault is no file. */
+function filesFrom(folder: string, store: unknown, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => filesFrom(folder, store, item));
+  if (!isObject(value)) return value;
+  const members = Object.entries(value).map(([name, item]) => {
+    const isFile = /^file$|File$/.test(name) || name === "path" && store !== "vault";
+    if (isFile && typeof item === "string") return [name, fromFolder(folder, item)];
+    return [name, filesFrom(folder, name === "options" ? value.name : store, item)];
+  });
+  return Object.fromEntries(members);
+}
+
+/** A path from a folder, where it is relative. A variable has its own, and `:memory:` is no file. */
+function fromFolder(folder: string, path: string) {
+  return isAbsolute(path) || /^\$\{|^:memory:$/.test(path) ? path : join(folder, path);
 }
 
 function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {

@@ -83,6 +83,31 @@ Deno.test("settings in code: the store that it names", async () => {
   });
 });
 
+const sealed = (path: string) => ({
+  backend: "encrypted",
+  backendOptions: { backend: { name: "file", options: { path } }, key: { env: "TEST_KEY" } },
+});
+/** Stores, and whether their file is the one beside the settings. */
+const STORES: [store: object, isBeside: boolean][] = [
+  [{ backend: "file", backendOptions: { path: "t.json" } }, true],
+  [{ backend: "kv", backendOptions: { path: "t.json" } }, true],
+  [{ backend: "kv", backendOptions: { path: ":memory:" } }, false],
+  [sealed("t.json"), true],
+  [sealed("${HOME}/t.json"), false],
+];
+
+Deno.test("settings in code: a relative file of a store is beside the settings", async () => {
+  for (const [store, isBeside] of STORES) {
+    await withSettings({ profiles: { p: { ...OIDC, ...store } } }, async (home) => {
+      const needs = await requiredPermissions({ profile: "p" }, { call: "createSession" });
+      const folder = join(home, ".config", "validmind-auth");
+      const writes = needs.flatMap((need) => need.name === "write" ? `${need.path}` : []);
+      const isNamed = writes.some((path) => path.startsWith(folder));
+      assertEquals(isNamed, isBeside, JSON.stringify(store));
+    });
+  }
+});
+
 Deno.test("settings in code: a damaged file is an error; VM_AUTH_CONFIG turns it off", async () => {
   await withSettings('{"issuer": 5}', async (home) => {
     await rejectsWith("settings_invalid", () => createSession(OIDC), `${home}`, '"issuer"');
