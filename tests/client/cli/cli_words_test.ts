@@ -118,7 +118,7 @@ const EXPECTED: [line: string, granted: string, code: number, ...words: Word[]][
   ["exec -- deno --version", "--allow-env", 0, "deno 2"],
   ["status --backend kv --backend-options kv.json", "", 4, "Not signed in"],
   ["status --backend kv --backend-options kv.json", "--allow-env --allow-read", 4, "Not signed in"],
-  ["migrate --from file --to kv --to-options kv.json", "--allow-env", 0, "Copied"],
+  ["migrate --to kv --to-options kv.json", "--allow-env", 0, "Copied"],
   ["list", "", 0, "Signed in"],
   ["config set scope openid", "", 0, "set scope"],
   ["logout", "", 0, "Removed"],
