@@ -92,14 +92,6 @@ Deno.test("readClaims: the payload, or undefined for what is no token", async ()
   for (const text of ["", "opaque", "a.b.c", "a.%%%.c"]) assertEquals(readClaims(text), undefined);
 });
 
-Deno.test("bearerOf: an ID token ends by its own claim, an access token as the row says", async () => {
-  const token = await signJwt({ exp: 2_000_000_000 }, await makeKey());
-  const row = { issuer: "i", client_id: "c", access_token: token, id_token: token };
-  const stored = { ...row, expires_at: new Date(1e12).toISOString() };
-  const ends = (["id_token", "access_token"] as const).map((kind) => bearerOf(stored, kind));
-  assertEquals(ends.map((one) => one?.expiresAt), [2e12, 1e12]);
-});
-
 Deno.test("bearerOf: a short lifetime goes with the token, in milliseconds", () => {
   const row = { issuer: "https://login.example.com", client_id: "app", access_token: "a" };
   const lifetimeOf = (lifetime?: number) =>
